@@ -1,0 +1,56 @@
+# Everything here needs Python (3.11 or newer) and make, and nothing else: each target makes the virtual
+# environment that it needs.
+#
+#   make demo    regain a lost room on a real, throwaway Synapse
+#   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
+#   make lint    ruff, mypy, import-linter
+#   make docs    the documentation, into docs/_build/html
+#   make venv    the development environment, .venv
+#   make clean   remove everything that these have made
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTEST_ARGS ?=
+
+.PHONY: help venv demo test lint docs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.sandbox
+	@$(BIN)/synadmin sandbox demo
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "ruff format: not formatted (run $(BIN)/ruff format)" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > $(VENV)/.lint-imports.log || { cat $(VENV)/.lint-imports.log; exit 1; }
+
+docs: $(VENV)/.dev
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+venv: $(VENV)/.dev
+
+# Two stamps, so that the demo does not wait for the development tools. Each is older than pyproject.toml as
+# soon as a dependency changes.
+$(VENV)/.sandbox: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synadmin needs Python 3.11 or newer, and this is %s: name another with make PYTHON=python3.13" % sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) cannot make virtual environments (no ensurepip): on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing synadmin and Synapse into $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.sandbox
+	@echo "Installing the development tools into $(VENV) ..." >&2
+	@$(PIP) install --editable '.[dev,docs]'
+	@touch $@
+
+clean:
+	@rm -rf $(VENV) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find synadmin tests -type d -name __pycache__ -prune -exec rm -rf {} +
