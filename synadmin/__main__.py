@@ -1,0 +1,5 @@
+"""``python -m synadmin``."""
+
+from synadmin.cli.app import main
+
+main()

@@ -1,0 +1,185 @@
+"""The few calls of the Client-Server API that the tool needs, as the user whose token it has.
+
+Source: Matrix specification, Client-Server API.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.group import Group
+from synadmin.ids import EventId, RoomAlias, RoomId, UserId
+
+
+class WhoAmI(Record, frozen=True, kw_only=True):
+    """Whose token it is."""
+
+    user_id: UserId
+    device_id: str | None = None
+    is_guest: bool = False
+
+
+class LoginFlow(Record, frozen=True, kw_only=True):
+    """A way to sign in that the server offers."""
+
+    type: str
+
+
+class LoginFlows(Record, frozen=True, kw_only=True):
+    """The ways to sign in that the server offers."""
+
+    flows: tuple[LoginFlow, ...] = ()
+
+
+class Session(Record, frozen=True, kw_only=True):
+    """A new session. The token is a secret."""
+
+    user_id: UserId
+    access_token: str
+    device_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Session(user_id={self.user_id!r})"
+
+
+class Versions(Record, frozen=True, kw_only=True):
+    """What of the specification the server supports."""
+
+    versions: tuple[str, ...]
+    unstable_features: Mapping[str, bool] = {}
+
+
+class AliasTarget(Record, frozen=True, kw_only=True):
+    """The room an alias leads to, and servers that are in it."""
+
+    room_id: RoomId
+    servers: tuple[str, ...] = ()
+
+
+class RoomReference(Record, frozen=True, kw_only=True):
+    """The room that was made or joined."""
+
+    room_id: RoomId
+
+
+class EventReference(Record, frozen=True, kw_only=True):
+    """The event that was sent."""
+
+    event_id: EventId
+
+
+WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", WhoAmI)
+VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
+LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
+LOGIN = Endpoint("POST", "/_matrix/client/v3/login", Session)
+LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Nothing, idempotent=True)
+RESOLVE_ALIAS = Endpoint("GET", "/_matrix/client/v3/directory/room/{alias}", AliasTarget)
+CREATE_ROOM = Endpoint("POST", "/_matrix/client/v3/createRoom", RoomReference)
+JOIN = Endpoint("POST", "/_matrix/client/v3/join/{room}", RoomReference, idempotent=True)
+KNOCK = Endpoint("POST", "/_matrix/client/v3/knock/{room}", RoomReference, idempotent=True)
+LEAVE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/leave", Nothing, idempotent=True)
+INVITE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/invite", Nothing, idempotent=True)
+KICK = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/kick", Nothing, idempotent=True)
+BAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/ban", Nothing, idempotent=True)
+UNBAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/unban", Nothing, idempotent=True)
+STATE_EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", dict[str, Any])
+SEND_STATE = Endpoint(
+    "PUT",
+    "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}",
+    EventReference,
+)
+
+
+class ClientServer(Group):
+    """What the token's owner does as an ordinary user: ``synapse.client_server``."""
+
+    def whoami(self) -> WhoAmI:
+        """Tell whose token it is. Source: "Current account information"."""
+        return self._send(WHOAMI)
+
+    def versions(self) -> Versions:
+        """Return the supported versions of the specification; needs no token. Source: "API Versions"."""
+        return self._send(VERSIONS)
+
+    def login_flows(self) -> LoginFlows:
+        """Return the ways to sign in; needs no token. Source: "Login"."""
+        return self._send(LOGIN_FLOWS)
+
+    def login(self, user: str, password: str, *, device_name: str | None = None) -> Session:
+        """Sign in with a password. The new token is a secret. Source: "Login"."""
+        return self._send(
+            LOGIN,
+            body={
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": user},
+                "password": password,
+                "initial_device_display_name": msgspec.UNSET if device_name is None else device_name,
+            },
+        )
+
+    def logout(self, *, restores: str | None = None) -> Nothing:
+        """End this token and its device; the user's other sessions stay. Source: "Logout"."""
+        return self._send(LOGOUT, body={}, restores=restores)
+
+    def resolve_alias(self, alias: RoomAlias) -> AliasTarget:
+        """Find the room that an alias leads to.
+
+        Raises:
+            NotFoundError: it leads nowhere.
+
+        Source: "Room aliases".
+        """
+        return self._send(RESOLVE_ALIAS, alias=alias)
+
+    def create_room(self, **options: Any) -> RoomReference:  # noqa: ANN401  the specification's own shape
+        """Make a room with the options of ``createRoom``. Source: "Creation"."""
+        return self._send(CREATE_ROOM, body=options)
+
+    def join(self, room: RoomId | RoomAlias, *, via: list[str] | None = None) -> RoomReference:
+        """Join a room, through a server in ``via`` where ours is not in it. Source: "Joining rooms"."""
+        return self._send(JOIN, query={"via": via, "server_name": via}, body={}, room=room)
+
+    def knock(self, room: RoomId | RoomAlias, *, via: list[str] | None = None) -> RoomReference:
+        """Ask to be let in. Source: "Knocking on rooms"."""
+        return self._send(KNOCK, query={"via": via, "server_name": via}, body={}, room=room)
+
+    def leave(self, room_id: RoomId) -> Nothing:
+        """Leave a room, or turn an invitation down. Source: "Leaving rooms"."""
+        return self._send(LEAVE, body={}, room_id=room_id)
+
+    def invite(self, room_id: RoomId, user_id: UserId) -> Nothing:
+        """Invite a user. Source: "Joining rooms"."""
+        return self._send(INVITE, body={"user_id": user_id}, room_id=room_id)
+
+    def kick(self, room_id: RoomId, user_id: UserId) -> Nothing:
+        """Remove a user from a room. Source: "Leaving rooms"."""
+        return self._send(KICK, body={"user_id": user_id}, room_id=room_id)
+
+    def ban(self, room_id: RoomId, user_id: UserId) -> Nothing:
+        """Ban a user from a room. Source: "Banning users in a room"."""
+        return self._send(BAN, body={"user_id": user_id}, room_id=room_id)
+
+    def unban(self, room_id: RoomId, user_id: UserId) -> Nothing:
+        """Lift a ban. Source: "Banning users in a room"."""
+        return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
+
+    def state_event(self, room_id: RoomId, type: str, state_key: str = "") -> dict[str, Any]:  # noqa: A002
+        """Return the content of a state event, as it is now for a member. Source: "Getting events".
+
+        Raises:
+            NotPermittedError: the token's owner has never been in the room.
+            NotFoundError: there is no such event.
+        """
+        return self._send(STATE_EVENT, room_id=room_id, type=type, state_key=state_key)
+
+    def send_state(
+        self,
+        room_id: RoomId,
+        type: str,  # noqa: A002  the specification's name
+        content: Mapping[str, Any],
+        state_key: str = "",
+    ) -> EventReference:
+        """Set a state event. Source: "Sending events to a room"."""
+        return self._send(SEND_STATE, body=content, room_id=room_id, type=type, state_key=state_key)

@@ -1,0 +1,227 @@
+"""Rooms, as the administrator sees them.
+
+Source: Synapse, ``docs/admin_api/rooms.md`` and ``synapse/rest/admin/rooms.py``.
+"""
+
+from typing import Any
+
+from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
+from synadmin.http.group import Group
+from synadmin.http.paging import Pager
+from synadmin.ids import EventId, RoomAlias, RoomId, UserId
+
+ORDERS = (
+    "name",
+    "canonical_alias",
+    "joined_members",
+    "joined_local_members",
+    "version",
+    "creator",
+    "encryption",
+    "federatable",
+    "public",
+    "join_rules",
+    "guest_access",
+    "history_visibility",
+    "state_events",
+)
+"""What a list of rooms can be ordered by."""
+
+
+class Room(Record, frozen=True, kw_only=True):
+    """A room as the room list shows it.
+
+    A room that everybody has left has None for most of what its state would tell.
+    """
+
+    room_id: RoomId
+    name: str | None = None
+    canonical_alias: RoomAlias | None = None
+    joined_members: int = 0
+    joined_local_members: int = 0
+    version: str | None = None
+    creator: UserId | None = None
+    encryption: str | None = None
+    federatable: bool = True
+    public: bool = False
+    join_rules: str | None = None
+    guest_access: str | None = None
+    history_visibility: str | None = None
+    state_events: int = 0
+    room_type: str | None = None
+
+
+class RoomDetails(Record, frozen=True, kw_only=True):
+    """A room by itself: what the list shows, and more."""
+
+    room_id: RoomId
+    name: str | None = None
+    topic: str | None = None
+    avatar: str | None = None
+    canonical_alias: RoomAlias | None = None
+    joined_members: int = 0
+    joined_local_members: int = 0
+    joined_local_devices: int = 0
+    version: str | None = None
+    creator: UserId | None = None
+    encryption: str | None = None
+    federatable: bool = True
+    public: bool = False
+    join_rules: str | None = None
+    guest_access: str | None = None
+    history_visibility: str | None = None
+    state_events: int = 0
+    room_type: str | None = None
+    forgotten: bool = False
+    tombstoned: bool = False
+    replacement_room: RoomId | None = None
+
+
+class RoomMembers(Record, frozen=True, kw_only=True):
+    """The users who are joined, those of other servers included."""
+
+    members: tuple[UserId, ...]
+    total: int
+
+
+class StateEvent(Record, frozen=True, kw_only=True):
+    """A state event of a room.
+
+    ``origin_server_ts`` is in milliseconds since the epoch, by the sender's clock.
+    """
+
+    type: str
+    state_key: str
+    sender: UserId
+    content: dict[str, Any]
+    event_id: EventId | None = None
+    room_id: RoomId | None = None
+    origin_server_ts: int | None = None
+    unsigned: dict[str, Any] | None = None
+    prev_content: dict[str, Any] | None = None
+    replaces_state: EventId | None = None
+    user_id: UserId | None = None
+    age: int | None = None
+
+
+class RoomState(Record, frozen=True, kw_only=True):
+    """The current state of a room, as far as it was asked for."""
+
+    state: tuple[StateEvent, ...]
+
+
+class Block(Record, frozen=True, kw_only=True):
+    """Whether a room is blocked on this server: local users can neither join it nor be invited."""
+
+    block: bool
+    user_id: UserId | None = None
+
+
+LIST = Paged(
+    "GET",
+    "/_synapse/admin/v1/rooms",
+    Room,
+    items="rooms",
+    next="next_batch",
+    total="total_rooms",
+    key="room_id",
+)
+GET = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}", RoomDetails)
+MEMBERS = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/members", RoomMembers)
+STATE = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/state", RoomState)
+BLOCK_STATUS = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/block", Block)
+MAKE_ADMIN = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/rooms/{room_identifier}/make_room_admin",
+    Nothing,
+    idempotent=True,
+)
+
+
+class Rooms(Group):
+    """Rooms: ``synapse.rooms``."""
+
+    def list(
+        self,
+        *,
+        search: str | None = None,
+        public: bool | None = None,
+        empty: bool | None = None,
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[Room]:
+        """List the rooms the server knows, a page at a time.
+
+        Args:
+            search: part of a name, or a whole alias, or a whole room id.
+            public: only those in the room directory, or only those that are not.
+            empty: only those without anybody joined, or only those with.
+            order_by: one of :data:`ORDERS`; Synapse's default is by name.
+            reverse: the other way round.
+            page_size: rooms a request.
+
+        Source: ``ListRoomRestServlet``.
+        """
+        return self._walk(
+            LIST,
+            query={
+                "search_term": search,
+                "public_rooms": public,
+                "empty_rooms": empty,
+                "order_by": order_by,
+                "dir": "b" if reverse else None,
+                "limit": page_size,
+            },
+        )
+
+    def get(self, room_id: RoomId) -> RoomDetails:
+        """Return what the server knows of one room. Its size does not depend on the room's.
+
+        Raises:
+            NotFoundError: the server has never heard of it.
+
+        Source: ``RoomRestServlet``.
+        """
+        return self._send(GET, room_id=room_id)
+
+    def members(self, room_id: RoomId) -> RoomMembers:
+        """Return who is joined. Grows with the room.
+
+        Source: ``RoomMembersRestServlet``.
+        """
+        return self._send(MEMBERS, room_id=room_id)
+
+    def state(self, room_id: RoomId, *, type: str | None = None) -> RoomState:  # noqa: A002  Synapse's name
+        """Return the room's current state; empty where this server is no longer in the room.
+
+        Args:
+            room_id: the room.
+            type: only events of this type. Without it, or with ``m.room.member``, the answer grows with
+                the room.
+
+        Source: ``RoomStateRestServlet``.
+        """
+        return self._send(STATE, query={"type": type}, room_id=room_id)
+
+    def block_status(self, room_id: RoomId) -> Block:
+        """Tell whether the room is blocked on this server.
+
+        Source: ``BlockRoomRestServlet``.
+        """
+        return self._send(BLOCK_STATUS, room_id=room_id)
+
+    def make_admin(self, room: RoomId | RoomAlias, *, user_id: UserId | None = None) -> Nothing:
+        """Give a user the power of the most powerful local user who is joined.
+
+        An answer does not mean that the user has control, nor an error that nothing was changed: use
+        ``synadmin.recovery``, which looks before and after. Sent twice, it has the effect of once.
+
+        Args:
+            room: room id or alias.
+            user_id: the token's owner where it is None.
+
+        Source: ``MakeRoomAdminRestServlet``.
+        """
+        body = {} if user_id is None else {"user_id": user_id}
+        return self._send(MAKE_ADMIN, body=body, room_identifier=room)

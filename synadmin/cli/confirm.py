@@ -1,0 +1,38 @@
+"""Asking before something is changed."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from synadmin.cli.invocation import Invocation
+from synadmin.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def change_options(function: F) -> F:
+    """Give a command that changes something ``--dry-run`` and ``--yes``."""
+    function = click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+    return click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")(function)
+
+
+def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        UsageError: nobody is there to answer, and ``--yes`` was not given.
+        click.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not invocation.on_terminal:
+        message = "nothing was changed: there is no terminal to ask on"
+        raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
+    if not click.confirm(question, err=True):
+        message = "nothing was changed: the answer was no"
+        raise Declined(message)
+
+
+class Declined(UsageError):  # noqa: N818  not an error of anybody
+    """The person said no."""

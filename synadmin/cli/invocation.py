@@ -1,0 +1,113 @@
+"""What one invocation of the command knows: the common options, and what follows from them."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.errors import SettingsError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.journal import Journal
+    from synadmin.settings import Settings
+
+
+@dataclass
+class Invocation:
+    """The common options, wherever on the command line they stood; click's ``context.obj``."""
+
+    profile: str | None = None
+    env_file: Path | None = None
+    homeserver: str | None = None
+    timeout: str | None = None
+    verbose: int = 0
+    quiet: bool = False
+    command: str | None = None
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings, with what is to be warned about told once."""
+        from synadmin import settings
+
+        loaded = settings.load(
+            profile=self.profile,
+            env_file=self.env_file,
+            options={settings.HOMESERVER: self.homeserver, "SYNADMIN_TIMEOUT": self.timeout},
+        )
+        for warning in loaded.warnings:
+            self.warn(warning)
+        return loaded
+
+    @cached_property
+    def journal(self) -> "Journal":
+        """The journal of this run."""
+        from synadmin.journal import Journal
+
+        return Journal(self.settings.journal, command=self.command)
+
+    def synapse(self, *, token: str | None = None, anonymous: bool = False) -> "Synapse":
+        """Return the client for the configured homeserver.
+
+        Args:
+            token: instead of the configured one.
+            anonymous: no token is needed.
+
+        Raises:
+            SettingsError: no homeserver or no token is configured.
+        """
+        from synadmin.client import Synapse
+        from synadmin.http.well_known import base_url
+
+        settings = self.settings
+        if settings.homeserver is None:
+            message = "no homeserver is configured"
+            raise SettingsError(
+                message,
+                hint="run `synadmin login`, or set SYNADMIN_HOMESERVER and SYNADMIN_ACCESS_TOKEN",
+            )
+        if not anonymous:
+            token = token or settings.token()
+            if token is None:
+                message = "no access token is configured"
+                raise SettingsError(
+                    message,
+                    hint="run `synadmin login`, or set SYNADMIN_ACCESS_TOKEN, _FILE or _COMMAND",
+                )
+        return Synapse(
+            base_url(settings.homeserver, timeout=settings.timeout, ca_file=settings.ca_file),
+            token=token,
+            timeout=settings.timeout,
+            ca_file=settings.ca_file,
+            journal=self.journal,
+            notify=self.say,
+            trace=self._trace(),
+            connections=settings.concurrency,
+            allow_plain_http=settings.allow_plain_http,
+        )
+
+    def _trace(self) -> Callable[[str], None] | None:
+        return self.warn if self.verbose else None
+
+    def say(self, message: str) -> None:
+        """Tell the person something on stderr, unless asked to be quiet."""
+        if not self.quiet:
+            self.warn(message)
+
+    def warn(self, message: str) -> None:
+        """Tell the person something on stderr, in any case."""
+        from synadmin.render import plain
+
+        click.echo("\n".join(plain(line) for line in message.split("\n")), err=True)
+
+    @property
+    def on_terminal(self) -> bool:
+        """Tell whether somebody is there to answer a question."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

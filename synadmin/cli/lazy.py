@@ -1,0 +1,112 @@
+"""Groups that load a command's code when it is run, and commands that take the common options anywhere."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synadmin.cli.invocation import Invocation
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Keep a common option for the whole invocation; what stands further right wins."""
+    if not parameter.name or value in {None, False}:
+        return
+    invocation = context.find_root().ensure_object(Invocation)
+    if parameter.name == "verbose":
+        value = invocation.verbose + int(str(value))
+    setattr(invocation, parameter.name, value)
+
+
+def _common_options() -> list[click.Parameter]:
+    shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
+    return [
+        click.Option(["--profile"], metavar="NAME", help="Settings of another homeserver.", **shared),
+        click.Option(
+            ["--env-file"],
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Settings file to read instead of .env.",
+            **shared,
+        ),
+        click.Option(["--homeserver"], metavar="URL", help="Base URL, or server name.", **shared),
+        click.Option(["--timeout"], metavar="SECONDS", help="How long to wait for an answer.", **shared),
+        click.Option(
+            ["-v", "--verbose"],
+            count=True,
+            help="Show the requests on stderr; twice: tracebacks too.",
+            **shared,
+        ),
+        click.Option(["-q", "--quiet"], is_flag=True, help="No progress and notes on stderr.", **shared),
+    ]
+
+
+class _WithCommonOptions(click.Command):
+    """Mixed into commands and groups alike."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        own = super().get_params(ctx)
+        common = _common_options()
+        return [*own[:-1], *common, *own[-1:]] if own and own[-1].name == "help" else [*own, *common]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        common = {"profile", "env_file", "homeserver", "timeout", "verbose", "quiet"}
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                (shared if parameter.name in common else own).append(record)
+        if own:
+            with formatter.section("Options"):
+                formatter.write_dl(own)
+        with formatter.section("Common options"):
+            formatter.write_dl(shared)
+
+
+class Command(_WithCommonOptions):
+    """A command; its options stand before or after its arguments, the common ones anywhere."""
+
+
+class Group(_WithCommonOptions, click.Group):
+    """A group whose commands are named, with their short help, before their code is loaded."""
+
+    command_class = Command
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401  click's own
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*args, **options)
+        self._lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [*self._lazy, *(name for name in self.commands if name not in self._lazy)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self._lazy and cmd_name not in self.commands:
+            module, _, attribute = self._lazy[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            self.commands[cmd_name] = command
+        return super().get_command(ctx, cmd_name)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._lazy:
+                rows.append((name, self._lazy[name][1]))
+            else:
+                command = self.get_command(ctx, name)
+                if command is not None and not command.hidden:
+                    rows.append((name, command.get_short_help_str(80)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

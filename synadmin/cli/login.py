@@ -1,0 +1,195 @@
+"""``synadmin login``, ``logout``, ``whoami``."""
+
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.app import EXIT_NOT_PERMITTED
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.errors import (
+    NotAuthenticatedError,
+    NotPermittedError,
+    NotSupportedError,
+    RefusedError,
+    SynadminError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+
+_MAS_HINT = (
+    "an administrator gets a token there with: mas-cli manage issue-compatibility-token USER "
+    "--yes-i-want-to-grant-synapse-admin-privileges   and passes it to: synadmin login --token"
+)
+_PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
+
+
+@click.command(cls=Command)
+@click.argument("user", required=False)
+@click.option("--token", "by_token", is_flag=True, help="Paste an access token, or pipe it in.")
+@pass_invocation
+def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
+    """Sign in and keep the token in a profile, readable by nobody else.
+
+    USER is a user id or a localpart. The password is asked for; without a terminal, password or token is
+    read from standard input. The homeserver is given with --homeserver, by URL or by server name.
+
+    \b
+    Examples:
+        synadmin login admin --homeserver https://matrix.example.org
+        synadmin login --homeserver example.org --token
+        pass show matrix/admin-token | synadmin login --homeserver example.org --token
+    """
+    from synadmin.settings import checked_token
+
+    if invocation.homeserver is None and invocation.settings.homeserver is None:
+        if not invocation.on_terminal:
+            message = "which homeserver? Give it with --homeserver"
+            raise UsageError(message)
+        invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
+        del invocation.settings
+    if by_token:
+        token = checked_token(_secret("Access token: "), "standard input")
+        with invocation.synapse(token=token) as synapse:
+            owner = synapse.owner
+            _keep(invocation, synapse, token)
+            _greet(invocation, synapse, owner)
+        return
+    with invocation.synapse(anonymous=True) as synapse:
+        _require_password_login(synapse)
+        if user is None:
+            if not invocation.on_terminal:
+                message = "which user? Name it: synadmin login USER"
+                raise UsageError(message)
+            user = click.prompt("User", err=True)
+        session = synapse.client_server.login(user, _secret("Password: "), device_name="synadmin")
+    with invocation.synapse(token=session.access_token) as synapse:
+        _keep(invocation, synapse, session.access_token)
+        _greet(invocation, synapse, session.user_id)
+
+
+def _secret(prompt: str) -> str:
+    """Ask for a secret without showing it, or read it where it is piped in."""
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    text = sys.stdin.read()
+    if not text.strip():
+        message = "nothing came in on standard input"
+        raise UsageError(message, hint="pipe the password or token in, or run it on a terminal")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _require_password_login(synapse: "Synapse") -> None:
+    """Say what to do where the server offers no password login.
+
+    Raises:
+        RefusedError: it offers none.
+    """
+    try:
+        flows = {flow.type for flow in synapse.client_server.login_flows().flows}
+    except NotSupportedError:
+        flows = set()
+    if _PASSWORD in flows:
+        return
+    offered = ", ".join(sorted(flows)) or "nothing that this tool can use"
+    message = f"{synapse.transport.homeserver} offers no password login (it offers: {offered})"
+    raise RefusedError(message, hint=_MAS_HINT)
+
+
+def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
+    from synadmin import settings
+
+    path = settings.write_profile(
+        invocation.settings.profile,
+        {
+            settings.HOMESERVER: synapse.transport.homeserver,
+            settings.TOKEN: token,
+            settings.TOKEN_FILE: None,
+            settings.TOKEN_COMMAND: None,
+        },
+    )
+    invocation.say(f"The token is kept in {path}.")
+
+
+def _greet(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
+    if is_server_admin(synapse):
+        invocation.say(f"Signed in as {owner}, a server admin.")
+        return
+    invocation.say(f"Signed in as {owner}, who is not a server admin: almost nothing here will be permitted.")
+
+
+def is_server_admin(synapse: "Synapse") -> bool:
+    """Ask whether the token is a server admin's; the one question that is answered everywhere."""
+    try:
+        next(synapse.rooms.list(page_size=0).pages(), None)
+    except NotPermittedError:
+        return False
+    return True
+
+
+@click.command(cls=Command)
+@pass_invocation
+def logout(invocation: Invocation) -> None:
+    """End the session on the server and remove the token from the profile.
+
+    \b
+    Example:
+        synadmin logout
+    """
+    from synadmin import settings
+
+    held = settings.load(profile=invocation.settings.profile)
+    with invocation.synapse() as synapse:
+        owner = None
+        try:
+            owner = synapse.owner
+            synapse.client_server.logout()
+        except NotAuthenticatedError:
+            invocation.say("The server had ended this session already.")
+    kept = invocation.settings.profile_file
+    if kept.exists() and held.token() is not None:
+        settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
+        invocation.say(f"The token is gone from {kept}.")
+    if owner is not None:
+        invocation.say(f"{owner} is signed out here.")
+
+
+@click.command(cls=Command)
+@output_options
+@pass_invocation
+def whoami(invocation: Invocation, *, output: Output) -> int:
+    """Show whose token it is, on which server, and whether it is a server admin's.
+
+    Exit code 3 where it is not.
+
+    \b
+    Examples:
+        synadmin whoami
+        synadmin whoami -o json
+    """
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        me = synapse.client_server.whoami()
+        admin = is_server_admin(synapse)
+        try:
+            version: str | None = synapse.server.version().server_version
+        except SynadminError:
+            version = None
+        record = {
+            "user_id": me.user_id,
+            "homeserver": synapse.transport.homeserver,
+            "synapse": version,
+            "server_admin": admin,
+            "device_id": me.device_id,
+        }
+    output.write([record], [Column(name) for name in record])
+    if not admin:
+        invocation.say("This token is not a server admin's.")
+        return EXIT_NOT_PERMITTED
+    return 0

@@ -1,0 +1,103 @@
+"""``-o`` and ``--columns``: how a command that prints records prints them."""
+
+import functools
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.render import Column
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FORMATS = ("table", "json", "ndjson", "csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How the records are to be printed."""
+
+    form: str
+    names: tuple[str, ...] | None
+
+    @property
+    def for_people(self) -> bool:
+        """Tell whether a person reads it, not a script."""
+        return self.form == "table"
+
+    def write(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        columns: "Sequence[Column]",
+        *,
+        empty: str = "",
+    ) -> None:
+        """Print the records.
+
+        Args:
+            records: JSON objects.
+            columns: all there are; those marked as shown are the default.
+            empty: what to say on stderr where a person gets an empty table.
+        """
+        from synadmin import render
+
+        chosen = self.chosen(columns)
+        written = 0
+
+        def counted() -> Iterable[Mapping[str, Any]]:
+            nonlocal written
+            for record in records:
+                written += 1
+                yield record
+
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        render.write(counted(), chosen, self.form, sys.stdout, width=width, all_fields=self.names is None)
+        if self.for_people and not written and empty:
+            click.echo(empty, err=True)
+
+    def chosen(self, columns: "Sequence[Column]") -> "Sequence[Column]":
+        """Return the columns that ``--columns`` names.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        if self.names is None:
+            return [column for column in columns if column.shown]
+        known = {column.name: column for column in columns}
+        missing = [name for name in self.names if name not in known]
+        if missing:
+            message = f"there is no column {missing[0]!a}; there are {', '.join(known)}"
+            raise UsageError(message)
+        return [known[name] for name in self.names]
+
+
+def output_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``."""
+
+    @click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(_FORMATS),
+        default="table",
+        help="How to print: a table for people, the others for scripts.",
+    )
+    @click.option("--columns", metavar="NAME,...", help="The columns to print, in this order.")
+    @functools.wraps(function)
+    def with_output(*args: Any, form: str, columns: str | None, **options: Any) -> R:  # noqa: ANN401
+        names = None
+        if columns is not None:
+            names = tuple(name.strip() for name in columns.split(",") if name.strip())
+            if not names:
+                message = "--columns names no column"
+                raise UsageError(message)
+        return function(*args, output=Output(form, names), **options)  # type: ignore[arg-type]
+
+    return with_output  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""Everything synadmin raises on purpose.
+
+A caller catches :class:`SynadminError` and has them all. ``str(error)`` is one line for a person;
+``hint`` is what to do next, where that is known. No message ever holds a token or a password.
+"""
+
+
+class SynadminError(Exception):
+    """The root of all of them."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(SynadminError):
+    """What was asked for makes no sense: not an id, not a number, an empty list."""
+
+
+class SettingsError(SynadminError):
+    """A setting is missing, malformed, or cannot be read."""
+
+
+class JournalError(SynadminError):
+    """The journal cannot be written, so nothing may be changed."""
+
+
+class RefusedError(SynadminError):
+    """Looked, and the answer is no. Nothing was changed."""
+
+
+class ConnectError(SynadminError):
+    """No answer came: not reachable, timed out, broken off.
+
+    ``sent`` is true where the request may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, *, sent: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.sent = sent
+
+
+class ReplyError(SynadminError):
+    """An answer came, of a shape that this is not: HTML, nothing, a redirect, other JSON."""
+
+
+class MatrixError(SynadminError):
+    """The server answered with an error in the shape the Matrix specification gives it.
+
+    Attributes:
+        status: the HTTP status.
+        errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none.
+        reason: the server's own words.
+    """
+
+    def __init__(self, *, status: int, errcode: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{reason} ({errcode}, HTTP {status})", hint=hint)
+        self.status = status
+        self.errcode = errcode
+        self.reason = reason
+
+
+class NotAuthenticatedError(MatrixError):
+    """No valid token: none sent, unknown, expired, logged out."""
+
+
+class NotPermittedError(MatrixError):
+    """A valid token that may not do this."""
+
+
+class NotFoundError(MatrixError):
+    """The server knows no such room, no such user."""
+
+
+class NotSupportedError(MatrixError):
+    """``M_UNRECOGNIZED``: this server has no such endpoint. A 404 that does not mean "not found"."""
+
+
+class RateLimitedError(MatrixError):
+    """Too many requests. ``retry_after`` is in seconds, None where the server did not say."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        errcode: str,
+        reason: str,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(status=status, errcode=errcode, reason=reason, hint=hint)
+        self.retry_after = retry_after
+
+
+class ServerError(MatrixError):
+    """The server failed (5xx)."""

@@ -1,0 +1,1 @@
+"""Speaking HTTP with a homeserver: what an operation is, how it is sent, how lists are walked."""

@@ -1,0 +1,93 @@
+"""An operation of a server, as data."""
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from synadmin.ids import encoded
+
+T = TypeVar("T")
+
+_IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
+
+
+class Record(msgspec.Struct, frozen=True, dict=True):
+    """The base of all models: what a server sent, with the fields we know as attributes.
+
+    Nothing is lost: ``as_sent()`` has every field of the answer, known to the model or not.
+    """
+
+    def as_sent(self) -> dict[str, Any]:
+        """Return the JSON object as the server sent it; what the model holds, where nobody sent it."""
+        raw = self.__dict__.get("raw")
+        if raw is None:
+            return dict(msgspec.to_builtins(self))
+        return dict(msgspec.json.decode(raw))
+
+
+class Nothing(Record, frozen=True, kw_only=True):
+    """An empty JSON object: the server took the request, and says no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[T]):
+    """One operation.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, with ``{parameters}`` that are percent-encoded when they are filled in.
+        reply: the type the answer is decoded to.
+        idempotent: sending a POST twice has the effect of sending it once (GET, PUT and DELETE
+            always count as such).
+        reads: it changes nothing although it is a POST, so the journal does not hear of it.
+        since: the Synapse version that introduced it, where it is younger than others.
+        mas: still served where the Matrix Authentication Service is in charge of accounts.
+        instead: for a deprecated operation, what to use instead.
+    """
+
+    method: str
+    path: str
+    reply: type[T]
+    _: KW_ONLY
+    idempotent: bool = False
+    reads: bool = False
+    since: str | None = None
+    mas: bool = True
+    instead: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether carrying it out changes something on the server."""
+        return self.method != "GET" and not self.reads
+
+    @property
+    def repeatable(self) -> bool:
+        """Tell whether it may be sent again when it may have been carried out already."""
+        return self.idempotent or self.method in _IDEMPOTENT_METHODS
+
+    def filled(self, parameters: Mapping[str, str]) -> str:
+        """Return the path with its parameters, each one percent-encoded segment."""
+        return self.path.format_map({name: encoded(value) for name, value in parameters.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Paged(Endpoint[T]):
+    """An operation that answers with a page of records and a cursor to the next one.
+
+    ``reply`` is the type of one record.
+
+    Attributes:
+        items: the field of the answer that holds the records.
+        next: the field that holds the cursor, absent or null on the last page.
+        total: the field that counts all records, where there is one.
+        cursor: the query parameter that takes the cursor.
+        key: the field that tells one record from another.
+    """
+
+    items: str = ""
+    next: str = "next_token"
+    total: str | None = "total"
+    cursor: str = "from"
+    key: str = ""

@@ -1,0 +1,110 @@
+"""Walking a list that the server hands out a page at a time, holding one page."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from synadmin.errors import ReplyError
+from synadmin.http.endpoint import Paged, Record
+from synadmin.http.transport import Query, Transport, not_as_expected
+
+T = TypeVar("T")
+
+_ENVELOPE: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page.
+
+    Attributes:
+        items: its records, each as the bytes that the server sent.
+        total: how many records there are on all pages, where the server says so.
+        pager: the list that it belongs to.
+    """
+
+    items: list[msgspec.Raw]
+    total: int | None
+    decoder: msgspec.json.Decoder[T]
+    endpoint: Paged[T]
+
+    def records(self) -> Iterator[T]:
+        """Decode the records, one at a time."""
+        for raw in self.items:
+            try:
+                record = self.decoder.decode(raw)
+            except msgspec.DecodeError as error:
+                raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
+            if isinstance(record, Record):
+                record.__dict__["raw"] = raw
+            yield record
+
+
+class Pager(Generic[T]):
+    """A list on the server. Iterating fetches a page when the one before it is used up."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        endpoint: Paged[T],
+        parameters: Mapping[str, str],
+        query: Query,
+    ) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+        self._parameters = parameters
+        self._query = query
+
+    def __iter__(self) -> Iterator[T]:
+        """Walk the records of all pages."""
+        for page in self.pages():
+            yield from page.records()
+
+    def pages(self) -> Iterator[Page[T]]:
+        """Walk the pages.
+
+        Raises:
+            ReplyError: the cursor to the next page is the one this page was asked for with.
+        """
+        endpoint = self._endpoint
+        decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
+        cursor: Any = None
+        seen: frozenset[bytes] = frozenset()
+        while True:
+            query = dict(self._query)
+            if cursor is not None:
+                query[endpoint.cursor] = cursor
+            raw = self._transport.send_raw(endpoint, self._parameters, query=query)
+            items, following, total = self._opened(raw)
+            # A list that grows in front while it is walked pushes records onto the next page again.
+            fresh = [item for item in items if bytes(item) not in seen]
+            seen = frozenset(bytes(item) for item in items)
+            yield Page(fresh, total, decoder, endpoint)
+            if following is None or not items:
+                return
+            if following == cursor:
+                message = (
+                    f"GET {endpoint.path}: the cursor does not move ({following!r}): the list has no end"
+                )
+                raise ReplyError(message)
+            cursor = following
+
+    def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
+        endpoint = self._endpoint
+        try:
+            envelope = _ENVELOPE.decode(raw)
+            items = _ITEMS.decode(envelope[endpoint.items])
+            following = msgspec.json.decode(envelope[endpoint.next]) if endpoint.next in envelope else None
+            total = None
+            if endpoint.total is not None and endpoint.total in envelope:
+                total = msgspec.json.decode(envelope[endpoint.total], type=int | None)
+        except KeyError as error:
+            raise not_as_expected(endpoint, raw, f"no {error.args[0]}") from None
+        except msgspec.DecodeError as error:
+            raise not_as_expected(endpoint, raw, str(error)) from None
+        if following is not None and (isinstance(following, bool) or not isinstance(following, int | str)):
+            raise not_as_expected(endpoint, raw, f"{endpoint.next} is no cursor")
+        return items, following, total

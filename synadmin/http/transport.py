@@ -1,0 +1,466 @@
+"""Sending a request and making sense of the answer, whatever it is.
+
+``requests`` lives in this file and nowhere else, and none of its exceptions leaves it.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Self, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+import requests
+from requests.utils import get_environ_proxies
+
+from synadmin import __version__
+from synadmin.errors import (
+    ConnectError,
+    MatrixError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    NotSupportedError,
+    RateLimitedError,
+    ReplyError,
+    ServerError,
+    SettingsError,
+    SynadminError,
+)
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.ids import UserId
+from synadmin.journal import Entry, Journal
+
+T = TypeVar("T")
+Query = Mapping[str, str | int | bool | list[str] | None]
+Body = Mapping[str, Any]
+Restoring = tuple[str, str, Body | None]
+
+_ATTEMPTS = 4
+_BACKOFF = 0.5  # seconds before the second attempt; doubles from there
+_UNAVAILABLE = frozenset({502, 503, 504})
+_CONNECT_TIMEOUT = 10.0
+_BY_ERRCODE: Mapping[str, type[MatrixError]] = {
+    "M_UNRECOGNIZED": NotSupportedError,
+    "M_UNKNOWN_TOKEN": NotAuthenticatedError,
+    "M_MISSING_TOKEN": NotAuthenticatedError,
+    "M_NOT_FOUND": NotFoundError,
+}
+_BY_STATUS: Mapping[int, type[MatrixError]] = {
+    401: NotAuthenticatedError,
+    403: NotPermittedError,
+    404: NotFoundError,
+}
+_WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", dict)
+
+
+class Transport:
+    """The way to one homeserver, with one token."""
+
+    def __init__(
+        self,
+        homeserver: str,
+        token: str | None = None,
+        *,
+        timeout: float = 60.0,
+        longest_wait: float = 60.0,
+        ca_file: str | None = None,
+        journal: Journal | None = None,
+        on_behalf_of: UserId | None = None,
+        notify: Callable[[str], None] | None = None,
+        trace: Callable[[str], None] | None = None,
+        connections: int = 8,
+        owner: UserId | None = None,
+    ) -> None:
+        """Prepare the way; nothing is sent yet.
+
+        Args:
+            homeserver: the base URL, ``https://matrix.example.org``.
+            token: the access token.
+            timeout: seconds without a byte of the answer before giving up.
+            longest_wait: seconds to wait at most, altogether, where the server says "too many requests".
+            ca_file: certificates to trust instead of the usual ones.
+            journal: where every change is written down before it is sent.
+            on_behalf_of: whose token this is, where it is not the administrator's own.
+            notify: is told, in words, when there is a wait.
+            trace: is told of each request: method, path, status, milliseconds.
+            connections: how many to keep open.
+            owner: who stands behind the token, where that is known already; else it is asked for.
+        """
+        self.homeserver = homeserver.rstrip("/")
+        self.longest_wait = longest_wait
+        self.notify = notify or (lambda _: None)
+        self._trace = trace
+        self.on_reply: Callable[[Endpoint[Any], bytes], None] | None = None
+        self.requests_sent = 0
+        self._on_behalf_of = on_behalf_of
+        self._journal = journal
+        self._owner = owner
+        self._timeout = (min(_CONNECT_TIMEOUT, timeout), timeout)
+        self._connections = connections
+        self._session = requests.Session()
+        # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
+        self._session.trust_env = False
+        self._session.proxies.update(get_environ_proxies(self.homeserver))
+        if ca_file is not None:
+            self._session.verify = ca_file
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._session.headers["User-Agent"] = f"synadmin/{__version__}"
+        self._token = token
+
+    def __repr__(self) -> str:
+        return f"Transport({self.homeserver!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def acting_as(self, user_id: UserId, token: str) -> "Transport":
+        """Return a way to the same server with the token of another user, told apart in the journal."""
+        other = Transport(
+            self.homeserver,
+            token,
+            timeout=self._timeout[1],
+            longest_wait=self.longest_wait,
+            journal=self._journal,
+            on_behalf_of=user_id,
+            notify=self.notify,
+            trace=self._trace,
+            connections=self._connections,
+            owner=self.owner(),
+        )
+        other._session.verify = self._session.verify
+        other.on_reply = self.on_reply
+        return other
+
+    def owner(self) -> UserId:
+        """Return the token's owner, asked for once.
+
+        Raises:
+            NotAuthenticatedError: there is no token, or it is no longer valid.
+        """
+        if self._owner is None:
+            answer = self.send(_WHOAMI)
+            user_id = answer.get("user_id")
+            if not isinstance(user_id, str):
+                message = f"{_WHOAMI.path} did not say whose token this is"
+                raise ReplyError(message)
+            self._owner = UserId(user_id)
+        return self._owner
+
+    def send(
+        self,
+        endpoint: Endpoint[T],
+        parameters: Mapping[str, str] | None = None,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        restoring: Restoring | None = None,
+        restores: str | None = None,
+    ) -> T:
+        """Carry out an operation and return its decoded answer.
+
+        Args:
+            endpoint: the operation.
+            parameters: fills the path's ``{parameters}``.
+            query: the query; what is None is left out.
+            body: the JSON body; what is ``msgspec.UNSET`` is left out, None is sent as null.
+            restoring: how a temporary change is put back, for the journal: method, path, body.
+            restores: the journal entry that this request puts back.
+
+        Raises:
+            MatrixError: the server said no.
+            ReplyError: the answer is not what this operation answers with.
+            ConnectError: there was no answer.
+            JournalError: the change could not be written down, so it was not sent.
+        """
+        raw = self.send_raw(
+            endpoint,
+            parameters,
+            query=query,
+            body=body,
+            restoring=restoring,
+            restores=restores,
+        )
+        return decoded(endpoint, raw)
+
+    def send_raw(
+        self,
+        endpoint: Endpoint[Any],
+        parameters: Mapping[str, str] | None = None,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        restoring: Restoring | None = None,
+        restores: str | None = None,
+    ) -> bytes:
+        """Carry out an operation and return the answer's bytes. See :meth:`send`."""
+        path = endpoint.filled(parameters or {})
+        target = path + _encoded_query(query)
+        content = None
+        if body is not None:
+            body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
+            content = msgspec.json.encode(body)
+        entry: Entry | None = None
+        if self._journal is not None and endpoint.changes:
+            entry = self._journal.begin(
+                server=self.homeserver,
+                user=self._known_owner(),
+                on_behalf_of=self._on_behalf_of,
+                method=endpoint.method,
+                path=target,
+                body=body,
+                restoring=restoring,
+                restores=restores,
+            )
+        try:
+            raw = self._until_answered(endpoint, target, content)
+        except MatrixError as error:
+            if self._journal is not None and entry is not None:
+                self._journal.finish(entry, status=error.status, errcode=error.errcode)
+            raise
+        except ConnectError as error:
+            if self._journal is not None and entry is not None and not error.sent:
+                self._journal.finish(entry, status=None, errcode="NOT_SENT")
+            raise
+        if self._journal is not None and entry is not None:
+            self._journal.finish(entry, status=200)
+        if self.on_reply is not None:
+            self.on_reply(endpoint, raw)
+        return raw
+
+    def _known_owner(self) -> UserId | None:
+        # Signing in is a change made before there is a token, and so an owner.
+        return self._owner if self._token is None else self.owner()
+
+    def _until_answered(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
+        waited = 0.0
+        attempt = 1
+        while True:
+            try:
+                return self._once(endpoint, target, content)
+            except RateLimitedError as error:
+                pause = error.retry_after if error.retry_after is not None else 2.0**attempt
+                if not endpoint.repeatable or waited + pause > self.longest_wait:
+                    raise
+                waited += pause
+                self.notify(f"the server asks to wait {pause:.0f} s before the next request: waiting")
+            except ConnectError as error:
+                if attempt >= _ATTEMPTS or (error.sent and not endpoint.repeatable):
+                    raise
+                pause = self._pause(attempt)
+            except ServerError as error:
+                if error.status not in _UNAVAILABLE or attempt >= _ATTEMPTS or not endpoint.repeatable:
+                    raise
+                pause = self._pause(attempt)
+            attempt += 1
+            time.sleep(pause)
+
+    def _pause(self, attempt: int) -> float:
+        pause = _BACKOFF * 2.0 ** (attempt - 1)
+        return pause + random.uniform(0, pause / 2)  # noqa: S311  jitter, not a secret
+
+    def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
+        request = requests.Request(endpoint.method, self.homeserver, data=content)
+        prepared = self._session.prepare_request(request)
+        # Set afterwards: requests would decode %2E and urllib3 resolve the dots that come out of it.
+        prepared.url = self.homeserver + target
+        prepared.headers["Accept"] = "application/json"
+        if content is not None:
+            prepared.headers["Content-Type"] = "application/json"
+        if self._token is not None:
+            prepared.headers["Authorization"] = f"Bearer {self._token}"
+        self.requests_sent += 1
+        started = time.monotonic()
+        status: object = "no answer"
+        try:
+            response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False)
+            status = response.status_code
+        except requests.RequestException as error:
+            self._explain(error)
+        finally:
+            if self._trace is not None:
+                took = (time.monotonic() - started) * 1000
+                self._trace(f"{endpoint.method} {target} -> {status} ({took:.0f} ms)")
+        if response.ok and not response.is_redirect and not 300 <= response.status_code < 400:  # noqa: PLR2004
+            return response.content
+        raise _error_of(response, endpoint)
+
+    def _explain(self, error: requests.RequestException) -> NoReturn:
+        """Turn an exception of requests into ours, in one line, without its nested representations."""
+        host = urlsplit(self.homeserver).netloc
+        if isinstance(error, requests.exceptions.SSLError):
+            message = f"{host}: the TLS certificate was not accepted ({_innermost(error)})"
+            raise ConnectError(
+                message,
+                hint="a certificate of your own authority is named with SYNADMIN_CA_FILE",
+            ) from None
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            message = f"{host} could not be reached within {self._timeout[0]:.0f} s"
+            raise ConnectError(message) from None
+        if isinstance(error, requests.exceptions.Timeout):
+            message = f"{host} did not answer within {self._timeout[1]:.0f} s"
+            raise ConnectError(
+                message,
+                sent=True,
+                hint="what was asked for may have been done all the same; SYNADMIN_TIMEOUT gives it longer",
+            ) from None
+        if isinstance(error, requests.exceptions.ConnectionError):
+            reason = _innermost(error)
+            refused = any(word in reason for word in ("refused", "resolve", "unreachable", "No route"))
+            message = f"{host} cannot be reached: {reason}"
+            raise ConnectError(message, sent=not refused) from None
+        message = f"{host}: {_innermost(error)}"
+        raise ConnectError(message, sent=True) from None
+
+
+def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
+    """Decode an answer into the operation's type, keeping the bytes it came in.
+
+    Raises:
+        ReplyError: it is something else.
+    """
+    try:
+        answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise not_as_expected(endpoint, raw, str(error)) from None
+    if isinstance(answer, Record):
+        answer.__dict__["raw"] = raw
+    return answer
+
+
+def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyError:
+    """Say what came instead of the answer that this operation gives."""
+    start = raw[:200].lstrip().lower()
+    where = f"{endpoint.method} {endpoint.path}"
+    if not raw.strip():
+        message = f"{where}: the answer is empty"
+    elif start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        return ReplyError(
+            f"{where}: the answer is a web page, not JSON",
+            hint="is the homeserver's URL right? A reverse proxy must pass /_matrix and /_synapse/admin on",
+        )
+    else:
+        message = f"{where}: the answer has another shape ({detail})"
+    return ReplyError(message)
+
+
+def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
+    """Check a homeserver's base URL and return it without a trailing slash.
+
+    Raises:
+        SettingsError: it has no scheme, a path, credentials, or is plain http to another machine.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        message = f"homeserver {url!a} is not a URL: {error}"
+        raise SettingsError(message) from None
+    if parts.scheme not in {"http", "https"} or not host or not url.isascii() or not url.isprintable():
+        message = f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org"
+        raise SettingsError(message)
+    if parts.username is not None or parts.password is not None:
+        message = "the homeserver's URL must not hold a user name or password"
+        raise SettingsError(message)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or " " in url:
+        bare = f"{parts.scheme}://{parts.netloc}"
+        message = f"homeserver {url!a} has a path: give the base URL alone, {bare}"
+        raise SettingsError(message)
+    if parts.scheme == "http" and not _is_loopback(host) and not allow_plain_http:
+        message = f"homeserver {url}: plain http would send the token readable over the network"
+        raise SettingsError(
+            message,
+            hint="use https://, or set SYNADMIN_ALLOW_HTTP=1 where the network is your own",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.endswith(".localhost") or host.startswith("127.")
+
+
+def _encoded_query(query: Query | None) -> str:
+    pairs: list[tuple[str, str]] = []
+    for name, value in (query or {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, bool):
+                pairs.append((name, "true" if one else "false"))
+            elif one is not None:
+                pairs.append((name, str(one)))
+    return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the words at the bottom of a chain of exceptions that wrap each other."""
+    for _ in range(10):
+        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException):
+            inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+        if inner is None or inner is error:
+            break
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    words = str(error)
+    # urllib3 puts the representation of the connection object in front.
+    return words.rpartition(">: ")[2] or type(error).__name__
+
+
+def _error_of(response: requests.Response, endpoint: Endpoint[Any]) -> SynadminError:
+    status = response.status_code
+    if 300 <= status < 400:  # noqa: PLR2004
+        location = response.headers.get("Location", "elsewhere")
+        message = f"{endpoint.method} {endpoint.path}: the server redirects to {location} (HTTP {status})"
+        return ReplyError(
+            message, hint="set the homeserver to where it redirects; redirects are not followed"
+        )
+    errcode, reason, retry_after = _spoken(response)
+    if status == 429 or errcode == "M_LIMIT_EXCEEDED":  # noqa: PLR2004
+        return RateLimitedError(
+            status=status,
+            errcode=errcode or "M_LIMIT_EXCEEDED",
+            reason=reason or "too many requests",
+            retry_after=retry_after,
+        )
+    chosen = _BY_ERRCODE.get(errcode or "") or _BY_STATUS.get(status)
+    if chosen is None:
+        chosen = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
+    if reason is None and errcode is None:
+        # No Matrix error at all: a proxy spoke, not the homeserver.
+        what = f"{response.reason or 'no words'}, and not in the shape a homeserver answers with"
+        reason = f"{endpoint.method} {endpoint.path}: {what}"
+        if chosen is NotFoundError:
+            chosen = NotSupportedError
+    return chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
+
+
+def _spoken(response: requests.Response) -> tuple[str | None, str | None, float | None]:
+    """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
+    retry_after: float | None = None
+    header = response.headers.get("Retry-After", "")
+    if header.isdecimal():
+        retry_after = float(header)
+    try:
+        told = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None, None, retry_after
+    if not isinstance(told, dict):
+        return None, None, retry_after
+    errcode, reason, milliseconds = told.get("errcode"), told.get("error"), told.get("retry_after_ms")
+    if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds >= 0:
+        retry_after = milliseconds / 1000
+    return (
+        errcode if isinstance(errcode, str) else None,
+        reason if isinstance(reason, str) else None,
+        retry_after,
+    )

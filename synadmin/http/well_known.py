@@ -1,0 +1,70 @@
+"""From a server name to its base URL, as clients find it.
+
+Source: Matrix specification, Client-Server API, "Server Discovery".
+"""
+
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import requests
+
+from synadmin.errors import ConnectError, ReplyError, SettingsError
+from synadmin.ids import is_server_name
+
+_PATH = "/.well-known/matrix/client"
+_MOST_REDIRECTS = 5
+_LARGEST = 64 * 1024  # bytes; the file has a hundred
+
+
+class _Homeserver(msgspec.Struct, frozen=True):
+    base_url: str
+
+
+class _WellKnown(msgspec.Struct, frozen=True, rename={"homeserver": "m.homeserver"}):
+    homeserver: _Homeserver
+
+
+def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
+    """Return the base URL of a homeserver that is given as a URL or as a server name.
+
+    Raises:
+        SettingsError: it is neither.
+        ConnectError: the server name leads nowhere.
+        ReplyError: what is found there names no base URL.
+    """
+    if "://" in homeserver:
+        return homeserver
+    if not is_server_name(homeserver):
+        message = f"homeserver {homeserver!a} is neither a URL (https://matrix.example.org) nor a server name"
+        raise SettingsError(message)
+    url = f"https://{homeserver}{_PATH}"
+    hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
+    with requests.Session() as session:
+        session.verify = ca_file or True
+        for _ in range(_MOST_REDIRECTS + 1):
+            try:
+                response = session.get(
+                    url,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    stream=True,
+                    auth=lambda request: request,
+                )
+                raw = response.raw.read(_LARGEST, decode_content=True)
+            except requests.RequestException:
+                message = f"{homeserver} looks like a server name, but {url} cannot be reached"
+                raise ConnectError(message, hint=hint) from None
+            if not response.is_redirect:
+                break
+            url = urljoin(url, response.headers["Location"])
+            if urlsplit(url).scheme != "https":
+                message = f"https://{homeserver}{_PATH} redirects to {url}, which is not https"
+                raise ReplyError(message, hint=hint)
+    if not response.ok:
+        message = f"{homeserver} looks like a server name, but {url} answers HTTP {response.status_code}"
+        raise ReplyError(message, hint=hint)
+    try:
+        return msgspec.json.decode(raw, type=_WellKnown).homeserver.base_url
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"{url} names no homeserver (m.homeserver.base_url)"
+        raise ReplyError(message, hint=hint) from None

@@ -1,0 +1,155 @@
+"""Matrix identifiers: checked where a person types them, percent-encoded where they enter a path.
+
+Identifiers that a server sends are taken as they come: a homeserver may hold rooms with ids that
+today's grammar would refuse, and an administrator must be able to deal with exactly those.
+
+Source: Matrix specification, Appendices, "Identifier Grammar".
+"""
+
+import re
+from typing import NewType
+from urllib.parse import quote
+
+from synadmin.errors import UsageError
+
+RoomId = NewType("RoomId", str)
+"""``!opaque:server``, or ``!opaque`` alone from room version 12 on. Never split it."""
+RoomAlias = NewType("RoomAlias", str)
+"""``#name:server``."""
+UserId = NewType("UserId", str)
+"""``@localpart:server``."""
+EventId = NewType("EventId", str)
+"""``$opaque``, with ``:server`` in room versions 1 and 2."""
+
+_LONGEST = 255  # bytes, for every identifier, sigil and server name included
+_HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,255})"
+_SERVER_NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?\Z")
+# Historical user ids hold any printable ASCII; whoever needs one of those must be able to name it.
+_LOCALPART = re.compile(r"[!-9;-~]*\Z")
+_OPAQUE = re.compile(r"[!-9;-~]+\Z")
+_EVENT = re.compile(r"\$[!-~]+\Z")
+_HIGHEST_PORT = 65535
+
+
+def encoded(identifier: str) -> str:
+    """Return the identifier as one path segment: nothing in it can end the segment or start a query."""
+    return quote(identifier, safe="")
+
+
+def is_server_name(text: str) -> bool:
+    """Tell whether the text is a host with an optional port."""
+    if not _SERVER_NAME.match(text):
+        return False
+    port = text.rpartition(":")[2] if re.search(r":[0-9]+\Z", text) and not text.endswith("]") else ""
+    return not port or 0 < int(port) <= _HIGHEST_PORT
+
+
+def server_name_of(identifier: str) -> str:
+    """Return what follows the first colon of a user id or alias; ``""`` where there is none.
+
+    Not for room ids: from version 12 on they name no server.
+    """
+    return identifier.partition(":")[2]
+
+
+def _checked(text: str, *, sigil: str, kind: str, example: str, local: re.Pattern[str]) -> str:
+    shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
+    if not text.startswith(sigil):
+        message = f"{shown} is not a {kind}: it starts with {sigil}, as in {example}"
+        raise UsageError(message)
+    localpart, colon, server = text[1:].partition(":")
+    if not colon or not local.match(localpart) or not is_server_name(server):
+        message = f"{shown} is not a {kind}: it looks like {example}"
+        raise UsageError(message)
+    if len(text.encode()) > _LONGEST:
+        message = f"{shown} is not a {kind}: it is longer than {_LONGEST} bytes"
+        raise UsageError(message)
+    return text
+
+
+def parse_user_id(text: str, *, home: str | None = None) -> UserId:
+    """Check a user id that a person typed.
+
+    Args:
+        text: ``@alice:example.org``, or ``alice`` where ``home`` is given.
+        home: the server name that completes a bare localpart.
+
+    Raises:
+        UsageError: it is not a user id.
+    """
+    if home is not None and text and not text.startswith("@") and ":" not in text:
+        text = f"@{text}:{home}"
+    return UserId(
+        _checked(text, sigil="@", kind="user id", example="@alice:example.org", local=_LOCALPART),
+    )
+
+
+def parse_alias(text: str) -> RoomAlias:
+    """Check a room alias that a person typed. Aliases may hold any character but a colon or NUL.
+
+    Raises:
+        UsageError: it is not a room alias.
+    """
+    return RoomAlias(
+        _checked(text, sigil="#", kind="room alias", example="#club:example.org", local=_ALIAS_LOCALPART),
+    )
+
+
+# Aliases are the one identifier whose localpart may be any text; what would break a terminal or a
+# line of a file is refused all the same.
+_ALIAS_LOCALPART = re.compile(r"[^:\x00-\x1f\x7f-\x9f]+\Z")
+
+
+def parse_room_id(text: str) -> RoomId:
+    """Check a room id that a person typed; a ``:server`` part is optional, as version 12 has none.
+
+    Raises:
+        UsageError: it is not a room id.
+    """
+    if text.startswith("!") and ":" not in text and _OPAQUE.match(text[1:]) and len(text) <= _LONGEST:
+        return RoomId(text)
+    return RoomId(
+        _checked(text, sigil="!", kind="room id", example="!opaque:example.org", local=_OPAQUE),
+    )
+
+
+def parse_room(text: str) -> RoomId | RoomAlias:
+    """Check a room as a person names it: a room id or an alias.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text.startswith("#"):
+        return parse_alias(text)
+    if text.startswith("!"):
+        return parse_room_id(text)
+    shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
+    message = (
+        f"{shown} is neither a room id (!opaque:example.org, or !opaque from room version 12 on) "
+        "nor an alias (#club:example.org)"
+    )
+    raise UsageError(message)
+
+
+def parse_event_id(text: str) -> EventId:
+    """Check an event id that a person typed.
+
+    Raises:
+        UsageError: it is not an event id.
+    """
+    if not _EVENT.match(text) or len(text) > _LONGEST:
+        message = f"{text!a} is not an event id: it starts with $ and has no spaces"
+        raise UsageError(message)
+    return EventId(text)
+
+
+def parse_server_name(text: str) -> str:
+    """Check a server name that a person typed: a host with an optional port.
+
+    Raises:
+        UsageError: it is not a server name.
+    """
+    if not is_server_name(text):
+        message = f"{text!a} is not a server name: it looks like example.org or example.org:8448"
+        raise UsageError(message)
+    return text

@@ -1,0 +1,200 @@
+"""The journal: one line for every request that changes something on a server.
+
+A line is on disk before its request is sent, with ``status`` null, and is completed in place when the
+answer has come. So a line that still says null is a request whose outcome nobody knows.
+
+The file is JSON Lines, mode 0600. Secrets never reach it.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from synadmin.errors import JournalError
+
+_SECRET_FIELDS = frozenset(
+    {"password", "new_password", "access_token", "refresh_token", "token", "mac", "secret", "client_secret"},
+)
+_SECRET_IN_QUERY = re.compile(r"([?&](?:access_token|token|password|secret)=)[^&]*")
+_ROOM_FOR_THE_ANSWER = 120  # bytes at the end of a line, for status and errcode
+_REMOVED = "(removed)"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line that is still to be completed."""
+
+    offset: int
+    length: int
+    fields: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Return what other lines call this one: the run's id, a dash, a number."""
+        return str(self.fields["id"])
+
+
+class Journal:
+    """The journal of one run."""
+
+    def __init__(self, path: Path, *, command: str | None = None) -> None:
+        """Begin a run; the file is not touched before there is a change to write down.
+
+        Args:
+            path: the file. Its directory is made where it is missing.
+            command: what the run does, for people: ``room make-admin``.
+        """
+        self.path = path
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._command = command
+        self._count = 0
+
+    def begin(
+        self,
+        *,
+        server: str,
+        user: str | None,
+        on_behalf_of: str | None,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        restoring: tuple[str, str, Mapping[str, Any] | None] | None = None,
+        restores: str | None = None,
+    ) -> Entry:
+        """Write down a change that is about to be sent.
+
+        Raises:
+            JournalError: that is not possible; the change must not be sent.
+        """
+        self._count += 1
+        fields: dict[str, Any] = {
+            "id": f"{self.run}-{self._count}",
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "run": self.run,
+            "command": self._command,
+            "server": server,
+            "user": user,
+            "on_behalf_of": on_behalf_of,
+            "method": method,
+            "path": _SECRET_IN_QUERY.sub(rf"\1{_REMOVED}", path),
+            "body": without_secrets(body),
+        }
+        if restoring is not None:
+            back_method, back_path, back_body = restoring
+            fields["restoring"] = {"method": back_method, "path": back_path, "body": back_body}
+        if restores is not None:
+            fields["restores"] = restores
+        unanswered = _line(fields, status=None, errcode=None)
+        line = unanswered[:-1].ljust(len(unanswered) + _ROOM_FOR_THE_ANSWER - 1) + b"\n"
+        try:
+            offset = self._append(line)
+        except OSError as error:
+            message = f"the journal {self.path} cannot be written ({error.strerror}), so nothing was changed"
+            raise JournalError(
+                message,
+                hint="make room or give another file with SYNADMIN_JOURNAL",
+            ) from None
+        return Entry(offset, len(line), fields)
+
+    def finish(self, entry: Entry, *, status: int | None, errcode: str | None = None) -> None:
+        """Complete a line with the answer; ``errcode`` alone where the request did not get out.
+
+        Raises:
+            JournalError: that is not possible. The change has been sent.
+        """
+        line = _line(entry.fields, status=status, errcode=(errcode or "")[:64] or None)
+        line = line[:-1].ljust(entry.length - 1) + b"\n"
+        try:
+            with self.path.open("r+b") as file:
+                os.pwrite(file.fileno(), line, entry.offset)
+        except OSError as error:
+            message = f"the journal {self.path} could not be completed ({error.strerror}) after the change"
+            raise JournalError(message) from None
+
+    def _append(self, line: bytes) -> int:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            offset = os.lseek(descriptor, 0, os.SEEK_END)
+            # What a crash cut short must not swallow the next line.
+            if offset and os.pread(descriptor, 1, offset - 1) != b"\n":
+                offset += os.write(descriptor, b"\n")
+            written = os.write(descriptor, line)
+            if written != len(line):
+                raise OSError(28, "no space left")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return offset
+
+
+def _line(fields: Mapping[str, Any], *, status: int | None, errcode: str | None) -> bytes:
+    whole = {**fields, "status": status, "errcode": errcode}
+    return json.dumps(whole, separators=(",", ":")).encode() + b"\n"
+
+
+def without_secrets(body: Any) -> Any:  # noqa: ANN401  any JSON
+    """Return the JSON with the values of fields that hold secrets replaced."""
+    if isinstance(body, Mapping):
+        return {
+            name: _REMOVED if name in _SECRET_FIELDS and value is not None else without_secrets(value)
+            for name, value in body.items()
+        }
+    if isinstance(body, list | tuple):
+        return [without_secrets(value) for value in body]
+    return body
+
+
+def entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a journal's lines, oldest first; lines that a crash cut short are passed over.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict):
+                    yield entry
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        message = f"the journal {path} cannot be read: {error.strerror}"
+        raise JournalError(message) from None
+
+
+def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
+    """Return the temporary changes on a server that no run has put back, newest first.
+
+    A run that is still under way has some too: the caller finds out whether it is.
+    """
+    temporary: dict[str, dict[str, Any]] = {}
+    for entry in entries(path):
+        if entry.get("server") != server:
+            continue
+        if "restoring" in entry and not _refused(entry):
+            temporary[entry["id"]] = entry
+        if "restores" in entry and _succeeded(entry):
+            temporary.pop(entry["restores"], None)
+    return list(reversed(temporary.values()))
+
+
+def _succeeded(entry: Mapping[str, Any]) -> bool:
+    return entry.get("status") == 200  # noqa: PLR2004
+
+
+def _refused(entry: Mapping[str, Any]) -> bool:
+    status = entry.get("status")
+    return isinstance(status, int) and 400 <= status < 500  # noqa: PLR2004

@@ -1,0 +1,241 @@
+"""Records as a table, JSON, NDJSON or CSV, with nothing in them that a terminal or spreadsheet would obey."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+FORMATS = ("table", "json", "ndjson", "csv")
+
+# C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
+# width characters that make two names look like one.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NARROWEST = 8
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table or CSV file.
+
+    Attributes:
+        name: the field of the record, and what ``--columns`` calls it; dots go into nested objects.
+        title: the heading in a table; the name with spaces where it is None.
+        value: computes the cell from the record, where it is not simply the field.
+        right: numbers stand on the right.
+        shown: without being asked for with ``--columns``.
+    """
+
+    name: str
+    title: str | None = None
+    value: Callable[[Mapping[str, Any]], object] | None = None
+    right: bool = False
+    shown: bool = True
+
+    def of(self, record: Mapping[str, Any]) -> object:
+        """Return the cell's value."""
+        if self.value is not None:
+            return self.value(record)
+        return field(record, self.name)
+
+    @property
+    def heading(self) -> str:
+        """Return the heading in a table."""
+        return self.title if self.title is not None else self.name.replace("_", " ")
+
+
+def field(record: Mapping[str, Any], path: str) -> object:
+    """Return a record's field; dots go into nested objects, and what is not there is None."""
+    if path in record:
+        return record[path]
+    value: Any = record
+    for name in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def plain(text: str) -> str:
+    """Return text as it may be shown: whatever a terminal would obey is spelled out instead."""
+    return _UNSAFE.sub(_spelled_out, text)
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    character = match.group()
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004
+
+
+def safe_json(text: str) -> str:
+    """Return JSON text in which what a terminal would obey is escaped; it means the same."""
+    # Outside of strings JSON has no such character but line breaks and tabs.
+    return _UNSAFE.sub(
+        lambda match: match.group() if match.group() in "\n\r\t" else f"\\u{ord(match.group()):04x}",
+        text,
+    )
+
+
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """Return a value as JSON that is safe on a terminal."""
+    separators = (",", ":") if indent is None else None
+    return safe_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
+
+
+def cell(value: object) -> str:
+    """Return a value as a person reads it in a table."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
+        return plain(", ".join(value)) or "-"
+    return as_json(value)
+
+
+def time_of(milliseconds: object) -> str | None:
+    """Return a time in ISO 8601, UTC, from milliseconds since the epoch; None where there is none."""
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
+        return None
+    try:
+        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def write(
+    records: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    form: str,
+    out: TextIO,
+    *,
+    width: int | None = None,
+    all_fields: bool = True,
+    empty: str = "",
+) -> None:
+    """Write records in one of :data:`FORMATS`.
+
+    NDJSON and CSV, and JSON too, are written while the records come in; a table has to see them all.
+
+    Args:
+        records: JSON objects.
+        columns: what a table and a CSV file show.
+        form: one of :data:`FORMATS`.
+        out: where to.
+        width: the columns of the terminal, None where nothing is to be shortened.
+        all_fields: JSON and NDJSON show the records as they are, not the columns alone.
+        empty: what a table says when there is nothing.
+    """
+    if form == "ndjson":
+        for record in records:
+            out.write(as_json(record if all_fields else _picked(record, columns)) + "\n")
+            out.flush()
+    elif form == "json":
+        _write_json((record if all_fields else _picked(record, columns) for record in records), out)
+    elif form == "csv":
+        _write_csv(records, columns, out)
+    else:
+        _write_table(records, columns, out, width=width, empty=empty)
+
+
+def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any]:
+    return {column.name: column.of(record) for column in columns}
+
+
+def _write_json(records: Iterator[Mapping[str, Any]], out: TextIO) -> None:
+    out.write("[")
+    separator = "\n"
+    for record in records:
+        indented = as_json(record, indent=2).replace("\n", "\n  ")
+        out.write(f"{separator}  {indented}")
+        separator = ",\n"
+    out.write("]\n" if separator == "\n" else "\n]\n")
+
+
+def _write_csv(records: Iterable[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(column.name for column in columns)
+    for record in records:
+        writer.writerow(_csv_cell(column.of(record)) for column in columns)
+
+
+def _csv_cell(value: object) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return value
+    text = value if isinstance(value, str) else cell(value)
+    dangerous = text.startswith(_FORMULA)
+    # Spreadsheets take a leading apostrophe as "this is text".
+    return f"'{plain(text)}" if dangerous else plain(text)
+
+
+def _write_table(
+    records: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    out: TextIO,
+    *,
+    width: int | None,
+    empty: str,
+) -> None:
+    rows = [[cell(column.of(record)) for column in columns] for record in records]
+    if not rows:
+        out.write(f"{empty}\n" if empty else "")
+        return
+    headings = [column.heading for column in columns]
+    if width is not None:
+        limits = _fitting([headings, *rows], width)
+        rows = [[_shortened(text, limit) for text, limit in zip(row, limits, strict=True)] for row in rows]
+    from tabulate import tabulate
+
+    table = tabulate(
+        rows,
+        headers=headings,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=["right" if column.right else "left" for column in columns],
+    )
+    out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the widths that make the table fit, taken from the widest columns first."""
+    widths = [max(len(text) for text in column) for column in zip(*rows, strict=True)]
+    excess = sum(widths) + _GAP * (len(widths) - 1) - width
+    while excess > 0:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def as_text(
+    records: Iterable[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    width: int | None = None,
+) -> str:
+    """Return the table as text."""
+    out = io.StringIO()
+    write(records, columns, "table", out, width=width)
+    return out.getvalue()

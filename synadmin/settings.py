@@ -1,0 +1,330 @@
+"""Settings: option, then environment, then ``.env`` in the working directory, then the profile.
+
+This is the only reader of the environment.
+"""
+
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synadmin.errors import SettingsError
+
+HOMESERVER = "SYNADMIN_HOMESERVER"
+TOKEN = "SYNADMIN_ACCESS_TOKEN"  # noqa: S105  the name of a setting
+TOKEN_FILE = "SYNADMIN_ACCESS_TOKEN_FILE"  # noqa: S105
+TOKEN_COMMAND = "SYNADMIN_ACCESS_TOKEN_COMMAND"  # noqa: S105
+_NAMES = (
+    HOMESERVER,
+    TOKEN,
+    TOKEN_FILE,
+    TOKEN_COMMAND,
+    "SYNADMIN_CA_FILE",
+    "SYNADMIN_TIMEOUT",
+    "SYNADMIN_CONCURRENCY",
+    "SYNADMIN_JOURNAL",
+    "SYNADMIN_ALLOW_HTTP",
+)
+_TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
+_TIMEOUT = 60.0  # seconds
+_CONCURRENCY = 8
+_MOST_CONCURRENCY = 64
+_TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
+_YES = frozenset({"1", "true", "yes", "on"})
+_NO = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the run works with. ``values`` holds each name's first value in the order of precedence.
+
+    Attributes:
+        profile: the profile's name.
+        values: the settings by name.
+        warnings: what the person should hear about the files they came from.
+    """
+
+    profile: str
+    # The token is in here: never shown.
+    values: Mapping[str, str] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def homeserver(self) -> str | None:
+        """Return the base URL or server name as it was set."""
+        return self.values.get(HOMESERVER, "").strip() or None
+
+    @property
+    def ca_file(self) -> str | None:
+        """Return the file of certificates to trust.
+
+        Raises:
+            SettingsError: there is no such file.
+        """
+        name = self.values.get("SYNADMIN_CA_FILE") or None
+        if name is not None and not Path(name).expanduser().is_file():
+            message = f"SYNADMIN_CA_FILE: there is no file {name}"
+            raise SettingsError(message)
+        return name and str(Path(name).expanduser())
+
+    @property
+    def timeout(self) -> float:
+        """Return the seconds to wait for an answer.
+
+        Raises:
+            SettingsError: it is not a number above 0.
+        """
+        text = self.values.get("SYNADMIN_TIMEOUT")
+        if not text:
+            return _TIMEOUT
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            message = f"SYNADMIN_TIMEOUT: {text!a} is not a number of seconds above 0"
+            raise SettingsError(message)
+        return seconds
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many requests may be under way at once.
+
+        Raises:
+            SettingsError: it is not a whole number from 1 to 64.
+        """
+        text = self.values.get("SYNADMIN_CONCURRENCY")
+        if not text:
+            return _CONCURRENCY
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= _MOST_CONCURRENCY:
+            message = f"SYNADMIN_CONCURRENCY: {text!a} is not a whole number from 1 to {_MOST_CONCURRENCY}"
+            raise SettingsError(message)
+        return int(text)
+
+    @property
+    def allow_plain_http(self) -> bool:
+        """Tell whether a token may be sent over plain http to another machine.
+
+        Raises:
+            SettingsError: it is neither yes nor no.
+        """
+        text = self.values.get("SYNADMIN_ALLOW_HTTP", "").strip().lower()
+        if text not in _YES | _NO:
+            message = f"SYNADMIN_ALLOW_HTTP: {text!a} is neither 1 nor 0"
+            raise SettingsError(message)
+        return text in _YES
+
+    @property
+    def journal(self) -> Path:
+        """Return the journal's file."""
+        name = self.values.get("SYNADMIN_JOURNAL")
+        return Path(name).expanduser() if name else state_directory() / "journal.jsonl"
+
+    @property
+    def profile_file(self) -> Path:
+        """Return the profile's file, whether it is there or not."""
+        return profile_file(self.profile)
+
+    def token(self) -> str | None:
+        """Return the access token, from wherever it is kept; None where none is set.
+
+        Raises:
+            SettingsError: it cannot be read, or is not a token.
+        """
+        text = self.values.get(TOKEN)
+        if text:
+            return checked_token(text, TOKEN)
+        name = self.values.get(TOKEN_FILE)
+        if name:
+            try:
+                return checked_token(Path(name).expanduser().read_text(encoding="ascii").rstrip(), TOKEN_FILE)
+            except (OSError, UnicodeDecodeError) as error:
+                words = error.strerror if isinstance(error, OSError) else "it is not plain ASCII text"
+                message = f"{TOKEN_FILE}: {name} cannot be read: {words}"
+                raise SettingsError(message) from None
+        command = self.values.get(TOKEN_COMMAND)
+        if command:
+            return checked_token(_printed_by(command), TOKEN_COMMAND)
+        return None
+
+
+def checked_token(text: str, where: str) -> str:
+    """Check that a text can be an access token; never repeats it.
+
+    Raises:
+        SettingsError: it is empty, or has spaces, line breaks or other characters no token has.
+    """
+    text = text.rstrip("\r\n")
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        what = "is empty" if not text else "holds a space, a line break or another character no token has"
+        message = f"{where}: the access token {what}"
+        raise SettingsError(message)
+    return text
+
+
+def _printed_by(command: str) -> str:
+    try:
+        run = subprocess.run(  # noqa: S603  the administrator's own command
+            shlex.split(command),
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_TOKEN_COMMAND_TIMEOUT,
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        message = f"{TOKEN_COMMAND}: the command cannot be run: {error}"
+        raise SettingsError(message) from None
+    except subprocess.TimeoutExpired:
+        message = f"{TOKEN_COMMAND}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
+        raise SettingsError(message) from None
+    if run.returncode != 0:
+        message = f"{TOKEN_COMMAND}: the command ended with exit code {run.returncode}"
+        raise SettingsError(message)
+    return run.stdout
+
+
+def load(
+    *,
+    profile: str | None = None,
+    env_file: Path | None = None,
+    options: Mapping[str, str | None] | None = None,
+) -> Settings:
+    """Gather the settings.
+
+    Args:
+        profile: the profile's name; ``SYNADMIN_PROFILE`` or ``default`` where it is None.
+        env_file: a file to read instead of ``.env``; it must be there.
+        options: settings given on the command line, by name.
+
+    Raises:
+        SettingsError: a file cannot be read or is not a dotenv file, or a token is set twice over.
+    """
+    warnings: list[str] = []
+    name = profile or os.environ.get("SYNADMIN_PROFILE") or "default"
+    sources: list[tuple[str, Mapping[str, str]]] = [
+        ("options", {key: value for key, value in (options or {}).items() if value is not None}),
+        ("the environment", {key: os.environ[key] for key in _NAMES if os.environ.get(key)}),
+        _file(env_file or Path(".env"), warnings, required=env_file is not None),
+        _file(profile_file(name), warnings, required=profile is not None),
+    ]
+    values: dict[str, str] = {}
+    for where, found in sources:
+        tokens = [key for key in _TOKEN_NAMES if found.get(key)]
+        if len(tokens) > 1:
+            message = f"{where}: {' and '.join(tokens)} are both set; keep one"
+            raise SettingsError(message)
+        has_token = any(key in values for key in _TOKEN_NAMES)
+        for key, value in found.items():
+            if key in values or (key in _TOKEN_NAMES and has_token):
+                continue
+            values[key] = value
+    return Settings(name, values, tuple(warnings))
+
+
+def _file(path: Path, warnings: list[str], *, required: bool) -> tuple[str, Mapping[str, str]]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if required:
+            message = f"there is no settings file {path}"
+            raise SettingsError(
+                message,
+                hint=f"`synadmin login --profile {path.stem}` makes a profile",
+            ) from None
+        return str(path), {}
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise SettingsError(message) from None
+    if not stat.S_ISREG(status.st_mode):
+        if not required:
+            return str(path), {}
+        message = f"{path} is not a file"
+        raise SettingsError(message)
+    from dotenv import dotenv_values
+
+    try:
+        # Interpolation would eat a $ in a token.
+        found = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        message = f"{path} cannot be read: {words}"
+        raise SettingsError(message) from None
+    ours = {key: value for key, value in found.items() if key in _NAMES and value}
+    if TOKEN in ours and status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        warnings.append(f"{path} holds an access token and is readable by others: chmod 600 {path}")
+    return str(path), ours
+
+
+def profile_file(name: str) -> Path:
+    """Return where a profile is kept.
+
+    Raises:
+        SettingsError: the name would lead out of the directory of profiles.
+    """
+    if not name or "/" in name or name.startswith(".") or not name.isprintable():
+        message = f"{name!a} is not a profile's name: letters, digits, dashes"
+        raise SettingsError(message)
+    return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
+
+
+def state_directory() -> Path:
+    """Return where synadmin keeps what it must remember between runs."""
+    return _directory("XDG_STATE_HOME", ".local/state")
+
+
+def _directory(variable: str, default: str) -> Path:
+    base = os.environ.get(variable, "")
+    # The XDG specification: a relative path is invalid and is ignored.
+    home = Path(base) if base.startswith("/") else Path.home() / default
+    return home / "synadmin"
+
+
+def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
+    """Change settings of a profile, or make it: mode 0600 from its first byte, replaced atomically.
+
+    Args:
+        name: the profile.
+        changes: settings by name; None removes one.
+
+    Returns:
+        The profile's file.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    path = profile_file(name)
+    kept: list[str] = []
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            kept = [
+                line
+                for line in path.read_text(encoding="utf-8").splitlines()
+                if line.partition("=")[0].removeprefix("export ").strip() not in changes
+            ]
+        lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise SettingsError(message) from None
+    return path
+
+
+def _quoted(value: str) -> str:
+    if value.isascii() and all(character.isalnum() or character in "-_./:@+=~%," for character in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,37 @@
+"""What every test has: a home of its own, and random examples that are the same the next time."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A slow example on a busy machine is no failure, and a failure must be the same one the next time.
+hypothesis.settings.register_profile("everyday", deadline=None, derandomize=True)
+# `HYPOTHESIS_PROFILE=long make test` looks further, and elsewhere every time.
+hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+
+@pytest.fixture(autouse=True)
+def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the settings, the profile and the journal of whoever runs them."""
+    for name in list(os.environ):
+        # SYNADMIN_TEST_… is for the tests themselves: how many random rooms, for instance.
+        if name.startswith("SYNADMIN_") and not name.startswith("SYNADMIN_TEST_"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    for name, folder in (
+        ("HOME", home),
+        ("XDG_CONFIG_HOME", home / ".config"),
+        ("XDG_STATE_HOME", home / ".local" / "state"),
+        ("XDG_CACHE_HOME", home / ".cache"),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
