@@ -32,8 +32,19 @@ _HIGHEST_PORT = 65535
 
 
 def encoded(identifier: str) -> str:
-    """Return the identifier as one path segment: nothing in it can end the segment or start a query."""
-    return quote(identifier, safe="")
+    """Return the identifier as one path segment: nothing in it can end the segment or start a query.
+
+    Raises:
+        UsageError: it is no text (an argument of the command line that was not UTF-8).
+    """
+    if identifier in {".", ".."}:
+        # As they are, proxies would take them for "here" and "one up".
+        return identifier.replace(".", "%2E")
+    try:
+        return quote(identifier, safe="")
+    except UnicodeEncodeError:
+        message = f"{identifier!a} is not valid Unicode text"
+        raise UsageError(message) from None
 
 
 def is_server_name(text: str) -> bool:
@@ -97,7 +108,7 @@ def parse_alias(text: str) -> RoomAlias:
 
 # Aliases are the one identifier whose localpart may be any text; what would break a terminal or a
 # line of a file is refused all the same.
-_ALIAS_LOCALPART = re.compile(r"[^:\x00-\x1f\x7f-\x9f]+\Z")
+_ALIAS_LOCALPART = re.compile(r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z")
 
 
 def parse_room_id(text: str) -> RoomId:

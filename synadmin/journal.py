@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,54 @@ class Journal:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._command = command
         self._count = 0
+
+    @property
+    def last_id(self) -> str:
+        """Return what the last line of this run is called."""
+        return f"{self.run}-{self._count}"
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Let others see that this run is under way, by a lock that no crash leaves behind.
+
+        Raises:
+            JournalError: the directory of the journal cannot be written.
+        """
+        path = self._lock_of(self.run)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            message = f"{path} cannot be written ({error.strerror}), so nothing was changed"
+            raise JournalError(message) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def is_alive(self, run: str) -> bool:
+        """Tell whether a run is under way that said so with :meth:`alive`."""
+        if run == self.run:
+            return True
+        path = self._lock_of(run)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            path.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(descriptor)
+
+    def _lock_of(self, run: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{Path(run).name}.lock")
 
     def begin(
         self,

@@ -1,5 +1,6 @@
 """``synadmin``: the root of the command line, and what an error becomes there."""
 
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -77,6 +78,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     invocation = Invocation()
     try:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
@@ -104,6 +107,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = EXIT_FAILED
         _tell(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
     sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    # A closed ssh session or a stopped unit ends a run like Ctrl-C does: what is temporary is put back.
+    raise KeyboardInterrupt
 
 
 def _tell(invocation: Invocation, message: str, hint: str | None) -> None:

@@ -50,12 +50,19 @@ class Invocation:
 
         return Journal(self.settings.journal, command=self.command)
 
-    def synapse(self, *, token: str | None = None, anonymous: bool = False) -> "Synapse":
+    def synapse(
+        self,
+        *,
+        token: str | None = None,
+        anonymous: bool = False,
+        longest_wait: float | None = None,
+    ) -> "Synapse":
         """Return the client for the configured homeserver.
 
         Args:
             token: instead of the configured one.
             anonymous: no token is needed.
+            longest_wait: seconds to wait where the server says "too many requests"; a minute, unless given.
 
         Raises:
             SettingsError: no homeserver or no token is configured.
@@ -82,6 +89,7 @@ class Invocation:
             base_url(settings.homeserver, timeout=settings.timeout, ca_file=settings.ca_file),
             token=token,
             timeout=settings.timeout,
+            longest_wait=60.0 if longest_wait is None else longest_wait,
             ca_file=settings.ca_file,
             journal=self.journal,
             notify=self.say,

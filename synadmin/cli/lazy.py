@@ -57,7 +57,7 @@ class _WithCommonOptions(click.Command):
         shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 (shared if parameter.name in common else own).append(record)
         if own:
             with formatter.section("Options"):
@@ -68,6 +68,10 @@ class _WithCommonOptions(click.Command):
 
 class Command(_WithCommonOptions):
     """A command; its options stand before or after its arguments, the common ones anywhere."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own
+        ctx.find_root().ensure_object(Invocation).command = ctx.command_path.partition(" ")[2]
+        return super().invoke(ctx)
 
 
 class Group(_WithCommonOptions, click.Group):

@@ -188,7 +188,7 @@ def whoami(invocation: Invocation, *, output: Output) -> int:
             "server_admin": admin,
             "device_id": me.device_id,
         }
-    output.write([record], [Column(name) for name in record])
+    output.write_one(record, [Column(name) for name in record])
     if not admin:
         invocation.say("This token is not a server admin's.")
         return EXIT_NOT_PERMITTED

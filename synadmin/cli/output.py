@@ -12,6 +12,7 @@ import click
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
+    from synadmin.http.paging import Pager
     from synadmin.render import Column
 
 P = ParamSpec("P")
@@ -61,6 +62,34 @@ class Output:
         render.write(counted(), chosen, self.form, sys.stdout, width=width, all_fields=self.names is None)
         if self.for_people and not written and empty:
             click.echo(empty, err=True)
+
+    def write_one(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
+        """Print a single record: for a person a line for each field, as JSON one object."""
+        from synadmin import render
+
+        if self.form == "json":
+            shown = record
+            if self.names is not None:
+                shown = {column.name: column.of(record) for column in self.chosen(columns)}
+            click.echo(render.as_json(shown, indent=2))
+        elif self.for_people:
+            lines = [{"field": column.heading, "value": column.of(record)} for column in self.chosen(columns)]
+            widest = max((len(line["field"]) for line in lines if isinstance(line["field"], str)), default=0)
+            for line in lines:
+                click.echo(f"{line['field']:<{widest}}  {render.cell(line['value'])}")
+        else:
+            self.write([record], columns)
+
+    def stream(self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "") -> None:
+        """Print a list while its pages come in, every field as the server sent it."""
+        from synadmin import render
+
+        if self.form == "ndjson" and self.names is None:
+            for page in pager.pages():
+                sys.stdout.write("".join(f"{render.safe_json(line)}\n" for line in page.lines()))
+                sys.stdout.flush()
+            return
+        self.write((record.as_sent() for record in pager), columns, empty=empty)
 
     def chosen(self, columns: "Sequence[Column]") -> "Sequence[Column]":
         """Return the columns that ``--columns`` names.

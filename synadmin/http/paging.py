@@ -8,7 +8,7 @@ import msgspec
 
 from synadmin.errors import ReplyError
 from synadmin.http.endpoint import Paged, Record
-from synadmin.http.transport import Query, Transport, not_as_expected
+from synadmin.http.transport import UNREADABLE, Query, Transport, not_as_expected
 
 T = TypeVar("T")
 
@@ -31,12 +31,20 @@ class Page(Generic[T]):
     decoder: msgspec.json.Decoder[T]
     endpoint: Paged[T]
 
+    def lines(self) -> Iterator[str]:
+        """Return the records as the server sent them, each on one line of JSON."""
+        for raw in self.items:
+            try:
+                yield msgspec.json.format(bytes(raw), indent=-1).decode()
+            except UNREADABLE as error:
+                raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
+
     def records(self) -> Iterator[T]:
         """Decode the records, one at a time."""
         for raw in self.items:
             try:
                 record = self.decoder.decode(raw)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
             if isinstance(record, Record):
                 record.__dict__["raw"] = raw
@@ -67,11 +75,12 @@ class Pager(Generic[T]):
         """Walk the pages.
 
         Raises:
-            ReplyError: the cursor to the next page is the one this page was asked for with.
+            ReplyError: the cursor to the next page is one that was followed already.
         """
         endpoint = self._endpoint
         decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
         cursor: Any = None
+        followed: set[int | str] = set()
         seen: frozenset[bytes] = frozenset()
         while True:
             query = dict(self._query)
@@ -85,11 +94,12 @@ class Pager(Generic[T]):
             yield Page(fresh, total, decoder, endpoint)
             if following is None or not items:
                 return
-            if following == cursor:
+            if following in followed:
                 message = (
-                    f"GET {endpoint.path}: the cursor does not move ({following!r}): the list has no end"
+                    f"GET {endpoint.path}: the cursor does not move ({following!a}): the list has no end"
                 )
                 raise ReplyError(message)
+            followed.add(following)
             cursor = following
 
     def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
@@ -103,7 +113,7 @@ class Pager(Generic[T]):
                 total = msgspec.json.decode(envelope[endpoint.total], type=int | None)
         except KeyError as error:
             raise not_as_expected(endpoint, raw, f"no {error.args[0]}") from None
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise not_as_expected(endpoint, raw, str(error)) from None
         if following is not None and (isinstance(following, bool) or not isinstance(following, int | str)):
             raise not_as_expected(endpoint, raw, f"{endpoint.next} is no cursor")

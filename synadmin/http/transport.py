@@ -3,10 +3,14 @@
 ``requests`` lives in this file and nowhere else, and none of its exceptions leaves it.
 """
 
+import errno
 import json
 import random
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -14,7 +18,7 @@ import msgspec
 import requests
 from requests.utils import get_environ_proxies
 
-from synadmin import __version__
+from synadmin._version import __version__
 from synadmin.errors import (
     ConnectError,
     MatrixError,
@@ -27,10 +31,12 @@ from synadmin.errors import (
     ServerError,
     SettingsError,
     SynadminError,
+    UsageError,
 )
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.ids import UserId
 from synadmin.journal import Entry, Journal
+from synadmin.settings import checked_token
 
 T = TypeVar("T")
 Query = Mapping[str, str | int | bool | list[str] | None]
@@ -41,6 +47,21 @@ _ATTEMPTS = 4
 _BACKOFF = 0.5  # seconds before the second attempt; doubles from there
 _UNAVAILABLE = frozenset({502, 503, 504})
 _CONNECT_TIMEOUT = 10.0
+_SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
+_LONGEST_REASON = 1000  # characters of the server's own words
+# What a connection that was never made fails with. After anything else the request may have got there.
+_NEVER_CONNECTED = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EHOSTDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EACCES,
+        errno.EPERM,
+    },
+)
 _BY_ERRCODE: Mapping[str, type[MatrixError]] = {
     "M_UNRECOGNIZED": NotSupportedError,
     "M_UNKNOWN_TOKEN": NotAuthenticatedError,
@@ -52,7 +73,21 @@ _BY_STATUS: Mapping[int, type[MatrixError]] = {
     403: NotPermittedError,
     404: NotFoundError,
 }
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises over an answer: of another shape, not UTF-8, nested too deep."""
 _WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", dict)
+
+
+class _CertificateError(ConnectError):
+    """The same certificate would be shown again: no second attempt."""
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        # Without this, requests makes the next request ready even where it is told not to follow, and
+        # fails with a ValueError over a Location that is no URL.
+        del resp
+        return None
 
 
 class Transport:
@@ -87,6 +122,9 @@ class Transport:
             trace: is told of each request: method, path, status, milliseconds.
             connections: how many to keep open.
             owner: who stands behind the token, where that is known already; else it is asked for.
+
+        Raises:
+            SettingsError: the token has characters in it that no token has.
         """
         self.homeserver = homeserver.rstrip("/")
         self.longest_wait = longest_wait
@@ -99,17 +137,20 @@ class Transport:
         self._owner = owner
         self._timeout = (min(_CONNECT_TIMEOUT, timeout), timeout)
         self._connections = connections
-        self._session = requests.Session()
+        self._session = _Session()
         # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
         self._session.trust_env = False
-        self._session.proxies.update(get_environ_proxies(self.homeserver))
+        # What is meant for this machine stays on it: plain http is allowed here because of that.
+        if not _is_loopback(urlsplit(self.homeserver).hostname or ""):
+            self._session.proxies.update(get_environ_proxies(self.homeserver))
         if ca_file is not None:
             self._session.verify = ca_file
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._session.headers["User-Agent"] = f"synadmin/{__version__}"
-        self._token = token
+        # http.client would repeat a token that is no header's value in its ValueError.
+        self._token = None if token is None else checked_token(token, "token")
 
     def __repr__(self) -> str:
         return f"Transport({self.homeserver!r})"
@@ -181,6 +222,7 @@ class Transport:
             MatrixError: the server said no.
             ReplyError: the answer is not what this operation answers with.
             ConnectError: there was no answer.
+            UsageError: the query or body is text that cannot be sent.
             JournalError: the change could not be written down, so it was not sent.
         """
         raw = self.send_raw(
@@ -205,11 +247,15 @@ class Transport:
     ) -> bytes:
         """Carry out an operation and return the answer's bytes. See :meth:`send`."""
         path = endpoint.filled(parameters or {})
-        target = path + _encoded_query(query)
         content = None
-        if body is not None:
-            body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
-            content = msgspec.json.encode(body)
+        try:
+            target = path + _encoded_query(query)
+            if body is not None:
+                body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
+                content = msgspec.json.encode(body)
+        except UnicodeEncodeError:
+            message = f"{endpoint.method} {endpoint.path}: what was to be sent is not valid Unicode text"
+            raise UsageError(message) from None
         entry: Entry | None = None
         if self._journal is not None and endpoint.changes:
             entry = self._journal.begin(
@@ -245,20 +291,27 @@ class Transport:
     def _until_answered(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
         waited = 0.0
         attempt = 1
+        sent = False
         while True:
             try:
                 return self._once(endpoint, target, content)
             except RateLimitedError as error:
                 pause = error.retry_after if error.retry_after is not None else 2.0**attempt
+                pause = max(pause, _SHORTEST_PAUSE)
                 if not endpoint.repeatable or waited + pause > self.longest_wait:
                     raise
                 waited += pause
-                self.notify(f"the server asks to wait {pause:.0f} s before the next request: waiting")
+                self.notify(f"the server asks to wait {pause:.3g} s before the next request: waiting")
             except ConnectError as error:
-                if attempt >= _ATTEMPTS or (error.sent and not endpoint.repeatable):
+                # What an earlier attempt may have done is not undone because a later one did not get out.
+                sent = error.sent = error.sent or sent
+                final = isinstance(error, _CertificateError) or attempt >= _ATTEMPTS
+                if final or (error.sent and not endpoint.repeatable):
                     raise
                 pause = self._pause(attempt)
             except ServerError as error:
+                # A proxy says 504 and 502 also when the server behind it was busy doing it.
+                sent = True
                 if error.status not in _UNAVAILABLE or attempt >= _ATTEMPTS or not endpoint.repeatable:
                     raise
                 pause = self._pause(attempt)
@@ -271,7 +324,11 @@ class Transport:
 
     def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
         request = requests.Request(endpoint.method, self.homeserver, data=content)
-        prepared = self._session.prepare_request(request)
+        try:
+            prepared = self._session.prepare_request(request)
+        except requests.RequestException:
+            message = f"homeserver {self.homeserver} is not a URL that can be reached"
+            raise SettingsError(message) from None
         # Set afterwards: requests would decode %2E and urllib3 resolve the dots that come out of it.
         prepared.url = self.homeserver + target
         prepared.headers["Accept"] = "application/json"
@@ -287,6 +344,10 @@ class Transport:
             status = response.status_code
         except requests.RequestException as error:
             self._explain(error)
+        except ValueError:
+            # urllib3's own, for a host with an empty or overlong label, is passed on by requests.
+            message = f"homeserver {self.homeserver} is not a URL that can be reached"
+            raise SettingsError(message) from None
         finally:
             if self._trace is not None:
                 took = (time.monotonic() - started) * 1000
@@ -298,9 +359,11 @@ class Transport:
     def _explain(self, error: requests.RequestException) -> NoReturn:
         """Turn an exception of requests into ours, in one line, without its nested representations."""
         host = urlsplit(self.homeserver).netloc
-        if isinstance(error, requests.exceptions.SSLError):
-            message = f"{host}: the TLS certificate was not accepted ({_innermost(error)})"
-            raise ConnectError(
+        root = _root(error)
+        words = _words(root)
+        if isinstance(root, ssl.SSLCertVerificationError):
+            message = f"{host}: the TLS certificate was not accepted ({root.verify_message})"
+            raise _CertificateError(
                 message,
                 hint="a certificate of your own authority is named with SYNADMIN_CA_FILE",
             ) from None
@@ -314,12 +377,10 @@ class Transport:
                 sent=True,
                 hint="what was asked for may have been done all the same; SYNADMIN_TIMEOUT gives it longer",
             ) from None
-        if isinstance(error, requests.exceptions.ConnectionError):
-            reason = _innermost(error)
-            refused = any(word in reason for word in ("refused", "resolve", "unreachable", "No route"))
-            message = f"{host} cannot be reached: {reason}"
-            raise ConnectError(message, sent=not refused) from None
-        message = f"{host}: {_innermost(error)}"
+        if isinstance(root, socket.gaierror) or (isinstance(root, OSError) and root.errno in _NEVER_CONNECTED):
+            message = f"{host} cannot be reached: {words}"
+            raise ConnectError(message) from None
+        message = f"{host} gave no answer: {words}"
         raise ConnectError(message, sent=True) from None
 
 
@@ -331,7 +392,7 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
     """
     try:
         answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise not_as_expected(endpoint, raw, str(error)) from None
     if isinstance(answer, Record):
         answer.__dict__["raw"] = raw
@@ -360,6 +421,10 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
     Raises:
         SettingsError: it has no scheme, a path, credentials, or is plain http to another machine.
     """
+    if "@" in url:
+        # Before anything that would repeat it.
+        message = "the homeserver's URL must not hold a user name or password"
+        raise SettingsError(message)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -368,9 +433,6 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
         raise SettingsError(message) from None
     if parts.scheme not in {"http", "https"} or not host or not url.isascii() or not url.isprintable():
         message = f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org"
-        raise SettingsError(message)
-    if parts.username is not None or parts.password is not None:
-        message = "the homeserver's URL must not hold a user name or password"
         raise SettingsError(message)
     if parts.path not in {"", "/"} or parts.query or parts.fragment or " " in url:
         bare = f"{parts.scheme}://{parts.netloc}"
@@ -386,7 +448,12 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.endswith(".localhost") or host.startswith("127.")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _encoded_query(query: Query | None) -> str:
@@ -400,15 +467,22 @@ def _encoded_query(query: Query | None) -> str:
     return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""
 
 
-def _innermost(error: BaseException) -> str:
-    """Return the words at the bottom of a chain of exceptions that wrap each other."""
+def _root(error: BaseException) -> BaseException:
+    """Return the exception at the bottom of several that wrap each other."""
+    # Not by __context__: that leads to whatever the caller was dealing with when it sent this.
     for _ in range(10):
-        inner = getattr(error, "reason", None) or error.__cause__ or error.__context__
+        inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
+            inner = error.__cause__
+        if inner is None:
             inner = next((part for part in error.args if isinstance(part, BaseException)), None)
-        if inner is None or inner is error:
+        if inner is None:
             break
         error = inner
+    return error
+
+
+def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     words = str(error)
@@ -458,9 +532,10 @@ def _spoken(response: requests.Response) -> tuple[str | None, str | None, float 
         return None, None, retry_after
     errcode, reason, milliseconds = told.get("errcode"), told.get("error"), told.get("retry_after_ms")
     if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds >= 0:
-        retry_after = milliseconds / 1000
+        # A number too large for a float waits too long in any case.
+        retry_after = min(milliseconds, 10**15) / 1000
     return (
         errcode if isinstance(errcode, str) else None,
-        reason if isinstance(reason, str) else None,
+        reason[:_LONGEST_REASON] if isinstance(reason, str) else None,
         retry_after,
     )

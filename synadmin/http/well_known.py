@@ -7,8 +7,10 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
+from urllib3.exceptions import HTTPError
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError
+from synadmin.http.transport import UNREADABLE
 from synadmin.ids import is_server_name
 
 _PATH = "/.well-known/matrix/client"
@@ -51,20 +53,30 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
                     auth=lambda request: request,
                 )
                 raw = response.raw.read(_LARGEST, decode_content=True)
-            except requests.RequestException:
+            except (requests.RequestException, HTTPError, ValueError):
+                # urllib3's own exceptions come out of reading the raw answer, a ValueError out of a host
+                # that cannot be one.
                 message = f"{homeserver} looks like a server name, but {url} cannot be reached"
                 raise ConnectError(message, hint=hint) from None
             if not response.is_redirect:
                 break
-            url = urljoin(url, response.headers["Location"])
-            if urlsplit(url).scheme != "https":
-                message = f"https://{homeserver}{_PATH} redirects to {url}, which is not https"
+            location = response.headers["Location"]
+            try:
+                url = urljoin(url, location)
+                leads_on = urlsplit(url).scheme == "https"
+            except ValueError:
+                leads_on = False
+            if not leads_on:
+                message = f"https://{homeserver}{_PATH} redirects to {location}, which is no https:// URL"
                 raise ReplyError(message, hint=hint)
+    if response.is_redirect:
+        message = f"https://{homeserver}{_PATH} redirects more than {_MOST_REDIRECTS} times"
+        raise ReplyError(message, hint=hint)
     if not response.ok:
         message = f"{homeserver} looks like a server name, but {url} answers HTTP {response.status_code}"
         raise ReplyError(message, hint=hint)
     try:
         return msgspec.json.decode(raw, type=_WellKnown).homeserver.base_url
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         message = f"{url} names no homeserver (m.homeserver.base_url)"
         raise ReplyError(message, hint=hint) from None

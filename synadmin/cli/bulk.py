@@ -1,0 +1,80 @@
+"""Commands that take one thing or many: where the many come from, and how far the work is."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from synadmin.cli.invocation import Invocation
+from synadmin.errors import UsageError
+
+T = TypeVar("T")
+
+_LONGEST_LINE = 1000
+_REDRAW = 0.2  # seconds
+
+
+def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[str]:
+    """Return the things named as arguments and in a file, each once, in their order.
+
+    Args:
+        arguments: from the command line.
+        source: a file with one a line, ``-`` for standard input; None where there is none.
+        what: what they are called, in the singular.
+
+    Raises:
+        UsageError: the file cannot be read, or nothing was named.
+    """
+    named = list(arguments)
+    if source is not None:
+        named += [line.strip() for line in _lines(source) if line.strip()]
+    found = list(dict.fromkeys(named))
+    if not found and source is not None:
+        place = "standard input" if source == "-" else source
+        message = f"{place} names no {what}: one a line is expected"
+        raise UsageError(message)
+    if not found:
+        message = f"which {what}? Name it, or give a list with --from FILE"
+        raise UsageError(message)
+    return found
+
+
+def _lines(source: str) -> list[str]:
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        message = f"{source} cannot be read: {error.strerror}"
+        raise UsageError(message) from None
+    except UnicodeDecodeError:
+        message = f"{source} is not a text file (UTF-8)"
+        raise UsageError(message) from None
+    lines = text.splitlines()
+    too_long = next((number for number, line in enumerate(lines, 1) if len(line) > _LONGEST_LINE), None)
+    if too_long is not None:
+        message = f"{source}, line {too_long}: too long; one a line is expected"
+        raise UsageError(message)
+    return lines
+
+
+def progress(invocation: Invocation, things: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
+    """Pass things on, and show on a terminal how many there were and how many a second."""
+    if invocation.quiet or not sys.stderr.isatty() or total == 1:
+        yield from things
+        return
+    started = drawn = time.monotonic()
+    count = 0
+    try:
+        for thing in things:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            yield thing
+            count += 1
+            now = time.monotonic()
+            if now - drawn >= _REDRAW:
+                drawn = now
+                of = f" of {total}" if total is not None else ""
+                click.echo(f"\r\x1b[K{count}{of} {what}, {count / (now - started):.1f}/s", nl=False, err=True)
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)

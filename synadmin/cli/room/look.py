@@ -1,0 +1,231 @@
+"""``synadmin room list|show|members|state|power``: looking, and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId
+    from synadmin.render import Column
+
+# Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
+ORDERS = (
+    "name",
+    "canonical_alias",
+    "joined_members",
+    "joined_local_members",
+    "version",
+    "creator",
+    "encryption",
+    "federatable",
+    "public",
+    "join_rules",
+    "guest_access",
+    "history_visibility",
+    "state_events",
+)
+
+
+def resolved(synapse: "Synapse", room: str) -> "RoomId":
+    """Return the room id of what a person typed: a room id or an alias.
+
+    Raises:
+        UsageError: it is neither.
+        NotFoundError: the alias leads nowhere.
+    """
+    from synadmin.ids import RoomAlias, RoomId, parse_room
+
+    parsed = parse_room(room)
+    if parsed.startswith("#"):
+        return synapse.client_server.resolve_alias(RoomAlias(parsed)).room_id
+    return RoomId(parsed)
+
+
+@click.command("list", cls=Command)
+@click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
+@click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
+@click.option("--empty/--not-empty", default=None, help="Only rooms without (with) anybody joined.")
+@click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@output_options
+@pass_invocation
+def list_(  # one parameter for each option
+    invocation: Invocation,
+    *,
+    search: str | None,
+    public: bool | None,
+    empty: bool | None,
+    order_by: str | None,
+    reverse: bool,
+    output: Output,
+) -> None:
+    """List the rooms the server knows, page after page.
+
+    \b
+    Examples:
+        synadmin room list --search chess
+        synadmin room list --empty -o ndjson
+        synadmin room list --order-by joined_members --columns room_id,name,joined_members
+    """
+    with invocation.synapse() as synapse:
+        pager = synapse.rooms.list(
+            search=search,
+            public=public,
+            empty=empty,
+            order_by=order_by,
+            reverse=reverse,
+        )
+        output.stream(pager, _list_columns(), empty="No such room.")
+
+
+def _list_columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("room_id", title="room"),
+        Column("name"),
+        Column("canonical_alias", title="alias"),
+        Column("joined_members", title="members", right=True),
+        Column("joined_local_members", title="local", right=True),
+        Column("version", right=True),
+        Column("join_rules", title="join rule"),
+        Column("creator"),
+        Column("encryption", shown=False),
+        Column("federatable", shown=False),
+        Column("public", shown=False),
+        Column("guest_access", shown=False),
+        Column("history_visibility", shown=False),
+        Column("state_events", right=True, shown=False),
+        Column("room_type", shown=False),
+    ]
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@output_options
+@pass_invocation
+def show(invocation: Invocation, room: str, *, output: Output) -> None:
+    """Show what the server knows of a room.
+
+    \b
+    Examples:
+        synadmin room show '#club:example.org'
+        synadmin room show '!abcdef:example.org' -o json
+    """
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        room_id = resolved(synapse, room)
+        details = synapse.rooms.get(room_id).as_sent()
+        details["blocked"] = synapse.rooms.block_status(room_id).block
+    output.write_one(details, [Column(name) for name in details])
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@output_options
+@pass_invocation
+def members(invocation: Invocation, room: str, *, output: Output) -> None:
+    """List who is in a room, users of other servers included.
+
+    \b
+    Examples:
+        synadmin room members '#club:example.org'
+        synadmin room members '!abcdef:example.org' -o csv
+    """
+    from synadmin.ids import server_name_of
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        joined = synapse.rooms.members(resolved(synapse, room)).members
+        home = server_name_of(synapse.owner)
+    records = ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
+    output.write(records, [Column("user_id", title="user"), Column("local")], empty="Nobody is in the room.")
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@click.option("--type", "event_type", metavar="TYPE", help="Only events of this type, such as m.room.name.")
+@output_options
+@pass_invocation
+def state(invocation: Invocation, room: str, *, event_type: str | None, output: Output) -> None:
+    """Show a room's current state.
+
+    Without --type, and with m.room.member, the answer grows with the room.
+
+    \b
+    Examples:
+        synadmin room state '#club:example.org' --type m.room.power_levels -o json
+        synadmin room state '!abcdef:example.org' --columns type,state_key,sender
+    """
+    from synadmin.render import Column, time_of
+
+    with invocation.synapse() as synapse:
+        events = synapse.rooms.state(resolved(synapse, room), type=event_type).as_sent()["state"]
+    columns = [
+        Column("type"),
+        Column("state_key", title="key"),
+        Column("sender"),
+        Column("origin_server_ts", title="time", value=lambda event: time_of(event.get("origin_server_ts"))),
+        Column("content"),
+        Column("event_id", shown=False),
+    ]
+    output.write(events, columns, empty="No such state: this server may no longer be in the room.")
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@output_options
+@pass_invocation
+def power(invocation: Invocation, room: str, *, output: Output) -> None:
+    """Show who can do what in a room: levels, memberships, accounts, and what each thing takes.
+
+    \b
+    Examples:
+        synadmin room power '#club:example.org'
+        synadmin room power '!abcdef:example.org' -o json
+    """
+    from synadmin.recovery.power import power_of
+
+    with invocation.synapse() as synapse:
+        record = power_of(synapse, resolved(synapse, room))
+    if output.for_people:
+        _explain_power(record, output)
+    elif output.form == "csv":
+        output.write(record["users"], _power_columns())
+    else:
+        output.write_one(record, [])
+
+
+def _power_columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("user_id", title="user"),
+        Column("level", right=True),
+        Column("membership"),
+        Column("account"),
+        Column("local"),
+    ]
+
+
+def _explain_power(record: dict[str, Any], output: Output) -> None:
+    from synadmin.render import plain
+
+    output.write(record["users"], _power_columns())
+    if not record["users"]:
+        click.echo("Nobody in particular has power here.")
+    click.echo(f"\nEverybody else has {record['users_default']}. It takes")
+    by_level: dict[int, list[str]] = {}
+    for what, level in record["needed"].items():
+        by_level.setdefault(level, []).append(what)
+    for level in sorted(by_level, reverse=True):
+        click.echo(plain(f"  {level:>4}  for {', '.join(by_level[level])}"))
+    creators = record["creators"] if record["creators_stand_above"] else []
+    if creators:
+        click.echo(plain(f"Creators stand above every number in room version {record['version']}."))

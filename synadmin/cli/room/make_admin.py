@@ -1,0 +1,270 @@
+"""``synadmin room make-admin``: look, plan, ask, act, read back, report."""
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
+from synadmin.cli.bulk import items, progress
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+    from synadmin.client import Synapse
+    from synadmin.power.room import Wish
+    from synadmin.recovery.execute import Prospect
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.outcome import Outcome
+    from synadmin.render import Column
+
+_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+_LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
+
+
+@click.command("make-admin", cls=Command)
+@click.argument("rooms", nargs=-1, metavar="ROOM...")
+@click.option("--user", metavar="USER", help="Who shall have control; you, unless said otherwise.")
+@click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
+@click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
+@click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
+@change_options
+@output_options
+@pass_invocation
+def make_admin(
+    invocation: Invocation,
+    rooms: tuple[str, ...],
+    *,
+    user: str | None,
+    source: str | None,
+    no_join: bool,
+    keep_rate_limits: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Regain control of rooms through a local user who still has power in them.
+
+    First looks: who holds which level, who is joined, whose account is active. Says what will happen,
+    and asks. Then acts, joins the room where you are the one to have control, and reads back what the
+    room holds. A room that cannot be regained this way is refused before anything is touched, with the
+    reason.
+
+    ROOM is a room id or an alias; mind the shell and put it in single quotes.
+
+    \b
+    Examples:
+        synadmin room make-admin '#club:example.org' --dry-run
+        synadmin room make-admin '!abcdef:example.org' --user alice
+        synadmin room make-admin --from lost-rooms.txt --yes -o ndjson
+    \b
+    Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
+    changed); 1 every one failed; 6 some of each.
+    """
+    from synadmin.ids import parse_room, parse_user_id, server_name_of
+    from synadmin.power.room import Wish
+    from synadmin.recovery import execute, rate_limits
+    from synadmin.recovery.observe import Observer
+
+    wanted = [parse_room(room) for room in items(rooms, source, what="room")]
+    if user is not None and user.startswith("@"):
+        parse_user_id(user)
+    with invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse:
+        caller = synapse.owner
+        target = caller if user is None else parse_user_id(user, home=server_name_of(caller))
+        wish = Wish(target=target, caller=caller, join=not no_join)
+        observer = Observer(synapse)
+        if not dry_run:
+            rate_limits.mend(synapse, invocation.journal, invocation.say)
+        prospects: Iterable[Prospect] = execute.look_ahead(observer, wanted, wish)
+        lifts = len(wanted) > _FEW and not keep_rate_limits and not dry_run
+        if not dry_run and not yes:
+            prospects = _asked(invocation, prospects, wish, total=len(wanted), lifts=lifts)
+        if dry_run:
+            outcomes: Iterator[Outcome] = (prospect.result for prospect in prospects)
+            return _report(invocation, outcomes, output, total=len(wanted), dry_run=True)
+        regained = _regained(invocation, synapse, observer, prospects, wish, lifts=lifts)
+        with contextlib.closing(regained):
+            return _report(invocation, regained, output, total=len(wanted), dry_run=False)
+
+
+def _regained(
+    invocation: Invocation,
+    synapse: "Synapse",
+    observer: "Observer",
+    prospects: "Iterable[Prospect]",
+    wish: "Wish",
+    *,
+    lifts: bool,
+) -> "Generator[Outcome]":
+    """Carry out plan after plan; the rate limits are lifted from the first one on."""
+    from synadmin.recovery import execute, rate_limits
+
+    with contextlib.ExitStack() as stack:
+        for prospect in prospects:
+            if lifts and prospect.plan is not None:
+                stack.enter_context(rate_limits.lifted(synapse, invocation.journal))
+                lifts = False
+            yield execute.carry_out(observer, prospect, wish)
+
+
+def _asked(
+    invocation: Invocation,
+    prospects: "Iterable[Prospect]",
+    wish: "Wish",
+    *,
+    total: int,
+    lifts: bool,
+) -> "list[Prospect]":
+    """Show the plans and ask; return them where the answer is yes."""
+    seen = []
+    for prospect in progress(invocation, prospects, total=total, what="looked at"):
+        seen.append(prospect)
+        if prospect.plan is not None:
+            invocation.warn(_plan_in_words(prospect))
+    todo = sum(1 for prospect in seen if prospect.plan is not None)
+    if not todo:
+        return seen
+    if lifts:
+        invocation.warn(
+            f"For the length of this run the rate limits of {wish.caller} are lifted, and put back as they "
+            "were after it (--keep-rate-limits does without, and waits).",
+        )
+    without = f" ({total - todo} others need nothing or cannot be regained)" if todo < total else ""
+    subject = "this room" if total == 1 else f"{todo} room{'s' if todo > 1 else ''}{without}"
+    confirm(invocation, f"Regain {subject}?", yes=False)
+    return seen
+
+
+def _report(
+    invocation: Invocation,
+    outcomes: "Iterator[Outcome]",
+    output: Output,
+    *,
+    total: int,
+    dry_run: bool,
+) -> int:
+    """Print each room as it is finished, then the summary; return the exit code."""
+    counts: dict[str, int] = {}
+
+    def counted() -> "Iterator[Outcome]":
+        for outcome in progress(invocation, outcomes, total=total, what="finished"):
+            counts[outcome.outcome] = counts.get(outcome.outcome, 0) + 1
+            yield outcome
+
+    try:
+        if output.for_people and output.names is None:
+            for outcome in counted():
+                click.echo(_in_words(outcome))
+                sys.stdout.flush()
+        else:
+            output.write((outcome.as_record() for outcome in counted()), _columns())
+    except BaseException:
+        if counts:
+            invocation.warn(f"Before that: {_summary(counts)}.")
+        raise
+    if total > 1:
+        invocation.say(f"{total} rooms: {_summary(counts)}.")
+    if dry_run and counts.get("planned"):
+        invocation.say("Nothing was changed: --dry-run.")
+    return _exit_code(counts)
+
+
+def _exit_code(counts: dict[str, int]) -> int:
+    if set(counts) <= {"done", "pending", "planned"}:
+        return EXIT_DONE
+    if set(counts) == {"refused"}:
+        return EXIT_REFUSED
+    if set(counts) == {"failed"}:
+        return EXIT_FAILED
+    return EXIT_PARTLY
+
+
+def _summary(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _heading(outcome: "Outcome") -> str:
+    details = outcome.details
+    room = outcome.room_id or outcome.room
+    if details is None:
+        return room
+    name = details.name or details.canonical_alias
+    called = f"{name}: " if name else ""
+    return f"{called}{room} (room version {details.version})"
+
+
+def _plan_in_words(prospect: "Prospect") -> str:
+    """Say what will be done in a room, step by step, and what the target can do then and what not."""
+    from synadmin.render import plain
+
+    result, plan, view = prospect.result, prospect.plan, prospect.sight.view
+    if plan is None or view is None:
+        return ""
+    abilities = view.levels.abilities(plan.level)
+    can = "everything there is to do in a room"
+    if not all(ability.allowed for ability in abilities):
+        can = ", ".join(ability.words for ability in abilities if ability.allowed)
+    lines = [
+        _heading(result),
+        f"  now:  {_holding(result.user_id, result.level_before, result.membership_before)}",
+        *(f"  {number}.    {step.detail}" for number, step in enumerate(plan.steps, 1)),
+        f"  then: {plan.message}",
+        f"  can:  {can}",
+        *(f"  mind: {warning}" for warning in plan.warnings),
+    ]
+    return "\n".join(plain(line) for line in lines)
+
+
+def _in_words(outcome: "Outcome") -> str:
+    from synadmin.render import plain
+
+    lines = [_heading(outcome), f"  {outcome.outcome}: {outcome.message}"]
+    if outcome.outcome == "planned":
+        lines += [f"    {number}. {step.detail}" for number, step in enumerate(outcome.steps, 1)]
+        lines += [f"    mind: {warning}" for warning in outcome.warnings]
+    elif outcome.steps and outcome.level_after is not None:
+        through = f", through {outcome.promoter}" if outcome.promoter else ""
+        lines.append(
+            f"  level {_level(outcome.level_before)} -> {_level(outcome.level_after)} "
+            f"(changing levels takes {outcome.level_needed}), "
+            f"membership {outcome.membership_before} -> {outcome.membership_after}{through}",
+        )
+    if outcome.outcome == "failed":
+        lines += [f"    {step.status}: {step.detail}" for step in outcome.steps]
+    return "\n".join(plain(line) for line in lines)
+
+
+def _holding(user: str, level: int | None, membership: str | None) -> str:
+    where = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
+    return f"{user} has level {_level(level)}, {where.get(membership or '', 'not in the room')}"
+
+
+def _level(level: int | None) -> object:
+    from synadmin.power.levels import shown
+
+    return "-" if level is None else shown(level)
+
+
+def _columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("room_id", title="room"),
+        Column("room.name", title="name"),
+        Column("user_id", title="user"),
+        Column("outcome"),
+        Column("reason"),
+        Column("power_level.before", title="before", right=True),
+        Column("power_level.after", title="after", right=True),
+        Column("membership.after", title="membership"),
+        Column("control"),
+        Column("promoter", shown=False),
+        Column("reach", shown=False),
+        Column("message"),
+    ]

@@ -1,0 +1,236 @@
+"""``synadmin sandbox``: a real, throwaway Synapse to practise on."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Group
+from synadmin.errors import SynadminError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.community import Community
+
+_DIRECTORY = click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+# Greta answers no more, and her account still holds all the power: what Make Room Admin is made for.
+_REGAINED = "committee"
+
+
+@click.group(cls=Group)
+def sandbox() -> None:
+    """A real, throwaway Synapse on this machine, with a small community in it that has lost its rooms.
+
+    It is bound to loopback and speaks to no other server. It needs matrix-synapse, which comes with
+    `pip install 'synadmin[sandbox]'`.
+
+    \b
+    Examples:
+        synadmin sandbox demo
+        synadmin sandbox up && eval "$(synadmin sandbox env)"
+    """
+
+
+@sandbox.command()
+@_DIRECTORY
+@click.option(
+    "--servers", type=click.IntRange(1, 2), default=1, show_default=True, help="2: two that federate."
+)
+@click.option("--empty", is_flag=True, help="No community: the administrator alone, and no rooms.")
+@pass_invocation
+def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool) -> None:
+    """Put a sandbox up, in DIRECTORY or a temporary one, and leave it running.
+
+    In a DIRECTORY it outlasts `down`: the next `up` there goes on with what is in it.
+
+    \b
+    Examples:
+        synadmin sandbox up
+        synadmin sandbox up ~/rehearsal --servers 2
+    """
+    from synadmin.sandbox.standing import up as put_up
+
+    with _ended_in_good_order():
+        made = put_up(
+            directory,
+            state=_state(),
+            servers=servers,
+            empty=empty,
+            say=lambda text: invocation.say(f"{text} ..."),
+        )
+    ours, *others = made.servers
+    named = "" if made.temporary else f" {shlex.quote(str(made.directory))}"
+    lines = [
+        f"A sandbox is up: {ours.url} is {ours.server_name}, with {len(made.rooms)} rooms.",
+        *(f"It federates with {other.url}, which is {other.server_name}." for other in others),
+        f"Its files are in {made.directory}.",
+        "",
+        f"Everybody's password is {ours.password}; the administrator is {made.admin}.",
+        f'Point synadmin at it:   eval "$(synadmin sandbox env{named})"',
+        "See what is there:      synadmin room list",
+    ]
+    if _REGAINED in made.rooms:
+        lines.append(f"Regain a room:          synadmin room make-admin '{made.rooms[_REGAINED]}'")
+    lines.append(f"Take it down:           synadmin sandbox down{named}")
+    click.echo("\n".join(lines))
+
+
+@sandbox.command()
+@_DIRECTORY
+@pass_invocation
+def down(invocation: Invocation, directory: Path | None) -> None:
+    """Take down the sandbox in DIRECTORY, or all there are; what a crash has left behind too.
+
+    \b
+    Examples:
+        synadmin sandbox down
+        synadmin sandbox down ~/rehearsal
+    """
+    from synadmin.sandbox.standing import standing
+
+    found = standing(_state())
+    if directory is not None:
+        found = [one for one in found if one.directory == directory.resolve()]
+    if not found:
+        where = f" in {directory}" if directory is not None else ""
+        invocation.say(f"No sandbox is up{where}.")
+    for one in found:
+        one.down()
+        kept = "" if one.temporary else f"; its files stay, and `synadmin sandbox up {one.directory}` goes on"
+        invocation.say(f"The sandbox in {one.directory} is down{kept}.")
+
+
+@sandbox.command()
+@_DIRECTORY
+@click.option(
+    "--write",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the settings to a new file (.env) instead of printing them.",
+)
+@pass_invocation
+def env(invocation: Invocation, directory: Path | None, *, target: Path | None) -> None:
+    """Print the settings that point synadmin at the sandbox, the administrator's token among them.
+
+    \b
+    Examples:
+        eval "$(synadmin sandbox env)"
+        synadmin sandbox env --write .env
+    """
+    from synadmin.sandbox.standing import the_one
+
+    settings = the_one(directory, state=_state()).settings
+    if target is None:
+        click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items()))
+        return
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        message = f"{target} is there already"
+        raise UsageError(message, hint="name another file, or move that one away") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("".join(f"{name}={value}\n" for name, value in settings.items()))
+    invocation.say(f"Written to {target}.")
+
+
+@sandbox.command()
+@pass_invocation
+def demo(invocation: Invocation) -> None:
+    """Start a sandbox, show its lost rooms, regain one of them, and clear everything away.
+
+    \b
+    Example:
+        synadmin sandbox demo
+    """
+    from synadmin.sandbox.community import fill
+    from synadmin.sandbox.homeserver import Homeserver
+
+    with _ended_in_good_order():
+        invocation.say("Starting a throwaway Synapse ...")
+        with Homeserver() as homeserver:
+            invocation.say("Making people and rooms ...")
+            community = fill(homeserver)
+            _show_lost_rooms(community)
+            regained = _regain(community, community.rooms[_REGAINED])
+    if not regained:
+        message = "the room was not regained"
+        raise SynadminError(message)
+    click.echo("\nThe Synapse is stopped, and its files are gone. To try it yourself: synadmin sandbox up")
+
+
+def _show_lost_rooms(community: "Community") -> None:
+    from synadmin.render import Column, as_text
+
+    lost = [{"name": one.name, "about": one.about} for one in community.situations.values() if one.lost]
+    server, version = community.homeserver, community.people["admin"].synapse.server.version().server_version
+    click.echo(f"\n{server.server_name}, Synapse {version} on {server.url}, has lost {len(lost)} rooms:\n")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo(as_text(lost, [Column("name", "room"), Column("about", "what happened")], width=width))
+
+
+def _regain(community: "Community", room_id: "RoomId") -> bool:
+    """Regain the room with the very commands that a person would type; tell whether that worked."""
+    admin = community.people["admin"]
+    home = community.homeserver.directory
+    # Nothing of this person's own settings: the commands must not reach a server that matters.
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "SYNADMIN_HOMESERVER": community.homeserver.url,
+        "SYNADMIN_ACCESS_TOKEN": admin.token,
+    }
+    click.echo(f'Greta holds all the power in "Committee" and has gone quiet. {admin.user_id} takes over:')
+    power = ("room", "power", room_id)
+    return all(
+        _typed(*command, environment=environment, directory=home)
+        for command in (power, ("room", "make-admin", room_id, "--yes"), power)
+    )
+
+
+def _typed(*arguments: str, environment: Mapping[str, str], directory: Path) -> bool:
+    click.echo(f"\n$ synadmin {shlex.join(arguments)}")
+    sys.stdout.flush()
+    ended = subprocess.run(  # noqa: S603 - this program itself
+        [sys.executable, "-m", "synadmin", *arguments],
+        env=environment,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return ended.returncode == 0
+
+
+@contextlib.contextmanager
+def _ended_in_good_order() -> Iterator[None]:
+    """Clean up after `kill` and a closed terminal as after Ctrl-C."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        del frame
+        raise SystemExit(128 + number)
+
+    before: dict[int, Any] = {
+        number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _state() -> Path:
+    from synadmin.settings import state_directory
+
+    return state_directory() / "sandbox"

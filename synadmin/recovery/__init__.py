@@ -1,0 +1,1 @@
+"""Regaining control of a room: look, plan, act, read back."""

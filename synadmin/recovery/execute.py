@@ -1,0 +1,206 @@
+"""From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from synadmin.client import Synapse
+from synadmin.errors import (
+    ConnectError,
+    MatrixError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    RateLimitedError,
+    SynadminError,
+)
+from synadmin.ids import RoomAlias, RoomId
+from synadmin.power.levels import POWER_LEVELS, shown
+from synadmin.power.room import RoomView, Wish
+from synadmin.power.steps import Action, Plan, Refusal, Step
+from synadmin.recovery import outcome
+from synadmin.recovery.observe import Observer, Sight
+from synadmin.recovery.outcome import Outcome, StepTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """A room that was looked at, and what is to become of it.
+
+    Attributes:
+        sight: the room as it was seen.
+        result: the outcome so far: refused, planned, or done already.
+    """
+
+    sight: Sight
+    result: Outcome
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan, where there is something to be done."""
+        found = self.sight.found
+        return found if isinstance(found, Plan) and found.steps else None
+
+
+def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], wish: Wish) -> Iterator[Prospect]:
+    """Look at each room and plan; nothing is changed.
+
+    Raises:
+        NotPermittedError: the token is not a server admin's.
+        SynadminError: the server could not be asked.
+    """
+    for room in rooms:
+        yield _prospect(observer, room, wish)
+
+
+def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prospect:
+    is_alias = room.startswith("#")
+    try:
+        sight = observer.look(room, wish)
+    except NotFoundError:
+        sight = Sight(room)
+    if sight.view is None or sight.found is None or sight.details is None:
+        reason = "unknown-alias" if is_alias and sight.details is None else "unknown-room"
+        message = f"This server knows no room {room}."
+        if reason == "unknown-alias":
+            message = f"The alias {room} leads to no room that this server knows."
+        nothing = Outcome(
+            room=room,
+            room_id=None if is_alias else RoomId(room),
+            user_id=wish.target,
+            outcome=outcome.REFUSED,
+            reason=reason,
+            message=message,
+        )
+        return Prospect(sight, nothing)
+    start = outcome.before(room, wish.target, sight.details, sight.view)
+    found = sight.found
+    if isinstance(found, Refusal):
+        return Prospect(sight, outcome.refused(start, found))
+    if not found.steps:
+        kind = outcome.DONE if start.control else outcome.PENDING
+        return Prospect(sight, replace(start, outcome=kind, message=found.message, reach=found.reach))
+    return Prospect(sight, outcome.planned(start, found))
+
+
+def carry_out(observer: Observer, prospect: Prospect, wish: Wish) -> Outcome:
+    """Carry a plan out and read back what became of the room.
+
+    Nothing that the server says or fails to say is raised, but what stops every other room as well:
+
+    Raises:
+        NotAuthenticatedError: the token has become invalid.
+        JournalError: the journal cannot be written.
+    """
+    plan, view = prospect.plan, prospect.sight.view
+    if plan is None or view is None:
+        return prospect.result
+    taken: list[StepTaken] = []
+    failure: SynadminError | None = None
+    for step in plan.steps:
+        if failure is not None:
+            taken.append(StepTaken(step, "planned", step.detail))
+            continue
+        try:
+            _take(observer.synapse, view, step)
+        except (MatrixError, ConnectError) as error:
+            if isinstance(error, NotAuthenticatedError):
+                raise
+            failure = error
+            taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
+        else:
+            taken.append(StepTaken(step, "done", step.detail))
+    start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
+    came_in = failure is None and wish.target == wish.caller and _joined_by(plan, wish)
+    try:
+        now = observer.again(prospect.sight, wish, came_in=came_in)
+    except (MatrixError, ConnectError) as error:
+        return replace(
+            start,
+            outcome=outcome.FAILED,
+            reason=_reason(failure or error),
+            message=f"What the room now holds could not be read back: {error}. Run it again to see.",
+            control=False,
+            level_after=None,
+            membership_after=None,
+        )
+    return _told(start.seen(now), view, now, failure)
+
+
+def _joined_by(plan: Plan, wish: Wish) -> bool:
+    return any(step.action is Action.JOIN and step.user == wish.target for step in plan.steps)
+
+
+def _take(synapse: Synapse, view: RoomView, step: Step) -> None:
+    room_id = view.room_id
+    match step.action:
+        case Action.MAKE_ROOM_ADMIN:
+            synapse.rooms.make_admin(room_id, user_id=step.user)
+        case Action.JOIN:
+            synapse.client_server.join(room_id)
+        case Action.INVITE:
+            synapse.client_server.invite(room_id, step.user)
+        case Action.UNBAN:
+            synapse.client_server.unban(room_id, step.user)
+        case Action.SET_LEVEL if step.level is not None:
+            content = view.levels.granting(step.user, step.level)
+            synapse.client_server.send_state(room_id, POWER_LEVELS, content)
+        case _:
+            message = f"{step.action} cannot be carried out yet"
+            raise NotImplementedError(message)
+
+
+def _told(
+    read: Outcome,
+    earlier: RoomView,
+    now: RoomView,
+    failure: SynadminError | None,
+) -> Outcome:
+    """Say what is so, from what was read back and from nothing else."""
+    user = read.user_id
+    membership = now.membership_of(user)
+    level = now.levels.level_of(user)
+    enough = level >= now.levels.control
+    if read.control:
+        return replace(
+            read,
+            outcome=outcome.DONE,
+            message=f"{user} is in the room with level {shown(level)} and has control.",
+        )
+    reason = _reason(failure) if failure is not None else None
+    may_come = membership == "invite" or (
+        now.join_rule == "public" and membership != "ban" and not now.blocked
+    )
+    if enough and may_come:
+        way = (
+            "has to accept the invitation" if now.membership_of(user) == "invite" else "has to join the room"
+        )
+        because = f" ({failure})" if failure is not None else ""
+        message = f"{user} has level {shown(level)} and has to {way} to have control{because}."
+        return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
+    if enough and isinstance(failure, RateLimitedError):
+        message = (
+            f"{user} has level {shown(level)}, but the invitation was held back by the server's rate limits "
+            f"({_wait(failure)}). Run it again then: what is done is not done twice."
+        )
+        return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
+    changed = now.power_levels != earlier.power_levels or now.membership_of(user) != earlier.membership_of(
+        user
+    )
+    holds = f"{user} now has level {shown(level)}, membership {now.membership_of(user)}"
+    words = f"{failure}" if failure is not None else "the server said yes, but the room does not show it"
+    message = f"{words}. {holds}." if changed else f"{words}. Nothing was changed."
+    return replace(read, outcome=outcome.FAILED, reason=reason or "server-error", message=message)
+
+
+def _wait(error: RateLimitedError) -> str:
+    if error.retry_after is None:
+        return "it does not say for how long"
+    return f"for {error.retry_after:.0f} s"
+
+
+def _reason(error: SynadminError) -> str:
+    if isinstance(error, RateLimitedError):
+        return "rate-limited"
+    if isinstance(error, NotPermittedError):
+        return "not-permitted"
+    return "server-error"

@@ -1,0 +1,239 @@
+"""From the server to the planner's view of a room, with few requests, none of which grows with the room.
+
+What is asked of users (memberships, accounts) is asked once a run and kept for all its rooms; what is
+read back after a change is always asked anew.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synadmin.api.rooms import RoomDetails, StateEvent
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, NotPermittedError
+from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.power.levels import POWER_LEVELS, RoomVersion
+from synadmin.power.make_room_admin import candidates
+from synadmin.power.planner import plan
+from synadmin.power.room import Account, AccountState, RoomView, Wish
+from synadmin.power.steps import Plan, Refusal
+
+CREATE = "m.room.create"
+JOIN_RULES = "m.room.join_rules"
+MEMBER = "m.room.member"
+_RESTRICTED = frozenset({"restricted", "knock_restricted"})
+_ABOUT_THE_TARGET = frozenset(
+    {"target-unknown", "target-deactivated", "target-suspended", "room-blocked", "not-in-room"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A room, the planner's view of it, and what came of planning.
+
+    Attributes:
+        room: as a person named it.
+        details: what the server says of the room; None where it does not know it.
+        view: what the planner sees; None where there is nothing to see.
+        found: the plan or refusal; None where there is no view.
+        event_id: of the power levels, None where there is no such event.
+    """
+
+    room: str
+    details: RoomDetails | None = None
+    view: RoomView | None = None
+    found: Plan | Refusal | None = None
+    event_id: str | None = None
+
+
+@dataclass
+class Observer:
+    """Looks at rooms through a server admin's token."""
+
+    synapse: Synapse
+    _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
+    _accounts: dict[UserId, Account] = field(default_factory=dict)
+
+    @property
+    def server_name(self) -> str:
+        """The server name of the token's owner."""
+        return server_name_of(self.synapse.owner)
+
+    def look(self, room: RoomId | RoomAlias, wish: Wish) -> Sight:
+        """Look at a room as far as it takes to plan, and plan.
+
+        Raises:
+            NotFoundError: an alias that leads nowhere.
+            NotPermittedError: the token is not a server admin's.
+        """
+        room_id = RoomId(room)
+        if room.startswith("#"):
+            room_id = self.synapse.client_server.resolve_alias(RoomAlias(room)).room_id
+        try:
+            details = self.synapse.rooms.get(room_id)
+        except NotFoundError:
+            return Sight(room)
+        levels = self.state_event(room_id, POWER_LEVELS)
+        view = self._first_view(details, levels, wish)
+        found = plan(view, wish)
+        if isinstance(found, Refusal) and found.reason not in _ABOUT_THE_TARGET:
+            view = self._wider(view, wish)
+            found = plan(view, wish)
+        while found.unverified:
+            accounts = {user: self.account(user) for user in found.unverified}
+            view = replace(view, accounts={**view.accounts, **accounts})
+            found = plan(view, wish)
+        return Sight(room, details, view, found, levels.event_id if levels is not None else None)
+
+    def again(self, sight: Sight, wish: Wish, *, came_in: bool) -> RoomView:
+        """Look again at what a plan was to change: the levels, and the target's membership.
+
+        Args:
+            sight: the room as it was.
+            wish: whose plan it was.
+            came_in: the token's owner joined in the meantime, and is the target.
+        """
+        if sight.view is None or sight.details is None:
+            message = "there was nothing to see before"
+            raise ValueError(message)
+        view = sight.view
+        if came_in and sight.details.history_visibility != "world_readable":
+            inside = self._seen_by_a_member(view.room_id)
+            # A room shows its present levels to nobody but those who are in it, and to those who left
+            # as it was then: whoever sees levels that are new is in the room.
+            if inside is not None and inside != view.power_levels:
+                memberships = {**view.memberships, wish.target: "join"}
+                return replace(view, power_levels=inside, memberships=memberships)
+        levels = self.state_event(view.room_id, POWER_LEVELS)
+        self._memberships.pop(wish.target, None)
+        memberships = {**view.memberships, wish.target: self.membership(wish.target, view.room_id)}
+        return replace(
+            view,
+            power_levels=None if levels is None else levels.content,
+            power_levels_sender=None if levels is None else levels.sender,
+            memberships=memberships,
+        )
+
+    def membership(self, user: UserId, room_id: RoomId) -> str:
+        """Return a user's membership; ``leave`` for whoever never was in the room."""
+        if server_name_of(user) == self.server_name:
+            if user not in self._memberships:
+                self._memberships[user] = self.synapse.users.memberships(user).memberships
+            return self._memberships[user].get(room_id, "leave")
+        return self._foreign_membership(user, room_id)
+
+    def account(self, user: UserId) -> Account:
+        """Return what state a local account is in."""
+        if user not in self._accounts:
+            self._accounts[user] = account_of(self.synapse, user)
+        return self._accounts[user]
+
+    def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
+        """See what predicting Make Room Admin takes."""
+        version = details.version or "1"
+        creators: tuple[UserId, ...] = (details.creator,) if details.creator else ()
+        if levels is None or not creators or RoomVersion.of(version).creator_power:
+            create = self.state_event(details.room_id, CREATE)
+            if create is not None:
+                creators = creators_of(create)
+        target = wish.target
+        view = RoomView(
+            room_id=details.room_id,
+            version=version,
+            creators=creators,
+            power_levels=None if levels is None else levels.content,
+            power_levels_sender=None if levels is None else levels.sender,
+            join_rule=details.join_rules,
+            server_name=self.server_name,
+            federate=details.federatable,
+            joined_local_members=details.joined_local_members,
+            joined_members=details.joined_members,
+        )
+        if not details.joined_local_members:
+            return view
+        accounts = {target: self.account(target)} if view.is_local(target) else {}
+        memberships = {target: self.membership(target, details.room_id)}
+        # A blocked room matters to whoever is not in it, and to nobody else.
+        blocked = memberships[target] != "join" and self.synapse.rooms.block_status(details.room_id).block
+        for user in candidates(view):
+            memberships[user] = self.membership(user, details.room_id)
+            if memberships[user] == "join":
+                break
+        return replace(view, memberships=memberships, accounts=accounts, blocked=blocked)
+
+    def _wider(self, view: RoomView, wish: Wish) -> RoomView:
+        """See everybody local who has power, and who may come in by which rule."""
+        users = {wish.caller, wish.target, *view.creators, *view.levels.listed()}
+        locals_ = sorted(user for user in users if view.is_local(user))
+        memberships = {user: self.membership(user, view.room_id) for user in locals_}
+        view = replace(view, memberships={**view.memberships, **memberships})
+        if view.join_rule in _RESTRICTED:
+            rule = self.state_event(view.room_id, JOIN_RULES)
+            allowed = _allowed_rooms(rule.content if rule is not None else {})
+            view = replace(
+                view,
+                allowed_rooms=allowed,
+                allowed_members=frozenset(self._members_of_any(locals_, allowed)),
+            )
+        return view
+
+    def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
+        rooms = tuple(rooms)
+        for user in users:
+            if any(self.membership(user, room) == "join" for room in rooms):
+                yield user
+
+    def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return a room's state event of a type that has no more than one."""
+        events = self.synapse.rooms.state(room_id, type=event_type).state
+        return next((event for event in events if event.state_key == ""), None)
+
+    def _seen_by_a_member(self, room_id: RoomId) -> dict[str, Any] | None:
+        try:
+            return self.synapse.client_server.state_event(room_id, POWER_LEVELS)
+        except (NotPermittedError, NotFoundError):
+            return None
+
+    def _foreign_membership(self, user: UserId, room_id: RoomId) -> str:
+        # The one answer that grows with the room: Synapse tells an administrator of one foreign
+        # member only together with all the others.
+        for event in self.synapse.rooms.state(room_id, type=MEMBER).state:
+            if event.state_key == user:
+                return str(event.content.get("membership", "leave"))
+        return "leave"
+
+
+def account_of(synapse: Synapse, user: UserId) -> Account:
+    """Return what state a local account is in, asked of the server."""
+    try:
+        details = synapse.users.get(user)
+    except NotFoundError:
+        return Account(AccountState.MISSING)
+    state = AccountState.ACTIVE
+    if details.deactivated:
+        state = AccountState.DEACTIVATED
+    elif details.locked:
+        state = AccountState.LOCKED
+    elif details.suspended:
+        state = AccountState.SUSPENDED
+    return Account(state, details.shadow_banned)
+
+
+def creators_of(create: StateEvent) -> tuple[UserId, ...]:
+    """Return who created a room: the sender first, then those who count as creators beside it."""
+    additional = create.content.get("additional_creators")
+    others = additional if isinstance(additional, list) else []
+    return (create.sender, *(UserId(user) for user in others if isinstance(user, str)))
+
+
+def _allowed_rooms(join_rules: Mapping[str, Any]) -> tuple[RoomId, ...]:
+    allow = join_rules.get("allow")
+    if not isinstance(allow, list):
+        return ()
+    return tuple(
+        RoomId(entry["room_id"])
+        for entry in allow
+        if isinstance(entry, dict)
+        and entry.get("type") == "m.room_membership"
+        and isinstance(entry.get("room_id"), str)
+    )

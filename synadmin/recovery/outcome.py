@@ -1,0 +1,151 @@
+"""What became of one room: the record that people and scripts get."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synadmin.api.rooms import RoomDetails
+from synadmin.ids import RoomId, UserId
+from synadmin.power.levels import shown
+from synadmin.power.room import Reach, RoomView
+from synadmin.power.steps import Plan, Refusal, Step
+
+DONE = "done"
+PENDING = "pending"
+PLANNED = "planned"
+REFUSED = "refused"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTaken:
+    """A step and what became of it.
+
+    Attributes:
+        step: the step.
+        status: ``planned``, ``done``, ``failed`` or ``undone``.
+        detail: the step as a sentence, and the server's words where it failed.
+    """
+
+    step: Step
+    status: str
+    detail: str
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        return {
+            "action": str(self.step.action),
+            "as": self.step.as_user,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one room. See ``as_record`` for the shape."""
+
+    room: str
+    room_id: RoomId | None
+    user_id: UserId
+    outcome: str
+    message: str
+    reason: str | None = None
+    details: RoomDetails | None = None
+    control: bool = False
+    level_before: int | None = None
+    level_after: int | None = None
+    level_needed: int | None = None
+    level_highest: int | None = None
+    membership_before: str | None = None
+    membership_after: str | None = None
+    promoter: UserId | None = None
+    reach: Reach | None = None
+    steps: tuple[StepTaken, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it: the contract of ``room make-admin -o json``."""
+        details = self.details
+        return {
+            "room_id": self.room_id,
+            "room": {
+                "name": details.name if details else None,
+                "canonical_alias": details.canonical_alias if details else None,
+                "version": details.version if details else None,
+            },
+            "user_id": self.user_id,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "control": self.control,
+            "power_level": {
+                "before": _level(self.level_before),
+                "after": _level(self.level_after),
+                "needed": _level(self.level_needed),
+                "highest": _level(self.level_highest),
+            },
+            "membership": {"before": self.membership_before, "after": self.membership_after},
+            "promoter": self.promoter,
+            "reach": str(self.reach) if self.reach is not None else None,
+            "steps": [step.as_record() for step in self.steps],
+        }
+
+    def seen(self, view: RoomView) -> "Outcome":
+        """Return it with what the room now holds."""
+        return replace(
+            self,
+            control=view.has_control(self.user_id),
+            level_after=view.levels.level_of(self.user_id),
+            level_needed=view.levels.control,
+            level_highest=view.levels.highest()[0],
+            membership_after=view.membership_of(self.user_id),
+        )
+
+
+def _level(level: int | None) -> int | str | None:
+    return None if level is None else shown(level)
+
+
+def before(room: str, user_id: UserId, details: RoomDetails, view: RoomView) -> Outcome:
+    """Return an outcome that says how things were; what becomes of them is filled in later."""
+    return Outcome(
+        room=room,
+        room_id=view.room_id,
+        user_id=user_id,
+        outcome=FAILED,
+        message="",
+        details=details,
+        level_before=view.levels.level_of(user_id),
+        membership_before=view.membership_of(user_id),
+    ).seen(view)
+
+
+def refused(start: Outcome, refusal: Refusal) -> Outcome:
+    """Return the outcome of a room that was not touched."""
+    return replace(
+        start,
+        outcome=REFUSED,
+        reason=refusal.reason,
+        message=refusal.message,
+        reach=refusal.reach,
+    )
+
+
+def planned(start: Outcome, plan: Plan) -> Outcome:
+    """Return the outcome of a rehearsal: what would be, with ``control`` as it is."""
+    membership = start.membership_before
+    if plan.outcome == DONE:
+        membership = "join"
+    elif any(step.invites or (step.action == "invite" and step.user == start.user_id) for step in plan.steps):
+        membership = "invite"
+    return replace(
+        start,
+        outcome=PLANNED,
+        message=plan.message,
+        promoter=plan.promoter,
+        reach=plan.reach,
+        level_after=plan.level,
+        membership_after=membership,
+        steps=tuple(StepTaken(step, "planned", step.detail) for step in plan.steps),
+        warnings=plan.warnings,
+    )
