@@ -51,7 +51,10 @@ class MatrixError(SynadminError):
         status: the HTTP status.
         errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none.
         reason: the server's own words.
+        operation: which it was, as method and path template; empty where nobody knows.
     """
+
+    operation = ""
 
     def __init__(self, *, status: int, errcode: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"{reason} ({errcode}, HTTP {status})", hint=hint)

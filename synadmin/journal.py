@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,11 @@ from synadmin.errors import JournalError
 _SECRET_FIELDS = frozenset(
     {"password", "new_password", "access_token", "refresh_token", "token", "mac", "secret", "client_secret"},
 )
-_SECRET_IN_QUERY = re.compile(r"([?&](?:access_token|token|password|secret)=)[^&]*")
+_SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&]*")
 _ROOM_FOR_THE_ANSWER = 120  # bytes at the end of a line, for status and errcode
 _REMOVED = "(removed)"
+NOT_SENT = "NOT_SENT"
+"""The ``errcode`` of a request that never left: nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,11 @@ class Journal:
         }
         if restoring is not None:
             back_method, back_path, back_body = restoring
-            fields["restoring"] = {"method": back_method, "path": back_path, "body": back_body}
+            fields["restoring"] = {
+                "method": back_method,
+                "path": back_path,
+                "body": without_secrets(back_body),
+            }
         if restores is not None:
             fields["restores"] = restores
         unanswered = _line(fields, status=None, errcode=None)
@@ -158,11 +164,16 @@ class Journal:
         Raises:
             JournalError: that is not possible. The change has been sent.
         """
-        line = _line(entry.fields, status=status, errcode=(errcode or "")[:64] or None)
+        unanswered = _line(entry.fields, status=None, errcode=None)[:-1]
+        line = _line(entry.fields, status=status, errcode=_short(errcode))
         line = line[:-1].ljust(entry.length - 1) + b"\n"
         try:
-            with self.path.open("r+b") as file:
-                os.pwrite(file.fileno(), line, entry.offset)
+            with suppress(FileNotFoundError), self.path.open("r+b") as file:
+                if os.pread(file.fileno(), len(unanswered), entry.offset) == unanswered:
+                    os.pwrite(file.fileno(), line, entry.offset)
+                    return
+            # Somebody has put the file away since, and perhaps begun a new one.
+            self._append(line)
         except OSError as error:
             message = f"the journal {self.path} could not be completed ({error.strerror}) after the change"
             raise JournalError(message) from None
@@ -188,6 +199,11 @@ class Journal:
 def _line(fields: Mapping[str, Any], *, status: int | None, errcode: str | None) -> bytes:
     whole = {**fields, "status": status, "errcode": errcode}
     return json.dumps(whole, separators=(",", ":")).encode() + b"\n"
+
+
+def _short(errcode: str | None) -> str | None:
+    # The server's own word: it must fit the room that was left for it.
+    return re.sub(r"[^\w.]", "?", errcode[:64], flags=re.ASCII) if errcode else None
 
 
 def without_secrets(body: Any) -> Any:  # noqa: ANN401  any JSON
@@ -234,16 +250,19 @@ def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
         if entry.get("server") != server:
             continue
         if "restoring" in entry and not _refused(entry):
-            temporary[entry["id"]] = entry
+            temporary[str(entry.get("id"))] = entry
         if "restores" in entry and _succeeded(entry):
-            temporary.pop(entry["restores"], None)
+            temporary.pop(str(entry["restores"]), None)
     return list(reversed(temporary.values()))
 
 
 def _succeeded(entry: Mapping[str, Any]) -> bool:
-    return entry.get("status") == 200  # noqa: PLR2004
+    status = entry.get("status")
+    return isinstance(status, int) and 200 <= status < 300  # noqa: PLR2004
 
 
 def _refused(entry: Mapping[str, Any]) -> bool:
     status = entry.get("status")
+    if entry.get("errcode") == NOT_SENT:
+        return True
     return isinstance(status, int) and 400 <= status < 500  # noqa: PLR2004

@@ -12,9 +12,11 @@ from typing import Any, TextIO
 FORMATS = ("table", "json", "ndjson", "csv")
 
 # C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
-# width characters that make two names look like one.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# width characters and invisible tags that make two names look like one.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NARROWEST = 8
 _GAP = 2
@@ -68,18 +70,14 @@ def plain(text: str) -> str:
 
 
 def _spelled_out(match: re.Match[str]) -> str:
-    character = match.group()
-    if character in _SHORT_ESCAPES:
-        return _SHORT_ESCAPES[character]
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004
+    return ascii(match.group())[1:-1]
 
 
 def safe_json(text: str) -> str:
     """Return JSON text in which what a terminal would obey is escaped; it means the same."""
     # Outside of strings JSON has no such character but line breaks and tabs.
     return _UNSAFE.sub(
-        lambda match: match.group() if match.group() in "\n\r\t" else f"\\u{ord(match.group()):04x}",
+        lambda match: match.group() if match.group() in "\n\r\t" else json.dumps(match.group())[1:-1],
         text,
     )
 
@@ -178,6 +176,8 @@ def _csv_cell(value: object) -> str | int | float:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
+    if isinstance(value, Sequence) and not value:
+        return ""
     text = value if isinstance(value, str) else cell(value)
     dangerous = text.startswith(_FORMULA)
     # Spreadsheets take a leading apostrophe as "this is text".
@@ -198,11 +198,16 @@ def _write_table(
         return
     headings = [column.heading for column in columns]
     if width is not None:
-        limits = _fitting([headings, *rows], width)
-        rows = [[_shortened(text, limit) for text, limit in zip(row, limits, strict=True)] for row in rows]
-    from tabulate import tabulate
+        limits = _fitting(headings, rows, width)
+        headings, *rows = [
+            [_shortened(text, limit) for text, limit in zip(row, limits, strict=True)]
+            for row in [headings, *rows]
+        ]
+    import tabulate
 
-    table = tabulate(
+    # Without this a heading that is wider than its cells takes two columns more than it has.
+    tabulate.MIN_PADDING = 0
+    table = tabulate.tabulate(
         rows,
         headers=headings,
         tablefmt="simple",
@@ -212,16 +217,19 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
-def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths that make the table fit, taken from the widest columns first."""
-    widths = [max(len(text) for text in column) for column in zip(*rows, strict=True)]
-    excess = sum(widths) + _GAP * (len(widths) - 1) - width
-    while excess > 0:
-        widest = max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] <= _NARROWEST:
-            break
-        widths[widest] -= 1
-        excess -= 1
+def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the widths that make the table fit, taken from the widest columns first.
+
+    Headings are shortened where that does not do.
+    """
+    widths = [max(len(text) for text in column) for column in zip(headings, *rows, strict=True)]
+    whole_headings = [max(_NARROWEST, len(heading)) for heading in headings]
+    for least in (whole_headings, [_NARROWEST] * len(headings)):
+        while sum(widths) + _GAP * (len(widths) - 1) > width:
+            spare = [index for index in range(len(widths)) if widths[index] > least[index]]
+            if not spare:
+                break
+            widths[max(spare, key=widths.__getitem__)] -= 1
     return widths
 
 

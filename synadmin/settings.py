@@ -4,6 +4,7 @@ This is the only reader of the environment.
 """
 
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -30,6 +31,7 @@ _NAMES = (
 )
 _TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
 _TIMEOUT = 60.0  # seconds
+_LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket takes no number of any size
 _CONCURRENCY = 8
 _MOST_CONCURRENCY = 64
 _TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
@@ -64,18 +66,21 @@ class Settings:
         Raises:
             SettingsError: there is no such file.
         """
-        name = self.values.get("SYNADMIN_CA_FILE") or None
-        if name is not None and not Path(name).expanduser().is_file():
+        name = self.values.get("SYNADMIN_CA_FILE")
+        if not name:
+            return None
+        path = _path(name, "SYNADMIN_CA_FILE")
+        if not path.is_file():
             message = f"SYNADMIN_CA_FILE: there is no file {name}"
             raise SettingsError(message)
-        return name and str(Path(name).expanduser())
+        return str(path)
 
     @property
     def timeout(self) -> float:
         """Return the seconds to wait for an answer.
 
         Raises:
-            SettingsError: it is not a number above 0.
+            SettingsError: it is not a number above 0, or more than a day.
         """
         text = self.values.get("SYNADMIN_TIMEOUT")
         if not text:
@@ -84,8 +89,8 @@ class Settings:
             seconds = float(text)
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            message = f"SYNADMIN_TIMEOUT: {text!a} is not a number of seconds above 0"
+        if not 0 < seconds <= _LONGEST_TIMEOUT:
+            message = f"SYNADMIN_TIMEOUT: {text!a} is not a number of seconds above 0, a day at most"
             raise SettingsError(message)
         return seconds
 
@@ -99,10 +104,11 @@ class Settings:
         text = self.values.get("SYNADMIN_CONCURRENCY")
         if not text:
             return _CONCURRENCY
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= _MOST_CONCURRENCY:
+        number = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+        if not 1 <= number <= _MOST_CONCURRENCY:
             message = f"SYNADMIN_CONCURRENCY: {text!a} is not a whole number from 1 to {_MOST_CONCURRENCY}"
             raise SettingsError(message)
-        return int(text)
+        return number
 
     @property
     def allow_plain_http(self) -> bool:
@@ -119,9 +125,13 @@ class Settings:
 
     @property
     def journal(self) -> Path:
-        """Return the journal's file."""
+        """Return the journal's file.
+
+        Raises:
+            SettingsError: it names the home directory of nobody.
+        """
         name = self.values.get("SYNADMIN_JOURNAL")
-        return Path(name).expanduser() if name else state_directory() / "journal.jsonl"
+        return _path(name, "SYNADMIN_JOURNAL") if name else state_directory() / "journal.jsonl"
 
     @property
     def profile_file(self) -> Path:
@@ -140,7 +150,7 @@ class Settings:
         name = self.values.get(TOKEN_FILE)
         if name:
             try:
-                return checked_token(Path(name).expanduser().read_text(encoding="ascii").rstrip(), TOKEN_FILE)
+                return checked_token(_path(name, TOKEN_FILE).read_text(encoding="ascii").rstrip(), TOKEN_FILE)
             except (OSError, UnicodeDecodeError) as error:
                 words = error.strerror if isinstance(error, OSError) else "it is not plain ASCII text"
                 message = f"{TOKEN_FILE}: {name} cannot be read: {words}"
@@ -165,10 +175,24 @@ def checked_token(text: str, where: str) -> str:
     return text
 
 
+def _path(name: str, setting: str) -> Path:
+    try:
+        if "\0" not in name:
+            return Path(name).expanduser()
+    except RuntimeError:
+        pass
+    message = f"{setting}: there can be no file {name!a}"
+    raise SettingsError(message)
+
+
 def _printed_by(command: str) -> str:
     try:
+        arguments = shlex.split(command)
+        if not arguments:
+            message = f"{TOKEN_COMMAND}: there is no command in it"
+            raise SettingsError(message)
         run = subprocess.run(  # noqa: S603  the administrator's own command
-            shlex.split(command),
+            arguments,
             stdout=subprocess.PIPE,
             text=True,
             timeout=_TOKEN_COMMAND_TIMEOUT,
@@ -191,6 +215,7 @@ def load(
     profile: str | None = None,
     env_file: Path | None = None,
     options: Mapping[str, str | None] | None = None,
+    new_profile: bool = False,
 ) -> Settings:
     """Gather the settings.
 
@@ -198,6 +223,7 @@ def load(
         profile: the profile's name; ``SYNADMIN_PROFILE`` or ``default`` where it is None.
         env_file: a file to read instead of ``.env``; it must be there.
         options: settings given on the command line, by name.
+        new_profile: the profile need not be there although it is named: it is about to be made.
 
     Raises:
         SettingsError: a file cannot be read or is not a dotenv file, or a token is set twice over.
@@ -208,7 +234,12 @@ def load(
         ("options", {key: value for key, value in (options or {}).items() if value is not None}),
         ("the environment", {key: os.environ[key] for key in _NAMES if os.environ.get(key)}),
         _file(env_file or Path(".env"), warnings, required=env_file is not None),
-        _file(profile_file(name), warnings, required=profile is not None),
+        _file(
+            profile_file(name),
+            warnings,
+            required=profile is not None and not new_profile,
+            is_profile=True,
+        ),
     ]
     values: dict[str, str] = {}
     for where, found in sources:
@@ -224,7 +255,9 @@ def load(
     return Settings(name, values, tuple(warnings))
 
 
-def _file(path: Path, warnings: list[str], *, required: bool) -> tuple[str, Mapping[str, str]]:
+def _file(
+    path: Path, warnings: list[str], *, required: bool, is_profile: bool = False
+) -> tuple[str, Mapping[str, str]]:
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -232,7 +265,7 @@ def _file(path: Path, warnings: list[str], *, required: bool) -> tuple[str, Mapp
             message = f"there is no settings file {path}"
             raise SettingsError(
                 message,
-                hint=f"`synadmin login --profile {path.stem}` makes a profile",
+                hint=f"`synadmin login --profile {path.stem}` makes a profile" if is_profile else None,
             ) from None
         return str(path), {}
     except OSError as error:
@@ -243,19 +276,42 @@ def _file(path: Path, warnings: list[str], *, required: bool) -> tuple[str, Mapp
             return str(path), {}
         message = f"{path} is not a file"
         raise SettingsError(message)
-    from dotenv import dotenv_values
+    ours, malformed = _read(path)
+    if malformed is not None:
+        # Another program's .env may be of another dialect; a file that was named is meant for us.
+        message = f"{path}: line {malformed} is not NAME=VALUE"
+        if required:
+            raise SettingsError(message)
+        if ours:
+            warnings.append(f"{message}; it is passed over")
+    if TOKEN in ours and status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        warnings.append(f"{path} holds an access token and is readable by others: chmod 600 {path}")
+    return str(path), ours
+
+
+def _read(path: Path) -> tuple[dict[str, str], int | None]:
+    """Return a file's settings, and the number of its first line that is none."""
+    from dotenv.parser import parse_stream
 
     try:
-        # Interpolation would eat a $ in a token.
-        found = dotenv_values(path, interpolate=False, encoding="utf-8")
+        # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         message = f"{path} cannot be read: {words}"
         raise SettingsError(message) from None
-    ours = {key: value for key, value in found.items() if key in _NAMES and value}
-    if TOKEN in ours and status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        warnings.append(f"{path} holds an access token and is readable by others: chmod 600 {path}")
-    return str(path), ours
+    found = {one.key: one.value for one in bindings if one.key in _NAMES and one.key and one.value}
+    return found, next((one.original.line for one in bindings if one.error), None)
+
+
+def in_profile(name: str) -> Mapping[str, str]:
+    """Return what a profile alone holds; nothing where there is none.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    return _file(profile_file(name), [], required=False)[1]
 
 
 def profile_file(name: str) -> Path:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -79,26 +79,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        # What nohup ignores stays ignored.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     invocation = Invocation()
     try:
-        result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
-        sys.stdout.flush()
-        code = result if isinstance(result, int) else EXIT_DONE
-    except SynadminError as error:
-        code = exit_code(error)
-        _tell(invocation, str(error), error.hint)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = EXIT_USAGE
-    except click.ClickException as error:
-        code = EXIT_USAGE
-        context = getattr(error, "ctx", None)
-        hint = f"`{context.command_path} --help` shows how it is used" if context is not None else None
-        _tell(invocation, error.format_message(), hint)
-    except (click.Abort, KeyboardInterrupt):
-        code = EXIT_INTERRUPTED
-        _tell(invocation, "interrupted", None)
+        code = _run(arguments, invocation)
+        _flush(sys.stdout)
     except BrokenPipeError:
         # Whoever reads has had enough (`| head`); Python would complain again when it closes stdout.
         sys.stdout = None
@@ -106,7 +93,42 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         code = EXIT_FAILED
         _tell(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
+        try:
+            _flush(sys.stdout)
+        except OSError:
+            # A full disk, for instance: Python would try once more, and show a traceback.
+            sys.stdout = None
     sys.exit(code)
+
+
+def _run(arguments: list[str] | None, invocation: Invocation) -> int:
+    """Run the command line and return its exit code, after telling what went wrong."""
+    try:
+        result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
+    except SynadminError as error:
+        _tell(invocation, str(error), error.hint)
+        return exit_code(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"`{context.command_path} --help` shows how it is used" if context is not None else None
+        _tell(invocation, error.format_message(), hint)
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        _tell(invocation, "interrupted", None)
+        return EXIT_INTERRUPTED
+    except SystemExit:
+        # click's own way where a reader has gone, and after it has served the shell's completion.
+        return EXIT_DONE
+    return result if isinstance(result, int) else EXIT_DONE
+
+
+def _flush(stream: TextIO | None) -> None:
+    # None where the shell has closed it (`>&-`).
+    if stream is not None:
+        stream.flush()
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
@@ -116,7 +138,8 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 def _tell(invocation: Invocation, message: str, hint: str | None) -> None:
     if invocation.verbose > 1:
-        traceback.print_exc()
+        # Its last line has words of the server's in it.
+        invocation.warn(traceback.format_exc().rstrip())
     one_line = " ".join(message.split("\n"))
     invocation.warn(f"synadmin: {one_line}")
     if hint is not None:

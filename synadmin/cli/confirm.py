@@ -22,7 +22,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
     Raises:
         UsageError: nobody is there to answer, and ``--yes`` was not given.
-        click.Abort: the answer is no.
+        Declined: the answer is no.
     """
     if yes:
         return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -28,6 +28,7 @@ class Invocation:
     verbose: int = 0
     quiet: bool = False
     command: str | None = None
+    new_profile: bool = False
 
     @cached_property
     def settings(self) -> "Settings":
@@ -38,6 +39,7 @@ class Invocation:
             profile=self.profile,
             env_file=self.env_file,
             options={settings.HOMESERVER: self.homeserver, "SYNADMIN_TIMEOUT": self.timeout},
+            new_profile=self.new_profile,
         )
         for warning in loaded.warnings:
             self.warn(warning)
@@ -115,7 +117,12 @@ class Invocation:
     @property
     def on_terminal(self) -> bool:
         """Tell whether somebody is there to answer a question."""
-        return sys.stdin.isatty() and sys.stderr.isatty()
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a standard stream is a terminal; it is None where the shell has closed it."""
+    return stream is not None and stream.isatty()
 
 
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

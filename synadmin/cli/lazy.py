@@ -1,6 +1,6 @@
 """Groups that load a command's code when it is run, and commands that take the common options anywhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,14 @@ class _WithCommonOptions(click.Command):
 
 
 class Command(_WithCommonOptions):
-    """A command; its options stand before or after its arguments, the common ones anywhere."""
+    """A command; its options stand before or after its arguments, the common ones anywhere.
+
+    ``calls`` names the client's methods that it is the command for, as ``rooms.make_admin``.
+    """
+
+    def __init__(self, *args: Any, calls: Sequence[str] = (), **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self.calls = tuple(calls)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own
         ctx.find_root().ensure_object(Invocation).command = ctx.command_path.partition(" ")[2]

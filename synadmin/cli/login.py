@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.app import EXIT_NOT_PERMITTED
-from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import (
@@ -15,6 +15,7 @@ from synadmin.errors import (
     NotPermittedError,
     NotSupportedError,
     RefusedError,
+    SettingsError,
     SynadminError,
     UsageError,
 )
@@ -47,6 +48,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
     """
     from synadmin.settings import checked_token
 
+    invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:
             message = "which homeserver? Give it with --homeserver"
@@ -69,15 +71,24 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
             user = click.prompt("User", err=True)
         session = synapse.client_server.login(user, _secret("Password: "), device_name="synadmin")
     with invocation.synapse(token=session.access_token) as synapse:
-        _keep(invocation, synapse, session.access_token)
+        try:
+            _keep(invocation, synapse, session.access_token)
+        except SettingsError:
+            # A session whose token nobody has could not be ended by anybody.
+            synapse.client_server.logout()
+            raise
         _greet(invocation, synapse, session.user_id)
 
 
 def _secret(prompt: str) -> str:
     """Ask for a secret without showing it, or read it where it is piped in."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         return getpass.getpass(prompt)
-    text = sys.stdin.read()
+    try:
+        text = sys.stdin.read() if sys.stdin is not None else ""
+    except UnicodeDecodeError:
+        message = "what came in on standard input is not UTF-8 text"
+        raise UsageError(message) from None
     if not text.strip():
         message = "nothing came in on standard input"
         raise UsageError(message, hint="pipe the password or token in, or run it on a terminal")
@@ -114,6 +125,9 @@ def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
         },
     )
     invocation.say(f"The token is kept in {path}.")
+    in_force = settings.load(profile=invocation.profile, env_file=invocation.env_file).values
+    if in_force.get(settings.TOKEN) != token:
+        invocation.warn("A token in the environment or in .env goes before it: remove that one to use this.")
 
 
 def _greet(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
@@ -143,8 +157,8 @@ def logout(invocation: Invocation) -> None:
     """
     from synadmin import settings
 
-    held = settings.load(profile=invocation.settings.profile)
-    with invocation.synapse() as synapse:
+    token = invocation.settings.token()
+    with invocation.synapse(token=token) as synapse:
         owner = None
         try:
             owner = synapse.owner
@@ -152,9 +166,11 @@ def logout(invocation: Invocation) -> None:
         except NotAuthenticatedError:
             invocation.say("The server had ended this session already.")
     kept = invocation.settings.profile_file
-    if kept.exists() and held.token() is not None:
+    if settings.in_profile(invocation.settings.profile).get(settings.TOKEN) == token:
         settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
         invocation.say(f"The token is gone from {kept}.")
+    else:
+        invocation.say(f"The token was not in {kept}: remove it from where it is.")
     if owner is not None:
         invocation.say(f"{owner} is signed out here.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
+from synadmin.cli.invocation import is_terminal
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Output:
                 written += 1
                 yield record
 
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
         render.write(counted(), chosen, self.form, sys.stdout, width=width, all_fields=self.names is None)
         if self.for_people and not written and empty:
             click.echo(empty, err=True)

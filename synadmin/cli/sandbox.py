@@ -80,7 +80,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
         "See what is there:      synadmin room list",
     ]
     if _REGAINED in made.rooms:
-        lines.append(f"Regain a room:          synadmin room make-admin '{made.rooms[_REGAINED]}'")
+        lines.append(f"Regain a room:          synadmin room make-admin {shlex.quote(made.rooms[_REGAINED])}")
     lines.append(f"Take it down:           synadmin sandbox down{named}")
     click.echo("\n".join(lines))
 

@@ -8,11 +8,12 @@ import msgspec
 
 from synadmin.errors import ReplyError
 from synadmin.http.endpoint import Paged, Record
+from synadmin.http.seen import Seen
 from synadmin.http.transport import UNREADABLE, Query, Transport, not_as_expected
 
 T = TypeVar("T")
 
-_ENVELOPE: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -81,16 +82,15 @@ class Pager(Generic[T]):
         decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
         cursor: Any = None
         followed: set[int | str] = set()
-        seen: frozenset[bytes] = frozenset()
+        seen = Seen()
         while True:
             query = dict(self._query)
             if cursor is not None:
                 query[endpoint.cursor] = cursor
             raw = self._transport.send_raw(endpoint, self._parameters, query=query)
             items, following, total = self._opened(raw)
-            # A list that grows in front while it is walked pushes records onto the next page again.
-            fresh = [item for item in items if bytes(item) not in seen]
-            seen = frozenset(bytes(item) for item in items)
+            # A list that changes while it is walked pushes records onto later pages again.
+            fresh = [item for item in items if seen.add(self._key(item))]
             yield Page(fresh, total, decoder, endpoint)
             if following is None or not items:
                 return
@@ -102,10 +102,21 @@ class Pager(Generic[T]):
             followed.add(following)
             cursor = following
 
+    def _key(self, item: msgspec.Raw) -> str:
+        """Return what tells this record from the others: the declared field, else all of it."""
+        if self._endpoint.key:
+            try:
+                key = _FIELDS.decode(item).get(self._endpoint.key)
+            except UNREADABLE as error:
+                raise not_as_expected(self._endpoint, bytes(item), str(error)) from None
+            if key is not None:
+                return bytes(key).decode(errors="replace")
+        return bytes(item).decode(errors="replace")
+
     def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
         endpoint = self._endpoint
         try:
-            envelope = _ENVELOPE.decode(raw)
+            envelope = _FIELDS.decode(raw)
             items = _ITEMS.decode(envelope[endpoint.items])
             following = msgspec.json.decode(envelope[endpoint.next]) if endpoint.next in envelope else None
             total = None

@@ -35,7 +35,7 @@ from synadmin.errors import (
 )
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.ids import UserId
-from synadmin.journal import Entry, Journal
+from synadmin.journal import NOT_SENT, Entry, Journal
 from synadmin.settings import checked_token
 
 T = TypeVar("T")
@@ -82,12 +82,25 @@ class _CertificateError(ConnectError):
     """The same certificate would be shown again: no second attempt."""
 
 
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # Without this, requests makes the next request ready even where it is told not to follow, and
-        # fails with a ValueError over a Location that is no URL.
+class Rehearsed(Exception):  # noqa: N818  the end of a rehearsal, not an error
+    """A change that would have been sent now, had this not been a rehearsal."""
+
+    def __init__(self, method: str, path: str, body: Body | None) -> None:
+        super().__init__(f"{method} {path}")
+        self.method = method
+        self.path = path
+        self.body = body
+
+
+class UnfollowingSession(requests.Session):
+    """A session that follows no redirect: one turns a POST into a GET, and takes the token elsewhere."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Name no target: else the next request is made ready even where nobody follows.
+
+        That fails with a ValueError over a Location that is no URL.
+        """
         del resp
-        return None
 
 
 class Transport:
@@ -131,13 +144,14 @@ class Transport:
         self.notify = notify or (lambda _: None)
         self._trace = trace
         self.on_reply: Callable[[Endpoint[Any], bytes], None] | None = None
+        self.rehearsal = False
         self.requests_sent = 0
         self._on_behalf_of = on_behalf_of
         self._journal = journal
         self._owner = owner
         self._timeout = (min(_CONNECT_TIMEOUT, timeout), timeout)
         self._connections = connections
-        self._session = _Session()
+        self._session = UnfollowingSession()
         # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
         self._session.trust_env = False
         # What is meant for this machine stays on it: plain http is allowed here because of that.
@@ -246,16 +260,11 @@ class Transport:
         restores: str | None = None,
     ) -> bytes:
         """Carry out an operation and return the answer's bytes. See :meth:`send`."""
-        path = endpoint.filled(parameters or {})
-        content = None
-        try:
-            target = path + _encoded_query(query)
-            if body is not None:
-                body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
-                content = msgspec.json.encode(body)
-        except UnicodeEncodeError:
-            message = f"{endpoint.method} {endpoint.path}: what was to be sent is not valid Unicode text"
-            raise UsageError(message) from None
+        if body is not None:
+            body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
+        target, content = _written(endpoint, parameters or {}, query, body)
+        if self.rehearsal and endpoint.changes:
+            raise Rehearsed(endpoint.method, target, body)
         entry: Entry | None = None
         if self._journal is not None and endpoint.changes:
             entry = self._journal.begin(
@@ -269,17 +278,17 @@ class Transport:
                 restores=restores,
             )
         try:
-            raw = self._until_answered(endpoint, target, content)
+            status, raw = self._until_answered(endpoint, target, content)
         except MatrixError as error:
             if self._journal is not None and entry is not None:
                 self._journal.finish(entry, status=error.status, errcode=error.errcode)
             raise
         except ConnectError as error:
             if self._journal is not None and entry is not None and not error.sent:
-                self._journal.finish(entry, status=None, errcode="NOT_SENT")
+                self._journal.finish(entry, status=None, errcode=NOT_SENT)
             raise
         if self._journal is not None and entry is not None:
-            self._journal.finish(entry, status=200)
+            self._journal.finish(entry, status=status)
         if self.on_reply is not None:
             self.on_reply(endpoint, raw)
         return raw
@@ -288,7 +297,12 @@ class Transport:
         # Signing in is a change made before there is a token, and so an owner.
         return self._owner if self._token is None else self.owner()
 
-    def _until_answered(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
+    def _until_answered(
+        self,
+        endpoint: Endpoint[Any],
+        target: str,
+        content: bytes | None,
+    ) -> tuple[int, bytes]:
         waited = 0.0
         attempt = 1
         sent = False
@@ -322,7 +336,7 @@ class Transport:
         pause = _BACKOFF * 2.0 ** (attempt - 1)
         return pause + random.uniform(0, pause / 2)  # noqa: S311  jitter, not a secret
 
-    def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> bytes:
+    def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
         request = requests.Request(endpoint.method, self.homeserver, data=content)
         try:
             prepared = self._session.prepare_request(request)
@@ -353,7 +367,7 @@ class Transport:
                 took = (time.monotonic() - started) * 1000
                 self._trace(f"{endpoint.method} {target} -> {status} ({took:.0f} ms)")
         if response.ok and not response.is_redirect and not 300 <= response.status_code < 400:  # noqa: PLR2004
-            return response.content
+            return response.status_code, response.content
         raise _error_of(response, endpoint)
 
     def _explain(self, error: requests.RequestException) -> NoReturn:
@@ -377,7 +391,9 @@ class Transport:
                 sent=True,
                 hint="what was asked for may have been done all the same; SYNADMIN_TIMEOUT gives it longer",
             ) from None
-        if isinstance(root, socket.gaierror) or (isinstance(root, OSError) and root.errno in _NEVER_CONNECTED):
+        if isinstance(root, socket.gaierror) or (
+            isinstance(root, OSError) and root.errno in _NEVER_CONNECTED
+        ):
             message = f"{host} cannot be reached: {words}"
             raise ConnectError(message) from None
         message = f"{host} gave no answer: {words}"
@@ -456,6 +472,21 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _written(
+    endpoint: Endpoint[Any],
+    parameters: Mapping[str, str],
+    query: Query | None,
+    body: Body | None,
+) -> tuple[str, bytes | None]:
+    """Return the path with its query, and the body, as they go over the wire."""
+    try:
+        target = endpoint.filled(parameters) + _encoded_query(query)
+        return target, None if body is None else msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        message = f"{endpoint.method} {endpoint.path}: what was to be sent is not valid Unicode text"
+        raise UsageError(message) from None
+
+
 def _encoded_query(query: Query | None) -> str:
     pairs: list[tuple[str, str]] = []
     for name, value in (query or {}).items():
@@ -515,7 +546,9 @@ def _error_of(response: requests.Response, endpoint: Endpoint[Any]) -> SynadminE
         reason = f"{endpoint.method} {endpoint.path}: {what}"
         if chosen is NotFoundError:
             chosen = NotSupportedError
-    return chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
+    error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
+    error.operation = f"{endpoint.method} {endpoint.path}"
+    return error
 
 
 def _spoken(response: requests.Response) -> tuple[str | None, str | None, float | None]:

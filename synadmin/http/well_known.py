@@ -7,10 +7,9 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
-from urllib3.exceptions import HTTPError
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError
-from synadmin.http.transport import UNREADABLE
+from synadmin.http.transport import UNREADABLE, UnfollowingSession
 from synadmin.ids import is_server_name
 
 _PATH = "/.well-known/matrix/client"
@@ -39,36 +38,25 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     if not is_server_name(homeserver):
         message = f"homeserver {homeserver!a} is neither a URL (https://matrix.example.org) nor a server name"
         raise SettingsError(message)
-    url = f"https://{homeserver}{_PATH}"
     hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
-    with requests.Session() as session:
+    with UnfollowingSession() as session:
         session.verify = ca_file or True
+        url = f"https://{homeserver}{_PATH}"
         for _ in range(_MOST_REDIRECTS + 1):
             try:
-                response = session.get(
-                    url,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    stream=True,
-                    auth=lambda request: request,
-                )
-                raw = response.raw.read(_LARGEST, decode_content=True)
-            except (requests.RequestException, HTTPError, ValueError):
-                # urllib3's own exceptions come out of reading the raw answer, a ValueError out of a host
-                # that cannot be one.
+                response, raw = _fetched(session, url, timeout)
+            except (requests.RequestException, ValueError):
+                # urllib3's ValueError over a host that cannot be one comes through requests as it is.
                 message = f"{homeserver} looks like a server name, but {url} cannot be reached"
                 raise ConnectError(message, hint=hint) from None
             if not response.is_redirect:
                 break
             location = response.headers["Location"]
-            try:
-                url = urljoin(url, location)
-                leads_on = urlsplit(url).scheme == "https"
-            except ValueError:
-                leads_on = False
-            if not leads_on:
+            following = _https(url, location)
+            if following is None:
                 message = f"https://{homeserver}{_PATH} redirects to {location}, which is no https:// URL"
                 raise ReplyError(message, hint=hint)
+            url = following
     if response.is_redirect:
         message = f"https://{homeserver}{_PATH} redirects more than {_MOST_REDIRECTS} times"
         raise ReplyError(message, hint=hint)
@@ -80,3 +68,28 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     except UNREADABLE:
         message = f"{url} names no homeserver (m.homeserver.base_url)"
         raise ReplyError(message, hint=hint) from None
+
+
+def _fetched(session: requests.Session, url: str, timeout: float) -> tuple[requests.Response, bytes]:
+    response = session.get(
+        url,
+        timeout=timeout,
+        allow_redirects=False,
+        stream=True,
+        # Something that leaves the request as it is, so that ~/.netrc is not asked.
+        auth=lambda request: request,
+    )
+    raw = b""
+    for part in response.iter_content(_LARGEST):
+        raw += part
+        if len(raw) > _LARGEST:
+            break
+    return response, raw
+
+
+def _https(url: str, location: str) -> str | None:
+    try:
+        following = urljoin(url, location)
+        return following if urlsplit(following).scheme == "https" else None
+    except ValueError:
+        return None

@@ -46,7 +46,7 @@ def resolved(synapse: "Synapse", room: str) -> "RoomId":
     return RoomId(parsed)
 
 
-@click.command("list", cls=Command)
+@click.command("list", cls=Command, calls=["rooms.list"])
 @click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
 @click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
 @click.option("--empty/--not-empty", default=None, help="Only rooms without (with) anybody joined.")
@@ -105,7 +105,7 @@ def _list_columns() -> "list[Column]":
     ]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, calls=["rooms.get"])
 @click.argument("room")
 @output_options
 @pass_invocation
@@ -126,7 +126,7 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
     output.write_one(details, [Column(name) for name in details])
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, calls=["rooms.members"])
 @click.argument("room")
 @output_options
 @pass_invocation
@@ -148,7 +148,7 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
     output.write(records, [Column("user_id", title="user"), Column("local")], empty="Nobody is in the room.")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, calls=["rooms.state"])
 @click.argument("room")
 @click.option("--type", "event_type", metavar="TYPE", help="Only events of this type, such as m.room.name.")
 @output_options

@@ -27,7 +27,7 @@ _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 
 
-@click.command("make-admin", cls=Command)
+@click.command("make-admin", cls=Command, calls=["rooms.make_admin"])
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
 @click.option("--user", metavar="USER", help="Who shall have control; you, unless said otherwise.")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")

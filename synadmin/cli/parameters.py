@@ -1,0 +1,122 @@
+"""Values that people write in their own way: sizes, ages, times."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+_SIZE_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", 1):
+    _SIZE_UNITS |= {_letter: 1000**_power, f"{_letter}b": 1000**_power, f"{_letter}ib": 1024**_power}
+_AGE_UNITS = {
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+    "y": 31_557_600_000,
+}
+_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_LARGEST = 2**53 - 1  # the largest integer of canonical JSON
+_FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds were meant
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: ``500``, ``10MB``, ``1.5GiB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return the bytes."""
+        if isinstance(value, int):
+            return value
+        match = _NUMBER_AND_UNIT.fullmatch(str(value).strip())
+        factor = _SIZE_UNITS.get(match[2].lower()) if match else None
+        if match is None or factor is None or not match.string.isascii():
+            self.fail(f"{value!a} is not a size: write 500, 10MB or 1.5GiB", param, ctx)
+        size = int(float(match[1]) * factor)
+        if size > _LARGEST:
+            self.fail(f"{value!a} is larger than any server can hold", param, ctx)
+        return size
+
+
+class Duration(click.ParamType[int]):
+    """A length of time in milliseconds: ``90s``, ``12h``, ``30d``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return the milliseconds."""
+        if isinstance(value, int):
+            return value
+        milliseconds = _milliseconds(str(value))
+        if milliseconds is None or milliseconds > _LARGEST:
+            self.fail(f"{value!a} is not a length of time: write 90s, 12h or 30d", param, ctx)
+        return milliseconds
+
+
+class PastTime(click.ParamType[int]):
+    """A moment in milliseconds since the epoch: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return the milliseconds since the epoch."""
+        if isinstance(value, int):
+            return value
+        moment = _moment(str(value), -1)
+        if moment is None or not 0 <= moment <= _LARGEST:
+            self.fail(_NOT_A_TIME.format(value), param, ctx)
+        return moment
+
+
+class FutureTime(click.ParamType[int]):
+    """A moment in milliseconds since the epoch: ``30d`` (from now), ``2027-01-31``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return the milliseconds since the epoch."""
+        if isinstance(value, int):
+            return value
+        moment = _moment(str(value), 1)
+        if moment is None or not 0 <= moment <= _LARGEST:
+            self.fail(_NOT_A_TIME.format(value), param, ctx)
+        return moment
+
+
+_NOT_A_TIME = "{!a} is not a time: write 30d, 2026-01-31, 2026-01-31T12:00 (UTC) or milliseconds since 1970"
+
+
+def _milliseconds(text: str) -> int | None:
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
+    if match is None or not text.isascii():
+        return None
+    factor = _AGE_UNITS.get(match[2].lower())
+    return None if factor is None else int(float(match[1]) * factor)
+
+
+def _moment(text: str, direction: int) -> int | None:
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        number = int(text)
+        return number if number >= _FIRST_SENSIBLE_TIME else None
+    away = _milliseconds(text)
+    if away is not None:
+        return int(datetime.now(UTC).timestamp() * 1000) + direction * away
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+SIZE = Size()
+DURATION = Duration()
+PAST_TIME = PastTime()
+FUTURE_TIME = FutureTime()

@@ -1,0 +1,259 @@
+"""What a power-levels event means in a room of this version.
+
+A level is a whole number. From room version 12 on a creator stands above every number: here that is
+:data:`CREATOR_LEVEL`, one more than the highest number a room can hold, so levels compare as numbers
+everywhere; :func:`shown` turns it into the word that people and scripts see.
+
+Source: Matrix specification, "Rooms", the room versions, "Authorization rules"; Client-Server API,
+``m.room.power_levels``. Where homeservers are more lenient than the text, Synapse decides.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal
+
+from synadmin.ids import UserId
+
+POWER_LEVELS: Final = "m.room.power_levels"
+
+HIGHEST_NUMBER: Final = 2**53 - 1
+"""The highest integer of canonical JSON, and so the highest level that can be written down."""
+
+CREATOR_LEVEL: Final = HIGHEST_NUMBER + 1
+"""A creator's level from room version 12 on: above every number."""
+
+LEVEL_WITHOUT_EVENT: Final = 100
+"""What the creator holds before version 12 where nobody ever sent a power-levels event."""
+
+_NEWEST: Final = 12
+# Unstable versions that do not end in the number of the version that they behave like.
+_UNSTABLE: Final = {"org.matrix.hydra.11": 12}
+
+_DEFAULTS: Final = {
+    "invite": 0,
+    "kick": 50,
+    "ban": 50,
+    "redact": 50,
+    "events_default": 0,
+    "state_default": 50,
+    "users_default": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoomVersion:
+    """What differs between room versions as far as power goes."""
+
+    identifier: str
+    creator_power: bool
+    """Creators stand above every number and may not be listed among the users (12)."""
+    integer_levels: bool
+    """Levels must be integers; before, strings like ``"100"`` were accepted (10)."""
+    implicit_creator: bool
+    """The creator is whoever sent the create event; before, its content names them (11)."""
+    notifications_checked: bool
+    """The levels under ``notifications`` are protected like the others (6)."""
+    strict_json: bool
+    """No fractions and no numbers beyond 2**53 in events (6)."""
+    knock: bool
+    restricted: bool
+    knock_restricted: bool
+
+    @staticmethod
+    @cache
+    def of(identifier: str) -> "RoomVersion":
+        """Return the traits of a version; one that nobody has heard of yet is taken for the newest known."""
+        number = _UNSTABLE.get(identifier)
+        if number is None:
+            last = identifier.rpartition(".")[2]
+            number = int(last) if last.isascii() and last.isdigit() and len(last) < len("1000") else _NEWEST
+        return RoomVersion(
+            identifier=identifier,
+            creator_power=number >= 12,  # noqa: PLR2004 - the numbers are the names of the versions
+            integer_levels=number >= 10,  # noqa: PLR2004
+            implicit_creator=number >= 11,  # noqa: PLR2004
+            notifications_checked=number >= 6,  # noqa: PLR2004
+            strict_json=number >= 6,  # noqa: PLR2004
+            knock=number >= 7,  # noqa: PLR2004
+            restricted=number >= 8,  # noqa: PLR2004
+            knock_restricted=number >= 10,  # noqa: PLR2004
+        )
+
+
+def as_level(value: object) -> int | None:
+    """Read a level as Synapse does, a string or a fraction included; None where it is no number."""
+    if value is None or not isinstance(value, int | float | str):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def shown(level: int) -> int | Literal["creator"]:
+    """Return the level as people and scripts see it: a number, or ``"creator"``."""
+    return "creator" if level >= CREATOR_LEVEL else level
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing that a level may or may not be enough for."""
+
+    words: str
+    needed: int
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLevels:
+    """The levels in force in a room.
+
+    Attributes:
+        content: the content of ``m.room.power_levels``; None where the room has no such event.
+        version: the room's version.
+        creators: the sender of ``m.room.create`` first, then the additional creators.
+    """
+
+    content: Mapping[str, Any] | None
+    version: RoomVersion
+    creators: tuple[UserId, ...]
+
+    def is_creator(self, user: UserId) -> bool:
+        """Tell whether the user stands above every number in this room (version 12 and later)."""
+        return self.version.creator_power and user in self.creators
+
+    def level_of(self, user: UserId) -> int:
+        """Return a user's level, joined or not."""
+        if self.is_creator(user):
+            return CREATOR_LEVEL
+        if self.content is None:
+            return LEVEL_WITHOUT_EVENT if user in self.creators[:1] else 0
+        level = as_level(self._part("users").get(user))
+        return self.users_default if level is None else level
+
+    def needed(self, event_type: str, *, state: bool = True) -> int:
+        """Return the level that sending an event of this type takes."""
+        level = as_level(self._part("events").get(event_type))
+        if level is not None:
+            return level
+        return self.state_default if state else self.events_default
+
+    @property
+    def control(self) -> int:
+        """The level that changing the levels takes: who has it can give themselves all the rest."""
+        return self.needed(POWER_LEVELS)
+
+    @property
+    def invite(self) -> int:
+        """The level that inviting takes."""
+        return self._named("invite")
+
+    @property
+    def kick(self) -> int:
+        """The level that kicking takes."""
+        return self._named("kick")
+
+    @property
+    def ban(self) -> int:
+        """The level that banning takes, and half of what lifting a ban takes (the other is ``kick``)."""
+        return self._named("ban")
+
+    @property
+    def redact(self) -> int:
+        """The level that removing other people's messages takes."""
+        return self._named("redact")
+
+    @property
+    def users_default(self) -> int:
+        """The level of everybody who is not listed."""
+        return self._named("users_default")
+
+    @property
+    def state_default(self) -> int:
+        """The level for state events that are not listed.
+
+        The specification says 0 for a room without a power-levels event; Synapse asks for 50.
+        """
+        return self._named("state_default")
+
+    @property
+    def events_default(self) -> int:
+        """The level for messages that are not listed."""
+        return self._named("events_default")
+
+    def listed(self) -> dict[UserId, int]:
+        """Return the levels that are written down; creators of version 12 are not among them."""
+        levels = ((user, as_level(level)) for user, level in self._part("users").items())
+        return {UserId(user): level for user, level in levels if level is not None}
+
+    def highest(self) -> tuple[int, tuple[UserId, ...]]:
+        """Return the highest level that anybody in particular holds, and who holds it."""
+        if self.version.creator_power and self.creators:
+            return CREATOR_LEVEL, self.creators
+        if self.content is None:
+            return LEVEL_WITHOUT_EVENT, self.creators[:1]
+        levels = self.listed()
+        top = max([self.users_default, *levels.values()])
+        return top, tuple(user for user, level in levels.items() if level == top)
+
+    def granting(self, user: UserId, level: int) -> dict[str, Any]:
+        """Return the content to send so that a user gets a level and nobody else's changes.
+
+        Levels written as strings come out as integers: Synapse accepts no others in a new event, of
+        whatever room version, and takes ``"100"`` and ``100`` for the same. Where there was no event
+        the creator is written down with what it had all along, or the new event would take it away.
+        """
+        if self.content is None:
+            users: dict[str, Any] = {}
+            if not self.version.creator_power:
+                users = dict.fromkeys(self.creators[:1], LEVEL_WITHOUT_EVENT)
+            return {"users": {**users, user: level}}
+        content = _with_integers(self.content)
+        return {**content, "users": {**content.get("users", {}), user: level}}
+
+    def abilities(self, level: int) -> tuple[Ability, ...]:
+        """Return what the level is enough for in this room and what not, the weightiest first."""
+        return tuple(Ability(words, needed, level >= needed) for words, needed in self._powers())
+
+    def _powers(self) -> Iterator[tuple[str, int]]:
+        yield "change power levels", self.control
+        yield "upgrade or close the room", self.needed("m.room.tombstone")
+        yield "invite", self.invite
+        yield "kick", self.kick
+        yield "ban", self.ban
+        yield "remove other people's messages", self.redact
+        yield "change who may join", self.needed("m.room.join_rules")
+        yield "change who may read the history", self.needed("m.room.history_visibility")
+        yield "turn on encryption", self.needed("m.room.encryption")
+        yield "shut out servers", self.needed("m.room.server_acl")
+        yield "change the name", self.needed("m.room.name")
+        yield "change the topic", self.needed("m.room.topic")
+        yield "change the picture", self.needed("m.room.avatar")
+        yield "change the address", self.needed("m.room.canonical_alias")
+        yield "send messages", self.needed("m.room.message", state=False)
+
+    def _named(self, name: str) -> int:
+        level = as_level(self.content.get(name)) if self.content is not None else None
+        return _DEFAULTS[name] if level is None else level
+
+    def _part(self, name: str) -> Mapping[str, Any]:
+        part = self.content.get(name) if self.content is not None else None
+        return part if isinstance(part, Mapping) else {}
+
+
+def _with_integers(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content with every level an integer; what is no level at all is left out."""
+    written: dict[str, Any] = {}
+    for key, value in content.items():
+        if key in _DEFAULTS:
+            level = as_level(value)
+            if level is not None:
+                written[key] = level
+        elif key in {"users", "events", "notifications"}:
+            part = value.items() if isinstance(value, Mapping) else ()
+            levels = ((name, as_level(level)) for name, level in part)
+            written[key] = {name: level for name, level in levels if level is not None}
+        else:
+            written[key] = value
+    return written

@@ -1,0 +1,324 @@
+"""A room as seen and a wish, in; a plan, or the reason why there is none, out.
+
+The planner touches nothing and asks nobody. What it promises: a plan takes no step that the rules
+forbid, leaves nobody but the target with more than before, is never longer than need be, and where it
+refuses, no plan of the allowed reach exists.
+"""
+
+from dataclasses import replace
+
+from synadmin.ids import UserId, server_name_of
+from synadmin.power import rules
+from synadmin.power.levels import CREATOR_LEVEL, LEVEL_WITHOUT_EVENT, PowerLevels, shown
+from synadmin.power.room import AccountState, Reach, RoomView, Wish
+from synadmin.power.search import Outcome, Search
+from synadmin.power.steps import Action, Plan, Refusal, Step
+
+_NAMED_AT_MOST = 3  # users in a sentence
+
+
+def plan(view: RoomView, wish: Wish) -> Plan | Refusal:
+    """Find the shortest, least intrusive way to the target joined with control.
+
+    With the least reach that does; within it, the fewest steps; of those, Make Room Admin rather than
+    levels set by hand. Where the target cannot be brought in within ``wish.allow``, a plan that leaves
+    it to the target is better than none.
+    """
+    if not view.in_room:
+        return Refusal(reason="not-in-room", reach=None, message=_not_in_room(view))
+    if view.has_control(wish.target):
+        return _finished(view, wish)
+    refusal = _hopeless(view, wish)
+    if refusal:
+        return refusal
+    search = Search(view, wish)
+    allow = min(wish.allow, wish.possible)
+    found = _best(search, view, wish, allow)
+    if found:
+        return _told(view, wish, *found)
+    further = _least(search, view, wish, allow)
+    if further:
+        return _out_of_reach(view, wish, _told(view, wish, *further))
+    return _impossible(view, wish)
+
+
+def _outcomes(view: RoomView, wish: Wish) -> tuple[Outcome, ...]:
+    if view.membership_of(wish.target) == "join":
+        return ("done",)
+    if not view.is_local(wish.target) or not wish.join:
+        return ("pending",)
+    return ("done", "pending")
+
+
+def _best(
+    search: Search, view: RoomView, wish: Wish, allow: Reach
+) -> tuple[Outcome, tuple[Step, ...]] | None:
+    """Return the way that ends best within the reach; of those, the one that takes the least reach."""
+    for outcome in _outcomes(view, wish):
+        for reach in Reach:
+            if reach <= allow and (steps := search.shortest(outcome, reach)) is not None:
+                return outcome, steps
+    return None
+
+
+def _least(
+    search: Search, view: RoomView, wish: Wish, allow: Reach
+) -> tuple[Outcome, tuple[Step, ...]] | None:
+    """Return the way of the least reach above the allowed one; of those, the one that ends best."""
+    for reach in Reach:
+        for outcome in _outcomes(view, wish):
+            if reach > allow and (steps := search.shortest(outcome, reach)) is not None:
+                return outcome, steps
+    return None
+
+
+def _hopeless(view: RoomView, wish: Wish) -> Refusal | None:
+    """Return the refusal where the target itself, or the room, rules out any plan."""
+    target = wish.target
+    state = view.account_of(target).state if view.is_local(target) else AccountState.ACTIVE
+    if state is AccountState.MISSING:
+        return Refusal(
+            reason="target-unknown",
+            reach=None,
+            message=f"There is no account {target} on this server; whoever registered that name would own "
+            "the room. Create the account first, or name another user.",
+        )
+    if state is AccountState.DEACTIVATED:
+        return Refusal(
+            reason="target-deactivated",
+            reach=None,
+            message=f"The account {target} is deactivated: nobody could use the power. Reactivate it for "
+            "good first, or name another user.",
+        )
+    if state is AccountState.SUSPENDED:
+        return Refusal(
+            reason="target-suspended",
+            reach=None,
+            message=f"The account {target} is suspended: it can neither join nor change anything. "
+            "Unsuspend it for good first, or name another user.",
+        )
+    if view.blocked and view.membership_of(target) != "join":
+        return Refusal(
+            reason="room-blocked",
+            reach=None,
+            message=f"The room is blocked on this server, so {target} can be neither invited nor joined. "
+            "Unblock the room first.",
+        )
+    return None
+
+
+def _finished(view: RoomView, wish: Wish) -> Plan:
+    level = view.levels.level_of(wish.target)
+    return Plan(
+        steps=(),
+        reach=Reach.API,
+        outcome="done",
+        level=level,
+        promoter=None,
+        message=f"{wish.target} is joined and has control already (level {shown(level)}).",
+        warnings=tuple(_warnings(view, wish, (), level, "done")),
+    )
+
+
+def _told(view: RoomView, wish: Wish, outcome: Outcome, steps: tuple[Step, ...]) -> Plan:
+    grant = next((step for step in steps if step.level is not None), None)
+    level = view.levels.level_of(wish.target) if grant is None or grant.level is None else grant.level
+    named = (user for step in steps for user in (step.as_user, step.user) if user is not None)
+    relied_on = dict.fromkeys((wish.target, *named))
+    return Plan(
+        steps=steps,
+        reach=max((step.reach for step in steps), default=Reach.API),
+        outcome=outcome,
+        level=level,
+        promoter=grant.as_user if grant is not None else None,
+        message=_outlook(view, wish, outcome, level),
+        warnings=tuple(_warnings(view, wish, steps, level, outcome)),
+        unverified=tuple(
+            user
+            for user in relied_on
+            if view.is_local(user) and user not in view.accounts and user != wish.caller
+        ),
+        needs_member=any(step.as_user is None for step in steps),
+    )
+
+
+def _outlook(view: RoomView, wish: Wish, outcome: Outcome, level: int) -> str:
+    target = wish.target
+    if outcome == "done":
+        return (
+            f"{target} will be joined with level {shown(level)}; changing levels needs {view.levels.control}."
+        )
+    how = "has to join" if view.join_rule == "public" else "has to accept the invitation"
+    return f"{target} will hold level {shown(level)}, and {how} by itself before it has control."
+
+
+def _warnings(view: RoomView, wish: Wish, steps: tuple[Step, ...], level: int, outcome: Outcome) -> list[str]:
+    levels, target = view.levels, wish.target
+    warnings = []
+    missing = [ability for ability in levels.abilities(level) if not ability.allowed]
+    if missing:
+        cannot = "; ".join(f"{ability.words} (needs {ability.needed})" for ability in missing)
+        warnings.append(f"With level {shown(level)} {target} cannot {cannot}.")
+    highest, holders = levels.highest()
+    others = tuple(user for user in holders if user != target)
+    if highest > level and others:
+        stay = "created the room and stays" if highest == CREATOR_LEVEL else f"has {shown(highest)} and stays"
+        warnings.append(f"{_names(others)} {stay} above {target}, who cannot change that.")
+    if levels.content is None and not levels.version.creator_power:
+        by_synapse = any(step.action is Action.MAKE_ROOM_ADMIN for step in steps)
+        creator = next((user for user in view.creators[:1] if user != target), None)
+        if by_synapse and creator:
+            warnings.append(
+                f"The room has no power levels yet; with the first ones {creator} loses the "
+                f"{LEVEL_WITHOUT_EVENT} of its creator."
+            )
+    if view.is_local(target):
+        state = view.account_of(target).state
+        if state is not AccountState.ACTIVE:
+            warnings.append(
+                f"The account {target} is {state}, and cannot use its power until that is lifted."
+            )
+    elif outcome == "pending":
+        warnings.append(
+            f"{target} holds the level from the start; nobody here can bring it in, that is up to "
+            f"{server_name_of(target)}."
+        )
+    if view.blocked:
+        warnings.append(
+            "The room is blocked on this server: nobody here can be invited or join until it is unblocked."
+        )
+    visible = [step.user for step in steps if step.action is Action.JOIN and step.user != target]
+    if visible:
+        warnings.append(f"Everybody in the room sees {_names(tuple(visible))} come, and leave again.")
+    return warnings
+
+
+def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
+    banned = view.membership_of(wish.target) == "ban"
+    impersonate = found.reach is Reach.IMPERSONATE
+    if banned:
+        why = f"{wish.target} is banned from the room."
+    elif impersonate:
+        why = "With the Admin API alone it cannot be done."
+    else:
+        why = "Nobody who can act now can do it."
+    if found.reach > wish.possible:
+        how = (
+            "It would take acting as other users, which this server does not let an administrator do "
+            "(its accounts are kept by the Matrix Authentication Service)."
+        )
+    else:
+        how = f"With --allow {found.reach} it can: {' '.join(step.detail for step in found.steps)}"
+    return Refusal(
+        reason="target-banned" if banned else "needs-impersonate" if impersonate else "needs-reactivate",
+        reach=found.reach if found.reach <= wish.possible else None,
+        message=f"{why} {how}",
+        unverified=found.unverified,
+        needs_member=found.needs_member,
+    )
+
+
+def _impossible(view: RoomView, wish: Wish) -> Refusal:
+    target = wish.target
+    if wish.via is not None:
+        otherwise = plan(view, replace(wish, via=None))
+        if isinstance(otherwise, Refusal):
+            return otherwise
+        return Refusal(
+            reason="insufficient-power",
+            reach=None,
+            message=f"Not through {wish.via}; leave the choice of the promoter open, and it can be done.",
+        )
+    if rules.closed_to(view, target):
+        return Refusal(
+            reason="insufficient-power",
+            reach=None,
+            message=f"The room is closed to other servers (m.federate is false): {target} can never come in. "
+            "Name a user of this server.",
+        )
+    if view.membership_of(target) == "ban":
+        return Refusal(
+            reason="target-banned",
+            reach=None,
+            message=f"{target} is banned from the room, and no local user could lift the ban and give "
+            f"them control. {_who_holds_it(view)}",
+        )
+    return _powerless(view, wish)
+
+
+def _powerless(view: RoomView, wish: Wish) -> Refusal:
+    """Return the refusal where not even every local account together could do it."""
+    levels = view.levels
+    some = {
+        user: level
+        for user, level in _holders(levels).items()
+        if view.is_local(user)
+        and level > max(levels.users_default, 0)
+        and view.account_of(user).state is not AccountState.MISSING
+    }
+    able = tuple(user for user, level in some.items() if level >= levels.control)
+    best = next((user for user in some if view.membership_of(user) == "join"), None)
+    if best is None and able:
+        return Refusal(
+            reason="no-local-power",
+            reach=None,
+            message=f"{_names(able)} could change the levels, but {'are' if len(able) > 1 else 'is'} not in "
+            f"the room, and nobody here may invite them (needs {levels.invite}). {_who_holds_it(view)}",
+        )
+    if best is None:
+        return Refusal(
+            reason="no-local-power",
+            reach=None,
+            message=f"No user of this server holds power in the room; changing the levels needs "
+            f"{levels.control}. {_who_holds_it(view)}",
+        )
+    if able:
+        short = f"nobody here can bring {wish.target} in: inviting needs {levels.invite}, and"
+    else:
+        short = f"changing the levels needs {levels.control}, and"
+    return Refusal(
+        reason="insufficient-power",
+        reach=None,
+        message=f"The power of this server's users does not suffice: {short} of those in the room {best} "
+        f"has the most, {shown(some[best])}. {_who_holds_it(view)}",
+    )
+
+
+def _who_holds_it(view: RoomView) -> str:
+    levels = view.levels
+    elsewhere = tuple(
+        user
+        for user, level in _holders(levels).items()
+        if level >= levels.control and not view.is_local(user) and view.membership_of(user) != "ban"
+    )
+    if elsewhere:
+        return f"The power is with {_names(elsewhere)}: ask them, or replace the room."
+    return "Nobody elsewhere holds it either: what is left is to replace the room."
+
+
+def _holders(levels: PowerLevels) -> dict[UserId, int]:
+    """Return everybody who holds a level in person, creators included, the highest first."""
+    users = dict.fromkeys((*levels.creators, *levels.listed()))
+    held = {user: levels.level_of(user) for user in users}
+    return dict(sorted(held.items(), key=lambda item: -item[1]))
+
+
+def _not_in_room(view: RoomView) -> str:
+    elsewhere = tuple(user for user in view.creators if not view.is_local(user))
+    if elsewhere:
+        return (
+            "This server is not in the room, and knows nothing of what holds there now. If the room is "
+            "public, let somebody join it by its address first, and look again."
+        )
+    return (
+        "No user of this server is in the room any more. Unless users of other servers are, nobody can join "
+        "it again: what is left is to replace it."
+    )
+
+
+def _names(users: tuple[UserId, ...]) -> str:
+    shown_users = users[:_NAMED_AT_MOST]
+    more = len(users) - len(shown_users)
+    if more:
+        return f"{', '.join(shown_users)} and {more} more"
+    return " and ".join((", ".join(shown_users[:-1]), shown_users[-1])) if len(users) > 1 else users[0]

@@ -1,0 +1,152 @@
+"""A room as seen, and what is wished for: all that the planner knows.
+
+Everything here is plain data. The observer fills it from the server; tests write it down.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import Any
+
+from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.power.levels import PowerLevels, RoomVersion
+
+
+class Reach(IntEnum):
+    """How far a plan goes beyond what a server admin may do with the Admin API and their own token."""
+
+    API = 0
+    """Make Room Admin, and what the token's owner may do in the room as an ordinary member."""
+    IMPERSONATE = 1
+    """Act for a moment as other local users; lift a ban that stands."""
+    REACTIVATE = 2
+    """Change the state of accounts for a moment, too."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class AccountState(StrEnum):
+    """What state a local account is in. Where several hold, the first of the list that does."""
+
+    MISSING = "missing"
+    DEACTIVATED = "deactivated"
+    LOCKED = "locked"
+    SUSPENDED = "suspended"
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A local account as far as it matters for acting as its owner."""
+
+    state: AccountState = AccountState.ACTIVE
+    shadow_banned: bool = False
+    """What it sends with a token of its own is dropped without a word; joining and leaving are not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomView:
+    """A room as seen from one homeserver.
+
+    A user who is not among ``memberships`` is taken for not in the room. One who is not among
+    ``accounts`` is taken for active; plans name those they relied on without looking (``unverified``).
+
+    Attributes:
+        room_id: the room.
+        version: the room version's name.
+        creators: the sender of ``m.room.create`` first, then the additional creators.
+        power_levels: the content of ``m.room.power_levels``, None where there is no such event.
+        power_levels_sender: who sent that event. Synapse drops a new event that says the same as
+            the last one of the same sender before it asks whether the sender may send it.
+        join_rule: None where there is no such event, which means ``invite``.
+        allowed_rooms: the rooms whose members may join where the join rule is restricted.
+        allowed_members: those local users that matter who are joined to one of them.
+        memberships: ``join``, ``invite``, ``knock``, ``leave``, ``ban`` of the users that matter:
+            the target, the token's owner, and every local user who has power or could lend a hand.
+        accounts: the accounts of local users that matter.
+        server_name: the homeserver from which the room is seen.
+        blocked: the room is blocked on this server: nobody here can be invited or join.
+        federate: false where the room is closed to servers other than its creator's.
+        joined_local_members: how many local users are joined, those not named in ``memberships`` included.
+        joined_members: how many users are joined.
+    """
+
+    room_id: RoomId
+    version: str
+    creators: tuple[UserId, ...]
+    power_levels: Mapping[str, Any] | None
+    server_name: str
+    power_levels_sender: UserId | None = None
+    join_rule: str | None = "invite"
+    allowed_rooms: tuple[RoomId, ...] = ()
+    allowed_members: frozenset[UserId] = frozenset()
+    memberships: Mapping[UserId, str] = field(default_factory=dict)
+    accounts: Mapping[UserId, Account] = field(default_factory=dict)
+    blocked: bool = False
+    federate: bool = True
+    joined_local_members: int = 0
+    joined_members: int = 0
+
+    @cached_property
+    def levels(self) -> PowerLevels:
+        """The levels in force."""
+        return PowerLevels(self.power_levels, RoomVersion.of(self.version), self.creators)
+
+    @cached_property
+    def known_local_members(self) -> tuple[UserId, ...]:
+        """The local users who are joined and known by name."""
+        return tuple(
+            user
+            for user, membership in self.memberships.items()
+            if membership == "join" and self.is_local(user)
+        )
+
+    @property
+    def unknown_local_members(self) -> int:
+        """How many local users are joined whose names nobody has looked up."""
+        return max(0, self.joined_local_members - len(self.known_local_members))
+
+    @property
+    def in_room(self) -> bool:
+        """Whether this server is in the room at all. Once its last user leaves, Synapse drops the state."""
+        return self.joined_local_members > 0 or bool(self.known_local_members)
+
+    def is_local(self, user: UserId) -> bool:
+        """Tell whether the user's account is on this server."""
+        return server_name_of(user) == self.server_name
+
+    def membership_of(self, user: UserId) -> str:
+        """Return a user's membership; ``leave`` for whoever never was in the room."""
+        return self.memberships.get(user, "leave")
+
+    def account_of(self, user: UserId) -> Account:
+        """Return a local user's account; active where nobody has looked."""
+        return self.accounts.get(user, Account())
+
+    def has_control(self, user: UserId) -> bool:
+        """Tell whether the user is joined and may change the levels."""
+        return self.membership_of(user) == "join" and self.levels.level_of(user) >= self.levels.control
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What is asked for: this user joined, with control.
+
+    Attributes:
+        target: who shall have control.
+        caller: the owner of the token, who can act with it as an ordinary user and cannot be logged in as.
+        allow: how far the plan may go.
+        join: whether the target shall be joined as well, where that can be done.
+        via: through whom the level shall be granted; None leaves the choice to the planner.
+        possible: how far this server lets anybody go, to name the least reach that would do. With the
+            Matrix Authentication Service, which keeps accounts and logins to itself, ``Reach.API``.
+    """
+
+    target: UserId
+    caller: UserId
+    allow: Reach = Reach.API
+    join: bool = True
+    via: UserId | None = None
+    possible: Reach = Reach.REACTIVATE

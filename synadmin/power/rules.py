@@ -1,0 +1,275 @@
+"""Who may do what: the authorization rules of a room version, as far as power goes.
+
+Every function answers for the room as it is seen: None where the rules allow it, else why they do not.
+What a homeserver adds to the rules for its own users (suspension, blocked rooms, the shape of new
+events) is not here, except :func:`unacceptable`.
+
+Source: Matrix specification, "Rooms", the room versions, "Authorization rules". Where Synapse reads
+them in its own way, Synapse's reading: it is what will answer.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synadmin.ids import UserId, server_name_of
+from synadmin.power.levels import HIGHEST_NUMBER, POWER_LEVELS, RoomVersion, as_level
+from synadmin.power.room import RoomView
+
+_SINGLE = ("users_default", "events_default", "state_default", "ban", "redact", "kick", "invite")
+_MAPS = ("events", "notifications", "users")
+_FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Why something may not be done.
+
+    Attributes:
+        reason: a clause for people; Synapse's own words where it passes them on.
+        status: 403 where the power is missing, 400 where what is to be sent makes no sense.
+        errcode: the Matrix error code of Synapse's answer.
+    """
+
+    reason: str
+    status: int = _FORBIDDEN
+    errcode: str = "M_FORBIDDEN"
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def _senseless(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
+    return Forbidden(reason, 400, errcode)
+
+
+def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden | None:
+    """Tell whether a user may send a state event whose state key is nobody's user id."""
+    if closed_to(view, sender):
+        return _CLOSED
+    if view.membership_of(sender) != "join":
+        return Forbidden(f"{sender} is not in the room")
+    level, needed = view.levels.level_of(sender), view.levels.needed(event_type)
+    if level < needed:
+        return Forbidden(f"{event_type} needs {needed}, and {sender} has {level}")
+    return None
+
+
+def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
+    """Tell whether a user may send these power levels."""
+    return sending_state(view, sender, POWER_LEVELS) or _changed_levels(view, sender, content)
+
+
+def _changed_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
+    version = view.levels.version
+    senseless = _senseless_users(view, content.get("users", {}))
+    if senseless:
+        return senseless
+    if version.integer_levels:
+        for key, value in content.items():
+            if key in _SINGLE and type(value) is not int:
+                return _senseless(f"{value!r} must be an integer.")
+            if key in _MAPS and not (
+                isinstance(value, Mapping) and all(type(level) is int for level in value.values())
+            ):
+                return _senseless(f"{value!r} must be a dict wherein all the values are integers.")
+    if view.power_levels is None:
+        return None  # the first such event of a room may say anything
+
+    own = view.levels.level_of(sender)
+    maps = _MAPS if version.notifications_checked else ("events", "users")
+    for where, name, before, after in _changes(view.power_levels, content, maps):
+        if before is not None and before == after:
+            continue
+        if where == "users" and name != sender and before == own:
+            return Forbidden(f"{name} has the same level as {sender}: only a higher one may change it")
+        if max(before if before is not None else own, after if after is not None else own) > own:
+            return Forbidden(f"{name} is, or would be, above the level of {sender}")
+    return None
+
+
+def _senseless_users(view: RoomView, users: object) -> Forbidden | None:
+    if not isinstance(users, Mapping):
+        return _senseless("users is not an object")
+    for user, level in users.items():
+        if not user.startswith("@") or ":" not in user:
+            return _senseless(f"Not a valid user_id: {user}")
+        if as_level(level) is None:
+            return _senseless(f"Not a valid power level: {level}")
+    if view.levels.version.creator_power:
+        if view.creators and view.creators[0] in users:
+            return _senseless(f"Creator user {view.creators[0]} must not appear in content.users")
+        if any(creator in users for creator in view.creators):
+            return _senseless("Additional creators users must not appear in content.users")
+    return None
+
+
+def _changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], maps: tuple[str, ...]
+) -> Iterator[tuple[str, str, int | None, int | None]]:
+    for name in _SINGLE:
+        yield "", name, as_level(old.get(name)), as_level(new.get(name))
+    for where in maps:
+        before, after = (
+            part if isinstance(part, Mapping) else {} for part in (old.get(where), new.get(where))
+        )
+        for name in {**before, **after}:
+            yield where, name, as_level(before.get(name)), as_level(after.get(name))
+
+
+_CLOSED = Forbidden("This room has been marked as unfederatable.")
+
+
+def closed_to(view: RoomView, user: UserId) -> bool:
+    """Tell whether the room is closed to the user's server (``m.federate: false``)."""
+    return (
+        not view.federate and bool(view.creators) and server_name_of(user) != server_name_of(view.creators[0])
+    )
+
+
+def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
+    """Tell whether one user may invite another."""
+    if closed_to(view, sender) or closed_to(view, target):
+        return _CLOSED
+    if view.membership_of(sender) != "join":
+        return Forbidden(f"{sender} is not in the room")
+    if view.membership_of(target) == "ban":
+        return Forbidden(f"{target} is banned from the room")
+    if view.membership_of(target) == "join":
+        return Forbidden(f"{target} is already in the room")
+    if view.levels.level_of(sender) < view.levels.invite:
+        return Forbidden("You don't have permission to invite users")
+    return None
+
+
+def joining(view: RoomView, user: UserId) -> Forbidden | None:
+    """Tell whether a user may join now.
+
+    In a restricted room somebody who may invite has to vouch for them. Synapse lets a local member do
+    so; where there is none it asks other servers, and what those answer cannot be foreseen.
+    """
+    if closed_to(view, user):
+        return _CLOSED
+    membership, rule, version = view.membership_of(user), view.join_rule or "invite", view.levels.version
+    if membership == "ban":
+        return Forbidden(f"{user} is banned from the room")
+    if rule == "public":
+        return None
+    if (rule == "restricted" and version.restricted) or (
+        rule == "knock_restricted" and version.knock_restricted
+    ):
+        if membership in {"join", "invite"}:
+            return None
+        if not _local_voucher(view):
+            return Forbidden("no member on this server may vouch for a join")
+        if user not in view.allowed_members:
+            return Forbidden(f"{user} is in none of the rooms whose members may join")
+        return None
+    if rule == "invite" or (rule == "knock" and version.knock):
+        return None if membership in {"join", "invite"} else Forbidden(f"{user} is not invited")
+    return Forbidden(f"nobody can join by the rule {rule}")
+
+
+def _local_voucher(view: RoomView) -> bool:
+    if view.unknown_local_members and view.levels.users_default >= view.levels.invite:
+        return True
+    return any(view.levels.level_of(user) >= view.levels.invite for user in view.known_local_members)
+
+
+def knocking(view: RoomView, user: UserId) -> Forbidden | None:
+    """Tell whether a user may knock."""
+    if closed_to(view, user):
+        return _CLOSED
+    rule, version, membership = view.join_rule, view.levels.version, view.membership_of(user)
+    if not version.knock or not (
+        rule == "knock" or (rule == "knock_restricted" and version.knock_restricted)
+    ):
+        return Forbidden("nobody can knock here")
+    if membership in {"join", "invite", "ban"}:
+        already = {"join": "in the room", "invite": "invited", "ban": "banned"}[membership]
+        return Forbidden(f"{user} is already {already}")
+    return None
+
+
+def leaving(view: RoomView, user: UserId) -> Forbidden | None:
+    """Tell whether a user may leave, turn down an invitation or take back a knock."""
+    if closed_to(view, user):
+        return _CLOSED
+    stays = {"join", "invite", "knock"} if view.levels.version.knock else {"join", "invite"}
+    return None if view.membership_of(user) in stays else Forbidden(f"{user} is not in the room")
+
+
+def kicking(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
+    """Tell whether one user may make another leave; for a banned user that is lifting the ban."""
+    if closed_to(view, sender) or closed_to(view, target):
+        return _CLOSED
+    if view.membership_of(sender) != "join":
+        return Forbidden(f"{sender} is not in the room")
+    level = view.levels.level_of(sender)
+    if view.membership_of(target) == "ban" and level < view.levels.ban:
+        return Forbidden(f"lifting a ban needs {view.levels.ban}, and {sender} has {level}")
+    if level < view.levels.kick:
+        return Forbidden(f"kicking needs {view.levels.kick}, and {sender} has {level}")
+    if level <= view.levels.level_of(target):
+        return Forbidden(f"{target} has the level of {sender} or a higher one")
+    return None
+
+
+def unbanning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
+    """Tell whether one user may lift another's ban: it needs both ``ban`` and what kicking them would."""
+    if view.membership_of(target) != "ban":
+        return Forbidden(f"{target} is not banned")
+    return kicking(view, sender, target)
+
+
+def banning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
+    """Tell whether one user may ban another."""
+    if closed_to(view, sender) or closed_to(view, target):
+        return _CLOSED
+    if view.membership_of(sender) != "join":
+        return Forbidden(f"{sender} is not in the room")
+    level = view.levels.level_of(sender)
+    if level < view.levels.ban:
+        return Forbidden(f"banning needs {view.levels.ban}, and {sender} has {level}")
+    if level <= view.levels.level_of(target):
+        return Forbidden(f"{target} has the level of {sender} or a higher one")
+    return None
+
+
+def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden | None:
+    """Tell what Synapse dislikes about new power levels from its own users, before it asks who sends them.
+
+    Stricter than the rules of old room versions: levels must be integers everywhere.
+    """
+    if version.strict_json:
+        outside = _outside_canonical_json(content)
+        if outside:
+            return _senseless(outside, "M_BAD_JSON")
+    for key in _SINGLE:
+        if key in content and not _is_integer(content[key]):
+            return _senseless(f"\"{key}\": {content[key]!r} is not of type 'integer'", "M_BAD_JSON")
+    for key in _MAPS:
+        if key not in content:
+            continue
+        if not isinstance(content[key], Mapping):
+            return _senseless(f"\"{key}\": {content[key]!r} is not of type 'object'", "M_BAD_JSON")
+        for name, level in content[key].items():
+            if not _is_integer(level):
+                return _senseless(f"\"{name}\": {level!r} is not of type 'integer'", "M_BAD_JSON")
+    return None
+
+
+def _is_integer(value: object) -> bool:
+    # JSON schema takes 100.0 for an integer, and true for none.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value == value // 1 and abs(value) <= HIGHEST_NUMBER
+
+
+def _outside_canonical_json(value: object) -> str | None:
+    if isinstance(value, float):
+        return "Bad JSON value: float"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > HIGHEST_NUMBER:
+        return "JSON integer out of range"
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((found for part in inner if (found := _outside_canonical_json(part))), None)

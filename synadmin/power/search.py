@@ -1,0 +1,359 @@
+"""The search for the shortest way from a room as it is to the target in control.
+
+Uniform-cost search over a small abstract state: the levels, the memberships and the accounts that the
+plan has changed so far. Every step is asked of :mod:`rules` and :mod:`make_room_admin` on the room as
+it would then be, so that no plan holds a forbidden step.
+
+Three things keep it small in rooms with hundreds of powerful users, without losing a shortest plan:
+
+- To bring somebody in (wake the account, invite, join) is one move: half of it is of no use.
+- Of users who can do the same, one is enough; of two of whom one can do all that the other can and is
+  no harder to bring in, that one.
+- Moves other than grants only ever make more possible. So where even all of them together do not let
+  the target in with control, nothing does, and no search is needed.
+
+Knocking is not among the moves: whoever may be invited after a knock may be invited without.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+from typing import Any, Literal
+
+from synadmin.ids import UserId
+from synadmin.power import rules
+from synadmin.power.levels import LEVEL_WITHOUT_EVENT
+from synadmin.power.make_room_admin import predict
+from synadmin.power.room import AccountState, Reach, RoomView, Wish
+from synadmin.power.steps import WAKING, Action, Step
+
+Outcome = Literal["done", "pending"]
+
+
+def somebody(view: RoomView) -> UserId:
+    """Return the stand-in for a joined local member known by number only; no real id has a NUL in it."""
+    return UserId(f"@\0:{view.server_name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """The room after some steps."""
+
+    view: RoomView
+    moved: Mapping[UserId, str] = field(default_factory=dict)
+    awake: frozenset[UserId] = frozenset()
+    granted: tuple[str, int] | None = None
+    steps: tuple[Step, ...] = ()
+    put_back: tuple[Step, ...] = ()
+
+    @cached_property
+    def key(self) -> object:
+        return (frozenset(self.moved.items()), self.awake, self.granted)
+
+    def then(
+        self,
+        *steps: Step,
+        moved: Mapping[UserId, str] | None = None,
+        awake: UserId | None = None,
+        levels: tuple[str, int, Mapping[str, Any], UserId] | None = None,
+        put_back: tuple[Step, ...] = (),
+    ) -> "_State":
+        moved = moved or {}
+        view = replace(self.view, memberships={**self.view.memberships, **moved})
+        if awake is not None:
+            view = replace(
+                view, accounts={**view.accounts, awake: replace(view.account_of(awake), state=_ACTIVE)}
+            )
+        if levels is not None:
+            view = replace(view, power_levels=levels[2], power_levels_sender=levels[3])
+        return _State(
+            view=view,
+            moved={**self.moved, **moved},
+            awake=self.awake | {awake} if awake is not None else self.awake,
+            granted=levels[:2] if levels is not None else self.granted,
+            steps=(*self.steps, *steps),
+            put_back=(*put_back, *self.put_back),
+        )
+
+
+_ACTIVE = AccountState.ACTIVE
+
+
+class Search:
+    """The ways to one wish in one room."""
+
+    def __init__(self, view: RoomView, wish: Wish) -> None:
+        self._wish = wish
+        self._target = wish.target
+        self._start = view
+        if view.unknown_local_members:
+            memberships = {**view.memberships, somebody(view): "join"}
+            view = replace(view, memberships=memberships)
+        self._view = view
+        self._actors = tuple(self._worth_asking())
+
+    def shortest(self, outcome: Outcome, reach: Reach) -> tuple[Step, ...] | None:
+        """Return the fewest steps to this outcome within the reach, None where there is no way.
+
+        Of ways of the same length: Make Room Admin rather than levels set by hand, and users known by
+        name rather than one yet to be found.
+        """
+        first = _State(view=self._view)
+        if not self._conceivable(first, outcome, reach):
+            return None
+        tickets = count()
+        queue = [((0, 0), next(tickets), first)]
+        seen: set[object] = set()
+        while queue:
+            (length, oddity), _, state = heapq.heappop(queue)
+            if state.key in seen:
+                continue
+            seen.add(state.key)
+            if self.reached(state.view, outcome):
+                return tuple(self._named(step) for step in (*state.steps, *state.put_back))
+            for move in self._moves(state, outcome, reach):
+                if move.key in seen:
+                    continue
+                new = (
+                    *move.steps[len(state.steps) :],
+                    *move.put_back[: len(move.put_back) - len(state.put_back)],
+                )
+                cost = (length + len(new), oddity + sum(map(self._oddity, new)))
+                heapq.heappush(queue, (cost, next(tickets), move))
+        return None
+
+    def reached(self, view: RoomView, outcome: Outcome) -> bool:
+        """Tell whether the room is as wished."""
+        if view.levels.level_of(self._target) < view.levels.control:
+            return False
+        membership = view.membership_of(self._target)
+        if outcome == "done" or membership == "join":
+            return membership == "join"
+        return not view.blocked and rules.joining(view, self._target) is None
+
+    def _conceivable(self, state: _State, outcome: Outcome, reach: Reach) -> bool:
+        """Tell whether the outcome can be had when everything that may help is done, at whatever length."""
+        state = self._saturated(state, outcome, reach)
+        if self.reached(state.view, outcome):
+            return True
+        grants = list(self._grants(state, reach))
+        return any(self.reached(self._saturated(grant, outcome, reach).view, outcome) for grant in grants)
+
+    def _saturated(self, state: _State, outcome: Outcome, reach: Reach) -> _State:
+        while (better := next(self._preparations(state, outcome, reach), None)) is not None:
+            state = better
+        return state
+
+    def _moves(self, state: _State, outcome: Outcome, reach: Reach) -> Iterator[_State]:
+        yield from self._grants(state, reach)
+        yield from self._preparations(state, outcome, reach)
+
+    def _preparations(self, state: _State, outcome: Outcome, reach: Reach) -> Iterator[_State]:
+        """Yield every move that lets somebody in: the target, or somebody who can help."""
+        view, target = state.view, self._target
+        membership = view.membership_of(target)
+        if membership == "ban" and reach >= Reach.IMPERSONATE:
+            yield from self._unbans(state, reach)
+        if membership not in {"join", "invite", "ban"} and not view.blocked:
+            inviter = self._inviter(view, target, reach)
+            if inviter is not None:
+                step = self._step(Action.INVITE, inviter, target)
+                yield state.then(step, moved={target: "invite"})
+        if outcome == "done" and membership != "join" and view.is_local(target):
+            yield from self._entry(state, target, reach, stays=True)
+        for actor in self._actors:
+            if actor != target:
+                yield from self._entry(state, actor, reach, stays=False)
+
+    def _unbans(self, state: _State, reach: Reach) -> Iterator[_State]:
+        target = self._target
+        for actor in self._able(state.view, reach):
+            # To lift a ban is to overrule somebody, also where the caller could do it alone.
+            if rules.unbanning(state.view, actor, target) is None:
+                step = replace(self._step(Action.UNBAN, actor, target), reach=Reach.IMPERSONATE)
+                yield state.then(step, moved={target: "leave"})
+                return
+
+    def _entry(self, state: _State, user: UserId, reach: Reach, *, stays: bool) -> Iterator[_State]:
+        """Yield what it takes for a local user to be joined and able to act, if it can be done."""
+        view, account = state.view, state.view.account_of(user)
+        steps: list[Step] = []
+        back: list[Step] = []
+        awake = None
+        if account.state in WAKING:
+            if reach < Reach.REACTIVATE or user == self._wish.caller:
+                return
+            wake, sleep = WAKING[account.state]
+            awake = user
+            steps.append(self._account_step(wake, user))
+            back.append(replace(self._account_step(sleep, user), puts_back=True))
+        elif account.state is not _ACTIVE or not self._in_reach(user, reach):
+            return
+        if view.membership_of(user) == "join":
+            if awake is not None:
+                yield state.then(*steps, awake=awake, put_back=tuple(back))
+            return
+        if view.blocked:
+            return
+        if rules.joining(view, user) is not None:
+            inviter = self._inviter(view, user, reach)
+            invited = replace(view, memberships={**view.memberships, user: "invite"})
+            if inviter is None or rules.joining(invited, user) is not None:
+                return
+            steps.append(self._step(Action.INVITE, inviter, user))
+        steps.append(self._step(Action.JOIN, user, user))
+        if not stays and account.state is not AccountState.DEACTIVATED:
+            # Before the account goes back to sleep. Deactivating makes Synapse leave all rooms by itself.
+            back.insert(0, replace(self._step(Action.LEAVE, user, user), puts_back=True))
+        yield state.then(*steps, moved={user: "join"}, awake=awake, put_back=tuple(back))
+
+    def _inviter(self, view: RoomView, invitee: UserId, reach: Reach) -> UserId | None:
+        for actor in self._able(view, reach):
+            if not view.account_of(actor).shadow_banned and rules.inviting(view, actor, invitee) is None:
+                return actor
+        return None
+
+    def _grants(self, state: _State, reach: Reach) -> Iterator[_State]:
+        """Yield every way to give the target the level that control takes."""
+        view, target, via = state.view, self._target, self._wish.via
+        prediction = predict(view, target)
+        promoter = prediction.promoter
+        if prediction.status == 200 and promoter is not None and via in {None, promoter}:  # noqa: PLR2004
+            content = prediction.content
+            if content is not None and (prediction.levels_changed or prediction.invited):
+                level = replace(view, power_levels=content).levels.level_of(target)
+                step = Step(
+                    action=Action.MAKE_ROOM_ADMIN,
+                    as_user=promoter,
+                    user=target,
+                    level=level,
+                    invites=prediction.invited,
+                )
+                moved = {target: "invite"} if prediction.invited else {}
+                yield state.then(step, moved=moved, levels=("Synapse", level, content, promoter))
+        if view.levels.level_of(target) >= view.levels.control:
+            return
+        for actor in self._able(view, reach):
+            if view.account_of(actor).shadow_banned or via not in {None, actor}:
+                continue
+            level = self._level_from(view, actor)
+            content = view.levels.granting(target, level)
+            if rules.unacceptable(content, view.levels.version):
+                continue
+            if rules.changing_power_levels(view, actor, content) is None:
+                step = replace(self._step(Action.SET_LEVEL, actor, target), level=level)
+                yield state.then(step, levels=("by hand", level, content, actor))
+
+    def _level_from(self, view: RoomView, actor: UserId) -> int:
+        """Return the level that an actor hands on: their own, as Make Room Admin does, if it is a number."""
+        if view.levels.is_creator(actor):
+            return max(LEVEL_WITHOUT_EVENT, view.levels.control)
+        return view.levels.level_of(actor)
+
+    def _able(self, view: RoomView, reach: Reach) -> Iterator[UserId]:
+        """Yield who is joined and can act now: the caller first, one yet to be found last."""
+        for actor in self._actors:
+            if (
+                view.membership_of(actor) == "join"
+                and self._in_reach(actor, reach)
+                and view.account_of(actor).state is _ACTIVE
+            ):
+                yield actor
+
+    def _in_reach(self, user: UserId, reach: Reach) -> bool:
+        return user == self._wish.caller or reach >= Reach.IMPERSONATE
+
+    def _step(self, action: Action, actor: UserId, user: UserId) -> Step:
+        reach = Reach.API if actor == self._wish.caller else Reach.IMPERSONATE
+        return Step(action=action, as_user=actor, user=user, reach=reach)
+
+    def _account_step(self, action: Action, user: UserId) -> Step:
+        return Step(action=action, as_user=self._wish.caller, user=user, reach=Reach.REACTIVATE)
+
+    def _oddity(self, step: Step) -> int:
+        return (step.action is Action.SET_LEVEL) + (step.as_user == somebody(self._start))
+
+    def _named(self, step: Step) -> Step:
+        return replace(step, as_user=None) if step.as_user == somebody(self._start) else step
+
+    def _worth_asking(self) -> Iterator[UserId]:
+        """Yield the caller, the local users of whom none can replace another, and the unnamed one."""
+        caller, unnamed = self._wish.caller, somebody(self._start)
+        yield caller
+        if self._target != caller and self._view.is_local(self._target):
+            yield self._target  # as a member it may invite who can help
+        rest = [user for user in _local_users(self._view) if user not in {caller, self._target, unnamed}]
+        via = self._wish.via
+        if via in rest:
+            yield via
+            rest.remove(via)
+        yield from _unsurpassed(self._view, rest)
+        if unnamed in self._view.memberships:
+            yield unnamed
+
+
+def _local_users(view: RoomView) -> Iterable[UserId]:
+    users = (*view.memberships, *view.accounts, *view.levels.listed(), *view.creators)
+    return dict.fromkeys(user for user in users if view.is_local(user))
+
+
+@dataclass(frozen=True, slots=True)
+class _Worth:
+    """What a user brings to a plan; of each part, more is better."""
+
+    level: int
+    near: int  # joined, invited, neither
+    account: AccountState
+    heard: bool  # not shadow-banned
+    listed: bool  # Make Room Admin considers them
+    allowed: bool  # a member of a room whose members may join
+
+    def covers(self, other: "_Worth") -> bool:
+        return (
+            self.level >= other.level
+            and self.near >= other.near
+            and other.account in _NO_EASIER[self.account]
+            and self.heard >= other.heard
+            and self.listed >= other.listed
+            and self.allowed >= other.allowed
+        )
+
+
+_NEAR = {"join": 2, "invite": 1}
+# A locked account can be promoted through as it is, a suspended one cannot. Between those and a
+# deactivated one there is no order: they are joined more often, it needs no step to leave again.
+_NO_EASIER = {
+    _ACTIVE: frozenset(AccountState),
+    AccountState.LOCKED: frozenset({AccountState.LOCKED, AccountState.SUSPENDED}),
+    AccountState.SUSPENDED: frozenset({AccountState.SUSPENDED}),
+    AccountState.DEACTIVATED: frozenset({AccountState.DEACTIVATED}),
+}
+
+
+def _unsurpassed(view: RoomView, users: Iterable[UserId]) -> Iterator[UserId]:
+    """Yield those of the users who can do something that no other does as well or better."""
+    levels = view.levels
+    useful = min(levels.control, levels.invite, max(levels.ban, levels.kick))
+    considered = {*levels.listed()} if levels.content is not None else {*view.creators[:1]}
+    best: dict[_Worth, UserId] = {}
+    for user in sorted(users):
+        account, membership, level = view.account_of(user), view.membership_of(user), levels.level_of(user)
+        if account.state is AccountState.MISSING or membership == "ban" or level < useful:
+            continue
+        worth = _Worth(
+            level=level,
+            near=_NEAR.get(membership, 0),
+            account=account.state,
+            heard=not account.shadow_banned,
+            listed=user in considered or levels.is_creator(user),
+            allowed=user in view.allowed_members,
+        )
+        best.setdefault(worth, user)
+    # The highest first: whoever is left out is covered by somebody who was let in before.
+    kept: list[_Worth] = []
+    for worth in sorted(best, key=lambda worth: worth.level, reverse=True):
+        if not any(other.covers(worth) for other in kept):
+            kept = [*(other for other in kept if not worth.covers(other)), worth]
+    yield from (best[worth] for worth in kept)

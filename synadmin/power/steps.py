@@ -1,0 +1,150 @@
+"""What a plan is made of: steps, and the sentences that tell them to a person."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from synadmin.ids import UserId
+from synadmin.power.levels import shown
+from synadmin.power.room import AccountState, Reach
+
+
+class Action(StrEnum):
+    """What a step does. The values are what scripts see."""
+
+    MAKE_ROOM_ADMIN = "make-room-admin"
+    SET_LEVEL = "set-level"
+    INVITE = "invite"
+    JOIN = "join"
+    UNBAN = "unban"
+    LEAVE = "leave"
+    REACTIVATE = "reactivate"
+    UNLOCK = "unlock"
+    UNSUSPEND = "unsuspend"
+    DEACTIVATE = "deactivate"
+    LOCK = "lock"
+    SUSPEND = "suspend"
+
+
+WAKING = {
+    AccountState.DEACTIVATED: (Action.REACTIVATE, Action.DEACTIVATE),
+    AccountState.LOCKED: (Action.UNLOCK, Action.LOCK),
+    AccountState.SUSPENDED: (Action.UNSUSPEND, Action.SUSPEND),
+}
+"""For each state in which an account cannot act: what makes it act for a moment, and what puts that back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One thing to be done.
+
+    Attributes:
+        action: what.
+        as_user: in whose name the server does it. For :attr:`Action.MAKE_ROOM_ADMIN` that is the
+            promoter, though the request bears the caller's token; for what is done to an account it is
+            the caller. None: some joined local member who is yet to be found (``Plan.needs_member``).
+        user: whom it concerns: who is promoted, invited, unbanned; who joins or leaves; whose account.
+        level: the level that is set, where one is.
+        invites: Make Room Admin invites the user by the way.
+        reach: what it takes.
+        puts_back: it undoes an earlier step of the same plan.
+    """
+
+    action: Action
+    as_user: UserId | None
+    user: UserId
+    level: int | None = None
+    invites: bool = False
+    reach: Reach = Reach.API
+    puts_back: bool = False
+
+    @property
+    def detail(self) -> str:
+        """The step as a sentence."""
+        actor = self.as_user or "a local member, yet to be found,"
+        match self.action:
+            case Action.MAKE_ROOM_ADMIN:
+                invited = ", and invite them" if self.invites else ""
+                return f"Give {self.user} level {self._level} through {actor} (Make Room Admin){invited}."
+            case Action.SET_LEVEL:
+                return f"As {actor} give {self.user} level {self._level}."
+            case Action.INVITE:
+                return f"As {actor} invite {self.user}."
+            case Action.UNBAN:
+                return f"As {actor} lift the ban on {self.user}."
+            case Action.JOIN:
+                return f"Join the room as {self.user}."
+            case Action.LEAVE:
+                return f"Leave the room again as {self.user}."
+            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
+                return f"{self.action.capitalize()} the account {self.user} for a moment."
+            case Action.DEACTIVATE:
+                return f"Deactivate the account {self.user} again; that makes it leave, too."
+            case Action.LOCK | Action.SUSPEND:
+                return f"{self.action.capitalize()} the account {self.user} again."
+
+    @property
+    def _level(self) -> str:
+        return "as it is" if self.level is None else str(shown(self.level))
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How the wish comes true.
+
+    Attributes:
+        steps: in order, those that put things back included; empty where nothing is left to do.
+        reach: what it takes.
+        outcome: ``done``: the target will be joined with control. ``pending``: the level is there, and
+            the target has yet to come in by itself.
+        level: what the target will hold.
+        promoter: in whose name the level is granted; None where it is not, or by somebody yet to be found.
+        message: one sentence: what will be so.
+        warnings: sentences on what the person who asks may not expect.
+        unverified: local users that the plan relies on whose account nobody has looked at.
+        needs_member: a joined local member who is active has to be found by name first (``as_user`` None);
+            put them into the view and plan again.
+    """
+
+    steps: tuple[Step, ...]
+    reach: Reach
+    outcome: Literal["done", "pending"]
+    level: int
+    promoter: UserId | None
+    message: str
+    warnings: tuple[str, ...] = ()
+    unverified: tuple[UserId, ...] = ()
+    needs_member: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why the wish does not come true, at least not with this reach. Nothing is to be touched.
+
+    Attributes:
+        reason: a code that scripts rely on.
+        reach: the least that would do; None where nothing would.
+        message: for a person: what is so, who holds the power, what to do next.
+        unverified: as in a plan, for the plan that the least reach would allow.
+        needs_member: the same.
+    """
+
+    reason: Literal[
+        "not-in-room",
+        "no-local-power",
+        "insufficient-power",
+        "needs-impersonate",
+        "needs-reactivate",
+        "target-banned",
+        "target-unknown",
+        "target-deactivated",
+        "target-suspended",
+        "room-blocked",
+    ]
+    reach: Reach | None
+    message: str
+    unverified: tuple[UserId, ...] = ()
+    needs_member: bool = False

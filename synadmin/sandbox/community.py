@@ -1,0 +1,410 @@
+"""A rowing club on a homeserver of its own, with every way to lose a room that we know of.
+
+People and rooms are declared; :func:`fill` makes them. To add a situation, add it to ``SITUATIONS``.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from synadmin.errors import ConnectError
+from synadmin.ids import RoomId, UserId
+from synadmin.sandbox.homeserver import Homeserver
+from synadmin.sandbox.people import VERSION, Person
+
+_PATIENCE = 30  # seconds until a deactivated user has left their rooms
+_STEP = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody in the club.
+
+    Attributes:
+        localpart: of the user id.
+        name: the display name.
+        fate: what has become of the account by now; None: it is active.
+        elsewhere: the account is on the second server.
+    """
+
+    localpart: str
+    name: str
+    fate: Literal["deactivated", "suspended", "locked"] | None = None
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """A room, and what has happened to it. People are named by their localparts.
+
+    Attributes:
+        slug: what tests and documentation call it.
+        name: the room's name.
+        about: what happened, in one sentence.
+        lost: nobody is left who would hand it over: a case for ``room make-admin``.
+        creator: who made it, and has all the power in it unless ``users`` or ``levels`` say otherwise.
+        members: who joined.
+        left: who left again; the creator may be one of them.
+        banned: who is banned.
+        users: who was given which level.
+        levels: the whole content of ``m.room.power_levels`` instead.
+        overrides: laid over the levels of a new room.
+        version: the room version.
+        public: anybody may join.
+        space: it is a space.
+        join_rule: its join rule, if not the usual one.
+        parent: the space it is in; with a ``restricted`` join rule, members of that may join.
+        alias: the localpart of its alias.
+        blocked: the administrator has blocked it.
+    """
+
+    slug: str
+    name: str
+    about: str
+    lost: bool = True
+    creator: str = "henry"
+    members: Sequence[str] = ()
+    left: Sequence[str] = ()
+    banned: Sequence[str] = ()
+    users: Mapping[str, int] = field(default_factory=dict)
+    levels: Mapping[str, Any] | None = None
+    overrides: Mapping[str, Any] | None = None
+    version: str = VERSION
+    public: bool = False
+    space: bool = False
+    join_rule: str | None = None
+    parent: str | None = "club"
+    alias: str | None = None
+    blocked: bool = False
+
+
+MEMBERS: tuple[Member, ...] = (
+    Member(localpart="admin", name="Server administrator"),
+    Member(localpart="greta", name="Greta (chair)"),
+    Member(localpart="henry", name="Henry (founder)"),
+    Member(localpart="irma", name="Irma (secretary until last year)", fate="deactivated"),
+    Member(localpart="jonas", name="Jonas (treasurer)", fate="suspended"),
+    Member(localpart="karl", name="Karl (boatman)", fate="locked"),
+    Member(localpart="lena", name="Lena (youth coach)"),
+    Member(localpart="mike", name="Mike"),
+    Member(localpart="nora", name="Nora"),
+)
+
+NEIGHBOURS: tuple[Member, ...] = (
+    Member(localpart="vera", name="Vera (regional league)", elsewhere=True),
+    Member(localpart="walter", name="Walter (rowing club across the river)", elsewhere=True),
+)
+
+SITUATIONS: tuple[Situation, ...] = (
+    Situation(
+        slug="club",
+        name="Riverside Rowing Club",
+        about="The club's space, run by Greta; most of the rooms below are in it.",
+        lost=False,
+        creator="greta",
+        members=("lena", "mike", "nora"),
+        space=True,
+        parent=None,
+        alias="club",
+    ),
+    Situation(
+        slug="server-news",
+        name="Server news",
+        about="The administrator's own room: control is there already.",
+        lost=False,
+        creator="admin",
+        members=("greta",),
+        public=True,
+        alias="server-news",
+        parent=None,
+    ),
+    Situation(
+        slug="committee",
+        name="Committee",
+        about="Greta, who runs it, has not answered for months.",
+        creator="greta",
+        members=("lena", "mike"),
+        users={"lena": 50},
+    ),
+    Situation(
+        slug="announcements",
+        name="Announcements",
+        about="A public room whose only admin, Greta, does not answer.",
+        creator="greta",
+        members=("mike", "nora"),
+        public=True,
+        alias="announcements",
+    ),
+    Situation(
+        slug="boathouse-keys",
+        name="Boathouse keys",
+        about="Henry made it and left; nobody else was ever given power.",
+        members=("mike", "nora"),
+        left=("henry",),
+    ),
+    Situation(
+        slug="newsletter",
+        name="Newsletter",
+        about="Irma ran it; her account was deactivated, which took her out of the room.",
+        creator="irma",
+        members=("mike", "nora"),
+    ),
+    Situation(
+        slug="youth-training",
+        name="Youth training",
+        about="Henry left; Lena is a moderator with 50, and changing power levels needs 100.",
+        members=("lena", "mike"),
+        users={"lena": 50},
+        left=("henry",),
+    ),
+    Situation(
+        slug="regatta",
+        name="Regatta",
+        about="Henry left; Lena has 50, and 50 is enough to change power levels here.",
+        members=("lena", "nora"),
+        users={"lena": 50},
+        overrides={"events": {"m.room.power_levels": 50}},
+        left=("henry",),
+    ),
+    Situation(
+        slug="car-pool",
+        name="Car pool",
+        about="Everybody has 100 by default, nobody is listed, and Henry left.",
+        members=("mike", "nora"),
+        levels={"users_default": 100},
+        left=("henry",),
+        version="10",
+    ),
+    Situation(
+        slug="winter-programme",
+        name="Winter programme",
+        about="Version 12: Henry, its only creator, left, and nobody else is listed.",
+        members=("mike", "nora"),
+        left=("henry",),
+        version="12",
+    ),
+    Situation(
+        slug="summer-programme",
+        name="Summer programme",
+        about="Version 12: its creator Greta is in it, and will always stay above everybody.",
+        creator="greta",
+        members=("mike",),
+        version="12",
+    ),
+    Situation(
+        slug="masters-crew",
+        name="Masters crew",
+        about="Greta runs it, and has banned the administrator.",
+        creator="greta",
+        members=("mike",),
+        banned=("admin",),
+    ),
+    Situation(
+        slug="open-water",
+        name="Open water",
+        about="A public room run by Greta, who has banned the administrator.",
+        creator="greta",
+        members=("mike",),
+        banned=("admin",),
+        public=True,
+    ),
+    Situation(
+        slug="cash-box",
+        name="Cash box",
+        about="Jonas runs it; his account is suspended.",
+        creator="jonas",
+        members=("nora",),
+    ),
+    Situation(
+        slug="boat-repairs",
+        name="Boat repairs",
+        about="Karl runs it; his account is locked.",
+        creator="karl",
+        members=("mike", "nora"),
+    ),
+    Situation(
+        slug="old-photos",
+        name="Old photos",
+        about="Greta runs it; the administrator has blocked it.",
+        creator="greta",
+        members=("nora",),
+        blocked=True,
+    ),
+    Situation(
+        slug="waiting-list",
+        name="Waiting list",
+        about="One knocks to come in; Henry, who opened the door, left.",
+        members=("mike",),
+        left=("henry",),
+        join_rule="knock",
+    ),
+    Situation(
+        slug="members-lounge",
+        name="Members' lounge",
+        about="Open to members of the club's space; Henry, who ran it, left.",
+        members=("mike", "nora"),
+        left=("henry",),
+        join_rule="restricted",
+    ),
+    Situation(
+        slug="since-2018",
+        name="Since 2018",
+        about="An old room of version 6 whose power levels are nothing but a list of users.",
+        creator="greta",
+        members=("mike",),
+        levels={"users": {"greta": 100}},
+        version="6",
+    ),
+    Situation(
+        slug="hostile-name",
+        name="Prizes\x1b[2J\x1b]0;won\x07\u202e\r\n=1+1",
+        about="Its name holds escape sequences that would play tricks on a terminal.",
+        creator="greta",
+        members=("mike",),
+        parent=None,
+    ),
+    Situation(
+        slug="archive-2019",
+        name="Archive 2019",
+        about="Everybody has left: nobody can come in any more.",
+        members=("mike",),
+        left=("mike", "henry"),
+        parent=None,
+    ),
+)
+
+SITUATIONS_WITH_NEIGHBOURS: tuple[Situation, ...] = (
+    Situation(
+        slug="regional-league",
+        name="Regional league",
+        about="All the power is with Vera, on another server.",
+        creator="vera",
+        members=("mike",),
+        parent=None,
+    ),
+    Situation(
+        slug="two-banks",
+        name="Two banks, one river",
+        about="Walter, on another server, and Greta run it together; Greta does not answer.",
+        creator="walter",
+        members=("greta", "vera"),
+        users={"greta": 100},
+        parent=None,
+    ),
+    Situation(
+        slug="moved-away",
+        name="Rowers of the region",
+        about="A public room on another server: Henry had 100, and everybody here has left.",
+        creator="vera",
+        members=("walter",),
+        users={"henry": 100},
+        left=("henry",),
+        public=True,
+        parent=None,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """The club, as it was made.
+
+    Attributes:
+        homeserver: where it is.
+        people: by localpart, each with a session. That of a deactivated one has ended.
+        rooms: by slug.
+        situations: what was declared, by slug.
+    """
+
+    homeserver: Homeserver
+    people: Mapping[str, Person]
+    rooms: Mapping[str, RoomId]
+    situations: Mapping[str, Situation]
+
+
+def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Community:
+    """Make the people and the rooms of the club.
+
+    Args:
+        homeserver: a server that is running.
+        neighbour: a second one, for the rooms that are shared with another server.
+    """
+    members, situations = MEMBERS, SITUATIONS
+    if neighbour is not None:
+        members, situations = members + NEIGHBOURS, situations + SITUATIONS_WITH_NEIGHBOURS
+    people = {
+        member.localpart: (neighbour if member.elsewhere and neighbour else homeserver).register(
+            member.localpart, admin=member.localpart == "admin", display_name=member.name
+        )
+        for member in members
+    }
+    rooms: dict[str, RoomId] = {}
+    for situation in situations:
+        rooms[situation.slug] = make(situation, people, rooms)
+    for situation in situations:
+        if situation.blocked:
+            people["admin"].block(rooms[situation.slug])
+    for member in members:
+        _meet_fate(people["admin"], people[member.localpart], member.fate)
+    return Community(homeserver, people, rooms, {situation.slug: situation for situation in situations})
+
+
+def make(situation: Situation, people: Mapping[str, Person], rooms: Mapping[str, RoomId]) -> RoomId:
+    """Make one room, and let happen to it what happened.
+
+    Args:
+        situation: the room.
+        people: by localpart.
+        rooms: those made so far, by slug, the parent among them.
+    """
+    creator = people[situation.creator]
+    parent = rooms.get(situation.parent) if situation.parent is not None else None
+    room_id = creator.make_room(
+        situation.name,
+        version=situation.version,
+        public=situation.public,
+        space=situation.space,
+        alias=situation.alias,
+        join_rule=_join_rule(situation, parent),
+        levels=situation.overrides,
+        members=[people[who] for who in situation.members],
+        banned=[people[who] for who in situation.banned],
+        users={people[who]: level for who, level in situation.users.items()},
+        exact_levels=_exact(situation.levels, people),
+        left=[people[who] for who in situation.left],
+    )
+    if parent is not None:
+        # Greta runs the space; her server is the one through which its rooms are found.
+        via = {"via": [people["greta"].server_name]}
+        people["greta"].send_state(parent, "m.space.child", via, room_id)
+    return room_id
+
+
+def _join_rule(situation: Situation, parent: RoomId | None) -> Mapping[str, Any] | str | None:
+    if situation.join_rule != "restricted":
+        return situation.join_rule
+    return {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": parent}]}
+
+
+def _exact(levels: Mapping[str, Any] | None, people: Mapping[str, Person]) -> Mapping[str, Any] | None:
+    if levels is None or "users" not in levels:
+        return levels
+    users: dict[UserId, Any] = {people[who].user_id: level for who, level in levels["users"].items()}
+    return {**levels, "users": users}
+
+
+def _meet_fate(admin: Person, who: Person, fate: str | None) -> None:
+    if fate == "deactivated":
+        admin.modify_user(who, deactivated=True)
+        # Synapse takes them out of their rooms after it has answered.
+        until = time.monotonic() + _PATIENCE
+        while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
+            if time.monotonic() > until:
+                message = f"{who.user_id} was deactivated and has still not left their rooms"
+                raise ConnectError(message)
+            time.sleep(_STEP)
+    elif fate == "suspended":
+        admin.suspend(who)
+    elif fate == "locked":
+        admin.modify_user(who, locked=True)

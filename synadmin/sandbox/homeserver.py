@@ -1,0 +1,371 @@
+"""A throwaway Synapse: one directory, one process, bound to loopback.
+
+Synapse is never imported here. It is a program that this one starts, as an administrator would, and
+speaks to over HTTP.
+"""
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from synadmin.errors import ConnectError, SettingsError
+from synadmin.ids import UserId
+from synadmin.sandbox import config, process
+from synadmin.sandbox.people import Person, register
+
+_START_UP = 60  # seconds; it takes 2 on an idle machine
+_STEP = 0.05  # seconds between two looks
+_TRIES = 5  # ports, each found free and taken by somebody else a moment later
+# Below the range from which Linux takes ports for outgoing connections, so that a port that is free
+# now is likely to be so when Synapse asks for it.
+_PORTS = range(20_000, 32_000)
+_TAKEN = re.compile(r"Address already in use|CannotListenError", re.IGNORECASE)
+_PROCESSED = re.compile(
+    r"\{(?P<requester>[^}]*)\} Processed request: .*? (?P<status>\d+)!? "
+    r'"(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A request as Synapse's own log tells it.
+
+    Attributes:
+        requester: who asked: a user id, with ``|`` and a second one where the first acts for it.
+        method: the HTTP method.
+        uri: path and query, percent-encoded as it arrived.
+        status: the HTTP status of the answer.
+    """
+
+    requester: str
+    method: str
+    uri: str
+    status: int
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What makes a server the same one after it was stopped and started again."""
+
+    server_name: str
+    federates: bool
+    default_rate_limits: bool
+    temporary: bool
+    extra_config: dict[str, Any]
+    registration_shared_secret: str = field(default_factory=secrets.token_hex)
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    port: int = 0
+    federation_port: int | None = None
+
+
+class Homeserver:
+    """A Synapse of one's own.
+
+    As a context manager it is started on entry, and stopped on exit; a temporary directory goes too::
+
+        with Homeserver() as homeserver:
+            print(homeserver.url)
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        server_name: str = "club.example",
+        federates: bool = False,
+        default_rate_limits: bool = False,
+        extra_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Choose a server; nothing runs until :meth:`start`.
+
+        Args:
+            directory: where its configuration, database, media and log are; one that holds a server
+                already is that server, whatever else is asked for. None: a new temporary one.
+            server_name: the part of its user ids after the colon. A server that federates is
+                ``localhost:PORT`` instead, since that is where others have to find it.
+            federates: speak to other sandboxes on this machine, over TLS.
+            default_rate_limits: leave Synapse's rate limits as they are, rather than raise them all.
+            extra_config: laid over the configuration (Synapse's configuration manual).
+        """
+        facts = _Facts(
+            server_name=server_name,
+            federates=federates,
+            default_rate_limits=default_rate_limits,
+            temporary=directory is None,
+            extra_config=dict(extra_config or {}),
+        )
+        if directory is None:
+            directory = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
+        self.directory = directory.resolve()
+        if self._record.exists():
+            facts = _Facts(**json.loads(self._record.read_text("utf-8")))
+        self._facts = facts
+        self._child: subprocess.Popen[bytes] | None = None
+        self._people: dict[str, Person] = {}
+
+    def __repr__(self) -> str:
+        return f"Homeserver({str(self.directory)!r})"
+
+    @property
+    def server_name(self) -> str:
+        """The part of its user ids after the colon. Final once it has been started."""
+        return self._facts.server_name
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it. Final once it has been started."""
+        return f"http://127.0.0.1:{self._facts.port}"
+
+    @property
+    def registration_shared_secret(self) -> str:
+        """What ``POST /_synapse/admin/v1/register`` asks for."""
+        return self._facts.registration_shared_secret
+
+    @property
+    def password(self) -> str:
+        """Everybody's password. Drawn anew for each sandbox, since others may use this machine too."""
+        return self._facts.password
+
+    @property
+    def admin(self) -> Person:
+        """The server administrator, ``@admin``."""
+        return self.register("admin", admin=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its process; None where it is not running."""
+        return process.noted(self._pid_file)
+
+    @property
+    def log(self) -> Path:
+        """Synapse's log: warnings, and a line for each request."""
+        return self.directory / "homeserver.log"
+
+    @property
+    def _record(self) -> Path:
+        return self.directory / "sandbox.json"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "process.json"
+
+    def start(self, *, stay: bool = False) -> Self:
+        """Start it, and return once it answers.
+
+        Args:
+            stay: outlive the process that starts it, until somebody calls :meth:`stop` for this
+                directory. Otherwise it ends with that process, however that one ends.
+
+        Raises:
+            SettingsError: matrix-synapse is not installed.
+            ConnectError: it did not come up; what it said is in the message.
+        """
+        require_synapse()
+        if self.pid is not None:
+            return self
+        self.directory.mkdir(parents=True, exist_ok=True)
+        key = config.make_signing_key(self.directory)
+        database = self.directory / "homeserver.db"
+        is_new = not database.exists()
+        said: str | None = None
+        for _ in range(_TRIES):
+            self._choose_ports(is_new=is_new)
+            said = self._launch(key, stay=stay)
+            if said is None:
+                return self
+            self.stop()
+            if is_new:
+                database.unlink(missing_ok=True)
+            elif self._facts.federates:
+                break  # its name is its port: with another port it would be another server
+            if not _TAKEN.search(said):
+                break
+        message = f"Synapse did not start: {_last_words(said)}"
+        raise ConnectError(message, hint=f"its files are in {self.directory}")
+
+    def stop(self) -> bool:
+        """Stop it, from whichever process; tell whether it was running. Its files stay."""
+        self.close()
+        was_running = process.end(self._pid_file)
+        if self._child is not None:
+            if self._child.stdin is not None:
+                self._child.stdin.close()
+            self._child.wait()
+            self._child = None
+        return was_running
+
+    def close(self) -> None:
+        """Let go of it: forget the people's sessions here, and leave the server as it is."""
+        for person in self._people.values():
+            person.close()
+        self._people.clear()
+
+    def discard(self) -> None:
+        """Stop it, and remove its directory if that was a temporary one."""
+        self.stop()
+        if self._facts.temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def register(self, localpart: str, *, admin: bool = False, display_name: str | None = None) -> Person:
+        """Return a user with a session, registered now if that has not been done before.
+
+        Args:
+            localpart: ``alice``.
+            admin: make it a server administrator.
+            display_name: the display name; Synapse takes the localpart where there is none.
+        """
+        if localpart not in self._people:
+            self._people[localpart] = register(
+                self.url,
+                localpart,
+                password=self.password,
+                shared_secret=self.registration_shared_secret,
+                admin=admin,
+                display_name=display_name,
+            )
+        return self._people[localpart]
+
+    def user_id(self, localpart: str) -> UserId:
+        """Return the id that a user of this server has, or would have."""
+        return UserId(f"@{localpart}:{self.server_name}")
+
+    def processed(self) -> tuple[Processed, ...]:
+        """Return the requests that it has answered so far, oldest first.
+
+        Synapse writes the line just after it has answered, so the last one may be a moment late.
+        """
+        return tuple(
+            Processed(
+                requester=match["requester"],
+                method=match["method"],
+                uri=match["uri"],
+                status=int(match["status"]),
+            )
+            for match in _PROCESSED.finditer(self.log.read_text("utf-8", "replace"))
+        )
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        try:
+            return self.start()
+        except BaseException:  # Ctrl-C included: nothing may stay behind
+            self.discard()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.discard()
+
+    def _choose_ports(self, *, is_new: bool) -> None:
+        facts = self._facts
+        if facts.federates and is_new:
+            facts.federation_port = _free_port()
+            facts.server_name = f"localhost:{facts.federation_port}"
+        if not facts.port or not _is_free(facts.port):
+            facts.port = _free_port(but=facts.federation_port)
+        self._record.touch(mode=0o600)
+        self._record.write_text(json.dumps(asdict(facts)), "utf-8")
+
+    def _launch(self, key: str, *, stay: bool) -> str | None:
+        """Start the process; return None once it answers, else what it said before it ended."""
+        facts = self._facts
+        path = config.write(
+            self.directory,
+            server_name=facts.server_name,
+            port=facts.port,
+            federation_port=facts.federation_port,
+            registration_shared_secret=facts.registration_shared_secret,
+            default_rate_limits=facts.default_rate_limits,
+            extra=facts.extra_config,
+        )
+        launch = Path(__file__).with_name("launch.py")
+        output = self.directory / "output.log"
+        with output.open("wb") as sink:
+            self._child = subprocess.Popen(
+                # -P: the script's own directory is no place to import modules from.
+                [sys.executable, "-P", str(launch), "free" if stay else "tethered", "-c", str(path)],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C at the terminal is for us; we then stop it in good order.
+                start_new_session=True,
+            )
+        process.note(self._pid_file, self._child.pid)
+        until = time.monotonic() + _START_UP
+        while time.monotonic() < until:
+            if _answers(facts.port, key):
+                return None
+            if self._child.poll() is not None:
+                return output.read_text("utf-8", "replace") or f"it ended with code {self._child.returncode}"
+            time.sleep(_STEP)
+        return f"no answer on port {facts.port} after {_START_UP} seconds"
+
+
+def require_synapse() -> None:
+    """Make sure that there is a Synapse to start.
+
+    Raises:
+        SettingsError: matrix-synapse is not installed.
+    """
+    if importlib.util.find_spec("synapse") is None:
+        message = "a sandbox needs Synapse, and matrix-synapse is not installed"
+        raise SettingsError(message, hint="pip install 'synadmin[sandbox]'")
+
+
+def _answers(port: int, key: str) -> bool:
+    """Tell whether the server with this signing key answers on the port, rather than another one."""
+    for path in ("/health", "/_matrix/key/v2/server"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException):
+                return False
+        if answer.status != http.HTTPStatus.OK:
+            return False
+    return key.encode() in body
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As Twisted does: a port whose last connections are still winding down counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(*, but: int | None = None) -> int:
+    while True:
+        port = secrets.choice(_PORTS)
+        if port != but and _is_free(port):
+            return port
+
+
+def _last_words(said: str | None) -> str:
+    lines = [line.strip() for line in (said or "").splitlines() if line.strip()]
+    return ascii(lines[-1])[1:-1] if lines else "it said nothing"

@@ -1,0 +1,284 @@
+"""The people of a sandbox, each acting with a token of their own, as their clients would.
+
+What they do is not an administrator's work on a server that matters, so no journal hears of it.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from synadmin.client import Synapse
+from synadmin.errors import MatrixError
+from synadmin.http.endpoint import Endpoint
+from synadmin.http.transport import Query
+from synadmin.ids import EventId, RoomId, UserId, encoded, server_name_of
+
+Content: TypeAlias = Mapping[str, Any]
+
+VERSION = "11"
+"""The room version where none is asked for: the newest in which creators are ordinary users."""
+
+_USERS = "/_synapse/admin/v1/users"
+
+
+class Person:
+    """A user of a sandbox with a session.
+
+    Attributes:
+        user_id: who this is.
+        token: the session's access token.
+        synapse: the client that has this token.
+    """
+
+    def __init__(self, url: str, user_id: UserId, token: str) -> None:
+        self.user_id = user_id
+        self.token = token
+        # A limit that a person of the sandbox runs into is news for whoever wrote the situation.
+        self.synapse = Synapse(url, token=token, longest_wait=0)
+
+    def __repr__(self) -> str:
+        return f"Person({self.user_id!r})"
+
+    @property
+    def server_name(self) -> str:
+        """The server that the account is on."""
+        return server_name_of(self.user_id)
+
+    def close(self) -> None:
+        """Close the connections. The session on the server stays."""
+        self.synapse.transport.close()
+
+    def call(
+        self, method: str, path: str, body: Content | None = None, *, query: Query | None = None
+    ) -> dict[str, Any]:
+        """Send one request that the client has no method for, and return the answer.
+
+        Args:
+            method: the HTTP method.
+            path: the path; ids in it are percent-encoded already (:func:`synadmin.ids.encoded`).
+            body: the JSON body.
+            query: the query.
+
+        Raises:
+            SynadminError: as :meth:`synadmin.http.transport.Transport.send`.
+        """
+        return self.synapse.transport.send(Endpoint(method, path, dict[str, Any]), query=query, body=body)
+
+    # Rooms
+
+    def create_room(
+        self,
+        name: str | None = None,
+        *,
+        version: str | None = VERSION,
+        public: bool = False,
+        space: bool = False,
+        alias: str | None = None,
+        join_rule: Content | str | None = None,
+        creation: Content | None = None,
+        state: Iterable[Content] = (),
+        levels: Content | None = None,
+    ) -> RoomId:
+        """Create a room and return its id.
+
+        Args:
+            name: its name.
+            version: its version; None: the server's default.
+            public: anybody may join, and it is in the room directory. Otherwise by invitation.
+            space: make it a space.
+            alias: the localpart of its alias.
+            join_rule: its join rule (``knock``), or the whole content of ``m.room.join_rules``.
+            creation: more for ``m.room.create``: ``additional_creators``, ``m.federate``.
+            state: more initial state events, ``{type, state_key, content}``.
+            levels: laid over the power levels that Synapse gives a new room.
+        """
+        if isinstance(join_rule, str):
+            join_rule = {"join_rule": join_rule}
+        initial = list(state)
+        if join_rule is not None:
+            initial.append({"type": "m.room.join_rules", "state_key": "", "content": join_rule})
+        body: dict[str, Any] = {
+            "preset": "public_chat" if public else "private_chat",
+            "visibility": "public" if public else "private",
+            "name": name,
+            "room_version": version,
+            "room_alias_name": alias,
+            "creation_content": {**(creation or {}), **({"type": "m.space"} if space else {})},
+            "initial_state": initial,
+            "power_level_content_override": levels,
+        }
+        options = {key: value for key, value in body.items() if value is not None}
+        return self.synapse.client_server.create_room(**options).room_id
+
+    def state(self, room_id: RoomId, kind: str, key: str = "") -> dict[str, Any]:
+        """Return the content of a state event, as this person may see it."""
+        return self.synapse.client_server.state_event(room_id, kind, key)
+
+    def send_state(self, room_id: RoomId, kind: str, content: Content, key: str = "") -> EventId:
+        """Send a state event and return its id."""
+        return self.synapse.client_server.send_state(room_id, kind, content, key).event_id
+
+    def set_levels(self, room_id: RoomId, content: Content) -> EventId:
+        """Make this the whole content of ``m.room.power_levels``."""
+        return self.send_state(room_id, "m.room.power_levels", content)
+
+    def set_power(self, room_id: RoomId, levels: Mapping["Person | UserId", int | str]) -> EventId:
+        """Give these people these levels, and leave everything else as it is."""
+        content = self.state(room_id, "m.room.power_levels")
+        users = content.get("users", {}) | {_user_id(who): level for who, level in levels.items()}
+        return self.set_levels(room_id, {**content, "users": users})
+
+    def invite(self, room_id: RoomId, *people: "Person | UserId") -> None:
+        """Invite them."""
+        for who in people:
+            self.synapse.client_server.invite(room_id, _user_id(who))
+
+    def join(self, room_id: RoomId, *, via: Iterable[str] = ()) -> None:
+        """Join it, through these servers if none of ours is in it."""
+        self.synapse.client_server.join(room_id, via=list(via))
+
+    def knock(self, room_id: RoomId) -> None:
+        """Knock."""
+        self.synapse.client_server.knock(room_id)
+
+    def leave(self, room_id: RoomId) -> None:
+        """Leave it, or turn its invitation down."""
+        self.synapse.client_server.leave(room_id)
+
+    def kick(self, room_id: RoomId, *people: "Person | UserId") -> None:
+        """Remove them."""
+        for who in people:
+            self.synapse.client_server.kick(room_id, _user_id(who))
+
+    def ban(self, room_id: RoomId, *people: "Person | UserId") -> None:
+        """Ban them."""
+        for who in people:
+            self.synapse.client_server.ban(room_id, _user_id(who))
+
+    def unban(self, room_id: RoomId, *people: "Person | UserId") -> None:
+        """Lift their bans."""
+        for who in people:
+            self.synapse.client_server.unban(room_id, _user_id(who))
+
+    def bring_in(self, room_id: RoomId, *people: "Person") -> None:
+        """Invite them and have them accept."""
+        for who in people:
+            self.invite(room_id, who)
+            who.join(room_id, via=[self.server_name])
+
+    def make_room(
+        self,
+        name: str | None = None,
+        *,
+        users: Mapping["Person | UserId", int | str] | None = None,
+        members: Iterable["Person"] = (),
+        invited: Iterable["Person | UserId"] = (),
+        banned: Iterable["Person | UserId"] = (),
+        left: Iterable["Person"] = (),
+        exact_levels: Content | None = None,
+        **room: Any,  # noqa: ANN401 - passed on to create_room
+    ) -> RoomId:
+        """Create a room, and bring it into a situation.
+
+        In this order, since levels may take away the right to do the rest: people come in, people are
+        invited and banned, levels are set, people leave.
+
+        Args:
+            name: its name.
+            users: who gets which level, on top of what a new room has.
+            members: who joins.
+            invited: who is invited and does not come.
+            banned: who is banned.
+            left: who leaves again in the end; the creator may be one of them.
+            exact_levels: the whole content of ``m.room.power_levels``, in place of ``users``.
+            room: as for :meth:`create_room`.
+        """
+        room_id = self.create_room(name, **room)
+        leaving = list(left)
+        coming = dict.fromkeys([*members, *leaving])
+        self.bring_in(room_id, *(who for who in coming if who is not self))
+        self.invite(room_id, *invited)
+        self.ban(room_id, *banned)
+        if exact_levels is not None:
+            self.set_levels(room_id, exact_levels)
+        elif users:
+            self.set_power(room_id, users)
+        for who in leaving:
+            who.leave(room_id)
+        return room_id
+
+    # What only a server administrator may do
+
+    def modify_user(self, who: "Person | UserId", **changes: Any) -> None:  # noqa: ANN401 - any JSON
+        """Change an account: ``deactivated=True``, ``locked=True``, ``admin=True`` and the like."""
+        self.call("PUT", f"/_synapse/admin/v2/users/{encoded(_user_id(who))}", changes)
+
+    def suspend(self, who: "Person | UserId", *, suspended: bool = True) -> None:
+        """Suspend an account, or end its suspension."""
+        path = f"/_synapse/admin/v1/suspend/{encoded(_user_id(who))}"
+        self.call("PUT", path, {"suspend": suspended})
+
+    def shadow_ban(self, who: "Person | UserId") -> None:
+        """Shadow-ban a user."""
+        self.call("POST", f"{_USERS}/{encoded(_user_id(who))}/shadow_ban", {})
+
+    def block(self, room_id: RoomId, *, blocked: bool = True) -> None:
+        """Block a room on this server, or unblock it."""
+        self.call("PUT", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/block", {"block": blocked})
+
+    def state_events(self, room_id: RoomId, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return a room's state events, without being in it."""
+        path = f"/_synapse/admin/v1/rooms/{encoded(room_id)}/state"
+        events: list[dict[str, Any]] = self.call("GET", path, query={"type": kind})["state"]
+        return events
+
+    def levels_event(self, room_id: RoomId) -> dict[str, Any] | None:
+        """Return a room's ``m.room.power_levels`` event without being in it; None where there is none."""
+        events = self.state_events(room_id, "m.room.power_levels")
+        return next((event for event in events if event["state_key"] == ""), None)
+
+    def membership(self, room_id: RoomId, who: "Person | UserId") -> str | None:
+        """Return a user's membership of a room without being in it; None where there never was one."""
+        for event in self.state_events(room_id, "m.room.member"):
+            if event["state_key"] == _user_id(who):
+                return str(event["content"]["membership"])
+        return None
+
+    @contextlib.contextmanager
+    def lifted_limits(self, *people: "Person | UserId") -> Iterator[None]:
+        """Lift Synapse's rate limits for these people while the block runs."""
+        paths = [f"{_USERS}/{encoded(_user_id(who))}/override_ratelimit" for who in people]
+        for path in paths:
+            self.call("POST", path, {"messages_per_second": 0, "burst_count": 0})
+        try:
+            yield
+        finally:
+            for path in paths:
+                self.call("DELETE", path)
+
+
+def register(
+    url: str,
+    localpart: str,
+    *,
+    password: str,
+    shared_secret: str,
+    admin: bool = False,
+    display_name: str | None = None,
+) -> Person:
+    """Register a user with the server's shared secret, or log in as one who exists already."""
+    with Synapse(url, longest_wait=0) as synapse:
+        try:
+            made = synapse.registration.register(
+                localpart, password, shared_secret=shared_secret, admin=admin, displayname=display_name
+            )
+        except MatrixError as error:
+            if error.errcode != "M_USER_IN_USE":
+                raise
+            session = synapse.client_server.login(localpart, password)
+            return Person(url, session.user_id, session.access_token)
+    return Person(url, made.user_id, made.access_token)
+
+
+def _user_id(who: Person | UserId) -> UserId:
+    return who.user_id if isinstance(who, Person) else who

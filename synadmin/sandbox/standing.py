@@ -1,0 +1,204 @@
+"""Sandboxes that stay up in the background until somebody takes them down.
+
+Each has a directory with one or two servers in it, and a note in the state directory, which is written
+before anything is started: whatever a crash leaves behind, ``down`` finds it.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synadmin.errors import UsageError
+from synadmin.ids import RoomId, UserId
+from synadmin.sandbox.community import fill
+from synadmin.sandbox.homeserver import Homeserver, require_synapse
+
+_RECORD = "community.json"
+_FOLDERS = ("ours", "next-door")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A directory with servers in it.
+
+    Attributes:
+        directory: where everything is.
+        temporary: the directory goes when the sandbox is taken down.
+        note: the file in the state directory that tells of it.
+    """
+
+    directory: Path
+    temporary: bool
+    note: Path
+
+    @property
+    def servers(self) -> tuple[Homeserver, ...]:
+        """Its servers; the first is the one that has the community."""
+        folders = (self.directory / name for name in _FOLDERS)
+        return tuple(Homeserver(folder) for folder in folders if folder.is_dir())
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a server of it is running."""
+        return any(server.pid is not None for server in self.servers)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that point synadmin at it. One of them is the administrator's access token."""
+        record = self._record()
+        return {"SYNADMIN_HOMESERVER": record["homeserver"], "SYNADMIN_ACCESS_TOKEN": record["access_token"]}
+
+    @property
+    def admin(self) -> UserId:
+        """Its server administrator."""
+        return UserId(self._record()["admin"])
+
+    @property
+    def rooms(self) -> dict[str, RoomId]:
+        """The rooms of the community by slug (:mod:`synadmin.sandbox.community`)."""
+        return {slug: RoomId(room_id) for slug, room_id in self._record()["rooms"].items()}
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            record: dict[str, Any] = json.loads((self.directory / _RECORD).read_text("utf-8"))
+        except FileNotFoundError:
+            message = f"the sandbox in {self.directory} was never finished"
+            raise UsageError(message, hint="`synadmin sandbox down` clears it away") from None
+        return record
+
+    def down(self) -> bool:
+        """Take it down; tell whether a server was running. A temporary directory goes.
+
+        So does what was made in any other directory, if it was never finished.
+        """
+        servers = self.servers
+        was_up = [server.stop() for server in servers]
+        if self.temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        elif not (self.directory / _RECORD).exists():
+            for server in servers:
+                shutil.rmtree(server.directory, ignore_errors=True)
+        self.note.unlink(missing_ok=True)
+        return any(was_up)
+
+
+def up(
+    directory: Path | None,
+    *,
+    state: Path,
+    servers: int = 1,
+    empty: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Sandbox:
+    """Put a sandbox up, and leave it running.
+
+    Args:
+        directory: where; one that was a sandbox before goes on where it was. None: a temporary one.
+        state: where sandboxes are noted.
+        servers: 1, or 2 that federate.
+        empty: no people but the administrator, and no rooms.
+        say: is told what goes on.
+
+    Raises:
+        UsageError: the directory holds something else, or its sandbox is up already.
+        ConnectError: Synapse did not come up.
+    """
+    require_synapse()
+    root = _checked(directory, servers) if directory is not None else None
+    if root is None:
+        root = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
+    sandbox = Sandbox(root, directory is None, _note_of(root, state))
+    if sandbox.is_up:
+        message = f"the sandbox in {root} is up already"
+        raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sandbox.note.write_text(json.dumps({"directory": str(root), "temporary": sandbox.temporary}), "utf-8")
+    try:
+        started: list[Homeserver] = []
+        for folder in _FOLDERS[:servers]:
+            say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
+            server = Homeserver(root / folder, federates=servers > 1)
+            started.append(server.start(stay=True))
+        _settle(sandbox, started, empty=empty, say=say)
+        for server in started:
+            server.close()
+    except BaseException:  # Ctrl-C included: nothing may stay behind
+        sandbox.down()
+        raise
+    return sandbox
+
+
+def standing(state: Path) -> list[Sandbox]:
+    """Return the sandboxes that were put up and not taken down, whether they still run or not."""
+    sandboxes = []
+    for note in sorted(state.glob("*.json")):
+        try:
+            noted = json.loads(note.read_text("utf-8"))
+            sandboxes.append(Sandbox(Path(noted["directory"]), bool(noted["temporary"]), note))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return sandboxes
+
+
+def the_one(directory: Path | None, *, state: Path) -> Sandbox:
+    """Return the sandbox in the directory, or the only one that is up.
+
+    Raises:
+        UsageError: there is none, or it is not clear which.
+    """
+    running = [sandbox for sandbox in standing(state) if sandbox.is_up]
+    if directory is not None:
+        running = [sandbox for sandbox in running if sandbox.directory == directory.resolve()]
+    if not running:
+        where = f"no sandbox is up in {directory}" if directory is not None else "no sandbox is up"
+        raise UsageError(where, hint="`synadmin sandbox up` puts one up")
+    if len(running) > 1:
+        which = ", ".join(str(sandbox.directory) for sandbox in running)
+        message = f"{len(running)} sandboxes are up: {which}"
+        raise UsageError(message, hint="name the directory of the one that you mean")
+    return running[0]
+
+
+def _checked(directory: Path, servers: int) -> Path:
+    root = directory.resolve()
+    if not root.exists():
+        root.mkdir(parents=True)
+    elif not root.is_dir() or (any(root.iterdir()) and not (root / _FOLDERS[0]).is_dir()):
+        message = f"{directory} holds something else"
+        raise UsageError(message, hint="name an empty directory, or one that was a sandbox before")
+    present = sum((root / folder).is_dir() for folder in _FOLDERS)
+    if present not in {0, servers}:
+        message = (
+            f"the sandbox in {directory} has {present} server{'s' if present > 1 else ''}, not {servers}"
+        )
+        raise UsageError(message, hint=f"`--servers {present}`, or another directory")
+    return root
+
+
+def _note_of(root: Path, state: Path) -> Path:
+    return state / f"{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
+
+
+def _settle(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Callable[[str], None]) -> None:
+    """Make the community if there is none yet, and write down how to reach it."""
+    ours = started[0]
+    path = sandbox.directory / _RECORD
+    rooms: dict[str, RoomId] = {}
+    if path.exists():
+        rooms = sandbox.rooms
+    elif not empty:
+        say("making people and rooms")
+        rooms = dict(fill(ours, *started[1:]).rooms)
+    path.touch(mode=0o600)
+    record = {
+        "homeserver": ours.url,
+        "admin": ours.admin.user_id,
+        "access_token": ours.admin.token,
+        "rooms": rooms,
+    }
+    path.write_text(json.dumps(record), "utf-8")

@@ -1,0 +1,149 @@
+"""Real Synapses, and the real command line against them.
+
+A server is started when the first test asks for it and stopped with the session; each worker of
+pytest-xdist has its own. Tests share it, so they bring their own people (``newcomer``) and rooms.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from synadmin.sandbox.community import Community, fill
+from synadmin.sandbox.homeserver import Homeserver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from synadmin.sandbox.people import Person
+
+_PATIENCE = 120  # seconds for one command
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.live)
+
+
+@pytest.fixture(scope="session")
+def homeserver() -> Iterator[Homeserver]:
+    """A Synapse with raised rate limits."""
+    with Homeserver() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def default_limits() -> Iterator[Homeserver]:
+    """A Synapse with the rate limits that it comes with."""
+    with Homeserver(server_name="strict.example", default_rate_limits=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def federation() -> Iterator[tuple[Homeserver, Homeserver]]:
+    """Two Synapses that federate: ours, and the one next door."""
+    with Homeserver(federates=True) as ours, Homeserver(federates=True) as theirs:
+        yield ours, theirs
+
+
+@pytest.fixture(scope="session")
+def community(homeserver: Homeserver) -> Community:
+    """The sandbox's own small community, on ``homeserver``. Look, and leave it as it is."""
+    return fill(homeserver)
+
+
+class Newcomer(Protocol):
+    def __call__(self, name: str = "alice", *, server: Homeserver | None = None) -> Person: ...
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def newcomer(request: pytest.FixtureRequest) -> Newcomer:
+    """Register somebody whom no other test has met."""
+
+    def register(name: str = "alice", *, server: Homeserver | None = None) -> Person:
+        if server is None:
+            server = request.getfixturevalue("homeserver")
+        return server.register(f"{name}-{next(_numbers)}")
+
+    return register
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and how it ended."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+class Synadmin(Protocol):
+    def __call__(
+        self,
+        *arguments: str,
+        server: Homeserver | None = None,
+        acting: Person | None = None,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Answer: ...
+
+
+@pytest.fixture
+def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
+    """Run the command line in a process and an environment of its own.
+
+    ``server`` is ``homeserver`` unless said otherwise, and its administrator holds the token unless
+    ``acting`` does. ``env`` is laid over an environment that has nothing in it but those two and a home.
+    """
+
+    def run(
+        *arguments: str,
+        server: Homeserver | None = None,
+        acting: Person | None = None,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Answer:
+        if server is None:
+            server = request.getfixturevalue("homeserver")
+        variables = clean_environment(tmp_path) | {
+            "SYNADMIN_HOMESERVER": server.url,
+            "SYNADMIN_ACCESS_TOKEN": (acting or server.admin).token,
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", "synadmin", *arguments],
+            cwd=tmp_path,
+            env=variables | dict(env or {}),
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=_PATIENCE,
+            check=False,
+        )
+        return Answer(ended.stdout, ended.stderr, ended.returncode)
+
+    return run
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """An environment in which nothing of the machine's own settings is left."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_STATE_HOME": str(home / "state"),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+    }

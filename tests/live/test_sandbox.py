@@ -1,0 +1,322 @@
+"""The sandbox itself: what it promises holds, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import ConnectError, RateLimitedError
+from synadmin.sandbox import homeserver as homeserver_module
+from synadmin.sandbox import process
+from synadmin.sandbox.community import MEMBERS, SITUATIONS, SITUATIONS_WITH_NEIGHBOURS, Community, fill
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.conftest import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Newcomer
+
+_PATIENCE = 60  # seconds
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not so():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
+
+
+def processes_in(directory: Path) -> list[str]:
+    """The command lines of running processes that name the directory."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(directory) in line:
+            lines.append(line)
+    return lines
+
+
+# A server
+
+
+def test_a_killed_program_takes_its_synapse_with_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, time, pathlib; from synadmin.sandbox.homeserver import Homeserver;"
+        "print(Homeserver(pathlib.Path(sys.argv[1])).start().pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        pid = int(child.stdout.readline())
+        assert process.started_at(pid)
+        child.kill()
+    wait_until(lambda: process.started_at(pid) is None)
+
+
+def test_a_server_that_is_started_again_is_the_one_it_was(tmp_path: Path) -> None:
+    server = Homeserver(tmp_path).start()
+    room_id = server.admin.create_room("Kept")
+    token, url = server.admin.token, server.url
+    server.stop()
+    assert server.pid is None
+    with Homeserver(tmp_path) as again:
+        assert again.url == url
+        assert again.admin.token != token
+        assert again.admin.state(room_id, "m.room.name") == {"name": "Kept"}
+        assert again.start() is again
+
+
+def test_a_port_that_is_taken_at_the_last_moment_is_answered_with_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        draw = homeserver_module._free_port  # noqa: SLF001 - no other way to lose the race
+        drawn = [taken]
+        monkeypatch.setattr(
+            homeserver_module, "_free_port", lambda *, but=None: drawn.pop() if drawn else draw(but=but)
+        )
+        with Homeserver(tmp_path) as server:
+            assert not drawn
+            assert not server.url.endswith(f":{taken}")
+            assert server.admin.synapse.owner == "@admin:club.example"
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    server = Homeserver(tmp_path, extra_config={"server_name": "not a name"})
+    with pytest.raises(ConnectError, match=r"Synapse did not start: .*not a name"):
+        server.start()
+    assert processes_in(tmp_path) == []
+
+
+def test_the_requests_that_a_server_answered_can_be_counted(homeserver: Homeserver) -> None:
+    admin = homeserver.admin
+    before = len(homeserver.processed())
+    admin.synapse.users.get(admin.user_id)
+    wait_until(lambda: len(homeserver.processed()) > before)
+    (request,) = homeserver.processed()[before:]
+    assert (request.requester, request.method, request.status) == (admin.user_id, "GET", 200)
+    assert request.uri == f"/_synapse/admin/v2/users/%40admin%3A{homeserver.server_name}"
+
+
+def test_rate_limits_are_raised(newcomer: Newcomer) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    for number in range(12):
+        alice.invite(alice.create_room(f"Room {number}"), bob)
+
+
+def test_synapses_own_rate_limits_are_there_where_they_are_asked_for(
+    default_limits: Homeserver, newcomer: Newcomer
+) -> None:
+    alice, bob = newcomer("alice", server=default_limits), newcomer("bob", server=default_limits)
+    with default_limits.admin.lifted_limits(alice):
+        rooms = [alice.create_room(f"Room {number}") for number in range(6)]
+    for room_id in rooms[:5]:
+        alice.invite(room_id, bob)
+    with pytest.raises(RateLimitedError):
+        alice.invite(rooms[5], bob)
+
+
+@pytest.mark.parametrize("version", ["6", "10", "11", "12"])
+def test_two_servers_share_rooms_of_every_version(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, version: str
+) -> None:
+    ours, theirs = federation
+    vera, alice = newcomer("vera", server=theirs), newcomer("alice", server=ours)
+    room_id = vera.make_room("Shared", version=version, members=[alice])
+    assert ours.admin.membership(room_id, vera) == "join"
+    alice.leave(room_id)
+    wait_until(lambda: theirs.admin.membership(room_id, alice) == "leave")
+
+
+# The community
+
+
+@pytest.mark.parametrize("slug", [situation.slug for situation in SITUATIONS])
+def test_a_room_is_in_the_situation_that_was_declared(community: Community, slug: str) -> None:
+    situation, room_id = community.situations[slug], community.rooms[slug]
+    admin, people = community.people["admin"], community.people
+    gone = {member.localpart for member in MEMBERS if member.fate == "deactivated"} | set(situation.left)
+    inside = {situation.creator, *situation.members} - gone
+    found = {
+        who: admin.synapse.users.memberships(person.user_id).memberships.get(room_id)
+        for who, person in people.items()
+    }
+    assert {who for who, membership in found.items() if membership == "join"} == inside
+    assert {who for who, membership in found.items() if membership == "ban"} == set(situation.banned)
+    details = admin.synapse.rooms.get(room_id)
+    assert details.joined_local_members == len(inside)
+    assert details.version == situation.version
+    assert admin.synapse.rooms.block_status(room_id).block == situation.blocked
+    if inside:
+        assert details.name == situation.name
+
+
+def test_the_accounts_have_met_their_fates(community: Community) -> None:
+    for member in MEMBERS:
+        account = community.people["admin"].synapse.users.get(community.people[member.localpart].user_id)
+        found = {name for name in ("deactivated", "suspended", "locked") if getattr(account, name)}
+        assert found == ({member.fate} if member.fate else set()), member.localpart
+
+
+def test_with_a_second_server_there_are_rooms_that_both_are_in(
+    federation: tuple[Homeserver, Homeserver],
+) -> None:
+    ours, theirs = federation
+    community = fill(ours, theirs)
+    for situation in SITUATIONS_WITH_NEIGHBOURS:
+        joined = {situation.creator, *situation.members} - set(situation.left)
+        for admin in (ours.admin, theirs.admin):
+            local = {who for who in joined if community.people[who].server_name == admin.server_name}
+            room_id = community.rooms[situation.slug]
+            wait_until(lambda: joined_here(admin, room_id, community.people) == local)  # noqa: B023
+
+
+def joined_here(admin: Person, room_id: RoomId, people: Mapping[str, Person]) -> set[str]:
+    return {
+        who
+        for who, person in people.items()
+        if person.server_name == admin.server_name
+        and admin.synapse.users.memberships(person.user_id).memberships.get(room_id) == "join"
+    }
+
+
+# The commands
+
+
+class Shell:
+    """The command line of somebody with a home and a temporary directory of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.temporary = home / "tmp"
+        self.temporary.mkdir()
+        self.home = home
+        self.variables = clean_environment(home) | {"TMPDIR": str(self.temporary)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "synadmin", *arguments],
+            cwd=self.home,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        with self.start(*arguments) as child:
+            stdout, stderr = child.communicate(timeout=120)
+        return child.returncode, stdout, stderr
+
+    @property
+    def is_clean(self) -> bool:
+        return not processes_in(self.home) and not list(self.temporary.iterdir())
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_a_sandbox_is_put_up_used_and_taken_down(shell: Shell) -> None:
+    try:
+        code, stdout, stderr = shell.run("sandbox", "up")
+        assert (code, stderr) == (0, "starting Synapse ...\nmaking people and rooms ...\n")
+        assert f"with {len(SITUATIONS)} rooms" in stdout
+        assert 'eval "$(synadmin sandbox env)"' in stdout
+
+        code, stdout, _ = shell.run("sandbox", "env")
+        assert code == 0
+        names = [line.removeprefix("export ").partition("=")[0] for line in stdout.splitlines()]
+        assert names == ["SYNADMIN_HOMESERVER", "SYNADMIN_ACCESS_TOKEN"]
+
+        assert shell.run("sandbox", "env", "--write", "my.env")[0] == 0
+        settings = shell.home / "my.env"
+        assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+        code, stdout, _ = shell.run("--env-file", "my.env", "whoami")
+        assert code == 0
+        assert "@admin:club.example" in stdout
+
+        text = settings.read_text()
+        code, _, stderr = shell.run("sandbox", "env", "--write", "my.env")
+        assert code == 2
+        assert "my.env is there already" in stderr
+        assert settings.read_text() == text
+    finally:
+        code, _, stderr = shell.run("sandbox", "down")
+    assert code == 0
+    assert "is down." in stderr
+    assert shell.is_clean
+    assert shell.run("sandbox", "env")[0] == 2
+    assert shell.run("sandbox", "down")[2] == "No sandbox is up.\n"
+
+
+def test_a_sandbox_in_a_directory_goes_on_where_it_was(shell: Shell) -> None:
+    try:
+        code, first, _ = shell.run("sandbox", "up", "club", "--empty", "--servers", "2")
+        assert code == 0
+        assert "It federates with http://127.0.0.1:" in first
+        code, _, stderr = shell.run("sandbox", "up", "club", "--servers", "2")
+        assert code == 2
+        assert "is up already" in stderr
+        assert shell.run("sandbox", "down", "club")[0] == 0
+        assert processes_in(shell.home) == []
+        code, second, _ = shell.run("sandbox", "up", "club", "--servers", "2")
+        assert code == 0
+        assert second == first
+    finally:
+        shell.run("sandbox", "down")
+    assert shell.is_clean
+    assert (shell.home / "club" / "ours" / "homeserver.db").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_stays_behind_when_it_is_interrupted(shell: Shell, command: str, how: signal.Signals) -> None:
+    with shell.start("sandbox", command) as child:
+        wait_until(lambda: bool(processes_in(shell.temporary)))
+        os.kill(child.pid, how)
+        _, stderr = child.communicate(timeout=60)
+    assert child.returncode == 128 + how
+    assert "Traceback" not in stderr
+    assert shell.is_clean
+
+
+def test_what_a_killed_up_has_left_is_cleared_away_by_down(shell: Shell) -> None:
+    with shell.start("sandbox", "up") as child:
+        wait_until(lambda: any("homeserver.yaml" in line for line in processes_in(shell.temporary)))
+        wait_until(lambda: any(shell.temporary.glob("*/ours/process.json")))
+        child.kill()
+    assert processes_in(shell.temporary)
+    shell.run("sandbox", "down")
+    assert shell.is_clean
+
+
+def test_the_demo_regains_a_room_and_leaves_nothing_behind(shell: Shell) -> None:
+    code, stdout, stderr = shell.run("sandbox", "demo")
+    assert code == 0, stderr
+    assert shell.is_clean
+    assert "\x1b" not in stdout
+    before, _, after = stdout.partition("$ synadmin room make-admin")
+    assert "Greta, who runs it, has not answered for months." in before
+    assert "$ synadmin room power" in before
+    assert "$ synadmin room power" in after
+    last = after.rpartition("$ synadmin room power")[2]
+    assert any("@admin:club.example" in line and "100" in line for line in last.splitlines())

@@ -1,0 +1,120 @@
+"""The planner's touchstone: every order of every single step, in small rooms, without any cleverness."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Literal
+
+from synadmin.ids import UserId
+from synadmin.power import rules
+from synadmin.power.make_room_admin import predict
+from synadmin.power.room import Account, AccountState, Reach, RoomView, Wish
+
+UNNAMED = UserId("@somebody:example.org")
+Outcome = Literal["done", "pending"]
+
+
+def in_reach(view: RoomView, wish: Wish, user: UserId, reach: Reach) -> bool:
+    """Tell whether one can act as this user, as things stand."""
+    return (
+        view.is_local(user)
+        and view.account_of(user).state is AccountState.ACTIVE
+        and (user == wish.caller or reach >= Reach.IMPERSONATE)
+    )
+
+
+def reached(view: RoomView, wish: Wish, outcome: Outcome) -> bool:
+    if view.levels.level_of(wish.target) < view.levels.control:
+        return False
+    if view.membership_of(wish.target) == "join":
+        return True
+    return outcome == "pending" and not view.blocked and rules.joining(view, wish.target) is None
+
+
+@dataclass(frozen=True)
+class _Node:
+    view: RoomView
+    length: int
+
+    @property
+    def key(self) -> str:
+        view = self.view
+        return repr(
+            (sorted(view.memberships.items()), sorted(view.accounts.items(), key=str), view.power_levels)
+        )
+
+    def moved(self, user: UserId, membership: str, cost: int) -> "_Node":
+        memberships = {**self.view.memberships, user: membership}
+        return _Node(replace(self.view, memberships=memberships), self.length + cost)
+
+
+def shortest(view: RoomView, wish: Wish, outcome: Outcome, reach: Reach) -> int | None:
+    """Return how many steps it takes at least, those that put things back included."""
+    start = view
+    if view.unknown_local_members:
+        view = replace(view, memberships={**view.memberships, UNNAMED: "join"})
+    first = _Node(view, 0)
+    tickets = count()
+    queue = [(0, next(tickets), first)]
+    seen = set()
+    while queue:
+        _, _, node = heapq.heappop(queue)
+        if node.key in seen:
+            continue
+        seen.add(node.key)
+        if reached(node.view, wish, outcome):
+            return node.length
+        for new in _steps(start, node, wish, outcome, reach):
+            heapq.heappush(queue, (new.length, next(tickets), new))
+    return None
+
+
+def _steps(start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Reach) -> Iterator[_Node]:
+    view, target = node.view, wish.target
+    prediction = predict(view, target)
+    if prediction.status == 200:
+        levels = prediction.content
+        granted = _Node(
+            replace(view, power_levels=levels, power_levels_sender=prediction.promoter), node.length + 1
+        )
+        yield replace(granted.moved(target, "invite", 0)) if prediction.invited else granted
+    users = dict.fromkeys((*view.memberships, *view.accounts, *view.creators, *view.levels.listed(), target))
+    for user in users:
+        if not view.is_local(user) or user == UNNAMED:
+            continue
+        asleep = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
+        if asleep and reach is Reach.REACTIVATE and user != wish.caller:
+            accounts = {**view.accounts, user: replace(view.account_of(user), state=AccountState.ACTIVE)}
+            yield _Node(replace(view, accounts=accounts), node.length + 2)
+        joinable = (
+            not view.blocked and view.membership_of(user) != "join" and rules.joining(view, user) is None
+        )
+        if joinable and in_reach(view, wish, user, reach) and (user != target or outcome == "done"):
+            was_asleep = start.account_of(user).state is AccountState.DEACTIVATED
+            yield node.moved(user, "join", 1 if user == target or was_asleep else 2)
+    for actor in users:
+        if not in_reach(view, wish, actor, reach):
+            continue
+        if reach >= Reach.IMPERSONATE and rules.unbanning(view, actor, target) is None:
+            yield node.moved(target, "leave", 1)
+        if view.account_of(actor).shadow_banned:
+            continue
+        for user in users:
+            if (
+                not view.blocked
+                and view.membership_of(user) != "invite"
+                and rules.inviting(view, actor, user) is None
+            ):
+                yield node.moved(user, "invite", 1)
+        if view.levels.level_of(target) < view.levels.control:
+            for level in {
+                min(view.levels.level_of(actor), max(100, view.levels.control)),
+                view.levels.control,
+            }:
+                content = view.levels.granting(target, level)
+                unacceptable = rules.unacceptable(content, view.levels.version)
+                if not unacceptable and rules.changing_power_levels(view, actor, content) is None:
+                    yield _Node(
+                        replace(view, power_levels=content, power_levels_sender=actor), node.length + 1
+                    )

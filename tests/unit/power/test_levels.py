@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+
+from synadmin.ids import UserId
+from synadmin.power.levels import CREATOR_LEVEL, PowerLevels, RoomVersion, as_level, shown
+from tests.unit.power.rooms import ALICE, BOB, CAROL, levels
+
+
+def powers(content: dict[str, Any] | None, version: str = "11", *creators: UserId) -> PowerLevels:
+    return PowerLevels(content, RoomVersion.of(version), creators or (ALICE,))
+
+
+class TestRoomVersions:
+    @pytest.mark.parametrize(
+        ("trait", "first"),
+        [
+            ("creator_power", 12),
+            ("implicit_creator", 11),
+            ("integer_levels", 10),
+            ("knock_restricted", 10),
+            ("restricted", 8),
+            ("knock", 7),
+            ("notifications_checked", 6),
+            ("strict_json", 6),
+        ],
+    )
+    def test_a_trait_begins_with_its_version_and_stays(self, trait: str, first: int) -> None:
+        assert [getattr(RoomVersion.of(str(number)), trait) for number in range(1, 15)] == [
+            number >= first for number in range(1, 15)
+        ]
+
+    def test_the_unstable_name_of_version_12_means_version_12(self) -> None:
+        assert RoomVersion.of("org.matrix.hydra.11").creator_power
+
+    def test_an_unstable_version_behaves_like_the_number_at_its_end(self) -> None:
+        assert RoomVersion.of("org.matrix.msc3757.10").integer_levels
+        assert not RoomVersion.of("org.matrix.msc3757.10").implicit_creator
+
+    @pytest.mark.parametrize("name", ["", "org.example.wild", "9999999999", "²"])
+    def test_what_nobody_has_heard_of_is_taken_for_the_newest(self, name: str) -> None:
+        assert RoomVersion.of(name).creator_power
+
+
+class TestLevels:
+    def test_a_user_who_is_not_listed_has_the_default(self) -> None:
+        assert powers(levels({ALICE: 100}, users_default=7)).level_of(BOB) == 7
+
+    def test_without_an_event_the_creator_has_100_and_nobody_else_anything(self) -> None:
+        assert [powers(None).level_of(user) for user in (ALICE, BOB)] == [100, 0]
+        assert powers(None).control == 50
+
+    def test_a_creator_of_version_12_is_above_every_number_with_and_without_an_event(self) -> None:
+        for content in (None, levels({})):
+            power = powers(content, "12", ALICE, BOB)
+            assert power.level_of(ALICE) == power.level_of(BOB) == CREATOR_LEVEL > 2**53 - 1
+        assert shown(CREATOR_LEVEL) == "creator"
+        assert shown(100) == 100
+
+    def test_an_event_of_nothing_but_users_means_the_defaults(self) -> None:
+        power = powers({"users": {ALICE: 100}})
+        assert (power.control, power.invite, power.kick, power.ban, power.redact) == (50, 0, 50, 50, 50)
+        assert (power.needed("m.room.name"), power.needed("m.room.message", state=False)) == (50, 0)
+
+    def test_levels_of_old_rooms_may_be_strings(self) -> None:
+        power = powers(
+            {"users": {ALICE: "100", BOB: " 050 "}, "invite": "30", "events": {"m.room.name": "9"}}, "9"
+        )
+        assert (power.level_of(ALICE), power.level_of(BOB), power.invite) == (100, 50, 30)
+        assert power.needed("m.room.name") == 9
+
+    @pytest.mark.parametrize("value", [None, "much", [], {}, float("inf"), float("nan"), "9" * 5000])
+    def test_what_is_no_number_counts_as_not_there(self, value: object) -> None:
+        assert as_level(value) is None
+        power = powers({"users": {ALICE: value}, "users_default": 3, "ban": value})
+        assert (power.level_of(ALICE), power.ban) == (3, 50)
+
+    @pytest.mark.parametrize("part", [None, [], "all", 5])
+    def test_a_part_that_is_no_object_counts_as_empty(self, part: object) -> None:
+        power = powers({"users": part, "events": part})
+        assert (power.level_of(ALICE), power.control, power.listed()) == (0, 50, {})
+
+    def test_the_highest_level_and_who_holds_it(self) -> None:
+        assert powers(levels({ALICE: 100, BOB: 50, CAROL: 100})).highest() == (100, (ALICE, CAROL))
+        assert powers(None).highest() == (100, (ALICE,))
+        assert powers(levels({CAROL: 100}), "12", ALICE, BOB).highest() == (CREATOR_LEVEL, (ALICE, BOB))
+
+
+class TestGranting:
+    def test_everything_else_stays_as_it_is(self) -> None:
+        content = levels({ALICE: 100}, notifications={"room": 20}, historical=100)
+        granted = powers(content).granting(BOB, 50)
+        assert granted == {**content, "users": {ALICE: 100, BOB: 50}}
+        assert content["users"] == {ALICE: 100}
+
+    def test_strings_become_the_integers_that_synapse_asks_for(self) -> None:
+        content = {
+            "users": {ALICE: "100"},
+            "ban": "50",
+            "events": {"m.room.name": "50", "x": "?"},
+            "note": "5",
+        }
+        assert powers(content, "5").granting(BOB, 100) == {
+            "users": {ALICE: 100, BOB: 100},
+            "ban": 50,
+            "events": {"m.room.name": 50},
+            "note": "5",
+        }
+
+    def test_the_first_event_of_a_room_leaves_its_creator_what_it_has(self) -> None:
+        assert powers(None).granting(BOB, 100) == {"users": {ALICE: 100, BOB: 100}}
+        assert powers(None, "12").granting(BOB, 100) == {"users": {BOB: 100}}
+
+
+def test_abilities_tell_what_a_level_is_enough_for() -> None:
+    able = {ability.words: ability.allowed for ability in powers(levels({ALICE: 100})).abilities(50)}
+    assert able["kick"]
+    assert able["change the name"]
+    assert not able["change power levels"]
+    assert not able["upgrade or close the room"]
+
+
+def test_an_admin_of_a_version_12_room_cannot_upgrade_it() -> None:
+    content = levels({BOB: 100}, events={"m.room.tombstone": 150})
+    short = [ability for ability in powers(content, "12").abilities(100) if not ability.allowed]
+    assert [(ability.words, ability.needed) for ability in short] == [("upgrade or close the room", 150)]
+    assert all(ability.allowed for ability in powers(content, "12").abilities(CREATOR_LEVEL))

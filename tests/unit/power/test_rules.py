@@ -1,0 +1,183 @@
+"""Our reading of the authorization rules against Synapse's."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from synadmin.ids import UserId
+from synadmin.power import rules
+from synadmin.power.levels import RoomVersion
+from synadmin.power.room import RoomView
+from tests.unit.power.referee import Referee
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, EVERYBODY, MALLORY, contents, levels, room, views
+
+THOROUGH = settings(max_examples=250, deadline=None)
+
+
+def pairs() -> st.SearchStrategy[tuple[UserId, UserId]]:
+    return st.lists(st.sampled_from(EVERYBODY), min_size=2, max_size=2, unique=True).map(
+        lambda users: (users[0], users[1])
+    )
+
+
+def without_unnamed(view: RoomView) -> RoomView:
+    """Return the room with every member known by name, as the authorization rules see rooms."""
+    return replace(view, joined_local_members=len(view.known_local_members))
+
+
+@given(views(), st.sampled_from(EVERYBODY))
+@THOROUGH
+def test_everybody_has_the_level_that_synapse_sees(view: RoomView, user: UserId) -> None:
+    assert view.levels.level_of(user) == Referee(view).level_of(user)
+
+
+@given(st.data())
+@THOROUGH
+def test_changed_levels_are_allowed_where_synapse_allows_them(data: st.DataObject) -> None:
+    view = data.draw(views())
+    # Most changes are forbidden for reasons that other tests are about: be a powerful member, mostly.
+    sender = data.draw(st.sampled_from([*EVERYBODY, *[view.creators[0]] * 7]))
+    if data.draw(st.integers(0, 4)):
+        view = replace(view, memberships={**view.memberships, sender: "join"}, federate=True)
+    new: dict[str, Any] = dict(view.power_levels or {})
+    for key in data.draw(st.lists(st.sampled_from([*new, "drop"]), max_size=2)):
+        new.pop(key, None)
+    # Mostly small changes to what is there: those are the ones that a rule here and there decides about.
+    creators = view.creators if view.version == "12" and data.draw(st.integers(0, 4)) else ()
+    other = data.draw(contents(view.version, tuple(user for user in EVERYBODY if user not in creators)))
+    for key, value in other.items():
+        if data.draw(st.integers(0, 2)) == 0:
+            new[key] = {**new.get(key, {}), **value} if isinstance(value, dict) else value
+    ours = rules.changing_power_levels(view, sender, new)
+    event(f"allowed: {ours is None}")
+    assert (ours is None) == Referee(view).allows(sender, "m.room.power_levels", new)
+
+
+@given(views(), pairs())
+@THOROUGH
+def test_invitations_are_allowed_where_synapse_allows_them(
+    view: RoomView, users: tuple[UserId, UserId]
+) -> None:
+    assert (rules.inviting(view, *users) is None) == Referee(view).membership(*users, "invite")
+
+
+@given(views(), st.sampled_from(EVERYBODY))
+@THOROUGH
+def test_users_may_join_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
+    view = without_unnamed(view)
+    assert (rules.joining(view, user) is None) == Referee(view).join(user)
+
+
+@given(views(versions=("7", "9", "10", "12")), st.sampled_from(EVERYBODY))
+@THOROUGH
+def test_users_may_knock_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
+    assert (rules.knocking(view, user) is None) == Referee(view).membership(user, user, "knock")
+
+
+@given(views(), st.sampled_from(EVERYBODY))
+@THOROUGH
+def test_users_may_leave_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
+    assert (rules.leaving(view, user) is None) == Referee(view).membership(user, user, "leave")
+
+
+@given(views(), pairs())
+@THOROUGH
+def test_users_may_kick_and_unban_where_synapse_lets_them(
+    view: RoomView, users: tuple[UserId, UserId]
+) -> None:
+    theirs = Referee(view).membership(*users, "leave")
+    assert (rules.kicking(view, *users) is None) == theirs
+    if view.membership_of(users[1]) == "ban":
+        assert (rules.unbanning(view, *users) is None) == theirs
+
+
+@given(views(), pairs())
+@THOROUGH
+def test_users_may_ban_where_synapse_lets_them(view: RoomView, users: tuple[UserId, UserId]) -> None:
+    assert (rules.banning(view, *users) is None) == Referee(view).membership(*users, "ban")
+
+
+@given(views(), st.sampled_from(EVERYBODY))
+@THOROUGH
+def test_a_state_event_takes_the_level_that_synapse_asks_for(view: RoomView, user: UserId) -> None:
+    ours = rules.sending_state(view, user, "m.room.name")
+    assert (ours is None) == Referee(view).allows(user, "m.room.name", {"name": "x"})
+
+
+class TestChangingPowerLevels:
+    """The rules one by one, in words."""
+
+    view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50}))
+
+    def test_nobody_gives_more_than_they_have(self) -> None:
+        low = room({BOB: "join"}, power_levels=levels({BOB: 50}, events={"m.room.power_levels": 50}))
+        assert rules.changing_power_levels(
+            low, BOB, levels({BOB: 50, ADMIN: 51}, events={"m.room.power_levels": 50})
+        )
+        assert not rules.changing_power_levels(
+            low, BOB, levels({BOB: 50, ADMIN: 50}, events={"m.room.power_levels": 50})
+        )
+
+    def test_an_equal_cannot_be_lowered(self) -> None:
+        equals = room({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
+        forbidden = rules.changing_power_levels(equals, ALICE, levels({ALICE: 100, BOB: 0}))
+        assert forbidden is not None
+        assert str(forbidden) == f"{BOB} has the same level as {ALICE}: only a higher one may change it"
+
+    def test_everybody_may_lower_themselves(self) -> None:
+        assert rules.changing_power_levels(self.view, ALICE, levels({ALICE: 0, BOB: 50})) is None
+
+    def test_a_creator_of_version_12_may_not_be_listed(self) -> None:
+        view = room({ALICE: "join"}, version="12", creators=(ALICE, BOB))
+        first = rules.changing_power_levels(view, ALICE, levels({ALICE: 100}))
+        second = rules.changing_power_levels(view, ALICE, levels({BOB: 100}))
+        assert first is not None
+        assert second is not None
+        assert (first.status, first.reason) == (400, f"Creator user {ALICE} must not appear in content.users")
+        assert (second.status, second.reason) == (
+            400,
+            "Additional creators users must not appear in content.users",
+        )
+
+    def test_an_outsider_sends_nothing(self) -> None:
+        assert rules.changing_power_levels(replace(self.view, memberships={}), ALICE, levels({ALICE: 0}))
+
+
+@pytest.mark.parametrize(
+    ("content", "version", "message"),
+    [
+        ({"users": {"@a:b": 100}}, "11", None),
+        ({}, "1", None),
+        ({"users": {"@a:b": 100.0}}, "5", None),
+        ({"users": {"@a:b": 100.0}}, "6", "Bad JSON value: float"),
+        ({"users": {"@a:b": "100"}}, "5", "\"@a:b\": '100' is not of type 'integer'"),
+        ({"ban": None}, "11", "\"ban\": None is not of type 'integer'"),
+        ({"ban": True}, "11", "\"ban\": True is not of type 'integer'"),
+        ({"events": []}, "11", "\"events\": [] is not of type 'object'"),
+        ({"users_default": 2**53}, "11", "JSON integer out of range"),
+        ({"org.example": [{"deep": 0.5}]}, "11", "Bad JSON value: float"),
+    ],
+)
+def test_synapse_takes_only_integers_from_its_own_users(
+    content: dict[str, Any], version: str, message: str | None
+) -> None:
+    forbidden = rules.unacceptable(content, RoomVersion.of(version))
+    assert (forbidden and forbidden.reason) == message
+    if forbidden:
+        assert (forbidden.status, forbidden.errcode) == (400, "M_BAD_JSON")
+
+
+def test_a_closed_room_is_closed_to_users_of_other_servers() -> None:
+    view = room({ALICE: "join", MALLORY: "invite"}, federate=False, join_rule="public")
+    assert str(rules.inviting(view, ALICE, MALLORY)) == "This room has been marked as unfederatable."
+    assert rules.joining(view, MALLORY) is not None
+    assert rules.joining(view, BOB) is None
+
+
+def test_an_unnamed_member_can_vouch_in_a_restricted_room() -> None:
+    view = room({ADMIN: "leave"}, join_rule="restricted", allowed_members=frozenset({ADMIN}))
+    assert str(rules.joining(view, ADMIN)) == "no member on this server may vouch for a join"
+    assert rules.joining(replace(view, joined_local_members=1), ADMIN) is None

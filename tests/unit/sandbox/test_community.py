@@ -1,0 +1,54 @@
+"""What is declared makes sense; that it comes true is shown in tests/live/test_sandbox.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from synadmin.sandbox.community import MEMBERS, NEIGHBOURS, SITUATIONS, SITUATIONS_WITH_NEIGHBOURS, Situation
+
+_ALL = SITUATIONS + SITUATIONS_WITH_NEIGHBOURS
+
+
+def test_every_situation_has_a_name_of_its_own() -> None:
+    slugs = [situation.slug for situation in _ALL]
+    assert len(slugs) == len(set(slugs))
+    aliases = [situation.alias for situation in _ALL if situation.alias]
+    assert len(aliases) == len(set(aliases))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.slug)
+def test_a_room_without_neighbours_knows_only_people_of_this_server(situation: Situation) -> None:
+    assert people_in(situation) <= {member.localpart for member in MEMBERS}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS_WITH_NEIGHBOURS, ids=lambda situation: situation.slug)
+def test_a_room_with_neighbours_has_people_of_both_servers(situation: Situation) -> None:
+    assert people_in(situation) & {member.localpart for member in MEMBERS}
+    assert people_in(situation) & {member.localpart for member in NEIGHBOURS}
+    assert people_in(situation) <= {member.localpart for member in MEMBERS + NEIGHBOURS}
+
+
+def test_a_space_is_made_before_the_rooms_that_are_in_it() -> None:
+    spaces = set()
+    for situation in _ALL:
+        assert situation.parent is None or situation.parent in spaces
+        if situation.space:
+            spaces.add(situation.slug)
+
+
+def test_each_restricted_room_has_a_space_whose_members_may_join() -> None:
+    restricted = [situation for situation in _ALL if situation.join_rule == "restricted"]
+    assert restricted
+    assert all(situation.parent for situation in restricted)
+
+
+def people_in(situation: Situation) -> set[str]:
+    listed = (situation.levels or {}).get("users", {})
+    return {
+        situation.creator,
+        *situation.members,
+        *situation.left,
+        *situation.banned,
+        *situation.users,
+        *listed,
+    }

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.sandbox import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        yield child
+        child.kill()
+
+
+def test_a_process_that_runs_has_a_start_time_and_one_that_ended_has_none(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    assert process.started_at(os.getpid())
+    assert process.started_at(sleeper.pid)
+    sleeper.kill()
+    sleeper.wait()
+    assert process.started_at(sleeper.pid) is None
+
+
+def test_a_process_that_was_written_down_is_found_again(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    path = tmp_path / "process.json"
+    process.note(path, sleeper.pid)
+    assert process.noted(path) == sleeper.pid
+
+
+def test_another_process_that_was_given_the_same_id_is_left_alone(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    path = tmp_path / "process.json"
+    path.write_text(f'{{"pid": {sleeper.pid}, "started": "1"}}')
+    assert process.noted(path) is None
+    assert not process.end(path)
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"pid": "x", "started": "1"}', '{"pid": 1}'])
+def test_a_damaged_note_is_of_no_process(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "process.json"
+    path.write_text(text)
+    assert process.noted(path) is None
+    assert not process.end(path)
+    assert not path.exists()
+
+
+def test_a_process_is_ended_and_forgotten(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    path = tmp_path / "process.json"
+    process.note(path, sleeper.pid)
+    assert process.end(path)
+    assert sleeper.wait() == -signal.SIGTERM
+    assert not path.exists()
+
+
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_PATIENCE", 0.3)
+    with subprocess.Popen([sys.executable, "-c", _DEAF], stdout=subprocess.PIPE) as deaf:
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        path = tmp_path / "process.json"
+        process.note(path, deaf.pid)
+        assert process.end(path)
+        assert deaf.wait() == -signal.SIGKILL
