@@ -57,6 +57,8 @@ class Journal:
         self.path = path
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._command = command
+        self.arguments: list[str] | None = None
+        """The command line that goes on where this run breaks off; kept with its first change."""
         self._count = 0
 
     @property
@@ -116,10 +118,18 @@ class Journal:
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
-        restoring: tuple[str, str, Mapping[str, Any] | None] | None = None,
-        restores: str | None = None,
+        notes: Mapping[str, object] | None = None,
     ) -> Entry:
         """Write down a change that is about to be sent.
+
+        Args:
+            server: the homeserver's base URL.
+            user: the token's owner.
+            on_behalf_of: in whose name it is done, where that is somebody else.
+            method: the HTTP method.
+            path: path and query.
+            body: the body; its secrets are removed here.
+            notes: what else is worth keeping: ``restoring``, ``restores``, ``before``.
 
         Raises:
             JournalError: that is not possible; the change must not be sent.
@@ -137,15 +147,9 @@ class Journal:
             "path": _SECRET_IN_QUERY.sub(rf"\1{_REMOVED}", path),
             "body": without_secrets(body),
         }
-        if restoring is not None:
-            back_method, back_path, back_body = restoring
-            fields["restoring"] = {
-                "method": back_method,
-                "path": back_path,
-                "body": without_secrets(back_body),
-            }
-        if restores is not None:
-            fields["restores"] = restores
+        if self.arguments is not None and self._count == 1:
+            fields["arguments"] = self.arguments
+        fields.update(notes or {})
         unanswered = _line(fields, status=None, errcode=None)
         line = unanswered[:-1].ljust(len(unanswered) + _ROOM_FOR_THE_ANSWER - 1) + b"\n"
         try:

@@ -72,6 +72,7 @@ class EventReference(Record, frozen=True, kw_only=True):
 
 WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", WhoAmI)
 VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
+AUTH_METADATA = Endpoint("GET", "/_matrix/client/v1/auth_metadata", dict[str, Any])
 LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
 LOGIN = Endpoint("POST", "/_matrix/client/v3/login", Session)
 LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Nothing, idempotent=True)
@@ -103,6 +104,16 @@ class ClientServer(Group):
         """Return the supported versions of the specification; needs no token. Source: "API Versions"."""
         return self._send(VERSIONS)
 
+    def auth_metadata(self) -> dict[str, Any]:
+        """Return where accounts are kept, if not in the homeserver; needs no token.
+
+        Raises:
+            NotSupportedError: the homeserver keeps them itself.
+
+        Source: "Server metadata discovery" of the OAuth 2.0 API.
+        """
+        return self._send(AUTH_METADATA)
+
     def login_flows(self) -> LoginFlows:
         """Return the ways to sign in; needs no token. Source: "Login"."""
         return self._send(LOGIN_FLOWS)
@@ -119,9 +130,9 @@ class ClientServer(Group):
             },
         )
 
-    def logout(self, *, restores: str | None = None) -> Nothing:
+    def logout(self) -> Nothing:
         """End this token and its device; the user's other sessions stay. Source: "Logout"."""
-        return self._send(LOGOUT, body={}, restores=restores)
+        return self._send(LOGOUT, body={})
 
     def resolve_alias(self, alias: RoomAlias) -> AliasTarget:
         """Find the room that an alias leads to.

@@ -3,12 +3,52 @@
 Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/users.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
+from msgspec import UNSET, UnsetType
+
+from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
 from synadmin.http.group import Group
+from synadmin.http.paging import Pager
 from synadmin.ids import RoomId, UserId
+
+ORDERS = (
+    "name",
+    "displayname",
+    "avatar_url",
+    "user_type",
+    "is_guest",
+    "admin",
+    "deactivated",
+    "locked",
+    "shadow_banned",
+    "creation_ts",
+    "last_seen_ts",
+)
+"""What a list of accounts can be ordered by."""
+
+
+class User(Record, frozen=True, kw_only=True):
+    """An account as the user list shows it.
+
+    ``creation_ts`` and ``last_seen_ts`` are in **milliseconds** since the epoch. ``approved`` is there
+    only where the server has MSC3866 switched on.
+    """
+
+    name: UserId
+    displayname: str | None = None
+    avatar_url: str | None = None
+    user_type: str | None = None
+    is_guest: bool = False
+    admin: bool = False
+    deactivated: bool = False
+    erased: bool = False
+    shadow_banned: bool = False
+    locked: bool = False
+    approved: bool | None = None
+    creation_ts: int | None = None
+    last_seen_ts: int | None = None
 
 
 class Threepid(Record, frozen=True, kw_only=True):
@@ -31,7 +71,8 @@ class UserDetails(Record, frozen=True, kw_only=True):
     """An account by itself.
 
     ``creation_ts`` is in **seconds** since the epoch here, in milliseconds in the user list;
-    ``last_seen_ts`` and ``consent_ts`` are in milliseconds.
+    ``last_seen_ts`` and ``consent_ts`` are in milliseconds. ``approved`` is there only where the server
+    has MSC3866 switched on.
     """
 
     name: UserId
@@ -46,6 +87,7 @@ class UserDetails(Record, frozen=True, kw_only=True):
     shadow_banned: bool = False
     locked: bool = False
     suspended: bool = False
+    approved: bool | None = None
     creation_ts: int | None = None
     last_seen_ts: int | None = None
     appservice_id: str | None = None
@@ -56,7 +98,7 @@ class UserDetails(Record, frozen=True, kw_only=True):
 
 
 class Memberships(Record, frozen=True, kw_only=True):
-    """A local user's membership in every room they ever had one in, left and banned included."""
+    """A user's membership in every room they ever had one in, left and banned included."""
 
     memberships: Mapping[RoomId, str]
 
@@ -71,8 +113,79 @@ class RateLimitOverride(Record, frozen=True, kw_only=True):
     burst_count: int | None = None
 
 
+class Deactivated(Record, frozen=True, kw_only=True):
+    """Whether the third-party ids were unbound from the identity server: ``success`` or ``no-support``."""
+
+    id_server_unbind_result: str | None = None
+
+
+class LoginToken(Record, frozen=True, kw_only=True):
+    """A token to act as somebody else. It is a secret."""
+
+    access_token: str
+
+    def __repr__(self) -> str:
+        return "LoginToken()"
+
+
+class AdminFlag(Record, frozen=True, kw_only=True):
+    """Whether an account is a server admin's."""
+
+    admin: bool
+
+
+class Validity(Record, frozen=True, kw_only=True):
+    """When an account ends to be valid, in milliseconds since the epoch."""
+
+    expiration_ts: int
+
+
+class CrossSigningReset(Record, frozen=True, kw_only=True):
+    """Until when the keys may be replaced, in milliseconds since the epoch."""
+
+    updatable_without_uia_before_ms: int
+
+
+LIST = Paged("GET", "/_synapse/admin/v3/users", User, items="users", key="name", since="1.103")
+LIST_V2 = Paged("GET", "/_synapse/admin/v2/users", User, items="users", key="name")
 GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}", UserDetails)
-MEMBERSHIPS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/memberships", Memberships)
+MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}", UserDetails)
+DEACTIVATE = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/deactivate/{target_user_id}",
+    Deactivated,
+    idempotent=True,
+)
+SUSPEND = Endpoint("PUT", "/_synapse/admin/v1/suspend/{target_user_id}", dict[str, Any], since="1.121")
+LOGIN = Endpoint("POST", "/_synapse/admin/v1/users/{user_id}/login", LoginToken, mas=False)
+RESET_PASSWORD = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/reset_password/{target_user_id}",
+    Nothing,
+    idempotent=True,
+    mas=False,
+)
+ADMIN = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/admin", AdminFlag, mas=False)
+SET_ADMIN = Endpoint("PUT", "/_synapse/admin/v1/users/{user_id}/admin", Nothing, mas=False)
+RENEW_VALIDITY = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/account_validity/validity",
+    Validity,
+    idempotent=True,
+    mas=False,
+)
+ALLOW_CROSS_SIGNING_RESET = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/users/{user_id}/_allow_cross_signing_replacement_without_uia",
+    CrossSigningReset,
+    idempotent=True,
+)
+MEMBERSHIPS = Endpoint(
+    "GET",
+    "/_synapse/admin/v1/users/{user_id}/memberships",
+    Memberships,
+    since="1.145",
+)
 RATELIMIT = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", RateLimitOverride)
 SET_RATELIMIT = Endpoint(
     "POST",
@@ -86,6 +199,70 @@ DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/overri
 class Users(Group):
     """Accounts: ``synapse.users``."""
 
+    def list(
+        self,
+        *,
+        user_id: str | None = None,
+        name: str | None = None,
+        guests: bool | None = None,
+        deactivated: bool | None = None,
+        admins: bool | None = None,
+        locked: bool | None = None,
+        approved: bool | None = None,
+        not_user_types: Sequence[str] = (),
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[User]:
+        """List the accounts of this server, a page at a time.
+
+        Args:
+            user_id: part of a user id; not looked at where ``name`` is given.
+            name: part of a localpart or of a display name.
+            guests: False leaves guests out. Where the Matrix Authentication Service keeps the accounts,
+                it has to be False.
+            deactivated: only those that are deactivated, or only those that are not.
+            admins: only server admins, or only others.
+            locked: True shows the locked ones too; Synapse leaves them out by default.
+            approved: False shows only those that wait for approval (MSC3866).
+            not_user_types: types to leave out; ``""`` stands for accounts without a type.
+            order_by: one of :data:`ORDERS`; Synapse's default is by name. Only ``name`` and
+                ``creation_ts`` have an index: mind large servers.
+            reverse: the other way round.
+            page_size: accounts a request.
+
+        Source: ``UsersRestServletV3``.
+        """
+        query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
+        query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
+        return self._walk(LIST, query=query | {"approved": approved, "not_user_type": [*not_user_types]})
+
+    def list_v2(
+        self,
+        *,
+        user_id: str | None = None,
+        name: str | None = None,
+        guests: bool | None = None,
+        deactivated: bool | None = None,
+        admins: bool | None = None,
+        locked: bool | None = None,
+        approved: bool | None = None,
+        not_user_types: Sequence[str] = (),
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[User]:
+        """List the accounts of this server, as Synapse did before version 1.103.
+
+        Everything is as in :meth:`list`, but ``deactivated``: True shows the deactivated accounts beside
+        the others, everything else leaves them out.
+
+        Source: ``UsersRestServletV2``.
+        """
+        query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
+        query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
+        return self._walk(LIST_V2, query=query | {"approved": approved, "not_user_type": [*not_user_types]})
+
     def get(self, user_id: UserId) -> UserDetails:
         """Return an account of this server.
 
@@ -96,8 +273,156 @@ class Users(Group):
         """
         return self._send(GET, user_id=user_id)
 
+    def modify(
+        self,
+        user_id: UserId,
+        *,
+        password: str | UnsetType = UNSET,
+        logout_devices: bool | UnsetType = UNSET,
+        displayname: str | UnsetType = UNSET,
+        avatar_url: str | UnsetType = UNSET,
+        threepids: Sequence[Mapping[str, str]] | UnsetType = UNSET,
+        external_ids: Sequence[Mapping[str, str]] | UnsetType = UNSET,
+        admin: bool | UnsetType = UNSET,
+        deactivated: bool | UnsetType = UNSET,
+        locked: bool | UnsetType = UNSET,
+        user_type: str | UnsetType | None = UNSET,
+        approved: bool | UnsetType = UNSET,
+    ) -> UserDetails:
+        """Change an account, **or make it where there is none**. What is not given stays as it is.
+
+        Args:
+            user_id: the account. A new one keeps to today's grammar of localparts.
+            password: a new password.
+            logout_devices: whether a new password ends the account's sessions; Synapse's default is yes.
+            displayname: ``""`` removes it.
+            avatar_url: an ``mxc://`` URI; ``""`` removes it.
+            threepids: all there shall be, as ``{"medium": "email", "address": ...}``.
+            external_ids: all there shall be, as ``{"auth_provider": ..., "external_id": ...}``.
+            admin: whether it is a server admin. Nobody can take this from themselves.
+            deactivated: True deactivates without erasing; False makes a deactivated account active again,
+                without a password, and no longer erased.
+            locked: whether it is locked: its sessions stay, but can do nothing.
+            user_type: ``bot``, ``support`` or one of the server's own; None for an ordinary one.
+            approved: whether it may sign in (MSC3866).
+
+        Source: ``UserRestServletV2``.
+        """
+        body = {
+            "password": password,
+            "logout_devices": logout_devices,
+            "displayname": displayname,
+            "avatar_url": avatar_url,
+            "threepids": threepids,
+            "external_ids": external_ids,
+            "admin": admin,
+            "deactivated": deactivated,
+            "locked": locked,
+            "user_type": user_type,
+            "approved": approved,
+        }
+        return self._send(MODIFY, body=body, user_id=user_id)
+
+    def deactivate(self, user_id: UserId, *, erase: bool | UnsetType = UNSET) -> Deactivated:
+        """Deactivate an account: it leaves all rooms, and can no longer be signed in to.
+
+        Args:
+            user_id: the account.
+            erase: also remove its profile, and hide what it sent from those who join later.
+
+        Source: ``DeactivateAccountRestServlet``.
+        """
+        return self._send(DEACTIVATE, body={"erase": erase}, target_user_id=user_id)
+
+    def suspend(self, user_id: UserId, *, suspend: bool) -> dict[str, Any]:
+        """Suspend an account, or lift that. A suspended user reads, and does almost nothing else.
+
+        Source: ``SuspendAccountRestServlet``.
+        """
+        return self._send(SUSPEND, body={"suspend": suspend}, target_user_id=user_id)
+
+    def login(self, user_id: UserId, *, valid_until_ms: int | None = None) -> LoginToken:
+        """Return a token to act as a local user. It makes no device; the user's own sessions stay.
+
+        Args:
+            user_id: the user; not the token's owner.
+            valid_until_ms: when it ends, in milliseconds since the epoch; never where it is None.
+
+        Source: ``UserTokenRestServlet``.
+        """
+        return self._send(LOGIN, body={"valid_until_ms": valid_until_ms}, user_id=user_id)
+
+    def reset_password(
+        self,
+        user_id: UserId,
+        new_password: str,
+        *,
+        logout_devices: bool | UnsetType = UNSET,
+    ) -> Nothing:
+        """Give an account a new password.
+
+        Args:
+            user_id: the account.
+            new_password: its new password.
+            logout_devices: whether its sessions end; Synapse's default is yes. This session stays.
+
+        Source: ``ResetPasswordRestServlet``.
+        """
+        body = {"new_password": new_password, "logout_devices": logout_devices}
+        return self._send(RESET_PASSWORD, body=body, target_user_id=user_id)
+
+    def admin(self, user_id: UserId) -> AdminFlag:
+        """Tell whether an account is a server admin's; an unknown one is not.
+
+        Source: ``UserAdminServlet``.
+        """
+        return self._send(ADMIN, user_id=user_id)
+
+    def set_admin(self, user_id: UserId, *, admin: bool) -> Nothing:
+        """Make somebody a server admin, or take that away; not from oneself.
+
+        Source: ``UserAdminServlet``.
+        """
+        return self._send(SET_ADMIN, body={"admin": admin}, user_id=user_id)
+
+    def renew_validity(
+        self,
+        user_id: UserId,
+        *,
+        expiration_ts: int | UnsetType = UNSET,
+        enable_renewal_emails: bool | UnsetType = UNSET,
+    ) -> Validity:
+        """Say until when an account is valid, on a server whose accounts end to be.
+
+        Args:
+            user_id: the account.
+            expiration_ts: milliseconds since the epoch; one more of the server's periods where it is not
+                given.
+            enable_renewal_emails: whether it is asked by e-mail to renew; Synapse's default is yes.
+
+        Source: ``AccountValidityRenewServlet``, ``docs/admin_api/account_validity.md``.
+        """
+        body = {
+            "user_id": user_id,
+            "expiration_ts": expiration_ts,
+            "enable_renewal_emails": enable_renewal_emails,
+        }
+        return self._send(RENEW_VALIDITY, body=body)
+
+    def allow_cross_signing_reset(self, user_id: UserId) -> CrossSigningReset:
+        """Let a user replace their cross-signing keys for ten minutes without signing in again.
+
+        Raises:
+            NotFoundError: there is no such user, or they have no cross-signing keys.
+
+        Source: ``UserReplaceMasterCrossSigningKeyRestServlet``.
+        """
+        return self._send(ALLOW_CROSS_SIGNING_RESET, body={}, user_id=user_id)
+
     def memberships(self, user_id: UserId) -> Memberships:
-        """Return a local user's memberships; empty where there is no such user.
+        """Return a user's memberships; empty where there is no such user.
+
+        Of users elsewhere only what happened in rooms that this server is in.
 
         Source: ``UserMembershipsRestServlet``.
         """
@@ -116,8 +441,6 @@ class Users(Group):
         *,
         messages_per_second: int,
         burst_count: int,
-        restoring: tuple[str, str, Mapping[str, Any] | None] | None = None,
-        restores: str | None = None,
     ) -> RateLimitOverride:
         """Give the account message limits of its own; 0 and 0 lift every limit.
 
@@ -125,22 +448,35 @@ class Users(Group):
             user_id: the account.
             messages_per_second: messages it may send a second.
             burst_count: messages it may send at once before that counts.
-            restoring: how it is put back, where it is for a while only.
-            restores: the journal entry that this puts back.
 
         Source: ``RateLimitRestServlet``.
         """
         return self._send(
             SET_RATELIMIT,
             body={"messages_per_second": messages_per_second, "burst_count": burst_count},
-            restoring=restoring,
-            restores=restores,
             user_id=user_id,
         )
 
-    def delete_ratelimit(self, user_id: UserId, *, restores: str | None = None) -> Nothing:
+    def delete_ratelimit(self, user_id: UserId) -> Nothing:
         """Take the account's own message limits away: the server's hold again.
 
         Source: ``RateLimitRestServlet``.
         """
-        return self._send(DELETE_RATELIMIT, restores=restores, user_id=user_id)
+        return self._send(DELETE_RATELIMIT, user_id=user_id)
+
+
+def _list_query(
+    user_id: str | None,
+    name: str | None,
+    order_by: str | None,
+    *,
+    reverse: bool,
+    page_size: int,
+) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "name": name,
+        "order_by": order_by,
+        "dir": "b" if reverse else None,
+        "limit": page_size,
+    }

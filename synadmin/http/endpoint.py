@@ -84,6 +84,7 @@ class Paged(Endpoint[T]):
         total: the field that counts all records, where there is one.
         cursor: the query parameter that takes the cursor.
         key: the field that tells one record from another.
+        log: a record may well come twice: each is an entry of a log.
     """
 
     items: str = ""
@@ -91,3 +92,4 @@ class Paged(Endpoint[T]):
     total: str | None = "total"
     cursor: str = "from"
     key: str = ""
+    log: bool = False

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from synadmin.http.endpoint import Endpoint, Paged
 from synadmin.http.paging import Pager
-from synadmin.http.transport import Body, Query, Restoring, Transport
+from synadmin.http.transport import Body, Query, Transport
 
 T = TypeVar("T")
 
@@ -25,18 +25,9 @@ class Group:
         *,
         query: Query | None = None,
         body: Body | None = None,
-        restoring: Restoring | None = None,
-        restores: str | None = None,
         **parameters: str,
     ) -> T:
-        return self.transport.send(
-            endpoint,
-            parameters,
-            query=query,
-            body=body,
-            restoring=restoring,
-            restores=restores,
-        )
+        return self.transport.send(endpoint, parameters, query=query, body=body)
 
     def _walk(self, endpoint: Paged[T], *, query: dict[str, Any], **parameters: str) -> Pager[T]:
         return Pager(self.transport, endpoint, parameters, query)

@@ -24,11 +24,12 @@ class Page(Generic[T]):
     Attributes:
         items: its records, each as the bytes that the server sent.
         total: how many records there are on all pages, where the server says so.
-        pager: the list that it belongs to.
+        next: the cursor to what follows; None after the last page, but for lists that always have one.
     """
 
     items: list[msgspec.Raw]
     total: int | None
+    next: int | str | None
     decoder: msgspec.json.Decoder[T]
     endpoint: Paged[T]
 
@@ -90,8 +91,8 @@ class Pager(Generic[T]):
             raw = self._transport.send_raw(endpoint, self._parameters, query=query)
             items, following, total = self._opened(raw)
             # A list that changes while it is walked pushes records onto later pages again.
-            fresh = [item for item in items if seen.add(self._key(item))]
-            yield Page(fresh, total, decoder, endpoint)
+            fresh = items if endpoint.log else [item for item in items if seen.add(self._key(item))]
+            yield Page(fresh, total, following, decoder, endpoint)
             if following is None or not items:
                 return
             if following in followed:
@@ -109,7 +110,7 @@ class Pager(Generic[T]):
                 key = _FIELDS.decode(item).get(self._endpoint.key)
             except UNREADABLE as error:
                 raise not_as_expected(self._endpoint, bytes(item), str(error)) from None
-            if key is not None:
+            if key is not None and bytes(key) != b"null":
                 return bytes(key).decode(errors="replace")
         return bytes(item).decode(errors="replace")
 

@@ -9,7 +9,8 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -41,13 +42,13 @@ from synadmin.settings import checked_token
 T = TypeVar("T")
 Query = Mapping[str, str | int | bool | list[str] | None]
 Body = Mapping[str, Any]
-Restoring = tuple[str, str, Body | None]
 
 _ATTEMPTS = 4
 _BACKOFF = 0.5  # seconds before the second attempt; doubles from there
 _UNAVAILABLE = frozenset({502, 503, 504})
 _CONNECT_TIMEOUT = 10.0
 _SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
+_LONGEST_WORDS = 200  # characters of what an exception says
 _LONGEST_REASON = 1000  # characters of the server's own words
 # What a connection that was never made fails with. After anything else the request may have got there.
 _NEVER_CONNECTED = frozenset(
@@ -145,6 +146,8 @@ class Transport:
         self._trace = trace
         self.on_reply: Callable[[Endpoint[Any], bytes], None] | None = None
         self.rehearsal = False
+        self.last_entry = ""
+        self._notes: Mapping[str, object] = {}
         self.requests_sent = 0
         self._on_behalf_of = on_behalf_of
         self._journal = journal
@@ -195,7 +198,22 @@ class Transport:
         )
         other._session.verify = self._session.verify
         other.on_reply = self.on_reply
+        other.rehearsal = self.rehearsal
         return other
+
+    @contextmanager
+    def noting(self, **notes: object) -> Iterator[None]:
+        """Have the journal keep notes with the change that is made in here.
+
+        ``restoring`` (method, path, body) tells how a temporary change is put back, ``restores`` names
+        the journal entry that this one puts back, ``before`` is what held before.
+        """
+        outer = self._notes
+        self._notes = {**outer, **notes}
+        try:
+            yield
+        finally:
+            self._notes = outer
 
     def owner(self) -> UserId:
         """Return the token's owner, asked for once.
@@ -219,8 +237,6 @@ class Transport:
         *,
         query: Query | None = None,
         body: Body | None = None,
-        restoring: Restoring | None = None,
-        restores: str | None = None,
     ) -> T:
         """Carry out an operation and return its decoded answer.
 
@@ -229,8 +245,6 @@ class Transport:
             parameters: fills the path's ``{parameters}``.
             query: the query; what is None is left out.
             body: the JSON body; what is ``msgspec.UNSET`` is left out, None is sent as null.
-            restoring: how a temporary change is put back, for the journal: method, path, body.
-            restores: the journal entry that this request puts back.
 
         Raises:
             MatrixError: the server said no.
@@ -239,15 +253,7 @@ class Transport:
             UsageError: the query or body is text that cannot be sent.
             JournalError: the change could not be written down, so it was not sent.
         """
-        raw = self.send_raw(
-            endpoint,
-            parameters,
-            query=query,
-            body=body,
-            restoring=restoring,
-            restores=restores,
-        )
-        return decoded(endpoint, raw)
+        return decoded(endpoint, self.send_raw(endpoint, parameters, query=query, body=body))
 
     def send_raw(
         self,
@@ -256,8 +262,6 @@ class Transport:
         *,
         query: Query | None = None,
         body: Body | None = None,
-        restoring: Restoring | None = None,
-        restores: str | None = None,
     ) -> bytes:
         """Carry out an operation and return the answer's bytes. See :meth:`send`."""
         if body is not None:
@@ -274,17 +278,18 @@ class Transport:
                 method=endpoint.method,
                 path=target,
                 body=body,
-                restoring=restoring,
-                restores=restores,
+                notes=self._notes,
             )
+            self.last_entry = entry.id
         try:
             status, raw = self._until_answered(endpoint, target, content)
         except MatrixError as error:
             if self._journal is not None and entry is not None:
                 self._journal.finish(entry, status=error.status, errcode=error.errcode)
             raise
-        except ConnectError as error:
-            if self._journal is not None and entry is not None and not error.sent:
+        except (ConnectError, SettingsError) as error:
+            sent = isinstance(error, ConnectError) and error.sent
+            if self._journal is not None and entry is not None and not sent:
                 self._journal.finish(entry, status=None, errcode=NOT_SENT)
             raise
         if self._journal is not None and entry is not None:
@@ -315,7 +320,8 @@ class Transport:
                 if not endpoint.repeatable or waited + pause > self.longest_wait:
                     raise
                 waited += pause
-                self.notify(f"the server asks to wait {pause:.3g} s before the next request: waiting")
+                seconds = f"{pause:.{0 if pause >= 1 else 1}f}"
+                self.notify(f"the server asks to wait {seconds} s before the next request: waiting")
             except ConnectError as error:
                 # What an earlier attempt may have done is not undone because a later one did not get out.
                 sent = error.sent = error.sent or sent
@@ -382,10 +388,10 @@ class Transport:
                 hint="a certificate of your own authority is named with SYNADMIN_CA_FILE",
             ) from None
         if isinstance(error, requests.exceptions.ConnectTimeout):
-            message = f"{host} could not be reached within {self._timeout[0]:.0f} s"
+            message = f"{host} could not be reached within {self._timeout[0]:g} s"
             raise ConnectError(message) from None
         if isinstance(error, requests.exceptions.Timeout):
-            message = f"{host} did not answer within {self._timeout[1]:.0f} s"
+            message = f"{host} did not answer within {self._timeout[1]:g} s"
             raise ConnectError(
                 message,
                 sent=True,
@@ -516,7 +522,8 @@ def _root(error: BaseException) -> BaseException:
 def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    words = str(error)
+    # What a server says that speaks no HTTP is in them, with its line break.
+    words = " ".join(str(error).split())[:_LONGEST_WORDS]
     # urllib3 puts the representation of the connection object in front.
     return words.rpartition(">: ")[2] or type(error).__name__
 

@@ -40,11 +40,10 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         raise SettingsError(message)
     hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
     with UnfollowingSession() as session:
-        session.verify = ca_file or True
         url = f"https://{homeserver}{_PATH}"
         for _ in range(_MOST_REDIRECTS + 1):
             try:
-                response, raw = _fetched(session, url, timeout)
+                response, raw = _fetched(session, url, timeout=timeout, ca_file=ca_file)
             except (requests.RequestException, ValueError):
                 # urllib3's ValueError over a host that cannot be one comes through requests as it is.
                 message = f"{homeserver} looks like a server name, but {url} cannot be reached"
@@ -70,20 +69,29 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         raise ReplyError(message, hint=hint) from None
 
 
-def _fetched(session: requests.Session, url: str, timeout: float) -> tuple[requests.Response, bytes]:
+def _fetched(
+    session: requests.Session,
+    url: str,
+    *,
+    timeout: float,
+    ca_file: str | None,
+) -> tuple[requests.Response, bytes]:
     response = session.get(
         url,
         timeout=timeout,
         allow_redirects=False,
+        # Here and not on the session: there REQUESTS_CA_BUNDLE would go before it.
+        verify=ca_file or True,
         stream=True,
         # Something that leaves the request as it is, so that ~/.netrc is not asked.
         auth=lambda request: request,
     )
     raw = b""
-    for part in response.iter_content(_LARGEST):
-        raw += part
-        if len(raw) > _LARGEST:
-            break
+    with response:
+        for part in response.iter_content(_LARGEST):
+            raw += part
+            if len(raw) > _LARGEST:
+                break
     return response, raw
 
 

@@ -197,19 +197,22 @@ class PowerLevels:
         top = max([self.users_default, *levels.values()])
         return top, tuple(user for user, level in levels.items() if level == top)
 
-    def granting(self, user: UserId, level: int) -> dict[str, Any]:
-        """Return the content to send so that a user gets a level and nobody else's changes.
+    def written(self) -> dict[str, Any]:
+        """Return the content as it may be sent again, meaning the same.
 
         Levels written as strings come out as integers: Synapse accepts no others in a new event, of
         whatever room version, and takes ``"100"`` and ``100`` for the same. Where there was no event
         the creator is written down with what it had all along, or the new event would take it away.
         """
-        if self.content is None:
-            users: dict[str, Any] = {}
-            if not self.version.creator_power:
-                users = dict.fromkeys(self.creators[:1], LEVEL_WITHOUT_EVENT)
-            return {"users": {**users, user: level}}
-        content = _with_integers(self.content)
+        if self.content is not None:
+            return _with_integers(self.content)
+        if self.version.creator_power:
+            return {"users": {}}
+        return {"users": dict.fromkeys(self.creators[:1], LEVEL_WITHOUT_EVENT)}
+
+    def granting(self, user: UserId, level: int) -> dict[str, Any]:
+        """Return the content to send so that a user gets a level and nobody else's changes."""
+        content = self.written()
         return {**content, "users": {**content.get("users", {}), user: level}}
 
     def abilities(self, level: int) -> tuple[Ability, ...]:

@@ -97,8 +97,8 @@ class Search:
     def shortest(self, outcome: Outcome, reach: Reach) -> tuple[Step, ...] | None:
         """Return the fewest steps to this outcome within the reach, None where there is no way.
 
-        Of ways of the same length: Make Room Admin rather than levels set by hand, and users known by
-        name rather than one yet to be found.
+        Of ways of the same length: Make Room Admin rather than levels set by hand, users known by name
+        rather than one yet to be found, and the target joined after it has the level, not before.
         """
         first = _State(view=self._view)
         if not self._conceivable(first, outcome, reach):
@@ -120,7 +120,8 @@ class Search:
                     *move.steps[len(state.steps) :],
                     *move.put_back[: len(move.put_back) - len(state.put_back)],
                 )
-                cost = (length + len(new), oddity + sum(map(self._oddity, new)))
+                early = self._enters_early(state, new)
+                cost = (length + len(new), oddity + sum(map(self._oddity, new)) + early)
                 heapq.heappush(queue, (cost, next(tickets), move))
         return None
 
@@ -273,7 +274,14 @@ class Search:
         return Step(action=action, as_user=self._wish.caller, user=user, reach=Reach.REACTIVATE)
 
     def _oddity(self, step: Step) -> int:
-        return (step.action is Action.SET_LEVEL) + (step.as_user == somebody(self._start))
+        return 2 * (step.action is Action.SET_LEVEL) + 2 * (step.as_user == somebody(self._start))
+
+    def _enters_early(self, state: _State, new: tuple[Step, ...]) -> bool:
+        # Should a later step fail, the target had better not be sitting there for nothing.
+        levels = state.view.levels
+        return levels.level_of(self._target) < levels.control and any(
+            step.action is Action.JOIN and step.user == self._target for step in new
+        )
 
     def _named(self, step: Step) -> Step:
         return replace(step, as_user=None) if step.as_user == somebody(self._start) else step

@@ -1,9 +1,11 @@
 """From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
 
-from synadmin.client import Synapse
 from synadmin.errors import (
     ConnectError,
     MatrixError,
@@ -13,13 +15,17 @@ from synadmin.errors import (
     RateLimitedError,
     SynadminError,
 )
-from synadmin.ids import RoomAlias, RoomId
+from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.levels import POWER_LEVELS, shown
 from synadmin.power.room import RoomView, Wish
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
+from synadmin.recovery.accounts import waking
+from synadmin.recovery.edit import leaving
 from synadmin.recovery.observe import Observer, Sight
 from synadmin.recovery.outcome import Outcome, StepTaken
+from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import Restoration, Temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,71 +88,134 @@ def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prosp
     return Prospect(sight, outcome.planned(start, found))
 
 
-def carry_out(observer: Observer, prospect: Prospect, wish: Wish) -> Outcome:
-    """Carry a plan out and read back what became of the room.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Carries out plans, one room after the other.
 
-    Nothing that the server says or fails to say is raised, but what stops every other room as well:
-
-    Raises:
-        NotAuthenticatedError: the token has become invalid.
-        JournalError: the journal cannot be written.
+    Attributes:
+        observer: looks at rooms.
+        sessions: the ways to the server as other users.
+        temporary: what is put back at the end, whatever happens.
+        wish: what is asked for.
     """
-    plan, view = prospect.plan, prospect.sight.view
-    if plan is None or view is None:
-        return prospect.result
-    taken: list[StepTaken] = []
-    failure: SynadminError | None = None
-    for step in plan.steps:
-        if failure is not None:
-            taken.append(StepTaken(step, "planned", step.detail))
-            continue
+
+    observer: Observer
+    sessions: Sessions
+    temporary: Temporary
+    wish: Wish
+
+    def carry_out(self, prospect: Prospect) -> Outcome:
+        """Carry a plan out, put back what was for a while only, and read back what became of the room.
+
+        Nothing that the server says or fails to say is raised, but what stops every other room as well:
+
+        Raises:
+            NotAuthenticatedError: the token has become invalid.
+            JournalError: the journal cannot be written.
+        """
+        plan, view = prospect.plan, prospect.sight.view
+        if plan is None or view is None:
+            return prospect.result
+        mark = self.temporary.mark
         try:
-            _take(observer.synapse, view, step)
+            taken, failure = self._taken(plan, view)
+        finally:
+            left = self.temporary.put_back(mark)
+        begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
+        taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
+        start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
+        came_in = failure is None and self.wish.target == self.wish.caller and self._joins(plan)
+        try:
+            now = self.observer.again(prospect.sight, self.wish, came_in=came_in)
         except (MatrixError, ConnectError) as error:
-            if isinstance(error, NotAuthenticatedError):
-                raise
-            failure = error
-            taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
-        else:
-            taken.append(StepTaken(step, "done", step.detail))
-    start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
-    came_in = failure is None and wish.target == wish.caller and _joined_by(plan, wish)
-    try:
-        now = observer.again(prospect.sight, wish, came_in=came_in)
-    except (MatrixError, ConnectError) as error:
-        return replace(
-            start,
-            outcome=outcome.FAILED,
-            reason=_reason(failure or error),
-            message=f"What the room now holds could not be read back: {error}. Run it again to see.",
-            control=False,
-            level_after=None,
-            membership_after=None,
-        )
-    return _told(start.seen(now), view, now, failure)
+            return replace(
+                start,
+                outcome=outcome.FAILED,
+                reason=_reason(failure or error),
+                message=f"What the room now holds could not be read back: {error}. Run it again to see.",
+                control=False,
+                level_after=None,
+                membership_after=None,
+            )
+        return _told(start.seen(now), view, now, failure)
+
+    def _taken(self, plan: Plan, view: RoomView) -> tuple[list[StepTaken], SynadminError | None]:
+        """Take the steps until one fails; those that put things back are not among them."""
+        taken: list[StepTaken] = []
+        failure: SynadminError | None = None
+        backs = [step for step in plan.steps if step.puts_back]
+        for step in plan.steps:
+            if step.puts_back:
+                continue
+            if failure is not None:
+                taken.append(StepTaken(step, "planned", step.detail))
+                continue
+            try:
+                self._take(view, step, backs)
+            except (MatrixError, ConnectError) as error:
+                if isinstance(error, NotAuthenticatedError):
+                    raise
+                failure = error
+                taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
+            else:
+                taken.append(StepTaken(step, "done", step.detail))
+        return taken, failure
+
+    def _take(self, view: RoomView, step: Step, backs: Sequence[Step]) -> None:
+        room_id, synapse = view.room_id, self.observer.synapse
+        actor = step.as_user or self.wish.caller
+        goes_again = any(back.action is Action.LEAVE and back.user == step.user for back in backs)
+        with contextlib.ExitStack() as stack:
+            if step.action is Action.JOIN and goes_again:
+                stack.enter_context(self.temporary.making(leaving(self.observer, step.user, room_id)))
+            match step.action:
+                case Action.MAKE_ROOM_ADMIN:
+                    with synapse.transport.noting(before=_power_before(view)):
+                        synapse.rooms.make_admin(room_id, user_id=step.user)
+                case Action.JOIN:
+                    self.sessions.of(step.user).client_server.join(room_id)
+                case Action.INVITE:
+                    self.sessions.of(actor).client_server.invite(room_id, step.user)
+                case Action.UNBAN:
+                    self.sessions.of(actor).client_server.unban(room_id, step.user)
+                case Action.SET_LEVEL if step.level is not None:
+                    content = view.levels.granting(step.user, step.level)
+                    acting = self.sessions.of(actor)
+                    with acting.transport.noting(before=_power_before(view)):
+                        acting.client_server.send_state(room_id, POWER_LEVELS, content)
+                case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
+                    waking(synapse, self.temporary, step.user, view.account_of(step.user).state)
+                case _:
+                    message = f"no plan holds {step.action} here"
+                    raise ValueError(message)
+
+    def _joins(self, plan: Plan) -> bool:
+        return any(step.action is Action.JOIN and step.user == self.wish.target for step in plan.steps)
 
 
-def _joined_by(plan: Plan, wish: Wish) -> bool:
-    return any(step.action is Action.JOIN and step.user == wish.target for step in plan.steps)
+_UNDOES = {
+    Action.LEAVE: Action.JOIN,
+    Action.DEACTIVATE: Action.REACTIVATE,
+    Action.SUSPEND: Action.UNSUSPEND,
+    Action.LOCK: Action.UNLOCK,
+}
 
 
-def _take(synapse: Synapse, view: RoomView, step: Step) -> None:
-    room_id = view.room_id
-    match step.action:
-        case Action.MAKE_ROOM_ADMIN:
-            synapse.rooms.make_admin(room_id, user_id=step.user)
-        case Action.JOIN:
-            synapse.client_server.join(room_id)
-        case Action.INVITE:
-            synapse.client_server.invite(room_id, step.user)
-        case Action.UNBAN:
-            synapse.client_server.unban(room_id, step.user)
-        case Action.SET_LEVEL if step.level is not None:
-            content = view.levels.granting(step.user, step.level)
-            synapse.client_server.send_state(room_id, POWER_LEVELS, content)
-        case _:
-            message = f"{step.action} cannot be carried out yet"
-            raise NotImplementedError(message)
+def _put_back(
+    step: Step,
+    begun: Container[tuple[Action, UserId]],
+    left: Sequence[Restoration],
+) -> StepTaken:
+    """Say what became of a step that puts an earlier one back."""
+    if (_UNDOES[step.action], step.user) not in begun:
+        return StepTaken(step, "planned", step.detail)
+    failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
+    return StepTaken(step, "failed" if failed else "done", step.detail)
+
+
+def _power_before(view: RoomView) -> dict[str, Any]:
+    """Return what the journal keeps of a room whose levels are about to change."""
+    return {"room_id": view.room_id, "power_levels": view.power_levels}
 
 
 def _told(
@@ -171,9 +240,7 @@ def _told(
         now.join_rule == "public" and membership != "ban" and not now.blocked
     )
     if enough and may_come:
-        way = (
-            "has to accept the invitation" if now.membership_of(user) == "invite" else "has to join the room"
-        )
+        way = "accept the invitation" if membership == "invite" else "join the room"
         because = f" ({failure})" if failure is not None else ""
         message = f"{user} has level {shown(level)} and has to {way} to have control{because}."
         return replace(read, outcome=outcome.PENDING, reason=reason, message=message)

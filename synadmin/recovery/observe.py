@@ -4,19 +4,22 @@ What is asked of users (memberships, accounts) is asked once a run and kept for 
 read back after a change is always asked anew.
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from synadmin.api.rooms import RoomDetails, StateEvent
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotPermittedError
+from synadmin.errors import MatrixError, NotFoundError, NotPermittedError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
-from synadmin.power.room import Account, AccountState, RoomView, Wish
+from synadmin.power.room import Account, Reach, RoomView, Wish
 from synadmin.power.steps import Plan, Refusal
+from synadmin.recovery.accounts import account_of
 
 CREATE = "m.room.create"
 JOIN_RULES = "m.room.join_rules"
@@ -76,12 +79,24 @@ class Observer:
         levels = self.state_event(room_id, POWER_LEVELS)
         view = self._first_view(details, levels, wish)
         found = plan(view, wish)
-        if isinstance(found, Refusal) and found.reason not in _ABOUT_THE_TARGET:
+        # More than Make Room Admin is judged only with everybody in view who could take part.
+        if found.reach != Reach.API and not (
+            isinstance(found, Refusal) and found.reason in _ABOUT_THE_TARGET
+        ):
             view = self._wider(view, wish)
             found = plan(view, wish)
-        while found.unverified:
-            accounts = {user: self.account(user) for user in found.unverified}
-            view = replace(view, accounts={**view.accounts, **accounts})
+        if found.reach is not None and found.reach > Reach.API and self.accounts_are_elsewhere:
+            wish = replace(wish, possible=Reach.API)
+            found = plan(view, wish)
+        strangers: Iterator[UserId] | None = None
+        while found.unverified or (isinstance(found, Plan) and found.needs_member):
+            more = dict.fromkeys(found.unverified)
+            if not more:
+                strangers = strangers or self._members_not_in(view)
+                more = dict.fromkeys(itertools.islice(strangers, 1))
+            if not more:
+                break
+            view = self._with(view, more)
             found = plan(view, wish)
         return Sight(room, details, view, found, levels.event_id if levels is not None else None)
 
@@ -130,25 +145,8 @@ class Observer:
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
         """See what predicting Make Room Admin takes."""
-        version = details.version or "1"
-        creators: tuple[UserId, ...] = (details.creator,) if details.creator else ()
-        if levels is None or not creators or RoomVersion.of(version).creator_power:
-            create = self.state_event(details.room_id, CREATE)
-            if create is not None:
-                creators = creators_of(create)
         target = wish.target
-        view = RoomView(
-            room_id=details.room_id,
-            version=version,
-            creators=creators,
-            power_levels=None if levels is None else levels.content,
-            power_levels_sender=None if levels is None else levels.sender,
-            join_rule=details.join_rules,
-            server_name=self.server_name,
-            federate=details.federatable,
-            joined_local_members=details.joined_local_members,
-            joined_members=details.joined_members,
-        )
+        view = self._bare_view(details, levels)
         if not details.joined_local_members:
             return view
         accounts = {target: self.account(target)} if view.is_local(target) else {}
@@ -160,6 +158,36 @@ class Observer:
             if memberships[user] == "join":
                 break
         return replace(view, memberships=memberships, accounts=accounts, blocked=blocked)
+
+    def widest_view(self, details: RoomDetails) -> RoomView:
+        """See a room with everybody local who has power, and all that may hinder them."""
+        view = self._bare_view(details, self.state_event(details.room_id, POWER_LEVELS))
+        if not details.joined_local_members:
+            return view
+        caller = self.synapse.owner
+        blocked = self.synapse.rooms.block_status(details.room_id).block
+        return self._wider(replace(view, blocked=blocked), Wish(target=caller, caller=caller))
+
+    def _bare_view(self, details: RoomDetails, levels: StateEvent | None) -> RoomView:
+        """See the room without anybody in it."""
+        version = details.version or "1"
+        creators: tuple[UserId, ...] = (details.creator,) if details.creator else ()
+        if levels is None or not creators or RoomVersion.of(version).creator_power:
+            create = self.state_event(details.room_id, CREATE)
+            if create is not None:
+                creators = creators_of(create)
+        return RoomView(
+            room_id=details.room_id,
+            version=version,
+            creators=creators,
+            power_levels=None if levels is None else levels.content,
+            power_levels_sender=None if levels is None else levels.sender,
+            join_rule=details.join_rules,
+            server_name=self.server_name,
+            federate=details.federatable,
+            joined_local_members=details.joined_local_members,
+            joined_members=details.joined_members,
+        )
 
     def _wider(self, view: RoomView, wish: Wish) -> RoomView:
         """See everybody local who has power, and who may come in by which rule."""
@@ -176,6 +204,32 @@ class Observer:
                 allowed_members=frozenset(self._members_of_any(locals_, allowed)),
             )
         return view
+
+    def _with(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
+        """See these local users, too: where they are, and what state their accounts are in."""
+        users = tuple(users)
+        accounts = {user: self.account(user) for user in users}
+        memberships = {user: self.membership(user, view.room_id) for user in users}
+        return replace(
+            view,
+            accounts={**view.accounts, **accounts},
+            memberships={**view.memberships, **memberships},
+        )
+
+    def _members_not_in(self, view: RoomView) -> Iterator[UserId]:
+        """Yield the local members that nobody has looked at yet."""
+        for user in self.synapse.rooms.members(view.room_id).members:
+            if view.is_local(user) and user not in view.memberships:
+                yield user
+
+    @cached_property
+    def accounts_are_elsewhere(self) -> bool:
+        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then."""
+        try:
+            self.synapse.client_server.auth_metadata()
+        except MatrixError:
+            return False
+        return True
 
     def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
         rooms = tuple(rooms)
@@ -201,22 +255,6 @@ class Observer:
             if event.state_key == user:
                 return str(event.content.get("membership", "leave"))
         return "leave"
-
-
-def account_of(synapse: Synapse, user: UserId) -> Account:
-    """Return what state a local account is in, asked of the server."""
-    try:
-        details = synapse.users.get(user)
-    except NotFoundError:
-        return Account(AccountState.MISSING)
-    state = AccountState.ACTIVE
-    if details.deactivated:
-        state = AccountState.DEACTIVATED
-    elif details.locked:
-        state = AccountState.LOCKED
-    elif details.suspended:
-        state = AccountState.SUSPENDED
-    return Account(state, details.shadow_banned)
 
 
 def creators_of(create: StateEvent) -> tuple[UserId, ...]:

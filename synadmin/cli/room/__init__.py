@@ -11,6 +11,8 @@ _COMMANDS = {
     "members": (f"{_LOOK}:members", "List who is in a room."),
     "state": (f"{_LOOK}:state", "Show a room's current state."),
     "power": (f"{_LOOK}:power", "Show who can do what in a room."),
+    "set-power": ("synadmin.cli.room.levels:set_power", "Change power levels."),
+    "demote": ("synadmin.cli.room.levels:demote", "Take power from a user."),
     "make-admin": ("synadmin.cli.room.make_admin:make_admin", "Regain control of a room."),
 }
 

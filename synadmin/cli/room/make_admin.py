@@ -1,6 +1,5 @@
 """``synadmin room make-admin``: look, plan, ask, act, read back, report."""
 
-import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,10 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from synadmin.client import Synapse
     from synadmin.power.room import Wish
-    from synadmin.recovery.execute import Prospect
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.execute import Prospect, Run
     from synadmin.recovery.outcome import Outcome
     from synadmin.render import Column
 
@@ -30,6 +27,14 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 @click.command("make-admin", cls=Command, calls=["rooms.make_admin"])
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
 @click.option("--user", metavar="USER", help="Who shall have control; you, unless said otherwise.")
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
+    "accounts for a moment, too.",
+)
+@click.option("--via", metavar="USER", help="The local user through whom the power is given.")
+@click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
@@ -41,6 +46,9 @@ def make_admin(
     rooms: tuple[str, ...],
     *,
     user: str | None,
+    allow: str | None,
+    via: str | None,
+    space: str | None,
     source: str | None,
     no_join: bool,
     keep_rate_limits: bool,
@@ -67,50 +75,65 @@ def make_admin(
     changed); 1 every one failed; 6 some of each.
     """
     from synadmin.ids import parse_room, parse_user_id, server_name_of
-    from synadmin.power.room import Wish
-    from synadmin.recovery import execute, rate_limits
+    from synadmin.power.room import Reach, Wish
+    from synadmin.recovery import execute
     from synadmin.recovery.observe import Observer
+    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.temporary import Temporary
 
     wanted = [parse_room(room) for room in items(rooms, source, what="room")]
-    if user is not None and user.startswith("@"):
-        parse_user_id(user)
+    for name in (user, via):
+        if name is not None and name.startswith("@"):
+            parse_user_id(name)
     with invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse:
         caller = synapse.owner
-        target = caller if user is None else parse_user_id(user, home=server_name_of(caller))
-        wish = Wish(target=target, caller=caller, join=not no_join)
+        home = server_name_of(caller)
+        wish = Wish(
+            target=caller if user is None else parse_user_id(user, home=home),
+            caller=caller,
+            allow=Reach[(allow or "api").upper()],
+            join=not no_join,
+            via=None if via is None else parse_user_id(via, home=home),
+        )
+        invocation.journal.arguments = _again(wanted, wish)
         observer = Observer(synapse)
-        if not dry_run:
-            rate_limits.mend(synapse, invocation.journal, invocation.say)
+        total = len(wanted)
         prospects: Iterable[Prospect] = execute.look_ahead(observer, wanted, wish)
-        lifts = len(wanted) > _FEW and not keep_rate_limits and not dry_run
-        if not dry_run and not yes:
-            prospects = _asked(invocation, prospects, wish, total=len(wanted), lifts=lifts)
         if dry_run:
-            outcomes: Iterator[Outcome] = (prospect.result for prospect in prospects)
-            return _report(invocation, outcomes, output, total=len(wanted), dry_run=True)
-        regained = _regained(invocation, synapse, observer, prospects, wish, lifts=lifts)
-        with contextlib.closing(regained):
-            return _report(invocation, regained, output, total=len(wanted), dry_run=False)
+            rehearsed = (prospect.result for prospect in prospects)
+            return _report(invocation, rehearsed, output, total=total, dry_run=True)
+        with (
+            Sessions(synapse, invocation.warn) as sessions,
+            Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+        ):
+            temporary.mend()
+            lifts = total > _FEW and not keep_rate_limits
+            if not yes:
+                prospects = _asked(invocation, prospects, wish, total=total, lifts=lifts)
+            run = execute.Run(observer, sessions, temporary, wish)
+            regained = _regained(run, prospects, lifts=lifts)
+            return _report(invocation, regained, output, total=total, dry_run=False)
 
 
-def _regained(
-    invocation: Invocation,
-    synapse: "Synapse",
-    observer: "Observer",
-    prospects: "Iterable[Prospect]",
-    wish: "Wish",
-    *,
-    lifts: bool,
-) -> "Generator[Outcome]":
+def _again(rooms: "Sequence[str]", wish: "Wish") -> list[str]:
+    """Return the command line that goes on where this run may break off."""
+    arguments = ["room", "make-admin", *rooms, "--user", wish.target, "--yes"]
+    if wish.allow:
+        arguments += ["--allow", str(wish.allow)]
+    if wish.via is not None:
+        arguments += ["--via", wish.via]
+    return arguments if wish.join else [*arguments, "--no-join"]
+
+
+def _regained(run: "Run", prospects: "Iterable[Prospect]", *, lifts: bool) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
-    from synadmin.recovery import execute, rate_limits
+    from synadmin.recovery import rate_limits
 
-    with contextlib.ExitStack() as stack:
-        for prospect in prospects:
-            if lifts and prospect.plan is not None:
-                stack.enter_context(rate_limits.lifted(synapse, invocation.journal))
-                lifts = False
-            yield execute.carry_out(observer, prospect, wish)
+    for prospect in prospects:
+        if lifts and prospect.plan is not None:
+            rate_limits.lift(run.observer.synapse, run.temporary)
+            lifts = False
+        yield run.carry_out(prospect)
 
 
 def _asked(

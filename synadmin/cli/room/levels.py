@@ -1,0 +1,261 @@
+"""``synadmin room set-power`` and ``room demote``: editing power levels, and nothing by a slip."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.room.look import resolved
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from synadmin.power.edit import Edit
+    from synadmin.recovery.edit import EditPlan
+    from synadmin.render import Column
+
+# Repeated from synadmin.power.edit, which is not loaded for --help; a test compares them.
+NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
+
+_allow = click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
+    "accounts for a moment, too.",
+)
+_last = click.option("--last", is_flag=True, help="Even if no local user has control afterwards.")
+
+
+@click.command("set-power", cls=Command)
+@click.argument("room")
+@click.argument("user", required=False)
+@click.argument("level", required=False, type=int)
+@click.option(
+    "--event",
+    "events",
+    type=(str, int),
+    multiple=True,
+    metavar="TYPE LEVEL",
+    help="The level that sending this type of event takes.",
+)
+@click.option(
+    "--default",
+    "defaults",
+    type=(click.Choice(NAMED), int),
+    multiple=True,
+    metavar="NAME LEVEL",
+    help=f"One of: {', '.join(NAMED)}.",
+)
+@_allow
+@_last
+@change_options
+@output_options
+@pass_invocation
+def set_power(
+    invocation: Invocation,
+    room: str,
+    user: str | None,
+    level: int | None,
+    *,
+    events: tuple[tuple[str, int], ...],
+    defaults: tuple[tuple[str, int], ...],
+    allow: str | None,
+    last: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Change power levels in a room, through somebody who may; the rest of them stays as it is.
+
+    Shows what changes and who can do less afterwards, and asks. What would lock everybody out is refused.
+
+    \b
+    Examples:
+        synadmin room set-power '#club:example.org' alice 50
+        synadmin room set-power '!abcdef:example.org' --default invite 50 --event m.room.topic 0
+    """
+    from synadmin.ids import parse_user_id
+    from synadmin.power.edit import Edit
+
+    if (user is None) != (level is None):
+        message = "USER and LEVEL go together: synadmin room set-power ROOM USER LEVEL"
+        raise UsageError(message)
+    if user is None and not events and not defaults:
+        message = "nothing to change: name USER and LEVEL, --event or --default"
+        raise UsageError(message)
+
+    def edit(home: str) -> Edit:
+        users = {} if user is None else {parse_user_id(user, home=home): level}
+        return Edit(users=users, events=dict(events), named=dict(defaults))
+
+    return _edit(
+        invocation,
+        room,
+        edit,
+        allow=allow,
+        last=last,
+        dry_run=dry_run,
+        yes=yes,
+        output=output,
+    )
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@click.argument("user")
+@click.option(
+    "--to", "level", type=int, help="The level to leave; what everybody has, unless said otherwise."
+)
+@_allow
+@_last
+@change_options
+@output_options
+@pass_invocation
+def demote(
+    invocation: Invocation,
+    room: str,
+    user: str,
+    *,
+    level: int | None,
+    allow: str | None,
+    last: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Take power from a user: through somebody who stands above, or as the user itself.
+
+    Lowering oneself is always allowed, so --allow impersonate takes power from any local user. A user of
+    another server with as much power as yours keeps it: the rules of Matrix let nobody take it.
+
+    \b
+    Examples:
+        synadmin room demote '#club:example.org' mallory --allow impersonate
+        synadmin room demote '!abcdef:example.org' @bob:example.org --to 50
+    """
+    from synadmin.ids import parse_user_id
+    from synadmin.power.edit import Edit
+
+    return _edit(
+        invocation,
+        room,
+        lambda home: Edit(users={parse_user_id(user, home=home): level}),
+        allow=allow,
+        last=last,
+        dry_run=dry_run,
+        yes=yes,
+        output=output,
+        lowering=True,
+    )
+
+
+def _edit(
+    invocation: Invocation,
+    room: str,
+    edit_at: "Callable[[str], Edit]",
+    *,
+    allow: str | None,
+    last: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+    lowering: bool = False,
+) -> int:
+    from synadmin.ids import server_name_of
+    from synadmin.power.room import Reach
+    from synadmin.recovery import edit as editing
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.temporary import Temporary
+
+    with invocation.synapse() as synapse:
+        edit = edit_at(server_name_of(synapse.owner))
+        observer = Observer(synapse)
+        view = editing.look(observer, resolved(synapse, room))
+        if lowering:
+            _require_lowering(view.levels.level_of, edit, view.levels.users_default)
+        reach = Reach[(allow or "api").upper()]
+        planned = editing.plan(observer, view, edit, allow=reach, last=last)
+        if planned.author is None:
+            output.write_one(_record(planned, "done", "It is so already; nothing was changed."), _columns())
+            return 0
+        if output.for_people or not yes:
+            invocation.warn(_in_words(planned))
+        if dry_run:
+            output.write_one(_record(planned, "planned", planned.author.words), _columns())
+            invocation.say("Nothing was changed: --dry-run.")
+            return 0
+        confirm(invocation, "Change the levels?", yes=yes)
+        invocation.journal.arguments = [*_again(planned), *(["--allow", allow] if allow else [])]
+        with (
+            Sessions(synapse, invocation.warn) as sessions,
+            Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+        ):
+            temporary.mend()
+            editing.carry_out(observer, sessions, temporary, planned)
+        output.write_one(_record(planned, "done", "The levels are as asked for; read back."), _columns())
+    return 0
+
+
+def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_default: int) -> None:
+    for user, level in edit.users.items():
+        wanted = users_default if level is None else level
+        if wanted > level_of(user):
+            message = f"{user} has {level_of(user)}, which is not more than {wanted}"
+            raise UsageError(message, hint="`synadmin room set-power` raises a level")
+
+
+def _again(planned: "EditPlan") -> list[str]:
+    """Return the command line that makes sure of the edit."""
+    edit = planned.edit
+    arguments = ["room", "set-power", planned.view.room_id]
+    for user, level in edit.users.items():
+        if level is None:
+            return ["room", "demote", planned.view.room_id, user, "--yes", "--last"]
+        arguments += [user, "--", str(level)] if level < 0 else [user, str(level)]
+    for name, number in edit.events.items():
+        arguments += ["--event", name, str(number)]
+    for name, number in edit.named.items():
+        arguments += ["--default", name, str(number)]
+    return [*arguments, "--yes", "--last"]
+
+
+def _in_words(planned: "EditPlan") -> str:
+    from synadmin.power.edit import changes, losses
+
+    lines: list[str] = [planned.view.room_id]
+    lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
+    lines += [
+        f"  mind: {user} can no longer {', '.join(lost)}" for user, lost in losses(planned.view, planned.edit)
+    ]
+    if planned.author is not None:
+        lines.append(f"  {planned.author.words}")
+    return "\n".join(lines)
+
+
+def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:
+    from synadmin.power.edit import changes
+    from synadmin.power.levels import shown
+
+    author = planned.author
+    return {
+        "room_id": planned.view.room_id,
+        "outcome": outcome,
+        "message": message,
+        "changes": [
+            {"what": change.what, "before": shown(change.before), "after": shown(change.after)}
+            for change in changes(planned.view, planned.edit)
+        ],
+        "as": author.user if author is not None else None,
+        "reach": str(author.reach) if author is not None else None,
+    }
+
+
+def _columns() -> "Sequence[Column]":
+    from synadmin.render import Column
+
+    return [Column("room_id", title="room"), Column("outcome"), Column("message")]

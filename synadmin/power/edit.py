@@ -1,0 +1,157 @@
+"""Editing the levels of a room by hand, without locking anybody out by a slip.
+
+An edit says which levels are to be others than they are; everything else in the event stays as it is.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synadmin.ids import UserId
+from synadmin.power import rules
+from synadmin.power.levels import CREATOR_LEVEL, shown
+from synadmin.power.room import RoomView
+
+NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
+"""The levels that are not a user's and not an event type's."""
+
+_HIGHEST = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Levels that are to change.
+
+    Attributes:
+        users: by user; None takes the entry away, so that ``users_default`` holds.
+        events: by event type; None takes the entry away, so that the default holds.
+        named: by one of :data:`NAMED`.
+    """
+
+    users: Mapping[UserId, int | None] = field(default_factory=dict)
+    events: Mapping[str, int | None] = field(default_factory=dict)
+    named: Mapping[str, int] = field(default_factory=dict)
+
+    def applied(self, view: RoomView) -> dict[str, Any]:
+        """Return the content to send."""
+        content = view.levels.written()
+        for part, changes in (("users", self.users), ("events", self.events)):
+            if not changes:
+                continue
+            entries = dict(content.get(part, {}))
+            for name, level in changes.items():
+                if level is None:
+                    entries.pop(name, None)
+                else:
+                    entries[name] = level
+            content[part] = entries
+        return {**content, **self.named}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference that an edit makes, as a person reads it."""
+
+    what: str
+    before: int
+    after: int
+
+    @property
+    def words(self) -> str:
+        """The difference as a line."""
+        return f"{self.what}: {shown(self.before)} -> {shown(self.after)}"
+
+
+def changes(view: RoomView, edit: Edit) -> tuple[Change, ...]:
+    """Return what an edit changes; empty where everything is as it says already."""
+    before, after = view.levels, edited(view, edit).levels
+    found = [
+        Change(user, before.level_of(user), after.level_of(user))
+        for user in edit.users
+        if before.level_of(user) != after.level_of(user)
+    ]
+    found += [
+        Change(f"sending {type_}", before.needed(type_), after.needed(type_))
+        for type_ in edit.events
+        if before.needed(type_) != after.needed(type_)
+    ]
+    found += [
+        Change(name, getattr(before, name), getattr(after, name))
+        for name in edit.named
+        if getattr(before, name) != getattr(after, name)
+    ]
+    return tuple(found)
+
+
+def edited(view: RoomView, edit: Edit) -> RoomView:
+    """Return the room as it would be."""
+    return replace(view, power_levels=edit.applied(view))
+
+
+def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]]]:
+    """Yield who can do less than before, and what they can no longer do."""
+    after = edited(view, edit).levels
+    for user in dict.fromkeys((*view.levels.listed(), *after.listed())):
+        had = view.levels.abilities(view.levels.level_of(user))
+        has = after.abilities(after.level_of(user))
+        lost = tuple(old.words for old, new in zip(had, has, strict=True) if old.allowed and not new.allowed)
+        if lost:
+            yield user, lost
+
+
+def senseless(view: RoomView, edit: Edit) -> str | None:
+    """Say why an edit must not be made, whoever makes it; None where it may be."""
+    for level in (*edit.users.values(), *edit.events.values(), *edit.named.values()):
+        if level is not None and not -_HIGHEST <= level <= _HIGHEST:
+            return f"{level} is no level: a room can hold whole numbers up to {_HIGHEST}"
+    creator = next((user for user in edit.users if view.levels.is_creator(user)), None)
+    if creator is not None:
+        return (
+            f"{creator} created the room, and in version {view.version} a creator stands above every number: "
+            "no level can be given to them or taken from them"
+        )
+    after = edited(view, edit)
+    if not any(_controls(after)):
+        return "nobody in the room could change its levels any more, ever"
+    return None
+
+
+def takes_last_local_control(view: RoomView, edit: Edit) -> bool:
+    """Tell whether local users have control now, and none of them would have it afterwards."""
+    had = [user for user in _controls(view) if view.is_local(user)]
+    has = [user for user in _controls(edited(view, edit)) if view.is_local(user)]
+    return bool(had) and not has
+
+
+def _controls(view: RoomView) -> Iterator[UserId]:
+    """Yield the joined users who have control, as far as they are known by name."""
+    levels = view.levels
+    for user in dict.fromkeys((*view.levels.creators, *levels.listed(), *view.memberships)):
+        if view.has_control(user):
+            yield user
+    if levels.users_default >= levels.control and view.unknown_local_members:
+        yield UserId("")
+
+
+def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:
+    """Yield the local users whom the rules would let make the edit once they are in the room."""
+    content = edit.applied(view)
+    if rules.unacceptable(content, view.levels.version) is not None:
+        return
+    users = (*view.levels.creators, *view.levels.listed(), *view.memberships)
+    for user in sorted(dict.fromkeys(users), key=lambda user: -view.levels.level_of(user)):
+        if not view.is_local(user):
+            continue
+        inside = replace(view, memberships={**view.memberships, user: "join"})
+        if rules.changing_power_levels(inside, user, content) is None:
+            yield user
+
+
+def stands_in_the_way(view: RoomView, edit: Edit) -> tuple[UserId, ...]:
+    """Return the users of other servers whose level no local user can take, being no higher."""
+    best = max((view.levels.level_of(user) for user in _controls(view) if view.is_local(user)), default=-1)
+    return tuple(
+        user
+        for user in edit.users
+        if not view.is_local(user) and best <= view.levels.level_of(user) < CREATOR_LEVEL
+    )

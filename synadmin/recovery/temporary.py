@@ -1,0 +1,176 @@
+"""Changes for a while: whatever happens, they are put back, the newest first.
+
+A change is written down, with how it is put back, before it is made: in the journal, which outlives a
+crash, and in memory. At the end of the room or of the run it is put back and looked at; what a crash
+left is put back by the next run.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote
+
+from synadmin.client import Synapse
+from synadmin.errors import ConnectError, MatrixError, NotFoundError, SynadminError
+from synadmin.http.endpoint import Endpoint
+from synadmin.ids import UserId
+from synadmin.journal import Journal, unrestored
+from synadmin.recovery.sessions import Sessions
+
+_TOO_MANY_REQUESTS = 429
+_SERVER_FAILED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """How a temporary change is put back.
+
+    Attributes:
+        method: of the request that does it.
+        path: its path, percent-encoded already.
+        body: its body.
+        user: in whose name it is sent; None for the token's owner.
+        entry: the journal entry of the change.
+        is_so: looks whether it is as it was.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None
+    user: UserId | None = None
+    entry: str = ""
+    is_so: Callable[[], bool] | None = None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Restoration":
+        """Read it from the journal's line."""
+        back = entry["restoring"]
+        behalf = entry.get("on_behalf_of")
+        return cls(
+            str(back["method"]),
+            str(back["path"]),
+            back.get("body"),
+            UserId(behalf) if behalf else None,
+            str(entry["id"]),
+        )
+
+    def __str__(self) -> str:
+        as_user = f" as {self.user}" if self.user else ""
+        return f"{self.method} {unquote(self.path)}{as_user}"
+
+
+class Temporary:
+    """The temporary changes of one run. A context manager: on leaving, all are put back."""
+
+    def __init__(
+        self,
+        synapse: Synapse,
+        sessions: Sessions,
+        journal: Journal,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare; there is nothing to put back yet.
+
+        Args:
+            synapse: the server, with a server admin's token.
+            sessions: the ways to it as other users.
+            journal: where the changes are written down.
+            say: is told where something could not be put back.
+        """
+        self._synapse = synapse
+        self._sessions = sessions
+        self._journal = journal
+        self._say = say
+        self._made: list[Restoration] = []
+        self._alive = journal.alive()
+
+    def __enter__(self) -> Self:
+        self._alive.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            left = self.put_back()
+        finally:
+            self._alive.__exit__(None, None, None)
+        if left and error is None:
+            message = f"could not be put back: {'; '.join(map(str, left))}"
+            raise SynadminError(message, hint="the next run tries again; `synadmin journal list` shows it")
+
+    @property
+    def mark(self) -> int:
+        """Return where we are, for :meth:`put_back` to come back to."""
+        return len(self._made)
+
+    @contextmanager
+    def making(self, restoration: Restoration) -> Iterator[None]:
+        """Make a temporary change in here: one request, in the name that puts it back as well."""
+        transport = self._sessions.of(restoration.user or self._synapse.owner).transport
+        transport.last_entry = ""
+        back = {"method": restoration.method, "path": restoration.path, "body": restoration.body}
+        refused = False
+        try:
+            with transport.noting(restoring=back):
+                yield
+        except MatrixError as error:
+            # An error that is not about rates or a failure means: it was not done.
+            refused = error.status < _SERVER_FAILED and error.status != _TOO_MANY_REQUESTS
+            raise
+        except ConnectError as error:
+            refused = not error.sent
+            raise
+        finally:
+            if not refused:
+                self._made.append(replace(restoration, entry=transport.last_entry))
+
+    def put_back(self, mark: int = 0) -> list[Restoration]:
+        """Put back what was changed since the mark, the newest first; return what could not be."""
+        left = []
+        while len(self._made) > mark:
+            restoration = self._made.pop()
+            try:
+                self.restore(restoration)
+            except SynadminError as error:
+                self._say(f"Not put back: {restoration}: {error}")
+                left.append(restoration)
+        return left
+
+    def restore(self, restoration: Restoration) -> None:
+        """Put one change back.
+
+        Raises:
+            SynadminError: that did not succeed.
+        """
+        acting = self._sessions.of(restoration.user or self._synapse.owner)
+        # The path is percent-encoded, so nothing in it is a parameter to be filled in.
+        endpoint = Endpoint(restoration.method, restoration.path, dict, idempotent=True)
+        with acting.transport.noting(restores=restoration.entry):
+            acting.transport.send(endpoint, body=restoration.body)
+        if restoration.is_so is not None and not restoration.is_so():
+            message = "the server said yes, but it does not show"
+            raise SynadminError(message)
+
+    def mend(self) -> None:
+        """Put back what runs that crashed have left on this server.
+
+        Raises:
+            SynadminError: that did not succeed.
+        """
+        for entry in unrestored(self._journal.path, self._synapse.transport.homeserver):
+            if self._journal.is_alive(str(entry["run"])):
+                continue
+            restoration = Restoration.of(entry)
+            self._say(f"The run {entry['run']} ended before it could put this back: {restoration}")
+            try:
+                self.restore(restoration)
+            except NotFoundError:
+                self._say("It is gone, so there is nothing to put back.")
+            else:
+                self._say("It is as it was before that run now.")
