@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
 from synadmin.http.group import Group
+from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 
 
@@ -64,6 +65,12 @@ class RoomReference(Record, frozen=True, kw_only=True):
     room_id: RoomId
 
 
+class SpaceChild(Record, frozen=True, kw_only=True):
+    """A room of a space. ``as_sent()`` has the rest, ``children_state`` among it."""
+
+    room_id: RoomId
+
+
 class EventReference(Record, frozen=True, kw_only=True):
     """The event that was sent."""
 
@@ -72,6 +79,15 @@ class EventReference(Record, frozen=True, kw_only=True):
 
 WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", WhoAmI)
 VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
+HIERARCHY = Paged(
+    "GET",
+    "/_matrix/client/v1/rooms/{room_id}/hierarchy",
+    SpaceChild,
+    items="rooms",
+    next="next_batch",
+    total=None,
+    key="room_id",
+)
 AUTH_METADATA = Endpoint("GET", "/_matrix/client/v1/auth_metadata", dict[str, Any])
 LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
 LOGIN = Endpoint("POST", "/_matrix/client/v3/login", Session)
@@ -144,6 +160,10 @@ class ClientServer(Group):
         """
         return self._send(RESOLVE_ALIAS, alias=alias)
 
+    def hierarchy(self, room_id: RoomId) -> Pager[SpaceChild]:
+        """Walk a space and what is below it, as far as a member may see. Source: "Spaces"."""
+        return self._walk(HIERARCHY, query={}, room_id=room_id)
+
     def create_room(self, **options: Any) -> RoomReference:  # noqa: ANN401  the specification's own shape
         """Make a room with the options of ``createRoom``. Source: "Creation"."""
         return self._send(CREATE_ROOM, body=options)
@@ -176,14 +196,28 @@ class ClientServer(Group):
         """Lift a ban. Source: "Banning users in a room"."""
         return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
 
-    def state_event(self, room_id: RoomId, type: str, state_key: str = "") -> dict[str, Any]:  # noqa: A002
+    def state_event(
+        self,
+        room_id: RoomId,
+        type: str,  # noqa: A002  the specification's name
+        state_key: str = "",
+        *,
+        whole: bool = False,
+    ) -> dict[str, Any]:
         """Return the content of a state event, as it is now for a member. Source: "Getting events".
+
+        Args:
+            room_id: the room.
+            type: the event's type.
+            state_key: its key.
+            whole: the event instead of its content alone.
 
         Raises:
             NotPermittedError: the token's owner has never been in the room.
             NotFoundError: there is no such event.
         """
-        return self._send(STATE_EVENT, room_id=room_id, type=type, state_key=state_key)
+        query = {"format": "event" if whole else None}
+        return self._send(STATE_EVENT, query=query, room_id=room_id, type=type, state_key=state_key)
 
     def send_state(
         self,

@@ -9,7 +9,7 @@ from typing import Literal
 from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.make_room_admin import predict
-from synadmin.power.room import Account, AccountState, Reach, RoomView, Wish
+from synadmin.power.room import AccountState, Reach, RoomView, Wish
 
 UNNAMED = UserId("@somebody:example.org")
 Outcome = Literal["done", "pending"]
@@ -74,47 +74,49 @@ def _steps(start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Re
     view, target = node.view, wish.target
     prediction = predict(view, target)
     if prediction.status == 200:
-        levels = prediction.content
-        granted = _Node(
-            replace(view, power_levels=levels, power_levels_sender=prediction.promoter), node.length + 1
-        )
-        yield replace(granted.moved(target, "invite", 0)) if prediction.invited else granted
+        content, promoter = prediction.content, prediction.promoter
+        granted = _Node(replace(view, power_levels=content, power_levels_sender=promoter), node.length + 1)
+        yield granted.moved(target, "invite", 0) if prediction.invited else granted
     users = dict.fromkeys((*view.memberships, *view.accounts, *view.creators, *view.levels.listed(), target))
     for user in users:
-        if not view.is_local(user) or user == UNNAMED:
-            continue
-        asleep = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
-        if asleep and reach is Reach.REACTIVATE and user != wish.caller:
-            accounts = {**view.accounts, user: replace(view.account_of(user), state=AccountState.ACTIVE)}
-            yield _Node(replace(view, accounts=accounts), node.length + 2)
-        joinable = (
-            not view.blocked and view.membership_of(user) != "join" and rules.joining(view, user) is None
-        )
-        if joinable and in_reach(view, wish, user, reach) and (user != target or outcome == "done"):
-            was_asleep = start.account_of(user).state is AccountState.DEACTIVATED
-            yield node.moved(user, "join", 1 if user == target or was_asleep else 2)
-    for actor in users:
-        if not in_reach(view, wish, actor, reach):
-            continue
-        if reach >= Reach.IMPERSONATE and rules.unbanning(view, actor, target) is None:
-            yield node.moved(target, "leave", 1)
-        if view.account_of(actor).shadow_banned:
-            continue
-        for user in users:
-            if (
-                not view.blocked
-                and view.membership_of(user) != "invite"
-                and rules.inviting(view, actor, user) is None
-            ):
-                yield node.moved(user, "invite", 1)
-        if view.levels.level_of(target) < view.levels.control:
-            for level in {
-                min(view.levels.level_of(actor), max(100, view.levels.control)),
-                view.levels.control,
-            }:
-                content = view.levels.granting(target, level)
-                unacceptable = rules.unacceptable(content, view.levels.version)
-                if not unacceptable and rules.changing_power_levels(view, actor, content) is None:
-                    yield _Node(
-                        replace(view, power_levels=content, power_levels_sender=actor), node.length + 1
-                    )
+        if view.is_local(user) and user != UNNAMED:
+            yield from _entering(start, node, wish, outcome, reach, user=user)
+        if in_reach(view, wish, user, reach):
+            yield from _acting(node, wish, reach, user, tuple(users))
+
+
+def _entering(
+    start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Reach, *, user: UserId
+) -> Iterator[_Node]:
+    view, target = node.view, wish.target
+    asleep = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
+    if asleep and reach is Reach.REACTIVATE and user != wish.caller:
+        accounts = {**view.accounts, user: replace(view.account_of(user), state=AccountState.ACTIVE)}
+        yield _Node(replace(view, accounts=accounts), node.length + 2)
+    joinable = not view.blocked and view.membership_of(user) != "join" and rules.joining(view, user) is None
+    if joinable and in_reach(view, wish, user, reach) and (user != target or outcome == "done"):
+        leaves_by_itself = start.account_of(user).state is AccountState.DEACTIVATED
+        yield node.moved(user, "join", 1 if user == target or leaves_by_itself else 2)
+
+
+def _acting(
+    node: _Node, wish: Wish, reach: Reach, actor: UserId, users: tuple[UserId, ...]
+) -> Iterator[_Node]:
+    view, target = node.view, wish.target
+    if reach >= Reach.IMPERSONATE and rules.unbanning(view, actor, target) is None:
+        yield node.moved(target, "leave", 1)
+    if view.account_of(actor).shadow_banned:
+        return
+    for user in users:
+        invitable = not view.blocked and view.membership_of(user) != "invite"
+        if invitable and rules.inviting(view, actor, user) is None:
+            yield node.moved(user, "invite", 1)
+    if view.levels.level_of(target) >= view.levels.control:
+        return
+    needed = view.levels.control
+    for level in {min(view.levels.level_of(actor), max(100, needed)), needed}:
+        content = view.levels.granting(target, level)
+        unacceptable = rules.unacceptable(content, view.levels.version)
+        if not unacceptable and rules.changing_power_levels(view, actor, content) is None:
+            changed = replace(view, power_levels=content, power_levels_sender=actor)
+            yield _Node(changed, node.length + 1)

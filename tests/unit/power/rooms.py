@@ -71,7 +71,7 @@ def room(
     """Return a private room made by Alice, who holds 100 unless said otherwise."""
     if power_levels is _UNSET:
         power_levels = levels({} if version == "12" else {ALICE: 100})
-    states = {user: AccountState.ACTIVE for user in LOCALS}
+    states = dict.fromkeys(LOCALS, AccountState.ACTIVE)
     known = {user: Account(state=state) for user, state in states.items()}
     for user, account in (accounts or {}).items():
         known[user] = account if isinstance(account, Account) else Account(state=AccountState(account))
@@ -122,7 +122,7 @@ def views(
     """Draw a room: any levels, memberships, join rule and accounts, some of them senseless."""
     version = draw(st.sampled_from(versions))
     first = draw(st.sampled_from([ALICE, ALICE, ALICE, MALLORY]))
-    creators = (first,)
+    creators: tuple[UserId, ...] = (first,)
     if version == "12":
         more = draw(st.lists(st.sampled_from([BOB, CAROL, remote("oscar")]), max_size=2, unique=True))
         creators = (first, *more)
@@ -170,4 +170,26 @@ def views(
         federate=draw(st.integers(0, 9)) != 0,
         joined_local_members=sum(user.endswith(f":{HERE}") for user in joined) + unnamed,
         joined_members=len(joined) + unnamed,
+    )
+
+
+@st.composite
+def hopeful(draw: st.DrawFn) -> RoomView:
+    """Draw a room in which somebody local has or had power, and a local member is left."""
+    view = draw(views(versions=("6", "10", "11", "12")))
+    content = levels(dict.fromkeys(draw(st.sets(st.sampled_from([ALICE, BOB, CAROL]), min_size=1)), 100))
+    if draw(st.booleans()):
+        content.update({key: value for key, value in (view.power_levels or {}).items() if key != "users"})
+    if view.version == "12":
+        content["users"] = {user: 100 for user in content["users"] if user not in view.creators}
+    memberships = {**view.memberships, DAVE: "join"}
+    accounts = {**view.accounts, DAVE: Account()}
+    joined = sum(m == "join" and u.endswith(f":{HERE}") for u, m in memberships.items())
+    return replace(
+        view,
+        power_levels=content,
+        memberships=memberships,
+        accounts=accounts,
+        federate=True,
+        joined_local_members=joined + view.unknown_local_members,
     )

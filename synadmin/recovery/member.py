@@ -1,0 +1,86 @@
+"""Looking at a room, and acting in it, as one of its members: with a user's own token and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError
+from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.room import RoomView
+
+_CREATE = "m.room.create"
+_JOIN_RULES = "m.room.join_rules"
+_MEMBER = "m.room.member"
+_NAME = "m.room.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A room member who looks and acts with a token of their own."""
+
+    synapse: Synapse
+
+    @property
+    def user_id(self) -> UserId:
+        """Who it is."""
+        return self.synapse.owner
+
+    def resolved(self, room: RoomId | RoomAlias) -> RoomId:
+        """Return the room id of a room that may be given by alias."""
+        if room.startswith("#"):
+            return self.synapse.client_server.resolve_alias(RoomAlias(room)).room_id
+        return RoomId(room)
+
+    def look(self, room_id: RoomId, *others: UserId) -> RoomView:
+        """See a room with this member and the others named.
+
+        Raises:
+            NotPermittedError: this user is not in the room.
+        """
+        create = self._state(room_id, _CREATE, event=True)
+        if create is None:
+            raise NotFoundError(
+                status=404, errcode="M_NOT_FOUND", reason=f"nothing is to be seen of {room_id}"
+            )
+        content = create.get("content")
+        content = content if isinstance(content, dict) else {}
+        additional = content.get("additional_creators")
+        creators = (UserId(str(create.get("sender"))), *(additional if isinstance(additional, list) else ()))
+        join_rules = self._state(room_id, _JOIN_RULES) or {}
+        users = (self.user_id, *others)
+        return RoomView(
+            room_id=room_id,
+            version=str(content.get("room_version", "1")),
+            creators=creators,
+            power_levels=self._state(room_id, POWER_LEVELS),
+            server_name=server_name_of(self.user_id),
+            join_rule=str(join_rules.get("join_rule", "invite")),
+            memberships={user: self.membership(room_id, user) for user in users},
+            federate=content.get("m.federate", True) is True,
+            joined_local_members=1,
+            joined_members=1,
+        )
+
+    def name(self, room_id: RoomId) -> str | None:
+        """Return the room's name."""
+        name = (self._state(room_id, _NAME) or {}).get("name")
+        return name if isinstance(name, str) else None
+
+    def membership(self, room_id: RoomId, user: UserId) -> str:
+        """Return a user's membership; ``leave`` for whoever never was in the room."""
+        return str((self._state(room_id, _MEMBER, user) or {}).get("membership", "leave"))
+
+    def _state(
+        self,
+        room_id: RoomId,
+        event_type: str,
+        key: str = "",
+        *,
+        event: bool = False,
+    ) -> Mapping[str, Any] | None:
+        try:
+            return self.synapse.client_server.state_event(room_id, event_type, key, whole=event)
+        except NotFoundError:
+            return None
