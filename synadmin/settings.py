@@ -255,6 +255,19 @@ def load(
     return Settings(name, values, tuple(warnings))
 
 
+def of_profile(name: str) -> Settings:
+    """Gather the settings of another account: homeserver and token come from its profile alone.
+
+    Raises:
+        SettingsError: there is no such profile, or it cannot be read.
+    """
+    warnings: list[str] = []
+    _, held = _file(profile_file(name), warnings, required=True, is_profile=True)
+    about_the_account = {HOMESERVER, *_TOKEN_NAMES}
+    around = {key: os.environ[key] for key in _NAMES if os.environ.get(key) and key not in about_the_account}
+    return Settings(name, {**held, **around}, tuple(warnings))
+
+
 def _file(
     path: Path, warnings: list[str], *, required: bool, is_profile: bool = False
 ) -> tuple[str, Mapping[str, str]]:

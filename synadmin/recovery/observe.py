@@ -137,6 +137,12 @@ class Observer:
             return self._memberships[user].get(room_id, "leave")
         return self._foreign_membership(user, room_id)
 
+    def forget(self, *users: UserId) -> None:
+        """Ask anew about these users next time."""
+        for user in users:
+            self._memberships.pop(user, None)
+            self._accounts.pop(user, None)
+
     def account(self, user: UserId) -> Account:
         """Return what state a local account is in."""
         if user not in self._accounts:

@@ -1,0 +1,275 @@
+"""``synadmin room transfer``: moving a community to an account on another homeserver."""
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
+from synadmin.cli.bulk import items, progress
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import DURATION
+from synadmin.cli.room.look import resolved
+from synadmin.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomAlias, RoomId
+    from synadmin.recovery.transfer import Handover, Move, Way
+    from synadmin.render import Column
+
+_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+_POLL = 2.0  # seconds between two looks whether the new owner has come in
+
+
+@click.command(cls=Command)
+@click.argument("rooms", nargs=-1, metavar="ROOM...")
+@click.option("--to", "new", required=True, metavar="USER", help="Who is to have the rooms.")
+@click.option("--from", "old", metavar="USER", help="Who gives its power away; you, unless said otherwise.")
+@click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
+@click.option("--rooms-from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
+@click.option("--to-profile", metavar="NAME", help="Accept the invitations with the token of this profile.")
+@click.option("--as-member", is_flag=True, help="With your own token alone; you need not be a server admin.")
+@click.option(
+    "--wait",
+    type=DURATION,
+    default="5m",
+    show_default=True,
+    help="How long to wait for the new owner to come in.",
+)
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="How far it may go: act as other local users for a moment; wake accounts for a moment, too.",
+)
+@change_options
+@output_options
+@pass_invocation
+def transfer(
+    invocation: Invocation,
+    rooms: tuple[str, ...],
+    *,
+    new: str,
+    old: str | None,
+    space: str | None,
+    source: str | None,
+    to_profile: str | None,
+    as_member: bool,
+    wait: int,
+    allow: str | None,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Move rooms to an account on another homeserver, as a person moves house.
+
+    In each room the new owner gets power and an invitation, comes in, is seen to have control; then the
+    old owner's power is taken away. Where that cannot be finished the old owner keeps control: run it
+    again, or `synadmin journal resume last`.
+
+    \b
+    Examples:
+        synadmin room transfer '#club:old.example' --from boss --to @boss:new.example --allow impersonate
+        synadmin room transfer --space '#club:old.example' --to @me:new.example --as-member --to-profile new
+    \b
+    Exit codes: 0 every room is done or planned; 5 every one was refused; 1 every one failed; else 6.
+    """
+    from synadmin.ids import parse_room, parse_user_id, server_name_of
+    from synadmin.recovery.transfer import Move, accepting, hand_over
+
+    target = parse_user_id(new)
+    wanted = [parse_room(room) for room in items(rooms, source, what="room")] if rooms or source else []
+    if not wanted and space is None:
+        message = "which room? Name it, or give --space or --rooms-from"
+        raise UsageError(message)
+    with ExitStack() as stack:
+        synapse = stack.enter_context(invocation.synapse())
+        caller = synapse.owner
+        home = server_name_of(caller)
+        giver = caller if old is None else parse_user_id(old, home=home)
+        if as_member and giver != caller:
+            message = f"with --as-member the token must be {giver}'s, and it is {caller}'s"
+            raise UsageError(message)
+        if target == giver:
+            message = f"{target} would hand the rooms over to itself"
+            raise UsageError(message)
+        move = Move(target, giver)
+        if space is not None:
+            wanted += _below(invocation, synapse, space, as_member=as_member)
+        wanted = list(dict.fromkeys(wanted))
+        newcomer = (
+            None if to_profile is None else stack.enter_context(_newcomer(invocation, to_profile, move))
+        )
+        way = _way(
+            invocation,
+            stack,
+            synapse,
+            move,
+            allow,
+            as_member=as_member,
+            change=not dry_run,
+            count=len(wanted),
+        )
+        looked = [
+            way.look(room) for room in progress(invocation, wanted, total=len(wanted), what="looked at")
+        ]
+        todo = [handover for handover in looked if handover.outcome == "planned"]
+        if dry_run:
+            return _report(invocation, looked, move, output)
+        if todo and not yes:
+            _tell(invocation, looked, move)
+            confirm(invocation, f"Hand {len(todo)} of {len(looked)} rooms over to {target}?", yes=False)
+        invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
+        accept = None if newcomer is None else accepting(newcomer, [home])
+        handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
+        return _report(invocation, handed, move, output)
+
+
+def _below(
+    invocation: Invocation,
+    synapse: "Synapse",
+    space: str,
+    *,
+    as_member: bool,
+) -> "list[RoomId | RoomAlias]":
+    from synadmin.recovery.space import below
+
+    found = below(synapse, resolved(synapse, space), as_member=as_member)
+    for room_id in found.elsewhere:
+        invocation.say(f"Left out: {room_id} is in the space, but cannot be seen from here.")
+    return list(found.rooms)
+
+
+def _newcomer(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
+    """Return the new owner's homeserver with its own token.
+
+    Raises:
+        SettingsError: the profile holds no token, or the token of somebody else.
+    """
+    from synadmin import settings
+
+    # What the environment says is about the old homeserver.
+    other = Invocation(profile=profile, quiet=invocation.quiet, verbose=invocation.verbose)
+    other.settings = settings.of_profile(profile)
+    other.journal = invocation.journal
+    synapse = other.synapse()
+    if synapse.owner != move.new:
+        message = f"the profile {profile} holds the token of {synapse.owner}, not of {move.new}"
+        raise SettingsError(message)
+    return synapse
+
+
+def _way(
+    invocation: Invocation,
+    stack: ExitStack,
+    synapse: "Synapse",
+    move: "Move",
+    allow: str | None,
+    *,
+    as_member: bool,
+    change: bool,
+    count: int,
+) -> "Way":
+    from synadmin.power.room import Reach
+    from synadmin.recovery import rate_limits
+    from synadmin.recovery.execute import Run
+    from synadmin.recovery.member import Member
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.temporary import Temporary
+    from synadmin.recovery.transfer import AsAdmin, AsMember, wish
+
+    if as_member:
+        return AsMember(Member(synapse), move)
+    sessions = stack.enter_context(Sessions(synapse, invocation.warn))
+    temporary = Temporary(synapse, sessions, invocation.journal, invocation.warn)
+    if change:
+        stack.enter_context(temporary)
+        temporary.mend()
+        if count > _FEW:
+            rate_limits.lift(synapse, temporary)
+    reach = Reach[(allow or "api").upper()]
+    return AsAdmin(Run(Observer(synapse), sessions, temporary, wish(move, synapse.owner, reach)), move)
+
+
+def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
+    """Return what waits for the new owner, until the time is up."""
+    end = time.monotonic() + seconds
+    told = False
+
+    def pause(left: int) -> bool:
+        nonlocal told
+        if time.monotonic() >= end:
+            return False
+        if not told:
+            told = True
+            invocation.say(f"Waiting for {move.new} to come into {left} room{'s' if left > 1 else ''}.")
+        time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+        return True
+
+    return pause
+
+
+def _tell(invocation: Invocation, looked: "list[Handover]", move: "Move") -> None:
+    for handover in looked:
+        named = f"{handover.name}: " if handover.name else ""
+        invocation.warn(f"{named}{handover.room_id or handover.room}: {handover.outcome}: {handover.message}")
+    invocation.warn(f"{move.old} has no power there afterwards.")
+
+
+def _again(
+    rooms: "Iterable[str]",
+    move: "Move",
+    to_profile: str | None,
+    allow: str | None,
+    *,
+    as_member: bool,
+) -> list[str]:
+    arguments = ["room", "transfer", *rooms, "--to", move.new, "--from", move.old, "--yes"]
+    arguments += ["--to-profile", to_profile] if to_profile else []
+    arguments += ["--allow", allow] if allow else []
+    return [*arguments, "--as-member"] if as_member else arguments
+
+
+def _report(
+    invocation: Invocation,
+    handovers: "Iterable[Handover]",
+    move: "Move",
+    output: Output,
+) -> int:
+    counts: dict[str, int] = {}
+
+    def counted() -> "Iterator[Handover]":
+        for handover in handovers:
+            counts[handover.outcome] = counts.get(handover.outcome, 0) + 1
+            yield handover
+
+    output.write((handover.as_record(move) for handover in counted()), _columns())
+    invocation.say(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + ".")
+    kinds = set(counts)
+    if kinds <= {"done", "planned"}:
+        return EXIT_DONE
+    if kinds == {"refused"}:
+        return EXIT_REFUSED
+    return EXIT_FAILED if kinds == {"failed"} else EXIT_PARTLY
+
+
+def _columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("room_id", title="room"),
+        Column("room.name", title="name"),
+        Column("outcome"),
+        Column("reason"),
+        Column("power_level.from.after", title="old", right=True),
+        Column("power_level.to.after", title="new", right=True),
+        Column("membership.after", title="membership"),
+        Column("message"),
+    ]
