@@ -7,7 +7,7 @@ Source: Matrix specification, Appendices, "Identifier Grammar".
 """
 
 import re
-from typing import NewType
+from typing import NamedTuple, NewType
 from urllib.parse import quote
 
 from synadmin.errors import UsageError
@@ -21,12 +21,25 @@ UserId = NewType("UserId", str)
 EventId = NewType("EventId", str)
 """``$opaque``, with ``:server`` in room versions 1 and 2."""
 
+
+class MediaId(NamedTuple):
+    """An item of media: the server that it was uploaded to, and its id there."""
+
+    server_name: str
+    media_id: str
+
+    def __str__(self) -> str:
+        return f"mxc://{self.server_name}/{self.media_id}"
+
+
 _LONGEST = 255  # bytes, for every identifier, sigil and server name included
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,255})"
 _SERVER_NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?\Z")
 # Historical user ids hold any printable ASCII; whoever needs one of those must be able to name it.
 _LOCALPART = re.compile(r"[!-9;-~]*\Z")
 _OPAQUE = re.compile(r"[!-9;-~]+\Z")
+# Wider than the specification's: other media repositories have put dots and more into theirs.
+_MEDIA = re.compile(r"[!-.0-9:;=@-~]+\Z")
 _EVENT = re.compile(r"\$[!-~]+\Z")
 _HIGHEST_PORT = 65535
 
@@ -88,6 +101,10 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
     Raises:
         UsageError: it is not a user id.
     """
+    if "@" in text and not text.startswith("@"):
+        localpart, _, server = text.partition("@")
+        message = f"{text!a} is not a user id: did you mean @{localpart}:{server}?"
+        raise UsageError(message)
     if home is not None and text and not text.startswith("@") and ":" not in text:
         text = f"@{text}:{home}"
     return UserId(
@@ -139,7 +156,7 @@ def parse_room(text: str) -> RoomId | RoomAlias:
         f"{shown} is neither a room id (!opaque:example.org, or !opaque from room version 12 on) "
         "nor an alias (#club:example.org)"
     )
-    raise UsageError(message)
+    raise UsageError(message, hint="`synadmin room list --search NAME` finds a room by its name")
 
 
 def parse_event_id(text: str) -> EventId:
@@ -164,3 +181,22 @@ def parse_server_name(text: str) -> str:
         message = f"{text!a} is not a server name: it looks like example.org or example.org:8448"
         raise UsageError(message)
     return text
+
+
+def parse_media_id(text: str, *, home: str | None = None) -> MediaId:
+    """Check an item of media that a person typed.
+
+    Args:
+        text: ``mxc://example.org/AbCdEf`` or ``example.org/AbCdEf``, or ``AbCdEf`` where ``home`` is given.
+        home: the server name that completes a bare media id.
+
+    Raises:
+        UsageError: it is not an item of media.
+    """
+    server_name, slash, media_id = text.removeprefix("mxc://").partition("/")
+    if not slash and home is not None and not text.startswith("mxc://"):
+        server_name, media_id = home, server_name
+    if not is_server_name(server_name) or not _MEDIA.match(media_id) or len(text) > _LONGEST * 2:
+        message = f"{text!a} is not a media id: it looks like mxc://example.org/AbCdEfGhIj"
+        raise UsageError(message)
+    return MediaId(server_name, media_id)

@@ -59,6 +59,8 @@ class Journal:
         self._command = command
         self.arguments: list[str] | None = None
         """The command line that goes on where this run breaks off; kept with its first change."""
+        self.links: dict[str, str] = {}
+        """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
         self._count = 0
 
     @property
@@ -129,7 +131,7 @@ class Journal:
             method: the HTTP method.
             path: path and query.
             body: the body; its secrets are removed here.
-            notes: what else is worth keeping: ``restoring``, ``restores``, ``before``.
+            notes: what else is worth keeping: ``restoring``, ``restores``, ``before``; without its secrets.
 
         Raises:
             JournalError: that is not possible; the change must not be sent.
@@ -149,7 +151,9 @@ class Journal:
         }
         if self.arguments is not None and self._count == 1:
             fields["arguments"] = self.arguments
-        fields.update(notes or {})
+        if self._count == 1:
+            fields.update(self.links)
+        fields.update(without_secrets(notes or {}))
         unanswered = _line(fields, status=None, errcode=None)
         line = unanswered[:-1].ljust(len(unanswered) + _ROOM_FOR_THE_ANSWER - 1) + b"\n"
         try:
@@ -255,7 +259,9 @@ def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
             continue
         if "restoring" in entry and not _refused(entry):
             temporary[str(entry.get("id"))] = entry
-        if "restores" in entry and _succeeded(entry):
+        if "restores" in entry and (
+            _succeeded(entry) or is_moot(str(entry.get("path")), entry.get("status"), entry.get("errcode"))
+        ):
             temporary.pop(str(entry["restores"]), None)
     return list(reversed(temporary.values()))
 
@@ -263,6 +269,14 @@ def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
 def _succeeded(entry: Mapping[str, Any]) -> bool:
     status = entry.get("status")
     return isinstance(status, int) and 200 <= status < 300  # noqa: PLR2004
+
+
+def is_moot(path: str, status: int | None, errcode: str | None) -> bool:
+    """Tell whether the answer to putting something back means that there is nothing to put back.
+
+    The account is gone, or whoever was to leave a room is not in it.
+    """
+    return errcode == "M_NOT_FOUND" or (path.endswith("/leave") and status == 403)  # noqa: PLR2004
 
 
 def _refused(entry: Mapping[str, Any]) -> bool:

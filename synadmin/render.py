@@ -32,6 +32,7 @@ class Column:
         value: computes the cell from the record, where it is not simply the field.
         right: numbers stand on the right.
         shown: without being asked for with ``--columns``.
+        whole: never shortened to fit the terminal: ids, which people copy from it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column:
     value: Callable[[Mapping[str, Any]], object] | None = None
     right: bool = False
     shown: bool = True
+    whole: bool = False
 
     def of(self, record: Mapping[str, Any]) -> object:
         """Return the cell's value."""
@@ -198,7 +200,7 @@ def _write_table(
         return
     headings = [column.heading for column in columns]
     if width is not None:
-        limits = _fitting(headings, rows, width)
+        limits = _fitting(columns, rows, width)
         headings, *rows = [
             [_shortened(text, limit) for text, limit in zip(row, limits, strict=True)]
             for row in [headings, *rows]
@@ -217,16 +219,21 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
-def _fitting(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return the widths that make the table fit, taken from the widest columns first.
 
-    Headings are shortened where that does not do.
+    Headings are shortened where that does not do; columns that are to stay whole never are.
     """
+    headings = [column.heading for column in columns]
     widths = [max(len(text) for text in column) for column in zip(headings, *rows, strict=True)]
     whole_headings = [max(_NARROWEST, len(heading)) for heading in headings]
     for least in (whole_headings, [_NARROWEST] * len(headings)):
         while sum(widths) + _GAP * (len(widths) - 1) > width:
-            spare = [index for index in range(len(widths)) if widths[index] > least[index]]
+            spare = [
+                index
+                for index, column in enumerate(columns)
+                if widths[index] > least[index] and not column.whole
+            ]
             if not spare:
                 break
             widths[max(spare, key=widths.__getitem__)] -= 1

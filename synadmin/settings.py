@@ -252,7 +252,30 @@ def load(
             if key in values or (key in _TOKEN_NAMES and has_token):
                 continue
             values[key] = value
+    _refuse_a_token_led_astray(dict(sources[2:]), values, name)
     return Settings(name, values, tuple(warnings))
+
+
+def _refuse_a_token_led_astray(
+    files: Mapping[str, Mapping[str, str]],
+    values: Mapping[str, str],
+    profile: str,
+) -> None:
+    """Keep a ``.env`` that lies in the working directory from sending a profile's token elsewhere.
+
+    Raises:
+        SettingsError: it names a homeserver of its own, and no token.
+    """
+    (where, local), (_, held) = files.items() if len(files) > 1 else (("", {}), ("", {}))
+    named = local.get(HOMESERVER)
+    if named is None or values.get(HOMESERVER) != named or named == held.get(HOMESERVER, named):
+        return
+    if any(values.get(key) and values[key] == held.get(key) for key in _TOKEN_NAMES):
+        raise SettingsError(
+            f"{where} names the homeserver {named!a}, but the token is the one of the profile {profile}, "
+            f"which is for {held[HOMESERVER]!a}",
+            hint=f"give {where} a token of its own, or say --homeserver if that is meant",
+        )
 
 
 def of_profile(name: str) -> Settings:

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -30,7 +29,9 @@ def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[
     """
     named = list(arguments)
     if source is not None:
-        named += [line.strip() for line in _lines(source) if line.strip()]
+        lines = [line.strip() for line in _lines(source) if line.strip()]
+        # The heading of a column that `-o csv` has written.
+        named += lines[1:] if lines and lines[0] in {"room_id", "user_id", "name"} else lines
     found = list(dict.fromkeys(named))
     if not found and source is not None:
         place = "standard input" if source == "-" else source
@@ -43,6 +44,8 @@ def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[
 
 
 def _lines(source: str) -> list[str]:
+    from pathlib import Path
+
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -12,6 +11,8 @@ import click
 from synadmin.errors import SettingsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synadmin.client import Synapse
     from synadmin.journal import Journal
     from synadmin.settings import Settings
@@ -22,13 +23,14 @@ class Invocation:
     """The common options, wherever on the command line they stood; click's ``context.obj``."""
 
     profile: str | None = None
-    env_file: Path | None = None
+    env_file: "Path | None" = None
     homeserver: str | None = None
     timeout: str | None = None
     verbose: int = 0
     quiet: bool = False
     command: str | None = None
     new_profile: bool = False
+    resumes: str | None = None
 
     @cached_property
     def settings(self) -> "Settings":
@@ -50,7 +52,10 @@ class Invocation:
         """The journal of this run."""
         from synadmin.journal import Journal
 
-        return Journal(self.settings.journal, command=self.command)
+        journal = Journal(self.settings.journal, command=self.command)
+        if self.resumes is not None:
+            journal.links["resumes"] = self.resumes
+        return journal
 
     def synapse(
         self,

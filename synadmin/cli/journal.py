@@ -43,11 +43,11 @@ def list_(invocation: Invocation, *, requests: bool, output: Output) -> None:
         by_run.setdefault(str(line.get("run")), []).append(line)
     runs = (_summary(run, of_run) for run, of_run in by_run.items())
     columns = [
-        Column("run"),
-        Column("time"),
+        Column("run", whole=True),
+        Column("time", value=_to_the_second),
         Column("command"),
-        Column("server"),
-        Column("user"),
+        Column("server", shown=False),
+        Column("user", shown=False),
         Column("requests", right=True),
         Column("failed", right=True),
         Column("unknown", right=True),
@@ -56,7 +56,7 @@ def list_(invocation: Invocation, *, requests: bool, output: Output) -> None:
 
 
 @journal.command()
-@click.argument("run")
+@click.argument("run", default="last")
 @output_options
 @pass_invocation
 def show(invocation: Invocation, run: str, *, output: Output) -> None:
@@ -77,6 +77,11 @@ def show(invocation: Invocation, run: str, *, output: Output) -> None:
         message = f"the journal has no run {run!a}"
         raise UsageError(message, hint="`synadmin journal list` shows those it has")
     output.write(chosen, _request_columns())
+
+
+def _to_the_second(line: Mapping[str, Any]) -> object:
+    time = line.get("time")
+    return f"{time[:19]}Z" if isinstance(time, str) else None
 
 
 def _summary(run: str, lines: list[dict[str, Any]]) -> dict[str, Any]:

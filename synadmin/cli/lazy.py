@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,10 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
     invocation = context.find_root().ensure_object(Invocation)
     if parameter.name == "verbose":
         value = invocation.verbose + int(str(value))
+    elif parameter.name == "env_file":
+        from pathlib import Path
+
+        value = Path(str(value))
     setattr(invocation, parameter.name, value)
 
 
@@ -27,7 +30,6 @@ def _common_options() -> list[click.Parameter]:
         click.Option(
             ["--env-file"],
             metavar="FILE",
-            type=click.Path(path_type=Path),
             help="Settings file to read instead of .env.",
             **shared,
         ),
@@ -49,6 +51,10 @@ class _WithCommonOptions(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
         common = _common_options()
+        taken = {name for parameter in own for name in parameter.opts}
+        for parameter in common:
+            # `api` has a -q of its own, as every tool has that sends a query.
+            parameter.opts = [name for name in parameter.opts if name not in taken]
         return [*own[:-1], *common, *own[-1:]] if own and own[-1].name == "help" else [*own, *common]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -105,6 +111,19 @@ class Group(_WithCommonOptions, click.Group):
             command: click.Command = getattr(import_module(module), attribute)
             self.commands[cmd_name] = command
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self,
+        ctx: click.Context,
+        args: list[str],
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            nearest = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            meant = f": did you mean {nearest[0]}?" if nearest else ""
+            ctx.fail(f"{ctx.command_path} has no command {args[0]!a}{meant}")
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)

@@ -1,13 +1,12 @@
 """``synadmin login``, ``logout``, ``whoami``."""
 
-import getpass
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.cli import secret
 from synadmin.cli.app import EXIT_NOT_PERMITTED
-from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
+from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import (
@@ -56,7 +55,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
         invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
         del invocation.settings
     if by_token:
-        token = checked_token(_secret("Access token: "), "standard input")
+        token = checked_token(secret.ask("Access token: "), "standard input")
         with invocation.synapse(token=token) as synapse:
             owner = synapse.owner
             _keep(invocation, synapse, token)
@@ -69,7 +68,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
                 message = "which user? Name it: synadmin login USER"
                 raise UsageError(message)
             user = click.prompt("User", err=True)
-        session = synapse.client_server.login(user, _secret("Password: "), device_name="synadmin")
+        session = synapse.client_server.login(user, secret.ask("Password: "), device_name="synadmin")
     with invocation.synapse(token=session.access_token) as synapse:
         try:
             _keep(invocation, synapse, session.access_token)
@@ -78,21 +77,6 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
             synapse.client_server.logout()
             raise
         _greet(invocation, synapse, session.user_id)
-
-
-def _secret(prompt: str) -> str:
-    """Ask for a secret without showing it, or read it where it is piped in."""
-    if is_terminal(sys.stdin):
-        return getpass.getpass(prompt)
-    try:
-        text = sys.stdin.read() if sys.stdin is not None else ""
-    except UnicodeDecodeError:
-        message = "what came in on standard input is not UTF-8 text"
-        raise UsageError(message) from None
-    if not text.strip():
-        message = "nothing came in on standard input"
-        raise UsageError(message, hint="pipe the password or token in, or run it on a terminal")
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _require_password_login(synapse: "Synapse") -> None:

@@ -1,7 +1,6 @@
 """``-o`` and ``--columns``: how a command that prints records prints them."""
 
 import functools
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +47,8 @@ class Output:
             columns: all there are; those marked as shown are the default.
             empty: what to say on stderr where a person gets an empty table.
         """
+        import shutil
+
         from synadmin import render
 
         chosen = self.chosen(columns)

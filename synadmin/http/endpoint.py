@@ -39,8 +39,8 @@ class Endpoint(Generic[T]):
         method: the HTTP method.
         path: the path, with ``{parameters}`` that are percent-encoded when they are filled in.
         reply: the type the answer is decoded to.
-        idempotent: sending a POST twice has the effect of sending it once (GET, PUT and DELETE
-            always count as such).
+        idempotent: sending it twice has the effect of sending it once; None leaves it to the method:
+            GET, PUT and DELETE are, POST is not.
         reads: it changes nothing although it is a POST, so the journal does not hear of it.
         since: the Synapse version that introduced it, where it is younger than others.
         mas: still served where the Matrix Authentication Service is in charge of accounts.
@@ -51,7 +51,7 @@ class Endpoint(Generic[T]):
     path: str
     reply: type[T]
     _: KW_ONLY
-    idempotent: bool = False
+    idempotent: bool | None = None
     reads: bool = False
     since: str | None = None
     mas: bool = True
@@ -65,7 +65,7 @@ class Endpoint(Generic[T]):
     @property
     def repeatable(self) -> bool:
         """Tell whether it may be sent again when it may have been carried out already."""
-        return self.idempotent or self.method in _IDEMPOTENT_METHODS
+        return self.method in _IDEMPOTENT_METHODS if self.idempotent is None else self.idempotent
 
     def filled(self, parameters: Mapping[str, str]) -> str:
         """Return the path with its parameters, each one percent-encoded segment."""

@@ -363,7 +363,7 @@ class Transport:
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False)
             status = response.status_code
         except requests.RequestException as error:
-            self._explain(error)
+            self._explain(error, endpoint)
         except ValueError:
             # urllib3's own, for a host with an empty or overlong label, is passed on by requests.
             message = f"homeserver {self.homeserver} is not a URL that can be reached"
@@ -376,7 +376,7 @@ class Transport:
             return response.status_code, response.content
         raise _error_of(response, endpoint)
 
-    def _explain(self, error: requests.RequestException) -> NoReturn:
+    def _explain(self, error: requests.RequestException, endpoint: Endpoint[Any]) -> NoReturn:
         """Turn an exception of requests into ours, in one line, without its nested representations."""
         host = urlsplit(self.homeserver).netloc
         root = _root(error)
@@ -392,16 +392,15 @@ class Transport:
             raise ConnectError(message) from None
         if isinstance(error, requests.exceptions.Timeout):
             message = f"{host} did not answer within {self._timeout[1]:g} s"
-            raise ConnectError(
-                message,
-                sent=True,
-                hint="what was asked for may have been done all the same; SYNADMIN_TIMEOUT gives it longer",
-            ) from None
+            hint = "SYNADMIN_TIMEOUT gives it longer"
+            if endpoint.changes:
+                hint = f"what was asked for may have been done all the same; {hint}"
+            raise ConnectError(message, sent=True, hint=hint) from None
         if isinstance(root, socket.gaierror) or (
             isinstance(root, OSError) and root.errno in _NEVER_CONNECTED
         ):
             message = f"{host} cannot be reached: {words}"
-            raise ConnectError(message) from None
+            raise ConnectError(message, hint=f"is {self.homeserver} the homeserver, and is it up?") from None
         message = f"{host} gave no answer: {words}"
         raise ConnectError(message, sent=True) from None
 

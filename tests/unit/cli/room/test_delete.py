@@ -1,0 +1,161 @@
+"""``room delete`` where the server does not do what it says, or is not asked at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ROOM = "!spam:example.org"
+V1 = "/_synapse/admin/v1/rooms/%21spam%3Aexample.org"
+V2 = "/_synapse/admin/v2/rooms/%21spam%3Aexample.org"
+STATUS = "/_synapse/admin/v2/rooms/delete_status/D1"
+UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
+
+
+def shut_down(*failed: str) -> dict[str, object]:
+    return {
+        "kicked_users": ["@bob:example.org"],
+        "failed_to_kick_users": list(failed),
+        "local_aliases": [],
+        "new_room_id": None,
+    }
+
+
+@pytest.fixture
+def server(signed_in: Stub) -> Stub:
+    """A server that knows the room, and has just deleted it."""
+    signed_in.on(V1, told({"room_id": ROOM, "name": "Spam", "joined_members": 3, "joined_local_members": 2}))
+    signed_in.on(f"{V1}/members", UNKNOWN)
+    signed_in.on(V2, told({"delete_id": "D1"}))
+    ended(signed_in, "complete", shut_down())
+    return signed_in
+
+
+def ended(stub: Stub, status: str, result: object) -> None:
+    task = {"delete_id": "D1", "room_id": ROOM, "status": status, "shutdown_room": result}
+    stub.on(STATUS, told(task | {"status": "scheduled", "shutdown_room": None}), told(task))
+
+
+def test_it_asks_what_would_happen_to_whom_and_does_nothing_unasked(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("room", "delete", ROOM, "--block")
+
+    assert answer.code == 2
+    assert "Spam: !spam:example.org, 3 members, 2 of them of this server" in answer.stderr
+    assert not [target for target in server.targets if target.startswith("DELETE")]
+
+
+def test_who_was_put_out_is_told(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    assert answer.code == 0
+    assert answer.stdout.splitlines()[2].split() == [ROOM, "done", "@bob:example.org", "-"]
+    assert server.targets.count(f"DELETE {V2}") == 1
+
+
+def test_users_who_could_not_be_put_out_are_no_success(server: Stub, synadmin: Synadmin) -> None:
+    ended(server, "complete", shut_down("@eve:example.org"))
+
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "@eve:example.org" in answer.stderr
+    assert "delete-status D1" in answer.stderr
+
+
+def test_a_room_that_is_still_there_is_no_success(server: Stub, synadmin: Synadmin) -> None:
+    server.on(f"{V1}/members", told({"members": [], "total": 0}))
+
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "still in the database" in answer.stderr
+
+
+def test_local_users_who_are_still_in_it_are_no_success(server: Stub, synadmin: Synadmin) -> None:
+    members = ["@eve:example.org", "@away:other.example"]
+    server.on(f"{V1}/members", told({"members": members, "total": 2}))
+
+    answer = synadmin("room", "delete", ROOM, "--no-purge", "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "1 user of this server still in !spam:example.org: @eve:example.org" in answer.stderr
+
+
+def test_why_it_failed_is_looked_up_among_the_tasks(server: Stub, synadmin: Synadmin) -> None:
+    ended(server, "failed", None)
+    task = {"id": "D1", "action": "shutdown_and_purge_room", "status": "failed", "timestamp_ms": 1}
+    tasks = [task | {"id": "D0", "error": "another"}, task | {"error": "400: Users are still joined"}]
+    server.on("/_synapse/admin/v1/scheduled_tasks", told({"scheduled_tasks": tasks}))
+
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "deleting !spam:example.org: failed: 400: Users are still joined" in answer.stderr
+
+
+def test_a_deletion_that_is_under_way_already_can_be_taken_up(server: Stub, synadmin: Synadmin) -> None:
+    server.on(V2, refused(400, "M_UNKNOWN", f"Purge already in progress for {ROOM}"))
+
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert f"`synadmin room delete-status '{ROOM}' --wait`" in answer.stderr
+
+
+def test_a_room_that_nobody_knows_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
+    server.on(V1, UNKNOWN)
+
+    answer = synadmin("room", "delete", ROOM, "--yes")
+
+    answer.assert_is_one_clear_line(code=4)
+    assert not [target for target in server.targets if target.startswith("DELETE")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--force-purge", "--no-purge"),
+        ("--room-name", "New"),
+        ("--message", "Hello"),
+        ("--at-once", "--no-wait"),
+        ("--new-room-user", "@eve:other.example"),
+        ("--new-room-user", "no one"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    server: Stub, synadmin: Synadmin, options: tuple[str, ...]
+) -> None:
+    answer = synadmin("room", "delete", ROOM, "--yes", *options)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert server.targets == []
+
+
+def test_the_older_way_asks_for_no_status(server: Stub, synadmin: Synadmin) -> None:
+    server.on(V1, told({"room_id": ROOM}), told(shut_down()))
+
+    answer = synadmin("room", "delete", ROOM, "--at-once", "--yes")
+
+    assert answer.code == 0
+    assert server.targets == [f"GET {V1}", f"DELETE {V1}", f"GET {V1}/members"]
+
+
+def test_waiting_for_a_deletion_with_users_left_over_shows_it_and_is_no_success(
+    server: Stub, synadmin: Synadmin
+) -> None:
+    ended(server, "complete", shut_down("@eve:example.org"))
+
+    asked = synadmin("room", "delete-status", "D1")
+    waited = synadmin("room", "delete-status", "D1", "--wait")
+
+    assert asked.code == 0
+    assert waited.code == 1
+    assert "@eve:example.org" in waited.stdout
+    assert waited.stderr.startswith("synadmin: 1 user could not be put out")

@@ -1,0 +1,81 @@
+"""The tree of a space, whatever its makers have thought of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from synadmin.cli.room.space import tree
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+
+def room(room_id: str, *children: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON
+    kind = {"room_type": "m.space"} if children else {}
+    state = [{"type": "m.space.child", "state_key": child, "content": {}} for child in children]
+    return {"room_id": room_id, "num_joined_members": 2, "children_state": state} | kind | fields
+
+
+def test_branches_are_drawn_to_the_last_leaf() -> None:
+    rooms = [room("!a", "!b", "!c"), room("!b", "!d", "!e"), room("!d"), room("!e"), room("!c")]
+
+    assert list(tree(rooms, "!a")) == [
+        "!a  (space, 2 members)",
+        "├─ !b  (space, 2 members)",
+        "│  ├─ !d  (2 members)",
+        "│  └─ !e  (2 members)",
+        "└─ !c  (2 members)",
+    ]
+
+
+def test_spaces_that_hold_each_other_come_to_an_end() -> None:
+    assert list(tree([room("!a", "!b"), room("!b", "!a", "!b")], "!a")) == [
+        "!a  (space, 2 members)",
+        "└─ !b  (space, 2 members)",
+        "   ├─ !a  (space, 2 members)  (see above)",
+        "   └─ !b  (space, 2 members)  (see above)",
+    ]
+
+
+def test_a_chain_of_spaces_deeper_than_python_is_drawn() -> None:
+    depth = 5000
+    rooms = [room(f"!{number}", f"!{number + 1}") for number in range(depth)]
+
+    assert sum(1 for _ in tree(rooms, "!0")) == depth + 1
+
+
+def test_below_the_depth_that_was_asked_for_rooms_are_counted() -> None:
+    drawn = list(tree([room("!a", "!b"), room("!b", "!c", "!d")], "!a", max_depth=1))
+
+    assert drawn == ["!a  (space, 2 members)", "└─ !b  (space, 2 members)  (2 in it)"]
+
+
+def test_a_hostile_name_is_spelled_out_and_rooms_elsewhere_are_told() -> None:
+    rooms = [room("!a", "!b", name="\x1b[2J\u202egpj", join_rule="public", num_joined_members=1)]
+
+    assert list(tree(rooms, "!a")) == [
+        "\\x1b[2J\\u202egpj  !a  (space, 1 member, public)",
+        "└─ !b  (nobody of this server is in it)",
+    ]
+
+
+def test_a_space_that_is_not_here_is_told_on_stderr(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy", told({"rooms": []}))
+
+    answer = synadmin("room", "hierarchy", "!a:example.org")
+
+    assert (answer.code, answer.stdout) == (0, "")
+    assert answer.stderr == "No such space: nobody of this server is in it.\n"
+
+
+def test_every_field_of_every_page_is_printed_as_ndjson(signed_in: Stub, synadmin: Synadmin) -> None:
+    first, second = room("!a:example.org", "!b:example.org", new_field=[1]), room("!b:example.org")
+    path = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy"
+    signed_in.on(path, told({"rooms": [first], "next_batch": "x"}), told({"rooms": [first, second]}))
+
+    answer = synadmin("room", "hierarchy", "!a:example.org", "--page-size", "1", "-o", "ndjson")
+
+    assert [json.loads(line) for line in answer.stdout.splitlines()] == [first, second]

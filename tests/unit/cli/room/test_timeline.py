@@ -1,0 +1,87 @@
+"""What is refused before a room's events are asked for, and how they are shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from synadmin.cli.room.timeline import said
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ROOM = "!club:example.org"
+MESSAGES = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/messages"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("messages", ROOM, "--filter", "{"),
+        ("messages", ROOM, "--filter", "[]"),
+        ("messages", ROOM, "--limit", "0"),
+        ("messages", ROOM, "--sender", "no one"),
+        ("messages", "club"),
+        ("context", ROOM, "event"),
+        ("context", ROOM, "$a b"),
+        ("event-at", ROOM, "yesterday"),
+        ("event-at", ROOM, "2026-02-30"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_sent(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    answer = synadmin("room", *arguments)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_options_and_filter_go_together(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(MESSAGES, told({"chunk": [], "start": "t1"}))
+
+    answer = synadmin(
+        *("room", "messages", ROOM, "--filter", '{"contains_url": true, "types": ["x"]}'),
+        *("--type", "m.room.message", "--sender", "alice", "--limit", "7", "--start", "t9"),
+    )
+
+    query = parse_qs(urlsplit(signed_in.targets[-1].partition(" ")[2]).query)
+    assert answer.stderr == "No such event: this server may know none of this room.\n"
+    assert json.loads(query.pop("filter")[0]) == {
+        "contains_url": True,
+        "types": ["m.room.message"],
+        "senders": ["@alice:example.org"],
+    }
+    assert query == {"dir": ["b"], "limit": ["7"], "from": ["t9"]}
+
+
+def test_no_more_pages_are_fetched_than_are_shown(signed_in: Stub, synadmin: Synadmin) -> None:
+    event = {"type": "m.room.message", "sender": "@a:b", "content": {"body": "x"}, "origin_server_ts": 0}
+    page = {"chunk": [event | {"event_id": f"${number}"} for number in range(3)], "end": "t2"}
+    signed_in.on(MESSAGES, told(page))
+
+    answer = synadmin("room", "messages", ROOM, "--limit", "3", "-o", "ndjson")
+
+    assert len(answer.stdout.splitlines()) == 3
+    assert len(signed_in.targets) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"content": {"body": "hello"}}, "hello"),
+        ({"content": {"body": 5}}, {"body": 5}),
+        ({"content": {"membership": "join"}}, {"membership": "join"}),
+        ({"content": {}, "redacted_because": {"type": "m.room.redaction"}}, "(redacted)"),
+        ({"content": {"membership": "join"}, "redacted_because": {}}, {"membership": "join"}),
+        ({"content": []}, []),
+        ({}, None),
+    ],
+)
+def test_what_an_event_says(event: dict[str, object], words: object) -> None:
+    assert said(event) == words

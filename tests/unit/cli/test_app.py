@@ -1,0 +1,403 @@
+"""What every command does alike: exit codes, one clear line, and a shell around it that does as it likes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin import __version__
+from synadmin.cli.app import exit_code
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    MatrixError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    NotSupportedError,
+    RateLimitedError,
+    RefusedError,
+    ReplyError,
+    ServerError,
+    SettingsError,
+    SynadminError,
+    UsageError,
+)
+from tests.unit.cli.conftest import TOKEN
+from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, WHOAMI, Reply, nobody_there, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Answer, Synadmin
+    from tests.unit.stub import Stub
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (UsageError, 2),
+        (SettingsError, 2),
+        (NotAuthenticatedError, 3),
+        (NotPermittedError, 3),
+        (NotFoundError, 4),
+        (RefusedError, 5),
+        (ConnectError, 1),
+        (ReplyError, 1),
+        (JournalError, 1),
+        (NotSupportedError, 1),
+        (RateLimitedError, 1),
+        (ServerError, 1),
+        (MatrixError, 1),
+        (SynadminError, 1),
+    ],
+)
+def test_an_error_ends_with_the_exit_code_that_scripts_rely_on(kind: type[SynadminError], code: int) -> None:
+    if issubclass(kind, MatrixError):
+        assert exit_code(kind(status=400, errcode="M_X", reason="no")) == code
+    else:
+        assert exit_code(kind("no")) == code
+
+
+# A server that answers anything but what it should
+
+_FAILURES = {
+    "HTML": (HTML, 1, "the answer is a web page, not JSON"),
+    "an empty body": (EMPTY, 1, "the answer is empty"),
+    "JSON of another shape": (told(["x"]), 1, "the answer has another shape"),
+    "a field of another type": (told({"user_id": 5}), 1, "the answer has another shape"),
+    "no UTF-8": (Reply(200, b'{"user_id": "\xff"}'), 1, "the answer has another shape"),
+    "endless nesting": (Reply(200, b"[" * 100_000), 1, "the answer has another shape"),
+    "301": (Reply(301, b"", {"Location": "https://evil.example/"}), 1, "the server redirects to"),
+    "301 to nowhere": (Reply(301, b"", {"Location": "http://[::1"}), 1, "the server redirects to"),
+    "401": (refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."), 3, "M_UNKNOWN_TOKEN, HTTP 401"),
+    "403": (refused(403, "M_FORBIDDEN", "You are not a server admin"), 3, "You are not a server admin"),
+    "404": (refused(404, "M_NOT_FOUND", "Room not found"), 4, "Room not found"),
+    "404 by a proxy": (Reply(404, b"<html>"), 1, "not in the shape a homeserver answers with"),
+    "429": (refused(429, "M_LIMIT_EXCEEDED", "Too Many", retry_after_ms=99_000), 1, "M_LIMIT_EXCEEDED"),
+    "500": (refused(500, "M_UNKNOWN", "Internal server error"), 1, "Internal server error"),
+    "502": (Reply(502, b"<html>"), 1, "Bad Gateway"),
+    "a connection closed without a word": (BROKEN, 1, "gave no answer"),
+    "something that is not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "gave no answer"),
+    "silence": (SILENT, 1, "did not answer within 0.2 s"),
+    "an escape sequence": (refused(400, "M_\x1b[2J", "a\x1b[31mb\nc\r\u202ed"), 1, r"a\x1b[31mb c\r\u202ed"),
+}
+
+
+@pytest.mark.parametrize(("reply", "code", "words"), _FAILURES.values(), ids=_FAILURES)
+def test_whatever_the_server_answers_is_one_clear_line(
+    reply: Reply, code: int, words: str, signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on(WHOAMI, reply)
+    answer = synadmin("whoami", "--timeout", "0.2")
+    answer.assert_is_one_clear_line(code=code)
+    assert words in answer.stderr
+    assert answer.stderr.replace("\n", "").isprintable()
+    assert TOKEN not in answer.stderr
+
+
+def test_nobody_there_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
+    for homeserver in (nobody_there(), "https://matrix.invalid"):
+        answer = synadmin("whoami", "--homeserver", homeserver)
+        answer.assert_is_one_clear_line(code=1)
+        assert "cannot be reached" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("homeserver", "code", "words"),
+    [
+        ("", 2, "no homeserver is configured"),
+        ("matrix.invalid", 1, "looks like a server name, but https://matrix.invalid/"),
+        ("a..b", 1, "looks like a server name"),
+        ("matrix.invalid/_matrix", 2, "neither a URL (https://matrix.example.org) nor a server name"),
+        (
+            "https://matrix.example.org/_matrix",
+            2,
+            "has a path: give the base URL alone, https://matrix.example.org",
+        ),
+        ("https://", 2, "is not a URL"),
+        ("ftp://matrix.example.org", 2, "is not a URL"),
+        ("https://exämple.org", 2, "is not a URL"),
+        ("https://root:hunter2@example.org", 2, "must not hold a user name or password"),
+        ("http://matrix.example.org", 2, "plain http would send the token readable"),
+        ("https://a..b", 2, "is not a URL that can be reached"),
+        ("https://\x1b[31m", 2, "is not a URL"),
+        ("https://\udcff", 2, "is not a URL"),
+        ("\udcff", 2, "nor a server name"),
+    ],
+)
+def test_a_homeserver_that_is_none_is_one_clear_line(
+    homeserver: str, code: int, words: str, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
+    answer = synadmin("whoami", f"--homeserver={homeserver}")
+    answer.assert_is_one_clear_line(code=code)
+    assert words in answer.stderr
+    assert "hunter2" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("SYNADMIN_ACCESS_TOKEN", ""),
+        ("SYNADMIN_ACCESS_TOKEN", "syt_donotshow\nthis"),
+        ("SYNADMIN_ACCESS_TOKEN", "syt_donotshow\u2028"),
+        ("SYNADMIN_ACCESS_TOKEN_FILE", "missing"),
+        ("SYNADMIN_ACCESS_TOKEN_FILE", "~nobody-of-that-name/x"),
+        ("SYNADMIN_ACCESS_TOKEN_COMMAND", "false"),
+        ("SYNADMIN_ACCESS_TOKEN_COMMAND", " "),
+        ("SYNADMIN_CA_FILE", "missing.pem"),
+        ("SYNADMIN_TIMEOUT", "soon"),
+        ("SYNADMIN_TIMEOUT", "1e300"),
+        ("SYNADMIN_CONCURRENCY", "0"),
+        ("SYNADMIN_ALLOW_HTTP", "perhaps"),
+        ("SYNADMIN_JOURNAL", "~nobody-of-that-name/x"),
+        ("SYNADMIN_PROFILE", "../x"),
+    ],
+    ids="=".join,
+)
+def test_a_setting_that_is_none_is_one_clear_line_and_nothing_is_sent(
+    setting: tuple[str, str], stub: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", stub.url)
+    if "TOKEN" not in setting[0]:
+        monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv(*setting)
+    answer = synadmin("whoami")
+    answer.assert_is_one_clear_line(code=2)
+    assert "donotshow" not in answer.stderr
+    assert stub.requests == []
+
+
+def test_a_settings_file_that_is_not_there_is_one_clear_line(synadmin: Synadmin) -> None:
+    synadmin("whoami", "--env-file", "missing.env").assert_is_one_clear_line(code=2)
+    answer = synadmin("whoami", "--profile", "club")
+    answer.assert_is_one_clear_line(code=2)
+    assert "`synadmin login --profile club` makes a profile" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["journal", "nonsense"],
+        ["whoami", "too", "many"],
+        ["whoami", "-o", "xml"],
+        ["journal", "show", "one", "too many"],
+    ],
+)
+def test_a_command_that_makes_no_sense_is_one_clear_line_and_where_to_look(
+    arguments: list[str], synadmin: Synadmin
+) -> None:
+    answer = synadmin(*arguments)
+    answer.assert_is_one_clear_line(code=2)
+    assert "--help` shows how it is used" in answer.stderr
+
+
+def test_no_option_takes_a_secret(synadmin: Synadmin) -> None:
+    synadmin("whoami", "--access-token", TOKEN).assert_is_one_clear_line(code=2)
+    synadmin("login", "admin", "--password", "hunter2").assert_is_one_clear_line(code=2)
+
+
+def test_help_and_version_go_to_stdout_and_end_with_0(synadmin: Synadmin) -> None:
+    for arguments in (["--help"], ["-h"], ["journal", "-h"], ["login", "--help"]):
+        answer = synadmin(*arguments)
+        assert (answer.code, answer.stderr) == (0, "")
+        assert answer.stdout.startswith("Usage: synadmin")
+    assert synadmin("--version").stdout == f"synadmin {__version__}\n"
+
+
+def test_a_group_without_a_command_shows_its_help_and_ends_with_2(synadmin: Synadmin) -> None:
+    for arguments in ([], ["journal"]):
+        answer = synadmin(*arguments)
+        assert (answer.code, answer.stdout) == (2, "")
+        assert answer.stderr.startswith("Usage: synadmin")
+
+
+# -v
+
+
+def test_a_traceback_is_shown_only_where_it_was_asked_for_and_is_safe_to_show(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on(WHOAMI, refused(403, "M_FORBIDDEN", "no\x1b[2J"))
+    plain = synadmin("whoami")
+    traced = synadmin("whoami", "-v")
+    told_all = synadmin("whoami", "-vv")
+    assert (plain.code, traced.code, told_all.code) == (3, 3, 3)
+    assert f"GET {WHOAMI} -> 403" in traced.stderr
+    assert "Traceback" not in plain.stderr + traced.stderr
+    assert "Traceback (most recent call last):" in told_all.stderr
+    for answer in (plain, traced, told_all):
+        assert "\x1b" not in answer.stderr
+        assert TOKEN not in answer.stderr
+
+
+def test_quiet_leaves_the_error_and_takes_the_notes(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(
+        WHOAMI, refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=500), refused(401, "M_UNKNOWN_TOKEN")
+    )
+    assert "the server asks to wait" in synadmin("whoami").stderr
+    signed_in.on(
+        WHOAMI, refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=500), refused(401, "M_UNKNOWN_TOKEN")
+    )
+    answer = synadmin("whoami", "-q")
+    answer.assert_is_one_clear_line(code=3)
+    assert "wait" not in answer.stderr
+
+
+# The shell around it
+
+Shell = "Callable[[str], Answer]"
+
+
+@pytest.fixture
+def long_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journal that no pipe takes at once."""
+    path = tmp_path / "journal.jsonl"
+    line = '{"run": "x", "id": "x-1", "server": "s", "method": "POST", "path": "%s", "status": 200}\n'
+    path.write_text(line % ("/" + "x" * 100) * 5000)
+    monkeypatch.setenv("SYNADMIN_JOURNAL", str(path))
+    return path
+
+
+@pytest.mark.usefixtures("long_journal")
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_a_reader_who_has_had_enough_is_no_error(form: str, in_a_shell: Callable[[str], Answer]) -> None:
+    line = f"{{ synadmin journal list --requests -o {form}; echo $? >&2; }} | head -c 10"
+    answer = in_a_shell(line)
+    assert (len(answer.stdout), answer.stderr) == (10, "0\n")
+
+
+@pytest.mark.usefixtures("long_journal")
+def test_a_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Answer]) -> None:
+    for command in ("journal list --requests -o csv", "--version"):
+        answer = in_a_shell(f"synadmin {command} > /dev/full")
+        answer.assert_is_one_clear_line(code=1)
+        assert "No space left on device" in answer.stderr
+
+
+def test_closed_standard_streams_are_no_traceback(in_a_shell: Callable[[str], Answer]) -> None:
+    for command in ("journal list -o json", "--help"):
+        answer = in_a_shell(f"synadmin {command} >&-")
+        assert (answer.code, answer.stderr) == (0, "")
+    in_a_shell(
+        "synadmin login admin --homeserver https://matrix.invalid --token <&-"
+    ).assert_is_one_clear_line(code=2)
+    assert in_a_shell("synadmin nonsense 2>&-").code == 2
+
+
+def test_text_that_the_locale_cannot_show_is_spelled_out(in_a_shell: Callable[[str], Answer]) -> None:
+    answer = in_a_shell("export PYTHONIOENCODING=latin-1; synadmin nons✓nse")
+    assert answer.code == 2
+    assert r"nons\u2713nse" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "ignored", "code"),
+    [
+        (signal.SIGINT, False, 130),
+        (signal.SIGTERM, False, 130),
+        (signal.SIGHUP, False, 130),
+        (signal.SIGHUP, True, 3),  # nohup: it goes on, and asks again
+    ],
+)
+def test_a_signal_ends_it_like_ctrl_c(
+    number: int, ignored: bool, code: int, signed_in: Stub, work: Path
+) -> None:
+    signed_in.on(WHOAMI, SILENT, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+    command = [sys.executable, "-m", "synadmin", "whoami", "--timeout", "1" if ignored else "30"]
+    if ignored:
+        command = ["/usr/bin/env", "nohup", *command]
+    with subprocess.Popen(
+        command, cwd=work, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        until = time.monotonic() + 30
+        while not signed_in.requests and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert [line for line in said.splitlines() if line.startswith("synadmin: ")]
+    assert ("interrupted" in said) is not ignored
+    assert "Traceback" not in said
+
+
+def test_it_runs_as_a_module_and_as_a_script(in_a_shell: Callable[[str], Answer]) -> None:
+    script = os.path.join(os.path.dirname(sys.executable), "synadmin")  # noqa: PTH118, PTH120
+    for line in ("synadmin --version", f"{script} --version"):
+        answer = in_a_shell(line)
+        assert re.fullmatch(r"synadmin \d+\.\d+\.\d+\n", answer.stdout)
+
+
+# Ids that a person types
+
+_NO_ROOMS = [
+    "club",
+    "",
+    "!",
+    "#club",
+    "!a b:example.org",
+    "!ä:example.org",
+    "!a:exa mple.org",
+    "#cl\nub:example.org",
+    "#cl\udcffub:example.org",
+    "@alice:example.org",
+    "!abc:example.org/../..",
+]
+
+
+@pytest.mark.parametrize("room", _NO_ROOMS, ids=ascii)
+@pytest.mark.parametrize(
+    "command", [("show",), ("power",), ("state",), ("members",), ("make-admin", "--yes")], ids=" ".join
+)
+def test_what_is_no_room_is_one_clear_line_and_nothing_is_sent(
+    command: tuple[str, ...], room: str, signed_in: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("room", *command, "--", room)
+    answer.assert_is_one_clear_line(code=2)
+    assert answer.stderr.replace("\n", "").isprintable()
+    assert signed_in.targets == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    ["", "@alice", "@al ice:example.org", "@ålice:example.org", "al\nice", "!a:example.org", "\udcff"],
+    ids=ascii,
+)
+def test_what_is_no_user_is_one_clear_line_and_nothing_is_sent(
+    user: str, signed_in: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("room", "make-admin", "--yes", "!a:example.org", f"--user={user}")
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+@pytest.mark.parametrize("content", [None, "", "\n\n", "# only a remark\n", b"\xff\xfe"])
+def test_a_list_that_is_none_is_one_clear_line_and_nothing_is_sent(
+    content: str | bytes | None, signed_in: Stub, synadmin: Synadmin, work: Path
+) -> None:
+    if content is not None:
+        (work / "rooms.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    answer = synadmin("room", "make-admin", "--yes", "--from", "rooms.txt")
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_an_id_with_every_sign_in_it_arrives_as_one_segment(signed_in: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("room", "show", "!a/../b?c#d%2fe&f=g+h;i:example.org")
+    assert answer.code in {1, 4}
+    rooms = [target for target in signed_in.targets if "/rooms/" in target]
+    assert rooms
+    for target in rooms:
+        assert "/rooms/%21a%2F..%2Fb%3Fc%23d%252fe%26f%3Dg%2Bh%3Bi%3Aexample.org" in target

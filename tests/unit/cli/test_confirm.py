@@ -1,0 +1,121 @@
+"""Asking first: on a terminal, and never where nobody can answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.cli.confirm import Declined, confirm
+from synadmin.cli.invocation import Invocation
+from synadmin.errors import UsageError
+from tests.unit.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A command that asks, and says on stdout what it did.
+_COMMAND = """
+import click, sys
+from synadmin.cli import app, lazy
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.invocation import pass_invocation
+
+@app.app.command(cls=lazy.Command)
+@change_options
+@pass_invocation
+def burn(invocation, *, yes, dry_run):
+    confirm(invocation, "Burn it?", yes=yes)
+    click.echo("burnt")
+
+app.main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "burn.py"
+    path.write_text(_COMMAND)
+    return str(path)
+
+
+def test_without_a_terminal_an_unanswered_question_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="nothing was changed: there is no terminal to ask on") as caught:
+        confirm(Invocation(), "Burn it?", yes=False)
+    assert caught.value.hint == "--yes answers the question beforehand, --dry-run shows the plan"
+
+
+def test_without_a_terminal_yes_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    confirm(Invocation(), "Burn it?", yes=True)
+
+
+def test_the_refusal_is_one_line_and_exit_code_2(program: str, tmp_path: Path) -> None:
+    for yes, stdout, code in (([], "", 2), (["--yes"], "burnt\n", 0)):
+        ended = subprocess.run(
+            [sys.executable, program, "burn", *yes],
+            cwd=tmp_path,
+            input="y\n",  # a pipe that says yes is nobody who does
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ended.stdout, ended.returncode) == (stdout, code)
+        assert len(ended.stderr.splitlines()) == (2 if code else 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "said"),
+    [
+        ("y\n", 0, "burnt"),
+        ("yes\n", 0, "burnt"),
+        ("n\n", 2, "nothing was changed: the answer was no"),
+        ("\n", 2, "nothing was changed: the answer was no"),
+        ("what\nn\n", 2, "nothing was changed: the answer was no"),
+        ("\x04", 130, "interrupted"),
+    ],
+    ids=["y", "yes", "n", "return", "something else", "Ctrl-D"],
+)
+def test_a_person_is_asked_and_only_yes_is_yes(
+    keys: str, code: int, said: str, program: str, tmp_path: Path
+) -> None:
+    with Terminal(program, "burn", cwd=tmp_path) as terminal:
+        terminal.see("Burn it? [y/N]:")
+        terminal.type(keys)
+        assert terminal.end() == code
+        assert said in terminal.shown
+        assert ("burnt" in terminal.shown) is (code == 0)
+        assert "Traceback" not in terminal.shown
+
+
+def test_ctrl_c_is_no_answer(program: str, tmp_path: Path) -> None:
+    with Terminal(program, "burn", cwd=tmp_path) as terminal:
+        terminal.see("Burn it? [y/N]:")
+        assert terminal.interrupt() == 130
+        assert "synadmin: interrupted" in terminal.shown
+        assert "burnt" not in terminal.shown
+
+
+def test_the_question_is_not_in_the_result(program: str, tmp_path: Path) -> None:
+    with (
+        (tmp_path / "out").open("wb") as out,
+        Terminal(program, "burn", cwd=tmp_path, stdout=out.fileno()) as terminal,
+    ):
+        terminal.see("Burn it? [y/N]:")
+        terminal.type("y\n")
+        assert terminal.end() == 0
+    assert (tmp_path / "out").read_text() == "burnt\n"
+
+
+def test_yes_asks_nobody(program: str, tmp_path: Path) -> None:
+    with Terminal(program, "burn", "-y", cwd=tmp_path) as terminal:
+        assert terminal.end() == 0
+        assert "Burn it?" not in terminal.shown
+
+
+def test_saying_no_is_not_a_failure_of_anything() -> None:
+    assert issubclass(Declined, UsageError)

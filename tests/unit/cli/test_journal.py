@@ -1,0 +1,108 @@
+"""``synadmin journal``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.journal import NOT_SENT, Journal
+from synadmin.settings import state_directory
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+
+
+def _changed(journal: Journal, path: str, status: int | None, errcode: str | None = None) -> None:
+    entry = journal.begin(
+        server="https://matrix.example.org",
+        user="@admin:example.org",
+        on_behalf_of=None,
+        method="POST",
+        path=path,
+        body={"name": "\x1b[31mred"},
+    )
+    if status is not None or errcode is not None:
+        journal.finish(entry, status=status, errcode=errcode)
+
+
+@pytest.fixture
+def runs() -> list[str]:
+    """Two runs in the journal."""
+    path = state_directory() / "journal.jsonl"
+    first, second = Journal(path, command="room make-admin"), Journal(path, command="logout")
+    _changed(first, "/one", 200)
+    _changed(first, "/two", 403, "M_FORBIDDEN")
+    _changed(first, "/three", None)
+    _changed(first, "/four", None, NOT_SENT)
+    _changed(second, "/five", 200)
+    return [first.run, second.run]
+
+
+def test_an_empty_journal_is_told_on_stderr_and_is_no_error(synadmin: Synadmin) -> None:
+    answer = synadmin("journal", "list")
+    assert (answer.code, answer.stdout) == (0, "")
+    assert answer.stderr == "The journal is empty: nothing was changed from here.\n"
+    assert synadmin("journal", "list", "-o", "json").stdout == "[]\n"
+
+
+def test_a_run_is_a_line_that_counts_its_requests(runs: list[str], synadmin: Synadmin) -> None:
+    records = json.loads(synadmin("journal", "list", "-o", "json").stdout)
+    assert [
+        (one["run"], one["command"], one["requests"], one["failed"], one["unknown"]) for one in records
+    ] == [
+        (runs[0], "room make-admin", 4, 2, 1),
+        (runs[1], "logout", 1, 0, 0),
+    ]
+
+
+@pytest.mark.usefixtures("runs")
+def test_requests_are_a_line_each(synadmin: Synadmin) -> None:
+    lines = synadmin("journal", "list", "--requests", "-o", "ndjson").stdout.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == ["/one", "/two", "/three", "/four", "/five"]
+
+
+def test_a_run_is_shown_with_what_became_of_each_request(runs: list[str], synadmin: Synadmin) -> None:
+    answer = synadmin("journal", "show", runs[0], "-o", "csv", "--columns", "path,status,body")
+    assert answer.stdout.splitlines()[:3] == [
+        "path,status,body",
+        r'/one,200,"{""name"":""\u001b[31mred""}"',
+        r'/two,403 M_FORBIDDEN,"{""name"":""\u001b[31mred""}"',
+    ]
+    assert [line.split(",")[1] for line in answer.stdout.splitlines()[3:]] == ["unknown", "NOT_SENT"]
+
+
+def test_the_last_run_needs_no_name(runs: list[str], synadmin: Synadmin) -> None:
+    assert [one["path"] for one in json.loads(synadmin("journal", "show", "last", "-o", "json").stdout)] == [
+        "/five"
+    ]
+    assert json.loads(synadmin("journal", "show", runs[1], "-o", "json").stdout)[0]["run"] == runs[1]
+
+
+@pytest.mark.parametrize("run", ["last", "20991231T000000-abcdef", "../x", "\x1b[2J", "ü"])
+def test_a_run_that_is_not_there_is_one_clear_line(run: str, synadmin: Synadmin) -> None:
+    answer = synadmin("journal", "show", run)
+    answer.assert_is_one_clear_line(code=2)
+    assert "`synadmin journal list` shows those it has" in answer.stderr
+
+
+@pytest.mark.usefixtures("runs")
+def test_nothing_in_the_journal_is_obeyed(synadmin: Synadmin) -> None:
+    for form in ("table", "csv", "json", "ndjson"):
+        answer = synadmin("journal", "list", "--requests", "-o", form)
+        assert "\x1b" not in answer.stdout
+        assert "red" in answer.stdout
+
+
+def test_a_journal_that_cannot_be_read_is_one_clear_line(
+    synadmin: Synadmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
+    synadmin("journal", "list").assert_is_one_clear_line(code=1)
+
+
+def test_looking_makes_no_journal(synadmin: Synadmin) -> None:
+    synadmin("journal", "list")
+    assert not Path(state_directory()).exists()

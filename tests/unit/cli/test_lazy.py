@@ -1,0 +1,190 @@
+"""Groups that load what is used, and options that may stand anywhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from synadmin.cli.app import app
+from synadmin.cli.lazy import Group
+from tests.unit.stub import WHOAMI, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+# What is not needed to show a help page, and takes longer to load than to show it.
+HEAVY = (
+    "requests",
+    "urllib3",
+    "msgspec",
+    "tabulate",
+    "dotenv",
+    "importlib.metadata",
+    "json",
+    "ssl",
+    "synadmin.client",
+    "synadmin.http",
+    "synadmin.recovery",
+)
+ADMIN_ROOMS = "/_synapse/admin/v1/rooms"
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+
+
+COMMANDS = dict(_commands(app))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("room",), ("room", "make-admin"), ("login",), ("journal",), ("journal", "list")]
+)
+def test_help_loads_nothing_that_it_does_not_need(arguments: tuple[str, ...]) -> None:
+    program = (
+        "import sys\n"
+        "from synadmin.cli.app import main\n"
+        "try:\n"
+        f"    main([*{arguments!r}, '--help'])\n"
+        "except SystemExit as left:\n"
+        "    assert not left.code\n"
+        f"print(*sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.stderr, ended.returncode) == ("\n", 0)
+
+
+def test_a_group_loads_the_commands_that_are_used_and_no_others() -> None:
+    program = (
+        "import sys\n"
+        "from synadmin.cli.app import main\n"
+        "try:\n"
+        "    main(['journal', '--help'])\n"
+        "except SystemExit:\n"
+        "    others = {f'synadmin.cli.{name}' for name in ('room', 'login', 'sandbox')}\n"
+        "    print(*sorted(others & set(sys.modules)), file=sys.stderr)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.stderr == "\n"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_can_be_loaded_and_says_what_it_does(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    assert command.get_short_help_str(200)
+    if not isinstance(command, click.Group):
+        assert re.search(r"Examples?:\n\s+(\w.*\| |\$ |\w+=\S+ |eval .*)?synadmin ", command.help), (
+            "has no example"
+        )
+        assert f"synadmin {' '.join(path)}" in command.help
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    options = [one for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
+    names = {name for option in options for name in option.opts}
+    assert {"--profile", "--env-file", "--homeserver", "--timeout", "-v", "-q"} <= names
+    for option in options:
+        if re.search(r"password|access|secret", str(option.name)):
+            # On the command line everybody could read it; in a file or a pipe nobody can.
+            assert option.is_flag or isinstance(option.type, click.Path | click.File)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, command in COMMANDS.items() if isinstance(command, Group)], ids=" ".join
+)
+def test_the_short_help_in_a_group_is_there_for_every_command(
+    path: tuple[str, ...], synadmin: Synadmin
+) -> None:
+    page = synadmin(*path, "--help").stdout
+    for other in COMMANDS:
+        if other[:-1] == path:
+            assert re.search(rf"^  {other[-1]}  +\S", page, re.MULTILINE)
+
+
+def test_common_options_have_a_section_of_their_own(synadmin: Synadmin) -> None:
+    page = synadmin("journal", "list", "--help").stdout
+    own, _, common = page.partition("Common options:")
+    assert "--columns" in own
+    assert "--profile" not in own
+    for option in (
+        "--profile NAME",
+        "--env-file FILE",
+        "--homeserver URL",
+        "--timeout SECONDS",
+        "-v,",
+        "-q,",
+    ):
+        assert option in common
+
+
+@pytest.fixture
+def server(stub: Stub, work: Path) -> Stub:
+    (work / "other.env").write_text(f"SYNADMIN_HOMESERVER={stub.url}\nSYNADMIN_ACCESS_TOKEN=syt_x\n")
+    (work / "other.env").chmod(0o600)
+    stub.on(WHOAMI, told({"user_id": "@admin:example.org", "device_id": "D"}))
+    stub.on(ADMIN_ROOMS, told({"rooms": [], "total_rooms": 3}))
+    return stub
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--env-file", "other.env", "-v", "whoami", "-o", "json"],
+        ["whoami", "--env-file", "other.env", "-v", "-o", "json"],
+        ["--env-file=other.env", "whoami", "-o", "json", "-v"],
+    ],
+)
+def test_common_options_stand_before_or_after_the_verb(arguments: list[str], synadmin: Synadmin) -> None:
+    answer = synadmin(*arguments)
+    assert answer.code == 0
+    assert '"user_id": "@admin:example.org"' in answer.stdout
+    assert f"GET {WHOAMI} -> 200" in answer.stderr
+
+
+def test_what_stands_further_right_wins(server: Stub, synadmin: Synadmin) -> None:
+    arguments = ["--env-file", "other.env", "--homeserver", "https://matrix.invalid", "whoami"]
+    assert synadmin(*arguments).code == 1
+    assert synadmin(*arguments, "--homeserver", server.url).code == 0
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-vv", "nonsense"],
+        ["-v", "whoami", "-v", "--profile", "none"],
+        ["whoami", "-vv", "--profile", "none"],
+    ],
+)
+def test_verbosity_adds_up(arguments: list[str], synadmin: Synadmin) -> None:
+    assert "Traceback" in synadmin(*arguments).stderr
+
+
+def test_the_journal_knows_the_command(server: Stub, synadmin: Synadmin) -> None:
+    server.on("/_matrix/client/v3/logout", told({}))
+    assert synadmin("--env-file", "other.env", "logout").code == 0
+    assert synadmin("journal", "list", "-o", "csv", "--columns", "command").stdout == "command\nlogout\n"

@@ -1,0 +1,353 @@
+"""``login``, ``logout``, ``whoami``, against a stand-in that answers what real servers seldom do."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin import settings
+from tests.unit.cli.conftest import TOKEN
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import ADMIN, EMPTY, HTML, SILENT, WHOAMI, Reply, nobody_there, refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+LOGIN = "/_matrix/client/v3/login"
+LOGOUT = "/_matrix/client/v3/logout"
+ROOMS = "/_synapse/admin/v1/rooms"
+VERSION = "/_synapse/admin/v1/server_version"
+PASSWORD = "correct horse battery"
+FLOWS = told({"flows": [{"type": "m.login.password"}, {"type": "m.login.token"}]})
+SESSION = told({"user_id": ADMIN, "access_token": TOKEN, "device_id": "D"})
+
+
+@pytest.fixture
+def server(stub: Stub) -> Stub:
+    stub.on(LOGIN, FLOWS, SESSION)
+    stub.on(LOGOUT, told({}))
+    stub.on(ROOMS, told({"rooms": [], "total_rooms": 3}))
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+    return stub
+
+
+def _everything_written(tmp_path: Path) -> str:
+    return "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_password_from_a_pipe_signs_in_and_the_token_is_kept_for_nobody_else(
+    server: Stub, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=f"{PASSWORD}\n".encode())
+    path = settings.profile_file("default")
+    assert (answer.code, answer.stdout) == (0, "")
+    assert answer.stderr == f"The token is kept in {path}.\nSigned in as {ADMIN}, a server admin.\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert settings.in_profile("default") == {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN}
+    sent = next(request for request in server.requests if request.method == "POST")
+    assert sent.json["password"] == PASSWORD
+    assert sent.json["identifier"] == {"type": "m.id.user", "user": "admin"}
+    assert PASSWORD not in _everything_written(tmp_path)
+
+
+def test_a_token_from_a_pipe_is_looked_at_and_kept(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=f"{TOKEN}\r\n".encode())
+    assert answer.code == 0
+    assert settings.load().token() == TOKEN
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert TOKEN not in answer.stderr
+
+
+def test_a_profile_that_is_not_there_yet_is_made(server: Stub, synadmin: Synadmin) -> None:
+    arguments = ("--profile", "club", "--homeserver", server.url)
+    assert synadmin("login", "admin", *arguments, stdin=PASSWORD.encode()).code == 0
+    assert settings.in_profile("club")[settings.TOKEN] == TOKEN
+    assert settings.in_profile("default") == {}
+    assert synadmin("whoami", "--profile", "club").code == 0
+
+
+def test_signing_in_again_puts_the_new_token_in_the_place_of_any_other(
+    server: Stub, synadmin: Synadmin
+) -> None:
+    settings.write_profile(
+        "default", {settings.HOMESERVER: server.url, settings.TOKEN_FILE: "/run/x", "SYNADMIN_TIMEOUT": "7"}
+    )
+    assert synadmin("login", "admin", stdin=PASSWORD.encode()).code == 0
+    assert settings.in_profile("default") == {
+        settings.HOMESERVER: server.url,
+        "SYNADMIN_TIMEOUT": "7",
+        settings.TOKEN: TOKEN,
+    }
+
+
+def test_who_is_no_server_admin_is_told_so(server: Stub, synadmin: Synadmin) -> None:
+    server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert answer.code == 0
+    assert "who is not a server admin" in answer.stderr
+
+
+def test_a_token_that_goes_before_the_new_one_is_pointed_out(
+    server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_another")
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert answer.code == 0
+    assert "A token in the environment or in .env goes before it" in answer.stderr
+
+
+@pytest.mark.parametrize("stdin", [b"", b"\n", b"  \n"])
+@pytest.mark.parametrize("arguments", [("admin",), ("--token",)])
+def test_nothing_in_the_pipe_is_one_clear_line(
+    stdin: bytes, arguments: tuple[str, ...], server: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("login", *arguments, "--homeserver", server.url, stdin=stdin)
+    answer.assert_is_one_clear_line(code=2)
+    assert not settings.profile_file("default").exists()
+
+
+@pytest.mark.parametrize(
+    "stdin", [b"syt_secret\nsecond line", b"syt secret", "syt_secret_ü".encode(), b"\xff\xfe\n"]
+)
+def test_a_token_that_is_none_is_one_clear_line_that_does_not_repeat_it(
+    stdin: bytes, server: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=stdin)
+    answer.assert_is_one_clear_line(code=2)
+    assert "secret" not in answer.stderr
+    assert server.requests == []
+    assert not settings.profile_file("default").exists()
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (refused(403, "M_FORBIDDEN", "Invalid username or password"), 3),
+        (refused(403, "M_USER_DEACTIVATED", "This account has been deactivated"), 3),
+        (refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=5), 1),
+        (HTML, 1),
+        (EMPTY, 1),
+        (told({"user_id": ADMIN}), 1),
+        (SILENT, 1),
+        (Reply(301, b"", {"Location": "https://evil.example"}), 1),
+        (Reply(502), 1),
+    ],
+)
+def test_a_login_that_fails_is_one_clear_line_and_is_sent_once(
+    reply: Reply, code: int, server: Stub, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    server.on(LOGIN, FLOWS, reply)
+    answer = synadmin(
+        "login", "admin", "--homeserver", server.url, "--timeout", "0.2", stdin=PASSWORD.encode()
+    )
+    answer.assert_is_one_clear_line(code=code)
+    assert [request.method for request in server.requests if request.target == LOGIN] == ["GET", "POST"]
+    assert PASSWORD not in answer.stderr + _everything_written(tmp_path)
+    assert not settings.profile_file("default").exists()
+
+
+def test_a_token_that_the_server_does_not_know_is_not_kept(server: Stub, synadmin: Synadmin) -> None:
+    server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+    answer = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
+    answer.assert_is_one_clear_line(code=3)
+    assert not settings.profile_file("default").exists()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        told({"flows": []}),
+        told({"flows": [{"type": "m.login.sso"}, {"type": "m.login.\x1b[2Jtoken"}]}),
+        refused(404, "M_UNRECOGNIZED"),
+        Reply(404, b"<html>"),
+    ],
+)
+def test_a_server_without_password_login_is_said_to_have_none_and_where_a_token_comes_from(
+    reply: Reply, server: Stub, synadmin: Synadmin
+) -> None:
+    server.on(LOGIN, reply)
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    answer.assert_is_one_clear_line(code=5)
+    assert "offers no password login" in answer.stderr
+    assert (
+        "mas-cli manage issue-compatibility-token USER --yes-i-want-to-grant-synapse-admin-privileges"
+        in answer.stderr
+    )
+    assert "\x1b" not in answer.stderr
+    assert [request.method for request in server.requests] == ["GET"]
+
+
+def test_a_user_that_is_no_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("login", "adm\udcffin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    answer.assert_is_one_clear_line(code=2)
+
+
+def test_without_a_terminal_nothing_is_asked(server: Stub, synadmin: Synadmin) -> None:
+    synadmin("login").assert_is_one_clear_line(code=2)
+    synadmin("login", "--homeserver", server.url).assert_is_one_clear_line(code=2)
+    synadmin("login", "--homeserver", nobody_there(), "admin", stdin=b"x").assert_is_one_clear_line(code=1)
+
+
+def test_a_session_whose_token_cannot_be_kept_is_ended_again(server: Stub, synadmin: Synadmin) -> None:
+    folder = settings.profile_file("default").parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("a file where the directory should be")
+    answer = synadmin(
+        "login", "admin", "--homeserver", server.url, "--profile", "club", stdin=PASSWORD.encode()
+    )
+    answer.assert_is_one_clear_line(code=2)
+    # The profile could not even be looked at, so there was no session yet.
+    assert [request.target for request in server.requests if request.method == "POST"] in (
+        [],
+        [LOGIN, LOGOUT],
+    )
+
+
+def test_a_session_whose_token_does_not_fit_on_the_disk_is_ended_again(
+    server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("synadmin.settings.os.fdopen", full)
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    answer.assert_is_one_clear_line(code=2)
+    assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, LOGOUT]
+    assert list(settings.profile_file("default").parent.iterdir()) == []
+
+
+# On a terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prompt"), [(("admin",), "Password: "), (("--token",), "Access token: ")]
+)
+def test_on_a_terminal_the_secret_is_asked_for_and_never_shown(
+    arguments: tuple[str, ...], prompt: str, server: Stub, work: Path
+) -> None:
+    secret = PASSWORD if prompt == "Password: " else TOKEN
+    with Terminal("-m", "synadmin", "login", *arguments, "--homeserver", server.url, cwd=work) as terminal:
+        terminal.see(prompt)
+        terminal.type(f"{secret}\n")
+        assert terminal.end() == 0
+        assert "Signed in as @admin:example.org, a server admin." in terminal.shown
+        assert secret not in terminal.shown
+        assert TOKEN not in terminal.shown
+    assert settings.load().token() == TOKEN
+
+
+def test_on_a_terminal_homeserver_and_user_are_asked_for_too(server: Stub, work: Path) -> None:
+    with Terminal("-m", "synadmin", "login", cwd=work) as terminal:
+        terminal.see("Homeserver (URL or server name): ")
+        terminal.type(f"{server.url}\n")
+        terminal.see("User: ")
+        terminal.type("admin\n")
+        terminal.see("Password: ")
+        terminal.type(f"{PASSWORD}\n")
+        assert terminal.end() == 0
+    assert settings.load().homeserver == server.url
+
+
+@pytest.mark.parametrize("key", ["Ctrl-C", "Ctrl-D"])
+def test_a_person_may_think_better_of_it(key: str, server: Stub, work: Path) -> None:
+    with Terminal("-m", "synadmin", "login", "admin", "--homeserver", server.url, cwd=work) as terminal:
+        terminal.see("Password: ")
+        if key == "Ctrl-C":
+            assert terminal.interrupt() == 130
+        else:
+            terminal.type("\x04")
+            assert terminal.end() == 130
+        assert "synadmin: interrupted" in terminal.shown
+        assert "Traceback" not in terminal.shown
+    assert not settings.profile_file("default").exists()
+
+
+# logout
+
+
+def _signed_in(server: Stub, **more: str) -> Path:
+    return settings.write_profile("default", {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN, **more})
+
+
+def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: Synadmin) -> None:
+    path = _signed_in(server)
+    answer = synadmin("logout")
+    assert (answer.code, answer.stdout) == (0, "")
+    assert answer.stderr == f"The token is gone from {path}.\n{ADMIN} is signed out here.\n"
+    assert server.targets == [f"POST {LOGOUT}"]
+    assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
+    synadmin("whoami").assert_is_one_clear_line(code=2)
+
+
+def test_logout_removes_a_token_that_the_server_has_forgotten(server: Stub, synadmin: Synadmin) -> None:
+    _signed_in(server)
+    server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+    answer = synadmin("logout")
+    assert answer.code == 0
+    assert "The server had ended this session already." in answer.stderr
+    assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
+
+
+def test_logout_keeps_a_token_that_may_still_be_good(server: Stub, synadmin: Synadmin) -> None:
+    _signed_in(server)
+    server.on(LOGOUT, Reply(502))
+    synadmin("logout").assert_is_one_clear_line(code=1)
+    assert settings.in_profile("default")[settings.TOKEN] == TOKEN
+
+
+def test_logout_of_a_token_from_elsewhere_leaves_the_profile_alone(
+    server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", server.url)
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_from_the_environment")
+    assert synadmin("logout").code == 0  # no profile at all
+    path = _signed_in(server)
+    answer = synadmin("logout")
+    assert answer.code == 0
+    assert f"The token was not in {path}: remove it from where it is." in answer.stderr
+    assert server.requests[-1].headers["authorization"] == "Bearer syt_from_the_environment"
+    assert settings.in_profile("default")[settings.TOKEN] == TOKEN
+
+
+def test_logout_without_a_token_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
+    synadmin("logout", "--homeserver", server.url).assert_is_one_clear_line(code=2)
+    assert server.requests == []
+
+
+# whoami
+
+
+def test_whoami_of_somebody_who_is_no_server_admin_ends_with_3(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
+    answer = synadmin("whoami", "-o", "csv", "--columns", "user_id,server_admin,synapse")
+    assert answer.code == 3
+    assert answer.stdout == f"user_id,server_admin,synapse\n'{ADMIN},false,\n"
+    assert answer.stderr == "This token is not a server admin's.\n"
+
+
+def test_whoami_asks_nothing_whose_answer_grows_with_the_server(server: Stub, synadmin: Synadmin) -> None:
+    _signed_in(server)
+    assert synadmin("whoami").code == 0
+    assert server.targets == [f"GET {ROOMS}?limit=0", f"GET {VERSION}"]
+
+
+def test_whoami_behind_a_proxy_that_hides_the_admin_api_is_one_clear_line(
+    server: Stub, synadmin: Synadmin
+) -> None:
+    _signed_in(server)
+    server.on(ROOMS, Reply(404, b"<html>"))
+    synadmin("whoami").assert_is_one_clear_line(code=1)
+
+
+def test_nothing_is_written_outside_its_own_directories(server: Stub, synadmin: Synadmin, work: Path) -> None:
+    synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    synadmin("logout")
+    assert list(work.iterdir()) == []
+    assert {path.name for path in Path.home().rglob("*") if path.is_file()} == {
+        "default.env",
+        "journal.jsonl",
+    }

@@ -1,0 +1,124 @@
+"""The operations: all that Synapse has, each with a call and a command."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
+
+import click
+import pytest
+from synapse.rest import admin
+
+from synadmin.cli.operations import commands, endpoints, operation_of, operations
+from synadmin.client import Synapse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from re import Pattern
+
+OPERATIONS = json.loads((Path(__file__).parents[2] / "operations.json").read_text("utf-8"))["operations"]
+COMMANDS = [(" ".join(path), command) for path, command in commands()]
+
+
+def registered(*, mas: bool) -> set[tuple[str, str]]:
+    """Return what the installed Synapse registers under /_synapse/admin, as method and path template."""
+    found: set[tuple[str, str]] = set()
+
+    class Recorder:
+        def register_paths(self, method: str, patterns: Iterable[Pattern[str]], *_: object) -> None:
+            for pattern in patterns:
+                path = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", pattern.pattern)
+                # An optional part, as the event of purge_history, makes no operation of its own.
+                found.add((method, re.sub(r"\([^)]*\)\?", "", path).strip("^$")))
+
+    server = MagicMock()
+    server.config.worker.worker_app = None
+    server.config.mas.enabled = mas
+    server.config.experimental.msc3861.enabled = mas
+    admin.register_servlets(server, Recorder())  # type: ignore[arg-type]
+    return {(method, path) for method, path in found if path.startswith("/_synapse/admin/")}
+
+
+def test_synapse_has_no_operation_that_is_not_here() -> None:
+    ours = {(operation.method, operation.path) for operation in operations()}
+
+    assert sorted(registered(mas=False) - ours) == []
+
+
+def test_these_are_the_102_operations_of_the_list() -> None:
+    ours = [(operation.method, operation.path) for operation in operations()]
+    listed = [(operation["method"], operation["path"]) for operation in OPERATIONS]
+
+    assert sorted(ours) == sorted(listed)
+    assert len(ours) == 102
+
+
+def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None:
+    ours = {(operation.method, operation.path) for operation in operations() if operation.mas}
+    known = {(operation.method, operation.path) for operation in operations()}
+    listed = {(operation["method"], operation["path"]) for operation in OPERATIONS if operation["with_mas"]}
+
+    assert sorted(ours) == sorted(listed)
+    assert sorted(ours) == sorted(registered(mas=True) & known)
+
+
+def test_the_deprecated_ones_name_what_replaces_them() -> None:
+    ours = {(operation.method, operation.path): operation.instead for operation in operations()}
+    calls = {operation.call for operation in operations()}
+
+    for operation in OPERATIONS:
+        instead = ours[operation["method"], operation["path"]]
+        assert (instead in calls) if operation.get("deprecated") else (instead is None)
+
+
+def test_each_has_a_call_of_the_client() -> None:
+    synapse = Synapse("http://127.0.0.1")
+
+    for operation in operations():
+        group, _, method = operation.call.partition(".")
+        assert callable(getattr(getattr(synapse, group), method))
+    assert len({operation.call for operation in operations()}) == len(operations())
+
+
+def test_each_has_a_command() -> None:
+    names = {name for name, _ in COMMANDS}
+
+    assert [operation.call for operation in operations() if operation.command not in names] == []
+
+
+def test_commands_call_what_there_is() -> None:
+    known = {call for call, _ in endpoints()}
+    named = {call for _, command in COMMANDS for call in getattr(command, "calls", ())}
+
+    assert sorted(named - known) == []
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name or "synadmin" for name, _ in COMMANDS])
+def test_help_is_there_with_an_example(name: str, command: click.Command) -> None:
+    words = command.get_help(click.Context(command, info_name=f"synadmin {name}".strip()))
+
+    assert command.help
+    if not isinstance(command, click.Group):
+        assert f"synadmin {name}" in words.partition("Example")[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "call"),
+    [
+        ("GET", "/_synapse/admin/v1/rooms/!a:b", "rooms.get"),
+        ("GET", "/_synapse/admin/v1/rooms/{room_id}", "rooms.get"),
+        ("GET", "/_synapse/admin/v1/rooms/%21a%3Ab/members?x=/", "rooms.members"),
+        ("POST", "/_synapse/admin/v1/media/delete?before_ts=1", "media.delete_unused"),
+        ("DELETE", "/_synapse/admin/v1/media/b.example/delete", "media.delete"),
+        ("GET", "/_synapse/admin/v1/media/quarantine_changes", "media.quarantine_changes"),
+        ("PATCH", "/_synapse/admin/v1/rooms/!a:b", None),
+        ("GET", "/_synapse/admin/v1/levitate", None),
+    ],
+)
+def test_a_request_is_recognised(method: str, path: str, call: str | None) -> None:
+    operation = operation_of(method, path)
+
+    assert (operation.call if operation else None) == call

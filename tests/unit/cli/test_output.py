@@ -1,0 +1,156 @@
+"""``-o`` and ``--columns``: the result on stdout, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.cli.output import Output
+from synadmin.errors import UsageError
+from synadmin.render import Column
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import WHOAMI, refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ROOMS = "/_synapse/admin/v1/rooms"
+VERSION = "/_synapse/admin/v1/server_version"
+COLUMNS = [
+    Column("room_id"),
+    Column("name"),
+    Column("joined_members", right=True),
+    Column("topic", shown=False),
+]
+RECORD = {"room_id": "!a", "name": "x\x1b[2J\ny", "joined_members": 3, "topic": None, "unknown_to_us": [1]}
+
+
+@pytest.fixture
+def server(signed_in: Stub) -> Stub:
+    signed_in.on(WHOAMI, told({"user_id": "@admin:example.org", "device_id": "D"}))
+    signed_in.on(ROOMS, told({"rooms": [], "total_rooms": 3}))
+    signed_in.on(VERSION, told({"server_version": "1.163.2"}))
+    return signed_in
+
+
+def test_the_same_answer_in_four_formats(server: Stub, synadmin: Synadmin) -> None:
+    record = {
+        "user_id": "@admin:example.org",
+        "homeserver": server.url,
+        "synapse": "1.163.2",
+        "server_admin": True,
+        "device_id": "D",
+    }
+    assert json.loads(synadmin("whoami", "-o", "json").stdout) == record
+    assert json.loads(synadmin("whoami", "-o", "ndjson").stdout) == record
+    assert synadmin("whoami", "-o", "csv").stdout == (
+        f"user_id,homeserver,synapse,server_admin,device_id\n'@admin:example.org,{server.url},1.163.2,true,D\n"
+    )
+    assert synadmin("whoami").stdout == (
+        "user id       @admin:example.org\n"
+        f"homeserver    {server.url}\n"
+        "synapse       1.163.2\n"
+        "server admin  yes\n"
+        "device id     D\n"
+    )
+
+
+@pytest.mark.usefixtures("server")
+def test_columns_choose_what_is_shown_and_in_which_order(synadmin: Synadmin) -> None:
+    chosen = ["--columns", "server_admin, user_id"]
+    assert (
+        synadmin("whoami", *chosen, "-o", "csv").stdout == "server_admin,user_id\ntrue,'@admin:example.org\n"
+    )
+    assert list(json.loads(synadmin("whoami", *chosen, "-o", "json").stdout)) == ["server_admin", "user_id"]
+    assert list(json.loads(synadmin("whoami", *chosen, "-o", "ndjson").stdout)) == ["server_admin", "user_id"]
+    assert synadmin("whoami", *chosen).stdout == "server admin  yes\nuser id       @admin:example.org\n"
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("columns", ["", ",", " , ", "nonsense", "user_id,nonsense", "\x1b[2J"])
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_columns_that_are_none_are_one_clear_line(columns: str, form: str, synadmin: Synadmin) -> None:
+    answer = synadmin("whoami", f"--columns={columns}", "-o", form)
+    answer.assert_is_one_clear_line(code=2)
+    assert "column" in answer.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+def test_every_field_that_was_sent_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(form, None).write_one(RECORD, COLUMNS)
+    assert json.loads(capsys.readouterr().out) == RECORD
+    Output("json", None).write([RECORD, RECORD], COLUMNS)
+    assert json.loads(capsys.readouterr().out) == [RECORD, RECORD]
+
+
+def test_a_person_sees_a_line_a_field_and_nothing_that_a_terminal_obeys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Output("table", None).write_one(RECORD, COLUMNS)
+    assert capsys.readouterr().out == (
+        "room id         !a\n" + r"name            x\x1b[2J\ny" + "\njoined members  3\n"
+    )
+
+
+def test_a_column_that_is_not_shown_can_be_asked_for() -> None:
+    assert [column.name for column in Output("csv", None).chosen(COLUMNS)] == [
+        "room_id",
+        "name",
+        "joined_members",
+    ]
+    assert [column.name for column in Output("csv", ("topic",)).chosen(COLUMNS)] == ["topic"]
+    with pytest.raises(
+        UsageError, match="there is no column 'nope'; there are room_id, name, joined_members, topic"
+    ):
+        Output("csv", ("nope",)).chosen(COLUMNS)
+
+
+def test_that_there_is_nothing_is_said_to_people_and_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    for form, out in (
+        ("table", ""),
+        ("json", "[]\n"),
+        ("ndjson", ""),
+        ("csv", "room_id,name,joined_members\n"),
+    ):
+        Output(form, None).write([], COLUMNS, empty="No rooms.")
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err) == (out, "No rooms.\n" if form == "table" else "")
+
+
+def test_a_terminal_gets_what_fits_and_a_file_gets_everything(
+    server: Stub, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "A name that goes on " * 10
+    server.on(ROOMS, told({"rooms": [{"room_id": "!a", "name": name}], "total_rooms": 1}))
+    program = ("-m", "synadmin", "room", "list", "--columns", "room_id,name")
+    with Terminal(*program, cwd=work) as terminal:
+        assert terminal.end() == 0
+        assert "…" in terminal.shown
+        assert max(map(len, terminal.shown.splitlines())) <= 60
+    with (work / "out").open("wb") as out, Terminal(*program, cwd=work, stdout=out.fileno()) as terminal:
+        assert terminal.end() == 0
+    assert name.strip() in (work / "out").read_text()
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_a_list_is_streamed_and_what_fails_in_the_middle_is_told(
+    form: str, server: Stub, synadmin: Synadmin
+) -> None:
+    server.on(
+        ROOMS,
+        told({"rooms": [{"room_id": "!a", "new": {"x": "\x1b\u202e"}}], "next_batch": 1, "total_rooms": 2}),
+        refused(403, "M_FORBIDDEN", "You are not a server admin"),
+    )
+    answer = synadmin("room", "list", "-o", form)
+    assert answer.code == 3
+    assert "You are not a server admin" in answer.stderr
+    assert ("!a" in answer.stdout) is (form != "table")
+    assert not {"\x1b", "\u202e"} & set(answer.stdout)
+    if form == "ndjson":
+        assert json.loads(answer.stdout) == {"room_id": "!a", "new": {"x": "\x1b\u202e"}}

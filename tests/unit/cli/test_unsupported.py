@@ -1,0 +1,138 @@
+"""``M_UNRECOGNIZED`` is explained by what the server is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.unsupported import explained
+from synadmin.errors import NotSupportedError
+from tests.unit.stub import HTML, Stub, nobody_there, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = "/_synapse/admin/v1/server_version"
+AUTH_METADATA = "/_matrix/client/v1/auth_metadata"
+TASKS = "GET /_synapse/admin/v1/scheduled_tasks"
+PASSWORD = "POST /_synapse/admin/v1/reset_password/{target_user_id}"
+
+
+def unrecognized(operation: str, errcode: str = "M_UNRECOGNIZED") -> NotSupportedError:
+    error = NotSupportedError(status=404, errcode=errcode, reason="Unrecognized request")
+    error.operation = operation
+    return error
+
+
+@pytest.fixture
+def why(stub: Stub) -> Callable[..., str]:
+    """Ask the stub why; return message and hint in one line."""
+
+    def ask(operation: str, errcode: str = "M_UNRECOGNIZED", *, homeserver: str = stub.url) -> str:
+        return " | ".join(
+            map(str, explained(Invocation(homeserver=homeserver), unrecognized(operation, errcode)))
+        )
+
+    return ask
+
+
+def test_a_synapse_that_is_too_old_is_told_from_the_version_that_brought_it(
+    stub: Stub, why: Callable[..., str]
+) -> None:
+    stub.on(VERSION, told({"server_version": "1.99.0"}))
+
+    assert why(TASKS) == (
+        "GET /_synapse/admin/v1/scheduled_tasks: Synapse 1.99.0 is too old for it (M_UNRECOGNIZED, HTTP 404)"
+        " | it has come with Synapse 1.130"
+    )
+
+
+def test_a_release_candidate_of_the_right_version_is_not_too_old(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, told({"server_version": "1.130.0rc1 (b=release,0123abcd)"}))
+
+    assert "a worker answered" in why(TASKS)
+
+
+def test_a_worker_is_known_by_the_main_process_having_the_operation(
+    stub: Stub, why: Callable[..., str]
+) -> None:
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+
+    assert "a worker answered" in why(TASKS)
+    assert "main process" in why(TASKS)
+
+
+def test_a_worker_is_known_by_its_not_telling_a_version(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on("/_matrix/client/versions", told({"versions": ["v1.11"]}))
+
+    assert "not Synapse's main process" in why(TASKS)
+
+
+def test_the_media_repository_may_be_elsewhere(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+
+    assert "media repository" in why("POST /_synapse/admin/v1/purge_media_cache")
+
+
+def test_the_matrix_authentication_service_has_taken_it_away(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+
+    assert "Matrix Authentication Service" in why(PASSWORD)
+    assert "mas-cli manage set-password" in why(PASSWORD)
+
+
+def test_the_matrix_authentication_service_is_not_blamed_for_what_it_leaves(
+    stub: Stub, why: Callable[..., str]
+) -> None:
+    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+
+    assert "Authentication" not in why(TASKS)
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        ("POST /_synapse/admin/v1/users/@a:b/login", "issue-compatibility-token"),
+        ("PUT /_synapse/admin/v1/users/{user_id}/admin", "promote-admin"),
+        ("POST /_synapse/admin/v1/register", "register-user"),
+        ("POST /_synapse/admin/v1/registration_tokens/new", "issue-user-registration-token"),
+        ("POST /_synapse/admin/v1/account_validity/validity", "no command"),
+    ],
+)
+def test_it_is_said_what_the_service_has_instead(
+    stub: Stub, why: Callable[..., str], path: str, command: str
+) -> None:
+    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
+
+    assert command in why(path)
+
+
+def test_an_operation_that_nobody_knows_is_said_to_be_none(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, told({"server_version": "1.163.2"}))
+
+    assert "Synapse 1.163.2 has no such operation" in why("GET /_synapse/admin/v1/levitate")
+
+
+def test_a_proxy_that_answers_itself_is_told_apart(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on("*", HTML)
+
+    assert "a proxy answered" in why(TASKS, "M_UNKNOWN")
+
+
+@pytest.mark.usefixtures("naps")
+def test_a_server_that_is_gone_meanwhile_leaves_both_open(why: Callable[..., str]) -> None:
+    assert "may be too old for it, or a worker" in why(TASKS, homeserver=nobody_there())
+
+
+def test_a_version_that_is_refused_leaves_both_open(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, refused(403, "M_FORBIDDEN"))
+
+    assert "may be too old for it, or a worker" in why(TASKS)
+
+
+def test_what_is_no_request_is_left_as_it_is(why: Callable[..., str]) -> None:
+    assert why("") == "Unrecognized request (M_UNRECOGNIZED, HTTP 404) | None"

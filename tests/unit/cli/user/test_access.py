@@ -1,0 +1,85 @@
+"""Passwords and tokens: what is refused before anything is sent, and what a person is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+RESET = "/_synapse/admin/v1/reset_password/%40alice%3Aexample.org"
+DEVICES = "/_synapse/admin/v2/users/%40alice%3Aexample.org/devices"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("login", "alice", "--until", "2020-01-01", "--yes"),
+        ("login", "alice", "--until", "soon", "--yes"),
+        ("validity", "alice", "--until", "2001-01-01"),
+        ("validity", "alice", "--until", "2026-02-31"),
+        ("password", "@alice"),
+        ("admin", "grant"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    answer = synadmin("user", *arguments, stdin=b"password")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_a_server_without_a_period_of_its_own_is_explained(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(
+        "/_synapse/admin/v1/account_validity/validity", refused(500, "M_UNKNOWN", "Internal server error")
+    )
+    signed_in.on("*", told({"name": "@alice:example.org"}))
+
+    answer = synadmin("user", "validity", "alice")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "account_validity.period" in answer.stderr
+
+
+def test_a_person_hears_how_many_sessions_end_and_types_the_password_twice(
+    signed_in: Stub, work: Path
+) -> None:
+    device = {"device_id": "PHONE", "user_id": "@alice:example.org"}
+    signed_in.on(DEVICES, told({"devices": [device], "total": 1}))
+    signed_in.on(RESET, told({}))
+
+    with Terminal("-m", "synadmin", "user", "password", "alice", cwd=work) as terminal:
+        terminal.see("1 session of @alice:example.org will end. Go on? [y/N]")
+        terminal.type("y\n")
+        terminal.see("New password for @alice:example.org:")
+        terminal.type("wonderland\n")
+        terminal.see("Once more:")
+        terminal.type("wonderland\n")
+        code = terminal.end()
+
+    (sent,) = [request for request in signed_in.requests if request.method == "POST"]
+    assert code == 0
+    assert sent.json == {"new_password": "wonderland", "logout_devices": True}
+    assert "wonderland" not in terminal.shown
+
+
+def test_a_password_that_is_another_the_second_time_is_not_set(signed_in: Stub, work: Path) -> None:
+    with Terminal("-m", "synadmin", "user", "password", "alice", "--keep-devices", cwd=work) as terminal:
+        terminal.see("New password")
+        terminal.type("wonderland\n")
+        terminal.see("Once more:")
+        terminal.type("wunderland\n")
+        code = terminal.end()
+
+    assert code == 2
+    assert not any(request.method == "POST" for request in signed_in.requests)

@@ -1,0 +1,64 @@
+"""What `synadmin user create|modify|register` refuses before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "a", "--threepid", "email", "alice"),
+        ("create", "a", "--threepid", "email", "a b@example.org"),
+        ("create", "a", "--threepid", "pigeon", "alice"),
+        ("create", "a", "--avatar-url", "https://example.org/a.png"),
+        ("create", "a", "b", "--displayname", "The Same"),
+        ("create", "a", "b", "--password-stdin"),
+        ("create", "a", "--password", "typed"),
+        ("create", "@a:example.org/"),
+        ("create",),
+        ("modify", "a"),
+        ("modify", "a", "--add-threepid", "msisdn", "+44 123"),
+        ("modify", "a", "b", "--add-external-id", "oidc", "1"),
+        ("register", "a b"),
+        ("register", "a"),
+        ("register", "a", "--secret-file", "missing"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    answer = synadmin("user", *arguments, stdin=b"password")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_an_account_is_not_made_with_no_password_where_one_was_to_come(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("user", "create", "alice", "--password-stdin", stdin=b"\n")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_a_whole_configuration_is_not_taken_for_the_secret(
+    signed_in: Stub, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    file = tmp_path / "homeserver.yaml"
+    file.write_text("server_name: example.org\nregistration_shared_secret: do-not-tell\n", "utf-8")
+
+    answer = synadmin("user", "register", "alice", "--secret-file", str(file), stdin=b"password")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert "do-not-tell" not in answer.stderr
+    assert signed_in.targets == []

@@ -1,0 +1,84 @@
+"""What `synadmin user list|find|...` refuses before it asks a server, and what it makes of odd answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.api import users
+from synadmin.cli.user import look
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+SEARCH = "/_synapse/admin/v1/search_users/%40admin%3Aexample.org"
+
+
+def test_the_orders_of_the_option_are_those_of_the_library() -> None:
+    assert look.ORDERS == users.ORDERS
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--name", "a", "--user-id", "b"),
+        ("list", "--order-by", "shoe-size"),
+        ("find",),
+        ("find", "--email", "a@b", "--phone", "44"),
+        ("find", "--phone", "forty-four"),
+        ("find", "--phone", "\u0664\u0664"),
+        ("show", "alice:example.org"),
+        ("show", "@alice"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    answer = synadmin("user", *arguments)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_a_localpart_is_completed_with_the_server_of_the_tokens_owner(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on("*", told({"name": "@a=2fb/c:example.org"}))
+
+    synadmin("user", "show", "a=2fb/c")
+
+    assert signed_in.targets == ["GET /_synapse/admin/v2/users/%40a%3D2fb%2Fc%3Aexample.org"]
+
+
+def test_fields_that_are_new_are_shown_all_the_same(signed_in: Stub, synadmin: Synadmin) -> None:
+    details = {"favourite_colour": "green", "name": "@alice:example.org", "creation_ts": 1}
+    signed_in.on("*", told(details))
+
+    assert json.loads(synadmin("user", "show", "alice", "-o", "json").stdout) == details
+    assert synadmin("user", "show", "alice").stdout == (
+        "name              @alice:example.org\n"
+        "favourite colour  green\n"
+        "created           1970-01-01T00:00:01Z\n"
+    )
+
+
+def test_a_search_withholds_hashes_and_nothing_else(signed_in: Stub, synadmin: Synadmin) -> None:
+    found = {"name": "@alice:example.org", "password_hash": "$2b$12$x", "new": 1}
+    signed_in.on(SEARCH, told([found, {"name": "@bob:example.org", "password_hash": None}]))
+
+    withheld = json.loads(synadmin("user", "search", "a", "-o", "json").stdout)
+    whole = json.loads(synadmin("user", "search", "a", "--password-hashes", "-o", "json").stdout)
+
+    assert withheld[0] == {**found, "password_hash": "(withheld)"}
+    assert withheld[1]["password_hash"] is None
+    assert whole[0] == found
+
+
+def test_an_answer_that_does_not_speak_of_the_name_is_no_verdict(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
+
+    assert synadmin("user", "available", "alice").code == 3

@@ -1,0 +1,31 @@
+"""What `synadmin user rate-limit` refuses before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--burst-count", "1"),
+        ("--messages-per-second", "0.5", "--burst-count", "1"),
+        ("--messages-per-second", "1", "--burst-count", "-1"),
+        ("--messages-per-second", "1", "--burst-count", "99999999999"),
+        ("--unlimited", "--burst-count", "1"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(
+    signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
+) -> None:
+    answer = synadmin("user", "rate-limit", "set", "alice", *flags)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []

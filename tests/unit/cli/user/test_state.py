@@ -1,0 +1,37 @@
+"""What a person is asked before accounts are deactivated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.stub import Stub
+
+ALICE = "%40alice%3Aexample.org"
+
+
+def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> None:
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", told({"name": "@alice:example.org", "admin": True}))
+    signed_in.on("/_synapse/admin/v2/users/%40zed%3Aexample.org", refused(404, "M_NOT_FOUND"))
+    signed_in.on(
+        f"/_synapse/admin/v1/users/{ALICE}/joined_rooms", told({"joined_rooms": ["!a", "!b"], "total": 2})
+    )
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}/devices", told({"devices": [], "total": 1}))
+
+    with Terminal("-m", "synadmin", "user", "deactivate", "alice", "zed", "--erase", cwd=work) as terminal:
+        terminal.see("[y/N]")
+        terminal.type("n\n")
+        code = terminal.end()
+
+    words = " ".join(terminal.shown.split())
+    assert code == 2
+    assert "2 accounts will be deactivated and erased: @alice:example.org, @zed:example.org." in words
+    assert "They leave 2 rooms; 1 session and all encryption keys" in words
+    assert "Server admins among them: 1." in words
+    assert not any(request.method == "POST" for request in signed_in.requests)

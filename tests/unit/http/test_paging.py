@@ -1,0 +1,200 @@
+"""Walking a list: every record once, as it was sent, and an end in any case."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.errors import ReplyError, ServerError
+from synadmin.http.endpoint import Paged, Record
+from synadmin.http.paging import Pager
+from synadmin.http.transport import Transport
+from tests.unit.stub import EMPTY, HTML, Reply, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.unit.stub import Stub
+
+
+class Room(Record, frozen=True, kw_only=True):
+    room_id: str
+    name: str | None = None
+
+
+LIST = Paged("GET", "/rooms", Room, items="rooms", next="next", total="total", key="room_id")
+KEYLESS = Paged("GET", "/rooms", Room, items="rooms", next="next", total=None)
+
+
+@pytest.fixture
+def transport(stub: Stub) -> Iterator[Transport]:
+    with Transport(stub.url) as way:
+        yield way
+
+
+def _page(*names: str, following: object = None, **more: object) -> Reply:
+    body: dict[str, Any] = {"rooms": [{"room_id": name} for name in names], **more}
+    return told(body if following is None else body | {"next": following})
+
+
+def _walk(transport: Transport, endpoint: Paged[Room] = LIST, **query: str) -> list[str]:
+    return [room.room_id for room in Pager(transport, endpoint, {}, query)]
+
+
+def test_a_list_is_walked_to_its_end_with_the_servers_cursor(stub: Stub, transport: Transport) -> None:
+    stub.on(
+        "/rooms",
+        _page("!a", "!b", following=2, total=5),
+        _page("!c", "!d", following="a b+c", total=5),
+        _page("!e", total=5),
+    )
+    assert _walk(transport, search="club") == ["!a", "!b", "!c", "!d", "!e"]
+    assert stub.targets == [
+        "GET /rooms?search=club",
+        "GET /rooms?search=club&from=2",
+        "GET /rooms?search=club&from=a%20b%2Bc",
+    ]
+
+
+def test_a_page_is_fetched_only_when_it_is_needed(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", "!b", following=2), _page("!c"))
+    walk = iter(Pager(transport, LIST, {}, {}))
+    assert stub.targets == []
+    assert [room.room_id for room in itertools.islice(walk, 2)] == ["!a", "!b"]
+    assert len(stub.targets) == 1
+    assert next(walk).room_id == "!c"
+    assert len(stub.targets) == 2
+
+
+def test_pages_tell_how_many_there_are_altogether(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", following=1, total=2), _page("!b", total=None))
+    assert [(page.total, len(page.items)) for page in Pager(transport, LIST, {}, {}).pages()] == [
+        (2, 1),
+        (None, 1),
+    ]
+
+
+@pytest.mark.parametrize("endpoint", [LIST, KEYLESS])
+def test_a_record_that_comes_again_is_given_once(
+    endpoint: Paged[Room], stub: Stub, transport: Transport
+) -> None:
+    # Rooms were made while the list was walked: what was at the end of a page is on the next one again.
+    stub.on(
+        "/rooms",
+        _page("!a", "!b", "!c", following=3),
+        _page("!b", "!c", "!d", following=6),
+        _page("!a", "!d", "!e"),
+    )
+    assert _walk(transport, endpoint) == ["!a", "!b", "!c", "!d", "!e"]
+
+
+def test_a_record_that_has_changed_since_is_still_the_same_record(stub: Stub, transport: Transport) -> None:
+    stub.on(
+        "/rooms",
+        told({"rooms": [{"room_id": "!a", "name": "before"}], "next": 1}),
+        told({"rooms": [{"name": "after", "room_id": "!a"}, {"room_id": "!b"}]}),
+    )
+    assert _walk(transport) == ["!a", "!b"]
+
+
+def test_records_whose_key_is_null_are_not_one_record(stub: Stub, transport: Transport) -> None:
+    endpoint = Paged("GET", "/rooms", Room, items="rooms", next="next", key="name")
+    stub.on("/rooms", told({"rooms": [{"room_id": "!a", "name": None}, {"room_id": "!b", "name": None}]}))
+    assert _walk(transport, endpoint) == ["!a", "!b"]
+
+
+def test_a_page_of_nothing_new_is_not_the_end(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", following=1), _page("!a", following=2), _page("!b"))
+    assert _walk(transport) == ["!a", "!b"]
+
+
+@pytest.mark.parametrize(
+    "cursors",
+    [[1, 1], ["x", "x"], [1, 2, 1], ["a", "b", "c", "b"]],
+    ids=["same", "same text", "circle", "later"],
+)
+def test_a_cursor_that_does_not_move_on_is_an_error_and_no_endless_loop(
+    cursors: list[object], stub: Stub, transport: Transport
+) -> None:
+    stub.on("/rooms", *(_page(f"!{number}", following=cursor) for number, cursor in enumerate(cursors)))
+    with pytest.raises(ReplyError, match=r"GET /rooms: the cursor does not move"):
+        _walk(transport)
+    assert len(stub.targets) == len(cursors)
+
+
+def test_an_empty_page_is_the_end_whatever_its_cursor_says(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", following="t1"), _page(following="t1"))
+    assert _walk(transport) == ["!a"]
+    stub.on("/rooms", _page(following=0, total=7))
+    assert _walk(transport) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (HTML, "the answer is a web page, not JSON"),
+        (EMPTY, "the answer is empty"),
+        (told([]), "another shape"),
+        (told({}), r"another shape \(no rooms\)"),
+        (told({"rooms": None}), "another shape"),
+        (told({"rooms": {"!a": {}}}), "another shape"),
+        (told({"rooms": ["!a"]}), "another shape"),
+        (told({"rooms": [{"name": "no id"}]}), "another shape"),
+        (told({"rooms": [{"room_id": "!a", "name": 5}]}), "another shape"),
+        (told({"rooms": [{"room_id": "!a"}], "next": {"a": 1}}), "next is no cursor"),
+        (told({"rooms": [{"room_id": "!a"}], "next": True}), "next is no cursor"),
+        (told({"rooms": [{"room_id": "!a"}], "next": 1.5}), "next is no cursor"),
+        (told({"rooms": [{"room_id": "!a"}], "total": "many"}), "another shape"),
+        (Reply(200, b'{"rooms": [{"room_id": "\xff"}]}'), "another shape"),
+        (
+            Reply(200, b'{"rooms": [{"room_id": "!a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
+            "another shape",
+        ),
+    ],
+)
+def test_a_page_of_another_shape_is_one_line(
+    reply: Reply, words: str, stub: Stub, transport: Transport
+) -> None:
+    stub.on("/rooms", reply)
+    with pytest.raises(ReplyError, match=words) as caught:
+        _walk(transport)
+    assert "\n" not in str(caught.value)
+    assert "/rooms" in str(caught.value)
+
+
+def test_a_page_that_fails_is_an_error_after_what_came_before_it(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", following=1), refused(500, "M_UNKNOWN", "Internal server error"))
+    walk = iter(Pager(transport, LIST, {}, {}))
+    assert next(walk).room_id == "!a"
+    with pytest.raises(ServerError):
+        next(walk)
+
+
+SENT = (
+    '{"rooms": [ {"room_id": "!a", "name": null,\n "new_in_2030": {"deep": [1, 2.50, "ü\\u202e"]},'
+    ' "big": 123456789012345678901234567890} ]}'
+)
+
+
+def test_a_record_has_every_field_as_it_was_sent(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", Reply(200, SENT.encode()))
+    (room,) = Pager(transport, LIST, {}, {})
+    assert room.as_sent() == json.loads(SENT)["rooms"][0]
+
+
+def test_a_line_is_the_record_as_it_was_sent(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", Reply(200, SENT.encode()))
+    (page,) = Pager(transport, LIST, {}, {}).pages()
+    (line,) = page.lines()
+    assert "\n" not in line
+    assert json.loads(line) == json.loads(SENT)["rooms"][0]
+    assert "2.50" in line  # digits and all
+
+
+def test_a_line_that_is_no_text_is_another_shape(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", Reply(200, b'{"rooms": [{"room_id": "!a", "name": "\xff"}]}'))
+    with pytest.raises(ReplyError, match="another shape"):
+        [line for page in Pager(transport, LIST, {}, {}).pages() for line in page.lines()]

@@ -1,0 +1,720 @@
+"""The way to a homeserver, over real sockets: what is sent, what is repeated, what comes of any answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    MatrixError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    NotSupportedError,
+    RateLimitedError,
+    ReplyError,
+    ServerError,
+    SettingsError,
+    SynadminError,
+    UsageError,
+)
+from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.transport import Rehearsed, Transport, checked_homeserver
+from synadmin.ids import UserId
+from synadmin.journal import Journal, entries
+from tests.unit.stub import (
+    ADMIN,
+    BROKEN,
+    EMPTY,
+    HTML,
+    SILENT,
+    WHOAMI,
+    Reply,
+    Request,
+    Stub,
+    certificate,
+    nobody_there,
+    refused,
+    told,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "syt_c2VjcmV0_donotshowthis"
+
+
+class Thing(Record, frozen=True, kw_only=True):
+    name: str
+
+
+LOOK = Endpoint("GET", "/look", Thing)
+PUT = Endpoint("PUT", "/thing", Nothing)
+ONCE = Endpoint("POST", "/thing", Nothing)
+AGAIN = Endpoint("POST", "/thing", Nothing, idempotent=True)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+@pytest.fixture
+def transport(stub: Stub, file: Path, naps: list[float]) -> Iterator[Transport]:
+    del naps
+    with Transport(stub.url, TOKEN, timeout=2.0, journal=Journal(file)) as way:
+        yield way
+
+
+# What is sent
+
+
+def test_a_request_carries_the_token_and_says_who_asks(stub: Stub, transport: Transport) -> None:
+    stub.on("/look", told({"name": "door"}))
+    assert transport.send(LOOK) == Thing(name="door")
+    (request,) = stub.requests
+    assert (request.method, request.target, request.body) == ("GET", "/look", b"")
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+    assert request.headers["user-agent"].startswith("synadmin/")
+    assert request.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "segment"),
+    [
+        (".", "%2E"),
+        ("..", "%2E%2E"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("a+b", "a%2Bb"),
+        ("=2f", "%3D2f"),
+        ("@alice:example.org", "%40alice%3Aexample.org"),
+        ("#Köln ✓:example.org", "%23K%C3%B6ln%20%E2%9C%93%3Aexample.org"),
+        ("%2e%2e", "%252e%252e"),
+        ("a?b#c;d&e\\f", "a%3Fb%23c%3Bd%26e%5Cf"),
+        ("a\nb", "a%0Ab"),
+        ("~!*'()", "~%21%2A%27%28%29"),
+    ],
+)
+def test_an_identifier_arrives_as_one_segment_whatever_is_in_it(
+    identifier: str, segment: str, stub: Stub, transport: Transport
+) -> None:
+    stub.on("*", told({}))
+    transport.send(Endpoint("GET", "/v1/{id}/end", Nothing), {"id": identifier})
+    assert stub.targets == [f"GET /v1/{segment}/end"]
+
+
+def test_a_query_is_encoded_and_what_is_none_is_left_out(stub: Stub, transport: Transport) -> None:
+    stub.on("*", told({}))
+    transport.send(
+        Endpoint("GET", "/look", Nothing),
+        query={"s": "a b+c&d=e/ü", "n": 5, "yes": True, "no": False, "none": None, "via": ["x.org", "y.org"]},
+    )
+    transport.send(Endpoint("GET", "/look", Nothing), query={"none": None})
+    assert stub.targets == [
+        "GET /look?s=a%20b%2Bc%26d%3De%2F%C3%BC&n=5&yes=true&no=false&via=x.org&via=y.org",
+        "GET /look",
+    ]
+
+
+def test_a_body_tells_left_alone_from_set_to_null(stub: Stub, transport: Transport) -> None:
+    stub.on("*", told({}))
+    transport.send(PUT, body={"kept": msgspec.UNSET, "cleared": None, "name": "ü"})
+    assert stub.requests[-1].json == {"cleared": None, "name": "ü"}
+    assert stub.requests[-1].headers["content-type"] == "application/json"
+
+
+def test_text_that_is_no_unicode_is_refused_before_anything_is_written_down(
+    stub: Stub, transport: Transport, file: Path
+) -> None:
+    for more in ({"body": {"name": "\udcff"}}, {"query": {"name": "\udcff"}}):
+        with pytest.raises(UsageError, match="not valid Unicode"):
+            transport.send(PUT, **more)
+    assert stub.targets == []
+    assert not file.exists()
+
+
+def test_netrc_is_never_asked(stub: Stub, transport: Transport, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "home"):
+        netrc = folder / ".netrc"
+        netrc.write_text("default login root password hunter2\n")
+        netrc.chmod(0o600)
+    stub.on("/look", told({"name": "door"}))
+    transport.send(LOOK)
+    with Transport(stub.url) as anonymous:
+        anonymous.send(LOOK)
+    assert [request.headers.get("authorization") for request in stub.requests] == [f"Bearer {TOKEN}", None]
+
+
+def test_a_proxy_of_the_environment_gets_nothing_that_is_meant_for_this_machine(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", nobody_there())
+    monkeypatch.setenv("no_proxy", "")
+    stub.on("/look", told({"name": "door"}))
+    with Transport(stub.url, TOKEN) as way:
+        assert way.send(LOOK).name == "door"
+
+
+def test_a_proxy_of_the_environment_is_used_for_other_machines(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", stub.url)
+    monkeypatch.setenv("no_proxy", "")
+    stub.on("*", told({"name": "door"}))
+    with Transport("http://matrix.invalid", TOKEN) as way:
+        assert way.send(LOOK).name == "door"
+    assert stub.targets == ["GET http://matrix.invalid/look"]
+
+
+# What is repeated
+
+
+@pytest.mark.parametrize("endpoint", [LOOK, PUT, AGAIN], ids=["GET", "PUT", "POST that may be repeated"])
+@pytest.mark.parametrize("failure", [BROKEN, Reply(502, b"<html>"), Reply(503), Reply(504)])
+def test_what_may_be_repeated_is_tried_again_when_the_answer_is_lost(
+    endpoint: Endpoint[Any], failure: Reply, stub: Stub, transport: Transport, naps: list[float]
+) -> None:
+    stub.on(endpoint.path, failure, failure, told({"name": "door"}))
+    transport.send(endpoint, body={} if endpoint.changes else None)
+    assert len(stub.targets) == 3
+    assert len(naps) == 2
+    assert 0 < naps[0] < naps[1]
+
+
+@pytest.mark.parametrize("failure", [BROKEN, Reply(502, b"<html>"), Reply(503), Reply(504)])
+def test_a_post_that_may_have_been_carried_out_is_not_repeated(
+    failure: Reply, stub: Stub, transport: Transport, naps: list[float]
+) -> None:
+    stub.on("/thing", failure)
+    with pytest.raises(SynadminError):
+        transport.send(ONCE, body={})
+    assert stub.targets == ["POST /thing"]
+    assert naps == []
+
+
+@pytest.mark.parametrize("endpoint", [LOOK, ONCE])
+def test_there_is_an_end_to_trying(endpoint: Endpoint[Any], naps: list[float]) -> None:
+    with (
+        Transport(nobody_there(), TOKEN) as way,
+        pytest.raises(ConnectError, match="Connection refused") as caught,
+    ):
+        way.send(endpoint)
+    assert not caught.value.sent
+    assert len(naps) == 3
+    assert way.requests_sent == 4
+
+
+@pytest.mark.parametrize("status", [500, 501, 400, 404, 401])
+def test_an_answer_is_an_answer_and_not_asked_for_again(
+    status: int, stub: Stub, transport: Transport
+) -> None:
+    stub.on("/look", refused(status, "M_UNKNOWN"))
+    with pytest.raises(MatrixError):
+        transport.send(LOOK)
+    assert len(stub.targets) == 1
+
+
+def test_silence_ends_after_the_timeout_and_a_post_is_not_repeated(stub: Stub, file: Path) -> None:
+    stub.on("/thing", SILENT)
+    with (
+        Transport(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as way,
+        pytest.raises(ConnectError, match=r"did not answer within 0\.3 s") as caught,
+    ):
+        way.send(ONCE, body={})
+    assert caught.value.sent
+    assert stub.targets == ["POST /thing"]
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
+
+
+# 429
+
+
+def test_too_many_requests_waits_as_long_as_the_server_asks_and_says_so(
+    stub: Stub, naps: list[float]
+) -> None:
+    stub.on(
+        "/thing",
+        refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1500),
+        told({"errcode": "M_LIMIT_EXCEEDED"}, 429, Retry_After="7"),
+        refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=250),
+        told({}),
+    )
+    said: list[str] = []
+    with Transport(stub.url, TOKEN, notify=said.append) as way:
+        way.send(AGAIN, body={})
+    assert naps == [1.5, 7.0, 0.25]
+    assert said == [
+        f"the server asks to wait {seconds} s before the next request: waiting"
+        for seconds in ("2", "7", "0.2")
+    ]
+
+
+@pytest.mark.parametrize("first", [0, 20_000])
+def test_too_many_requests_is_given_up_past_the_cap(first: int, stub: Stub, naps: list[float]) -> None:
+    stub.on(
+        "/thing",
+        refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=first),
+        refused(429, "M_LIMIT_EXCEEDED", "Too Many Requests", retry_after_ms=45_000),
+    )
+    with (
+        Transport(stub.url, TOKEN, longest_wait=44.0 if not first else 60.0) as way,
+        pytest.raises(RateLimitedError, match="Too Many Requests") as caught,
+    ):
+        way.send(AGAIN, body={})
+    assert caught.value.retry_after == 45.0
+    assert sum(naps) <= 20.1
+
+
+@pytest.mark.parametrize("told_to_wait", [0, -5, "soon", None, True, 1e-9])
+def test_a_server_that_says_wait_and_names_no_time_is_not_asked_for_ever(
+    told_to_wait: object, stub: Stub, naps: list[float]
+) -> None:
+    stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=told_to_wait))
+    with Transport(stub.url, TOKEN, longest_wait=3.0) as way, pytest.raises(RateLimitedError):
+        way.send(AGAIN, body={})
+    assert len(stub.targets) <= 31
+    assert all(nap >= 0.1 for nap in naps)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400", "NaN", "Infinity"])
+def test_a_wait_of_no_sensible_length_is_not_waited_for(number: str, stub: Stub, naps: list[float]) -> None:
+    body = f'{{"errcode": "M_LIMIT_EXCEEDED", "error": "no", "retry_after_ms": {number}}}'
+    stub.on("/thing", Reply(429, body.encode()))
+    with Transport(stub.url, TOKEN, longest_wait=1.0) as way, pytest.raises(RateLimitedError):
+        way.send(AGAIN, body={})
+    assert sum(naps) <= 1.0
+
+
+def test_a_post_that_must_not_be_repeated_is_not_repeated_after_429(stub: Stub, transport: Transport) -> None:
+    stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1))
+    with pytest.raises(RateLimitedError):
+        transport.send(ONCE, body={})
+    assert stub.targets == ["POST /thing"]
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
+@pytest.mark.parametrize(
+    "location", ["/elsewhere", "https://evil.example/steal", "http://[::1", "\u2713", ""]
+)
+def test_no_redirect_is_ever_followed(status: int, location: str, stub: Stub, transport: Transport) -> None:
+    stub.on("/thing", Reply(status, b"", {"Location": location.encode().decode("latin-1")}))
+    with pytest.raises(
+        ReplyError, match=rf"POST /thing: the server redirects to .*\(HTTP {status}\)"
+    ) as caught:
+        transport.send(ONCE, body={"a": 1})
+    assert stub.targets == ["POST /thing"]
+    assert caught.value.hint == "set the homeserver to where it redirects; redirects are not followed"
+
+
+# What an answer means
+
+
+@pytest.mark.parametrize(
+    ("status", "errcode", "kind"),
+    [
+        (401, "M_UNKNOWN_TOKEN", NotAuthenticatedError),
+        (401, "M_MISSING_TOKEN", NotAuthenticatedError),
+        (401, "M_USER_LOCKED", NotAuthenticatedError),
+        (403, "M_FORBIDDEN", NotPermittedError),
+        (403, "M_UNKNOWN_TOKEN", NotAuthenticatedError),  # the errcode comes first
+        (404, "M_NOT_FOUND", NotFoundError),
+        (400, "M_NOT_FOUND", NotFoundError),
+        (404, "M_UNRECOGNIZED", NotSupportedError),
+        (405, "M_UNRECOGNIZED", NotSupportedError),
+        (400, "M_UNKNOWN", MatrixError),
+        (429, "M_LIMIT_EXCEEDED", RateLimitedError),
+        (500, "M_UNKNOWN", ServerError),
+    ],
+)
+def test_an_error_is_told_by_its_errcode_first_and_its_status_second(
+    status: int, errcode: str, kind: type[MatrixError], stub: Stub, transport: Transport
+) -> None:
+    stub.on("/thing", refused(status, errcode, "the server's words"))
+    with pytest.raises(MatrixError) as caught:
+        transport.send(ONCE, body={})
+    assert type(caught.value) is kind
+    assert str(caught.value) == f"the server's words ({errcode}, HTTP {status})"
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(404, b"<html>not here</html>"), NotSupportedError),  # a proxy's 404 knows nothing of rooms
+        (Reply(403, b"<html>go away</html>"), NotPermittedError),
+        (Reply(500, b""), ServerError),
+        (Reply(400, b"[]"), MatrixError),
+        (Reply(400, b'"text"'), MatrixError),
+        (Reply(400, b'{"errcode": 5, "error": []}'), MatrixError),
+        (Reply(400, b"\xff\xfe"), MatrixError),
+        (Reply(400, b"[" * 100_000), MatrixError),
+    ],
+)
+def test_an_error_in_no_shape_of_the_specification_is_still_one_line(
+    reply: Reply, kind: type[MatrixError], stub: Stub, transport: Transport
+) -> None:
+    stub.on("/thing", reply)
+    with pytest.raises(MatrixError) as caught:
+        transport.send(ONCE, body={})
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    assert "POST /thing" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Transport) -> None:
+    stub.on("/thing", refused(400, "M_UNKNOWN", "x" * 1_000_000))
+    with pytest.raises(MatrixError) as caught:
+        transport.send(ONCE, body={})
+    assert len(str(caught.value)) < 1100
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (HTML, "the answer is a web page, not JSON"),
+        (EMPTY, "the answer is empty"),
+        (Reply(204, b""), "the answer is empty"),
+        (Reply(200, b" \n"), "the answer is empty"),
+        (told([]), "the answer has another shape"),
+        (told({"title": "door"}), "the answer has another shape"),
+        (told({"name": None}), "the answer has another shape"),
+        (told({"name": ["door"]}), "the answer has another shape"),
+        (Reply(200, b"null"), "the answer has another shape"),
+        (Reply(200, b'{"name": "do'), "the answer has another shape"),
+        (Reply(200, b'{"name": "\xff"}'), "the answer has another shape"),
+        (Reply(200, b"[" * 100_000), "the answer has another shape"),
+        (Reply(200, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "the answer has another shape"),
+        (Reply(200, b"not gzip", {"Content-Encoding": "gzip"}), "gave no answer"),
+    ],
+)
+def test_an_answer_that_is_none_is_one_line_that_says_what_came(
+    reply: Reply, words: str, stub: Stub, transport: Transport
+) -> None:
+    stub.on("/look", reply)
+    with pytest.raises((ReplyError, ConnectError), match=words) as caught:
+        transport.send(LOOK)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
+    stub.on("/look", Reply(200, gzip.compress(b'{"name": "door"}'), {"Content-Encoding": "gzip"}))
+    assert transport.send(LOOK).name == "door"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"this is no HTTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"\x16\x03\x01\x00",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ],
+)
+def test_something_that_speaks_no_http_is_no_answer(raw: bytes, stub: Stub, transport: Transport) -> None:
+    stub.on("/thing", Reply(raw=raw))
+    with pytest.raises(ConnectError) as caught:
+        transport.send(ONCE, body={})
+    assert caught.value.sent
+    assert str(caught.value).startswith(stub.url.removeprefix("http://"))
+    assert "\n" not in str(caught.value)
+    assert stub.targets == ["POST /thing"]
+
+
+# Nobody there
+
+
+def test_a_name_that_does_not_resolve_was_never_asked(naps: list[float]) -> None:
+    with (
+        Transport("https://matrix.invalid", TOKEN) as way,
+        pytest.raises(ConnectError, match=r"matrix\.invalid cannot be reached: ") as caught,
+    ):
+        way.send(LOOK)
+    assert not caught.value.sent
+    assert len(naps) == 3
+
+
+@pytest.mark.parametrize("host", [".example.org", "a..b", "a" * 70 + ".example", "*.example.org"])
+def test_a_host_that_cannot_be_one_is_a_wrong_setting(host: str, naps: list[float]) -> None:
+    with Transport(f"https://{host}", TOKEN) as way, pytest.raises(SettingsError, match="not a URL"):
+        way.send(LOOK)
+    assert naps == []
+
+
+def test_a_server_without_tls_is_told_in_one_line(stub: Stub, naps: list[float]) -> None:
+    del naps
+    with (
+        Transport(stub.url.replace("http://", "https://"), TOKEN) as way,
+        pytest.raises(ConnectError) as caught,
+    ):
+        way.send(LOOK)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
+    tmp_path: Path, naps: list[float]
+) -> None:
+    path = certificate(tmp_path)
+    with Stub(path) as secure:
+        secure.on("/look", told({"name": "door"}))
+        with Transport(secure.url, TOKEN) as way, pytest.raises(ConnectError, match="certificate") as caught:
+            way.send(ONCE)
+        assert caught.value.hint == "a certificate of your own authority is named with SYNADMIN_CA_FILE"
+        assert not caught.value.sent
+        assert (secure.requests, naps) == ([], [])
+        with Transport(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as way:
+            assert way.send(LOOK).name == "door"
+            with way.acting_as(UserId("@bob:example.org"), "syt_bob") as other:
+                assert other.send(LOOK).name == "door"
+
+
+def test_what_went_wrong_before_is_not_taken_for_what_goes_wrong_now(naps: list[float]) -> None:
+    del naps
+    with Transport(nobody_there(), TOKEN) as way:
+        try:
+            message = "the thing that was being cleaned up after"
+            raise TimeoutError(message)  # noqa: TRY301
+        except TimeoutError:
+            with pytest.raises(ConnectError, match="Connection refused") as caught:
+                way.send(ONCE)
+    assert not caught.value.sent
+
+
+# The token
+
+
+@pytest.mark.parametrize("token", ["syt_a\nb", "syt_a\r\nX-Evil: 1", "syt a", "syt_ä", ""])
+def test_a_token_that_is_none_is_refused_and_not_repeated(token: str, stub: Stub) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Transport(stub.url, token)
+    assert "syt" not in str(caught.value)
+    assert stub.requests == []
+
+
+@pytest.mark.parametrize("reply", [BROKEN, refused(401, "M_UNKNOWN_TOKEN"), HTML, Reply(301), SILENT])
+def test_the_token_is_in_no_traceback_trace_or_representation(
+    reply: Reply, stub: Stub, naps: list[float]
+) -> None:
+    del naps
+    stub.on("/look", reply)
+    traced: list[str] = []
+    with Transport(stub.url, TOKEN, timeout=0.2, trace=traced.append) as way:
+        with pytest.raises(SynadminError) as caught:
+            way.send(LOOK)
+        text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(way)
+    assert traced
+    assert TOKEN not in text + "".join(traced)
+    assert "requests.exceptions" not in text  # none of its exceptions leaves, not even as a cause
+
+
+def test_a_trace_tells_method_path_status_and_time(stub: Stub) -> None:
+    traced: list[str] = []
+    stub.on("*", told({}))
+    with Transport(stub.url, TOKEN, trace=traced.append) as way:
+        way.send(Endpoint("GET", "/x/{id}", Nothing), {"id": "!a"}, query={"limit": 0})
+    (line,) = traced
+    assert line.startswith("GET /x/%21a?limit=0 -> 200 (")
+
+
+def test_the_tokens_owner_is_asked_for_once(stub: Stub, transport: Transport) -> None:
+    assert (transport.owner(), transport.owner()) == (ADMIN, ADMIN)
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize("reply", [told({}), told({"user_id": 5}), told([]), EMPTY, HTML])
+def test_a_server_that_does_not_say_whose_token_it_is_gets_no_change(
+    reply: Reply, stub: Stub, transport: Transport
+) -> None:
+    stub.on(WHOAMI, reply)
+    with pytest.raises(ReplyError):
+        transport.send(ONCE, body={})
+    assert stub.targets == []
+
+
+# The journal
+
+
+def test_a_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport, file: Path) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(request: Request) -> None:
+        if request.target == "/thing":
+            seen.extend(entries(file))
+
+    stub.on_request = look
+    stub.on("/thing", told({}))
+    transport.send(PUT, body={"name": "door", "password": "hunter2"})
+    (before,) = seen
+    assert before["status"] is None
+    (after,) = entries(file)
+    assert after == before | {"status": 200}
+    assert (after["server"], after["user"], after["on_behalf_of"]) == (stub.url, ADMIN, None)
+    assert (after["method"], after["path"]) == ("PUT", "/thing")
+    assert after["body"] == {"name": "door", "password": "(removed)"}
+    assert TOKEN not in file.read_text()
+
+
+def test_looking_is_no_change(stub: Stub, transport: Transport, file: Path) -> None:
+    stub.on("*", told({"name": "x"}))
+    transport.send(LOOK)
+    transport.send(Endpoint("POST", "/search", Thing, reads=True), body={})
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("reply", "known"),
+    [
+        (refused(403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")),
+        (Reply(502, b"<html>"), (502, "M_UNKNOWN")),
+        (BROKEN, (None, None)),
+        (HTML, (200, None)),
+    ],
+)
+def test_the_journal_knows_what_became_of_a_change(
+    reply: Reply, known: tuple[int | None, str | None], stub: Stub, transport: Transport, file: Path
+) -> None:
+    stub.on("/thing", reply)
+    with pytest.raises(SynadminError):
+        transport.send(ONCE, body={})
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [known]
+
+
+def test_a_change_that_never_left_is_told_from_one_whose_answer_was_lost(
+    file: Path, naps: list[float]
+) -> None:
+    del naps
+    with (
+        Transport(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as way,
+        pytest.raises(ConnectError),
+    ):
+        way.send(PUT, body={})
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, "NOT_SENT")]
+
+
+def test_what_an_earlier_attempt_may_have_done_is_not_forgotten(
+    stub: Stub, transport: Transport, file: Path
+) -> None:
+    transport.owner()
+    stub.on("/thing", BROKEN)
+    # After the first attempt nobody is there any more.
+    stub.on_request = lambda _: setattr(transport, "homeserver", nobody_there())
+    with pytest.raises(ConnectError, match="Connection refused") as caught:
+        transport.send(PUT, body={})
+    assert caught.value.sent
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
+
+
+def test_a_journal_that_cannot_be_written_stops_the_change_and_not_the_looking(
+    stub: Stub, tmp_path: Path
+) -> None:
+    stub.on("*", told({"name": "door"}))
+    with Transport(stub.url, TOKEN, journal=Journal(tmp_path)) as way:
+        with pytest.raises(JournalError, match="nothing was changed"):
+            way.send(PUT, body={})
+        assert way.send(LOOK).name == "door"
+    assert stub.targets == ["GET /look"]
+
+
+def test_what_is_done_in_anothers_name_is_journalled_as_the_owners_on_their_behalf(
+    stub: Stub, transport: Transport, file: Path
+) -> None:
+    stub.on("*", told({}))
+    with transport.acting_as(UserId("@bob:example.org"), "syt_bob") as other:
+        other.send(PUT, body={})
+    assert stub.requests[-1].headers["authorization"] == "Bearer syt_bob"
+    (line,) = entries(file)
+    assert (line["user"], line["on_behalf_of"]) == (ADMIN, "@bob:example.org")
+    assert "syt_bob" not in file.read_text()
+
+
+def test_a_rehearsal_sends_no_change_and_writes_none_down_not_even_in_anothers_name(
+    stub: Stub, transport: Transport, file: Path
+) -> None:
+    transport.rehearsal = True
+    with pytest.raises(Rehearsed):
+        transport.send(PUT, body={})
+    with transport.acting_as(UserId("@bob:example.org"), "syt_bob") as other, pytest.raises(Rehearsed):
+        other.send(PUT, body={})
+    assert stub.targets == []
+    assert not file.exists()
+
+
+# The homeserver's URL
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://matrix.example.org", "https://matrix.example.org"),
+        ("https://matrix.example.org/", "https://matrix.example.org"),
+        ("HTTPS://matrix.example.org:8448", "https://matrix.example.org:8448"),
+        ("http://127.0.0.1:8008", "http://127.0.0.1:8008"),
+        ("http://[::1]:8008", "http://[::1]:8008"),
+        ("http://localhost:8008", "http://localhost:8008"),
+        ("http://matrix.localhost", "http://matrix.localhost"),
+    ],
+)
+def test_a_base_url_is_taken_without_its_slash(url: str, base: str) -> None:
+    assert checked_homeserver(url) == base
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "is not a URL"),
+        ("matrix.example.org", "is not a URL"),
+        ("matrix.example.org:8448", "is not a URL"),
+        ("//matrix.example.org", "is not a URL"),
+        ("ftp://matrix.example.org", "is not a URL"),
+        ("https://", "is not a URL"),
+        ("https://[::1", "is not a URL"),
+        ("https://example.org:port", "is not a URL"),
+        ("https://example.org:99999", "is not a URL"),
+        ("https://exämple.org", "is not a URL"),
+        ("https://example.org\nX", "is not a URL"),
+        ("https://exa mple.org", "has a path|is not a URL"),
+        ("https://example.org/_matrix", "has a path: give the base URL alone, https://example.org"),
+        ("https://example.org/?x=1", "has a path"),
+        ("https://example.org#x", "has a path"),
+        ("https://root:hunter2@example.org", "must not hold a user name or password"),
+        ("ftp://root:hunter2@example.org", "must not hold a user name or password"),
+        ("https://root:hunter2@example.org:99999", "must not hold a user name or password"),
+    ],
+)
+def test_what_is_no_base_url_is_refused_in_one_line(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        checked_homeserver(url)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["matrix.example.org", "10.0.0.5", "127.evil.example", "localhost.example", "192.168.127.1"]
+)
+def test_a_token_goes_over_plain_http_only_where_somebody_said_so(host: str) -> None:
+    with pytest.raises(SettingsError, match="plain http would send the token readable") as caught:
+        checked_homeserver(f"http://{host}")
+    assert caught.value.hint is not None
+    assert checked_homeserver(f"http://{host}", allow_plain_http=True) == f"http://{host}"
+
+
+def test_the_journal_is_plain_json_lines(stub: Stub, transport: Transport, file: Path) -> None:
+    stub.on("*", told({}))
+    for _ in range(3):
+        transport.send(PUT, body={"name": "a\nb\u2028c"})
+    assert [json.loads(line)["body"]["name"] for line in file.read_text().split("\n")[:-1]] == [
+        "a\nb\u2028c"
+    ] * 3

@@ -1,0 +1,142 @@
+"""From a server name to the base URL: every way in which that file can be wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
+from synadmin.http.well_known import base_url
+from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, Reply, Stub, certificate, nobody_there, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATH = "/.well-known/matrix/client"
+
+
+@pytest.fixture(scope="module")
+def ca_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure(ca_file: Path) -> Iterator[Stub]:
+    with Stub(ca_file) as server:
+        yield server
+
+
+@pytest.mark.parametrize("url", ["https://matrix.example.org", "http://127.0.0.1:8008", "ftp://x"])
+def test_a_url_is_not_looked_up(url: str) -> None:
+    assert base_url(url, timeout=1, ca_file=None) == url
+
+
+@pytest.mark.parametrize(
+    "text", ["", "exa mple.org", "köln.example", "example.org/path", "a_b", "@alice:example.org"]
+)
+def test_what_is_neither_url_nor_server_name_is_a_wrong_setting(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"is neither a URL .* nor a server name"):
+        base_url(text, timeout=1, ca_file=None)
+
+
+def test_a_server_name_leads_to_the_base_url_that_is_written_there(secure: Stub, ca_file: Path) -> None:
+    secure.on(
+        PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}, "m.identity_server": {}})
+    )
+    assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
+
+
+def test_the_certificates_that_were_named_go_before_those_of_the_environment(
+    secure: Stub, ca_file: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate(tmp_path_factory.mktemp("another"))))
+    secure.on(PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
+
+
+def test_a_redirect_over_https_is_followed(secure: Stub, ca_file: Path) -> None:
+    secure.on(PATH, Reply(302, b"", {"Location": "/moved"}))
+    secure.on("/moved", told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
+
+
+def test_no_password_of_netrc_is_sent(secure: Stub, ca_file: Path, tmp_path: Path) -> None:
+    netrc = tmp_path / "home" / ".netrc"
+    netrc.write_text("default login root password hunter2\n")
+    netrc.chmod(0o600)
+    secure.on(PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
+    assert "authorization" not in secure.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    "location", ["http://example.org/x", "https://[::1", "http://[::1", "ftp://x", "javascript:x"]
+)
+def test_a_redirect_to_anything_else_is_not_followed(location: str, secure: Stub, ca_file: Path) -> None:
+    secure.on(PATH, Reply(301, b"", {"Location": location}))
+    with pytest.raises(ReplyError, match="which is no https:// URL"):
+        base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
+    assert len(secure.requests) == 1
+
+
+def test_redirects_in_a_circle_come_to_an_end(secure: Stub, ca_file: Path) -> None:
+    secure.on(PATH, Reply(302, b'{"m.homeserver": {"base_url": "https://x.org"}}', {"Location": PATH}))
+    with pytest.raises(ReplyError, match="redirects more than 5 times"):
+        base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
+    assert len(secure.requests) == 6
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HTML,
+        EMPTY,
+        told({}),
+        told([]),
+        told({"m.homeserver": None}),
+        told({"m.homeserver": "https://matrix.example.org"}),
+        told({"m.homeserver": {"base_url": 5}}),
+        Reply(200, b"\xff\xfe"),
+        Reply(200, b"[" * 100_000),
+        Reply(200, b'{"m.homeserver": {"base_url": "https://' + b"x" * 200_000 + b'"}}'),
+        Reply(404, b"<html>"),
+        Reply(500),
+        Reply(301),
+        BROKEN,
+        Reply(200, b"no gzip", {"Content-Encoding": "gzip"}),
+        Reply(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"),
+        Reply(raw=b"nonsense\r\n"),
+    ],
+)
+def test_a_file_that_names_no_homeserver_is_one_line_and_what_to_try(
+    reply: Reply, secure: Stub, ca_file: Path
+) -> None:
+    secure.on(PATH, reply)
+    with pytest.raises((ReplyError, ConnectError)) as caught:
+        base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
+    name = secure.server_name
+    assert caught.value.hint == f"if {name} is the homeserver itself, write https://{name}"
+
+
+def test_silence_ends_after_the_timeout(secure: Stub, ca_file: Path) -> None:
+    secure.on(PATH, SILENT)
+    with pytest.raises(ConnectError, match="cannot be reached"):
+        base_url(secure.server_name, timeout=0.2, ca_file=str(ca_file))
+
+
+@pytest.mark.parametrize("name", ["a..b", "matrix.invalid", "x" * 70 + ".example"])
+def test_a_name_that_leads_nowhere_is_told(name: str) -> None:
+    with pytest.raises(SynadminError, match=r"looks like a server name, but .* cannot be reached"):
+        base_url(name, timeout=1, ca_file=None)
+
+
+def test_a_homeserver_without_tls_is_told(stub: Stub) -> None:
+    for name in (stub.server_name, nobody_there().removeprefix("http://")):
+        with pytest.raises(ConnectError, match="looks like a server name") as caught:
+            base_url(name, timeout=1, ca_file=None)
+        assert caught.value.hint == f"if {name} is the homeserver itself, write https://{name}"

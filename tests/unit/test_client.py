@@ -1,0 +1,102 @@
+"""The client: every resource group under its name, loaded when it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import synadmin
+from synadmin import Synapse
+from synadmin.errors import NotAuthenticatedError, SettingsError
+from synadmin.http.group import Group
+from synadmin.ids import RoomId, UserId
+from synadmin.journal import Journal, entries
+from tests.unit.api.test_groups import MODULES, group_of
+from tests.unit.stub import ADMIN, WHOAMI, refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from tests.unit.stub import Stub
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_every_group_is_there_under_the_name_of_its_file(module: ModuleType) -> None:
+    with Synapse("https://matrix.example.org") as synapse:
+        group = getattr(synapse, module.__name__.rpartition(".")[2])
+        assert type(group) is group_of(module)
+        assert isinstance(group, Group)
+        assert group.transport is synapse.transport
+
+
+def test_importing_the_package_costs_nothing_and_a_group_comes_when_it_is_used() -> None:
+    program = (
+        "import sys, synadmin\n"
+        "assert not {'requests', 'msgspec', 'click', 'json'} & set(sys.modules), 'on import'\n"
+        "synapse = synadmin.Synapse('https://matrix.example.org')\n"
+        "assert not [name for name in sys.modules if name.startswith('synadmin.api')], 'before it is used'\n"
+        "synapse.rooms\n"
+        "assert 'synadmin.api.users' not in sys.modules\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_the_package_does_not_have_it_does_not_have() -> None:
+    with pytest.raises(AttributeError, match="module 'synadmin' has no attribute 'Dendrite'"):
+        _ = synadmin.Dendrite
+
+
+def test_the_readmes_lines_work(stub: Stub) -> None:
+    room = {"room_id": "!a", "joined_members": 3, "new_field": [1]}
+    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [room], "total_rooms": 1}))
+    with Synapse(stub.url, token="syt_x") as synapse:
+        rooms = list(synapse.rooms.list(search="club"))
+    assert [(room.room_id, room.joined_members) for room in rooms] == [("!a", 3)]
+    assert rooms[0].as_sent() == room
+
+
+def test_no_representation_shows_the_token() -> None:
+    with Synapse("https://matrix.example.org", token="syt_secret") as synapse:
+        assert repr(synapse) == "Synapse('https://matrix.example.org')"
+        assert "syt_secret" not in repr(vars(synapse))
+
+
+@pytest.mark.parametrize(
+    "url", ["matrix.example.org", "https://matrix.example.org/path", "http://matrix.example.org"]
+)
+def test_what_is_no_base_url_is_refused_at_once(url: str) -> None:
+    with pytest.raises(SettingsError):
+        Synapse(url)
+
+
+def test_the_owner_is_whose_token_it_is(stub: Stub) -> None:
+    with Synapse(stub.url, token="syt_x") as synapse:
+        assert synapse.owner == ADMIN
+    stub.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+    with Synapse(stub.url, token="syt_old") as synapse, pytest.raises(NotAuthenticatedError):
+        _ = synapse.owner
+
+
+def test_somebody_elses_client_is_one_of_its_own(stub: Stub, tmp_path: Path) -> None:
+    stub.on("*", told({}))
+    file = tmp_path / "journal.jsonl"
+    with Synapse(stub.url, token="syt_admin", journal=Journal(file)) as synapse:
+        bob = synapse.acting_as(UserId("@bob:example.org"), "syt_bob")
+        with bob:
+            bob.client_server.leave(RoomId("!a"))
+        synapse.users.delete_ratelimit(UserId(ADMIN))
+    assert [request.headers["authorization"] for request in stub.requests if request.target != WHOAMI] == [
+        "Bearer syt_bob",
+        "Bearer syt_admin",
+    ]
+    assert [(line["user"], line["on_behalf_of"]) for line in entries(file)] == [
+        (ADMIN, "@bob:example.org"),
+        (ADMIN, None),
+    ]

@@ -1,0 +1,287 @@
+"""Rendering: the same records in four formats, and nothing in them that anything obeys."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synadmin.render import Column, as_json, as_text, cell, field, plain, time_of, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+HOSTILE = {
+    "escape sequence": "\x1b[2J\x1b]0;owned\x07",
+    "C1 introducer": "\x9b31m\x85\x9d",
+    "line breaks": "one\ntwo\r\nthree\x0b\x0c\u2028\u2029four",
+    "tab and null": "a\tb\x00c\x7f",
+    "bidirectional": "\u202egnp.exe\u202c\u2066x\u2069\u200f\u061c",
+    "zero width": "ad\u200bm\u200din\ufeff\u2060\u00ad",
+    "invisible tags": "x\U000e0041\U000e007f",
+    "lone surrogate": "\ud800",
+}
+ROOMS: list[dict[str, Any]] = [
+    {"room_id": "!a:example.org", "name": "Club", "joined_members": 12, "public": True},
+    {"room_id": "!b", "name": None, "joined_members": 3, "public": False},
+]
+COLUMNS = [
+    Column("room_id"),
+    Column("name"),
+    Column("joined_members", title="members", right=True),
+    Column("public"),
+]
+
+
+def _written(
+    records: Sequence[Mapping[str, Any]],
+    form: str,
+    columns: Sequence[Column] = COLUMNS,
+    **options: Any,  # noqa: ANN401
+) -> str:
+    out = io.StringIO()
+    write(records, columns, form, out, **options)
+    return out.getvalue()
+
+
+def _dangerous(text: str) -> list[str]:
+    """Return what a terminal would obey or hide, line breaks between the lines excepted."""
+    return [
+        character
+        for character in text
+        if character != "\n" and unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    ]
+
+
+def test_a_table_is_for_people() -> None:
+    assert _written(ROOMS, "table").splitlines() == [
+        "room id         name  members  public",
+        "--------------  ----  -------  ------",
+        "!a:example.org  Club       12  yes",
+        "!b              -           3  no",
+    ]
+
+
+def test_csv_has_the_columns_names_and_empty_cells_for_nothing() -> None:
+    assert _written(ROOMS, "csv") == (
+        "room_id,name,joined_members,public\n!a:example.org,Club,12,true\n!b,,3,false\n"
+    )
+
+
+def test_json_and_ndjson_have_every_field() -> None:
+    assert json.loads(_written(ROOMS, "json", COLUMNS[:1])) == ROOMS
+    assert [json.loads(line) for line in _written(ROOMS, "ndjson", COLUMNS[:1]).splitlines()] == ROOMS
+
+
+def test_json_and_ndjson_have_the_chosen_columns_alone_where_that_is_asked_for() -> None:
+    expected = [{"room_id": "!a:example.org"}, {"room_id": "!b"}]
+    assert json.loads(_written(ROOMS, "json", COLUMNS[:1], all_fields=False)) == expected
+    assert _written(ROOMS, "ndjson", COLUMNS[:1], all_fields=False) == (
+        '{"room_id":"!a:example.org"}\n{"room_id":"!b"}\n'
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_json_is_one_valid_array_of_any_length(count: int) -> None:
+    records = [{"n": number, "nested": {"list": [1, {"x": None}]}} for number in range(count)]
+    text = _written(records, "json", [Column("n")])
+    assert json.loads(text) == records
+    assert text.endswith("]\n")
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv"])
+def test_records_are_written_while_they_come_in(form: str) -> None:
+    out = io.StringIO()
+    sizes: list[int] = []
+
+    def coming() -> Iterator[dict[str, int]]:
+        for number in range(3):
+            sizes.append(len(out.getvalue()))
+            yield {"n": number}
+
+    write(coming(), [Column("n")], form, out)
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+def test_without_records_there_is_still_a_valid_file() -> None:
+    assert _written([], "json") == "[]\n"
+    assert _written([], "ndjson") == ""
+    assert _written([], "csv") == "room_id,name,joined_members,public\n"
+    assert _written([], "table") == ""
+    assert _written([], "table", empty="No rooms.") == "No rooms.\n"
+
+
+# Hostile text
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_reaches_no_terminal_raw(text: str, form: str) -> None:
+    record = {"name": text, "deep": {text: [text]}, "list": [text, text]}
+    columns = [Column("name"), Column("deep"), Column("list")]
+    for width in (None, 60):
+        assert _dangerous(_written([record], form, columns, width=width)) == []
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "ndjson"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_makes_no_lines_of_its_own(text: str, form: str) -> None:
+    lines = _written([{"name": text}], form, [Column("name")]).splitlines()
+    assert len(lines) == {"table": 3, "csv": 2, "ndjson": 1}[form]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_json_means_what_the_server_sent(text: str) -> None:
+    record = {"name": text, text: 1}
+    assert json.loads(as_json(record)) == record
+    assert json.loads(as_json(record, indent=2)) == record
+
+
+@given(st.text(st.characters(codec=None)))
+def test_no_text_at_all_is_obeyed_or_changed_in_meaning(text: str) -> None:
+    assert json.loads(as_json(text)) == text
+    shown = plain(text)
+    assert "\n" not in shown
+    assert not set("\x1b\x9b\r\x00\u202e") & set(shown)
+    assert shown.splitlines() == ([shown] if shown else [])
+
+
+def test_ordinary_text_of_any_language_is_left_alone() -> None:
+    for text in ("Köln", "Клуб", "クラブ", "نادي", "🎉", "a\\b", "'\"`$"):
+        assert plain(text) == text
+        assert as_json(text) == json.dumps(text, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_of_a_csv_file_is_a_formula(start: str) -> None:
+    value = f'{start}HYPERLINK("https://evil.example","x")'
+    text = _written([{"name": value}, {"name": [value]}], "csv", [Column("name")])
+    (_, (alone,), (listed,)) = csv.reader(io.StringIO(text))
+    assert alone.startswith("'")
+    assert listed[0] not in "=+-@\t\r"
+
+
+def test_a_negative_number_in_a_csv_file_stays_a_number() -> None:
+    assert _written([{"n": -5}, {"n": -0.5}], "csv", [Column("n")]) == "n\n-5\n-0.5\n"
+
+
+def test_nothing_in_a_csv_file_is_an_empty_cell() -> None:
+    record: dict[str, Any] = {"a": None, "b": [], "c": ""}
+    text = _written([record], "csv", [Column("a"), Column("b"), Column("c"), Column("missing")])
+    assert text == "a,b,c,missing\n,,,\n"
+
+
+def test_a_csv_file_quotes_what_must_be_quoted() -> None:
+    text = _written([{"a": 'x,"y"'}], "csv", [Column("a")])
+    assert list(csv.reader(io.StringIO(text))) == [["a"], ['x,"y"']]
+
+
+# Cells and columns
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (False, "no"),
+        (0, "0"),
+        (1.5, "1.5"),
+        ("", ""),
+        (["@a:x", "@b:x"], "@a:x, @b:x"),
+        ([], "-"),
+        ({"a": 1}, '{"a":1}'),
+        ([1, "a"], '[1,"a"]'),
+    ],
+)
+def test_a_cell_is_what_a_person_reads(value: object, shown: str) -> None:
+    assert cell(value) == shown
+
+
+def test_a_column_reaches_into_nested_objects() -> None:
+    record = {"power_level": {"after": 100}, "dotted.name": 1, "name": "x"}
+    assert field(record, "power_level.after") == 100
+    assert field(record, "dotted.name") == 1
+    assert field(record, "name.more") is None
+    assert field(record, "power_level.missing.more") is None
+    assert Column("n", value=len).of(record) == 3
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "time"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_700_000_000_999, "2023-11-14T22:13:20Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+        (10**30, None),
+        (float("nan"), None),
+        (None, None),
+        ("soon", None),
+        (True, None),
+    ],
+)
+def test_a_time_is_iso_8601_in_utc(milliseconds: object, time: str | None) -> None:
+    assert time_of(milliseconds) == time
+
+
+# Fitting the terminal
+
+LONG: dict[str, Any] = {
+    "room_id": "!" + "a" * 43,
+    "name": "A name that goes on and on and on",
+    "joined_members": 5,
+}
+
+
+@pytest.mark.parametrize("width", range(30, 120, 7))
+def test_a_table_fits_the_terminal(width: int) -> None:
+    lines = _written([LONG, *ROOMS], "table", COLUMNS[:3], width=width).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+def test_numbers_and_headings_stay_whole_while_longer_texts_can_give_way() -> None:
+    lines = _written([LONG], "table", COLUMNS[:3], width=50).splitlines()
+    assert lines[0].split() == ["room", "id", "name", "members"]
+    assert lines[2].endswith("5")
+    assert lines[2].count("…") == 2
+
+
+def test_an_id_that_people_copy_stays_whole() -> None:
+    columns = [Column("room_id", whole=True), Column("name")]
+    (_, _, line) = _written([LONG], "table", columns, width=30).splitlines()
+    assert line.startswith(LONG["room_id"])
+    assert line.endswith("…")
+
+
+def test_without_a_terminal_nothing_is_shortened() -> None:
+    text = as_text([LONG], COLUMNS)
+    assert LONG["room_id"] in text
+    assert LONG["name"] in text
+
+
+def test_a_table_narrower_than_its_columns_is_still_a_table() -> None:
+    lines = _written([LONG], "table", COLUMNS, width=1).splitlines()
+    assert len(lines) == 3
+
+
+@given(
+    rows=st.lists(st.tuples(st.text("ab ", max_size=60), st.text("xy", max_size=60)), min_size=1, max_size=4),
+    width=st.integers(20, 150),
+)
+def test_any_table_fits_where_it_can(rows: list[tuple[str, str]], width: int) -> None:
+    records = [{"first_of_them": first, "n": second} for first, second in rows]
+    lines = _written(records, "table", [Column("first_of_them"), Column("n")], width=width).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+def test_long_texts_do_not_take_long() -> None:
+    endless = itertools.repeat({"a": "x" * 65_000, "b": "y" * 65_000}, 3)
+    lines = _written(list(endless), "table", [Column("a"), Column("b")], width=80).splitlines()
+    assert max(map(len, lines)) <= 80

@@ -1,0 +1,357 @@
+"""Settings: where they come from, what goes before what, and what is no setting at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin import settings
+from synadmin.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOMESERVER, TOKEN = settings.HOMESERVER, settings.TOKEN
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+def _write(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def _profile(text: str, name: str = "default") -> Path:
+    return _write(settings.profile_file(name), text)
+
+
+def test_an_option_goes_before_the_environment_that_before_dotenv_and_that_before_the_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _profile("SYNADMIN_HOMESERVER=https://profile.example\nSYNADMIN_TIMEOUT=1\n")
+    assert settings.load().homeserver == "https://profile.example"
+    _write(Path(".env"), "SYNADMIN_HOMESERVER=https://dotenv.example\nSYNADMIN_TIMEOUT=2\n")
+    assert settings.load().homeserver == "https://dotenv.example"
+    monkeypatch.setenv(HOMESERVER, "https://environment.example")
+    assert settings.load().homeserver == "https://environment.example"
+    loaded = settings.load(options={HOMESERVER: "https://option.example", "SYNADMIN_TIMEOUT": None})
+    assert loaded.homeserver == "https://option.example"
+    assert loaded.timeout == 2.0  # each setting for itself
+
+
+def test_without_any_setting_there_are_defaults() -> None:
+    loaded = settings.load()
+    assert (loaded.homeserver, loaded.token(), loaded.ca_file) == (None, None, None)
+    assert (loaded.profile, loaded.timeout, loaded.warnings) == ("default", 60.0, ())
+    assert loaded.journal == Path(os.environ["XDG_STATE_HOME"]) / "synadmin" / "journal.jsonl"
+    assert 1 <= loaded.concurrency <= 64
+
+
+def test_the_profile_is_chosen_by_option_or_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    _profile("SYNADMIN_HOMESERVER=https://work.example\n", "work")
+    _profile("SYNADMIN_HOMESERVER=https://club.example\n", "club")
+    monkeypatch.setenv("SYNADMIN_PROFILE", "work")
+    assert settings.load().homeserver == "https://work.example"
+    assert settings.load(profile="club").homeserver == "https://club.example"
+
+
+def test_a_named_profile_that_is_not_there_is_an_error_and_says_how_to_make_it() -> None:
+    with pytest.raises(SettingsError, match="there is no settings file") as caught:
+        settings.load(profile="club")
+    assert caught.value.hint == "`synadmin login --profile club` makes a profile"
+    assert settings.load(profile="club", new_profile=True).profile == "club"
+
+
+@pytest.mark.parametrize("name", ["../club", "a/b", ".hidden", "..", "cl\nub", "a" * 300])
+def test_a_profile_name_leads_nowhere_else(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(profile=name)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_env_file_is_read_instead_of_dotenv() -> None:
+    _write(Path(".env"), "SYNADMIN_HOMESERVER=https://dotenv.example\n")
+    other = _write(Path("other.env"), "SYNADMIN_HOMESERVER=https://other.example\n")
+    assert settings.load(env_file=other).homeserver == "https://other.example"
+    with pytest.raises(SettingsError, match=r"there is no settings file missing\.env"):
+        settings.load(env_file=Path("missing.env"))
+    with pytest.raises(SettingsError, match="is not a file"):
+        settings.load(env_file=Path())
+
+
+def test_two_tokens_in_one_place_are_an_error_that_names_both() -> None:
+    _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=abc\nSYNADMIN_ACCESS_TOKEN_FILE=/run/token\n")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert str(caught.value) == (
+        ".env: SYNADMIN_ACCESS_TOKEN and SYNADMIN_ACCESS_TOKEN_FILE are both set; keep one"
+    )
+
+
+def test_a_token_of_any_kind_goes_before_those_from_further_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    _profile("SYNADMIN_ACCESS_TOKEN=from_profile\n")
+    file = _write(Path("token"), "from_file\n")
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_FILE", str(file))
+    assert settings.load().token() == "from_file"
+    monkeypatch.delenv("SYNADMIN_ACCESS_TOKEN_FILE")
+    assert settings.load().token() == "from_profile"
+
+
+def test_a_command_may_print_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_COMMAND", f"{sys.executable} -c 'print(\"syt_printed\")'")
+    assert settings.load().token() == "syt_printed"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("no-such-command-anywhere", "cannot be run"),
+        (f"{sys.executable} -c 'print(\"secret\"); raise SystemExit(7)'", "ended with exit code 7"),
+        (f"{sys.executable} -c pass", "the access token is empty"),
+        (f"{sys.executable} -c 'print(\"two\\nsecret lines\")'", "holds a space, a line break"),
+        ("unbalanced 'quote", "cannot be run"),
+        ("   ", "there is no command in it"),
+    ],
+)
+def test_a_token_command_that_fails_is_told_without_what_it_printed(
+    command: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_COMMAND", command)
+    with pytest.raises(SettingsError, match=words) as caught:
+        settings.load().token()
+    assert "SYNADMIN_ACCESS_TOKEN_COMMAND" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"first\nsecret", "holds a space, a line break"),
+        (b"syt secret", "holds a space, a line break"),
+        (b"secret\x00", "holds a space, a line break"),
+        (b"\xff\xfe", "not plain ASCII"),
+    ],
+)
+def test_a_token_file_that_holds_no_token_is_told_without_what_it_holds(
+    content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("token").write_bytes(content)
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_FILE", "token")
+    with pytest.raises(SettingsError, match=words) as caught:
+        settings.load().token()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "~nobody-of-that-name/token"])
+def test_a_token_file_that_cannot_be_read_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_FILE", name)
+    with pytest.raises(SettingsError, match="SYNADMIN_ACCESS_TOKEN_FILE") as caught:
+        settings.load().token()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["syt_a\nb", "syt a", "syt_ä", "a\x1b[31m", "a\rb"])
+def test_a_token_with_a_character_no_token_has_is_refused_and_not_repeated(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN, token)
+    with pytest.raises(SettingsError) as caught:
+        settings.load().token()
+    assert str(caught.value) == (
+        "SYNADMIN_ACCESS_TOKEN: the access token holds "
+        "a space, a line break or another character no token has"
+    )
+
+
+def test_a_dollar_in_a_file_is_a_dollar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMELY", "surprise")
+    _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=syt_${HOMELY}$HOMELY\n")
+    assert settings.load().token() == "syt_${HOMELY}$HOMELY"
+
+
+def test_the_token_is_in_no_representation_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "syt_secret")
+    loaded = settings.load()
+    assert loaded.token() == "syt_secret"
+    assert "syt_secret" not in repr(loaded)
+    assert "syt_secret" not in str(loaded)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_file_with_a_token_that_others_may_read_is_warned_about(mode: int) -> None:
+    path = _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=syt_secret\n", mode)
+    assert settings.load().warnings == (
+        ".env holds an access token and is readable by others: chmod 600 .env",
+    )
+    path.chmod(0o600)
+    assert settings.load().warnings == ()
+
+
+def test_a_readable_file_without_a_token_is_nobodys_worry() -> None:
+    _write(Path(".env"), "SYNADMIN_HOMESERVER=https://example.org\n", 0o644)
+    assert settings.load().warnings == ()
+
+
+def test_a_line_that_is_no_setting_is_warned_about_and_passed_over(capfd: pytest.CaptureFixture[str]) -> None:
+    _write(
+        Path(".env"), "SYNADMIN_HOMESERVER=https://example.org\nSYNADMIN CONCURRENCY=3\nSYNADMIN_TIMEOUT=7\n"
+    )
+    loaded = settings.load()
+    assert loaded.warnings == (".env: line 2 is not NAME=VALUE; it is passed over",)
+    assert (loaded.homeserver, loaded.timeout) == ("https://example.org", 7.0)
+    assert capfd.readouterr().err == ""
+
+
+def test_another_programs_dotenv_is_none_of_our_business() -> None:
+    _write(Path(".env"), "this is not\nfor us\nDATABASE_URL=x\n", 0o644)
+    assert settings.load().warnings == ()
+
+
+def test_a_named_file_that_is_no_dotenv_file_is_an_error() -> None:
+    path = _write(Path("homeserver.yaml"), "listeners:\n  - port: 8008\n")
+    with pytest.raises(SettingsError, match=r"homeserver\.yaml: line 2 is not NAME=VALUE"):
+        settings.load(env_file=path)
+
+
+def test_a_file_that_is_not_text_is_an_error() -> None:
+    Path(".env").write_bytes(b"SYNADMIN_TIMEOUT=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: it is not UTF-8 text"):
+        settings.load()
+
+
+def test_a_pipe_called_dotenv_does_not_hang() -> None:
+    os.mkfifo(".env")
+    assert settings.load().homeserver is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1e300", "86401"])
+def test_a_timeout_that_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"SYNADMIN_TIMEOUT: .* is not a number of seconds above 0"):
+        _ = settings.load(options={"SYNADMIN_TIMEOUT": text}).timeout
+
+
+@pytest.mark.parametrize("text", ["0", "65", "-1", "2.5", "many", "٣", "9" * 5000])
+def test_a_concurrency_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_CONCURRENCY", text)
+    with pytest.raises(SettingsError, match=r"SYNADMIN_CONCURRENCY: .* is not a whole number from 1 to 64"):
+        _ = settings.load().concurrency
+
+
+def test_plain_http_is_allowed_only_where_somebody_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not settings.load().allow_plain_http
+    monkeypatch.setenv("SYNADMIN_ALLOW_HTTP", "1")
+    assert settings.load().allow_plain_http
+    monkeypatch.setenv("SYNADMIN_ALLOW_HTTP", "perhaps")
+    with pytest.raises(SettingsError, match="neither 1 nor 0"):
+        _ = settings.load().allow_plain_http
+
+
+@pytest.mark.parametrize("name", ["missing.pem", ".", "~nobody-of-that-name/ca.pem"])
+def test_a_ca_file_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_CA_FILE", name)
+    with pytest.raises(SettingsError, match=r"SYNADMIN_CA_FILE: there (is no|can be no) file"):
+        _ = settings.load().ca_file
+
+
+def test_a_relative_xdg_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
+    assert settings.profile_file("default") == Path.home() / ".config" / "synadmin" / "default.env"
+
+
+# The profile
+
+
+@pytest.fixture
+def loose_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("loose_umask")
+def test_a_profile_is_readable_by_nobody_else_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+    opened = os.fdopen
+
+    def look_first(descriptor: int, *args: object, **options: object) -> object:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return opened(descriptor, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("synadmin.settings.os.fdopen", look_first)
+    path = settings.write_profile("club", {TOKEN: "syt_secret"})
+    assert modes == [0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_profile_is_replaced_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = settings.write_profile("club", {HOMESERVER: "https://example.org", TOKEN: "syt_old"})
+    before = path.read_text()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("synadmin.settings.os.fsync", full)
+        with pytest.raises(SettingsError, match="cannot be written: No space left on device"):
+            settings.write_profile("club", {TOKEN: "syt_new"})
+    assert path.read_text() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["club.env"]
+    old = path.stat().st_ino
+    settings.write_profile("club", {TOKEN: "syt_new"})
+    assert path.stat().st_ino != old  # another file under the same name: nobody reads half of one
+
+
+def test_what_else_stands_in_a_profile_stays() -> None:
+    _profile("# by hand\nexport SYNADMIN_TIMEOUT=5\nexport SYNADMIN_ACCESS_TOKEN=syt_old\n")
+    path = settings.write_profile("default", {TOKEN: None, HOMESERVER: "https://example.org"})
+    assert path.read_text() == (
+        "# by hand\nexport SYNADMIN_TIMEOUT=5\nSYNADMIN_HOMESERVER=https://example.org\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "token", ["syt_plain", "with$dollar", "with'quote", "back\\slash", "a#b", '"', "=a=", "`x`"]
+)
+def test_a_token_comes_back_from_a_profile_as_it_went_in(token: str) -> None:
+    settings.write_profile("default", {TOKEN: token})
+    assert settings.load().token() == token
+    assert settings.in_profile("default") == {TOKEN: token}
+
+
+def test_a_profile_that_cannot_be_written_is_told() -> None:
+    folder = settings.profile_file("default").parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("a file where a directory should be")
+    with pytest.raises(SettingsError, match="cannot be written"):
+        settings.write_profile("default", {TOKEN: "syt_secret"})
+
+
+def test_a_profile_that_is_not_there_holds_nothing() -> None:
+    assert settings.in_profile("club") == {}
+
+
+def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings.write_profile(
+        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
+    )
+    Path(".env").write_text("SYNADMIN_HOMESERVER=https://evil.example\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"evil\.example"):
+        settings.load()
+    assert settings.load(options={settings.HOMESERVER: "https://other.example"}).token() == "syt_ours"
