@@ -9,10 +9,26 @@ from synadmin.ids import UserId
 from synadmin.journal import Journal
 
 if TYPE_CHECKING:
+    from synadmin.api.activity import Activity
+    from synadmin.api.background_updates import BackgroundUpdates
     from synadmin.api.client_server import ClientServer
+    from synadmin.api.devices import Devices
+    from synadmin.api.events import Events
+    from synadmin.api.experimental import Experimental
+    from synadmin.api.federation import Federation
+    from synadmin.api.history import History
+    from synadmin.api.lookup import Lookup
+    from synadmin.api.media import Media
+    from synadmin.api.moderation import Moderation
+    from synadmin.api.notices import Notices
     from synadmin.api.registration import Registration
+    from synadmin.api.registration_tokens import RegistrationTokens
+    from synadmin.api.reports import Reports
+    from synadmin.api.room_deletion import RoomDeletion
     from synadmin.api.rooms import Rooms
     from synadmin.api.server import Server
+    from synadmin.api.statistics import Statistics
+    from synadmin.api.tasks import Tasks
     from synadmin.api.users import Users
 
 
@@ -93,6 +109,34 @@ class Synapse:
         return Rooms(self.transport)
 
     @cached_property
+    def room_deletion(self) -> "RoomDeletion":
+        """Deleting rooms."""
+        from synadmin.api.room_deletion import RoomDeletion
+
+        return RoomDeletion(self.transport)
+
+    @cached_property
+    def history(self) -> "History":
+        """The history of rooms."""
+        from synadmin.api.history import History
+
+        return History(self.transport)
+
+    @cached_property
+    def events(self) -> "Events":
+        """Events in rooms."""
+        from synadmin.api.events import Events
+
+        return Events(self.transport)
+
+    @cached_property
+    def notices(self) -> "Notices":
+        """Server notices."""
+        from synadmin.api.notices import Notices
+
+        return Notices(self.transport)
+
+    @cached_property
     def users(self) -> "Users":
         """Accounts."""
         from synadmin.api.users import Users
@@ -105,6 +149,90 @@ class Synapse:
         from synadmin.api.registration import Registration
 
         return Registration(self.transport)
+
+    @cached_property
+    def media(self) -> "Media":
+        """Media."""
+        from synadmin.api.media import Media
+
+        return Media(self.transport)
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """What users have reported."""
+        from synadmin.api.reports import Reports
+
+        return Reports(self.transport)
+
+    @cached_property
+    def federation(self) -> "Federation":
+        """The other servers."""
+        from synadmin.api.federation import Federation
+
+        return Federation(self.transport)
+
+    @cached_property
+    def statistics(self) -> "Statistics":
+        """Who stores how much."""
+        from synadmin.api.statistics import Statistics
+
+        return Statistics(self.transport)
+
+    @cached_property
+    def background_updates(self) -> "BackgroundUpdates":
+        """Work on the database, beside everything else."""
+        from synadmin.api.background_updates import BackgroundUpdates
+
+        return BackgroundUpdates(self.transport)
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        """Work put off, or under way."""
+        from synadmin.api.tasks import Tasks
+
+        return Tasks(self.transport)
+
+    @cached_property
+    def activity(self) -> "Activity":
+        """What users do and have."""
+        from synadmin.api.activity import Activity
+
+        return Activity(self.transport)
+
+    @cached_property
+    def devices(self) -> "Devices":
+        """Devices, each of them a session."""
+        from synadmin.api.devices import Devices
+
+        return Devices(self.transport)
+
+    @cached_property
+    def experimental(self) -> "Experimental":
+        """Experimental features for single users."""
+        from synadmin.api.experimental import Experimental
+
+        return Experimental(self.transport)
+
+    @cached_property
+    def lookup(self) -> "Lookup":
+        """Whose an address, an external id or a name is."""
+        from synadmin.api.lookup import Lookup
+
+        return Lookup(self.transport)
+
+    @cached_property
+    def moderation(self) -> "Moderation":
+        """Keeping a user's messages from others."""
+        from synadmin.api.moderation import Moderation
+
+        return Moderation(self.transport)
+
+    @cached_property
+    def registration_tokens(self) -> "RegistrationTokens":
+        """Registration tokens."""
+        from synadmin.api.registration_tokens import RegistrationTokens
+
+        return RegistrationTokens(self.transport)
 
     @cached_property
     def server(self) -> "Server":

@@ -6,6 +6,8 @@ Source: Synapse, ``docs/admin_api/register_api.md`` and ``UserRegisterServlet``.
 import hashlib
 import hmac
 
+from msgspec import UNSET, UnsetType
+
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import Group
 from synadmin.ids import UserId
@@ -18,12 +20,17 @@ class Nonce(Record, frozen=True, kw_only=True):
 
 
 class Registered(Record, frozen=True, kw_only=True):
-    """The new account, signed in. The token is a secret."""
+    """The new account, signed in unless that was not wanted. The tokens are secrets.
+
+    ``access_token`` is empty where it was not signed in; ``expires_in_ms`` is in milliseconds.
+    """
 
     user_id: UserId
-    access_token: str
+    access_token: str = ""
     device_id: str | None = None
     home_server: str | None = None
+    expires_in_ms: int | None = None
+    refresh_token: str | None = None
 
     def __repr__(self) -> str:
         return f"Registered(user_id={self.user_id!r})"
@@ -50,6 +57,10 @@ class Registration(Group):
         admin: bool = False,
         displayname: str | None = None,
         user_type: str | None = None,
+        device_id: str | UnsetType = UNSET,
+        initial_device_display_name: str | UnsetType = UNSET,
+        inhibit_login: bool | UnsetType = UNSET,
+        refresh_token: bool | UnsetType = UNSET,
     ) -> Registered:
         """Make an account, even where registration is closed.
 
@@ -61,6 +72,13 @@ class Registration(Group):
             admin: whether it is a server admin.
             displayname: its display name.
             user_type: ``bot``, ``support``, or a type of the server's own.
+            device_id: of the session that is made; drawn by the server by default.
+            initial_device_display_name: its name.
+            inhibit_login: make no session.
+            refresh_token: ask for a token that ends, and one to renew it with.
+
+        Raises:
+            MatrixError: the secret is another, or the name cannot be had.
         """
         nonce = nonce or self.nonce().nonce
         parts = [nonce, username, password, "admin" if admin else "notadmin"]
@@ -73,9 +91,11 @@ class Registration(Group):
             "password": password,
             "admin": admin,
             "mac": mac,
+            "displayname": UNSET if displayname is None else displayname,
+            "user_type": UNSET if user_type is None else user_type,
+            "device_id": device_id,
+            "initial_device_display_name": initial_device_display_name,
+            "inhibit_login": inhibit_login,
+            "refresh_token": refresh_token,
         }
-        if displayname is not None:
-            body["displayname"] = displayname
-        if user_type is not None:
-            body["user_type"] = user_type
         return self._send(REGISTER, body=body)

@@ -3,6 +3,7 @@
 Source: Synapse, ``docs/admin_api/rooms.md`` and ``synapse/rest/admin/rooms.py``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
@@ -110,6 +111,70 @@ class RoomState(Record, frozen=True, kw_only=True):
     state: tuple[StateEvent, ...]
 
 
+class SpaceChild(Record, frozen=True, kw_only=True):
+    """A space's word that a room belongs to it.
+
+    ``state_key`` is the room, ``content`` has ``via``, ``order`` and ``suggested``, ``origin_server_ts`` is
+    in milliseconds since the epoch.
+    """
+
+    type: str
+    state_key: RoomId
+    sender: UserId
+    content: dict[str, Any]
+    origin_server_ts: int
+
+
+class RoomInSpace(Record, frozen=True, kw_only=True):
+    """A room as its space's hierarchy shows it; what the room does not have is left out."""
+
+    room_id: RoomId
+    room_version: str | None = None
+    name: str | None = None
+    topic: str | None = None
+    canonical_alias: RoomAlias | None = None
+    avatar_url: str | None = None
+    num_joined_members: int = 0
+    world_readable: bool = False
+    guest_can_join: bool = False
+    room_type: str | None = None
+    encryption: str | None = None
+    join_rule: str | None = None
+    allowed_room_ids: tuple[RoomId, ...] = ()
+    children_state: tuple[SpaceChild, ...] = ()
+
+
+class ForwardExtremity(Record, frozen=True, kw_only=True):
+    """An event that no other event follows yet.
+
+    ``received_ts`` is in milliseconds since the epoch, by this server's clock.
+    """
+
+    event_id: EventId
+    state_group: int | None = None
+    depth: int | None = None
+    received_ts: int | None = None
+
+
+class ForwardExtremities(Record, frozen=True, kw_only=True):
+    """The ends of a room's history: one, where nothing is odd."""
+
+    count: int
+    results: tuple[ForwardExtremity, ...]
+
+
+class ForwardExtremitiesDeleted(Record, frozen=True, kw_only=True):
+    """How many were deleted."""
+
+    deleted: int
+
+
+class JoinedRoom(Record, frozen=True, kw_only=True):
+    """The room that a user was made to join."""
+
+    room_id: RoomId
+
+
 class Block(Record, frozen=True, kw_only=True):
     """Whether a room is blocked on this server: local users can neither join it nor be invited."""
 
@@ -130,6 +195,28 @@ GET = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}", RoomDetails)
 MEMBERS = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/members", RoomMembers)
 STATE = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/state", RoomState)
 BLOCK_STATUS = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/block", Block)
+BLOCK = Endpoint("PUT", "/_synapse/admin/v1/rooms/{room_id}/block", Block)
+HIERARCHY = Paged(
+    "GET",
+    "/_synapse/admin/v1/rooms/{room_id}/hierarchy",
+    RoomInSpace,
+    items="rooms",
+    next="next_batch",
+    total=None,
+    key="room_id",
+    since="1.142",
+)
+FORWARD_EXTREMITIES = Endpoint(
+    "GET",
+    "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities",
+    ForwardExtremities,
+)
+DELETE_FORWARD_EXTREMITIES = Endpoint(
+    "DELETE",
+    "/_synapse/admin/v1/rooms/{room_identifier}/forward_extremities",
+    ForwardExtremitiesDeleted,
+)
+JOIN = Endpoint("POST", "/_synapse/admin/v1/join/{room_identifier}", JoinedRoom, idempotent=True)
 MAKE_ADMIN = Endpoint(
     "POST",
     "/_synapse/admin/v1/rooms/{room_identifier}/make_room_admin",
@@ -210,6 +297,80 @@ class Rooms(Group):
         Source: ``BlockRoomRestServlet``.
         """
         return self._send(BLOCK_STATUS, room_id=room_id)
+
+    def block(self, room_id: RoomId, *, block: bool = True) -> Block:
+        """Block a room on this server, or lift that: whether local users can come in.
+
+        The room need not be known to the server. Who is in it stays in it.
+
+        Source: ``BlockRoomRestServlet``.
+        """
+        return self._send(BLOCK, body={"block": block}, room_id=room_id)
+
+    def hierarchy(
+        self,
+        room_id: RoomId,
+        *,
+        max_depth: int | None = None,
+        page_size: int | None = None,
+    ) -> Pager[RoomInSpace]:
+        """Walk a space and what is in it, each room once, depth first.
+
+        Rooms that this server is not in are left out; the space that names them still does.
+
+        Args:
+            room_id: the space.
+            max_depth: how far down; 0 is the space alone.
+            page_size: rooms a request; Synapse gives 50 at most.
+
+        Source: ``AdminRoomHierarchy``.
+        """
+        query = {"max_depth": max_depth, "limit": page_size}
+        return self._walk(HIERARCHY, query=query, room_id=room_id)
+
+    def forward_extremities(self, room: RoomId | RoomAlias) -> ForwardExtremities:
+        """Return the ends of the room's history; many of them make a room slow.
+
+        Source: ``ForwardExtremitiesRestServlet``.
+        """
+        return self._send(FORWARD_EXTREMITIES, room_identifier=room)
+
+    def delete_forward_extremities(self, room: RoomId | RoomAlias) -> ForwardExtremitiesDeleted:
+        """Forget all ends of the room's history but the newest.
+
+        Raises:
+            NotFoundError: the room has none.
+
+        Source: ``ForwardExtremitiesRestServlet``.
+        """
+        return self._send(DELETE_FORWARD_EXTREMITIES, room_identifier=room)
+
+    def join(
+        self,
+        room: RoomId | RoomAlias,
+        *,
+        user_id: UserId,
+        via: Sequence[str] = (),
+    ) -> JoinedRoom:
+        """Make a user of this server join a room; where it is not public, the administrator invites first.
+
+        Args:
+            room: room id or alias.
+            user_id: who is to join.
+            via: servers that are in the room, for a room id that this server is not in.
+
+        Raises:
+            NotPermittedError: the administrator is not in the room, or may not invite.
+            NotFoundError: no such user or alias.
+
+        Source: ``JoinRoomAliasServlet``.
+        """
+        return self._send(
+            JOIN,
+            query={"server_name": [*via]},
+            body={"user_id": user_id},
+            room_identifier=room,
+        )
 
     def make_admin(self, room: RoomId | RoomAlias, *, user_id: UserId | None = None) -> Nothing:
         """Give a user the power of the most powerful local user who is joined.

@@ -3,14 +3,15 @@
 Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/users.py``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from synadmin.errors import MatrixError
 from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
 from synadmin.http.group import Group
-from synadmin.http.paging import Pager
+from synadmin.http.paging import Page, Pager
 from synadmin.ids import RoomId, UserId
 
 ORDERS = (
@@ -196,6 +197,21 @@ SET_RATELIMIT = Endpoint(
 DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", Nothing)
 
 
+class UserPager(Pager[User]):
+    """A list of accounts that asks for no guests where the server refuses to be asked for them."""
+
+    def pages(self) -> Iterator[Page[User]]:
+        """Walk the pages."""
+        try:
+            yield from super().pages()
+        except MatrixError as error:
+            # The Matrix Authentication Service has no guests, and Synapse wants to hear that we know.
+            if self._query.get("guests") is not None or "guests" not in error.reason:
+                raise
+            self._query = {**self._query, "guests": False}
+            yield from super().pages()
+
+
 class Users(Group):
     """Accounts: ``synapse.users``."""
 
@@ -219,8 +235,8 @@ class Users(Group):
         Args:
             user_id: part of a user id; not looked at where ``name`` is given.
             name: part of a localpart or of a display name.
-            guests: False leaves guests out. Where the Matrix Authentication Service keeps the accounts,
-                it has to be False.
+            guests: False leaves guests out; they are left out, too, where the Matrix Authentication
+                Service keeps the accounts.
             deactivated: only those that are deactivated, or only those that are not.
             admins: only server admins, or only others.
             locked: True shows the locked ones too; Synapse leaves them out by default.
@@ -235,7 +251,8 @@ class Users(Group):
         """
         query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
         query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
-        return self._walk(LIST, query=query | {"approved": approved, "not_user_type": [*not_user_types]})
+        query |= {"approved": approved, "not_user_type": [*not_user_types]}
+        return UserPager(self.transport, LIST, {}, query)
 
     def list_v2(
         self,
@@ -261,7 +278,8 @@ class Users(Group):
         """
         query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
         query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
-        return self._walk(LIST_V2, query=query | {"approved": approved, "not_user_type": [*not_user_types]})
+        query |= {"approved": approved, "not_user_type": [*not_user_types]}
+        return UserPager(self.transport, LIST_V2, {}, query)
 
     def get(self, user_id: UserId) -> UserDetails:
         """Return an account of this server.
@@ -411,6 +429,9 @@ class Users(Group):
 
     def allow_cross_signing_reset(self, user_id: UserId) -> CrossSigningReset:
         """Let a user replace their cross-signing keys for ten minutes without signing in again.
+
+        It is meant for the Matrix Authentication Service: where Synapse keeps the accounts itself, it takes
+        note of this, and asks for the password all the same.
 
         Raises:
             NotFoundError: there is no such user, or they have no cross-signing keys.

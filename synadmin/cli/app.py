@@ -1,9 +1,9 @@
 """``synadmin``: the root of the command line, and what an error becomes there."""
 
+import os
 import signal
 import sys
-import traceback
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import click
 
@@ -14,6 +14,7 @@ from synadmin.errors import (
     NotAuthenticatedError,
     NotFoundError,
     NotPermittedError,
+    NotSupportedError,
     RefusedError,
     SettingsError,
     SynadminError,
@@ -43,6 +44,29 @@ _COMMANDS = {
     "logout": ("synadmin.cli.login:logout", "End the session and remove it from the profile."),
     "whoami": ("synadmin.cli.login:whoami", "Show whose token it is and what it may do."),
     "room": ("synadmin.cli.room:room", "Rooms: list, look, regain control."),
+    "event": ("synadmin.cli.event:event", "Events: look at one, whichever room it is in."),
+    "notice": ("synadmin.cli.notice:notice", "Notices: messages from the server to its users."),
+    "user": ("synadmin.cli.user:user", "Accounts: list, look, change, keep from doing harm."),
+    "device": ("synadmin.cli.device:device", "Devices: the sessions of users."),
+    "registration-token": (
+        "synadmin.cli.registration_token:registration_token",
+        "Registration tokens: who may make an account.",
+    ),
+    "media": ("synadmin.cli.media:media", "Media: list, quarantine, protect, delete."),
+    "report": ("synadmin.cli.report:report", "What users have reported: events, and users."),
+    "federation": ("synadmin.cli.federation:federation", "The other servers, and how they are to reach."),
+    "stats": ("synadmin.cli.stats:stats", "Whose media and which rooms take how much."),
+    "background-update": (
+        "synadmin.cli.background_update:background_update",
+        "Work on the database, beside everything else.",
+    ),
+    "experimental-feature": (
+        "synadmin.cli.experimental_feature:experimental_feature",
+        "Experimental features for single users.",
+    ),
+    "task": ("synadmin.cli.task:task", "Work that the server has put off, or has under way."),
+    "server": ("synadmin.cli.server:server", "The server itself: its version."),
+    "api": ("synadmin.cli.api:api", "Send any request; list all that the Admin API can do."),
     "journal": ("synadmin.cli.journal:journal", "What was changed on servers from here."),
     "sandbox": ("synadmin.cli.sandbox:sandbox", "A real, throwaway Synapse to practise on."),
 }
@@ -75,6 +99,9 @@ def exit_code(error: SynadminError) -> int:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    if sys.stdout is None:
+        # The shell has closed it (`>&-`). What is printed goes nowhere, and not into the next file opened.
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -85,7 +112,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     invocation = Invocation()
     try:
         code = _run(arguments, invocation)
-        _flush(sys.stdout)
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads has had enough (`| head`); Python would complain again when it closes stdout.
         sys.stdout = None
@@ -94,7 +121,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = EXIT_FAILED
         _tell(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
         try:
-            _flush(sys.stdout)
+            sys.stdout.flush()
         except OSError:
             # A full disk, for instance: Python would try once more, and show a traceback.
             sys.stdout = None
@@ -106,7 +133,14 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     try:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
     except SynadminError as error:
-        _tell(invocation, str(error), error.hint)
+        message, hint = str(error), error.hint
+        if isinstance(error, NotAuthenticatedError) and hint is None:
+            hint = "`synadmin login` gets a new token"
+        if isinstance(error, NotSupportedError) and hint is None:
+            from synadmin.cli.unsupported import explained
+
+            message, hint = explained(invocation, error)
+        _tell(invocation, message, hint)
         return exit_code(error)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -125,12 +159,6 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     return result if isinstance(result, int) else EXIT_DONE
 
 
-def _flush(stream: TextIO | None) -> None:
-    # None where the shell has closed it (`>&-`).
-    if stream is not None:
-        stream.flush()
-
-
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     # A closed ssh session or a stopped unit ends a run like Ctrl-C does: what is temporary is put back.
     raise KeyboardInterrupt
@@ -139,6 +167,8 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 def _tell(invocation: Invocation, message: str, hint: str | None) -> None:
     if invocation.verbose > 1:
         # Its last line has words of the server's in it.
+        import traceback
+
         invocation.warn(traceback.format_exc().rstrip())
     one_line = " ".join(message.split("\n"))
     invocation.warn(f"synadmin: {one_line}")

@@ -110,10 +110,14 @@ def senseless(view: RoomView, edit: Edit) -> str | None:
             f"{creator} created the room, and in version {view.version} a creator stands above every number: "
             "no level can be given to them or taken from them"
         )
-    after = edited(view, edit)
-    if not any(_controls(after)):
-        return "nobody in the room could change its levels any more, ever"
     return None
+
+
+def locks_everybody_out(view: RoomView, edit: Edit) -> str | None:
+    """Say that an edit takes the last control out of the room; None where it does not."""
+    if any(_controls(edited(view, edit))) or not any(_controls(view)):
+        return None
+    return "nobody in the room could change its levels any more, ever"
 
 
 def takes_last_local_control(view: RoomView, edit: Edit) -> bool:

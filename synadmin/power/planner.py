@@ -196,19 +196,15 @@ def _warnings(view: RoomView, wish: Wish, steps: tuple[Step, ...], level: int, o
 def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
     banned = view.membership_of(wish.target) == "ban"
     impersonate = found.reach is Reach.IMPERSONATE
-    if banned:
-        why = f"{wish.target} is banned from the room."
-    elif impersonate:
-        why = "With the Admin API alone it cannot be done."
-    else:
-        why = "Nobody who can act now can do it."
+    why = f"{wish.target} is banned from the room." if banned else _why_not_the_api_alone(view)
     if found.reach > wish.possible:
         how = (
             "It would take acting as other users, which this server does not let an administrator do "
             "(its accounts are kept by the Matrix Authentication Service)."
         )
     else:
-        how = f"With --allow {found.reach} it can: {' '.join(step.detail for step in found.steps)}"
+        steps = " ".join(f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1))
+        how = f"--allow {found.reach} can do it: {steps}"
     return Refusal(
         reason="target-banned" if banned else "needs-impersonate" if impersonate else "needs-reactivate",
         reach=found.reach if found.reach <= wish.possible else None,
@@ -216,6 +212,34 @@ def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
         unverified=found.unverified,
         needs_member=found.needs_member,
     )
+
+
+def _why_not_the_api_alone(view: RoomView) -> str:
+    """Say who could change the levels, and why Make Room Admin cannot do it through them."""
+    levels = view.levels
+    able = [
+        user
+        for user, level in _holders(levels).items()
+        if view.is_local(user)
+        and level >= levels.control
+        and view.account_of(user).state is not AccountState.MISSING
+    ]
+    takes = f"changing the levels takes {levels.control}"
+    if not able:
+        if levels.users_default >= levels.control:
+            return f"Everybody may change the levels here ({takes}), but nobody is named who does."
+        return f"No user of this server holds enough power in the room ({takes})."
+    user = able[0]
+    state, level = view.account_of(user).state, shown(levels.level_of(user))
+    if view.membership_of(user) != "join":
+        left = "is deactivated" if state is AccountState.DEACTIVATED else "is not in the room"
+        return (
+            f"Nobody of this server who is in the room may change its levels ({takes}): "
+            f"{user} has {level} and {left}."
+        )
+    if state is not AccountState.ACTIVE:
+        return f"{user} has level {level} ({takes}), but the account is {state}."
+    return f"{user} has level {level} ({takes}), but Synapse would not act through them."
 
 
 def _impossible(view: RoomView, wish: Wish) -> Refusal:
@@ -307,12 +331,12 @@ def _not_in_room(view: RoomView) -> str:
     elsewhere = tuple(user for user in view.creators if not view.is_local(user))
     if elsewhere:
         return (
-            "This server is not in the room, and knows nothing of what holds there now. If the room is "
-            "public, let somebody join it by its address first, and look again."
+            "No user of this server is in the room any more, so nobody here knows what holds there now. If "
+            "it is public, let somebody join it by its address first, and look again."
         )
     return (
-        "No user of this server is in the room any more. Unless users of other servers are, nobody can join "
-        "it again: what is left is to replace it."
+        "No user of this server is in the room any more. If it was only on this server, nobody can join it "
+        "again: what is left is to replace it with a new one."
     )
 
 

@@ -32,8 +32,8 @@ class AccountState(StrEnum):
 
     MISSING = "missing"
     DEACTIVATED = "deactivated"
-    LOCKED = "locked"
     SUSPENDED = "suspended"
+    LOCKED = "locked"
     ACTIVE = "active"
 
 

@@ -1,10 +1,8 @@
 """Editing the levels of a room through somebody who may: look, choose who, act, read back."""
 
-import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from synadmin.api.client_server import LEAVE
 from synadmin.errors import NotFoundError, RefusedError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.power import edit as editing
@@ -12,10 +10,14 @@ from synadmin.power import rules
 from synadmin.power.edit import Edit
 from synadmin.power.levels import POWER_LEVELS
 from synadmin.power.room import AccountState, Reach, RoomView
+from synadmin.power.search import somebody
 from synadmin.recovery.accounts import waking
 from synadmin.recovery.observe import Observer
 from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Restoration, Temporary
+from synadmin.recovery.temporary import Temporary
+from synadmin.recovery.visit import Visit
+
+_DEACTIVATED = AccountState.DEACTIVATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,21 @@ def look(observer: Observer, room_id: RoomId) -> RoomView:
             errcode="M_NOT_FOUND",
             reason=f"this server is no longer in {room_id}: it cannot change anything there",
         )
-    return view
+    levels = view.levels
+    holders = dict.fromkeys((*(levels.creators if levels.version.creator_power else ()), *levels.listed()))
+    strong = [user for user in holders if levels.level_of(user) >= levels.control]
+    return observer.seeing_foreigners(view, [user for user in strong if not view.is_local(user)])
 
 
-def plan(observer: Observer, view: RoomView, edit: Edit, *, allow: Reach, last: bool) -> EditPlan:
+def plan(
+    observer: Observer,
+    view: RoomView,
+    edit: Edit,
+    *,
+    allow: Reach,
+    last: bool,
+    undoing: bool = False,
+) -> EditPlan:
     """Find through whom an edit can be made.
 
     Args:
@@ -81,13 +94,16 @@ def plan(observer: Observer, view: RoomView, edit: Edit, *, allow: Reach, last: 
         edit: what is to change.
         allow: how far it may go.
         last: it may take the last local control out of the room.
+        undoing: it brings back what was so before, even if nobody in the room has control then.
 
     Raises:
         RefusedError: it must not or cannot be made; nothing was changed.
     """
     if not editing.changes(view, edit):
         return EditPlan(view, edit, None)
-    reason = editing.senseless(view, edit)
+    reason = editing.senseless(view, edit) or _nobody_there(observer, view, edit)
+    if reason is None and not undoing:
+        reason = editing.locks_everybody_out(view, edit)
     if reason is not None:
         raise RefusedError(f"not done: {reason}")
     if not last and editing.takes_last_local_control(view, edit):
@@ -95,18 +111,53 @@ def plan(observer: Observer, view: RoomView, edit: Edit, *, allow: Reach, last: 
             "not done: no local user would have control of the room afterwards",
             hint="give somebody else control first (`synadmin room make-admin`), or insist with --last",
         )
-    ways = [way for user in editing.authors(view, edit) if (way := _way(observer, view, user)) is not None]
-    ways.sort(key=lambda way: (way.reach, way.enters, way.inviter is not None))
-    within = [way for way in ways if way.reach <= allow]
-    if within:
-        return EditPlan(view, edit, within[0])
-    if ways:
-        least = ways[0]
+    ways = _ways(observer, view, edit)
+    if (not ways or ways[0].reach > allow) and _a_stranger_helps(view, edit):
+        view = _with_a_stranger(observer, view)
+        ways = _ways(observer, view, edit)
+    if not ways:
+        raise RefusedError(_nobody_may(observer, view, edit))
+    if ways[0].reach > allow:
         raise RefusedError(
-            f"not done: it takes more than your own token. {least.words}",
-            hint=f"--allow {least.reach} lets it",
+            f"not done: it takes more than your own token. {ways[0].words}",
+            hint=f"--allow {ways[0].reach} lets it",
         )
-    raise RefusedError(_nobody_may(view, edit))
+    return EditPlan(view, edit, ways[0])
+
+
+def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
+    """Say whose level must not be raised, because nobody could use it, or somebody else will."""
+    for change in editing.changes(view, edit):
+        user = UserId(change.what)
+        if user not in edit.users or change.after <= change.before or not view.is_local(user):
+            continue
+        if observer.account(user).state is AccountState.MISSING:
+            return f"there is no account {user}; whoever registered that name would have the power"
+    return None
+
+
+def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Author]:
+    """Return through whom an edit can be made, the least intrusive first."""
+    ways = [way for user in editing.authors(view, edit) if (way := _way(observer, view, user)) is not None]
+    return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
+
+
+def _a_stranger_helps(view: RoomView, edit: Edit) -> bool:
+    """Tell whether a local member who is not known by name might make the edit, or let somebody in."""
+    if not view.unknown_local_members:
+        return False
+    stranger = somebody(view)
+    inside = replace(view, memberships={**view.memberships, stranger: "join"})
+    return stranger in editing.authors(inside, edit) or view.levels.users_default >= view.levels.invite
+
+
+def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
+    """See one more local member, who can act."""
+    for user in observer.members_not_in(view):
+        view = observer.seeing(view, [user])
+        if _reach_as(observer, user) is Reach.IMPERSONATE:
+            break
+    return view
 
 
 def _way(observer: Observer, view: RoomView, user: UserId) -> Author | None:
@@ -137,7 +188,12 @@ def _reach_as(observer: Observer, user: UserId) -> Reach | None:
     return Reach.IMPERSONATE if account.state is AccountState.ACTIVE else Reach.REACTIVATE
 
 
-def _nobody_may(view: RoomView, edit: Edit) -> str:
+def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
+    if observer.accounts_are_elsewhere and any(True for _ in editing.authors(view, edit)):
+        return (
+            "not done: it would take acting as another user, which this server does not let an administrator "
+            "do (its accounts are kept by the Matrix Authentication Service)"
+        )
     equals = editing.stands_in_the_way(view, edit)
     if equals:
         return (
@@ -187,26 +243,27 @@ def _send(
         return
     room_id, user = view.room_id, author.user
     if author.state is not AccountState.ACTIVE:
-        waking(observer.synapse, temporary, user, author.state)
+        waking(observer.synapse, temporary, user)
+    visiting = Visit(observer, sessions, temporary, room_id, leaves=author.state is not _DEACTIVATED)
     if author.inviter is not None:
-        sessions.of(author.inviter).client_server.invite(room_id, user)
+        visiting.invite(user, by=author.inviter)
+    if author.enters:
+        visiting.join(user)
+    require_unchanged(observer, view)
     acting = sessions.of(user)
-    with contextlib.ExitStack() as stack:
-        if author.enters and author.state is not AccountState.DEACTIVATED:
-            stack.enter_context(temporary.making(leaving(observer, user, room_id)))
-        if author.enters:
-            acting.client_server.join(room_id)
     with acting.transport.noting(before={"room_id": room_id, "power_levels": view.power_levels}):
         acting.client_server.send_state(room_id, POWER_LEVELS, content)
 
 
-def leaving(observer: Observer, user: UserId, room_id: RoomId) -> Restoration:
-    """Return how a user who came in for a moment leaves again."""
-    users = observer.synapse.users
-    return Restoration(
-        LEAVE.method,
-        LEAVE.filled({"room_id": room_id}),
-        {},
-        user,
-        is_so=lambda: users.memberships(user).memberships.get(room_id) != "join",
-    )
+def require_unchanged(observer: Observer, view: RoomView) -> None:
+    """Make sure that the levels are still those that were seen: what is sent replaces them all.
+
+    Raises:
+        SynadminError: they are not.
+    """
+    event = observer.state_event(view.room_id, POWER_LEVELS)
+    if (None if event is None else event.content) != view.power_levels:
+        raise SynadminError(
+            "somebody else has changed the power levels in the meantime; nothing was overwritten",
+            hint="run it again",
+        )

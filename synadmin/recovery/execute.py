@@ -1,6 +1,5 @@
 """From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
 
-import contextlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,24 +7,28 @@ from urllib.parse import unquote
 
 from synadmin.errors import (
     ConnectError,
+    JournalError,
     MatrixError,
     NotAuthenticatedError,
     NotFoundError,
     NotPermittedError,
     RateLimitedError,
+    ReplyError,
+    ServerError,
     SynadminError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.levels import POWER_LEVELS, shown
-from synadmin.power.room import RoomView, Wish
+from synadmin.power.room import Reach, RoomView, Wish
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
 from synadmin.recovery.accounts import waking
-from synadmin.recovery.edit import leaving
+from synadmin.recovery.edit import require_unchanged
 from synadmin.recovery.observe import Observer, Sight
 from synadmin.recovery.outcome import Outcome, StepTaken
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Restoration, Temporary
+from synadmin.recovery.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +38,42 @@ class Prospect:
     Attributes:
         sight: the room as it was seen.
         result: the outcome so far: refused, planned, or done already.
+        enters: somebody has to come in before there is anything to be seen, and so to be planned.
     """
 
     sight: Sight
     result: Outcome
+    enters: Plan | None = None
 
     @property
     def plan(self) -> Plan | None:
         """The plan, where there is something to be done."""
-        found = self.sight.found
+        found = self.enters or self.sight.found
         return found if isinstance(found, Plan) and found.steps else None
 
 
 def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], wish: Wish) -> Iterator[Prospect]:
     """Look at each room and plan; nothing is changed.
 
+    A room that the server fails to show is no reason to leave the others alone: it has failed.
+
     Raises:
         NotPermittedError: the token is not a server admin's.
         SynadminError: the server could not be asked.
     """
     for room in rooms:
-        yield _prospect(observer, room, wish)
+        try:
+            yield _prospect(observer, room, wish)
+        except (ServerError, ReplyError) as error:
+            unseen = Outcome(
+                room=room,
+                room_id=None if room.startswith("#") else RoomId(room),
+                user_id=wish.target,
+                outcome=outcome.FAILED,
+                reason="server-error",
+                message=f"It could not be looked at: {error}. Nothing was changed.",
+            )
+            yield Prospect(Sight(room), unseen)
 
 
 def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prospect:
@@ -81,11 +99,35 @@ def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prosp
     start = outcome.before(room, wish.target, sight.details, sight.view)
     found = sight.found
     if isinstance(found, Refusal):
+        if sight.way_in:
+            first = _entering(sight, wish)
+            planned = outcome.planned(start, first, sight.view)
+            return Prospect(sight, replace(planned, abilities=()), first)
         return Prospect(sight, outcome.refused(start, found))
     if not found.steps:
         kind = outcome.DONE if start.control else outcome.PENDING
         return Prospect(sight, replace(start, outcome=kind, message=found.message, reach=found.reach))
-    return Prospect(sight, outcome.planned(start, found))
+    return Prospect(sight, outcome.planned(start, found, sight.view))
+
+
+def _entering(sight: Sight, wish: Wish) -> Plan:
+    """Return the first half of a plan for a room that nobody of this server is in: to look from within."""
+    caller, servers = wish.caller, ", ".join(sight.way_in)
+    return Plan(
+        steps=(Step(action=Action.JOIN, as_user=caller, user=caller),),
+        reach=Reach.API,
+        outcome="pending",
+        level=0,
+        promoter=None,
+        message=f"What can be done for {wish.target} is seen only from within; then it is done, if it needs "
+        f"no more than --allow says. Else {caller} leaves again.",
+        warnings=(
+            (
+                f"No user of this server is in the room any more: {caller} tries to join it through "
+                f"{servers}. That works where the room is public."
+            ),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +158,8 @@ class Run:
         plan, view = prospect.plan, prospect.sight.view
         if plan is None or view is None:
             return prospect.result
+        if prospect.enters is not None:
+            return self._from_within(prospect, prospect.enters.steps[0], view.room_id)
         mark = self.temporary.mark
         try:
             taken, failure = self._taken(plan, view)
@@ -127,7 +171,7 @@ class Run:
         came_in = failure is None and self.wish.target == self.wish.caller and self._joins(plan)
         try:
             now = self.observer.again(prospect.sight, self.wish, came_in=came_in)
-        except (MatrixError, ConnectError) as error:
+        except (MatrixError, ConnectError, ReplyError) as error:
             return replace(
                 start,
                 outcome=outcome.FAILED,
@@ -137,13 +181,51 @@ class Run:
                 level_after=None,
                 membership_after=None,
             )
-        return _told(start.seen(now), view, now, failure)
+        told = _told(start.seen(now), view, now, failure)
+        if left:
+            words = f"Not put back, and tried once more at the end: {'; '.join(map(str, left))}."
+            told = replace(told, message=f"{told.message} {words}")
+        return told
+
+    def _from_within(self, prospect: Prospect, join: Step, room_id: RoomId) -> Outcome:
+        """Join a room that nobody of this server is in, and plan and act from there; or leave it again."""
+        sight, wish, mark = prospect.sight, self.wish, self.temporary.mark
+        visit = Visit(self.observer, self.sessions, self.temporary, room_id)
+        told: Outcome | None = None
+        try:
+            try:
+                visit.join(join.user, via=list(sight.way_in))
+            except (MatrixError, ConnectError) as error:
+                return _not_let_in(prospect, join, error)
+            self.observer.forget_all()
+            # By its id: an address may lead elsewhere by now.
+            found = _prospect(self.observer, room_id, wish)
+            told = self.carry_out(found)
+        finally:
+            stays = told is not None and told.outcome == outcome.DONE and wish.target == wish.caller
+            if stays:
+                self.temporary.keep(mark)
+            left = self.temporary.put_back(mark)
+            self.observer.forget_all()
+        status = "done" if told.outcome in {outcome.DONE, outcome.PENDING} or left else "undone"
+        taken = StepTaken(join, status, join.detail)
+        membership = told.membership_after
+        if wish.target == wish.caller and not stays and not left:
+            membership = "leave"
+        return replace(
+            told,
+            room=prospect.result.room,
+            membership_before=prospect.result.membership_before,
+            membership_after=membership,
+            steps=(taken, *told.steps),
+        )
 
     def _taken(self, plan: Plan, view: RoomView) -> tuple[list[StepTaken], SynadminError | None]:
         """Take the steps until one fails; those that put things back are not among them."""
         taken: list[StepTaken] = []
         failure: SynadminError | None = None
-        backs = [step for step in plan.steps if step.puts_back]
+        come_and_go = {step.user for step in plan.steps if step.action is Action.LEAVE}
+        visit = Visit(self.observer, self.sessions, self.temporary, view.room_id)
         for step in plan.steps:
             if step.puts_back:
                 continue
@@ -151,9 +233,11 @@ class Run:
                 taken.append(StepTaken(step, "planned", step.detail))
                 continue
             try:
-                self._take(view, step, backs)
-            except (MatrixError, ConnectError) as error:
-                if isinstance(error, NotAuthenticatedError):
+                self._take(view, step, visit if step.user in come_and_go else None)
+            except JournalError:
+                raise
+            except SynadminError as error:
+                if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     raise
                 failure = error
                 taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
@@ -161,33 +245,41 @@ class Run:
                 taken.append(StepTaken(step, "done", step.detail))
         return taken, failure
 
-    def _take(self, view: RoomView, step: Step, backs: Sequence[Step]) -> None:
+    def _is_with_own_token(self, step: Step) -> bool:
+        """Tell whether a step is a request with the token that everything else depends on."""
+        if step.action is Action.MAKE_ROOM_ADMIN:
+            return True
+        return (step.as_user or self.wish.caller) == self.wish.caller
+
+    def _take(self, view: RoomView, step: Step, visit: Visit | None) -> None:
+        """Take a step; with a visit where it lets somebody in who leaves again."""
         room_id, synapse = view.room_id, self.observer.synapse
         actor = step.as_user or self.wish.caller
-        goes_again = any(back.action is Action.LEAVE and back.user == step.user for back in backs)
-        with contextlib.ExitStack() as stack:
-            if step.action is Action.JOIN and goes_again:
-                stack.enter_context(self.temporary.making(leaving(self.observer, step.user, room_id)))
-            match step.action:
-                case Action.MAKE_ROOM_ADMIN:
-                    with synapse.transport.noting(before=_power_before(view)):
-                        synapse.rooms.make_admin(room_id, user_id=step.user)
-                case Action.JOIN:
-                    self.sessions.of(step.user).client_server.join(room_id)
-                case Action.INVITE:
-                    self.sessions.of(actor).client_server.invite(room_id, step.user)
-                case Action.UNBAN:
-                    self.sessions.of(actor).client_server.unban(room_id, step.user)
-                case Action.SET_LEVEL if step.level is not None:
-                    content = view.levels.granting(step.user, step.level)
-                    acting = self.sessions.of(actor)
-                    with acting.transport.noting(before=_power_before(view)):
-                        acting.client_server.send_state(room_id, POWER_LEVELS, content)
-                case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
-                    waking(synapse, self.temporary, step.user, view.account_of(step.user).state)
-                case _:
-                    message = f"no plan holds {step.action} here"
-                    raise ValueError(message)
+        match step.action:
+            case Action.MAKE_ROOM_ADMIN:
+                with synapse.transport.noting(before=_power_before(view)):
+                    synapse.rooms.make_admin(room_id, user_id=step.user)
+            case Action.JOIN if visit is not None:
+                visit.join(step.user)
+            case Action.JOIN:
+                self.sessions.of(step.user).client_server.join(room_id)
+            case Action.INVITE if visit is not None:
+                visit.invite(step.user, by=actor)
+            case Action.INVITE:
+                self.sessions.of(actor).client_server.invite(room_id, step.user)
+            case Action.UNBAN:
+                self.sessions.of(actor).client_server.unban(room_id, step.user)
+            case Action.SET_LEVEL if step.level is not None:
+                content = view.levels.granting(step.user, step.level)
+                require_unchanged(self.observer, view)
+                acting = self.sessions.of(actor)
+                with acting.transport.noting(before=_power_before(view)):
+                    acting.client_server.send_state(room_id, POWER_LEVELS, content)
+            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
+                waking(synapse, self.temporary, step.user)
+            case _:
+                message = f"no plan holds {step.action} here"
+                raise ValueError(message)
 
     def _joins(self, plan: Plan) -> bool:
         return any(step.action is Action.JOIN and step.user == self.wish.target for step in plan.steps)
@@ -211,6 +303,21 @@ def _put_back(
         return StepTaken(step, "planned", step.detail)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
     return StepTaken(step, "failed" if failed else "done", step.detail)
+
+
+def _not_let_in(prospect: Prospect, join: Step, error: MatrixError | ConnectError) -> Outcome:
+    """Return the outcome of a room that nobody of this server is in, and nobody could join."""
+    refused = isinstance(error, MatrixError) and not isinstance(error, RateLimitedError)
+    way = f"{join.user} could not join it through {', '.join(prospect.sight.way_in)}: {error}"
+    return replace(
+        prospect.result,
+        outcome=outcome.REFUSED if refused else outcome.FAILED,
+        reason="not-in-room" if refused else _reason(error),
+        message=f"No user of this server is in the room any more, and {way}",
+        reach=None,
+        steps=() if refused else (StepTaken(join, "failed", f"{join.detail} {error}"),),
+        warnings=(),
+    ).as_before()
 
 
 def _power_before(view: RoomView) -> dict[str, Any]:

@@ -4,8 +4,9 @@ What is asked of users (memberships, accounts) is asked once a run and kept for 
 read back after a change is always asked anew.
 """
 
+import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -40,6 +41,7 @@ class Sight:
         view: what the planner sees; None where there is nothing to see.
         found: the plan or refusal; None where there is no view.
         event_id: of the power levels, None where there is no such event.
+        way_in: servers through which the room might be joined again, where none of ours is in it any more.
     """
 
     room: str
@@ -47,13 +49,20 @@ class Sight:
     view: RoomView | None = None
     found: Plan | Refusal | None = None
     event_id: str | None = None
+    way_in: tuple[str, ...] = ()
 
 
 @dataclass
 class Observer:
-    """Looks at rooms through a server admin's token."""
+    """Looks at rooms through a server admin's token.
+
+    Attributes:
+        synapse: the server.
+        through: servers that may be in rooms which ours has left, beside those that addresses name.
+    """
 
     synapse: Synapse
+    through: tuple[str, ...] = ()
     _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
     _accounts: dict[UserId, Account] = field(default_factory=dict)
 
@@ -69,9 +78,10 @@ class Observer:
             NotFoundError: an alias that leads nowhere.
             NotPermittedError: the token is not a server admin's.
         """
-        room_id = RoomId(room)
+        room_id, named = RoomId(room), tuple[str, ...]()
         if room.startswith("#"):
-            room_id = self.synapse.client_server.resolve_alias(RoomAlias(room)).room_id
+            address = self.synapse.client_server.resolve_alias(RoomAlias(room))
+            room_id, named = address.room_id, address.servers
         try:
             details = self.synapse.rooms.get(room_id)
         except NotFoundError:
@@ -79,6 +89,8 @@ class Observer:
         levels = self.state_event(room_id, POWER_LEVELS)
         view = self._first_view(details, levels, wish)
         found = plan(view, wish)
+        if isinstance(found, Refusal) and found.reason == "not-in-room":
+            return self._from_outside(room, details, view, wish, named)
         # More than Make Room Admin is judged only with everybody in view who could take part.
         if found.reach != Reach.API and not (
             isinstance(found, Refusal) and found.reason in _ABOUT_THE_TARGET
@@ -92,11 +104,11 @@ class Observer:
         while found.unverified or (isinstance(found, Plan) and found.needs_member):
             more = dict.fromkeys(found.unverified)
             if not more:
-                strangers = strangers or self._members_not_in(view)
+                strangers = strangers or self.members_not_in(view)
                 more = dict.fromkeys(itertools.islice(strangers, 1))
             if not more:
                 break
-            view = self._with(view, more)
+            view = self.seeing(view, more)
             found = plan(view, wish)
         return Sight(room, details, view, found, levels.event_id if levels is not None else None)
 
@@ -135,7 +147,7 @@ class Observer:
             if user not in self._memberships:
                 self._memberships[user] = self.synapse.users.memberships(user).memberships
             return self._memberships[user].get(room_id, "leave")
-        return self._foreign_membership(user, room_id)
+        return self._foreign_memberships(room_id).get(user, "leave")
 
     def forget(self, *users: UserId) -> None:
         """Ask anew about these users next time."""
@@ -143,11 +155,42 @@ class Observer:
             self._memberships.pop(user, None)
             self._accounts.pop(user, None)
 
+    def forget_all(self) -> None:
+        """Ask anew about everybody next time."""
+        self._memberships.clear()
+        self._accounts.clear()
+
     def account(self, user: UserId) -> Account:
         """Return what state a local account is in."""
         if user not in self._accounts:
             self._accounts[user] = account_of(self.synapse, user)
         return self._accounts[user]
+
+    def _from_outside(
+        self,
+        room: str,
+        details: RoomDetails,
+        view: RoomView,
+        wish: Wish,
+        named: Iterable[str],
+    ) -> Sight:
+        """See a room that nobody of this server is in: whether the target might do, and where a way in is."""
+        view = self.seeing(view, [wish.target]) if view.is_local(wish.target) else view
+        found = plan(replace(view, joined_local_members=1), wish)
+        if isinstance(found, Refusal) and found.reason in _ABOUT_THE_TARGET:
+            return Sight(room, details, view, found)
+        return Sight(room, details, view, plan(view, wish), way_in=self._way_in(details, named))
+
+    def _way_in(self, details: RoomDetails, named: Iterable[str]) -> tuple[str, ...]:
+        """Return the servers that may be in a room which ours has left."""
+        addresses: tuple[str, ...] = ()
+        if details.canonical_alias is not None:
+            with contextlib.suppress(MatrixError):
+                alias = RoomAlias(details.canonical_alias)
+                addresses = self.synapse.client_server.resolve_alias(alias).servers
+        creators = () if details.creator is None else (server_name_of(details.creator),)
+        servers = dict.fromkeys((*self.through, *named, *addresses, *creators))
+        return tuple(server for server in servers if server != self.server_name)
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
         """See what predicting Make Room Admin takes."""
@@ -211,7 +254,7 @@ class Observer:
             )
         return view
 
-    def _with(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
+    def seeing(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
         """See these local users, too: where they are, and what state their accounts are in."""
         users = tuple(users)
         accounts = {user: self.account(user) for user in users}
@@ -222,7 +265,15 @@ class Observer:
             memberships={**view.memberships, **memberships},
         )
 
-    def _members_not_in(self, view: RoomView) -> Iterator[UserId]:
+    def seeing_foreigners(self, view: RoomView, users: Sequence[UserId]) -> RoomView:
+        """See where these users of other servers are; asked for all at once, as the answer is long."""
+        if not users:
+            return view
+        found = self._foreign_memberships(view.room_id)
+        memberships = {user: found.get(user, "leave") for user in users}
+        return replace(view, memberships={**view.memberships, **memberships})
+
+    def members_not_in(self, view: RoomView) -> Iterator[UserId]:
         """Yield the local members that nobody has looked at yet."""
         for user in self.synapse.rooms.members(view.room_id).members:
             if view.is_local(user) and user not in view.memberships:
@@ -254,13 +305,11 @@ class Observer:
         except (NotPermittedError, NotFoundError):
             return None
 
-    def _foreign_membership(self, user: UserId, room_id: RoomId) -> str:
+    def _foreign_memberships(self, room_id: RoomId) -> dict[str, str]:
         # The one answer that grows with the room: Synapse tells an administrator of one foreign
         # member only together with all the others.
-        for event in self.synapse.rooms.state(room_id, type=MEMBER).state:
-            if event.state_key == user:
-                return str(event.content.get("membership", "leave"))
-        return "leave"
+        events = self.synapse.rooms.state(room_id, type=MEMBER).state
+        return {event.state_key: str(event.content.get("membership", "leave")) for event in events}
 
 
 def _candidates(view: RoomView) -> list[UserId]:

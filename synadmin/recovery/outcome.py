@@ -5,7 +5,7 @@ from typing import Any
 
 from synadmin.api.rooms import RoomDetails
 from synadmin.ids import RoomId, UserId
-from synadmin.power.levels import shown
+from synadmin.power.levels import Ability, shown
 from synadmin.power.room import Reach, RoomView
 from synadmin.power.steps import Plan, Refusal, Step
 
@@ -62,6 +62,7 @@ class Outcome:
     reach: Reach | None = None
     steps: tuple[StepTaken, ...] = ()
     warnings: tuple[str, ...] = ()
+    abilities: tuple[Ability, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """Return it as scripts get it: the contract of ``room make-admin -o json``."""
@@ -89,6 +90,10 @@ class Outcome:
             "reach": str(self.reach) if self.reach is not None else None,
             "steps": [step.as_record() for step in self.steps],
         }
+
+    def as_before(self) -> "Outcome":
+        """Return it for a room in which nothing was changed."""
+        return replace(self, level_after=self.level_before, membership_after=self.membership_before)
 
     def seen(self, view: RoomView) -> "Outcome":
         """Return it with what the room now holds."""
@@ -131,7 +136,7 @@ def refused(start: Outcome, refusal: Refusal) -> Outcome:
     )
 
 
-def planned(start: Outcome, plan: Plan) -> Outcome:
+def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
     """Return the outcome of a rehearsal: what would be, with ``control`` as it is."""
     membership = start.membership_before
     if plan.outcome == DONE:
@@ -148,4 +153,5 @@ def planned(start: Outcome, plan: Plan) -> Outcome:
         membership_after=membership,
         steps=tuple(StepTaken(step, "planned", step.detail) for step in plan.steps),
         warnings=plan.warnings,
+        abilities=view.levels.abilities(plan.level),
     )

@@ -13,7 +13,8 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
     """Return who holds which level in a room and what each thing takes.
 
     Returns:
-        The contract of ``room power -o json``, and ``creators_stand_above``: they do from version 12 on.
+        The contract of ``room power -o json``, with ``creators_stand_above``: they do from version 12 on,
+        and ``abilities``: what each thing takes, in words.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -59,6 +60,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         "users": users,
         "users_default": levels.users_default,
         "needed": _needed(levels),
+        "abilities": {ability.words: ability.needed for ability in levels.abilities(0)},
     }
 
 

@@ -13,12 +13,13 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from synadmin.client import Synapse
-from synadmin.errors import ConnectError, MatrixError, NotFoundError, SynadminError
+from synadmin.errors import ConnectError, MatrixError, SynadminError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
-from synadmin.journal import Journal, unrestored
+from synadmin.journal import Journal, is_moot, unrestored
 from synadmin.recovery.sessions import Sessions
 
+_OK = 200
 _TOO_MANY_REQUESTS = 429
 _SERVER_FAILED = 500
 
@@ -34,6 +35,7 @@ class Restoration:
         user: in whose name it is sent; None for the token's owner.
         entry: the journal entry of the change.
         is_so: looks whether it is as it was.
+        asleep: whose account it puts back to sleep: a token to act as them is ended first, while it can be.
     """
 
     method: str
@@ -42,6 +44,7 @@ class Restoration:
     user: UserId | None = None
     entry: str = ""
     is_so: Callable[[], bool] | None = None
+    asleep: UserId | None = None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Restoration":
@@ -84,6 +87,7 @@ class Temporary:
         self._journal = journal
         self._say = say
         self._made: list[Restoration] = []
+        self._failed: list[Restoration] = []
         self._alive = journal.alive()
 
     def __enter__(self) -> Self:
@@ -97,6 +101,8 @@ class Temporary:
         trace: TracebackType | None,
     ) -> None:
         try:
+            # What could not be put back at the end of its room is tried once more.
+            self._made, self._failed = [*self._failed, *self._made], []
             left = self.put_back()
         finally:
             self._alive.__exit__(None, None, None)
@@ -110,9 +116,14 @@ class Temporary:
         return len(self._made)
 
     @contextmanager
-    def making(self, restoration: Restoration) -> Iterator[None]:
-        """Make a temporary change in here: one request, in the name that puts it back as well."""
-        transport = self._sessions.of(restoration.user or self._synapse.owner).transport
+    def making(self, restoration: Restoration, *, by: UserId | None = None) -> Iterator[None]:
+        """Make a temporary change in here: one request.
+
+        Args:
+            restoration: how it is put back.
+            by: in whose name it is made; the one that puts it back, unless said otherwise.
+        """
+        transport = self._sessions.of(by or restoration.user or self._synapse.owner).transport
         transport.last_entry = ""
         back = {"method": restoration.method, "path": restoration.path, "body": restoration.body}
         refused = False
@@ -134,13 +145,31 @@ class Temporary:
         """Put back what was changed since the mark, the newest first; return what could not be."""
         left = []
         while len(self._made) > mark:
-            restoration = self._made.pop()
+            # It stays in the list until it is done: Ctrl-C may come here as well.
+            restoration = self._made[-1]
             try:
                 self.restore(restoration)
             except SynadminError as error:
                 self._say(f"Not put back: {restoration}: {error}")
                 left.append(restoration)
+            self._made.pop()
+        self._failed += left
         return left
+
+    def keep(self, mark: int) -> None:
+        """Let what was changed since the mark stay as it is."""
+        for restoration in self._made[mark:]:
+            line = self._journal.begin(
+                server=self._synapse.transport.homeserver,
+                user=self._synapse.owner,
+                on_behalf_of=restoration.user,
+                method="-",
+                path=f"not to be put back any more: {restoration.entry}",
+                body=None,
+                notes={"restores": restoration.entry},
+            )
+            self._journal.finish(line, status=_OK)
+        del self._made[mark:]
 
     def restore(self, restoration: Restoration) -> None:
         """Put one change back.
@@ -148,21 +177,24 @@ class Temporary:
         Raises:
             SynadminError: that did not succeed.
         """
+        if restoration.asleep is not None:
+            self._sessions.end(restoration.asleep)
         acting = self._sessions.of(restoration.user or self._synapse.owner)
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(restoration.method, restoration.path, dict, idempotent=True)
-        with acting.transport.noting(restores=restoration.entry):
-            acting.transport.send(endpoint, body=restoration.body)
+        try:
+            with acting.transport.noting(restores=restoration.entry):
+                acting.transport.send(endpoint, body=restoration.body)
+        except MatrixError as error:
+            if not is_moot(restoration.path, error.status, error.errcode):
+                raise
         if restoration.is_so is not None and not restoration.is_so():
             message = "the server said yes, but it does not show"
             raise SynadminError(message)
 
-    def mend(self) -> None:
-        """Put back what runs that crashed have left on this server.
-
-        Raises:
-            SynadminError: that did not succeed.
-        """
+    def mend(self) -> list[Restoration]:
+        """Put back what runs that crashed have left on this server; return what could not be."""
+        left = []
         for entry in unrestored(self._journal.path, self._synapse.transport.homeserver):
             if self._journal.is_alive(str(entry["run"])):
                 continue
@@ -170,7 +202,9 @@ class Temporary:
             self._say(f"The run {entry['run']} ended before it could put this back: {restoration}")
             try:
                 self.restore(restoration)
-            except NotFoundError:
-                self._say("It is gone, so there is nothing to put back.")
+            except MatrixError as error:
+                self._say(f"That did not succeed: {error}")
+                left.append(restoration)
             else:
                 self._say("It is as it was before that run now.")
+        return left

@@ -5,6 +5,7 @@ seen to have control does the old one give its power away. Where that could not 
 owner still has control.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from synadmin.errors import (
     MatrixError,
     NotAuthenticatedError,
     NotFoundError,
+    NotPermittedError,
+    RateLimitedError,
     RefusedError,
     SynadminError,
 )
@@ -30,6 +33,10 @@ from synadmin.recovery.execute import Prospect, Run, look_ahead
 from synadmin.recovery.member import Member
 
 PARTLY = "partly"
+_RATE_LIMITED = "rate-limited"
+_INSIDE = frozenset({"join", "invite"})
+_RETRY = 30.0  # seconds, where the server does not say how long it holds an invitation back
+_TOMBSTONE = "m.room.tombstone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class Handover:
     name: str | None = None
     before: RoomView | None = None
     now: RoomView | None = None
+    not_before: float = 0.0
+    """By the monotonic clock: what the rate limits held back is not tried again earlier."""
 
     def as_record(self, move: Move) -> dict[str, Any]:
         """Return it as scripts get it."""
@@ -92,8 +101,8 @@ class Way(Protocol):
     def look(self, room: RoomId | RoomAlias) -> Handover:
         """Look at a room and tell what can be done; nothing is changed."""
 
-    def give(self, handover: Handover) -> None:
-        """Give the new owner the power and an invitation."""
+    def give(self, handover: Handover) -> Handover:
+        """Give the new owner the power and an invitation; it is told where the invitation is held back."""
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room as it is now, with both owners."""
@@ -124,22 +133,35 @@ class AsAdmin:
         )
         if sight.view is None or result.room_id is None or isinstance(sight.found, Refusal):
             return replace(shell, outcome=outcome.REFUSED)
-        view = self.see(result.room_id)
-        shell = replace(shell, before=view, now=view)
         try:
-            self._demotion(_granted(view, self.move))
+            view = self.see(result.room_id)
+        except NotFoundError as error:
+            return replace(shell, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
+        shell = replace(shell, before=view, now=view)
+        if _is_over(view, self.move):
+            return replace(shell, outcome=outcome.DONE, message=_over(self.move))
+        if view.membership_of(self.move.new) == "ban":
+            # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
+            message = f"{self.move.new} is banned from it: lift the ban first"
+            return replace(shell, outcome=outcome.REFUSED, reason="target-banned", message=message)
+        try:
+            self._parting(_granted(view, self.move))
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             message = f"{self.move.old} could not be lowered afterwards: {error}{hint}"
-            return replace(shell, outcome=outcome.REFUSED, reason="needs-impersonate", message=message)
+            reason = self._why_not(_granted(view, self.move))
+            return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
         self._prospects[room] = prospect
         return replace(shell, message=_outlook(view, self.move))
 
-    def give(self, handover: Handover) -> None:
+    def give(self, handover: Handover) -> Handover:
         """Carry out what make-admin planned for the new owner."""
         result = self.run.carry_out(self._prospects[handover.room])
         if result.outcome in {outcome.FAILED, outcome.REFUSED}:
             raise SynadminError(result.message)
+        if result.reason == _RATE_LIMITED and result.membership_after != "invite":
+            return _held_back(handover, self.move, None)
+        return replace(handover, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room with both owners, asked anew."""
@@ -152,14 +174,27 @@ class AsAdmin:
 
     def take(self, view: RoomView) -> None:
         """Lower the old owner, as whoever may."""
-        planned = self._demotion(view)
+        planned = self._parting(view)
         editing.carry_out(self.run.observer, self.run.sessions, self.run.temporary, planned)
 
-    def _demotion(self, view: RoomView) -> editing.EditPlan:
-        edit = _lowering(view, self.move.old)
+    def _parting(self, view: RoomView, allow: Reach | None = None) -> editing.EditPlan:
+        edit = _parting(view, self.move)
         if edit is None:
             return editing.EditPlan(view, Edit(), None)
-        return editing.plan(self.run.observer, view, edit, allow=self.run.wish.allow, last=True)
+        allow = self.run.wish.allow if allow is None else allow
+        try:
+            return editing.plan(self.run.observer, view, edit, allow=allow, last=True)
+        except RefusedError:
+            if view.levels.is_creator(self.move.old):
+                return editing.EditPlan(view, Edit(), None)  # nothing is taken: it would be good to have
+            raise
+
+    def _why_not(self, view: RoomView) -> str:
+        try:
+            author = self._parting(view, Reach.REACTIVATE).author
+        except RefusedError:
+            author = None
+        return "insufficient-power" if author is None else f"needs-{author.reach}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,35 +216,38 @@ class AsMember:
             return replace(shell, reason="not-in-room", message=f"{room} cannot be seen: {error}")
         shell = replace(shell, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
         if _is_over(view, self.move):
-            message = f"{self.move.new} has control, and {self.move.old} has no power, already"
-            return replace(shell, outcome=outcome.DONE, message=message)
+            return replace(shell, outcome=outcome.DONE, message=_over(self.move))
         if not view.has_control(self.move.old):
-            message = f"{self.move.old} has no control of it (level {view.levels.control} is needed)"
+            message = f"{self.move.old} has no control of it: level {view.levels.control} is needed"
             return replace(shell, reason="insufficient-power", message=message)
         if view.membership_of(self.move.new) == "ban":
-            return replace(shell, reason="target-banned", message=f"{self.move.new} is banned from it")
+            message = f"{self.move.new} is banned from it: lift the ban first"
+            return replace(shell, reason="target-banned", message=message)
         content = self._granting(view)
         forbidden = content and rules.changing_power_levels(view, self.move.old, content)
-        if forbidden or rules.closed_to(view, self.move.new):
-            message = str(forbidden) if forbidden else "the room is closed to other servers"
-            return replace(shell, reason="insufficient-power", message=message)
-        return replace(
-            shell, outcome=outcome.PLANNED, message=f"{self.move.new} gets power and an invitation."
-        )
+        if not forbidden and view.membership_of(self.move.new) not in _INSIDE:
+            forbidden = rules.inviting(view, self.move.old, self.move.new)
+        if forbidden:
+            return replace(shell, reason="insufficient-power", message=str(forbidden))
+        return replace(shell, outcome=outcome.PLANNED, message=_outlook(view, self.move))
 
-    def give(self, handover: Handover) -> None:
-        """Set the level and invite."""
-        view = handover.before
+    def give(self, handover: Handover) -> Handover:
+        """Set the level, unless it is there, and invite."""
+        view = handover.now
         if view is None:
-            return
+            return handover
         synapse, content = self.member.synapse, self._granting(view)
         if content is not None:
             with synapse.transport.noting(
                 before={"room_id": view.room_id, "power_levels": view.power_levels}
             ):
                 synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
-        if view.membership_of(self.move.new) not in {"join", "invite"}:
-            synapse.client_server.invite(view.room_id, self.move.new)
+        if view.membership_of(self.move.new) not in _INSIDE:
+            try:
+                synapse.client_server.invite(view.room_id, self.move.new)
+            except RateLimitedError as error:
+                return _held_back(handover, self.move, error.retry_after)
+        return replace(handover, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room as a member does."""
@@ -217,7 +255,7 @@ class AsMember:
 
     def take(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""
-        edit = _lowering(view, self.move.old)
+        edit = _parting(view, self.move)
         if edit is None:
             return
         synapse = self.member.synapse
@@ -233,10 +271,31 @@ class AsMember:
         return levels.granting(self.move.new, level)
 
 
+def _held_back(handover: Handover, move: Move, seconds: float | None) -> Handover:
+    """Say that the server's rate limits hold the invitation back."""
+    wait = "" if seconds is None else f" for {seconds:.0f} s"
+    message = (
+        f"{move.new} has the power, but the server's rate limits hold the invitation back{wait}; "
+        f"{move.old} keeps control until {move.new} is in."
+    )
+    return replace(
+        handover,
+        outcome=outcome.PENDING,
+        reason=_RATE_LIMITED,
+        message=message,
+        not_before=time.monotonic() + (_RETRY if seconds is None else seconds),
+    )
+
+
 def _is_over(view: RoomView, move: Move) -> bool:
     """Tell whether the new owner has control and the old one nothing that could be taken."""
-    is_lowered = _lowering(view, move.old) is None and not view.levels.is_creator(move.old)
-    return view.has_control(move.new) and is_lowered
+    return (
+        view.has_control(move.new) and _parting(view, move) is None and not view.levels.is_creator(move.old)
+    )
+
+
+def _over(move: Move) -> str:
+    return f"{move.new} has control, and {move.old} has no power, already."
 
 
 def _outlook(view: RoomView, move: Move) -> str:
@@ -261,12 +320,19 @@ def _granted(view: RoomView, move: Move) -> RoomView:
     return replace(view, memberships={**view.memberships, move.new: "join"})
 
 
-def _lowering(view: RoomView, old: UserId) -> Edit | None:
-    """Return the edit that takes the old owner's power; None where it has none that can be taken."""
+def _parting(view: RoomView, move: Move) -> Edit | None:
+    """Return the edit that ends it; None where nothing is left to be done.
+
+    It takes the old owner's power. Where that cannot be, the room's creator standing above every number,
+    it gives the new one what an upgrade of the room takes: whoever upgrades it creates the next one.
+    """
     levels = view.levels
-    if levels.is_creator(old) or levels.level_of(old) <= max(levels.users_default, 0):
+    if levels.is_creator(move.old):
+        needed = levels.needed(_TOMBSTONE)
+        return Edit(users={move.new: needed}) if levels.level_of(move.new) < needed else None
+    if levels.level_of(move.old) <= max(levels.users_default, 0):
         return None
-    return Edit(users={old: None if levels.users_default <= 0 else 0})
+    return Edit(users={move.old: None if levels.users_default <= 0 else 0})
 
 
 def hand_over(
@@ -292,15 +358,11 @@ def hand_over(
             yield handover
             continue
         try:
-            way.give(handover)
+            waiting.append(way.give(handover))
         except NotAuthenticatedError:
             raise
         except SynadminError as error:
-            yield _read(
-                way, replace(handover, outcome=outcome.FAILED, message=str(error), reason=_code(error))
-            )
-        else:
-            waiting.append(handover)
+            yield _failed(way, handover, error)
     while waiting:
         still = []
         for handover in waiting:
@@ -327,33 +389,75 @@ def _finished(
         return handover
     try:
         view = way.see(room_id)
-        if accept is not None and view.membership_of(move.new) != "join":
-            accept(room_id)
+        handover = replace(handover, now=view)
+        is_time = time.monotonic() >= handover.not_before
+        if handover.reason == _RATE_LIMITED and is_time and view.membership_of(move.new) not in _INSIDE:
+            handover = way.give(handover)
             view = way.see(room_id)
-        if not view.has_control(move.new):
-            message = f"{move.new} has yet to come in; {move.old} keeps control until then."
-            return replace(handover, outcome=outcome.PENDING, now=view, message=message)
-        way.take(view)
+        refused: SynadminError | None = None
+        if accept is not None and is_time and view.membership_of(move.new) != "join":
+            refused = _accepted(accept, room_id)
+            view = way.see(room_id)
+        handover = replace(handover, now=view)
+        if view.membership_of(move.new) != "join":
+            return _pending(handover, view, move, refused)
+        if view.has_control(move.new):
+            way.take(view)
         return _concluded(replace(handover, now=way.see(room_id)), move)
     except NotAuthenticatedError:
         raise
     except SynadminError as error:
-        if isinstance(error, (MatrixError, ConnectError)) and accept is not None and not handover.reason:
-            # The invitation may still be on its way between the servers.
-            return replace(handover, outcome=outcome.PENDING, message=str(error))
-        return _read(way, replace(handover, outcome=outcome.FAILED, message=str(error), reason=_code(error)))
+        return _failed(way, handover, error)
+
+
+def _accepted(accept: Callable[[RoomId], None], room_id: RoomId) -> SynadminError | None:
+    """Come in as the new owner; return why that was not to be yet.
+
+    Raises:
+        NotAuthenticatedError: the new owner's token has become invalid.
+    """
+    try:
+        accept(room_id)
+    except NotAuthenticatedError:
+        raise
+    except (MatrixError, ConnectError) as error:
+        return error  # the invitation may still be on its way between the servers
+    return None
+
+
+def _pending(handover: Handover, view: RoomView, move: Move, error: SynadminError | None) -> Handover:
+    """Say what the new owner has yet to do."""
+    pending = replace(handover, outcome=outcome.PENDING)
+    if handover.reason == _RATE_LIMITED and error is None:
+        return pending
+    if isinstance(error, RateLimitedError):
+        wait = _RETRY if error.retry_after is None else error.retry_after
+        pending = replace(pending, reason=_RATE_LIMITED, not_before=time.monotonic() + wait)
+    how = "come in"
+    if view.membership_of(move.new) == "invite":
+        how = "accept the invitation"
+    elif view.join_rule == "public":
+        how = "join it (the room is public)"
+    because = f" ({error})" if error is not None else ""
+    message = f"{move.new} has yet to {how}{because}; {move.old} keeps control until then."
+    return replace(pending, message=message)
 
 
 def _concluded(handover: Handover, move: Move) -> Handover:
+    """Say what is so in the end, from what was read back."""
     view = handover.now
     if view is None or not view.has_control(move.new):
-        return replace(handover, outcome=outcome.FAILED, reason="server-error", message="it does not show")
+        holds = "" if view is None else f", and has level {shown(view.levels.level_of(move.new))}"
+        message = f"{move.new} is in the room{holds}: that is no control. {move.old} was not lowered."
+        return replace(handover, outcome=outcome.FAILED, reason="insufficient-power", message=message)
     level = view.levels.level_of(move.old)
     if view.levels.is_creator(move.old):
         message = (
             f"{move.new} has control, but {move.old} created the room, and in version {view.version} a "
-            "creator stands above every number: nobody can take that. Upgrading the room can."
+            "creator stands above every number: nobody can take that."
         )
+        if view.levels.level_of(move.new) >= view.levels.needed(_TOMBSTONE):
+            message += f" If {move.new} upgrades the room, the next one is theirs alone."
         return replace(handover, outcome=PARTLY, reason="creator-stays", message=message)
     if level > max(view.levels.users_default, 0):
         message = f"{move.new} has control, but {move.old} still has level {shown(level)}."
@@ -362,19 +466,23 @@ def _concluded(handover: Handover, move: Move) -> Handover:
     return replace(handover, outcome=outcome.DONE, reason=None, message=message)
 
 
-def _read(way: Way, handover: Handover) -> Handover:
+def _failed(way: Way, handover: Handover, error: SynadminError) -> Handover:
+    """Say what went wrong, and what the room holds now, where that can be seen."""
+    failed = replace(handover, outcome=outcome.FAILED, message=str(error), reason=_code(error))
     if handover.room_id is None:
-        return handover
+        return failed
     try:
-        return replace(handover, now=way.see(handover.room_id))
+        return replace(failed, now=way.see(handover.room_id))
     except SynadminError:
-        return handover
+        return failed
 
 
 def _code(error: SynadminError) -> str:
-    if isinstance(error, NotFoundError):
-        return "unknown-room"
-    return "server-error"
+    if isinstance(error, RateLimitedError):
+        return _RATE_LIMITED
+    if isinstance(error, NotPermittedError):
+        return "not-permitted"
+    return "unknown-room" if isinstance(error, NotFoundError) else "server-error"
 
 
 def accepting(new: Synapse, servers: Sequence[str]) -> Callable[[RoomId], None]:

@@ -87,6 +87,7 @@ def write(
         "presence": {"enabled": False},
         "bcrypt_rounds": 4,
         "enable_room_list_search": True,
+        "server_notices": {"system_mxid_localpart": "notices", "auto_join": True},
         "room_list_publication_rules": [{"action": "allow"}],
         "background_updates": {"sleep_enabled": False},
         "no_proxy_hosts": ["localhost", "127.0.0.1"],

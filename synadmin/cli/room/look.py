@@ -80,21 +80,21 @@ def list_(  # one parameter for each option
             order_by=order_by,
             reverse=reverse,
         )
-        output.stream(pager, _list_columns(), empty="No such room.")
+        output.stream(pager, _list_columns(), empty="No room matches.")
 
 
 def _list_columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("room_id", title="room"),
+        Column("room_id", title="room", whole=True),
         Column("name"),
-        Column("canonical_alias", title="alias"),
+        Column("canonical_alias", title="alias", shown=False),
         Column("joined_members", title="members", right=True),
         Column("joined_local_members", title="local", right=True),
         Column("version", right=True),
         Column("join_rules", title="join rule"),
-        Column("creator"),
+        Column("creator", shown=False),
         Column("encryption", shown=False),
         Column("federatable", shown=False),
         Column("public", shown=False),
@@ -105,7 +105,7 @@ def _list_columns() -> "list[Column]":
     ]
 
 
-@click.command(cls=Command, calls=["rooms.get"])
+@click.command(cls=Command, calls=["rooms.get", "rooms.block_status"])
 @click.argument("room")
 @output_options
 @pass_invocation
@@ -122,7 +122,8 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
     with invocation.synapse() as synapse:
         room_id = resolved(synapse, room)
         details = synapse.rooms.get(room_id).as_sent()
-        details["blocked"] = synapse.rooms.block_status(room_id).block
+        block = synapse.rooms.block_status(room_id)
+        details |= {"blocked": block.block, "blocked_by": block.user_id}
     output.write_one(details, [Column(name) for name in details])
 
 
@@ -206,7 +207,7 @@ def _power_columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("user_id", title="user"),
+        Column("user_id", title="user", whole=True),
         Column("level", right=True),
         Column("membership"),
         Column("account"),
@@ -220,12 +221,12 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
     output.write(record["users"], _power_columns())
     if not record["users"]:
         click.echo("Nobody in particular has power here.")
-    click.echo(f"\nEverybody else has {record['users_default']}. It takes")
+    click.echo(f"\nEverybody else has {record['users_default']}.\nIt takes")
     by_level: dict[int, list[str]] = {}
-    for what, level in record["needed"].items():
+    for what, level in record["abilities"].items():
         by_level.setdefault(level, []).append(what)
     for level in sorted(by_level, reverse=True):
-        click.echo(plain(f"  {level:>4}  for {', '.join(by_level[level])}"))
+        click.echo(plain(f"  {level:>4}  to {', '.join(by_level[level])}"))
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
         click.echo(plain(f"Creators stand above every number in room version {record['version']}."))

@@ -11,10 +11,14 @@ from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.room.look import resolved
+from synadmin.cli.room.words import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId
     from synadmin.power.room import Wish
     from synadmin.recovery.execute import Prospect, Run
     from synadmin.recovery.outcome import Outcome
@@ -34,7 +38,13 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
     "accounts for a moment, too.",
 )
 @click.option("--via", metavar="USER", help="The local user through whom the power is given.")
-@click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
+@click.option("--space", metavar="SPACE", help="A space and all rooms below it; the rooms first.")
+@click.option(
+    "--through",
+    metavar="SERVER",
+    multiple=True,
+    help="A server that is in the rooms, where nobody of yours is any more.",
+)
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
@@ -49,6 +59,7 @@ def make_admin(
     allow: str | None,
     via: str | None,
     space: str | None,
+    through: tuple[str, ...],
     source: str | None,
     no_join: bool,
     keep_rate_limits: bool,
@@ -74,14 +85,16 @@ def make_admin(
     Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
     changed); 1 every one failed; 6 some of each.
     """
-    from synadmin.ids import parse_room, parse_user_id, server_name_of
+    from synadmin.ids import parse_room, parse_server_name, parse_user_id, server_name_of
     from synadmin.power.room import Reach, Wish
     from synadmin.recovery import execute
     from synadmin.recovery.observe import Observer
     from synadmin.recovery.sessions import Sessions
     from synadmin.recovery.temporary import Temporary
 
-    wanted = [parse_room(room) for room in items(rooms, source, what="room")]
+    named = items(rooms, source, what="room") if rooms or source or space is None else []
+    wanted = [parse_room(room) for room in named]
+    servers = tuple(parse_server_name(server) for server in through)
     for name in (user, via):
         if name is not None and name.startswith("@"):
             parse_user_id(name)
@@ -95,8 +108,11 @@ def make_admin(
             join=not no_join,
             via=None if via is None else parse_user_id(via, home=home),
         )
-        invocation.journal.arguments = _again(wanted, wish)
-        observer = Observer(synapse)
+        if space is not None:
+            wanted = list(dict.fromkeys([*wanted, *_below(invocation, synapse, space)]))
+        again = _again(wanted, wish, servers)
+        invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
+        observer = Observer(synapse, servers)
         total = len(wanted)
         prospects: Iterable[Prospect] = execute.look_ahead(observer, wanted, wish)
         if dry_run:
@@ -111,27 +127,46 @@ def make_admin(
             if not yes:
                 prospects = _asked(invocation, prospects, wish, total=total, lifts=lifts)
             run = execute.Run(observer, sessions, temporary, wish)
-            regained = _regained(run, prospects, lifts=lifts)
+            regained = _regained(run, prospects, lifts=lifts, say=invocation.say)
             return _report(invocation, regained, output, total=total, dry_run=False)
 
 
-def _again(rooms: "Sequence[str]", wish: "Wish") -> list[str]:
+def _below(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
+    """Return a space and all below it, and tell of the rooms that this server is not in."""
+    from synadmin.recovery.space import below
+
+    found = below(synapse, resolved(synapse, space))
+    for room_id in found.elsewhere:
+        invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
+    return found.rooms
+
+
+def _again(rooms: "Sequence[str]", wish: "Wish", through: "Sequence[str]") -> list[str]:
     """Return the command line that goes on where this run may break off."""
     arguments = ["room", "make-admin", *rooms, "--user", wish.target, "--yes"]
     if wish.allow:
         arguments += ["--allow", str(wish.allow)]
     if wish.via is not None:
         arguments += ["--via", wish.via]
+    for server in through:
+        arguments += ["--through", server]
     return arguments if wish.join else [*arguments, "--no-join"]
 
 
-def _regained(run: "Run", prospects: "Iterable[Prospect]", *, lifts: bool) -> "Iterator[Outcome]":
+def _regained(
+    run: "Run",
+    prospects: "Iterable[Prospect]",
+    *,
+    lifts: bool,
+    say: "Callable[[str], None]",
+) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
     from synadmin.recovery import rate_limits
 
     for prospect in prospects:
         if lifts and prospect.plan is not None:
             rate_limits.lift(run.observer.synapse, run.temporary)
+            say(f"The rate limits of {run.wish.caller} are lifted for this run, and put back after it.")
             lifts = False
         yield run.carry_out(prospect)
 
@@ -149,7 +184,7 @@ def _asked(
     for prospect in progress(invocation, prospects, total=total, what="looked at"):
         seen.append(prospect)
         if prospect.plan is not None:
-            invocation.warn(_plan_in_words(prospect))
+            invocation.warn(in_words(prospect.result))
     todo = sum(1 for prospect in seen if prospect.plan is not None)
     if not todo:
         return seen
@@ -183,7 +218,7 @@ def _report(
     try:
         if output.for_people and output.names is None:
             for outcome in counted():
-                click.echo(_in_words(outcome))
+                click.echo(in_words(outcome))
                 sys.stdout.flush()
         else:
             output.write((outcome.as_record() for outcome in counted()), _columns())
@@ -212,73 +247,11 @@ def _summary(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
-def _heading(outcome: "Outcome") -> str:
-    details = outcome.details
-    room = outcome.room_id or outcome.room
-    if details is None:
-        return room
-    name = details.name or details.canonical_alias
-    called = f"{name}: " if name else ""
-    return f"{called}{room} (room version {details.version})"
-
-
-def _plan_in_words(prospect: "Prospect") -> str:
-    """Say what will be done in a room, step by step, and what the target can do then and what not."""
-    from synadmin.render import plain
-
-    result, plan, view = prospect.result, prospect.plan, prospect.sight.view
-    if plan is None or view is None:
-        return ""
-    abilities = view.levels.abilities(plan.level)
-    can = "everything there is to do in a room"
-    if not all(ability.allowed for ability in abilities):
-        can = ", ".join(ability.words for ability in abilities if ability.allowed)
-    lines = [
-        _heading(result),
-        f"  now:  {_holding(result.user_id, result.level_before, result.membership_before)}",
-        *(f"  {number}.    {step.detail}" for number, step in enumerate(plan.steps, 1)),
-        f"  then: {plan.message}",
-        f"  can:  {can}",
-        *(f"  mind: {warning}" for warning in plan.warnings),
-    ]
-    return "\n".join(plain(line) for line in lines)
-
-
-def _in_words(outcome: "Outcome") -> str:
-    from synadmin.render import plain
-
-    lines = [_heading(outcome), f"  {outcome.outcome}: {outcome.message}"]
-    if outcome.outcome == "planned":
-        lines += [f"    {number}. {step.detail}" for number, step in enumerate(outcome.steps, 1)]
-        lines += [f"    mind: {warning}" for warning in outcome.warnings]
-    elif outcome.steps and outcome.level_after is not None:
-        through = f", through {outcome.promoter}" if outcome.promoter else ""
-        lines.append(
-            f"  level {_level(outcome.level_before)} -> {_level(outcome.level_after)} "
-            f"(changing levels takes {outcome.level_needed}), "
-            f"membership {outcome.membership_before} -> {outcome.membership_after}{through}",
-        )
-    if outcome.outcome == "failed":
-        lines += [f"    {step.status}: {step.detail}" for step in outcome.steps]
-    return "\n".join(plain(line) for line in lines)
-
-
-def _holding(user: str, level: int | None, membership: str | None) -> str:
-    where = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
-    return f"{user} has level {_level(level)}, {where.get(membership or '', 'not in the room')}"
-
-
-def _level(level: int | None) -> object:
-    from synadmin.power.levels import shown
-
-    return "-" if level is None else shown(level)
-
-
 def _columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("room_id", title="room"),
+        Column("room_id", title="room", whole=True),
         Column("room.name", title="name"),
         Column("user_id", title="user"),
         Column("outcome"),

@@ -8,6 +8,7 @@ import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.bulk import items, progress
+from synadmin.cli.change import counted
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from synadmin.render import Column
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
-_POLL = 2.0  # seconds between two looks whether the new owner has come in
+_POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
+_LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to read the invitation
 
 
 @click.command(cls=Command)
@@ -78,7 +80,8 @@ def transfer(
         synadmin room transfer '#club:old.example' --from boss --to @boss:new.example --allow impersonate
         synadmin room transfer --space '#club:old.example' --to @me:new.example --as-member --to-profile new
     \b
-    Exit codes: 0 every room is done or planned; 5 every one was refused; 1 every one failed; else 6.
+    Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
+    one failed; 6 else, as where somebody has yet to come in.
     """
     from synadmin.ids import parse_room, parse_user_id, server_name_of
     from synadmin.recovery.transfer import Move, accepting, hand_over
@@ -87,6 +90,9 @@ def transfer(
     wanted = [parse_room(room) for room in items(rooms, source, what="room")] if rooms or source else []
     if not wanted and space is None:
         message = "which room? Name it, or give --space or --rooms-from"
+        raise UsageError(message)
+    if as_member and allow is not None:
+        message = "--allow is a server admin's, and --as-member does without one"
         raise UsageError(message)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
@@ -124,7 +130,12 @@ def transfer(
             return _report(invocation, looked, move, output)
         if todo and not yes:
             _tell(invocation, looked, move)
-            confirm(invocation, f"Hand {len(todo)} of {len(looked)} rooms over to {target}?", yes=False)
+            rooms_ = (
+                counted(len(todo), "room")
+                if len(todo) == len(looked)
+                else f"{len(todo)} of {len(looked)} rooms"
+            )
+            confirm(invocation, f"Hand {rooms_} over to {target}?", yes=False)
         invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
         accept = None if newcomer is None else accepting(newcomer, [home])
         handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
@@ -201,16 +212,19 @@ def _way(
 def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
     """Return what waits for the new owner, until the time is up."""
     end = time.monotonic() + seconds
+    nap = _POLL
     told = False
 
     def pause(left: int) -> bool:
-        nonlocal told
-        if time.monotonic() >= end:
+        nonlocal nap, told
+        remaining = end - time.monotonic()
+        if remaining <= 0:
             return False
         if not told:
             told = True
-            invocation.say(f"Waiting for {move.new} to come into {left} room{'s' if left > 1 else ''}.")
-        time.sleep(min(_POLL, max(0.0, end - time.monotonic())))
+            invocation.say(f"Waiting for {move.new} to come into {counted(left, 'room')}.")
+        time.sleep(min(nap, remaining))
+        nap = min(nap * 1.5, _LONGEST_POLL)
         return True
 
     return pause
@@ -245,19 +259,28 @@ def _report(
 ) -> int:
     counts: dict[str, int] = {}
 
-    def counted() -> "Iterator[Handover]":
+    def finished() -> "Iterator[Handover]":
         for handover in handovers:
             counts[handover.outcome] = counts.get(handover.outcome, 0) + 1
             yield handover
 
-    output.write((handover.as_record(move) for handover in counted()), _columns())
-    invocation.say(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + ".")
+    try:
+        output.write((handover.as_record(move) for handover in finished()), _columns())
+    except BaseException:
+        before = f"Before that: {_summary(counts)}. " if counts else ""
+        invocation.warn(f"{before}{move.old} keeps control of the rooms that are not done; run it again.")
+        raise
+    invocation.say(f"{_summary(counts)}.")
     kinds = set(counts)
     if kinds <= {"done", "planned"}:
         return EXIT_DONE
     if kinds == {"refused"}:
         return EXIT_REFUSED
     return EXIT_FAILED if kinds == {"failed"} else EXIT_PARTLY
+
+
+def _summary(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
 def _columns() -> "list[Column]":

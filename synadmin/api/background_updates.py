@@ -1,0 +1,97 @@
+"""Work on the database that Synapse does beside everything else.
+
+Source: Synapse, ``docs/usage/administration/admin_api/background_updates.md`` and
+``synapse/rest/admin/background_updates.py``.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.group import Group
+
+JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
+"""What can be started by hand."""
+
+
+class BackgroundUpdate(Record, frozen=True, kw_only=True):
+    """The update that is being carried out on a database.
+
+    ``total_duration_ms`` is in milliseconds. ``average_items_per_ms`` is None before the first batch.
+    """
+
+    name: str
+    total_item_count: int
+    total_duration_ms: float
+    average_items_per_ms: float | None = None
+
+
+class BackgroundUpdateStatus(Record, frozen=True, kw_only=True):
+    """Whether updates may run, and which does on each database."""
+
+    enabled: bool
+    current_updates: Mapping[str, BackgroundUpdate] = {}
+
+
+class Enabled(Record, frozen=True, kw_only=True):
+    """Whether updates may run."""
+
+    enabled: bool
+
+
+STATUS = Endpoint("GET", "/_synapse/admin/v1/background_updates/status", BackgroundUpdateStatus)
+ENABLED = Endpoint("GET", "/_synapse/admin/v1/background_updates/enabled", Enabled)
+SET_ENABLED = Endpoint("POST", "/_synapse/admin/v1/background_updates/enabled", Enabled, idempotent=True)
+START_JOB = Endpoint("POST", "/_synapse/admin/v1/background_updates/start_job", Nothing)
+
+
+class BackgroundUpdates(Group):
+    """Background updates: ``synapse.background_updates``."""
+
+    def status(self) -> BackgroundUpdateStatus:
+        """Return whether updates may run, and which does.
+
+        Source: ``BackgroundUpdateRestServlet``.
+        """
+        return self._send(STATUS)
+
+    def enabled(self) -> Enabled:
+        """Return whether updates may run.
+
+        Source: ``BackgroundUpdateEnabledRestServlet``.
+        """
+        return self._send(ENABLED)
+
+    def set_enabled(self, *, enabled: bool) -> Enabled:
+        """Let updates run, or pause them until then or until Synapse is restarted.
+
+        Source: ``BackgroundUpdateEnabledRestServlet``.
+        """
+        return self._send(SET_ENABLED, body={"enabled": enabled})
+
+    def start_job(
+        self,
+        job_name: str,
+        *,
+        old_key: str | None = None,
+        before_ts: int | None = None,
+    ) -> Nothing:
+        """Start one of :data:`JOBS`.
+
+        Args:
+            job_name: the job.
+            old_key: of ``event_resign``: sign the events again that only this key has signed.
+            before_ts: of ``event_resign``: only those sent before, in milliseconds since the epoch.
+
+        Raises:
+            MatrixError: it is in the queue already, or there is no such job (400).
+
+        Source: ``BackgroundUpdateStartJobRestServlet``.
+        """
+        body = {
+            "job_name": job_name,
+            "old_key": msgspec.UNSET if old_key is None else old_key,
+            "before_ts": msgspec.UNSET if before_ts is None else before_ts,
+        }
+        return self._send(START_JOB, body=body)

@@ -1,0 +1,42 @@
+"""Experimental features of Synapse that are switched on for single users.
+
+Source: Synapse, ``docs/admin_api/experimental_features.md`` and
+``synapse/rest/admin/experimental_features.py``.
+"""
+
+from collections.abc import Mapping
+
+from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.group import Group
+from synadmin.ids import UserId
+
+
+class Features(Record, frozen=True, kw_only=True):
+    """Which features are on for a user, of all that can be switched for one: ``msc3881`` and the like."""
+
+    features: Mapping[str, bool]
+
+
+GET = Endpoint("GET", "/_synapse/admin/v1/experimental_features/{user_id}", Features)
+SET = Endpoint("PUT", "/_synapse/admin/v1/experimental_features/{user_id}", Nothing)
+
+
+class Experimental(Group):
+    """Experimental features: ``synapse.experimental``."""
+
+    def get(self, user_id: UserId) -> Features:
+        """Return which features are on for a local user, those that are on for all not counted.
+
+        Source: ``ExperimentalFeaturesRestServlet``.
+        """
+        return self._send(GET, user_id=user_id)
+
+    def set(self, user_id: UserId, features: Mapping[str, bool]) -> Nothing:
+        """Switch features on or off for a local user; those that are not named stay as they are.
+
+        Raises:
+            MatrixError: this Synapse knows no such feature.
+
+        Source: ``ExperimentalFeaturesRestServlet``.
+        """
+        return self._send(SET, body={"features": dict(features)}, user_id=user_id)

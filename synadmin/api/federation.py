@@ -1,0 +1,141 @@
+"""The other servers that this one sends to.
+
+Source: Synapse, ``docs/usage/administration/admin_api/federation.md`` and
+``synapse/rest/admin/federation.py``.
+"""
+
+from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
+from synadmin.http.group import Group
+from synadmin.http.paging import Pager
+from synadmin.ids import RoomId
+
+ORDERS = (
+    "destination",
+    "retry_last_ts",
+    "retry_interval",
+    "failure_ts",
+    "last_successful_stream_ordering",
+)
+"""What a list of destinations can be ordered by."""
+
+
+class Destination(Record, frozen=True, kw_only=True):
+    """Another server, and how it is to reach.
+
+    Times in milliseconds since the epoch, ``retry_interval`` in milliseconds. ``failure_ts`` is since when
+    it cannot be reached, None while it can; then ``retry_last_ts`` and ``retry_interval`` are 0.
+    ``last_successful_stream_ordering`` is None before anything was caught up with.
+    """
+
+    destination: str
+    retry_last_ts: int = 0
+    retry_interval: int = 0
+    failure_ts: int | None = None
+    last_successful_stream_ordering: int | None = None
+
+
+class DestinationRoom(Record, frozen=True, kw_only=True):
+    """A room shared with the other server, and the last event of ours in it that it should have."""
+
+    room_id: RoomId
+    stream_ordering: int
+
+
+DESTINATIONS = Paged(
+    "GET",
+    "/_synapse/admin/v1/federation/destinations",
+    Destination,
+    items="destinations",
+    key="destination",
+)
+DESTINATION = Endpoint("GET", "/_synapse/admin/v1/federation/destinations/{destination}", Destination)
+ROOMS = Paged(
+    "GET",
+    "/_synapse/admin/v1/federation/destinations/{destination}/rooms",
+    DestinationRoom,
+    items="rooms",
+    key="room_id",
+)
+RESET_CONNECTION = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/federation/destinations/{destination}/reset_connection",
+    Nothing,
+)
+
+
+class Federation(Group):
+    """Federation: ``synapse.federation``."""
+
+    def destinations(
+        self,
+        *,
+        destination: str | None = None,
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[Destination]:
+        """List the servers that this one sends to, or has tried to.
+
+        Args:
+            destination: only those that this is part of the name of.
+            order_by: one of :data:`ORDERS`; Synapse's default is by name.
+            reverse: the other way round.
+            page_size: servers a request.
+
+        Source: ``ListDestinationsRestServlet``.
+        """
+        return self._walk(
+            DESTINATIONS,
+            query={
+                "destination": destination,
+                "order_by": order_by,
+                "dir": "b" if reverse else None,
+                "limit": page_size,
+            },
+        )
+
+    def destination(self, destination: str) -> Destination:
+        """Return how another server is to reach.
+
+        Raises:
+            NotFoundError: this server has never sent to it.
+
+        Source: ``DestinationRestServlet``.
+        """
+        return self._send(DESTINATION, destination=destination)
+
+    def rooms(
+        self,
+        destination: str,
+        *,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[DestinationRoom]:
+        """List the rooms that are shared with another server, by room id.
+
+        Args:
+            destination: the other server.
+            reverse: the other way round.
+            page_size: rooms a request.
+
+        Raises:
+            NotFoundError: this server has never sent to it.
+
+        Source: ``DestinationMembershipRestServlet``.
+        """
+        return self._walk(
+            ROOMS,
+            query={"dir": "b" if reverse else None, "limit": page_size},
+            destination=destination,
+        )
+
+    def reset_connection(self, destination: str) -> Nothing:
+        """Try to reach a server now, rather than when its time to be tried again has come.
+
+        Raises:
+            NotFoundError: this server has never sent to it.
+            MatrixError: it is not waiting to be tried again (400).
+
+        Source: ``DestinationResetConnectionRestServlet``.
+        """
+        return self._send(RESET_CONNECTION, body={}, destination=destination)

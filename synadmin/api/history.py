@@ -1,0 +1,78 @@
+"""The history of rooms: removing what is older than a moment from the server's database.
+
+Source: Synapse, ``docs/admin_api/purge_history_api.md`` and ``synapse/rest/admin/__init__.py``.
+"""
+
+import msgspec
+
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.group import Group
+from synadmin.ids import EventId, RoomId
+
+
+class PurgeStarted(Record, frozen=True, kw_only=True):
+    """A purge that the server goes on with by itself."""
+
+    purge_id: str
+
+
+class PurgeStatus(Record, frozen=True, kw_only=True):
+    """How far a purge is.
+
+    Attributes:
+        status: ``active`` (also where it has yet to begin), ``complete`` or ``failed``.
+        error: the server's words, where it failed.
+    """
+
+    status: str
+    error: str | None = None
+
+
+PURGE = Endpoint("POST", "/_synapse/admin/v1/purge_history/{room_id}", PurgeStarted, idempotent=True)
+PURGE_STATUS = Endpoint("GET", "/_synapse/admin/v1/purge_history_status/{purge_id}", PurgeStatus)
+
+
+class History(Group):
+    """The history of rooms: ``synapse.history``."""
+
+    def purge(
+        self,
+        room_id: RoomId,
+        *,
+        up_to_event_id: EventId | msgspec.UnsetType = msgspec.UNSET,
+        up_to_ts: int | msgspec.UnsetType = msgspec.UNSET,
+        delete_local_events: bool | msgspec.UnsetType = msgspec.UNSET,
+    ) -> PurgeStarted:
+        """Begin to remove a room's older events from the database; the room's state stays.
+
+        Args:
+            room_id: the room.
+            up_to_event_id: remove what came before this event. Either this or ``up_to_ts``.
+            up_to_ts: remove what this server received before this moment, in milliseconds since the epoch.
+            delete_local_events: the events of this server's own users too, which may exist nowhere else.
+                Synapse's default is to keep them.
+
+        Raises:
+            NotFoundError: no such event, or nothing that old.
+
+        Source: ``PurgeHistoryRestServlet``.
+        """
+        return self._send(
+            PURGE,
+            body={
+                "purge_up_to_event_id": up_to_event_id,
+                "purge_up_to_ts": up_to_ts,
+                "delete_local_events": delete_local_events,
+            },
+            room_id=room_id,
+        )
+
+    def purge_status(self, purge_id: str) -> PurgeStatus:
+        """Tell how far a purge is. The server remembers it for a week after its end.
+
+        Raises:
+            NotFoundError: there is no such purge.
+
+        Source: ``PurgeHistoryStatusRestServlet``.
+        """
+        return self._send(PURGE_STATUS, purge_id=purge_id)

@@ -1,0 +1,102 @@
+"""Finding out whose an address, an external id or a name is.
+
+Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/users.py`` and
+``username_available.py``.
+"""
+
+import msgspec
+
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.group import Group
+from synadmin.http.transport import decoded
+from synadmin.ids import UserId
+
+
+class FoundUser(Record, frozen=True, kw_only=True):
+    """An account that a search has found. The hash of its password is a secret."""
+
+    name: UserId
+    password_hash: str | None = None
+    is_guest: bool = False
+    admin: bool = False
+    user_type: str | None = None
+
+    def __repr__(self) -> str:
+        return f"FoundUser(name={self.name!r})"
+
+
+class Owner(Record, frozen=True, kw_only=True):
+    """Whose it is."""
+
+    user_id: UserId
+
+
+class Availability(Record, frozen=True, kw_only=True):
+    """The name can be had; where it cannot, the server answers with an error that says why."""
+
+    available: bool
+
+
+SEARCH = Endpoint("GET", "/_synapse/admin/v1/search_users/{target_user_id}", tuple[FoundUser, ...])
+USERNAME_AVAILABLE = Endpoint("GET", "/_synapse/admin/v1/username_available", Availability)
+BY_EXTERNAL_ID = Endpoint("GET", "/_synapse/admin/v1/auth_providers/{provider}/users/{external_id}", Owner)
+BY_THREEPID = Endpoint("GET", "/_synapse/admin/v1/threepid/{medium}/users/{address}", Owner)
+
+
+class Lookup(Group):
+    """Looking accounts up: ``synapse.lookup``."""
+
+    def search(self, term: str, *, user_id: UserId) -> tuple[FoundUser, ...]:
+        """Return the accounts with the term in their user id, all at once.
+
+        Deactivated and locked ones are among them. ``%`` and ``_`` in the term stand for anything.
+
+        Args:
+            term: what to look for.
+            user_id: any user of this server; Synapse asks for one and looks no further at it.
+
+        Source: ``SearchUsersRestServlet``.
+        """
+        raw = self.transport.send_raw(SEARCH, {"target_user_id": user_id}, query={"term": term})
+        found = decoded(SEARCH, raw)
+        for user, sent in zip(found, msgspec.json.decode(raw, type=list[msgspec.Raw]), strict=True):
+            user.__dict__["raw"] = sent
+        return found
+
+    def username_available(self, username: str) -> Availability:
+        """Tell whether an account of that name could be made, even where registration is closed.
+
+        Raises:
+            MatrixError: ``M_USER_IN_USE``, ``M_INVALID_USERNAME`` or ``M_EXCLUSIVE``: it could not.
+
+        Source: ``UsernameAvailableRestServlet``.
+        """
+        return self._send(USERNAME_AVAILABLE, query={"username": username})
+
+    def by_external_id(self, provider: str, external_id: str) -> Owner:
+        """Return who somebody at a single sign-on provider is here.
+
+        Args:
+            provider: the ``idp_id`` of Synapse's configuration, ``oidc-`` in front of it for OpenID Connect.
+            external_id: who they are there.
+
+        Raises:
+            NotFoundError: nobody.
+
+        Source: ``UserByExternalId``.
+        """
+        return self._send(BY_EXTERNAL_ID, provider=provider, external_id=external_id)
+
+    def by_threepid(self, medium: str, address: str) -> Owner:
+        """Return whose an e-mail address or a telephone number is.
+
+        Args:
+            medium: ``email`` or ``msisdn``.
+            address: in lower case; a number with its country code and without ``+``.
+
+        Raises:
+            NotFoundError: nobody's.
+
+        Source: ``UserByThreePid``.
+        """
+        return self._send(BY_THREEPID, medium=medium, address=address)

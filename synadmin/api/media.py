@@ -1,0 +1,380 @@
+"""Media: what is stored, quarantine and its protection, deletion.
+
+Source: Synapse, ``docs/admin_api/media_admin_api.md``, ``docs/admin_api/user_admin_api.md`` and
+``synapse/rest/admin/media.py``.
+"""
+
+from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
+from synadmin.http.group import Group
+from synadmin.http.paging import Pager
+from synadmin.ids import RoomId, UserId
+
+ORDERS = (
+    "media_id",
+    "upload_name",
+    "created_ts",
+    "last_access_ts",
+    "media_length",
+    "media_type",
+    "quarantined_by",
+    "safe_from_quarantine",
+)
+"""What a user's media can be ordered by."""
+
+
+class MediaInfo(Record, frozen=True, kw_only=True):
+    """One item: uploaded here, or the cached copy of one from elsewhere.
+
+    Times in milliseconds since the epoch, ``media_length`` in bytes.
+
+    ``media_origin`` and ``filesystem_id`` are None for what was uploaded here; ``user_id``, ``url_cache``
+    and ``safe_from_quarantine`` for what was not. ``url_cache`` is the page that a preview was made of.
+    """
+
+    media_id: str
+    media_origin: str | None = None
+    user_id: UserId | None = None
+    media_type: str | None = None
+    media_length: int | None = None
+    upload_name: str | None = None
+    created_ts: int | None = None
+    filesystem_id: str | None = None
+    url_cache: str | None = None
+    last_access_ts: int | None = None
+    quarantined_by: UserId | None = None
+    authenticated: bool | None = None
+    safe_from_quarantine: bool | None = None
+    sha256: str | None = None
+
+
+class MediaAnswer(Record, frozen=True, kw_only=True):
+    """What the server knows of one item."""
+
+    media_info: MediaInfo
+
+
+class UserMedia(Record, frozen=True, kw_only=True):
+    """An item that a user of this server uploaded.
+
+    Times in milliseconds since the epoch, ``media_length`` in bytes; ``last_access_ts`` is 0 or None where
+    nobody has looked at it.
+    """
+
+    media_id: str
+    media_type: str | None = None
+    media_length: int | None = None
+    upload_name: str | None = None
+    created_ts: int | None = None
+    url_cache: str | None = None
+    last_access_ts: int | None = None
+    quarantined_by: UserId | None = None
+    safe_from_quarantine: bool = False
+    user_id: UserId | None = None
+    authenticated: bool | None = None
+    sha256: str | None = None
+
+
+class RoomMedia(Record, frozen=True, kw_only=True):
+    """What a room's unencrypted events point to, as ``mxc://`` URIs, newest first.
+
+    An item that several events point to is there several times.
+    """
+
+    local: tuple[str, ...]
+    remote: tuple[str, ...]
+
+
+class QuarantineChange(Record, frozen=True, kw_only=True):
+    """An item went into quarantine, or came out of it. ``origin`` is the server that it is from."""
+
+    origin: str
+    media_id: str
+    quarantined: bool
+
+
+class Quarantined(Record, frozen=True, kw_only=True):
+    """How many items it is about, those included that were in quarantine already; protected ones are not."""
+
+    num_quarantined: int
+
+
+class DeletedMedia(Record, frozen=True, kw_only=True):
+    """What was deleted, and how many that are. A file that could not be removed is not among them."""
+
+    deleted_media: tuple[str, ...]
+    total: int
+
+
+class PurgedMedia(Record, frozen=True, kw_only=True):
+    """How many cached copies were removed."""
+
+    deleted: int
+
+
+GET = Endpoint(
+    "GET",
+    "/_synapse/admin/v1/media/{server_name}/{media_id}",
+    MediaAnswer,
+    since="1.140",
+)
+IN_ROOM = Endpoint("GET", "/_synapse/admin/v1/room/{room_id}/media", RoomMedia)
+OF_USER = Paged(
+    "GET",
+    "/_synapse/admin/v1/users/{user_id}/media",
+    UserMedia,
+    items="media",
+    key="media_id",
+)
+QUARANTINE = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}",
+    Nothing,
+    idempotent=True,
+)
+UNQUARANTINE = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}",
+    Nothing,
+    idempotent=True,
+)
+QUARANTINE_IN_ROOM = Endpoint("POST", "/_synapse/admin/v1/room/{room_id}/media/quarantine", Quarantined)
+QUARANTINE_IN_ROOM_OLD = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/quarantine_media/{room_id}",
+    Quarantined,
+    instead="media.quarantine_in_room",
+)
+QUARANTINE_OF_USER = Endpoint("POST", "/_synapse/admin/v1/user/{user_id}/media/quarantine", Quarantined)
+QUARANTINE_CHANGES = Paged(
+    "GET",
+    "/_synapse/admin/v1/media/quarantine_changes",
+    QuarantineChange,
+    items="changes",
+    next="next_batch",
+    total=None,
+    log=True,
+    since="1.152",
+)
+PROTECT = Endpoint("POST", "/_synapse/admin/v1/media/protect/{media_id}", Nothing, idempotent=True)
+UNPROTECT = Endpoint("POST", "/_synapse/admin/v1/media/unprotect/{media_id}", Nothing, idempotent=True)
+DELETE = Endpoint("DELETE", "/_synapse/admin/v1/media/{server_name}/{media_id}", DeletedMedia)
+DELETE_UNUSED = Endpoint("POST", "/_synapse/admin/v1/media/delete", DeletedMedia)
+DELETE_UNUSED_OLD = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/media/{server_name}/delete",
+    DeletedMedia,
+    instead="media.delete_unused",
+)
+DELETE_OF_USER = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/media", DeletedMedia)
+PURGE_REMOTE = Endpoint("POST", "/_synapse/admin/v1/purge_media_cache", PurgedMedia)
+
+
+class Media(Group):
+    """Media: ``synapse.media``."""
+
+    def get(self, server_name: str, media_id: str) -> MediaAnswer:
+        """Return what is known of an item, in quarantine or not.
+
+        Args:
+            server_name: the server that it was uploaded to.
+            media_id: the item.
+
+        Raises:
+            NotFoundError: it is unknown here; that of another server is not in the cache.
+
+        Source: ``QueryMediaById``.
+        """
+        return self._send(GET, server_name=server_name, media_id=media_id)
+
+    def in_room(self, room_id: RoomId) -> RoomMedia:
+        """Return what the room's unencrypted events point to. Grows with the room.
+
+        Source: ``ListMediaInRoom``.
+        """
+        return self._send(IN_ROOM, room_id=room_id)
+
+    def of_user(
+        self,
+        user_id: UserId,
+        *,
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[UserMedia]:
+        """List what a user of this server has uploaded, a page at a time.
+
+        Args:
+            user_id: the user.
+            order_by: one of :data:`ORDERS`; Synapse's default is the newest first.
+            reverse: the other way round than ``order_by`` has it.
+            page_size: items a request.
+
+        Raises:
+            NotFoundError: there is no such user.
+
+        Source: ``UserMediaRestServlet``.
+        """
+        return self._walk(
+            OF_USER,
+            query={"order_by": order_by, "dir": "b" if reverse else None, "limit": page_size},
+            user_id=user_id,
+        )
+
+    def quarantine(self, server_name: str, media_id: str) -> Nothing:
+        """Make an item, and all with the same content, unavailable to users. Nothing is deleted.
+
+        An item that is protected, and one that is unknown, stays as it is, and the answer is the same.
+
+        Source: ``QuarantineMediaByID``.
+        """
+        return self._send(QUARANTINE, body={}, server_name=server_name, media_id=media_id)
+
+    def unquarantine(self, server_name: str, media_id: str) -> Nothing:
+        """Make an item, and all with the same content, available again.
+
+        Source: ``UnquarantineMediaByID``.
+        """
+        return self._send(UNQUARANTINE, body={}, server_name=server_name, media_id=media_id)
+
+    def quarantine_in_room(self, room_id: RoomId) -> Quarantined:
+        """Quarantine what the room's unencrypted events point to.
+
+        Source: ``QuarantineMediaInRoom``.
+        """
+        return self._send(QUARANTINE_IN_ROOM, body={}, room_id=room_id)
+
+    def quarantine_in_room_old(self, room_id: RoomId) -> Quarantined:
+        """Do the same through the path that Synapse has deprecated: use :meth:`quarantine_in_room`.
+
+        Source: ``QuarantineMediaInRoom``.
+        """
+        return self._send(QUARANTINE_IN_ROOM_OLD, body={}, room_id=room_id)
+
+    def quarantine_of_user(self, user_id: UserId) -> Quarantined:
+        """Quarantine what a user of this server has uploaded.
+
+        Source: ``QuarantineMediaByUser``.
+        """
+        return self._send(QUARANTINE_OF_USER, body={}, user_id=user_id)
+
+    def quarantine_changes(self, *, after: int | None = None) -> Pager[QuarantineChange]:
+        """List what went into quarantine and came out of it, oldest first, a hundred a page.
+
+        Synapse calls it best-effort: changes may be missing or be there twice.
+
+        Args:
+            after: the ``next`` of the last page of an earlier walk: only what came after it.
+
+        Source: ``ListQuarantineChanges``.
+        """
+        return self._walk(QUARANTINE_CHANGES, query={"from": after})
+
+    def protect(self, media_id: str) -> Nothing:
+        """Keep an item that was uploaded here out of quarantine from now on.
+
+        Source: ``ProtectMediaByID``.
+        """
+        return self._send(PROTECT, body={}, media_id=media_id)
+
+    def unprotect(self, media_id: str) -> Nothing:
+        """Let an item that was uploaded here be quarantined again.
+
+        Source: ``UnprotectMediaByID``.
+        """
+        return self._send(UNPROTECT, body={}, media_id=media_id)
+
+    def delete(self, server_name: str, media_id: str) -> DeletedMedia:
+        """Delete an item that was uploaded here.
+
+        Args:
+            server_name: this server's name; Synapse refuses any other.
+            media_id: the item.
+
+        Raises:
+            NotFoundError: there is no such item.
+
+        Source: ``DeleteMediaByID``.
+        """
+        return self._send(DELETE, server_name=server_name, media_id=media_id)
+
+    def delete_unused(
+        self,
+        *,
+        before_ts: int,
+        size_gt: int | None = None,
+        keep_profiles: bool | None = None,
+    ) -> DeletedMedia:
+        """Delete what was uploaded here and has not been looked at for long.
+
+        What is in quarantine, and what is protected from it, stays.
+
+        Args:
+            before_ts: last looked at (not: uploaded) before this time, in milliseconds since the epoch;
+                where nobody ever looked, uploaded before it.
+            size_gt: only what is larger than this many bytes; Synapse's default is 0.
+            keep_profiles: leave what is somebody's or some room's avatar; Synapse's default is to.
+
+        Source: ``DeleteMediaByDateSize``.
+        """
+        query = {"before_ts": before_ts, "size_gt": size_gt, "keep_profiles": keep_profiles}
+        return self._send(DELETE_UNUSED, query=query, body={})
+
+    def delete_unused_old(
+        self,
+        server_name: str,
+        *,
+        before_ts: int,
+        size_gt: int | None = None,
+        keep_profiles: bool | None = None,
+    ) -> DeletedMedia:
+        """Do the same through the path that Synapse has deprecated: use :meth:`delete_unused`.
+
+        Source: ``DeleteMediaByDateSize``.
+        """
+        query = {"before_ts": before_ts, "size_gt": size_gt, "keep_profiles": keep_profiles}
+        return self._send(DELETE_UNUSED_OLD, query=query, body={}, server_name=server_name)
+
+    def delete_of_user(
+        self,
+        user_id: UserId,
+        *,
+        limit: int | None = None,
+        start: int | None = None,
+        order_by: str | None = None,
+        reverse: bool = False,
+    ) -> DeletedMedia:
+        """Delete the first so many items that a user of this server has uploaded.
+
+        Call it until nothing is left: Synapse's default is 100 at a time.
+
+        Args:
+            user_id: the user.
+            limit: how many.
+            start: how many to leave before those.
+            order_by: one of :data:`ORDERS`; Synapse's default is the newest first.
+            reverse: the other way round than ``order_by`` has it.
+
+        Raises:
+            NotFoundError: there is no such user.
+
+        Source: ``UserMediaRestServlet``.
+        """
+        query = {
+            "limit": limit,
+            "from": start,
+            "order_by": order_by,
+            "dir": "b" if reverse else None,
+        }
+        return self._send(DELETE_OF_USER, query=query, user_id=user_id)
+
+    def purge_remote(self, *, before_ts: int) -> PurgedMedia:
+        """Remove cached copies of other servers' media; who asks for one again gets it from there again.
+
+        What is in quarantine stays.
+
+        Args:
+            before_ts: last looked at before this time, in milliseconds since the epoch.
+
+        Source: ``PurgeMediaCacheRestServlet``.
+        """
+        return self._send(PURGE_REMOTE, query={"before_ts": before_ts}, body={})

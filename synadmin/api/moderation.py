@@ -1,0 +1,118 @@
+"""Keeping a user's messages from others: shadow-bans, and redacting all that somebody has sent.
+
+Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/users.py`` and
+``synapse/handlers/admin.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.group import Group
+from synadmin.ids import EventId, RoomId, UserId
+
+
+class Redaction(Record, frozen=True, kw_only=True):
+    """What the work is called that the server has begun."""
+
+    redact_id: str
+
+
+class RedactionStatus(Record, frozen=True, kw_only=True):
+    """How far it is: ``scheduled``, ``active``, ``complete`` or ``failed``.
+
+    ``failed_redactions`` says of each event that could not be redacted why; it is there, perhaps empty,
+    when the work is complete. ``error`` is there when it has failed.
+    """
+
+    status: str
+    failed_redactions: Mapping[EventId, str] | None = None
+    error: str | None = None
+
+
+SHADOW_BAN = Endpoint(
+    "POST",
+    "/_synapse/admin/v1/users/{user_id}/shadow_ban",
+    Nothing,
+    idempotent=True,
+)
+LIFT_SHADOW_BAN = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/shadow_ban", Nothing)
+REDACT = Endpoint("POST", "/_synapse/admin/v1/user/{user_id}/redact", Redaction, since="1.116")
+REDACT_STATUS = Endpoint(
+    "GET",
+    "/_synapse/admin/v1/user/redact_status/{redact_id}",
+    RedactionStatus,
+    since="1.116",
+)
+
+
+class Moderation(Group):
+    """Keeping messages from others: ``synapse.moderation``."""
+
+    def shadow_ban(self, user_id: UserId) -> Nothing:
+        """Shadow-ban a local user: what they send seems to succeed, and reaches nobody.
+
+        Raises:
+            NotFoundError: there is no such user.
+
+        Source: ``ShadowBanRestServlet``.
+        """
+        return self._send(SHADOW_BAN, body={}, user_id=user_id)
+
+    def lift_shadow_ban(self, user_id: UserId) -> Nothing:
+        """Lift a shadow-ban. What was sent under it stays unsent.
+
+        Source: ``ShadowBanRestServlet``.
+        """
+        return self._send(LIFT_SHADOW_BAN, user_id=user_id)
+
+    def redact(
+        self,
+        user_id: UserId,
+        *,
+        rooms: Sequence[RoomId] = (),
+        reason: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        use_admin: bool | UnsetType = UNSET,
+        before_ts: int | UnsetType = UNSET,
+        after_ts: int | UnsetType = UNSET,
+    ) -> Redaction:
+        """Begin to redact the messages and joins of a user, newest first.
+
+        A local user's events are redacted in their own name, those of users elsewhere in the name of the
+        token's owner, who needs the power for it.
+
+        Args:
+            user_id: the user; may be of another server.
+            rooms: where; all rooms that they are joined to or banned from, where there is none.
+            reason: for all to read.
+            limit: how many events to look at in each room, at most; Synapse's default is 1000.
+            use_admin: redact in the name of the token's owner in any case.
+            before_ts: only what was sent then or before, in milliseconds since the epoch (since 1.157).
+            after_ts: only what was sent then or after, in milliseconds since the epoch (since 1.157).
+
+        Raises:
+            MatrixError: one is under way for this user already.
+
+        Source: ``RedactUser``.
+        """
+        body = {
+            "rooms": [*rooms],
+            "reason": reason,
+            "limit": limit,
+            "use_admin": use_admin,
+            "before_ts": before_ts,
+            "after_ts": after_ts,
+        }
+        return self._send(REDACT, body=body, user_id=user_id)
+
+    def redact_status(self, redact_id: str) -> RedactionStatus:
+        """Tell how far a redaction is, until a day after it has ended.
+
+        Raises:
+            NotFoundError: the server knows no such work.
+
+        Source: ``RedactUserStatus``.
+        """
+        return self._send(REDACT_STATUS, redact_id=redact_id)

@@ -1,0 +1,90 @@
+"""Server notices: messages from the server itself to one of its users.
+
+Source: Synapse, ``docs/admin_api/server_notices.md`` and ``synapse/rest/admin/server_notice_servlet.py``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.group import Group
+from synadmin.ids import EventId, UserId
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """The event that was sent, in the user's room for server notices."""
+
+    event_id: EventId
+
+
+SEND = Endpoint("POST", "/_synapse/admin/v1/send_server_notice", Notice)
+SEND_ONCE = Endpoint("PUT", "/_synapse/admin/v1/send_server_notice/{txn_id}", Notice)
+
+
+class Notices(Group):
+    """Server notices: ``synapse.notices``.
+
+    A server has them only where its configuration has ``server_notices``.
+    """
+
+    def send(
+        self,
+        user_id: UserId,
+        content: Mapping[str, Any],
+        *,
+        type: str | msgspec.UnsetType = msgspec.UNSET,  # noqa: A002  Synapse's name
+        state_key: str | msgspec.UnsetType = msgspec.UNSET,
+    ) -> Notice:
+        """Send a notice; sent again, it is a second one.
+
+        Args:
+            user_id: a user of this server.
+            content: the content of the event, such as ``{"msgtype": "m.text", "body": "..."}``.
+            type: the event's type; Synapse's default is ``m.room.message``.
+            state_key: makes it a state event.
+
+        Raises:
+            NotFoundError: there is no such user.
+
+        Source: ``SendServerNoticeServlet``.
+        """
+        return self._send(SEND, body=_body(user_id, content, type, state_key))
+
+    def send_once(
+        self,
+        user_id: UserId,
+        content: Mapping[str, Any],
+        *,
+        txn_id: str,
+        type: str | msgspec.UnsetType = msgspec.UNSET,  # noqa: A002  Synapse's name
+        state_key: str | msgspec.UnsetType = msgspec.UNSET,
+    ) -> Notice:
+        """Send a notice; sent again with the same transaction id, it is not sent again.
+
+        The server remembers a transaction for at least half an hour, but not beyond a restart, and only
+        by its id: each user and each notice needs one of its own.
+
+        Args:
+            user_id: a user of this server.
+            content: the content of the event.
+            txn_id: the transaction id: any text.
+            type: the event's type; Synapse's default is ``m.room.message``.
+            state_key: makes it a state event.
+
+        Raises:
+            NotFoundError: there is no such user.
+
+        Source: ``SendServerNoticeServlet``.
+        """
+        return self._send(SEND_ONCE, body=_body(user_id, content, type, state_key), txn_id=txn_id)
+
+
+def _body(
+    user_id: UserId,
+    content: Mapping[str, Any],
+    type: str | msgspec.UnsetType,  # noqa: A002  Synapse's name
+    state_key: str | msgspec.UnsetType,
+) -> dict[str, Any]:
+    return {"user_id": user_id, "content": content, "type": type, "state_key": state_key}

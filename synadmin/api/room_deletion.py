@@ -1,0 +1,135 @@
+"""Deleting rooms: putting everybody out, and removing what the server knows of them.
+
+Source: Synapse, ``docs/admin_api/rooms.md``, "Delete Room API", and ``synapse/rest/admin/rooms.py``.
+"""
+
+from typing import TypedDict, Unpack
+
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.group import Group
+from synadmin.ids import RoomAlias, RoomId, UserId
+
+
+class RoomShutDown(Record, frozen=True, kw_only=True):
+    """What became of a room's local users and aliases.
+
+    Attributes:
+        kicked_users: those who were put out.
+        failed_to_kick_users: those who could not be put out, or not be moved to the new room.
+        local_aliases: those that lead to the new room now.
+        new_room_id: the new room, where one was asked for.
+    """
+
+    kicked_users: tuple[UserId, ...] = ()
+    failed_to_kick_users: tuple[UserId, ...] = ()
+    local_aliases: tuple[RoomAlias, ...] = ()
+    new_room_id: RoomId | None = None
+
+
+class DeletionStarted(Record, frozen=True, kw_only=True):
+    """A deletion that the server goes on with by itself."""
+
+    delete_id: str
+
+
+class DeletionStatus(Record, frozen=True, kw_only=True):
+    """How far a deletion is.
+
+    Attributes:
+        delete_id: the deletion.
+        room_id: the room.
+        status: ``scheduled``, ``active``, ``complete`` or ``failed``.
+        shutdown_room: what became of the users; while it is active, so far. None before that.
+        error: Synapse's document has it where it failed; the scheduled task of the same id has it indeed.
+    """
+
+    delete_id: str
+    room_id: RoomId
+    status: str
+    shutdown_room: RoomShutDown | None = None
+    error: str | None = None
+
+
+class Deletions(Record, frozen=True, kw_only=True):
+    """The deletions of one room that the server remembers."""
+
+    results: tuple[DeletionStatus, ...]
+
+
+class DeletionOptions(TypedDict, total=False):
+    """How a room is to be deleted; what is not given is left to Synapse.
+
+    Attributes:
+        purge: remove it from the database; Synapse's default is to do so. Otherwise it stays, without
+            anybody of this server in it.
+        force_purge: remove it even where a local user could not be put out.
+        block: let no local user come in again.
+        new_room_user_id: make a new room with this local user as its administrator, and move the users and
+            the local aliases there.
+        room_name: the new room's name; Synapse's default speaks of a content violation.
+        message: the first message there; Synapse's default speaks of illegal content.
+    """
+
+    purge: bool
+    force_purge: bool
+    block: bool
+    new_room_user_id: UserId | None
+    room_name: str | None
+    message: str | None
+
+
+# Sent again after a lost answer, they could make a second new room for those who were in the old one.
+DELETE = Endpoint("DELETE", "/_synapse/admin/v2/rooms/{room_id}", DeletionStarted, idempotent=False)
+DELETE_AT_ONCE = Endpoint("DELETE", "/_synapse/admin/v1/rooms/{room_id}", RoomShutDown, idempotent=False)
+STATUS = Endpoint("GET", "/_synapse/admin/v2/rooms/delete_status/{delete_id}", DeletionStatus)
+OF_ROOM = Endpoint("GET", "/_synapse/admin/v2/rooms/{room_id}/delete_status", Deletions)
+
+
+class RoomDeletion(Group):
+    """Deleting rooms: ``synapse.room_deletion``.
+
+    Users of other servers are not touched: for them the room goes on.
+    """
+
+    def delete(self, room_id: RoomId, **options: Unpack[DeletionOptions]) -> DeletionStarted:
+        """Begin to put all local users out of a room and to remove it from the database.
+
+        Args:
+            room_id: the room. One that the server does not know is reported as deleted all the same.
+            options: see :class:`DeletionOptions`.
+
+        Raises:
+            MatrixError: the room is being deleted already.
+
+        Source: ``RoomRestV2Servlet``.
+        """
+        return self._send(DELETE, body=options, room_id=room_id)
+
+    def delete_at_once(self, room_id: RoomId, **options: Unpack[DeletionOptions]) -> RoomShutDown:
+        """Delete a room, and answer when it is done: minutes later, where the room is large.
+
+        Takes the same as :meth:`delete`, which is to be preferred.
+
+        Source: ``RoomRestServlet``.
+        """
+        return self._send(DELETE_AT_ONCE, body=options, room_id=room_id)
+
+    def status(self, delete_id: str) -> DeletionStatus:
+        """Tell how far a deletion is. The server remembers it for a week after its end.
+
+        Raises:
+            NotFoundError: there is no such deletion.
+
+        Source: ``DeleteRoomStatusByDeleteIdRestServlet``.
+        """
+        return self._send(STATUS, delete_id=delete_id)
+
+    def of_room(self, room_id: RoomId) -> Deletions:
+        """Return the deletions of a room that have begun, those that have ended included.
+
+        Raises:
+            NotFoundError: there is none.
+
+        Source: ``DeleteRoomStatusByRoomIdRestServlet``.
+        """
+        return self._send(OF_ROOM, room_id=room_id)

@@ -1,0 +1,92 @@
+"""Who stores how much media, and which rooms are large in the database.
+
+Source: Synapse, ``docs/admin_api/statistics.md`` and ``synapse/rest/admin/statistics.py``.
+"""
+
+from synadmin.http.endpoint import Endpoint, Paged, Record
+from synadmin.http.group import Group
+from synadmin.http.paging import Pager
+from synadmin.ids import RoomId, UserId
+
+ORDERS = ("user_id", "displayname", "media_count", "media_length")
+"""What a list of users with media can be ordered by."""
+
+
+class MediaUsage(Record, frozen=True, kw_only=True):
+    """How many items a user has uploaded, and of how many bytes altogether."""
+
+    user_id: UserId
+    media_count: int
+    media_length: int
+    displayname: str | None = None
+
+
+class RoomSize(Record, frozen=True, kw_only=True):
+    """What a room takes in the database, in bytes: a rough estimate from PostgreSQL's statistics."""
+
+    room_id: RoomId
+    estimated_size: int
+
+
+class RoomSizes(Record, frozen=True, kw_only=True):
+    """The ten largest rooms, largest first."""
+
+    rooms: tuple[RoomSize, ...]
+
+
+MEDIA = Paged(
+    "GET",
+    "/_synapse/admin/v1/statistics/users/media",
+    MediaUsage,
+    items="users",
+    key="user_id",
+)
+ROOMS = Endpoint("GET", "/_synapse/admin/v1/statistics/database/rooms", RoomSizes)
+
+
+class Statistics(Group):
+    """Statistics: ``synapse.statistics``."""
+
+    def media(
+        self,
+        *,
+        search: str | None = None,
+        from_ts: int | None = None,
+        until_ts: int | None = None,
+        order_by: str | None = None,
+        reverse: bool = False,
+        page_size: int = 500,
+    ) -> Pager[MediaUsage]:
+        """List the users of this server who have uploaded media.
+
+        Args:
+            search: part of a user id or display name.
+            from_ts: only what was uploaded since, in milliseconds since the epoch.
+            until_ts: only what was uploaded before, in milliseconds since the epoch.
+            order_by: one of :data:`ORDERS`; Synapse's default is by user id.
+            reverse: the other way round.
+            page_size: users a request.
+
+        Source: ``UserMediaStatisticsRestServlet``.
+        """
+        return self._walk(
+            MEDIA,
+            query={
+                "search_term": search,
+                "from_ts": from_ts,
+                "until_ts": until_ts,
+                "order_by": order_by,
+                "dir": "b" if reverse else None,
+                "limit": page_size,
+            },
+        )
+
+    def rooms(self) -> RoomSizes:
+        """Return the rooms that take most of the database.
+
+        Raises:
+            MatrixError: the database is not PostgreSQL (400).
+
+        Source: ``LargestRoomsStatistics``.
+        """
+        return self._send(ROOMS)

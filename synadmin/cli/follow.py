@@ -1,0 +1,95 @@
+"""Long work that goes on at the server: waiting for it, leaving it, taking it up again."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import click
+
+from synadmin.cli.change import StillUnderWayError
+from synadmin.cli.invocation import Invocation, is_terminal
+from synadmin.errors import ConnectError, SynadminError
+
+_FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
+_LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
+_GROWTH = 1.3
+_TOLD_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
+_MINUTE = 60
+_HOUR = 3600
+
+
+class Task(Protocol):
+    """What the server tells of work under way: any model that has a status."""
+
+    @property
+    def status(self) -> str:
+        """``scheduled``, ``active``, ``complete``, ``failed`` or ``cancelled``."""
+
+
+T = TypeVar("T", bound=Task)
+
+
+class TaskFailedError(SynadminError):
+    """The server has given up on the work that it had begun."""
+
+
+def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: str) -> T:
+    """Wait until the server has finished, and return what it says then.
+
+    Args:
+        invocation: the invocation.
+        poll: asks the server how far it is.
+        what: what the server does, for a person: ``deleting !abc:example.org``.
+        again: the command that takes it up again: ``synadmin room delete-status ID --wait``.
+
+    Raises:
+        TaskFailedError: the server gave up; its words are in the message, where it says any.
+        StillUnderWayError: the server could not be asked any more.
+    """
+    started = told = time.monotonic()
+    watched = is_terminal(sys.stderr) and not invocation.quiet
+    pause = _FIRST_PAUSE
+    try:
+        while (task := poll()).status in {"scheduled", "active"}:
+            now = time.monotonic()
+            line = f"{what}: {task.status}, {elapsed(now - started)}"
+            if watched:
+                _draw(line)
+            elif now - told >= _TOLD_EVERY:
+                told = now
+                invocation.say(line)
+            time.sleep(pause)
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+    except ConnectError as error:
+        message = f"{error}; the server may go on {what}"
+        raise StillUnderWayError(message, hint=f"take it up again with `{again}`") from error
+    except KeyboardInterrupt:
+        if watched:
+            _draw("")
+        invocation.warn(f"The server goes on {what}. Take it up again with `{again}`.")
+        raise
+    finally:
+        if watched:
+            _draw("")
+    if task.status != "complete":
+        words = getattr(task, "error", None)
+        message = f"{what}: {task.status}" + (f", {words}" if words else "")
+        raise TaskFailedError(message)
+    return task
+
+
+def elapsed(seconds: float) -> str:
+    """Return a length of time as a person says it: ``42 s``, ``3 min 5 s``, ``2 h 14 min``."""
+    whole = int(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+
+
+def _draw(line: str) -> None:
+    from synadmin.render import plain
+
+    click.echo(f"\r\x1b[K{plain(line)}", nl=False, err=True)

@@ -1,0 +1,70 @@
+"""What becomes of a room, in words: what a person reads before it is done, and after."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synadmin.recovery.outcome import Outcome
+
+_WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
+
+
+def in_words(outcome: "Outcome") -> str:
+    """Return the outcome as a few lines of text, safe to be shown."""
+    from synadmin.render import plain
+
+    lines = [_heading(outcome)]
+    if outcome.outcome == "planned":
+        lines += _planned(outcome)
+    else:
+        lines.append(f"  {outcome.outcome}: {outcome.message}")
+        if outcome.steps and outcome.level_after is not None:
+            lines += _before_and_after(outcome)
+        if outcome.outcome == "failed":
+            lines += [f"    {step.status}: {step.detail}" for step in outcome.steps]
+    return "\n".join(plain(line) for line in lines)
+
+
+def _heading(outcome: "Outcome") -> str:
+    details = outcome.details
+    room = outcome.room_id or outcome.room
+    if details is None:
+        return room
+    name = details.name or details.canonical_alias
+    called = f"{name}: " if name else ""
+    return f"{called}{room} (room version {details.version})"
+
+
+def _planned(outcome: "Outcome") -> list[str]:
+    can = "everything there is to do in a room"
+    if not all(ability.allowed for ability in outcome.abilities):
+        can = ", ".join(ability.words for ability in outcome.abilities if ability.allowed)
+    where = _WHERE.get(outcome.membership_before or "", "not in the room")
+    return [
+        f"  now:  {outcome.user_id} has level {_level(outcome.level_before)}, {where}",
+        *(f"  {number}.    {step.detail}" for number, step in enumerate(outcome.steps, 1)),
+        f"  then: {outcome.message}",
+        *([f"  can:  {can}"] if outcome.abilities else []),
+        *(f"  mind: {warning}" for warning in outcome.warnings),
+    ]
+
+
+def _before_and_after(outcome: "Outcome") -> list[str]:
+    changes = []
+    if outcome.level_before != outcome.level_after:
+        changes.append(
+            f"level {_level(outcome.level_before)} -> {_level(outcome.level_after)} "
+            f"(changing levels takes {outcome.level_needed})",
+        )
+    before = _WHERE.get(outcome.membership_before or "", "not in the room")
+    after = _WHERE.get(outcome.membership_after or "", "not in the room")
+    if before != after:
+        changes.append(f"{before} -> {after}")
+    if outcome.promoter:
+        changes.append(f"through {outcome.promoter}")
+    return [f"  {', '.join(changes)}"] if changes else []
+
+
+def _level(level: int | None) -> object:
+    from synadmin.power.levels import shown
+
+    return "-" if level is None else shown(level)

@@ -1,0 +1,194 @@
+"""Putting the power levels of a run back: what each of its changes did, turned round, the newest first.
+
+Only what is still as that run left it is put back: what somebody has changed since is theirs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from synadmin.errors import RefusedError
+from synadmin.ids import RoomId, UserId
+from synadmin.power.edit import NAMED, Edit, changes, edited
+from synadmin.power.levels import PowerLevels, as_level
+from synadmin.power.room import Reach, RoomView
+from synadmin.recovery import edit as editing
+from synadmin.recovery.edit import EditPlan
+from synadmin.recovery.observe import Observer
+
+_REFUSED = range(400, 500)
+_NOT_UNDONE = ("/login", "/logout", "/override_ratelimit")
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A change of power levels that a run has made.
+
+    Attributes:
+        entry: the journal's name for it.
+        room_id: the room.
+        before: the content of the levels before it; None where the room had none.
+        after: their content after it; None where Synapse made it (Make Room Admin).
+        promoted: who was given a level by Make Room Admin; None where it was sent by hand.
+    """
+
+    entry: str
+    room_id: RoomId
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    promoted: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """How one change is undone.
+
+    Attributes:
+        noted: the change.
+        plans: the edits to be made for it, one after the other.
+        impossible: what the rules, or others' changes since, do not let be put back, and why.
+    """
+
+    noted: Noted
+    plans: tuple[EditPlan, ...] = ()
+    impossible: tuple[str, ...] = field(default=())
+
+
+def noted(lines: Iterable[Mapping[str, Any]]) -> list[Noted]:
+    """Return the changes of power levels among a run's lines of the journal, the newest first."""
+    found = []
+    for line in lines:
+        before, body = line.get("before"), line.get("body") or {}
+        if not isinstance(before, Mapping) or line.get("status") in _REFUSED or line.get("errcode"):
+            continue
+        by_synapse = str(line.get("path")).endswith("/make_room_admin")
+        found.append(
+            Noted(
+                entry=str(line.get("id")),
+                room_id=RoomId(before["room_id"]),
+                before=before["power_levels"],
+                after=None if by_synapse else body,
+                promoted=UserId(str(body.get("user_id"))) if by_synapse else None,
+            ),
+        )
+    return found[::-1]
+
+
+def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the changes of a run that are not put back by undoing its power levels, in words."""
+    for line in lines:
+        path = str(line.get("path"))
+        if "before" in line or "restoring" in line or "restores" in line or line.get("status") in _REFUSED:
+            continue
+        if line.get("errcode") is None and not path.endswith(_NOT_UNDONE):
+            behalf = f" as {line['on_behalf_of']}" if line.get("on_behalf_of") else ""
+            yield f"{line.get('method')} {unquote(path)}{behalf}"
+
+
+def plan(observer: Observer, view: RoomView, change: Noted, *, allow: Reach) -> Undoing:
+    """Find how a change is undone as far as that can be done: in one edit, or in several through several.
+
+    Args:
+        observer: looks at accounts.
+        view: the room as it is now.
+        change: the change.
+        allow: how far it may go.
+    """
+    wanted, since = _turned_round(view, change)
+    plans: list[EditPlan] = []
+    while (planned := _most(observer, view, wanted, allow)) is not None:
+        plans.append(planned)
+        view = edited(planned.view, planned.edit)
+    impossible = list(since)
+    for single in _singles(wanted):
+        if not changes(view, single):
+            continue
+        try:
+            _planned(observer, view, single, allow)
+        except RefusedError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            impossible += [f"{change.words}: {error}{hint}" for change in changes(view, single)]
+    return Undoing(change, tuple(plans), tuple(impossible))
+
+
+def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> EditPlan:
+    return editing.plan(observer, view, edit, allow=allow, last=True, undoing=True)
+
+
+def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
+    """Return the edit that puts back as much of what is wanted as somebody may; None where that is nothing."""
+    so_far: EditPlan | None = None
+    chosen = Edit()
+    for single in (wanted, *_singles(wanted)):
+        if not changes(view, single):
+            continue
+        more = _both(chosen, single)
+        try:
+            so_far = _planned(observer, view, more, allow)
+        except RefusedError:
+            continue
+        if single is wanted:
+            return so_far
+        chosen = more
+    return so_far
+
+
+def _singles(edit: Edit) -> Iterator[Edit]:
+    """Yield the parts of an edit, each alone: what takes power from somebody last, it may be whoever acts."""
+    yield from (Edit(events={name: level}) for name, level in edit.events.items())
+    yield from (Edit(named={name: level}) for name, level in edit.named.items())
+    yield from (Edit(users={user: level}) for user, level in edit.users.items())
+
+
+def _both(one: Edit, other: Edit) -> Edit:
+    return Edit(
+        users={**one.users, **other.users},
+        events={**one.events, **other.events},
+        named={**one.named, **other.named},
+    )
+
+
+def _turned_round(view: RoomView, change: Noted) -> tuple[Edit, list[str]]:
+    """Return the edit that undoes a change, and what of it others have changed since."""
+    levels = view.levels
+    before = PowerLevels(change.before, levels.version, levels.creators).written()
+    after = change.after
+    if change.promoted is not None:
+        after = _by_synapse(view, change.promoted, change.before)
+    since: list[str] = []
+
+    def part(name: str) -> dict[str, int | None]:
+        old, new, now = (_part(content, name) for content in (before, after, view.power_levels))
+        differing = {key: old.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
+        for key in list(differing):
+            if now.get(key) not in {new.get(key), differing[key]}:
+                since.append(f"{key}: somebody has changed it since; it stays as it is")
+                del differing[key]
+        return differing
+
+    users = {UserId(user): level for user, level in part("users").items()}
+    events = part("events")
+    default = PowerLevels(before, levels.version, levels.creators)
+    named = {}
+    for name in NAMED:
+        old, new, now = (as_level((content or {}).get(name)) for content in (before, after, view.power_levels))
+        if old == new:
+            continue
+        if now in {new, old}:
+            named[name] = int(getattr(default, name))
+        else:
+            since.append(f"{name}: somebody has changed it since; it stays as it is")
+    return Edit(users=users, events=events, named=named), since
+
+
+def _by_synapse(view: RoomView, promoted: UserId, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what Make Room Admin made of the levels; the one it promoted has what they have now."""
+    content = dict(before or {})
+    now = _part(view.power_levels, "users").get(promoted)
+    return {**content, "users": {**_part(before, "users"), promoted: now}}
+
+
+def _part(content: Mapping[str, Any] | None, name: str) -> dict[str, int | None]:
+    part = (content or {}).get(name)
+    return {key: as_level(level) for key, level in part.items()} if isinstance(part, Mapping) else {}

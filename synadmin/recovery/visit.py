@@ -1,0 +1,60 @@
+"""Bringing somebody into a room for a moment."""
+
+from dataclasses import dataclass, field
+
+from synadmin.api.client_server import LEAVE
+from synadmin.ids import RoomId, UserId
+from synadmin.recovery.observe import Observer
+from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import Restoration, Temporary
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The ways in and out of one room for local users who only come to help.
+
+    Attributes:
+        observer: looks whether they are out again.
+        sessions: the ways to the server as other users.
+        temporary: makes them leave again.
+        room_id: the room.
+        leaves: they leave by themselves; a deactivated account needs not, Synapse takes it out.
+    """
+
+    observer: Observer
+    sessions: Sessions
+    temporary: Temporary
+    room_id: RoomId
+    leaves: bool = True
+    _invited: set[UserId] = field(default_factory=set)
+
+    def invite(self, user: UserId, *, by: UserId) -> None:
+        """Invite a user who is to come in; leaving turns the invitation down, too, if it comes to that."""
+        inviter = self.sessions.of(by).client_server
+        if not self.leaves:
+            inviter.invite(self.room_id, user)
+            return
+        with self.temporary.making(leaving(self.observer, user, self.room_id), by=by):
+            inviter.invite(self.room_id, user)
+        self._invited.add(user)
+
+    def join(self, user: UserId, *, via: list[str] | None = None) -> None:
+        """Let a user come in until ``temporary`` makes them leave."""
+        guest = self.sessions.of(user).client_server
+        if not self.leaves or user in self._invited:
+            guest.join(self.room_id, via=via)
+            return
+        with self.temporary.making(leaving(self.observer, user, self.room_id)):
+            guest.join(self.room_id, via=via)
+
+
+def leaving(observer: Observer, user: UserId, room_id: RoomId) -> Restoration:
+    """Return how a user who came in for a moment leaves again."""
+    users = observer.synapse.users
+    return Restoration(
+        LEAVE.method,
+        LEAVE.filled({"room_id": room_id}),
+        {},
+        user,
+        is_so=lambda: users.memberships(user).memberships.get(room_id) not in {"join", "invite"},
+    )
