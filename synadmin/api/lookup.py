@@ -8,7 +8,7 @@ import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import Group
-from synadmin.http.transport import decoded
+from synadmin.http.reply import decoded
 from synadmin.ids import UserId
 
 

@@ -8,8 +8,9 @@ import msgspec
 
 from synadmin.errors import ReplyError
 from synadmin.http.endpoint import Paged, Record
+from synadmin.http.reply import UNREADABLE, not_as_expected
 from synadmin.http.seen import Seen
-from synadmin.http.transport import UNREADABLE, Query, Transport, not_as_expected
+from synadmin.http.transport import Query, Transport
 
 T = TypeVar("T")
 
@@ -91,7 +92,9 @@ class Pager(Generic[T]):
             raw = self._transport.send_raw(endpoint, self._parameters, query=query)
             items, following, total = self._opened(raw)
             # A list that changes while it is walked pushes records onto later pages again.
-            fresh = items if endpoint.log else [item for item in items if seen.add(self._key(item))]
+            fresh = items
+            if not endpoint.log:
+                fresh = [item for item, key in zip(items, self._keys(items), strict=True) if seen.add(key)]
             yield Page(fresh, total, following, decoder, endpoint)
             if following is None or not items:
                 return
@@ -103,16 +106,20 @@ class Pager(Generic[T]):
             followed.add(following)
             cursor = following
 
-    def _key(self, item: msgspec.Raw) -> str:
-        """Return what tells this record from the others: the declared field, else all of it."""
-        if self._endpoint.key:
+    def _keys(self, items: list[msgspec.Raw]) -> Iterator[bytes]:
+        """Return what tells each record from the others: the declared field, else all of it."""
+        if not self._endpoint.key:
+            yield from map(bytes, items)
+            return
+        decoder = msgspec.json.Decoder(
+            msgspec.defstruct("Key", [(self._endpoint.key, msgspec.Raw, msgspec.Raw(b"null"))]),
+        )
+        for item in items:
             try:
-                key = _FIELDS.decode(item).get(self._endpoint.key)
+                key = bytes(getattr(decoder.decode(item), self._endpoint.key))
             except UNREADABLE as error:
                 raise not_as_expected(self._endpoint, bytes(item), str(error)) from None
-            if key is not None and bytes(key) != b"null":
-                return bytes(key).decode(errors="replace")
-        return bytes(item).decode(errors="replace")
+            yield bytes(item) if key == b"null" else key
 
     def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
         endpoint = self._endpoint

@@ -7,7 +7,7 @@ _FULL = 0.7
 
 
 class Seen:
-    """A set of strings that remembers 64 bits of each, kept in one flat table.
+    """A set of byte strings that remembers 64 bits of each, kept in one flat table.
 
     Two keys that share those bits would be taken for the same: with a million keys the odds are one in
     thirty million.
@@ -17,7 +17,7 @@ class Seen:
         self._slots = array("Q", bytes(8 * _SMALLEST))
         self._count = 0
 
-    def add(self, key: str) -> bool:
+    def add(self, key: bytes) -> bool:
         """Remember a key; tell whether it is new."""
         if self._count >= _FULL * len(self._slots):
             self._grow()

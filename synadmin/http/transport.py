@@ -4,7 +4,6 @@
 """
 
 import errno
-import json
 import random
 import socket
 import ssl
@@ -23,18 +22,14 @@ from synadmin._version import __version__
 from synadmin.errors import (
     ConnectError,
     MatrixError,
-    NotAuthenticatedError,
-    NotFoundError,
-    NotPermittedError,
-    NotSupportedError,
     RateLimitedError,
     ReplyError,
     ServerError,
     SettingsError,
-    SynadminError,
     UsageError,
 )
-from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.endpoint import Endpoint
+from synadmin.http.reply import decoded, error_of
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal
 from synadmin.settings import checked_token
@@ -49,7 +44,6 @@ _UNAVAILABLE = frozenset({502, 503, 504})
 _CONNECT_TIMEOUT = 10.0
 _SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
 _LONGEST_WORDS = 200  # characters of what an exception says
-_LONGEST_REASON = 1000  # characters of the server's own words
 # What a connection that was never made fails with. After anything else the request may have got there.
 _NEVER_CONNECTED = frozenset(
     {
@@ -63,19 +57,6 @@ _NEVER_CONNECTED = frozenset(
         errno.EPERM,
     },
 )
-_BY_ERRCODE: Mapping[str, type[MatrixError]] = {
-    "M_UNRECOGNIZED": NotSupportedError,
-    "M_UNKNOWN_TOKEN": NotAuthenticatedError,
-    "M_MISSING_TOKEN": NotAuthenticatedError,
-    "M_NOT_FOUND": NotFoundError,
-}
-_BY_STATUS: Mapping[int, type[MatrixError]] = {
-    401: NotAuthenticatedError,
-    403: NotPermittedError,
-    404: NotFoundError,
-}
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises over an answer: of another shape, not UTF-8, nested too deep."""
 _WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", dict)
 
 
@@ -374,7 +355,7 @@ class Transport:
                 self._trace(f"{endpoint.method} {target} -> {status} ({took:.0f} ms)")
         if response.ok and not response.is_redirect and not 300 <= response.status_code < 400:  # noqa: PLR2004
             return response.status_code, response.content
-        raise _error_of(response, endpoint)
+        raise error_of(response, endpoint)
 
     def _explain(self, error: requests.RequestException, endpoint: Endpoint[Any]) -> NoReturn:
         """Turn an exception of requests into ours, in one line, without its nested representations."""
@@ -403,37 +384,6 @@ class Transport:
             raise ConnectError(message, hint=f"is {self.homeserver} the homeserver, and is it up?") from None
         message = f"{host} gave no answer: {words}"
         raise ConnectError(message, sent=True) from None
-
-
-def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
-    """Decode an answer into the operation's type, keeping the bytes it came in.
-
-    Raises:
-        ReplyError: it is something else.
-    """
-    try:
-        answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
-    except UNREADABLE as error:
-        raise not_as_expected(endpoint, raw, str(error)) from None
-    if isinstance(answer, Record):
-        answer.__dict__["raw"] = raw
-    return answer
-
-
-def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyError:
-    """Say what came instead of the answer that this operation gives."""
-    start = raw[:200].lstrip().lower()
-    where = f"{endpoint.method} {endpoint.path}"
-    if not raw.strip():
-        message = f"{where}: the answer is empty"
-    elif start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return ReplyError(
-            f"{where}: the answer is a web page, not JSON",
-            hint="is the homeserver's URL right? A reverse proxy must pass /_matrix and /_synapse/admin on",
-        )
-    else:
-        message = f"{where}: the answer has another shape ({detail})"
-    return ReplyError(message)
 
 
 def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
@@ -525,56 +475,3 @@ def _words(error: BaseException) -> str:
     words = " ".join(str(error).split())[:_LONGEST_WORDS]
     # urllib3 puts the representation of the connection object in front.
     return words.rpartition(">: ")[2] or type(error).__name__
-
-
-def _error_of(response: requests.Response, endpoint: Endpoint[Any]) -> SynadminError:
-    status = response.status_code
-    if 300 <= status < 400:  # noqa: PLR2004
-        location = response.headers.get("Location", "elsewhere")
-        message = f"{endpoint.method} {endpoint.path}: the server redirects to {location} (HTTP {status})"
-        return ReplyError(
-            message, hint="set the homeserver to where it redirects; redirects are not followed"
-        )
-    errcode, reason, retry_after = _spoken(response)
-    if status == 429 or errcode == "M_LIMIT_EXCEEDED":  # noqa: PLR2004
-        return RateLimitedError(
-            status=status,
-            errcode=errcode or "M_LIMIT_EXCEEDED",
-            reason=reason or "too many requests",
-            retry_after=retry_after,
-        )
-    chosen = _BY_ERRCODE.get(errcode or "") or _BY_STATUS.get(status)
-    if chosen is None:
-        chosen = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
-    if reason is None and errcode is None:
-        # No Matrix error at all: a proxy spoke, not the homeserver.
-        what = f"{response.reason or 'no words'}, and not in the shape a homeserver answers with"
-        reason = f"{endpoint.method} {endpoint.path}: {what}"
-        if chosen is NotFoundError:
-            chosen = NotSupportedError
-    error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
-    error.operation = f"{endpoint.method} {endpoint.path}"
-    return error
-
-
-def _spoken(response: requests.Response) -> tuple[str | None, str | None, float | None]:
-    """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
-    retry_after: float | None = None
-    header = response.headers.get("Retry-After", "")
-    if header.isdecimal():
-        retry_after = float(header)
-    try:
-        told = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None, None, retry_after
-    if not isinstance(told, dict):
-        return None, None, retry_after
-    errcode, reason, milliseconds = told.get("errcode"), told.get("error"), told.get("retry_after_ms")
-    if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds >= 0:
-        # A number too large for a float waits too long in any case.
-        retry_after = min(milliseconds, 10**15) / 1000
-    return (
-        errcode if isinstance(errcode, str) else None,
-        reason[:_LONGEST_REASON] if isinstance(reason, str) else None,
-        retry_after,
-    )

@@ -9,7 +9,8 @@ import msgspec
 import requests
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError
-from synadmin.http.transport import UNREADABLE, UnfollowingSession
+from synadmin.http.reply import UNREADABLE
+from synadmin.http.transport import UnfollowingSession
 from synadmin.ids import is_server_name
 
 _PATH = "/.well-known/matrix/client"

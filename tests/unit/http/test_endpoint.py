@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.transport import decoded
+from synadmin.http.reply import decoded
 
 
 class Door(Record, frozen=True, kw_only=True):

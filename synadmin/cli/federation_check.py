@@ -1,0 +1,150 @@
+"""``synadmin federation check`` and ``well-known``: does a server's name lead to the server?"""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.network import network_options
+from synadmin.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from synadmin.delegation.report import Report
+    from synadmin.render import Column
+
+_PROXIES = ("nginx", "apache", "caddy", "haproxy")
+
+
+@click.command(cls=Command)
+@click.argument("server_name", metavar="SERVER_NAME")
+@network_options
+@output_options
+@pass_invocation
+def check(
+    invocation: Invocation,
+    server_name: str,
+    *,
+    resolve: tuple[str, ...],
+    nameserver: str | None,
+    output: Output,
+) -> int:
+    """Check that other servers and clients find the homeserver behind a server name.
+
+    Goes the way that other servers go (an IP address or a port in the name, the well-known file, SRV
+    records, port 8448), looks at every address at its end (certificate, version, signing keys), and at
+    what clients need. Then it says whether delegation is needed, in place or broken, and what to do.
+
+    It connects directly, without a proxy, and needs no homeserver and no token. All of it ends within
+    --timeout.
+
+    \b
+    Examples:
+        synadmin federation check example.org
+        synadmin federation check example.org -o json
+    \b
+    Before the DNS is switched, and with a certificate authority of one's own:
+        synadmin federation check example.org --resolve example.org:443:192.0.2.1
+        SYNADMIN_CA_FILE=ca.pem synadmin federation check example.org --nameserver 192.0.2.53
+    \b
+    Exit codes: 0 other servers get through, be it with remarks; 5 they do not.
+    """
+    from synadmin.delegation import check as checked
+
+    settings = invocation.settings
+    report = checked(
+        server_name,
+        timeout=settings.timeout,
+        ca_file=settings.ca_file,
+        nameserver=nameserver,
+        resolve=resolve,
+    )
+    if output.for_people and output.names is None:
+        _explain(report)
+    elif output.form in {"table", "csv"}:
+        output.write([one.as_record() for one in report.checks], _columns())
+    else:
+        output.write_one(report.as_record(), _columns())
+    return EXIT_REFUSED if report.verdict == "broken" else EXIT_DONE
+
+
+def _columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [Column("name", title="check"), Column("ok"), Column("detail")]
+
+
+def _explain(report: "Report") -> None:
+    from synadmin.render import plain
+
+    click.echo(plain(report.message))
+    click.echo("\nThe way there:")
+    for number, step in enumerate(report.steps, 1):
+        click.echo(plain(f"  {number}. {step.detail}"))
+    click.echo()
+    for one in report.checks:
+        mark = "ok" if one.ok else "!!" if one.severity == "error" else "! "
+        click.echo(f"  {mark}  {one.name:<17}  {plain(one.detail)}")
+    if report.advice:
+        click.echo("\nWhat to do:")
+        for advice in report.advice:
+            click.echo(plain(f"  - {advice}"))
+
+
+@click.command("well-known", cls=Command)
+@click.argument("server_name", metavar="SERVER_NAME")
+@click.option(
+    "--to", metavar="HOST[:PORT]", required=True, help="Where the homeserver answers other servers."
+)
+@click.option("--client", metavar="URL", help="Base URL for clients; https://HOST, unless said otherwise.")
+@click.option("--for", "proxy", type=click.Choice(_PROXIES), help="Print the snippet for this proxy alone.")
+@output_options
+@pass_invocation
+def well_known(
+    invocation: Invocation,
+    server_name: str,
+    *,
+    to: str,
+    client: str | None,
+    proxy: str | None,
+    output: Output,
+) -> None:
+    """Print the two files that delegate a server name, and how a proxy serves them.
+
+    The files are served at https://SERVER_NAME, the homeserver answers at HOST. Where no port is given
+    other servers take 8448, unless there is an SRV record for HOST.
+
+    \b
+    Examples:
+        synadmin federation well-known example.org --to matrix.example.org:443
+        synadmin federation well-known example.org --to matrix.example.org:443 --for nginx
+    """
+    from synadmin.delegation.names import parse_name
+    from synadmin.delegation.snippets import base_url, files, snippets
+    from synadmin.errors import UsageError
+    from synadmin.render import Column
+
+    name, target = parse_name(server_name), parse_name(to)
+    if name.literal or name.port is not None:
+        what = "is an IP address" if name.literal else "has a port"
+        message = f"{name.text} cannot be delegated: it {what}, and other servers ask for no file then"
+        raise UsageError(message)
+    content = files(target, base_url(client, target))
+    by_proxy = snippets(name, target, base_url(client, target))
+    if proxy is not None:
+        by_proxy = {proxy: by_proxy[proxy]}
+    if not output.for_people or output.names is not None:
+        records = [
+            *({"name": path, "text": text} for path, text in content.items() if proxy is None),
+            *({"name": key, "text": text} for key, text in by_proxy.items()),
+        ]
+        output.write(records, [Column("name"), Column("text")])
+    elif proxy is not None:
+        click.echo(by_proxy[proxy], nl=False)
+    else:
+        for path, text in content.items():
+            click.echo(f"https://{name.text}{path}\n\n    {text}\n")
+        for key, text in by_proxy.items():
+            click.echo(f"{key}\n\n" + "".join(f"    {line}\n" for line in text.splitlines()))
+        invocation.say(f"afterwards: synadmin federation check {name.text}")

@@ -1,0 +1,163 @@
+"""``synadmin federation ping``: do other servers answer, and how fast?"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
+from synadmin.cli.bulk import progress
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.network import network_options
+from synadmin.cli.output import Output, output_options
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.delegation.ping import Ping
+    from synadmin.render import Column
+
+_MOST = 100
+_COLOURS = {"fast": "green", "slow": "yellow", "none": "red"}
+
+
+@click.command(cls=Command)
+@click.argument("server_names", nargs=-1, metavar="SERVER_NAME...")
+@click.option(
+    "--count", type=click.IntRange(1, _MOST), default=4, show_default=True, help="Requests to each server."
+)
+@click.option("--from-rooms", metavar="ROOM", multiple=True, help="The servers of a room's members.")
+@click.option("--destinations", is_flag=True, help="All servers that the homeserver sends to.")
+@network_options
+@output_options
+@pass_invocation
+def ping(
+    invocation: Invocation,
+    server_names: tuple[str, ...],
+    *,
+    count: int,
+    from_rooms: tuple[str, ...],
+    destinations: bool,
+    resolve: tuple[str, ...],
+    nameserver: str | None,
+    output: Output,
+) -> int:
+    """Ask other servers for their version, and tell how fast they answer.
+
+    A server counts as answering where other homeservers would get through too: its name leads there, and
+    the certificate holds. The time is that from request to answer, over a connection that stays open.
+
+    Servers that are named need no homeserver and no token; --from-rooms and --destinations do.
+
+    \b
+    Examples:
+        synadmin federation ping matrix.org example.org
+        synadmin federation ping --from-rooms '#club:example.org' --count 2
+        synadmin federation ping --destinations -o csv
+    \b
+    Exit codes: 0 all of them answered; 5 one of them did not.
+    """
+    from synadmin.delegation import names
+    from synadmin.delegation.connection import Trust
+    from synadmin.delegation.ping import ping as ping_one
+    from synadmin.delegation.ping import ping_all
+    from synadmin.delegation.report import Network
+
+    for name in server_names:
+        names.parse_name(name)
+    settings = invocation.settings
+    network = Network(
+        Trust(settings.ca_file),
+        None if nameserver is None else names.parse_nameserver(nameserver),
+        names.parse_overrides(resolve),
+    )
+    known = _known(invocation, from_rooms, destinations=destinations) if from_rooms or destinations else []
+    wanted = list(dict.fromkeys((*server_names, *known)))
+    if not wanted:
+        if from_rooms or destinations:
+            invocation.say("there is no other server")
+            output.write([], _columns())
+            return EXIT_DONE
+        message = "which server? Name it, or take those of --from-rooms ROOM or --destinations"
+        raise UsageError(message)
+    pings: Iterable[Ping] = ping_all(
+        wanted,
+        lambda name: ping_one(name, network, count=count, timeout=settings.timeout),
+        at_once=settings.concurrency,
+    )
+    silent = 0
+
+    def counted() -> "Iterator[dict[str, Any]]":
+        nonlocal silent
+        shown = progress(invocation, pings, total=len(wanted), what="servers")
+        if output.form != "ndjson":
+            shown = iter(sorted(shown, key=lambda one: (one.average, one.server_name)))
+        for one in shown:
+            silent += not one.answered
+            yield one.as_record()
+
+    if output.for_people and output.names is None:
+        _show(list(counted()))
+    else:
+        output.write(counted(), _columns())
+    return EXIT_REFUSED if silent else EXIT_DONE
+
+
+def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) -> list[str]:
+    """Return the servers that the homeserver knows of, without itself."""
+    from synadmin.cli.room.look import resolved
+    from synadmin.ids import is_server_name, server_name_of
+
+    found: dict[str, None] = {}
+    with invocation.synapse() as synapse:
+        home = server_name_of(synapse.owner)
+        for room in rooms:
+            members = synapse.rooms.members(resolved(synapse, room)).members
+            found |= dict.fromkeys(sorted(server_name_of(member) for member in members))
+        if destinations:
+            found |= dict.fromkeys(one.destination for one in synapse.federation.destinations())
+    return [name for name in found if name != home and is_server_name(name)]
+
+
+def _columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("server_name", title="server"),
+        Column("sent", right=True),
+        Column("received", right=True),
+        Column("min_ms", title="min ms", right=True),
+        Column("avg_ms", title="avg ms", right=True),
+        Column("max_ms", title="max ms", right=True),
+        Column("software"),
+        Column("version"),
+        Column("problem"),
+    ]
+
+
+def _mark(record: Mapping[str, Any]) -> str:
+    from synadmin.delegation.ping import FAST
+
+    if record["avg_ms"] is None:
+        return "none"
+    return "fast" if record["avg_ms"] < FAST else "slow"
+
+
+def _show(records: list[dict[str, Any]]) -> None:
+    """Print the table with a mark before each line, in colour where a terminal shows it."""
+    import shutil
+    import sys
+
+    from synadmin.cli.invocation import is_terminal
+    from synadmin.render import Column, as_text
+
+    columns = [Column("mark", title="", value=_mark), *_columns()]
+    if all(record["problem"] is None for record in records):
+        columns.pop()
+    on_terminal = is_terminal(sys.stdout)
+    text = as_text(records, columns, width=shutil.get_terminal_size().columns if on_terminal else None)
+    for line in text.splitlines():
+        mark = line[:4]
+        click.echo(
+            click.style(mark, fg=_COLOURS[mark]) + line[4:] if on_terminal and mark in _COLOURS else line
+        )

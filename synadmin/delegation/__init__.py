@@ -1,0 +1,47 @@
+"""Does a server's name lead to the server? Discovery, checks, and a verdict with what to do.
+
+>>> from synadmin.delegation import check
+>>> check("example.org").verdict
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synadmin.delegation.report import Report
+
+
+def check(
+    server_name: str,
+    *,
+    timeout: float = 60.0,
+    ca_file: str | None = None,
+    nameserver: str | None = None,
+    resolve: Sequence[str] = (),
+) -> "Report":
+    """Check that other servers, and clients, find the homeserver behind a server name.
+
+    Args:
+        server_name: the part of its user ids after the colon.
+        timeout: seconds after which it is over, whatever hangs.
+        ca_file: certificates to trust instead of the system's.
+        nameserver: ``ADDRESS[:PORT]``, asked instead of the system's.
+        resolve: ``NAME:PORT:ADDRESS[:PORT]`` each: addresses to use instead of those in DNS.
+
+    Raises:
+        UsageError: one of them is not what it should be.
+        SettingsError: the file of certificates holds none.
+
+    Source: Matrix specification, Server-Server API, "Resolving server names".
+    """
+    from synadmin.delegation import names
+    from synadmin.delegation.connection import Trust
+    from synadmin.delegation.report import Network, examine
+
+    names.parse_name(server_name)
+    network = Network(
+        Trust(ca_file),
+        None if nameserver is None else names.parse_nameserver(nameserver),
+        names.parse_overrides(resolve),
+    )
+    return examine(server_name, network, timeout=timeout)

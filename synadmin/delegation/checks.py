@@ -1,0 +1,33 @@
+"""A check: what was looked at, whether it is as it should be, and what was found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+ERROR = "error"
+"""Other servers cannot get through while it is so."""
+WARNING = "warning"
+"""It works all the same, for now or for most."""
+NOTE = "note"
+"""Neither good nor bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: ``dns`` ``well-known`` ``srv`` ``connection`` ``certificate`` ``version`` ``keys``
+            ``admin-api`` ``client-well-known`` ``client-api``.
+        ok: it is as it should be.
+        detail: what was found, as a sentence, with the address where there are several.
+        severity: how much it matters where it is not ok: ``error``, ``warning`` or ``note``.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    severity: str = ERROR
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        return {"name": self.name, "ok": self.ok, "detail": self.detail}

@@ -1,0 +1,272 @@
+"""One TLS connection to one address, and GET requests over it: each bounded in time and size.
+
+``requests`` cannot connect to one address, show the certificate of another name, and speak to a third;
+discovery needs all three.
+"""
+
+import errno
+import http.client
+import io
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from synadmin._version import __version__
+from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.names import Address
+from synadmin.errors import ConnectError, SettingsError
+
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class NoAnswerError(ConnectError):
+    """No answer came from an address.
+
+    Attributes:
+        refused: nothing listens there.
+        no_route: this machine has no way to such an address (it has no IPv6, for instance).
+        timed_out: nothing came in time.
+        insecure: there is something, but TLS with it failed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refused: bool = False,
+        no_route: bool = False,
+        timed_out: bool = False,
+        insecure: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.refused = refused
+        self.no_route = no_route
+        self.timed_out = timed_out
+        self.insecure = insecure
+
+
+class Trust:
+    """Whose certificates are believed: the system's authorities, as Synapse does, or those of a file."""
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        """Load the certificates.
+
+        Raises:
+            SettingsError: the file holds none.
+        """
+        try:
+            self.verifying = ssl.create_default_context(cafile=ca_file)
+        except (ssl.SSLError, OSError) as error:
+            reason = getattr(error, "reason", None) or error.strerror or str(error)
+            message = (
+                f"SYNADMIN_CA_FILE: {ca_file} holds no certificates ({reason.lower().replace('_', ' ')})"
+            )
+            raise SettingsError(message) from None
+        # The name is compared in certificate.py, so that one wrong thing does not hide another.
+        self.verifying.check_hostname = False
+        # Newer Pythons are stricter here than any homeserver is.
+        self.verifying.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        self.believing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.believing.check_hostname = False
+        self.believing.verify_mode = ssl.CERT_NONE
+        for context in (self.verifying, self.believing):
+            context.set_alpn_protocols(["http/1.1"])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a GET brought.
+
+    Attributes:
+        status: the HTTP status.
+        headers: by their names in small letters.
+        body: at most as many bytes as were wanted.
+        cut: there was more than that.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    cut: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """Return the media type alone, without its parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Connection:
+    """A TLS connection. As a context manager it is closed on exit."""
+
+    def __init__(self, address: Address, name: str, context: ssl.SSLContext, deadline: Deadline) -> None:
+        """Connect.
+
+        Args:
+            address: where to.
+            name: sent as SNI, unless it is an IP address (for which there is no SNI).
+            context: one of those of :class:`Trust`.
+            deadline: by when the handshake has to be over.
+
+        Raises:
+            NoAnswerError: there is nobody, or no TLS.
+            ssl.SSLCertVerificationError: the certificate's chain is not trusted.
+        """
+        self.address = address
+        self._deadline = deadline
+        self._http: http.client.HTTPConnection | None = None
+        plain = _connected(address, deadline)
+        try:
+            plain.settimeout(deadline.left())
+            self._socket = context.wrap_socket(plain, server_hostname=name)
+        except ssl.SSLCertVerificationError:
+            plain.close()
+            raise
+        except (OSError, ValueError, UnicodeError) as error:
+            plain.close()
+            raise _explained_handshake(address, name, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+    @property
+    def certificate(self) -> bytes:
+        """Return the certificate that was shown, as DER."""
+        return self._socket.getpeercert(binary_form=True) or b""
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the other side has ended the connection after an answer."""
+        return self._http is not None and self._http.sock is None
+
+    def get(self, target: str, host: str, deadline: Deadline, *, most: int = 65_536) -> Answer:
+        """Ask for a path.
+
+        Args:
+            target: path and query, as on the wire.
+            host: the ``Host`` header.
+            deadline: by when the whole answer has to be there.
+            most: bytes of the body.
+
+        Raises:
+            NoAnswerError: none came, or none that is HTTP.
+        """
+        if self._http is None:
+            self._http = http.client.HTTPConnection(self.address.ip, self.address.port)
+            self._http.auto_open = 0
+            self._http.sock = _Line(self._socket, deadline)
+        line = self._http.sock
+        if isinstance(line, _Line):
+            line.deadline = deadline
+        try:
+            self._http.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
+            self._http.putheader("Host", host)
+            self._http.putheader("User-Agent", f"synadmin/{__version__}")
+            self._http.putheader("Accept", "application/json")
+            self._http.endheaders()
+            response = self._http.getresponse()
+            body = response.read(most + 1)
+            headers: dict[str, str] = {}
+            for name, value in response.getheaders():
+                name = name.lower()  # noqa: PLW2901
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        except TimeoutError:
+            message = f"{self.address} is connected, but the answer to GET {target} did not come in time"
+            raise NoAnswerError(message, timed_out=True) from None
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            message = f"{self.address} did not answer GET {target} in HTTP ({_words(error)})"
+            raise NoAnswerError(message) from None
+        if len(body) > most:
+            # The rest of it would be taken for the next answer.
+            self._http.close()
+        return Answer(response.status, headers, body[:most], cut=len(body) > most)
+
+
+class _Line:
+    """What http.client takes for a socket: every read and write of it ends by the deadline."""
+
+    def __init__(self, line: ssl.SSLSocket, deadline: Deadline) -> None:
+        self.socket = line
+        self.deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self.socket.settimeout(self.deadline.left())
+        self.socket.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  any writable buffer
+        # A server that sends a byte a second never meets a timeout that starts again with every byte.
+        self._line.socket.settimeout(self._line.deadline.left())
+        return self._line.socket.recv_into(buffer)
+
+
+def _connected(address: Address, deadline: Deadline) -> socket.socket:
+    try:
+        return socket.create_connection((address.ip, address.port), timeout=deadline.left())
+    except TimeoutError:
+        message = f"{address} does not answer: no connection in time (a firewall that drops, perhaps)"
+        raise NoAnswerError(message, timed_out=True) from None
+    except ConnectionRefusedError:
+        message = f"{address} refuses the connection: nothing listens there"
+        raise NoAnswerError(message, refused=True) from None
+    except OSError as error:
+        message = f"{address} cannot be reached: {error.strerror or error}"
+        raise NoAnswerError(message, no_route=error.errno in _NO_ROUTE) from None
+
+
+def _explained_handshake(address: Address, name: str, error: Exception) -> NoAnswerError:
+    if isinstance(error, TimeoutError):
+        message = f"{address} takes the connection, but the TLS handshake did not end in time"
+        return NoAnswerError(message, timed_out=True)
+    reason = getattr(error, "reason", None) or ""
+    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
+        message = f"{address} does not speak TLS (plain http, perhaps)"
+    elif "UNRECOGNIZED_NAME" in reason:
+        message = f"{address} refuses TLS for the name {name} (SNI): it has no certificate for it"
+    elif "ALERT" in reason or "HANDSHAKE_FAILURE" in reason:
+        message = f"{address} refuses the TLS handshake for {name} ({reason.lower().replace('_', ' ')})"
+    elif isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
+        message = f"{address} closes the connection during the TLS handshake"
+    else:
+        message = f"the TLS handshake with {address} failed: {_words(error)}"
+    return NoAnswerError(message, insecure=True)
+
+
+def _words(error: Exception) -> str:  # noqa: PLR0911  a sentence for each thing that can go wrong
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+        return "it closed the connection"
+    if isinstance(error, http.client.IncompleteRead):
+        return "the answer broke off"
+    if isinstance(error, http.client.BadStatusLine):
+        return "its first line is no status line"
+    if isinstance(error, http.client.LineTooLong):
+        return "a line of it has no end"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).lower().replace("_", " ")
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) or type(error).__name__

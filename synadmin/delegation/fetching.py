@@ -1,0 +1,131 @@
+"""Fetching a file over HTTPS as any server or browser would, redirects followed."""
+
+import ssl
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+from synadmin.delegation import certificate
+from synadmin.delegation.connection import Answer, Connection, NoAnswerError, Trust
+from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.lookup import Resolver
+from synadmin.delegation.names import HTTPS_PORT, Address, bracketed
+
+_MOST_REDIRECTS = 10
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+LARGEST = 50 * 1024  # bytes: what Synapse reads of a well-known file
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of fetching a URL.
+
+    Attributes:
+        url: the last one, after redirects.
+        answer: what came; None where nothing did.
+        problem: why there is none, as a sentence.
+        absent: nobody serves anything there: no such name, nothing listens.
+        insecure: it was TLS that failed: the certificate, or no TLS at all.
+        misdirected: the redirects lead nowhere: in a circle, too many, not https.
+        redirects: the URLs on the way, the first one left out.
+    """
+
+    url: str
+    answer: Answer | None = None
+    problem: str | None = None
+    absent: bool = False
+    insecure: bool = False
+    misdirected: bool = False
+    redirects: tuple[str, ...] = ()
+
+
+class Fetcher(Protocol):
+    """Fetches a file."""
+
+    def fetch(self, url: str) -> Fetched:
+        """Fetch a URL and follow its redirects."""
+
+
+class HttpsFetcher:
+    """The real one."""
+
+    def __init__(self, trust: Trust, resolver: Resolver, deadline: Deadline) -> None:
+        self._trust = trust
+        self._resolver = resolver
+        self._deadline = deadline
+
+    def fetch(self, url: str) -> Fetched:
+        """Fetch a URL and follow its redirects."""
+        deadline = self._deadline.share()
+        seen = [url]
+        while True:
+            fetched = self._once(url, deadline)
+            following = _redirect(url, fetched.answer)
+            if following is None:
+                return replace(fetched, redirects=tuple(seen[1:]))
+            problem = None
+            if following in seen:
+                problem = f"{seen[0]} redirects in a circle"
+            elif len(seen) > _MOST_REDIRECTS:
+                problem = f"{seen[0]} redirects more than {_MOST_REDIRECTS} times"
+            elif not following.startswith("https://"):
+                problem = f"{url} redirects to {following[:200]}, which is no https:// URL"
+            if problem is not None:
+                return Fetched(url, problem=problem, misdirected=True, redirects=tuple(seen[1:]))
+            seen.append(following)
+            url = following
+
+    def _once(self, url: str, deadline: Deadline) -> Fetched:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port or HTTPS_PORT
+        except ValueError:
+            return Fetched(url, problem=f"{url} is not a URL")
+        found = self._resolver.addresses(host, port)
+        if not found.found:
+            return Fetched(url, problem=found.problem, absent=not found.unanswered)
+        netloc = bracketed(host) if parts.port is None else f"{bracketed(host)}:{port}"
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        failure: NoAnswerError | None = None
+        for number, address in enumerate(found.found):
+            # As browsers and homeservers do: the next address where this one does not take connections.
+            share = deadline.share(of=1 / (len(found.found) - number))
+            try:
+                return Fetched(url, self._from(address, host, netloc, target, share))
+            except NoAnswerError as error:
+                failure = error if failure is None or failure.no_route else failure
+        if failure is None:
+            return Fetched(url, problem=f"{url} has no address")
+        return Fetched(url, problem=str(failure), absent=failure.refused, insecure=failure.insecure)
+
+    def _from(self, address: Address, host: str, netloc: str, target: str, deadline: Deadline) -> Answer:
+        try:
+            connection = Connection(address, host, self._trust.verifying, deadline)
+        except ssl.SSLCertVerificationError as error:
+            problems = self._looked_at(address, host, error, deadline)
+            message = f"{address}: {problems}"
+            raise NoAnswerError(message, insecure=True) from None
+        with connection:
+            shown = certificate.read(connection.certificate)
+            problems = "; ".join(certificate.problems(shown, host, None, certificate.now()))
+            if problems:
+                message = f"{address}: {problems}"
+                raise NoAnswerError(message, insecure=True)
+            return connection.get(target, netloc, deadline, most=LARGEST)
+
+    def _looked_at(
+        self, address: Address, host: str, error: ssl.SSLCertVerificationError, deadline: Deadline
+    ) -> str:
+        """Return all that is wrong with a certificate whose chain is not trusted."""
+        with Connection(address, host, self._trust.believing, deadline) as connection:
+            shown = certificate.read(connection.certificate)
+        return "; ".join(certificate.problems(shown, host, error, certificate.now()))
+
+
+def _redirect(url: str, answer: Answer | None) -> str | None:
+    if answer is None or answer.status not in _REDIRECTS or not answer.headers.get("location"):
+        return None
+    try:
+        return urljoin(url, answer.headers["location"]).partition("#")[0]
+    except ValueError:
+        return answer.headers["location"]

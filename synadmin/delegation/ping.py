@@ -1,0 +1,162 @@
+"""How fast other servers answer: the federation version endpoint, asked a few times over one connection."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from synadmin.delegation import certificate
+from synadmin.delegation.connection import Connection, NoAnswerError
+from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.discovery import Route, discover
+from synadmin.delegation.names import Address, parse_name
+from synadmin.delegation.probe import VERSION, named, read
+from synadmin.delegation.report import Network
+
+FAST = 200.0  # milliseconds
+
+
+@dataclass(slots=True)
+class Ping:
+    """How a server answered.
+
+    Attributes:
+        server_name: the server name.
+        sent: how many requests were meant for it.
+        milliseconds: how long each answer took, from the request to its last byte; the TLS handshake
+            does not count.
+        software: what the server calls itself.
+        version: its version.
+        problem: why an answer is missing, as a sentence.
+    """
+
+    server_name: str
+    sent: int
+    milliseconds: list[float] = field(default_factory=list)
+    software: str | None = None
+    version: str | None = None
+    problem: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Tell whether it answered at least once."""
+        return bool(self.milliseconds)
+
+    @property
+    def average(self) -> float:
+        """Return the average in milliseconds; infinity where there was no answer."""
+        return sum(self.milliseconds) / len(self.milliseconds) if self.milliseconds else float("inf")
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        took = self.milliseconds
+        return {
+            "server_name": self.server_name,
+            "sent": self.sent,
+            "received": len(took),
+            "min_ms": round(min(took), 1) if took else None,
+            "avg_ms": round(self.average, 1) if took else None,
+            "max_ms": round(max(took), 1) if took else None,
+            "software": self.software,
+            "version": self.version,
+            "problem": self.problem,
+        }
+
+
+def ping(server_name: str, network: Network, *, count: int, timeout: float) -> Ping:
+    """Ask a server for its version.
+
+    Args:
+        server_name: the server name.
+        network: the network as it shall be seen.
+        count: how many times.
+        timeout: seconds after which it is over, whatever hangs.
+
+    Raises:
+        UsageError: it is not a server name.
+    """
+    result = Ping(server_name, count)
+    name = parse_name(server_name)
+    deadline = Deadline(timeout)
+    route = discover(name, network.resolver(deadline), network.fetcher(deadline)).route
+    connection: Connection | None = None
+    try:
+        for _ in range(count):
+            if connection is None or connection.closed:
+                connection = _connected(route, network, deadline)
+            if not _asked(result, connection, route, deadline):
+                connection.close()
+                connection = None
+    except NoAnswerError as error:
+        result.problem = str(error)
+    finally:
+        if connection is not None:
+            connection.close()
+    return result
+
+
+def _connected(route: Route, network: Network, deadline: Deadline) -> Connection:
+    """Connect as another homeserver would: the first address that takes it, with a certificate that holds.
+
+    Raises:
+        NoAnswerError: none does.
+    """
+    failure: NoAnswerError | None = None
+    for target in route.targets:
+        if not target.addresses.found:
+            failure = failure or NoAnswerError(target.addresses.problem or f"{target.host} has no address")
+        for address in target.addresses.found:
+            try:
+                return _trusted(address, route.certificate_name, network, deadline.share())
+            except NoAnswerError as error:
+                if failure is None or failure.no_route:
+                    failure = error
+    raise failure or NoAnswerError(f"{route.srv} says that there is no such service")
+
+
+def _trusted(address: Address, name: str, network: Network, deadline: Deadline) -> Connection:
+    chain: ssl.SSLCertVerificationError | None = None
+    try:
+        connection = Connection(address, name, network.trust.verifying, deadline)
+    except ssl.SSLCertVerificationError as error:
+        chain = error
+        connection = Connection(address, name, network.trust.believing, deadline)
+    shown = certificate.read(connection.certificate)
+    problems = certificate.problems(shown, name, chain, certificate.now())
+    if problems:
+        connection.close()
+        message = f"{address}: {'; '.join(problems)}"
+        raise NoAnswerError(message, insecure=True)
+    return connection
+
+
+def _asked(result: Ping, connection: Connection, route: Route, deadline: Deadline) -> bool:
+    """Ask once, and tell whether the connection is still good."""
+    started = time.monotonic()
+    try:
+        answer = connection.get(VERSION, route.host_header, deadline.share())
+    except NoAnswerError as error:
+        result.problem = str(error)
+        return False
+    took = (time.monotonic() - started) * 1000
+    problem, told = read(answer, VERSION)
+    if problem is not None or answer.status != HTTPStatus.OK:
+        result.problem = f"{connection.address}: {problem}"
+        return True
+    result.milliseconds.append(took)
+    result.software, result.version = named(told)
+    return True
+
+
+def ping_all(server_names: Sequence[str], ping_one: Callable[[str], Ping], *, at_once: int) -> Iterator[Ping]:
+    """Ping many servers, each answer as soon as it is there."""
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for done in as_completed([pool.submit(ping_one, name) for name in server_names]):
+                yield done.result()
+        finally:
+            # Ctrl-C: those that have not begun need not begin.
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,218 @@
+"""What answers at one address: TLS, the certificate, the version, the keys, the Admin API.
+
+Sources: Matrix specification, Server-Server API, "Server implementation" and "Publishing Keys".
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+
+import msgspec
+
+from synadmin.delegation import certificate, keys
+from synadmin.delegation.checks import ERROR, WARNING, Check
+from synadmin.delegation.connection import Answer, Connection, NoAnswerError, Trust
+from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.names import Address
+
+VERSION = "/_matrix/federation/v1/version"
+KEYS = "/_matrix/key/v2/server"
+ADMIN = "/_synapse/admin/v1/server_version"
+_ALLOWED_IN = frozenset({"M_MISSING_TOKEN", "M_UNKNOWN_TOKEN", "M_FORBIDDEN"})
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_LONGEST_NAME = 80  # characters of what a server calls itself
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked at an address.
+
+    Attributes:
+        server_name: whose homeserver it should be.
+        certificate_name: whom its certificate has to be for.
+        host_header: the ``Host`` to ask with.
+    """
+
+    server_name: str
+    certificate_name: str
+    host_header: str
+
+
+@dataclass(slots=True)
+class Probe:
+    """What was found at an address.
+
+    Attributes:
+        address: the address.
+        checks: each with what it found.
+        unchecked: this machine cannot reach such addresses, which says nothing about them.
+        software: what the server calls itself.
+        version: its version.
+    """
+
+    address: Address
+    checks: list[Check] = field(default_factory=list)
+    unchecked: bool = False
+    software: str | None = None
+    version: str | None = None
+
+    @property
+    def works(self) -> bool:
+        """Tell whether another homeserver would get its answers here."""
+        return not self.unchecked and all(check.ok or check.severity != ERROR for check in self.checks)
+
+    def say(self, name: str, detail: str, *, ok: bool = True, severity: str = ERROR) -> None:
+        """Note what was found."""
+        self.checks.append(Check(name, ok=ok, detail=f"{self.address}: {detail}", severity=severity))
+
+
+def probe(
+    address: Address,
+    question: Question,
+    trust: Trust,
+    deadline: Deadline,
+    now: datetime,
+) -> Probe:
+    """Look at an address. What fails is told in the checks, not raised."""
+    found = Probe(address)
+    try:
+        connection = _examined(found, question, trust, deadline, now)
+    except NoAnswerError as error:
+        found.unchecked = error.no_route
+        detail = str(error)
+        if error.no_route:
+            detail += ": this machine has no way there, so this says nothing about the server"
+        found.checks.append(Check("connection", ok=error.no_route, detail=detail))
+        return found
+    try:
+        for name, look in _LOOKS.items():
+            if connection.closed:
+                connection = Connection(address, question.certificate_name, trust.believing, deadline.share())
+            try:
+                look(found, connection, question, deadline.share(), now)
+            except NoAnswerError as error:
+                if name != "admin-api":
+                    found.checks.append(Check(name, ok=False, detail=str(error)))
+                break
+    except NoAnswerError as error:
+        found.checks.append(Check("connection", ok=False, detail=str(error)))
+    finally:
+        connection.close()
+    return found
+
+
+def _examined(
+    found: Probe, question: Question, trust: Trust, deadline: Deadline, now: datetime
+) -> Connection:
+    """Connect, judge the certificate, and stay connected whatever the judgement is."""
+    chain: ssl.SSLCertVerificationError | None = None
+    name = question.certificate_name
+    try:
+        connection = Connection(found.address, name, trust.verifying, deadline.share())
+    except ssl.SSLCertVerificationError as error:
+        chain = error
+        # To see what it is, and what is behind it; nothing that anybody could misuse is sent.
+        connection = Connection(found.address, name, trust.believing, deadline.share())
+    shown = certificate.read(connection.certificate)
+    problems = certificate.problems(shown, name, chain, now)
+    if problems or shown is None:
+        found.say("certificate", "; ".join(problems), ok=False)
+        return connection
+    ends = f"valid until {shown.ends:%Y-%m-%d}, from {shown.issuer}"
+    if certificate.expires_soon(shown, now):
+        days = certificate.days_left(shown, now)
+        detail = f"the certificate for {name} ends in {days} days, on {shown.ends:%Y-%m-%d}: renew it"
+        found.say("certificate", detail, ok=False, severity=WARNING)
+    else:
+        found.say("certificate", f"for {name}, {ends}")
+    return connection
+
+
+def _version(
+    found: Probe, connection: Connection, question: Question, deadline: Deadline, _now: datetime
+) -> None:
+    answer = connection.get(VERSION, question.host_header, deadline)
+    problem, told = read(answer, VERSION)
+    if problem is None and not _server(told):
+        problem = f"{VERSION} does not say what software it is"
+    if problem is not None:
+        found.say("version", problem, ok=False)
+        return
+    found.software, found.version = named(told)
+    found.say("version", f"{found.software or 'unnamed software'} {found.version or ''}".rstrip())
+
+
+def named(told: object) -> tuple[str | None, str | None]:
+    """Return the software and its version from an answer of :data:`VERSION`; None where it does not say."""
+    server = _server(told)
+    return _short(server.get("name")), _short(server.get("version"))
+
+
+def _server(told: object) -> dict[str, object]:
+    server = told.get("server") if isinstance(told, dict) else None
+    return server if isinstance(server, dict) else {}
+
+
+def _short(value: object) -> str | None:
+    return value[:_LONGEST_NAME] if isinstance(value, str) else None
+
+
+def _keys(
+    found: Probe, connection: Connection, question: Question, deadline: Deadline, now: datetime
+) -> None:
+    answer = connection.get(KEYS, question.host_header, deadline)
+    problem, told = read(answer, KEYS)
+    if problem is None:
+        problem = keys.problem(told, question.server_name, int(now.timestamp() * 1000))
+    if problem is not None:
+        found.say("keys", problem, ok=False)
+        return
+    found.say("keys", f"published by {question.server_name}, signed, and not expired")
+
+
+def _admin(
+    found: Probe, connection: Connection, question: Question, deadline: Deadline, _now: datetime
+) -> None:
+    if exposes_admin_api(connection.get(ADMIN, question.host_header, deadline)):
+        found.say("admin-api", EXPOSED, ok=False, severity=WARNING)
+    else:
+        found.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
+
+
+_LOOKS = {"version": _version, "keys": _keys, "admin-api": _admin}
+
+EXPOSED = (
+    "/_synapse/admin is reachable: let the proxy pass on /_matrix and /_synapse/client only, "
+    "and reach the Admin API from the machine itself or through a tunnel"
+)
+
+
+def exposes_admin_api(answer: Answer) -> bool:
+    """Tell whether it is Synapse's Admin API that answers, be it with a refusal."""
+    _, told = read(answer, ADMIN, any_status=True)
+    if not isinstance(told, dict):
+        return False
+    return "server_version" in told or told.get("errcode") in _ALLOWED_IN
+
+
+def read(answer: Answer, path: str, *, any_status: bool = False) -> tuple[str | None, object]:
+    """Return what is wrong with an answer, as a sentence, and what is in it."""
+    if answer.status != HTTPStatus.OK and not any_status:
+        hint = ""
+        if answer.status == HTTPStatus.NOT_FOUND:
+            hint = ": the proxy does not pass it on, or this is no homeserver"
+        elif answer.status in {
+            HTTPStatus.BAD_GATEWAY,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            HTTPStatus.GATEWAY_TIMEOUT,
+        }:
+            hint = ": the proxy does not reach the homeserver behind it"
+        return f"{path} answers HTTP {answer.status}{hint}", None
+    if answer.cut:
+        return f"{path} answers more than {len(answer.body)} bytes: this is no homeserver", None
+    try:
+        return None, msgspec.json.decode(answer.body)
+    except _UNREADABLE:
+        what = "HTML" if answer.body.lstrip()[:1] == b"<" else "something that is not JSON"
+        return f"{path} answers {what}: this is no homeserver", None

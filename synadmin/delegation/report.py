@@ -1,0 +1,206 @@
+"""Everything together: discover the route, probe every address, look at what clients need, judge."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from synadmin.delegation import certificate, clients
+from synadmin.delegation.checks import ERROR, NOTE, WARNING, Check
+from synadmin.delegation.connection import Trust
+from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.discovery import DEFAULT, Discovery, Step, discover
+from synadmin.delegation.fetching import HttpsFetcher
+from synadmin.delegation.lookup import DnsResolver
+from synadmin.delegation.names import HTTPS_PORT, Address, ServerName, bracketed, parse_name
+from synadmin.delegation.probe import Probe, Question, probe
+from synadmin.delegation.verdict import Facts, Verdict, judge
+from synadmin.delegation.well_known import Kind
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The network as it shall be seen.
+
+    Attributes:
+        trust: whose certificates are believed.
+        nameserver: whom to ask instead of the system's.
+        overrides: addresses by host and port, as ``--resolve`` gives them.
+    """
+
+    trust: Trust
+    nameserver: Address | None = None
+    overrides: Mapping[tuple[str, int], tuple[Address, ...]] | None = None
+
+    def resolver(self, deadline: Deadline) -> DnsResolver:
+        """Return a resolver that ends by the deadline."""
+        return DnsResolver(deadline, nameserver=self.nameserver, overrides=self.overrides)
+
+    def fetcher(self, deadline: Deadline) -> HttpsFetcher:
+        """Return a fetcher that ends by the deadline."""
+        return HttpsFetcher(self.trust, self.resolver(deadline), deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found.
+
+    Attributes:
+        server_name: the server name.
+        discovery: the route, and how it was found.
+        checks: each thing that was looked at.
+        judgement: the verdict, with its words.
+    """
+
+    server_name: str
+    discovery: Discovery
+    checks: tuple[Check, ...]
+    judgement: Verdict
+
+    @property
+    def verdict(self) -> str:
+        """Return ``ok``, ``degraded`` or ``broken``."""
+        return self.judgement.verdict
+
+    @property
+    def delegation(self) -> str:
+        """Return ``needed``, ``not-needed``, ``in-place`` or ``broken``."""
+        return self.judgement.delegation
+
+    @property
+    def message(self) -> str:
+        """Return the verdict in one sentence."""
+        return self.judgement.message
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Return what to do, a step each."""
+        return self.judgement.advice
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return how the route was found."""
+        return self.discovery.steps
+
+    @property
+    def problems(self) -> tuple[Check, ...]:
+        """Return the checks that are not ok."""
+        return tuple(check for check in self.checks if not check.ok)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        return {
+            "server_name": self.server_name,
+            "route": self.discovery.route.as_record(),
+            "delegation": self.delegation,
+            "checks": [check.as_record() for check in self.checks],
+            "verdict": self.verdict,
+            "message": self.message,
+            "advice": list(self.advice),
+            "steps": [{"name": step.name, "taken": step.taken, "detail": step.detail} for step in self.steps],
+        }
+
+
+def examine(server_name: str, network: Network, *, timeout: float, now: datetime | None = None) -> Report:
+    """Check a server name.
+
+    Args:
+        server_name: the server name.
+        network: the network as it shall be seen.
+        timeout: seconds after which it is over, whatever hangs.
+        now: the time, with its zone; the clock's, unless given.
+
+    Raises:
+        UsageError: it is not a server name.
+    """
+    name = parse_name(server_name)
+    moment = now or certificate.now()
+    deadline = Deadline(timeout)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # What clients need has nothing to do with what servers find, so it does not wait for that.
+        of_clients = pool.submit(clients.look, name, network.fetcher(deadline.share(most=timeout, of=0.9)))
+        found = discover(name, network.resolver(deadline), network.fetcher(deadline))
+        route = found.route
+        question = Question(name.text, route.certificate_name, route.host_header)
+        addresses = dict.fromkeys(one for target in route.targets for one in target.addresses.found)
+        share = deadline.share(most=timeout, of=2 / 3)
+        probes = list(
+            pool.map(lambda address: probe(address, question, network.trust, share, moment), addresses)
+        )
+        works = any(one.works for one in probes)
+        seen_by_clients = of_clients.result()
+    checks = [*_found(found, probes), *seen_by_clients.checks]
+    elsewhere = None
+    if route.via == DEFAULT and not works:
+        elsewhere = _elsewhere(name, network, seen_by_clients.base_url, deadline, moment)
+    judgement = judge(
+        Facts(
+            name=name.text,
+            host=name.host,
+            via=route.via,
+            to=str(route.targets[0]) if route.targets else None,
+            works=works,
+            all_ok=all(check.ok for check in checks),
+            in_dns=any(target.addresses.found for target in route.targets),
+            well_known=found.well_known.kind if found.well_known else None,
+            srv=route.srv,
+            elsewhere=elsewhere,
+            clients=seen_by_clients.base_url is not None,
+        )
+    )
+    return Report(name.text, found, tuple(checks), judgement)
+
+
+def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
+    """Return the checks of discovery and of the addresses."""
+    checks = []
+    file = found.well_known
+    if file is not None:
+        ok = file.kind in {Kind.FOUND, Kind.ABSENT}
+        detail = "; ".join((f"{file.url}: {file.detail}", *file.remarks))
+        checks.append(Check("well-known", ok=ok, detail=detail, severity=WARNING))
+    route = found.route
+    checks += [Check("srv", ok=False, detail=text, severity=WARNING) for text in route.srv_problems]
+    if route.srv is not None and not route.targets:
+        detail = f"{route.srv} says that there is no such service (its target is a dot)"
+        checks.append(Check("srv", ok=False, detail=detail, severity=ERROR))
+    elif route.srv is not None:
+        detail = f"{route.srv} is in use: it covers neither clients nor the certificate"
+        checks.append(Check("srv", ok=True, detail=detail, severity=NOTE))
+    for target in route.targets:
+        addresses = target.addresses
+        if not addresses.found:
+            detail = addresses.problem or f"{target.host} has no address"
+            checks.append(Check("dns", ok=False, detail=detail, severity=ERROR))
+        elif addresses.problem is not None and addresses.unanswered:
+            checks.append(Check("dns", ok=False, detail=addresses.problem, severity=WARNING))
+        elif not addresses.given:
+            ways = ", ".join(address.ip for address in addresses.found)
+            checks.append(Check("dns", ok=True, detail=f"{target.host} is {ways}", severity=NOTE))
+    for one in probes:
+        checks += one.checks
+    return checks
+
+
+def _elsewhere(
+    name: ServerName, network: Network, base_url: str | None, deadline: Deadline, now: datetime
+) -> tuple[str, int] | None:
+    """Return where this homeserver answers though its name does not lead there."""
+    candidates = [(name.host, HTTPS_PORT)]
+    if base_url is not None:
+        parts = urlsplit(base_url)
+        if parts.hostname and parts.path in {"", "/"}:
+            candidates.append((parts.hostname, parts.port or HTTPS_PORT))
+    resolver = network.resolver(deadline)
+    for host, port in dict.fromkeys(candidates):
+        question = Question(
+            name.text, host, bracketed(host) if port == HTTPS_PORT else f"{bracketed(host)}:{port}"
+        )
+        for address in resolver.addresses(host, port).found:
+            if probe(address, question, network.trust, deadline.share(), now).works:
+                return host, port
+    return None

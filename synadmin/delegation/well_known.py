@@ -1,0 +1,214 @@
+"""The two files under ``/.well-known/matrix/``: what they say, and how.
+
+Sources: Matrix specification, Server-Server API, "Resolving server names" and
+``GET /.well-known/matrix/server``; Client-Server API, "Server Discovery".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from synadmin.delegation.fetching import LARGEST, Fetched
+from synadmin.delegation.names import ServerName, parse_name
+from synadmin.errors import UsageError
+
+SERVER = "/.well-known/matrix/server"
+CLIENT = "/.well-known/matrix/client"
+_JSON = "application/json"
+_LONGEST_CACHE = 48 * 3600  # seconds; the specification's advice, and Synapse's limit
+_DEFAULT_CACHE = 24 * 3600
+_SHORTEST_CACHE = 5 * 60  # Synapse's
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Kind(StrEnum):
+    """What a well-known file is good for."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNREACHABLE = "unreachable"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class WellKnown:
+    """``/.well-known/matrix/server`` as a homeserver sees it.
+
+    Attributes:
+        kind: found; absent (nobody serves it); unreachable (no answer, or the server failed);
+            invalid (something is served, and it is no delegation).
+        url: where it came from, after redirects.
+        detail: what it says, or what is wrong with it, as a sentence.
+        delegated: the server name in it.
+        remarks: what is not wrong, but worth a word.
+    """
+
+    kind: Kind
+    url: str
+    detail: str
+    delegated: ServerName | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def server_file(fetched: Fetched) -> WellKnown:
+    """Read what came from ``/.well-known/matrix/server``."""
+    kind, problem, told = _object(fetched)
+    if told is None:
+        return WellKnown(kind, fetched.url, problem)
+    delegated = told.get("m.server")
+    if not isinstance(delegated, str):
+        detail = "the file has no m.server" if delegated is None else "m.server is not a text"
+        return WellKnown(Kind.INVALID, fetched.url, f'{detail}: write {{"m.server": "HOST:PORT"}}')
+    try:
+        name = parse_name(delegated)
+    except UsageError as error:
+        return WellKnown(Kind.INVALID, fetched.url, f"m.server: {error}")
+    return WellKnown(
+        Kind.FOUND,
+        fetched.url,
+        f"delegates to {name.text}",
+        name,
+        remarks=(*_remarks(fetched), _cached(fetched)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWellKnown:
+    """``/.well-known/matrix/client`` as a client sees it.
+
+    Attributes:
+        kind: as for the server's file.
+        url: where it came from.
+        detail: what it says, or what is wrong with it.
+        base_url: the homeserver's base URL, without a slash at the end.
+        cors: browsers may read it.
+    """
+
+    kind: Kind
+    url: str
+    detail: str
+    base_url: str | None = None
+    cors: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def client_file(fetched: Fetched) -> ClientWellKnown:
+    """Read what came from ``/.well-known/matrix/client``."""
+    kind, problem, told = _object(fetched)
+    if told is None:
+        return ClientWellKnown(kind, fetched.url, problem)
+    homeserver = told.get("m.homeserver")
+    base_url = homeserver.get("base_url") if isinstance(homeserver, dict) else None
+    if not isinstance(base_url, str):
+        detail = "the file has no m.homeserver with a base_url"
+        return ClientWellKnown(Kind.INVALID, fetched.url, detail)
+    wrong = _wrong_url(base_url)
+    if wrong is not None:
+        return ClientWellKnown(Kind.INVALID, fetched.url, f"base_url {base_url[:200]!a} {wrong}")
+    allowed = fetched.answer.headers.get("access-control-allow-origin") if fetched.answer else None
+    return ClientWellKnown(
+        Kind.FOUND,
+        fetched.url,
+        f"clients are sent to {base_url}",
+        base_url.rstrip("/"),
+        cors=allowed == "*",
+        remarks=_remarks(fetched),
+    )
+
+
+def _wrong_url(text: str) -> str | None:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme != "https" or not parts.hostname:
+        return "is not an https:// URL"
+    if not text.isascii() or not text.isprintable() or " " in text or parts.query or parts.fragment:
+        return "is not the base of a URL"
+    return None
+
+
+def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
+    fetched: Fetched,
+) -> tuple[Kind, str, dict[str, Any] | None]:
+    """Return the JSON object that was fetched; else what came instead, as a kind and a sentence."""
+    answer = fetched.answer
+    if answer is None:
+        kind = Kind.UNREACHABLE
+        if fetched.absent:
+            kind = Kind.ABSENT
+        elif fetched.insecure or fetched.misdirected:
+            kind = Kind.INVALID
+        return kind, fetched.problem or "no answer", None
+    if answer.status in _GONE:
+        return Kind.ABSENT, f"there is none (HTTP {answer.status})", None
+    if answer.status != HTTPStatus.OK:
+        kind = Kind.UNREACHABLE if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else Kind.INVALID
+        return kind, f"{fetched.url} answers HTTP {answer.status}", None
+    if answer.cut:
+        return (
+            Kind.INVALID,
+            f"{fetched.url} is larger than {LARGEST // 1024} KiB: no homeserver reads on",
+            None,
+        )
+    try:
+        told = msgspec.json.decode(answer.body)
+    except _UNREADABLE:
+        what = "is HTML, not JSON" if answer.body.lstrip()[:1] == b"<" else "is not JSON"
+        if not answer.body.strip():
+            what = "is empty"
+        return Kind.INVALID, f"{fetched.url} {what}", None
+    if not isinstance(told, dict):
+        return Kind.INVALID, f"{fetched.url} is JSON, but not an object", None
+    return Kind.FOUND, "", told
+
+
+def _remarks(fetched: Fetched) -> tuple[str, ...]:
+    remarks = []
+    answer = fetched.answer
+    if answer is not None and answer.content_type != _JSON:
+        shown = answer.content_type or "no type at all"
+        remarks.append(f"it is served as {shown}; {_JSON} would be right")
+    if fetched.redirects:
+        remarks.append(f"found after {len(fetched.redirects)} redirects, at {fetched.url}")
+    return tuple(remarks)
+
+
+def _cached(fetched: Fetched) -> str:
+    """Return for how long other servers keep the file, in words."""
+    seconds = cache_seconds(fetched.answer.headers if fetched.answer else {})
+    if seconds is None:
+        return f"other servers keep it for {_DEFAULT_CACHE // 3600} hours (no cache headers)"
+    if seconds <= 0:
+        return "other servers ask for it anew each time (its cache headers say so)"
+    kept = min(max(seconds, _SHORTEST_CACHE), _LONGEST_CACHE)
+    words = f"{kept // 3600} hours" if kept >= 2 * 3600 else f"{kept // 60} minutes"
+    cut = f"; {seconds // 3600} are asked for, and more than 48 are not granted" if seconds > kept else ""
+    return f"other servers keep it for {words}{cut}"
+
+
+def cache_seconds(headers: Mapping[str, str]) -> int | None:
+    """Return for how many seconds headers allow to keep a file; None where they do not say."""
+    for directive in headers.get("cache-control", "").split(","):
+        name, _, value = directive.strip().partition("=")
+        if name.lower() in {"no-store", "no-cache"}:
+            return 0
+        value = value.strip('"')
+        if name.lower() == "max-age" and value.isascii() and value.isdecimal():
+            return int(value[:12])
+    if "expires" not in headers:
+        return None
+    try:
+        until = parsedate_to_datetime(headers["expires"])
+        since = parsedate_to_datetime(headers.get("date", ""))
+        return max(0, int((until - since).total_seconds()))
+    except (ValueError, TypeError):
+        return 0

@@ -1,0 +1,364 @@
+"""``synadmin federation check``, ``ping`` and ``well-known``, as they are typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from synadmin.delegation.names import bracketed
+from tests.live.conftest import Answer, clean_environment
+from tests.live.delegation.world import (
+    CLIENT_FILE,
+    SERVER_FILE,
+    VERSION,
+    Reply,
+    delegating,
+    for_clients,
+    homeserver,
+    silent,
+)
+from tests.unit.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+    from tests.live.delegation.world import RawServer, TlsServer, World
+
+NAME = "example.org"
+HOST = "matrix.example.org"
+
+
+class Federation(Protocol):
+    def __call__(self, *arguments: str) -> Answer: ...
+
+
+@pytest.fixture
+def federation_command(world: World, tmp_path: Path) -> Federation:
+    """Run ``synadmin federation`` where no homeserver and no token is configured."""
+    nameserver = f"{bracketed(world.nameserver.ip)}:{world.nameserver.port}"
+
+    def run(*arguments: str) -> Answer:
+        asks = arguments[0] != "well-known"
+        ended = subprocess.run(
+            [sys.executable, "-m", "synadmin", "federation", *arguments]
+            + (["--nameserver", nameserver] if asks else []),
+            cwd=tmp_path,
+            env=clean_environment(tmp_path) | {"SYNADMIN_CA_FILE": str(world.ca_file)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        return Answer(ended.stdout, ended.stderr, ended.returncode)
+
+    return run
+
+
+def resolve(name: str, port: int, server: TlsServer | RawServer) -> tuple[str, str]:
+    return "--resolve", f"{name}:{port}:{server.address.ip}:{server.address.port}"
+
+
+@pytest.fixture
+def in_order(world: World) -> list[str]:
+    """A delegated server where all is as it should be; the --resolve options that lead to it."""
+    files = {SERVER_FILE: delegating(f"{HOST}:443"), CLIENT_FILE: for_clients(f"https://{HOST}")}
+    return [
+        *resolve(NAME, 443, world.https(NAME, files)),
+        *resolve(HOST, 443, world.https(HOST, homeserver(NAME))),
+    ]
+
+
+def test_check_as_json_has_the_contracts_fields(federation_command: Federation, in_order: list[str]) -> None:
+    answer = federation_command("check", NAME, *in_order, "-o", "json")
+
+    assert (answer.code, answer.stderr) == (0, "")
+    told = json.loads(answer.stdout)
+    assert told["server_name"] == NAME
+    assert told["route"] == {"via": "well-known", "host": HOST, "port": 443, "addresses": ["127.0.0.1"]}
+    assert (told["delegation"], told["verdict"]) == ("in-place", "ok")
+    assert {(*check,) for check in told["checks"]} == {("name", "ok", "detail")}
+    assert all(check["ok"] is True for check in told["checks"])
+
+
+def test_check_tells_a_person_the_verdict_the_way_and_each_check(
+    federation_command: Federation, in_order: list[str]
+) -> None:
+    answer = federation_command("check", NAME, *in_order)
+
+    assert (answer.code, answer.stderr) == (0, "")
+    lines = answer.stdout.splitlines()
+    assert lines[0] == (
+        "example.org is delegated to matrix.example.org:443 by /.well-known/matrix/server, "
+        "and other servers reach it there."
+    )
+    assert "  1. /.well-known/matrix/server: delegates to matrix.example.org:443" in lines
+    assert any(line.startswith("  ok  keys ") for line in lines)
+
+
+def test_check_says_what_to_do_and_ends_with_5_where_nobody_gets_through(
+    federation_command: Federation, world: World
+) -> None:
+    world.zone.a(NAME)
+    hosts = [
+        *resolve(NAME, 443, world.https(NAME, homeserver(NAME))),
+        *resolve(NAME, 8448, world.https("other.example", {})),
+    ]
+    answer = federation_command("check", NAME, *hosts)
+
+    assert (answer.code, answer.stderr) == (5, "")
+    assert "nothing is delegated, and example.org:8448 does not answer as it should." in answer.stdout
+    assert "serve_server_wellknown: true" in answer.stdout
+    assert (
+        'serve {"m.server": "example.org:443"} at https://example.org/.well-known/matrix/server'
+        in answer.stdout
+    )
+
+
+def test_check_as_csv_is_a_line_for_each_check(federation_command: Federation, in_order: list[str]) -> None:
+    answer = federation_command("check", NAME, *in_order, "-o", "csv")
+
+    rows = list(csv.DictReader(io.StringIO(answer.stdout)))
+    assert {row["name"] for row in rows} >= {"well-known", "certificate", "version", "keys"}
+    assert {row["ok"] for row in rows} == {"true"}
+
+
+def test_check_ends_within_the_timeout(federation_command: Federation, world: World) -> None:
+    hangs = world.raw(silent)
+    world.zone.a(NAME)
+    hosts = [*resolve(NAME, 443, hangs), *resolve(NAME, 8448, hangs)]
+
+    answer = federation_command("check", NAME, *hosts, "--timeout", "2")
+
+    assert answer.code == 5
+    assert "the TLS handshake did not end in time" in answer.stdout
+
+
+def test_what_a_server_calls_itself_does_not_reach_the_terminal_raw(
+    federation_command: Federation, world: World
+) -> None:
+    world.zone.a(NAME)
+    evil = {VERSION: Reply(200, json.dumps({"server": {"name": "\x1b[2J", "version": "\u202e1"}}).encode())}
+    hosts = [
+        *resolve(NAME, 443, world.https(NAME, {})),
+        *resolve(NAME, 8448, world.https(NAME, homeserver(NAME) | evil)),
+    ]
+    for form in ("table", "json", "ndjson", "csv"):
+        answer = federation_command("check", NAME, *hosts, "-o", form)
+        assert answer.code == 0
+        assert "\x1b" not in answer.stdout + answer.stderr
+        assert "\u202e" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("https://example.org", "it is a URL; write example.org"),
+        ("@alice:example.org", "it is a user id; write example.org"),
+        ("example.org:0", "port 0 is not between 1 and 65535"),
+        ("exa mple.org", "it has a space in it"),
+        ("", "it is empty"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "ping"])
+def test_what_is_no_server_name_is_one_clear_line(
+    federation_command: Federation, command: str, name: str, sentence: str
+) -> None:
+    answer = federation_command(command, name)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr == f"synadmin: {name!r} is not a server name: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    "value", ["example.org", "example.org:443", "example.org:443:b.example", "a:0:1.2.3.4"]
+)
+def test_what_is_no_resolve_is_one_clear_line(federation_command: Federation, value: str) -> None:
+    answer = federation_command("check", NAME, "--resolve", value)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("synadmin: ")
+
+
+def test_a_file_without_certificates_is_one_clear_line(federation_command: Federation, world: World) -> None:
+    world.ca_file.write_text("no certificate\n")
+
+    answer = federation_command("check", NAME)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"synadmin: SYNADMIN_CA_FILE: {world.ca_file} holds no certificates")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+# Ping
+
+
+def pings(answer: Answer) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = json.loads(answer.stdout)
+    return told
+
+
+def test_ping_tells_how_fast_each_server_answers(federation_command: Federation, world: World) -> None:
+    fast = world.https("fast.example", homeserver("fast.example"))
+    slow = world.https(
+        "slow.example", homeserver("slow.example") | {VERSION: Reply(200, b'{"server": {}}', pace=0.03)}
+    )
+    for name in ("fast.example", "slow.example", "gone.example"):
+        world.zone.a(name)
+    hosts = [
+        *resolve("slow.example", 9000, slow),
+        *resolve("gone.example", 9000, world.raw(lambda line, _: line.close())),
+        *resolve("fast.example", 9000, fast),
+    ]
+    names = ["gone.example:9000", "slow.example:9000", "fast.example:9000"]
+
+    answer = federation_command("ping", *names, *hosts, "--count", "3", "-o", "json")
+
+    assert answer.code == 5
+    first, second, third = pings(answer)
+    assert [first["server_name"], second["server_name"], third["server_name"]] == [
+        "fast.example:9000",
+        "slow.example:9000",
+        "gone.example:9000",
+    ]
+    assert (first["sent"], first["received"], first["software"], first["version"]) == (3, 3, "Testing", "1.2")
+    assert 0 < first["min_ms"] <= first["avg_ms"] <= first["max_ms"]
+    assert second["min_ms"] > 200
+    assert (third["received"], third["min_ms"], third["avg_ms"], third["max_ms"]) == (0, None, None, None)
+    assert "closes the connection during the TLS handshake" in third["problem"]
+
+    table = federation_command("ping", *names, *hosts, "--count", "1").stdout.splitlines()
+    assert [line.split()[:2] for line in table[2:]] == [
+        ["fast", "fast.example:9000"],
+        ["slow", "slow.example:9000"],
+        ["none", "gone.example:9000"],
+    ]
+
+
+def test_ping_ends_with_0_where_all_answer(federation_command: Federation, in_order: list[str]) -> None:
+    answer = federation_command("ping", NAME, *in_order)
+
+    assert (answer.code, answer.stderr) == (0, "")
+    assert answer.stdout.splitlines()[2].startswith("fast  example.org")
+
+
+def test_ping_counts_a_certificate_that_others_refuse_as_no_answer(
+    federation_command: Federation, world: World
+) -> None:
+    hosts = resolve(NAME, 9000, world.https("other.example", homeserver(NAME)))
+
+    answer = federation_command("ping", f"{NAME}:9000", *hosts, "-o", "json")
+
+    assert answer.code == 5
+    assert "the certificate is not for example.org" in pings(answer)[0]["problem"]
+
+
+def test_ping_is_coloured_on_a_terminal_alone(world: World, tmp_path: Path) -> None:
+    server = world.https(NAME, homeserver(NAME))
+    arguments = ["-m", "synadmin", "federation", "ping", f"{NAME}:9000", *resolve(NAME, 9000, server)]
+    script = (
+        "import os, sys; os.environ['SYNADMIN_CA_FILE'] = sys.argv.pop(1); sys.argv[0] = 'synadmin';"
+        "from synadmin.cli.app import main; main()"
+    )
+    with Terminal("-c", script, str(world.ca_file), *arguments[2:], cwd=tmp_path) as terminal:
+        terminal.see("\x1b[32mfast\x1b[0m")
+
+
+def test_ping_without_a_server_says_how_to_name_one(federation_command: Federation) -> None:
+    answer = federation_command("ping")
+
+    assert answer.code == 2
+    assert answer.stderr.startswith("synadmin: which server? Name it, or take those of --from-rooms ROOM")
+
+
+def test_ping_takes_the_servers_of_a_room_and_the_destinations_of_the_homeserver(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    ours, theirs = federation
+    alice, bob = newcomer("alice", server=ours), newcomer("bob", server=theirs)
+    room = alice.create_room(join_rule="public")
+    bob.join(room, via=[ours.server_name])
+    # A destination is known from the first event that is sent to it.
+    alice.send_state(room, "m.room.topic", {"topic": "Hello"})
+    until = time.monotonic() + 20
+    while not list(ours.admin.synapse.federation.destinations()):
+        assert time.monotonic() < until, "nothing was sent to the other server"
+        time.sleep(0.05)
+    # A sandbox's certificate is one that it signed itself.
+    env = {"SYNADMIN_CA_FILE": str(theirs.directory / "tls.crt")}
+
+    of_room = synadmin("federation", "ping", "--from-rooms", room, "-o", "json", server=ours, env=env)
+    known = synadmin("federation", "ping", "--destinations", "-o", "ndjson", server=ours, env=env)
+
+    [answered] = pings(of_room)
+    assert (of_room.code, answered["server_name"], answered["received"]) == (0, theirs.server_name, 4)
+    assert answered["software"] == "Synapse"
+    assert theirs.server_name in {json.loads(line)["server_name"] for line in known.stdout.splitlines()}
+
+
+def test_ping_of_a_room_without_other_servers_has_nothing_to_tell(
+    newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    room = newcomer().create_room()
+
+    answer = synadmin("federation", "ping", "--from-rooms", room, "-o", "json")
+
+    assert (answer.code, answer.stdout) == (0, "[]\n")
+
+
+# Well-known
+
+
+def test_well_known_prints_the_files_and_the_snippets(federation_command: Federation) -> None:
+    answer = federation_command("well-known", NAME, "--to", f"{HOST}:443")
+
+    assert answer.code == 0
+    assert '    {"m.server": "matrix.example.org:443"}\n' in answer.stdout
+    assert '    {"m.homeserver": {"base_url": "https://matrix.example.org"}}\n' in answer.stdout
+    assert [line for line in answer.stdout.splitlines() if line in {"nginx", "apache", "caddy", "haproxy"}]
+    assert answer.stderr == "afterwards: synadmin federation check example.org\n"
+
+
+def test_well_known_for_one_proxy_prints_what_goes_into_its_configuration(
+    federation_command: Federation,
+) -> None:
+    answer = federation_command(
+        "well-known", NAME, "--to", HOST, "--client", "https://c.example/m/", "--for", "caddy"
+    )
+
+    assert answer.code == 0
+    assert 'respond `{"m.server": "matrix.example.org"}` 200' in answer.stdout
+    assert 'respond `{"m.homeserver": {"base_url": "https://c.example/m"}}` 200' in answer.stdout
+    assert "nginx" not in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [NAME, "--to", "https://matrix.example.org"],
+        [NAME, "--to", "matrix.example.org:0"],
+        [NAME, "--to", HOST, "--client", "http://matrix.example.org"],
+        [NAME, "--to", HOST, "--client", "https://a.example/'; }"],
+        [NAME, "--to", HOST, "--client", "https://a.example:99999"],
+        ["example.org:8448", "--to", HOST],
+        ["192.0.2.1", "--to", HOST],
+        [NAME],
+    ],
+)
+def test_well_known_refuses_what_it_cannot_print(
+    federation_command: Federation, arguments: list[str]
+) -> None:
+    answer = federation_command("well-known", *arguments)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("synadmin: ")

@@ -1,0 +1,520 @@
+"""What can go wrong on the way: each with its own sentence, and all of it over in time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from synadmin.delegation.names import Address
+from synadmin.delegation.report import examine
+from tests.live.delegation.world import (
+    CLIENT_FILE,
+    KEYS,
+    REFUSED,
+    SERVER_FILE,
+    SERVFAIL,
+    VERSION,
+    VERSIONS,
+    RawServer,
+    Reply,
+    delegating,
+    for_clients,
+    hangs_up,
+    homeserver,
+    signed_keys,
+    silent,
+    speaks_plain_http,
+    told,
+)
+
+if TYPE_CHECKING:
+    import socket
+    import threading
+    from collections.abc import Callable
+
+    from synadmin.delegation.report import Report
+    from tests.live.delegation.world import World
+
+NAME = "example.org"
+_NOW = dt.datetime.now(dt.UTC)
+_PATIENCE = 2.0  # seconds: what stands for --timeout where something hangs
+
+
+def checked(world: World, name: str = NAME, *, timeout: float = 10.0, **network: object) -> Report:
+    started = time.monotonic()
+    report = examine(name, world.network(**network), timeout=timeout)
+    # What is over that is what a busy machine takes to start threads.
+    assert time.monotonic() - started < timeout + 1
+    return report
+
+
+def said(report: Report, name: str) -> str:
+    """The one thing that is not ok about this check."""
+    [detail] = [check.detail for check in report.problems if check.name == name]
+    return detail
+
+
+def at_443(world: World, well_known: Reply) -> None:
+    """Serve everything as it should be at the name's port 443, and this as the server's file."""
+    world.zone.a(NAME)
+    files = {SERVER_FILE: well_known, CLIENT_FILE: for_clients(f"https://{NAME}")}
+    world.https(NAME, homeserver(NAME) | files, port=443)
+
+
+# The well-known file
+
+
+@pytest.mark.parametrize(
+    ("served", "sentence"),
+    [
+        pytest.param(Reply(200, b"<!DOCTYPE html><title>Welcome"), "is HTML, not JSON", id="html"),
+        pytest.param(Reply(200, b""), "is empty", id="empty"),
+        pytest.param(Reply(200, b"matrix.example.org:443"), "is not JSON", id="no json"),
+        pytest.param(Reply(200, b"[" * 40_000), "is not JSON", id="nested too deep"),
+        pytest.param(Reply(200, b'{"m.server": "\xff"}'), "is not JSON", id="not UTF-8"),
+        pytest.param(told(["matrix.example.org"]), "is JSON, but not an object", id="array"),
+        pytest.param(told({}), "the file has no m.server", id="no m.server"),
+        pytest.param(told({"m.server": 443}), "m.server is not a text", id="number"),
+        pytest.param(delegating("https://a.example"), "it is a URL; write a.example", id="url"),
+        pytest.param(delegating("a.example:99999"), "port 99999 is not between 1 and 65535", id="port"),
+        pytest.param(delegating("a example"), "it has a space in it", id="space"),
+        pytest.param(delegating("bücher.example"), "write xn--bcher-kva.example", id="not ascii"),
+        pytest.param(
+            Reply(200, b'{"m.server": "a.example", "x": "' + b"x" * 10_000_000 + b'"}'),
+            "is larger than 50 KiB: no homeserver reads on",
+            id="10 MB",
+        ),
+        pytest.param(Reply(403, b"no"), "answers HTTP 403", id="403"),
+        pytest.param(
+            Reply(302, b"", {"Location": SERVER_FILE}), "redirects in a circle", id="redirect to itself"
+        ),
+        pytest.param(
+            Reply(302, b"", {"Location": f"http://{NAME}/"}),
+            "which is no https:// URL",
+            id="redirect to http",
+        ),
+    ],
+)
+def test_a_well_known_that_is_no_delegation_is_told_apart(world: World, served: Reply, sentence: str) -> None:
+    at_443(world, served)
+    world.https(NAME, homeserver(NAME), port=8448)
+
+    report = checked(world)
+
+    assert sentence in said(report, "well-known")
+    # Other servers go on as if it were not there, and get through.
+    assert (report.verdict, report.delegation) == ("degraded", "not-needed")
+
+
+def test_a_well_known_that_is_no_delegation_is_broken_delegation_where_8448_does_not_answer(
+    world: World,
+) -> None:
+    at_443(world, Reply(200, b"<html>"))
+    world.nobody(8448)
+
+    report = checked(world)
+
+    assert (report.verdict, report.delegation) == ("broken", "broken")
+    assert any("serve_server_wellknown: true" in advice for advice in report.advice)
+
+
+def test_redirects_without_end_are_given_up(world: World) -> None:
+    hops = {f"/{number}": Reply(302, b"", {"Location": f"/{number + 1}"}) for number in range(30)}
+    world.zone.a(NAME)
+    world.https(NAME, hops | {SERVER_FILE: Reply(302, b"", {"Location": "/0"})}, port=443)
+    world.nobody(8448)
+
+    assert "redirects more than 10 times" in said(checked(world), "well-known")
+
+
+@pytest.mark.parametrize(
+    "served",
+    [
+        pytest.param(Reply(200, b'{"m.server": "a.example:443"}' + b" " * 1000, pace=0.2), id="slowly"),
+        pytest.param(Reply(200, b"x" * 40_000, pace=0.01), id="forever"),
+    ],
+)
+def test_a_well_known_that_comes_slowly_or_never_ends_is_over_in_time(world: World, served: Reply) -> None:
+    at_443(world, served)
+    world.https(NAME, homeserver(NAME), port=8448)
+
+    report = checked(world, timeout=_PATIENCE)
+
+    assert "the answer to GET /.well-known/matrix/server did not come in time" in said(report, "well-known")
+    assert report.delegation == "not-needed"
+    assert report.verdict == "degraded"
+
+
+def test_another_type_and_cache_headers_are_remarked_upon_not_refused(world: World) -> None:
+    body = b'{"m.server": "example.org:9000"}'
+    headers = {"Content-Type": "text/plain", "Cache-Control": "public, max-age=604800"}
+    at_443(world, Reply(200, body, headers))
+    world.https(NAME, homeserver(NAME), port=9000)
+
+    report = checked(world)
+
+    assert (report.verdict, report.problems) == ("ok", ())
+    [detail] = [check.detail for check in report.checks if check.name == "well-known"]
+    assert "it is served as text/plain; application/json would be right" in detail
+    assert "other servers keep it for 48 hours; 168 are asked for, and more than 48 are not granted" in detail
+
+
+# Certificates
+
+
+def _expired(world: World) -> trustme.LeafCert:
+    return world.certificate(NAME, ends=_NOW - dt.timedelta(days=3))
+
+
+def _self_signed(_: World) -> trustme.LeafCert:
+    """A certificate of an authority that nobody knows; for real self-signed ones see below."""
+    return trustme.CA(organization_name="Somebody").issue_cert(NAME)
+
+
+def _for_another_name(world: World) -> trustme.LeafCert:
+    return world.certificate("other.example", "third.example")
+
+
+def _both(world: World) -> trustme.LeafCert:
+    return world.certificate("other.example", ends=_NOW - dt.timedelta(days=3))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentences"),
+    [
+        pytest.param(
+            _expired, [f"the certificate expired on {_NOW - dt.timedelta(days=3):%Y-%m-%d}"], id="expired"
+        ),
+        pytest.param(
+            _self_signed, ["the certificate", "is not known", "fullchain.pem"], id="unknown authority"
+        ),
+        pytest.param(
+            _for_another_name,
+            ["the certificate is not for example.org, but for other.example, third.example"],
+            id="another name",
+        ),
+        pytest.param(_both, ["the certificate expired on", "is not for example.org"], id="two things wrong"),
+    ],
+)
+@pytest.mark.parametrize("place", ["well-known", "homeserver"])
+def test_a_certificate_that_others_refuse_is_told_with_the_reason(
+    world: World, make: Callable[[World], trustme.LeafCert], sentences: list[str], place: str
+) -> None:
+    world.zone.a(NAME)
+    bad = make(world)
+    world.https(bad if place == "well-known" else NAME, {SERVER_FILE: delegating(f"{NAME}:9000")}, port=443)
+    world.https(bad if place == "homeserver" else NAME, homeserver(NAME), port=9000)
+    world.nobody(8448)
+
+    report = checked(world)
+
+    detail = said(report, "well-known" if place == "well-known" else "certificate")
+    assert all(sentence in detail for sentence in sentences), detail
+    assert (report.verdict, report.delegation) == ("broken", "broken")
+    if place == "homeserver":
+        # What is behind it is looked at all the same: one thing is to be mended, not three.
+        assert {check.name for check in report.checks if check.ok} >= {"version", "keys"}
+
+
+def test_a_self_signed_certificate_is_called_that(world: World) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.https(_truly_self_signed(), homeserver(NAME), port=8448)
+
+    assert "the certificate is self-signed" in said(checked(world), "certificate")
+
+
+def _truly_self_signed() -> trustme.LeafCert:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(_NOW - dt.timedelta(days=1))
+        .not_valid_after(_NOW + dt.timedelta(days=100))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return trustme.LeafCert(private, signed.public_bytes(pem), [])
+
+
+def test_a_certificate_that_ends_soon_is_a_warning(world: World) -> None:
+    world.zone.a(NAME)
+    world.https(NAME, homeserver(NAME), port=443)
+    world.https(
+        world.certificate(NAME, ends=_NOW + dt.timedelta(days=5, hours=1)), homeserver(NAME), port=8448
+    )
+
+    report = checked(world)
+
+    assert "ends in 5 days" in said(report, "certificate")
+    assert (report.verdict, report.delegation) == ("degraded", "not-needed")
+
+
+# What answers
+
+
+@pytest.mark.parametrize(
+    ("behave", "sentence"),
+    [
+        pytest.param(silent, "the TLS handshake did not end in time", id="silent"),
+        pytest.param(hangs_up, "closes the connection during the TLS handshake", id="hangs up"),
+        pytest.param(speaks_plain_http, "does not speak TLS (plain http, perhaps)", id="plain http"),
+    ],
+)
+def test_what_is_no_tls_server_is_told_apart(
+    world: World, behave: Callable[[socket.socket, threading.Event], None], sentence: str
+) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.raw(behave, port=8448)
+
+    report = checked(world, timeout=_PATIENCE)
+
+    assert sentence in said(report, "connection")
+    assert (report.verdict, report.delegation) == ("broken", "needed")
+
+
+def test_nobody_at_8448_means_that_delegation_is_needed(world: World) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.nobody(8448)
+
+    report = checked(world)
+
+    assert "refuses the connection: nothing listens there" in said(report, "connection")
+    assert (report.verdict, report.delegation) == ("broken", "needed")
+
+
+@pytest.mark.parametrize(
+    ("path", "reply", "check", "sentence"),
+    [
+        pytest.param(VERSION, Reply(404, b"no"), "version", "the proxy does not pass it on", id="404"),
+        pytest.param(
+            VERSION, Reply(502, b"no"), "version", "does not reach the homeserver behind it", id="502"
+        ),
+        pytest.param(
+            VERSION, Reply(200, b"<html>"), "version", "answers HTML: this is no homeserver", id="html"
+        ),
+        pytest.param(VERSION, told({}), "version", "does not say what software it is", id="empty"),
+        pytest.param(KEYS, Reply(404, b"no"), "keys", "the proxy does not pass it on", id="no keys"),
+        pytest.param(KEYS, told(["a"]), "keys", "not a JSON object", id="array of keys"),
+        pytest.param(
+            KEYS, told(signed_keys("b.example")), "keys", "those of 'b.example'", id="keys of another"
+        ),
+        pytest.param(
+            KEYS, told(signed_keys(NAME, until=5)), "keys", "the keys have expired", id="expired keys"
+        ),
+        pytest.param(
+            KEYS,
+            told(signed_keys(NAME, tampered=True)),
+            "keys",
+            "the signature with ed25519:a is wrong",
+            id="forged",
+        ),
+    ],
+)
+def test_what_is_no_homeserver_or_not_this_one_is_told_apart(
+    world: World, path: str, reply: Reply, check: str, sentence: str
+) -> None:
+    world.zone.a(NAME)
+    world.https(NAME, homeserver(NAME), port=443)
+    world.https(NAME, homeserver(NAME) | {path: reply}, port=8448)
+
+    report = checked(world)
+
+    assert sentence in said(report, check)
+    # It is found at 443, so that is where to delegate to.
+    assert (report.verdict, report.delegation) == ("broken", "needed")
+    assert any('{"m.server": "example.org:443"}' in advice for advice in report.advice)
+
+
+def test_an_answer_that_hangs_is_over_in_time(world: World) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.https(NAME, homeserver(NAME) | {VERSION: Reply(200, b"x" * 1000, pace=0.5)}, port=8448)
+
+    report = checked(world, timeout=_PATIENCE)
+
+    assert "the answer to GET /_matrix/federation/v1/version did not come in time" in said(report, "version")
+
+
+def test_the_admin_api_should_not_be_reachable_from_outside(world: World) -> None:
+    world.zone.a(NAME)
+    world.https(NAME, homeserver(NAME), port=443)
+    admin = {"/_synapse/admin/v1/server_version": told({"errcode": "M_MISSING_TOKEN", "error": "no"}, 401)}
+    world.https(NAME, homeserver(NAME) | admin, port=8448)
+
+    report = checked(world)
+
+    assert "/_synapse/admin is reachable" in said(report, "admin-api")
+    assert report.verdict == "degraded"
+
+
+# Clients
+
+
+@pytest.mark.parametrize(
+    ("served", "check", "sentence"),
+    [
+        pytest.param(
+            told({"m.homeserver": {"base_url": f"https://{NAME}"}}),
+            "client-well-known",
+            "serve it with the header Access-Control-Allow-Origin: *",
+            id="no CORS",
+        ),
+        pytest.param(told({}), "client-well-known", "no m.homeserver with a base_url", id="no base_url"),
+        pytest.param(
+            for_clients("http://a.example"), "client-well-known", "is not an https:// URL", id="http"
+        ),
+        pytest.param(Reply(200, b"<html>"), "client-well-known", "is HTML, not JSON", id="html"),
+        pytest.param(
+            for_clients("https://gone.example"), "client-api", "DNS has no name gone.example", id="gone"
+        ),
+    ],
+)
+def test_what_keeps_clients_away_is_told(world: World, served: Reply, check: str, sentence: str) -> None:
+    world.zone.a(NAME)
+    world.https(NAME, homeserver(NAME) | {CLIENT_FILE: served}, port=443)
+    world.https(NAME, homeserver(NAME), port=8448)
+
+    report = checked(world)
+
+    assert sentence in said(report, check)
+    assert (report.verdict, report.delegation) == ("degraded", "not-needed")
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"), [("*, *", "twice"), ("https://a.example", "as *"), (None, "as *")]
+)
+def test_browsers_need_one_header_from_the_client_api(world: World, sent: str | None, sentence: str) -> None:
+    world.zone.a(NAME)
+    headers = {} if sent is None else {"Access-Control-Allow-Origin": sent}
+    versions = Reply(200, b'{"versions": ["v1.11"]}', headers)
+    files = {CLIENT_FILE: for_clients(f"https://{NAME}"), VERSIONS: versions}
+    world.https(NAME, homeserver(NAME) | files, port=443)
+    world.https(NAME, homeserver(NAME), port=8448)
+
+    assert sentence in said(checked(world), "client-api")
+
+
+# DNS
+
+
+def test_a_name_that_is_not_in_dns_is_needed_there_first(world: World) -> None:
+    report = checked(world, "nowhere.example")
+
+    assert said(report, "dns") == "DNS has no name nowhere.example (NXDOMAIN)"
+    assert (report.verdict, report.delegation) == ("broken", "needed")
+    assert report.advice[0].startswith("give nowhere.example an address in DNS")
+
+
+def test_a_name_without_an_address_is_told_apart_from_none(world: World) -> None:
+    world.zone.srv(NAME, "a.example", 1)
+
+    assert "is in DNS, but has no address there" in said(checked(world), "dns")
+
+
+@pytest.mark.parametrize(("code", "word"), [(SERVFAIL, "SERVFAIL"), (REFUSED, "REFUSED")])
+def test_a_nameserver_that_fails_is_told_with_its_code(world: World, code: int, word: str) -> None:
+    world.zone.codes[NAME] = code
+
+    assert said(checked(world), "dns") == f"the nameserver cannot tell about example.org: {word}"
+
+
+def test_a_nameserver_that_does_not_answer_is_over_in_time(world: World) -> None:
+    world.zone.mute.update({NAME, f"_matrix-fed._tcp.{NAME}", f"_matrix._tcp.{NAME}"})
+
+    report = checked(world, timeout=_PATIENCE)
+
+    assert "DNS did not answer in time when asked about example.org" in said(report, "dns")
+    assert report.verdict == "broken"
+
+
+def test_a_nameserver_that_is_not_there_is_over_in_time(world: World) -> None:
+    with RawServerPort() as port:
+        report = checked(world, timeout=_PATIENCE, nameserver=Address("127.0.0.1", port))
+
+    assert report.verdict == "broken"
+    assert "about example.org" in said(report, "dns")
+
+
+class RawServerPort:
+    """A UDP port on which nothing answers."""
+
+    def __enter__(self) -> int:
+        server = RawServer(silent)
+        server.close()
+        return server.address.port
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_aliases_that_go_round_in_a_circle_are_told(world: World) -> None:
+    world.zone.cname(NAME, "b.example")
+    world.zone.cname("b.example", NAME)
+
+    assert said(checked(world), "dns") == "the aliases (CNAME) of example.org go round in a circle"
+
+
+def test_an_srv_record_to_nowhere_is_told(world: World) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.zone.srv(f"_matrix-fed._tcp.{NAME}", "gone.example", 443)
+
+    report = checked(world)
+
+    assert said(report, "dns") == "DNS has no name gone.example (NXDOMAIN)"
+    assert (report.verdict, report.delegation) == ("broken", "broken")
+
+
+def test_an_srv_record_with_a_dot_says_that_there_is_no_service(world: World) -> None:
+    world.zone.a(NAME)
+    world.nobody(443)
+    world.zone.srv(f"_matrix-fed._tcp.{NAME}", ".", 0)
+    world.https(NAME, homeserver(NAME), port=8448)
+
+    report = checked(world)
+
+    assert "says that there is no such service" in said(report, "srv")
+    assert (report.verdict, report.delegation) == ("broken", "broken")
+
+
+def test_an_srv_lookup_that_fails_is_a_warning_where_8448_answers(world: World) -> None:
+    world.zone.a(NAME)
+    world.https(NAME, homeserver(NAME), port=443)
+    world.https(NAME, homeserver(NAME), port=8448)
+    world.zone.codes[f"_matrix-fed._tcp.{NAME}"] = SERVFAIL
+
+    report = checked(world)
+
+    assert "SERVFAIL" in said(report, "srv")
+    assert (report.verdict, report.delegation) == ("degraded", "not-needed")
+
+
+def test_one_address_of_two_that_fails_is_a_warning(world: World) -> None:
+    world.zone.a(NAME)
+    world.zone.a(NAME, "127.0.0.2")
+    for ip in ("127.0.0.1", "127.0.0.2"):
+        world.https(NAME, homeserver(NAME), ip=ip, port=443)
+    world.https(NAME, homeserver(NAME), port=8448)
+    world.nobody(8448, "127.0.0.2")
+
+    report = checked(world)
+
+    assert said(report, "connection").startswith("127.0.0.2 port ")
+    assert report.verdict == "degraded"

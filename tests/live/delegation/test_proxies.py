@@ -1,0 +1,334 @@
+"""The snippets served by the proxies that they are for, and a real Synapse behind a real nginx.
+
+Each proxy is Debian's; where one cannot be had its tests are skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.delegation.names import parse_name
+from synadmin.delegation.report import examine
+from synadmin.delegation.snippets import files, snippets
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.delegation.world import World, homeserver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import trustme
+
+    from synadmin.delegation.report import Report
+
+NAME = "example.org"
+HOST = "matrix.example.org"
+_START_UP = 20.0  # seconds
+_PACKAGES = {"nginx": "nginx-light", "apache2": "apache2", "caddy": "caddy", "haproxy": "haproxy"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory that a proxy's unprivileged workers may read, as they may not read pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.skip(f"there is no {name} here: apt-get install {_PACKAGES[name]}")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
+    """Run a proxy until the test is over, and wait until it speaks TLS."""
+    log = folder / "output.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        until = time.monotonic() + _START_UP
+        while True:
+            try:
+                with (
+                    socket.create_connection(("127.0.0.1", port), timeout=1) as plain,
+                    context.wrap_socket(plain, server_hostname=NAME),
+                ):
+                    break
+            except OSError:
+                said = log.read_text("utf-8", "replace")
+                assert process.poll() is None, said
+                assert time.monotonic() < until, said
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def written(folder: Path, certificate: trustme.LeafCert, name: str) -> tuple[Path, Path, Path]:
+    """Write a certificate's chain, its key, and both in one."""
+    chain, key, both = (folder / f"{name}.{kind}.pem" for kind in ("chain", "key", "both"))
+    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    key.write_bytes(certificate.private_key_pem.bytes())
+    both.write_bytes(key.read_bytes() + chain.read_bytes())
+    return chain, key, both
+
+
+def nginx_configuration(folder: Path, servers: str) -> Path:
+    path = folder / "nginx.conf"
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    path.write_text(
+        f"""\
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ }}
+http {{
+access_log off;
+{temporary}
+{servers}
+}}
+"""
+    )
+    return path
+
+
+def nginx_server(name: str, port: int, chain: Path, key: Path, body: str) -> str:
+    return f"""
+server {{
+    listen 127.0.0.1:{port} ssl;
+    server_name {name};
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    {body}
+}}
+"""
+
+
+def with_nginx(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+    chain, key, _ = written(folder, certificate, "name")
+    path = nginx_configuration(folder, nginx_server(NAME, port, chain, key, snippet))
+    return [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
+
+
+def with_haproxy(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+    *_, both = written(folder, certificate, "name")
+    path = folder / "haproxy.cfg"
+    path.write_text(
+        f"""\
+defaults
+    mode http
+    timeout client 10s
+    timeout connect 10s
+    timeout server 10s
+frontend name
+    bind 127.0.0.1:{port} ssl crt {both}
+{snippet}"""
+    )
+    return [program("haproxy"), "-f", str(path)]
+
+
+def with_caddy(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+    chain, key, _ = written(folder, certificate, "name")
+    path = folder / "Caddyfile"
+    path.write_text(
+        f"""\
+{{
+    admin off
+    auto_https off
+}}
+https://{NAME}:{port} {{
+    bind 127.0.0.1
+    tls {chain} {key}
+    {snippet}
+}}
+"""
+    )
+    return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(path)]
+
+
+def with_apache(folder: Path, port: int, certificate: trustme.LeafCert, snippet: str) -> list[str]:
+    command = program("apache2")
+    chain, key, _ = written(folder, certificate, "name")
+    web = folder / "web"
+    web.mkdir()
+    for served, text in files(parse_name(f"{HOST}:443"), f"https://{HOST}").items():
+        (web / Path(served).name).write_text(text)
+    modules = "mpm_event authz_core alias headers ssl"
+    loaded = "\n".join(
+        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in modules.split()
+    )
+    user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+    path = folder / "apache.conf"
+    path.write_text(
+        f"""\
+ServerRoot {folder}
+PidFile {folder}/apache.pid
+ErrorLog {folder}/error.log
+DefaultRuntimeDir {folder}
+{loaded}
+{user}
+Listen 127.0.0.1:{port}
+<VirtualHost *:{port}>
+ServerName {NAME}
+SSLEngine on
+SSLCertificateFile {chain}
+SSLCertificateKeyFile {key}
+{snippet.replace("/var/www/matrix", str(web))}
+</VirtualHost>
+"""
+    )
+    return [command, "-DFOREGROUND", "-f", str(path)]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "with_proxy"),
+    [
+        pytest.param("nginx", with_nginx, id="nginx"),
+        pytest.param("apache", with_apache, id="apache"),
+        pytest.param("caddy", with_caddy, id="caddy"),
+        pytest.param("haproxy", with_haproxy, id="haproxy"),
+    ],
+)
+def test_the_snippet_delegates_where_its_proxy_serves_it(
+    world: World,
+    folder: Path,
+    proxy: str,
+    with_proxy: Callable[[Path, int, trustme.LeafCert, str], list[str]],
+) -> None:
+    snippet = snippets(parse_name(NAME), parse_name(f"{HOST}:443"), f"https://{HOST}")[proxy]
+    world.zone.a(NAME)
+    world.zone.a(HOST, "127.0.0.2")
+    world.https(HOST, homeserver(NAME), ip="127.0.0.2", port=443)
+    port = free_port()
+    world.ports["127.0.0.1", 443] = port
+    command = with_proxy(folder, port, world.certificate(NAME), snippet)
+
+    with running(command, port, folder):
+        report = examine(NAME, world.network(), timeout=20)
+
+    assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
+    [file] = [check.detail for check in report.checks if check.name == "well-known"]
+    assert "application/json would be right" not in file
+    assert f"delegates to {HOST}:443" in file
+
+
+@pytest.fixture(scope="module")
+def synapse() -> Iterator[Homeserver]:
+    """A real Synapse called example.org, with its federation API on the port that the proxy passes on to."""
+    port = free_port()
+    server = Homeserver(
+        server_name=NAME,
+        extra_config={
+            "public_baseurl": f"https://{HOST}/",
+            "serve_server_wellknown": True,
+            "listeners": [
+                {
+                    "port": port,
+                    "type": "http",
+                    "x_forwarded": True,
+                    "bind_addresses": ["127.0.0.1"],
+                    "resources": [{"names": ["client", "federation", "keys"]}],
+                }
+            ],
+        },
+    )
+    server._facts.port = port  # noqa: SLF001  its listener is not the sandbox's own, so it cannot choose
+    with server:
+        yield server
+
+
+def reverse_proxy(synapse: Homeserver) -> str:
+    """The lines of the guide, which are thereby known to work."""
+    guide = (Path(__file__).parents[3] / "docs" / "delegation.md").read_text("utf-8")
+    [lines] = re.findall(r"```nginx\n(.*?)```", guide, re.DOTALL)
+    return str(lines).replace("http://127.0.0.1:8008", synapse.url)
+
+
+def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: str) -> Report:
+    """Check a name whose port 443 nginx answers, as it does for matrix.NAME."""
+    nginx = program("nginx")
+    world.zone.a(NAME)
+    world.zone.a(HOST)
+    port = free_port()
+    world.ports["127.0.0.1", 443] = port
+    world.nobody(8448)
+    servers = ""
+    for host, body in ((NAME, at_the_name), (HOST, at_the_host)):
+        chain, key, _ = written(folder, world.certificate(host), host)
+        servers += nginx_server(host, port, chain, key, body)
+    path = nginx_configuration(folder, servers)
+    command = [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
+    with running(command, port, folder):
+        return examine(NAME, world.network(), timeout=20)
+
+
+def test_a_real_synapse_behind_the_guides_nginx_is_in_order(
+    world: World, folder: Path, synapse: Homeserver
+) -> None:
+    snippet = snippets(parse_name(NAME), parse_name(f"{HOST}:443"), f"https://{HOST}")["nginx"]
+    report = behind_nginx(world, folder, at_the_name=snippet, at_the_host=reverse_proxy(synapse))
+
+    assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
+    [version] = [check.detail for check in report.checks if check.name == "version"]
+    assert "Synapse 1." in version
+    assert "/_synapse/admin is not reachable here" in str(report.checks)
+
+
+def test_a_synapse_on_port_443_is_told_to_serve_the_file_itself(
+    world: World, folder: Path, synapse: Homeserver
+) -> None:
+    proxy = reverse_proxy(synapse)
+    report = behind_nginx(world, folder, at_the_name=proxy, at_the_host=proxy)
+
+    assert (report.verdict, report.delegation) == ("broken", "needed")
+    assert any("serve_server_wellknown: true" in advice for advice in report.advice)
+    assert any('{"m.server": "example.org:443"}' in advice for advice in report.advice)
+
+
+def test_a_synapse_that_serves_its_own_file_is_delegated_to_port_443(
+    world: World, folder: Path, synapse: Homeserver
+) -> None:
+    everything = reverse_proxy(synapse).replace("^/(_matrix|_synapse/client)/", "^/")
+    report = behind_nginx(world, folder, at_the_name=everything, at_the_host=everything)
+
+    assert report.delegation == "in-place"
+    assert report.as_record()["route"]["host"] == NAME
+    # All paths are passed on here, which is one too many.
+    assert {check.name for check in report.problems} == {"admin-api"}
+    assert report.verdict == "degraded"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from synadmin.delegation.certificate import Certificate, expires_soon, problems
+
+_NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def certificate(*names: str, starts: int = -10, ends: int = 80) -> Certificate:
+    return Certificate(names, _NOW + timedelta(days=starts), _NOW + timedelta(days=ends), "Some Authority")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "covered"),
+    [
+        ("example.org", "example.org", True),
+        ("Example.ORG", "example.org", True),
+        ("example.org", "example.org.", True),
+        ("example.org", "matrix.example.org", False),
+        ("*.example.org", "matrix.example.org", True),
+        ("*.example.org", "example.org", False),
+        ("*.example.org", "a.matrix.example.org", False),
+        ("*.org", "example.org", False),
+        ("m*.example.org", "matrix.example.org", False),
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:0:0::1", "2001:db8::1", True),
+        ("*.0.2.1", "192.0.2.1", False),
+    ],
+)
+def test_a_certificate_covers_what_synapse_takes_it_for(pattern: str, name: str, covered: bool) -> None:
+    assert certificate(pattern).covers(name) is covered
+
+
+def test_all_that_is_wrong_is_told_not_the_first_thing_alone() -> None:
+    found = problems(certificate("a.example", "b.example", ends=-1), "example.org", None, _NOW)
+
+    assert found == (
+        "the certificate expired on 2026-02-28",
+        "the certificate is not for example.org, but for a.example, b.example",
+    )
+
+
+def test_many_names_are_not_all_told() -> None:
+    names = [f"{number}.example" for number in range(100)]
+
+    [found] = problems(certificate(*names), "example.org", None, _NOW)
+
+    assert found.endswith("4.example and 95 more")
+
+
+def test_a_certificate_of_tomorrow_and_one_without_names_are_told() -> None:
+    assert problems(certificate(starts=1), "example.org", None, _NOW) == (
+        "the certificate is valid from 2026-03-02 00:00 UTC on, not yet",
+        "the certificate is not for example.org, but for no name at all",
+    )
+    assert problems(None, "example.org", None, _NOW) == ("the certificate cannot be read",)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (18, "the certificate is self-signed"),
+        (19, "an authority that is not trusted (Some Authority)"),
+        (20, "serve the whole chain"),
+        (21, "serve the whole chain"),
+        (10, "a certificate of the chain has expired"),
+        (24, "the certificate's chain does not hold: invalid CA"),
+    ],
+)
+def test_each_reason_against_the_chain_has_its_sentence(code: int, sentence: str) -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = code, "invalid CA"
+
+    [found] = problems(certificate("example.org"), "example.org", error, _NOW)
+
+    assert sentence in found
+
+
+def test_from_14_days_on_it_ends_soon() -> None:
+    assert expires_soon(certificate(ends=13), _NOW)
+    assert not expires_soon(certificate(ends=14), _NOW)

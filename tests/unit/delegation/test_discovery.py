@@ -1,0 +1,169 @@
+"""The algorithm against a table: every case that the specification has, and its own examples."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+from synadmin.delegation.connection import Answer
+from synadmin.delegation.discovery import discover
+from synadmin.delegation.fetching import Fetched
+from synadmin.delegation.lookup import Addresses, Service, Services
+from synadmin.delegation.names import Address, parse_name
+
+_FED, _OLD = "_matrix-fed._tcp", "_matrix._tcp"
+
+
+@dataclass
+class Internet:
+    """DNS and the files that are served, by name."""
+
+    files: dict[str, object] = field(default_factory=dict)
+    srv: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def addresses(self, host: str, port: int) -> Addresses:
+        self.asked.append(host)
+        return Addresses((Address("192.0.2.1", port),))
+
+    def services(self, name: str) -> Services:
+        self.asked.append(name)
+        if name in self.failing:
+            return Services(problem="SERVFAIL")
+        found = tuple(Service(10, 0, host, port) for host, port in self.srv.get(name, ()))
+        return Services(found, refused=name in self.refused)
+
+    def fetch(self, url: str) -> Fetched:
+        self.asked.append(url)
+        served = self.files.get(url.removeprefix("https://").partition("/")[0])
+        if served is None:
+            return Fetched(url, Answer(404))
+        body = served if isinstance(served, bytes) else json.dumps(served).encode()
+        return Fetched(url, Answer(200, body=body))
+
+
+def to(host: str) -> dict[str, str]:
+    return {"m.server": host}
+
+
+@pytest.mark.parametrize(
+    ("name", "internet", "expected"),
+    [
+        # Expected: via, where to connect, the certificate's name, the Host header.
+        pytest.param("1.2.3.4", Internet(), ("ip-literal", "1.2.3.4:8448", "1.2.3.4", "1.2.3.4"), id="1"),
+        pytest.param(
+            "1.2.3.4:99", Internet(), ("ip-literal", "1.2.3.4:99", "1.2.3.4", "1.2.3.4:99"), id="1, port"
+        ),
+        pytest.param("[::1]", Internet(), ("ip-literal", "[::1]:8448", "::1", "[::1]"), id="1, IPv6"),
+        pytest.param("[::1]:9", Internet(), ("ip-literal", "[::1]:9", "::1", "[::1]:9"), id="1, IPv6, port"),
+        pytest.param(
+            "a.example:80",
+            Internet(files={"a.example": to("b.example:1")}, srv={f"{_FED}.a.example": [("c.example", 1)]}),
+            ("explicit-port", "a.example:80", "a.example", "a.example:80"),
+            id="2",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("1.2.3.4")}),
+            ("well-known", "1.2.3.4:8448", "1.2.3.4", "1.2.3.4"),
+            id="3.1",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("[::1]:99")}),
+            ("well-known", "[::1]:99", "::1", "[::1]:99"),
+            id="3.1, port",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("b.example:443")}, srv={f"{_FED}.b.example": [("c.example", 1)]}),
+            ("well-known", "b.example:443", "b.example", "b.example:443"),
+            id="3.2",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(
+                files={"a.example": to("b.example")},
+                srv={f"{_FED}.b.example": [("c.example", 1)], f"{_OLD}.b.example": [("d.example", 2)]},
+            ),
+            ("well-known", "c.example:1", "b.example", "b.example"),
+            id="3.3",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("b.example")}, srv={f"{_OLD}.b.example": [("d.example", 2)]}),
+            ("well-known", "d.example:2", "b.example", "b.example"),
+            id="3.4",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("b.example"), "b.example": to("c.example")}),
+            ("well-known", "b.example:8448", "b.example", "b.example"),
+            id="3.5, and the file of the delegated name is not asked for",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(srv={f"{_FED}.a.example": [("c.example", 1)], f"{_OLD}.a.example": [("d.example", 2)]}),
+            ("srv", "c.example:1", "a.example", "a.example"),
+            id="4",
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": b"<html>"}, srv={f"{_OLD}.a.example": [("d.example", 2)]}),
+            ("srv", "d.example:2", "a.example", "a.example"),
+            id="5, after a file that is none",
+        ),
+        pytest.param(
+            "a.example", Internet(), ("default", "a.example:8448", "a.example", "a.example"), id="6"
+        ),
+        pytest.param(
+            "a.example",
+            Internet(files={"a.example": to("not a name")}, failing={f"{_FED}.a.example"}),
+            ("default", "a.example:8448", "a.example", "a.example"),
+            id="6, after a file and a lookup that fail",
+        ),
+    ],
+)
+def test_each_case_of_the_algorithm_leads_where_the_specification_says(
+    name: str, internet: Internet, expected: tuple[str, str, str, str]
+) -> None:
+    route = discover(parse_name(name), internet, internet).route
+
+    assert (route.via, str(route.targets[0]), route.certificate_name, route.host_header) == expected
+
+
+@pytest.mark.parametrize("name", ["1.2.3.4", "[::1]:9", "a.example:80"])
+def test_an_address_or_a_port_in_the_name_asks_for_nothing_but_addresses(name: str) -> None:
+    internet = Internet(files={"a.example": to("b.example")})
+
+    discover(parse_name(name), internet, internet)
+
+    assert internet.asked == [parse_name(name).host]
+
+
+def test_the_steps_tell_the_whole_way() -> None:
+    internet = Internet(srv={f"{_OLD}.a.example": [("d.example", 2)]})
+
+    steps = discover(parse_name("a.example"), internet, internet).steps
+
+    assert [(step.name, step.taken) for step in steps] == [
+        ("well-known", False),
+        ("srv", False),
+        ("srv", True),
+        ("addresses", True),
+    ]
+    assert steps[2].detail == (
+        "_matrix._tcp.a.example leads to d.example:2 (priority 10); the certificate has to be for a.example"
+    )
+
+
+def test_a_record_that_refuses_the_service_leads_nowhere() -> None:
+    internet = Internet(refused={f"{_FED}.a.example"}, srv={f"{_OLD}.a.example": [("d.example", 2)]})
+
+    route = discover(parse_name("a.example"), internet, internet).route
+
+    assert (route.via, route.targets, route.as_record()["host"]) == ("srv", (), "a.example")

@@ -1,0 +1,117 @@
+"""The verdicts against a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from synadmin.delegation.verdict import Facts, judge
+from synadmin.delegation.well_known import Kind
+
+_FED, _OLD = "_matrix-fed._tcp.example.org", "_matrix._tcp.example.org"
+
+
+def facts(via: str, **changes: Any) -> Facts:  # noqa: ANN401  any fact
+    known: dict[str, Any] = {
+        "name": "example.org",
+        "host": "example.org",
+        "via": via,
+        "to": "example.org:8448",
+        "works": True,
+        "all_ok": True,
+        **changes,
+    }
+    return Facts(**known)
+
+
+@pytest.mark.parametrize(
+    ("found", "delegation", "verdict"),
+    [
+        (facts("ip-literal"), "not-needed", "ok"),
+        (facts("ip-literal", works=False, all_ok=False), "not-needed", "broken"),
+        (facts("explicit-port"), "not-needed", "ok"),
+        (facts("explicit-port", all_ok=False), "not-needed", "degraded"),
+        (facts("explicit-port", works=False, all_ok=False), "not-needed", "broken"),
+        (facts("default", well_known=Kind.ABSENT), "not-needed", "ok"),
+        (facts("default", well_known=Kind.INVALID, all_ok=False), "not-needed", "degraded"),
+        (facts("default", well_known=Kind.UNREACHABLE, all_ok=False), "not-needed", "degraded"),
+        (facts("default", well_known=Kind.ABSENT, works=False, all_ok=False), "needed", "broken"),
+        (facts("default", well_known=Kind.UNREACHABLE, works=False, all_ok=False), "needed", "broken"),
+        (facts("default", well_known=Kind.INVALID, works=False, all_ok=False), "broken", "broken"),
+        (facts("well-known", well_known=Kind.FOUND), "in-place", "ok"),
+        (facts("well-known", well_known=Kind.FOUND, all_ok=False), "in-place", "degraded"),
+        (facts("well-known", well_known=Kind.FOUND, works=False, all_ok=False), "broken", "broken"),
+        (facts("well-known", well_known=Kind.FOUND, srv=_FED), "in-place", "ok"),
+        (facts("srv", srv=_FED, well_known=Kind.ABSENT), "in-place", "ok"),
+        (facts("srv", srv=_OLD, well_known=Kind.INVALID, all_ok=False), "in-place", "degraded"),
+        (facts("srv", srv=_FED, works=False, all_ok=False), "broken", "broken"),
+        (facts("srv", srv=_FED, to=None, works=False, all_ok=False), "broken", "broken"),
+    ],
+)
+def test_each_case_has_its_verdict(found: Facts, delegation: str, verdict: str) -> None:
+    judged = judge(found)
+
+    assert (judged.delegation, judged.verdict) == (delegation, verdict)
+    assert judged.message.startswith("example.org is ")
+    assert ("is not reachable" in judged.message) is (verdict == "broken")
+
+
+def advice(found: Facts) -> str:
+    return "\n".join(judge(found).advice)
+
+
+def test_what_is_in_order_needs_no_advice() -> None:
+    assert judge(facts("default", well_known=Kind.ABSENT)).advice == ()
+    assert judge(facts("well-known", well_known=Kind.FOUND, to="matrix.example.org:443")).advice == ()
+
+
+def test_a_homeserver_at_the_names_own_443_is_told_of_the_setting_and_the_file() -> None:
+    told = advice(
+        facts("default", well_known=Kind.ABSENT, works=False, all_ok=False, elsewhere=("example.org", 443))
+    )
+
+    assert "serve_server_wellknown: true" in told
+    assert 'serve {"m.server": "example.org:443"} at https://example.org/.well-known/matrix/server' in told
+    assert "`synadmin federation well-known example.org --to example.org:443`" in told
+
+
+def test_a_homeserver_at_another_name_is_told_the_exact_file() -> None:
+    told = advice(
+        facts(
+            "default",
+            well_known=Kind.INVALID,
+            works=False,
+            all_ok=False,
+            elsewhere=("matrix.example.org", 443),
+        )
+    )
+
+    assert "serve_server_wellknown" not in told
+    assert 'serve {"m.server": "matrix.example.org:443"} at' in told
+
+
+def test_a_name_without_an_address_is_told_that_first() -> None:
+    first, *_ = judge(facts("default", works=False, all_ok=False, in_dns=False)).advice
+
+    assert first.startswith("give example.org an address in DNS")
+
+
+def test_no_file_is_advised_where_none_would_be_asked_for() -> None:
+    told = advice(facts("explicit-port", name="example.org:9", to="example.org:9", works=False, all_ok=False))
+
+    assert "no file under /.well-known can help" in told
+    assert "m.server" not in told
+
+
+def test_srv_is_told_what_it_does_not_cover_and_that_the_old_one_is_deprecated() -> None:
+    assert "clients do not ask for it" in advice(facts("srv", srv=_FED))
+    assert "deprecated" not in advice(facts("srv", srv=_FED))
+    assert "publish _matrix-fed._tcp.example.org as well" in advice(facts("srv", srv=_OLD))
+
+
+def test_clients_are_told_their_file() -> None:
+    told = advice(facts("well-known", well_known=Kind.FOUND, to="matrix.example.org:443", clients=False))
+
+    assert '{"m.homeserver": {"base_url": "https://matrix.example.org"}}' in told
+    assert "Access-Control-Allow-Origin: *" in told
