@@ -38,7 +38,7 @@ def registered(*, mas: bool) -> set[tuple[str, str]]:
     server.config.worker.worker_app = None
     server.config.mas.enabled = mas
     server.config.experimental.msc3861.enabled = mas
-    admin.register_servlets(server, Recorder())  # type: ignore[arg-type]
+    admin.register_servlets(server, Recorder())
     return {(method, path) for method, path in found if path.startswith("/_synapse/admin/")}
 
 

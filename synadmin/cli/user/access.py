@@ -1,0 +1,299 @@
+"""``synadmin user password|admin|login|validity|cross-signing-reset``: who gets in, and with what rights."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli import secret
+from synadmin.cli.change import NotAsAskedError, change, counted
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command, Group
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import FUTURE_TIME
+from synadmin.cli.user.named import Bulk, changes_users, named
+from synadmin.errors import ServerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+
+@click.command(cls=Command, calls=["users.reset_password"])
+@click.argument("user")
+@click.option("--keep-devices", is_flag=True, help="Leave the sessions signed in.")
+@change_options
+@output_options
+@pass_invocation
+def password(
+    invocation: Invocation,
+    user: str,
+    *,
+    keep_devices: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Give an account a new password, which ends its sessions unless --keep-devices is given.
+
+    The password is asked for, or read from standard input.
+
+    \b
+    Examples:
+        synadmin user password alice
+        pass generate -n matrix/alice | tail -1 | synadmin user password alice --yes
+    """
+    with invocation.synapse() as synapse:
+        user_id = named(synapse, user)
+        question = None
+        if not keep_devices and not dry_run and not yes:
+            sessions = synapse.devices.list(user_id).total
+            question = f"{counted(sessions, 'session')} of {user_id} will end. Go on?" if sessions else None
+        if question is not None:
+            confirm(invocation, question, yes=yes)
+        new = "rehearsal" if dry_run else secret.ask_new(user_id)
+
+        def act(_: str) -> "Mapping[str, Any]":
+            synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
+            return {}
+
+        return change(
+            invocation,
+            synapse,
+            [user_id],
+            act,
+            what="user_id",
+            question=None,
+            dry_run=dry_run,
+            yes=yes,
+            output=output,
+        )
+
+
+@click.group(cls=Group)
+def admin() -> None:
+    """Who is a server admin, and may use everything that this tool uses."""
+
+
+@admin.command("show", cls=Command, calls=["users.admin"])
+@click.argument("user")
+@output_options
+@pass_invocation
+def show_admin(invocation: Invocation, user: str, *, output: Output) -> None:
+    """Tell whether somebody is a server admin. All of them: synadmin user list --admins.
+
+    \b
+    Examples:
+        synadmin user admin show alice
+        synadmin user admin show alice -o json
+    """
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        user_id = named(synapse, user)
+        record = {"user_id": user_id, **synapse.users.admin(user_id).as_sent()}
+    output.write_one(record, [Column("user_id", title="user"), Column("admin")])
+
+
+@admin.command(cls=Command, calls=["users.set_admin"])
+@changes_users
+@pass_invocation
+def grant(invocation: Invocation, *, bulk: Bulk) -> int:
+    """Make users server admins.
+
+    \b
+    Examples:
+        synadmin user admin grant alice
+        synadmin user admin grant --from board.txt
+    """
+    return bulk.carry_out(invocation, lambda synapse, user_id: _set_admin(synapse, user_id, admin=True))
+
+
+@admin.command(cls=Command, calls=["users.set_admin"])
+@changes_users
+@pass_invocation
+def revoke(invocation: Invocation, *, bulk: Bulk) -> int:
+    """Take the rights of a server admin away. The server lets nobody take their own.
+
+    \b
+    Examples:
+        synadmin user admin revoke alice
+        synadmin user admin revoke --from former-board.txt
+    """
+    return bulk.carry_out(invocation, lambda synapse, user_id: _set_admin(synapse, user_id, admin=False))
+
+
+def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> "Mapping[str, Any]":
+    if synapse.users.get(user_id).admin == admin:
+        return {"message": "was so already"}
+    synapse.users.set_admin(user_id, admin=admin)
+    if synapse.users.admin(user_id).admin != admin:
+        message = f"the server said yes, but {user_id} is {'not ' if admin else 'still '}a server admin"
+        raise NotAsAskedError(message)
+    return {}
+
+
+@click.command(cls=Command, calls=["users.login"])
+@click.argument("user")
+@click.option(
+    "--until",
+    type=FUTURE_TIME,
+    default="1h",
+    show_default=True,
+    help="When the token ends: 10m, 1h, 2027-01-31.",
+)
+@click.option("--forever", is_flag=True, help="A token that does not end.")
+@change_options
+@output_options
+@pass_invocation
+def login(
+    invocation: Invocation,
+    user: str,
+    *,
+    until: int,
+    forever: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Get a token to act as a user, and print it, and nothing else, on standard output.
+
+    Whoever has it can do everything in the user's name. It makes no device, and is not seen by the user
+    among their sessions. It is written down nowhere: neither in the journal nor in a profile.
+
+    \b
+    Examples:
+        synadmin user login alice --until 10m
+        TOKEN=$(synadmin user login alice --yes)
+    """
+    from synadmin.render import Column, time_of
+
+    expiry = None if forever else _future(until)
+    with invocation.synapse() as synapse:
+        user_id = named(synapse, user)
+        if dry_run:
+            return change(
+                invocation,
+                synapse,
+                [user_id],
+                lambda _: synapse.users.login(user_id, valid_until_ms=expiry).as_sent(),
+                what="user_id",
+                question=None,
+                dry_run=True,
+                yes=yes,
+                output=output,
+            )
+        ends = "never ends" if expiry is None else f"ends at {time_of(expiry)}"
+        question = f"A token that {ends} will be shown: with it, everything can be done as {user_id}. Go on?"
+        confirm(invocation, question, yes=yes)
+        sent = synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
+        acting = synapse.acting_as(user_id, sent["access_token"])
+        with acting:
+            if acting.client_server.whoami().user_id != user_id:
+                message = f"the server gave a token, but not one of {user_id}"
+                raise NotAsAskedError(message)
+    if output.for_people and output.names is None:
+        click.echo(sent["access_token"])
+        return 0
+    record = {"user_id": user_id, "valid_until_ms": expiry, **sent}
+    output.write_one(record, [Column(name) for name in record])
+    return 0
+
+
+def _future(moment: int) -> int:
+    """Refuse a moment that is gone.
+
+    Raises:
+        UsageError: it is.
+    """
+    if moment <= time.time() * 1000:
+        message = "this moment is in the past"
+        raise UsageError(message, hint="times without an offset are UTC")
+    return moment
+
+
+@click.command(cls=Command, calls=["users.renew_validity"])
+@click.option("--until", type=FUTURE_TIME, help="Until when: 90d, 2027-01-31; one more period, unless given.")
+@click.option(
+    "--renewal-emails/--no-renewal-emails",
+    default=None,
+    help="Whether they are asked by e-mail to renew it.",
+)
+@changes_users
+@pass_invocation
+def validity(
+    invocation: Invocation,
+    *,
+    until: int | None,
+    renewal_emails: bool | None,
+    bulk: Bulk,
+) -> int:
+    """Say until when accounts are valid, on a server that has account_validity switched on.
+
+    \b
+    Examples:
+        synadmin user validity alice --until 2027-12-31
+        synadmin user validity --from members.txt
+    """
+    from msgspec import UNSET
+
+    from synadmin.render import Column, time_of
+
+    def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
+        # Looked at first: the server would keep the date of an account that does not exist.
+        synapse.users.get(user_id)
+        try:
+            answer = synapse.users.renew_validity(
+                user_id,
+                expiration_ts=UNSET if until is None else until,
+                enable_renewal_emails=UNSET if renewal_emails is None else renewal_emails,
+            )
+        except ServerError as error:
+            if until is None:
+                error.hint = "does its configuration have an account_validity.period? Else give --until"
+            raise
+        if until is not None and answer.expiration_ts != until:
+            message = f"the server said yes, but {user_id} is valid until {time_of(answer.expiration_ts)}"
+            raise NotAsAskedError(message)
+        return answer.as_sent()
+
+    if until is not None:
+        _future(until)
+    column = Column(
+        "expiration_ts",
+        title="valid until",
+        value=lambda record: time_of(record.get("expiration_ts")),
+    )
+    return bulk.carry_out(invocation, act, columns=[column])
+
+
+@click.command("cross-signing-reset", cls=Command, calls=["users.allow_cross_signing_reset"])
+@changes_users
+@pass_invocation
+def cross_signing_reset(invocation: Invocation, *, bulk: Bulk) -> int:
+    """Let users replace their cross-signing keys for ten minutes without signing in once more.
+
+    For somebody who has lost their recovery key, where the Matrix Authentication Service keeps the
+    accounts; elsewhere Synapse asks for their password all the same. Exit code 4 where they have no such
+    keys.
+
+    \b
+    Examples:
+        synadmin user cross-signing-reset alice
+        synadmin user cross-signing-reset alice -o json
+    """
+    from synadmin.render import Column, time_of
+
+    column = Column(
+        "updatable_without_uia_before_ms",
+        title="until",
+        value=lambda record: time_of(record.get("updatable_without_uia_before_ms")),
+    )
+    return bulk.carry_out(
+        invocation,
+        lambda synapse, user_id: synapse.users.allow_cross_signing_reset(user_id).as_sent(),
+        columns=[column],
+    )

@@ -1,0 +1,405 @@
+"""``synadmin user create|modify|register``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli import secret
+from synadmin.cli.app import EXIT_DONE
+from synadmin.cli.change import NotAsAskedError, change
+from synadmin.cli.confirm import change_options
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.user.named import Bulk, changes_users, read_back
+from synadmin.errors import NotFoundError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.api.users import UserDetails
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+_MEDIA = {"email", "msisdn"}
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What shall be different; lists are added to and taken from."""
+
+    fields: Mapping[str, Any]
+    add_threepids: Pairs = ()
+    remove_threepids: Pairs = ()
+    add_external_ids: Pairs = ()
+    remove_external_ids: Pairs = ()
+
+    @property
+    def of_one_account(self) -> bool:
+        """Tell whether it cannot be the same for several accounts."""
+        return bool(
+            self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys(),
+        )
+
+    def body(self, before: "UserDetails | None") -> dict[str, Any]:
+        """Return what has to be sent: fields that are so already are left out."""
+        changed = {
+            name: value
+            for name, value in self.fields.items()
+            if before is None or name == "password" or getattr(before, name) != value
+        }
+        threepids = [] if before is None else [(one.medium, one.address) for one in before.threepids]
+        wanted = _edited(threepids, self.add_threepids, self.remove_threepids)
+        if wanted != threepids:
+            changed["threepids"] = [{"medium": medium, "address": address} for medium, address in wanted]
+        ids = [] if before is None else [(one.auth_provider, one.external_id) for one in before.external_ids]
+        wanted = _edited(ids, self.add_external_ids, self.remove_external_ids)
+        if wanted != ids:
+            changed["external_ids"] = [{"auth_provider": one, "external_id": two} for one, two in wanted]
+        return changed
+
+    def check(self, synapse: "Synapse", user_id: "UserId") -> None:
+        """Look whether an address is somebody else's: Synapse would take it from them without a word.
+
+        Raises:
+            RefusedError: it is.
+        """
+        for medium, address in self.add_threepids:
+            try:
+                owner = synapse.lookup.by_threepid(medium, address).user_id
+            except NotFoundError:
+                continue
+            if owner != user_id:
+                message = f"{address} belongs to {owner}: nothing was changed for {user_id}"
+                raise RefusedError(message)
+
+
+def _edited(
+    before: list[tuple[str, str]],
+    add: Iterable[tuple[str, str]],
+    remove: Iterable[tuple[str, str]],
+) -> list[tuple[str, str]]:
+    gone = set(remove)
+    return list(dict.fromkeys(pair for pair in [*before, *add] if pair not in gone))
+
+
+def _threepids(pairs: Pairs) -> Pairs:
+    """Check third-party ids, and write them as Synapse keeps them.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    for medium, address in pairs:
+        if medium not in _MEDIA:
+            message = f"{medium!a} is not a kind of address: it is email or msisdn (a telephone number)"
+            raise UsageError(message)
+        if medium == "email" and (address.count("@") != 1 or not address.isprintable() or " " in address):
+            message = f"{address!a} is not an e-mail address"
+            raise UsageError(message)
+        if medium == "msisdn" and not (address.isascii() and address.isdecimal()):
+            message = f"{address!a} is not a telephone number as Matrix has them: 44123456789"
+            raise UsageError(message)
+    return tuple((medium, address.casefold()) for medium, address in pairs)
+
+
+def _avatar(url: str) -> str:
+    if url and not url.startswith("mxc://"):
+        message = f"{url!a} is not an mxc:// URI: upload the picture first"
+        raise UsageError(message)
+    return url
+
+
+def _for_one(bulk: Bulk, changes: _Changes) -> None:
+    """Refuse to give several accounts what only one can have.
+
+    Raises:
+        UsageError: that was asked for.
+    """
+    if changes.of_one_account and (len(bulk.users) > 1 or bulk.source is not None):
+        message = "a display name, a password, an address and an external id are for one account"
+        raise UsageError(message, hint="name one USER, and no --from")
+
+
+def _apply(synapse: "Synapse", user_id: "UserId", changes: _Changes, before: "UserDetails | None") -> None:
+    body = changes.body(before)
+    if body or before is None:
+        changes.check(synapse, user_id)
+        synapse.users.modify(user_id, **body)
+    expected = {name: value for name, value in body.items() if name in changes.fields and name != "password"}
+    # What is removed with "" is null afterwards.
+    read_back(synapse, user_id, **{name: None if value == "" else value for name, value in expected.items()})
+    if "threepids" in body or "external_ids" in body:
+        _compare_lists(synapse.users.get(user_id), body)
+
+
+def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
+    threepids = {(one.medium, one.address) for one in after.threepids}
+    ids = {(one.auth_provider, one.external_id) for one in after.external_ids}
+    for name, found in (("threepids", threepids), ("external_ids", ids)):
+        if name in body and found != {tuple(one.values()) for one in body[name]}:
+            message = f"the server said yes, but the {name} of {after.name} are not as asked for"
+            raise NotAsAskedError(message)
+
+
+@click.command(cls=Command, calls=["users.modify"])
+@click.option("--displayname", metavar="TEXT", help="Display name; the localpart, unless given.")
+@click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id.")
+@click.option(
+    "--threepid",
+    "threepids",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="MEDIUM ADDRESS",
+    help="E-mail address (email) or telephone number (msisdn). Repeatable.",
+)
+@click.option(
+    "--external-id",
+    "external_ids",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="PROVIDER ID",
+    help="Who it is at a single sign-on provider. Repeatable.",
+)
+@click.option("--admin/--no-admin", default=None, help="Make it a server admin.")
+@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own.")
+@click.option("--password-stdin", is_flag=True, help="Ask for a password, or read it from standard input.")
+@click.option("--modify", "may_exist", is_flag=True, help="Change the account where there is one already.")
+@changes_users
+@pass_invocation
+def create(
+    invocation: Invocation,
+    *,
+    displayname: str | None,
+    avatar_url: str | None,
+    threepids: Pairs,
+    external_ids: Pairs,
+    admin: bool | None,
+    user_type: str | None,
+    password_stdin: bool,
+    may_exist: bool,
+    bulk: Bulk,
+) -> int:
+    """Make accounts. One that exists already is refused, unless --modify is given: then it is changed.
+
+    Without --password-stdin an account has no password, and is signed in to by single sign-on, or after
+    `synadmin user password`. Where the Matrix Authentication Service keeps the accounts, they are made there.
+
+    \b
+    Examples:
+        synadmin user create alice --displayname "Alice Marigold" --password-stdin
+        synadmin user create backup-bot --user-type bot
+        synadmin user create --from new-members.txt -o ndjson
+    """
+    from synadmin.render import Column
+
+    given = {
+        "displayname": displayname,
+        "avatar_url": None if avatar_url is None else _avatar(avatar_url),
+        "admin": admin,
+        "user_type": user_type,
+    }
+    fields = {name: value for name, value in given.items() if value is not None}
+    if password_stdin:
+        # Asked for further down, when everything else has been found to make sense.
+        fields["password"] = ""
+    changes = _Changes(fields, _threepids(threepids), (), external_ids)
+    _for_one(bulk, changes)
+    if password_stdin and not bulk.dry_run:
+        fields["password"] = secret.ask_new(bulk.users[0] if bulk.users else "the account")
+
+    def act(synapse: "Synapse", user_id: "UserId") -> Mapping[str, Any]:
+        before = _account(synapse, user_id)
+        if before is not None and not may_exist:
+            message = f"{user_id} exists already"
+            raise RefusedError(message, hint="--modify changes it where it is otherwise")
+        _apply(synapse, user_id, changes, before)
+        return {"created": before is None}
+
+    code = bulk.carry_out(invocation, act, columns=[Column("created")])
+    if code == EXIT_DONE and not password_stdin and not bulk.dry_run:
+        invocation.say("No password was set: `synadmin user password` sets one.")
+    return code
+
+
+def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
+    try:
+        return synapse.users.get(user_id)
+    except NotFoundError:
+        return None
+
+
+@click.command(cls=Command, calls=["users.modify"])
+@click.option("--displayname", metavar="TEXT", help="Display name; '' removes it.")
+@click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id; '' removes it.")
+@click.option(
+    "--add-threepid",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="MEDIUM ADDRESS",
+    help="Add an e-mail address (email) or a telephone number (msisdn). Repeatable.",
+)
+@click.option(
+    "--remove-threepid",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="MEDIUM ADDRESS",
+    help="Remove one. Repeatable.",
+)
+@click.option(
+    "--add-external-id",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="PROVIDER ID",
+    help="Add who it is at a single sign-on provider. Repeatable.",
+)
+@click.option(
+    "--remove-external-id",
+    nargs=2,
+    type=str,
+    multiple=True,
+    metavar="PROVIDER ID",
+    help="Remove one. Repeatable.",
+)
+@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own; '' for none.")
+@click.option("--approved/--not-approved", default=None, help="Whether it may sign in (MSC3866).")
+@changes_users
+@pass_invocation
+def modify(
+    invocation: Invocation,
+    *,
+    displayname: str | None,
+    avatar_url: str | None,
+    add_threepid: Pairs,
+    remove_threepid: Pairs,
+    add_external_id: Pairs,
+    remove_external_id: Pairs,
+    user_type: str | None,
+    approved: bool | None,
+    bulk: Bulk,
+) -> int:
+    """Change the profile, the addresses, the external ids or the type of accounts.
+
+    Password, rights and state have commands of their own: password, admin, lock, suspend, deactivate.
+
+    \b
+    Examples:
+        synadmin user modify alice --displayname "Alice Marigold"
+        synadmin user modify alice --add-threepid email alice@example.org
+        synadmin user modify --from bots.txt --user-type bot
+    """
+    fields: dict[str, Any] = {}
+    if displayname is not None:
+        fields["displayname"] = displayname
+    if avatar_url is not None:
+        fields["avatar_url"] = _avatar(avatar_url)
+    if user_type is not None:
+        fields["user_type"] = user_type or None
+    if approved is not None:
+        fields["approved"] = approved
+    changes = _Changes(
+        fields,
+        _threepids(add_threepid),
+        _threepids(remove_threepid),
+        add_external_id,
+        remove_external_id,
+    )
+    if changes == _Changes({}):
+        message = "nothing to change: say what shall be different"
+        raise UsageError(message)
+    _for_one(bulk, changes)
+
+    def act(synapse: "Synapse", user_id: "UserId") -> Mapping[str, Any]:
+        # Looked at first: the request would make an account of this name where there is none.
+        before = synapse.users.get(user_id)
+        if not changes.body(before):
+            return {"message": "was so already"}
+        _apply(synapse, user_id, changes, before)
+        return {}
+
+    return bulk.carry_out(invocation, act)
+
+
+@click.command(cls=Command, calls=["registration.nonce", "registration.register"])
+@click.argument("user")
+@click.option(
+    "--secret-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file that holds registration_shared_secret, and nothing else; asked for, unless given.",
+)
+@click.option("--displayname", metavar="TEXT", help="Display name; the localpart, unless given.")
+@click.option("--admin", is_flag=True, help="Make it a server admin.")
+@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own.")
+@change_options
+@output_options
+@pass_invocation
+def register(
+    invocation: Invocation,
+    user: str,
+    *,
+    secret_file: Path | None,
+    displayname: str | None,
+    admin: bool,
+    user_type: str | None,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Make an account with registration_shared_secret of the server's configuration, without a token.
+
+    It is how the first server admin is made. The secret is not sent. The password is asked for, or read
+    from standard input. No session is made: sign in with `synadmin login`.
+
+    \b
+    Examples:
+        synadmin user register admin --admin --homeserver https://matrix.example.org
+        pass show matrix/bot | synadmin user register bot --secret-file /etc/matrix/registration_secret
+    """
+    from synadmin.ids import parse_user_id
+
+    localpart = parse_user_id(user, home="localhost")[1:].partition(":")[0]
+    if secret_file is None and not invocation.on_terminal:
+        message = "where is the shared secret? Name the file that holds it with --secret-file"
+        raise UsageError(message)
+    shared = "rehearsal"
+    password = "rehearsal"  # noqa: S105 (nothing is sent)
+    if not dry_run:
+        shared = (
+            secret.ask("Registration shared secret: ") if secret_file is None else secret.read(secret_file)
+        )
+        password = secret.ask_new(localpart)
+
+    def act(username: str) -> Mapping[str, Any]:
+        made = synapse.registration.register(
+            username,
+            password,
+            shared_secret=shared,
+            admin=admin,
+            displayname=displayname,
+            user_type=user_type,
+            inhibit_login=True,
+        )
+        if made.user_id.partition(":")[0] != f"@{username.lower()}":
+            message = f"the server made {made.user_id}"
+            raise NotAsAskedError(message)
+        return {"user_id": made.user_id}
+
+    with invocation.synapse(anonymous=True) as synapse:
+        return change(
+            invocation,
+            synapse,
+            [localpart],
+            act,
+            what="user_id",
+            question=None,
+            dry_run=dry_run,
+            yes=yes,
+            output=output,
+        )

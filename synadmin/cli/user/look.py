@@ -1,0 +1,328 @@
+"""``synadmin user list|show|find|search|available|whois``: looking, and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.user.named import named
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synadmin.render import Column
+
+# Repeated from synadmin.api.users, which is not loaded for --help; a test compares them.
+ORDERS = (
+    "name",
+    "displayname",
+    "avatar_url",
+    "user_type",
+    "is_guest",
+    "admin",
+    "deactivated",
+    "locked",
+    "shadow_banned",
+    "creation_ts",
+    "last_seen_ts",
+)
+_FIRST = ("name", "displayname", "threepids", "external_ids", "admin", "deactivated", "locked", "suspended")
+_NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
+
+
+@click.command("list", cls=Command, calls=["users.list", "users.list_v2"])
+@click.option("--name", metavar="TEXT", help="Part of a localpart or of a display name.")
+@click.option("--user-id", metavar="TEXT", help="Part of a user id; not together with --name.")
+@click.option("--admins/--no-admins", default=None, help="Only server admins, or only others.")
+@click.option(
+    "--deactivated/--not-deactivated",
+    default=None,
+    help="Only deactivated accounts, or only others; both, unless said otherwise.",
+)
+@click.option(
+    "--locked/--not-locked", default=None, help="With locked accounts, which are left out otherwise."
+)
+@click.option("--guests/--no-guests", default=None, help="With guests, or without.")
+@click.option(
+    "--not-user-type",
+    "not_user_types",
+    metavar="TYPE",
+    multiple=True,
+    help="Leave this type out, such as bot or support; '' is for accounts without a type. Repeatable.",
+)
+@click.option("--approved/--not-approved", default=None, help="Only those who wait for approval (MSC3866).")
+@click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option(
+    "--v2",
+    "old",
+    is_flag=True,
+    help="Ask version 2 of the endpoint, for a Synapse before 1.103: active accounts only, or with "
+    "--deactivated the deactivated beside them.",
+)
+@output_options
+@pass_invocation
+def list_(
+    invocation: Invocation,
+    /,
+    *,
+    name: str | None,
+    user_id: str | None,
+    old: bool,
+    output: Output,
+    **filters: Any,  # noqa: ANN401 (passed on as they are)
+) -> None:
+    """List the accounts of the server, page after page.
+
+    Locked accounts are left out unless --locked is given, as Synapse does.
+
+    \b
+    Examples:
+        synadmin user list --name alice
+        synadmin user list --admins -o json
+        synadmin user list --not-deactivated --locked --order-by last_seen_ts --columns name,last_seen_ts
+    """
+    if name is not None and user_id is not None:
+        message = "--name and --user-id do not go together: Synapse would look at --name only"
+        raise UsageError(message)
+    with invocation.synapse() as synapse:
+        ask = synapse.users.list_v2 if old else synapse.users.list
+        output.stream(ask(name=name, user_id=user_id, **filters), _list_columns(), empty="No such account.")
+
+
+def _list_columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("name", title="user"),
+        Column("displayname", title="display name"),
+        Column("admin"),
+        Column("deactivated"),
+        Column("locked"),
+        Column("shadow_banned", title="shadow-banned"),
+        _time("creation_ts", "created"),
+        _time("last_seen_ts", "last seen"),
+        Column("user_type", title="type", shown=False),
+        Column("is_guest", title="guest", shown=False),
+        Column("erased", shown=False),
+        Column("avatar_url", title="avatar", shown=False),
+        Column("approved", shown=False),
+    ]
+
+
+def _time(name: str, title: str, *, milliseconds: int = 1, shown: bool = True) -> "Column":
+    """Return a column with a time; ``milliseconds`` is what one unit of the field is worth."""
+    from synadmin.render import Column, time_of
+
+    def value(record: "Mapping[str, Any]") -> object:
+        moment = record.get(name)
+        return time_of(moment * milliseconds) if isinstance(moment, int) else None
+
+    return Column(name, title=title, value=value, shown=shown)
+
+
+@click.command(cls=Command, calls=["users.get"])
+@click.argument("user")
+@output_options
+@pass_invocation
+def show(invocation: Invocation, user: str, *, output: Output) -> None:
+    """Show an account: profile, addresses, external ids, and what it may do.
+
+    \b
+    Examples:
+        synadmin user show alice
+        synadmin user show @alice:example.org -o json
+    """
+    with invocation.synapse() as synapse:
+        details = synapse.users.get(named(synapse, user)).as_sent()
+    # What a person looks for first; everything else follows in the server's order.
+    names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
+    output.write_one(details, [_detail(name) for name in names])
+
+
+def _detail(name: str) -> "Column":
+    from synadmin.render import Column
+
+    if name == "creation_ts":
+        # In seconds here, unlike in the list.
+        return _time(name, "created", milliseconds=1000)
+    if name in {"last_seen_ts", "consent_ts"}:
+        return _time(name, name.removesuffix("_ts").replace("_", " "))
+    if name == "threepids":
+        return Column(name, value=lambda record: _joined(record[name], "medium", "address"))
+    if name == "external_ids":
+        return Column(name, value=lambda record: _joined(record[name], "auth_provider", "external_id"))
+    return Column(name)
+
+
+def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[str]:
+    return [f"{pair.get(first)} {pair.get(second)}" for pair in pairs]
+
+
+@click.command(cls=Command, calls=["lookup.by_threepid", "lookup.by_external_id"])
+@click.option("--email", metavar="ADDRESS", help="Whose e-mail address it is.")
+@click.option("--phone", metavar="NUMBER", help="Whose telephone number it is, with its country code.")
+@click.option(
+    "--threepid",
+    nargs=2,
+    type=str,
+    metavar="MEDIUM ADDRESS",
+    help="Whose third-party id it is, of whatever medium.",
+)
+@click.option(
+    "--external-id",
+    nargs=2,
+    type=str,
+    metavar="PROVIDER ID",
+    help="Who somebody at a single sign-on provider is; oidc-… for OpenID Connect.",
+)
+@output_options
+@pass_invocation
+def find(
+    invocation: Invocation,
+    *,
+    email: str | None,
+    phone: str | None,
+    threepid: tuple[str, str] | None,
+    external_id: tuple[str, str] | None,
+    output: Output,
+) -> None:
+    """Find out whose an address, a telephone number or an external id is. Exit code 4 where it is nobody's.
+
+    \b
+    Examples:
+        synadmin user find --email alice@example.org
+        synadmin user find --phone +44123456789
+        synadmin user find --external-id oidc-keycloak 4711
+    """
+    from synadmin.render import Column
+
+    given = [one for one in (email, phone, threepid, external_id) if one is not None]
+    if len(given) != 1:
+        message = "give exactly one of --email, --phone, --threepid and --external-id"
+        raise UsageError(message)
+    with invocation.synapse() as synapse:
+        if external_id is not None:
+            owner = synapse.lookup.by_external_id(*external_id)
+        elif email is not None:
+            # Synapse keeps addresses in lower case.
+            owner = synapse.lookup.by_threepid("email", email.casefold())
+        elif phone is not None:
+            owner = synapse.lookup.by_threepid("msisdn", _number(phone))
+        elif threepid is not None:
+            owner = synapse.lookup.by_threepid(*threepid)
+    output.write_one(owner.as_sent(), [Column("user_id", title="user")])
+
+
+def _number(text: str) -> str:
+    """Return a telephone number as Matrix writes it: country code first, digits alone."""
+    number = "".join(letter for letter in text if letter not in " +-()./")
+    if not number.isascii() or not number.isdecimal():
+        message = f"{text!a} is not a telephone number: write +44 123 456789"
+        raise UsageError(message)
+    return number
+
+
+@click.command(cls=Command, calls=["lookup.search"])
+@click.argument("term")
+@click.option("--password-hashes", is_flag=True, help="Print the hashes of the passwords, too.")
+@output_options
+@pass_invocation
+def search(invocation: Invocation, term: str, *, password_hashes: bool, output: Output) -> None:
+    """Search in user ids, those of deactivated and locked accounts included; % and _ stand for anything.
+
+    The server answers with the hashes of passwords as well. They are withheld unless asked for.
+
+    \b
+    Examples:
+        synadmin user search alice
+        synadmin user search spam% -o ndjson
+    """
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        found = [user.as_sent() for user in synapse.lookup.search(term, user_id=synapse.owner)]
+    if not password_hashes:
+        found = [_without_hash(user) for user in found]
+    columns = [
+        Column("name", title="user"),
+        Column("admin"),
+        Column("is_guest", title="guest"),
+        Column("user_type", title="type"),
+        Column("password_hash", title="password hash", shown=password_hashes),
+    ]
+    output.write(found, columns, empty="No such account.")
+
+
+def _without_hash(user: dict[str, Any]) -> dict[str, Any]:
+    return {**user, "password_hash": "(withheld)"} if user.get("password_hash") else user
+
+
+@click.command(cls=Command, calls=["lookup.username_available"])
+@click.argument("localpart")
+@output_options
+@pass_invocation
+def available(invocation: Invocation, localpart: str, *, output: Output) -> int:
+    """Tell whether an account of that name could be made. Exit code 5 where it could not.
+
+    \b
+    Examples:
+        synadmin user available alice
+        synadmin user available alice -o json
+    """
+    from synadmin.errors import MatrixError
+    from synadmin.render import Column
+
+    record: dict[str, Any]
+    with invocation.synapse() as synapse:
+        try:
+            record = {
+                **synapse.lookup.username_available(localpart).as_sent(),
+                "errcode": None,
+                "reason": None,
+            }
+        except MatrixError as error:
+            if error.errcode not in _NOT_TO_BE_HAD:
+                raise
+            record = {"available": False, "errcode": error.errcode, "reason": error.reason}
+    output.write_one(record, [Column("available"), Column("reason"), Column("errcode", shown=False)])
+    return EXIT_DONE if record["available"] else EXIT_REFUSED
+
+
+@click.command(cls=Command, calls=["activity.whois"])
+@click.argument("user")
+@output_options
+@pass_invocation
+def whois(invocation: Invocation, user: str, *, output: Output) -> None:
+    """Show from which addresses a user was seen, and with what. It is a few minutes late.
+
+    \b
+    Examples:
+        synadmin user whois alice
+        synadmin user whois alice --columns ip,last_seen -o csv
+    """
+    from synadmin.render import Column
+
+    with invocation.synapse() as synapse:
+        sent = synapse.activity.whois(named(synapse, user)).as_sent()
+    if output.form == "json" and output.names is None:
+        output.write_one(sent, [])
+        return
+    connections = [
+        {"user_id": sent["user_id"], "device_id": device_id or None, **connection}
+        for device_id, device in sent["devices"].items()
+        for session in device.get("sessions", ())
+        for connection in session.get("connections", ())
+    ]
+    columns = [
+        Column("ip", title="address"),
+        _time("last_seen", "last seen"),
+        Column("user_agent", title="with"),
+        Column("user_id", title="user", shown=False),
+        Column("device_id", title="device", shown=False),
+    ]
+    output.write(connections, columns, empty="Not seen for a long time.")

@@ -1,0 +1,148 @@
+"""The resource groups: an endpoint in capitals, a method of the same name, and that method sends it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import synadmin.api
+from synadmin.errors import SynadminError
+from synadmin.http.endpoint import Endpoint, Paged, Record
+from synadmin.http.group import Group
+from synadmin.http.paging import Pager
+from synadmin.http.transport import Transport
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tests.unit.stub import Stub
+
+MODULES = [
+    importlib.import_module(f"synadmin.api.{found.name}")
+    for found in pkgutil.iter_modules(synadmin.api.__path__)
+]
+
+
+def group_of(module: ModuleType) -> type[Group]:
+    (group,) = [
+        value
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, Group) and value.__module__ == module.__name__
+    ]
+    return group
+
+
+def _endpoints(module: ModuleType) -> dict[str, Endpoint[Any]]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, Endpoint)}
+
+
+OPERATIONS = [
+    pytest.param(module, name, id=f"{module.__name__.rpartition('.')[2]}.{name}")
+    for module in MODULES
+    for name in _endpoints(module)
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_a_file_has_one_group_and_at_least_one_operation(module: ModuleType) -> None:
+    assert group_of(module).__doc__
+    assert _endpoints(module)
+
+
+@pytest.mark.parametrize(("module", "name"), OPERATIONS)
+def test_an_endpoint_in_capitals_has_a_documented_method_of_the_same_name(
+    module: ModuleType, name: str
+) -> None:
+    assert name.isupper()
+    method = getattr(group_of(module), name.lower(), None)
+    assert inspect.isfunction(method), f"{module.__name__} has {name}, but no method {name.lower()}"
+    assert method.__doc__
+    assert "Source:" in f"{method.__doc__}{module.__doc__}"
+
+
+@pytest.mark.parametrize(("module", "name"), OPERATIONS)
+def test_an_endpoint_makes_sense(module: ModuleType, name: str) -> None:
+    endpoint = _endpoints(module)[name]
+    assert endpoint.method in {"GET", "PUT", "POST", "DELETE"}
+    assert endpoint.path.startswith(("/_synapse/", "/_matrix/"))
+    if isinstance(endpoint, Paged):
+        assert endpoint.items
+        assert endpoint.method == "GET" or endpoint.reads
+
+
+def test_no_operation_is_declared_twice() -> None:
+    declared = [
+        (endpoint.method, endpoint.path) for module in MODULES for endpoint in _endpoints(module).values()
+    ]
+    assert sorted(declared) == sorted(set(declared))
+
+
+def _argument(parameter: inspect.Parameter) -> object:
+    """Return something that the method can be called with."""
+    annotation = str(parameter.annotation).lower()
+    for part, value in (
+        ("mapping", {"a": "b"}),
+        ("list", ["x"]),
+        ("tuple", ("x",)),
+        ("sequence", ["x"]),
+        ("iterable", ["x"]),
+        ("bool", True),
+        ("int", 1),
+    ):
+        if part in annotation:
+            return value
+    return "x"
+
+
+@pytest.mark.parametrize(("module", "name"), OPERATIONS)
+def test_the_method_sends_its_endpoint(module: ModuleType, name: str, stub: Stub) -> None:
+    stub.on("*", told({"nonce": "asked for by another"}))
+    endpoint = _endpoints(module)[name]
+    with Transport(stub.url, longest_wait=0) as transport:
+        method = getattr(group_of(module)(transport), name.lower())
+        given = {
+            parameter.name: _argument(parameter)
+            for parameter in inspect.signature(method).parameters.values()
+            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        }
+        try:
+            answer = method(**given)
+            if isinstance(answer, Pager):
+                next(iter(answer), None)
+        except SynadminError:
+            pass  # the stub's answer is no answer to most of them
+    segments = re.sub(r"\\\{\w+\\\}", "[^/?]*", re.escape(endpoint.path))
+    expected = re.compile(rf"{endpoint.method} {segments}(\?.*)?\Z")
+    sent = [f"{request.method} {request.target}" for request in stub.requests]
+    assert any(expected.match(line) for line in sent), sent
+
+
+def _records(module: ModuleType) -> list[type[Record]]:
+    return [
+        value
+        for _, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, Record) and value.__module__ == module.__name__
+    ]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(record, id=f"{module.__name__.rpartition('.')[2]}.{record.__name__}")
+        for module, record in itertools.chain.from_iterable(
+            [(module, record) for record in _records(module)] for module in MODULES
+        )
+    ],
+)
+def test_a_model_is_frozen_and_shows_no_secret(record: type[Record]) -> None:
+    assert record.__struct_config__.frozen
+    secret = {"access_token", "password", "refresh_token"} & set(record.__struct_fields__)
+    if secret:
+        assert record.__repr__ is not Record.__repr__, f"{record.__name__} shows its {secret}"

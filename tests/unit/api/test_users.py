@@ -1,0 +1,58 @@
+"""Accounts: what a server with the Matrix Authentication Service wants to hear, and what is left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import MatrixError
+from synadmin.ids import UserId
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Stub
+
+USERS = "/_synapse/admin/v3/users"
+ALICE = UserId("@alice:example.org")
+NO_GUESTS = refused(400, "M_INVALID_PARAM", "The guests parameter is not supported when delegating to MAS.")
+
+
+def test_guests_are_left_out_where_the_server_refuses_to_be_asked_for_them(stub: Stub) -> None:
+    stub.on(USERS, NO_GUESTS, told({"users": [{"name": ALICE}], "total": 1}))
+
+    with Synapse(stub.url, token="t") as synapse:
+        found = [user.name for user in synapse.users.list(name="a")]
+
+    assert found == [ALICE]
+    assert stub.targets == [f"GET {USERS}?name=a&limit=500", f"GET {USERS}?name=a&limit=500&guests=false"]
+
+
+def test_whoever_asks_for_guests_hears_the_servers_answer(stub: Stub) -> None:
+    stub.on(USERS, NO_GUESTS)
+
+    with Synapse(stub.url, token="t") as synapse, pytest.raises(MatrixError, match="guests"):
+        list(synapse.users.list(guests=True))
+
+    assert len(stub.targets) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "body"),
+    [
+        ({}, {}),
+        ({"user_type": None}, {"user_type": None}),
+        ({"displayname": "", "locked": False}, {"displayname": "", "locked": False}),
+        ({"threepids": []}, {"threepids": []}),
+    ],
+)
+def test_what_is_not_given_is_left_alone_and_null_is_null(
+    stub: Stub, changes: dict[str, Any], body: dict[str, Any]
+) -> None:
+    stub.on("*", told({"name": ALICE}))
+
+    with Synapse(stub.url, token="t") as synapse:
+        synapse.users.modify(ALICE, **changes)
+
+    assert stub.requests[-1].json == body

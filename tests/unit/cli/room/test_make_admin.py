@@ -1,0 +1,158 @@
+"""What ``room make-admin`` makes of a server that fails, which a real one does not do when it is told to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.unit.recovery.rooms import ALICE, GRANTED, LEVELS, LostRoom, power
+from tests.unit.stub import ADMIN, BROKEN, EMPTY, HTML, Reply, Stub, refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Answer, Synadmin
+
+BAD_GATEWAY = Reply(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"})
+
+
+def regain(synadmin: Synadmin, *rooms: LostRoom) -> tuple[Answer, list[dict[str, Any]]]:
+    answer = synadmin("room", "make-admin", *(room.id for room in rooms), "--yes", "-o", "ndjson")
+    return answer, [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def test_all_is_well(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["control"]) == (0, "done", True)
+    assert room.changes == ["make_room_admin", "%21chess%3Aexample.org"]
+
+
+@pytest.mark.parametrize("reply", [HTML, EMPTY, Reply(200, b"[1]"), refused(400, "M_UNKNOWN", "no way")])
+def test_a_grant_that_is_answered_with_nonsense_has_failed_where_nothing_shows(
+    signed_in: Stub, synadmin: Synadmin, reply: Reply
+) -> None:
+    room = LostRoom(signed_in)
+    room.on("make_room_admin", reply)
+    room.on("state", power(LEVELS))
+    room.member(ADMIN, None)
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "server-error")
+    assert record["message"].endswith("Nothing was changed.")
+    assert [step["status"] for step in record["steps"]] == ["failed", "planned"]
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_grant_that_reached_the_server_though_the_answer_was_lost_is_told_as_it_is(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    room.on("make_room_admin", BROKEN)
+    room.member(ADMIN, None, "invite")
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["reason"]) == (0, "pending", "server-error")
+    assert record["power_level"]["after"] == 100
+    assert "accept the invitation" in record["message"]
+
+
+def test_a_yes_that_does_not_show_is_no_success(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    room.on("state", power(LEVELS))
+    signed_in.on(f"{room.client_path}/state/m.room.power_levels/", refused(403, "M_FORBIDDEN"))
+    room.member(ADMIN, None)
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    assert "does not show" in record["message"]
+
+
+@pytest.mark.parametrize("reply", [BAD_GATEWAY, HTML, refused(500, "M_UNKNOWN", "Internal server error")])
+def test_what_cannot_be_read_back_is_not_claimed(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
+    room = LostRoom(signed_in)
+    room.on("state", power(LEVELS), reply)
+    signed_in.on(f"{room.client_path}/state/m.room.power_levels/", refused(403, "M_FORBIDDEN"))
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    assert record["power_level"]["after"] is None
+    assert "could not be read back" in record["message"]
+
+
+@pytest.mark.parametrize("reply", [HTML, refused(500, "M_UNKNOWN", "Internal server error")])
+def test_a_room_that_the_server_fails_to_show_does_not_stop_the_others(
+    signed_in: Stub, synadmin: Synadmin, reply: Reply
+) -> None:
+    wrong, room = LostRoom(signed_in, "!wrong:example.org"), LostRoom(signed_in)
+    signed_in.on(wrong.admin_path, reply)
+    answer, records = regain(synadmin, wrong, room)
+    assert [record["outcome"] for record in records] == ["failed", "done"]
+    assert records[0]["message"].endswith("Nothing was changed.")
+    assert answer.code == 6
+
+
+def test_a_token_that_ends_in_the_middle_ends_the_run_and_says_what_was_done(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    first, second = LostRoom(signed_in, "!first:example.org"), LostRoom(signed_in, "!second:example.org")
+    signed_in.on(second.admin_path, refused(401, "M_UNKNOWN_TOKEN", "Token is not active"))
+    first.member(ALICE, "join")
+    first.member(ADMIN, None, "join")
+    answer, records = regain(synadmin, first, second)
+    assert (answer.code, [record["outcome"] for record in records]) == (3, ["done"])
+    assert "Before that: 1 done." in answer.stderr
+    assert "M_UNKNOWN_TOKEN" in answer.stderr
+
+
+def test_where_the_journal_cannot_be_written_nothing_is_sent(
+    signed_in: Stub, synadmin: Synadmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
+    room = LostRoom(signed_in)
+    answer = synadmin("room", "make-admin", room.id, "--yes")
+    answer.assert_is_one_clear_line(code=1)
+    assert "journal" in answer.stderr
+    assert room.changes == []
+
+
+def test_a_token_that_is_no_administrators_ends_before_the_first_room(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    signed_in.on(room.admin_path, refused(403, "M_FORBIDDEN", "You are not a server admin"))
+    answer = synadmin("room", "make-admin", room.id, "--yes")
+    answer.assert_is_one_clear_line(code=3)
+    assert room.changes == []
+
+
+def test_a_message_of_the_server_obeys_no_terminal(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    room.on("make_room_admin", refused(400, "M_UNKNOWN", "\x1b[2J\x1b]0;owned\x07"))
+    room.on("state", power(LEVELS))
+    room.member(ADMIN, None)
+    answer = synadmin("room", "make-admin", room.id, "--yes")
+    assert "owned" in answer.stdout
+    assert "\x1b" not in answer.stdout + answer.stderr
+
+
+def test_a_room_that_changed_between_looking_and_acting_is_told_as_it_is(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    # Somebody made the administrator a moderator, and nothing else of what was planned came true.
+    room = LostRoom(signed_in)
+    room.on("make_room_admin", refused(400, "M_UNKNOWN", "No local admin user in room"))
+    room.on("state", power(LEVELS), power({**GRANTED, "users": {ADMIN: 50}}))
+    room.member(ADMIN, None, "join")
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["control"]) == (1, "failed", False)
+    assert "now has level 50" in record["message"]
+    assert record["membership"] == {"before": "leave", "after": "join"}
+
+
+def test_a_room_whose_state_is_of_another_shape_is_no_room_to_act_in(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    room.on("state", told({"state": "none"}))
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"]) == (1, "failed")
+    assert room.changes == []
