@@ -5,6 +5,7 @@
 #   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
+#   make reference  write the pages of the documentation that are read off the program anew
 #   make venv    the development environment, .venv
 #   make clean   remove everything that these have made
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 
-.PHONY: help venv demo test lint docs clean
+.PHONY: help venv demo test lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -23,7 +24,7 @@ demo: $(VENV)/.sandbox
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
@@ -32,7 +33,11 @@ lint: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-cache > $(VENV)/.lint-imports.log || { cat $(VENV)/.lint-imports.log; exit 1; }
 
 docs: $(VENV)/.dev
+	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+reference: $(VENV)/.dev
+	@$(BIN)/python docs/generate.py
 
 venv: $(VENV)/.dev
 

@@ -27,7 +27,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     if yes:
         return
     if not invocation.on_terminal:
-        message = "nothing was changed: there is no terminal to ask on"
+        message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
     if not click.confirm(question, err=True):
         message = "nothing was changed: the answer was no"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -37,8 +38,11 @@ class Page(Generic[T]):
     def lines(self) -> Iterator[str]:
         """Return the records as the server sent them, each on one line of JSON."""
         for raw in self.items:
+            line = bytes(raw)
             try:
-                yield msgspec.json.format(bytes(raw), indent=-1).decode()
+                if b"\n" in line or b"\r" in line:
+                    line = msgspec.json.format(line, indent=-1)
+                yield line.decode()
             except UNREADABLE as error:
                 raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
 
@@ -94,7 +98,7 @@ class Pager(Generic[T]):
             # A list that changes while it is walked pushes records onto later pages again.
             fresh = items
             if not endpoint.log:
-                fresh = [item for item, key in zip(items, self._keys(items), strict=True) if seen.add(key)]
+                fresh = list(compress(items, seen.add(self._keys(items))))
             yield Page(fresh, total, following, decoder, endpoint)
             if following is None or not items:
                 return

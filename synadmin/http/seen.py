@@ -1,6 +1,7 @@
 """Which keys a walk has met, in 16 bytes a key at most: a list of a million rooms takes 16 MB."""
 
 from array import array
+from collections.abc import Iterable
 
 _SMALLEST = 1024  # slots, a power of two
 _FULL = 0.7
@@ -14,29 +15,30 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._slots = array("Q", bytes(8 * _SMALLEST))
+        self._slots = array("q", bytes(8 * _SMALLEST))
         self._count = 0
 
-    def add(self, key: bytes) -> bool:
-        """Remember a key; tell whether it is new."""
-        if self._count >= _FULL * len(self._slots):
-            self._grow()
-        return self._insert(hash(key) % 2**64 or 1)
+    def add(self, keys: Iterable[bytes]) -> list[bool]:
+        """Remember keys; tell of each whether it is new."""
+        return [self._insert(hash(key) or 1) for key in keys]
 
     def _insert(self, digest: int) -> bool:
-        slots, mask = self._slots, len(self._slots) - 1
+        slots = self._slots
+        mask = len(slots) - 1
         place = digest & mask
-        while slots[place]:
-            if slots[place] == digest:
+        while held := slots[place]:
+            if held == digest:
                 return False
             place = (place + 1) & mask
         slots[place] = digest
         self._count += 1
+        if self._count > _FULL * mask:
+            self._grow()
         return True
 
     def _grow(self) -> None:
         held = self._slots
-        self._slots = array("Q", bytes(2 * held.itemsize * len(held)))
+        self._slots = array("q", bytes(2 * held.itemsize * len(held)))
         self._count = 0
         for digest in held:
             if digest:

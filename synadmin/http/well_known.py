@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 
-from synadmin.errors import ConnectError, ReplyError, SettingsError
+from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
 from synadmin.http.reply import UNREADABLE
 from synadmin.http.transport import UnfollowingSession
 from synadmin.ids import is_server_name
@@ -45,10 +45,9 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 response, raw = _fetched(session, url, timeout=timeout, ca_file=ca_file)
-            except (requests.RequestException, ValueError):
+            except (requests.RequestException, ValueError) as error:
                 # urllib3's ValueError over a host that cannot be one comes through requests as it is.
-                message = f"{homeserver} looks like a server name, but {url} cannot be reached"
-                raise ConnectError(message, hint=hint) from None
+                raise _unreachable(error, homeserver, url, hint) from None
             if not response.is_redirect:
                 break
             location = response.headers["Location"]
@@ -68,6 +67,16 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     except UNREADABLE:
         message = f"{url} names no homeserver (m.homeserver.base_url)"
         raise ReplyError(message, hint=hint) from None
+
+
+def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> SynadminError:
+    is_address = ":" in homeserver or homeserver.rpartition(".")[2].isdecimal()
+    speaks_no_tls = isinstance(error, requests.exceptions.SSLError) or "refused" in str(error)
+    if is_address and speaks_no_tls:
+        # An address or a port is how a base URL is written, and hardly ever a server name.
+        message = f"homeserver {homeserver!a} has no scheme, and as a server name it leads nowhere"
+        return SettingsError(message, hint=f"write https://{homeserver}, or http:// on this machine")
+    return ConnectError(f"{homeserver} looks like a server name, but {url} cannot be reached", hint=hint)
 
 
 def _fetched(

@@ -137,6 +137,6 @@ def test_a_name_that_leads_nowhere_is_told(name: str) -> None:
 
 def test_a_homeserver_without_tls_is_told(stub: Stub) -> None:
     for name in (stub.server_name, nobody_there().removeprefix("http://")):
-        with pytest.raises(ConnectError, match="looks like a server name") as caught:
+        with pytest.raises(SettingsError, match="has no scheme") as caught:
             base_url(name, timeout=1, ca_file=None)
-        assert caught.value.hint == f"if {name} is the homeserver itself, write https://{name}"
+        assert caught.value.hint == f"write https://{name}, or http:// on this machine"
