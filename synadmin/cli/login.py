@@ -118,7 +118,9 @@ def _greet(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
     if is_server_admin(synapse):
         invocation.say(f"Signed in as {owner}, a server admin.")
         return
-    invocation.say(f"Signed in as {owner}, who is not a server admin: almost nothing here will be permitted.")
+    invocation.say(
+        f"Signed in as {owner}, who is not a server admin: the Admin API will refuse what is asked."
+    )
 
 
 def is_server_admin(synapse: "Synapse") -> bool:

@@ -99,9 +99,10 @@ def plan(
     Raises:
         RefusedError: it must not or cannot be made; nothing was changed.
     """
-    if not editing.changes(view, edit):
+    reason = editing.senseless(view, edit)
+    if reason is None and not editing.changes(view, edit):
         return EditPlan(view, edit, None)
-    reason = editing.senseless(view, edit) or _nobody_there(observer, view, edit)
+    reason = reason or _nobody_there(observer, view, edit)
     if reason is None and not undoing:
         reason = editing.locks_everybody_out(view, edit)
     if reason is not None:

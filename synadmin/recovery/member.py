@@ -47,7 +47,9 @@ class Member:
         content = create.get("content")
         content = content if isinstance(content, dict) else {}
         additional = content.get("additional_creators")
-        creators = (UserId(str(create.get("sender"))), *(additional if isinstance(additional, list) else ()))
+        additional = additional if isinstance(additional, list) else []
+        beside = (UserId(user) for user in additional if isinstance(user, str))
+        creators = (UserId(str(create.get("sender"))), *beside)
         join_rules = self._state(room_id, _JOIN_RULES) or {}
         users = (self.user_id, *others)
         return RoomView(

@@ -5,7 +5,6 @@ read back after a change is always asked anew.
 """
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any
 
 from synadmin.api.rooms import RoomDetails, StateEvent
 from synadmin.client import Synapse
-from synadmin.errors import MatrixError, NotFoundError, NotPermittedError
+from synadmin.errors import MatrixError, NotFoundError, NotPermittedError, NotSupportedError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
@@ -91,26 +90,32 @@ class Observer:
         found = plan(view, wish)
         if isinstance(found, Refusal) and found.reason == "not-in-room":
             return self._from_outside(room, details, view, wish, named)
-        # More than Make Room Admin is judged only with everybody in view who could take part.
-        if found.reach != Reach.API and not (
-            isinstance(found, Refusal) and found.reason in _ABOUT_THE_TARGET
-        ):
-            view = self._wider(view, wish)
-            found = plan(view, wish)
-        if found.reach is not None and found.reach > Reach.API and self.accounts_are_elsewhere:
-            wish = replace(wish, possible=Reach.API)
-            found = plan(view, wish)
-        strangers: Iterator[UserId] | None = None
-        while found.unverified or (isinstance(found, Plan) and found.needs_member):
-            more = dict.fromkeys(found.unverified)
-            if not more:
-                strangers = strangers or self.members_not_in(view)
-                more = dict.fromkeys(itertools.islice(strangers, 1))
-            if not more:
-                break
-            view = self.seeing(view, more)
-            found = plan(view, wish)
+        view, found = self._judged(view, wish, found)
         return Sight(room, details, view, found, levels.event_id if levels is not None else None)
+
+    def _judged(self, view: RoomView, wish: Wish, found: Plan | Refusal) -> tuple[RoomView, Plan | Refusal]:
+        """Look further until what is found relies on nothing that nobody has looked at."""
+        wide = False
+        strangers: Iterator[UserId] | None = None
+        while True:
+            if not wide and not _is_enough(view, wish, found):
+                view, wide = self._wider(view, wish), True
+            elif found.reach is not None and found.reach > wish.possible:
+                break
+            elif found.reach is not None and found.reach > Reach.API and self.accounts_are_elsewhere:
+                wish = replace(wish, possible=Reach.API)
+            elif found.unverified:
+                view = self.seeing(view, found.unverified)
+            elif isinstance(found, Plan) and found.needs_member:
+                strangers = strangers or self.members_not_in(view)
+                stranger = next(strangers, None)
+                if stranger is None:
+                    break
+                view = self.seeing(view, [stranger])
+            else:
+                break
+            found = plan(view, wish)
+        return view, found
 
     def again(self, sight: Sight, wish: Wish, *, came_in: bool) -> RoomView:
         """Look again at what a plan was to change: the levels, and the target's membership.
@@ -214,8 +219,7 @@ class Observer:
         if not details.joined_local_members:
             return view
         caller = self.synapse.owner
-        blocked = self.synapse.rooms.block_status(details.room_id).block
-        return self._wider(replace(view, blocked=blocked), Wish(target=caller, caller=caller))
+        return self._wider(view, Wish(target=caller, caller=caller))
 
     def _bare_view(self, details: RoomDetails, levels: StateEvent | None) -> RoomView:
         """See the room without anybody in it."""
@@ -243,7 +247,11 @@ class Observer:
         users = {wish.caller, wish.target, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
         memberships = {user: self.membership(user, view.room_id) for user in locals_}
-        view = replace(view, memberships={**view.memberships, **memberships})
+        blocked = view.blocked
+        if view.memberships.get(wish.target, "join") == "join":
+            # Only now a block matters: not to the target, who is in the room, but to whoever comes to help.
+            blocked = self.synapse.rooms.block_status(view.room_id).block
+        view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
         if view.join_rule in _RESTRICTED:
             rule = self.state_event(view.room_id, JOIN_RULES)
             allowed = _allowed_rooms(rule.content if rule is not None else {})
@@ -281,12 +289,15 @@ class Observer:
 
     @cached_property
     def accounts_are_elsewhere(self) -> bool:
-        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then."""
+        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then.
+
+        Found out without trying it: this operation goes wherever logging in as others goes.
+        """
         try:
-            self.synapse.client_server.auth_metadata()
-        except MatrixError:
-            return False
-        return True
+            self.synapse.users.admin(self.synapse.owner)
+        except NotSupportedError:
+            return True
+        return False
 
     def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
         rooms = tuple(rooms)
@@ -310,6 +321,19 @@ class Observer:
         # member only together with all the others.
         events = self.synapse.rooms.state(room_id, type=MEMBER).state
         return {event.state_key: str(event.content.get("membership", "leave")) for event in events}
+
+
+def _is_enough(view: RoomView, wish: Wish, found: Plan | Refusal) -> bool:
+    """Tell whether what was seen is enough to judge a room.
+
+    More than Make Room Admin is judged only with everybody in view who could take part, and with what may
+    hinder them.
+    """
+    if isinstance(found, Refusal):
+        return found.reason in _ABOUT_THE_TARGET
+    actors = {step.as_user for step in found.steps}
+    alone = all(step.user == wish.target and not step.puts_back for step in found.steps)
+    return found.reach is Reach.API and alone and actors <= view.memberships.keys()
 
 
 def _candidates(view: RoomView) -> list[UserId]:

@@ -1,6 +1,6 @@
 """A space and all below it, children first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,28 +32,32 @@ def below(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
     Raises:
         NotFoundError: there is no such space.
     """
+    if not as_member:
+        synapse.rooms.get(space)  # Synapse answers 500 to the hierarchy of a room that it does not know
     pager = synapse.client_server.hierarchy(space) if as_member else synapse.rooms.hierarchy(space)
     found = {room.room_id: room.as_sent() for room in pager}
     order: list[RoomId] = []
     missing: dict[RoomId, None] = {}
 
-    def visit(room_id: RoomId) -> None:
-        for child in _children(found[room_id].get("children_state") or ()):
-            if child not in found:
-                missing[child] = None
-            elif child not in visited:
-                visited.add(child)
-                visit(child)
-        order.append(room_id)
-
     visited = {space}
-    if space in found:
-        visit(space)
+    # No recursion: whoever owns a space decides how deep it is.
+    path = [(space, _children(found, space))] if space in found else []
+    while path:
+        room_id, children = path[-1]
+        child = next(children, None)
+        if child is None:
+            order.append(room_id)
+            path.pop()
+        elif child not in found:
+            missing[child] = None
+        elif child not in visited:
+            visited.add(child)
+            path.append((child, _children(found, child)))
     return Space(tuple(order), tuple(missing))
 
 
-def _children(events: Iterable[dict[str, Any]]) -> Iterable[RoomId]:
-    for event in events:
+def _children(found: Mapping[RoomId, Mapping[str, Any]], space: RoomId) -> Iterator[RoomId]:
+    for event in found[space].get("children_state") or ():
         content = event.get("content")
         # A child without servers to find it through has been taken out of the space.
         if isinstance(content, dict) and content.get("via") and isinstance(event.get("state_key"), str):

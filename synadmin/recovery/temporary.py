@@ -24,6 +24,18 @@ _TOO_MANY_REQUESTS = 429
 _SERVER_FAILED = 500
 
 
+def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Restoration]":
+    """Put back what runs that crashed have left on this server; return what could not be.
+
+    Args:
+        synapse: the server, with a server admin's token.
+        journal: where they wrote it down.
+        say: is told what is put back.
+    """
+    with Sessions(synapse, say) as sessions, Temporary(synapse, sessions, journal, say) as temporary:
+        return temporary.mend()
+
+
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """How a temporary change is put back.
@@ -50,12 +62,12 @@ class Restoration:
     def of(cls, entry: Mapping[str, Any]) -> "Restoration":
         """Read it from the journal's line."""
         back = entry["restoring"]
-        behalf = entry.get("on_behalf_of")
+        user = back.get("user")
         return cls(
             str(back["method"]),
             str(back["path"]),
             back.get("body"),
-            UserId(behalf) if behalf else None,
+            UserId(user) if user else None,
             str(entry["id"]),
         )
 
@@ -125,7 +137,13 @@ class Temporary:
         """
         transport = self._sessions.of(by or restoration.user or self._synapse.owner).transport
         transport.last_entry = ""
-        back = {"method": restoration.method, "path": restoration.path, "body": restoration.body}
+        back = {
+            "method": restoration.method,
+            "path": restoration.path,
+            "body": restoration.body,
+            # Not always who makes the change: one invites, and the other turns it down.
+            "user": restoration.user,
+        }
         refused = False
         try:
             with transport.noting(restoring=back):

@@ -148,7 +148,8 @@ class AsAdmin:
             self._parting(_granted(view, self.move))
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            message = f"{self.move.old} could not be lowered afterwards: {error}{hint}"
+            words = str(error).removeprefix("not done: ")
+            message = f"{self.move.old} could not be lowered afterwards: {words}{hint}"
             reason = self._why_not(_granted(view, self.move))
             return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
         self._prospects[room] = prospect
@@ -330,9 +331,13 @@ def _parting(view: RoomView, move: Move) -> Edit | None:
     if levels.is_creator(move.old):
         needed = levels.needed(_TOMBSTONE)
         return Edit(users={move.new: needed}) if levels.level_of(move.new) < needed else None
-    if levels.level_of(move.old) <= max(levels.users_default, 0):
+    held = levels.level_of(move.old)
+    if held <= max(levels.users_default, 0):
         return None
-    return Edit(users={move.old: None if levels.users_default <= 0 else 0})
+    users: dict[UserId, int | None] = {move.old: None if levels.users_default <= 0 else 0}
+    if levels.level_of(move.new) < held:
+        users[move.new] = held  # control may take less than what the old one had
+    return Edit(users=users)
 
 
 def hand_over(

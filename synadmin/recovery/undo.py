@@ -117,7 +117,7 @@ def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> Ed
 
 
 def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
-    """Return the edit that puts back as much of what is wanted as somebody may; None where that is nothing."""
+    """Return the edit that puts back as much as somebody may; None where that is nothing."""
     so_far: EditPlan | None = None
     chosen = Edit()
     for single in (wanted, *_singles(wanted)):
@@ -172,7 +172,9 @@ def _turned_round(view: RoomView, change: Noted) -> tuple[Edit, list[str]]:
     default = PowerLevels(before, levels.version, levels.creators)
     named = {}
     for name in NAMED:
-        old, new, now = (as_level((content or {}).get(name)) for content in (before, after, view.power_levels))
+        old, new, now = (
+            as_level((content or {}).get(name)) for content in (before, after, view.power_levels)
+        )
         if old == new:
             continue
         if now in {new, old}:

@@ -66,8 +66,8 @@ class _Facts:
     default_rate_limits: bool
     temporary: bool
     extra_config: dict[str, Any]
+    password: str
     registration_shared_secret: str = field(default_factory=secrets.token_hex)
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     port: int = 0
     federation_port: int | None = None
 
@@ -89,6 +89,7 @@ class Homeserver:
         federates: bool = False,
         default_rate_limits: bool = False,
         extra_config: Mapping[str, Any] | None = None,
+        password: str | None = None,
     ) -> None:
         """Choose a server; nothing runs until :meth:`start`.
 
@@ -100,6 +101,7 @@ class Homeserver:
             federates: speak to other sandboxes on this machine, over TLS.
             default_rate_limits: leave Synapse's rate limits as they are, rather than raise them all.
             extra_config: laid over the configuration (Synapse's configuration manual).
+            password: everybody's password; drawn anew where it is None.
         """
         facts = _Facts(
             server_name=server_name,
@@ -107,6 +109,7 @@ class Homeserver:
             default_rate_limits=default_rate_limits,
             temporary=directory is None,
             extra_config=dict(extra_config or {}),
+            password=password or secrets.token_urlsafe(12),
         )
         if directory is None:
             directory = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))

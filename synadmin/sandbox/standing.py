@@ -122,7 +122,9 @@ def up(
         started: list[Homeserver] = []
         for folder in _FOLDERS[:servers]:
             say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
-            server = Homeserver(root / folder, federates=servers > 1)
+            # One password for all of them: it is for whoever practises, not against anybody.
+            password = started[0].password if started else None
+            server = Homeserver(root / folder, federates=servers > 1, password=password)
             started.append(server.start(stay=True))
         _settle(sandbox, started, empty=empty, say=say)
         for server in started:

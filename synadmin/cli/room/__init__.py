@@ -18,6 +18,10 @@ _COMMANDS = {
     "event-at": ("synadmin.cli.room.timeline:event_at", "Find the event nearest to a moment."),
     "hierarchy": ("synadmin.cli.room.space:hierarchy", "Show a space and what is in it, as a tree."),
     "transfer": ("synadmin.cli.room.transfer:transfer", "Move rooms to an account on another homeserver."),
+    "replace": (
+        "synadmin.cli.room.replace:replace",
+        "Make a new room in place of a lost one: the last resort.",
+    ),
     "make-admin": ("synadmin.cli.room.make_admin:make_admin", "Regain control of a room."),
     "join": ("synadmin.cli.room.access:join", "Make users of this server join a room."),
     "block": ("synadmin.cli.room.access:block", "Let no user of this server into a room."),

@@ -170,12 +170,16 @@ def _edit(
     from synadmin.recovery import edit as editing
     from synadmin.recovery.observe import Observer
     from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
+    from synadmin.recovery.temporary import Temporary, mend
 
     with invocation.synapse() as synapse:
         edit = edit_at(server_name_of(synapse.owner))
+        room_id = resolved(synapse, room)
+        if not dry_run:
+            # Before looking: what a crash has left may be in the way.
+            mend(synapse, invocation.journal, invocation.warn)
         observer = Observer(synapse)
-        view = editing.look(observer, resolved(synapse, room))
+        view = editing.look(observer, room_id)
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach[(allow or "api").upper()]
@@ -190,12 +194,12 @@ def _edit(
             invocation.say("Nothing was changed: --dry-run.")
             return 0
         confirm(invocation, "Change the levels?", yes=yes)
-        invocation.journal.arguments = [*_again(planned), *(["--allow", allow] if allow else [])]
+        options = ["--yes", *(["--allow", allow] if allow else []), *(["--last"] if last else [])]
+        invocation.journal.arguments = _again(planned, options)
         with (
             Sessions(synapse, invocation.warn) as sessions,
             Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
         ):
-            temporary.mend()
             editing.carry_out(observer, sessions, temporary, planned)
         output.write_one(_record(planned, "done", "The levels are as asked for; read back."), _columns())
     return 0
@@ -209,19 +213,20 @@ def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_defa
             raise UsageError(message, hint="`synadmin room set-power` raises a level")
 
 
-def _again(planned: "EditPlan") -> list[str]:
+def _again(planned: "EditPlan", options: list[str]) -> list[str]:
     """Return the command line that makes sure of the edit."""
     edit = planned.edit
-    arguments = ["room", "set-power", planned.view.room_id]
+    arguments, level_of = ["room", "set-power", *options], list[str]()
     for user, level in edit.users.items():
         if level is None:
-            return ["room", "demote", planned.view.room_id, user, "--yes", "--last"]
-        arguments += [user, "--", str(level)] if level < 0 else [user, str(level)]
+            return ["room", "demote", *options, planned.view.room_id, user]
+        level_of = [user, str(level)]
     for name, number in edit.events.items():
         arguments += ["--event", name, str(number)]
     for name, number in edit.named.items():
         arguments += ["--default", name, str(number)]
-    return [*arguments, "--yes", "--last"]
+    # Behind the dashes nothing is an option: a level may be less than zero.
+    return [*arguments, "--", planned.view.room_id, *level_of]
 
 
 def _in_words(planned: "EditPlan") -> str:

@@ -1,5 +1,6 @@
 """``synadmin room transfer``: moving a community to an account on another homeserver."""
 
+import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def transfer(
     one failed; 6 else, as where somebody has yet to come in.
     """
     from synadmin.ids import parse_room, parse_user_id, server_name_of
-    from synadmin.recovery.transfer import Move, accepting, hand_over
+    from synadmin.recovery import rate_limits
+    from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over
 
     target = parse_user_id(new)
     wanted = [parse_room(room) for room in items(rooms, source, what="room")] if rooms or source else []
@@ -112,31 +114,23 @@ def transfer(
         newcomer = (
             None if to_profile is None else stack.enter_context(_newcomer(invocation, to_profile, move))
         )
-        way = _way(
-            invocation,
-            stack,
-            synapse,
-            move,
-            allow,
-            as_member=as_member,
-            change=not dry_run,
-            count=len(wanted),
-        )
+        # Noted with the first change, whatever that is.
+        invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
+        way = _way(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         looked = [
             way.look(room) for room in progress(invocation, wanted, total=len(wanted), what="looked at")
         ]
         todo = [handover for handover in looked if handover.outcome == "planned"]
         if dry_run:
-            return _report(invocation, looked, move, output)
+            code = _report(invocation, looked, move, output)
+            invocation.say("Nothing was changed: --dry-run.")
+            return code
         if todo and not yes:
             _tell(invocation, looked, move)
-            rooms_ = (
-                counted(len(todo), "room")
-                if len(todo) == len(looked)
-                else f"{len(todo)} of {len(looked)} rooms"
-            )
-            confirm(invocation, f"Hand {rooms_} over to {target}?", yes=False)
-        invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
+            of = "" if len(todo) == len(looked) else f" of {len(looked)}"
+            confirm(invocation, f"Hand {counted(len(todo), 'room')}{of} over to {target}?", yes=False)
+        if isinstance(way, AsAdmin) and len(todo) > _FEW:
+            rate_limits.lift(synapse, way.run.temporary)
         accept = None if newcomer is None else accepting(newcomer, [home])
         handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
         return _report(invocation, handed, move, output)
@@ -185,10 +179,8 @@ def _way(
     *,
     as_member: bool,
     change: bool,
-    count: int,
 ) -> "Way":
     from synadmin.power.room import Reach
-    from synadmin.recovery import rate_limits
     from synadmin.recovery.execute import Run
     from synadmin.recovery.member import Member
     from synadmin.recovery.observe import Observer
@@ -203,8 +195,6 @@ def _way(
     if change:
         stack.enter_context(temporary)
         temporary.mend()
-        if count > _FEW:
-            rate_limits.lift(synapse, temporary)
     reach = Reach[(allow or "api").upper()]
     return AsAdmin(Run(Observer(synapse), sessions, temporary, wish(move, synapse.owner, reach)), move)
 
@@ -232,9 +222,19 @@ def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
 
 def _tell(invocation: Invocation, looked: "list[Handover]", move: "Move") -> None:
     for handover in looked:
-        named = f"{handover.name}: " if handover.name else ""
-        invocation.warn(f"{named}{handover.room_id or handover.room}: {handover.outcome}: {handover.message}")
-    invocation.warn(f"{move.old} has no power there afterwards.")
+        invocation.warn(_in_words(handover))
+    invocation.warn(f"Until {move.new} is in a room and has control of it, {move.old} keeps it.")
+
+
+def _in_words(handover: "Handover") -> str:
+    """Return what becomes of a room as two lines of text, safe to be shown."""
+    from synadmin.render import plain
+
+    room = handover.room_id or handover.room
+    version = f" (room version {handover.before.version})" if handover.before else ""
+    lines = [f"{f'{handover.name}: ' if handover.name else ''}{room}{version}"]
+    lines.append(f"  {handover.outcome}: {handover.message}")
+    return "\n".join(plain(line) for line in lines)
 
 
 def _again(
@@ -265,7 +265,12 @@ def _report(
             yield handover
 
     try:
-        output.write((handover.as_record(move) for handover in finished()), _columns())
+        if output.for_people and output.names is None:
+            for handover in finished():
+                click.echo(_in_words(handover))
+                sys.stdout.flush()
+        else:
+            output.write((handover.as_record(move) for handover in finished()), _columns())
     except BaseException:
         before = f"Before that: {_summary(counts)}. " if counts else ""
         invocation.warn(f"{before}{move.old} keeps control of the rooms that are not done; run it again.")
@@ -287,7 +292,7 @@ def _columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("room_id", title="room"),
+        Column("room_id", title="room", whole=True),
         Column("room.name", title="name"),
         Column("outcome"),
         Column("reason"),

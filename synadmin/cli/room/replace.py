@@ -1,0 +1,248 @@
+"""``synadmin room replace``: a new room in place of one that is lost for good."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
+from synadmin.cli.change import counted, typed_name
+from synadmin.cli.confirm import change_options
+from synadmin.cli.follow import follow
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.room.look import resolved
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.replace import Order, Replacement
+    from synadmin.render import Column
+
+
+@click.command(cls=Command)
+@click.argument("room")
+@click.option("--admin", required=True, metavar="USER", help="Who is to control the new room.")
+@click.option("--name", metavar="NAME", help="The new room's name; the old one's, unless said otherwise.")
+@click.option("--message", metavar="TEXT", help="The first message in it.")
+@click.option(
+    "--purge", is_flag=True, help="Remove the old room and its history from the database, for good."
+)
+@click.option(
+    "--block/--no-block",
+    default=None,
+    help="Let nobody of this server into the old room again, or do not; asked where neither is given.",
+)
+@click.option("--muted", is_flag=True, help="Leave the new room as Synapse makes it: nobody may speak.")
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate"]),
+    help="Act as the new room's administrator for a moment, to set it right.",
+)
+@click.option("--anyway", is_flag=True, help="Also where the room itself could be regained.")
+@click.option("--confirm", "given", metavar="ROOM", help="Say beforehand that this room is meant.")
+@change_options
+@output_options
+@pass_invocation
+def replace(
+    invocation: Invocation,
+    room: str,
+    *,
+    admin: str,
+    name: str | None,
+    message: str | None,
+    purge: bool,
+    block: bool | None,
+    muted: bool,
+    allow: str | None,
+    anyway: bool,
+    given: str | None,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Make a new room in place of one that cannot be regained: the last resort.
+
+    All users of this server are put out of the old room and into a new one, and the addresses lead there.
+    Messages stay behind: the old room's history is kept in the database, but it is no longer in anybody's
+    list of rooms. Users of other servers are not moved: for them the old room goes on without you.
+
+    Where the room itself can be regained, it is refused, and you are told how. What is done cannot be
+    undone, so the room's name is to be typed, or to be given with --confirm; --yes is not enough.
+
+    \b
+    Examples:
+        synadmin room replace '#club:example.org' --admin admin --dry-run
+        synadmin room replace '#club:example.org' --admin alice --allow impersonate
+    \b
+    Exit codes: 0 done or planned; 5 refused, nothing was changed; 6 some could not be moved.
+    """
+    from synadmin.ids import parse_user_id, server_name_of
+    from synadmin.power.room import Reach
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.replace import Order, look
+
+    with invocation.synapse() as synapse:
+        home = server_name_of(synapse.owner)
+        chosen = parse_user_id(admin, home=home)
+        if server_name_of(chosen) != home:
+            words = f"{chosen} is not a user of this server, and Synapse lets nobody else have the new room"
+            raise UsageError(words, hint="hand it over afterwards with `synadmin room transfer`")
+        order = Order(
+            admin=chosen,
+            name=name,
+            message=message,
+            allow=Reach[(allow or "api").upper()],
+            muted=muted,
+            purge=purge,
+            block=bool(block),
+            anyway=anyway,
+        )
+        observer = Observer(synapse)
+        planned = look(observer, resolved(synapse, room), order, invocation.settings.journal)
+        if planned.outcome == "refused":
+            _print(planned, output)
+            return EXIT_REFUSED
+        if not dry_run:
+            order = _asked(invocation, planned, order, room, given=given, ask_block=block is None and not yes)
+            planned = _replaced(invocation, synapse, observer, planned, order)
+    _print(planned, output)
+    if dry_run:
+        invocation.say("Nothing was changed: --dry-run.")
+    return EXIT_PARTLY if planned.outcome == "partly" else EXIT_DONE
+
+
+def _asked(
+    invocation: Invocation,
+    planned: "Replacement",
+    order: "Order",
+    room: str,
+    *,
+    given: str | None,
+    ask_block: bool,
+) -> "Order":
+    """Say what will be, and have the room's name typed; return what is asked for in the end."""
+    from dataclasses import replace as changed
+
+    if planned.new_room_id is not None:
+        invocation.warn(planned.message)
+        return order
+    invocation.warn("\n".join(_explanation(planned, order)))
+    if ask_block and given is None and invocation.on_terminal:
+        question = "Block the old room too, so that nobody of this server gets into it again?"
+        order = changed(order, block=click.confirm(question, err=True))
+    typed_name(invocation, room, "This puts everybody out of the room and cannot be undone.", given=given)
+    return order
+
+
+def _explanation(planned: "Replacement", order: "Order") -> list[str]:
+    details = planned.details
+    elsewhere = max(0, (details.joined_members if details else 0) - len(planned.members))
+    called = f"{details.name}: " if details and details.name else ""
+    moved = f"{counted(len(planned.members), 'user')} of this server will be put out of it"
+    lines = [
+        f"{called}{planned.room_id}",
+        f"  {moved} and into a new room that {order.admin} controls; the addresses will lead there.",
+    ]
+    if elsewhere:
+        lines.append(f"  {counted(elsewhere, 'user')} of other servers will stay behind in the old room.")
+    history = "is removed from the database for good" if order.purge else "stays in the database"
+    lines.append(f"  The history {history}; nobody here has it in a client any more.")
+    if order.muted:
+        lines.append("  Nobody but the administrator may speak in the new room, and anybody may come in.")
+    return lines
+
+
+def _replaced(
+    invocation: Invocation,
+    synapse: "Synapse",
+    observer: "Observer",
+    planned: "Replacement",
+    order: "Order",
+) -> "Replacement":
+    from dataclasses import replace as changed
+
+    from synadmin.recovery.replace import NOTE, options, settle, to_note
+    from synadmin.recovery.sessions import Sessions
+
+    again = _again(planned, order)
+    invocation.journal.arguments = again
+    delete_id = planned.delete_id
+    if delete_id is None:
+        with synapse.transport.noting(**{NOTE: to_note(planned)}):
+            delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
+    with Sessions(synapse, invocation.warn) as sessions:
+        status = follow(
+            invocation,
+            lambda: synapse.room_deletion.status(delete_id),
+            what=f"moving the users of {planned.room_id}",
+            again=f"synadmin {' '.join(again)}",
+        )
+        told = status.shutdown_room
+        if told is None:
+            message = "the server says that it is done, and not what it did"
+            raise UsageError(message)
+        return settle(observer, sessions, changed(planned, delete_id=delete_id), order, told)
+
+
+def _again(planned: "Replacement", order: "Order") -> list[str]:
+    """Return the command line that goes on where this run may break off: it makes no second new room."""
+    arguments = ["room", "replace", planned.room_id, "--admin", order.admin, "--confirm", planned.room_id]
+    arguments += ["--allow", str(order.allow)] if order.allow else []
+    for option, value in (("--name", order.name), ("--message", order.message)):
+        arguments += [option, value] if value is not None else []
+    flags = (
+        ("--purge", order.purge),
+        ("--block", order.block),
+        ("--muted", order.muted),
+        ("--anyway", order.anyway),
+    )
+    return arguments + [option for option, given in flags if given]
+
+
+def _print(replacement: "Replacement", output: Output) -> None:
+    if output.for_people and output.names is None:
+        click.echo(_in_words(replacement))
+    else:
+        output.write_one(replacement.as_record(), _columns())
+
+
+def _in_words(replacement: "Replacement") -> str:
+    """Return what becomes of the room as a few lines of text, safe to be shown."""
+    from synadmin.render import plain
+
+    details, done = replacement.details, replacement.control
+    name = f"{details.name}: " if details and details.name else ""
+    version = f" (room version {details.version})" if details and details.version else ""
+    lines = [f"{name}{replacement.room_id}{version}", f"  {replacement.outcome}: {replacement.message}"]
+    if replacement.outcome == "planned" and replacement.members:
+        lines.append(f"  to be moved: {', '.join(replacement.members)}")
+    if replacement.moved:
+        lines.append(f"  moved: {', '.join(replacement.moved)}")
+    if replacement.aliases:
+        lines.append(f"  leading there now: {', '.join(replacement.aliases)}")
+    if done:
+        lines.append(f"  who may come in: {replacement.join_rule or 'invite'}")
+    return "\n".join(plain(line) for line in lines)
+
+
+def _columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [
+        Column("room_id", title="room", whole=True),
+        Column("room.name", title="name"),
+        Column("outcome"),
+        Column("reason"),
+        Column("message"),
+        Column("new_room_id", title="new room", whole=True),
+        Column("admin"),
+        Column("control"),
+        Column("members_may_speak", title="members may speak"),
+        Column("join_rule", title="join rule"),
+        Column("moved"),
+        Column("not_moved", title="not moved"),
+        Column("aliases"),
+        Column("delete_id", shown=False),
+    ]

@@ -1,0 +1,388 @@
+"""The last resort: a new room in place of one that nobody here can regain.
+
+Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. The
+new room is its own notion of one: nobody but the administrator may speak in it, and anybody may come in.
+So it is set right afterwards, and then read back.
+
+Source: ``RoomShutdownHandler`` in ``synapse/handlers/room.py``.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from synadmin.api.room_deletion import DeletionOptions, RoomShutDown
+from synadmin.api.rooms import RoomDetails
+from synadmin.errors import MatrixError, NotFoundError, SynadminError
+from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.journal import entries
+from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.room import AccountState, Reach, Wish
+from synadmin.power.steps import Plan, Refusal
+from synadmin.recovery import outcome
+from synadmin.recovery.edit import look as levels_of
+from synadmin.recovery.observe import Observer
+from synadmin.recovery.sessions import Sessions
+
+_JOIN_RULES = "m.room.join_rules"
+_CANONICAL_ALIAS = "m.room.canonical_alias"
+_INHERITED = (
+    _JOIN_RULES,
+    "m.room.history_visibility",
+    "m.room.encryption",
+    "m.room.topic",
+    "m.room.avatar",
+    _CANONICAL_ALIAS,
+)
+PARTLY = "partly"
+NOTE = "inherits"
+"""What the note of :func:`to_note` is called in the journal."""
+_MUTED = -10  # the users_default of the room that Synapse makes
+_MESSAGE = "This room takes the place of one that nobody could look after any more."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        admin: the local user who is to control the new room.
+        name: of the new room; None: the old one's.
+        message: the first message in it; None: one that says why it is there.
+        allow: how far it may go to set the new room right.
+        muted: leave the new room as Synapse makes it.
+        purge: remove the old room from the database.
+        block: let nobody of this server into the old room again.
+        anyway: also where the room could be regained.
+    """
+
+    admin: UserId
+    name: str | None = None
+    message: str | None = None
+    allow: Reach = Reach.API
+    muted: bool = False
+    purge: bool = False
+    block: bool = False
+    anyway: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """What became of the room, so far. See ``as_record`` for the shape."""
+
+    room_id: RoomId
+    admin: UserId
+    outcome: str
+    message: str
+    reason: str | None = None
+    details: RoomDetails | None = None
+    members: tuple[UserId, ...] = ()
+    inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    delete_id: str | None = None
+    new_room_id: RoomId | None = None
+    moved: tuple[UserId, ...] = ()
+    not_moved: tuple[UserId, ...] = ()
+    aliases: tuple[RoomAlias, ...] = ()
+    control: bool = False
+    may_speak: bool | None = None
+    join_rule: str | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        details = self.details
+        return {
+            "room_id": self.room_id,
+            "room": {
+                "name": details.name if details else None,
+                "canonical_alias": details.canonical_alias if details else None,
+                "version": details.version if details else None,
+            },
+            "admin": self.admin,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "members": list(self.members),
+            "new_room_id": self.new_room_id,
+            "delete_id": self.delete_id,
+            "moved": list(self.moved),
+            "not_moved": list(self.not_moved),
+            "aliases": list(self.aliases),
+            "control": self.control,
+            "members_may_speak": self.may_speak,
+            "join_rule": self.join_rule,
+        }
+
+
+def look(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Replacement:
+    """Look at a room: what would be moved, and whether replacing it is called for at all.
+
+    Args:
+        observer: looks at rooms.
+        room_id: the room.
+        order: what is asked for.
+        journal: tells what the room held, where a run has begun to replace it.
+
+    Returns:
+        A replacement that is planned or refused; one with ``new_room_id`` has begun earlier.
+
+    Raises:
+        NotFoundError: the server knows no such room.
+    """
+    earlier = _earlier(observer, room_id, order, journal)
+    if earlier is not None:
+        return earlier
+    synapse = observer.synapse
+    details = synapse.rooms.get(room_id)
+    members = synapse.rooms.members(room_id).members if details.joined_local_members else ()
+    locals_ = tuple(sorted(user for user in members if server_name_of(user) == observer.server_name))
+    planned = Replacement(
+        room_id=room_id,
+        admin=order.admin,
+        outcome=outcome.PLANNED,
+        message=f"A new room of {order.admin} takes its place.",
+        details=details,
+        members=locals_,
+        inherited=_inherited(observer, room_id),
+    )
+    refusal = _against(observer, planned, order)
+    if refusal is None:
+        return planned
+    return replace(planned, outcome=outcome.REFUSED, reason=refusal[0], message=refusal[1])
+
+
+def _inherited(observer: Observer, room_id: RoomId) -> dict[str, dict[str, Any]]:
+    """Return the state of the old room that the new one is to have, as far as it is still to be seen."""
+    events = {kind: observer.state_event(room_id, kind) for kind in (*_INHERITED, POWER_LEVELS)}
+    return {kind: event.content for kind, event in events.items() if event is not None}
+
+
+def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Replacement | None:
+    """Return a replacement that has begun already, perhaps by a run that was interrupted."""
+    synapse = observer.synapse
+    try:
+        deletions = synapse.room_deletion.of_room(room_id).results
+    except NotFoundError:
+        return None
+    for deletion in reversed(deletions):
+        told = deletion.shutdown_room
+        if deletion.status in {"active", "complete"} and told is not None and told.new_room_id is not None:
+            details: RoomDetails | None = None
+            with contextlib.suppress(NotFoundError):
+                details = synapse.rooms.get(room_id)
+            noted = _noted(journal, room_id)
+            return Replacement(
+                room_id=room_id,
+                admin=order.admin,
+                outcome=outcome.PLANNED,
+                message=f"It is being replaced by {told.new_room_id} already: that is brought to its end.",
+                details=details,
+                members=tuple(UserId(user) for user in noted.get("members", ())),
+                inherited=noted.get("state", {}),
+                delete_id=deletion.delete_id,
+                new_room_id=told.new_room_id,
+            )
+    return None
+
+
+def to_note(planned: Replacement) -> dict[str, Any]:
+    """Return what the journal has to keep: Synapse forgets a room's state when its last user has left."""
+    state = {kind: dict(content) for kind, content in planned.inherited.items()}
+    return {"room_id": planned.room_id, "members": list(planned.members), "state": state}
+
+
+def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for entry in entries(journal):
+        noted = entry.get(NOTE)
+        if isinstance(noted, dict) and noted.get("room_id") == room_id:
+            found = noted
+    return found
+
+
+def _against(observer: Observer, planned: Replacement, order: Order) -> tuple[str, str] | None:
+    """Say what speaks against replacing a room: a code and a sentence; None where nothing does."""
+    account = observer.account(order.admin)
+    if account.state is not AccountState.ACTIVE:
+        code = "unknown" if account.state is AccountState.MISSING else account.state
+        return (
+            f"target-{code}",
+            f"The account of {order.admin} is {account.state}: it could not use the room.",
+        )
+    if order.admin != observer.synapse.owner and not order.muted:
+        mute = f"In the room that Synapse makes, nobody but {order.admin} may speak, and anybody may come in."
+        if observer.accounts_are_elsewhere:
+            return "not-permitted", (
+                f"{mute} Only they could change that: this server's accounts are kept by the Matrix "
+                "Authentication Service. Take the room yourself, or leave it like that with --muted."
+            )
+        if order.allow < Reach.IMPERSONATE:
+            return "needs-impersonate", (
+                f"{mute} To set that right takes acting as {order.admin} for a moment: --allow impersonate. "
+                "With --muted it is left like that."
+            )
+    return None if order.anyway else _not_lost(observer, planned, order)
+
+
+def _not_lost(observer: Observer, planned: Replacement, order: Order) -> tuple[str, str] | None:
+    """Say why a room need not, or should not, be replaced: a code and a sentence."""
+    if planned.details is not None and planned.details.room_type == "m.space":
+        return "is-a-space", "It is a space, and Synapse's new room is none. With --anyway it is done."
+    caller = observer.synapse.owner
+    for target in dict.fromkeys((order.admin, caller)):
+        way = _way_back(observer, planned.room_id, target, caller)
+        if way is not None:
+            return way
+    return None
+
+
+def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
+    """Say how the room itself could be regained for a user; None where it could not."""
+    wish = Wish(target=target, caller=caller, allow=Reach.REACTIVATE)
+    found = observer.look(room_id, wish).found
+    insist = "With --anyway it is replaced all the same."
+    if isinstance(found, Refusal) and found.reason == "room-blocked":
+        return "room-blocked", (
+            "The room is blocked on this server, and that may be all that is wrong: lift it with "
+            f"`synadmin room unblock '{room_id}'` and look again. {insist}"
+        )
+    if not isinstance(found, Plan):
+        return None
+    if not found.steps and found.outcome == outcome.DONE:
+        return "not-lost", f"{target} has control of it already. {insist}"
+    allow = f" --allow {found.reach}" if found.reach else ""
+    user = "" if target == caller else f" --user {target}"
+    return "can-be-regained", (
+        f"The room itself can be regained: `synadmin room make-admin '{room_id}'{user}{allow}`. {insist}"
+    )
+
+
+def options(planned: Replacement, order: Order) -> DeletionOptions:
+    """Return what Synapse is asked for."""
+    details = planned.details
+    old_name = (details.name or details.canonical_alias) if details else None
+    return {
+        "new_room_user_id": order.admin,
+        "room_name": order.name or old_name or "New room",
+        "message": order.message or _MESSAGE,
+        "purge": order.purge,
+        "block": order.block,
+    }
+
+
+def settle(
+    observer: Observer,
+    sessions: Sessions,
+    planned: Replacement,
+    order: Order,
+    told: RoomShutDown,
+) -> Replacement:
+    """Set the new room right, and read back what is so.
+
+    Args:
+        observer: looks at rooms.
+        sessions: the ways to the server as other users.
+        planned: what :func:`look` returned.
+        order: what is asked for.
+        told: what Synapse says that it did.
+
+    Raises:
+        SynadminError: the new room cannot be seen.
+    """
+    new = told.new_room_id
+    if new is None:
+        raise SynadminError(
+            "the server has put its users out of the old room, but it tells of no new one",
+            hint=f"`synadmin room delete-status {planned.delete_id}` shows what it tells",
+        )
+    aliases = tuple(alias for alias in told.local_aliases if _leads_to(observer, alias) == new)
+    planned = replace(planned, new_room_id=new, aliases=aliases)
+    failure: SynadminError | None = None
+    if not order.muted:
+        try:
+            _set_right(observer, sessions, planned, order)
+        except SynadminError as error:
+            failure = error
+    observer.forget(order.admin)
+    view = levels_of(observer, new)
+    inside = set(observer.synapse.rooms.members(new).members)
+    was_in = planned.members or told.kicked_users
+    members = {user for user in was_in if user != order.admin}
+    rules = observer.state_event(new, _JOIN_RULES)
+    result = replace(
+        planned,
+        moved=tuple(sorted(members & inside)),
+        not_moved=tuple(sorted({*(members - inside if planned.members else ()), *told.failed_to_kick_users})),
+        control=observer.membership(order.admin, new) == "join"
+        and view.levels.level_of(order.admin) >= view.levels.control,
+        may_speak=view.levels.users_default >= view.levels.needed("m.room.message", state=False),
+        join_rule=None if rules is None else str(rules.content.get("join_rule")),
+    )
+    return _told(result, told, failure)
+
+
+def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None) -> Replacement:
+    """Say what is so, from what was read back."""
+    words = [f"{result.new_room_id} is in its place; {len(result.moved)} moved there"]
+    shortfall: str | None = None
+    if result.not_moved:
+        shortfall = "not-moved"
+        words.append(f"not moved: {', '.join(result.not_moved)}")
+    lost = [alias for alias in told.local_aliases if alias not in result.aliases]
+    if lost:
+        shortfall = "aliases-astray"
+        words.append(f"not leading there: {', '.join(lost)}")
+    if failure is not None:
+        shortfall = "server-error"
+        words.append(f"it could not be set right ({failure}): run it again")
+    if not result.control:
+        shortfall = "no-control"
+        words.append(f"{result.admin} has no control of it")
+    if not result.may_speak:
+        words.append(f"nobody but {result.admin} may speak in it")
+    return replace(
+        result,
+        outcome=PARTLY if shortfall else outcome.DONE,
+        reason=shortfall,
+        message="; ".join(words) + ".",
+    )
+
+
+def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> None:
+    """Give the new room what the old one had: who may come in, who may speak, address, topic, encryption."""
+    new = planned.new_room_id
+    if new is None:
+        return
+    event = observer.state_event(new, POWER_LEVELS)
+    levels = {} if event is None else event.content
+    if levels.get("users_default") != _MUTED:
+        return  # an earlier run has done it, or somebody else
+    wanted = {kind: dict(content) for kind, content in planned.inherited.items() if kind != POWER_LEVELS}
+    # Where nothing is known of the old one, the new one is better closed than open to all.
+    wanted.setdefault(_JOIN_RULES, {"join_rule": "invite"})
+    wanted[_CANONICAL_ALIAS] = _addresses(planned)
+    old = planned.inherited.get(POWER_LEVELS, {}).get("events_default")
+    speaking = {"events_default": old} if isinstance(old, int) and old > 0 else {}
+    # The last of them: it tells a later run that the others are done.
+    wanted[POWER_LEVELS] = {**levels, "users_default": 0, **speaking}
+    for kind, content in wanted.items():
+        now = observer.state_event(new, kind)
+        if content and (now is None or now.content != content):
+            sessions.of(order.admin).client_server.send_state(new, kind, content)
+
+
+def _addresses(planned: Replacement) -> dict[str, Any]:
+    """Return the old room's addresses as far as they lead to the new one."""
+    old = planned.inherited.get(_CANONICAL_ALIAS, {})
+    main = old.get("alias") or (planned.details.canonical_alias if planned.details else None)
+    others = [alias for alias in old.get("alt_aliases") or () if alias in planned.aliases]
+    content = {"alias": main} if main in planned.aliases else {}
+    return {**content, "alt_aliases": others} if others else content
+
+
+def _leads_to(observer: Observer, alias: RoomAlias) -> RoomId | None:
+    try:
+        return observer.synapse.client_server.resolve_alias(alias).room_id
+    except MatrixError:
+        return None

@@ -1,0 +1,290 @@
+"""The last resort: what becomes of a room that is replaced, and of those who were in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.ids import RoomAlias
+from tests.live.conftest import clean_environment
+from tests.live.recovery.proxy import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Answer, Newcomer, Synadmin
+    from tests.live.recovery.proxy import Passing
+
+TOPIC = {"topic": "Where the boats are"}
+ENCRYPTED = {"algorithm": "m.megolm.v1.aes-sha2"}
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+def content(admin: Person, room_id: RoomId, kind: str) -> dict[str, Any] | None:
+    events = admin.state_events(room_id, kind)
+    return next((event["content"] for event in events if event["state_key"] == ""), None)
+
+
+def held_elsewhere(
+    federation: tuple[Homeserver, Homeserver],
+    newcomer: Newcomer,
+    *members: Person,
+    **room: Any,  # noqa: ANN401
+) -> tuple[RoomId, Person]:
+    """A room in which all the power is on the other server, out of reach."""
+    _, theirs = federation
+    tyrant = newcomer("tyrant", server=theirs)
+    room_id = tyrant.make_room("Regional league", members=members, **room)
+    return room_id, tyrant
+
+
+def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the_new_one(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    ours, _ = federation
+    mike, nora = newcomer("mike", server=ours), newcomer("nora", server=ours)
+    invited = newcomer("invited", server=ours)
+    topic = {"type": "m.room.topic", "state_key": "", "content": TOPIC}
+    secret = {"type": "m.room.encryption", "state_key": "", "content": ENCRYPTED}
+    room_id, tyrant = held_elsewhere(
+        federation, newcomer, mike, nora, invited=[invited], state=[topic, secret], levels={"invite": 0}
+    )
+    alias = RoomAlias(f"#league-{mike.user_id[1:].partition(':')[0]}:{ours.server_name}")
+    ours.admin.call("PUT", f"/_matrix/client/v3/directory/room/%23{alias[1:]}", {"room_id": room_id})
+
+    rehearsed = synadmin("room", "replace", alias, "--admin", "admin", "--dry-run", "-o", "json", server=ours)
+    assert (rehearsed.code, record(rehearsed)["outcome"]) == (0, "planned"), rehearsed.stderr
+    assert record(rehearsed)["members"] == sorted([mike.user_id, nora.user_id])
+    assert ours.admin.membership(room_id, mike) == "join"
+
+    unconfirmed = synadmin("room", "replace", alias, "--admin", "admin", "--yes", server=ours)
+    assert unconfirmed.code == 5
+    assert f"--confirm {alias}" in unconfirmed.stderr
+    assert ours.admin.membership(room_id, mike) == "join"
+
+    arguments = ("room", "replace", alias, "--admin", "admin", "--confirm", alias, "-o", "json")
+    answer = synadmin(*arguments, "--message", "We go on here.", server=ours)
+
+    assert answer.code == 0, answer.stdout + answer.stderr
+    told = record(answer)
+    new = told["new_room_id"]
+    assert (told["outcome"], told["reason"], told["control"]) == ("done", None, True)
+    assert told["moved"] == sorted([mike.user_id, nora.user_id])
+    assert (told["not_moved"], told["aliases"]) == ([], [alias])
+    assert (told["members_may_speak"], told["join_rule"]) == (True, "invite")
+    admin = ours.admin
+    for who in (mike, nora):
+        assert admin.membership(new, who) == "join"
+        body = {"msgtype": "m.text", "body": "Here we are"}
+        who.call("PUT", f"/_matrix/client/v3/rooms/{new}/send/m.room.message/1", body)
+    assert admin.membership(new, invited) is None
+    assert mike.synapse.client_server.resolve_alias(alias).room_id == new
+    assert content(admin, new, "m.room.canonical_alias") is None, "it was not the old room's own address"
+    assert content(admin, new, "m.room.topic") == TOPIC
+    assert content(admin, new, "m.room.encryption") == ENCRYPTED
+    assert content(admin, new, "m.room.name") == {"name": "Regional league"}
+    levels = content(admin, new, "m.room.power_levels")
+    assert levels is not None
+    assert levels["users_default"] == 0
+    # Nobody walks in who was not brought along, though Synapse's own room is open to all.
+    assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
+    events = admin.call("GET", f"/_synapse/admin/v1/rooms/{new}/messages", query={"limit": 50, "dir": "b"})
+    messages = [
+        event["content"].get("body") for event in events["chunk"] if event["type"] == "m.room.message"
+    ]
+    assert "We go on here." in messages
+    # The old room is kept, without anybody of ours, and not blocked; for the others it goes on.
+    assert admin.synapse.rooms.get(room_id).joined_local_members == 0
+    assert not admin.synapse.rooms.block_status(room_id).block
+    assert tyrant.state(room_id, "m.room.topic") == TOPIC
+
+    # Run again, it finds the new room and makes no second one.
+    again = synadmin(
+        "room", "replace", room_id, *arguments[3:5], "--confirm", room_id, "-o", "json", server=ours
+    )
+    assert again.code == 0, again.stdout + again.stderr
+    assert record(again)["new_room_id"] == new
+    assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
+
+
+def test_a_room_that_can_be_regained_is_not_replaced(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chair, heir = newcomer("chair"), newcomer("heir")
+    present = chair.create_room("Committee")
+    departed = chair.make_room("Boathouse", members=[heir], left=[chair])
+    own = homeserver.admin.create_room("Mine")
+    blocked = chair.create_room("Blocked")
+    homeserver.admin.block(blocked)
+    space = chair.create_room("The club", space=True)
+    for room_id, reason, words in (
+        (present, "can-be-regained", f"synadmin room make-admin '{present}'`"),
+        (departed, "can-be-regained", f"synadmin room make-admin '{departed}' --allow impersonate`"),
+        (own, "not-lost", "has control of it already"),
+        (blocked, "room-blocked", f"synadmin room unblock '{blocked}'"),
+        (space, "is-a-space", "is none"),
+    ):
+        arguments = ("room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "-o", "json")
+        answer = synadmin(*arguments)
+        assert (answer.code, record(answer)["outcome"], record(answer)["reason"]) == (5, "refused", reason)
+        assert words in record(answer)["message"]
+        assert "--anyway" in record(answer)["message"]
+        assert homeserver.admin.synapse.rooms.get(room_id).joined_local_members > 0
+        with pytest.raises(Exception, match="No delete task"):
+            homeserver.admin.synapse.room_deletion.of_room(room_id)
+
+
+def test_for_another_admin_it_takes_acting_as_them_or_leaves_the_room_muted(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chair, heir, mike = newcomer("chair"), newcomer("heir"), newcomer("mike")
+    rooms = [chair.make_room("Committee", members=[mike], public=True, version="12") for _ in range(2)]
+    arguments = ("--admin", heir.user_id, "--anyway", "-o", "json")
+    answer = synadmin("room", "replace", rooms[0], *arguments, "--confirm", rooms[0])
+    assert (answer.code, record(answer)["reason"]) == (5, "needs-impersonate")
+    assert "--allow impersonate" in record(answer)["message"]
+
+    devices = homeserver.admin.synapse.devices.list(heir.user_id).total
+    answer = synadmin(
+        "room", "replace", rooms[0], *arguments, "--confirm", rooms[0], "--allow", "impersonate", "--block"
+    )
+    told = record(answer)
+    assert (answer.code, told["outcome"], told["control"]) == (0, "done", True), answer.stdout
+    assert (told["members_may_speak"], told["join_rule"]) == (True, "public")
+    assert homeserver.admin.membership(told["new_room_id"], heir) == "join"
+    assert homeserver.admin.membership(told["new_room_id"], homeserver.admin) is None
+    assert homeserver.admin.synapse.devices.list(heir.user_id).total == devices
+    assert homeserver.admin.synapse.rooms.block_status(rooms[0]).block
+
+    answer = synadmin("room", "replace", rooms[1], *arguments, "--confirm", rooms[1], "--muted", "--purge")
+    told = record(answer)
+    assert (answer.code, told["outcome"], told["members_may_speak"]) == (0, "done", False), answer.stdout
+    assert f"nobody but {heir.user_id} may speak in it" in told["message"]
+    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    with pytest.raises(Exception, match="not found"):
+        homeserver.admin.synapse.rooms.get(rooms[1])
+
+
+def test_who_could_not_be_moved_is_named(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chair, stuck = newcomer("chair"), newcomer("stuck")
+    room_id = chair.make_room("Committee", members=[stuck])
+    homeserver.admin.suspend(stuck)
+    answer = synadmin(
+        "room", "replace", room_id, "--admin", "admin", "--anyway", "--confirm", room_id, "-o", "json"
+    )
+    told = record(answer)
+    assert (answer.code, told["outcome"], told["reason"]) == (6, "partly", "not-moved")
+    assert (told["moved"], told["not_moved"]) == ([chair.user_id], [stuck.user_id])
+    assert stuck.user_id in told["message"]
+
+
+def test_who_cannot_use_the_new_room_does_not_get_it(
+    federation: tuple[Homeserver, Homeserver],
+    homeserver: Homeserver,
+    newcomer: Newcomer,
+    synadmin: Synadmin,
+) -> None:
+    room_id = newcomer("chair").create_room("Committee")
+    suspended = newcomer("suspended")
+    homeserver.admin.suspend(suspended)
+    for name, reason in (("nobody-of-that-name", "target-unknown"), (suspended.user_id, "target-suspended")):
+        answer = synadmin("room", "replace", room_id, "--admin", name, "--confirm", room_id, "-o", "json")
+        assert (answer.code, record(answer)["reason"]) == (5, reason)
+    foreigner = federation[1].admin.user_id
+    answer = synadmin("room", "replace", room_id, "--admin", foreigner, "--confirm", room_id)
+    assert answer.code == 2
+    assert "is not a user of this server" in answer.stderr
+    answer = synadmin("room", "replace", "!unknown:club.example", "--admin", "admin", "--confirm", "x")
+    assert answer.code == 4
+
+
+def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    chair, mike = newcomer("chair"), newcomer("mike")
+    secret = {"type": "m.room.encryption", "state_key": "", "content": ENCRYPTED}
+    room_id = chair.make_room("Committee", members=[mike], state=[secret], join_rule="knock", alias="meet")
+    admin = homeserver.admin
+
+    def killed(passing: Passing) -> None:
+        # The server has begun; what it answered never arrives.
+        if passing.method == "DELETE" and passing.answered:
+            process.kill()
+            process.wait()
+
+    command = ["room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "--anyway"]
+    with Proxy(homeserver.url, killed) as proxy:
+        environment = clean_environment(tmp_path) | {
+            "SYNADMIN_HOMESERVER": proxy.here,
+            "SYNADMIN_ACCESS_TOKEN": admin.token,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "synadmin", *command], cwd=tmp_path, env=environment
+        )
+        process.wait(60)
+        assert process.returncode == -9
+        proxy.happens = lambda _: None
+        here = {"SYNADMIN_HOMESERVER": proxy.here}
+        answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
+    told = record(answer)
+    assert (answer.code, told["outcome"], told["members_may_speak"]) == (0, "done", True), answer.stdout
+    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    (deletion,) = admin.synapse.room_deletion.of_room(room_id).results
+    assert deletion.delete_id == told["delete_id"]
+    new = told["new_room_id"]
+    # What the old room held is known from the journal: the server has forgotten it.
+    assert content(admin, new, "m.room.encryption") == ENCRYPTED
+    assert content(admin, new, "m.room.join_rules") == {"join_rule": "knock"}
+    assert content(admin, new, "m.room.canonical_alias") == {"alias": "#meet:club.example"}
+
+
+@pytest.mark.parametrize("typed", ["the room", "something else"])
+def test_a_person_is_asked_about_the_old_room_and_has_to_type_which_one_is_meant(
+    homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path, typed: str
+) -> None:
+    chair = newcomer("chair")
+    room_id = chair.create_room("Committee")
+    person, terminal = os.openpty()
+    environment = clean_environment(tmp_path) | {
+        "SYNADMIN_HOMESERVER": homeserver.url,
+        "SYNADMIN_ACCESS_TOKEN": homeserver.admin.token,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "synadmin", "room", "replace", room_id, "--admin", "admin", "--anyway"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+    )
+    os.close(terminal)
+    said = ""
+    for question, answer in (
+        ("[y/N]: ", "y"),
+        (f"type {room_id}: ", room_id if typed == "the room" else "yes"),
+    ):
+        while not said.endswith(question):
+            said += os.read(person, 65536).decode()
+        os.write(person, f"{answer}\n".encode())
+    assert "1 user of this server will be put out of it" in said
+    assert "The history stays in the database" in said
+    process.communicate(timeout=60)
+    os.close(person)
+    assert process.returncode == (0 if typed == "the room" else 5)
+    assert homeserver.admin.membership(room_id, chair) == (None if typed == "the room" else "join")
+    assert homeserver.admin.synapse.rooms.block_status(room_id).block == (typed == "the room")

@@ -1,0 +1,266 @@
+"""As a server administrator, for somebody who moves away."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.live.transfer.conftest import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.live.conftest import Answer, Newcomer, Synadmin
+    from tests.live.transfer.conftest import Household
+
+ALLOWED = ("--allow", "impersonate", "--to-profile", "new", "--yes", "-o", "json")
+
+
+def records(answer: Answer) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(answer.stdout)
+    return found
+
+
+def transfer(synadmin: Synadmin, household: Household, *arguments: str) -> Answer:
+    to = ("--to", household.new.user_id, "--from", household.old.user_id)
+    return synadmin("room", "transfer", *arguments, *to, server=household.home)
+
+
+def test_a_space_with_five_rooms_is_handed_over_to_another_server(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    old, home = household.old, household.home
+    friend = newcomer("friend", server=home)
+    rooms = household.rooms(4)
+    rooms.append(old.create_room("Open to all", public=True))
+    old.bring_in(rooms[0], friend)
+    old.set_power(rooms[0], {friend: 50})
+    space = household.space(rooms)
+    devices = home.admin.synapse.devices.list(old.user_id).total
+
+    answer = transfer(synadmin, household, "--space", space, *ALLOWED)
+
+    assert answer.code == 0, answer.stderr
+    told = records(answer)
+    assert {record["outcome"] for record in told} == {"done"}
+    assert [record["room_id"] for record in told][-1] == space, "the space comes after what is in it"
+    assert {record["room_id"] for record in told} == {space, *rooms}
+    for room_id in (*rooms, space):
+        household.is_handed_over(room_id)
+        # The new owner does with it what owners do, and the old one no longer.
+        household.new.send_state(room_id, "m.room.topic", {"topic": "Now from the other bank"})
+    (first,) = [record for record in told if record["room_id"] == rooms[0]]
+    assert first == {
+        "room_id": rooms[0],
+        "room": {"name": "Room 1", "version": "11"},
+        "from": old.user_id,
+        "to": household.new.user_id,
+        "outcome": "done",
+        "reason": None,
+        "message": f"{household.new.user_id} has control; {old.user_id} has level 0.",
+        "power_level": {
+            "needed": 100,
+            "from": {"before": 100, "after": 0},
+            "to": {"before": 0, "after": 100},
+        },
+        "membership": {"before": "leave", "after": "join"},
+    }
+    # Nobody else's level has changed, nobody's session has ended, and no limit is lifted any more.
+    content = home.admin.levels_event(rooms[0])
+    assert content is not None
+    assert content["content"]["users"] == {household.new.user_id: 100, friend.user_id: 50}
+    assert old.synapse.client_server.whoami().user_id == old.user_id
+    assert home.admin.synapse.devices.list(old.user_id).total == devices
+    assert home.admin.synapse.users.ratelimit(home.admin.user_id).messages_per_second is None
+
+    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    for secret in (old.token, household.new.token, home.admin.token, "syt_"):
+        assert secret not in journal + answer.stdout + answer.stderr
+    lines = [json.loads(line) for line in journal.splitlines()]
+    assert {line["run"] for line in lines} == {lines[0]["run"]}
+    joins = [line for line in lines if "/join/" in line["path"]]
+    assert {(line["server"], line["user"]) for line in joins} == {(household.away.url, household.new.user_id)}
+    lowered = [line for line in lines if line["method"] == "PUT" and "m.room.power_levels" in line["path"]]
+    assert {line["on_behalf_of"] for line in lowered} == {old.user_id}
+
+
+def test_where_the_new_owner_is_banned_the_room_stays_with_the_old_one(
+    household: Household, synadmin: Synadmin
+) -> None:
+    rooms = household.rooms(5)
+    banned = rooms[2]
+    household.old.ban(banned, household.new)
+    before = household.levels_id(banned)
+    answer = transfer(synadmin, household, "--space", household.space(rooms), *ALLOWED)
+    assert answer.code == 6
+    outcomes = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer)}
+    assert outcomes.pop(banned) == ("refused", "target-banned")
+    assert set(outcomes.values()) == {("done", None)}
+    assert len(outcomes) == 5
+    household.is_untouched(banned, before)
+    assert household.home.admin.membership(banned, household.new) == "ban"
+    for room_id in outcomes:
+        household.is_handed_over(room_id)
+    assert answer.stderr.splitlines()[-1] == "5 done, 1 refused."
+
+
+def test_without_acting_as_the_old_owner_it_is_refused_before_anything_is_given(
+    household: Household, synadmin: Synadmin
+) -> None:
+    (room_id,) = household.rooms(1)
+    before = household.levels_id(room_id)
+    answer = transfer(synadmin, household, room_id, "--yes", "-o", "json")
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "needs-impersonate")
+    assert "--allow impersonate" in record["message"]
+    household.is_untouched(room_id, before)
+    assert household.home.admin.membership(room_id, household.new) is None
+
+
+def test_a_rehearsal_changes_nothing(household: Household, synadmin: Synadmin, tmp_path: Path) -> None:
+    rooms = household.rooms(2)
+    before = [household.levels_id(room_id) for room_id in rooms]
+    answer = transfer(synadmin, household, *rooms, *ALLOWED, "--dry-run")
+    assert answer.code == 0
+    assert {record["outcome"] for record in records(answer)} == {"planned"}
+    for room_id, event in zip(rooms, before, strict=True):
+        household.is_untouched(room_id, event)
+    assert not (tmp_path / "state" / "synadmin" / "journal.jsonl").exists()
+
+
+def test_where_the_old_owner_has_no_power_somebody_else_gives_it(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    chair = newcomer("chair", server=household.home)
+    room_id = chair.make_room("Committee", members=[household.old])
+    answer = transfer(synadmin, household, room_id, *ALLOWED)
+    assert answer.code == 0, answer.stderr
+    household.is_handed_over(room_id)
+    # The chair was not to be lowered.
+    event = household.home.admin.levels_event(room_id)
+    assert event is not None
+    assert event["content"]["users"][chair.user_id] == 100
+
+
+def test_a_creator_of_version_12_stays_but_the_new_owner_can_upgrade_the_room(
+    household: Household, synadmin: Synadmin
+) -> None:
+    (room_id,) = household.rooms(1, version="12")
+    answer = transfer(synadmin, household, room_id, *ALLOWED)
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (6, "partly", "creator-stays")
+    assert record["power_level"]["from"] == {"before": "creator", "after": "creator"}
+    assert household.held(household.home, room_id)[1:] == (150, "join")
+    eventually(lambda: household.held(household.away, room_id)[1:], (150, "join"))
+    path = f"/_matrix/client/v3/rooms/{room_id}/upgrade"
+    replaced = household.new.call("POST", path, {"new_version": "12"})["replacement_room"]
+    create = household.away.admin.state_events(replaced, "m.room.create")
+    assert [event["sender"] for event in create] == [household.new.user_id]
+
+
+def test_rooms_are_named_by_alias_and_in_a_file(
+    household: Household, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    name = household.old.user_id[1:].partition(":")[0]
+    by_alias = household.old.create_room("By its address", alias=f"home-{name}")
+    (listed,) = household.rooms(1)
+    alias = f"#home-{name}:{household.home.server_name}"
+    unknown = f"#nowhere:{household.home.server_name}"
+    (tmp_path / "rooms.txt").write_text(f"{alias}\n{listed}\n{unknown}\n", "utf-8")
+    answer = transfer(synadmin, household, alias, "--rooms-from", "rooms.txt", *ALLOWED)
+    assert answer.code == 6
+    told = [(record["room_id"], record["outcome"], record["reason"]) for record in records(answer)]
+    assert sorted(told, key=str) == sorted(
+        [(None, "refused", "unknown-alias"), (by_alias, "done", None), (listed, "done", None)], key=str
+    )
+    household.is_handed_over(by_alias)
+    household.is_handed_over(listed)
+
+
+def test_the_new_owner_may_be_on_the_same_server(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    heir = newcomer("heir", server=household.home)
+    (room_id,) = household.rooms(1)
+    arguments = ("--to", heir.user_id, "--from", household.old.user_id, "--allow", "impersonate", "--yes")
+    answer = synadmin("room", "transfer", room_id, *arguments, server=household.home)
+    assert answer.code == 0, answer.stderr
+    assert answer.stdout == (
+        f"Room 1: {room_id} (room version 11)\n"
+        f"  done: {heir.user_id} has control; {household.old.user_id} has level 0.\n"
+    )
+    assert household.home.admin.membership(room_id, heir) == "join"
+    event = household.home.admin.levels_event(room_id)
+    assert event is not None
+    assert event["content"]["users"] == {heir.user_id: 100}
+
+
+def test_a_suspended_old_owner_is_woken_only_where_that_is_allowed(
+    household: Household, synadmin: Synadmin
+) -> None:
+    (room_id,) = household.rooms(1)
+    admin = household.home.admin
+    admin.suspend(household.old)
+    before = household.levels_id(room_id)
+    answer = transfer(synadmin, household, room_id, *ALLOWED)
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "needs-reactivate")
+    assert household.levels_id(room_id) == before
+    answer = transfer(synadmin, household, room_id, *ALLOWED, "--allow", "reactivate")
+    assert answer.code == 0, answer.stderr
+    household.is_handed_over(room_id)
+    assert admin.synapse.users.get(household.old.user_id).suspended
+
+
+def test_an_equal_on_another_server_cannot_be_lowered_so_nothing_is_begun(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    equal = newcomer("equal", server=household.away)
+    (room_id,) = household.rooms(1)
+    household.old.bring_in(room_id, equal)
+    household.old.set_power(room_id, {equal: 100})
+    before = household.levels_id(room_id)
+    to = ("--to", household.new.user_id, "--from", equal.user_id)
+    answer = synadmin("room", "transfer", room_id, *to, *ALLOWED, server=household.home)
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "insufficient-power")
+    assert "on another server" in record["message"]
+    household.is_untouched(room_id, before)
+
+
+def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin) -> None:
+    (room_id,) = household.rooms(1)
+    assert transfer(synadmin, household, room_id, *ALLOWED).code == 0
+    event = household.levels_id(room_id)
+    answer = transfer(synadmin, household, room_id, *ALLOWED)
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"]) == (0, "done")
+    assert record["message"].endswith("already.")
+    assert household.levels_id(room_id) == event
+    # Nor can it be taken back: nobody stands above the new owner.
+    undone = synadmin("journal", "undo", "last", "--allow", "impersonate", "--yes", server=household.home)
+    assert undone.code == 5, undone.stdout + undone.stderr
+    assert household.levels_id(room_id) == event
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--as-member", "--from", "somebody"), "the token must be @somebody:"),
+        (("--as-member", "--allow", "impersonate"), "--as-member does without one"),
+        (("--from", "@new"), "not"),
+        ((), "which room?"),
+    ],
+    ids=["another's rooms as a member", "a member is allowed nothing more", "no user id", "no room"],
+)
+def test_what_makes_no_sense_is_said_before_anything_is_done(
+    household: Household, synadmin: Synadmin, arguments: tuple[str, ...], words: str
+) -> None:
+    rooms = household.rooms(1) if arguments else []
+    answer = synadmin(
+        "room", "transfer", *rooms, "--to", household.new.user_id, *arguments, "--yes", server=household.home
+    )
+    assert answer.code == 2
+    assert words in answer.stderr

@@ -1,0 +1,76 @@
+"""A lost room on the stand-in for a homeserver: private, and Alice, who is in it, holds 100."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tests.unit.stub import ADMIN, Reply, Stub, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALICE = "@alice:example.org"
+LEVELS = {"users": {ALICE: 100}, "events": {"m.room.power_levels": 100}}
+GRANTED = {**LEVELS, "users": {ALICE: 100, ADMIN: 100}}
+
+
+def details(room_id: str, **others: object) -> dict[str, object]:
+    """Return a room as ``GET /v1/rooms/{id}`` shows it."""
+    return {
+        "room_id": room_id,
+        "name": "Chess",
+        "version": "11",
+        "creator": ALICE,
+        "join_rules": "invite",
+        "history_visibility": "shared",
+        "joined_members": 1,
+        "joined_local_members": 1,
+        **others,
+    }
+
+
+def state(kind: str, content: Mapping[str, Any], key: str = "") -> dict[str, object]:
+    """Return a state event."""
+    return {"type": kind, "state_key": key, "sender": ALICE, "content": content, "event_id": f"${kind}"}
+
+
+def power(content: Mapping[str, Any]) -> Reply:
+    """Answer with a room's power levels."""
+    return told({"state": [state("m.room.power_levels", content)]})
+
+
+class LostRoom:
+    """The paths of one room, answered as Synapse answers while it is regained."""
+
+    def __init__(self, stub: Stub, room_id: str = "!chess:example.org", **others: object) -> None:
+        self.id = room_id
+        self._stub = stub
+        self.admin_path = f"/_synapse/admin/v1/rooms/{quote(room_id, safe='')}"
+        self.client_path = f"/_matrix/client/v3/rooms/{quote(room_id, safe='')}"
+        stub.on(self.admin_path, told(details(room_id, **others)))
+        stub.on(f"{self.admin_path}/state", power(LEVELS), power(GRANTED))
+        stub.on(f"{self.admin_path}/block", told({"block": False}))
+        stub.on(f"{self.admin_path}/make_room_admin", told({}))
+        stub.on(f"/_matrix/client/v3/join/{quote(room_id, safe='')}", told({"room_id": room_id}))
+        stub.on(f"{self.client_path}/state/m.room.power_levels/", told(GRANTED))
+        account = f"/_synapse/admin/v2/users/{quote(ADMIN, safe='')}"
+        stub.on(account, told({"name": ADMIN}))
+        stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told({"name": ALICE}))
+        self.member(ALICE, "join")
+        self.member(ADMIN, None, "join")
+
+    def member(self, user: str, *memberships: str | None) -> None:
+        """Set what a user's membership is, look after look."""
+        path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
+        replies = [told({"memberships": {self.id: one} if one else {}}) for one in memberships]
+        self._stub.on(path, *replies)
+
+    def on(self, what: str, *replies: Reply) -> None:
+        """Set what is answered below the room's Admin API path."""
+        self._stub.on(f"{self.admin_path}/{what}", *replies)
+
+    @property
+    def changes(self) -> list[str]:
+        """Return what was sent that changes something, without the ids."""
+        return [target.rpartition("/")[2] for target in self._stub.targets if not target.startswith("GET ")]

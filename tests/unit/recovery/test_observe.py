@@ -1,0 +1,156 @@
+"""What is asked of the server to see a room: little, and nothing that grows with the room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.ids import RoomId, UserId
+from synadmin.power.room import AccountState, Wish
+from synadmin.power.steps import Plan, Refusal
+from synadmin.recovery.observe import Observer
+from tests.unit.recovery.rooms import ALICE, LEVELS, LostRoom, details, power, state
+from tests.unit.stub import ADMIN, Stub, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
+
+
+@pytest.fixture
+def observer(stub: Stub) -> Iterator[Observer]:
+    with Synapse(stub.url, token="syt_token") as synapse:
+        yield Observer(synapse)
+
+
+def asked(stub: Stub) -> list[str]:
+    """What was asked, by the last words of each path."""
+    return [unquote(target.removeprefix("GET /_synapse/admin/")) for target in stub.targets]
+
+
+def test_a_plain_room_is_seen_with_seven_questions(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub)
+    sight = observer.look(RoomId(room.id), ME)
+    assert isinstance(sight.found, Plan)
+    assert sight.event_id == "$m.room.power_levels"
+    assert sorted(asked(stub)) == sorted(
+        [
+            f"v1/rooms/{room.id}",
+            f"v1/rooms/{room.id}/state?type=m.room.power_levels",
+            f"v1/rooms/{room.id}/block",
+            f"v1/users/{ADMIN}/memberships",
+            f"v1/users/{ALICE}/memberships",
+            f"v2/users/{ADMIN}",
+            f"v2/users/{ALICE}",
+        ]
+    )
+
+
+def test_a_second_room_with_the_same_people_costs_three_questions(stub: Stub, observer: Observer) -> None:
+    first, second = LostRoom(stub, "!first:example.org"), LostRoom(stub, "!second:example.org")
+    second.member(ALICE, "join")
+    observer.look(RoomId(second.id), ME)
+    before = len(stub.targets)
+    observer.look(RoomId(first.id), ME)
+    assert [target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:]][:3] == [
+        "%21first%3Aexample.org",
+        "state",
+        "block",
+    ]
+
+
+def test_a_room_that_nobody_has_heard_of_is_no_sight(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub)
+    stub.on(room.admin_path, refused(404, "M_NOT_FOUND", "Room not found"))
+    sight = observer.look(RoomId(room.id), ME)
+    assert (sight.details, sight.view, sight.found) == (None, None, None)
+
+
+def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub, version="12", creator=None)
+    create = state("m.room.create", {"room_version": "12", "additional_creators": ["@bob:example.org", 5]})
+    room.on("state", power({"users": {}}), told({"state": [create]}))
+    sight = observer.look(RoomId(room.id), ME)
+    assert sight.view is not None
+    assert sight.view.creators == (ALICE, "@bob:example.org")
+
+
+def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub, joined_local_members=0, joined_members=0)
+    room.on("state", told({"state": []}))
+    sight = observer.look(RoomId(room.id), ME)
+    assert isinstance(sight.found, Refusal)
+    assert sight.found.reason == "not-in-room"
+
+
+def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer: Observer) -> None:
+    room, there = LostRoom(stub), UserId("@bob:elsewhere.example")
+    members = [
+        state("m.room.member", {"membership": "join"}, ALICE),
+        state("m.room.member", {"membership": "ban"}, there),
+    ]
+    room.on("state", power(LEVELS), told({"state": members}))
+    sight = observer.look(RoomId(room.id), Wish(target=there, caller=UserId(ADMIN)))
+    assert sight.view is not None
+    assert sight.view.membership_of(there) == "ban"
+    assert f"v2/users/{there}" not in asked(stub)
+
+
+@pytest.mark.parametrize(
+    ("flags", "seen"),
+    [
+        ({}, AccountState.ACTIVE),
+        ({"deactivated": True, "locked": True}, AccountState.DEACTIVATED),
+        ({"locked": True}, AccountState.LOCKED),
+        ({"suspended": True}, AccountState.SUSPENDED),
+        ({"locked": True, "suspended": True}, AccountState.SUSPENDED),
+    ],
+)
+def test_an_account_is_seen_in_the_state_that_hinders_most(
+    stub: Stub, observer: Observer, flags: dict[str, bool], seen: AccountState
+) -> None:
+    stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", told({"name": ALICE, **flags}))
+    assert observer.account(UserId(ALICE)).state is seen
+
+
+def test_an_account_that_is_not_there_is_missing(stub: Stub, observer: Observer) -> None:
+    stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", refused(404, "M_NOT_FOUND", "User not found"))
+    assert observer.account(UserId(ALICE)).state is AccountState.MISSING
+
+
+def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) -> None:
+    # Nobody with power is in the room, so that who may come in by the rule matters.
+    room = LostRoom(stub, join_rules="restricted")
+    room.member(ALICE, None)
+    for allow in ("all", [5, {"type": "m.room_membership"}, {"type": "m.room_membership", "room_id": 7}]):
+        rules = told({"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]})
+        room.on("state", power(LEVELS), rules)
+        sight = Observer(observer.synapse).look(RoomId(room.id), ME)
+        assert sight.view is not None
+        assert sight.view.allowed_rooms == ()
+        assert isinstance(sight.found, Refusal)
+
+
+def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub)
+    bare = {**details(room.id), "version": None, "creator": None, "join_rules": None, "name": None}
+    stub.on(room.admin_path, told(bare))
+    room.on("state", power(LEVELS), told({"state": []}))
+    sight = observer.look(RoomId(room.id), ME)
+    assert isinstance(sight.found, Plan)
+
+
+def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, observer: Observer) -> None:
+    # The administrator has power and is not in the room; Alice, who shall have it, is.
+    room = LostRoom(stub, join_rules="public")
+    room.on("state", power({"users": {ADMIN: 100}}))
+    room.on("block", told({"block": True}))
+    room.member(ADMIN, None)
+    wish = Wish(target=UserId(ALICE), caller=UserId(ADMIN))
+    assert isinstance(observer.look(RoomId(room.id), wish).found, Refusal)
+    room.on("block", told({"block": False}))
+    assert isinstance(Observer(observer.synapse).look(RoomId(room.id), wish).found, Plan)

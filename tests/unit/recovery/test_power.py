@@ -1,0 +1,79 @@
+"""Who can do what in a room: the contract of ``room power -o json``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError
+from synadmin.ids import RoomId
+from synadmin.recovery.power import power_of
+from tests.unit.recovery.rooms import ALICE, LostRoom, power, state
+from tests.unit.stub import Stub, told
+
+if TYPE_CHECKING:
+    from typing import Any
+
+MALLORY = "@mallory:elsewhere.example"
+
+
+def of(stub: Stub, room: LostRoom) -> dict[str, Any]:
+    with Synapse(stub.url, token="syt_token") as synapse:
+        return power_of(synapse, RoomId(room.id))
+
+
+def created(**content: object) -> dict[str, object]:
+    return state("m.room.create", content)
+
+
+def test_everybody_who_holds_a_level_is_listed_the_highest_first(stub: Stub) -> None:
+    room = LostRoom(stub)
+    levels = {"users": {MALLORY: 100, ALICE: 50}, "invite": 25, "events": {"m.room.name": 10}}
+    members = [state("m.room.member", {"membership": "join"}, MALLORY)]
+    room.on("state", told({"state": [created()]}), power(levels), told({"state": members}))
+    record = of(stub, room)
+    assert record["users"] == [
+        {"user_id": MALLORY, "level": 100, "membership": "join", "local": False, "account": None},
+        {"user_id": ALICE, "level": 50, "membership": "join", "local": True, "account": "active"},
+    ]
+    assert (record["room_id"], record["version"], record["creators"]) == (room.id, "11", [ALICE])
+    assert record["needed"] == {
+        "m.room.power_levels": 50,
+        "m.room.name": 10,
+        "state_default": 50,
+        "events_default": 0,
+        "invite": 25,
+        "kick": 50,
+        "ban": 50,
+        "redact": 50,
+    }
+
+
+def test_creators_of_version_12_stand_above_every_number(stub: Stub) -> None:
+    room = LostRoom(stub, version="12")
+    create = created(additional_creators=[MALLORY])
+    members = [state("m.room.member", {"membership": "leave"}, MALLORY)]
+    room.on("state", told({"state": [create]}), power({"users": {}}), told({"state": members}))
+    record = of(stub, room)
+    assert [(user["user_id"], user["level"], user["membership"]) for user in record["users"]] == [
+        (ALICE, "creator", "join"),
+        (MALLORY, "creator", "leave"),
+    ]
+    assert record["creators_stand_above"]
+
+
+def test_without_levels_the_creator_holds_100(stub: Stub) -> None:
+    room = LostRoom(stub)
+    room.on("state", told({"state": [created()]}), told({"state": []}))
+    record = of(stub, room)
+    assert [(user["user_id"], user["level"]) for user in record["users"]] == [(ALICE, 100)]
+    assert not record["creators_stand_above"]
+
+
+def test_a_room_that_we_are_no_longer_in_has_no_power_to_show(stub: Stub) -> None:
+    room = LostRoom(stub)
+    room.on("state", told({"state": []}))
+    with pytest.raises(NotFoundError, match="no longer in"):
+        of(stub, room)

@@ -1,0 +1,137 @@
+"""Replacing a room, where the server says what a Synapse of one's own never does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.api.room_deletion import RoomShutDown
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, SynadminError
+from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.room import Reach
+from synadmin.recovery.observe import Observer
+from synadmin.recovery.replace import Order, Replacement, look, settle, to_note
+from synadmin.recovery.sessions import Sessions
+from tests.unit.stub import ADMIN, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.stub import Stub
+
+OLD, NEW = RoomId("!old:example.org"), RoomId("!new:example.org")
+BOSS, ALICE, MIKE = UserId(ADMIN), UserId("@alice:example.org"), UserId("@mike:example.org")
+ALIAS = RoomAlias("#club:example.org")
+ROOMS = "/_synapse/admin/v1/rooms"
+DELETIONS = "/_synapse/admin/v2/rooms/%21old%3Aexample.org/delete_status"
+MUTED = {"users": {ADMIN: 100}, "users_default": -10, "events": {"m.room.power_levels": 100}}
+OPEN = {**MUTED, "users_default": 0}
+
+
+@pytest.fixture
+def observer(stub: Stub) -> Iterator[Observer]:
+    stub.on("*", refused(404, "M_NOT_FOUND"))
+    for user in (ADMIN, ALICE):
+        stub.on(f"/_synapse/admin/v2/users/{user.replace('@', '%40').replace(':', '%3A')}", account(user))
+    with Synapse(stub.url, token="t") as synapse:
+        yield Observer(synapse)
+
+
+def account(user: str) -> Any:  # noqa: ANN401  a reply
+    return told({"name": user, "deactivated": False, "locked": False, "suspended": False})
+
+
+def new_room(stub: Stub, levels: dict[str, Any], members: list[str]) -> None:
+    """The new room, which says the same whatever is asked of its state."""
+    path = f"{ROOMS}/%21new%3Aexample.org"
+    details = {"room_id": NEW, "joined_members": 2, "joined_local_members": 2, "version": "11"}
+    stub.on(path, told({**details, "creator": ADMIN}))
+    event = {"type": "m.room.power_levels", "state_key": "", "sender": ADMIN, "content": levels}
+    stub.on(f"{path}/state", told({"state": [{**event, "event_id": "$1", "room_id": NEW}]}))
+    stub.on(f"{path}/members", told({"members": members, "total": len(members)}))
+    stub.on(f"{path}/block", told({"block": False}))
+    memberships = {"memberships": {NEW: "join"}}
+    stub.on("/_synapse/admin/v1/users/%40admin%3Aexample.org/memberships", told(memberships))
+
+
+def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted(
+    stub: Stub, observer: Observer, tmp_path: Path
+) -> None:
+    stub.on(f"{ROOMS}/%21old%3Aexample.org", told({"room_id": OLD, "joined_local_members": 0}))
+    stub.on(f"{ROOMS}/%21old%3Aexample.org/state", told({"state": []}))
+    stub.on("/_synapse/admin/v1/users/%40admin%3Aexample.org/admin", refused(404, "M_UNRECOGNIZED"))
+    order = Order(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
+    planned = look(observer, OLD, order, tmp_path / "none")
+    assert (planned.outcome, planned.reason) == ("refused", "not-permitted")
+    assert "Matrix Authentication Service" in planned.message
+    muted = look(observer, OLD, Order(admin=ALICE, anyway=True, muted=True), tmp_path / "none")
+    assert muted.outcome == "planned"
+
+
+def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
+    stub: Stub, observer: Observer, tmp_path: Path
+) -> None:
+    begun = {"delete_id": "d2", "room_id": OLD, "status": "complete", "shutdown_room": {"new_room_id": NEW}}
+    failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": "!x:y"}}
+    stub.on(DELETIONS, told({"results": [begun, failed]}))
+    journal = tmp_path / "journal.jsonl"
+    state = {"m.room.topic": {"topic": "Boats"}}
+    before = Replacement(
+        room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,), inherited=state
+    )
+    journal.write_text(f"cut sho\n{json.dumps({'run': '1', 'inherits': to_note(before)})}\n", "utf-8")
+    planned = look(observer, OLD, Order(admin=BOSS), journal)
+    assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d2")
+    assert (planned.members, planned.inherited) == ((MIKE,), state)
+
+
+def test_a_room_that_nobody_knows_is_not_found(observer: Observer, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        look(observer, OLD, Order(admin=BOSS), tmp_path / "none")
+
+
+def begun() -> Replacement:
+    return Replacement(room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,))
+
+
+def settled(observer: Observer, shut_down: RoomShutDown) -> Replacement:
+    with Sessions(observer.synapse) as sessions:
+        return settle(observer, sessions, begun(), Order(admin=BOSS), shut_down)
+
+
+def test_a_server_that_tells_of_no_new_room_is_not_believed(observer: Observer) -> None:
+    with pytest.raises(SynadminError, match="tells of no new one"):
+        settled(observer, RoomShutDown())
+
+
+def test_an_address_that_leads_elsewhere_afterwards_is_not_counted_as_moved(
+    stub: Stub, observer: Observer
+) -> None:
+    new_room(stub, OPEN, [ADMIN, MIKE])
+    stub.on("/_matrix/client/v3/directory/room/%23club%3Aexample.org", told({"room_id": OLD, "servers": []}))
+    result = settled(observer, RoomShutDown(new_room_id=NEW, local_aliases=(ALIAS,), kicked_users=(MIKE,)))
+    assert (result.outcome, result.reason, result.aliases) == ("partly", "aliases-astray", ())
+    assert ALIAS in result.message
+    assert result.moved == (MIKE,)
+
+
+def test_who_was_said_to_be_moved_and_is_not_there_is_named(stub: Stub, observer: Observer) -> None:
+    new_room(stub, OPEN, [ADMIN])
+    result = settled(observer, RoomShutDown(new_room_id=NEW, kicked_users=(MIKE,)))
+    assert (result.outcome, result.reason) == ("partly", "not-moved")
+    assert (result.moved, result.not_moved) == ((), (MIKE,))
+
+
+def test_a_new_room_that_cannot_be_set_right_says_that_nobody_may_speak(
+    stub: Stub, observer: Observer
+) -> None:
+    new_room(stub, MUTED, [ADMIN, MIKE])
+    stub.on("*", refused(403, "M_FORBIDDEN", "a bad day"))
+    result = settled(observer, RoomShutDown(new_room_id=NEW, kicked_users=(MIKE,)))
+    assert (result.outcome, result.reason, result.may_speak) == ("partly", "server-error", False)
+    assert "a bad day" in result.message
+    assert f"nobody but {ADMIN} may speak" in result.message

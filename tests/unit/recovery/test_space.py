@@ -1,0 +1,91 @@
+"""The order in which a space's rooms come, whatever its owner has put into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError
+from synadmin.ids import RoomId
+from synadmin.recovery.space import Space, below
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Stub
+
+TOP = RoomId("!top:example.org")
+KNOWN = "/_synapse/admin/v1/rooms/%21top%3Aexample.org"
+AS_ADMIN = "/_synapse/admin/v1/rooms/%21top%3Aexample.org/hierarchy"
+AS_MEMBER = "/_matrix/client/v1/rooms/%21top%3Aexample.org/hierarchy"
+
+
+def room(name: str, *children: str, **child: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON
+    """A room as the hierarchy shows it; ``child`` is the content of each of its ``m.space.child`` events."""
+    content = child or {"via": ["example.org"]}
+    events = [
+        {
+            "type": "m.space.child",
+            "state_key": f"!{key}:example.org",
+            "sender": "@boss:example.org",
+            "origin_server_ts": 1,
+            "content": content,
+        }
+        for key in children
+    ]
+    return {"room_id": f"!{name}:example.org", "children_state": events}
+
+
+def found(stub: Stub, *rooms: dict[str, Any], as_member: bool = False) -> Space:
+    stub.on(KNOWN, told({"room_id": TOP}))
+    stub.on(AS_MEMBER if as_member else AS_ADMIN, told({"rooms": list(rooms)}))
+    with Synapse(stub.url, token="t") as synapse:
+        return below(synapse, TOP, as_member=as_member)
+
+
+def ids(*names: str) -> tuple[RoomId, ...]:
+    return tuple(RoomId(f"!{name}:example.org") for name in names)
+
+
+@pytest.mark.parametrize("as_member", [False, True], ids=["as a server admin", "as a member"])
+def test_children_come_before_their_space(stub: Stub, *, as_member: bool) -> None:
+    inner = room("inner", "b", "c")
+    space = found(
+        stub, room("top", "a", "inner"), room("a"), inner, room("b"), room("c"), as_member=as_member
+    )
+    assert space == Space(ids("a", "b", "c", "inner", "top"), ())
+
+
+def test_a_room_in_two_spaces_comes_once_and_spaces_in_each_other_end(stub: Stub) -> None:
+    space = found(stub, room("top", "a", "inner"), room("a"), room("inner", "a", "top"))
+    assert space == Space(ids("a", "inner", "top"), ())
+
+
+def test_rooms_that_cannot_be_seen_from_here_are_named_apart(stub: Stub) -> None:
+    space = found(stub, room("top", "gone", "a", "gone"), room("a", "gone"))
+    assert space == Space(ids("a", "top"), ids("gone"))
+
+
+@pytest.mark.parametrize(
+    "content", [{"via": []}, {"order": "1"}, {"via": None}], ids=["via nobody", "no via", "via null"]
+)
+def test_a_room_that_was_taken_out_of_the_space_is_not_in_it(stub: Stub, content: dict[str, Any]) -> None:
+    assert found(stub, room("top", "a", **content), room("a")) == Space(ids("top"), ())
+
+
+def test_however_deep_spaces_are_nested_they_all_come(stub: Stub) -> None:
+    chain = [room("top", "0"), *(room(str(depth), str(depth + 1)) for depth in range(3000))]
+    space = found(stub, *chain)
+    assert space == Space(ids(*(str(depth) for depth in range(2999, -1, -1)), "top"), ids("3000"))
+
+
+def test_nonsense_in_a_space_is_passed_over(stub: Stub) -> None:
+    top = {"room_id": TOP, "children_state": [{"content": "x", "state_key": "!a:x"}, {"state_key": 1}, {}]}
+    assert found(stub, top, as_member=True) == Space(ids("top"), ())
+
+
+def test_a_space_that_is_not_there_is_an_error(stub: Stub) -> None:
+    stub.on(KNOWN, refused(404, "M_NOT_FOUND"))
+    with Synapse(stub.url, token="t") as synapse, pytest.raises(NotFoundError):
+        below(synapse, TOP)

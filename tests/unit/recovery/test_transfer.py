@@ -1,0 +1,296 @@
+"""The course of a move: rooms that go their own pace, and what goes wrong on the way.
+
+The rooms here are in memory, and change as rooms do; tests/live/transfer has the real ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import (
+    MatrixError,
+    NotAuthenticatedError,
+    NotPermittedError,
+    RateLimitedError,
+    SynadminError,
+)
+from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.room import RoomView
+from synadmin.recovery import transfer
+from synadmin.recovery.transfer import Handover, Move, hand_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLD = UserId("@old:home.example")
+NEW = UserId("@new:away.example")
+FRIEND = UserId("@friend:home.example")
+MOVE = Move(NEW, OLD)
+ROOM = RoomId("!a:home.example")
+FORBIDDEN = MatrixError(status=403, errcode="M_FORBIDDEN", reason="You are not invited to this room.")
+
+
+def room(room_id: RoomId = ROOM, version: str = "11", **levels: object) -> RoomView:
+    return RoomView(
+        room_id=room_id,
+        version=version,
+        creators=(OLD,),
+        power_levels={"users": {OLD: 100} if version != "12" else {}, **levels},
+        server_name="home.example",
+        memberships={OLD: "join", NEW: "leave"},
+        joined_local_members=1,
+        joined_members=1,
+    )
+
+
+@dataclass
+class Rooms:
+    """Rooms in memory. ``trouble`` names what goes wrong, in turn, at a step in a room."""
+
+    views: dict[RoomId, RoomView]
+    trouble: dict[tuple[str, RoomId], list[SynadminError]] = field(default_factory=dict)
+
+    def _may_fail(self, step: str, room_id: RoomId) -> None:
+        waiting = self.trouble.get((step, room_id))
+        if waiting:
+            raise waiting.pop(0)
+
+    def look(self, room: RoomId | RoomAlias) -> Handover:
+        view = self.views[RoomId(room)]
+        return Handover(room=room, room_id=view.room_id, outcome="planned", message="", before=view, now=view)
+
+    def give(self, handover: Handover) -> Handover:
+        room_id = RoomId(handover.room)
+        self._may_fail("give", room_id)
+        view = self.views[room_id]
+        view = replace(view, power_levels=view.levels.granting(NEW, 100))
+        try:
+            self._may_fail("invite", room_id)
+        except RateLimitedError as error:
+            self.views[room_id] = view
+            return transfer._held_back(handover, MOVE, error.retry_after)  # noqa: SLF001
+        self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "invite"})
+        return replace(handover, reason=None)
+
+    def see(self, room_id: RoomId) -> RoomView:
+        self._may_fail("see", room_id)
+        return self.views[room_id]
+
+    def take(self, view: RoomView) -> None:
+        self._may_fail("take", view.room_id)
+        edit = transfer._parting(view, MOVE)  # noqa: SLF001
+        if edit is not None:
+            self.views[view.room_id] = replace(view, power_levels=edit.applied(view))
+
+    def come_in(self, room_id: RoomId) -> None:
+        self._may_fail("accept", room_id)
+        view = self.views[room_id]
+        if view.membership_of(NEW) != "invite":
+            raise FORBIDDEN
+        self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "join"})
+
+    def hand_over(self, *, accepts: bool = True, naps: Callable[[int], bool] | int = 5) -> list[Handover]:
+        """Hand all rooms over; as many naps, or what is asked whether to take one."""
+        left = naps if isinstance(naps, int) else 0
+
+        def pause(_: int) -> bool:
+            nonlocal left
+            left -= 1
+            return left >= 0
+
+        looked = [self.look(room_id) for room_id in self.views]
+        accept = self.come_in if accepts else None
+        return list(
+            hand_over(self, looked, MOVE, accept=accept, pause=pause if isinstance(naps, int) else naps)
+        )
+
+    def levels(self, room_id: RoomId = ROOM) -> tuple[int, int]:
+        """The old one's level, and the new one's."""
+        levels = self.views[room_id].levels
+        return levels.level_of(OLD), levels.level_of(NEW)
+
+
+def rooms(count: int) -> Rooms:
+    ids = [RoomId(f"!{letter}:home.example") for letter in "abcdefg"[:count]]
+    return Rooms({room_id: room(room_id) for room_id in ids})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock, as its one element; the test moves it on."""
+    now = [1000.0]
+    monkeypatch.setattr("synadmin.recovery.transfer.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_every_room_is_handed_over() -> None:
+    club = rooms(3)
+    told = club.hand_over()
+    assert [one.outcome for one in told] == ["done"] * 3
+    assert {club.levels(room_id) for room_id in club.views} == {(0, 100)}
+
+
+def test_what_is_refused_or_done_already_is_passed_on_untouched() -> None:
+    club = rooms(1)
+    looked = [replace(club.look(ROOM), outcome=kind) for kind in ("refused", "done")]
+    told = list(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
+    assert told == looked
+    assert club.levels() == (100, 0)
+
+
+def test_an_invitation_that_is_still_on_its_way_is_waited_for() -> None:
+    club = rooms(1)
+    club.trouble["accept", ROOM] = [FORBIDDEN, FORBIDDEN]
+    (told,) = club.hand_over()
+    assert (told.outcome, club.levels()) == ("done", (0, 100))
+
+
+def test_an_invitation_that_does_not_arrive_leaves_the_old_owner_in_control() -> None:
+    club = rooms(2)
+    club.trouble["accept", ROOM] = [FORBIDDEN] * 10
+    other, stuck = club.hand_over()
+    assert (other.outcome, stuck.outcome, stuck.room_id) == ("done", "pending", ROOM)
+    assert "You are not invited" in stuck.message
+    assert f"{OLD} keeps control" in stuck.message
+    assert club.levels() == (100, 100)
+
+
+def test_who_comes_in_by_itself_is_waited_for_as_long_as_there_is_time() -> None:
+    club = rooms(2)
+    seen: list[int] = []
+
+    def nap(left: int) -> bool:
+        seen.append(left)
+        (waiting, *_) = [one for one, view in club.views.items() if view.membership_of(NEW) == "invite"]
+        club.come_in(waiting)
+        return True
+
+    told = club.hand_over(accepts=False, naps=nap)
+    assert [one.outcome for one in told] == ["done", "done"]
+    assert seen == [2, 1]
+
+
+def test_a_failure_while_giving_stops_that_room_alone() -> None:
+    club = rooms(2)
+    club.trouble["give", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
+    failed, done = club.hand_over()
+    assert (failed.outcome, failed.reason, done.outcome) == ("failed", "not-permitted", "done")
+    assert club.levels() == (100, 0)
+
+
+@pytest.mark.parametrize("step", ["see", "take"])
+def test_a_failure_later_on_leaves_the_old_owner_in_control_and_tells_what_holds(step: str) -> None:
+    club = rooms(2)
+    club.trouble[step, ROOM] = [MatrixError(status=400, errcode="M_UNKNOWN", reason="a bad day")]
+    told = {one.room_id: one for one in club.hand_over()}
+    record = told[ROOM].as_record(MOVE)
+    assert (record["outcome"], record["reason"]) == ("failed", "server-error")
+    assert "a bad day" in record["message"]
+    assert record["power_level"]["from"] == {"before": 100, "after": 100}
+    assert club.levels() == (100, 100)
+    assert Counter(one.outcome for one in told.values()) == {"failed": 1, "done": 1}
+
+
+@pytest.mark.parametrize("step", ["give", "accept", "see", "take"])
+def test_a_token_that_has_ended_stops_everything(step: str) -> None:
+    club = rooms(2)
+    gone = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")
+    club.trouble[step, ROOM] = [gone]
+    with pytest.raises(NotAuthenticatedError):
+        club.hand_over()
+    assert club.levels()[0] == 100
+
+
+def test_an_invitation_that_was_held_back_is_sent_when_its_time_has_come(clock: list[float]) -> None:
+    club = rooms(1)
+    club.trouble["invite", ROOM] = [
+        RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=300.0)
+    ]
+    when_given: list[float] = []
+
+    def nap(_: int) -> bool:
+        if club.views[ROOM].membership_of(NEW) == "invite":
+            when_given.append(clock[0])
+        clock[0] += 100
+        return True
+
+    (told,) = club.hand_over(naps=nap)
+    assert (told.outcome, told.reason, club.levels()) == ("done", None, (0, 100))
+    assert clock[0] == 1300.0, "no earlier than the server said, and no later"
+
+
+def test_an_invitation_that_is_held_back_to_the_end_is_pending_and_says_for_how_long(
+    clock: list[float],
+) -> None:
+    club = rooms(1)
+    club.trouble["invite", ROOM] = [
+        RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=327.0)
+    ]
+    (told,) = club.hand_over(naps=0)
+    assert (told.outcome, told.reason, clock) == ("pending", "rate-limited", [1000.0])
+    assert "hold the invitation back for 327 s" in told.message
+    assert club.levels() == (100, 100)
+
+
+def test_joining_too_many_rooms_at_once_is_not_tried_before_its_time(clock: list[float]) -> None:
+    club = rooms(1)
+    slow = RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=50.0)
+    club.trouble["accept", ROOM] = [slow]
+
+    def nap(_: int) -> bool:
+        assert clock[0] < 1050.0
+        clock[0] += 25
+        return True
+
+    (told,) = club.hand_over(naps=nap)
+    assert (told.outcome, clock[0]) == ("done", 1050.0)
+
+
+def test_who_comes_in_and_has_lost_the_power_meanwhile_does_not_get_the_room() -> None:
+    club = rooms(1)
+
+    def robbed(_: int) -> bool:
+        view = club.views[ROOM]
+        club.views[ROOM] = replace(
+            view, power_levels={"users": {OLD: 100}}, memberships={**view.memberships, NEW: "join"}
+        )
+        return True
+
+    (told,) = club.hand_over(accepts=False, naps=robbed)
+    assert (told.outcome, told.reason) == ("failed", "insufficient-power")
+    assert club.levels() == (100, 0)
+
+
+def test_a_creator_of_version_12_stays_and_the_new_owner_may_upgrade() -> None:
+    club = Rooms({ROOM: room(version="12", events={"m.room.tombstone": 150})})
+    (told,) = club.hand_over()
+    record = told.as_record(MOVE)
+    assert (record["outcome"], record["reason"]) == ("partly", "creator-stays")
+    assert record["power_level"] == {
+        "needed": 50,
+        "from": {"before": "creator", "after": "creator"},
+        "to": {"before": 0, "after": 150},
+    }
+
+
+@pytest.mark.parametrize(
+    ("levels", "after"),
+    [
+        ({"users": {OLD: 100, FRIEND: 50}}, {"users": {FRIEND: 50, NEW: 100}}),
+        ({"users": {OLD: 100}, "users_default": 50}, {"users": {OLD: 0, NEW: 100}, "users_default": 50}),
+        ({"users": {OLD: 100}, "users_default": -10}, {"users": {NEW: 100}, "users_default": -10}),
+        ({"users": {OLD: 0, NEW: 100}}, {"users": {OLD: 0, NEW: 100}}),
+    ],
+    ids=["others keep theirs", "everybody moderates", "everybody is muted", "nothing to take"],
+)
+def test_the_old_owner_ends_without_power_and_nobody_else_loses_any(
+    levels: dict[str, object], after: dict[str, object]
+) -> None:
+    club = Rooms({ROOM: replace(room(), power_levels=levels)})
+    (told,) = club.hand_over()
+    assert told.outcome == "done"
+    assert club.views[ROOM].power_levels == after
