@@ -28,6 +28,7 @@ EXIT_NOT_PERMITTED = 3
 EXIT_NOT_FOUND = 4
 EXIT_REFUSED = 5
 EXIT_PARTLY = 6
+EXIT_FOUND = 10
 EXIT_INTERRUPTED = 130
 
 _EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
@@ -67,16 +68,28 @@ _COMMANDS = {
     "task": ("synadmin.cli.task:task", "Work that the server has put off, or has under way."),
     "server": ("synadmin.cli.server:server", "The server itself: its version."),
     "api": ("synadmin.cli.api:api", "Send any request; list all that the Admin API can do."),
+    "audit": ("synadmin.cli.audit:audit", "What an administrator should know, found unattended."),
     "journal": ("synadmin.cli.journal:journal", "What was changed on servers from here."),
     "sandbox": ("synadmin.cli.sandbox:sandbox", "A real, throwaway Synapse to practise on."),
 }
+
+_WIDEST_HELP = 100  # columns
+
+
+def _help_width() -> int:
+    """Return the width of help, as click finds it: click imports shutil for that, and shutil half a dozen."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size().columns
+    except (ValueError, OSError):
+        columns = 0
+    return max(min(columns or 80, _WIDEST_HELP) - 2, 50)
 
 
 @click.group(
     name="synadmin",
     cls=Group,
     lazy=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
     epilog="Start with `synadmin login`, or try everything without risk: `synadmin sandbox demo`.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")

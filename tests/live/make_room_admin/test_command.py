@@ -1,0 +1,274 @@
+"""``synadmin room make-admin`` as it is typed: what is read, asked, printed, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.conftest import clean_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from tests.live.conftest import Answer
+    from tests.live.make_room_admin.conftest import Trial
+
+_PATIENCE = 30  # seconds
+
+
+def make_admin(trial: Trial, *arguments: str, stdin: str | None = None) -> Answer:
+    return trial.synadmin("room", "make-admin", *arguments, server=trial.server, stdin=stdin)
+
+
+def outcomes(answer: Answer) -> list[tuple[str, str, str | None]]:
+    """Room, outcome and reason, from ``-o ndjson``."""
+    records = [json.loads(line) for line in answer.stdout.splitlines()]
+    return [(record["room_id"], record["outcome"], record["reason"]) for record in records]
+
+
+def journal(home: Path) -> str:
+    path = home / "state" / "synadmin" / "journal.jsonl"
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+# Rehearsal
+
+
+def test_a_rehearsal_shows_the_plan_and_changes_nothing(trial: Trial, tmp_path: Path) -> None:
+    alice, me = trial.someone().user_id, trial.admin.user_id
+    room_id = trial.someone().make_room("Chess club", users={alice: 100})
+    promoter = trial.regain(room_id, None, "--dry-run").record["promoter"]
+    before = trial.held(room_id, me)
+    answer = make_admin(trial, room_id, "--dry-run")
+    assert answer.stdout == (
+        f"Chess club: {room_id} (room version 11)\n"
+        f"  now:  {me} has level 0, not in the room\n"
+        f"  1.    Give {me} level 100 through {promoter} (Make Room Admin), and invite them.\n"
+        f"  2.    Join the room as {me}.\n"
+        f"  then: {me} will be joined with level 100; changing levels needs 100.\n"
+        "  can:  everything there is to do in a room\n"
+    )
+    assert answer.stderr == "Nothing was changed: --dry-run.\n"
+    assert answer.code == 0
+    assert trial.held(room_id, me) == before
+    assert journal(tmp_path) == ""
+
+
+def test_a_rehearsal_of_what_cannot_be_done_ends_as_the_run_would(trial: Trial) -> None:
+    alice = trial.someone()
+    room_id = alice.make_room(left=[alice])
+    answer = make_admin(trial, room_id, "--dry-run", "-o", "ndjson")
+    assert (answer.code, outcomes(answer)) == (5, [(room_id, "refused", "not-in-room")])
+
+
+# What people read
+
+
+def test_people_read_what_became_of_each_room_and_a_summary(trial: Trial) -> None:
+    alice, me = trial.someone(), trial.admin.user_id
+    gained, lost = alice.make_room("Chess"), alice.make_room("Go", left=[alice])
+    answer = make_admin(trial, gained, lost, "--yes")
+    assert answer.stdout == (
+        f"Chess: {gained} (room version 11)\n"
+        f"  done: {me} is in the room with level 100 and has control.\n"
+        f"  level 0 -> 100 (changing levels takes 100), not in the room -> in the room, "
+        f"through {alice.user_id}\n"
+        f"{lost} (room version 11)\n"
+        "  refused: No user of this server is in the room any more. If it was only on this server, "
+        "nobody can join it again: what is left is to replace it with a new one.\n"
+    )
+    assert answer.stderr == "2 rooms: 1 done, 1 refused.\n"
+    assert answer.code == 6
+
+
+def test_a_hostile_room_name_reaches_no_terminal(trial: Trial) -> None:
+    room_id = trial.someone().make_room("\x1b]0;owned\x07\x1b[2J\u202eevil\ngood")
+    for options in ((), ("-o", "table", "--columns", "room.name"), ("-o", "csv"), ("-o", "json")):
+        answer = make_admin(trial, room_id, "--dry-run", *options)
+        assert answer.code == 0
+        for sign in ("\x1b", "\x07", "\u202e"):
+            assert sign not in answer.stdout, options
+            assert sign not in answer.stderr, options
+    assert json.loads(answer.stdout)[0]["room"]["name"].startswith("\x1b]0;owned")
+
+
+def test_a_spreadsheet_gets_a_line_for_each_room(trial: Trial) -> None:
+    rooms = [trial.someone().make_room("=1+1"), trial.someone().make_room("Go")]
+    answer = make_admin(trial, *rooms, "--yes", "-o", "csv", "--columns", "room_id,room.name,outcome,control")
+    assert list(csv.reader(io.StringIO(answer.stdout))) == [
+        ["room_id", "room.name", "outcome", "control"],
+        [rooms[0], "'=1+1", "done", "true"],
+        [rooms[1], "Go", "done", "true"],
+    ]
+
+
+# Which rooms
+
+
+def test_rooms_come_from_a_file_each_once_and_in_its_order(trial: Trial, tmp_path: Path) -> None:
+    rooms = [trial.someone().make_room() for _ in range(2)]
+    alice = trial.someone()
+    gone = alice.make_room(left=[alice])
+    (tmp_path / "lost.txt").write_text(f"\ufeff{rooms[1]}\r\n\n  {gone}\n{rooms[0]}\n{rooms[1]}\n", "utf-8")
+    answer = make_admin(trial, "--from", "lost.txt", rooms[0], "--yes", "-o", "ndjson")
+    assert outcomes(answer) == [
+        (rooms[0], "done", None),
+        (rooms[1], "done", None),
+        (gone, "refused", "not-in-room"),
+    ]
+    assert answer.code == 6
+    answer = make_admin(trial, "--from", "-", "--yes", "-o", "ndjson", stdin=f"{gone}\n")
+    assert (answer.code, outcomes(answer)) == (5, [(gone, "refused", "not-in-room")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "which room?"),
+        (("--from", "missing.txt"), "missing.txt cannot be read: No such file or directory"),
+        (("--from", "."), ". cannot be read: Is a directory"),
+        (("--from", "empty.txt"), "empty.txt names no room"),
+        (("--from", "-"), "standard input names no room"),
+        (("--from", "binary.txt"), "binary.txt is not a text file"),
+    ],
+)
+def test_a_list_that_names_no_room_is_said_to(
+    trial: Trial, tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    (tmp_path / "empty.txt").write_text(" \n\n")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00!")
+    answer = make_admin(trial, *arguments, "--yes")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"synadmin: {complaint}"), answer.stderr
+
+
+def test_one_wrong_line_in_a_list_stops_it_before_anything_is_done(trial: Trial, tmp_path: Path) -> None:
+    room_id = trial.someone().make_room()
+    before = trial.held(room_id, trial.admin)
+    (tmp_path / "lost.txt").write_text(f"{room_id}\nClub of chess\n")
+    answer = make_admin(trial, "--from", "lost.txt", "--yes")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "Club of chess" in answer.stderr
+    assert trial.held(room_id, trial.admin) == before
+
+
+# For whom
+
+
+def test_a_bare_name_is_a_user_of_this_server(trial: Trial) -> None:
+    bob = trial.someone("bob")
+    room_id = trial.someone().make_room()
+    answer = make_admin(trial, room_id, "--user", bob.user_id[1:].partition(":")[0], "--yes", "-o", "json")
+    (record,) = json.loads(answer.stdout)
+    assert (answer.code, record["user_id"], record["outcome"]) == (0, bob.user_id, "pending")
+
+
+def test_who_does_not_want_to_join_is_invited_and_joins_when_asked_to(trial: Trial) -> None:
+    room_id = trial.someone().make_room()
+    told = trial.regain(room_id, None, "--no-join")
+    assert told.verdict == (0, "pending", None, "api")
+    assert told.memberships == ("leave", "invite")
+    assert trial.held(room_id, trial.admin).membership == "invite"
+    again = trial.regain(room_id, None, "--no-join")
+    assert (again.verdict, again.steps) == ((0, "pending", None, "api"), [])
+    assert trial.regain(room_id).verdict == (0, "done", None, "api")
+
+
+# Asking
+
+
+def test_without_a_terminal_a_question_is_a_no(trial: Trial, tmp_path: Path) -> None:
+    room_id = trial.someone().make_room()
+    before = trial.held(room_id, trial.admin)
+    answer = make_admin(trial, room_id)
+    assert (answer.code, answer.stdout) == (2, "")
+    assert "synadmin: nothing was changed: there is no terminal to ask on" in answer.stderr
+    assert "--yes" in answer.stderr
+    assert trial.held(room_id, trial.admin) == before
+    assert journal(tmp_path) == ""
+
+
+def test_where_nothing_is_to_be_done_nothing_is_asked(trial: Trial) -> None:
+    alice = trial.someone()
+    gone, mine = alice.make_room(left=[alice]), trial.admin.make_room()
+    assert make_admin(trial, gone).code == 5
+    assert make_admin(trial, mine).code == 0
+    assert make_admin(trial, gone, mine).code == 6
+
+
+def on_a_terminal(trial: Trial, home: Path, answer: str, *arguments: str) -> tuple[int, str, str]:
+    """Run the command with a person at the keyboard; return exit code, stdout, and what they saw."""
+    ours, theirs = os.openpty()
+    environment = clean_environment(home) | {
+        "SYNADMIN_HOMESERVER": trial.server.url,
+        "SYNADMIN_ACCESS_TOKEN": trial.admin.token,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "synadmin", "room", "make-admin", *arguments],
+        cwd=home,
+        env=environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        seen, typed = "", False
+        while select.select([ours], [], [], _PATIENCE)[0]:
+            try:
+                seen += os.read(ours, 65536).decode()
+            except OSError:  # the other end is closed
+                break
+            if "[y/N]" in seen and not typed:
+                os.write(ours, f"{answer}\n".encode())
+                typed = True
+        assert process.stdout is not None
+        stdout = process.stdout.read()
+    os.close(ours)
+    return process.returncode, stdout, seen.replace("\r\n", "\n")
+
+
+def lost_room(trial: Trial) -> RoomId:
+    return trial.someone("mod").make_room("Chess")
+
+
+def test_a_person_is_shown_the_plan_and_asked(trial: Trial, tmp_path: Path) -> None:
+    room_id, me = lost_room(trial), trial.admin.user_id
+    promoter = trial.regain(room_id, None, "--dry-run").record["promoter"]
+    before = trial.held(room_id, me)
+    code, stdout, seen = on_a_terminal(trial, tmp_path, "n", room_id)
+    assert (code, stdout) == (2, "")
+    assert seen == (
+        f"Chess: {room_id} (room version 11)\n"
+        f"  now:  {me} has level 0, not in the room\n"
+        f"  1.    Give {me} level 100 through {promoter} (Make Room Admin), and invite them.\n"
+        f"  2.    Join the room as {me}.\n"
+        f"  then: {me} will be joined with level 100; changing levels needs 100.\n"
+        "  can:  everything there is to do in a room\n"
+        "Regain this room? [y/N]: n\n"
+        "synadmin: nothing was changed: the answer was no\n"
+    )
+    assert trial.held(room_id, me) == before
+
+    code, stdout, seen = on_a_terminal(trial, tmp_path, "y", room_id)
+    assert code == 0
+    assert "done:" in stdout
+    assert trial.held(room_id, me).membership == "join"
+
+
+def test_a_person_is_told_beforehand_that_limits_are_lifted(trial: Trial, tmp_path: Path) -> None:
+    rooms = [lost_room(trial) for _ in range(4)]
+    code, _, seen = on_a_terminal(trial, tmp_path, "n", *rooms)
+    assert code == 2
+    assert f"the rate limits of {trial.admin.user_id} are lifted" in seen
+    assert "Regain 4 rooms?" in seen
+    assert "override_ratelimit" not in journal(tmp_path)

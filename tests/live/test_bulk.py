@@ -1,0 +1,306 @@
+"""Many rooms at once, under the rate limits that Synapse comes with: rows 20 to 22, and what they mean."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.errors import RateLimitedError
+from synadmin.ids import encoded
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.conftest import clean_environment
+from tests.live.differential import Reply, ask, held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from synadmin.ids import RoomId, UserId
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Newcomer, Synadmin
+
+_numbers = itertools.count(1)
+
+
+def new_admin(server: Homeserver) -> Person:
+    """A server administrator whom nobody has invited yet: invitations are counted by the invited."""
+    return server.register(f"chief-{next(_numbers)}", admin=True)
+
+
+def lost_rooms(server: Homeserver, promoter: Person, count: int) -> list[RoomId]:
+    """Private rooms that only the promoter has power in."""
+    with server.admin.lifted_limits(promoter):
+        return [promoter.create_room(f"Lost {number}") for number in range(1, count + 1)]
+
+
+def override(person: Person) -> tuple[int | None, int | None]:
+    limits = person.synapse.users.ratelimit(person.user_id)
+    return limits.messages_per_second, limits.burst_count
+
+
+def history(admin: Person, room_id: RoomId, chief: UserId) -> Counter[str]:
+    """How often levels were sent, and what became of the chief's membership, over the room's whole life."""
+    path = f"/_synapse/admin/v1/rooms/{encoded(room_id)}/messages"
+    events: list[dict[str, Any]] = admin.call("GET", path, query={"limit": 200, "dir": "b"})["chunk"]
+    found: Counter[str] = Counter()
+    for event in events:
+        if event["type"] == "m.room.power_levels":
+            found["levels"] += 1
+        elif event.get("state_key") == chief:
+            found[event["content"]["membership"]] += 1
+    return found
+
+
+REGAINED = {"levels": 2, "invite": 1, "join": 1}  # the first levels are those that the room was made with
+
+
+# What Synapse does
+
+
+def test_row_20_the_sixth_private_room_of_a_promoter_is_one_too_many(
+    default_limits: Homeserver, newcomer: Newcomer
+) -> None:
+    promoter = newcomer("promoter", server=default_limits)
+    rooms = lost_rooms(default_limits, promoter, 6)
+    targets = [newcomer("target", server=default_limits).user_id for _ in rooms]
+    admin = new_admin(default_limits)
+    replies = [ask(admin.synapse, room_id, target) for room_id, target in zip(rooms, targets, strict=True)]
+    assert [reply.status for reply in replies] == [200] * 5 + [429]
+    assert replies[-1].errcode == "M_LIMIT_EXCEEDED"
+
+
+def test_row_21_the_sixth_invitation_of_a_target_is_not_sent_but_the_level_is_given(
+    default_limits: Homeserver, newcomer: Newcomer
+) -> None:
+    admin = new_admin(default_limits)
+    for _ in range(5):
+        (room_id,) = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 1)
+        assert ask(admin.synapse, room_id, admin.user_id) == Reply(200)
+    (room_id,) = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 1)
+    with pytest.raises(RateLimitedError) as caught:
+        admin.synapse.rooms.make_admin(room_id, user_id=admin.user_id)
+    assert caught.value.retry_after is not None
+    assert 300 < caught.value.retry_after < 340
+    after = held(admin, room_id, admin.user_id)
+    assert after.content is not None
+    assert after.content["users"][admin.user_id] == 100
+    assert after.membership is None
+
+
+def test_row_22_an_override_on_the_caller_lifts_every_limit_and_on_the_promoter_only_its_own(
+    default_limits: Homeserver, newcomer: Newcomer
+) -> None:
+    promoter = newcomer("promoter", server=default_limits)
+    rooms = lost_rooms(default_limits, promoter, 18)
+    admin = new_admin(default_limits)
+    with default_limits.admin.lifted_limits(admin):
+        assert [ask(admin.synapse, room, admin.user_id).status for room in rooms[:12]] == [200] * 12
+    with default_limits.admin.lifted_limits(promoter):
+        assert [ask(admin.synapse, room, admin.user_id).status for room in rooms[12:]] == [200] * 5 + [429]
+
+
+# What the command makes of it
+
+
+@contextmanager
+def running(
+    home: Path, server: Homeserver, acting: Person, rooms: list[RoomId]
+) -> Iterator[subprocess.Popen[str]]:
+    """The command at work on these rooms, to be watched and disturbed."""
+    environment = clean_environment(home) | {
+        "SYNADMIN_HOMESERVER": server.url,
+        "SYNADMIN_ACCESS_TOKEN": acting.token,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "synadmin",
+        "room",
+        "make-admin",
+        *rooms,
+        "--yes",
+        "-o",
+        "ndjson",
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
+    assert process.stdout is not None
+    return [json.loads(process.stdout.readline()) for _ in range(count)]
+
+
+def test_thirty_private_rooms_are_regained_by_one_command_in_under_a_minute(
+    default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chief = new_admin(default_limits)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 30)
+    arguments = ("room", "make-admin", "--from", "-", "--yes", "-o", "ndjson")
+    started = time.monotonic()
+    answer = synadmin(*arguments, server=default_limits, acting=chief, stdin="\n".join(rooms))
+    assert time.monotonic() - started < 60
+    assert answer.code == 0, answer.stderr
+    records = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [record["room_id"] for record in records] == rooms
+    assert {(record["outcome"], record["control"]) for record in records} == {("done", True)}
+    assert answer.stderr.splitlines()[-1] == "30 rooms: 30 done."
+    assert override(chief) == (None, None)
+    for room_id in rooms:
+        assert history(chief, room_id, chief.user_id) == REGAINED
+        after = held(chief, room_id, chief.user_id)
+        assert after.content is not None
+        assert (after.content["users"][chief.user_id], after.membership) == (100, "join")
+
+    again = synadmin(*arguments, server=default_limits, acting=chief, stdin="\n".join(rooms))
+    assert again.code == 0
+    assert all(json.loads(line)["steps"] == [] for line in again.stdout.splitlines())
+    assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
+
+
+@pytest.mark.parametrize("earlier", [(5, 50), (0, 0)], ids=["of its own", "lifted already"])
+def test_an_override_that_was_there_before_is_there_after(
+    default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, earlier: tuple[int, int]
+) -> None:
+    chief = new_admin(default_limits)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 7)
+    chief.synapse.users.set_ratelimit(chief.user_id, messages_per_second=earlier[0], burst_count=earlier[1])
+    answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
+    assert answer.code == 0, answer.stderr
+    assert override(chief) == earlier
+
+
+def test_a_run_that_was_killed_is_finished_by_the_next_and_nothing_is_done_twice(
+    default_limits: Homeserver, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    chief = new_admin(default_limits)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 30)
+    for count in (7, 16):
+        with running(tmp_path, default_limits, chief, rooms) as process:
+            lines(process, count)
+            process.kill()
+        assert override(chief) == (0, 0), "killed too late to show anything"
+    with running(tmp_path, default_limits, chief, rooms) as process:
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert "before it could put" in stderr
+    records = [json.loads(line) for line in stdout.splitlines()]
+    assert [(record["outcome"], record["control"]) for record in records] == [("done", True)] * 30
+    assert override(chief) == (None, None)
+    for room_id in rooms:
+        assert history(chief, room_id, chief.user_id) == REGAINED
+
+
+def test_what_a_killed_run_left_is_put_back_by_a_run_over_one_room(
+    default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    chief = new_admin(default_limits)
+    chief.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=70)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 8)
+    with running(tmp_path, default_limits, chief, rooms) as process:
+        lines(process, 2)
+        process.kill()
+    assert override(chief) == (0, 0)
+    answer = synadmin("room", "make-admin", rooms[0], "--yes", server=default_limits, acting=chief)
+    assert answer.code == 0, answer.stderr
+    assert override(chief) == (7, 70)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_an_interrupted_run_puts_the_limits_back_at_once(
+    default_limits: Homeserver, newcomer: Newcomer, tmp_path: Path, number: signal.Signals
+) -> None:
+    chief = new_admin(default_limits)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 12)
+    with running(tmp_path, default_limits, chief, rooms) as process:
+        finished = lines(process, 2)
+        assert override(chief) == (0, 0)
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+    finished += [json.loads(line) for line in stdout.splitlines()]
+    assert process.returncode == 130
+    assert override(chief) == (None, None)
+    assert len(finished) < 12, "interrupted too late to show anything"
+    assert "synadmin: interrupted" in stderr
+    assert f"{len(finished)} done" in stderr or f"{len(finished) - 1} done" in stderr
+    assert "Traceback" not in stderr
+    # What was reported is so, and what was not begun is as it was.
+    for room_id in rooms[: len(finished)]:
+        assert history(chief, room_id, chief.user_id) == REGAINED
+    for room_id in rooms[len(finished) + 2 :]:
+        assert history(chief, room_id, chief.user_id) == {"levels": 1}
+
+
+def test_a_few_rooms_are_no_reason_to_change_anybodys_limits(
+    default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    chief = new_admin(default_limits)
+    rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 3)
+    answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
+    assert answer.code == 0, answer.stderr
+    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    assert "make_room_admin" in journal
+    assert "override_ratelimit" not in journal
+
+
+def test_an_invitation_that_is_held_back_is_pending_until_a_later_run_sends_it(
+    default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chief, friend = new_admin(default_limits), newcomer("friend", server=default_limits)
+    for room_id in lost_rooms(default_limits, friend, 5):
+        friend.invite(room_id, chief)
+    promoter = newcomer("promoter", server=default_limits)
+    (room_id,) = lost_rooms(default_limits, promoter, 1)
+    arguments = ("room", "make-admin", room_id, "--yes", "-o", "json")
+    for levels in ((0, 100), (100, 100)):
+        answer = synadmin(*arguments, server=default_limits, acting=chief)
+        (record,) = json.loads(answer.stdout)
+        assert (answer.code, record["outcome"], record["reason"]) == (0, "pending", "rate-limited")
+        assert (record["power_level"]["before"], record["power_level"]["after"]) == levels
+        assert record["membership"] == {"before": "leave", "after": "leave"}
+        assert "held back by the server's rate limits" in record["message"]
+        assert history(chief, room_id, chief.user_id) == {"levels": 2}
+    # With enough rooms to lift the limits for, it goes through.
+    rooms = [room_id, *lost_rooms(default_limits, promoter, 3)]
+    answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
+    assert answer.code == 0, answer.stderr
+    assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
+
+
+def test_who_keeps_the_limits_is_told_of_each_wait(
+    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    limits = {"rc_message": {"per_second": 3, "burst_count": 5}}
+    with Homeserver(server_name="slow.example", extra_config=limits) as server:
+        chief = new_admin(server)
+        rooms = lost_rooms(server, newcomer("promoter", server=server), 6)
+        arguments = ("room", "make-admin", *rooms, "--yes", "--keep-rate-limits")
+        answer = synadmin(*arguments, server=server, acting=chief)
+        assert answer.code == 0, answer.stderr
+        assert answer.stderr.splitlines()[-1] == "6 rooms: 6 done."
+        assert "the server asks to wait" in answer.stderr
+        assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
+        assert "override_ratelimit" not in (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text(
+            "utf-8"
+        )

@@ -1,0 +1,25 @@
+"""What the planner foresees is what Synapse does, in rooms drawn at random.
+
+A few dozen of them here, the same ones each time; ``python -m tests.live.differential`` draws as many as
+you have time for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tests.live.differential import Tally, run
+
+if TYPE_CHECKING:
+    from synadmin.sandbox.homeserver import Homeserver
+
+
+def test_nothing_comes_differently_than_foreseen(homeserver: Homeserver) -> None:
+    rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "40"))
+    tally = Tally()
+    for tally in run(homeserver, rooms=rooms, seed=12):  # noqa: B007 - the last one counts
+        pass
+    assert tally.rooms == rooms
+    assert len(tally.kinds) > 8, "the rooms are too much alike to show anything"
+    assert not tally.differences, "\n".join(tally.differences)

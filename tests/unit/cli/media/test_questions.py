@@ -1,0 +1,75 @@
+"""What a person is asked before media is taken away: what will happen, and to how much."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.stub import Stub
+
+ADMIN = "/_synapse/admin/v1"
+ITEM = {"media_id": "AbCd", "media_type": "image/png", "media_length": 1234, "user_id": "@bob:example.org"}
+MEDIA = {
+    "media": [{"media_id": "AbCd", "media_length": 10}, {"media_id": "EfGh", "media_length": 5}],
+    "total": 2,
+}
+
+
+@pytest.fixture(autouse=True)
+def _holdings(signed_in: Stub) -> None:
+    signed_in.on(f"{ADMIN}/media/example.org/AbCd", told({"media_info": ITEM}))
+    signed_in.on(f"{ADMIN}/media/example.org/EfGh", refused(404, "M_NOT_FOUND", "Unknown media"))
+    signed_in.on(f"{ADMIN}/users/%40bob%3Aexample.org/media", told(MEDIA))
+    uris = ["mxc://example.org/AbCd", "mxc://example.org/AbCd", "mxc://example.org/EfGh"]
+    found = {"local": uris, "remote": ["mxc://elsewhere.example/IjKl"]}
+    signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", told(found))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (
+            ("quarantine", "AbCd"),
+            "Quarantine mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org)?",
+        ),
+        (("quarantine", "AbCd", "EfGh"), "Quarantine 2 items of media?"),
+        (("quarantine", "--user", "bob"), "Quarantine the 2 items of media that @bob:example.org uploaded?"),
+        (
+            ("quarantine", "--room", "!a:example.org"),
+            "3 items of media (2 uploaded here, 1 elsewhere) that events in !a:example.org point to?",
+        ),
+        (
+            ("delete", "AbCd"),
+            "Delete mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org) for good?",
+        ),
+        (("delete", "AbCd", "EfGh"), "Delete 2 items of media for good?"),
+        (
+            ("delete", "--user", "bob"),
+            "Delete the 2 items of media (15 bytes) that @bob:example.org uploaded",
+        ),
+        (
+            ("delete", "--before", "2026-01-31", "--larger-than", "10MB"),
+            "since 2026-01-31T00:00:00Z and is larger than 10000000 bytes? Avatars stay.",
+        ),
+        (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars go with it."),
+        (("purge-remote", "--before", "2026-01-31"), "Remove every cached copy of other servers' media"),
+    ],
+)
+def test_a_person_hears_what_will_happen_and_can_say_no(
+    signed_in: Stub, work: Path, arguments: tuple[str, ...], question: str
+) -> None:
+    with Terminal("-m", "synadmin", "media", *arguments, cwd=work) as terminal:
+        terminal.see("[y/N]")
+        terminal.type("n\n")
+        code = terminal.end()
+
+    assert question in terminal.shown.replace("\r\n", "")
+    assert code == 2
+    assert [target for target in signed_in.targets if not target.startswith("GET ")] == []

@@ -1,0 +1,32 @@
+"""``synadmin stats``: what Synapse has with PostgreSQL only, which the live tests are without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ROOMS = "/_synapse/admin/v1/statistics/database/rooms"
+
+
+def test_the_largest_rooms_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, told({"rooms": [{"room_id": "!a:example.org", "estimated_size": 473}]}))
+
+    answer = synadmin("stats", "rooms")
+
+    assert answer.stdout.splitlines()[-1].split() == ["!a:example.org", "473"]
+
+
+def test_synapses_own_failure_over_missing_statistics_is_explained(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on(ROOMS, refused(500, "M_UNKNOWN", "Internal server error"))
+
+    answer = synadmin("stats", "rooms")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "no statistics of a table" in answer.stderr

@@ -1,0 +1,147 @@
+"""An account is woken for a moment, whatever keeps it from acting, and put to sleep again just so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import SynadminError
+from synadmin.ids import RoomId, UserId
+from synadmin.journal import Journal
+from synadmin.power.room import Account, AccountState
+from synadmin.recovery import accounts
+from synadmin.recovery.accounts import account_of, waking
+from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import Temporary
+from tests.unit.recovery.rooms import ALICE
+from tests.unit.stub import Request, Stub, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = quote(ALICE, safe="")
+ACCOUNT = f"/_synapse/admin/v2/users/{NAME}"
+DEACTIVATE = f"/_synapse/admin/v1/deactivate/{NAME}"
+SUSPEND = f"/_synapse/admin/v1/suspend/{NAME}"
+MEMBERSHIPS = f"/_synapse/admin/v1/users/{NAME}/memberships"
+HER = UserId(ALICE)
+
+
+class Her:
+    """An account on the stub that remembers what it was told."""
+
+    def __init__(self, stub: Stub, **state: bool) -> None:
+        self.state: dict[str, Any] = {"name": ALICE, **state}
+        self.memberships: list[str] = []
+        self._stub = stub
+        stub.on_request = self._heard
+        stub.on(MEMBERSHIPS, told({"memberships": {}}))
+        stub.on(DEACTIVATE, told({}))
+        stub.on(SUSPEND, told({}))
+        self._show()
+
+    def _heard(self, request: Request) -> None:
+        if request.method == "PUT" and request.target == ACCOUNT:
+            self.state.update(request.json)
+            if request.json.get("deactivated") is False:
+                self.state["erased"] = False
+        elif request.target == SUSPEND:
+            self.state["suspended"] = request.json["suspend"]
+        elif request.target == DEACTIVATE:
+            self.state.update(deactivated=True, erased=request.json["erase"])
+        self._show()
+
+    def _show(self) -> None:
+        self._stub.on(ACCOUNT, told(self.state))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def synapse(stub: Stub, journal: Journal) -> Iterator[Synapse]:
+    with Synapse(stub.url, token="syt_token", journal=journal) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("details", "state"),
+    [
+        ({}, AccountState.ACTIVE),
+        ({"locked": True}, AccountState.LOCKED),
+        ({"suspended": True}, AccountState.SUSPENDED),
+        # Through a locked account power can be given, through a suspended one it cannot.
+        ({"suspended": True, "locked": True}, AccountState.SUSPENDED),
+        ({"deactivated": True, "suspended": True, "locked": True}, AccountState.DEACTIVATED),
+    ],
+)
+def test_of_several_states_the_one_that_hinders_most_counts(
+    stub: Stub, synapse: Synapse, details: dict[str, bool], state: AccountState
+) -> None:
+    Her(stub, **details)
+    assert account_of(synapse, HER) == Account(state)
+
+
+def test_a_name_that_nobody_has_is_missing(stub: Stub, synapse: Synapse) -> None:
+    stub.on(ACCOUNT, refused(404, "M_NOT_FOUND", "User not found"))
+    assert account_of(synapse, HER) == Account(AccountState.MISSING)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {"locked": True},
+        {"suspended": True},
+        {"suspended": True, "locked": True},
+        {"deactivated": True},
+        {"deactivated": True, "erased": True},
+        {"deactivated": True, "erased": True, "suspended": True, "locked": True},
+    ],
+    ids=" and ".join,
+)
+def test_everything_is_lifted_and_put_back(
+    stub: Stub, synapse: Synapse, journal: Journal, before: dict[str, bool]
+) -> None:
+    her = Her(stub, **before)
+    earlier = dict(her.state)
+    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
+        waking(synapse, temporary, HER)
+        assert account_of(synapse, HER) == Account(AccountState.ACTIVE)
+    assert {name: state for name, state in her.state.items() if state} == earlier
+    sent = [one for one in stub.requests if one.method != "GET"]
+    assert not any("password" in one.json for one in sent)
+    if before.get("deactivated"):
+        # First awake, or the rest could not be lifted; last asleep, or the rest could not be put back.
+        assert (sent[0].target, sent[0].json) == (ACCOUNT, {"deactivated": False})
+        assert (sent[-1].target, sent[-1].json) == (DEACTIVATE, {"erase": bool(before.get("erased"))})
+
+
+def test_who_was_deactivated_is_waited_for_until_they_have_left(
+    stub: Stub, synapse: Synapse, journal: Journal
+) -> None:
+    Her(stub, deactivated=True)
+    inside, outside = (told({"memberships": {RoomId("!r"): kind}}) for kind in ("join", "leave"))
+    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
+        waking(synapse, temporary, HER)
+        stub.on(MEMBERSHIPS, inside, inside, outside)
+    assert stub.targets.count(f"GET {MEMBERSHIPS}") == 3
+
+
+def test_who_never_leaves_has_not_been_put_back(
+    stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "_PATIENCE", 0.0)
+    Her(stub, deactivated=True)
+    with (
+        pytest.raises(SynadminError, match="could not be put back"),
+        Sessions(synapse) as sessions,
+        Temporary(synapse, sessions, journal) as temporary,
+    ):
+        waking(synapse, temporary, HER)
+        stub.on(MEMBERSHIPS, told({"memberships": {RoomId("!r"): "join"}}))

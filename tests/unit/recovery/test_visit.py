@@ -1,0 +1,88 @@
+"""Who comes into a room to help leaves it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import SynadminError
+from synadmin.ids import RoomId, UserId
+from synadmin.journal import Journal
+from synadmin.recovery.observe import Observer
+from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import Temporary
+from synadmin.recovery.visit import Visit
+from tests.unit.recovery.rooms import ALICE
+from tests.unit.stub import Stub, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BOB = "@bob:example.org"
+HER, HIM, ROOM = UserId(ALICE), UserId(BOB), RoomId("!chess")
+INVITE, LEAVE = "/_matrix/client/v3/rooms/%21chess/invite", "/_matrix/client/v3/rooms/%21chess/leave"
+JOIN = "/_matrix/client/v3/join/%21chess"
+
+
+@pytest.fixture
+def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
+    journal = Journal(tmp_path / "journal.jsonl")
+    stub.on("*", told({}))
+    for user in (ALICE, BOB):
+        stub.on(f"/_synapse/admin/v1/users/{quote(user, safe='')}/login", told({"access_token": f"of{user[1]}"}))
+    stub.on(
+        f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships", told({"memberships": {ROOM: "leave"}})
+    )
+    stub.on(JOIN, told({"room_id": ROOM}))
+    with (
+        Synapse(stub.url, token="syt_token", journal=journal) as synapse,
+        Sessions(synapse) as sessions,
+        Temporary(synapse, sessions, journal) as changes,
+    ):
+        visiting[changes] = Visit(Observer(synapse), sessions, changes, ROOM)
+        yield changes
+    visiting.clear()
+
+
+visiting: dict[Temporary, Visit] = {}
+
+
+def came_and_went(stub: Stub) -> list[tuple[str, str]]:
+    """What was sent about the room, and with whose token."""
+    rooms = {INVITE: "invite", JOIN: "join", LEAVE: "leave"}
+    return [
+        (rooms[path], one.headers["authorization"].removeprefix("Bearer "))
+        for one in stub.requests
+        if (path := one.target.partition("?")[0]) in rooms
+    ]
+
+
+def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: Temporary) -> None:
+    visit = visiting[temporary]
+    visit.invite(HER, by=HIM)
+    visit.join(HER)
+    assert temporary.put_back() == []
+    assert came_and_went(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
+
+
+def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporary: Temporary) -> None:
+    stub.on(JOIN, refused(403, "M_FORBIDDEN"))
+    visit = visiting[temporary]
+    visit.invite(HER, by=HIM)
+    with pytest.raises(SynadminError):
+        visit.join(HER)
+    assert temporary.put_back() == []
+    assert came_and_went(stub)[-1] == ("leave", "ofa")
+
+
+def test_who_was_not_let_in_has_nothing_to_leave(stub: Stub, temporary: Temporary) -> None:
+    stub.on(JOIN, refused(403, "M_FORBIDDEN"))
+    with pytest.raises(SynadminError):
+        visiting[temporary].join(HER, via=["elsewhere.example"])
+    assert temporary.put_back() == []
+    assert came_and_went(stub) == [("join", "ofa")]
+    assert "via=elsewhere.example" in stub.requests[-1].target
