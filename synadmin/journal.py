@@ -58,9 +58,10 @@ class Journal:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._command = command
         self.arguments: list[str] | None = None
-        """The command line that goes on where this run breaks off; kept with its first change."""
+        """The command line that goes on where this run breaks off; kept with the next change."""
         self.links: dict[str, str] = {}
         """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
+        self._told: set[str] = set()
         self._count = 0
 
     @property
@@ -149,10 +150,10 @@ class Journal:
             "path": _SECRET_IN_QUERY.sub(rf"\1{_REMOVED}", path),
             "body": without_secrets(body),
         }
-        if self.arguments is not None and self._count == 1:
-            fields["arguments"] = self.arguments
-        if self._count == 1:
-            fields.update(self.links)
+        for name, value in {"arguments": self.arguments, **self.links}.items():
+            if value is not None and name not in self._told:
+                self._told.add(name)
+                fields[name] = value
         fields.update(without_secrets(notes or {}))
         unanswered = _line(fields, status=None, errcode=None)
         line = unanswered[:-1].ljust(len(unanswered) + _ROOM_FOR_THE_ANSWER - 1) + b"\n"
@@ -276,7 +277,9 @@ def is_moot(path: str, status: int | None, errcode: str | None) -> bool:
 
     The account is gone, or whoever was to leave a room is not in it.
     """
-    return errcode == "M_NOT_FOUND" or (path.endswith("/leave") and status == 403)  # noqa: PLR2004
+    if errcode == "M_NOT_FOUND":
+        return True
+    return path.endswith("/leave") and status in {403, 404} and errcode != "M_UNRECOGNIZED"
 
 
 def _refused(entry: Mapping[str, Any]) -> bool:

@@ -17,6 +17,8 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]",
 )
+# In JSON, line breaks and tabs stand between the values only, and there they are harmless.
+_UNSAFE_IN_JSON = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NARROWEST = 8
 _GAP = 2
@@ -77,11 +79,9 @@ def _spelled_out(match: re.Match[str]) -> str:
 
 def safe_json(text: str) -> str:
     """Return JSON text in which what a terminal would obey is escaped; it means the same."""
-    # Outside of strings JSON has no such character but line breaks and tabs.
-    return _UNSAFE.sub(
-        lambda match: match.group() if match.group() in "\n\r\t" else json.dumps(match.group())[1:-1],
-        text,
-    )
+    if text.isprintable():  # as nearly all is; what is unsafe is never printable
+        return text
+    return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text)
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:

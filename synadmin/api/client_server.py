@@ -107,6 +107,11 @@ SEND_STATE = Endpoint(
     "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}",
     EventReference,
 )
+SEND_EVENT = Endpoint(
+    "PUT",
+    "/_matrix/client/v3/rooms/{room_id}/send/{type}/{txn_id}",
+    EventReference,
+)
 
 
 class ClientServer(Group):
@@ -228,3 +233,20 @@ class ClientServer(Group):
     ) -> EventReference:
         """Set a state event. Source: "Sending events to a room"."""
         return self._send(SEND_STATE, body=content, room_id=room_id, type=type, state_key=state_key)
+
+    def send_event(
+        self,
+        room_id: RoomId,
+        type: str,  # noqa: A002  the specification's name
+        content: Mapping[str, Any],
+        *,
+        txn_id: str,
+    ) -> EventReference:
+        """Send a message or another event that is no state; once for each transaction id.
+
+        Raises:
+            NotPermittedError: the token's owner is not in the room, or may not write there.
+
+        Source: "Sending events to a room".
+        """
+        return self._send(SEND_EVENT, body=content, room_id=room_id, type=type, txn_id=txn_id)

@@ -86,6 +86,7 @@ class Statistics(Group):
 
         Raises:
             MatrixError: the database is not PostgreSQL (400).
+            ServerError: PostgreSQL has no statistics of one of the tables, and Synapse cannot do without.
 
         Source: ``LargestRoomsStatistics``.
         """

@@ -14,6 +14,7 @@ from synadmin.ids import (
     is_server_name,
     parse_alias,
     parse_event_id,
+    parse_media_id,
     parse_room,
     parse_room_id,
     parse_server_name,
@@ -213,3 +214,32 @@ def test_an_encoded_identifier_is_one_path_segment_that_means_the_same(identifie
 def test_text_that_is_no_unicode_is_refused_and_not_sent() -> None:
     with pytest.raises(UsageError, match="not valid Unicode"):
         encoded("abc\udcff")
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("mxc://example.org/AbCdEf", ("example.org", "AbCdEf")),
+        ("example.org:8448/AbCdEf", ("example.org:8448", "AbCdEf")),
+        ("mxc://[::1]/2026-11-21_AbC", ("[::1]", "2026-11-21_AbC")),
+        ("AbCdEf", ("home.example", "AbCdEf")),
+        ("example.org/a%2Fb", ("example.org", "a%2Fb")),
+    ],
+)
+def test_an_item_of_media_is_understood(text: str, item: tuple[str, str]) -> None:
+    assert parse_media_id(text, home="home.example") == item
+    assert str(parse_media_id(text, home="home.example")) == "mxc://{}/{}".format(*item)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "mxc://", "mxc://AbCdEf", "example.org/", "/AbCdEf", "a b/c", "b.example/c/d", "b.example/c?d", "ä"],
+)
+def test_what_is_no_item_of_media_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_media_id(text, home="home.example")
+
+
+def test_a_bare_media_id_needs_a_server_to_be_on() -> None:
+    with pytest.raises(UsageError):
+        parse_media_id("AbCdEf")

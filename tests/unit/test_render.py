@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -285,3 +286,12 @@ def test_long_texts_do_not_take_long() -> None:
     endless = itertools.repeat({"a": "x" * 65_000, "b": "y" * 65_000}, 3)
     lines = _written(list(endless), "table", [Column("a"), Column("b")], width=80).splitlines()
     assert max(map(len, lines)) <= 80
+
+
+def test_what_a_terminal_would_obey_is_never_printable() -> None:
+    """``safe_json`` leaves printable text as it is without looking further."""
+    everything = map(chr, range(sys.maxunicode + 1))
+
+    assert [
+        character for character in everything if plain(character) != character and character.isprintable()
+    ] == []

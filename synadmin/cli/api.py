@@ -1,0 +1,186 @@
+"""``synadmin api``: any request, and the list of all that there is to ask."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import click
+
+from synadmin.cli.confirm import change_options
+from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.errors import UsageError
+
+_METHODS = ("GET", "POST", "PUT", "DELETE")
+_PATH = re.compile(r"/[!-~]*\Z")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@click.command(cls=Command)
+@click.argument("method", required=False, type=click.Choice(_METHODS, case_sensitive=False))
+@click.argument("path", required=False)
+@click.option(
+    "-q", "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="For the query; encoded for you."
+)
+@click.option(
+    "-d", "--data", metavar="JSON|@FILE|-", help="The body: a JSON object, a file's, or what is piped in."
+)
+@click.option("--list", "lists", is_flag=True, help="List the operations of the Admin API instead.")
+@change_options
+@output_options
+@pass_invocation
+def api(
+    invocation: Invocation,
+    method: str | None,
+    path: str | None,
+    *,
+    pairs: tuple[str, ...],
+    data: str | None,
+    lists: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> None:
+    """Send one request with the configured token and print the answer as it came.
+
+    PATH begins with / and is percent-encoded: the room #club:example.org is %23club:example.org in it. What
+    changes something goes into the journal; nothing is asked.
+
+    --list shows each operation of the Admin API with its call in Python and its command; -o and --columns go
+    with it.
+
+    \b
+    Examples:
+        synadmin api GET /_synapse/admin/v1/rooms -q search_term=chess -q limit=5
+        synadmin api PUT '/_synapse/admin/v1/rooms/!abc:example.org/block' -d '{"block": true}'
+        synadmin api --list -o json
+    """
+    del yes  # nothing is asked: who types the request itself has said so
+    if lists:
+        if method is not None:
+            message = "--list takes no METHOD and PATH"
+            raise UsageError(message)
+        _list(output)
+        return
+    if method is None or path is None:
+        message = (
+            "which request? Give METHOD and PATH, as in: synadmin api GET /_synapse/admin/v1/server_version"
+        )
+        raise UsageError(message, hint="`synadmin api --list` shows what there is")
+    _send(invocation, method, *_target(path, pairs), body=_body(data), dry_run=dry_run)
+
+
+def _send(
+    invocation: Invocation,
+    method: str,
+    path: str,
+    query: dict[str, Any],
+    *,
+    body: dict[str, Any] | None,
+    dry_run: bool,
+) -> None:
+    from synadmin.http.endpoint import Endpoint
+    from synadmin.http.transport import Rehearsed
+    from synadmin.journal import without_secrets
+    from synadmin.render import as_json
+
+    if body is None and method in {"POST", "PUT"}:
+        body = {}
+    with invocation.synapse() as synapse:
+        synapse.transport.rehearsal = dry_run
+        try:
+            answer = synapse.transport.send_raw(Endpoint(method, path, dict), query=query, body=body)
+        except Rehearsed as request:
+            planned = {
+                "outcome": "planned",
+                "method": request.method,
+                "path": request.path,
+                "body": without_secrets(request.body),
+            }
+            click.echo(as_json(planned, indent=2))
+            invocation.say("Nothing was changed: --dry-run.")
+            return
+    _print(answer)
+
+
+def _print(answer: bytes) -> None:
+    """Print an answer: byte for byte, but for what a terminal would obey."""
+    from synadmin.render import safe_json
+
+    if not is_terminal(sys.stdout):
+        click.echo(answer, nl=not answer.endswith(b"\n"))
+        return
+    try:
+        click.echo(safe_json(answer.decode()))
+    except UnicodeDecodeError:
+        message = f"the answer is no text: {len(answer)} bytes"
+        raise UsageError(message, hint="send it into a file with > FILE") from None
+
+
+def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """Return the path, and the query from it and from the options.
+
+    Raises:
+        UsageError: it is no path that could be sent.
+    """
+    missing = re.search(r"\{\w*\}", path)
+    if missing is not None:
+        message = f"PATH has {missing[0]} in it: put the value there, percent-encoded"
+        raise UsageError(message)
+    path, _, in_path = path.partition("?")
+    if not _PATH.match(path) or any(character in path for character in "#{}\\") or _BARE_PERCENT.search(path):
+        message = f"{path!a} is not a path: it begins with / and everything special in it is percent-encoded"
+        raise UsageError(message, hint="# is %23, / inside an id is %2F, a space is %20, % itself is %25")
+    query: dict[str, Any] = {}
+    for name, value in parse_qsl(in_path, keep_blank_values=True):
+        query.setdefault(name, []).append(value)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            message = f"{pair!a} is not NAME=VALUE"
+            raise UsageError(message)
+        query.setdefault(name, []).append(value)
+    return path, query
+
+
+def _body(data: str | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    text, where = data, "-d"
+    try:
+        if data == "-":
+            text, where = sys.stdin.read(), "standard input"
+        elif data.startswith("@"):
+            where = data[1:]
+            text = Path(where).read_text("utf-8")
+        body = json.loads(text)
+    except OSError as error:
+        message = f"{where} cannot be read: {error.strerror}"
+        raise UsageError(message) from None
+    except (ValueError, RecursionError) as error:
+        message = f"{where} is not JSON: {error}"
+        raise UsageError(message) from None
+    if not isinstance(body, dict):
+        message = f"{where} is not a JSON object: bodies of Matrix are"
+        raise UsageError(message)
+    return body
+
+
+def _list(output: Output) -> None:
+    from synadmin.cli.operations import operations
+    from synadmin.render import Column
+
+    columns = [
+        Column("method"),
+        Column("path"),
+        Column("call"),
+        Column("command"),
+        Column("since"),
+        Column("mas", title="with MAS"),
+        Column("instead", shown=False),
+    ]
+    output.write((operation.as_record() for operation in operations()), columns)

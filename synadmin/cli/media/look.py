@@ -1,0 +1,181 @@
+"""``synadmin media list|show|quarantine-changes``: looking, and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId
+    from synadmin.render import Column
+
+# Repeated from synadmin.api.media, which is not loaded for --help; a test compares them.
+ORDERS = (
+    "media_id",
+    "upload_name",
+    "created_ts",
+    "last_access_ts",
+    "media_length",
+    "media_type",
+    "quarantined_by",
+    "safe_from_quarantine",
+)
+
+
+@click.command("list", cls=Command, calls=["media.in_room", "media.of_user"])
+@click.option("--room", metavar="ROOM", help="What the unencrypted events of a room point to.")
+@click.option("--user", metavar="USER", help="What a user of this server has uploaded.")
+@click.option(
+    "--order-by", type=click.Choice(ORDERS), help="Of a user: the newest first, unless said otherwise."
+)
+@click.option("--reverse", is_flag=True, help="The other way round than --order-by has it.")
+@output_options
+@pass_invocation
+def list_(
+    invocation: Invocation,
+    *,
+    room: str | None,
+    user: str | None,
+    order_by: str | None,
+    reverse: bool,
+    output: Output,
+) -> None:
+    """List the media of a room or of a user.
+
+    \b
+    Examples:
+        synadmin media list --room '#club:example.org'
+        synadmin media list --user alice --order-by media_length --reverse
+        synadmin media list --user alice -o ndjson
+    """
+    from synadmin.cli.room.look import resolved
+    from synadmin.ids import parse_user_id, server_name_of
+
+    if (room is None) == (user is None):
+        message = "whose media? Name one --room or one --user"
+        raise UsageError(message)
+    if room is not None and (order_by or reverse):
+        message = "--order-by and --reverse go with --user: a room's media comes newest first"
+        raise UsageError(message)
+    if reverse and order_by is None:
+        message = "--reverse says nothing without --order-by"
+        raise UsageError(message)
+    with invocation.synapse() as synapse:
+        if room is not None:
+            output.write(of_room(synapse, resolved(synapse, room)), _room_columns(), empty="No media there.")
+            return
+        home = server_name_of(synapse.owner)
+        user_id = parse_user_id(user or "", home=home)
+        pager = synapse.media.of_user(user_id, order_by=order_by, reverse=reverse)
+        output.stream(pager, _user_columns(home), empty=f"{user_id} has uploaded nothing.")
+
+
+def of_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
+    """Return each item that the room's events point to, once."""
+    found = synapse.media.in_room(room_id)
+    for local, uris in ((True, found.local), (False, found.remote)):
+        for uri in dict.fromkeys(uris):
+            yield {"media": uri, "local": local}
+
+
+def _room_columns() -> "list[Column]":
+    from synadmin.render import Column
+
+    return [Column("media"), Column("local")]
+
+
+def _user_columns(home: str) -> "list[Column]":
+    from synadmin.render import Column, time_of
+
+    return [
+        Column("media", value=lambda item: f"mxc://{home}/{item.get('media_id')}"),
+        Column("media_type", title="type"),
+        Column("media_length", title="bytes", right=True),
+        Column("upload_name", title="name"),
+        Column("created_ts", title="uploaded", value=lambda item: time_of(item.get("created_ts"))),
+        Column(
+            "last_access_ts",
+            title="looked at",
+            value=lambda item: time_of(item.get("last_access_ts") or None),
+        ),
+        Column("quarantined_by", title="quarantined by"),
+        Column("safe_from_quarantine", title="protected"),
+        Column("media_id", shown=False),
+        Column("user_id", title="user", shown=False),
+        Column("url_cache", shown=False),
+        Column("authenticated", shown=False),
+        Column("sha256", shown=False),
+    ]
+
+
+@click.command(cls=Command, calls=["media.get"])
+@click.argument("item", metavar="MEDIA")
+@output_options
+@pass_invocation
+def show(invocation: Invocation, item: str, *, output: Output) -> None:
+    """Show what the server knows of an item: its own, or a copy of another server's.
+
+    \b
+    Examples:
+        synadmin media show mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
+        synadmin media show AbCdEfGhIjKlMnOpQrStUvWx -o json
+    """
+    from synadmin.ids import parse_media_id, server_name_of
+
+    with invocation.synapse() as synapse:
+        wanted = parse_media_id(item, home=server_name_of(synapse.owner))
+        info = synapse.media.get(*wanted).as_sent()["media_info"]
+    output.write_one(info, [_info_column(name) for name in info])
+
+
+def _info_column(name: str) -> "Column":
+    from synadmin.render import Column, time_of
+
+    titles = {"created_ts": "uploaded", "last_access_ts": "looked at"}
+    if name not in titles:
+        return Column(name)
+    return Column(name, title=titles[name], value=lambda info: time_of(info.get(name) or None))
+
+
+@click.command("quarantine-changes", cls=Command, calls=["media.quarantine_changes"])
+@click.option("--after", metavar="N", type=click.IntRange(min=0), help="Only what came after an earlier run.")
+@output_options
+@pass_invocation
+def quarantine_changes(invocation: Invocation, *, after: int | None, output: Output) -> None:
+    """List what was quarantined, and what no longer is, oldest first.
+
+    At the end it says on stderr how to ask for what comes after that. Synapse calls the list best-effort: a
+    change may be missing, or be there twice.
+
+    \b
+    Examples:
+        synadmin media quarantine-changes
+        synadmin media quarantine-changes --after 4711 -o ndjson
+    """
+    from synadmin.render import Column
+
+    reached: object = None
+
+    def changes(synapse: "Synapse") -> "Iterator[dict[str, Any]]":
+        nonlocal reached
+        for page in synapse.media.quarantine_changes(after=after).pages():
+            reached = page.next
+            yield from (change.as_sent() for change in page.records())
+
+    columns = [
+        Column("media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}"),
+        Column("quarantined"),
+        Column("origin", shown=False),
+        Column("media_id", shown=False),
+    ]
+    with invocation.synapse() as synapse:
+        output.write(changes(synapse), columns, empty="Nothing was quarantined.")
+    if reached is not None:
+        invocation.say(f"What comes after this: --after {reached}")

@@ -1,0 +1,125 @@
+"""Every operation of the Admin API, with its call and its command: read off the code, so that it is so."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from synadmin.http.endpoint import Endpoint
+
+_ADMIN = "/_synapse/admin/"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, with ``{parameters}``.
+        call: the client's method, ``rooms.make_admin``.
+        command: the command, ``room make-admin``; None where there is none.
+        since: the Synapse version that introduced it, where it is younger than others.
+        mas: it stays where the Matrix Authentication Service is in charge of accounts.
+        instead: for a deprecated one, the call that replaces it.
+    """
+
+    method: str
+    path: str
+    call: str
+    command: str | None
+    since: str | None
+    mas: bool
+    instead: str | None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as ``synadmin api --list`` prints it."""
+        record = asdict(self)
+        if self.instead is None:
+            del record["instead"]
+        return record
+
+    def is_asked_for_by(self, method: str, path: str) -> bool:
+        """Tell whether a request, with parameters filled in or not, is one for this operation."""
+        if method != self.method:
+            return False
+        template = re.sub(r"\\\{\w+\\\}", "[^/]*", re.escape(self.path))
+        return path == self.path or re.fullmatch(template, path.partition("?")[0]) is not None
+
+
+def operations() -> list[Operation]:
+    """Return every typed operation of the Admin API, by path and method."""
+    commands = _commands_by_call()
+    found = [
+        Operation(
+            method=endpoint.method,
+            path=endpoint.path,
+            call=call,
+            command=commands.get(call),
+            since=endpoint.since,
+            mas=endpoint.mas,
+            instead=endpoint.instead,
+        )
+        for call, endpoint in endpoints()
+        if endpoint.path.startswith(_ADMIN)
+    ]
+    return sorted(found, key=lambda operation: (operation.path, operation.method))
+
+
+def operation_of(method: str, path: str) -> Operation | None:
+    """Return the operation that a request is for; None where it is for none of the Admin API's."""
+    asked = [operation for operation in operations() if operation.is_asked_for_by(method, path)]
+    # /media/delete before /media/{server_name}/{media_id}, as Synapse has it.
+    return min(asked, key=lambda operation: operation.path.count("{"), default=None)
+
+
+def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
+    """Walk the client's groups: each operation as the method's name, ``rooms.make_admin``, and its data."""
+    from synadmin.client import Synapse
+    from synadmin.http.endpoint import Endpoint
+
+    synapse = Synapse("http://127.0.0.1")
+    for name, attribute in vars(Synapse).items():
+        if not isinstance(attribute, cached_property):
+            continue
+        group = type(getattr(synapse, name))
+        for base in group.__mro__:
+            if not base.__module__.startswith("synadmin.api."):
+                continue
+            for constant, endpoint in vars(import_module(base.__module__)).items():
+                if isinstance(endpoint, Endpoint) and constant.lower() in vars(base):
+                    yield f"{name}.{constant.lower()}", endpoint
+
+
+def commands(
+    command: click.Command | None = None,
+    path: tuple[str, ...] = (),
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Walk the command tree: each command's words after ``synadmin``, and the command; groups too."""
+    if command is None:
+        from synadmin.cli.app import app
+
+        command = app
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from commands(below, (*path, name))
+
+
+def _commands_by_call() -> dict[str, str]:
+    """Return the command of each call: the one that names it first."""
+    named = [
+        (calls.index(call), order, call, " ".join(path))
+        for order, (path, command) in enumerate(commands())
+        for calls in [getattr(command, "calls", ())]
+        for call in calls
+    ]
+    return {call: command for _, _, call, command in sorted(named, reverse=True)}

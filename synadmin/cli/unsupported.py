@@ -1,0 +1,98 @@
+"""Why a server says ``M_UNRECOGNIZED``: found out by asking it, as far as it can be asked."""
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from synadmin.errors import MatrixError, NotSupportedError, ReplyError, SynadminError
+
+if TYPE_CHECKING:
+    from synadmin.cli.invocation import Invocation
+    from synadmin.cli.operations import Operation
+    from synadmin.client import Synapse
+
+_OLDEST_KNOWN = "1.100"  # what is not marked with a version is in this one
+# Parts of a path, and what the Matrix Authentication Service has for it.
+_IN_MAS = {
+    "/reset_password/": "mas-cli manage set-password USERNAME PASSWORD",
+    "/registration_tokens": "mas-cli manage issue-user-registration-token",
+    "}/admin": "mas-cli manage promote-admin USERNAME, and demote-admin",
+    "}/login": "mas-cli manage issue-compatibility-token USERNAME",
+    "v1/register": "mas-cli manage register-user",
+}
+
+
+def explained(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
+    """Return what to tell about an operation that the server does not have: the error, and what to do."""
+    from synadmin.cli.operations import operation_of
+
+    told = str(error)
+    method, _, path = error.operation.partition(" ")
+    if not path:
+        return told, None
+    if error.errcode != "M_UNRECOGNIZED":
+        return told, "a proxy answered, not Synapse: it must pass /_matrix and /_synapse/admin on"
+    operation = operation_of(method, path)
+    with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
+        why, hint = _reason(synapse, operation, path)
+        return f"{method} {path}: {why} ({error.errcode}, HTTP {error.status})", hint
+    return told, "this Synapse may be too old for it, or a worker has answered"
+
+
+def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tuple[str, str | None]:
+    if operation is not None and not operation.mas and _accounts_elsewhere(synapse):
+        why = "the Matrix Authentication Service keeps this server's accounts and has taken it away"
+        return why, _in_mas(operation)
+    version = _version(synapse)
+    if version is None:
+        return (
+            "what answers here is not Synapse's main process",
+            "a worker serves next to nothing of the Admin API: --homeserver has to lead to the main process",
+        )
+    if operation is None:
+        why = f"Synapse {version} has no such operation"
+        return why, "`synadmin api --list` shows those that there are" if path.startswith(
+            "/_synapse"
+        ) else None
+    if _older(version, operation.since or _OLDEST_KNOWN):
+        least = operation.since or f"{_OLDEST_KNOWN} at the latest"
+        return f"Synapse {version} is too old for it", f"it has come with Synapse {least}"
+    if "/media" in path or "_media" in path:
+        return (
+            f"Synapse {version} has it, but not the process that answered",
+            "the proxy must send what is about media to the process that has the media repository",
+        )
+    return (
+        f"Synapse {version} has it, but a worker answered, which has not",
+        "a worker serves one room and one user by id, and no more: send /_synapse/admin to the main process",
+    )
+
+
+def _accounts_elsewhere(synapse: "Synapse") -> bool:
+    try:
+        synapse.client_server.auth_metadata()
+    except (MatrixError, ReplyError):
+        return False
+    return True
+
+
+def _version(synapse: "Synapse") -> str | None:
+    """Return Synapse's version; None where it is not Synapse's main process that answers."""
+    try:
+        return synapse.server.version().server_version
+    except NotSupportedError:
+        return None
+
+
+def _older(version: str, than: str) -> bool:
+    return _numbers(version) < _numbers(than)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _in_mas(operation: "Operation") -> str:
+    commands = (command for part, command in _IN_MAS.items() if part in operation.path)
+    command = next(commands, None)
+    return f"on the machine of that service: {command}" if command else "that service has no command for it"

@@ -1,0 +1,118 @@
+"""The other servers, through the library and through the commands, on real Synapses."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from synadmin.api.federation import Destination
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
+    """A server that ours has tried to reach in vain."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        name = f"localhost:{probe.getsockname()[1]}"
+    # An invitation would not do: when that fails, Synapse does not hold it against the server.
+    asked: dict[str, dict[str, list[str]]] = {"device_keys": {f"@bob:{name}": []}}
+    newcomer("alice", server=server).call("POST", "/_matrix/client/v3/keys/query", asked)
+    found = server.admin.synapse.federation.destination(name)
+    assert found.retry_last_ts
+    return found
+
+
+def in_touch(server: Homeserver, other: Homeserver) -> None:
+    """Wait until our server has sent something to the other one."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if list(server.admin.synapse.federation.destinations(destination=other.server_name)):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"nothing was sent to {other.server_name}")
+
+
+def test_servers_are_listed_with_those_that_cannot_be_reached(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    ours, _ = federation
+    failed = [unreachable(ours, newcomer) for _ in range(2)]
+    names = sorted(server.destination for server in failed)
+
+    found = list(ours.admin.synapse.federation.destinations(destination="localhost", page_size=1))
+    options = ("--search", "localhost", "--order-by", "failure_ts", "--reverse")
+    said = synadmin("federation", "destinations", *options, "-o", "ndjson", server=ours)
+    shown = synadmin("federation", "show", names[0], server=ours)
+    as_json = synadmin("federation", "show", names[0], "-o", "json", server=ours)
+
+    assert set(names) <= {server.destination for server in found}
+    assert all(server.failure_ts and server.retry_interval for server in failed)
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    failures = [line["failure_ts"] or 0 for line in lines]
+    assert failures == sorted(failures, reverse=True)
+    assert "failing since" in shown.stdout
+    assert json.loads(as_json.stdout)["failure_ts"] > 0
+
+
+def test_a_server_is_tried_again_at_once(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    ours, theirs = federation
+    alice, bob = newcomer("alice", server=ours), newcomer("bob", server=theirs)
+    room_id = alice.make_room("Neighbours", members=[bob])
+    alice.send_state(room_id, "m.room.topic", {"topic": "both sides"})
+    in_touch(ours, theirs)
+    one, two = (unreachable(ours, newcomer) for _ in range(2))
+    reached = ours.admin.synapse.federation
+
+    reached.reset_connection(one.destination)
+    after = reached.destination(one.destination)
+    planned = synadmin("federation", "reset", two.destination, "--dry-run", "-o", "json", server=ours)
+    unknown = "never-heard-of.example"
+    names = (two.destination, theirs.server_name, unknown)
+    said = synadmin("federation", "reset", *names, "-o", "ndjson", server=ours)
+
+    assert after.retry_last_ts != one.retry_last_ts
+    assert json.loads(planned.stdout)[0]["path"].endswith("/reset_connection")
+    told = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [line["outcome"] for line in told] == ["done", "done", "failed"]
+    assert told[1]["message"] == "nothing to reset: it is not waiting to be tried again"
+    assert said.code == 6
+
+
+def test_the_rooms_shared_with_a_server_are_listed(
+    federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    ours, theirs = federation
+    alice, bob = newcomer("alice", server=ours), newcomer("bob", server=theirs)
+    rooms = {alice.make_room(name, members=[bob]) for name in ("Bridge", "Market")}
+    for room_id in rooms:
+        alice.send_state(room_id, "m.room.topic", {"topic": "both sides"})
+    in_touch(ours, theirs)
+
+    found = list(ours.admin.synapse.federation.rooms(theirs.server_name, page_size=1))
+    said = synadmin("federation", "rooms", theirs.server_name, "--reverse", "-o", "ndjson", server=ours)
+
+    assert rooms <= {room.room_id for room in found}
+    assert all(room.stream_ordering > 0 for room in found)
+    assert [json.loads(line)["room_id"] for line in said.stdout.splitlines()] == [
+        room.room_id for room in reversed(found)
+    ]
+
+
+def test_a_server_that_was_never_sent_to_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
+    answer = synadmin("federation", "show", "never-heard-of.example")
+    malformed = synadmin("federation", "rooms", "not a server")
+
+    assert (answer.code, answer.stdout) == (4, "")
+    assert (malformed.code, malformed.stdout) == (2, "")
+    with pytest.raises(NotFoundError):
+        next(iter(homeserver.admin.synapse.federation.rooms("never-heard-of.example")))

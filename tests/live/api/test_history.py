@@ -1,0 +1,119 @@
+"""Purging the history of rooms, through the library and through the commands, on a real Synapse."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synadmin.ids import EventId, RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+@pytest.fixture
+def topics(newcomer: Newcomer) -> tuple[RoomId, list[EventId]]:
+    """A room with five topics, one after the other: state events of a user of this server."""
+    alice = newcomer("alice")
+    room_id = alice.make_room("Club")
+    return room_id, [alice.send_state(room_id, "m.room.topic", {"topic": str(number)}) for number in range(5)]
+
+
+def finished(poll: Callable[[], str]) -> str:
+    until = time.monotonic() + 60
+    while (status := poll()) in {"active", "scheduled"}:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return status
+
+
+def left(homeserver: Homeserver, room_id: RoomId) -> list[EventId | None]:
+    return [event.event_id for event in homeserver.admin.synapse.events.messages(room_id)]
+
+
+def test_what_came_before_an_event_is_removed(
+    homeserver: Homeserver, topics: tuple[RoomId, list[EventId]]
+) -> None:
+    room_id, events = topics
+    history = homeserver.admin.synapse.history
+
+    started = history.purge(room_id, up_to_event_id=events[3], delete_local_events=True)
+
+    assert finished(lambda: history.purge_status(started.purge_id).status) == "complete"
+    assert left(homeserver, room_id) == events[3:]
+
+
+def test_nothing_that_old_and_no_such_purge_are_not_found(
+    homeserver: Homeserver, topics: tuple[RoomId, list[EventId]]
+) -> None:
+    room_id, _ = topics
+    history = homeserver.admin.synapse.history
+
+    with pytest.raises(NotFoundError):
+        history.purge(room_id, up_to_ts=1)
+    with pytest.raises(NotFoundError):
+        history.purge_status("no/such+purge=")
+
+
+def test_the_command_removes_what_is_older_than_a_time_and_waits_for_it(
+    homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
+) -> None:
+    room_id, events = topics
+
+    answer = synadmin(
+        "room", "purge-history", room_id, "--before", "0s", "--delete-local-events", "--yes", "-o", "json"
+    )
+
+    (told,) = json.loads(answer.stdout)
+    assert answer.code == 0, answer.stderr
+    assert (told["outcome"], told["status"]) == ("done", "complete")
+    assert left(homeserver, room_id) == events[-1:]
+
+
+def test_the_command_can_be_left_and_taken_up_again(
+    homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
+) -> None:
+    room_id, events = topics
+
+    begun = synadmin(
+        *("room", "purge-history", room_id, "--before", events[2], "--delete-local-events"),
+        *("--no-wait", "--yes", "-o", "json"),
+    )
+    (told,) = json.loads(begun.stdout)
+    waited = synadmin("room", "purge-status", told["purge_id"], "--wait")
+    asked = synadmin("room", "purge-status", told["purge_id"], "-o", "json")
+    unknown = synadmin("room", "purge-status", "nonsense")
+
+    assert begun.code == 0
+    assert told["outcome"] == "pending"
+    assert told["purge_id"] in told["message"]
+    assert waited.stdout.split() == ["status", "complete", "error", "-"]
+    assert json.loads(asked.stdout) == {"status": "complete"}
+    assert unknown.code == 4
+    assert left(homeserver, room_id) == events[2:]
+
+
+def test_nothing_is_removed_unasked_or_in_a_rehearsal(
+    homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
+) -> None:
+    room_id, events = topics
+    command = ("room", "purge-history", room_id, "--delete-local-events")
+
+    unasked = synadmin(*command, "--before", events[3])
+    rehearsed = synadmin(*command, "--before", events[3], "--dry-run", "-o", "json")
+    elsewhere = synadmin(*command, "#other:club.example", "--before", events[3])
+    nonsense = synadmin(*command, "--before", "yesterday")
+
+    assert (unasked.code, rehearsed.code, elsewhere.code, nonsense.code) == (2, 0, 2, 2)
+    assert json.loads(rehearsed.stdout)[0]["body"] == {
+        "purge_up_to_event_id": events[3],
+        "delete_local_events": True,
+    }
+    assert len(left(homeserver, room_id)) > len(events)

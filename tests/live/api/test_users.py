@@ -1,0 +1,504 @@
+"""Accounts, through the library and through the commands, on a real Synapse."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import MatrixError, NotAuthenticatedError, NotFoundError, NotPermittedError
+from synadmin.ids import UserId, encoded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Answer, Newcomer, Synadmin
+
+HOUR = 3_600_000  # milliseconds
+NEVER_MET = "no-such-person"
+
+
+def localpart(person: Person) -> str:
+    return person.user_id[1:].partition(":")[0]
+
+
+def records(answer: Answer) -> list[dict[str, Any]]:
+    assert answer.code == 0, answer
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def can_sign_in(homeserver: Homeserver, user_id: str, password: str) -> bool:
+    with Synapse(homeserver.url) as synapse:
+        try:
+            synapse.client_server.login(user_id, password)
+        except MatrixError:
+            return False
+    return True
+
+
+def is_signed_in(person: Person) -> bool:
+    try:
+        person.synapse.client_server.whoami()
+    except NotAuthenticatedError:
+        return False
+    return True
+
+
+@pytest.fixture
+def choir(homeserver: Homeserver, newcomer: Newcomer) -> tuple[str, dict[str, UserId]]:
+    """Four accounts with a name in common: one active, one deactivated, one locked, one a bot."""
+    people = {kind: newcomer(f"choir-{kind}").user_id for kind in ("active", "gone", "locked", "bot")}
+    users = homeserver.admin.synapse.users
+    name = f"Choir of {people['active']}"
+    for user_id in people.values():
+        users.modify(user_id, displayname=name)
+    users.modify(people["gone"], deactivated=True)
+    users.modify(people["locked"], locked=True)
+    users.modify(people["bot"], user_type="bot")
+    return name, people
+
+
+def test_the_lists_of_version_2_and_3_differ_in_what_they_make_of_deactivated_accounts(
+    homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
+) -> None:
+    name, people = choir
+    users = homeserver.admin.synapse.users
+
+    def listed(**filters: Any) -> set[str]:  # noqa: ANN401
+        return {found.name for found in users.list(name=name, **filters)}
+
+    def listed_v2(**filters: Any) -> set[str]:  # noqa: ANN401
+        return {found.name for found in users.list_v2(name=name, **filters)}
+
+    active, gone, locked, bot = (people[kind] for kind in ("active", "gone", "locked", "bot"))
+    assert listed() == {active, gone, bot}
+    assert listed(deactivated=True) == {gone}
+    assert listed(deactivated=False) == {active, bot}
+    assert listed(locked=True) == {active, gone, locked, bot}
+    assert listed(not_user_types=["bot"]) == {active, gone}
+    assert listed(not_user_types=["", "support"]) == {bot}
+    assert listed(admins=True) == set()
+    assert listed(admins=False, guests=False, approved=True) == {active, gone, bot}
+    assert listed_v2() == {active, bot}
+    assert listed_v2(deactivated=True, locked=True) == {active, gone, locked, bot}
+
+
+def test_a_list_of_several_pages_comes_in_the_order_that_was_asked_for(
+    homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
+) -> None:
+    name, _ = choir
+    users = homeserver.admin.synapse.users
+
+    found = [user.name for user in users.list(name=name, order_by="name", reverse=True, page_size=1)]
+
+    assert len(found) == 3
+    assert found == sorted(found, reverse=True)
+
+
+def test_user_list_takes_every_filter_and_prints_every_field(
+    choir: tuple[str, dict[str, UserId]], synadmin: Synadmin
+) -> None:
+    name, people = choir
+    flags = ["--not-deactivated", "--locked", "--no-admins", "--no-guests", "--not-user-type", "bot"]
+
+    lines = records(synadmin("user", "list", "--name", name, *flags, "--reverse", "-o", "ndjson"))
+    old = records(synadmin("user", "list", "--v2", "--name", name, "--deactivated", "-o", "ndjson"))
+    table = synadmin("user", "list", "--user-id", people["gone"])
+
+    assert [line["name"] for line in lines] == [people["locked"], people["active"]]
+    assert lines[0]["locked"] is True
+    assert {"creation_ts", "last_seen_ts", "avatar_url", "erased", "is_guest"} <= lines[0].keys()
+    assert {line["name"] for line in old} == {people["active"], people["gone"], people["bot"]}
+    assert table.stdout.splitlines()[2].startswith(people["gone"])
+
+
+def test_every_part_of_an_account_can_be_set_and_is_shown(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice = newcomer()
+    users = homeserver.admin.synapse.users
+    threepids = [{"medium": "email", "address": f"{localpart(alice)}@example.org"}]
+    external_ids = [{"auth_provider": "oidc-club", "external_id": f"club/{localpart(alice)}"}]
+
+    changed = users.modify(
+        alice.user_id,
+        displayname="Alice Marigold",
+        avatar_url="mxc://example.org/abcde",
+        threepids=threepids,
+        external_ids=external_ids,
+        admin=True,
+        user_type="support",
+        password="wonderland",
+        logout_devices=False,
+    )
+    shown = json.loads(synadmin("user", "show", localpart(alice), "-o", "json").stdout)
+    table = synadmin("user", "show", alice.user_id).stdout
+
+    assert changed.admin
+    assert (changed.displayname, changed.avatar_url) == ("Alice Marigold", "mxc://example.org/abcde")
+    assert [(one.medium, one.address) for one in changed.threepids] == [("email", threepids[0]["address"])]
+    assert [one.external_id for one in changed.external_ids] == [f"club/{localpart(alice)}"]
+    assert is_signed_in(alice)
+    assert can_sign_in(homeserver, alice.user_id, "wonderland")
+    assert shown == users.get(alice.user_id).as_sent()
+    assert f"external ids                oidc-club club/{localpart(alice)}" in table
+    year = time.strftime("%Y", time.gmtime())
+    created = next(line for line in table.splitlines() if line.startswith("created"))
+    assert created.split()[1].startswith(year), "seconds were taken for milliseconds"
+
+
+def test_somebody_who_does_not_exist_is_not_found(synadmin: Synadmin) -> None:
+    assert synadmin("user", "show", NEVER_MET).code == 4
+
+
+def test_names_that_need_percent_encoding_survive_the_round_trip(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    name = f"club/old=2fbooks+1-{localpart(newcomer())}"
+
+    made = records(synadmin("user", "create", name, "-o", "ndjson"))
+    shown = json.loads(synadmin("user", "show", name, "-o", "json").stdout)
+
+    assert made == [
+        {
+            "user_id": homeserver.user_id(name),
+            "outcome": "done",
+            "message": None,
+            "errcode": None,
+            "created": True,
+        }
+    ]
+    assert shown["name"] == homeserver.user_id(name)
+
+
+def test_an_account_is_made_once_and_an_existing_one_only_changed_when_that_was_said(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    name = f"singer-{localpart(newcomer())}"
+    user_id = homeserver.user_id(name)
+    make = ["user", "create", name, "--displayname", "The Singer", "--user-type", "bot"]
+    make += ["--threepid", "email", f"{name}@Example.org", "--external-id", "oidc-club", f"{name}+1 %"]
+
+    rehearsed = synadmin(*make, "--password-stdin", "--dry-run", "-o", "ndjson")
+    with pytest.raises(NotFoundError):
+        homeserver.admin.synapse.users.get(user_id)
+    first = synadmin(*make, "--password-stdin", stdin="do-re-mi\n")
+    second = synadmin(*make)
+    third = synadmin(*make, "--modify", "--admin", "-o", "ndjson")
+    details = homeserver.admin.synapse.users.get(user_id)
+
+    assert records(rehearsed)[0]["body"]["password"] == "(removed)"
+    assert first.code == 0
+    assert second.code == 5
+    assert second.stderr.startswith(f"synadmin: {user_id} exists already\n")
+    assert records(third)[0]["created"] is False
+    assert details.admin
+    assert (details.displayname, details.user_type) == ("The Singer", "bot")
+    assert details.threepids[0].address == f"{name}@example.org"
+    assert details.external_ids[0].external_id == f"{name}+1 %"
+    assert can_sign_in(homeserver, user_id, "do-re-mi")
+
+
+def test_no_password_is_in_the_journal_or_anything_that_is_shown(
+    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    alice = newcomer()
+
+    said = synadmin("user", "password", alice.user_id, "--yes", "-vv", "-o", "ndjson", stdin="tell-nobody\n")
+    token = synadmin("user", "login", alice.user_id, "--yes", "-vv").stdout.strip()
+    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+
+    assert records(said)[0]["outcome"] == "done"
+    assert "tell-nobody" not in said.stdout + said.stderr + journal
+    assert '"new_password":"(removed)"' in journal
+    assert token
+    assert token not in journal
+
+
+def test_an_account_that_does_not_exist_is_not_made_by_changing_it(
+    homeserver: Homeserver, synadmin: Synadmin
+) -> None:
+    runs = [
+        synadmin("user", "lock", NEVER_MET),
+        synadmin("user", "reactivate", NEVER_MET),
+        synadmin("user", "modify", NEVER_MET, "--displayname", "Nobody"),
+    ]
+
+    assert [run.code for run in runs] == [4, 4, 4]
+    with pytest.raises(NotFoundError):
+        homeserver.admin.synapse.users.get(homeserver.user_id(NEVER_MET))
+
+
+def test_addresses_and_external_ids_are_added_and_removed_one_by_one(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    name = localpart(alice)
+    old, new = f"{name}@old.example", f"{name}@new.example"
+    add = ["user", "modify", name, "--add-threepid", "email", old, "--add-external-id", "oidc-club", name]
+
+    added = synadmin(*add)
+    moved = synadmin(
+        *("user", "modify", name, "--add-threepid", "email", new, "--remove-threepid", "email", old),
+        *("--remove-external-id", "oidc-club", name, "--displayname", "", "--user-type", "support"),
+    )
+    details = homeserver.admin.synapse.users.get(alice.user_id)
+    taken = synadmin("user", "modify", localpart(bob), "--add-threepid", "email", new)
+    again = synadmin("user", "modify", name, "--user-type", "support", "-o", "ndjson")
+
+    assert added.code == moved.code == 0, moved
+    assert [one.address for one in details.threepids] == [new]
+    assert details.external_ids == ()
+    assert (details.displayname, details.user_type) == (None, "support")
+    assert taken.code == 5
+    assert f"{new} belongs to {alice.user_id}" in taken.stderr
+    assert homeserver.admin.synapse.users.get(bob.user_id).threepids == ()
+    assert records(again)[0]["message"] == "was so already"
+
+
+def test_an_account_is_deactivated_and_erased_and_comes_back(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    bob.make_room("Club", members=[alice])
+    users = homeserver.admin.synapse.users
+
+    told = users.deactivate(bob.user_id)
+    asked = synadmin("user", "deactivate", alice.user_id)
+    rehearsed = records(synadmin("user", "deactivate", alice.user_id, "--erase", "--dry-run", "-o", "ndjson"))
+    still_active = not users.get(alice.user_id).deactivated
+    done = synadmin("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "ndjson")
+    gone = users.get(alice.user_id)
+    back = synadmin("user", "reactivate", alice.user_id)
+    after = users.get(alice.user_id)
+    active_already = synadmin("user", "reactivate", alice.user_id)
+
+    assert told.id_server_unbind_result == "success"
+    assert asked.code == 2, "without a terminal a question is a refusal"
+    assert rehearsed[0]["path"] == f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}"
+    assert rehearsed[0]["body"] == {"erase": True}
+    assert still_active
+    assert records(done)[0]["outcome"] == "done"
+    assert gone.deactivated
+    assert gone.erased
+    assert not is_signed_in(alice)
+    assert back.code == 0
+    assert not after.deactivated
+    assert active_already.code == 5
+
+
+def test_ones_own_account_is_not_deactivated_or_locked_without_its_name(
+    homeserver: Homeserver, synadmin: Synadmin
+) -> None:
+    second = homeserver.register("second-admin", admin=True)
+
+    for verb in ("deactivate", "lock"):
+        refused = synadmin("user", verb, second.user_id, "--yes", acting=second)
+        assert refused.code == 5, refused
+        assert f"--confirm {second.user_id}" in refused.stderr
+    assert is_signed_in(second)
+    confirmed = synadmin(
+        "user", "deactivate", second.user_id, "--yes", "--confirm", second.user_id, acting=second
+    )
+
+    assert confirmed.code == 0, confirmed
+    assert homeserver.admin.synapse.users.get(second.user_id).deactivated
+
+
+def test_many_are_locked_from_a_list_and_each_has_its_outcome(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    listed = f"{alice.user_id}\n{NEVER_MET}\n{localpart(bob)}\n{alice.user_id}\n"
+
+    locked = synadmin("user", "lock", "--from", "-", "-o", "ndjson", stdin=listed)
+    with pytest.raises(NotAuthenticatedError, match="M_USER_LOCKED"):
+        bob.synapse.client_server.whoami()
+    unlocked = synadmin("user", "unlock", "--from", "-", stdin=f"{alice.user_id}\n{localpart(bob)}")
+
+    outcomes = [json.loads(line) for line in locked.stdout.splitlines()]
+    assert locked.code == 6
+    assert [(one["user_id"], one["outcome"], one["errcode"]) for one in outcomes] == [
+        (alice.user_id, "done", None),
+        (homeserver.user_id(NEVER_MET), "failed", "M_NOT_FOUND"),
+        (bob.user_id, "done", None),
+    ]
+    assert locked.stderr == "3 altogether: 2 done, 1 not.\n"
+    assert unlocked.code == 0
+    assert is_signed_in(bob)
+
+
+def test_a_suspended_user_reads_and_does_nothing_else(newcomer: Newcomer, synadmin: Synadmin) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    room_id = alice.make_room(public=True)
+
+    suspended = synadmin("user", "suspend", bob.user_id)
+    with pytest.raises(NotPermittedError):
+        bob.join(room_id)
+    freed = synadmin("user", "unsuspend", bob.user_id)
+    bob.join(room_id)
+
+    assert suspended.code == freed.code == 0
+    assert synadmin("user", "suspend", NEVER_MET).code == 4
+
+
+def test_suspending_says_so_of_whom(homeserver: Homeserver, newcomer: Newcomer) -> None:
+    alice = newcomer()
+    users = homeserver.admin.synapse.users
+
+    assert users.suspend(alice.user_id, suspend=True) == {f"user_{alice.user_id}_suspended": True}
+    assert users.get(alice.user_id).suspended
+
+
+def test_a_new_password_ends_the_sessions_unless_they_are_kept(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+
+    homeserver.admin.synapse.users.reset_password(alice.user_id, "one", logout_devices=False)
+    kept = is_signed_in(alice)
+    asked = synadmin("user", "password", alice.user_id, stdin="two")
+    changed = synadmin("user", "password", alice.user_id, "--yes", stdin="two")
+    keeping = synadmin("user", "password", localpart(bob), "--keep-devices", stdin="three\n")
+
+    assert kept
+    assert asked.code == 2
+    assert "1 session" not in asked.stdout
+    assert changed.code == keeping.code == 0
+    assert not is_signed_in(alice)
+    assert is_signed_in(bob)
+    assert can_sign_in(homeserver, alice.user_id, "two")
+    assert can_sign_in(homeserver, bob.user_id, "three")
+    assert synadmin("user", "password", NEVER_MET, "--keep-devices", stdin="x").code == 4
+
+
+def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice = newcomer()
+    users = homeserver.admin.synapse.users
+
+    users.set_admin(alice.user_id, admin=True)
+    granted = users.admin(alice.user_id).admin
+    shown = json.loads(synadmin("user", "admin", "show", alice.user_id, "-o", "json").stdout)
+    revoked = synadmin("user", "admin", "revoke", alice.user_id)
+    left = users.admin(alice.user_id).admin
+    again = synadmin("user", "admin", "grant", alice.user_id, NEVER_MET, "-o", "ndjson")
+    oneself = synadmin("user", "admin", "revoke", homeserver.admin.user_id)
+
+    assert granted
+    assert shown == {"user_id": alice.user_id, "admin": True}
+    assert revoked.code == 0
+    assert not left
+    assert again.code == 6
+    assert users.admin(alice.user_id).admin
+    assert oneself.code == 1
+    assert "demote yourself" in oneself.stderr
+
+
+def test_a_token_to_act_as_somebody_ends_when_it_was_said_and_makes_no_device(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice = newcomer()
+    admin = homeserver.admin.synapse
+    until = int(time.time() * 1000) + HOUR
+
+    given = admin.users.login(alice.user_id, valid_until_ms=until)
+    plain = synadmin("user", "login", alice.user_id, "--yes")
+    record = json.loads(
+        synadmin("user", "login", localpart(alice), "--until", "10m", "--yes", "-o", "json").stdout
+    )
+    refused = synadmin("user", "login", alice.user_id)
+    rehearsed = synadmin("user", "login", alice.user_id, "--dry-run", "-o", "json")
+
+    assert given.access_token not in repr(given)
+    assert plain.stderr == ""
+    for token in (given.access_token, plain.stdout.strip(), record["access_token"]):
+        with admin.acting_as(alice.user_id, token) as acting:
+            assert acting.client_server.whoami().user_id == alice.user_id
+    assert abs(record["valid_until_ms"] - (until - HOUR + 600_000)) < 120_000
+    assert (refused.code, refused.stdout) == (2, "")
+    assert json.loads(rehearsed.stdout)[0]["outcome"] == "planned"
+    assert admin.devices.list(alice.user_id).total == 1
+
+
+def test_until_when_an_account_is_valid_can_be_said(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice = newcomer()
+    until = 1_893_456_000_000  # 2030-01-01
+
+    renewed = homeserver.admin.synapse.users.renew_validity(
+        alice.user_id, expiration_ts=until, enable_renewal_emails=False
+    )
+    said = records(synadmin("user", "validity", localpart(alice), "--until", "2030-01-01", "-o", "ndjson"))
+    table = synadmin("user", "validity", localpart(alice), "--until", "2030-01-01")
+
+    assert renewed.expiration_ts == until
+    assert said[0]["expiration_ts"] == until
+    assert "2030-01-01T00:00:00Z" in table.stdout
+    assert synadmin("user", "validity", NEVER_MET, "--until", "2030-01-01").code == 4
+
+
+def test_the_cross_signing_keys_of_somebody_who_has_some_may_be_replaced_for_ten_minutes(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, without = newcomer("alice"), newcomer("without")
+    key = "A" * 43
+    master = {"user_id": alice.user_id, "usage": ["master"], "keys": {f"ed25519:{key}": key}}
+    alice.call("POST", "/_matrix/client/v3/keys/device_signing/upload", {"master_key": master})
+
+    allowed = homeserver.admin.synapse.users.allow_cross_signing_reset(alice.user_id)
+    said = records(synadmin("user", "cross-signing-reset", alice.user_id, "-o", "ndjson"))
+
+    assert 0 < allowed.updatable_without_uia_before_ms - time.time() * 1000 <= 600_000
+    assert said[0]["updatable_without_uia_before_ms"] >= allowed.updatable_without_uia_before_ms
+    assert synadmin("user", "cross-signing-reset", without.user_id).code == 4
+
+
+def test_message_limits_of_one_account_are_shown_set_and_cleared(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice = newcomer()
+    users = homeserver.admin.synapse.users
+    limit = ["user", "rate-limit"]
+
+    users.set_ratelimit(alice.user_id, messages_per_second=3, burst_count=7)
+    mine = users.ratelimit(alice.user_id)
+    users.delete_ratelimit(alice.user_id)
+    none = json.loads(synadmin(*limit, "show", alice.user_id, "-o", "json").stdout)
+    set_to = synadmin(*limit, "set", alice.user_id, "--messages-per-second", "2", "--burst-count", "5")
+    found = users.ratelimit(alice.user_id)
+    lifted = records(synadmin(*limit, "set", alice.user_id, "--unlimited", "-o", "ndjson"))
+    cleared = synadmin(*limit, "clear", alice.user_id)
+
+    assert (mine.messages_per_second, mine.burst_count) == (3, 7)
+    assert none == {"user_id": alice.user_id, "messages_per_second": None, "burst_count": None}
+    assert set_to.code == cleared.code == 0
+    assert (found.messages_per_second, found.burst_count) == (2, 5)
+    assert (lifted[0]["messages_per_second"], lifted[0]["burst_count"]) == (0, 0)
+    assert users.ratelimit(alice.user_id).burst_count is None
+
+
+def test_memberships_tell_of_rooms_that_were_left_too(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    kept = alice.make_room("Kept", members=[bob])
+    left = alice.make_room("Left", left=[bob])
+
+    found = homeserver.admin.synapse.users.memberships(bob.user_id).memberships
+    listed = records(synadmin("user", "memberships", bob.user_id, "-o", "ndjson"))
+    only = records(synadmin("user", "memberships", bob.user_id, "--membership", "leave", "-o", "ndjson"))
+
+    assert found == {kept: "join", left: "leave"}
+    assert sorted(listed, key=lambda one: one["membership"]) == [
+        {"room_id": kept, "membership": "join"},
+        {"room_id": left, "membership": "leave"},
+    ]
+    assert only == [{"room_id": left, "membership": "leave"}]
