@@ -11,6 +11,7 @@ from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.levels import CREATOR_LEVEL, shown
 from synadmin.power.room import RoomView
+from synadmin.power.search import somebody
 
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 """The levels that are not a user's and not an event type's."""
@@ -134,7 +135,7 @@ def _controls(view: RoomView) -> Iterator[UserId]:
         if view.has_control(user):
             yield user
     if levels.users_default >= levels.control and view.unknown_local_members:
-        yield UserId("")
+        yield somebody(view)
 
 
 def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:

@@ -99,6 +99,7 @@ def plan(
     Raises:
         RefusedError: it must not or cannot be made; nothing was changed.
     """
+    view = _with_those_concerned(observer, view, edit)
     reason = editing.senseless(view, edit)
     if reason is None and not editing.changes(view, edit):
         return EditPlan(view, edit, None)
@@ -124,6 +125,14 @@ def plan(
             hint=f"--allow {ways[0].reach} lets it",
         )
     return EditPlan(view, edit, ways[0])
+
+
+def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
+    """See those whose levels are to change: they may be the ones who have control afterwards."""
+    unseen = [user for user in edit.users if user not in view.memberships]
+    view = observer.seeing(view, [user for user in unseen if view.is_local(user)])
+    in_control = [user for user in unseen if (edit.users[user] or 0) >= view.levels.control]
+    return observer.seeing_foreigners(view, [user for user in in_control if not view.is_local(user)])
 
 
 def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:

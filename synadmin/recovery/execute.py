@@ -202,23 +202,23 @@ class Run:
             found = _prospect(self.observer, room_id, wish)
             told = self.carry_out(found)
         finally:
-            stays = told is not None and told.outcome == outcome.DONE and wish.target == wish.caller
+            mine = wish.join and wish.target == wish.caller
+            stays = mine and told is not None and told.outcome == outcome.DONE
             if stays:
                 self.temporary.keep(mark)
             left = self.temporary.put_back(mark)
             self.observer.forget_all()
         status = "done" if told.outcome in {outcome.DONE, outcome.PENDING} or left else "undone"
         taken = StepTaken(join, status, join.detail)
-        membership = told.membership_after
-        if wish.target == wish.caller and not stays and not left:
-            membership = "leave"
-        return replace(
-            told,
-            room=prospect.result.room,
-            membership_before=prospect.result.membership_before,
-            membership_after=membership,
-            steps=(taken, *told.steps),
-        )
+        told = replace(told, membership_before=prospect.result.membership_before, steps=(taken, *told.steps))
+        if wish.target != wish.caller or stays or left:
+            return told
+        told = replace(told, membership_after="leave", control=False)
+        if told.outcome != outcome.DONE:
+            return told
+        level = shown(told.level_after or 0)
+        message = f"{wish.target} has level {level} and has to join the room to have control."
+        return replace(told, outcome=outcome.PENDING, message=message)
 
     def _taken(self, plan: Plan, view: RoomView) -> tuple[list[StepTaken], SynadminError | None]:
         """Take the steps until one fails; those that put things back are not among them."""

@@ -138,7 +138,7 @@ def test_who_never_leaves_has_not_been_put_back(
 ) -> None:
     monkeypatch.setattr(accounts, "_PATIENCE", 0.0)
     Her(stub, deactivated=True)
-    with (
+    with (  # noqa: PT012
         pytest.raises(SynadminError, match="could not be put back"),
         Sessions(synapse) as sessions,
         Temporary(synapse, sessions, journal) as temporary,

@@ -87,7 +87,7 @@ def test_a_token_that_cannot_be_ended_is_told_unless_it_has_ended_already(
 
 
 def test_a_token_is_ended_also_after_an_error_in_between(stub: Stub, synapse: Synapse) -> None:
-    with pytest.raises(KeyboardInterrupt), Sessions(synapse) as sessions:
+    with pytest.raises(KeyboardInterrupt), Sessions(synapse) as sessions:  # noqa: PT012
         sessions.of(HER)
         raise KeyboardInterrupt
     assert stub.targets[-1] == f"POST {LOGOUT}"

@@ -33,9 +33,12 @@ def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
     journal = Journal(tmp_path / "journal.jsonl")
     stub.on("*", told({}))
     for user in (ALICE, BOB):
-        stub.on(f"/_synapse/admin/v1/users/{quote(user, safe='')}/login", told({"access_token": f"of{user[1]}"}))
+        stub.on(
+            f"/_synapse/admin/v1/users/{quote(user, safe='')}/login", told({"access_token": f"of{user[1]}"})
+        )
     stub.on(
-        f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships", told({"memberships": {ROOM: "leave"}})
+        f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships",
+        told({"memberships": {ROOM: "leave"}}),
     )
     stub.on(JOIN, told({"room_id": ROOM}))
     with (

@@ -1,0 +1,215 @@
+"""A room and the people around it: what each of them is and has, before and after a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from synadmin.errors import MatrixError
+from synadmin.ids import encoded
+from tests.live.differential import Held, held
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synadmin.ids import RoomAlias, RoomId, UserId
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Answer, Newcomer, Synadmin
+
+_PATIENCE = 30  # seconds until a deactivated user has left their rooms
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the command printed of one room, and its exit code."""
+
+    code: int
+    record: dict[str, Any]
+    stderr: str
+
+    @property
+    def verdict(self) -> tuple[int, str, str | None, str | None]:
+        """Exit code, outcome, reason, reach."""
+        return self.code, self.record["outcome"], self.record["reason"], self.record["reach"]
+
+    @property
+    def steps(self) -> list[tuple[str, str, str]]:
+        """Of each step the action, in whose name, and what became of it."""
+        return [(step["action"], step["as"], step["status"]) for step in self.record["steps"]]
+
+    @property
+    def actions(self) -> list[str]:
+        """What was done, all of it to the end."""
+        assert {step["status"] for step in self.record["steps"]} <= {"done"}, self.record
+        return [step["action"] for step in self.record["steps"]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What somebody is and has on the server: all that a run must leave as it was."""
+
+    account: dict[str, Any]
+    memberships: dict[RoomId, str]
+    devices: tuple[str, ...]
+    session: str
+    limits: tuple[int | None, int | None]
+
+
+@dataclass
+class Scene:
+    """A server, its people as far as a test has met them, and the command line."""
+
+    server: Homeserver
+    synadmin: Synadmin
+    newcomer: Newcomer
+    people: list[Person] = field(default_factory=list)
+
+    @property
+    def admin(self) -> Person:
+        return self.server.admin
+
+    def someone(self, name: str = "alice") -> Person:
+        who = self.newcomer(name, server=self.server)
+        self.people.append(who)
+        return who
+
+    # What happens to people
+
+    def deactivate(self, who: Person, *, erase: bool = False) -> None:
+        path = f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}"
+        self.admin.call("POST", path, {"erase": erase})
+        until = time.monotonic() + _PATIENCE
+        while "join" in self.memberships(who).values():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def suspend(self, who: Person) -> None:
+        self.admin.suspend(who)
+
+    def lock(self, who: Person) -> None:
+        self.admin.modify_user(who, locked=True)
+
+    # What holds
+
+    def memberships(self, who: Person) -> Mapping[RoomId, str]:
+        return self.admin.synapse.users.memberships(who.user_id).memberships
+
+    def standing(self, who: Person) -> Standing:
+        details = self.admin.synapse.users.get(who.user_id)
+        names = ("deactivated", "erased", "suspended", "locked", "shadow_banned", "admin", "displayname")
+        path = f"/_synapse/admin/v2/users/{encoded(who.user_id)}/devices"
+        devices = self.admin.call("GET", path)["devices"]
+        limits = self.admin.synapse.users.ratelimit(who.user_id)
+        try:
+            session = str(who.synapse.client_server.whoami().user_id)
+        except MatrixError as error:
+            session = f"{error.status} {error.errcode}"
+        return Standing(
+            account={name: getattr(details, name) for name in names},
+            memberships={room: kind for room, kind in self.memberships(who).items() if kind != "leave"},
+            devices=tuple(sorted(device["device_id"] for device in devices)),
+            session=session,
+            limits=(limits.messages_per_second, limits.burst_count),
+        )
+
+    def standings(self, *, but: Person | None = None) -> dict[UserId, Standing]:
+        """Of everybody, the administrator included."""
+        people = [self.admin, *self.people]
+        return {who.user_id: self.standing(who) for who in people if who is not but}
+
+    def borrowed_tokens(self) -> int:
+        """How many tokens there are with which somebody acts as somebody else; Synapse does not tell."""
+        database = f"file:{self.server.directory}/homeserver.db?mode=ro"
+        people = [who.user_id for who in self.people]
+        marks = ",".join("?" * len(people))
+        query = f"SELECT count(*) FROM access_tokens WHERE puppets_user_id IN ({marks})"  # noqa: S608
+        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
+            return int(connection.execute(query, people).fetchone()[0])
+
+    def held(self, room_id: RoomId, who: Person) -> Held:
+        return held(self.admin, room_id, who.user_id)
+
+    def has_control(self, room_id: RoomId, who: Person) -> bool:
+        """Whether somebody really has: what they send as levels is accepted."""
+        content = who.state(room_id, "m.room.power_levels")
+        try:
+            who.set_levels(room_id, {**content, "org.example.proof": who.user_id})
+        except MatrixError:
+            return False
+        who.set_levels(room_id, content)
+        return True
+
+    # What is done
+
+    def run(
+        self, *arguments: str, acting: Person | None = None, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        return self.synadmin(*arguments, server=self.server, acting=acting, env=env)
+
+    def make_admin(self, room: RoomId | RoomAlias, *options: str, acting: Person | None = None) -> Told:
+        answer = self.run("room", "make-admin", room, "--yes", "-o", "json", *options, acting=acting)
+        assert answer.stdout, answer.stderr
+        (record,) = json.loads(answer.stdout)
+        return Told(answer.code, record, answer.stderr)
+
+    def regain(
+        self, room_id: RoomId, *options: str, target: Person | None = None, reach: str = "impersonate"
+    ) -> Told:
+        """Regain a room that takes this reach: less is refused and changes nothing, with it all is well."""
+        who = target or self.admin
+        user = () if target is None else ("--user", target.user_id)
+        before, room = self.standings(), self.held(room_id, who)
+        less = {"impersonate": (), "reactivate": ("--allow", "impersonate")}[reach]
+        refused = self.make_admin(room_id, *user, *less)
+        assert refused.code == 5, refused
+        assert (refused.record["outcome"], refused.record["reach"]) == ("refused", reach)
+        assert f"--allow {reach}" in refused.record["message"]
+        assert refused.steps == []
+        assert (self.standings(), self.held(room_id, who)) == (before, room)
+
+        told = self.make_admin(room_id, *user, "--allow", reach, *options)
+        assert told.verdict == (0, "done", None, reach), (told.record, told.stderr)
+        self.is_regained(room_id, who, before)
+        again = self.make_admin(room_id, *user)
+        assert again.verdict == (0, "done", None, "api")
+        assert again.steps == []
+        return told
+
+    def is_regained(
+        self, room_id: RoomId, who: Person, before: Mapping[UserId, Standing], *, killed: bool = False
+    ) -> None:
+        """See that somebody has control, and that everything else about everybody is as it was.
+
+        The tokens of a run that was killed end by themselves, in minutes.
+        """
+        assert self.has_control(room_id, who)
+        now = self.standings()
+        mine, earlier = now.pop(who.user_id), dict(before)
+        then = earlier.pop(who.user_id)
+        assert now == earlier
+        assert mine.memberships == {**then.memberships, room_id: "join"}
+        assert (mine.account, mine.devices, mine.session) == (then.account, then.devices, then.session)
+        assert mine.limits == then.limits
+        assert killed or self.borrowed_tokens() == 0
+
+
+class Scenes(Protocol):
+    def __call__(self, server: Homeserver) -> Scene: ...
+
+
+@pytest.fixture
+def scenes(synadmin: Synadmin, newcomer: Newcomer) -> Scenes:
+    return lambda server: Scene(server, synadmin, newcomer)
+
+
+@pytest.fixture
+def scene(homeserver: Homeserver, scenes: Scenes) -> Scene:
+    """On the server with raised limits."""
+    return scenes(homeserver)

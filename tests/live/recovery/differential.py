@@ -1,0 +1,253 @@
+"""Random rooms, and plans that go beyond the Admin API: each is carried out, each refusal is searched again.
+
+    python -m tests.live.recovery.differential --allow reactivate --rooms 1000 --seed 7
+
+A room that is likely to be lost is drawn and made on a real Synapse, looked at and planned for by the
+tool. A plan is carried out: no step may fail, it must be no longer than an exhaustive search says that it
+has to be, end as promised, and leave everybody else as they were. A refusal is held against the exhaustive
+search on all there is to know about the room, which must find no way either. Prints how many rooms there
+were and every difference; ends with 1 where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import random
+import sqlite3
+import sys
+import time
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING
+
+from synadmin.ids import encoded
+from synadmin.power.room import Reach
+from synadmin.power.steps import Plan
+from synadmin.recovery.observe import Observer
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live import differential as plain
+from tests.live.differential import ADMIN, NAMES, Comparison, Drawn, Stage, Tally
+from tests.unit.power import exhaustive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synadmin.ids import RoomId
+    from synadmin.power.room import RoomView
+    from synadmin.power.steps import Refusal
+
+_FATES = ("suspended", "locked", "shadow-banned", "suspended and locked")
+_GONE = ("deactivated", "erased")
+_ALLOWED = (NAMES[:2], NAMES[2:4], (NAMES[4], ADMIN))
+# The room or the target itself rules these out, whatever the levels.
+_RULED_OUT = {"not-in-room", "target-unknown", "target-deactivated", "target-suspended", "room-blocked"}
+_PATIENCE = 30  # seconds until a deactivated user has left their rooms
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost(Drawn):
+    """A room as drawn; ``allowed`` may join it where it is restricted."""
+
+    allowed: tuple[str, ...]
+
+
+def draw(chance: random.Random, furthest: Reach) -> Lost:
+    """Draw a room that is likely to be lost, and a wish."""
+    room = plain.draw(chance)
+    fates, memberships, levels = {}, dict(room.memberships), dict(room.levels)
+    users = dict(levels.get("users", {}))
+    for name in NAMES:
+        if chance.random() < 0.25:
+            fates[name] = chance.choice((*_FATES, *_GONE))
+    if chance.random() < 0.8:
+        # Somebody held the power and is gone or asleep; somebody is there who has none.
+        others = [name for name in NAMES if name != room.target]
+        holder, member = chance.sample(others, 2)
+        users.pop(room.target, None)
+        users.pop(member, None)
+        fates.pop(member, None)
+        if room.version != "12" or holder not in {room.creator, *room.additional}:
+            users[holder] = 100
+        if memberships[holder] != "ban" or holder in room.additional:
+            memberships[holder] = "join" if holder in fates and chance.random() < 0.4 else "left"
+        if memberships[member] != "ban":
+            memberships[member] = "join"
+        levels["users"] = users
+        for name in ("users_default", "invite"):
+            if chance.random() < 0.7:
+                levels.pop(name, None)
+    drawn = {one.name: getattr(room, one.name) for one in fields(Drawn)}
+    reaches = [reach for reach in Reach if reach <= furthest]
+    allow = chance.choice([*reaches, furthest, furthest])
+    changes = {
+        "fates": fates,
+        "memberships": memberships,
+        "levels": levels,
+        "allow": str(allow),
+        "carry_out": True,
+    }
+    return Lost(**{**drawn, **changes}, allowed=chance.choice(_ALLOWED))
+
+
+@dataclass
+class Theatre(Stage):
+    """A stage whose people may be gone for good, and whose rooms may be open to the members of others."""
+
+    spaces: dict[tuple[str, ...], RoomId] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Bring the people on, and the rooms that they are members of."""
+        super().__post_init__()
+        keeper = self.server.register("keeper")
+        for names in _ALLOWED:
+            members = [self.people[name] for name in names]
+            self.spaces[names] = keeper.make_room(space=True, members=members)
+
+    def cast(self, drawn: Lost) -> Theatre:
+        """Return the stage with somebody new for everybody who will be deactivated, and so is used up."""
+        gone = [name for name, fate in drawn.fates.items() if fate in _GONE]
+        doomed = {name: self.server.register(f"doomed-{next(_numbers)}") for name in gone}
+        theatre = Theatre.__new__(Theatre)
+        theatre.server, theatre.spaces = self.server, self.spaces
+        theatre.people = {**self.people, **doomed}
+        return theatre
+
+    def _set_levels(self, room_id: RoomId, drawn: Drawn) -> None:
+        # Here and not after it: the creator may have no power then.
+        if isinstance(drawn, Lost) and "restricted" in drawn.join_rule:
+            allow = [{"type": "m.room_membership", "room_id": self.spaces[drawn.allowed]}]
+            rule = {"join_rule": drawn.join_rule, "allow": allow}
+            self.people[drawn.creator].send_state(room_id, "m.room.join_rules", rule)
+        super()._set_levels(room_id, drawn)
+
+    def meet_fates(self, drawn: Drawn, *, met: bool) -> None:
+        """Let happen to everybody what was drawn for them; end what can be ended."""
+        admin = self.server.admin
+        simple = {name: fate for name, fate in drawn.fates.items() if fate in {"locked", "shadow-banned"}}
+        super().meet_fates(replace(drawn, fates=simple), met=met)
+        for name, fate in drawn.fates.items():
+            who = self.people[name]
+            if fate.startswith("suspended"):
+                admin.suspend(who, suspended=met)
+            if fate == "suspended and locked":
+                admin.modify_user(who, locked=met)
+            if fate in _GONE and met:
+                path = f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}"
+                admin.call("POST", path, {"erase": fate == "erased"})
+                until = time.monotonic() + _PATIENCE
+                while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
+                    assert time.monotonic() < until
+                    time.sleep(0.02)
+
+
+class Trial(Comparison):
+    """One room: its plan carried out, or its refusal searched again."""
+
+    def carry_on(self) -> str:
+        """Plan, act or search, look what came of it; return what kind of room it was."""
+        observer = Observer(self.admin.synapse)
+        sight = observer.look(self.room_id, self.wish)
+        assert sight.view is not None
+        assert sight.found is not None
+        if isinstance(sight.found, Plan):
+            self._is_short(self._all_there_is(observer, sight.view), sight.found)
+            self._carry_out(sight.found)
+            self.same("tokens left", foreseen=0, seen=self._borrowed_tokens())
+            return f"{sight.found.reach}, {sight.found.outcome}, {len(sight.found.steps)} steps"
+        if sight.found.reason in _RULED_OUT:
+            return f"refused: {sight.found.reason}"
+        self._is_right(self._all_there_is(observer, sight.view), sight.found)
+        return f"refused: {sight.found.reason}, {sight.found.reach}"
+
+    def _all_there_is(self, observer: Observer, view: RoomView) -> RoomView:
+        """Return the room with everybody in view, whether the tool looked at them or not."""
+        view = observer.seeing(view, [who.user_id for who in self.stage.people.values()])
+        allowed = [
+            who.user_id
+            for who in self.stage.people.values()
+            if any(observer.membership(who.user_id, room) == "join" for room in view.allowed_rooms)
+        ]
+        return replace(view, allowed_members=frozenset(allowed))
+
+    def _is_short(self, view: RoomView, plan: Plan) -> None:
+        if not plan.steps:
+            return
+        least = exhaustive.shortest(view, self.wish, plan.outcome, plan.reach)
+        self.same("length", foreseen=least, seen=len(plan.steps))
+        for reach in Reach:
+            if reach < plan.reach:
+                shorter = exhaustive.shortest(view, self.wish, plan.outcome, reach)
+                self.same(f"a way with {reach}", foreseen=None, seen=shorter)
+
+    def _is_right(self, view: RoomView, refusal: Refusal) -> None:
+        outcomes: list[exhaustive.Outcome] = ["pending"]
+        if self.wish.join or view.membership_of(self.target) == "join":
+            outcomes.append("done")
+        ways = [
+            reach
+            for reach in Reach
+            if any(exhaustive.shortest(view, self.wish, outcome, reach) is not None for outcome in outcomes)
+        ]
+        self.same("least reach", foreseen=ways[0] if ways else None, seen=refusal.reach)
+        if ways:
+            self.same("a way that is allowed", foreseen=False, seen=ways[0] <= self.wish.allow)
+
+    def _borrowed_tokens(self) -> int:
+        database = f"file:{self.stage.server.directory}/homeserver.db?mode=ro"
+        query = "SELECT count(*) FROM access_tokens WHERE puppets_user_id IS NOT NULL"
+        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+
+
+def run(server: Homeserver, *, rooms: int, seed: int, furthest: Reach) -> Iterator[Tally]:
+    """Try as many rooms as asked for; yield the tally after each."""
+    theatre, tally = Theatre(server), Tally()
+    for number in range(rooms):
+        # Each room has a seed of its own: one that differs can be drawn again alone.
+        drawn = draw(random.Random(f"{seed}/{number}"), furthest)
+        stage = theatre.cast(drawn)
+        trial = Trial(stage, drawn, stage.make(drawn))
+        stage.meet_fates(drawn, met=True)
+        try:
+            kind = trial.carry_on()
+        finally:
+            stage.meet_fates(drawn, met=False)
+        tally.rooms += 1
+        tally.kinds[kind] += 1
+        if trial.found:
+            told = [f"room {number}: {trial.room_id} {asdict(drawn)}", f"({kind})", *trial.found]
+            tally.differences.append("\n  ".join(told))
+        yield tally
+
+
+def main() -> int:
+    """Run it from the shell."""
+    parser = argparse.ArgumentParser(description="Random rooms: plans carried out, refusals searched again.")
+    parser.add_argument("--allow", choices=[str(reach) for reach in Reach], default="reactivate")
+    parser.add_argument("--rooms", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    furthest = Reach[options.allow.upper()]
+    started = time.monotonic()
+    tally, shown = Tally(), 0
+    with Homeserver() as server:
+        for tally in run(server, rooms=options.rooms, seed=options.seed, furthest=furthest):
+            for difference in tally.differences[shown:]:
+                sys.stdout.write(f"{difference}\n")
+                sys.stdout.flush()
+            shown = len(tally.differences)
+            if tally.rooms % 100 == 0:
+                sys.stderr.write(f"{tally.rooms} rooms, {len(tally.differences)} differences\n")
+    for kind, count in sorted(tally.kinds.items()):
+        sys.stdout.write(f"{count:6} {kind}\n")
+    took = time.monotonic() - started
+    sys.stdout.write(
+        f"{tally.rooms} rooms (seed {options.seed}) in {took:.0f} s: {len(tally.differences)} differences\n"
+    )
+    return 1 if tally.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

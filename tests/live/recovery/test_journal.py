@@ -1,0 +1,208 @@
+"""``journal resume`` and ``journal undo``: going on with a run, and taking back what it did to levels."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.live.recovery.proxy import Passing, Proxy
+from tests.live.recovery.test_put_back import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.recovery.conftest import Scene, Scenes
+
+
+def undone(scene: Scene, *options: str) -> tuple[int, list[dict[str, Any]], str]:
+    answer = scene.run("journal", "undo", "last", "--yes", "-o", "json", *options)
+    return answer.code, json.loads(answer.stdout) if answer.stdout else [], answer.stderr
+
+
+def users(scene: Scene, room_id: RoomId) -> dict[str, Any]:
+    content: dict[str, dict[str, Any]] = scene.held(room_id, scene.admin).content or {}
+    return content["users"]
+
+
+def runs(scene: Scene) -> list[dict[str, Any]]:
+    """The first line of each run in the journal."""
+    lines: list[dict[str, Any]] = json.loads(scene.run("journal", "list", "--requests", "-o", "json").stdout)
+    return list({line["run"]: line for line in reversed(lines)}.values())[::-1]
+
+
+def test_what_a_run_gave_is_taken_back_and_again_given_by_undoing_that(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room()
+    before = users(scene, room_id)
+    assert scene.make_admin(room_id).code == 0
+    rehearsed = scene.run("journal", "undo", "last", "--dry-run")
+    assert rehearsed.code == 0, rehearsed.stderr
+    assert f"{scene.admin.user_id}: 100 -> 0" in rehearsed.stderr
+    assert f"As {scene.admin.user_id}: set the levels." in rehearsed.stderr
+    assert "stays as it is: POST /_matrix/client/v3/join/" in rehearsed.stderr
+    assert users(scene, room_id) == {**before, scene.admin.user_id: 100}
+
+    code, records, stderr = undone(scene)
+    assert code == 0, stderr
+    assert records == [
+        {
+            "room_id": room_id,
+            "outcome": "done",
+            "message": "The levels are as they were.",
+            "changes": [{"what": scene.admin.user_id, "before": 100, "after": 0}],
+            "as": [scene.admin.user_id],
+        }
+    ]
+    assert users(scene, room_id) == before
+    assert scene.memberships(scene.admin)[room_id] == "join"
+    made, unmade = runs(scene)
+    assert (made["command"], unmade["command"], unmade["undoes"]) == (
+        "room make-admin",
+        "journal undo",
+        made["run"],
+    )
+
+    code, records, _ = undone(scene)
+    assert (code, records[0]["outcome"]) == (5, "refused")
+    assert f"As {alice.user_id}: set the levels. (--allow impersonate lets it)" in records[0]["message"]
+    code, _, stderr = undone(scene, "--allow", "impersonate")
+    assert code == 0, stderr
+    assert users(scene, room_id) == {**before, scene.admin.user_id: 100}
+    assert scene.borrowed_tokens() == 0
+
+
+def test_the_power_of_an_admin_who_left_goes_back_to_where_it_was(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    rooms = [alice.make_room(members=[bob], left=[alice]) for _ in range(2)]
+    before = [users(scene, room_id) for room_id in rooms]
+    answer = scene.run("room", "make-admin", *rooms, "--allow", "impersonate", "--yes")
+    assert answer.code == 0, answer.stderr
+    code, records, stderr = undone(scene)
+    assert code == 0, stderr
+    assert [record["room_id"] for record in records] == rooms[::-1]
+    assert [users(scene, room_id) for room_id in rooms] == before
+
+
+def test_what_somebody_has_changed_since_is_theirs(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100})
+    options = ("--event", "m.room.topic", "0", "--default", "invite", "50", "--yes")
+    assert scene.run("room", "set-power", room_id, *options).code == 0
+    content = scene.held(room_id, alice).content or {}
+    alice.set_levels(room_id, {**content, "invite": 75, "kick": 60})
+    code, records, _ = undone(scene)
+    assert (code, records[0]["outcome"]) == (6, "partly")
+    assert records[0]["message"] == "invite: somebody has changed it since; it stays as it is"
+    after = scene.held(room_id, alice).content or {}
+    assert "m.room.topic" not in after["events"]
+    assert (after["invite"], after["kick"]) == (75, 60)
+
+
+def test_what_the_rules_do_not_allow_is_told_and_the_rest_is_done(
+    scenes: Scenes, federation: tuple[Homeserver, Homeserver]
+) -> None:
+    ours, theirs = federation
+    scene = scenes(ours)
+    vera = scene.newcomer("vera", server=theirs)
+    room_id = scene.admin.make_room(members=[vera])
+    levels = ("set-power", room_id, vera.user_id, "100", "--default", "invite", "50")
+    assert scene.run("room", *levels, "--yes").code == 0
+    code, records, stderr = undone(scene)
+    assert code == 6, stderr
+    assert records[0]["outcome"] == "partly"
+    assert records[0]["changes"] == [{"what": "invite", "before": 50, "after": 0}]
+    assert f"{vera.user_id}: 100 -> 0: not done: {vera.user_id} is on another server" in records[0]["message"]
+    content = scene.held(room_id, vera).content or {}
+    assert (content["users"][vera.user_id], content["invite"]) == (100, 0)
+    # Undone again there is nothing left that could be.
+    first = runs(scene)[0]["run"]
+    answer = scene.run("journal", "undo", first, "--yes", "-o", "json")
+    assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
+
+
+def test_two_who_cannot_lower_each_other_are_lowered_each_by_themselves(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[scene.admin, bob], users={scene.admin: 100})
+    before = users(scene, room_id)
+    arguments = ("room", "set-power", room_id, bob.user_id, "100", "--yes")
+    assert scene.run(*arguments).code == 0
+    code, records, _ = undone(scene)
+    assert code == 5
+    assert "--allow impersonate lets it" in records[0]["message"]
+    code, records, stderr = undone(scene, "--allow", "impersonate")
+    assert code == 0, stderr
+    assert records[0]["as"] == [bob.user_id]
+    assert users(scene, room_id) == before
+    assert scene.borrowed_tokens() == 0
+
+
+def test_a_room_without_levels_gets_such_as_mean_the_same(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room(members=[scene.admin])
+    arguments = ("room", "set-power", room_id, scene.admin.user_id, "100", "--allow", "impersonate", "--yes")
+    assert scene.run(*arguments).code == 0
+    code, _, stderr = undone(scene)
+    assert code == 0, stderr
+    assert scene.admin.user_id not in users(scene, room_id)
+
+
+@pytest.mark.parametrize("verb", ["resume", "undo"])
+def test_a_run_that_is_not_there_or_was_elsewhere_is_an_error(scene: Scene, verb: str) -> None:
+    answer = (
+        scene.run("journal", verb, "last", "--yes") if verb == "undo" else scene.run("journal", verb, "last")
+    )
+    assert answer.code == 2
+    assert "the journal has no run 'last'" in answer.stderr
+    room_id = scene.someone("alice").make_room()
+    assert scene.make_admin(room_id).code == 0
+    with Proxy(scene.server.url) as proxy:
+        answer = scene.run("journal", verb, "last", env={"SYNADMIN_HOMESERVER": proxy.here})
+    assert answer.code == 2
+    assert f"was on {scene.server.url}, and {proxy.here} is configured" in answer.stderr
+
+
+def test_a_run_that_changed_no_levels_cannot_be_undone_nor_gone_on_with(scene: Scene) -> None:
+    bob = scene.someone("bob")
+    room_id = bob.make_room()
+    assert scene.run("room", "block", room_id).code == 0
+    code, _, stderr = undone(scene)
+    assert code == 5
+    assert "has changed no power levels" in stderr
+    answer = scene.run("journal", "resume", "last")
+    assert answer.code == 2
+    assert "did not note how to go on" in answer.stderr
+
+
+def test_a_run_that_is_resumed_says_which_and_can_be_resumed_itself(scene: Scene, tmp_path: Path) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob], left=[alice])
+    before = scene.standings()
+    times: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and len(times) < 2:
+            times.append(passing)
+            process.kill()
+            raise ConnectionAbortedError
+
+    with Proxy(scene.server.url, happens) as proxy:
+        arguments = ("room", "make-admin", room_id, "--allow", "impersonate", "--yes")
+        for command in (arguments, ("journal", "resume", "last")):
+            with running(tmp_path, proxy.here, scene.admin, *command) as process:
+                process.communicate()
+            assert process.returncode == -9
+        with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last", "-o", "json") as process:
+            stdout, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert "ended before it could put this back: POST /_matrix/client/v3/rooms/" in stderr
+        assert "Going on: synadmin room make-admin" in stderr
+        assert json.loads(stdout)[0]["outcome"] == "done"
+        scene.is_regained(room_id, scene.admin, before, killed=True)
+        linked = {line["run"]: line.get("resumes") for line in runs(scene)}
+    first, *later = linked
+    assert linked[first] is None
+    assert all(linked[run] in linked for run in later)

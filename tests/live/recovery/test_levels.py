@@ -1,0 +1,218 @@
+"""``room set-power`` and ``room demote``: through whom it is done, and what is never done by a slip."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.recovery.conftest import Scene, Scenes
+
+
+def told(scene: Scene, *arguments: str, acting: Person | None = None) -> tuple[int, dict[str, Any], str]:
+    answer = scene.run("room", *arguments, "--yes", "-o", "json", acting=acting)
+    return answer.code, json.loads(answer.stdout) if answer.stdout else {}, answer.stderr
+
+
+def content(scene: Scene, room_id: RoomId) -> dict[str, Any]:
+    return scene.held(room_id, scene.admin).content or {}
+
+
+def test_a_level_is_set_with_ones_own_power_and_the_rest_stays_as_it_is(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100})
+    alice.set_levels(room_id, {**content(scene, room_id), "org.example.own": {"kept": True}})
+    before = content(scene, room_id)
+    code, record, stderr = told(scene, "set-power", room_id, bob.user_id, "50")
+    assert code == 0, stderr
+    assert record == {
+        "room_id": room_id,
+        "outcome": "done",
+        "message": "The levels are as asked for; read back.",
+        "changes": [{"what": bob.user_id, "before": 0, "after": 50}],
+        "as": scene.admin.user_id,
+        "reach": "api",
+    }
+    assert content(scene, room_id) == {**before, "users": {**before["users"], bob.user_id: 50}}
+
+    event = scene.held(room_id, bob).event_id
+    code, record, _ = told(scene, "set-power", room_id, bob.user_id, "50")
+    assert (code, record["outcome"], record["changes"]) == (0, "done", [])
+    assert scene.held(room_id, bob).event_id == event
+
+    code, record, stderr = told(
+        scene, "set-power", room_id, "--event", "m.room.topic", "0", "--default", "invite", "50"
+    )
+    assert code == 0, stderr
+    after = content(scene, room_id)
+    assert (after["events"]["m.room.topic"], after["invite"]) == (0, 50)
+    assert after["events"].items() >= before["events"].items()
+    assert (after["org.example.own"], after["kick"]) == ({"kept": True}, 50)
+
+
+def test_a_rehearsal_shows_what_changes_for_whom_and_changes_nothing(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100, bob: 50})
+    event = scene.held(room_id, bob).event_id
+    answer = scene.run("room", "set-power", room_id, "--default", "kick", "75", "--dry-run")
+    assert answer.code == 0
+    assert "kick: 50 -> 75" in answer.stderr
+    assert f"mind: {bob.user_id} can no longer kick" in answer.stderr
+    assert f"As {scene.admin.user_id}: set the levels." in answer.stderr
+    assert "Nothing was changed: --dry-run." in answer.stderr
+    answer = scene.run("room", "set-power", room_id, "--default", "kick", "75")
+    assert answer.code == 2
+    assert "there is no terminal to ask on" in answer.stderr
+    assert scene.held(room_id, bob).event_id == event
+
+
+def test_somebody_who_turned_against_the_room_is_demoted_through_their_own_account(scene: Scene) -> None:
+    mallory, bob = scene.someone("mallory"), scene.someone("bob")
+    room_id = mallory.make_room(members=[bob, scene.admin], users={scene.admin: 100})
+    before = scene.standings()
+    code, _, stderr = told(scene, "demote", room_id, mallory.user_id)
+    assert code == 5
+    assert "--allow impersonate lets it" in stderr
+    assert f"As {mallory.user_id}: set the levels." in stderr
+    code, record, stderr = told(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
+    assert code == 0, stderr
+    assert (record["as"], record["reach"]) == (mallory.user_id, "impersonate")
+    assert mallory.user_id not in content(scene, room_id)["users"]
+    assert scene.standings() == before
+    assert scene.borrowed_tokens() == 0
+
+
+@pytest.mark.parametrize("fate", ["suspended", "locked", "deactivated"])
+def test_somebody_who_can_do_nothing_any_more_is_demoted_and_left_as_they_are(
+    scene: Scene, fate: str
+) -> None:
+    mallory, bob = scene.someone("mallory"), scene.someone("bob")
+    room_id = mallory.make_room(members=[bob, scene.admin], users={scene.admin: 100})
+    {"suspended": scene.suspend, "locked": scene.lock, "deactivated": scene.deactivate}[fate](mallory)
+    before = scene.standings()
+    code, record, stderr = told(
+        scene, "demote", room_id, mallory.user_id, "--to", "10", "--allow", "reactivate"
+    )
+    assert code == 0, stderr
+    assert (record["as"], record["reach"]) == (mallory.user_id, "reactivate")
+    assert content(scene, room_id)["users"][mallory.user_id] == 10
+    assert scene.standings() == before
+    assert scene.borrowed_tokens() == 0
+
+
+def test_an_admin_who_left_comes_back_for_a_moment_to_set_a_level(scene: Scene) -> None:
+    alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
+    room_id = alice.make_room(members=[bob, carol], left=[alice])
+    before = scene.standings()
+    code, record, stderr = told(scene, "set-power", room_id, bob.user_id, "100", "--allow", "impersonate")
+    assert code == 0, stderr
+    assert record["as"] == alice.user_id
+    assert content(scene, room_id)["users"][bob.user_id] == 100
+    assert scene.standings() == before
+    assert scene.borrowed_tokens() == 0
+
+
+def test_where_everybody_may_a_member_is_found_who_does_it(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob], exact_levels={"users_default": 100}, left=[alice])
+    code, record, stderr = told(
+        scene,
+        "set-power",
+        room_id,
+        "--default",
+        "users_default",
+        "0",
+        bob.user_id,
+        "100",
+        "--allow",
+        "impersonate",
+    )
+    assert code == 0, stderr
+    assert record["as"] == bob.user_id
+    assert content(scene, room_id) == {"users_default": 0, "users": {bob.user_id: 100}}
+
+
+def test_an_equal_on_another_server_keeps_what_they_have(
+    scenes: Scenes, federation: tuple[Homeserver, Homeserver]
+) -> None:
+    ours, theirs = federation
+    scene = scenes(ours)
+    alice, vera = scene.someone("alice"), scene.newcomer("vera", server=theirs)
+    room_id = alice.make_room(members=[vera, scene.admin], users={scene.admin: 100, vera: 100})
+    event = scene.held(room_id, alice).event_id
+    code, _, stderr = told(scene, "demote", room_id, vera.user_id, "--allow", "reactivate")
+    assert code == 5
+    assert f"{vera.user_id} is on another server and has no less power than anybody here" in stderr
+    assert scene.held(room_id, alice).event_id == event
+    # The last local control may go where others elsewhere have it, and only if that is meant.
+    told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
+    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id)
+    assert code == 5
+    assert "no local user would have control" in stderr
+    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id, "--last")
+    assert code == 0, stderr
+    assert content(scene, room_id)["users"] == {vera.user_id: 100}
+
+
+def test_what_locks_everybody_out_is_not_done_however_it_is_asked_for(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100, alice: 0})
+    event = scene.held(room_id, alice).event_id
+    for arguments in (
+        ("demote", room_id, scene.admin.user_id, "--last"),
+        ("set-power", room_id, "--event", "m.room.power_levels", "101", "--last"),
+    ):
+        code, _, stderr = told(scene, *arguments, "--allow", "reactivate")
+        assert code == 5
+        assert "nobody in the room could change its levels any more" in stderr
+    assert scene.held(room_id, alice).event_id == event
+
+
+def test_a_name_that_nobody_has_is_given_no_power(scene: Scene) -> None:
+    room_id = scene.admin.make_room()
+    event = scene.held(room_id, scene.admin).event_id
+    code, _, stderr = told(scene, "set-power", room_id, "nobody-of-that-name", "100")
+    assert code == 5
+    assert "whoever registered that name would have the power" in stderr
+    assert scene.held(room_id, scene.admin).event_id == event
+
+
+def test_a_creator_of_version_12_stands_above_every_number(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room(version="12", members=[scene.admin], users={scene.admin: 100})
+    code, _, stderr = told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
+    assert code == 5
+    assert "a creator stands above every number" in stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("set-power", "ROOM"),
+        ("set-power", "ROOM", "bob"),
+        ("set-power", "ROOM", "bob", "many"),
+        ("set-power", "ROOM", "--default", "nonsense", "5"),
+        ("set-power", "not-a-room", "bob", "5"),
+        ("demote", "ROOM", "bob", "--to", "60"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(scene: Scene, wrong: tuple[str, ...]) -> None:
+    bob = scene.someone("bob")
+    room_id = scene.admin.make_room(users={bob: 50})
+    named = {"ROOM": room_id, "bob": bob.user_id}
+    answer = scene.run("room", *(named.get(word, word) for word in wrong), "--yes")
+    assert (answer.code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("synadmin: ")
+
+
+def test_levels_below_zero_can_be_set(scene: Scene) -> None:
+    bob = scene.someone("bob")
+    room_id = scene.admin.make_room()
+    answer = scene.run("room", "set-power", "--yes", "--", room_id, bob.user_id, "-1")
+    assert answer.code == 0, answer.stderr
+    assert content(scene, room_id)["users"][bob.user_id] == -1

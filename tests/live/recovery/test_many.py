@@ -1,0 +1,49 @@
+"""Thirty rooms that take acting as others, under the rate limits that Synapse comes with."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.recovery.conftest import Scene, Scenes
+
+ROOMS = 30
+_MOST = 180  # seconds; it takes a tenth of that on an idle machine
+
+
+def lost_rooms(scene: Scene, alice: Person, bob: Person) -> list[RoomId]:
+    """Private rooms that nobody in them has power over any more."""
+    with scene.admin.lifted_limits(alice, bob):
+        return [alice.make_room(members=[bob], left=[alice]) for _ in range(ROOMS)]
+
+
+def test_all_are_regained_by_one_command_and_the_limits_are_as_they_were(
+    scenes: Scenes, default_limits: Homeserver
+) -> None:
+    scene = scenes(default_limits)
+    chief = default_limits.register("chief-of-many", admin=True)
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    rooms = lost_rooms(scene, alice, bob)
+    scene.admin.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=9)
+    before = scene.standings()
+    started = time.monotonic()
+    answer = scene.run(
+        "room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", acting=chief
+    )
+    took = time.monotonic() - started
+    assert answer.code == 0, answer.stderr
+    records = json.loads(answer.stdout)
+    assert [(record["outcome"], record["reach"]) for record in records] == [("done", "impersonate")] * ROOMS
+    assert "the server asks to wait" not in answer.stderr
+    assert took < _MOST
+    assert scene.standings() == before
+    assert scene.borrowed_tokens() == 0
+    memberships = scene.memberships(chief)
+    assert all(memberships[room_id] == "join" for room_id in rooms)
+    limits = scene.admin.synapse.users.ratelimit(chief.user_id)
+    assert (limits.messages_per_second, limits.burst_count) == (7, 9)

@@ -1,0 +1,286 @@
+"""What is changed for a moment is put back: after a failure, after Ctrl-C, after the power has gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.conftest import clean_environment
+from tests.live.recovery.proxy import Passing, Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.people import Person
+    from tests.live.recovery.conftest import Scene
+
+STEPS = ["reactivate", "invite", "join", "unban", "make-room-admin", "join", "deactivate"]
+"""Of the plan that the interruptions below are tried on."""
+
+
+@dataclass(frozen=True)
+class Club:
+    """Two people, one of whom is deactivated, and rooms that she alone had power in."""
+
+    scene: Scene
+    alice: Person
+    bob: Person
+
+    def room(self) -> RoomId:
+        """A room to be regained in as many steps as there can well be."""
+        users = {self.alice.user_id: 100, self.bob.user_id: 100}
+        room_id = self.bob.create_room(levels={"users": users})
+        self.bob.ban(room_id, self.scene.admin)
+        self.bob.set_power(room_id, {self.bob: 0})
+        return room_id
+
+
+@pytest.fixture
+def club(scene: Scene) -> Club:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    scene.deactivate(alice, erase=True)
+    return Club(scene, alice, bob)
+
+
+@contextmanager
+def running(home: Path, url: str, acting: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line at work, to be watched and disturbed."""
+    environment = clean_environment(home) | {
+        "SYNADMIN_HOMESERVER": url,
+        "SYNADMIN_ACCESS_TOKEN": acting.token,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "synadmin", *arguments],
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def make_admin(room_id: RoomId) -> tuple[str, ...]:
+    return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
+
+
+def test_undisturbed_it_takes_seven_steps_and_each_step_is_as_promised(club: Club) -> None:
+    before = club.scene.standings()
+    room_id = club.room()
+    rehearsed = club.scene.make_admin(room_id, "--allow", "reactivate", "--dry-run")
+    told = club.scene.make_admin(room_id, "--allow", "reactivate")
+    assert told.actions == STEPS == [step["action"] for step in rehearsed.record["steps"]]
+    assert [step["detail"] for step in told.record["steps"]] == [
+        step["detail"] for step in rehearsed.record["steps"]
+    ]
+    now = club.scene.standings()
+    now[club.bob.user_id].memberships.pop(room_id)
+    now[club.scene.admin.user_id].memberships.pop(room_id)
+    assert now == before
+    assert club.scene.has_control(room_id, club.scene.admin)
+    assert club.scene.borrowed_tokens() == 0
+
+
+FAILING: dict[str, Callable[[Passing], bool]] = {
+    "reactivate": lambda passing: passing.method == "PUT" and "/v2/users/" in passing.path,
+    "invite": lambda passing: passing.path.endswith("/invite"),
+    "join": lambda passing: "/v3/join/" in passing.path,
+    "unban": lambda passing: passing.path.endswith("/unban"),
+    "make-room-admin": lambda passing: passing.path.endswith("/make_room_admin"),
+}
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["not done", "done, and the answer is an error"])
+@pytest.mark.parametrize("action", FAILING)
+def test_a_step_that_fails_leaves_nothing_that_was_for_a_moment(
+    club: Club,
+    tmp_path: Path,
+    action: str,
+    answered: bool,
+) -> None:
+    scene = club.scene
+    room_id = club.room()
+    before = scene.standings()
+    failed: list[Passing] = []
+
+    def happens(passing: Passing) -> int | None:
+        if FAILING[action](passing) and passing.answered is answered and not failed:
+            failed.append(passing)
+            return 500
+        return None
+
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
+    ):
+        stdout, stderr = process.communicate()
+    (record,) = json.loads(stdout)
+    assert failed, proxy.requests
+    now = scene.standings()
+    mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
+    assert now == before, stderr
+    assert scene.borrowed_tokens() == 0
+    assert mine.memberships.get(room_id, "leave") in {then.memberships[room_id], "leave", "invite"}
+    assert [step["action"] for step in record["steps"] if step["status"] == "failed"] == [action]
+    assert (process.returncode, record["outcome"]) in {(1, "failed"), (0, "pending")}
+    # Nothing is left over for the next run, which gets there.
+    with running(tmp_path, scene.server.url, scene.admin, *make_admin(room_id)) as process:
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0
+    assert "ended before it could put this back" not in stderr
+    assert scene.has_control(room_id, scene.admin)
+    assert scene.standings()[club.alice.user_id] == before[club.alice.user_id]
+
+
+def test_what_cannot_be_put_back_at_once_is_told_and_put_back_in_the_end(club: Club, tmp_path: Path) -> None:
+    scene = club.scene
+    room_id = club.room()
+    alice = scene.standing(club.alice)
+    failures: list[Passing] = []
+
+    def happens(passing: Passing) -> int | None:
+        if "/deactivate/" in passing.path and len(failures) < times:
+            failures.append(passing)
+            return 500
+        return None
+
+    times = 1
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
+    ):
+        stdout, stderr = process.communicate()
+    (record,) = json.loads(stdout)
+    assert record["outcome"] == "done"
+    assert "Not put back, and tried once more at the end" in record["message"]
+    assert [step["status"] for step in record["steps"] if step["action"] == "deactivate"] == ["failed"]
+    assert process.returncode == 0, stderr
+    assert scene.standing(club.alice) == alice
+
+    times, failures = 2, []
+    with Proxy(scene.server.url, happens) as proxy:
+        with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
+            _, stderr = process.communicate()
+        assert process.returncode == 1
+        assert "could not be put back" in stderr
+        assert not scene.standing(club.alice).account["deactivated"]
+        # Whatever the next change is about, it is put back first.
+        with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
+            _, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert "ended before it could put this back" in stderr
+    assert scene.standing(club.alice) == alice
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("action", ["reactivate", "join", "make-room-admin"])
+def test_an_interruption_in_the_middle_puts_everything_back_at_once(
+    club: Club, tmp_path: Path, action: str, number: signal.Signals
+) -> None:
+    scene = club.scene
+    room_id = club.room()
+    before = scene.standings()
+    started = threading.Event()
+    interrupted: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if FAILING[action](passing) and passing.answered and not interrupted:
+            started.wait()
+            interrupted.append(passing)
+            process.send_signal(number)
+
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
+    ):
+        started.set()
+        stdout, stderr = process.communicate()
+    assert process.returncode == 130
+    assert "room_id" not in stdout
+    assert stderr.splitlines()[-1] == "synadmin: interrupted"
+    now = scene.standings()
+    mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
+    assert now == before
+    assert mine.limits == then.limits
+    assert scene.borrowed_tokens() == 0
+
+
+@pytest.mark.parametrize("deactivated", [True, False], ids=["deactivated", "left"])
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "not sent"])
+def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
+    scene: Scene,
+    tmp_path: Path,
+    deactivated: bool,
+    answered: bool,
+) -> None:
+    club = Club(scene, scene.someone("alice"), scene.someone("bob"))
+    if deactivated:
+        scene.deactivate(club.alice, erase=True)
+    people = (club.alice, club.bob)
+
+    def trial(room_id: RoomId, home: Path, point: int | None) -> list[Passing]:
+        """Kill a run at this point, resume it, and look; return the requests of the first run."""
+        home.mkdir()
+        started = threading.Event()
+
+        def happens(passing: Passing) -> None:
+            if passing.number == point and passing.answered is answered:
+                started.wait()
+                os.kill(process.pid, signal.SIGKILL)
+                raise ConnectionAbortedError
+
+        with Proxy(scene.server.url, happens) as proxy:
+            with running(home, proxy.here, scene.admin, *make_admin(room_id)) as process:
+                started.set()
+                _, stderr = process.communicate()
+            requests = list(proxy.requests)
+            if point is None:
+                assert process.returncode == 0, stderr
+            else:
+                assert process.returncode == -signal.SIGKILL
+                journal = home / "state" / "synadmin" / "journal.jsonl"
+                resumed = (
+                    ("journal", "resume", "last", "-o", "json") if journal.exists() else make_admin(room_id)
+                )
+                with running(home, proxy.here, scene.admin, *resumed) as process:
+                    stdout, stderr = process.communicate()
+                assert process.returncode == 0, (point, stderr)
+                (record,) = json.loads(stdout)
+                assert (record["outcome"], record["control"]) == ("done", True), (point, record)
+        return requests
+
+    before = [scene.standing(who) for who in people]
+    whole = trial(club.room(), tmp_path / "undisturbed", None)
+    assert len(whole) > len(STEPS) * 3
+    points = [request.number for request in whole if request.changes or (answered and deactivated)]
+    rooms = [club.room() for _ in points]
+    for point, room_id in zip(points, rooms, strict=True):
+        trial(room_id, tmp_path / f"{point}", point)
+        held = scene.held(room_id, scene.admin)
+        assert held.membership == "join", point
+        users = {club.alice.user_id: 100, club.bob.user_id: 0, scene.admin.user_id: 100}
+        assert (held.content or {})["users"] == users, point
+        assert scene.held(room_id, club.alice).membership in {None, "leave"}, point
+        assert scene.held(room_id, club.bob).membership == "join", point
+    now = [scene.standing(who) for who in people]
+    for standing in now:
+        for room_id in rooms:
+            standing.memberships.pop(room_id, None)
+    now[1].memberships.popitem()  # the room that nothing happened in
+    assert now == before

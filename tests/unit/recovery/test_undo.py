@@ -1,0 +1,169 @@
+"""What a run did to the levels, turned round: as far as it can be, and with what cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.power.edit import Edit, changes, edited
+from synadmin.power.room import Reach, RoomView
+from synadmin.recovery import undo
+from synadmin.recovery.undo import Noted, Undoing
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels, room
+from tests.unit.recovery.edits import observer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.unit.stub import Stub
+
+ROOM = room({}).room_id
+BEFORE = levels({ALICE: 100})
+
+
+@pytest.fixture
+def synapse(stub: Stub) -> Iterator[Synapse]:
+    with Synapse(stub.url, token="syt_token") as client:
+        yield client
+
+
+def line(path: str = "/x/make_room_admin", **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "id": "run-1",
+        "method": "POST",
+        "path": path,
+        "body": {"user_id": ADMIN},
+        "before": {"room_id": ROOM, "power_levels": BEFORE},
+        "status": 200,
+        "errcode": None,
+        **fields,
+    }
+
+
+def by_hand(before: Any, after: Mapping[str, Any]) -> Noted:  # noqa: ANN401
+    return Noted("run-1", ROOM, before, after)
+
+
+def undoing(
+    stub: Stub, synapse: Synapse, view: RoomView, change: Noted, *, allow: Reach = Reach.API
+) -> Undoing:
+    return undo.plan(observer_of(stub, synapse, view), view, change, allow=allow)
+
+
+def after(view: RoomView, found: Undoing) -> Any:  # noqa: ANN401
+    """Return the levels once it is undone."""
+    for planned in found.plans:
+        assert planned.view.power_levels == view.power_levels
+        view = edited(view, planned.edit)
+    return view.power_levels
+
+
+def test_only_changes_of_levels_that_were_or_may_have_been_made_are_undone_the_newest_first() -> None:
+    lines = [
+        line(id="run-1"),
+        line(id="run-2", before=None),
+        line(id="run-3", status=403, errcode="M_FORBIDDEN"),
+        line(id="run-4", status=None, errcode="NOT_SENT"),
+        line("/x/state/m.room.power_levels/", id="run-5", status=None, body={"users": {}}),
+    ]
+    found = undo.noted(lines)
+    assert [one.entry for one in found] == ["run-5", "run-1"]
+    assert (found[0].after, found[0].promoted) == ({"users": {}}, None)
+    assert (found[1].after, found[1].promoted) == (None, ADMIN)
+
+
+def test_what_else_was_changed_is_told() -> None:
+    lines = [
+        line(),
+        line("/_matrix/client/v3/join/%21r", before=1) | {"before": 1},
+        {"method": "POST", "path": "/_matrix/client/v3/join/%21r", "status": 200},
+        {"method": "POST", "path": "/x/invite", "status": 403},
+        {"method": "POST", "path": "/x/leave", "status": 200, "restores": "run-1"},
+        {"method": "POST", "path": "/x/unban", "status": 200, "on_behalf_of": BOB},
+        {"method": "POST", "path": "/v1/users/x/login", "status": 200},
+    ]
+    assert list(undo.others(lines)) == ["POST /_matrix/client/v3/join/!r", f"POST /x/unban as {BOB}"]
+
+
+def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, synapse: Synapse) -> None:
+    view = room({ADMIN: "join"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
+    found = undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN))
+    assert after(view, found) == BEFORE
+    assert [planned.author.user for planned in found.plans if planned.author] == [ADMIN]
+    assert found.impossible == ()
+
+
+def test_what_is_undone_already_needs_nothing(stub: Stub, synapse: Synapse) -> None:
+    view = room({ALICE: "join"}, power_levels=BEFORE)
+    assert undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN)) == Undoing(
+        Noted("run-1", ROOM, BEFORE, None, ADMIN)
+    )
+
+
+def test_all_parts_are_put_back_at_once_where_somebody_may(stub: Stub, synapse: Synapse) -> None:
+    changed = levels({ALICE: 50, ADMIN: 100, BOB: 60}, invite=50, events={"m.room.topic": 0})
+    view = room({ADMIN: "join"}, power_levels=changed)
+    found = undoing(stub, synapse, view, by_hand(BEFORE, changed))
+    assert len(found.plans) == 1
+    assert after(view, found) == BEFORE
+
+
+def test_a_room_that_had_no_levels_gets_such_as_mean_the_same(stub: Stub, synapse: Synapse) -> None:
+    given = {"users": {ADMIN: 100}}
+    view = room({ADMIN: "join", ALICE: "join"}, power_levels=given)
+    found = undoing(stub, synapse, view, Noted("run-1", ROOM, None, None, ADMIN))
+    assert after(view, found) == {"users": {ALICE: 100}}
+
+
+def test_what_others_have_changed_since_stays(stub: Stub, synapse: Synapse) -> None:
+    changed = levels({ALICE: 100, ADMIN: 100, BOB: 60}, invite=50, kick=70)
+    view = room({ADMIN: "join"}, power_levels={**changed, "users": {**changed["users"], BOB: 10}, "kick": 99})
+    before = levels({ALICE: 100, ADMIN: 100})
+    found = undoing(stub, synapse, view, by_hand(before, changed))
+    assert after(view, found) == {**view.power_levels, "invite": 0}  # type: ignore[dict-item]
+    assert found.impossible == (
+        f"{BOB}: somebody has changed it since; it stays as it is",
+        "kick: somebody has changed it since; it stays as it is",
+    )
+
+
+def test_what_the_rules_keep_is_told_and_the_rest_put_back(stub: Stub, synapse: Synapse) -> None:
+    before = levels({ADMIN: 100})
+    changed = levels({ADMIN: 100, MALLORY: 100, BOB: 50}, invite=50)
+    view = room({ADMIN: "join", MALLORY: "join"}, power_levels=changed)
+    found = undoing(stub, synapse, view, by_hand(before, changed))
+    assert after(view, found) == levels({ADMIN: 100, MALLORY: 100})
+    (told,) = found.impossible
+    assert told.startswith(f"{MALLORY}: 100 -> 0: not done: {MALLORY} is on another server")
+
+
+def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
+    stub: Stub, synapse: Synapse
+) -> None:
+    before = levels({ALICE: 100})
+    changed = levels({ALICE: 100, BOB: 100, ADMIN: 100})
+    view = room({ADMIN: "join", ALICE: "join", BOB: "join"}, power_levels=changed)
+    found = undoing(stub, synapse, view, by_hand(before, changed), allow=Reach.IMPERSONATE)
+    assert after(view, found) == before
+    assert {planned.author.user for planned in found.plans if planned.author} == {ADMIN, BOB}
+    found = undoing(stub, synapse, view, by_hand(before, changed))
+    assert after(view, found) == levels({ALICE: 100, BOB: 100})
+    assert found.impossible[0].endswith("(--allow impersonate lets it)")
+
+
+def test_a_lost_room_is_as_lost_again(stub: Stub, synapse: Synapse) -> None:
+    view = room({ADMIN: "join", ALICE: "leave"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
+    found = undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN))
+    assert after(view, found) == BEFORE
+    assert changes(view, Edit(users={ADMIN: None}))
+
+
+def test_levels_written_as_text_are_the_same_as_numbers(stub: Stub, synapse: Synapse) -> None:
+    before = {"users": {ALICE: "100", BOB: "50"}, "ban": "50"}
+    changed = {"users": {ALICE: 100, BOB: 50, ADMIN: 100}, "ban": 50}
+    view = replace(room({ADMIN: "join"}, power_levels=changed), version="6")
+    found = undoing(stub, synapse, view, by_hand(before, changed))
+    assert after(view, found) == {"users": {ALICE: 100, BOB: 50}, "ban": 50}
