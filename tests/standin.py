@@ -13,33 +13,38 @@ import argparse
 import asyncio
 import json
 import re
+import subprocess
 import sys
 import threading
-from typing import Any
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "big.example"
 LOST = 50  # every so manieth room was left by who made it
 _ROOM = re.compile(r"/_synapse/admin/v1/rooms/!(\d+):[^/]+/(\w+)$")
+_ID = re.compile(r"/[!@][^/]+/")
 _USER = re.compile(r"/_synapse/admin/v[12]/users/@u(\d+):[^/]+(/\w+)?$")
 
 
 class Standin:
     """What it answers, and what it has counted."""
 
-    def __init__(self, rooms: int, users: int, *, delay: float = 0.0, strained: int | None = None) -> None:
-        """Choose its size.
-
-        Args:
-            rooms: how many rooms it has.
-            users: how many accounts.
-            delay: seconds before each answer.
-            strained: with more requests than this at once, each takes ten times as long for each of them.
-        """
-        self.rooms = rooms
-        self.users = users
-        self.delay = delay
-        self.strained = strained
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.rooms: int = options.rooms
+        self.users: int = options.users
+        self.delay: float = options.delay
+        self.strained: int | None = options.strained
+        self.gone: int | None = options.gone
+        self.broken: int | None = options.broken
+        self.members: int = options.members
+        self.version: str = options.version
+        self.asked: Counter[str] = Counter()
         self.requests = 0
         self.under_way = 0
         self.at_once: list[int] = []
@@ -52,16 +57,12 @@ class Standin:
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
         """Return status and body."""
-        if path == "/standin":
-            return 200, {"requests": self.requests, "at_once": self.at_once}
-        if path == "/_matrix/client/v3/account/whoami":
-            return 200, {"user_id": f"@u0:{NAME}"}
         if path == "/_synapse/admin/v1/rooms":
-            return 200, self._page("rooms", self.room, self.rooms, query, "next_batch", "total_rooms")
+            return 200, self._rooms(query)
         if path == "/_synapse/admin/v3/users":
-            if query.get("admins") == ["true"]:
-                return 200, {"users": [], "total": 0}
-            return 200, self._page("users", self.user, self.users, query, "next_token", "total")
+            return 200, self._users(query)
+        kind = _ID.sub("/…/", path + "/").rstrip("/") + " ".join(["", *query.get("type", [])])
+        self.asked[kind] += 1
         if match := _ROOM.match(path):
             return self._of_room(int(match[1]), match[2], query.get("type", [""])[0])
         if match := _USER.match(path):
@@ -74,9 +75,9 @@ class Standin:
             "room_id": f"!{number}:{NAME}",
             "name": f"Room {number}",
             "canonical_alias": None,
-            "joined_members": 2,
-            "joined_local_members": 2,
-            "version": "11",
+            "joined_members": self.members,
+            "joined_local_members": self.members,
+            "version": self.version,
             "creator": f"@u{number % self.users}:{NAME}",
             "encryption": None,
             "federatable": True,
@@ -101,23 +102,30 @@ class Standin:
             "is_guest": False,
         }
 
-    def _page(
-        self, items: str, item: Any, total: int, query: dict[str, list[str]], following: str, count: str
-    ) -> dict[str, Any]:
-        start, size = int(query.get("from", ["0"])[0]), int(query.get("limit", ["100"])[0])
-        end = min(start + size, total)
-        page = {items: [item(number) for number in range(start, end)], count: total}
-        return page | ({following: end if following == "next_batch" else str(end)} if end < total else {})
+    def _rooms(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        numbers = _page(query, self.rooms)
+        page = {"rooms": [self.room(number) for number in numbers], "total_rooms": self.rooms}
+        return page | ({"next_batch": numbers.stop} if numbers.stop < self.rooms else {})
+
+    def _users(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        if query.get("admins") == ["true"]:
+            return {"users": [], "total": 0}
+        numbers = _page(query, self.users)
+        page = {"users": [self.user(number) for number in numbers], "total": self.users}
+        return page | ({"next_token": str(numbers.stop)} if numbers.stop < self.users else {})
 
     def _of_room(self, number: int, what: str, event_type: str) -> tuple[int, Any]:
-        if number >= self.rooms:
+        if number == self.broken:
+            return 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"}
+        if number in {self.gone, self.rooms}:
             return 404, {"errcode": "M_NOT_FOUND", "error": "Room not found"}
         if what == "block":
             return 200, {"block": False}
         if what != "state" or event_type != "m.room.power_levels":
             return 200, {"state": []}
         creator = f"@u{number % self.users}:{NAME}"
-        content = {"users": {creator: 100}, "events": {"m.room.power_levels": 100}, "state_default": 50}
+        users = {} if self.version == "12" else {creator: 100}
+        content = {"users": users, "events": {"m.room.power_levels": 100}, "state_default": 50}
         event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
         return 200, {"state": [event | {"event_id": f"$levels{number}", "room_id": f"!{number}:{NAME}"}]}
 
@@ -132,7 +140,9 @@ class Standin:
         return 200, {"joined_rooms": rooms, "total": len(rooms)}
 
     def _of_the_server(self, path: str) -> tuple[int, Any]:
-        empty: dict[str, Any] = {
+        known: dict[str, Any] = {
+            "/standin": {"requests": self.requests, "at_once": self.at_once, "asked": self.asked},
+            "/_matrix/client/v3/account/whoami": {"user_id": f"@u0:{NAME}"},
             "/_synapse/admin/v1/registration_tokens": {"registration_tokens": []},
             "/_synapse/admin/v1/event_reports": {"event_reports": [], "total": 0},
             "/_synapse/admin/v1/user_reports": {"user_reports": [], "total": 0},
@@ -140,9 +150,14 @@ class Standin:
             "/_synapse/admin/v1/background_updates/status": {"enabled": True, "current_updates": {}},
             "/_synapse/admin/v1/scheduled_tasks": {"scheduled_tasks": []},
         }
-        if path in empty:
-            return 200, empty[path]
+        if path in known:
+            return 200, known[path]
         return 404, {"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}
+
+
+def _page(query: dict[str, list[str]], total: int) -> range:
+    start, size = int(query.get("from", ["0"])[0]), int(query.get("limit", ["100"])[0])
+    return range(start, min(start + size, total))
 
 
 class _Connection(asyncio.Protocol):
@@ -192,13 +207,35 @@ async def serve(standin: Standin, ended: asyncio.Event) -> None:
     server.close()
 
 
+@contextmanager
+def running(*arguments: str) -> Iterator[str]:
+    """Have one serve in a process of its own while the block runs; its base URL."""
+    command = [sys.executable, "-m", "tests.standin", *arguments]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+
+
 async def main() -> None:
     """Serve until the standard input ends: with the process that started it, however that ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rooms", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--delay", type=float, default=0.0)
-    parser.add_argument("--strained", type=int)
+    parser.add_argument("--members", type=int, default=2, help="of each room")
+    parser.add_argument("--version", default="11", help="of each room")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument(
+        "--strained", type=int, help="with more at once, each takes ten times as long for each"
+    )
+    parser.add_argument("--gone", type=int, help="a room that is listed and no more")
+    parser.add_argument("--broken", type=int, help="a room over which the server fails")
     options = parser.parse_args()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -208,8 +245,7 @@ async def main() -> None:
         loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=until_the_input_ends, daemon=True).start()
-    standin = Standin(options.rooms, options.users, delay=options.delay, strained=options.strained)
-    await serve(standin, ended)
+    await serve(Standin(options), ended)
 
 
 if __name__ == "__main__":

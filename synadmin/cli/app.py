@@ -112,6 +112,9 @@ def exit_code(error: SynadminError) -> int:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    if sys.stdin is None:
+        # The shell has closed it (`<&-`): nobody is there to answer, and nothing comes in.
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
     if sys.stdout is None:
         # The shell has closed it (`>&-`). What is printed goes nowhere, and not into the next file opened.
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
@@ -149,6 +152,8 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         message, hint = str(error), error.hint
         if isinstance(error, NotAuthenticatedError) and hint is None:
             hint = "`synadmin login` gets a new token"
+        if isinstance(error, NotPermittedError) and hint is None and "server admin" in error.reason:
+            hint = "`synadmin whoami` shows whose token it is and what it may do"
         if isinstance(error, NotSupportedError) and hint is None:
             from synadmin.cli.unsupported import explained
 
@@ -163,8 +168,9 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         hint = f"`{context.command_path} --help` shows how it is used" if context is not None else None
         _tell(invocation, error.format_message(), hint)
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        _tell(invocation, "interrupted", None)
+    except (click.Abort, KeyboardInterrupt) as interruption:
+        done = f": {interruption}" if str(interruption) else ""
+        _tell(invocation, f"interrupted{done}", None)
         return EXIT_INTERRUPTED
     except SystemExit:
         # click's own way where a reader has gone, and after it has served the shell's completion.

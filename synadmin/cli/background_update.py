@@ -112,7 +112,7 @@ def _set(invocation: Invocation, *, enabled: bool, dry_run: bool, yes: bool, out
 
 
 @background_update.command(cls=Command, calls=["background_updates.start_job"])
-@click.argument("job", type=click.Choice(JOBS))
+@click.argument("job", metavar="JOB", type=click.Choice(JOBS))
 @click.option("--old-key", metavar="KEY", help="With event_resign: what only this key of ours has signed.")
 @click.option(
     "--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only what was sent before."

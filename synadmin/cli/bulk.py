@@ -1,5 +1,6 @@
 """Commands that take one thing or many: where the many come from, and how far the work is."""
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,9 @@ T = TypeVar("T")
 
 _LONGEST_LINE = 1000
 _REDRAW = 0.2  # seconds
+# A column that `-o csv` has written, and the apostrophe that keeps spreadsheets from running a cell of it.
+_HEADINGS = {"room_id", "user_id", "name", "token", "destination"}
+_GUARDED = re.compile(r"\A'([=+\-@])")
 
 
 def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[str]:
@@ -30,8 +34,9 @@ def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[
     named = list(arguments)
     if source is not None:
         lines = [line.strip() for line in _lines(source) if line.strip()]
-        # The heading of a column that `-o csv` has written.
-        named += lines[1:] if lines and lines[0] in {"room_id", "user_id", "name"} else lines
+        if lines and lines[0] in _HEADINGS:
+            lines = [_GUARDED.sub(r"\1", line) for line in lines[1:]]
+        named += lines
     found = list(dict.fromkeys(named))
     if not found and source is not None:
         place = "standard input" if source == "-" else source

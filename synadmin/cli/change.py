@@ -5,11 +5,12 @@ Every command that changes something goes through :func:`change`, so that they a
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, exit_code
+from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTLY, exit_code
 from synadmin.cli.bulk import progress
 from synadmin.cli.confirm import confirm
 from synadmin.cli.invocation import Invocation
@@ -35,6 +36,14 @@ class NotAsAskedError(SynadminError):
 
 class StillUnderWayError(SynadminError):
     """The server has begun; it goes on by itself."""
+
+
+@dataclass
+class _Ended:
+    """How the work went: an exit code for each thing, and what ended it before all of them had a turn."""
+
+    codes: list[int] = field(default_factory=list)
+    early: BaseException | None = None
 
 
 def change(
@@ -69,7 +78,8 @@ def change(
         The exit code.
 
     Raises:
-        SynadminError: the one thing there was could not be changed.
+        SynadminError: the one thing there was could not be changed, or the journal or the token ended
+            all of it; what was done before is printed then.
     """
     if dry_run:
         synapse.transport.rehearsal = True
@@ -78,12 +88,16 @@ def change(
         return EXIT_DONE
     if question is not None:
         confirm(invocation, question, yes=yes)
-    codes: list[int] = []
-    outcomes = _outcomes(invocation, things, act, what, codes)
-    output.write(outcomes, _columns(what, columns))
+    ended = _Ended()
+    output.write(_outcomes(invocation, things, act, what, ended), _columns(what, columns))
+    codes = ended.codes
     if len(things) > 1:
         failed = sum(1 for code in codes if code != EXIT_DONE)
-        invocation.say(f"{len(things)} altogether: {len(codes) - failed} done, {failed} not.")
+        left = len(things) - len(codes)
+        untouched = f", {left} not begun" if left else ""
+        invocation.say(f"{len(things)} altogether: {len(codes) - failed} done, {failed} not{untouched}.")
+    if ended.early is not None:
+        raise ended.early
     return _exit_code(codes)
 
 
@@ -92,25 +106,36 @@ def _outcomes(
     things: Sequence[str],
     act: Act,
     what: str,
-    codes: list[int],
+    ended: "_Ended",
 ) -> Iterator[dict[str, Any]]:
     for thing in progress(invocation, things, total=len(things), what="done"):
         try:
             told = act(thing)
-        except (JournalError, NotAuthenticatedError):
-            raise
-        except SynadminError as error:
+        except KeyboardInterrupt as interruption:
             if len(things) == 1:
                 raise
-            codes.append(exit_code(error))
+            # A table is printed at the end: what was done before has to be told all the same.
+            ended.codes.append(EXIT_INTERRUPTED)
+            ended.early = interruption
+            message = "interrupted in the middle of it"
+            yield {what: thing, "outcome": "unknown", "message": message, "errcode": None}
+            return
+        except SynadminError as error:
+            ends_all = isinstance(error, JournalError | NotAuthenticatedError)
+            if len(things) == 1 or (ends_all and not ended.codes):
+                raise
+            ended.codes.append(exit_code(error))
             yield {
                 what: thing,
                 "outcome": _outcome_of(error),
                 "message": str(error),
                 "errcode": getattr(error, "errcode", None),
             }
+            if ends_all:
+                ended.early = error
+                return
         else:
-            codes.append(EXIT_DONE)
+            ended.codes.append(EXIT_DONE)
             yield {what: thing, "outcome": "done", "message": None, "errcode": None, **told}
 
 
@@ -137,7 +162,7 @@ def _columns(what: str, columns: "Sequence[Column]") -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column(what, title=what.removesuffix("_id").replace("_", " ")),
+        Column(what, title=what.removesuffix("_id").replace("_", " "), whole=True),
         Column("outcome"),
         *columns,
         Column("message"),
@@ -174,7 +199,7 @@ def _rehearsal_columns(what: str) -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column(what, title=what.removesuffix("_id").replace("_", " ")),
+        Column(what, title=what.removesuffix("_id").replace("_", " "), whole=True),
         Column("outcome"),
         Column("method"),
         Column("path"),

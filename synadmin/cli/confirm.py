@@ -23,13 +23,20 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     Raises:
         UsageError: nobody is there to answer, and ``--yes`` was not given.
         Declined: the answer is no.
+        Abort: Ctrl-C or Ctrl-D was pressed.
     """
     if yes:
         return
     if not invocation.on_terminal:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
-    if not click.confirm(question, err=True):
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the cursor still stands behind the question
+        message = "nothing was changed"
+        raise click.Abort(message) from None
+    if not agreed:
         message = "nothing was changed: the answer was no"
         raise Declined(message)
 

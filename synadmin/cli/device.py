@@ -70,7 +70,7 @@ def _columns() -> "list[Column]":
     from synadmin.render import Column, time_of
 
     return [
-        Column("device_id", title="device"),
+        Column("device_id", title="device", whole=True),
         Column("display_name", title="name"),
         Column("last_seen_ts", title="last seen", value=lambda one: time_of(one.get("last_seen_ts"))),
         Column("last_seen_ip", title="from"),

@@ -60,7 +60,7 @@ def destinations(
     """
     with invocation.synapse() as synapse:
         pager = synapse.federation.destinations(destination=search, order_by=order_by, reverse=reverse)
-        output.stream(pager, _columns(), empty="No such server.")
+        output.stream(pager, _columns(), empty="No servers.")
 
 
 @federation.command(cls=Command, calls=["federation.destination"])

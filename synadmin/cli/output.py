@@ -1,6 +1,7 @@
 """``-o`` and ``--columns``: how a command that prints records prints them."""
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,11 +53,14 @@ class Output:
         from synadmin import render
 
         chosen = self.chosen(columns)
+        # Where not even the first one comes, an error is to be told and not half of a list before it.
+        coming = iter(records)
+        first = list(itertools.islice(coming, 1))
         written = 0
 
         def counted() -> Iterable[Mapping[str, Any]]:
             nonlocal written
-            for record in records:
+            for record in itertools.chain(first, coming):
                 written += 1
                 yield record
 

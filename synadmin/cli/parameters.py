@@ -21,6 +21,7 @@ _AGE_UNITS = {
 }
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _LARGEST = 2**53 - 1  # the largest integer of canonical JSON
+_CLOCKS_DIFFER = 86_400_000  # and so do time zones: tomorrow's date is today's somewhere
 _FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds were meant
 
 
@@ -59,9 +60,17 @@ class Duration(click.ParamType[int]):
 
 
 class PastTime(click.ParamType[int]):
-    """A moment in milliseconds since the epoch: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``."""
+    """A moment in milliseconds since the epoch: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``.
+
+    Args:
+        only: whether one in the future is refused: where what is older is deleted, a slip of the keyboard
+            would delete everything.
+    """
 
     name = "time"
+
+    def __init__(self, *, only: bool = True) -> None:
+        self._only = only
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
         """Return the milliseconds since the epoch."""
@@ -70,6 +79,8 @@ class PastTime(click.ParamType[int]):
         moment = _moment(str(value), -1)
         if moment is None or not 0 <= moment <= _LARGEST:
             self.fail(_NOT_A_TIME.format(value), param, ctx)
+        if self._only and moment > _now() + _CLOCKS_DIFFER:
+            self.fail(f"{value!a} is in the future", param, ctx)
         return moment
 
 
@@ -99,6 +110,10 @@ def _milliseconds(text: str) -> int | None:
     return None if factor is None else int(float(match[1]) * factor)
 
 
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
 def _moment(text: str, direction: int) -> int | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
@@ -106,7 +121,7 @@ def _moment(text: str, direction: int) -> int | None:
         return number if number >= _FIRST_SENSIBLE_TIME else None
     away = _milliseconds(text)
     if away is not None:
-        return int(datetime.now(UTC).timestamp() * 1000) + direction * away
+        return _now() + direction * away
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -119,4 +134,5 @@ def _moment(text: str, direction: int) -> int | None:
 SIZE = Size()
 DURATION = Duration()
 PAST_TIME = PastTime()
+ANY_TIME = PastTime(only=False)
 FUTURE_TIME = FutureTime()

@@ -45,7 +45,7 @@ def list_(invocation: Invocation, *, valid: bool | None, output: Output) -> None
     """
     with invocation.synapse() as synapse:
         sent = synapse.registration_tokens.list(valid=valid).as_sent()["registration_tokens"]
-    output.write(sent, _columns(), empty="No such registration token.")
+    output.write(sent, _columns(), empty="There is no registration token, or none of that kind.")
 
 
 @registration_token.command(cls=Command, calls=["registration_tokens.get"])
@@ -68,7 +68,7 @@ def show(invocation: Invocation, token: str, *, output: Output) -> None:
 def _columns() -> "list[Column]":
     from synadmin.render import Column
 
-    return [Column("token"), *_details()]
+    return [Column("token", whole=True), *_details()]
 
 
 def _details() -> "list[Column]":

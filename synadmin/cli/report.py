@@ -67,7 +67,7 @@ def list_(
                 event_sender_user_id=target,
                 oldest_first=oldest_first,
             )
-        output.stream(pager, _user_columns() if users else _event_columns(), empty="No such report.")
+        output.stream(pager, _user_columns() if users else _event_columns(), empty="No reports.")
 
 
 @report.command(cls=Command, calls=["reports.event", "reports.user"])
@@ -155,7 +155,7 @@ def _event_columns() -> "list[Column]":
     from synadmin.render import Column, time_of
 
     return [
-        Column("id", right=True),
+        Column("id", right=True, whole=True),
         Column("received_ts", title="received", value=lambda told: time_of(told.get("received_ts"))),
         Column("user_id", title="by"),
         Column("sender", title="about"),
@@ -172,7 +172,7 @@ def _user_columns() -> "list[Column]":
     from synadmin.render import Column, time_of
 
     return [
-        Column("id", right=True),
+        Column("id", right=True, whole=True),
         Column("received_ts", title="received", value=lambda told: time_of(told.get("received_ts"))),
         Column("user_id", title="by"),
         Column("target_user_id", title="about"),

@@ -5,7 +5,7 @@ import click
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import PAST_TIME
+from synadmin.cli.parameters import ANY_TIME, PAST_TIME
 from synadmin.errors import ServerError, UsageError
 
 # Repeated from synadmin.api.statistics, which is not loaded for --help; a test compares them.
@@ -22,7 +22,7 @@ def stats() -> None:
 @click.option(
     "--since", metavar="TIME", type=PAST_TIME, help="Only what was uploaded since: 30d, 2026-01-31."
 )
-@click.option("--until", metavar="TIME", type=PAST_TIME, help="Only what was uploaded before.")
+@click.option("--until", metavar="TIME", type=ANY_TIME, help="Only what was uploaded before.")
 @click.option("--order-by", type=click.Choice(ORDERS), help="By user id, unless said otherwise.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @output_options
@@ -53,7 +53,7 @@ def media(
         message = "--until is not later than --since"
         raise UsageError(message)
     columns = [
-        Column("user_id", title="user"),
+        Column("user_id", title="user", whole=True),
         Column("displayname", title="name"),
         Column("media_count", title="items", right=True),
         Column("media_length", title="bytes", right=True),

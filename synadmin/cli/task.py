@@ -5,7 +5,7 @@ import click
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import PAST_TIME
+from synadmin.cli.parameters import ANY_TIME
 
 # Repeated from synadmin.api.tasks, which is not loaded for --help; a test compares them.
 STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
@@ -20,7 +20,7 @@ def task() -> None:
 @click.option("--action", "actions", multiple=True, metavar="NAME", help="Only these, such as purge_history.")
 @click.option("--resource", metavar="ID", help="Only those about this room or user.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these.")
-@click.option("--before", metavar="TIME", type=PAST_TIME, help="Only those that last changed before.")
+@click.option("--before", metavar="TIME", type=ANY_TIME, help="Only those that last changed before.")
 @output_options
 @pass_invocation
 def list_(
@@ -57,4 +57,4 @@ def list_(
         Column("error"),
         Column("result", shown=False),
     ]
-    output.write(found, columns, empty="No such task.")
+    output.write(found, columns, empty="No tasks.")

@@ -7,20 +7,25 @@ whatever else comes (another status, another encoding, a broken connection) is l
 """
 
 import contextlib
+import re
 import socket
-import ssl
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import certifi
-
+from synadmin._version import __version__
 from synadmin.errors import ConnectError
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.transport import Transport
 
-_OK = b"HTTP/1.1 200"
+if TYPE_CHECKING:
+    import ssl
+
+    from synadmin.http.session import UnfollowingSession
+
+_STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r\n]")
+_OK = 200
 _LONGEST_LINE = 65_536  # bytes
 _MOST_HEADERS = 100
 _PORTS = {"http": 80, "https": 443}
@@ -28,6 +33,10 @@ _PORTS = {"http": 80, "https": 443}
 
 class _OddAnswerError(Exception):
     """An answer that is not read here."""
+
+
+class _NotOkError(Exception):
+    """An answer with another status than 200."""
 
 
 class Quick(Transport):
@@ -40,49 +49,68 @@ class Quick(Transport):
             transport: the way that it goes, too. It must not be closed before this one.
         """
         vars(self).update(vars(transport))
+        self._other = transport
+        self._making = threading.Lock()
         parts = urlsplit(self.homeserver)
         self._address = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
-        # What requests does about proxies is not repeated here.
-        self._direct = not self._session.proxies
+        # What requests does about proxies is not repeated here, nor is it loaded where there can be none.
+        self._direct = self._on_this_machine or not self._session.proxies
         self._tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
-            verify = self._session.verify
-            authorities = verify if isinstance(verify, str) else certifi.where()
-            self._tls = ssl.create_default_context(cafile=authorities)
+            self._tls = _trust(self._ca_file)
         headers = {
             "Host": parts.netloc,
-            "User-Agent": str(self._session.headers["User-Agent"]),
-            "Accept": "application/json",
+            "User-Agent": f"synadmin/{__version__}",
         }
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
         self._own = threading.local()
         self._open: list[_Connection] = []
+        self._closed = False
 
     def close(self) -> None:
-        """Close the connections that this one has opened."""
+        """Close the connections that this one has opened, those that wait for an answer among them."""
+        self._closed = True
         for connection in self._open:
             connection.close()
+
+    @property
+    def _session(self) -> "UnfollowingSession":
+        with self._making:
+            return self._other._session  # noqa: SLF001  another of its own kind
 
     def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
         if content is not None or endpoint.method != "GET" or not self._direct:
             return super()._once(endpoint, target, content)
         started = time.monotonic()
         try:
-            raw = self._connection().get(target, self._head)
+            connection = self._connection()
+        except (OSError, ValueError):
+            return self._otherwise(endpoint, target)
+        try:
+            raw = connection.get(target, self._head)
         except TimeoutError:
             self._own.connection = None
             message = f"{self._address[0]} did not answer within {self._timeout[1]:g} s"
             raise ConnectError(message, sent=True, hint="SYNADMIN_TIMEOUT gives it longer") from None
+        except _NotOkError:
+            return self._otherwise(endpoint, target)
         except (OSError, ValueError, _OddAnswerError):
             self._own.connection = None
-            return super()._once(endpoint, target, content)
+            return self._otherwise(endpoint, target)
         self.requests_sent += 1
         if self._trace is not None:
             took = (time.monotonic() - started) * 1000
             self._trace(f"{endpoint.method} {target} -> 200 ({took:.0f} ms)")
         return 200, raw
+
+    def _otherwise(self, endpoint: Endpoint[Any], target: str) -> tuple[int, bytes]:
+        if self._closed:
+            # Whoever asked has gone.
+            message = "the connection was closed"
+            raise ConnectError(message)
+        return super()._once(endpoint, target, None)
 
     def _connection(self) -> "_Connection":
         """Return this thread's connection."""
@@ -97,17 +125,24 @@ class _Connection:
     """One connection, used by one thread."""
 
     def __init__(
-        self, address: tuple[str, int], timeout: tuple[float, float], tls: ssl.SSLContext | None
+        self, address: tuple[str, int], timeout: tuple[float, float], tls: "ssl.SSLContext | None"
     ) -> None:
         self._socket = socket.create_connection(address, timeout[0])
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
-            self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
+            try:
+                self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
+            except BaseException:
+                self._socket.close()
+                raise
         self._socket.settimeout(timeout[1])
         self._answers = self._socket.makefile("rb", 65_536)
 
     def close(self) -> None:
         """Close it."""
+        with contextlib.suppress(OSError):
+            # Who is reading from it would hold it open until the answer comes.
+            self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._answers.close()
             self._socket.close()
@@ -116,18 +151,23 @@ class _Connection:
         """Send a GET and return what the answer holds.
 
         Raises:
-            _OddAnswerError: it has to be asked for in another way. The connection is closed.
+            _NotOkError: it has to be asked for in another way.
+            _OddAnswerError: the same, and the connection is closed.
         """
         try:
             self._socket.sendall(f"GET {target} HTTP/1.1\r\n{head}".encode("ascii"))
-            return self._answer()
+            status, content = self._answer()
         except BaseException:
             # What is left of this answer would be taken for the beginning of the next.
             self.close()
             raise
+        if status != _OK:
+            raise _NotOkError
+        return content
 
-    def _answer(self) -> bytes:
-        if not self._answers.readline(_LONGEST_LINE).startswith(_OK):
+    def _answer(self) -> tuple[int, bytes]:
+        status = _STATUS.match(self._answers.readline(_LONGEST_LINE))
+        if status is None:
             raise _OddAnswerError
         length: int | None = None
         chunked = False
@@ -147,10 +187,10 @@ class _Connection:
         else:
             raise _OddAnswerError
         if chunked:
-            return b"".join(iter(self._chunk, b""))
+            return int(status[1]), b"".join(iter(self._chunk, b""))
         if length is None:
             raise _OddAnswerError
-        return self._exactly(length)
+        return int(status[1]), self._exactly(length)
 
     def _chunk(self) -> bytes:
         """Return the next chunk, the empty one after the last."""
@@ -166,6 +206,17 @@ class _Connection:
         if len(content) != length:
             raise _OddAnswerError
         return content
+
+
+def _trust(ca_file: str | None) -> "ssl.SSLContext":
+    """Return whose certificates are believed: those that ``requests`` would believe."""
+    import ssl
+
+    if ca_file is None:
+        import certifi
+
+        ca_file = certifi.where()
+    return ssl.create_default_context(cafile=ca_file)
 
 
 def _number(text: bytes, base: int) -> int:

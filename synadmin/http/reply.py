@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-import requests
 
 from synadmin.errors import (
     MatrixError,
@@ -19,6 +18,9 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.http.endpoint import Endpoint, Record
+
+if TYPE_CHECKING:
+    import requests
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyEr
     return ReplyError(message)
 
 
-def error_of(response: requests.Response, endpoint: Endpoint[Any]) -> SynadminError:
+def error_of(response: "requests.Response", endpoint: Endpoint[Any]) -> SynadminError:
     """Return the error that an answer is: the server's own, a proxy's, or a redirect."""
     status = response.status_code
     if 300 <= status < 400:  # noqa: PLR2004
@@ -101,7 +103,7 @@ def error_of(response: requests.Response, endpoint: Endpoint[Any]) -> SynadminEr
     return error
 
 
-def _spoken(response: requests.Response) -> tuple[str | None, str | None, float | None]:
+def _spoken(response: "requests.Response") -> tuple[str | None, str | None, float | None]:
     """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
     retry_after: float | None = None
     header = response.headers.get("Retry-After", "")

@@ -1,24 +1,21 @@
 """Sending a request and making sense of the answer, whatever it is.
 
-``requests`` lives in this file and nowhere else, and none of its exceptions leaves it.
+``requests`` lives in this layer and nowhere else, and none of its exceptions leaves it.
 """
 
 import errno
 import random
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from ipaddress import ip_address
-from typing import Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
-import requests
-from requests.utils import get_environ_proxies
 
-from synadmin._version import __version__
 from synadmin.errors import (
     ConnectError,
     MatrixError,
@@ -33,6 +30,11 @@ from synadmin.http.reply import decoded, error_of
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal
 from synadmin.settings import checked_token
+
+if TYPE_CHECKING:
+    import requests
+
+    from synadmin.http.session import UnfollowingSession
 
 T = TypeVar("T")
 Query = Mapping[str, str | int | bool | list[str] | None]
@@ -72,17 +74,6 @@ class Rehearsed(Exception):  # noqa: N818  the end of a rehearsal, not an error
         self.method = method
         self.path = path
         self.body = body
-
-
-class UnfollowingSession(requests.Session):
-    """A session that follows no redirect: one turns a POST into a GET, and takes the token elsewhere."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Name no target: else the next request is made ready even where nobody follows.
-
-        That fails with a ValueError over a Location that is no URL.
-        """
-        del resp
 
 
 class Transport:
@@ -135,18 +126,7 @@ class Transport:
         self._owner = owner
         self._timeout = (min(_CONNECT_TIMEOUT, timeout), timeout)
         self._connections = connections
-        self._session = UnfollowingSession()
-        # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
-        self._session.trust_env = False
-        # What is meant for this machine stays on it: plain http is allowed here because of that.
-        if not _is_loopback(urlsplit(self.homeserver).hostname or ""):
-            self._session.proxies.update(get_environ_proxies(self.homeserver))
-        if ca_file is not None:
-            self._session.verify = ca_file
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self._session.headers["User-Agent"] = f"synadmin/{__version__}"
+        self._ca_file = ca_file
         # http.client would repeat a token that is no header's value in its ValueError.
         self._token = None if token is None else checked_token(token, "token")
 
@@ -161,7 +141,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        if "_session" in vars(self):
+            self._session.close()
 
     def acting_as(self, user_id: UserId, token: str) -> "Transport":
         """Return a way to the same server with the token of another user, told apart in the journal."""
@@ -170,6 +151,7 @@ class Transport:
             token,
             timeout=self._timeout[1],
             longest_wait=self.longest_wait,
+            ca_file=self._ca_file,
             journal=self._journal,
             on_behalf_of=user_id,
             notify=self.notify,
@@ -177,7 +159,6 @@ class Transport:
             connections=self._connections,
             owner=self.owner(),
         )
-        other._session.verify = self._session.verify
         other.on_reply = self.on_reply
         other.rehearsal = self.rehearsal
         return other
@@ -279,6 +260,22 @@ class Transport:
             self.on_reply(endpoint, raw)
         return raw
 
+    @cached_property
+    def _session(self) -> "UnfollowingSession":
+        # Loaded where it is used: an audit, which reads much, does without (see quick.py).
+        from synadmin.http.session import session
+
+        return session(
+            self.homeserver,
+            proxied=not self._on_this_machine,
+            ca_file=self._ca_file,
+            connections=self._connections,
+        )
+
+    @property
+    def _on_this_machine(self) -> bool:
+        return _is_loopback(urlsplit(self.homeserver).hostname or "")
+
     def _known_owner(self) -> UserId | None:
         # Signing in is a change made before there is a token, and so an owner.
         return self._owner if self._token is None else self.owner()
@@ -324,6 +321,8 @@ class Transport:
         return pause + random.uniform(0, pause / 2)  # noqa: S311  jitter, not a secret
 
     def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
+        import requests
+
         request = requests.Request(endpoint.method, self.homeserver, data=content)
         try:
             prepared = self._session.prepare_request(request)
@@ -357,8 +356,12 @@ class Transport:
             return response.status_code, response.content
         raise error_of(response, endpoint)
 
-    def _explain(self, error: requests.RequestException, endpoint: Endpoint[Any]) -> NoReturn:
+    def _explain(self, error: "requests.RequestException", endpoint: Endpoint[Any]) -> NoReturn:
         """Turn an exception of requests into ours, in one line, without its nested representations."""
+        import ssl
+
+        import requests
+
         host = urlsplit(self.homeserver).netloc
         root = _root(error)
         words = _words(root)

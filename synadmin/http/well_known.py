@@ -3,15 +3,17 @@
 Source: Matrix specification, Client-Server API, "Server Discovery".
 """
 
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
-import requests
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
 from synadmin.http.reply import UNREADABLE
-from synadmin.http.transport import UnfollowingSession
 from synadmin.ids import is_server_name
+
+if TYPE_CHECKING:
+    import requests
 
 _PATH = "/.well-known/matrix/client"
 _MOST_REDIRECTS = 5
@@ -39,6 +41,10 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     if not is_server_name(homeserver):
         message = f"homeserver {homeserver!a} is neither a URL (https://matrix.example.org) nor a server name"
         raise SettingsError(message)
+    import requests
+
+    from synadmin.http.session import UnfollowingSession
+
     hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
     with UnfollowingSession() as session:
         url = f"https://{homeserver}{_PATH}"
@@ -70,6 +76,8 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
 
 
 def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> SynadminError:
+    import requests
+
     is_address = ":" in homeserver or homeserver.rpartition(".")[2].isdecimal()
     speaks_no_tls = isinstance(error, requests.exceptions.SSLError) or "refused" in str(error)
     if is_address and speaks_no_tls:
@@ -80,12 +88,12 @@ def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> Syna
 
 
 def _fetched(
-    session: requests.Session,
+    session: "requests.Session",
     url: str,
     *,
     timeout: float,
     ca_file: str | None,
-) -> tuple[requests.Response, bytes]:
+) -> "tuple[requests.Response, bytes]":
     response = session.get(
         url,
         timeout=timeout,

@@ -146,7 +146,11 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
         joined = synapse.rooms.members(resolved(synapse, room)).members
         home = server_name_of(synapse.owner)
     records = ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
-    output.write(records, [Column("user_id", title="user"), Column("local")], empty="Nobody is in the room.")
+    output.write(
+        records,
+        [Column("user_id", title="user", whole=True), Column("local")],
+        empty="Nobody is in the room.",
+    )
 
 
 @click.command(cls=Command, calls=["rooms.state"])

@@ -123,7 +123,7 @@ def _columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("room_id", title="room"),
+        Column("room_id", title="room", whole=True),
         Column("name"),
         Column("canonical_alias", title="alias"),
         Column("num_joined_members", title="members", right=True),

@@ -9,7 +9,7 @@ import click
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import PAST_TIME
+from synadmin.cli.parameters import ANY_TIME
 from synadmin.cli.room.look import resolved
 from synadmin.errors import UsageError
 
@@ -135,7 +135,7 @@ def context(
 
 @click.command("event-at", cls=Command, calls=["events.at_time"])
 @click.argument("room")
-@click.argument("time", type=PAST_TIME)
+@click.argument("time", type=ANY_TIME)
 @click.option("--before", is_flag=True, help="The last event at or before it, not the first at or after it.")
 @output_options
 @pass_invocation

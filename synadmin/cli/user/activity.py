@@ -53,7 +53,7 @@ def memberships(invocation: Invocation, user: str, *, membership: str | None, ou
         for room, kind in sorted(found.items())
         if membership is None or kind == membership
     )
-    columns = [Column("room_id", title="room"), Column("membership")]
+    columns = [Column("room_id", title="room", whole=True), Column("membership")]
     output.write(records, columns, empty="No such membership.")
 
 

@@ -91,14 +91,16 @@ def list_(
         raise UsageError(message)
     with invocation.synapse() as synapse:
         ask = synapse.users.list_v2 if old else synapse.users.list
-        output.stream(ask(name=name, user_id=user_id, **filters), _list_columns(), empty="No such account.")
+        output.stream(
+            ask(name=name, user_id=user_id, **filters), _list_columns(), empty="No account matches."
+        )
 
 
 def _list_columns() -> "list[Column]":
     from synadmin.render import Column
 
     return [
-        Column("name", title="user"),
+        Column("name", title="user", whole=True),
         Column("displayname", title="display name"),
         Column("admin"),
         Column("deactivated"),
@@ -249,7 +251,7 @@ def search(invocation: Invocation, term: str, *, password_hashes: bool, output: 
     if not password_hashes:
         found = [_without_hash(user) for user in found]
     columns = [
-        Column("name", title="user"),
+        Column("name", title="user", whole=True),
         Column("admin"),
         Column("is_guest", title="guest"),
         Column("user_type", title="type"),

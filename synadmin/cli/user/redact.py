@@ -10,7 +10,7 @@ from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import PAST_TIME
+from synadmin.cli.parameters import ANY_TIME, PAST_TIME
 from synadmin.cli.room.look import resolved
 from synadmin.cli.user.named import Bulk, changes_users, listed
 from synadmin.errors import UsageError
@@ -30,7 +30,7 @@ _AFFECTED = {"join", "ban"}
 @click.option("--room", "rooms", metavar="ROOM", multiple=True, help="Only in this room. Repeatable.")
 @click.option("--reason", metavar="TEXT", help="Why; everybody in the rooms can read it.")
 @click.option("--after", type=PAST_TIME, help="Only what was sent then or later: 7d, 2026-01-31.")
-@click.option("--before", type=PAST_TIME, help="Only what was sent then or earlier.")
+@click.option("--before", type=ANY_TIME, help="Only what was sent then or earlier.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 2**31 - 1),

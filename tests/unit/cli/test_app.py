@@ -401,3 +401,21 @@ def test_an_id_with_every_sign_in_it_arrives_as_one_segment(signed_in: Stub, syn
     assert rooms
     for target in rooms:
         assert "/rooms/%21a%2F..%2Fb%3Fc%23d%252fe%26f%3Dg%2Bh%3Bi%3Aexample.org" in target
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("user lock --from -", "standard input names no user"),
+        ("notice send alice", "the notice is empty"),
+        ("user password alice --yes", "nothing came in on standard input"),
+        ("api POST /_synapse/admin/v1/x -d -", "standard input"),
+    ],
+)
+@pytest.mark.usefixtures("signed_in")
+def test_a_closed_standard_input_is_an_empty_one(
+    command: str, words: str, in_a_shell: Callable[[str], Answer]
+) -> None:
+    answer = in_a_shell(f"synadmin {command} <&-")
+    answer.assert_is_one_clear_line(code=2)
+    assert words in answer.stderr

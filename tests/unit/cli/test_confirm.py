@@ -76,7 +76,7 @@ def test_the_refusal_is_one_line_and_exit_code_2(program: str, tmp_path: Path) -
         ("n\n", 2, "nothing was changed: the answer was no"),
         ("\n", 2, "nothing was changed: the answer was no"),
         ("what\nn\n", 2, "nothing was changed: the answer was no"),
-        ("\x04", 130, "interrupted"),
+        ("\x04", 130, "\r\nsynadmin: interrupted: nothing was changed"),
     ],
     ids=["y", "yes", "n", "return", "something else", "Ctrl-D"],
 )
@@ -96,7 +96,7 @@ def test_ctrl_c_is_no_answer(program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", cwd=tmp_path) as terminal:
         terminal.see("Burn it? [y/N]:")
         assert terminal.interrupt() == 130
-        assert "synadmin: interrupted" in terminal.shown
+        assert "\r\nsynadmin: interrupted: nothing was changed" in terminal.shown
         assert "burnt" not in terminal.shown
 
 

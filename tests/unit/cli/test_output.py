@@ -154,3 +154,13 @@ def test_a_list_is_streamed_and_what_fails_in_the_middle_is_told(
     assert not {"\x1b", "\u202e"} & set(answer.stdout)
     if form == "ndjson":
         assert json.loads(answer.stdout) == {"room_id": "!a", "new": {"x": "\x1b\u202e"}}
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_a_list_that_fails_before_its_first_record_leaves_stdout_empty(
+    form: str, server: Stub, synadmin: Synadmin
+) -> None:
+    server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
+    answer = synadmin("room", "list", "-o", form)
+    answer.assert_is_one_clear_line(code=3)
+    assert "`synadmin whoami` shows whose token it is" in answer.stderr

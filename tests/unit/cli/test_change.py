@@ -1,0 +1,92 @@
+"""Changing many things: what was done is told, however it ends."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.cli.change import change
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.output import Output
+from synadmin.client import Synapse
+from synadmin.errors import JournalError
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+SUSPEND = "/_synapse/admin/v1/suspend/%40{}%3Aexample.org"
+
+
+def changed(form: str, trouble: BaseException) -> None:
+    """Change three things; the second one does not come to its end."""
+
+    def act(thing: str) -> Mapping[str, Any]:
+        if thing == "b":
+            raise trouble
+        return {}
+
+    change(
+        Invocation(),
+        Synapse("http://127.0.0.1:9", token="t"),
+        ["a", "b", "c"],
+        act,
+        what="room_id",
+        question=None,
+        dry_run=False,
+        yes=True,
+        output=Output(form, None),
+    )
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
+def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        changed(form, KeyboardInterrupt())
+
+    captured = capsys.readouterr()
+    assert captured.err == "3 altogether: 1 done, 1 not, 1 not begun.\n"
+    if form == "json":
+        outcomes = [(one["room_id"], one["outcome"]) for one in json.loads(captured.out)]
+        assert outcomes == [("a", "done"), ("b", "unknown")]
+    else:
+        assert "done" in captured.out
+        assert "interrupted in the middle of it" in captured.out
+
+
+def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(JournalError, match="disk is full"):
+        changed("json", JournalError("the disk is full"))
+
+    captured = capsys.readouterr()
+    told_of = [(one["room_id"], one["outcome"], one["message"]) for one in json.loads(captured.out)]
+    assert told_of == [("a", "done", None), ("b", "failed", "the disk is full")]
+    assert captured.err == "3 altogether: 1 done, 1 not, 1 not begun.\n"
+
+
+def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(SUSPEND.format("a"), told({}))
+    signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", told({"name": "@a", "suspended": True}))
+    signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+
+    answer = synadmin("user", "suspend", "a", "b", "c", "-o", "ndjson")
+
+    assert answer.code == 3
+    outcomes = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [(one["user_id"], one["outcome"]) for one in outcomes] == [
+        ("@a:example.org", "done"),
+        ("@b:example.org", "failed"),
+    ]
+    assert "3 altogether: 1 done, 1 not, 1 not begun." in answer.stderr
+    assert "M_UNKNOWN_TOKEN" in answer.stderr
+
+
+def test_a_token_that_is_no_good_from_the_start_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+
+    synadmin("user", "suspend", "a", "b").assert_is_one_clear_line(code=3)

@@ -1,0 +1,51 @@
+"""Times as people write them: what is older than tomorrow is everything."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from synadmin.cli.parameters import ANY_TIME, PAST_TIME
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+
+@pytest.mark.parametrize("text", ["2999-01-01", "2999-01-01T12:00", str(32_472_144_000_000)])
+def test_a_past_time_in_the_future_is_a_slip(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is in the future"):
+        PAST_TIME.convert(text, None, None)
+    assert ANY_TIME.convert(text, None, None) > time.time() * 1000
+
+
+def test_today_is_not_the_future_wherever_one_lives() -> None:
+    tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
+    assert PAST_TIME.convert(tomorrow, None, None) <= (time.time() + 86_400) * 1000
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("room", "purge-history", "!a:example.org"),
+        ("media", "delete"),
+        ("media", "purge-remote"),
+    ],
+)
+def test_nothing_is_deleted_that_is_older_than_a_day_to_come(
+    command: tuple[str, ...], signed_in: Stub, synadmin: Synadmin
+) -> None:
+    synadmin(*command, "--before", "2999-01-01", "--yes").assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []
+
+
+def test_sessions_unused_since_a_day_to_come_are_not_all_there_are(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("device", "delete-all", "alice", "--unused-since", "2999-01-01", "--yes")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert signed_in.targets == []

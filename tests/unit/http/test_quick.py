@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
+from tests.unit.stub import SILENT, Stub, certificate, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VERSION = "/_synapse/admin/v1/server_version"
+TOKEN = "syt_c2VjcmV0_donotshowthis"
+JSON = b'{"server_version": "1.163.2"}'
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+class Wire:
+    """A server that says the same bytes to every request, and counts connections and requests."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.connections = 0
+        self.requests: list[bytes] = []
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        with connection:
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+                while b"\r\n\r\n" in received:
+                    request, _, received = received.partition(b"\r\n\r\n")
+                    self.requests.append(request)
+                    connection.sendall(self.answer)
+                    if b"close" in self.answer or b"content-length" not in self.answer.lower():
+                        if b"chunked" in self.answer:
+                            continue
+                        return
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[tuple[Synapse, Wire]]:
+    wire = Wire(answer)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=wire.serve, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with Synapse(url, token=TOKEN, timeout=0.5) as synapse, synapse.quick() as quick:
+            yield quick, wire
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _sized(body: bytes = JSON, *headers: bytes) -> bytes:
+    return HEAD + b"".join(headers) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def _chunked(*chunks: bytes) -> bytes:
+    parts = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + parts + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(_sized(), id="with its length"),
+        pytest.param(_sized(JSON, b"X-A: b\r\n" * 50), id="many headers"),
+        pytest.param(_chunked(JSON), id="in one chunk"),
+        pytest.param(_chunked(JSON[:1], JSON[1:20], JSON[20:]), id="in several chunks"),
+        pytest.param(_chunked(JSON).replace(b"\r\n{", b";name=value\r\n{"), id="a chunk with an extension"),
+    ],
+)
+def test_many_answers_come_over_one_connection(answer: bytes) -> None:
+    with saying(answer) as (synapse, wire):
+        assert [synapse.server.version().server_version for _ in range(3)] == ["1.163.2"] * 3
+    assert (wire.connections, len(wire.requests)) == (1, 3)
+    assert wire.requests[0].startswith(b"GET /_synapse/admin/v1/server_version HTTP/1.1\r\n")
+    assert f"Authorization: Bearer {TOKEN}".encode() in wire.requests[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(_sized(JSON, b"Connection: close\r\n"), id="that closes the connection"),
+        pytest.param(HEAD + b"Connection: close\r\n\r\n" + JSON, id="that ends with the connection"),
+        pytest.param(_sized().replace(b"HTTP/1.1", b"HTTP/1.0"), id="of an old server"),
+        pytest.param(_sized(JSON, b"Content-Encoding: identity\r\n"), id="that says how it is encoded"),
+    ],
+)
+def test_what_is_not_read_here_is_read_all_the_same(answer: bytes) -> None:
+    with saying(answer) as (synapse, _):
+        assert synapse.server.version().server_version == "1.163.2"
+        assert synapse.server.version().server_version == "1.163.2"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        HEAD + b"Content-Length: -5\r\n\r\n" + JSON,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        HEAD + b"Content-Length: 9999\r\n\r\n",
+        _sized(b"<!doctype html>"),
+        b"",
+    ],
+)
+def test_nonsense_is_told_as_what_it_is(answer: bytes, naps: list[float]) -> None:
+    with saying(answer) as (synapse, _), pytest.raises((ConnectError, ReplyError)) as caught:
+        synapse.server.version()
+    assert TOKEN not in str(caught.value)
+    assert all(nap < 60 for nap in naps)
+
+
+def test_errors_are_those_of_any_other_request() -> None:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
+        stub.on(VERSION, refused(404, "M_NOT_FOUND"))
+        with pytest.raises(NotFoundError):
+            quick.server.version()
+        stub.on(VERSION, refused(403, "M_FORBIDDEN", "You are not a server admin"))
+        with pytest.raises(NotPermittedError, match="You are not a server admin"):
+            quick.server.version()
+
+
+def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
+        stub.on(VERSION, told({"server_version": "1"}))
+        assert quick.server.version().server_version == "1"
+        for connection in quick.transport._open:  # type: ignore[attr-defined]  # noqa: SLF001
+            connection._socket.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
+        assert quick.server.version().server_version == "1"
+        assert quick.server.version().server_version == "1"
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(naps: list[float]) -> None:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse:
+        stub.on(VERSION, SILENT)
+        with synapse.quick() as quick, pytest.raises(ConnectError, match=r"did not answer within 0\.2 s"):
+            quick.server.version()
+    assert len(naps) == 3
+
+
+def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_path: Path) -> None:
+    file = certificate(tmp_path)
+    with Stub(file) as stub:
+        stub.on(VERSION, told({"server_version": "1"}))
+        with Synapse(stub.url, token=TOKEN, ca_file=str(file)) as synapse, synapse.quick() as quick:
+            assert quick.server.version().server_version == "1"
+        strange = pytest.raises(ConnectError, match="certificate")
+        with Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick, strange:
+            quick.server.version()
