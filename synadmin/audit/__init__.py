@@ -1,0 +1,1 @@
+"""Audits: what an administrator should know before somebody needs it, found unattended."""

@@ -1,0 +1,167 @@
+"""What was found already: only what is not in it is news.
+
+A JSON file, written whole or not at all, and only by a run that saw everything that it was asked to see.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from synadmin.audit import atomic
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.report import Moment
+from synadmin.errors import SettingsError, UsageError
+from synadmin.render import as_json
+
+Key = tuple[str, str, str, str]
+
+_VERSION = 1
+_REMEMBERED = 400  # runs: a year of nights, and some more
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    rule: str
+    severity: Severity
+    subject: Subject
+    message: str
+    fix: str | None = None
+    details: Mapping[str, Any] = {}
+    part: str = ""
+
+
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    at: int
+    counts: Mapping[Severity, int]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: int
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    server_name: str
+    update_running: str | None = None
+    history: tuple[_Run, ...] = ()
+    findings: tuple[_Found, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What earlier runs have found.
+
+    Attributes:
+        server_name: on which server; None before the first run.
+        findings: what was found, by key.
+        history: the runs, the oldest first.
+        update_running: the background update that was running; None for none.
+    """
+
+    server_name: str | None = None
+    findings: Mapping[Key, Finding] = field(default_factory=dict)
+    history: tuple[Moment, ...] = ()
+    update_running: str | None = None
+
+    def after(
+        self,
+        *,
+        server_name: str,
+        found: Collection[Finding],
+        ran: Collection[str],
+        at: int,
+        update_running: str | None,
+    ) -> "Baseline":
+        """Return the baseline that follows on a run.
+
+        Args:
+            server_name: the server.
+            found: what the run has found.
+            ran: the ids of the rules that ran; what others have found earlier stays.
+            at: when it ended, in milliseconds since the epoch.
+            update_running: the background update that was running.
+        """
+        kept = {key: finding for key, finding in self.findings.items() if finding.rule not in ran}
+        findings = {**kept, **{finding.key: finding for finding in found}}
+        moment = Moment(at=at, counts=counted(findings.values()))
+        return replace(
+            self,
+            server_name=server_name,
+            findings=findings,
+            history=(*self.history, moment)[-_REMEMBERED:],
+            update_running=update_running,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it.
+
+        Raises:
+            SettingsError: the file cannot be written; the old one is still there.
+        """
+        record = {
+            "version": _VERSION,
+            "server_name": self.server_name,
+            "update_running": self.update_running,
+            "history": [{"at": moment.at, "counts": moment.counts} for moment in self.history],
+            "findings": list(self.findings.values()),
+        }
+        atomic.write(path, as_json(msgspec.to_builtins(record), indent=1) + "\n", mode=0o600)
+
+
+def counted(findings: Collection[Finding]) -> dict[Severity, int]:
+    """Count findings by severity."""
+    return {
+        severity: sum(finding.severity is severity for finding in findings) for severity in reversed(Severity)
+    }
+
+
+def read(path: Path, *, may_be_missing: bool) -> Baseline:
+    """Read a baseline.
+
+    Args:
+        path: the file.
+        may_be_missing: where it is not there, it is empty: this run is the first.
+
+    Raises:
+        UsageError: it is not there.
+        SettingsError: it cannot be read, or is no baseline.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        if may_be_missing:
+            return Baseline()
+        message = f"there is no baseline {path}"
+        raise UsageError(message, hint="--update-baseline makes it") from None
+    except OSError as error:
+        message = f"the baseline {path} cannot be read: {error.strerror}"
+        raise SettingsError(message) from None
+    try:
+        version = msgspec.json.decode(content, type=_Version).version
+        if version != _VERSION:
+            message = f"{path} was written by another version of synadmin (its shape is {version})"
+            raise SettingsError(message)
+        file = msgspec.json.decode(content, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"{path} is no baseline"
+        raise SettingsError(message, hint="delete it, and --update-baseline begins anew") from None
+    found = (
+        Finding(
+            rule=one.rule,
+            severity=one.severity,
+            subject=one.subject,
+            message=one.message,
+            fix=one.fix,
+            details=one.details,
+            part=one.part,
+        )
+        for one in file.findings
+    )
+    return Baseline(
+        server_name=file.server_name,
+        findings={finding.key: finding for finding in found},
+        history=tuple(Moment(at=run.at, counts=run.counts) for run in file.history),
+        update_running=file.update_running,
+    )

@@ -1,0 +1,298 @@
+"""The configuration of an audit: a TOML file, checked when it is read.
+
+A misspelled threshold that is silently not in force is worse than none, so whatever is not known is an
+error that names the nearest that is.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from synadmin.audit.facts import IgnoreFacts
+from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.rules import RULES, Rule, options
+from synadmin.errors import SettingsError, UsageError
+from synadmin.ids import UserId, parse_user_id
+from synadmin.render import plain
+
+_BY_ID: Final = {rule.ID: rule for rule in RULES}
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore:
+    """Findings that are known and meant to be so.
+
+    Attributes:
+        rule: findings of this rule …
+        subject: … about the subject of this id.
+        reason: why.
+        until: the last day it holds; None for ever.
+    """
+
+    rule: str
+    subject: str
+    reason: str
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What an audit is to look for.
+
+    Attributes:
+        server_admins: who is meant to be a server admin; None where there is no list.
+        skip: the ids of rules that are not to run.
+        rules: what is said of single rules: ``severity``, ``enabled`` and their options.
+        ignores: what is known and meant to be so.
+    """
+
+    server_admins: tuple[UserId, ...] | None = None
+    skip: tuple[str, ...] = ()
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ignores: tuple[Ignore, ...] = ()
+
+    def enabled(self, *, only: Collection[str] = (), skip: Collection[str] = ()) -> tuple[Rule, ...]:
+        """Return the rules that are to run.
+
+        Args:
+            only: the ids of these, also those that are off otherwise; all that are not off where empty.
+            skip: the ids of those that are not to run, beside the file's.
+
+        Raises:
+            UsageError: there is no such rule.
+        """
+        for name in (*only, *skip):
+            rule_of(name)
+        if only:
+            return tuple(rule for rule in RULES if rule.ID in only and rule.ID not in skip)
+        return tuple(
+            rule
+            for rule in RULES
+            if self._setting(rule, "enabled", default=rule.OPTIONS.get("enabled", True))
+            and rule.ID not in {*self.skip, *skip}
+        )
+
+    def options(self, rule: Rule) -> Mapping[str, Any]:
+        """Return the options that a rule's ``check`` takes: its own, and what the file says of them."""
+        given = {**rule.OPTIONS, **self.rules.get(rule.ID, _NONE)}
+        if "server_admins" in rule.OPTIONS:
+            given["server_admins"] = self.server_admins
+        return given
+
+    def judged(self, finding: Finding) -> Finding:
+        """Return the finding with the severity that the file gives it."""
+        severity = self.rules.get(finding.rule, _NONE).get("severity")
+        return finding if severity is None else replace(finding, severity=Severity(severity))
+
+    def _setting(self, rule: Rule, name: str, *, default: object) -> object:
+        return self.rules.get(rule.ID, _NONE).get(name, default)
+
+
+class Ignored:
+    """Which findings are ignored, and which ignores have matched nothing."""
+
+    def __init__(self, ignores: Collection[Ignore], *, today: date | None = None) -> None:
+        self._today = today or datetime.now(UTC).date()
+        self._ignores = {(ignore.rule, ignore.subject): ignore for ignore in ignores}
+        self._matched: set[tuple[str, str]] = set()
+
+    def covers(self, finding: Finding) -> bool:
+        """Tell whether the finding is ignored; remembers that it was found."""
+        key = finding.rule, finding.subject.id
+        ignore = self._ignores.get(key)
+        if ignore is None:
+            return False
+        self._matched.add(key)
+        return ignore.until is None or self._today <= ignore.until
+
+    def facts(self, ran: Collection[str]) -> Iterator[IgnoreFacts]:
+        """Yield the ignores of the rules that ran over everything, for the rule ``unused-ignore``.
+
+        Args:
+            ran: the ids of those rules. Of the others nobody knows whether their ignores would match.
+        """
+        for key, ignore in self._ignores.items():
+            if ignore.rule in ran:
+                yield IgnoreFacts(
+                    rule=ignore.rule,
+                    subject=ignore.subject,
+                    reason=ignore.reason,
+                    until=None if ignore.until is None else ignore.until.isoformat(),
+                    matched=key in self._matched,
+                )
+
+
+def rule_of(name: str) -> Rule:
+    """Return the rule of an id.
+
+    Raises:
+        UsageError: there is none; the message names the nearest that there is.
+    """
+    if name not in _BY_ID:
+        message = f"there is no rule {_quoted(name)}{_nearest(name, _BY_ID)}"
+        raise UsageError(message, hint="`synadmin audit rules` lists them")
+    return _BY_ID[name]
+
+
+def read(path: Path) -> Config:
+    """Read and check a configuration.
+
+    Raises:
+        SettingsError: it cannot be read, is no TOML, or holds something that means nothing.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
+        message = f"cannot read {path}: {reason}"
+        raise SettingsError(message) from None
+    try:
+        return parse(text)
+    except SettingsError as error:
+        message = f"{path}: {error}"
+        raise SettingsError(message, hint=error.hint) from None
+
+
+def parse(text: str) -> Config:
+    """Read a configuration from its text.
+
+    Raises:
+        SettingsError: it is no TOML, or holds something that means nothing.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = f"not TOML: {plain(str(error))}"
+        raise SettingsError(message) from None
+    _known(document, {"audit"}, where="the file")
+    audit = _table(document.get("audit", {}), "[audit]")
+    _known(audit, {"server_admins", "skip", "rules", "ignore"}, where="[audit]")
+    rules = _table(audit.get("rules", {}), "[audit.rules]")
+    admins = audit.get("server_admins")
+    return Config(
+        server_admins=None if admins is None else tuple(_admins(admins)),
+        skip=tuple(
+            _rule(name, "[audit] skip").ID for name in _strings(audit.get("skip", []), "[audit] skip")
+        ),
+        rules={name: _settings(name, settings) for name, settings in rules.items()},
+        ignores=_ignores(audit.get("ignore", [])),
+    )
+
+
+def _admins(value: object) -> Iterator[UserId]:
+    for name in _strings(value, "[audit] server_admins"):
+        try:
+            yield parse_user_id(name)
+        except UsageError as error:
+            message = f"[audit] server_admins: {error}"
+            raise SettingsError(message) from None
+
+
+def _rule(name: str, where: str) -> Rule:
+    try:
+        return rule_of(name)
+    except UsageError as error:
+        message = f"{where}: {error}"
+        raise SettingsError(message, hint=error.hint) from None
+
+
+def _settings(name: str, value: object) -> Mapping[str, Any]:
+    rule = _rule(name, "[audit.rules]")
+    where = f"[audit.rules.{name}]"
+    settings = _table(value, where)
+    expected = options(rule)
+    _known(settings, {"severity", *expected}, where=where)
+    for option, given in settings.items():
+        if option == "severity":
+            _severity(given, where)
+        else:
+            _like(expected[option], given, f"{where} {option}")
+    return settings
+
+
+def _severity(value: object, where: str) -> None:
+    if not isinstance(value, str) or value not in set(Severity):
+        near = _nearest(value, list(Severity)) if isinstance(value, str) else ""
+        message = f"{where} severity: {_quoted(value)} is none of {', '.join(Severity)}{near}"
+        raise SettingsError(message)
+
+
+def _like(default: object, given: object, where: str) -> None:
+    """Check an option against the kind of its default."""
+    if isinstance(default, bool):
+        if not isinstance(given, bool):
+            message = f"{where}: {_quoted(given)} is neither true nor false"
+            raise SettingsError(message)
+    elif not isinstance(given, int) or isinstance(given, bool) or given < 0:
+        message = f"{where}: {_quoted(given)} is not a whole number from 0 on"
+        raise SettingsError(message)
+
+
+def _ignores(value: object) -> tuple[Ignore, ...]:
+    if not isinstance(value, list):
+        message = "[[audit.ignore]] is written with two brackets: there can be several"
+        raise SettingsError(message)
+    found: dict[tuple[str, str], Ignore] = {}
+    for number, entry in enumerate(value, 1):
+        where = f"[[audit.ignore]] number {number}"
+        ignore = _ignore(_table(entry, where), where)
+        if (ignore.rule, ignore.subject) in found:
+            message = f"{where}: {ignore.rule} of {_quoted(ignore.subject)} is ignored already"
+            raise SettingsError(message)
+        found[ignore.rule, ignore.subject] = ignore
+    return tuple(found.values())
+
+
+def _ignore(entry: Mapping[str, Any], where: str) -> Ignore:
+    _known(entry, {"rule", "subject", "reason", "until"}, where=where)
+    for name in ("rule", "subject", "reason"):
+        if not isinstance(entry.get(name), str) or not entry[name].strip():
+            message = f"{where}: {name} is missing, or no text"
+            raise SettingsError(message)
+    until = entry.get("until")
+    if isinstance(until, datetime) or (until is not None and not isinstance(until, date)):
+        message = (
+            f"{where} until: {_quoted(until)} is not a date; it is written as 2027-01-31, without quotes"
+        )
+        raise SettingsError(message)
+    rule = _rule(entry["rule"], where)
+    return Ignore(rule=rule.ID, subject=entry["subject"], reason=entry["reason"], until=until)
+
+
+def _table(value: object, where: str) -> Mapping[str, Any]:
+    if isinstance(value, dict):
+        return value
+    message = f"{where} is not a table"
+    raise SettingsError(message)
+
+
+def _strings(value: object, where: str) -> list[str]:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    message = f'{where} is not a list of texts: ["…", "…"]'
+    raise SettingsError(message)
+
+
+def _known(table: Mapping[str, Any], known: Collection[str], *, where: str) -> None:
+    for name in table:
+        if name not in known:
+            near = _nearest(name, known) or f": it can have {', '.join(sorted(known))}"
+            message = f"{where} has no {_quoted(name)}{near}"
+            raise SettingsError(message)
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _quoted(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{plain(value)}"' if isinstance(value, str) else plain(str(value))

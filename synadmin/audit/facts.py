@@ -1,0 +1,245 @@
+"""What the rules see: facts about one room, one account, the server. Collected by ``gather``, plain data.
+
+A rule sees facts and nothing else: it asks nobody, so it can be tested by writing the facts down.
+Times are in milliseconds since the epoch, lengths of time in milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from synadmin.audit.finding import Subject
+from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.room import AccountState, Reach, RoomView
+
+DAY = 86_400_000  # milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    """A local account.
+
+    Attributes:
+        user_id: whose.
+        state: in which state it is.
+        admin: it is a server admin's.
+        guest: it is a guest's.
+        created: when it was made.
+        seen: when it was last used; None where it never was, or that is not recorded any more.
+        appservice: it belongs to an application service, which says nothing of being used.
+        now: when this was found.
+    """
+
+    user_id: UserId
+    state: AccountState = AccountState.ACTIVE
+    admin: bool = False
+    guest: bool = False
+    created: int | None = None
+    seen: int | None = None
+    appservice: bool = False
+    now: int = 0
+
+    @property
+    def subject(self) -> Subject:
+        """The account, as the subject of a finding."""
+        return Subject("user", self.user_id)
+
+    def unseen_for(self, now: int) -> int:
+        """Return for how long it has not been used, since it was made where it never was."""
+        since = self.seen if self.seen is not None else self.created
+        return 0 if since is None else max(0, now - since)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomFacts:
+    """A room of this server.
+
+    Attributes:
+        view: levels, creators, join rule, and of the local users with power where they are and in which
+            state their accounts are.
+        name: the room's name.
+        alias: its canonical alias.
+        state_events: how many state events it has.
+        accounts: the accounts of the local users with power.
+        tombstoned: it was replaced; None where nobody looked.
+        replacement: by which room.
+        forward_extremities: how many; None where nobody looked.
+        caller: whose token it is: for whom a lost room would be regained. None where nobody knows.
+        possible: how far this server lets an administrator go.
+        now: when this was found.
+    """
+
+    view: RoomView
+    name: str | None = None
+    alias: RoomAlias | None = None
+    state_events: int = 0
+    accounts: Mapping[UserId, AccountFacts] = field(default_factory=dict)
+    tombstoned: bool | None = None
+    replacement: RoomId | None = None
+    forward_extremities: int | None = None
+    caller: UserId | None = None
+    possible: Reach = Reach.REACTIVATE
+    now: int = 0
+
+    @property
+    def room_id(self) -> RoomId:
+        """The room's id."""
+        return self.view.room_id
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the room's creator is local."""
+        return any(self.view.is_local(user) for user in self.view.creators[:1])
+
+    @property
+    def subject(self) -> Subject:
+        """The room, as the subject of a finding."""
+        return Subject("room", self.room_id, self.name or self.alias)
+
+    @cached_property
+    def with_power(self) -> tuple[UserId, ...]:
+        """The users who hold a level in person, creators included, wherever they are."""
+        levels = self.view.levels
+        creators = levels.creators if levels.version.creator_power else levels.creators[:1]
+        return tuple(
+            user
+            for user in dict.fromkeys((*creators, *levels.listed()))
+            if levels.level_of(user) > max(levels.users_default, 0)
+        )
+
+    @cached_property
+    def holders(self) -> tuple[UserId, ...]:
+        """The local users who are joined with a level that is enough for control, whatever their accounts."""
+        users = dict.fromkeys((*self.view.creators, *self.view.levels.listed(), *self.view.memberships))
+        return tuple(user for user in users if self.view.is_local(user) and self.view.has_control(user))
+
+    @cached_property
+    def controllers(self) -> tuple[UserId, ...]:
+        """The local users who control it: joined, account active, their level reaches the levels' own."""
+        return tuple(user for user in self.holders if self.view.account_of(user).state is AccountState.ACTIVE)
+
+    @property
+    def everybody_controls(self) -> bool:
+        """Whether the level that everybody has is enough for control."""
+        return self.view.levels.users_default >= self.view.levels.control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFacts:
+    """A registration token; its text is a secret and not among the facts.
+
+    Attributes:
+        label: its first characters, enough to tell it from others.
+        unlimited: it may be used any number of times.
+        expires: when it ends; None for never.
+        used: how often it was used.
+    """
+
+    label: str
+    unlimited: bool
+    expires: int | None
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """An open report of an event or a user."""
+
+    id: int
+    about: Literal["event", "user"]
+    received: int
+    room_id: RoomId | None = None
+    reported_user: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationFacts:
+    """Another server that cannot be reached.
+
+    Attributes:
+        server_name: which.
+        failing_since: since when.
+        shared_rooms: how many rooms we share with it.
+    """
+
+    server_name: str
+    failing_since: int
+    shared_rooms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """A task of the server's own that failed."""
+
+    id: str
+    action: str
+    error: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationFacts:
+    """Whether the server's own name leads to it: what ``federation check`` found."""
+
+    verdict: Literal["ok", "degraded", "broken"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """The server itself.
+
+    Attributes:
+        server_name: its name.
+        admins: the accounts of its server admins.
+        tokens: its registration tokens that can still be used; None where it has no such thing.
+        reports: the open reports.
+        destinations: the other servers that cannot be reached.
+        updates_enabled: whether background updates may run.
+        update_running: which is running, None for none.
+        update_at_baseline: which was running when the baseline was written.
+        tasks: the tasks that failed.
+        delegation: None where that is not configured.
+        now: when this was found.
+    """
+
+    server_name: str
+    admins: tuple[AccountFacts, ...] = ()
+    tokens: tuple[TokenFacts, ...] | None = ()
+    reports: tuple[ReportFacts, ...] = ()
+    destinations: tuple[DestinationFacts, ...] = ()
+    updates_enabled: bool = True
+    update_running: str | None = None
+    update_at_baseline: str | None = None
+    tasks: tuple[TaskFacts, ...] = ()
+    delegation: DelegationFacts | None = None
+    now: int = 0
+
+    @property
+    def subject(self) -> Subject:
+        """The server, as the subject of a finding."""
+        return Subject("server", self.server_name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoreFacts:
+    """What the configuration says is to be ignored.
+
+    Attributes:
+        rule: findings of this rule …
+        subject: … about the subject of this id.
+        reason: why.
+        until: the last day it holds, in ISO 8601; None for ever.
+        matched: it has kept a finding from being shown, or would have before its last day.
+    """
+
+    rule: str
+    subject: str
+    reason: str
+    until: str | None = None
+    matched: bool = False
+
+
+Facts = RoomFacts | AccountFacts | ServerFacts | IgnoreFacts
+Details = Mapping[str, Any]

@@ -1,0 +1,89 @@
+"""The news of an audit as a message to a Matrix room."""
+
+import html
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from synadmin.audit.finding import Finding
+from synadmin.audit.report import Report
+from synadmin.audit.report.table import named, summary
+from synadmin.client import Synapse
+from synadmin.ids import EventId, RoomId
+from synadmin.render import plain
+
+_LARGEST = 48_000  # bytes of content: an event has 65,536, and what servers add to it must find room
+
+
+def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
+    """Post what is new, and what was solved, as the token's owner; nothing where there is neither.
+
+    Raises:
+        NotPermittedError: the token's owner is not in the room, or may not write there.
+    """
+    content = message(report)
+    if content is None:
+        return None
+    sent = synapse.client_server.send_event(
+        room_id, "m.room.message", content, txn_id=f"synadmin-audit-{secrets.token_hex(8)}"
+    )
+    return sent.event_id
+
+
+def message(report: Report) -> dict[str, Any] | None:
+    """Return the content of the message: as many findings as an event holds, the gravest first."""
+    new = [one.finding for one in report.findings if one.new]
+    if not new and not report.solved:
+        return None
+    headline = plain(f"Audit of {report.server_name}: {summary(report, new)}")
+    body, formatted = [headline], [f"<p><strong>{html.escape(headline)}</strong></p><ul>"]
+    size = _size(body) + _size(formatted)
+    items = [*(_of_finding(finding) for finding in new), *(_of_solved(finding) for finding in report.solved)]
+    for number, (text, markup) in enumerate(items):
+        size += _size([text]) + _size([markup])
+        if size > _LARGEST:
+            more = f"… and {len(items) - number} more"
+            body.append(more)
+            formatted.append(f"<li>{more}</li>")
+            break
+        body.append(text)
+        formatted.append(markup)
+    formatted.append("</ul>")
+    return {
+        "msgtype": "m.notice",
+        "body": "\n\n".join(body),
+        "format": "org.matrix.custom.html",
+        "formatted_body": "".join(formatted),
+        # It names users, none of whom is addressed.
+        "m.mentions": {},
+    }
+
+
+def _of_finding(finding: Finding) -> tuple[str, str]:
+    lines = [plain(line) for line in _lines(finding)]
+    markup = (
+        f"<strong>{html.escape(str(finding.severity))}</strong>: "
+        f"{html.escape(finding.rule)}: {html.escape(plain(named(finding.subject)))}"
+        f"<br>{html.escape(plain(finding.message))}"
+    )
+    if finding.fix is not None:
+        markup += f"<br><code>{html.escape(plain(finding.fix))}</code>"
+    return "\n".join(lines), f"<li>{markup}</li>"
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity}: {finding.rule}: {named(finding.subject)}"
+    yield finding.message
+    if finding.fix is not None:
+        yield finding.fix
+
+
+def _of_solved(finding: Finding) -> tuple[str, str]:
+    text = plain(f"solved: {finding.rule}: {named(finding.subject)}")
+    return text, f"<li>{html.escape(text)}</li>"
+
+
+def _size(texts: list[str]) -> int:
+    """Return the bytes that texts take in an event: in JSON a quote or a line break takes two."""
+    return sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts)

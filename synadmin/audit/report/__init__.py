@@ -1,0 +1,103 @@
+"""The report of an audit, and the forms it can be written in: one module a form, with a ``write``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Final, NamedTuple, Protocol, TextIO, cast
+
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.ids import UserId
+
+FORMS: Final = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
+
+
+class Reported(NamedTuple):
+    """A finding in a report.
+
+    Attributes:
+        finding: what was found.
+        new: it is not in the baseline. Without a baseline, everything is new.
+    """
+
+    finding: Finding
+    new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """What was not looked at, and why."""
+
+    subject: Subject
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleError:
+    """A rule that crashed, on what, and how."""
+
+    rule: str
+    subject: Subject
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """An earlier run, as the baseline remembers it.
+
+    Attributes:
+        at: when it ended, in milliseconds since the epoch.
+        counts: how many findings of each severity there were.
+    """
+
+    at: int
+    counts: Mapping[Severity, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an audit found.
+
+    Attributes:
+        server_name: the audited server.
+        started_at: when it began, in milliseconds since the epoch.
+        finished_at: when it ended, in milliseconds since the epoch.
+        checked: how many of what were looked at: ``{"rooms": 120, "users": 37, …}``.
+        skipped: what was not looked at. Not empty: the report is partial, unless the subjects vanished.
+        findings: what was found, and whether it is new.
+        solved: what the baseline knew and is so no more.
+        errors: the rules that crashed.
+        history: earlier runs, oldest first, without this one.
+        controllers: how many of the rooms that were looked at each local user controls.
+        rules: the ids of the rules that ran, whether or not they found anything.
+        version: of the shape of the JSON report.
+    """
+
+    server_name: str
+    started_at: int
+    finished_at: int
+    checked: Mapping[str, int] = field(default_factory=dict)
+    skipped: Sequence[Skipped] = ()
+    findings: Sequence[Reported] = ()
+    solved: Sequence[Finding] = ()
+    errors: Sequence[RuleError] = ()
+    history: Sequence[Moment] = ()
+    controllers: Mapping[UserId, int] = field(default_factory=dict)
+    rules: Sequence[str] = ()
+    version: int = 1
+
+
+class Form(Protocol):
+    """What the module of a form has."""
+
+    def write(self, report: Report, out: TextIO) -> None:
+        """Write the report to ``out``."""
+
+
+def render(form: str, report: Report, out: TextIO) -> None:
+    """Write ``report`` to ``out`` in a form: one of ``FORMS``.
+
+    Raises:
+        SettingsError: what the form needs is not installed (the extra ``report``, for html).
+    """
+    # Loaded on first use: Jinja2 is an extra, and a nightly run as JSON should not pay for it.
+    cast("Form", import_module(f"{__name__}.{form}")).write(report, out)

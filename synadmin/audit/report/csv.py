@@ -1,0 +1,26 @@
+"""The new findings as a table for spreadsheets."""
+
+from typing import TextIO
+
+from synadmin import render
+from synadmin.audit.report import Report
+from synadmin.audit.report.json import news
+from synadmin.render import Column
+
+COLUMNS = (
+    Column("severity"),
+    Column("rule", whole=True),
+    Column("subject.type", title="about", shown=False),
+    Column("subject.id", title="id", whole=True),
+    Column("subject.name", title="name"),
+    Column("message"),
+    Column("fix"),
+    Column("details", shown=False),
+    Column("new", shown=False),
+)
+"""The columns of a finding."""
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the report."""
+    render.write(news(report), COLUMNS, "csv", out)

@@ -1,0 +1,53 @@
+"""The report as one JSON object: the shape that scripts may rely on, with a version of its own."""
+
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from synadmin.audit.finding import Finding, Subject
+from synadmin.audit.report import Report
+from synadmin.render import as_json, time_of
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the report."""
+    out.write(as_json(record(report), indent=2) + "\n")
+
+
+def record(report: Report) -> dict[str, Any]:
+    """Return the report as JSON; of the findings those that are new."""
+    return {
+        "version": report.version,
+        "server_name": report.server_name,
+        "started_at": time_of(report.started_at),
+        "finished_at": time_of(report.finished_at),
+        "checked": dict(report.checked),
+        "skipped": [{"subject": _subject(one.subject), "reason": one.reason} for one in report.skipped],
+        "findings": list(news(report)),
+        "solved": [finding_record(finding) for finding in report.solved],
+        "errors": [
+            {"rule": one.rule, "subject": _subject(one.subject), "error": one.error} for one in report.errors
+        ],
+    }
+
+
+def news(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the findings that are not in the baseline, as records; without a baseline, all of them."""
+    for one in report.findings:
+        if one.new:
+            yield {**finding_record(one.finding), "new": one.new}
+
+
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON."""
+    return {
+        "rule": finding.rule,
+        "severity": str(finding.severity),
+        "subject": _subject(finding.subject),
+        "message": finding.message,
+        "fix": finding.fix,
+        "details": dict(finding.details),
+    }
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    return {"type": subject.type, "id": subject.id, "name": subject.name}

@@ -1,0 +1,91 @@
+"""The report as Markdown, for an issue, a wiki, or a message.
+
+As in a table, only what is new is shown. Names and reasons are others' words: in the source nothing of
+them is markup, links or mentions included.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import TextIO
+
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.report import Report
+from synadmin.audit.rules import RULES, summary
+from synadmin.render import plain, time_of
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#!|~&:@$^=+]|(?<=www)\.)")
+_SUMMARIES = {rule.ID: summary(rule) for rule in RULES}
+_ORDER = {rule.ID: place for place, rule in enumerate(RULES)}
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the report."""
+    out.write(f"# Audit of {escaped(report.server_name)}\n\n")
+    checked = ", ".join(f"{number} {escaped(what)}" for what, number in report.checked.items())
+    out.write(f"{time_of(report.finished_at)}, {checked or 'nothing'} looked at.\n")
+    new = [item.finding for item in report.findings if item.new]
+    known = len(report.findings) - len(new)
+    if not new:
+        out.write("\nNothing new was found.\n" if known else "\nNothing was found.\n")
+    for severity in reversed(Severity):
+        _write_findings(severity, [finding for finding in new if finding.severity is severity], out)
+    if known:
+        were, are = ("was", "is") if known == 1 else ("were", "are")
+        out.write(f"\n{known} more {were} known before, and {are} not shown.\n")
+    _write_list("Solved", (f"{_rule(gone.rule)} {_subject(gone.subject)}" for gone in report.solved), out)
+    _write_list(
+        "Not looked at", (f"{_subject(left.subject)}: {escaped(left.reason)}" for left in report.skipped), out
+    )
+    _write_list(
+        "Rules that crashed",
+        (
+            f"{_rule(error.rule)} at {_subject(error.subject)}: {escaped(error.error)}"
+            for error in report.errors
+        ),
+        out,
+    )
+
+
+def escaped(text: str) -> str:
+    """Return text that means itself in Markdown."""
+    return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def code(text: str) -> str:
+    """Return text as code, in which nothing but the fence and a table's line has a meaning."""
+    text = plain(text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _write_findings(severity: Severity, findings: Sequence[Finding], out: TextIO) -> None:
+    if not findings:
+        return
+    title = str(severity).capitalize()
+    out.write(f"\n## {title}: {len(findings)}\n")
+    findings = sorted(findings, key=lambda finding: _ORDER.get(finding.rule, len(_ORDER)))
+    for rule, of_rule in groupby(findings, key=lambda finding: finding.rule):
+        out.write(
+            f"\n### {rule}\n\n{_SUMMARIES.get(rule, '')}\n\n| subject | finding | fix |\n|---|---|---|\n"
+        )
+        for finding in of_rule:
+            fix = code(finding.fix) if finding.fix else ""
+            out.write(f"| {_subject(finding.subject)} | {escaped(finding.message)} | {fix} |\n")
+
+
+def _write_list(title: str, lines: Iterable[str], out: TextIO) -> None:
+    items = list(lines)
+    if items:
+        out.write(f"\n## {title}: {len(items)}\n\n")
+        out.writelines(f"- {line}\n" for line in items)
+
+
+def _rule(rule: str) -> str:
+    return code(rule)
+
+
+def _subject(subject: Subject) -> str:
+    name = f"{escaped(subject.name)} " if subject.name else ""
+    return f"{name}{code(subject.id)}"

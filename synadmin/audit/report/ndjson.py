@@ -1,0 +1,12 @@
+"""The new findings, one JSON object a line."""
+
+from typing import TextIO
+
+from synadmin.audit.report import Report
+from synadmin.audit.report.json import news
+from synadmin.render import as_json
+
+
+def write(report: Report, out: TextIO) -> None:
+    """Write the report."""
+    out.writelines(as_json(record) + "\n" for record in news(report))

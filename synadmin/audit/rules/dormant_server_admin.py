@@ -1,0 +1,53 @@
+"""A server admin who was not seen for 90 days.
+
+How long is the option `days`. An account that was never used counts from when it was made. Deactivated
+accounts do not count, nor do those of application services.
+
+Why it matters
+
+An account that nobody uses is one whose theft nobody notices, and this one can do everything.
+
+What it shows
+
+    @bob:example.org is a server admin, last seen 2024-01-31.
+    (details: user_id, seen, days)
+
+How to fix it
+
+    synadmin user admin revoke @bob:example.org
+
+It can be granted again when it is needed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from synadmin.audit.facts import DAY, ServerFacts
+from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.regain import command
+from synadmin.power.room import AccountState
+from synadmin.render import time_of
+
+ID = "dormant-server-admin"
+SEVERITY = Severity.WARNING
+SUBJECT = ServerFacts
+OPTIONS: dict[str, Any] = {"days": 90}
+
+
+def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find server admins who are away."""
+    for account in facts.admins:
+        unseen = account.unseen_for(facts.now)
+        gone = account.state in {AccountState.DEACTIVATED, AccountState.MISSING}
+        if gone or account.appservice or unseen < options["days"] * DAY:
+            continue
+        seen = time_of(account.seen)
+        last = "never seen" if seen is None else f"last seen {seen[:10]}"
+        yield Finding(
+            rule=ID,
+            severity=SEVERITY,
+            subject=account.subject,
+            message=f"{account.user_id} is a server admin, {last}.",
+            fix=command("user", "admin", "revoke", account.user_id),
+            details={"user_id": account.user_id, "seen": seen, "days": unseen // DAY},
+        )

@@ -1,0 +1,48 @@
+"""A registration token without expiry and without limit.
+
+The token itself is a secret, and not shown: only as much of it as tells it from others.
+
+Why it matters
+
+Whoever has it can make any number of accounts, for ever. Tokens are passed on, and end up in chats.
+
+What it shows
+
+    The registration token abcd… has no expiry and no limit; it was used 17 times.
+    (details: token, used)
+
+How to fix it
+
+    synadmin registration-token list --valid
+    synadmin registration-token update TOKEN --expires 30d
+
+or `synadmin registration-token delete TOKEN`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from synadmin.audit.facts import ServerFacts
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.regain import command
+
+ID = "open-registration-token"
+SEVERITY = Severity.WARNING
+SUBJECT = ServerFacts
+OPTIONS: dict[str, Any] = {}
+
+
+def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find tokens that hold for ever and for everybody."""
+    for token in facts.tokens or ():
+        if not token.unlimited or token.expires is not None:
+            continue
+        times = "once" if token.used == 1 else f"{token.used} times"
+        yield Finding(
+            rule=ID,
+            severity=SEVERITY,
+            subject=Subject("token", token.label),
+            message=f"The registration token {token.label} has no expiry and no limit; it was used {times}.",
+            fix=command("registration-token", "list", "--valid"),
+            details={"token": token.label, "used": token.used},
+        )

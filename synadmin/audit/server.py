@@ -1,0 +1,129 @@
+"""What there is to know of the server itself, each part for the rules that need it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from synadmin.audit.facts import (
+    AccountFacts,
+    DestinationFacts,
+    ReportFacts,
+    TaskFacts,
+    TokenFacts,
+)
+from synadmin.audit.people import facts_of, more_closely
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, NotSupportedError
+
+ADMIN_RULES = ("unexpected-server-admin", "dormant-server-admin")
+"""The rules that are about the accounts of server admins."""
+
+_LABEL = 4  # characters of a registration token that may be seen
+
+
+class Server:
+    """Looks at the server itself."""
+
+    def __init__(self, synapse: Synapse, *, now: int) -> None:
+        self._synapse = synapse
+        self._now = now
+
+    def parts(self, *, failing: int) -> Mapping[tuple[str, ...], Callable[[], dict[str, Any]]]:
+        """Return what looks at each part, by the rules that need it.
+
+        Args:
+            failing: for how long a server has failed at least to be worth a look, in milliseconds.
+        """
+        return {
+            ADMIN_RULES: self._admins,
+            ("open-registration-token",): self._tokens,
+            ("old-report",): self._reports,
+            ("failing-destination",): lambda: self._destinations(failing),
+            ("stuck-background-update",): self._updates,
+            ("failed-task",): self._tasks,
+        }
+
+    def _admins(self) -> dict[str, Any]:
+        users = self._synapse.users
+        try:
+            listed = [facts_of(user, now=self._now) for user in users.list(admins=True, locked=True)]
+        except NotSupportedError:
+            # Synapse before 1.103.
+            listed = [facts_of(user, now=self._now) for user in users.list_v2(admins=True, locked=True)]
+        admins: tuple[AccountFacts, ...] = tuple(more_closely(self._synapse, facts) for facts in listed)
+        return {"admins": admins}
+
+    def _tokens(self) -> dict[str, Any]:
+        try:
+            tokens = self._synapse.registration_tokens.list(valid=True).registration_tokens
+        except NotSupportedError:
+            # The Matrix Authentication Service keeps them.
+            return {"tokens": None}
+        return {
+            "tokens": tuple(
+                TokenFacts(
+                    label=f"{token.token[:_LABEL]}…",
+                    unlimited=token.uses_allowed is None,
+                    expires=token.expiry_time,
+                    used=token.completed,
+                )
+                for token in tokens
+            )
+        }
+
+    def _reports(self) -> dict[str, Any]:
+        reports = self._synapse.reports
+        found = [
+            ReportFacts(
+                id=report.id,
+                about="event",
+                received=report.received_ts,
+                room_id=report.room_id,
+                reported_user=report.sender,
+            )
+            for report in reports.events()
+        ]
+        with suppress(NotSupportedError):  # Synapse before 1.152
+            found += [
+                ReportFacts(
+                    id=report.id,
+                    about="user",
+                    received=report.received_ts,
+                    reported_user=report.target_user_id,
+                )
+                for report in reports.users()
+            ]
+        return {"reports": tuple(found)}
+
+    def _destinations(self, failing: int) -> dict[str, Any]:
+        return {"destinations": tuple(self._failing(failing))}
+
+    def _failing(self, failing: int) -> Iterator[DestinationFacts]:
+        for destination in self._synapse.federation.destinations():
+            since = destination.failure_ts
+            if since is None or self._now - since < failing:
+                continue
+            with suppress(NotFoundError):
+                page = next(
+                    self._synapse.federation.rooms(destination.destination, page_size=1).pages(), None
+                )
+                yield DestinationFacts(
+                    server_name=destination.destination,
+                    failing_since=since,
+                    shared_rooms=0 if page is None else page.total or len(page.items),
+                )
+
+    def _updates(self) -> dict[str, Any]:
+        status = self._synapse.background_updates.status()
+        # With several databases the first that has one stands for all.
+        running = next((update.name for update in status.current_updates.values()), None)
+        return {"updates_enabled": status.enabled, "update_running": running}
+
+    def _tasks(self) -> dict[str, Any]:
+        tasks = self._synapse.tasks.list(status=["failed"]).scheduled_tasks
+        return {
+            "tasks": tuple(
+                TaskFacts(id=task.id, action=task.action, error=task.error, at=task.timestamp_ms)
+                for task in tasks
+            )
+        }

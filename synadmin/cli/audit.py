@@ -1,0 +1,397 @@
+"""``synadmin audit``: what an administrator should know, found unattended."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
+from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output
+from synadmin.cli.parameters import DURATION
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.audit.ahead import Ahead
+    from synadmin.audit.baseline import Baseline
+    from synadmin.audit.config import Config
+    from synadmin.audit.facts import DelegationFacts, Facts
+    from synadmin.audit.report import Report
+    from synadmin.audit.rules import Rule
+    from synadmin.audit.runner import Outcome
+    from synadmin.client import Synapse
+
+_SCOPES = ("rooms", "users", "server")
+_RULES = "rules"
+_FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
+_RECORDS = ("table", "json", "ndjson", "csv")
+_REDRAW = 0.2  # seconds
+_LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
+
+
+@click.command(cls=Command)
+@click.argument("scopes", nargs=-1, metavar="[rooms|users|server]... | rules [ID]")
+@click.option("--rule", "only", multiple=True, metavar="ID", help="Run this rule alone; may be repeated.")
+@click.option("--skip", multiple=True, metavar="ID", help="Do not run this rule; may be repeated.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["info", "warning", "error", "never"]),
+    default="warning",
+    show_default=True,
+    help="From which severity on a finding makes the exit code 10.",
+)
+@click.option("--config", "config_file", metavar="FILE", help="Thresholds, lists and ignores, in TOML.")
+@click.option("--baseline", "baseline_file", metavar="FILE", help="What is in it is known: not shown again.")
+@click.option("--update-baseline", is_flag=True, help="Write what is so now into the baseline.")
+@click.option("--output-file", metavar="FILE", help="Write the report there; replaced in one step.")
+@click.option("--notify", metavar="ROOM", help="Post what is new to this Matrix room.")
+@click.option("--wait", is_flag=True, help="Where another audit is under way, wait until it is done.")
+@click.option("--time-limit", type=DURATION, help="How long it may take: 90s, 30m.")
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(_FORMS),
+    default="table",
+    help="How to print: a table for people, the others for scripts and pages.",
+)
+@click.option("--columns", metavar="NAME,...", help="The columns to print, in this order.")
+@pass_invocation
+def audit(
+    invocation: Invocation,
+    scopes: tuple[str, ...],
+    *,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    fail_on: str,
+    config_file: str | None,
+    baseline_file: str | None,
+    update_baseline: bool,
+    output_file: str | None,
+    notify: str | None,
+    wait: bool,
+    time_limit: int | None,
+    form: str,
+    columns: str | None,
+) -> int:
+    """Look for what an administrator should know before somebody needs it.
+
+    Rooms that nobody local controls any more or that hang on one person, power that sits with accounts
+    that do not exist, server admins nobody has seen for months, reports nobody has read. It changes
+    nothing on the server. `synadmin audit rules` lists what it looks for, `synadmin audit rules ID`
+    explains one rule.
+
+    Made for cron: where there is nothing (new), it prints nothing and ends with 0.
+
+    \b
+    Examples:
+        synadmin audit
+        synadmin audit rooms --rule no-local-control -o json
+        synadmin audit --config audit.toml --baseline audit.json --update-baseline
+        synadmin audit rules single-controller
+    \b
+    Exit codes: 0 nothing (new); 10 something at or above --fail-on; 1 not everything could be looked at,
+    or a rule crashed; 3 the token is not a server admin's.
+    """
+    if scopes[:1] == (_RULES,):
+        _show_rules(scopes[1:], form, columns)
+        return EXIT_DONE
+    output = _output(form, columns)
+    for scope in scopes:
+        if scope not in _SCOPES:
+            message = f"{scope!a} is none of {', '.join((*_SCOPES, _RULES))}"
+            raise UsageError(message)
+    if update_baseline and baseline_file is None:
+        message = "--update-baseline takes --baseline FILE"
+        raise UsageError(message)
+    until = None if time_limit is None else time.monotonic() + time_limit / 1000
+    path = None if baseline_file is None else Path(baseline_file)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(invocation, path, wait=wait, until=until))
+        synapse = stack.enter_context(invocation.synapse())
+        ahead = stack.enter_context(
+            _ahead(invocation, synapse, begin=not only and "rooms" in (scopes or _SCOPES))
+        )
+        config = _config(config_file)
+        rules = _rules(config, scopes, only, skip)
+        known = _baseline(path, may_be_missing=update_baseline)
+        run = _Run(rules, config, known, until, form == "html")
+        outcome = _run(invocation, ahead, run)
+        _write(outcome.report, output, output_file)
+        _tell(invocation, outcome, output, to_file=output_file is not None)
+        if notify is not None:
+            _post(synapse, notify, outcome.report)
+        # Last of all: what was not told stays news.
+        if update_baseline and path is not None and outcome.complete:
+            outcome.baseline.write(path)
+    return _exit_code(outcome, fail_on)
+
+
+@contextmanager
+def _ahead(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Ahead]":
+    """Begin to ask while the rest is still being loaded."""
+    from synadmin.audit.ahead import Ahead
+
+    ahead = Ahead(synapse, concurrency=invocation.settings.concurrency)
+    try:
+        if begin:
+            ahead.begin()
+        yield ahead
+    finally:
+        ahead.close()
+
+
+def _rules(
+    config: "Config", scopes: tuple[str, ...], only: tuple[str, ...], skip: tuple[str, ...]
+) -> "tuple[Rule, ...]":
+    from synadmin.audit.runner import within
+
+    rules = within(config.enabled(only=only, skip=skip), scopes)
+    if not rules:
+        message = "no rule is left to run"
+        raise UsageError(message)
+    return rules
+
+
+def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
+    from synadmin.audit.baseline import Baseline, read
+
+    return Baseline() if path is None else read(path, may_be_missing=may_be_missing)
+
+
+def _config(file: str | None) -> "Config":
+    from synadmin.audit.config import Config, read
+
+    return Config() if file is None else read(Path(file))
+
+
+def _output(form: str, columns: str | None) -> Output:
+    if columns is None:
+        return Output(form, None)
+    if form not in _RECORDS:
+        message = f"--columns goes with {', '.join(_RECORDS)}, not with {form}"
+        raise UsageError(message)
+    names = tuple(name.strip() for name in columns.split(",") if name.strip())
+    if not names:
+        message = "--columns names no column"
+        raise UsageError(message)
+    return Output(form, names)
+
+
+@contextmanager
+def _alone(
+    invocation: Invocation, baseline: Path | None, *, wait: bool, until: float | None
+) -> Iterator[None]:
+    """Let no other audit of the same server, or with the same baseline, run beside this one."""
+    from urllib.parse import quote
+
+    from synadmin.audit.lock import held
+    from synadmin.settings import state_directory
+
+    homeserver = invocation.settings.homeserver or ""
+    locks = [state_directory() / "audit" / f"{quote(homeserver, safe='')}.lock"]
+    if baseline is not None:
+        locks.append(baseline.with_name(f".{baseline.name}.lock"))
+    with ExitStack() as stack:
+        for path in locks:
+            stack.enter_context(held(path, wait=wait, until=until))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is to be looked for, and how long."""
+
+    rules: "tuple[Rule, ...]"
+    config: "Config"
+    known: "Baseline"
+    until: float | None
+    count_controllers: bool
+
+
+def _run(invocation: Invocation, ahead: "Ahead", run: _Run) -> "Outcome":
+    from synadmin.audit import runner
+    from synadmin.audit.gather import Gatherer
+
+    delegation = None
+    if any(rule.ID == "delegation" for rule in run.rules):
+        delegation = _delegation(invocation)
+    gatherer = Gatherer(
+        ahead,
+        runner.wanted(run.rules, run.config),
+        until=run.until,
+        delegation=delegation,
+        update_at_baseline=run.known.update_running,
+    )
+    with _progress(invocation, lambda: gatherer.total_rooms) as looked:
+        return runner.audit(
+            gatherer,
+            run.rules,
+            run.config,
+            run.known,
+            count_controllers=run.count_controllers,
+            looked=looked,
+        )
+
+
+def _delegation(invocation: Invocation) -> "Callable[[str], DelegationFacts]":
+    from synadmin.audit.facts import DelegationFacts
+    from synadmin.delegation import check
+
+    settings = invocation.settings
+
+    def look(server_name: str) -> DelegationFacts:
+        timeout = min(settings.timeout, _LONGEST_DELEGATION)
+        report = check(server_name, timeout=timeout, ca_file=settings.ca_file)
+        verdict: Literal["ok", "degraded", "broken"]
+        verdict = "broken" if report.verdict == "broken" else "ok" if report.verdict == "ok" else "degraded"
+        return DelegationFacts(verdict=verdict, message=report.message)
+
+    return look
+
+
+@contextmanager
+def _progress(
+    invocation: Invocation, total: "Callable[[], int | None]"
+) -> "Iterator[Callable[[Facts], None]]":
+    """Show on a terminal how far it is."""
+    if invocation.quiet or not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    from synadmin.audit.facts import RoomFacts
+
+    started = drawn = time.monotonic()
+    rooms = 0
+
+    def looked(facts: "Facts") -> None:
+        nonlocal drawn, rooms
+        rooms += isinstance(facts, RoomFacts)
+        now = time.monotonic()
+        if now - drawn >= _REDRAW:
+            drawn = now
+            of = "" if total() is None else f" of {total()}"
+            line = f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s"
+            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+
+    try:
+        yield looked
+    finally:
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _write(report: "Report", output: Output, file: str | None) -> None:
+    import io
+
+    from synadmin.audit.report import render
+
+    if output.names is not None:
+        from synadmin.audit.report.csv import COLUMNS
+        from synadmin.audit.report.json import news
+
+        if file is not None:
+            from synadmin import render as records
+
+            text = io.StringIO()
+            records.write(news(report), output.chosen(COLUMNS), output.form, text, all_fields=False)
+            _into(file, text.getvalue())
+        else:
+            output.write(news(report), COLUMNS)
+    elif file is not None:
+        text = io.StringIO()
+        render(output.form, report, text)
+        _into(file, text.getvalue())
+    else:
+        render(output.form, report, sys.stdout)
+
+
+def _into(file: str, text: str) -> None:
+    from synadmin.audit import atomic
+
+    atomic.write(Path(file), text)
+
+
+def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file: bool) -> None:
+    """Say on stderr what a script would not see in the report, and a person at the terminal wants to hear."""
+    report = outcome.report
+    if not outcome.complete:
+        missed = len(report.skipped)
+        what = []
+        if missed:
+            reason = report.skipped[-1].reason
+            what.append(f"{missed} could not be looked at (the last: {reason})")
+        if report.errors:
+            rules = ", ".join(dict.fromkeys(error.rule for error in report.errors))
+            what.append(f"a rule crashed: {rules}")
+        invocation.warn(f"synadmin: the audit is not complete: {'; '.join(what)}")
+    elif output.for_people and not to_file and is_terminal(sys.stderr):
+        new = [one for one in report.findings if one.new]
+        if not new and not report.solved:
+            known = len(report.findings)
+            invocation.say(f"nothing new; {known} known before" if known else "nothing found")
+
+
+def _post(synapse: "Synapse", name: str, report: "Report") -> None:
+    from synadmin.audit.notify import post
+    from synadmin.ids import RoomAlias, RoomId, parse_room
+
+    room = parse_room(name)
+    room_id = (
+        synapse.client_server.resolve_alias(RoomAlias(room)).room_id if room.startswith("#") else RoomId(room)
+    )
+    post(synapse, room_id, report)
+
+
+def _exit_code(outcome: "Outcome", fail_on: str) -> int:
+    from synadmin.audit.finding import Severity
+
+    if not outcome.complete:
+        return EXIT_FAILED
+    if fail_on == "never":
+        return EXIT_DONE
+    least = Severity(fail_on).rank
+    found = any(one.new and one.finding.severity.rank >= least for one in outcome.report.findings)
+    return EXIT_FOUND if found else EXIT_DONE
+
+
+def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
+    """List the rules, or show the pages of some."""
+    from synadmin.audit.config import rule_of
+    from synadmin.audit.rules import RULES, options, page, summary
+    from synadmin.audit.runner import scope_of
+    from synadmin.render import Column
+
+    if form not in _RECORDS:
+        message = f"the rules are printed as {', '.join(_RECORDS)}, not as {form}"
+        raise UsageError(message)
+    output = _output(form, columns)
+    if names and output.for_people and output.names is None:
+        click.echo("\n".join(page(rule_of(name)) for name in names), nl=False)
+        return
+    records = [
+        {
+            "rule": rule.ID,
+            "severity": str(rule.SEVERITY),
+            "about": scope_of(rule) or "the audit",
+            "enabled": rule.OPTIONS.get("enabled", True),
+            "finds": summary(rule),
+            "options": dict(options(rule)),
+        }
+        for rule in ((rule_of(name) for name in names) if names else RULES)
+    ]
+    output.write(
+        records,
+        [
+            Column("rule", whole=True),
+            Column("severity"),
+            Column("about"),
+            Column("enabled"),
+            Column("finds"),
+            Column("options", shown=False),
+        ],
+    )

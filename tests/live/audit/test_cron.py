@@ -1,0 +1,113 @@
+"""Audits as cron runs them, against the town."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synadmin.ids import encoded
+from tests.live.audit.conftest import audit
+from tests.live.conftest import clean_environment
+
+if TYPE_CHECKING:
+    from tests.live.audit.conftest import Town
+    from tests.live.conftest import Synadmin
+
+CRONTAB = Path(__file__).parents[3] / "docs" / "cron" / "crontab"
+
+
+def test_the_line_of_the_crontab_is_silent_from_the_second_night_on(town: Town, tmp_path: Path) -> None:
+    line = CRONTAB.read_text("utf-8").splitlines()[-1]
+    match = re.fullmatch(r"(?:\S+ ){5} (.*)", line)
+    assert match is not None
+    (tmp_path / "audit.toml").write_text(town.config.read_text("utf-8"), "utf-8")
+    profile = tmp_path / "config" / "synadmin" / "default.env"
+    profile.parent.mkdir(parents=True)
+    profile.touch(mode=0o600)
+    profile.write_text(
+        f"SYNADMIN_HOMESERVER={town.server.url}\nSYNADMIN_ACCESS_TOKEN={town.server.admin.token}\n", "utf-8"
+    )
+    environment = clean_environment(tmp_path)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    ended = [
+        subprocess.run(
+            ["/bin/sh", "-c", match[1]],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for _ in range(2)
+    ]
+    assert (ended[0].returncode, ended[0].stderr) == (10, "")
+    assert "no-local-control: lost" in ended[0].stdout
+    assert (ended[1].returncode, ended[1].stdout, ended[1].stderr) == (0, "", "")
+
+
+def test_a_token_that_is_not_a_server_admins_ends_with_three(town: Town, synadmin: Synadmin) -> None:
+    answer = synadmin("audit", server=town.server, acting=town.server.register("ben"))
+    assert (answer.code, answer.stdout) == (3, "")
+    assert answer.stderr.startswith("synadmin: You are not a server admin (M_FORBIDDEN, HTTP 403)\n")
+
+
+def test_what_was_solved_is_told_once(town: Town, synadmin: Synadmin, tmp_path: Path) -> None:
+    ben = town.server.register("ben")
+    room = ben.make_room("weak for a night", levels={"events": {"m.room.power_levels": 10}})
+    kept = ("--rule", "weak-control", "--baseline", str(tmp_path / "baseline.json"), "--update-baseline")
+    first = synadmin("audit", *kept, server=town.server)
+    assert (first.code, "weak for a night" in first.stdout) == (10, True)
+    content = ben.state(room, "m.room.power_levels")
+    ben.set_levels(room, {**content, "events": {**content["events"], "m.room.power_levels": 100}})
+    second = synadmin("audit", *kept, server=town.server)
+    assert second.stdout.startswith(f"solved: weak-control: weak for a night ({room})\n")
+    third = synadmin("audit", *kept, server=town.server)
+    assert (third.code, third.stdout, third.stderr) == (0, "", "")
+
+
+def test_news_are_posted_to_a_room_as_the_tokens_owner(
+    town: Town, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    admin = town.server.admin
+    admin.create_room("Night watch", alias="watch")
+    alias = f"#watch:{town.server.server_name}"
+    kept = ("--baseline", str(tmp_path / "baseline.json"), "--update-baseline", "--notify", alias)
+    assert audit(town, synadmin, *kept).code == 10
+    assert audit(town, synadmin, *kept).code == 0
+    room = admin.synapse.client_server.resolve_alias(alias).room_id  # type: ignore[arg-type]
+    path = f"/_matrix/client/v3/rooms/{encoded(room)}/messages"
+    events = admin.call("GET", path, query={"dir": "b", "limit": 50})["chunk"]
+    (message,) = (event for event in events if event["type"] == "m.room.message")
+    assert message["sender"] == admin.user_id
+    assert "error: no-local-control: lost (!" in message["content"]["body"]
+    assert message["content"]["format"] == "org.matrix.custom.html"
+
+
+def test_a_room_that_cannot_be_posted_to_keeps_the_news_new(
+    town: Town, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    baseline = tmp_path / "baseline.json"
+    room = town.rooms["lost"]  # the administrator is not in it
+    kept = ("--baseline", str(baseline), "--update-baseline", "--notify", room)
+    answer = audit(town, synadmin, *kept)
+    assert answer.code == 3
+    assert json.loads(answer.stdout)["findings"]
+    assert not baseline.exists()
+
+
+def test_each_room_is_asked_for_its_levels_once_and_each_person_for_their_rooms(
+    town: Town, synadmin: Synadmin
+) -> None:
+    before = len(town.server.processed())
+    assert audit(town, synadmin).code == 10
+    asked = [one.uri for one in town.server.processed()[before:]]
+    assert not [uri for uri in asked if uri.endswith("/members")]
+    levels = [uri for uri in asked if uri.endswith("state?type=m.room.power_levels")]
+    rooms = town.server.admin.call("GET", "/_synapse/admin/v1/rooms")["total_rooms"]
+    assert len(levels) == len(set(levels)) == rooms
+    where = [uri for uri in asked if uri.endswith("/joined_rooms")]
+    assert len(where) == len(set(where))

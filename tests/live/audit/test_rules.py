@@ -1,0 +1,219 @@
+"""Every rule against a real Synapse, with its situation made for real, and with what is sound."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.audit.rules import RULES
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.audit.conftest import Audited, audit
+
+if TYPE_CHECKING:
+    from tests.live.audit.conftest import Town
+    from tests.live.conftest import Synadmin
+
+
+def test_nothing_is_found_in_a_sound_room(audited: Audited) -> None:
+    assert not [
+        one for one in audited.report["findings"] if one["subject"]["id"] == audited.town.rooms["sound"]
+    ]
+
+
+def test_every_room_and_account_was_looked_at(audited: Audited) -> None:
+    admin = audited.town.server.admin
+    rooms = admin.call("GET", "/_synapse/admin/v1/rooms")["total_rooms"]
+    users = admin.call("GET", "/_synapse/admin/v3/users", query={"locked": True})["total"]
+    assert audited.report["checked"] == {"rooms": rooms, "users": users, "server": 1}
+    assert audited.report["skipped"] == []
+    assert audited.report["errors"] == []
+
+
+def test_a_room_that_its_only_controller_has_left_is_lost(audited: Audited) -> None:
+    assert audited.subjects("no-local-control") == {"lost", "of gone", "of suspended", "of locked"}
+    (finding,) = audited.about("no-local-control", "lost")
+    assert finding["severity"] == "error"
+    assert finding["details"]["reach"] == "impersonate"
+    assert finding["details"]["local_members"] == 2
+
+
+@pytest.mark.parametrize("what", ["lost", "of gone", "of suspended", "of locked"])
+def test_the_command_named_for_a_lost_room_would_regain_it(
+    audited: Audited, synadmin: Synadmin, what: str
+) -> None:
+    (finding,) = audited.about("no-local-control", what)
+    command = shlex.split(finding["fix"])
+    assert command[:3] == ["synadmin", "room", "make-admin"]
+    answer = synadmin(*command[1:], "--dry-run", "-o", "json", server=audited.town.server)
+    assert answer.code == 0, answer.stdout + answer.stderr
+    (planned,) = json.loads(answer.stdout)
+    assert (planned["outcome"], planned["reach"]) == ("planned", finding["details"]["reach"])
+
+
+def test_power_for_nobody_is_found_in_levels_and_among_creators(audited: Audited) -> None:
+    assert audited.subjects("ghost-power") == {"ghost", "ghost creator"}
+    (finding,) = audited.about("ghost-power", "ghost creator")
+    assert finding["details"] == {
+        "user_id": audited.town.server.user_id("phantom"),
+        "power_level": "creator",
+    }
+
+
+def test_a_room_in_which_everybody_has_control_is_found(audited: Audited) -> None:
+    assert audited.subjects("everyone-controls") == {"everyone"}
+
+
+def test_a_room_of_three_that_hangs_on_one_person_is_found(audited: Audited) -> None:
+    assert audited.subjects("single-controller") == {"alone", "one creator"}
+
+
+def test_a_room_whose_controllers_are_away_is_found(audited: Audited) -> None:
+    assert audited.subjects("inactive-controller") == {"of suspended", "of locked", "of away"}
+    (finding,) = audited.about("inactive-controller", "of away")
+    assert "last seen" in finding["message"]
+
+
+def test_a_user_of_another_server_with_the_power_of_our_best_is_found_while_in_the_room(
+    audited: Audited,
+) -> None:
+    assert audited.subjects("foreign-controller") == {"foreign"}
+
+
+def test_levels_that_take_little_to_change_are_found(audited: Audited) -> None:
+    assert audited.subjects("weak-control") == {"weak"}
+
+
+def test_power_of_those_who_have_left_is_found(audited: Audited) -> None:
+    assert {"departed", "lost", "of gone"} <= audited.subjects("departed-power")
+    assert not {"sound", "alone", "ghost"} & audited.subjects("departed-power")
+
+
+def test_rooms_that_nobody_local_is_in_are_found(audited: Audited) -> None:
+    assert audited.subjects("no-local-members") == {"empty", "left", "upgraded and left"}
+
+
+def test_replaced_rooms_with_members_are_found_however_they_were_replaced(audited: Audited) -> None:
+    assert audited.subjects("tombstoned-with-members") == {"upgraded", "abandoned by hand"}
+    (finding,) = audited.about("tombstoned-with-members", "upgraded")
+    assert finding["details"]["replacement"] == audited.town.rooms["upgraded: new"]
+
+
+def test_old_and_unstable_versions_are_found(audited: Audited) -> None:
+    assert audited.subjects("old-room-version") == {"old", "unstable"}
+
+
+def test_a_room_with_much_state_is_found(audited: Audited) -> None:
+    assert audited.subjects("complex-room") == {"complex"}
+    (finding,) = audited.about("complex-room", "complex")
+    assert finding["details"]["state_events"] > 100
+    assert finding["details"]["forward_extremities"] == 1
+
+
+def test_forward_extremities_are_counted_where_asked_for(
+    town: Town, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    config = tmp_path / "strict.toml"
+    config.write_text("[audit.rules.complex-room]\nlook_at_extremities = true\nextremities = 0\n", "utf-8")
+    answer = synadmin(
+        "audit", "--rule", "complex-room", "--config", str(config), "-o", "json", server=town.server
+    )
+    (finding,) = (
+        one for one in json.loads(answer.stdout)["findings"] if one["subject"]["id"] == town.rooms["sound"]
+    )
+    assert finding["message"] == "The room has 1 forward extremities."
+
+
+def test_a_server_admin_who_is_not_on_the_list_is_found(audited: Audited) -> None:
+    people = audited.town.people
+    assert audited.subjects("unexpected-server-admin") == {people["second"], people["sleeper"]}
+
+
+def test_without_a_list_all_server_admins_are_told(town: Town, synadmin: Synadmin) -> None:
+    answer = synadmin("audit", "users", "--rule", "unexpected-server-admin", "-o", "json", server=town.server)
+    report = json.loads(answer.stdout)
+    assert answer.code == 0
+    assert {(one["severity"], one["subject"]["id"]) for one in report["findings"]} == {
+        ("info", town.server.user_id("admin")),
+        ("info", town.people["second"]),
+        ("info", town.people["sleeper"]),
+    }
+
+
+def test_a_server_admin_whom_nobody_has_seen_for_months_is_found(audited: Audited) -> None:
+    assert audited.subjects("dormant-server-admin") == {audited.town.people["sleeper"]}
+
+
+def test_accounts_that_nobody_uses_are_found_where_asked_for(
+    audited: Audited, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    assert audited.subjects("dormant-account") == set()
+    config = tmp_path / "strict.toml"
+    config.write_text("[audit.rules.dormant-account]\ndays = 90\n", "utf-8")
+    arguments = ("--rule", "dormant-account", "--config", str(config), "--fail-on", "info", "-o", "json")
+    answer = synadmin("audit", "users", *arguments, server=audited.town.server)
+    people = audited.town.people
+    found = {one["subject"]["id"] for one in json.loads(answer.stdout)["findings"]}
+    assert (answer.code, found) == (10, {people["away"], people["sleeper"]})
+
+
+def test_a_registration_token_without_end_is_found_and_not_told(audited: Audited) -> None:
+    (found,) = audited.subjects("open-registration-token")
+    assert "open-sesame" not in json.dumps(audited.report)
+    assert found.startswith("open")
+
+
+def test_reports_that_nobody_has_read_for_a_week_are_found(audited: Audited) -> None:
+    assert audited.subjects("old-report") == {"event/2", "user/1"} or len(audited.subjects("old-report")) == 2
+
+
+def test_a_server_that_cannot_be_reached_for_a_week_is_found(audited: Audited) -> None:
+    assert audited.subjects("failing-destination") == {audited.town.neighbour_name}
+
+
+def test_a_task_that_failed_is_found(audited: Audited) -> None:
+    assert audited.subjects("failed-task") == {"task-1"}
+
+
+def test_an_ignore_that_matches_nothing_is_found(audited: Audited) -> None:
+    assert len(audited.subjects("unused-ignore")) == 1
+
+
+def test_a_name_that_does_not_lead_to_the_server_is_found_where_asked_for(
+    audited: Audited, synadmin: Synadmin
+) -> None:
+    assert audited.subjects("delegation") == set()
+    # Its certificate is one that it has signed itself.
+    answer = audit(audited.town, synadmin, "server", "--rule", "delegation")
+    (finding,) = json.loads(answer.stdout)["findings"]
+    assert (answer.code, finding["severity"], finding["details"]["verdict"]) == (10, "error", "broken")
+
+
+def test_background_updates_that_are_disabled_or_do_not_end_are_found(
+    synadmin: Synadmin, tmp_path: Path
+) -> None:
+    # A new database has updates to do, and this one takes an hour's rest after each step.
+    slow = {"background_updates": {"sleep_enabled": True, "sleep_duration_ms": 3_600_000}}
+    arguments = ("audit", "--rule", "stuck-background-update", "-o", "json")
+    kept = ("--baseline", str(tmp_path / "baseline.json"), "--update-baseline")
+    with Homeserver(extra_config=slow) as server:
+        updates = "/_synapse/admin/v1/background_updates"
+        first = synadmin(*arguments, *kept, server=server)
+        assert (first.code, json.loads(first.stdout)["findings"]) == (0, []), first.stderr
+        second = synadmin(*arguments, *kept, server=server)
+        assert second.code == 10
+        (finding,) = json.loads(second.stdout)["findings"]
+        assert "has been running since the last baseline" in finding["message"]
+        server.admin.call("POST", f"{updates}/enabled", {"enabled": False})
+        third = synadmin(*arguments, server=server)
+        assert [one["message"] for one in json.loads(third.stdout)["findings"]] == [
+            "Background updates are disabled."
+        ]
+
+
+def test_every_rule_has_a_test_here() -> None:
+    source = Path(__file__).read_text("utf-8")
+    assert [rule.ID for rule in RULES if f'"{rule.ID}"' not in source] == []

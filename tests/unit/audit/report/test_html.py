@@ -1,0 +1,234 @@
+"""The page: one file, harmless, readable. What a browser makes of it, it is asked."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.audit.report import Report, html, render
+from synadmin.errors import SettingsError
+from tests.unit.audit.report.browser import CHROMIUM, Browser
+from tests.unit.audit.report.sample import HOSTILE, report
+from tests.unit.audit.rules.case import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.xdist_group("chromium")  # one browser for all of them, whoever runs them
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package chromium)")
+
+
+def page(of: Report) -> str:
+    out = io.StringIO()
+    render("html", of, out)
+    return out.getvalue()
+
+
+def empty() -> Report:
+    return Report(server_name="example.org", started_at=NOW, finished_at=NOW)
+
+
+def test_it_asks_nobody_for_anything() -> None:
+    text = page(report())
+    assert not re.findall(r"<(?:link|img|iframe|object|embed|base|form)\b", text)
+    assert not re.findall(r"<[^>]*\b(?:src|href|action|data)=(?!\"#)[^>]*>", text)
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_every_script_and_style_is_one_that_the_policy_knows() -> None:
+    text = page(report())
+    assert len(re.findall(r"<script\b", text)) == 1
+    assert len(re.findall(r"<style\b", text)) == 1
+    assert not re.search(r"<[^>]*\s(?:style|on[a-z]+)=", text)
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_makes_no_markup(name: str) -> None:
+    tags = re.compile(r"<[^>]*>")
+    harmless = page(report(names=("Chess",)))
+    assert tags.findall(page(report(names=(name,)))) == [
+        tag.replace("Chess", name) if "Chess" in tag else tag for tag in tags.findall(harmless)
+    ]
+
+
+def test_what_reorders_or_hides_text_is_spelled_out() -> None:
+    text = page(report())
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    assert "\\u202e" in text
+
+
+def test_a_report_of_nothing_says_so() -> None:
+    text = page(empty())
+    assert "Nothing was found." in text
+    assert "<table" not in text
+    assert "<svg" not in text
+
+
+def test_a_partial_report_says_so_at_the_top() -> None:
+    assert "Not everything was looked at" in page(report())
+    assert "Not everything was looked at" not in page(report(baseline=False))
+
+
+def test_without_jinja2_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(SettingsError, match="needs Jinja2") as caught:
+        html.write(empty(), io.StringIO())
+    assert caught.value.hint == "`pip install 'synadmin[report]'` gets it"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM is not None
+    with Browser(CHROMIUM) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+def opened(browser: Browser, directory: Path, of: Report) -> Path:
+    path = directory / "audit.html"
+    path.write_text(page(of), "utf-8")
+    browser.screen()
+    browser.open(path)
+    return path
+
+
+SUBJECTS = (
+    "[...document.querySelectorAll('#findings tbody tr')]"
+    ".map(r => r.cells[2].innerText.split('\\n')[0].trim())"
+)
+SHOWN = "[...document.querySelectorAll('#findings tbody tr')].filter(r => r.offsetHeight > 0).length"
+
+
+@needs_chromium
+def test_a_browser_shows_it_and_has_nothing_to_complain_of(browser: Browser, directory: Path) -> None:
+    path = opened(browser, directory, report())
+    assert browser.run("document.title") == "Audit of example.org"
+    assert browser.run("document.querySelectorAll('#findings tbody tr').length") == len(HOSTILE) + 5
+    assert browser.run("document.querySelectorAll('svg').length") == 3
+    assert browser.run("document.querySelectorAll('svg rect.error').length") > 10
+    assert browser.complaints == []
+    assert browser.requests == [path.as_uri()]
+
+
+@needs_chromium
+def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Browser, directory: Path) -> None:
+    opened(browser, directory, report())
+    browser.run(
+        "document.querySelectorAll('#findings td').forEach(c => c.dispatchEvent(new MouseEvent('mouseover')))"
+    )
+    assert browser.run("document.title") == "Audit of example.org"
+    assert browser.run("document.images.length") == 0
+    assert browser.run("document.scripts.length") == 1
+    assert browser.dialogs == []
+    assert browser.complaints == []
+    shown = browser.run("document.querySelector('#findings').textContent")
+    assert all(name in shown for name in HOSTILE[:8])
+
+
+@needs_chromium
+def test_should_escaping_ever_fail_the_policy_lets_nothing_run(browser: Browser, directory: Path) -> None:
+    path = directory / "unescaped.html"
+    injected = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
+    path.write_text(page(report(names=("MARK",))).replace("MARK", injected), "utf-8")
+    browser.open(path)
+    assert browser.run("document.images.length") > 0
+    assert browser.run("document.title") == "Audit of example.org"
+
+
+@needs_chromium
+def test_a_click_on_a_heading_sorts_and_another_turns_it_round(browser: Browser, directory: Path) -> None:
+    opened(browser, directory, report(names=(), baseline=False))
+    rising = ["!room103:example.org", "Archive 9", "Archive 10", "Board", "Chess club"]
+    browser.click("#findings th:nth-child(3) button")
+    assert browser.run(SUBJECTS) == rising
+    assert browser.run("document.querySelector('#findings th:nth-child(3)').ariaSort") == "ascending"
+    browser.click("#findings th:nth-child(3) button")
+    assert browser.run(SUBJECTS) == rising[::-1]
+    browser.click("#findings th:nth-child(1) button")
+    assert browser.run(SUBJECTS)[:2] == ["Archive 10", "Archive 9"]
+    assert browser.run("document.querySelectorAll('[aria-sort]').length") == 1
+
+
+@needs_chromium
+def test_what_was_known_before_is_shown_when_it_is_asked_for(browser: Browser, directory: Path) -> None:
+    opened(browser, directory, report())
+    everything = len(HOSTILE) + 5
+    new = sum(item.new for item in report().findings)
+    assert browser.run(SHOWN) == new
+    assert browser.run("document.querySelector('#shown').textContent") == f"{new} of {everything} shown"
+    browser.click("#known")
+    assert browser.run(SHOWN) == everything
+
+
+@needs_chromium
+def test_severities_and_words_can_be_picked(browser: Browser, directory: Path) -> None:
+    opened(browser, directory, report(names=("Garden",), baseline=False))
+    browser.click("input[value=error]")
+    assert browser.run(SHOWN) == 5
+    browser.click("#search")
+    browser.send("Input.insertText", text="ARCHIVE 9")
+    assert browser.run(SHOWN) == 1
+
+
+@needs_chromium
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_it_fits_and_can_be_read(browser: Browser, directory: Path, width: int, dark: bool) -> None:
+    longest = "wide" * 60
+    opened(browser, directory, report(names=(longest, *HOSTILE)))
+    browser.screen(width=width, dark=dark)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    over = browser.run(
+        "[...document.querySelectorAll('svg g')].map(g => [...g.querySelectorAll('text')])"
+        ".filter(t => t.length == 2 && t[0].getBBox().x + t[0].getBBox().width > t[1].getBBox().x)"
+        ".map(t => t[0].textContent)"
+    )
+    assert over == []
+    # Contrast of everything that is written, against the ground it stands on: WCAG's 4.5.
+    poor = browser.run(
+        """(() => {
+          const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+          const light = ([r, g, b]) => {
+            const [x, y, z] = [r, g, b].map((c) => c / 255)
+              .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+          };
+          const ground = (element) => {
+            for (let e = element; e; e = e.parentElement) {
+              const colour = numbers(getComputedStyle(e).backgroundColor);
+              if (colour.length === 3 || colour[3] === 1) return colour;
+            }
+            return numbers(getComputedStyle(document.body).backgroundColor);
+          };
+          const poor = [];
+          for (const e of document.querySelectorAll("body *")) {
+            const says = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+            if (!says || !e.getClientRects().length || e.closest("script, title")) continue;
+            const style = getComputedStyle(e);
+            const ink = numbers(e.closest("svg") ? style.fill : style.color);
+            const [a, b] = [light(ink), light(ground(e))].sort((x, y) => y - x);
+            if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${e.tagName}.${e.className} ${ink} ${ground(e)}`);
+          }
+          return [...new Set(poor)];
+        })()"""
+    )
+    assert poor == []
+    small = browser.run(
+        "[...document.querySelectorAll('body *, svg text')].filter(e => e.getClientRects().length"
+        " && parseFloat(getComputedStyle(e).fontSize) < 11).map(e => e.tagName)"
+    )
+    assert small == []

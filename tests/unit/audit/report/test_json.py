@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import io
+import json
+
+from synadmin.audit.report import render
+from tests.unit.audit.report.sample import HOSTILE, report
+
+
+def _written(form: str, *, baseline: bool = True) -> str:
+    out = io.StringIO()
+    render(form, report(baseline=baseline), out)
+    return out.getvalue()
+
+
+def test_the_shape_is_the_promised_one() -> None:
+    shown = json.loads(_written("json"))
+    assert list(shown) == [
+        "version",
+        "server_name",
+        "started_at",
+        "finished_at",
+        "checked",
+        "skipped",
+        "findings",
+        "solved",
+        "errors",
+    ]
+    assert (shown["version"], shown["finished_at"]) == (1, "2026-11-21T09:30:00Z")
+    assert shown["skipped"][0] == {
+        "subject": {"type": "room", "id": "!gone:example.org", "name": HOSTILE[0]},
+        "reason": f"vanished {HOSTILE[0]}",
+    }
+
+
+def test_with_a_baseline_only_what_is_new_is_shown() -> None:
+    everything = report()
+    shown = json.loads(_written("json"))["findings"]
+    assert 0 < len(shown) < len(everything.findings)
+    assert all(one["new"] for one in shown)
+    assert len(json.loads(_written("json", baseline=False))["findings"]) == len(everything.findings)
+
+
+def test_ndjson_has_a_line_for_each_finding_of_json() -> None:
+    lines = _written("ndjson").splitlines()
+    assert [json.loads(line) for line in lines] == json.loads(_written("json"))["findings"]
+
+
+def test_csv_has_a_row_for_each_and_no_formulas() -> None:
+    rows = _written("csv").splitlines()
+    assert rows[0] == "severity,rule,subject.type,subject.id,subject.name,message,fix,details,new"
+    assert len(rows) == 1 + len(_written("ndjson").splitlines())
+
+
+def test_names_come_as_they_are_and_harmless_on_a_terminal() -> None:
+    for form in ("json", "ndjson", "csv"):
+        text = _written(form, baseline=False)
+        assert not any(character in text for character in "\x1b\x00\u202e\r")
+    names = {one["subject"]["name"] for one in json.loads(_written("json", baseline=False))["findings"]}
+    assert set(HOSTILE) <= names

@@ -1,0 +1,103 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from markdown_it import MarkdownIt
+
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.report import Report, Reported, render
+from synadmin.audit.report.markdown import code, escaped
+from tests.unit.audit.report.sample import HOSTILE, report
+from tests.unit.audit.rules.case import NOW
+
+
+def markdown(of: Report) -> str:
+    out = io.StringIO()
+    render("markdown", of, out)
+    return out.getvalue()
+
+
+def test_it_reads_like_this() -> None:
+    lost = Finding(
+        rule="no-local-control",
+        severity=Severity.ERROR,
+        subject=Subject("room", "!chess:example.org", "Chess"),
+        message="No user of this server controls the room.",
+        fix="synadmin room make-admin '!chess:example.org'",
+    )
+    known = Finding(
+        rule="weak-control",
+        severity=Severity.WARNING,
+        subject=Subject("room", "!b:example.org"),
+        message="Weak.",
+    )
+    found = Report(
+        server_name="example.org",
+        started_at=NOW,
+        finished_at=NOW,
+        checked={"rooms": 120, "users": 37},
+        findings=[Reported(lost, new=True), Reported(known, new=False)],
+        solved=[known],
+    )
+    assert markdown(found) == (
+        "# Audit of example.org\n"
+        "\n"
+        "2026-11-21T09:30:00Z, 120 rooms, 37 users looked at.\n"
+        "\n"
+        "## Error: 1\n"
+        "\n"
+        "### no-local-control\n"
+        "\n"
+        "A room of ours with local members that no local user controls.\n"
+        "\n"
+        "| subject | finding | fix |\n"
+        "|---|---|---|\n"
+        "| Chess `!chess:example.org` | No user of this server controls the room. "
+        "| `synadmin room make-admin '!chess:example.org'` |\n"
+        "\n"
+        "1 more was known before, and is not shown.\n"
+        "\n"
+        "## Solved: 1\n"
+        "\n"
+        "- `weak-control` `!b:example.org`\n"
+    )
+
+
+def test_a_report_of_nothing_says_so() -> None:
+    empty = Report(server_name="example.org", started_at=NOW, finished_at=NOW)
+    assert markdown(empty) == (
+        "# Audit of example.org\n\n2026-11-21T09:30:00Z, nothing looked at.\n\nNothing was found.\n"
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
+    parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
+
+    def kinds(of: str) -> list[str]:
+        tokens = parser.parse(markdown(report(names=(of,))))
+        inside = (child.type for token in tokens for child in token.children or ())
+        return [kind for kind in (*(token.type for token in tokens), *inside) if kind != "text_special"]
+
+    assert kinds(name) == kinds("Chess")
+
+
+def test_what_was_left_out_is_listed() -> None:
+    text = markdown(report(names=("Chess",)))
+    assert "## Not looked at: 1\n\n- Chess `!gone:example.org`: vanished Chess\n" in text
+    assert "## Rules that crashed: 1\n\n- `old-report` at `Chess`: KeyError\\: Chess\n" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("a|b", "`a\\|b`"), ("plain", "`plain`")],
+)
+def test_code_may_hold_backticks_and_bars(text: str, written: str) -> None:
+    assert code(text) == written
+
+
+def test_text_means_itself() -> None:
+    assert escaped("*a* <b> www.x.example") == "\\*a\\* \\<b\\> www\\.x.example"

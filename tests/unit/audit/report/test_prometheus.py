@@ -1,0 +1,87 @@
+"""The report as metrics."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from synadmin.audit.report import Report, render
+from synadmin.audit.rules import RULES
+from tests.unit.audit.report.sample import HOSTILE, report
+from tests.unit.audit.rules.case import NOW
+
+PROMTOOL = shutil.which("promtool")
+
+
+def metrics(of: Report) -> str:
+    out = io.StringIO()
+    render("prometheus", of, out)
+    return out.getvalue()
+
+
+def samples(of: Report, name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of a metric by the values of their labels, the server's name left out."""
+    return {
+        tuple(value for label, value in sample.labels.items() if label != "server_name"): sample.value
+        for family in text_string_to_metric_families(metrics(of))
+        for sample in family.samples
+        if sample.name == f"synadmin_audit_{name}"
+    }
+
+
+def test_findings_are_counted_by_rule_and_severity() -> None:
+    counted = samples(report(names=("Chess",)), "findings")
+    assert counted["single-controller", "warning"] == 2
+    assert counted["departed-power", "info"] == 2
+    assert samples(report(names=("Chess",)), "new_findings")["single-controller", "warning"] == 2
+    assert samples(report(names=("Chess",)), "new_findings")["no-local-control", "error"] == 0
+
+
+def test_a_rule_that_found_nothing_is_zero_and_one_that_crashed_is_missing() -> None:
+    counted = samples(report(names=()), "findings")
+    assert counted["ghost-power", "error"] == 0
+    assert not [key for key in counted if key[0] == "old-report"]
+    assert {key[0] for key in counted} == {rule.ID for rule in RULES} - {"old-report"}
+
+
+def test_times_are_in_seconds() -> None:
+    assert samples(report(), "finished_timestamp_seconds") == {(): NOW / 1000}
+    assert samples(report(), "started_timestamp_seconds") == {(): NOW / 1000 - 2.5}
+
+
+def test_what_was_left_out_is_counted() -> None:
+    assert samples(report(), "skipped") == {(): 1}
+    assert samples(report(), "rule_errors") == {(): 1}
+    assert samples(report(), "solved_findings") == {(): 1}
+    assert samples(report(), "checked") == {("rooms",): 120, ("users",): 37}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_within_its_label(name: str) -> None:
+    hostile = Report(server_name=f'{name}"}} 1\n\\', started_at=NOW, finished_at=NOW)
+    families = list(text_string_to_metric_families(metrics(hostile)))
+    assert all(sample.labels["server_name"] for family in families for sample in family.samples)
+    assert {sample.name for family in families for sample in family.samples} == {
+        f"synadmin_audit_{metric}"
+        for metric in (
+            "solved_findings",
+            "skipped",
+            "rule_errors",
+            "started_timestamp_seconds",
+            "finished_timestamp_seconds",
+        )
+    }
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
+@pytest.mark.parametrize("of", [report(), report(names=(), baseline=False)], ids=["much", "little"])
+def test_promtool_has_nothing_to_complain_of(of: Report) -> None:
+    assert PROMTOOL is not None
+    checked = subprocess.run(
+        [PROMTOOL, "check", "metrics"], input=metrics(of), text=True, capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

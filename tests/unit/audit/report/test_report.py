@@ -1,0 +1,24 @@
+"""The forms of the report."""
+
+from __future__ import annotations
+
+import io
+import pkgutil
+
+import pytest
+
+from synadmin.audit import report
+from tests.unit.audit.report import sample
+
+
+def test_every_module_is_a_form_and_every_form_a_module() -> None:
+    assert sorted(module.name for module in pkgutil.iter_modules(report.__path__)) == sorted(report.FORMS)
+
+
+@pytest.mark.parametrize("form", report.FORMS)
+def test_no_form_lets_control_characters_through(form: str) -> None:
+    out = io.StringIO()
+    report.render(form, sample.report(), out)
+    text = out.getvalue()
+    assert text.endswith("\n")
+    assert not set(text) & {"\x1b", "\x00", "\u202e", "\x07"}

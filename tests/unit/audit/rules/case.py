@@ -1,0 +1,63 @@
+"""Facts for the tests of rules: a room of ours, Chess, made by Alice, who holds 100; the usual server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from synadmin.audit.facts import DAY, AccountFacts, RoomFacts, ServerFacts
+from synadmin.ids import RoomId
+from tests.unit.power import rooms
+from tests.unit.power.rooms import ADMIN, HERE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synadmin.audit.finding import Finding
+    from synadmin.audit.rules import Rule
+    from synadmin.ids import UserId
+
+NOW = int(datetime(2026, 11, 21, 9, 30, tzinfo=UTC).timestamp() * 1000)
+CHESS = RoomId("!chess:example.org")
+
+
+def days_ago(days: int) -> int:
+    return NOW - days * DAY
+
+
+def on(year: int, month: int, day: int) -> int:
+    return int(datetime(year, month, day, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+def chess(
+    memberships: Mapping[UserId, str],
+    *,
+    seen: Mapping[UserId, int | None] | None = None,
+    facts: Mapping[str, Any] | None = None,
+    **view: Any,  # noqa: ANN401
+) -> RoomFacts:
+    """Return the facts about a room; ``view`` as the tests of power describe one."""
+    accounts = {
+        user: AccountFacts(user_id=user, seen=at, created=at, now=NOW) for user, at in (seen or {}).items()
+    }
+    known = rooms.room(memberships, **{"room_id": CHESS, **view})
+    return RoomFacts(view=known, name="Chess", accounts=accounts, caller=ADMIN, now=NOW, **(facts or {}))
+
+
+def account(user: UserId, **others: Any) -> AccountFacts:  # noqa: ANN401
+    return AccountFacts(user_id=user, **{"created": on(2020, 1, 1), "seen": NOW, "now": NOW, **others})
+
+
+def server(**others: Any) -> ServerFacts:  # noqa: ANN401
+    return ServerFacts(server_name=HERE, now=NOW, **others)
+
+
+def findings(rule: Rule, facts: object, **options: Any) -> list[Finding]:  # noqa: ANN401
+    """Return what a rule finds with its defaults, but for the options that are given."""
+    return list(rule.check(facts, {**rule.OPTIONS, **options}))
+
+
+def finding(rule: Rule, facts: object, **options: Any) -> Finding:  # noqa: ANN401
+    """Return the one thing that a rule finds."""
+    [found] = findings(rule, facts, **options)
+    return found

@@ -1,0 +1,25 @@
+"""A server name that does not lead to its server."""
+
+from __future__ import annotations
+
+from synadmin.audit.config import Config
+from synadmin.audit.facts import DelegationFacts
+from synadmin.audit.rules import delegation as rule
+from tests.unit.audit.rules.case import finding, server
+
+_WORDS = "no certificate for example.org."
+FOUND = server(delegation=DelegationFacts(verdict="broken", message=_WORDS))
+PASSED = {
+    "it leads there": server(delegation=DelegationFacts(verdict="ok", message="")),
+    "it leads there, with remarks": server(delegation=DelegationFacts(verdict="degraded", message=_WORDS)),
+    "nobody looked": server(),
+}
+
+
+def test_it_is_to_be_checked() -> None:
+    assert finding(rule, FOUND).fix == "synadmin federation check example.org"
+
+
+def test_it_runs_only_where_it_is_asked_for() -> None:
+    assert rule not in Config().enabled()
+    assert rule in Config(rules={"delegation": {"enabled": True}}).enabled()

@@ -1,0 +1,51 @@
+"""Power of those who are not in the room."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import departed_power as rule
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
+
+FOUND = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
+PASSED = {
+    "all of them are there": chess({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50})),
+    "who left had little": chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 49})),
+    "who left does not exist": chess(
+        {ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50}), accounts={BOB: "missing"}
+    ),
+    "where users of other servers are is not known": chess(
+        {ALICE: "join"}, power_levels=levels({ALICE: 100, MALLORY: 50})
+    ),
+    "nobody of ours is in it": chess({MALLORY: "join"}),
+}
+
+
+def test_an_equal_cannot_take_it_away() -> None:
+    found = finding(rule, FOUND)
+    assert found.fix is None
+    assert found.details == {"user_id": BOB, "power_level": 100, "account": "active"}
+
+
+def test_who_stands_above_can() -> None:
+    room = chess({ALICE: "join", BOB: "ban"}, power_levels=levels({ALICE: 100, BOB: 50}))
+    assert finding(rule, room).fix == "synadmin room demote '!chess:example.org' @bob:example.org"
+
+
+def test_a_creator_of_version_12_who_left_keeps_power_for_ever() -> None:
+    found = finding(rule, chess({BOB: "join"}, version="12", power_levels=levels({BOB: 100})))
+    assert found.message == "@alice:example.org holds creator and is not in the room."
+    assert found.fix is None
+
+
+def test_a_user_of_another_server_who_is_known_to_have_left_is_found() -> None:
+    room = chess({ALICE: "join", MALLORY: "leave"}, power_levels=levels({ALICE: 100, MALLORY: 50}))
+    assert finding(rule, room).details["account"] is None
+
+
+def test_each_of_them_is_a_finding_of_its_own() -> None:
+    room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50, CAROL: 50}))
+    assert len({found.key for found in findings(rule, room)}) == 2
+
+
+def test_how_much_matters_can_be_configured() -> None:
+    assert not findings(rule, FOUND, level=101)

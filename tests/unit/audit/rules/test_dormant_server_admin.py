@@ -1,0 +1,33 @@
+"""Server admins who are away."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import dormant_server_admin as rule
+from synadmin.power.room import AccountState
+from tests.unit.audit.rules.case import account, days_ago, finding, findings, on, server
+from tests.unit.power.rooms import BOB
+
+FOUND = server(admins=(account(BOB, seen=on(2024, 1, 31)),))
+PASSED = {
+    "seen lately": server(admins=(account(BOB, seen=days_ago(89)),)),
+    "deactivated": server(admins=(account(BOB, seen=days_ago(500), state=AccountState.DEACTIVATED),)),
+    "an application service's": server(admins=(account(BOB, seen=None, appservice=True),)),
+    "never seen, but new": server(admins=(account(BOB, seen=None, created=days_ago(1)),)),
+    "nothing is known": server(admins=(account(BOB, seen=None, created=None),)),
+}
+
+
+def test_the_right_is_to_be_revoked() -> None:
+    assert finding(rule, FOUND).fix == "synadmin user admin revoke @bob:example.org"
+
+
+def test_one_that_was_never_used_is_found() -> None:
+    found = finding(rule, server(admins=(account(BOB, seen=None, created=days_ago(200)),)))
+    assert found.message == "@bob:example.org is a server admin, never seen."
+    assert found.details == {"user_id": BOB, "seen": None, "days": 200}
+
+
+def test_how_long_matters_can_be_configured() -> None:
+    away = server(admins=(account(BOB, seen=days_ago(40)),))
+    assert not findings(rule, away)
+    assert findings(rule, away, days=30)

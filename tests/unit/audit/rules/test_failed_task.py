@@ -1,0 +1,27 @@
+"""Tasks of the server's own that failed."""
+
+from __future__ import annotations
+
+from synadmin.audit.facts import TaskFacts
+from synadmin.audit.rules import failed_task as rule
+from tests.unit.audit.rules.case import finding, on, server
+
+FOUND = server(
+    tasks=(
+        TaskFacts(id="x1", action="shutdown_and_purge_room", error="database is locked", at=on(2026, 3, 1)),
+    )
+)
+PASSED = {"none failed": server()}
+
+
+def test_the_task_is_named() -> None:
+    found = finding(rule, FOUND)
+    assert (found.subject.id, found.subject.name) == ("x1", "shutdown_and_purge_room")
+    assert found.fix == "synadmin task list --status failed"
+
+
+def test_one_that_does_not_say_why_is_found_too() -> None:
+    task = TaskFacts(id="x1", action="redact", error=None, at=on(2026, 3, 1))
+    assert finding(rule, server(tasks=(task,))).message == (
+        "The task redact failed on 2026-03-01: it does not say why."
+    )

@@ -1,0 +1,31 @@
+"""Servers that cannot be reached."""
+
+from __future__ import annotations
+
+from synadmin.audit.facts import DestinationFacts
+from synadmin.audit.rules import failing_destination as rule
+from tests.unit.audit.rules.case import days_ago, finding, findings, server
+
+
+def _gone(days: int, rooms: int) -> DestinationFacts:
+    return DestinationFacts(server_name="gone.example", failing_since=days_ago(days), shared_rooms=rooms)
+
+
+FOUND = server(destinations=(_gone(12, 3),))
+PASSED = {
+    "it fails since yesterday": server(destinations=(_gone(6, 3),)),
+    "it shares no room with us": server(destinations=(_gone(12, 0),)),
+    "all can be reached": server(),
+}
+
+
+def test_it_is_to_be_checked() -> None:
+    found = finding(rule, FOUND)
+    assert found.fix == "synadmin federation check gone.example"
+    assert found.subject.type == "destination"
+    assert found.details["failing_since"] == "2026-11-09T09:30:00Z"
+
+
+def test_how_long_matters_can_be_configured() -> None:
+    assert not findings(rule, FOUND, days=13)
+    assert findings(rule, server(destinations=(_gone(1, 1),)), days=1)

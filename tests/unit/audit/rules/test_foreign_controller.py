@@ -1,0 +1,48 @@
+"""Rooms of ours in which users of other servers are as strong as ours."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import foreign_controller as rule
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ALICE, BOB, MALLORY, levels, remote
+
+OSCAR = remote("oscar")
+FOUND = chess({ALICE: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, MALLORY: 100}))
+PASSED = {
+    "the other stands below": chess(
+        {ALICE: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, MALLORY: 50})
+    ),
+    "ours is a creator of version 12": chess(
+        {ALICE: "join", MALLORY: "join"}, version="12", power_levels=levels({MALLORY: 100})
+    ),
+    "the other is known to have left": chess(
+        {ALICE: "join", MALLORY: "leave"}, power_levels=levels({ALICE: 100, MALLORY: 100})
+    ),
+    "neither can change the levels": chess(
+        {BOB: "join", MALLORY: "join"}, power_levels=levels({BOB: 50, MALLORY: 50})
+    ),
+    "it is another server's": chess(
+        {ALICE: "join", MALLORY: "join"},
+        creators=(MALLORY,),
+        power_levels=levels({ALICE: 100, MALLORY: 100}),
+    ),
+}
+
+
+def test_more_than_the_best_of_ours_is_told() -> None:
+    # Alice, who has 100, is not there.
+    room = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, BOB: 50, MALLORY: 100}))
+    found = finding(rule, room)
+    assert found.message == "@mallory:elsewhere.net holds 100, more than the best of ours (50)."
+    assert found.details == {"user_id": MALLORY, "power_level": 100, "best": 50}
+
+
+def test_each_of_them_is_a_finding_of_its_own() -> None:
+    room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, MALLORY: 100, OSCAR: 100}))
+    assert [found.part for found in findings(rule, room)] == [MALLORY, OSCAR]
+    assert len({found.key for found in findings(rule, room)}) == 2
+
+
+def test_a_foreign_creator_of_version_12_is_found() -> None:
+    room = chess({ALICE: "join", MALLORY: "join"}, version="12", creators=(ALICE, MALLORY))
+    assert finding(rule, room).details["power_level"] == "creator"

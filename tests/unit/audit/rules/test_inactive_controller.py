@@ -1,0 +1,70 @@
+"""Rooms whose controllers are away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from synadmin.audit.facts import AccountFacts
+from synadmin.audit.rules import inactive_controller as rule
+from tests.unit.audit.rules.case import NOW, chess, days_ago, finding, findings, on
+from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
+
+_BOTH = levels({ALICE: 100, BOB: 100})
+FOUND = chess(
+    {ALICE: "join", BOB: "join"},
+    power_levels=_BOTH,
+    accounts={ALICE: "suspended"},
+    seen={ALICE: NOW, BOB: on(2024, 1, 31)},
+)
+PASSED = {
+    "one of them is around": chess(
+        {ALICE: "join", BOB: "join"}, power_levels=_BOTH, seen={ALICE: on(2024, 1, 31), BOB: days_ago(89)}
+    ),
+    "when they were seen is not known": chess({ALICE: "join"}, seen={ALICE: None}),
+    "nobody controls it": chess({BOB: "join"}),
+    "everybody controls it": chess(
+        {ALICE: "join"},
+        power_levels=levels({ALICE: 100}, users_default=100),
+        seen={ALICE: days_ago(500)},
+        more_local_members=1,
+    ),
+    "it is another server's": chess(
+        {ALICE: "join"},
+        creators=(MALLORY,),
+        power_levels=levels({ALICE: 100}),
+        seen={ALICE: days_ago(500)},
+    ),
+}
+
+
+def test_it_tells_how_each_is_away() -> None:
+    found = finding(rule, FOUND)
+    assert found.details["users"] == [
+        {"user_id": ALICE, "state": "suspended", "seen": "2026-11-21T09:30:00Z"},
+        {"user_id": BOB, "state": "active", "seen": "2024-01-31T12:00:00Z"},
+    ]
+    assert found.fix == "synadmin room make-admin '!chess:example.org'"
+
+
+def test_a_room_whose_one_controller_is_locked_is_found() -> None:
+    found = finding(rule, chess({ALICE: "join", CAROL: "join"}, accounts={ALICE: "locked"}))
+    assert found.message == "All who control the room are away: @alice:example.org (locked)."
+
+
+def test_who_was_never_seen_counts_from_when_the_account_was_made() -> None:
+    room = chess({ALICE: "join"})
+    old = AccountFacts(user_id=ALICE, created=days_ago(91))
+    assert "(never seen)" in finding(rule, replace(room, accounts={ALICE: old})).message
+    young = AccountFacts(user_id=ALICE, created=days_ago(89))
+    assert not findings(rule, replace(room, accounts={ALICE: young}))
+
+
+def test_bridges_and_bots_are_never_away() -> None:
+    bot = AccountFacts(user_id=ALICE, created=days_ago(500), appservice=True)
+    assert not findings(rule, replace(chess({ALICE: "join"}), accounts={ALICE: bot}))
+
+
+def test_how_long_matters_can_be_configured() -> None:
+    room = chess({ALICE: "join"}, seen={ALICE: days_ago(40)})
+    assert not findings(rule, room)
+    assert findings(rule, room, days=30)

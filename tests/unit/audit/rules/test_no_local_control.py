@@ -1,0 +1,77 @@
+"""A room of ours that no local user controls, and by what it could be regained."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from synadmin.audit.rules import no_local_control as rule
+from synadmin.ids import RoomId
+from synadmin.power.room import Reach
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
+
+# Alice has left and holds the power; anybody in the room may invite her back.
+FOUND = chess({BOB: "join", CAROL: "join"}, more_local_members=1)
+PASSED = {
+    "its creator controls it": chess({ALICE: "join", BOB: "join"}),
+    "somebody else controls it": chess({BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 100})),
+    "everybody controls it": chess({}, power_levels=levels({}, users_default=100), more_local_members=2),
+    "it is another server's": chess({BOB: "join"}, creators=(MALLORY,), power_levels=levels({MALLORY: 100})),
+    "nobody of ours is in it": chess({MALLORY: "join"}),
+}
+
+
+def test_it_names_the_least_reach_and_the_command() -> None:
+    found = finding(rule, FOUND)
+    assert found.fix == "synadmin room make-admin '!chess:example.org' --allow impersonate"
+    assert found.details["reach"] == "impersonate"
+    assert found.details["reason"] == "needs-impersonate"
+    assert found.details["local_members"] == 3
+    assert found.details["needed"] == 100
+
+
+def test_a_locked_controller_is_no_controller_but_a_promoter() -> None:
+    found = finding(rule, chess({ALICE: "join", BOB: "join"}, accounts={ALICE: "locked"}))
+    assert found.details["reach"] == "api"
+    assert found.fix == "synadmin room make-admin '!chess:example.org'"
+    assert found.message.endswith("in which 2 of ours are. Make Room Admin would regain it.")
+
+
+def test_a_suspended_controller_has_to_be_woken() -> None:
+    found = finding(rule, chess({ALICE: "join", BOB: "join"}, accounts={ALICE: "suspended"}))
+    assert found.details["reach"] == "reactivate"
+    assert found.fix is not None
+    assert found.fix.endswith(" --allow reactivate")
+
+
+def test_a_room_that_nothing_regains_says_who_holds_the_power() -> None:
+    lost = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({MALLORY: 100}))
+    found = finding(rule, lost)
+    assert found.details["reach"] is None
+    assert MALLORY in found.details["why"]
+    assert found.message.startswith(
+        "No user of this server controls the room, in which 1 of ours is. Nothing "
+    )
+    assert found.fix == f"synadmin room replace '!chess:example.org' --admin {ADMIN} --dry-run"
+
+
+def test_where_nobody_can_be_acted_as_nothing_is_promised() -> None:
+    found = finding(rule, replace(FOUND, possible=Reach.API))
+    assert found.details["reach"] is None
+    assert found.fix is None
+
+
+def test_a_default_level_is_no_control_where_nobody_is_left_who_has_it() -> None:
+    everybody = levels({BOB: 0}, users_default=100)
+    assert findings(rule, chess({BOB: "join"}, power_levels=everybody))
+
+
+@pytest.mark.parametrize("room_id", ["!a'; rm -rf ~ #:example.org", "!-x:example.org", "!a\nb:example.org"])
+def test_a_hostile_room_id_is_one_word_of_the_command(room_id: str) -> None:
+    view = replace(FOUND.view, room_id=RoomId(room_id))
+    found = finding(rule, replace(FOUND, view=view))
+    assert found.fix is not None
+    assert shlex.split(found.fix)[3] == room_id

@@ -1,0 +1,19 @@
+"""Rooms that nobody of ours is in."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import no_local_members as rule
+from tests.unit.audit.rules.case import chess, finding
+from tests.unit.power.rooms import ALICE, MALLORY
+
+FOUND = chess({MALLORY: "join", ALICE: "leave"}, facts={"state_events": 12})
+PASSED = {
+    "somebody is": chess({ALICE: "join"}),
+    "somebody is, whose name was not looked up": chess({}, more_local_members=1),
+}
+
+
+def test_it_is_to_be_deleted() -> None:
+    found = finding(rule, FOUND)
+    assert found.fix == "synadmin room delete '!chess:example.org'"
+    assert found.details == {"members": 1, "state_events": 12}

@@ -1,0 +1,36 @@
+"""Reports that have been open for long."""
+
+from __future__ import annotations
+
+from synadmin.audit.facts import ReportFacts
+from synadmin.audit.rules import old_report as rule
+from tests.unit.audit.rules.case import CHESS, days_ago, finding, findings, server
+from tests.unit.power.rooms import BOB
+
+FOUND = server(reports=(ReportFacts(id=12, about="event", received=days_ago(9), room_id=CHESS),))
+PASSED = {
+    "it is not older than 7 days": server(reports=(ReportFacts(id=1, about="event", received=days_ago(7)),)),
+    "there are none": server(),
+}
+
+
+def test_it_is_to_be_looked_at() -> None:
+    assert finding(rule, FOUND).fix == "synadmin report show 12"
+
+
+def test_reports_of_users_are_numbered_for_themselves() -> None:
+    both = server(
+        reports=(
+            ReportFacts(id=12, about="event", received=days_ago(9)),
+            ReportFacts(id=12, about="user", received=days_ago(9), reported_user=BOB),
+        )
+    )
+    event, user = findings(rule, both)
+    assert event.key != user.key
+    assert user.fix == "synadmin report show 12 --users"
+    assert user.message == "The report of @bob:example.org has been open for 9 days."
+
+
+def test_how_old_is_too_old_can_be_configured() -> None:
+    assert not findings(rule, FOUND, days=9)
+    assert findings(rule, FOUND, days=8)

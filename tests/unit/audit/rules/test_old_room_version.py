@@ -1,0 +1,35 @@
+"""Rooms of old versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from synadmin.audit.rules import old_room_version as rule
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ALICE, MALLORY
+
+FOUND = chess({ALICE: "join"}, version="1")
+PASSED = {
+    "6 is fine": chess({ALICE: "join"}, version="6"),
+    "so is what is newer than we know": chess({ALICE: "join"}, version="13"),
+    "nobody of ours is in it": chess({MALLORY: "join"}, version="1"),
+}
+
+
+def test_5_is_the_newest_that_is_old() -> None:
+    assert finding(rule, chess({ALICE: "join"}, version="5")).details == {"version": "5"}
+
+
+@pytest.mark.parametrize("version", ["org.matrix.hydra.11", "org.matrix.msc3757.10", "", "²"])
+def test_unstable_versions_are_found_unless_configured_otherwise(version: str) -> None:
+    room = chess({ALICE: "join"})
+    room = replace(room, view=replace(room.view, version=version))
+    assert finding(rule, room).message == f"The room is of version {version}, which is unstable."
+    assert not findings(rule, room, unstable=False)
+
+
+def test_how_old_is_too_old_can_be_configured() -> None:
+    assert not findings(rule, FOUND, oldest=1)
+    assert findings(rule, chess({ALICE: "join"}, version="10"), oldest=11)

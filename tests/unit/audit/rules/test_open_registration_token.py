@@ -1,0 +1,22 @@
+"""Registration tokens that hold for ever and for everybody."""
+
+from __future__ import annotations
+
+from synadmin.audit.facts import TokenFacts
+from synadmin.audit.rules import open_registration_token as rule
+from tests.unit.audit.rules.case import NOW, finding, server
+
+_LABEL = "abcd…"
+FOUND = server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=None, used=17),))
+PASSED = {
+    "it ends": server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=NOW, used=0),)),
+    "it has a limit": server(tokens=(TokenFacts(label=_LABEL, unlimited=False, expires=None, used=0),)),
+    "there are none": server(),
+    "the server has no such thing": server(tokens=None),
+}
+
+
+def test_the_token_itself_is_looked_up_by_hand() -> None:
+    found = finding(rule, FOUND)
+    assert found.subject.id == _LABEL
+    assert found.fix == "synadmin registration-token list --valid"

@@ -1,0 +1,127 @@
+"""What holds for every rule: it is listed, documented, tested, and what it advises can be typed."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+import pytest
+
+from synadmin.audit import rules
+from synadmin.audit.facts import Facts
+from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.rules import HEADINGS, RULES, Rule, page
+from synadmin.cli.app import app
+from tests.unit.audit.rules.case import findings
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+IDS = [rule.ID for rule in RULES]
+each = pytest.mark.parametrize("rule", RULES, ids=IDS)
+
+
+def _tests_of(rule: Rule) -> ModuleType:
+    return import_module(f"tests.unit.audit.rules.test_{rule.ID.replace('-', '_')}")
+
+
+def _found(rule: Rule) -> list[Finding]:
+    tests = _tests_of(rule)
+    return findings(rule, tests.FOUND, **getattr(tests, "OPTIONS", {}))
+
+
+PASSES = [(rule, why, facts) for rule in RULES for why, facts in _tests_of(rule).PASSED.items()]
+
+
+def test_every_module_is_listed_once() -> None:
+    modules = sorted(module.name for module in pkgutil.iter_modules(rules.__path__))
+    assert sorted(rule.ID.replace("-", "_") for rule in RULES) == modules
+
+
+def test_there_are_no_tests_of_rules_that_are_gone() -> None:
+    tested = {path.stem for path in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).stem}
+    assert tested == {f"test_{name.replace('-', '_')}" for name in IDS}
+
+
+@each
+def test_it_finds_what_its_tests_say(rule: Rule) -> None:
+    found = _found(rule)
+    assert found
+    for one in found:
+        assert one.rule == rule.ID
+        assert one.severity is rule.SEVERITY
+        assert one.subject.id
+        assert one.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("rule", "why", "facts"), PASSES, ids=[f"{rule.ID}: {why}" for rule, why, _ in PASSES]
+)
+def test_it_passes_what_its_tests_say(rule: Rule, why: str, facts: object) -> None:
+    assert not findings(rule, facts, **getattr(_tests_of(rule), "OPTIONS", {})), why
+
+
+@each
+def test_its_tests_have_a_finding_and_a_pass_of_the_facts_it_takes(rule: Rule) -> None:
+    tests = _tests_of(rule)
+    assert rule.SUBJECT in get_args(Facts)
+    assert isinstance(tests.FOUND, rule.SUBJECT)
+    assert tests.PASSED
+    assert all(isinstance(facts, rule.SUBJECT) for facts in tests.PASSED.values())
+
+
+@each
+def test_its_page_has_all_parts(rule: Rule) -> None:
+    text = page(rule)
+    assert [heading for heading in HEADINGS if f"\n### {heading}\n\n" in text] == list(HEADINGS)
+    assert len((rule.__doc__ or "").partition("\n")[0]) < 110
+    assert f"[audit.rules.{rule.ID}]" in text
+
+
+@each
+def test_its_page_shows_a_finding_as_it_is(rule: Rule) -> None:
+    _, _, after = page(rule).partition("### What it shows")
+    shown, _, _ = after.partition("###")
+    assert any(one.message in " ".join(shown.split()) for one in _found(rule))
+
+
+@each
+def test_its_page_names_the_details(rule: Rule) -> None:
+    [named] = re.findall(r"\(details: ([^)]*)\)", page(rule))
+    names = {
+        name.strip().partition(" each")[0] for name in named.split(",") if not name.strip().startswith("each")
+    }
+    assert all(set(one.details) == names for one in _found(rule))
+
+
+def _typed_in(rule: Rule) -> list[str]:
+    """Return the commands of a rule: those of its page, and the one that it advises."""
+    lines = [line.strip() for line in page(rule).splitlines()]
+    typed = [line for line in lines if line.startswith("synadmin ")]
+    typed += re.findall(r"`(synadmin [^`]*)`", page(rule))
+    return typed + [one.fix for one in _found(rule) if one.fix]
+
+
+@each
+def test_what_it_advises_can_be_typed(rule: Rule) -> None:
+    for line in _typed_in(rule):
+        words = shlex.split(line)[1:]
+        command: click.Command = app
+        context: Any = click.Context(app)
+        while isinstance(command, click.Group) and words:
+            following = command.get_command(context, words[0])
+            assert following is not None, line
+            command, words = following, words[1:]
+            context = click.Context(command, parent=context)
+        names = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= names, line
+
+
+@each
+def test_its_severity_is_one_that_can_be_configured(rule: Rule) -> None:
+    assert isinstance(rule.SEVERITY, Severity)

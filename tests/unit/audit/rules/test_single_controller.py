@@ -1,0 +1,48 @@
+"""Rooms that hang on one person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from synadmin.audit.rules import single_controller as rule
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ALICE, BOB, CAROL, MALLORY, levels
+
+FOUND = chess({ALICE: "join", BOB: "join"}, more_local_members=10)
+PASSED = {
+    "two control it": chess(
+        {ALICE: "join", BOB: "join", CAROL: "join"}, power_levels=levels({ALICE: 100, BOB: 100})
+    ),
+    "nobody controls it": chess({BOB: "join", CAROL: "join"}, more_local_members=3),
+    "everybody controls it": chess(
+        {ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=100), more_local_members=3
+    ),
+    "there are too few to matter": chess({ALICE: "join", BOB: "join"}),
+    "it is another server's": chess(
+        {ALICE: "join", BOB: "join", CAROL: "join"}, creators=(MALLORY,), power_levels=levels({ALICE: 100})
+    ),
+}
+
+
+def test_the_second_could_be_whoever_runs_the_audit() -> None:
+    assert finding(rule, FOUND).fix == "synadmin room make-admin '!chess:example.org'"
+
+
+def test_nothing_is_advised_to_the_one_who_controls_it() -> None:
+    assert finding(rule, replace(FOUND, caller=ALICE)).fix is None
+
+
+def test_a_second_who_is_suspended_does_not_count() -> None:
+    room = chess(
+        {ALICE: "join", BOB: "join", CAROL: "join"},
+        power_levels=levels({ALICE: 100, BOB: 100}),
+        accounts={BOB: "suspended"},
+    )
+    assert finding(rule, room).details == {"user_id": ALICE, "local_members": 3}
+
+
+def test_how_many_matter_can_be_configured() -> None:
+    pair = chess({ALICE: "join", BOB: "join"})
+    assert not findings(rule, pair)
+    assert findings(rule, pair, local_members=2)
+    assert not findings(rule, FOUND, local_members=13)

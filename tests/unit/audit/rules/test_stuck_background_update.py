@@ -1,0 +1,25 @@
+"""Background updates that do not come to an end."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import stuck_background_update as rule
+from tests.unit.audit.rules.case import finding, findings, server
+
+FOUND = server(update_running="event_search", update_at_baseline="event_search")
+PASSED = {
+    "none is running": server(),
+    "one is, and nobody knows for how long": server(update_running="event_search"),
+    "another was running then": server(update_running="event_search", update_at_baseline="receipts"),
+    "the one that was running then is done": server(update_at_baseline="event_search"),
+}
+
+
+def test_disabled_ones_are_to_be_enabled() -> None:
+    found = finding(rule, server(updates_enabled=False))
+    assert found.message == "Background updates are disabled."
+    assert found.fix == "synadmin background-update enable"
+
+
+def test_disabled_and_stuck_are_two_findings() -> None:
+    both = server(updates_enabled=False, update_running="a", update_at_baseline="a")
+    assert len({found.key for found in findings(rule, both)}) == 2

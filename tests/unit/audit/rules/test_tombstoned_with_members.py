@@ -1,0 +1,25 @@
+"""Rooms that were replaced, and are still lived in."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import tombstoned_with_members as rule
+from synadmin.ids import RoomId
+from tests.unit.audit.rules.case import chess, finding
+from tests.unit.power.rooms import ALICE, MALLORY
+
+FOUND = chess(
+    {ALICE: "join"},
+    more_local_members=3,
+    facts={"tombstoned": True, "replacement": RoomId("!new:example.org")},
+)
+PASSED = {
+    "it was not replaced": chess({ALICE: "join"}, facts={"tombstoned": False}),
+    "nobody looked": chess({ALICE: "join"}),
+    "all have left": chess({MALLORY: "join"}, facts={"tombstoned": True}),
+}
+
+
+def test_a_tombstone_that_leads_nowhere_counts_too() -> None:
+    found = finding(rule, chess({ALICE: "join"}, facts={"tombstoned": True}))
+    assert found.message == "The room was replaced, and 1 local user is still in it."
+    assert found.details == {"replacement": None, "local_members": 1}

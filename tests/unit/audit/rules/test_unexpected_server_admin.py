@@ -1,0 +1,39 @@
+"""Server admins who are not on the list."""
+
+from __future__ import annotations
+
+import pytest
+
+from synadmin.audit.finding import Severity
+from synadmin.audit.rules import unexpected_server_admin as rule
+from synadmin.power.room import AccountState
+from tests.unit.audit.rules.case import account, finding, findings, server
+from tests.unit.power.rooms import ADMIN, BOB
+
+OPTIONS = {"server_admins": (ADMIN,)}
+FOUND = server(admins=(account(ADMIN, admin=True), account(BOB, admin=True)))
+PASSED = {
+    "all are on the list": server(admins=(account(ADMIN, admin=True),)),
+    "who is deactivated can do nothing": server(admins=(account(BOB, state=AccountState.DEACTIVATED),)),
+}
+
+
+def test_the_right_is_to_be_revoked() -> None:
+    found = finding(rule, FOUND, **OPTIONS)
+    assert found.subject.id == BOB
+    assert found.fix == "synadmin user admin revoke @bob:example.org"
+
+
+def test_without_a_list_all_of_them_are_told_as_information() -> None:
+    found = findings(rule, FOUND)
+    assert [one.subject.id for one in found] == [ADMIN, BOB]
+    assert {one.severity for one in found} == {Severity.INFO}
+
+
+def test_an_empty_list_expects_nobody() -> None:
+    assert len(findings(rule, FOUND, server_admins=())) == 2
+
+
+@pytest.mark.parametrize("state", [AccountState.LOCKED, AccountState.SUSPENDED])
+def test_who_is_locked_or_suspended_is_still_an_admin(state: AccountState) -> None:
+    assert findings(rule, server(admins=(account(BOB, state=state),)), **OPTIONS)

@@ -1,0 +1,21 @@
+"""Ignores that match nothing."""
+
+from __future__ import annotations
+
+from synadmin.audit.facts import IgnoreFacts
+from synadmin.audit.rules import unused_ignore as rule
+from tests.unit.audit.rules.case import CHESS, finding
+
+FOUND = IgnoreFacts(rule="no-local-control", subject=CHESS, reason="archive", until="2027-01-01")
+PASSED = {
+    "it matches": IgnoreFacts(rule="no-local-control", subject=CHESS, reason="archive", matched=True),
+}
+
+
+def test_two_ignores_about_one_subject_are_two() -> None:
+    other = IgnoreFacts(rule="weak-control", subject=CHESS, reason="archive")
+    assert finding(rule, FOUND).key != finding(rule, other).key
+
+
+def test_reason_and_last_day_are_among_the_details() -> None:
+    assert finding(rule, FOUND).details == {"reason": "archive", "until": "2027-01-01"}

@@ -1,0 +1,33 @@
+"""Rooms whose levels take little to change."""
+
+from __future__ import annotations
+
+from synadmin.audit.rules import weak_control as rule
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ALICE, MALLORY, levels
+
+_WEAK = levels({ALICE: 100}, events={"m.room.power_levels": 25})
+FOUND = chess({ALICE: "join"}, power_levels=_WEAK)
+PASSED = {
+    "it takes 50": chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})),
+    "there are no levels yet": chess({ALICE: "join"}, power_levels=None),
+    "nobody of ours is in it": chess({MALLORY: "join"}, power_levels=_WEAK),
+}
+
+
+def test_the_needed_level_is_to_be_raised() -> None:
+    assert finding(rule, FOUND).fix == (
+        "synadmin room set-power '!chess:example.org' --event m.room.power_levels 50"
+    )
+
+
+def test_a_low_level_for_all_state_counts_too() -> None:
+    room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={}, state_default=0))
+    assert finding(rule, room).details == {"needed": 0}
+
+
+def test_how_little_matters_can_be_configured() -> None:
+    assert not findings(rule, FOUND, level=25)
+    found = finding(rule, chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})), level=100)
+    assert found.fix is not None
+    assert found.fix.endswith(" 100")

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from synadmin.api.users import User
+from synadmin.audit.accounts import Accounts, Listed
+from synadmin.ids import UserId
+
+
+def _user(number: int, **others: object) -> User:
+    return User(name=UserId(f"@u{number}:example.org"), **others)  # type: ignore[arg-type]
+
+
+def test_an_account_is_found_among_many_with_all_that_the_list_says() -> None:
+    accounts = Accounts(_user(number, creation_ts=number, last_seen_ts=number * 10) for number in range(1000))
+    assert len(accounts) == 1000
+    for number in range(1000):
+        listed = accounts.get(UserId(f"@u{number}:example.org"))
+        assert listed is not None
+        assert (listed.created, listed.seen) == (number, number * 10)
+
+
+def test_who_is_not_on_the_list_is_not_found() -> None:
+    assert Accounts([]).get(UserId("@u1:example.org")) is None
+    assert Accounts([_user(1)]).get(UserId("@u2:example.org")) is None
+
+
+def test_never_seen_is_not_seen_in_1970() -> None:
+    accounts = Accounts([_user(1), _user(2, creation_ts=0, last_seen_ts=0)])
+    assert accounts.get(UserId("@u1:example.org")) == Listed(
+        deactivated=False,
+        locked=False,
+        admin=False,
+        guest=False,
+        shadow_banned=False,
+        created=None,
+        seen=None,
+    )
+    second = accounts.get(UserId("@u2:example.org"))
+    assert second is not None
+    assert (second.created, second.seen) == (0, 0)
+
+
+def test_each_flag_is_kept_for_itself() -> None:
+    for name in ("deactivated", "locked", "admin", "is_guest", "shadow_banned"):
+        listed = Accounts([_user(1, **{name: True})]).get(UserId("@u1:example.org"))
+        assert listed is not None
+        flags = {
+            "deactivated": listed.deactivated,
+            "locked": listed.locked,
+            "admin": listed.admin,
+            "is_guest": listed.guest,
+            "shadow_banned": listed.shadow_banned,
+        }
+        assert [flag for flag, is_set in flags.items() if is_set] == [name]

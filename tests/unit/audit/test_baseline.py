@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.audit.baseline import Baseline, read
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.report import Moment
+from synadmin.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _finding(rule: str, room: str, part: str = "", severity: Severity = Severity.WARNING) -> Finding:
+    return Finding(
+        rule=rule,
+        severity=severity,
+        subject=Subject("room", room, "Chess \x1b[2J"),
+        message="something \u202e is so",
+        fix="synadmin room show",
+        details={"number": 3, "users": ["@a:example.org"]},
+        part=part,
+    )
+
+
+def _after(baseline: Baseline, *found: Finding, ran: tuple[str, ...] = ("lost",), at: int = 1000) -> Baseline:
+    return baseline.after(
+        server_name="example.org", found=found, ran=ran, at=at, update_running="populate_stats"
+    )
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    written = _after(Baseline(), _finding("lost", "!a"), _finding("lost", "!a", part="@b:example.org"))
+    written.write(path)
+    assert read(path, may_be_missing=False) == written
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "\x1b" not in path.read_text("utf-8")
+
+
+def test_findings_of_rules_that_did_not_run_stay() -> None:
+    before = _after(Baseline(), _finding("lost", "!a"), _finding("ghost", "!b"), ran=("lost", "ghost"))
+    after = _after(before, _finding("lost", "!c"), ran=("lost",))
+    assert {finding.subject.id for finding in after.findings.values()} == {"!b", "!c"}
+
+
+def test_each_run_is_remembered_with_its_numbers_and_the_oldest_are_forgotten() -> None:
+    baseline = Baseline()
+    for night in range(500):
+        baseline = _after(baseline, _finding("lost", "!a", severity=Severity.ERROR), at=night)
+    assert len(baseline.history) == 400
+    assert baseline.history[-1] == Moment(
+        at=499, counts={Severity.ERROR: 1, Severity.WARNING: 0, Severity.INFO: 0}
+    )
+
+
+def test_a_baseline_that_is_not_there_is_empty_where_it_is_about_to_be_made(tmp_path: Path) -> None:
+    assert read(tmp_path / "none", may_be_missing=True) == Baseline()
+    with pytest.raises(UsageError, match="there is no baseline") as caught:
+        read(tmp_path / "none", may_be_missing=False)
+    assert caught.value.hint == "--update-baseline makes it"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"version": 1}',
+        b'{"version": 1, "server_name": 7}',
+        b"\xff\xfe",
+        b'{"version": 1, "server_name": "x", "findings": [{}]}',
+    ],
+)
+def test_what_is_no_baseline_is_told_as_such(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"baseline\.json is no baseline"):
+        read(path, may_be_missing=True)
+
+
+def test_a_baseline_of_a_later_synadmin_is_not_guessed_at(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text('{"version": 2, "everything": "else"}', "utf-8")
+    with pytest.raises(SettingsError, match="another version of synadmin"):
+        read(path, may_be_missing=True)
+
+
+def test_a_baseline_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+        read(tmp_path, may_be_missing=True)

@@ -1,0 +1,276 @@
+"""The configuration of an audit: what is known is read, and what is not known is an error."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.audit.config import Config, Ignore, Ignored, parse, read, rule_of
+from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.rules import RULES, no_local_control, options, single_controller, unexpected_server_admin
+from synadmin.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLE = """
+[audit]
+server_admins = ["@admin:example.org"]
+skip = ["departed-power"]
+
+[audit.rules.single-controller]
+severity = "info"
+local_members = 5
+
+[[audit.ignore]]
+rule = "no-local-control"
+subject = "!abc:example.org"
+reason = "archive, meant to be closed"
+until = 2027-01-01
+"""
+IGNORE = '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!abc:example.org"\n'
+
+
+def found(rule: str = "no-local-control", subject: str = "!abc:example.org") -> Finding:
+    return Finding(rule=rule, severity=Severity.ERROR, subject=Subject("room", subject), message="…")
+
+
+def test_the_example_is_read() -> None:
+    config = parse(EXAMPLE)
+    assert config.server_admins == ("@admin:example.org",)
+    assert config.skip == ("departed-power",)
+    assert config.options(single_controller) == {"severity": "info", "local_members": 5}
+    assert config.options(unexpected_server_admin) == {"server_admins": ("@admin:example.org",)}
+    assert config.ignores == (
+        Ignore(
+            rule="no-local-control",
+            subject="!abc:example.org",
+            reason="archive, meant to be closed",
+            until=date(2027, 1, 1),
+        ),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "[audit]"])
+def test_nothing_is_a_configuration_too(text: str) -> None:
+    assert parse(text) == Config()
+    assert Config().options(unexpected_server_admin) == {"server_admins": None}
+
+
+def test_all_that_a_page_shows_can_be_written() -> None:
+    for rule in RULES:
+        lines = {"severity": rule.SEVERITY.value, **options(rule)}
+        settings = "\n".join(
+            f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}"
+            for name, value in lines.items()
+        )
+        assert parse(f"[audit.rules.{rule.ID}]\n{settings}").rules == {rule.ID: lines}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[audti]", 'the file has no "audti"; did you mean audit?'),
+        ("[audit]\nserver_admin = []", '[audit] has no "server_admin"; did you mean server_admins?'),
+        ("[audit]\nxyz = 1", '[audit] has no "xyz": it can have ignore, rules, server_admins, skip'),
+        (
+            "[audit.rules.single-controler]",
+            '[audit.rules]: there is no rule "single-controler"; did you mean single-controller?',
+        ),
+        (
+            "[audit.rules.single-controller]\nlocal_member = 1",
+            '[audit.rules.single-controller] has no "local_member"; did you mean local_members?',
+        ),
+        (
+            '[audit.rules.single-controller]\nseverity = "warn"',
+            (
+                '[audit.rules.single-controller] severity: "warn" is none of info, warning, error; '
+                "did you mean warning?"
+            ),
+        ),
+        (
+            "[audit.rules.single-controller]\nseverity = 3",
+            "[audit.rules.single-controller] severity: 3 is none of info, warning, error",
+        ),
+        (
+            '[audit.rules.single-controller]\nlocal_members = "3"',
+            '[audit.rules.single-controller] local_members: "3" is not a whole number from 0 on',
+        ),
+        (
+            "[audit.rules.single-controller]\nlocal_members = -1",
+            "[audit.rules.single-controller] local_members: -1 is not a whole number from 0 on",
+        ),
+        (
+            "[audit.rules.single-controller]\nlocal_members = true",
+            "[audit.rules.single-controller] local_members: true is not a whole number from 0 on",
+        ),
+        (
+            "[audit.rules.single-controller]\nenabled = 1",
+            "[audit.rules.single-controller] enabled: 1 is neither true nor false",
+        ),
+        (
+            "[audit.rules.unexpected-server-admin]\nserver_admins = []",
+            '[audit.rules.unexpected-server-admin] has no "server_admins": it can have enabled, severity',
+        ),
+        (
+            '[audit]\nskip = ["departed-powers"]',
+            '[audit] skip: there is no rule "departed-powers"; did you mean departed-power?',
+        ),
+        ('[audit]\nskip = "departed-power"', '[audit] skip is not a list of texts: ["…", "…"]'),
+        (
+            '[audit]\nserver_admins = ["admin"]',
+            '[audit] server_admins: "admin" is not a user id: it starts with @, as in @alice:example.org',
+        ),
+        ("audit = 1", "[audit] is not a table"),
+        ("[audit]\nrules = []", "[audit.rules] is not a table"),
+        ("[audit]\nrules.weak-control = 1", "[audit.rules.weak-control] is not a table"),
+        ("[audit.ignore]", "[[audit.ignore]] is written with two brackets: there can be several"),
+        ("[audit]\nignore = [1]", "[[audit.ignore]] number 1 is not a table"),
+        (IGNORE, "[[audit.ignore]] number 1: reason is missing, or no text"),
+        (f'{IGNORE}reason = " "', "[[audit.ignore]] number 1: reason is missing, or no text"),
+        (
+            f'{IGNORE}reason = "x"\nuntil = "2027-01-01"',
+            (
+                '[[audit.ignore]] number 1 until: "2027-01-01" is not a date; '
+                "it is written as 2027-01-31, without quotes"
+            ),
+        ),
+        (
+            f'{IGNORE}reason = "x"\nuntil = 2027-01-01T00:00:00Z',
+            (
+                "[[audit.ignore]] number 1 until: 2027-01-01 00:00:00+00:00 is not a date; "
+                "it is written as 2027-01-31, without quotes"
+            ),
+        ),
+        (
+            f'{IGNORE}reason = "x"\nsubjects = 1',
+            '[[audit.ignore]] number 1 has no "subjects"; did you mean subject?',
+        ),
+        (
+            f'{IGNORE}reason = "x"\n{IGNORE}reason = "y"',
+            '[[audit.ignore]] number 2: no-local-control of "!abc:example.org" is ignored already',
+        ),
+        (
+            '[[audit.ignore]]\nrule = "no-control"\nsubject = "x"\nreason = "x"',
+            '[[audit.ignore]] number 1: there is no rule "no-control"; did you mean no-local-control?',
+        ),
+    ],
+)
+def test_what_means_nothing_is_named(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["[audit", "x = ", '[audit]\nskip = ["\x1b[31m'])
+def test_what_is_no_toml_is_said_in_one_harmless_line(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^not TOML: ") as caught:
+        parse(text)
+    assert str(caught.value).isprintable()
+
+
+def test_hostile_names_are_spelled_out() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse('[audit]\n"\\u001b[31m" = 1')
+    assert str(caught.value).startswith('[audit] has no "\\x1b[31m"')
+
+
+class TestReading:
+    def test_an_error_names_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "audit.toml"
+        path.write_text("[audti]")
+        with pytest.raises(SettingsError) as caught:
+            read(path)
+        assert str(caught.value) == f'{path}: the file has no "audti"; did you mean audit?'
+
+    def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match="No such file"):
+            read(tmp_path / "audit.toml")
+
+    def test_a_file_that_is_not_text_is_an_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "audit.toml"
+        path.write_bytes(b"\xff\xfe")
+        with pytest.raises(SettingsError, match="it is not UTF-8"):
+            read(path)
+
+    def test_the_example_of_the_documentation_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "audit.toml"
+        path.write_text(EXAMPLE)
+        assert read(path) == parse(EXAMPLE)
+
+
+class TestRules:
+    def test_those_that_are_off_do_not_run(self) -> None:
+        assert {rule.ID for rule in RULES} - {rule.ID for rule in Config().enabled()} == {
+            "dormant-account",
+            "delegation",
+        }
+
+    def test_those_that_are_switched_on_do(self) -> None:
+        config = parse("[audit.rules.dormant-account]\nenabled = true")
+        assert "dormant-account" in {rule.ID for rule in config.enabled()}
+
+    def test_those_that_are_switched_off_or_skipped_do_not(self) -> None:
+        config = parse('[audit]\nskip = ["weak-control"]\n[audit.rules.ghost-power]\nenabled = false')
+        ids = {rule.ID for rule in config.enabled(skip=["old-report"])}
+        assert not ids & {"weak-control", "ghost-power", "old-report"}
+
+    def test_those_that_are_asked_for_run_alone_whatever_the_file_says(self) -> None:
+        config = parse('[audit]\nskip = ["weak-control"]')
+        assert [rule.ID for rule in config.enabled(only=["weak-control"])] == ["weak-control"]
+
+    @pytest.mark.parametrize("how", ["only", "skip"])
+    def test_one_that_does_not_exist_is_an_error_that_names_the_nearest(self, how: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            Config().enabled(**{how: ["weak-contol"]})
+        assert str(caught.value) == 'there is no rule "weak-contol"; did you mean weak-control?'
+
+    def test_it_is_found_by_its_id(self) -> None:
+        assert rule_of("no-local-control") is no_local_control
+
+
+class TestSeverity:
+    def test_the_files_holds(self) -> None:
+        config = parse('[audit.rules.no-local-control]\nseverity = "info"')
+        assert config.judged(found()).severity is Severity.INFO
+
+    def test_the_rules_own_holds_otherwise(self) -> None:
+        assert Config().judged(found()) == found()
+
+
+class TestIgnoring:
+    IGNORE = Ignore(
+        rule="no-local-control", subject="!abc:example.org", reason="archive", until=date(2027, 1, 1)
+    )
+
+    def test_rule_and_subject_must_both_be_the_ones(self) -> None:
+        ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
+        assert ignored.covers(found())
+        assert not ignored.covers(found(subject="!other:example.org"))
+        assert not ignored.covers(found(rule="weak-control"))
+
+    def test_it_holds_on_its_last_day_and_not_after_it(self) -> None:
+        assert Ignored([self.IGNORE], today=date(2027, 1, 1)).covers(found())
+        assert not Ignored([self.IGNORE], today=date(2027, 1, 2)).covers(found())
+
+    def test_without_a_last_day_it_holds_for_ever(self) -> None:
+        for_ever = Ignore(rule="no-local-control", subject="!abc:example.org", reason="archive")
+        assert Ignored([for_ever], today=date(2999, 1, 1)).covers(found())
+
+    def test_what_has_matched_is_known(self) -> None:
+        ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
+        assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [False]
+        ignored.covers(found())
+        [facts] = ignored.facts(["no-local-control"])
+        assert facts.matched
+        assert (facts.reason, facts.until) == ("archive", "2027-01-01")
+
+    def test_one_that_has_ended_and_would_match_is_not_unused(self) -> None:
+        ignored = Ignored([self.IGNORE], today=date(2028, 1, 1))
+        ignored.covers(found())
+        assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [True]
+
+    def test_of_rules_that_did_not_run_nothing_is_said(self) -> None:
+        assert not list(Ignored([self.IGNORE]).facts(["weak-control"]))

@@ -1,0 +1,73 @@
+"""The ready-made files in ``docs/cron``: what systemd says of them, and that their commands are commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synadmin.cli.audit import audit
+
+FILES = Path(__file__).parents[3] / "docs" / "cron"
+INSTALLED = "/usr/local/bin/synadmin"
+
+systemd_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (Debian's package systemd)"
+)
+
+
+def _command(text: str) -> list[str]:
+    found = re.search(
+        r"^(?:ExecStart=\S*|.*  )(synadmin audit .*)$", text.replace(INSTALLED, "synadmin"), re.MULTILINE
+    )
+    assert found is not None
+    return shlex.split(found[1])
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """The units, for a synadmin that is where this one is."""
+    paths = []
+    for name in ("synadmin-audit.service", "synadmin-audit.timer"):
+        path = tmp_path / name
+        text = (FILES / name).read_text("utf-8")
+        path.write_text(text.replace(INSTALLED, str(Path(sys.executable).with_name("synadmin"))), "utf-8")
+        paths.append(path)
+    return paths
+
+
+@systemd_analyze
+def test_systemd_has_nothing_to_say_against_the_units(units: list[Path]) -> None:
+    run = subprocess.run(
+        ["systemd-analyze", "verify", *map(str, units)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+
+
+@systemd_analyze
+def test_the_service_may_do_little_else_than_its_work(units: list[Path]) -> None:
+    """An exposure of 2.0 and more is what systemd no longer calls OK."""
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20", str(units[0])]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout.splitlines()[-1:]
+
+
+@pytest.mark.parametrize("name", ["crontab", "synadmin-audit.service"])
+def test_the_command_is_one_that_there_is(name: str) -> None:
+    command = _command((FILES / name).read_text("utf-8"))
+    with audit.make_context("synadmin audit", command[2:]) as context:
+        assert context.params["update_baseline"]
+        assert context.params["time_limit"] == 3_600_000
+
+
+def test_the_token_is_in_no_unit_and_no_crontab() -> None:
+    for path in FILES.iterdir():
+        assert "SYNADMIN_ACCESS_TOKEN=" not in path.read_text("utf-8")
