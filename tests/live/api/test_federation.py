@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -25,9 +26,15 @@ def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
     # An invitation would not do: when that fails, Synapse does not hold it against the server.
     asked: dict[str, dict[str, list[str]]] = {"device_keys": {f"@bob:{name}": []}}
     newcomer("alice", server=server).call("POST", "/_matrix/client/v3/keys/query", asked)
-    found = server.admin.synapse.federation.destination(name)
-    assert found.retry_last_ts
-    return found
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        # The failure is stored a moment after the answer.
+        with contextlib.suppress(NotFoundError):
+            found = server.admin.synapse.federation.destination(name)
+            if found.retry_last_ts:
+                return found
+        time.sleep(0.05)
+    pytest.fail(f"the failure to reach {name} was not stored")
 
 
 def in_touch(server: Homeserver, other: Homeserver) -> None:
