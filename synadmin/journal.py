@@ -234,6 +234,9 @@ def entries(path: Path) -> Iterator[dict[str, Any]]:
         JournalError: it cannot be read.
     """
     try:
+        # A device (/dev/null, /dev/full) keeps nothing that could be read, and some never end.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            return
         with path.open("rb") as file:
             for line in file:
                 try:

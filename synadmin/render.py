@@ -157,11 +157,14 @@ def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str
 def _write_json(records: Iterator[Mapping[str, Any]], out: TextIO) -> None:
     out.write("[")
     separator = "\n"
-    for record in records:
-        indented = as_json(record, indent=2).replace("\n", "\n  ")
-        out.write(f"{separator}  {indented}")
-        separator = ",\n"
-    out.write("]\n" if separator == "\n" else "\n]\n")
+    try:
+        for record in records:
+            indented = as_json(record, indent=2).replace("\n", "\n  ")
+            out.write(f"{separator}  {indented}")
+            separator = ",\n"
+    finally:
+        # Also where the work is interrupted: what was finished is worth reading.
+        out.write("]\n" if separator == "\n" else "\n]\n")
 
 
 def _write_csv(records: Iterable[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:

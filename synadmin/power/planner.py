@@ -225,17 +225,21 @@ def _why_not_the_api_alone(view: RoomView) -> str:
         and view.account_of(user).state is not AccountState.MISSING
     ]
     takes = f"changing the levels takes {levels.control}"
+    if levels.users_default >= levels.control:
+        return (
+            f"Everybody in the room may change its levels ({takes}), but Synapse acts through nobody who has "
+            "no level of their own."
+        )
     if not able:
-        if levels.users_default >= levels.control:
-            return f"Everybody may change the levels here ({takes}), but nobody is named who does."
         return f"No user of this server holds enough power in the room ({takes})."
     user = able[0]
     state, level = view.account_of(user).state, shown(levels.level_of(user))
     if view.membership_of(user) != "join":
-        left = "is deactivated" if state is AccountState.DEACTIVATED else "is not in the room"
+        left = "is deactivated" if state is AccountState.DEACTIVATED else "is not in it"
+        holds = "created the room" if levels.is_creator(user) else f"has {level}"
         return (
             f"Nobody of this server who is in the room may change its levels ({takes}): "
-            f"{user} has {level} and {left}."
+            f"{user} {holds} and {left}."
         )
     if state is not AccountState.ACTIVE:
         return f"{user} has level {level} ({takes}), but the account is {state}."
