@@ -172,9 +172,10 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         done = f": {interruption}" if str(interruption) else ""
         _tell(invocation, f"interrupted{done}", None)
         return EXIT_INTERRUPTED
-    except SystemExit:
-        # click's own way where a reader has gone, and after it has served the shell's completion.
-        return EXIT_DONE
+    except SystemExit as leaving:
+        # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
+        # which is none of ours.
+        return leaving.code if isinstance(leaving.code, int) and leaving.code != EXIT_FAILED else EXIT_DONE
     return result if isinstance(result, int) else EXIT_DONE
 
 

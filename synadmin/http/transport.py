@@ -77,7 +77,12 @@ class Rehearsed(Exception):  # noqa: N818  the end of a rehearsal, not an error
 
 
 class Transport:
-    """The way to one homeserver, with one token."""
+    """The way to one homeserver, with one token.
+
+    ``on_reply``, where it is set, is told of every answer that is no error.
+    """
+
+    on_reply: Callable[[Endpoint[Any], bytes], None] | None = None
 
     def __init__(
         self,
@@ -116,7 +121,6 @@ class Transport:
         self.longest_wait = longest_wait
         self.notify = notify or (lambda _: None)
         self._trace = trace
-        self.on_reply: Callable[[Endpoint[Any], bytes], None] | None = None
         self.rehearsal = False
         self.last_entry = ""
         self._notes: Mapping[str, object] = {}
