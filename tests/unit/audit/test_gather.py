@@ -119,16 +119,6 @@ def test_no_more_requests_are_under_way_than_asked_for() -> None:
     assert 4 <= max(at_once) <= 8
 
 
-def test_a_server_that_labours_is_asked_less() -> None:
-    """With more than two at once it takes long for each of them."""
-    with running("--rooms", "60", "--users", "10", "--delay", "0.015", "--strained", "2") as url:
-        with gathering(url, "ghost-power") as gatherer:
-            list(gatherer.rooms())
-        at_once = json.load(urllib.request.urlopen(f"{url}/standin"))["at_once"]  # noqa: S310
-    assert max(at_once) <= 4
-    assert sum(number > 2 for number in at_once) < len(at_once) / 2
-
-
 def test_memory_does_not_grow_with_the_number_of_rooms() -> None:
     """No facts are kept: however many rooms there were, few are alive."""
     import gc
