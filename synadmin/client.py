@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from synadmin.api.statistics import Statistics
     from synadmin.api.tasks import Tasks
     from synadmin.api.users import Users
+    from synadmin.http.quick import Gate
 
 
 class Synapse:
@@ -96,15 +97,18 @@ class Synapse:
         other.transport = self.transport.acting_as(user_id, token)
         return other
 
-    def quick(self) -> "Synapse":
+    def quick(self, gate: "Gate | None" = None) -> "Synapse":
         """Return a client for the same server, made for reading much in many threads.
+
+        Args:
+            gate: who is asked before each request whether it may be sent now.
 
         This one must not be closed before it.
         """
         from synadmin.http.quick import Quick
 
         other = Synapse.__new__(Synapse)
-        other.transport = Quick(self.transport)
+        other.transport = Quick(self.transport, gate)
         return other
 
     @property

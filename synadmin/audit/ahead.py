@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import cast
 
 from synadmin.api.rooms import Room, RoomState
+from synadmin.audit.pace import Pace
 from synadmin.audit.pool import Pool
 from synadmin.client import Synapse
 from synadmin.http.paging import Page
@@ -35,7 +36,7 @@ class Ahead:
             synapse: the server, with a server admin's token.
             concurrency: how many requests may be under way at once.
         """
-        self.synapse = synapse.quick()
+        self.synapse = synapse.quick(Pace(concurrency))
         self.pool = Pool(concurrency)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None

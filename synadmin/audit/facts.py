@@ -87,7 +87,7 @@ class RoomFacts:
         """The room's id."""
         return self.view.room_id
 
-    @property
+    @cached_property
     def is_ours(self) -> bool:
         """Whether the room's creator is local."""
         return any(self.view.is_local(user) for user in self.view.creators[:1])

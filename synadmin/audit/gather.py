@@ -107,6 +107,7 @@ class _Look:
 
     room: Room
     state: Future[_State]
+    bare: RoomFacts | None = None
     people: dict[UserId, Person | Future[Person]] = field(default_factory=dict)
 
 
@@ -190,6 +191,8 @@ class Gatherer:
         """
         self.checked["rooms"] = 0
         accounts = self._pool.submit(self._accounts)
+        # The server has little to do while it makes its list of rooms.
+        self._parts  # noqa: B018
         begun: deque[_Look] = deque()
         met: deque[_Look] = deque()
         seen: deque[_Put] = deque()
@@ -290,7 +293,8 @@ class Gatherer:
             return False
         # The list counts members a moment late: a room without any may have a creator who is in it.
         if look.room.joined_local_members or state.power_levels is not None:
-            for user in (self.caller, *self._local(self._bare(look.room, state))):
+            look.bare = self._bare(look.room, state)
+            for user in (self.caller, *self._local(look.bare)):
                 look.people[user] = people.ask(user)
         return True
 
@@ -329,7 +333,7 @@ class Gatherer:
                 return None
             known[user] = found
         state = look.state.result()
-        facts = _with(self._bare(look.room, state), known)
+        facts = _with(look.bare or self._bare(look.room, state), known)
         questions = self._questions(facts, state)
         if not questions:
             return _Put(look.room, facts)
@@ -468,16 +472,10 @@ class Gatherer:
             ConnectError: the server is gone.
             NotPermittedError: the token is not a server admin's.
         """
-        server = Server(self.synapse, now=self.now)
         facts = ServerFacts(
             server_name=self.server_name, update_at_baseline=self._update_at_baseline, now=self.now
         )
-        parts = {
-            rules: self._pool.submit(look)
-            for rules, look in server.parts(failing=self.wanted.failing).items()
-            if any(rule in self.wanted.rules for rule in rules)
-        }
-        for rules, part in parts.items():
+        for rules, part in self._parts.items():
             try:
                 facts = replace(facts, **self._awaited(part))
             except OutOfTimeError:
@@ -490,11 +488,21 @@ class Gatherer:
                 self.missed.append(Missed(self._itself, f"{rules[0]}: {error}"))
         if self._delegation is not None:
             facts = replace(facts, delegation=self._delegation(self.server_name))
-        if ADMIN_RULES in parts:
+        if ADMIN_RULES in self._parts:
             self.checked.setdefault("users", len(facts.admins))
-        if self._delegation is not None or any(rules != ADMIN_RULES for rules in parts):
+        if self._delegation is not None or any(rules != ADMIN_RULES for rules in self._parts):
             self.checked["server"] = 1
         return facts
+
+    @cached_property
+    def _parts(self) -> Mapping[tuple[str, ...], Future[Mapping[str, Any]]]:
+        """What the rules about the server are about, asked for."""
+        server = Server(self.synapse, now=self.now)
+        return {
+            rules: self._pool.submit(look)
+            for rules, look in server.parts(failing=self.wanted.failing).items()
+            if any(rule in self.wanted.rules for rule in rules)
+        }
 
     # Waiting
 

@@ -1,76 +1,35 @@
-"""Several requests under way at once, and fewer where the server begins to labour."""
+"""Several things done at once."""
 
+import os
+import random
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SLOW = 0.5  # seconds on average; what takes less is not slow, whatever it took before
-_SLOWER = 4.0  # times as long as this server has taken at its best
-_WEIGHT = 0.1  # of the newest answer in the average
-_FIRST = 16  # answers before anything is concluded from them
-_AT_FIRST = 2  # requests at once
 
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts, on one core.
 
-class Pace:
-    """How many may be under way at once.
-
-    Begins with few, so that it is known how quick the server is when it is not pressed, and is doubled from
-    there. Halved where answers take much longer than at their best, since more at once would only make the
-    server's own users wait longer; raised again one by one.
+    Python runs one of them at a time wherever they are; on several cores they take twice as long, since half
+    of it is spent on handing the interpreter's lock from one core to another.
     """
-
-    def __init__(self, most: int) -> None:
-        self.limit = min(most, _AT_FIRST)
-        self._most = most
-        self._was_slow = False
-        self._under_way = 0
-        self._free = threading.Condition()
-        self._average = 0.0  # of the answers since the limit was changed, the newest counting most
-        self._answers = 0  # since then
-        self._enough = _FIRST  # of them, until it may be changed again
-        self._best = 0.0
-
-    def begin(self) -> float:
-        """Wait for one's turn; return when it came."""
-        with self._free:
-            while self._under_way >= self.limit:
-                self._free.wait()
-            self._under_way += 1
-        return time.monotonic()
-
-    def end(self, began: float) -> None:
-        """Say that the answer has come."""
-        took = time.monotonic() - began
-        with self._free:
-            self._under_way -= 1
-            self._answers += 1
-            self._average += (took - self._average) * max(_WEIGHT, 1 / self._answers)
-            if self._answers >= self._enough:
-                self._adjust()
-            self._free.notify()
-
-    def _adjust(self) -> None:
-        self._best = min(self._best or self._average, self._average)
-        slow = max(_SLOW, _SLOWER * self._best)
-        if self._average > slow:
-            self._was_slow = True
-            self._change(max(1, self.limit // 2), _FIRST)
-        elif self.limit < self._most and self._average < slow / 2:
-            more = self.limit + 1 if self._was_slow else self.limit * 2
-            self._change(min(self._most, more), _FIRST // 2)
-
-    def _change(self, limit: int, enough: int) -> None:
-        self.limit = limit
-        self._answers = 0
-        self._enough = enough
-        self._free.notify_all()
+    allowed: set[int] = set()
+    # Not every system can, and not every container may.
+    with suppress(AttributeError, OSError):
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {random.choice(sorted(allowed))})  # noqa: S311  no secret
+    try:
+        yield
+    finally:
+        with suppress(AttributeError, OSError):
+            os.sched_setaffinity(0, allowed)
 
 
 class Pool:
@@ -87,7 +46,6 @@ class Pool:
             size: how many.
         """
         self.size = size
-        self.pace = Pace(size)
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         for _ in range(size):
             threading.Thread(target=self._work, daemon=True, name="audit").start()
@@ -99,15 +57,12 @@ class Pool:
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
-            began = self.pace.begin()
             try:
                 result = function(*arguments, **named)
             except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
                 future.set_exception(error)
             else:
                 future.set_result(result)
-            finally:
-                self.pace.end(began)
 
         self._jobs.put(job)
         return future

@@ -137,14 +137,16 @@ def audit(
 def _ahead(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Ahead]":
     """Begin to ask while the rest is still being loaded."""
     from synadmin.audit.ahead import Ahead
+    from synadmin.audit.pool import on_one_core
 
-    ahead = Ahead(synapse, concurrency=invocation.settings.concurrency)
-    try:
-        if begin:
-            ahead.begin()
-        yield ahead
-    finally:
-        ahead.close()
+    with on_one_core():
+        ahead = Ahead(synapse, concurrency=invocation.settings.concurrency)
+        try:
+            if begin:
+                ahead.begin()
+            yield ahead
+        finally:
+            ahead.close()
 
 
 def _rules(

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,9 +19,6 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.http.endpoint import Endpoint, Record
-
-if TYPE_CHECKING:
-    import requests
 
 T = TypeVar("T")
 
@@ -39,6 +37,23 @@ _BY_STATUS: Mapping[int, type[MatrixError]] = {
 }
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises over an answer: of another shape, not UTF-8, nested too deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over the wire.
+
+    Attributes:
+        status: the HTTP status.
+        phrase: what stands beside it.
+        headers: by name, whatever its case.
+        content: the body.
+    """
+
+    status: int
+    phrase: str
+    headers: Mapping[str, str]
+    content: bytes
 
 
 def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
@@ -72,16 +87,16 @@ def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyEr
     return ReplyError(message)
 
 
-def error_of(response: "requests.Response", endpoint: Endpoint[Any]) -> SynadminError:
+def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
     """Return the error that an answer is: the server's own, a proxy's, or a redirect."""
-    status = response.status_code
+    status = answer.status
     if 300 <= status < 400:  # noqa: PLR2004
-        location = response.headers.get("Location", "elsewhere")
+        location = answer.headers.get("Location", "elsewhere")
         message = f"{endpoint.method} {endpoint.path}: the server redirects to {location} (HTTP {status})"
         return ReplyError(
             message, hint="set the homeserver to where it redirects; redirects are not followed"
         )
-    errcode, reason, retry_after = _spoken(response)
+    errcode, reason, retry_after = _spoken(answer)
     if status == 429 or errcode == "M_LIMIT_EXCEEDED":  # noqa: PLR2004
         return RateLimitedError(
             status=status,
@@ -94,7 +109,7 @@ def error_of(response: "requests.Response", endpoint: Endpoint[Any]) -> Synadmin
         chosen = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
     if reason is None and errcode is None:
         # No Matrix error at all: a proxy spoke, not the homeserver.
-        what = f"{response.reason or 'no words'}, and not in the shape a homeserver answers with"
+        what = f"{answer.phrase or 'no words'}, and not in the shape a homeserver answers with"
         reason = f"{endpoint.method} {endpoint.path}: {what}"
         if chosen is NotFoundError:
             chosen = NotSupportedError
@@ -103,14 +118,14 @@ def error_of(response: "requests.Response", endpoint: Endpoint[Any]) -> Synadmin
     return error
 
 
-def _spoken(response: "requests.Response") -> tuple[str | None, str | None, float | None]:
+def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
     """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
     retry_after: float | None = None
-    header = response.headers.get("Retry-After", "")
+    header = answer.headers.get("Retry-After", "")
     if header.isdecimal():
         retry_after = float(header)
     try:
-        told = json.loads(response.content)
+        told = json.loads(answer.content)
     except (ValueError, RecursionError):
         return None, None, retry_after
     if not isinstance(told, dict):

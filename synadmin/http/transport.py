@@ -26,7 +26,7 @@ from synadmin.errors import (
     UsageError,
 )
 from synadmin.http.endpoint import Endpoint
-from synadmin.http.reply import decoded, error_of
+from synadmin.http.reply import Answer, decoded, error_of
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal
 from synadmin.settings import checked_token
@@ -358,7 +358,8 @@ class Transport:
                 self._trace(f"{endpoint.method} {target} -> {status} ({took:.0f} ms)")
         if response.ok and not response.is_redirect and not 300 <= response.status_code < 400:  # noqa: PLR2004
             return response.status_code, response.content
-        raise error_of(response, endpoint)
+        answer = Answer(response.status_code, response.reason, response.headers, response.content)
+        raise error_of(answer, endpoint)
 
     def _explain(self, error: "requests.RequestException", endpoint: Endpoint[Any]) -> NoReturn:
         """Turn an exception of requests into ours, in one line, without its nested representations."""

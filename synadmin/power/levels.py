@@ -10,7 +10,7 @@ Source: Matrix specification, "Rooms", the room versions, "Authorization rules";
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, Literal
 
 from synadmin.ids import UserId
@@ -105,7 +105,7 @@ class Ability:
     allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PowerLevels:
     """The levels in force in a room.
 
@@ -139,7 +139,7 @@ class PowerLevels:
             return level
         return self.state_default if state else self.events_default
 
-    @property
+    @cached_property
     def control(self) -> int:
         """The level that changing the levels takes: who has it can give themselves all the rest."""
         return self.needed(POWER_LEVELS)
@@ -164,7 +164,7 @@ class PowerLevels:
         """The level that removing other people's messages takes."""
         return self._named("redact")
 
-    @property
+    @cached_property
     def users_default(self) -> int:
         """The level of everybody who is not listed."""
         return self._named("users_default")
@@ -242,7 +242,7 @@ class PowerLevels:
 
     def _part(self, name: str) -> Mapping[str, Any]:
         part = self.content.get(name) if self.content is not None else None
-        return part if isinstance(part, Mapping) else {}
+        return part if isinstance(part, dict) else {}
 
 
 def _with_integers(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,16 @@ def test_errors_are_those_of_any_other_request() -> None:
             quick.server.version()
 
 
+def test_what_is_not_found_is_asked_for_once_and_over_the_same_connection() -> None:
+    missing = b'{"errcode": "M_NOT_FOUND", "error": "User not found"}'
+    answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(missing) + missing
+    with saying(answer) as (synapse, wire):
+        for _ in range(2):
+            with pytest.raises(NotFoundError, match="User not found"):
+                synapse.server.version()
+    assert (wire.connections, len(wire.requests)) == (1, 2)
+
+
 def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
         stub.on(VERSION, told({"server_version": "1"}))

@@ -1,0 +1,65 @@
+"""How many requests may be under way at once: fewer where the server begins to labour."""
+
+import threading
+import time
+
+_SLOW = 0.5  # seconds on average; what takes less is not slow, whatever it took before
+_SLOWER = 4.0  # times as long as this server has taken at its best
+_WEIGHT = 0.1  # of the newest answer in the average
+_FIRST = 16  # answers before anything is concluded from them
+_AT_FIRST = 2  # requests at once
+
+
+class Pace:
+    """How many may be under way at once.
+
+    Begins with few, so that it is known how quick the server is when it is not pressed, and is doubled from
+    there. Halved where answers take much longer than at their best, since more at once would only make the
+    server's own users wait longer; raised again one by one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.limit = min(most, _AT_FIRST)
+        self._most = most
+        self._was_slow = False
+        self._under_way = 0
+        self._free = threading.Condition()
+        self._average = 0.0  # of the answers since the limit was changed, the newest counting most
+        self._answers = 0  # since then
+        self._enough = _FIRST  # of them, until it may be changed again
+        self._best = 0.0
+
+    def begin(self) -> float:
+        """Wait for one's turn; return when it came."""
+        with self._free:
+            while self._under_way >= self.limit:
+                self._free.wait()
+            self._under_way += 1
+        return time.monotonic()
+
+    def end(self, began: float) -> None:
+        """Say that the answer has come."""
+        took = time.monotonic() - began
+        with self._free:
+            self._under_way -= 1
+            self._answers += 1
+            self._average += (took - self._average) * max(_WEIGHT, 1 / self._answers)
+            if self._answers >= self._enough:
+                self._adjust()
+            self._free.notify()
+
+    def _adjust(self) -> None:
+        self._best = min(self._best or self._average, self._average)
+        slow = max(_SLOW, _SLOWER * self._best)
+        if self._average > slow:
+            self._was_slow = True
+            self._change(max(1, self.limit // 2), _FIRST)
+        elif self.limit < self._most and self._average < slow / 2:
+            more = self.limit + 1 if self._was_slow else self.limit * 2
+            self._change(min(self._most, more), _FIRST // 2)
+
+    def _change(self, limit: int, enough: int) -> None:
+        self.limit = limit
+        self._answers = 0
+        self._enough = enough
+        self._free.notify_all()

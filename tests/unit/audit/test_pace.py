@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from synadmin.audit.pace import Pace
+
+if TYPE_CHECKING:
+    import pytest
+
+
+class Clock:
+    """A clock on which nothing takes longer than it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("synadmin.audit.pace.time.monotonic", lambda: self.now)
+
+    def answers(self, pace: Pace, number: int, *, each: float) -> None:
+        for _ in range(number):
+            began = pace.begin()
+            self.now += each
+            pace.end(began)
+
+
+def test_a_server_is_not_pressed_before_it_is_known_how_quick_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pace = Clock(monkeypatch), Pace(8)
+    assert (pace.limit, Pace(1).limit) == (2, 1)
+    clock.answers(pace, 16, each=0.01)
+    assert pace.limit == 4
+    clock.answers(pace, 8, each=0.01)
+    assert pace.limit == 8
+
+
+def test_a_server_that_answers_as_ever_is_asked_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pace = Clock(monkeypatch), Pace(8)
+    clock.answers(pace, 200, each=0.3)
+    assert pace.limit == 8
+
+
+def test_a_server_far_away_is_not_taken_for_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pace = Clock(monkeypatch), Pace(8)
+    clock.answers(pace, 200, each=2.0)
+    assert pace.limit == 8
+
+
+def test_quick_answers_that_become_a_bit_slower_are_still_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pace = Clock(monkeypatch), Pace(8)
+    clock.answers(pace, 100, each=0.01)
+    clock.answers(pace, 200, each=0.2)
+    assert pace.limit == 8
+
+
+def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, pace = Clock(monkeypatch), Pace(8)
+    clock.answers(pace, 100, each=0.05)
+    clock.answers(pace, 40, each=3.0)
+    assert pace.limit in {1, 2}
+    clock.answers(pace, 20, each=3.0)
+    assert pace.limit == 1
+    clock.answers(pace, 200, each=0.05)
+    assert pace.limit == 8
+
+
+def test_no_more_are_under_way_than_the_limit_allows() -> None:
+    pace = Pace(2)
+    under_way, most = [0], [0]
+    counting = threading.Lock()
+
+    def counted() -> None:
+        began = pace.begin()
+        with counting:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        time.sleep(0.01)
+        with counting:
+            under_way[0] -= 1
+        pace.end(began)
+
+    threads = [threading.Thread(target=counted) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert most[0] == 2
