@@ -1,10 +1,10 @@
 """Reading much over few connections, with as little work for each answer as there can be.
 
-``requests`` does a millisecond of work for an answer, which is nothing for one and a bottleneck for a hundred
-thousand; an audit over ``http.client`` alone still takes a tenth longer than one over this. Here is the little
-of HTTP that a homeserver, or the proxy before it, speaks when all is well; whatever else comes (another status
-than "not found", another encoding, a broken connection) is left to :class:`Transport`, which asks once more in
-its own way and knows what to make of the answer.
+``requests`` does a millisecond of work for an answer, which is nothing for one and a bottleneck for a
+hundred thousand; an audit over ``http.client`` alone still takes a tenth longer than one over this. Here is
+the little of HTTP that a homeserver, or the proxy before it, speaks when all is well; whatever else comes
+(another status than "not found", another encoding, a broken connection) is left to :class:`Transport`, which
+asks once more in its own way and knows what to make of the answer.
 """
 
 import contextlib

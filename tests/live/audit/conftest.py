@@ -217,7 +217,9 @@ def _set_back_the_clock(town: Town) -> None:
             # Synapse forgets these after 28 days by itself.
             database.execute("DELETE FROM user_ips WHERE user_id = ?", (user,))
         old = now - 8 * DAY
-        database.execute("UPDATE event_reports SET received_ts = ? WHERE id = 2", (old,))
+        database.execute(
+            "UPDATE event_reports SET received_ts = ? WHERE id = (SELECT MIN(id) FROM event_reports)", (old,)
+        )
         database.execute("UPDATE user_reports SET received_ts = ?", (old,))
         database.execute("UPDATE destinations SET failure_ts = ? WHERE failure_ts IS NOT NULL", (old,))
         database.execute(

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 
-from synadmin.audit.pool import Pool
+from synadmin.audit.pool import Pool, on_one_core
 
 
 def test_a_pool_does_several_things_at_once_and_gives_each_its_result() -> None:
@@ -63,3 +64,25 @@ def test_what_was_called_off_before_it_began_is_not_done() -> None:
     first.result(10)
     assert pool.submit(lambda: "next").result(10) == "next"
     pool.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not let anybody choose")
+def test_an_audit_stays_on_one_core_and_what_comes_after_it_does_not() -> None:
+    before = os.sched_getaffinity(0)
+    with on_one_core():
+        pool = Pool(2)
+        cores = [pool.submit(os.sched_getaffinity, 0).result(10) for _ in range(4)]
+        pool.close()
+    assert all(len(core) == 1 and core == cores[0] <= before for core in cores)
+    assert os.sched_getaffinity(0) == before
+
+
+def test_where_no_core_may_be_chosen_an_audit_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _cores: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    with on_one_core():
+        pool = Pool(1)
+        assert pool.submit(lambda: "done").result(10) == "done"
+        pool.close()
