@@ -108,6 +108,11 @@ class RoomFacts:
             if levels.level_of(user) > max(levels.users_default, 0)
         )
 
+    @property
+    def local_with_power(self) -> tuple[UserId, ...]:
+        """Those of them who are local."""
+        return tuple(user for user in self.with_power if self.view.is_local(user))
+
     @cached_property
     def holders(self) -> tuple[UserId, ...]:
         """The local users who are joined with a level that is enough for control, whatever their accounts."""

@@ -7,12 +7,13 @@ small, since a server may have a hundred thousand of them: 64 bits of a hash sta
 import threading
 from array import array
 from bisect import bisect_left
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from synadmin.api.users import User
 from synadmin.audit.accounts import Accounts
-from synadmin.audit.facts import AccountFacts
+from synadmin.audit.facts import AccountFacts, RoomFacts
 from synadmin.audit.pool import Pool
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
@@ -172,6 +173,20 @@ class People:
                 shadow_banned, appservice = details.shadow_banned, details.appservice_id is not None
         rooms = self._synapse.activity.joined_rooms(user).joined_rooms
         return _Asked(state, shadow_banned, appservice, array("q", sorted(map(hash, rooms))))
+
+
+def with_people(facts: RoomFacts, people: Mapping[UserId, Person]) -> RoomFacts:
+    """Return the facts about a room with these people in them."""
+    view = facts.view
+    memberships: dict[UserId, str] = dict(view.memberships)
+    planned: dict[UserId, Account] = dict(view.accounts)
+    accounts: dict[UserId, AccountFacts] = dict(facts.accounts)
+    for user, person in people.items():
+        memberships[user] = "join" if person.is_in(view.room_id) else "leave"
+        if person.facts is not None:
+            planned[user] = person.account
+            accounts[user] = person.facts
+    return replace(facts, view=replace(view, memberships=memberships, accounts=planned), accounts=accounts)
 
 
 def facts_of(user: User, *, now: int) -> AccountFacts:

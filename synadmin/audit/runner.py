@@ -8,9 +8,10 @@ from typing import Any
 
 from synadmin.audit.baseline import Baseline
 from synadmin.audit.config import Config, Ignored
+from synadmin.audit.coverage import Wanted
 from synadmin.audit.facts import DAY, AccountFacts, Facts, IgnoreFacts, RoomFacts, ServerFacts
 from synadmin.audit.finding import Finding, Subject
-from synadmin.audit.gather import Gatherer, Wanted
+from synadmin.audit.gather import Gatherer
 from synadmin.audit.report import Report, Reported, RuleError, Skipped
 from synadmin.audit.rules import Rule
 from synadmin.audit.server import ADMIN_RULES
@@ -96,7 +97,7 @@ def audit(
         looked(facts)
         if isinstance(facts, ServerFacts) and "stuck-background-update" in run.order:
             update_running = facts.update_running
-    complete = all(missed.gone for missed in gatherer.missed) and not run.errors
+    complete = all(missed.gone for missed in gatherer.coverage.missed) and not run.errors
     if complete:
         about_the_audit = {rule.ID for rule in run.about(IgnoreFacts)}
         for ignore in run.ignored.facts(run.order.keys() - about_the_audit):
@@ -183,13 +184,13 @@ class _Run:
             for key, finding in baseline.findings.items()
             if complete and finding.rule in order and key not in self.found and key not in self.set_aside
         ]
-        finished = gatherer.clock()
+        finished = gatherer.coverage.clock()
         report = Report(
             server_name=gatherer.server_name,
-            started_at=gatherer.now,
+            started_at=gatherer.coverage.now,
             finished_at=finished,
-            checked=gatherer.checked,
-            skipped=[Skipped(subject=one.subject, reason=one.reason) for one in gatherer.missed],
+            checked=gatherer.coverage.checked,
+            skipped=[Skipped(subject=one.subject, reason=one.reason) for one in gatherer.coverage.missed],
             findings=[Reported(finding, finding.key not in baseline.findings) for finding in findings],
             solved=solved,
             errors=self.errors,

@@ -231,7 +231,7 @@ def _run(invocation: Invocation, ahead: "Ahead", run: _Run) -> "Outcome":
         delegation=delegation,
         update_at_baseline=run.known.update_running,
     )
-    with _progress(invocation, lambda: gatherer.total_rooms) as looked:
+    with _progress(invocation, lambda: gatherer.coverage.total_rooms) as looked:
         return runner.audit(
             gatherer,
             run.rules,

@@ -61,6 +61,8 @@ class Browser:
                 "about:blank",
             ],
             pass_fds=(heard, says),
+            # What it does not keep in its profile, it leaves in the directory for temporary files.
+            env={**os.environ, "TMPDIR": self._home.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

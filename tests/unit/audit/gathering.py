@@ -1,0 +1,98 @@
+"""A gatherer at work: on the stand-in, which counts what it is asked, or on a server of one odd room."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from synadmin.audit.ahead import Ahead
+from synadmin.audit.coverage import Wanted
+from synadmin.audit.gather import Gatherer
+from synadmin.audit.questions import FEW_ROOMS
+from synadmin.client import Synapse
+from tests.unit.stub import Stub, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synadmin.audit.facts import RoomFacts
+
+ROOMS, USERS = FEW_ROOMS + 50, 30
+LEVELS = "/_synapse/admin/v1/rooms/…/state m.room.power_levels"
+OF_ROOMS = frozenset(
+    {"no-local-control", "ghost-power", "single-controller", "foreign-controller", "tombstoned-with-members"}
+)
+ROOM = {
+    "room_id": "!a:example.org",
+    "name": "Chess",
+    "joined_members": 1,
+    "joined_local_members": 1,
+    "version": "11",
+    "creator": "@alice:example.org",
+    "join_rules": "invite",
+    "state_events": 9,
+}
+STATE = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/state"
+ALICE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
+IN_ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
+ADMIN = "/_synapse/admin/v2/users/%40admin%3Aexample.org"
+
+
+@contextmanager
+def gathering(
+    url: str,
+    *rules: str,
+    concurrency: int = 8,
+    begun: bool = False,
+    **wanted: Any,  # noqa: ANN401
+) -> Iterator[Gatherer]:
+    """Gather for some rules; ``begun`` where the list of rooms is asked for before, as an audit does."""
+    with Synapse(url, token="syt_token") as synapse:
+        ahead = Ahead(synapse, concurrency=concurrency)
+        try:
+            if begun:
+                ahead.begin()
+            yield Gatherer(ahead, Wanted(rules=rules or OF_ROOMS, **wanted))
+        finally:
+            ahead.close()
+
+
+def asked(url: str) -> dict[str, int]:
+    """Return how often the stand-in was asked for what."""
+    counted: dict[str, int] = json.load(urllib.request.urlopen(f"{url}/standin"))["asked"]  # noqa: S310
+    return counted
+
+
+def _levels(**users: int) -> dict[str, Any]:
+    named = {f"@{name}:example.org": level for name, level in users.items()}
+    event = {
+        "type": "m.room.power_levels",
+        "state_key": "",
+        "sender": "@alice:example.org",
+        "content": {"users": named},
+    }
+    return {"state": [event]}
+
+
+@contextmanager
+def one_room(stub: Stub, **room: Any) -> Iterator[Gatherer]:  # noqa: ANN401
+    """A server with Alice, who is in her room."""
+    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [ROOM | room], "total_rooms": 1}))
+    stub.on("/_synapse/admin/v3/users", told({"users": [{"name": "@alice:example.org"}], "total": 1}))
+    stub.on(STATE, told(_levels(alice=100)))
+    stub.on(ALICE, told({"name": "@alice:example.org"}))
+    stub.on(ADMIN, told({"name": "@admin:example.org", "admin": True}))
+    stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org"], "total": 1}))
+    stub.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/block", told({"block": False}))
+    stub.on(
+        "/_synapse/admin/v1/users/%40admin%3Aexample.org/joined_rooms", told({"joined_rooms": [], "total": 0})
+    )
+    with gathering(stub.url, "ghost-power", "no-local-control") as gatherer:
+        yield gatherer
+
+
+def the_room(gatherer: Gatherer) -> RoomFacts:
+    [facts] = gatherer.rooms()
+    return facts

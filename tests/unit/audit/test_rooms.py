@@ -1,0 +1,113 @@
+"""All rooms are looked at: with few requests under way, few of them in memory, and to the end."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+import urllib.request
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from synadmin.audit.pool import Pool
+from synadmin.power.room import RoomView
+from tests.standin import running
+from tests.unit.audit.gathering import ADMIN, ROOM, STATE, gathering, one_room, the_room
+from tests.unit.stub import Stub, refused, told
+
+
+def test_no_more_requests_are_under_way_than_asked_for() -> None:
+    with running("--rooms", "100", "--users", "10", "--delay", "0.01") as url:
+        with gathering(url) as gatherer:
+            list(gatherer.rooms())
+        at_once = json.load(urllib.request.urlopen(f"{url}/standin"))["at_once"]  # noqa: S310
+    assert 4 <= max(at_once) <= 8
+
+
+def test_memory_does_not_grow_with_the_number_of_rooms() -> None:
+    """No facts are kept: however many rooms there were, few are alive."""
+    with running("--rooms", "1500", "--users", "10") as url, gathering(url, "ghost-power") as gatherer:
+        most = 0
+        for number, _ in enumerate(gatherer.rooms()):
+            if number % 250 == 0:
+                most = max(most, sum(isinstance(thing, RoomView) for thing in gc.get_objects()))
+    assert most < 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"users": []},
+        {"users": {"@alice:example.org": [1]}},
+        {"users_default": {}},
+        {"events": 3},
+        {"users": {"nobody": "a lot"}},
+    ],
+)
+def test_levels_that_make_no_sense_are_looked_at_all_the_same(stub: Stub, content: dict[str, Any]) -> None:
+    with one_room(stub) as gatherer:
+        event = {"type": "m.room.power_levels", "state_key": "", "sender": "@a:b", "content": content}
+        stub.on(STATE, told({"state": [event]}))
+        assert the_room(gatherer).room_id == "!a:example.org"
+
+
+LOCAL, LISTED, EMPTIED, GONE = 5, 40, 8, 3
+
+
+def _path(*parts: str) -> str:
+    return "/_synapse/admin/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _many_rooms(stub: Stub) -> None:
+    """Each of somebody local, who has left every eighth, and of somebody else on another server."""
+    users = [f"@u{number}:example.org" for number in range(LOCAL)]
+    ids = [f"!{number}:example.org" for number in range(LISTED)]
+    listed = [
+        ROOM | {"room_id": room, "name": room, "creator": users[number % LOCAL], "joined_members": 2}
+        for number, room in enumerate(ids)
+    ]
+    stub.on(_path("v1", "rooms"), told({"rooms": listed, "total_rooms": LISTED}))
+    stub.on(_path("v3", "users"), told({"users": [{"name": user} for user in users], "total": LOCAL}))
+    for number, room in enumerate(ids):
+        stranger = f"@f{number}:other.example"
+        powerful = {users[number % LOCAL]: 100, stranger: 100}
+        event = {"type": "m.room.power_levels", "state_key": "", "sender": stranger}
+        stub.on(
+            _path("v1", "rooms", room, "state"), told({"state": [event | {"content": {"users": powerful}}]})
+        )
+        stub.on(_path("v1", "rooms", room, "block"), told({"block": False}))
+        stub.on(_path("v1", "users", stranger, "joined_rooms"), told({"joined_rooms": [room], "total": 1}))
+    stub.on(_path("v1", "rooms", ids[GONE], "state"), refused(404, "M_NOT_FOUND"))
+    for number, user in enumerate(users):
+        rooms = [room for place, room in enumerate(ids) if place % LOCAL == number and place % EMPTIED]
+        stub.on(_path("v2", "users", user), told({"name": user}))
+        stub.on(
+            _path("v1", "users", user, "joined_rooms"), told({"joined_rooms": rooms, "total": len(rooms)})
+        )
+    stub.on(ADMIN, told({"name": "@admin:example.org", "admin": True}))
+    stub.on(
+        _path("v1", "users", "@admin:example.org", "joined_rooms"), told({"joined_rooms": [], "total": 0})
+    )
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_however_few_wait_for_a_slow_server_none_waits_for_another_for_ever(
+    stub: Stub, concurrency: int, *, begun: bool
+) -> None:
+    _many_rooms(stub)
+    stub.on_request = lambda _: time.sleep(0.005)
+    rules = ("no-local-control", "ghost-power", "foreign-controller", "old-report", "failed-task")
+    aside = Pool(1)  # where it may hang, and the tests end all the same
+    with gathering(stub.url, *rules, concurrency=concurrency, begun=begun) as gatherer:
+        rooms = aside.submit(list, gatherer.rooms()).result(timeout=60)
+        aside.submit(gatherer.server).result(timeout=60)
+    aside.close()
+    missed = [one.subject.id for one in gatherer.coverage.missed if one.subject.type == "room"]
+    assert missed == [f"!{GONE}:example.org"]
+    assert len(rooms) == LISTED - 1
+    lost = [facts.room_id for facts in rooms if not facts.controllers]
+    assert lost == [f"!{number}:example.org" for number in range(0, LISTED, EMPTIED)]
+    assert all(facts.view.memberships[facts.with_power[-1]] == "join" for facts in rooms)
