@@ -135,7 +135,7 @@ class TokenFacts:
     """A registration token; its text is a secret and not among the facts.
 
     Attributes:
-        label: its first characters, enough to tell it from others.
+        label: its beginning and a little of its digest, enough to tell it from others.
         unlimited: it may be used any number of times.
         expires: when it ends; None for never.
         used: how often it was used.

@@ -1,7 +1,9 @@
 """What there is to know of the server itself, each part for the rules that need it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from synadmin.audit.facts import (
@@ -18,7 +20,7 @@ from synadmin.errors import NotFoundError, NotSupportedError
 ADMIN_RULES = ("unexpected-server-admin", "dormant-server-admin")
 """The rules that are about the accounts of server admins."""
 
-_LABEL = 4  # characters of a registration token that may be seen
+_MOST_SHOWN = 4  # characters of a registration token, and of its digest
 
 
 class Server:
@@ -59,10 +61,11 @@ class Server:
         except NotSupportedError:
             # The Matrix Authentication Service keeps them.
             return {"tokens": None}
+        labels = labels_of(token.token for token in tokens)
         return {
             "tokens": tuple(
                 TokenFacts(
-                    label=f"{token.token[:_LABEL]}…",
+                    label=labels[token.token],
                     unlimited=token.uses_allowed is None,
                     expires=token.expiry_time,
                     used=token.completed,
@@ -127,3 +130,19 @@ class Server:
                 for task in tasks
             )
         }
+
+
+def labels_of(tokens: Iterable[str]) -> dict[str, str]:
+    """Return a label for each registration token that tells it from the others and does not give it away.
+
+    Of each four characters one is seen, from the beginning, and one hexadecimal digit of the digest: too few
+    to find out the rest of a short token by trying. Where labels are still alike, a number tells them apart.
+    """
+    labels = {}
+    alike: Counter[str] = Counter()
+    for token in sorted(tokens):
+        shown = min(len(token) // 4, _MOST_SHOWN)
+        label = f"{token[:shown]}…{sha256(token.encode()).hexdigest()[:shown]}"
+        alike[label] += 1
+        labels[token] = label if alike[label] == 1 else f"{label} ({alike[label]})"
+    return labels

@@ -21,7 +21,7 @@ _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @click.command(cls=Command)
-@click.argument("method", required=False, type=click.Choice(_METHODS, case_sensitive=False))
+@click.argument("method", required=False)
 @click.argument("path", required=False)
 @click.option(
     "-q", "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="For the query; encoded for you."
@@ -71,6 +71,10 @@ def api(
             "which request? Give METHOD and PATH, as in: synadmin api GET /_synapse/admin/v1/server_version"
         )
         raise UsageError(message, hint="`synadmin api --list` shows what there is")
+    method = method.upper()
+    if method not in _METHODS:
+        message = f"{method!a} is not a method: give GET, POST, PUT or DELETE, and then the PATH"
+        raise UsageError(message)
     _send(invocation, method, *_target(path, pairs), body=_body(data), dry_run=dry_run)
 
 

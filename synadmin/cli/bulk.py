@@ -15,8 +15,10 @@ T = TypeVar("T")
 
 _LONGEST_LINE = 1000
 _REDRAW = 0.2  # seconds
-# A column that `-o csv` has written, and the apostrophe that keeps spreadsheets from running a cell of it.
-_HEADINGS = {"room_id", "user_id", "name", "token", "destination"}
+# What `-o csv` writes: its headings, the column that is meant, and the apostrophe that keeps spreadsheets
+# from running a cell of it.
+_HEADING_LINE = re.compile(r"[a-z_.,]+")
+_HEADINGS = ("room_id", "user_id", "token", "destination", "name")
 _GUARDED = re.compile(r"\A'([=+\-@])")
 
 
@@ -34,9 +36,11 @@ def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[
     named = list(arguments)
     if source is not None:
         lines = [line.strip() for line in _lines(source) if line.strip()]
-        if lines and lines[0] in _HEADINGS:
-            lines = [_GUARDED.sub(r"\1", line) for line in lines[1:]]
-        named += lines
+        if _is_for_people(lines):
+            place = "standard input" if source == "-" else source
+            message = f"{place} is a table or JSON: one {what} a line is expected, or what `-o csv` writes"
+            raise UsageError(message)
+        named += _ids(lines, what)
     found = list(dict.fromkeys(named))
     if not found and source is not None:
         place = "standard input" if source == "-" else source
@@ -46,6 +50,26 @@ def items(arguments: tuple[str, ...], source: str | None, *, what: str) -> list[
         message = f"which {what}? Name it, or give a list with --from FILE"
         raise UsageError(message)
     return found
+
+
+def _is_for_people(lines: list[str]) -> bool:
+    """Tell whether a list is a table, or JSON, of which each line would be refused for itself."""
+    if not lines:
+        return False
+    underlined = len(lines) > 1 and set(lines[1]) <= {"-", " "}
+    return underlined or lines[0] in {"[", "[]", "{"} or lines[0].startswith('{"')
+
+
+def _ids(lines: list[str], what: str) -> list[str]:
+    """Return what a list names: each line, or where it is CSV with a heading that is known, its column."""
+    import csv
+
+    headings = lines[0].split(",") if lines and _HEADING_LINE.fullmatch(lines[0]) else []
+    known = next((name for name in (f"{what}_id", *_HEADINGS) if name in headings), None)
+    if known is None:
+        return lines
+    column = headings.index(known)
+    return [_GUARDED.sub(r"\1", row[column]) for row in csv.reader(lines[1:]) if len(row) > column]
 
 
 def _lines(source: str) -> list[str]:

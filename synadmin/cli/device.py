@@ -160,6 +160,7 @@ def rename(
         user_id = named(synapse, user)
 
         def act(device_id: str) -> "Mapping[str, Any]":
+            synapse.devices.get(user_id, device_id)  # a rehearsal, too, is to say that there is none
             synapse.devices.modify(user_id, device_id, display_name=name)
             found = synapse.devices.get(user_id, device_id).display_name
             if found != name:

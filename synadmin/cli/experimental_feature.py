@@ -74,6 +74,7 @@ def set_(
     def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
         # Looked at first: the server would keep the switches of an account that does not exist.
         synapse.users.get(user_id)
+        _require_known(wanted, synapse.experimental.get(user_id).features)
         synapse.experimental.set(user_id, wanted)
         found = synapse.experimental.get(user_id).features
         if any(found.get(feature) != enabled for feature, enabled in wanted.items()):
@@ -82,3 +83,18 @@ def set_(
         return {"features": dict(found)}
 
     return bulk.carry_out(invocation, act)
+
+
+def _require_known(wanted: "Mapping[str, bool]", known: "Mapping[str, bool]") -> None:
+    """Make sure that the server has these features to switch.
+
+    Raises:
+        UsageError: it has not.
+    """
+    import difflib
+
+    for feature in wanted:
+        if feature not in known:
+            nearest_first = difflib.get_close_matches(feature, known, n=len(known) or 1, cutoff=0)
+            message = f"this server has no feature {feature!a} to switch for single users"
+            raise UsageError(message, hint=f"it has {', '.join(nearest_first)}" if nearest_first else None)

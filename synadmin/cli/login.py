@@ -6,6 +6,7 @@ import click
 
 from synadmin.cli import secret
 from synadmin.cli.app import EXIT_NOT_PERMITTED
+from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -32,8 +33,9 @@ _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 @click.command(cls=Command)
 @click.argument("user", required=False)
 @click.option("--token", "by_token", is_flag=True, help="Paste an access token, or pipe it in.")
+@change_options
 @pass_invocation
-def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
+def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: bool, yes: bool) -> None:
     """Sign in and keep the token in a profile, readable by nobody else.
 
     USER is a user id or a localpart. The password is asked for; without a terminal, password or token is
@@ -47,6 +49,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
     """
     from synadmin.settings import checked_token
 
+    del yes  # what is asked for is no yes
     invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:
@@ -54,6 +57,9 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
             raise UsageError(message)
         invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
         del invocation.settings
+    if dry_run:
+        _rehearse_login(invocation, user, by_token=by_token)
+        return
     if by_token:
         token = checked_token(secret.ask("Access token: "), "standard input")
         with invocation.synapse(token=token) as synapse:
@@ -77,6 +83,25 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
             synapse.client_server.logout()
             raise
         _greet(invocation, synapse, session.user_id)
+
+
+def _rehearse_login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
+    with invocation.synapse(anonymous=True) as synapse:
+        if by_token:
+            done = "check the token that is pasted or piped in"
+        else:
+            _require_password_login(synapse)
+            done = f"sign in as {user or 'the user that is asked for'}, which makes a new session,"
+        homeserver = synapse.transport.homeserver
+    kept = invocation.settings.profile_file
+    _tell(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}.")
+    invocation.say("Nothing was changed: --dry-run.")
+
+
+def _tell(plan: str) -> None:
+    from synadmin.render import plain
+
+    click.echo(plain(plan))
 
 
 def _require_password_login(synapse: "Synapse") -> None:
@@ -133,26 +158,37 @@ def is_server_admin(synapse: "Synapse") -> bool:
 
 
 @click.command(cls=Command)
+@change_options
 @pass_invocation
-def logout(invocation: Invocation) -> None:
+def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> None:
     """End the session on the server and remove the token from the profile.
 
     \b
-    Example:
+    Examples:
         synadmin logout
+        synadmin logout --dry-run
     """
     from synadmin import settings
 
+    del yes  # nothing is asked
     token = invocation.settings.token()
+    kept = invocation.settings.profile_file
+    is_there = settings.in_profile(invocation.settings.profile).get(settings.TOKEN) == token
     with invocation.synapse(token=token) as synapse:
         owner = None
         try:
             owner = synapse.owner
-            synapse.client_server.logout()
+            if not dry_run:
+                synapse.client_server.logout()
         except NotAuthenticatedError:
             invocation.say("The server had ended this session already.")
-    kept = invocation.settings.profile_file
-    if settings.in_profile(invocation.settings.profile).get(settings.TOKEN) == token:
+    if dry_run:
+        session = f"end the session of {owner} on {synapse.transport.homeserver} and " if owner else ""
+        done = f"remove the token from {kept}" if is_there else f"leave the token, which is not in {kept}"
+        _tell(f"Would {session}{done}.")
+        invocation.say("Nothing was changed: --dry-run.")
+        return
+    if is_there:
         settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
         invocation.say(f"The token is gone from {kept}.")
     else:

@@ -44,6 +44,22 @@ class Size(click.ParamType[int]):
         return size
 
 
+class Level(click.ParamType[int]):
+    """A power level: a whole number that canonical JSON can hold."""
+
+    name = "level"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Return the level."""
+        try:
+            level = int(value)
+        except ValueError:  # also of more digits than Python reads
+            level = None
+        if level is None or not -_LARGEST <= level <= _LARGEST:
+            self.fail(f"{value!a} is not a power level: write a whole number, {_LARGEST} at most", param, ctx)
+        return level
+
+
 class Duration(click.ParamType[int]):
     """A length of time in milliseconds: ``90s``, ``12h``, ``30d``."""
 
@@ -131,6 +147,7 @@ def _moment(text: str, direction: int) -> int | None:
     return int(moment.timestamp() * 1000)
 
 
+LEVEL = Level()
 SIZE = Size()
 DURATION = Duration()
 PAST_TIME = PastTime()

@@ -13,7 +13,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.errors import NotFoundError, UsageError
+from synadmin.errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +123,8 @@ def create(
     ends = UNSET if expires is None else _future(expires)
 
     def act(_: str) -> "Mapping[str, Any]":
+        if token is not None:
+            _require_free(synapse, token)
         made = synapse.registration_tokens.create(
             token=UNSET if token is None else token,
             length=UNSET if length is None else length,
@@ -144,6 +146,15 @@ def create(
             output=output,
             columns=_details(),
         )
+
+
+def _require_free(synapse: "Synapse", token: str) -> None:
+    try:
+        synapse.registration_tokens.get(token)
+    except NotFoundError:
+        return
+    message = f"there is a registration token {token} already; nothing was changed"
+    raise RefusedError(message, hint="`synadmin registration-token show` shows it, `update` changes it")
 
 
 def _future(moment: int) -> int:

@@ -71,11 +71,11 @@ def list_(
 
 
 @report.command(cls=Command, calls=["reports.event", "reports.user"])
-@click.argument("report_id", metavar="ID", type=click.IntRange(0, _LARGEST_ID))
+@click.argument("report_id", metavar="ID")
 @click.option("--users", is_flag=True, help="The report of a user instead of that of an event.")
 @output_options
 @pass_invocation
-def show(invocation: Invocation, report_id: int, *, users: bool, output: Output) -> None:
+def show(invocation: Invocation, report_id: str, *, users: bool, output: Output) -> None:
     """Show a report; that of an event with the event.
 
     \b
@@ -85,8 +85,9 @@ def show(invocation: Invocation, report_id: int, *, users: bool, output: Output)
     """
     from synadmin.render import Column, time_of
 
+    number = _parsed(report_id)
     with invocation.synapse() as synapse:
-        found = (synapse.reports.user if users else synapse.reports.event)(report_id).as_sent()
+        found = (synapse.reports.user if users else synapse.reports.event)(number).as_sent()
     columns = [Column(name) for name in found if name != "received_ts"]
     received = Column("received_ts", title="received", value=lambda told: time_of(told.get("received_ts")))
     output.write_one(found, [*columns[:1], received, *columns[1:]])

@@ -31,8 +31,8 @@ _REGAINED = "committee"
 def sandbox() -> None:
     """A real, throwaway Synapse on this machine, with a small community in it that has lost its rooms.
 
-    It is bound to loopback and speaks to no other server. It needs matrix-synapse, which comes with
-    `pip install 'synadmin[sandbox]'`.
+    It is bound to loopback and speaks to no other server. It needs `pip install matrix-synapse`, into the
+    environment that synadmin is in.
 
     \b
     Examples:

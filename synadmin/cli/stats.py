@@ -6,7 +6,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
-from synadmin.errors import ServerError, UsageError
+from synadmin.errors import MatrixError, ServerError, UsageError
 
 # Repeated from synadmin.api.statistics, which is not loaded for --help; a test compares them.
 ORDERS = ("user_id", "displayname", "media_count", "media_length")
@@ -86,7 +86,12 @@ def rooms(invocation: Invocation, *, output: Output) -> None:
     with invocation.synapse() as synapse:
         try:
             found = synapse.statistics.rooms().as_sent()["rooms"]
-        except ServerError as error:
+        except MatrixError as error:
+            if "PostgreSQL" in error.reason:
+                error.hint = "this Synapse has SQLite for its database, which counts nothing of the kind"
+                raise
+            if not isinstance(error, ServerError):
+                raise
             error.hint = (
                 "Synapse fails here where PostgreSQL has no statistics of a table: on a young database, and "
                 "for event_edges on servers that were set up in recent years"

@@ -128,6 +128,12 @@ def takes_last_local_control(view: RoomView, edit: Edit) -> bool:
     return bool(had) and not has
 
 
+def gives_everybody_control(view: RoomView, edit: Edit) -> bool:
+    """Tell whether everybody would have control afterwards, listed or not, who has not got it now."""
+    before, after = view.levels, edited(view, edit).levels
+    return before.users_default < before.control and after.users_default >= after.control
+
+
 def _controls(view: RoomView) -> Iterator[UserId]:
     """Yield the joined users who have control, as far as they are known by name."""
     levels = view.levels

@@ -339,8 +339,8 @@ def _not_in_room(view: RoomView) -> str:
             "it is public, let somebody join it by its address first, and look again."
         )
     return (
-        "No user of this server is in the room any more. If it was only on this server, nobody can join it "
-        "again: what is left is to replace it with a new one."
+        "No user of this server is in the room any more. If another server is, name it with --through; if "
+        "not, nobody can join it again: what is left is to replace it with a new one."
     )
 
 

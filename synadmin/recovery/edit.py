@@ -122,7 +122,7 @@ def plan(
     if ways[0].reach > allow:
         raise RefusedError(
             f"not done: it takes more than your own token. {ways[0].words}",
-            hint=f"--allow {ways[0].reach} lets it",
+            hint=f"--allow {ways[0].reach} does it",
         )
     return EditPlan(view, edit, ways[0])
 

@@ -195,7 +195,8 @@ class Observer:
                 addresses = self.synapse.client_server.resolve_alias(alias).servers
         creators = () if details.creator is None else (server_name_of(details.creator),)
         servers = dict.fromkeys((*self.through, *named, *addresses, *creators))
-        return tuple(server for server in servers if server != self.server_name)
+        # A room that nobody is in any more may have lost its creator, too: Synapse says "" then.
+        return tuple(server for server in servers if server not in {"", self.server_name})
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
         """See what predicting Make Room Admin takes."""

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -332,7 +333,9 @@ def require_synapse() -> None:
     """
     if importlib.util.find_spec("synapse") is None:
         message = "a sandbox needs Synapse, and matrix-synapse is not installed"
-        raise SettingsError(message, hint="pip install 'synadmin[sandbox]'")
+        raise SettingsError(
+            message, hint=f"`{shlex.quote(sys.executable)} -m pip install matrix-synapse` gets it"
+        )
 
 
 def _answers(port: int, key: str) -> bool:

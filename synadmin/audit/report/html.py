@@ -6,6 +6,8 @@ lets no script run but its own, and fetches nothing.
 
 import base64
 import hashlib
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +90,9 @@ def _environment() -> "Environment":
         import jinja2
     except ImportError:
         message = "the report as a page needs Jinja2, which is not installed"
-        raise SettingsError(message, hint="`pip install 'synadmin[report]'` gets it") from None
+        raise SettingsError(
+            message, hint=f"`{shlex.quote(sys.executable)} -m pip install jinja2` gets it"
+        ) from None
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -1,6 +1,7 @@
 """A registration token without expiry and without limit.
 
-The token itself is a secret, and not shown: only as much of it as tells it from others.
+The token itself is a secret, and not shown: only its beginning, and a little of its SHA-256 digest that tells
+it from others.
 
 Why it matters
 
@@ -8,7 +9,7 @@ Whoever has it can make any number of accounts, for ever. Tokens are passed on, 
 
 What it shows
 
-    The registration token abcd… has no expiry and no limit; it was used 17 times.
+    The registration token abcd…1f3a has no expiry and no limit; it was used 17 times.
     (details: token, used)
 
 How to fix it

@@ -166,6 +166,7 @@ def _delete_item(synapse: "Synapse", wanted: "Mapping[str, MediaId]", home: str)
     def act(thing: str) -> Mapping[str, Any]:
         item = wanted[thing]
         require_local(item, home, "deleted (`synadmin media purge-remote` removes copies of others')")
+        look(synapse, item)  # a rehearsal, too, is to say that there is no such item
         answer = synapse.media.delete(*item)
         try:
             left = look(synapse, item)

@@ -8,6 +8,7 @@ from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import LEVEL
 from synadmin.cli.room.look import resolved
 from synadmin.errors import UsageError
 
@@ -33,11 +34,11 @@ _last = click.option("--last", is_flag=True, help="Even if no local user has con
 @click.command("set-power", cls=Command)
 @click.argument("room")
 @click.argument("user", required=False)
-@click.argument("level", required=False, type=int)
+@click.argument("level", required=False, type=LEVEL)
 @click.option(
     "--event",
     "events",
-    type=(str, int),
+    type=(str, LEVEL),
     multiple=True,
     metavar="TYPE LEVEL",
     help="The level that sending this type of event takes.",
@@ -45,7 +46,7 @@ _last = click.option("--last", is_flag=True, help="Even if no local user has con
 @click.option(
     "--default",
     "defaults",
-    type=(click.Choice(NAMED), int),
+    type=(click.Choice(NAMED), LEVEL),
     multiple=True,
     metavar="NAME LEVEL",
     help=f"One of: {', '.join(NAMED)}.",
@@ -77,6 +78,7 @@ def set_power(
     Examples:
         synadmin room set-power '#club:example.org' alice 50
         synadmin room set-power '!abcdef:example.org' --default invite 50 --event m.room.topic 0
+        synadmin room set-power --yes -- '!abcdef:example.org' mallory -1
     """
     from synadmin.ids import parse_user_id
     from synadmin.power.edit import Edit
@@ -108,7 +110,11 @@ def set_power(
 @click.argument("room")
 @click.argument("user")
 @click.option(
-    "--to", "level", type=int, help="The level to leave; what everybody has, unless said otherwise."
+    "--to",
+    "level",
+    type=LEVEL,
+    metavar="LEVEL",
+    help="The level to leave; what everybody has, unless said otherwise.",
 )
 @_allow
 @_last
@@ -193,7 +199,7 @@ def _edit(
             output.write_one(_record(planned, "planned", planned.author.words), _columns())
             invocation.say("Nothing was changed: --dry-run.")
             return 0
-        confirm(invocation, "Change the levels?", yes=yes)
+        confirm(invocation, _question(planned), yes=yes)
         options = ["--yes", *(["--allow", allow] if allow else []), *(["--last"] if last else [])]
         invocation.journal.arguments = _again(planned, options)
         with (
@@ -230,16 +236,26 @@ def _again(planned: "EditPlan", options: list[str]) -> list[str]:
 
 
 def _in_words(planned: "EditPlan") -> str:
-    from synadmin.power.edit import changes, losses
+    from synadmin.power.edit import changes, gives_everybody_control, losses
 
     lines: list[str] = [planned.view.room_id]
     lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
     lines += [
         f"  mind: {user} can no longer {', '.join(lost)}" for user, lost in losses(planned.view, planned.edit)
     ]
+    if gives_everybody_control(planned.view, planned.edit):
+        lines.append("  MIND: everybody in the room would control it, and so would whoever joins")
     if planned.author is not None:
         lines.append(f"  {planned.author.words}")
     return "\n".join(lines)
+
+
+def _question(planned: "EditPlan") -> str:
+    from synadmin.power.edit import gives_everybody_control
+
+    if gives_everybody_control(planned.view, planned.edit):
+        return "Give control of the room to everybody in it?"
+    return "Change the levels?"
 
 
 def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:

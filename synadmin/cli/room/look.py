@@ -1,10 +1,11 @@
 """``synadmin room list|show|members|state|power``: looking, and nothing else."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 
@@ -92,8 +93,9 @@ def _list_columns() -> "list[Column]":
         Column("canonical_alias", title="alias", shown=False),
         Column("joined_members", title="members", right=True),
         Column("joined_local_members", title="local", right=True),
-        Column("version", right=True),
-        Column("join_rules", title="join rule"),
+        # Of a room's id and name nothing is to be cut off for the rest.
+        Column("version", right=True, shown=False),
+        Column("join_rules", title="join rule", shown=False),
         Column("creator", shown=False),
         Column("encryption", shown=False),
         Column("federatable", shown=False),
@@ -220,6 +222,9 @@ def _power_columns() -> "list[Column]":
 
 
 def _explain_power(record: dict[str, Any], output: Output) -> None:
+    import shutil
+    import textwrap
+
     from synadmin.render import plain
 
     output.write(record["users"], _power_columns())
@@ -229,8 +234,12 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
     by_level: dict[int, list[str]] = {}
     for what, level in record["abilities"].items():
         by_level.setdefault(level, []).append(what)
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize
     for level in sorted(by_level, reverse=True):
-        click.echo(plain(f"  {level:>4}  to {', '.join(by_level[level])}"))
+        start = f"  {level:>4}  to "
+        words = plain(", ".join(by_level[level]))
+        indent = " " * len(start)
+        click.echo(textwrap.fill(words, width, initial_indent=start, subsequent_indent=indent))
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
         click.echo(plain(f"Creators stand above every number in room version {record['version']}."))

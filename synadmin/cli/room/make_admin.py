@@ -223,7 +223,7 @@ def _report(
         else:
             output.write((outcome.as_record() for outcome in counted()), _columns())
     except BaseException:
-        if counts:
+        if counts.keys() - {"planned"}:
             invocation.warn(f"Before that: {_summary(counts)}.")
         raise
     if total > 1:

@@ -1,11 +1,14 @@
 """What becomes of a room, in words: what a person reads before it is done, and after."""
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synadmin.recovery.outcome import Outcome
 
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
+# Where the message of a refusal tells what would do: what --allow is for, and each step.
+_STEPS = re.compile(r" (?=--allow \w+ can do it: 1\. )|(?<=can do it:) (?=1\. )|(?<=\.) (?=\d+\. )")
 
 
 def in_words(outcome: "Outcome") -> str:
@@ -16,7 +19,8 @@ def in_words(outcome: "Outcome") -> str:
     if outcome.outcome == "planned":
         lines += _planned(outcome)
     else:
-        lines.append(f"  {outcome.outcome}: {outcome.message}")
+        message, *steps = _STEPS.split(outcome.message)
+        lines += [f"  {outcome.outcome}: {message}", *(f"    {step}" for step in steps)]
         if outcome.steps and outcome.level_after is not None:
             lines += _before_and_after(outcome)
         if outcome.outcome == "failed":

@@ -13,7 +13,7 @@ from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.user.named import Bulk, changes_users, named
-from synadmin.errors import ServerError, UsageError
+from synadmin.errors import RefusedError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,6 +127,11 @@ def revoke(invocation: Invocation, *, bulk: Bulk) -> int:
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> "Mapping[str, Any]":
+    if not admin and user_id == synapse.owner:
+        message = (
+            f"{user_id} is the account whose token you are using: Synapse lets nobody take their own rights"
+        )
+        raise RefusedError(message, hint="nothing was changed; another server admin can do it")
     if synapse.users.get(user_id).admin == admin:
         return {"message": "was so already"}
     synapse.users.set_admin(user_id, admin=admin)

@@ -105,9 +105,10 @@ def _list_columns() -> "list[Column]":
         Column("admin"),
         Column("deactivated"),
         Column("locked"),
-        Column("shadow_banned", title="shadow-banned"),
-        _time("creation_ts", "created"),
-        _time("last_seen_ts", "last seen"),
+        # The rest is to be asked for: these are what fits into 80 columns.
+        Column("shadow_banned", title="shadow-banned", shown=False),
+        _time("creation_ts", "created", shown=False),
+        _time("last_seen_ts", "last seen", shown=False),
         Column("user_type", title="type", shown=False),
         Column("is_guest", title="guest", shown=False),
         Column("erased", shown=False),

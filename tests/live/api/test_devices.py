@@ -77,6 +77,7 @@ def test_the_commands_for_single_devices_read_back_what_they_did(
     assert [(one["device_id"], one["outcome"]) for one in outcomes] == [(ODD, "done"), ("UNKNOWN", "failed")]
     assert ODD not in names(homeserver, alice)
     assert synadmin("device", "show", user, "UNKNOWN").code == 4
+    assert synadmin("device", "rename", user, "UNKNOWN", "x", "--dry-run").code == 4
 
 
 def test_everybody_on_a_list_is_signed_out_everywhere(

@@ -41,5 +41,7 @@ def test_a_feature_that_is_none_is_refused(
     with pytest.raises(MatrixError, match="not recognised"):
         homeserver.admin.synapse.experimental.set(alice.user_id, {"msc1": True})
 
-    assert synadmin(NOUN, "set", alice.user_id, "--on", "msc1").code == 1
+    unknown = synadmin(NOUN, "set", alice.user_id, "--on", "msc388")
+    assert unknown.code == 2
+    assert "it has msc3881, " in unknown.stderr
     assert synadmin(NOUN, "set", "no-such-person", "--on", "msc4222").code == 4

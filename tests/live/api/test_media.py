@@ -196,6 +196,7 @@ def test_items_are_deleted_and_the_server_no_longer_knows_them(
     planned = synadmin("media", "delete", str(two), "--dry-run", "-o", "json")
     still_there = media.get(*two).media_info.media_id
     mixed = synadmin("media", "delete", "--from", str(listed), "--yes", "-o", "ndjson")
+    gone = synadmin("media", "delete", str(two), "--dry-run")
     elsewhere = synadmin("media", "delete", "mxc://elsewhere.example/AbCd", "--yes")
 
     assert (through_library.deleted_media, through_library.total) == ((one.media_id,), 1)
@@ -204,6 +205,7 @@ def test_items_are_deleted_and_the_server_no_longer_knows_them(
     assert still_there == two.media_id
     assert outcomes(mixed.stdout) == ["done", "done", "failed"]
     assert mixed.code == 6
+    assert gone.code == 4
     assert elsewhere.code == 5
     for item in (one, two, three):
         with pytest.raises(NotFoundError):

@@ -49,6 +49,7 @@ def test_the_commands_read_back_what_they_did(homeserver: Homeserver, synadmin: 
     tokens = homeserver.admin.synapse.registration_tokens
 
     made = synadmin(NOUN, "create", "summer~school", "--uses", "3", "--expires", "2030-01-01", "-o", "json")
+    again = synadmin(NOUN, "create", "summer~school", "--uses", "5")
     drawn = json.loads(synadmin(NOUN, "create", "--length", "20", "-o", "json").stdout)[0]["token"]
     shown = json.loads(synadmin(NOUN, "show", "summer~school", "-o", "json").stdout)
     changed = synadmin(NOUN, "update", "summer~school", "--unlimited", "--never-expires")
@@ -60,6 +61,8 @@ def test_the_commands_read_back_what_they_did(homeserver: Homeserver, synadmin: 
     )
 
     assert json.loads(made.stdout)[0]["outcome"] == "done"
+    assert again.code == 5
+    assert "there is a registration token summer~school already" in again.stderr
     assert shown == {
         "token": "summer~school",
         "uses_allowed": 3,

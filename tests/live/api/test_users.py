@@ -397,8 +397,9 @@ def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
     assert not left
     assert again.code == 6
     assert users.admin(alice.user_id).admin
-    assert oneself.code == 1
-    assert "demote yourself" in oneself.stderr
+    assert oneself.code == 5
+    assert "lets nobody take their own rights" in oneself.stderr
+    assert users.admin(homeserver.admin.user_id).admin
 
 
 def test_a_token_to_act_as_somebody_ends_when_it_was_said_and_makes_no_device(

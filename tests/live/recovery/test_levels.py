@@ -77,7 +77,7 @@ def test_somebody_who_turned_against_the_room_is_demoted_through_their_own_accou
     before = scene.standings()
     code, _, stderr = told(scene, "demote", room_id, mallory.user_id)
     assert code == 5
-    assert "--allow impersonate lets it" in stderr
+    assert "--allow impersonate does it" in stderr
     assert f"As {mallory.user_id}: set the levels." in stderr
     code, record, stderr = told(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
     assert code == 0, stderr

@@ -76,3 +76,15 @@ def test_a_post_is_not_sent_again_when_its_answer_was_lost(stub: Stub) -> None:
 
     assert run("POST", PATH) == 1
     assert stub.targets == [f"POST {PATH}"]
+
+
+def test_a_method_may_be_typed_in_small_letters_and_one_that_is_none_is_answered_with_all(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.on(PATH, told({}))
+
+    assert run("get", PATH) == 0
+    assert run("FETCH", PATH) == 2
+
+    assert stub.targets == [f"GET {PATH}"]
+    assert "'FETCH' is not a method: give GET, POST, PUT or DELETE" in capsys.readouterr().err

@@ -1,10 +1,12 @@
-"""What `synadmin experimental-feature` refuses before anything is sent."""
+"""What `synadmin experimental-feature` refuses before anything is changed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.unit.stub import told
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -19,3 +21,15 @@ def test_a_wish_that_is_none_or_two_at_once_is_refused(
 
     answer.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
+
+
+def test_a_feature_that_the_server_does_not_know_is_refused_and_the_nearest_named_first(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on("*", told({"name": "@alice:example.org", "features": {"msc3575": False, "msc4222": True}}))
+
+    answer = synadmin("experimental-feature", "set", "@alice:example.org", "--on", "msc4223")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert "it has msc4222, msc3575" in answer.stderr
+    assert {request.method for request in signed_in.requests} == {"GET"}

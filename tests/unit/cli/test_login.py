@@ -351,3 +351,40 @@ def test_nothing_is_written_outside_its_own_directories(server: Stub, synadmin: 
         "default.env",
         "journal.jsonl",
     }
+
+
+@pytest.mark.parametrize("way", [("admin",), ("--token",), ()])
+def test_a_rehearsed_login_says_what_would_be_kept_where_and_asks_for_no_secret(
+    way: tuple[str, ...], server: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("login", *way, "--homeserver", server.url, "--profile", "club", "--dry-run")
+
+    kept = settings.profile_file("club")
+    assert answer.code == 0
+    assert f"on {server.url}, and keep the homeserver and the token in {kept}." in answer.stdout
+    assert answer.stderr == "Nothing was changed: --dry-run.\n"
+    assert not kept.exists()
+    assert {request.method for request in server.requests} <= {"GET"}
+
+
+def test_signing_in_and_out_takes_a_yes_for_scripts_that_always_give_one(
+    server: Stub, synadmin: Synadmin
+) -> None:
+    arguments = ("--homeserver", server.url, "--yes")
+    assert synadmin("login", "admin", *arguments, stdin=PASSWORD.encode()).code == 0
+    assert settings.in_profile("default")[settings.TOKEN] == TOKEN
+    assert synadmin("logout", "--yes").code == 0
+    assert settings.TOKEN not in settings.in_profile("default")
+
+
+def test_a_rehearsed_logout_ends_nothing_and_keeps_the_token(server: Stub, synadmin: Synadmin) -> None:
+    kept = settings.write_profile("default", {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN})
+
+    answer = synadmin("logout", "--dry-run")
+
+    assert answer.code == 0
+    assert answer.stdout == (
+        f"Would end the session of {ADMIN} on {server.url} and remove the token from {kept}.\n"
+    )
+    assert settings.in_profile("default")[settings.TOKEN] == TOKEN
+    assert LOGOUT not in server.targets

@@ -1,4 +1,4 @@
-"""Times as people write them: what is older than tomorrow is everything."""
+"""Times and levels as people write them: what is older than tomorrow is everything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from synadmin.cli.parameters import ANY_TIME, PAST_TIME
+from synadmin.cli.parameters import ANY_TIME, LEVEL, PAST_TIME
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -49,3 +49,14 @@ def test_sessions_unused_since_a_day_to_come_are_not_all_there_are(
 
     answer.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
+
+
+@pytest.mark.parametrize("text", ["9007199254740992", "-9007199254740992", "9" * 5000, "1e3", "admin", ""])
+def test_what_no_room_can_hold_is_no_level(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a power level"):
+        LEVEL.convert(text, None, None)
+
+
+def test_the_largest_and_the_least_level_are_levels() -> None:
+    assert LEVEL.convert("9007199254740991", None, None) == 2**53 - 1
+    assert LEVEL.convert("-9007199254740991", None, None) == 1 - 2**53

@@ -1,16 +1,21 @@
-"""What `synadmin registration-token` refuses before anything is sent."""
+"""What `synadmin registration-token` refuses before anything is sent, and that it tells nobody the token."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import told
+from synadmin.settings import state_directory
+from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
+
+TOKENS = "/_synapse/admin/v1/registration_tokens"
+SECRET = "open~sesame"
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,41 @@ def test_a_number_that_is_not_what_was_asked_for_is_a_failure(signed_in: Stub, s
     signed_in.on("*", told({"token": "x", "uses_allowed": 3}))
 
     synadmin("registration-token", "update", "x", "--uses", "5").assert_is_one_clear_line(code=1)
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_a_token_that_there_is_already_is_left_alone(
+    signed_in: Stub, synadmin: Synadmin, dry_run: tuple[str, ...]
+) -> None:
+    signed_in.on(f"{TOKENS}/x", told({"token": "x", "uses_allowed": 3}))
+
+    answer = synadmin("registration-token", "create", "x", *dry_run)
+
+    answer.assert_is_one_clear_line(code=5)
+    assert "`update` changes it" in answer.stderr
+    assert {request.method for request in signed_in.requests} == {"GET"}
+
+
+def test_a_token_is_neither_in_the_journal_nor_in_a_trace(signed_in: Stub, synadmin: Synadmin) -> None:
+    token = {"token": SECRET, "uses_allowed": None, "expiry_time": None}
+    signed_in.on(f"{TOKENS}/new", told(token))
+    signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND"), told(token))
+
+    said = [
+        synadmin("registration-token", "create", SECRET, "-v"),
+        synadmin("registration-token", "update", SECRET, "--unlimited", "-v"),
+        synadmin("api", "DELETE", f"{TOKENS}/{SECRET}", "-v"),
+        synadmin("journal", "list", "--requests", "-o", "json"),
+    ]
+
+    assert [answer.code for answer in said] == [0, 0, 0, 0]
+    assert all(SECRET not in answer.stderr for answer in said)
+    lines = json.loads(said[-1].stdout)
+    assert [(line["method"], line["path"]) for line in lines] == [
+        ("POST", f"{TOKENS}/new"),
+        ("PUT", f"{TOKENS}/(removed)"),
+        ("DELETE", f"{TOKENS}/(removed)"),
+    ]
+    assert SECRET not in (state_directory() / "journal.jsonl").read_text()
+    undone = synadmin("journal", "undo", "last")
+    undone.assert_is_one_clear_line(code=5)

@@ -21,6 +21,15 @@ def test_the_largest_rooms_are_printed(signed_in: Stub, synadmin: Synadmin) -> N
     assert answer.stdout.splitlines()[-1].split() == ["!a:example.org", "473"]
 
 
+def test_a_server_with_sqlite_is_told_what_is_missing(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, refused(400, "M_UNKNOWN", "Endpoint requires using PostgreSQL"))
+
+    answer = synadmin("stats", "rooms")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "this Synapse has SQLite" in answer.stderr
+
+
 def test_synapses_own_failure_over_missing_statistics_is_explained(
     signed_in: Stub, synadmin: Synadmin
 ) -> None:

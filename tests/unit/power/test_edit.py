@@ -148,3 +148,23 @@ def test_equals_on_other_servers_stand_in_the_way() -> None:
     creator = room({ALICE: "join"}, version="12", creators=(MALLORY,), power_levels=levels({ALICE: 100}))
     assert creator.levels.level_of(MALLORY) == CREATOR_LEVEL
     assert editing.stands_in_the_way(creator, Edit(users={MALLORY: 0})) == ()
+
+
+@pytest.mark.parametrize(
+    ("edit", "gives"),
+    [
+        (Edit(named={"users_default": 100}), True),
+        (Edit(named={"users_default": 99}), False),
+        (Edit(events={"m.room.power_levels": 0}), True),
+        (Edit(events={"m.room.power_levels": 1}), False),
+        (Edit(users={BOB: 100}), False),
+    ],
+    ids=["all get it", "one short", "it takes nothing", "it takes one", "one gets it"],
+)
+def test_an_edit_that_gives_everybody_control_is_told_apart(edit: Edit, *, gives: bool) -> None:
+    assert editing.gives_everybody_control(held({ALICE: 100, BOB: 50}), edit) is gives
+
+
+def test_what_everybody_has_already_is_not_given() -> None:
+    view = held({ALICE: 100}, users_default=100)
+    assert not editing.gives_everybody_control(view, Edit(named={"kick": 10}))

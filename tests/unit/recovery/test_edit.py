@@ -88,7 +88,7 @@ def test_more_than_is_allowed_is_refused_with_what_would_do(stub: Stub, synapse:
     view = room({ALICE: "join", BOB: "join"})
     with pytest.raises(RefusedError, match=f"As {ALICE}: set the levels") as caught:
         planned(stub, synapse, view, allow=Reach.API)
-    assert caught.value.hint == "--allow impersonate lets it"
+    assert caught.value.hint == "--allow impersonate does it"
 
 
 def test_nobody_is_sent_with_whose_words_are_not_heard(stub: Stub, synapse: Synapse) -> None:

@@ -87,6 +87,11 @@ def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observ
     assert sight.found.reason == "not-in-room"
 
 
+def test_a_room_whose_creator_is_not_known_any_more_has_no_way_in(stub: Stub, observer: Observer) -> None:
+    room = LostRoom(stub, creator="", joined_members=0, joined_local_members=0)
+    assert observer.look(RoomId(room.id), ME).way_in == ()
+
+
 def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer: Observer) -> None:
     room, there = LostRoom(stub), UserId("@bob:elsewhere.example")
     members = [

@@ -151,7 +151,7 @@ def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
     assert {planned.author.user for planned in found.plans if planned.author} == {ADMIN, BOB}
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == levels({ALICE: 100, BOB: 100})
-    assert found.impossible[0].endswith("(--allow impersonate lets it)")
+    assert found.impossible[0].endswith("(--allow impersonate does it)")
 
 
 def test_a_lost_room_is_as_lost_again(stub: Stub, synapse: Synapse) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ def test_without_synapse_the_error_names_the_command_that_installs_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match="matrix-synapse is not installed") as caught:
         Homeserver(tmp_path / "server").start()
-    assert caught.value.hint == "pip install 'synadmin[sandbox]'"
+    assert caught.value.hint == f"`{sys.executable} -m pip install matrix-synapse` gets it"
     assert not (tmp_path / "server").exists()
 
 

@@ -6,7 +6,7 @@ from synadmin.audit.facts import TokenFacts
 from synadmin.audit.rules import open_registration_token as rule
 from tests.unit.audit.rules.case import NOW, finding, server
 
-_LABEL = "abcd…"
+_LABEL = "abcd…1f3a"
 FOUND = server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=None, used=17),))
 PASSED = {
     "it ends": server(tokens=(TokenFacts(label=_LABEL, unlimited=True, expires=NOW, used=0),)),

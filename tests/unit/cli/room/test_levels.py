@@ -1,10 +1,55 @@
-"""``room set-power``: what is repeated for the sake of a quick --help is still the same."""
+"""``room set-power``: what it warns of and refuses before it changes anything."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
+
 from synadmin.cli.room import levels
 from synadmin.power import edit
+from tests.unit.recovery.rooms import LEVELS, LostRoom, power
+from tests.unit.stub import ADMIN, Stub
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
 
 
 def test_the_levels_with_names_are_those_that_can_be_edited() -> None:
+    # They are repeated for the sake of a quick --help.
     assert levels.NAMED == edit.NAMED
+
+
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_to_give_everybody_control_is_said_plainly_before_it_is_done(
+    signed_in: Stub, synadmin: Synadmin, *, rehearsed: bool
+) -> None:
+    room = LostRoom(signed_in)
+    room.on("state", power({**LEVELS, "users": {ADMIN: 100}}))
+    room.member(ADMIN, "join")
+    options = ["--dry-run"] if rehearsed else []
+
+    answer = synadmin("room", "set-power", room.id, "--default", "users_default", "100", *options)
+
+    assert "MIND: everybody in the room would control it" in answer.stderr
+    assert ("Give control of the room to everybody in it?" in answer.stderr) is not rehearsed
+    assert answer.code == (0 if rehearsed else 2)
+    assert room.changes == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("alice", "9007199254740992"),
+        ("--default", "users_default", "-9007199254740992"),
+        ("--event", "m.room.topic", "1" + "0" * 400),
+    ],
+)
+def test_a_level_that_no_room_can_hold_is_a_slip(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    answer = synadmin("room", "set-power", "!a:example.org", *arguments)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert "is not a power level" in answer.stderr
+    assert signed_in.targets == []

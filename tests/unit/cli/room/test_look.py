@@ -9,13 +9,17 @@ import pytest
 
 from synadmin.api import rooms
 from synadmin.cli.room.look import ORDERS
+from tests.unit.cli.terminal import Terminal
 from tests.unit.recovery.rooms import ALICE, LEVELS, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, told
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.cli.conftest import Synadmin
 
 ROOMS = "/_synapse/admin/v1/rooms"
+MAIN = "from synadmin.cli.app import main; main()"
 
 
 def test_the_orders_of_the_help_are_those_of_the_endpoint() -> None:
@@ -120,6 +124,24 @@ def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadm
         "It takes\n"
         "   100  to change power levels"
     )
+
+
+def test_power_fits_the_terminal_and_is_whole_lines_elsewhere(
+    signed_in: Stub, synadmin: Synadmin, work: Path
+) -> None:
+    room = LostRoom(signed_in)
+    create = state("m.room.create", {"room_version": "11"})
+    room.on("state", told({"state": [create]}), power(LEVELS))
+    shell = f"import os; os.environ['COLUMNS'] = '60'; {MAIN}"
+    with Terminal("-c", shell, "room", "power", room.id, cwd=work) as terminal:
+        assert terminal.end() == 0
+    room.on("state", told({"state": [create]}), power(LEVELS))
+    elsewhere = synadmin("room", "power", room.id).stdout
+
+    shown = terminal.shown.replace("\r\n", "\n")
+    assert max(map(len, shown.splitlines())) <= 60
+    assert shown.split() == elsewhere.split()
+    assert len(shown.splitlines()) > len(elsewhere.splitlines())
 
 
 @pytest.mark.parametrize("verb", ["show", "members", "state", "power"])

@@ -82,3 +82,21 @@ def test_an_answer_that_does_not_speak_of_the_name_is_no_verdict(signed_in: Stub
     signed_in.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
 
     assert synadmin("user", "available", "alice").code == 3
+
+
+def test_a_list_with_usual_names_fits_into_80_columns(signed_in: Stub, synadmin: Synadmin) -> None:
+    account = {
+        "name": "@alice.liddell:matrix.example.org",
+        "displayname": "Alice Liddell",
+        "admin": False,
+        "deactivated": False,
+        "locked": False,
+        "shadow_banned": False,
+        "creation_ts": 1_700_000_000_000,
+    }
+    signed_in.on("*", told({"users": [account], "total": 1}))
+
+    lines = synadmin("user", "list").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert synadmin("user", "list", "--columns", "name,creation_ts").stdout.endswith("2023-11-14T22:13:20Z\n")

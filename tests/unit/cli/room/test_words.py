@@ -1,0 +1,28 @@
+"""What becomes of a room, in words."""
+
+from __future__ import annotations
+
+from synadmin.cli.room.words import in_words
+from synadmin.ids import RoomId
+from synadmin.recovery.outcome import Outcome
+from tests.unit.power.rooms import ADMIN
+
+ROOM = RoomId("!a:example.org")
+
+
+def test_a_refusal_tells_what_would_do_step_by_step() -> None:
+    message = (
+        "Henry has level 100. 2 others have less. --allow impersonate can do it: 1. Come in as Henry. "
+        "2. Give Alice level 100. 3. Leave."
+    )
+
+    words = in_words(Outcome(room=ROOM, room_id=ROOM, user_id=ADMIN, outcome="refused", message=message))
+
+    assert words == (
+        "!a:example.org\n"
+        "  refused: Henry has level 100. 2 others have less.\n"
+        "    --allow impersonate can do it:\n"
+        "    1. Come in as Henry.\n"
+        "    2. Give Alice level 100.\n"
+        "    3. Leave."
+    )
