@@ -25,6 +25,10 @@ class JournalError(SynadminError):
     """The journal cannot be written, so nothing may be changed."""
 
 
+class NoSuchRunError(SynadminError):
+    """The journal has no such run."""
+
+
 class RefusedError(SynadminError):
     """Looked, and the answer is no. Nothing was changed."""
 

@@ -23,7 +23,9 @@ from synadmin.errors import JournalError
 _SECRET_FIELDS = frozenset(
     {"password", "new_password", "access_token", "refresh_token", "token", "mac", "secret", "client_secret"},
 )
-_SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&]*")
+_SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
+# Whoever has a registration token can make an account. `registration_tokens/new` has none in its path.
+_SECRET_IN_PATH = re.compile(r"(/registration_tokens/)(?!new(?:[?\s]|$))[^/?\s]+")
 _ROOM_FOR_THE_ANSWER = 120  # bytes at the end of a line, for status and errcode
 _REMOVED = "(removed)"
 NOT_SENT = "NOT_SENT"
@@ -130,7 +132,7 @@ class Journal:
             user: the token's owner.
             on_behalf_of: in whose name it is done, where that is somebody else.
             method: the HTTP method.
-            path: path and query.
+            path: path and query; their secrets are removed here.
             body: the body; its secrets are removed here.
             notes: what else is worth keeping: ``restoring``, ``restores``, ``before``; without its secrets.
 
@@ -147,7 +149,7 @@ class Journal:
             "user": user,
             "on_behalf_of": on_behalf_of,
             "method": method,
-            "path": _SECRET_IN_QUERY.sub(rf"\1{_REMOVED}", path),
+            "path": path_without_secrets(path),
             "body": without_secrets(body),
         }
         for name, value in {"arguments": self.arguments, **self.links}.items():
@@ -213,6 +215,13 @@ def _line(fields: Mapping[str, Any], *, status: int | None, errcode: str | None)
 def _short(errcode: str | None) -> str | None:
     # The server's own word: it must fit the room that was left for it.
     return re.sub(r"[^\w.]", "?", errcode[:64], flags=re.ASCII) if errcode else None
+
+
+def path_without_secrets(path: str) -> str:
+    """Return a path with its query, percent-encoded, or a line that has one in it, without its secrets."""
+    for secret in (_SECRET_IN_QUERY, _SECRET_IN_PATH):
+        path = secret.sub(rf"\1{_REMOVED}", path)
+    return path
 
 
 def without_secrets(body: Any) -> Any:  # noqa: ANN401  any JSON

@@ -11,6 +11,7 @@ from synadmin import __version__
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
 from synadmin.errors import (
+    NoSuchRunError,
     NotAuthenticatedError,
     NotFoundError,
     NotPermittedError,
@@ -37,6 +38,7 @@ _EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
     (NotAuthenticatedError, EXIT_NOT_PERMITTED),
     (NotPermittedError, EXIT_NOT_PERMITTED),
     (NotFoundError, EXIT_NOT_FOUND),
+    (NoSuchRunError, EXIT_NOT_FOUND),
     (RefusedError, EXIT_REFUSED),
 )
 

@@ -10,7 +10,7 @@ from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.output import Output, output_options
-from synadmin.errors import RefusedError, SettingsError, SynadminError, UsageError
+from synadmin.errors import NoSuchRunError, RefusedError, SettingsError, SynadminError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -165,8 +165,12 @@ def undo(
     run = str(lines[0].get("run"))
     changes = undoing.noted(lines)
     if not changes:
-        message = f"the run {run} has changed no power levels: there is nothing to put back"
-        raise RefusedError(message)
+        if next(undoing.others(lines), None) is not None:
+            message = f"the run {run} has changed no power levels: there is nothing to put back"
+            raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
+        output.write([], _undo_columns())
+        invocation.say(f"There is nothing to undo in the run {run}.")
+        return EXIT_DONE
     reach = Reach[(allow or "api").upper()]
     with invocation.synapse() as synapse:
         _require_ended(invocation, synapse, lines[0])
@@ -175,14 +179,17 @@ def undo(
             mend(synapse, invocation.journal, invocation.warn)
         observer = Observer(synapse)
         planned = _undoings(observer, changes, reach)
-        if output.for_people or not yes:
+        needed = any(one.plans or one.impossible for one in planned)
+        if needed and (output.for_people or not yes):
             invocation.warn("\n".join(_in_words(one) for one in planned))
         for other in undoing.others(lines):
             invocation.say(f"stays as it is: {other}")
         possible = any(one.plans for one in planned)
         if dry_run or not possible:
             output.write([_told(one, "planned") for one in planned], _undo_columns())
-            if dry_run:
+            if not needed:
+                invocation.say("There is nothing to undo: the levels are as they were before that run.")
+            elif dry_run:
                 invocation.say("Nothing was changed: --dry-run.")
             return _undo_code(planned)
         confirm(invocation, "Put these levels back?", yes=yes)
@@ -203,7 +210,7 @@ def _lines_of(invocation: Invocation, run: str) -> list[dict[str, Any]]:
     """Return the lines of a run.
 
     Raises:
-        UsageError: the journal has none.
+        NoSuchRunError: the journal has none.
     """
     from synadmin.journal import entries
 
@@ -213,7 +220,7 @@ def _lines_of(invocation: Invocation, run: str) -> list[dict[str, Any]]:
     chosen = [line for line in lines if line.get("run") == run]
     if not chosen:
         message = f"the journal has no run {run!a}"
-        raise UsageError(message, hint="`synadmin journal list` shows those it has")
+        raise NoSuchRunError(message, hint="`synadmin journal list` shows those it has")
     return chosen
 
 
@@ -295,6 +302,8 @@ def _told(one: "Undoing", outcome: str) -> dict[str, Any]:
 
     if one.impossible:
         outcome = "partly" if one.plans else "refused"
+    elif not one.plans:
+        outcome = "done"
     messages = {
         "planned": "The levels can be put back as they were.",
         "done": "The levels are as they were." if one.plans else "The levels are as they were already.",

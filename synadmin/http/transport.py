@@ -28,7 +28,7 @@ from synadmin.errors import (
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.reply import Answer, decoded, error_of
 from synadmin.ids import UserId
-from synadmin.journal import NOT_SENT, Entry, Journal
+from synadmin.journal import NOT_SENT, Entry, Journal, path_without_secrets
 from synadmin.settings import checked_token
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Transport:
         self.homeserver = homeserver.rstrip("/")
         self.longest_wait = longest_wait
         self.notify = notify or (lambda _: None)
-        self._trace = trace
+        self._trace = None if trace is None else lambda line: trace(path_without_secrets(line))
         self.rehearsal = False
         self.last_entry = ""
         self._notes: Mapping[str, object] = {}

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.errors import JournalError
-from synadmin.journal import NOT_SENT, Entry, Journal, entries, unrestored, without_secrets
+from synadmin.journal import (
+    NOT_SENT,
+    Entry,
+    Journal,
+    entries,
+    path_without_secrets,
+    unrestored,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -306,3 +314,17 @@ def test_a_run_that_was_killed_is_not_alive(file: Path) -> None:
     process.kill()
     process.join(60)
     assert not Journal(file).is_alive(run)
+
+
+TOKENS = "/_synapse/admin/v1/registration_tokens"
+
+
+@pytest.mark.parametrize("token", ["summer-school", "new-year", "a~b", "x"])
+@pytest.mark.parametrize("rest", ["", "?dry=1", " -> 200 (3 ms)"])
+def test_a_registration_token_is_removed_from_its_path(token: str, rest: str) -> None:
+    assert path_without_secrets(f"PUT {TOKENS}/{token}{rest}") == f"PUT {TOKENS}/(removed){rest}"
+
+
+@pytest.mark.parametrize("path", [TOKENS, f"{TOKENS}?valid=true", f"{TOKENS}/new"])
+def test_a_path_without_a_registration_token_stays(path: str) -> None:
+    assert path_without_secrets(path) == path

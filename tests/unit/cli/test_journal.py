@@ -81,10 +81,11 @@ def test_the_last_run_needs_no_name(runs: list[str], synadmin: Synadmin) -> None
     assert json.loads(synadmin("journal", "show", runs[1], "-o", "json").stdout)[0]["run"] == runs[1]
 
 
+@pytest.mark.parametrize("verb", ["show", "resume", "undo"])
 @pytest.mark.parametrize("run", ["last", "20991231T000000-abcdef", "../x", "\x1b[2J", "ü"])
-def test_a_run_that_is_not_there_is_one_clear_line(run: str, synadmin: Synadmin) -> None:
-    answer = synadmin("journal", "show", run)
-    answer.assert_is_one_clear_line(code=2)
+def test_a_run_that_is_not_there_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
+    answer = synadmin("journal", verb, run)
+    answer.assert_is_one_clear_line(code=4)
     assert "`synadmin journal list` shows those it has" in answer.stderr
 
 
@@ -106,3 +107,22 @@ def test_a_journal_that_cannot_be_read_is_one_clear_line(
 def test_looking_makes_no_journal(synadmin: Synadmin) -> None:
     synadmin("journal", "list")
     assert not Path(state_directory()).exists()
+
+
+def test_a_run_that_left_nothing_changed_has_nothing_to_undo(synadmin: Synadmin) -> None:
+    journal = Journal(state_directory() / "journal.jsonl", command="room block")
+    _changed(journal, "/refused", 403, "M_FORBIDDEN")
+    _changed(journal, "/unsent", None, NOT_SENT)
+
+    answer = synadmin("journal", "undo", "last", "-o", "json")
+
+    assert (answer.code, answer.stdout) == (0, "[]\n")
+    assert answer.stderr == f"There is nothing to undo in the run {journal.run}.\n"
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_that_changed_something_other_than_levels_is_not_said_to_be_undone(synadmin: Synadmin) -> None:
+    answer = synadmin("journal", "undo", "last")
+
+    answer.assert_is_one_clear_line(code=5)
+    assert "has changed no power levels" in answer.stderr
