@@ -90,7 +90,7 @@ class Settings:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds <= _LONGEST_TIMEOUT:
-            message = f"--timeout (SYNADMIN_TIMEOUT): {text!a} is not a number of seconds above 0, a day at most"
+            message = f"--timeout (SYNADMIN_TIMEOUT): {text!a} is not a number of seconds, a day at most"
             raise SettingsError(message)
         return seconds
 

@@ -239,7 +239,7 @@ def test_a_pipe_called_dotenv_does_not_hang() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1e300", "86401"])
 def test_a_timeout_that_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"--timeout \(SYNADMIN_TIMEOUT\): .* is not a number of seconds above 0"):
+    with pytest.raises(SettingsError, match=r"--timeout \(SYNADMIN_TIMEOUT\): .* is not a number of seconds"):
         _ = settings.load(options={"SYNADMIN_TIMEOUT": text}).timeout
 
 
