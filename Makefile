@@ -24,7 +24,7 @@ demo: $(VENV)/.sandbox
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest --quiet --numprocesses=auto --maxprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .

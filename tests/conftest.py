@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -10,6 +11,10 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Whoever starts this in the background of a script has it ignore these, and so would each program under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A slow example on a busy machine is no failure, and a failure must be the same one the next time.
 hypothesis.settings.register_profile("everyday", deadline=None, derandomize=True)
