@@ -10,6 +10,7 @@ import itertools
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -117,10 +118,7 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
     ) -> Answer:
         if server is None:
             server = request.getfixturevalue("homeserver")
-        variables = clean_environment(tmp_path) | {
-            "SYNADMIN_HOMESERVER": server.url,
-            "SYNADMIN_ACCESS_TOKEN": (acting or server.admin).token,
-        }
+        variables = environment_of(tmp_path, server.url, acting or server.admin)
         ended = subprocess.run(
             [sys.executable, "-m", "synadmin", *arguments],
             cwd=tmp_path,
@@ -135,6 +133,29 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
         return Answer(ended.stdout, ended.stderr, ended.returncode)
 
     return run
+
+
+@contextmanager
+def running(home: Path, url: str, acting: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command line at work beside the test, to be watched and disturbed; killed in the end."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "synadmin", *arguments],
+        cwd=home,
+        env=environment_of(home, url, acting),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def environment_of(home: Path, url: str, acting: Person) -> dict[str, str]:
+    """An environment in which somebody's token is configured, and nothing else."""
+    return clean_environment(home) | {"SYNADMIN_HOMESERVER": url, "SYNADMIN_ACCESS_TOKEN": acting.token}
 
 
 def clean_environment(home: Path) -> dict[str, str]:

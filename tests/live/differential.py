@@ -11,12 +11,9 @@ difference; ends with 1 where there is one.
 from __future__ import annotations
 
 import argparse
-import random
 import sys
-import time
-from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from synadmin.errors import MatrixError
 from synadmin.ids import UserId
@@ -28,15 +25,18 @@ from synadmin.recovery import execute
 from synadmin.recovery.observe import Observer, Sight
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Temporary
-from synadmin.sandbox.homeserver import Homeserver
+from tests.live import random_rooms
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId
     from synadmin.power.steps import Step
+    from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
+    from tests.live.random_rooms import Tally
 
 VERSIONS = ("6", "10", "11", "12")
 LEVELS = (-1, 0, 0, 1, 25, 49, 50, 50, 51, 99, 100, 100, 100)
@@ -286,15 +286,6 @@ class Stage:
 
 
 @dataclass
-class Tally:
-    """What came out."""
-
-    rooms: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    differences: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Comparison:
     """One room: what was foreseen, what was seen, where they differ."""
 
@@ -302,6 +293,11 @@ class Comparison:
     drawn: Drawn
     room_id: RoomId
     found: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stage: Stage, drawn: Drawn) -> Self:
+        """Make the room."""
+        return cls(stage, drawn, stage.make(drawn))
 
     def same(self, what: str, *, foreseen: object, seen: object) -> None:
         """Note it where two things differ."""
@@ -323,6 +319,14 @@ class Comparison:
         """What is asked for."""
         allow = Reach[self.drawn.allow.upper()]
         return Wish(target=self.target, caller=self.admin.user_id, allow=allow, join=self.drawn.join)
+
+    def compare(self) -> str:
+        """Let happen to everybody what was drawn for them, and carry on while it lasts."""
+        self.stage.meet_fates(self.drawn, met=True)
+        try:
+            return self.carry_on()
+        finally:
+            self.stage.meet_fates(self.drawn, met=False)
 
     def carry_on(self) -> str:
         """Foresee, act, look what came of it; return what kind of room it was."""
@@ -426,53 +430,22 @@ class Comparison:
         return True
 
 
-def compare(stage: Stage, drawn: Drawn, tally: Tally) -> None:
-    """Make one room, foresee, act, look what came of it."""
-    comparison = Comparison(stage, drawn, stage.make(drawn))
-    stage.meet_fates(drawn, met=True)
-    try:
-        kind = comparison.carry_on()
-    finally:
-        stage.meet_fates(drawn, met=False)
-    tally.rooms += 1
-    tally.kinds[kind] += 1
-    if comparison.found:
-        told = [f"room {comparison.room_id} {asdict(drawn)}", f"({kind})", *comparison.found]
-        tally.differences.append("\n  ".join(told))
-
-
 def run(server: Homeserver, *, rooms: int, seed: int) -> Iterator[Tally]:
     """Compare as many rooms as asked for; yield the tally after each."""
-    stage, tally = Stage(server), Tally()
-    for number in range(rooms):
-        # Each room has a seed of its own: one that differs can be drawn again alone.
-        compare(stage, draw(random.Random(f"{seed}/{number}")), tally)
-        yield tally
+    stage = Stage(server)
+
+    def make(chance: random.Random) -> Comparison:
+        return Comparison.of(stage, draw(chance))
+
+    return random_rooms.compared(make, rooms=rooms, seed=seed)
 
 
 def main() -> int:
     """Run it from the shell."""
     parser = argparse.ArgumentParser(description="Random rooms: the planner against a real Synapse.")
-    parser.add_argument("--rooms", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    options = parser.parse_args()
-    started = time.monotonic()
-    tally, shown = Tally(), 0
-    with Homeserver() as server:
-        for tally in run(server, rooms=options.rooms, seed=options.seed):
-            for difference in tally.differences[shown:]:
-                sys.stdout.write(f"{difference}\n")
-                sys.stdout.flush()
-            shown = len(tally.differences)
-            if tally.rooms % 100 == 0:
-                sys.stderr.write(f"{tally.rooms} rooms, {len(tally.differences)} differences\n")
-    for kind, count in sorted(tally.kinds.items()):
-        sys.stdout.write(f"{count:6} {kind}\n")
-    took = time.monotonic() - started
-    sys.stdout.write(
-        f"{tally.rooms} rooms (seed {options.seed}) in {took:.0f} s: {len(tally.differences)} differences\n"
+    return random_rooms.main(
+        parser, lambda server, options: run(server, rooms=options.rooms, seed=options.seed)
     )
-    return 1 if tally.differences else 0
 
 
 if __name__ == "__main__":

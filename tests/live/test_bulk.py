@@ -5,11 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +14,12 @@ import pytest
 from synadmin.errors import RateLimitedError
 from synadmin.ids import encoded
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.conftest import clean_environment
+from tests.live.conftest import running
 from tests.live.differential import Reply, ask, held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from synadmin.ids import RoomId, UserId
@@ -111,40 +109,11 @@ def test_row_22_an_override_on_the_caller_lifts_every_limit_and_on_the_promoter_
 # What the command makes of it
 
 
-@contextmanager
-def running(
+def regaining(
     home: Path, server: Homeserver, acting: Person, rooms: list[RoomId]
-) -> Iterator[subprocess.Popen[str]]:
-    """The command at work on these rooms, to be watched and disturbed."""
-    environment = clean_environment(home) | {
-        "SYNADMIN_HOMESERVER": server.url,
-        "SYNADMIN_ACCESS_TOKEN": acting.token,
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "synadmin",
-        "room",
-        "make-admin",
-        *rooms,
-        "--yes",
-        "-o",
-        "ndjson",
-    ]
-    with subprocess.Popen(
-        command,
-        cwd=home,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """The command at work on these rooms."""
+    return running(home, server.url, acting, "room", "make-admin", *rooms, "--yes", "-o", "ndjson")
 
 
 def lines(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
@@ -197,11 +166,11 @@ def test_a_run_that_was_killed_is_finished_by_the_next_and_nothing_is_done_twice
     chief = new_admin(default_limits)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 30)
     for count in (7, 16):
-        with running(tmp_path, default_limits, chief, rooms) as process:
+        with regaining(tmp_path, default_limits, chief, rooms) as process:
             lines(process, count)
             process.kill()
         assert override(chief) == (0, 0), "killed too late to show anything"
-    with running(tmp_path, default_limits, chief, rooms) as process:
+    with regaining(tmp_path, default_limits, chief, rooms) as process:
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
     assert "before it could put" in stderr
@@ -218,7 +187,7 @@ def test_what_a_killed_run_left_is_put_back_by_a_run_over_one_room(
     chief = new_admin(default_limits)
     chief.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=70)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 8)
-    with running(tmp_path, default_limits, chief, rooms) as process:
+    with regaining(tmp_path, default_limits, chief, rooms) as process:
         lines(process, 2)
         process.kill()
     assert override(chief) == (0, 0)
@@ -233,7 +202,7 @@ def test_an_interrupted_run_puts_the_limits_back_at_once(
 ) -> None:
     chief = new_admin(default_limits)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 12)
-    with running(tmp_path, default_limits, chief, rooms) as process:
+    with regaining(tmp_path, default_limits, chief, rooms) as process:
         finished = lines(process, 2)
         assert override(chief) == (0, 0)
         process.send_signal(number)

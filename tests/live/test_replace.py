@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from synadmin.ids import RoomAlias
-from tests.live.conftest import clean_environment
+from tests.live.conftest import environment_of, running
 from tests.live.recovery.proxy import Proxy
+from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,14 +227,8 @@ def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
 
     command = ["room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "--anyway"]
     with Proxy(homeserver.url, killed) as proxy:
-        environment = clean_environment(tmp_path) | {
-            "SYNADMIN_HOMESERVER": proxy.here,
-            "SYNADMIN_ACCESS_TOKEN": admin.token,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "synadmin", *command], cwd=tmp_path, env=environment
-        )
-        process.wait(60)
+        with running(tmp_path, proxy.here, admin, *command) as process:
+            process.wait(60)
         assert process.returncode == -9
         proxy.happens = lambda _: None
         here = {"SYNADMIN_HOMESERVER": proxy.here}
@@ -258,33 +251,15 @@ def test_a_person_is_asked_about_the_old_room_and_has_to_type_which_one_is_meant
 ) -> None:
     chair = newcomer("chair")
     room_id = chair.create_room("Committee")
-    person, terminal = os.openpty()
-    environment = clean_environment(tmp_path) | {
-        "SYNADMIN_HOMESERVER": homeserver.url,
-        "SYNADMIN_ACCESS_TOKEN": homeserver.admin.token,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "synadmin", "room", "replace", room_id, "--admin", "admin", "--anyway"],
-        cwd=tmp_path,
-        env=environment,
-        stdin=terminal,
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        text=True,
-    )
-    os.close(terminal)
-    said = ""
-    for question, answer in (
-        ("[y/N]: ", "y"),
-        (f"type {room_id}: ", room_id if typed == "the room" else "yes"),
-    ):
-        while not said.endswith(question):
-            said += os.read(person, 65536).decode()
-        os.write(person, f"{answer}\n".encode())
-    assert "1 user of this server will be put out of it" in said
-    assert "The history stays in the database" in said
-    process.communicate(timeout=60)
-    os.close(person)
-    assert process.returncode == (0 if typed == "the room" else 5)
+    arguments = ("-m", "synadmin", "room", "replace", room_id, "--admin", "admin", "--anyway")
+    environment = environment_of(tmp_path, homeserver.url, homeserver.admin)
+    with Terminal(*arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, env=environment) as terminal:
+        terminal.see("[y/N]: ")
+        terminal.type("y\n")
+        terminal.see(f"type {room_id}: ")
+        terminal.type(f"{room_id if typed == 'the room' else 'yes'}\n")
+        assert "1 user of this server will be put out of it" in terminal.shown
+        assert "The history stays in the database" in terminal.shown
+        assert terminal.end() == (0 if typed == "the room" else 5)
     assert homeserver.admin.membership(room_id, chair) == (None if typed == "the room" else "join")
     assert homeserver.admin.synapse.rooms.block_status(room_id).block == (typed == "the room")

@@ -150,16 +150,23 @@ class Stub:
         if reply.silent or reply.broken:
             handler.close_connection = True
             return
-        if reply.raw is not None:
-            handler.wfile.write(reply.raw)
+        try:
+            _write(handler, reply)
+        except ConnectionError:  # the client has gone, without waiting for the answer
             handler.close_connection = True
-            return
-        handler.send_response(reply.status)
-        for name, value in reply.headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(reply.body)))
-        handler.end_headers()
-        handler.wfile.write(reply.body)
+
+
+def _write(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+    if reply.raw is not None:
+        handler.wfile.write(reply.raw)
+        handler.close_connection = True
+        return
+    handler.send_response(reply.status)
+    for name, value in reply.headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", str(len(reply.body)))
+    handler.end_headers()
+    handler.wfile.write(reply.body)
 
 
 def nobody_there() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,47 +10,13 @@ import pytest
 from synadmin.power.room import Wish
 from synadmin.recovery.observe import Observer
 from tests.live.differential import Held, Reply, ask, foresee, held
+from tests.live.told import Told
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
-
-
-@dataclass(frozen=True)
-class Told:
-    """What ``room make-admin -o json`` printed of one room, and its exit code."""
-
-    code: int
-    record: dict[str, Any]
-    stderr: str
-
-    @property
-    def verdict(self) -> tuple[int, str, str | None, str | None]:
-        """Exit code, outcome, reason, reach."""
-        return self.code, self.record["outcome"], self.record["reason"], self.record["reach"]
-
-    @property
-    def message(self) -> str:
-        return str(self.record["message"])
-
-    @property
-    def levels(self) -> tuple[object, object]:
-        """The target's level before and after."""
-        level = self.record["power_level"]
-        return level["before"], level["after"]
-
-    @property
-    def memberships(self) -> tuple[str, str]:
-        """The target's membership before and after."""
-        membership = self.record["membership"]
-        return membership["before"], membership["after"]
-
-    @property
-    def steps(self) -> list[tuple[str, str, str]]:
-        """Of each step the action, in whose name, and what became of it."""
-        return [(step["action"], step["as"], step["status"]) for step in self.record["steps"]]
 
 
 @dataclass(frozen=True)
@@ -97,10 +62,7 @@ class Trial:
         answer = self.synadmin(
             "room", "make-admin", room, *user, "--yes", "-o", "json", *options, server=self.server
         )
-        assert answer.stdout, answer.stderr
-        records = json.loads(answer.stdout)
-        assert len(records) == 1, answer.stderr
-        return Told(answer.code, records[0], answer.stderr)
+        return Told.by(answer)
 
     def refused(self, room_id: RoomId, target: Person | UserId | None = None, *options: str) -> Told:
         """Run the command on one room, and see that nothing was changed."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import select
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.conftest import clean_environment
+from tests.live.conftest import environment_of
+from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from synadmin.ids import RoomId
     from tests.live.conftest import Answer
     from tests.live.make_room_admin.conftest import Trial
-
-_PATIENCE = 30  # seconds
 
 
 def make_admin(trial: Trial, *arguments: str, stdin: str | None = None) -> Answer:
@@ -207,34 +202,17 @@ def test_where_nothing_is_to_be_done_nothing_is_asked(trial: Trial) -> None:
 
 def on_a_terminal(trial: Trial, home: Path, answer: str, *arguments: str) -> tuple[int, str, str]:
     """Run the command with a person at the keyboard; return exit code, stdout, and what they saw."""
-    ours, theirs = os.openpty()
-    environment = clean_environment(home) | {
-        "SYNADMIN_HOMESERVER": trial.server.url,
-        "SYNADMIN_ACCESS_TOKEN": trial.admin.token,
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "synadmin", "room", "make-admin", *arguments],
-        cwd=home,
-        env=environment,
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        text=True,
-    ) as process:
-        os.close(theirs)
-        seen, typed = "", False
-        while select.select([ours], [], [], _PATIENCE)[0]:
-            try:
-                seen += os.read(ours, 65536).decode()
-            except OSError:  # the other end is closed
-                break
-            if "[y/N]" in seen and not typed:
-                os.write(ours, f"{answer}\n".encode())
-                typed = True
-        assert process.stdout is not None
-        stdout = process.stdout.read()
-    os.close(ours)
-    return process.returncode, stdout, seen.replace("\r\n", "\n")
+    command = ("-m", "synadmin", "room", "make-admin", *arguments)
+    environment = environment_of(home, trial.server.url, trial.admin)
+    with (
+        (home / "stdout").open("w+") as stdout,
+        Terminal(*command, cwd=home, stdout=stdout.fileno(), env=environment) as terminal,
+    ):
+        terminal.see("[y/N]")
+        terminal.type(f"{answer}\n")
+        code = terminal.end()
+        stdout.seek(0)
+        return code, stdout.read(), terminal.shown.replace("\r\n", "\n")
 
 
 def lost_room(trial: Trial) -> RoomId:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sqlite3
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +10,8 @@ import pytest
 from synadmin.errors import MatrixError
 from synadmin.ids import encoded
 from tests.live.differential import Held, held
+from tests.live.recovery import accounts
+from tests.live.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,33 +20,6 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
     from tests.live.conftest import Answer, Newcomer, Synadmin
-
-_PATIENCE = 30  # seconds until a deactivated user has left their rooms
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the command printed of one room, and its exit code."""
-
-    code: int
-    record: dict[str, Any]
-    stderr: str
-
-    @property
-    def verdict(self) -> tuple[int, str, str | None, str | None]:
-        """Exit code, outcome, reason, reach."""
-        return self.code, self.record["outcome"], self.record["reason"], self.record["reach"]
-
-    @property
-    def steps(self) -> list[tuple[str, str, str]]:
-        """Of each step the action, in whose name, and what became of it."""
-        return [(step["action"], step["as"], step["status"]) for step in self.record["steps"]]
-
-    @property
-    def actions(self) -> list[str]:
-        """What was done, all of it to the end."""
-        assert {step["status"] for step in self.record["steps"]} <= {"done"}, self.record
-        return [step["action"] for step in self.record["steps"]]
 
 
 @dataclass(frozen=True)
@@ -83,12 +54,7 @@ class Scene:
     # What happens to people
 
     def deactivate(self, who: Person, *, erase: bool = False) -> None:
-        path = f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}"
-        self.admin.call("POST", path, {"erase": erase})
-        until = time.monotonic() + _PATIENCE
-        while "join" in self.memberships(who).values():
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        accounts.deactivate(self.admin, who, erase=erase)
 
     def suspend(self, who: Person) -> None:
         self.admin.suspend(who)
@@ -125,13 +91,7 @@ class Scene:
         return {who.user_id: self.standing(who) for who in people if who is not but}
 
     def borrowed_tokens(self) -> int:
-        """How many tokens there are with which somebody acts as somebody else; Synapse does not tell."""
-        database = f"file:{self.server.directory}/homeserver.db?mode=ro"
-        people = [who.user_id for who in self.people]
-        marks = ",".join("?" * len(people))
-        query = f"SELECT count(*) FROM access_tokens WHERE puppets_user_id IN ({marks})"  # noqa: S608
-        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
-            return int(connection.execute(query, people).fetchone()[0])
+        return accounts.borrowed_tokens(self.server, self.people)
 
     def held(self, room_id: RoomId, who: Person) -> Held:
         return held(self.admin, room_id, who.user_id)
@@ -155,9 +115,7 @@ class Scene:
 
     def make_admin(self, room: RoomId | RoomAlias, *options: str, acting: Person | None = None) -> Told:
         answer = self.run("room", "make-admin", room, "--yes", "-o", "json", *options, acting=acting)
-        assert answer.stdout, answer.stderr
-        (record,) = json.loads(answer.stdout)
-        return Told(answer.code, record, answer.stderr)
+        return Told.by(answer)
 
     def regain(
         self, room_id: RoomId, *options: str, target: Person | None = None, reach: str = "impersonate"

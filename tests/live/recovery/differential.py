@@ -12,37 +12,35 @@ were and every difference; ends with 1 where there is one.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
-import random
-import sqlite3
 import sys
-import time
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from synadmin.ids import encoded
 from synadmin.power.room import Reach
 from synadmin.power.steps import Plan
 from synadmin.recovery.observe import Observer
-from synadmin.sandbox.homeserver import Homeserver
 from tests.live import differential as plain
-from tests.live.differential import ADMIN, NAMES, Comparison, Drawn, Stage, Tally
+from tests.live import random_rooms
+from tests.live.differential import ADMIN, NAMES, Comparison, Drawn, Stage
+from tests.live.recovery.accounts import borrowed_tokens, deactivate
 from tests.unit.power import exhaustive
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
     from synadmin.ids import RoomId
     from synadmin.power.room import RoomView
     from synadmin.power.steps import Refusal
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.random_rooms import Tally
 
 _FATES = ("suspended", "locked", "shadow-banned", "suspended and locked")
 _GONE = ("deactivated", "erased")
 _ALLOWED = (NAMES[:2], NAMES[2:4], (NAMES[4], ADMIN))
 # The room or the target itself rules these out, whatever the levels.
 _RULED_OUT = {"not-in-room", "target-unknown", "target-deactivated", "target-suspended", "room-blocked"}
-_PATIENCE = 30  # seconds until a deactivated user has left their rooms
 _numbers = itertools.count(1)
 
 
@@ -134,12 +132,7 @@ class Theatre(Stage):
             if fate == "suspended and locked":
                 admin.modify_user(who, locked=met)
             if fate in _GONE and met:
-                path = f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}"
-                admin.call("POST", path, {"erase": fate == "erased"})
-                until = time.monotonic() + _PATIENCE
-                while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
-                    assert time.monotonic() < until
-                    time.sleep(0.02)
+                deactivate(admin, who, erase=fate == "erased")
 
 
 class Trial(Comparison):
@@ -154,7 +147,8 @@ class Trial(Comparison):
         if isinstance(sight.found, Plan):
             self._is_short(self._all_there_is(observer, sight.view), sight.found)
             self._carry_out(sight.found)
-            self.same("tokens left", foreseen=0, seen=self._borrowed_tokens())
+            tokens = borrowed_tokens(self.stage.server, self.stage.people.values())
+            self.same("tokens left", foreseen=0, seen=tokens)
             return f"{sight.found.reach}, {sight.found.outcome}, {len(sight.found.steps)} steps"
         if sight.found.reason in _RULED_OUT:
             return f"refused: {sight.found.reason}"
@@ -194,59 +188,28 @@ class Trial(Comparison):
         if ways:
             self.same("a way that is allowed", foreseen=False, seen=ways[0] <= self.wish.allow)
 
-    def _borrowed_tokens(self) -> int:
-        database = f"file:{self.stage.server.directory}/homeserver.db?mode=ro"
-        query = "SELECT count(*) FROM access_tokens WHERE puppets_user_id IS NOT NULL"
-        with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
-            return int(connection.execute(query).fetchone()[0])
-
 
 def run(server: Homeserver, *, rooms: int, seed: int, furthest: Reach) -> Iterator[Tally]:
     """Try as many rooms as asked for; yield the tally after each."""
-    theatre, tally = Theatre(server), Tally()
-    for number in range(rooms):
-        # Each room has a seed of its own: one that differs can be drawn again alone.
-        drawn = draw(random.Random(f"{seed}/{number}"), furthest)
-        stage = theatre.cast(drawn)
-        trial = Trial(stage, drawn, stage.make(drawn))
-        stage.meet_fates(drawn, met=True)
-        try:
-            kind = trial.carry_on()
-        finally:
-            stage.meet_fates(drawn, met=False)
-        tally.rooms += 1
-        tally.kinds[kind] += 1
-        if trial.found:
-            told = [f"room {number}: {trial.room_id} {asdict(drawn)}", f"({kind})", *trial.found]
-            tally.differences.append("\n  ".join(told))
-        yield tally
+    theatre = Theatre(server)
+
+    def make(chance: random.Random) -> Trial:
+        drawn = draw(chance, furthest)
+        return Trial.of(theatre.cast(drawn), drawn)
+
+    return random_rooms.compared(make, rooms=rooms, seed=seed)
 
 
 def main() -> int:
     """Run it from the shell."""
     parser = argparse.ArgumentParser(description="Random rooms: plans carried out, refusals searched again.")
     parser.add_argument("--allow", choices=[str(reach) for reach in Reach], default="reactivate")
-    parser.add_argument("--rooms", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    options = parser.parse_args()
-    furthest = Reach[options.allow.upper()]
-    started = time.monotonic()
-    tally, shown = Tally(), 0
-    with Homeserver() as server:
-        for tally in run(server, rooms=options.rooms, seed=options.seed, furthest=furthest):
-            for difference in tally.differences[shown:]:
-                sys.stdout.write(f"{difference}\n")
-                sys.stdout.flush()
-            shown = len(tally.differences)
-            if tally.rooms % 100 == 0:
-                sys.stderr.write(f"{tally.rooms} rooms, {len(tally.differences)} differences\n")
-    for kind, count in sorted(tally.kinds.items()):
-        sys.stdout.write(f"{count:6} {kind}\n")
-    took = time.monotonic() - started
-    sys.stdout.write(
-        f"{tally.rooms} rooms (seed {options.seed}) in {took:.0f} s: {len(tally.differences)} differences\n"
+    return random_rooms.main(
+        parser,
+        lambda server, options: run(
+            server, rooms=options.rooms, seed=options.seed, furthest=Reach[options.allow.upper()]
+        ),
     )
-    return 1 if tally.differences else 0
 
 
 if __name__ == "__main__":

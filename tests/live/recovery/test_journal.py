@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.live.conftest import running
 from tests.live.recovery.proxy import Passing, Proxy
-from tests.live.recovery.test_put_back import running
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.conftest import clean_environment
+from tests.live.conftest import running
 from tests.live.recovery.proxy import Passing, Proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from synadmin.ids import RoomId
@@ -51,29 +48,6 @@ def club(scene: Scene) -> Club:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     scene.deactivate(alice, erase=True)
     return Club(scene, alice, bob)
-
-
-@contextmanager
-def running(home: Path, url: str, acting: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command line at work, to be watched and disturbed."""
-    environment = clean_environment(home) | {
-        "SYNADMIN_HOMESERVER": url,
-        "SYNADMIN_ACCESS_TOKEN": acting.token,
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "synadmin", *arguments],
-        cwd=home,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 def make_admin(room_id: RoomId) -> tuple[str, ...]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.live.conftest import clean_environment
+from tests.live import conftest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from synadmin.ids import RoomId
@@ -117,28 +115,9 @@ class Running(Protocol):
 def running(household: Household, tmp_path: Path) -> Running:
     """Run the command beside the test, against the old server."""
 
-    @contextmanager
-    def run(*arguments: str, acting: Person, url: str | None = None) -> Iterator[subprocess.Popen[str]]:
-        environment = clean_environment(tmp_path) | {
-            "SYNADMIN_HOMESERVER": url or household.home.url,
-            "SYNADMIN_ACCESS_TOKEN": acting.token,
-        }
-        with subprocess.Popen(
-            [sys.executable, "-m", "synadmin", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.send_signal(signal.SIGKILL)
-
-    return run
+    return lambda *arguments, acting, url=None: conftest.running(
+        tmp_path, url or household.home.url, acting, *arguments
+    )
 
 
 def heard(process: subprocess.Popen[str], words: str) -> str:

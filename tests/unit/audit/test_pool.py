@@ -3,10 +3,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from synadmin.audit.pool import Pool, on_one_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_a_pool_does_several_things_at_once_and_gives_each_its_result() -> None:
@@ -30,8 +35,9 @@ def test_what_goes_wrong_is_raised_where_the_result_is_asked_for() -> None:
     pool.close()
 
 
-def test_a_closed_pool_begins_nothing_more() -> None:
-    pool = Pool(1)
+@contextmanager
+def busy(pool: Pool) -> Iterator[None]:
+    """Have a pool's one worker wait while the block runs."""
     begun, free = threading.Event(), threading.Event()
 
     def waiting() -> None:
@@ -40,28 +46,25 @@ def test_a_closed_pool_begins_nothing_more() -> None:
 
     first = pool.submit(waiting)
     begun.wait(10)
-    second = pool.submit(lambda: None)
-    pool.close()
+    yield
     free.set()
     first.result(10)
+
+
+def test_a_closed_pool_begins_nothing_more() -> None:
+    pool = Pool(1)
+    with busy(pool):
+        second = pool.submit(lambda: None)
+        pool.close()
     time.sleep(0.05)
     assert not second.done()
 
 
 def test_what_was_called_off_before_it_began_is_not_done() -> None:
     pool = Pool(1)
-    begun, free = threading.Event(), threading.Event()
-
-    def waiting() -> None:
-        begun.set()
-        free.wait(10)
-
-    first = pool.submit(waiting)
-    begun.wait(10)
-    second = pool.submit(lambda: pytest.fail("it was called off"))
-    assert second.cancel()
-    free.set()
-    first.result(10)
+    with busy(pool):
+        second = pool.submit(lambda: pytest.fail("it was called off"))
+        assert second.cancel()
     assert pool.submit(lambda: "next").result(10) == "next"
     pool.close()
 

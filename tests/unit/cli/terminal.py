@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _PATIENCE = 60.0  # seconds
@@ -26,12 +27,19 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 class Terminal:
     """Runs Python with the given arguments on a terminal of its own; ``stdout`` may go elsewhere."""
 
-    def __init__(self, *arguments: str, cwd: Path, stdout: int | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: Path,
+        stdout: int | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._ours, theirs = pty.openpty()
         self.shown = ""
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SHELL, *arguments],
             cwd=cwd,
+            env=env,
             stdin=theirs,
             stdout=theirs if stdout is None else stdout,
             stderr=theirs,

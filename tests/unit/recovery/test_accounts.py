@@ -7,10 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import SynadminError
 from synadmin.ids import RoomId, UserId
-from synadmin.journal import Journal
 from synadmin.power.room import Account, AccountState
 from synadmin.recovery import accounts
 from synadmin.recovery.accounts import account_of, waking
@@ -20,8 +18,8 @@ from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import Request, Stub, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from synadmin.client import Synapse
+    from synadmin.journal import Journal
 
 NAME = quote(ALICE, safe="")
 ACCOUNT = f"/_synapse/admin/v2/users/{NAME}"
@@ -57,17 +55,6 @@ class Her:
 
     def _show(self) -> None:
         self._stub.on(ACCOUNT, told(self.state))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.jsonl")
-
-
-@pytest.fixture
-def synapse(stub: Stub, journal: Journal) -> Iterator[Synapse]:
-    with Synapse(stub.url, token="syt_token", journal=journal) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

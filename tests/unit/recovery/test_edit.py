@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, RefusedError, SynadminError
 from synadmin.ids import RoomId
 from synadmin.power.edit import Edit
@@ -22,15 +21,9 @@ from tests.unit.recovery.rooms import LostRoom, power
 from tests.unit.stub import Stub, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from synadmin.client import Synapse
 
 RAISE = Edit(users={BOB: 50})
-
-
-@pytest.fixture
-def synapse(stub: Stub) -> Iterator[Synapse]:
-    with Synapse(stub.url, token="syt_token") as client:
-        yield client
 
 
 def planned(

@@ -6,27 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import NotAuthenticatedError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import Wish
 from synadmin.recovery.execute import look_ahead
-from synadmin.recovery.observe import Observer
 from tests.unit.recovery.rooms import ALICE, GRANTED, LostRoom, power
 from tests.unit.stub import ADMIN, HTML, Stub, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from synadmin.recovery.execute import Prospect
+    from synadmin.recovery.observe import Observer
 
 ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
-
-
-@pytest.fixture
-def observer(stub: Stub) -> Iterator[Observer]:
-    with Synapse(stub.url, token="syt_token") as synapse:
-        yield Observer(synapse)
 
 
 def seen(observer: Observer, room: str, wish: Wish = ME) -> Prospect:

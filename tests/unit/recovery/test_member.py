@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotPermittedError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.recovery.member import Member
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from synadmin.client import Synapse
     from tests.unit.stub import Stub
 
 ROOM = RoomId("!r:example.org")
@@ -25,10 +23,9 @@ MISSING = refused(404, "M_NOT_FOUND")
 
 
 @pytest.fixture
-def member(stub: Stub) -> Iterator[Member]:
+def member(stub: Stub, synapse: Synapse) -> Member:
     stub.on("*", MISSING)
-    with Synapse(stub.url, token="t") as synapse:
-        yield Member(synapse)
+    return Member(synapse)
 
 
 def state(stub: Stub, kind: str, content: dict[str, Any], key: str = "") -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import AccountState, Wish
 from synadmin.power.steps import Plan, Refusal
@@ -15,16 +13,7 @@ from synadmin.recovery.observe import Observer
 from tests.unit.recovery.rooms import ALICE, LEVELS, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, refused, told
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
-
-
-@pytest.fixture
-def observer(stub: Stub) -> Iterator[Observer]:
-    with Synapse(stub.url, token="syt_token") as synapse:
-        yield Observer(synapse)
 
 
 def asked(stub: Stub) -> list[str]:

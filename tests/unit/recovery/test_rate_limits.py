@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -14,9 +13,6 @@ from synadmin.recovery import rate_limits
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Temporary
 from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, refused, told
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PATH = f"/_synapse/admin/v1/users/{quote(ADMIN, safe='')}/override_ratelimit"
 NONE = told({})
@@ -41,11 +37,6 @@ def sent(stub: Stub) -> list[tuple[str, object]]:
         for one in stub.requests
         if one.target == PATH and one.method != "GET"
     ]
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.jsonl")
 
 
 def test_where_there_was_none_it_is_taken_away_again(stub: Stub, journal: Journal) -> None:

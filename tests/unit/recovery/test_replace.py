@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.api.room_deletion import RoomShutDown
-from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import Reach
-from synadmin.recovery.observe import Observer
 from synadmin.recovery.replace import Order, Replacement, look, settle, to_note
 from synadmin.recovery.sessions import Sessions
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from synadmin.recovery.observe import Observer
     from tests.unit.stub import Stub
 
 OLD, NEW = RoomId("!old:example.org"), RoomId("!new:example.org")
@@ -33,12 +31,11 @@ OPEN = {**MUTED, "users_default": 0}
 
 
 @pytest.fixture
-def observer(stub: Stub) -> Iterator[Observer]:
+def observer(stub: Stub, observer: Observer) -> Observer:
     stub.on("*", refused(404, "M_NOT_FOUND"))
     for user in (ADMIN, ALICE):
         stub.on(f"/_synapse/admin/v2/users/{user.replace('@', '%40').replace(':', '%3A')}", account(user))
-    with Synapse(stub.url, token="t") as synapse:
-        yield Observer(synapse)
+    return observer
 
 
 def account(user: str) -> Any:  # noqa: ANN401  a reply

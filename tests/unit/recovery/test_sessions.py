@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId, UserId
 from synadmin.recovery import sessions as module
@@ -17,7 +16,7 @@ from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, Stub, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from synadmin.client import Synapse
 
 LOGIN = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/login"
 LOGOUT = "/_matrix/client/v3/logout"
@@ -26,12 +25,11 @@ ME, HER = UserId(ADMIN), UserId(ALICE)
 
 
 @pytest.fixture
-def synapse(stub: Stub) -> Iterator[Synapse]:
+def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on(LOGIN, told({"access_token": "syt_hers"}))
     stub.on(LOGOUT, told({}))
     stub.on(LEAVE, told({}))
-    with Synapse(stub.url, token="syt_token") as client:
-        yield client
+    return synapse
 
 
 def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> None:

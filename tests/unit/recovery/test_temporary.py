@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.client import Synapse
 from synadmin.errors import SynadminError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
@@ -21,8 +20,9 @@ from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from synadmin.client import Synapse
 
 BOB = "@bob:example.org"
 LOGOUT = "/_matrix/client/v3/logout"
@@ -37,17 +37,11 @@ def change(path: str) -> Endpoint[dict[str, Any]]:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.jsonl")
-
-
-@pytest.fixture
-def synapse(stub: Stub, journal: Journal) -> Iterator[Synapse]:
+def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on("*", told({}))
     for user in (ALICE, BOB):
         stub.on(login_of(user), told({"access_token": f"syt_{user[1:4]}"}))
-    with Synapse(stub.url, token="syt_token", journal=journal) as client:
-        yield client
+    return synapse
 
 
 def sent(stub: Stub) -> list[str]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from synadmin.client import Synapse
 from synadmin.power.edit import Edit, changes, edited
 from synadmin.power.room import Reach, RoomView
 from synadmin.recovery import undo
@@ -16,18 +13,13 @@ from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels, room
 from tests.unit.recovery.edits import observer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from synadmin.client import Synapse
     from tests.unit.stub import Stub
 
 ROOM = room({}).room_id
 BEFORE = levels({ALICE: 100})
-
-
-@pytest.fixture
-def synapse(stub: Stub) -> Iterator[Synapse]:
-    with Synapse(stub.url, token="syt_token") as client:
-        yield client
 
 
 def line(path: str = "/x/make_room_admin", **fields: Any) -> dict[str, Any]:  # noqa: ANN401

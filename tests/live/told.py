@@ -1,0 +1,58 @@
+"""What ``room make-admin`` told of one room."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.live.conftest import Answer
+
+
+@dataclass(frozen=True)
+class Told:
+    """What ``room make-admin -o json`` printed of one room, and its exit code."""
+
+    code: int
+    record: dict[str, Any]
+    stderr: str
+
+    @classmethod
+    def by(cls, answer: Answer) -> Self:
+        assert answer.stdout, answer.stderr
+        records = json.loads(answer.stdout)
+        assert len(records) == 1, answer.stderr
+        return cls(answer.code, records[0], answer.stderr)
+
+    @property
+    def verdict(self) -> tuple[int, str, str | None, str | None]:
+        """Exit code, outcome, reason, reach."""
+        return self.code, self.record["outcome"], self.record["reason"], self.record["reach"]
+
+    @property
+    def message(self) -> str:
+        return str(self.record["message"])
+
+    @property
+    def levels(self) -> tuple[object, object]:
+        """The target's level before and after."""
+        level = self.record["power_level"]
+        return level["before"], level["after"]
+
+    @property
+    def memberships(self) -> tuple[str, str]:
+        """The target's membership before and after."""
+        membership = self.record["membership"]
+        return membership["before"], membership["after"]
+
+    @property
+    def steps(self) -> list[tuple[str, str, str]]:
+        """Of each step the action, in whose name, and what became of it."""
+        return [(step["action"], step["as"], step["status"]) for step in self.record["steps"]]
+
+    @property
+    def actions(self) -> list[str]:
+        """What was done, all of it to the end."""
+        assert {step["status"] for step in self.record["steps"]} <= {"done"}, self.record
+        return [step["action"] for step in self.record["steps"]]
