@@ -252,7 +252,8 @@ def load(
             if key in values or (key in _TOKEN_NAMES and has_token):
                 continue
             values[key] = value
-    _refuse_a_token_led_astray(dict(sources[2:]), values, name)
+    if not any(found.get(HOMESERVER) for _, found in sources[:2]):
+        _refuse_a_token_led_astray(dict(sources[2:]), values, name)
     return Settings(name, values, tuple(warnings))
 
 

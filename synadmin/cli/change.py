@@ -89,7 +89,11 @@ def change(
     if question is not None:
         confirm(invocation, question, yes=yes)
     ended = _Ended()
-    output.write(_outcomes(invocation, things, act, what, ended), _columns(what, columns))
+    try:
+        output.write(_outcomes(invocation, things, act, what, ended), _columns(what, columns))
+    except KeyboardInterrupt as interruption:
+        # Between two of them, while one was being printed.
+        ended.early = interruption
     codes = ended.codes
     if len(things) > 1:
         failed = sum(1 for code in codes if code != EXIT_DONE)

@@ -82,27 +82,36 @@ def show(invocation: Invocation, run: str, *, output: Output) -> None:
 
 @journal.command()
 @click.argument("run")
-@click.option("-o", "--output", "form", metavar="FORMAT", help="As for the command that is gone on with.")
+@change_options
+@output_options
 @pass_invocation
-def resume(invocation: Invocation, run: str, *, form: str | None) -> int:
+def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output: Output) -> int:
     """Go on with a run that was broken off. The last run is called `last`.
 
     Puts back what that run had changed for a while only and could not put back any more. Then runs its
-    command again, which does what is still to be done and nothing twice.
+    command again, which does what is still to be done and nothing twice. Nothing is asked: that was
+    agreed to when the run began.
 
     \b
     Examples:
+        synadmin journal resume last --dry-run
         synadmin journal resume last
         synadmin journal resume 20261120T221507-4f2a9c -o json
     """
-    from synadmin.recovery.temporary import mend
+    from synadmin.recovery.temporary import abandoned, mend
 
+    del yes  # nothing is asked
     lines = _lines_of(invocation, run)
     run = str(lines[0].get("run"))
+    left: Sequence[object] = ()
     with invocation.synapse() as synapse:
         _require_ended(invocation, synapse, lines[0])
-        invocation.journal.links["resumes"] = run
-        left = mend(synapse, invocation.journal, invocation.warn)
+        if dry_run:
+            for earlier, restoration in abandoned(synapse, invocation.journal):
+                invocation.warn(f"The run {earlier} ended before it could put this back: {restoration}")
+        else:
+            invocation.journal.links["resumes"] = run
+            left = mend(synapse, invocation.journal, invocation.warn)
     arguments = _arguments_of(invocation, lines)
     if arguments is None:
         message = f"the run {run} ({lines[0].get('command')}) did not note how to go on"
@@ -117,7 +126,11 @@ def resume(invocation: Invocation, run: str, *, form: str | None) -> int:
         resumes=run,
     )
     invocation.say(f"Going on: synadmin {' '.join(arguments)}")
-    options = [] if form is None else ["-o", form]
+    options = ["-o", output.form]
+    if output.names is not None:
+        options += ["--columns", ",".join(output.names)]
+    if dry_run:
+        options.append("--dry-run")
     code = app.main([*arguments[:2], *options, *arguments[2:]], "synadmin", standalone_mode=False, obj=again)
     code = code if isinstance(code, int) else EXIT_DONE
     return EXIT_FAILED if left and code == EXIT_DONE else code

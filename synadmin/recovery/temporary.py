@@ -36,6 +36,15 @@ def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "lis
         return temporary.mend()
 
 
+def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Restoration]]":
+    """Return what runs that crashed have left on this server, newest first: run, and what puts it back."""
+    return [
+        (str(entry["run"]), Restoration.of(entry))
+        for entry in unrestored(journal.path, synapse.transport.homeserver)
+        if not journal.is_alive(str(entry["run"]))
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """How a temporary change is put back.
@@ -213,11 +222,8 @@ class Temporary:
     def mend(self) -> list[Restoration]:
         """Put back what runs that crashed have left on this server; return what could not be."""
         left = []
-        for entry in unrestored(self._journal.path, self._synapse.transport.homeserver):
-            if self._journal.is_alive(str(entry["run"])):
-                continue
-            restoration = Restoration.of(entry)
-            self._say(f"The run {entry['run']} ended before it could put this back: {restoration}")
+        for run, restoration in abandoned(self._synapse, self._journal):
+            self._say(f"The run {run} ended before it could put this back: {restoration}")
             try:
                 self.restore(restoration)
             except MatrixError as error:

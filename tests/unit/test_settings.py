@@ -355,3 +355,17 @@ def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray
     with pytest.raises(SettingsError, match=r"evil\.example"):
         settings.load()
     assert settings.load(options={settings.HOMESERVER: "https://other.example"}).token() == "syt_ours"
+
+
+def test_who_names_the_homeserver_of_the_dotenv_file_means_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings.write_profile(
+        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
+    )
+    Path(".env").write_text("SYNADMIN_HOMESERVER=https://new.example\n", encoding="utf-8")
+    assert settings.load(options={settings.HOMESERVER: "https://new.example"}).token() == "syt_ours"
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", "https://new.example")
+    loaded = settings.load()
+    assert (loaded.homeserver, loaded.token()) == ("https://new.example", "syt_ours")

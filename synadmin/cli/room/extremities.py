@@ -11,6 +11,7 @@ from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.room.look import resolved
 from synadmin.errors import UsageError
 
 
@@ -44,7 +45,7 @@ def forward_extremities(
         synadmin room forward-extremities '#club:example.org'
         synadmin room forward-extremities '!abcdef:example.org' --clear
     """
-    from synadmin.ids import RoomId, parse_room
+    from synadmin.ids import parse_room
     from synadmin.render import Column, time_of
 
     named = [parse_room(room) for room in items(rooms, source, what="room")]
@@ -56,8 +57,9 @@ def forward_extremities(
 
             def rows() -> Iterator[Mapping[str, Any]]:
                 for room in named:
-                    for one in synapse.rooms.forward_extremities(room).as_sent()["results"]:
-                        yield {"room_id": room, **one}
+                    room_id = resolved(synapse, room)
+                    for one in synapse.rooms.forward_extremities(room_id).as_sent()["results"]:
+                        yield {"room_id": room_id, **one}
 
             columns = [
                 Column("room_id", title="room", shown=len(named) > 1 or output.form == "csv"),
@@ -70,15 +72,16 @@ def forward_extremities(
             return 0
 
         def act(room: str) -> Mapping[str, Any]:
-            before = synapse.rooms.forward_extremities(RoomId(room)).count
+            room_id = resolved(synapse, room)
+            before = synapse.rooms.forward_extremities(room_id).count
             if before <= 1:
-                return {"deleted": 0, "message": "there is nothing to tidy"}
-            deleted = synapse.rooms.delete_forward_extremities(RoomId(room)).deleted
-            left = synapse.rooms.forward_extremities(RoomId(room)).count
+                return {"room_id": room_id, "deleted": 0, "message": "there is nothing to tidy"}
+            deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
+            left = synapse.rooms.forward_extremities(room_id).count
             if left > 1:
                 message = f"{deleted} were deleted, but {left} are there afterwards"
                 raise NotAsAskedError(message)
-            return {"deleted": deleted}
+            return {"room_id": room_id, "deleted": deleted}
 
         return change(
             invocation,

@@ -246,12 +246,12 @@ def test_the_command_shows_the_ends_of_a_history_and_tidies_them(
     shown = synadmin("room", "forward-extremities", f"#{alice.user_id[1:]}", "-o", "json")
     unasked = synadmin("room", "forward-extremities", room_id, "--clear")
     tidied = synadmin("room", "forward-extremities", room_id, "--clear", "--yes", "-o", "json")
-    again = synadmin("room", "forward-extremities", room_id, "--clear", "--yes", "-o", "json")
+    again = synadmin("room", "forward-extremities", f"#{alice.user_id[1:]}", "--clear", "--yes", "-o", "json")
 
-    assert len(json.loads(shown.stdout)) == 3
+    assert [one["room_id"] for one in json.loads(shown.stdout)] == [room_id] * 3
     assert (unasked.code, unasked.stdout) == (2, "")
     assert json.loads(tidied.stdout)[0]["deleted"] == 2
-    assert json.loads(again.stdout)[0]["deleted"] == 0
+    assert (json.loads(again.stdout)[0]["room_id"], json.loads(again.stdout)[0]["deleted"]) == (room_id, 0)
     assert homeserver.admin.synapse.rooms.forward_extremities(room_id).count == 1
 
 

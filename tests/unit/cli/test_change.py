@@ -12,10 +12,11 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.client import Synapse
 from synadmin.errors import JournalError
+from synadmin.render import Column
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 SUSPEND = "/_synapse/admin/v1/suspend/%40{}%3Aexample.org"
 
 
-def changed(form: str, trouble: BaseException) -> None:
-    """Change three things; the second one does not come to its end."""
+def changed(form: str, trouble: BaseException | None, columns: Sequence[Column] = ()) -> None:
+    """Change three things; the second one does not come to its end where there is trouble."""
 
     def act(thing: str) -> Mapping[str, Any]:
-        if thing == "b":
+        if thing == "b" and trouble is not None:
             raise trouble
         return {}
 
@@ -41,6 +42,7 @@ def changed(form: str, trouble: BaseException) -> None:
         dry_run=False,
         yes=True,
         output=Output(form, None),
+        columns=columns,
     )
 
 
@@ -57,6 +59,21 @@ def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.Captu
     else:
         assert "done" in captured.out
         assert "interrupted in the middle of it" in captured.out
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_ctrl_c_while_one_is_printed_tells_what_is_done(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(record: Mapping[str, Any]) -> object:
+        if record["room_id"] == "b":
+            raise KeyboardInterrupt
+        return None
+
+    with pytest.raises(KeyboardInterrupt):
+        changed(form, None, [Column("blocked", value=interrupted)])
+
+    assert capsys.readouterr().err == "3 altogether: 2 done, 0 not, 1 not begun.\n"
 
 
 def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:

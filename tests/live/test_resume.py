@@ -1,0 +1,54 @@
+"""``journal resume --dry-run``: what a broken run has left and has yet to do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from synadmin.ids import encoded
+from synadmin.journal import Journal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    chair, admin = newcomer("chair"), homeserver.admin
+    room_id = chair.create_room("Committee")
+    path = tmp_path / "state" / "synadmin" / "journal.jsonl"
+    broken = Journal(path, command="room make-admin")
+    broken.arguments = ["room", "make-admin", room_id, "--user", admin.user_id, "--yes"]
+    limits = f"/_synapse/admin/v1/users/{encoded(chair.user_id)}/override_ratelimit"
+    unlimited = {"messages_per_second": 0, "burst_count": 0}
+    admin.call("POST", limits, unlimited)
+    entry = broken.begin(
+        server=homeserver.url,
+        user=admin.user_id,
+        on_behalf_of=None,
+        method="POST",
+        path=limits,
+        body=unlimited,
+        notes={"restoring": {"method": "DELETE", "path": limits}},
+    )
+    broken.finish(entry, status=200)
+    before = path.read_text("utf-8")
+
+    answer = synadmin("journal", "resume", "last", "--dry-run", "-o", "csv", "--columns", "room_id,outcome")
+
+    assert (answer.code, answer.stdout) == (0, f"room_id,outcome\n{room_id},planned\n"), answer.stderr
+    assert f"The run {broken.run} ended before it could put this back: DELETE" in answer.stderr
+    assert answer.stderr.endswith("Nothing was changed: --dry-run.\n")
+    assert admin.membership(room_id, admin) is None
+    assert admin.call("GET", limits) == unlimited
+    assert path.read_text("utf-8") == before
+
+    answer = synadmin("journal", "resume", "last", "--yes", "-o", "json")
+
+    assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (0, "done"), answer.stderr
+    assert admin.membership(room_id, admin) == "join"
+    assert admin.call("GET", limits) == {}
