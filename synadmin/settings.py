@@ -10,7 +10,9 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from synadmin.errors import SettingsError
 
@@ -252,7 +254,8 @@ def load(
             if key in values or (key in _TOKEN_NAMES and has_token):
                 continue
             values[key] = value
-    if not any(found.get(HOMESERVER) for _, found in sources[:2]):
+    # A file that was named is meant, and so is a homeserver that was.
+    if env_file is None and not any(found.get(HOMESERVER) for _, found in sources[:2]):
         _refuse_a_token_led_astray(dict(sources[2:]), values, name)
     return Settings(name, values, tuple(warnings))
 
@@ -265,11 +268,13 @@ def _refuse_a_token_led_astray(
     """Keep a ``.env`` that lies in the working directory from sending a profile's token elsewhere.
 
     Raises:
-        SettingsError: it names a homeserver of its own, and no token.
+        SettingsError: it names a homeserver of its own on another machine, and no token.
     """
     (where, local), (_, held) = files.items() if len(files) > 1 else (("", {}), ("", {}))
     named = local.get(HOMESERVER)
     if named is None or values.get(HOMESERVER) != named or named == held.get(HOMESERVER, named):
+        return
+    if _is_on_this_machine(named):
         return
     if any(values.get(key) and values[key] == held.get(key) for key in _TOKEN_NAMES):
         raise SettingsError(
@@ -277,6 +282,24 @@ def _refuse_a_token_led_astray(
             f"which is for {held[HOMESERVER]!a}",
             hint=f"give {where} a token of its own, or say --homeserver if that is meant",
         )
+
+
+def _is_on_this_machine(homeserver: str) -> bool:
+    try:
+        host = urlsplit(homeserver if "//" in homeserver else f"//{homeserver}").hostname
+    except ValueError:
+        return False
+    return host is not None and is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address is this machine's own, so that nothing leaves it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def of_profile(name: str) -> Settings:

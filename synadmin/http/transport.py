@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -29,7 +28,7 @@ from synadmin.http.endpoint import Endpoint
 from synadmin.http.reply import Answer, decoded, error_of
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal, path_without_secrets
-from synadmin.settings import checked_token
+from synadmin.settings import checked_token, is_loopback
 
 if TYPE_CHECKING:
     import requests
@@ -278,7 +277,7 @@ class Transport:
 
     @property
     def _on_this_machine(self) -> bool:
-        return _is_loopback(urlsplit(self.homeserver).hostname or "")
+        return is_loopback(urlsplit(self.homeserver).hostname or "")
 
     def _known_owner(self) -> UserId | None:
         # Signing in is a change made before there is a token, and so an owner.
@@ -417,22 +416,13 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
         bare = f"{parts.scheme}://{parts.netloc}"
         message = f"homeserver {url!a} has a path: give the base URL alone, {bare}"
         raise SettingsError(message)
-    if parts.scheme == "http" and not _is_loopback(host) and not allow_plain_http:
+    if parts.scheme == "http" and not is_loopback(host) and not allow_plain_http:
         message = f"homeserver {url}: plain http would send the token readable over the network"
         raise SettingsError(
             message,
             hint="use https://, or set SYNADMIN_ALLOW_HTTP=1 where the network is your own",
         )
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _written(

@@ -357,6 +357,30 @@ def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray
     assert settings.load(options={settings.HOMESERVER: "https://other.example"}).token() == "syt_ours"
 
 
+@pytest.mark.parametrize(
+    "homeserver", ["http://127.0.0.1:8008", "http://[::1]:8008", "http://localhost:8008", "localhost:8448"]
+)
+def test_a_homeserver_on_this_machine_is_nowhere_to_lead_a_token_astray_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, homeserver: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings.write_profile(
+        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
+    )
+    Path(".env").write_text(f"SYNADMIN_HOMESERVER={homeserver}\n", encoding="utf-8")
+    loaded = settings.load()
+    assert (loaded.homeserver, loaded.token()) == (homeserver, "syt_ours")
+
+
+def test_a_file_that_was_named_is_meant(tmp_path: Path) -> None:
+    settings.write_profile(
+        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
+    )
+    named = tmp_path / "move.env"
+    named.write_text("SYNADMIN_HOMESERVER=https://new.example\n", encoding="utf-8")
+    assert settings.load(env_file=named).homeserver == "https://new.example"
+
+
 def test_who_names_the_homeserver_of_the_dotenv_file_means_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
