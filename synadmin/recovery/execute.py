@@ -130,6 +130,18 @@ def _entering(sight: Sight, wish: Wish) -> Plan:
     )
 
 
+class InterruptedRun(KeyboardInterrupt):
+    """Ctrl-C in the middle of a room.
+
+    Attributes:
+        result: what was begun in it. What was for a while only is put back already.
+    """
+
+    def __init__(self, result: Outcome) -> None:
+        super().__init__()
+        self.result = result
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Carries out plans, one room after the other.
@@ -154,6 +166,7 @@ class Run:
         Raises:
             NotAuthenticatedError: the token has become invalid.
             JournalError: the journal cannot be written.
+            InterruptedRun: Ctrl-C came.
         """
         plan, view = prospect.plan, prospect.sight.view
         if plan is None or view is None:
@@ -161,13 +174,20 @@ class Run:
         if prospect.enters is not None:
             return self._from_within(prospect, prospect.enters.steps[0], view.room_id)
         mark = self.temporary.mark
+        taken: list[StepTaken] = []
+        failure: SynadminError | None = None
+        interruption: KeyboardInterrupt | None = None
         try:
-            taken, failure = self._taken(plan, view)
+            failure = self._take_all(plan, view, taken)
+        except KeyboardInterrupt as caught:
+            interruption = caught
         finally:
             left = self.temporary.put_back(mark)
         begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
+        if interruption is not None:
+            raise InterruptedRun(_broken_off(start)) from interruption
         came_in = failure is None and self.wish.target == self.wish.caller and self._joins(plan)
         try:
             now = self.observer.again(prospect.sight, self.wish, came_in=came_in)
@@ -220,9 +240,8 @@ class Run:
         message = f"{wish.target} has level {level} and has to join the room to have control."
         return replace(told, outcome=outcome.PENDING, message=message)
 
-    def _taken(self, plan: Plan, view: RoomView) -> tuple[list[StepTaken], SynadminError | None]:
+    def _take_all(self, plan: Plan, view: RoomView, taken: list[StepTaken]) -> SynadminError | None:
         """Take the steps until one fails; those that put things back are not among them."""
-        taken: list[StepTaken] = []
         failure: SynadminError | None = None
         come_and_go = {step.user for step in plan.steps if step.action is Action.LEAVE}
         visit = Visit(self.observer, self.sessions, self.temporary, view.room_id)
@@ -241,9 +260,12 @@ class Run:
                     raise
                 failure = error
                 taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
+            except KeyboardInterrupt:
+                taken.append(StepTaken(step, "failed", f"{step.detail} Interrupted; it may have been done."))
+                raise
             else:
                 taken.append(StepTaken(step, "done", step.detail))
-        return taken, failure
+        return failure
 
     def _is_with_own_token(self, step: Step) -> bool:
         """Tell whether a step is a request with the token that everything else depends on."""
@@ -303,6 +325,19 @@ def _put_back(
         return StepTaken(step, "planned", step.detail)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
     return StepTaken(step, "failed" if failed else "done", step.detail)
+
+
+def _broken_off(start: Outcome) -> Outcome:
+    return replace(
+        start,
+        outcome=outcome.FAILED,
+        reason="interrupted",
+        message="Interrupted in the middle of it, and not looked at again: `synadmin journal resume last` "
+        "goes on, and says what is so then.",
+        control=False,
+        level_after=None,
+        membership_after=None,
+    )
 
 
 def _not_let_in(prospect: Prospect, join: Step, error: MatrixError | ConnectError) -> Outcome:

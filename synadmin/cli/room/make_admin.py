@@ -162,13 +162,18 @@ def _regained(
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
     from synadmin.recovery import rate_limits
+    from synadmin.recovery.execute import InterruptedRun
 
     for prospect in prospects:
         if lifts and prospect.plan is not None:
             rate_limits.lift(run.observer.synapse, run.temporary)
             say(f"The rate limits of {run.wish.caller} are lifted for this run, and put back after it.")
             lifts = False
-        yield run.carry_out(prospect)
+        try:
+            yield run.carry_out(prospect)
+        except InterruptedRun as interruption:
+            yield interruption.result
+            raise
 
 
 def _asked(

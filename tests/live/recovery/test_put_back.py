@@ -186,7 +186,9 @@ def test_an_interruption_in_the_middle_puts_everything_back_at_once(
         started.set()
         stdout, stderr = process.communicate()
     assert process.returncode == 130
-    assert "room_id" not in stdout
+    (told,) = json.loads(stdout)
+    assert (told["room_id"], told["outcome"], told["reason"]) == (room_id, "failed", "interrupted")
+    assert [step["status"] for step in told["steps"]].count("failed") == 1
     assert stderr.splitlines()[-1] == "synadmin: interrupted"
     now = scene.standings()
     mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
