@@ -11,7 +11,7 @@ from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.room.look import resolved
+from synadmin.cli.room.named import Rooms
 from synadmin.errors import NotPermittedError, UsageError
 
 
@@ -42,16 +42,16 @@ def join(
         synadmin room join '#club:example.org' --from new-members.txt
         synadmin room join '#club:example.org' '#board:example.org' alice
     """
-    from synadmin.ids import RoomId, UserId, parse_room, parse_server_name, parse_user_id, server_name_of
+    from synadmin.ids import UserId, parse_room, parse_server_name, parse_user_id, server_name_of
 
     named = items(things, source, what="room and user")
-    rooms = [parse_room(name) for name in named if name.startswith(("!", "#"))]
+    typed = [parse_room(name) for name in named if name.startswith(("!", "#"))]
     others = [name for name in named if not name.startswith(("!", "#"))]
     servers = [parse_server_name(server) for server in via]
-    if not rooms or not others:
+    if not typed or not others:
         message = "a room and a user are needed: synadmin room join '#club:example.org' alice"
         raise UsageError(message)
-    if len(rooms) > 1 and len(others) > 1:
+    if len(typed) > 1 and len(others) > 1:
         message = "several users and several rooms: name one room for the users, or one user for the rooms"
         raise UsageError(message)
     with invocation.synapse() as synapse:
@@ -61,11 +61,12 @@ def join(
         if away is not None:
             message = f"{away} is not a user of this server: only {home}'s own can be made to join"
             raise UsageError(message)
-        by_user = len(rooms) == 1
+        rooms = Rooms(invocation, synapse, typed)
+        by_user = len(rooms.names) == 1
 
         def act(thing: str) -> Mapping[str, Any]:
-            room, user = (rooms[0], UserId(thing)) if by_user else (thing, users[0])
-            room_id = RoomId(room) if servers and room.startswith("!") else resolved(synapse, room)
+            room, user = (rooms.names[0], UserId(thing)) if by_user else (thing, users[0])
+            room_id = rooms.id_of(room)
             try:
                 joined = synapse.rooms.join(room_id, user_id=user, via=servers).room_id
             except NotPermittedError as error:
@@ -84,7 +85,7 @@ def join(
         return change(
             invocation,
             synapse,
-            users if by_user else rooms,
+            users if by_user else rooms.names,
             act,
             what="user_id" if by_user else "room_id",
             question=None,
@@ -97,7 +98,7 @@ def join(
 
 def _blocking(
     invocation: Invocation,
-    rooms: tuple[str, ...],
+    typed: tuple[str, ...],
     source: str | None,
     *,
     wanted: bool,
@@ -108,22 +109,23 @@ def _blocking(
     from synadmin.ids import parse_room
     from synadmin.render import Column
 
-    named = [parse_room(room) for room in items(rooms, source, what="room")]
+    named = [parse_room(room) for room in items(typed, source, what="room")]
     with invocation.synapse() as synapse:
+        rooms = Rooms(invocation, synapse, named)
 
         def act(room: str) -> Mapping[str, Any]:
-            room_id = resolved(synapse, room)
+            room_id = rooms.id_of(room)
             synapse.rooms.block(room_id, block=wanted)
             status = synapse.rooms.block_status(room_id)
             if status.block != wanted:
                 message = f"{room_id} is {'' if status.block else 'not '}blocked afterwards"
                 raise NotAsAskedError(message)
-            return {"room_id": room_id, "blocked": status.block, "blocked_by": status.user_id}
+            return {"blocked": status.block, "blocked_by": status.user_id}
 
         return change(
             invocation,
             synapse,
-            named,
+            rooms.names,
             act,
             what="room_id",
             question=None,

@@ -1,6 +1,6 @@
 """``synadmin room delete|delete-status``: putting everybody out of a room, and removing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -13,12 +13,13 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.room.look import resolved
+from synadmin.cli.room.named import Rooms
 from synadmin.errors import MatrixError, NotFoundError, SynadminError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionOptions, DeletionStatus, RoomShutDown
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId
+    from synadmin.ids import RoomId
     from synadmin.render import Column
 
 
@@ -93,18 +94,19 @@ def delete(
                 words = f"{given['new_room_user_id']} is not a user of this server"
                 raise UsageError(words)
         options = cast("DeletionOptions", {key: value for key, value in given.items() if value is not None})
+        found = Rooms(invocation, synapse, named)
 
         def act(room: str) -> Mapping[str, Any]:
-            room_id = resolved(synapse, room)
+            room_id = found.id_of(room)
             if not block:
                 # The server would say that a room nobody has heard of was deleted.
                 synapse.rooms.get(room_id)
             if at_once:
                 shut_down = synapse.room_deletion.delete_at_once(room_id, **options)
                 _read_back(synapse, room_id, shut_down, options, None)
-                return {"room_id": room_id} | shut_down.as_sent()
+                return shut_down.as_sent()
             delete_id = _begun(synapse, room_id, options)
-            told = {"room_id": room_id, "delete_id": delete_id}
+            told = {"delete_id": delete_id}
             if no_wait:
                 words = f"the server goes on with it: {_again(delete_id)}"
                 return told | {"outcome": "pending", "message": words}
@@ -114,11 +116,11 @@ def delete(
 
         question = None
         if not dry_run and not yes:
-            question = _question(invocation, synapse, named, options)
+            question = _question(invocation, synapse, found, options)
         return change(
             invocation,
             synapse,
-            named,
+            found.names,
             act,
             what="room_id",
             question=question,
@@ -262,7 +264,7 @@ def _all_put_out(shut_down: "RoomShutDown | None", delete_id: str | None) -> Non
 def _question(
     invocation: Invocation,
     synapse: "Synapse",
-    rooms: "Sequence[RoomId | RoomAlias]",
+    rooms: Rooms,
     options: "DeletionOptions",
 ) -> str:
     """Look at the rooms, and ask what has to be known before they are gone."""
@@ -270,11 +272,11 @@ def _question(
 
     local = 0
     lines = []
-    for room in progress(invocation, rooms, total=len(rooms), what="looked at"):
+    for room in progress(invocation, rooms.names, total=len(rooms.names), what="looked at"):
         try:
-            details = synapse.rooms.get(resolved(synapse, room))
+            details = synapse.rooms.get(rooms.id_of(room))
         except SynadminError as error:
-            if len(rooms) == 1 and not (options.get("block") and isinstance(error, NotFoundError)):
+            if len(rooms.names) == 1 and not (options.get("block") and isinstance(error, NotFoundError)):
                 raise
             lines.append(f"  {room}: {error}")
             continue
@@ -285,7 +287,7 @@ def _question(
             f"{details.joined_local_members} of them of this server",
         )
     invocation.warn("\n".join(lines))
-    words = [f"Delete {counted(len(rooms), 'room')}: put out {counted(local, 'user')} of this server"]
+    words = [f"Delete {counted(len(rooms.names), 'room')}: put out {counted(local, 'user')} of this server"]
     if options.get("purge", True):
         words.append("remove all trace of it from the database for good")
     if options.get("block"):

@@ -12,6 +12,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.room.look import resolved
+from synadmin.cli.room.named import Rooms
 from synadmin.errors import UsageError
 
 
@@ -71,25 +72,27 @@ def forward_extremities(
             output.write(rows(), columns, empty="None: this server is not in the room.")
             return 0
 
+        found = Rooms(invocation, synapse, named)
+
         def act(room: str) -> Mapping[str, Any]:
-            room_id = resolved(synapse, room)
+            room_id = found.id_of(room)
             before = synapse.rooms.forward_extremities(room_id).count
             if before <= 1:
-                return {"room_id": room_id, "deleted": 0, "message": "there is nothing to tidy"}
+                return {"deleted": 0, "message": "there is nothing to tidy"}
             deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
             left = synapse.rooms.forward_extremities(room_id).count
             if left > 1:
                 message = f"{deleted} were deleted, but {left} are there afterwards"
                 raise NotAsAskedError(message)
-            return {"room_id": room_id, "deleted": deleted}
+            return {"deleted": deleted}
 
         return change(
             invocation,
             synapse,
-            named,
+            found.names,
             act,
             what="room_id",
-            question=f"Forget all ends of the history of {counted(len(named), 'room')} but the newest?",
+            question=f"Forget all ends of the history of {counted(len(found.names), 'room')} but the newest?",
             dry_run=dry_run,
             yes=yes,
             output=output,

@@ -13,7 +13,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import PAST_TIME
-from synadmin.cli.room.look import resolved
+from synadmin.cli.room.named import Rooms
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,11 +87,12 @@ def purge_history(
         message = "an event is in one room only: name that room, or a time for several"
         raise UsageError(message)
     with invocation.synapse() as synapse:
+        found = Rooms(invocation, synapse, named)
 
         def act(room: str) -> Mapping[str, Any]:
-            room_id = resolved(synapse, room)
+            room_id = found.id_of(room)
             started = _purge(synapse, room_id, before, local=delete_local_events)
-            told = {"room_id": room_id, "purge_id": started}
+            told = {"purge_id": started}
             if no_wait:
                 words = f"the server goes on with it: {_again(started)}"
                 return told | {"outcome": "pending", "message": words}
@@ -101,14 +102,14 @@ def purge_history(
         question = None
         if not dry_run and not yes:
             question = plain(
-                f"Remove {_boundary(synapse, before)} from {_subject(synapse, named)}, "
+                f"Remove {_boundary(synapse, before)} from {_subject(synapse, found)}, "
                 f"{'that of' if delete_local_events else 'but not that of'} this server's own users"
                 f"{' too, for good' if delete_local_events else ''}?",
             )
         return change(
             invocation,
             synapse,
-            named,
+            found.names,
             act,
             what="room_id",
             question=question,
@@ -178,10 +179,10 @@ def _boundary(synapse: "Synapse", before: int | str) -> str:
     return f"all events before {before} ({event.type} by {event.sender}, {time_of(event.origin_server_ts)})"
 
 
-def _subject(synapse: "Synapse", rooms: "list[Any]") -> str:
-    if len(rooms) > 1:
-        return counted(len(rooms), "room")
-    details = synapse.rooms.get(resolved(synapse, rooms[0]))
+def _subject(synapse: "Synapse", rooms: Rooms) -> str:
+    if len(rooms.names) > 1:
+        return counted(len(rooms.names), "room")
+    details = synapse.rooms.get(rooms.id_of(rooms.names[0]))
     name = details.name or details.canonical_alias
     called = f"{name} ({details.room_id})" if name else details.room_id
     return f"{called} with {counted(details.joined_members, 'member')}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synadmin.ids import EventId
     from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
-    from tests.live.conftest import Newcomer, Synadmin
+    from tests.live.conftest import Answer, Newcomer, Synadmin
 
 
 def fork(homeserver: Homeserver, room_id: RoomId, *events: EventId) -> None:
@@ -205,6 +205,32 @@ def test_the_commands_block_and_unblock_rooms_known_or_not(
     assert (shown["blocked"], shown["blocked_by"]) == (True, homeserver.admin.user_id)
     assert not homeserver.admin.synapse.rooms.block_status(room_id).block
     assert not homeserver.admin.synapse.rooms.block_status(unknown).block
+
+
+def test_rooms_given_by_alias_are_called_by_their_ids_whatever_became_of_them(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    local = alice.user_id[1:].partition(":")[0]
+    public = alice.make_room(public=True, alias=f"{local}-public")
+    private = alice.make_room(alias=f"{local}-private")
+    named = [f"#{local}-{room}:{homeserver.server_name}" for room in ("public", "private", "nowhere")]
+
+    rehearsed = synadmin("room", "join", *named, bob.user_id, "--dry-run", "-o", "ndjson")
+    joined = synadmin("room", "join", *named, bob.user_id, "-o", "ndjson")
+    blocked = synadmin("room", "block", *named[:2], public, "-o", "ndjson")
+    planned = synadmin("room", "delete", named[1], "--dry-run", "-o", "ndjson")
+    nowhere = synadmin("room", "unblock", named[2])
+
+    def told(answer: Answer) -> list[tuple[str, str]]:
+        return [(one["room_id"], one["outcome"]) for one in map(json.loads, answer.stdout.splitlines())]
+
+    assert told(rehearsed) == [(public, "planned"), (private, "planned"), (named[2], "failed")]
+    assert told(joined) == [(public, "done"), (private, "failed"), (named[2], "failed")]
+    assert joined.code == 6
+    assert told(blocked) == [(public, "done"), (private, "done")]
+    assert told(planned) == [(private, "planned")]
+    assert (nowhere.code, nowhere.stdout) == (4, "")
 
 
 def test_the_command_draws_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synadmin) -> None:

@@ -1,0 +1,119 @@
+"""Commands that change rooms given by alias: what they call them, and how often they ask."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+CLUB = "!club:example.org"
+COMMANDS = [
+    ("block",),
+    ("unblock",),
+    ("delete", "--yes"),
+    ("delete", "--at-once", "--yes"),
+    ("purge-history", "--before", "90d", "--yes"),
+    ("forward-extremities", "--clear", "--yes"),
+    ("join", "alice"),
+]
+
+
+def directory(alias: str) -> str:
+    return f"/_matrix/client/v3/directory/room/{quote(alias, safe='')}"
+
+
+@pytest.fixture
+def aliases(signed_in: Stub) -> Stub:
+    """The stub: it knows one room by two aliases, and fails over everything else."""
+    for alias in ("#club:example.org", "#klub:example.org"):
+        signed_in.on(directory(alias), told({"room_id": CLUB, "servers": ["example.org"]}))
+    signed_in.on(directory("#gone:example.org"), refused(404, "M_NOT_FOUND", "Room alias not found"))
+    signed_in.on("*", refused(403, "M_FORBIDDEN", "Not that"))
+    return signed_in
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
+def test_a_room_that_was_not_changed_is_called_by_its_id_too(
+    aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
+) -> None:
+    named = ("#club:example.org", "#gone:example.org", "!other:example.org")
+
+    answer = synadmin("room", *command, *named, *dry_run, "-o", "ndjson")
+
+    outcomes = {one["room_id"]: one["outcome"] for one in map(json.loads, answer.stdout.splitlines())}
+    assert list(outcomes) == [CLUB, "#gone:example.org", "!other:example.org"]
+    assert outcomes["#gone:example.org"] == "failed"
+    assert "done" not in outcomes.values()
+    looked_up = [target for target in aliases.targets if "/directory/" in target]
+    assert looked_up == [f"GET {directory(alias)}" for alias in ("#club:example.org", "#gone:example.org")]
+
+
+def test_a_rehearsal_plans_for_the_id(aliases: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("room", "block", "#club:example.org", "--dry-run", "-o", "json")
+
+    (planned,) = json.loads(answer.stdout)
+    assert (planned["room_id"], planned["outcome"]) == (CLUB, "planned")
+    assert {target.split()[0] for target in aliases.targets} == {"GET"}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("delete", "--block")], ids=" ".join)
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
+def test_an_alias_that_leads_nowhere_is_the_end_where_it_is_alone(
+    aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
+) -> None:
+    answer = synadmin("room", *command, "#gone:example.org", *dry_run)
+
+    answer.assert_is_one_clear_line(code=4)
+    assert aliases.targets == [f"GET {directory('#gone:example.org')}"]
+
+
+def test_a_room_that_is_named_by_id_and_by_two_aliases_is_changed_once(
+    aliases: Stub, synadmin: Synadmin
+) -> None:
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", told({"block": True}))
+
+    answer = synadmin("room", "block", "#club:example.org", CLUB, "#klub:example.org", "-o", "ndjson")
+
+    assert answer.code == 0, answer.stderr
+    assert [json.loads(line)["room_id"] for line in answer.stdout.splitlines()] == [CLUB]
+    assert len([target for target in aliases.targets if target.startswith("PUT")]) == 1
+
+
+def test_a_token_that_is_no_good_ends_all_of_it(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+
+    answer = synadmin("room", "block", "#club:example.org", "#klub:example.org", "-o", "json")
+
+    answer.assert_is_one_clear_line(code=3)
+    assert len(signed_in.targets) == 1
+
+
+def test_the_room_that_was_asked_about_is_changed_even_where_its_alias_moves(
+    aliases: Stub, work: Path
+) -> None:
+    rooms = [{"room_id": room, "servers": ["example.org"]} for room in (CLUB, "!moved:example.org")]
+    aliases.on(directory("#club:example.org"), *map(told, rooms))
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", told({"room_id": CLUB}))
+    aliases.on("/_synapse/admin/v2/rooms/%21club%3Aexample.org", told({"delete_id": "D1"}))
+    command = ("room", "delete", "#club:example.org", "--no-wait")
+
+    with Terminal("-m", "synadmin", *command, cwd=work) as terminal:
+        terminal.see("[y/N]")
+        terminal.type("y\n")
+        code = terminal.end()
+
+    assert code == 0, terminal.shown
+    deleted = [target for target in aliases.targets if target.startswith("DELETE")]
+    assert deleted == ["DELETE /_synapse/admin/v2/rooms/%21club%3Aexample.org"]
