@@ -263,7 +263,7 @@ def _progress(
     invocation: Invocation, total: "Callable[[], int | None]"
 ) -> "Iterator[Callable[[Facts], None]]":
     """Show on a terminal how far it is."""
-    if invocation.quiet or not is_terminal(sys.stderr):
+    if not invocation.is_watched:
         yield lambda _: None
         return
     from synadmin.audit.facts import RoomFacts
@@ -278,13 +278,12 @@ def _progress(
         if now - drawn >= _REDRAW:
             drawn = now
             of = "" if total() is None else f" of {total()}"
-            line = f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s"
-            click.echo(f"\r\x1b[K{line}", nl=False, err=True)
+            invocation.draw(f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s")
 
     try:
         yield looked
     finally:
-        click.echo("\r\x1b[K", nl=False, err=True)
+        invocation.draw("")
 
 
 def _write(report: "Report", output: Output, file: str | None) -> None:

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import click
-
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import UsageError
 
@@ -93,20 +91,20 @@ def _lines(source: str) -> list[str]:
 
 def progress(invocation: Invocation, things: Iterable[T], *, total: int | None, what: str) -> Iterator[T]:
     """Pass things on, and show on a terminal how many there were and how many a second."""
-    if invocation.quiet or not sys.stderr.isatty() or total == 1:
+    if not invocation.is_watched or total == 1:
         yield from things
         return
     started = drawn = time.monotonic()
     count = 0
     try:
         for thing in things:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            invocation.draw("")
             yield thing
             count += 1
             now = time.monotonic()
             if now - drawn >= _REDRAW:
                 drawn = now
                 of = f" of {total}" if total is not None else ""
-                click.echo(f"\r\x1b[K{count}{of} {what}, {count / (now - started):.1f}/s", nl=False, err=True)
+                invocation.draw(f"{count}{of} {what}, {count / (now - started):.1f}/s")
     finally:
-        click.echo("\r\x1b[K", nl=False, err=True)
+        invocation.draw("")

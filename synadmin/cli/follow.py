@@ -1,14 +1,11 @@
 """Long work that goes on at the server: waiting for it, leaving it, taking it up again."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-import click
-
 from synadmin.cli.change import StillUnderWayError
-from synadmin.cli.invocation import Invocation, is_terminal
+from synadmin.cli.invocation import Invocation
 from synadmin.errors import ConnectError, SynadminError
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
@@ -48,14 +45,13 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
         StillUnderWayError: the server could not be asked any more.
     """
     started = told = time.monotonic()
-    watched = is_terminal(sys.stderr) and not invocation.quiet
     pause = _FIRST_PAUSE
     try:
         while (task := poll()).status in {"scheduled", "active"}:
             now = time.monotonic()
             line = f"{what}: {task.status}, {elapsed(now - started)}"
-            if watched:
-                _draw(line)
+            if invocation.is_watched:
+                invocation.draw(line)
             elif now - told >= _TOLD_EVERY:
                 told = now
                 invocation.say(line)
@@ -65,13 +61,10 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
         message = f"{error}; the server may go on {what}"
         raise StillUnderWayError(message, hint=f"take it up again with `{again}`") from error
     except KeyboardInterrupt:
-        if watched:
-            _draw("")
         invocation.warn(f"The server goes on {what}. Take it up again with `{again}`.")
         raise
     finally:
-        if watched:
-            _draw("")
+        invocation.draw("")
     if task.status != "complete":
         words = getattr(task, "error", None)
         message = f"{what}: {task.status}" + (f", {words}" if words else "")
@@ -87,9 +80,3 @@ def elapsed(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE} s"
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-
-
-def _draw(line: str) -> None:
-    from synadmin.render import plain
-
-    click.echo(f"\r\x1b[K{plain(line)}", nl=False, err=True)

@@ -31,6 +31,7 @@ class Invocation:
     command: str | None = None
     new_profile: bool = False
     resumes: str | None = None
+    _drawn: bool = False
 
     @cached_property
     def settings(self) -> "Settings":
@@ -117,7 +118,21 @@ class Invocation:
         """Tell the person something on stderr, in any case."""
         from synadmin.render import plain
 
+        self.draw("")
         click.echo("\n".join(plain(line) for line in message.split("\n")), err=True)
+
+    @property
+    def is_watched(self) -> bool:
+        """Tell whether somebody wants to see how far it is."""
+        return is_terminal(sys.stderr) and not self.quiet
+
+    def draw(self, line: str) -> None:
+        """Show how far it is, in place of what was shown so before; nothing with an empty line."""
+        from synadmin.render import plain
+
+        if line or self._drawn:
+            click.echo(f"\r\x1b[K{plain(line)}", nl=False, err=True)
+        self._drawn = bool(line)
 
     @property
     def on_terminal(self) -> bool:
