@@ -166,7 +166,10 @@ def demo(invocation: Invocation) -> None:
     if not regained:
         message = "the room was not regained"
         raise SynadminError(message)
-    click.echo("\nThe Synapse is stopped, and its files are gone. To try it yourself: synadmin sandbox up")
+    # `make demo` runs it from where no PATH leads to.
+    is_in_path = shutil.which("synadmin") is not None or Path(sys.argv[0]).name != "synadmin"
+    program = "synadmin" if is_in_path else shlex.quote(sys.argv[0])
+    click.echo(f"\nThe Synapse is stopped, and its files are gone. To try it yourself: {program} sandbox up")
 
 
 def _show_lost_rooms(community: "Community") -> None:

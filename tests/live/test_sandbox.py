@@ -320,3 +320,12 @@ def test_the_demo_regains_a_room_and_leaves_nothing_behind(shell: Shell) -> None
     assert "$ synadmin room power" in after
     last = after.rpartition("$ synadmin room power")[2]
     assert any("@admin:club.example" in line and "100" in line for line in last.splitlines())
+
+
+def test_after_the_demo_it_is_said_how_to_go_on_in_a_clone_that_no_path_leads_to(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("synadmin")
+    environment = {**clean_environment(tmp_path), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(
+        [command, "sandbox", "demo"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.stdout.endswith(f"To try it yourself: {command} sandbox up\n"), ended.stderr
