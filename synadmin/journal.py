@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ class Journal:
             command: what the run does, for people: ``room make-admin``.
         """
         self.path = path
-        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
         self._command = command
         self.arguments: list[str] | None = None
         """The command line that goes on where this run breaks off; kept with the next change."""
