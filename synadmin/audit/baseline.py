@@ -6,12 +6,11 @@ A JSON file, written whole or not at all, and only by a run that saw everything 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from synadmin.audit import atomic
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.finding import Finding, Severity
 from synadmin.audit.report import Moment
 from synadmin.errors import SettingsError, UsageError
 from synadmin.render import as_json
@@ -22,21 +21,6 @@ _VERSION = 1
 _REMEMBERED = 400  # runs: a year of nights, and some more
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    rule: str
-    severity: Severity
-    subject: Subject
-    message: str
-    fix: str | None = None
-    details: Mapping[str, Any] = {}
-    part: str = ""
-
-
-class _Run(msgspec.Struct, frozen=True, kw_only=True):
-    at: int
-    counts: Mapping[Severity, int]
-
-
 class _Version(msgspec.Struct, frozen=True):
     version: int
 
@@ -45,8 +29,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     server_name: str
     update_running: str | None = None
-    history: tuple[_Run, ...] = ()
-    findings: tuple[_Found, ...] = ()
+    history: tuple[Moment, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +88,7 @@ class Baseline:
             "version": _VERSION,
             "server_name": self.server_name,
             "update_running": self.update_running,
-            "history": [{"at": moment.at, "counts": moment.counts} for moment in self.history],
+            "history": self.history,
             "findings": list(self.findings.values()),
         }
         atomic.write(path, as_json(msgspec.to_builtins(record), indent=1) + "\n", mode=0o600)
@@ -147,21 +131,9 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
     except (msgspec.DecodeError, UnicodeDecodeError):
         message = f"{path} is no baseline"
         raise SettingsError(message, hint="delete it, and --update-baseline begins anew") from None
-    found = (
-        Finding(
-            rule=one.rule,
-            severity=one.severity,
-            subject=one.subject,
-            message=one.message,
-            fix=one.fix,
-            details=one.details,
-            part=one.part,
-        )
-        for one in file.findings
-    )
     return Baseline(
         server_name=file.server_name,
-        findings={finding.key: finding for finding in found},
-        history=tuple(Moment(at=run.at, counts=run.counts) for run in file.history),
+        findings={finding.key: finding for finding in file.findings},
+        history=file.history,
         update_running=file.update_running,
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from synadmin.audit.finding import Subject
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import AccountState, Reach, RoomView
+from synadmin.render import time_of
 
 DAY = 86_400_000  # milliseconds
 
@@ -32,23 +33,34 @@ class AccountFacts:
     """
 
     user_id: UserId
+    now: int
     state: AccountState = AccountState.ACTIVE
     admin: bool = False
     guest: bool = False
     created: int | None = None
     seen: int | None = None
     appservice: bool = False
-    now: int = 0
 
     @property
     def subject(self) -> Subject:
         """The account, as the subject of a finding."""
         return Subject("user", self.user_id)
 
-    def unseen_for(self, now: int) -> int:
-        """Return for how long it has not been used, since it was made where it never was."""
+    @property
+    def unseen(self) -> int:
+        """For how long it has not been used, since it was made where it never was."""
         since = self.seen if self.seen is not None else self.created
-        return 0 if since is None else max(0, now - since)
+        return 0 if since is None else max(0, self.now - since)
+
+    @property
+    def last_seen(self) -> str:
+        """When it was last used, in words."""
+        return "never seen" if self.seen is None else f"last seen {(time_of(self.seen) or '')[:10]}"
+
+    def is_dormant(self, days: int) -> bool:
+        """Tell whether somebody could use it and nobody has done so for days."""
+        gone = self.state in {AccountState.DEACTIVATED, AccountState.MISSING}
+        return not gone and not self.appservice and self.unseen >= days * DAY
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ class Gatherer:
                 self.coverage.miss(self._itself, "the time was up before all accounts were looked at")
                 return
             facts = facts_of(user, now=self.coverage.now)
-            if facts.unseen_for(self.coverage.now) >= self.coverage.wanted.dormant:
+            if facts.unseen >= self.coverage.wanted.dormant:
                 facts = more_closely(self._synapse, facts)
             self.coverage.checked["users"] += 1
             yield facts

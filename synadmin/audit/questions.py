@@ -209,9 +209,7 @@ def _may_have_more_creators(facts: RoomFacts) -> bool:
     view = facts.view
     if facts.is_ours and view.joined_members > view.joined_local_members:
         return True
-    present = [
-        user for user in facts.controllers if facts.accounts[user].unseen_for(facts.now) < _LONG_UNSEEN
-    ]
+    present = [user for user in facts.controllers if facts.accounts[user].unseen < _LONG_UNSEEN]
     return len(present) <= 1 and view.unknown_local_members > 0
 
 

@@ -198,17 +198,20 @@ def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
     impersonate = found.reach is Reach.IMPERSONATE
     why = f"{wish.target} is banned from the room." if banned else _why_not_the_api_alone(view)
     if found.reach > wish.possible:
-        how = (
-            "It would take acting as other users, which this server does not let an administrator do "
-            "(its accounts are kept by the Matrix Authentication Service)."
+        how: tuple[str, ...] = (
+            (
+                "It would take acting as other users, which this server does not let an administrator do "
+                "(its accounts are kept by the Matrix Authentication Service)."
+            ),
         )
     else:
-        steps = " ".join(f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1))
-        how = f"--allow {found.reach} can do it: {steps}"
+        steps = (f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1))
+        how = (f"--allow {found.reach} can do it:", *steps)
     return Refusal(
         reason="target-banned" if banned else "needs-impersonate" if impersonate else "needs-reactivate",
         reach=found.reach if found.reach <= wish.possible else None,
-        message=f"{why} {how}",
+        message=" ".join((why, *how)),
+        lines=(why, *how),
         unverified=found.unverified,
         needs_member=found.needs_member,
     )

@@ -128,6 +128,7 @@ class Refusal:
         reason: a code that scripts rely on.
         reach: the least that would do; None where nothing would.
         message: for a person: what is so, who holds the power, what to do next.
+        lines: the same, where it names steps: each on a line of its own.
         unverified: as in a plan, for the plan that the least reach would allow.
         needs_member: the same.
     """
@@ -146,5 +147,6 @@ class Refusal:
     ]
     reach: Reach | None
     message: str
+    lines: tuple[str, ...] = ()
     unverified: tuple[UserId, ...] = ()
     needs_member: bool = False

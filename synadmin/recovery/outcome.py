@@ -49,6 +49,7 @@ class Outcome:
     user_id: UserId
     outcome: str
     message: str
+    lines: tuple[str, ...] = ()
     reason: str | None = None
     details: RoomDetails | None = None
     control: bool = False
@@ -132,6 +133,7 @@ def refused(start: Outcome, refusal: Refusal) -> Outcome:
         outcome=REFUSED,
         reason=refusal.reason,
         message=refusal.message,
+        lines=refusal.lines,
         reach=refusal.reach,
     )
 

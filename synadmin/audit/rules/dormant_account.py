@@ -29,7 +29,6 @@ from typing import Any
 from synadmin.audit.facts import DAY, AccountFacts
 from synadmin.audit.finding import Finding, Severity
 from synadmin.audit.regain import command
-from synadmin.power.room import AccountState
 from synadmin.render import time_of
 
 ID = "dormant-account"
@@ -40,17 +39,13 @@ OPTIONS: dict[str, Any] = {"enabled": False, "days": 365}
 
 def check(facts: AccountFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
     """Find an account that nobody uses."""
-    unseen = facts.unseen_for(facts.now)
-    gone = facts.state in {AccountState.DEACTIVATED, AccountState.MISSING}
-    if gone or facts.appservice or unseen < options["days"] * DAY:
+    if not facts.is_dormant(options["days"]):
         return
-    seen = time_of(facts.seen)
-    last = "was never seen" if seen is None else f"was last seen {seen[:10]}"
     yield Finding(
         rule=ID,
         severity=SEVERITY,
         subject=facts.subject,
-        message=f"{facts.user_id} {last}.",
+        message=f"{facts.user_id} was {facts.last_seen}.",
         fix=command("user", "lock", facts.user_id),
-        details={"user_id": facts.user_id, "seen": seen, "days": unseen // DAY},
+        details={"user_id": facts.user_id, "seen": time_of(facts.seen), "days": facts.unseen // DAY},
     )

@@ -25,7 +25,6 @@ from typing import Any
 from synadmin.audit.facts import DAY, ServerFacts
 from synadmin.audit.finding import Finding, Severity
 from synadmin.audit.regain import command
-from synadmin.power.room import AccountState
 from synadmin.render import time_of
 
 ID = "dormant-server-admin"
@@ -37,17 +36,17 @@ OPTIONS: dict[str, Any] = {"days": 90}
 def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
     """Find server admins who are away."""
     for account in facts.admins:
-        unseen = account.unseen_for(facts.now)
-        gone = account.state in {AccountState.DEACTIVATED, AccountState.MISSING}
-        if gone or account.appservice or unseen < options["days"] * DAY:
+        if not account.is_dormant(options["days"]):
             continue
-        seen = time_of(account.seen)
-        last = "never seen" if seen is None else f"last seen {seen[:10]}"
         yield Finding(
             rule=ID,
             severity=SEVERITY,
             subject=account.subject,
-            message=f"{account.user_id} is a server admin, {last}.",
+            message=f"{account.user_id} is a server admin, {account.last_seen}.",
             fix=command("user", "admin", "revoke", account.user_id),
-            details={"user_id": account.user_id, "seen": seen, "days": unseen // DAY},
+            details={
+                "user_id": account.user_id,
+                "seen": time_of(account.seen),
+                "days": account.unseen // DAY,
+            },
         )

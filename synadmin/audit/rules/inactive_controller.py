@@ -24,7 +24,7 @@ or give somebody who is still around a level with `synadmin room set-power`.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import DAY, RoomFacts
+from synadmin.audit.facts import RoomFacts
 from synadmin.audit.finding import Finding, Severity
 from synadmin.audit.regain import way_in
 from synadmin.ids import UserId
@@ -63,9 +63,7 @@ def _away(facts: RoomFacts, user: UserId, days: int) -> str | None:
     if state is not AccountState.ACTIVE:
         return str(state)
     account = facts.accounts.get(user)
-    if account is None or account.appservice or account.unseen_for(facts.now) < days * DAY:
-        return None
-    return "never seen" if account.seen is None else f"last seen {(time_of(account.seen) or '')[:10]}"
+    return account.last_seen if account is not None and account.is_dormant(days) else None
 
 
 def _known(facts: RoomFacts, user: UserId) -> dict[str, Any]:

@@ -1,14 +1,11 @@
 """What becomes of a room, in words: what a person reads before it is done, and after."""
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from synadmin.recovery.outcome import Outcome
 
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
-# Where the message of a refusal tells what would do: what --allow is for, and each step.
-_STEPS = re.compile(r" (?=--allow \w+ can do it: 1\. )|(?<=can do it:) (?=1\. )|(?<=\.) (?=\d+\. )")
 
 
 def in_words(outcome: "Outcome") -> str:
@@ -19,7 +16,7 @@ def in_words(outcome: "Outcome") -> str:
     if outcome.outcome == "planned":
         lines += _planned(outcome)
     else:
-        message, *steps = _STEPS.split(outcome.message)
+        message, *steps = outcome.lines or (outcome.message,)
         lines += [f"  {outcome.outcome}: {message}", *(f"    {step}" for step in steps)]
         if outcome.steps and outcome.level_after is not None:
             lines += _before_and_after(outcome)

@@ -23,7 +23,7 @@ class TestAccounts:
         ],
     )
     def test_how_long_it_was_not_used(self, seen: int | None, created: int | None, unseen: int) -> None:
-        assert AccountFacts(user_id=ALICE, seen=seen, created=created).unseen_for(NOW) == unseen
+        assert AccountFacts(user_id=ALICE, seen=seen, created=created, now=NOW).unseen == unseen
 
 
 class TestRooms:

@@ -6,7 +6,17 @@ import pytest
 
 from synadmin.power.room import Reach
 from tests.standin import LOST, running
-from tests.unit.audit.gathering import IN_ROOMS, LEVELS, ROOMS, USERS, asked, gathering, one_room, the_room
+from tests.unit.audit.gathering import (
+    IN_ROOMS,
+    LEVELS,
+    ROOMS,
+    STATE,
+    USERS,
+    asked,
+    gathering,
+    one_room,
+    the_room,
+)
 from tests.unit.stub import Stub, told
 
 CREATE = "/_synapse/admin/v1/rooms/…/state m.room.create"
@@ -50,6 +60,13 @@ def test_of_a_large_server_tombstones_are_asked_where_asked_for(
             list(gatherer.rooms())
         counted = asked(url)
     assert (counted[LEVELS], counted.get(TOMBSTONE, 0)) == (ROOMS, asked_for)
+
+
+def test_of_a_room_that_everybody_has_left_nothing_more_is_asked(stub: Stub) -> None:
+    with one_room(stub, joined_members=0, joined_local_members=0) as gatherer:
+        stub.on(STATE, told({"state": []}))
+        assert not the_room(gatherer).view.in_room
+    assert sum(request.target.startswith(STATE) for request in stub.requests) == 1
 
 
 def test_where_accounts_are_kept_elsewhere_nobody_can_act_as_others(stub: Stub) -> None:

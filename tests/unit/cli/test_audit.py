@@ -215,6 +215,20 @@ def test_a_room_that_cannot_be_looked_at_makes_the_run_incomplete(
     assert not baseline.exists()
 
 
+def test_what_was_not_looked_at_is_not_told_as_solved(
+    synadmin: Synadmin, at: Callable[[str], None], work: Path
+) -> None:
+    kept = ("--rule", "no-local-control", "--baseline", str(work / "baseline.json"), "-o", "json")
+    with running("--rooms", "100", "--users", "10") as url:
+        at(url)
+        known = _report(synadmin("audit", *kept, "--update-baseline").stdout)["findings"]
+    lost = known[0]["subject"]["id"].removeprefix("!").partition(":")[0]
+    with running("--rooms", "100", "--users", "10", "--broken", lost) as url:
+        at(url)
+        answer = synadmin("audit", *kept)
+    assert (answer.code, _report(answer.stdout)["solved"]) == (1, [])
+
+
 def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
     synadmin: Synadmin, at: Callable[[str], None], work: Path
 ) -> None:

@@ -144,6 +144,40 @@ def test_what_is_not_found_is_asked_for_once_and_over_the_same_connection() -> N
     assert (wire.connections, len(wire.requests)) == (1, 2)
 
 
+class Turnstile:
+    """A gate that counts who is inside."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.passed = 0
+
+    def begin(self) -> float:
+        self.inside += 1
+        return float(self.inside)
+
+    def end(self, began: float) -> None:
+        assert began == 1.0
+        self.inside -= 1
+        self.passed += 1
+
+
+def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps: list[float]) -> None:
+    gate = Turnstile()
+    with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse, synapse.quick(gate) as quick:
+        stub.on(VERSION, told({"server_version": "1"}))
+        quick.server.version()
+        assert (gate.inside, gate.passed) == (0, 1)
+        stub.on(VERSION, refused(403, "M_FORBIDDEN"))
+        with pytest.raises(NotPermittedError):
+            quick.server.version()
+        assert (gate.inside, gate.passed) == (0, 2)
+        stub.on(VERSION, SILENT)
+        with pytest.raises(ConnectError):
+            quick.server.version()
+    # Each attempt for itself: nobody stands in the gate while waiting for the next.
+    assert (gate.inside, gate.passed) == (0, 3 + len(naps))
+
+
 def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
         stub.on(VERSION, told({"server_version": "1"}))

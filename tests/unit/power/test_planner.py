@@ -131,8 +131,13 @@ class TestTheTable:
 
     def test_row_10_the_only_admin_has_left(self) -> None:
         view = room({ALICE: "leave", ADMIN: "join"})
-        assert refused(view).reason == "needs-impersonate"
+        refusal = refused(view)
+        assert refusal.reason == "needs-impersonate"
         found = planned(view, allow=Reach.IMPERSONATE)
+        # Each step of what would do is a line of its own for people, and in the one sentence for scripts.
+        steps = [f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1)]
+        assert refusal.lines[1:] == ("--allow impersonate can do it:", *steps)
+        assert refusal.message == " ".join(refusal.lines)
         # The token's owner is a member and may invite: nobody else has to be asked for that.
         assert told(found) == [
             "invite admin → alice",

@@ -53,14 +53,14 @@ def test_a_room_whose_one_controller_is_locked_is_found() -> None:
 
 def test_who_was_never_seen_counts_from_when_the_account_was_made() -> None:
     room = chess({ALICE: "join"})
-    old = AccountFacts(user_id=ALICE, created=days_ago(91))
+    old = AccountFacts(user_id=ALICE, created=days_ago(91), now=NOW)
     assert "(never seen)" in finding(rule, replace(room, accounts={ALICE: old})).message
-    young = AccountFacts(user_id=ALICE, created=days_ago(89))
+    young = AccountFacts(user_id=ALICE, created=days_ago(89), now=NOW)
     assert not findings(rule, replace(room, accounts={ALICE: young}))
 
 
 def test_bridges_and_bots_are_never_away() -> None:
-    bot = AccountFacts(user_id=ALICE, created=days_ago(500), appservice=True)
+    bot = AccountFacts(user_id=ALICE, created=days_ago(500), appservice=True, now=NOW)
     assert not findings(rule, replace(chess({ALICE: "join"}), accounts={ALICE: bot}))
 
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from synadmin.cli.room.words import in_words
 from synadmin.ids import RoomId
-from synadmin.recovery.outcome import Outcome
+from synadmin.power.room import Reach
+from synadmin.power.steps import Refusal
+from synadmin.recovery.outcome import Outcome, refused
 from tests.unit.power.rooms import ADMIN
 
 ROOM = RoomId("!a:example.org")
 
 
 def test_a_refusal_tells_what_would_do_step_by_step() -> None:
-    message = (
-        "Henry has level 100. 2 others have less. --allow impersonate can do it: 1. Come in as Henry. "
-        "2. Give Alice level 100. 3. Leave."
+    lines = (
+        "Henry has level 100. 2 others have less.",
+        "--allow impersonate can do it:",
+        "1. Come in as Henry.",
+        "2. Give Alice level 100.",
+        "3. Leave.",
+    )
+    start = Outcome(room=ROOM, room_id=ROOM, user_id=ADMIN, outcome="planned", message="")
+    refusal = Refusal(
+        reason="needs-impersonate", reach=Reach.IMPERSONATE, message=" ".join(lines), lines=lines
     )
 
-    words = in_words(Outcome(room=ROOM, room_id=ROOM, user_id=ADMIN, outcome="refused", message=message))
+    words = in_words(refused(start, refusal))
 
     assert words == (
         "!a:example.org\n"
