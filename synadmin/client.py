@@ -52,6 +52,7 @@ class Synapse:
         trace: Callable[[str], None] | None = None,
         connections: int = 8,
         allow_plain_http: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         """Prepare the client; nothing is sent yet.
 
@@ -66,11 +67,12 @@ class Synapse:
             trace: is told of each request: method, path, status, milliseconds.
             connections: how many to keep open.
             allow_plain_http: send the token over plain http to other machines.
+            transport: what to send with; then nothing else is used.
 
         Raises:
             SettingsError: the homeserver is not a base URL.
         """
-        self.transport = Transport(
+        self.transport = transport or Transport(
             checked_homeserver(homeserver, allow_plain_http=allow_plain_http),
             token,
             timeout=timeout,
@@ -91,25 +93,28 @@ class Synapse:
     def __exit__(self, *_: object) -> None:
         self.transport.close()
 
-    def acting_as(self, user_id: UserId, token: str) -> "Synapse":
+    def as_user(self, user_id: UserId, token: str) -> "Synapse":
         """Return a client for the same server with the token of another user."""
-        other = Synapse.__new__(Synapse)
-        other.transport = self.transport.acting_as(user_id, token)
-        return other
+        return self._over(self.transport.as_user(user_id, token))
 
-    def quick(self, gate: "Gate | None" = None) -> "Synapse":
+    def dry_run(self) -> "Synapse":
+        """Return a client for the same server that reads, and raises DryRunStop instead of changing."""
+        return self._over(self.transport.dry_run())
+
+    def fast(self, limiter: "Gate | None" = None) -> "Synapse":
         """Return a client for the same server, made for reading much in many threads.
 
         Args:
-            gate: who is asked before each request whether it may be sent now.
+            limiter: is asked before each request whether it may be sent now.
 
         This one must not be closed before it.
         """
         from synadmin.http.quick import Quick
 
-        other = Synapse.__new__(Synapse)
-        other.transport = Quick(self.transport, gate)
-        return other
+        return self._over(Quick(self.transport, limiter))
+
+    def _over(self, transport: Transport) -> "Synapse":
+        return Synapse(transport.homeserver, transport=transport)
 
     @property
     def owner(self) -> UserId:

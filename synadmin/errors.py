@@ -44,6 +44,18 @@ class ConnectError(SynadminError):
         self.sent = sent
 
 
+class UnknownOutcomeError(ConnectError):
+    """A change may have been carried out: its own attempt got no answer, and the repetition was refused.
+
+    Attributes:
+        answer: what the repetition was answered.
+    """
+
+    def __init__(self, message: str, *, answer: "MatrixError", hint: str | None = None) -> None:
+        super().__init__(message, sent=True, hint=hint)
+        self.answer = answer
+
+
 class ReplyError(SynadminError):
     """An answer came, of a shape that this is not: HTML, nothing, a redirect, other JSON."""
 

@@ -38,7 +38,7 @@ LIST = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}/devices", DeviceList)
 GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Device)
 CREATE = Endpoint("POST", "/_synapse/admin/v2/users/{user_id}/devices", Nothing, idempotent=True)
 MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Nothing)
-DELETE = Endpoint("DELETE", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Nothing)
+DELETE = Endpoint("DELETE", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Nothing, absent=GET)
 DELETE_MANY = Endpoint(
     "POST",
     "/_synapse/admin/v2/users/{user_id}/delete_devices",

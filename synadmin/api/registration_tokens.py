@@ -40,7 +40,7 @@ LIST = Endpoint("GET", "/_synapse/admin/v1/registration_tokens", RegistrationTok
 CREATE = Endpoint("POST", "/_synapse/admin/v1/registration_tokens/new", RegistrationToken, mas=False)
 GET = Endpoint("GET", "/_synapse/admin/v1/registration_tokens/{token}", RegistrationToken, mas=False)
 UPDATE = Endpoint("PUT", "/_synapse/admin/v1/registration_tokens/{token}", RegistrationToken, mas=False)
-DELETE = Endpoint("DELETE", "/_synapse/admin/v1/registration_tokens/{token}", Nothing, mas=False)
+DELETE = Endpoint("DELETE", "/_synapse/admin/v1/registration_tokens/{token}", Nothing, mas=False, absent=GET)
 
 
 class RegistrationTokens(Group):

@@ -58,7 +58,7 @@ EVENTS = Paged(
     key="id",
 )
 EVENT = Endpoint("GET", "/_synapse/admin/v1/event_reports/{report_id}", EventReportDetails)
-DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Nothing)
+DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Nothing, absent=EVENT)
 USERS = Paged(
     "GET",
     "/_synapse/admin/v1/user_reports",
@@ -68,7 +68,9 @@ USERS = Paged(
     since="1.152",
 )
 USER = Endpoint("GET", "/_synapse/admin/v1/user_reports/{report_id}", UserReport, since="1.152")
-DELETE_USER = Endpoint("DELETE", "/_synapse/admin/v1/user_reports/{report_id}", Nothing, since="1.152")
+DELETE_USER = Endpoint(
+    "DELETE", "/_synapse/admin/v1/user_reports/{report_id}", Nothing, since="1.152", absent=USER
+)
 
 
 class Reports(Group):

@@ -36,7 +36,7 @@ class Ahead:
             synapse: the server, with a server admin's token.
             concurrency: how many requests may be under way at once.
         """
-        self.synapse = synapse.quick(Pace(concurrency))
+        self.synapse = synapse.fast(Pace(concurrency))
         self.pool = Pool(concurrency)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None

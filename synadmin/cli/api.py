@@ -88,17 +88,17 @@ def _send(
     dry_run: bool,
 ) -> None:
     from synadmin.http.endpoint import Endpoint
-    from synadmin.http.transport import Rehearsed
+    from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
     from synadmin.render import as_json
 
     if body is None and method in {"POST", "PUT"}:
         body = {}
     with invocation.synapse() as synapse:
-        synapse.transport.rehearsal = dry_run
+        transport = synapse.transport.dry_run() if dry_run else synapse.transport
         try:
-            answer = synapse.transport.send_raw(Endpoint(method, path, dict), query=query, body=body)
-        except Rehearsed as request:
+            answer = transport.send_raw(Endpoint(method, path, dict), query=query, body=body)
+        except DryRunStop as request:
             planned = {
                 "outcome": "planned",
                 "method": request.method,

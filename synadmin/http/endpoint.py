@@ -45,6 +45,8 @@ class Endpoint(Generic[T]):
         since: the Synapse version that introduced it, where it is younger than others.
         mas: still served where the Matrix Authentication Service is in charge of accounts.
         instead: for a deprecated operation, what to use instead.
+        absent: for one that deletes: the GET with the same parameters that answers 404 afterwards. It decides
+            where the first attempt got no answer and the second one finds nothing to delete.
     """
 
     method: str
@@ -56,6 +58,7 @@ class Endpoint(Generic[T]):
     since: str | None = None
     mas: bool = True
     instead: str | None = None
+    absent: "Endpoint[Any] | None" = None
 
     @property
     def changes(self) -> bool:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,10 +19,13 @@ import msgspec
 from synadmin.errors import (
     ConnectError,
     MatrixError,
+    NotFoundError,
     RateLimitedError,
     ReplyError,
     ServerError,
     SettingsError,
+    SynadminError,
+    UnknownOutcomeError,
     UsageError,
 )
 from synadmin.http.endpoint import Endpoint
@@ -41,6 +45,7 @@ Body = Mapping[str, Any]
 
 _ATTEMPTS = 4
 _BACKOFF = 0.5  # seconds before the second attempt; doubles from there
+_OK = 200
 _UNAVAILABLE = frozenset({502, 503, 504})
 _CONNECT_TIMEOUT = 10.0
 _SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
@@ -65,14 +70,30 @@ class _CertificateError(ConnectError):
     """The same certificate would be shown again: no second attempt."""
 
 
-class Rehearsed(Exception):  # noqa: N818  the end of a rehearsal, not an error
-    """A change that would have been sent now, had this not been a rehearsal."""
+class DryRunStop(Exception):  # noqa: N818  the end of a dry run, not an error
+    """A change that a dry run does not send."""
 
     def __init__(self, method: str, path: str, body: Body | None) -> None:
         super().__init__(f"{method} {path}")
         self.method = method
         self.path = path
         self.body = body
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What the journal keeps with the changes made while recording.
+
+    Attributes:
+        notes: kept with each of them.
+        entry: the journal entry of the latest one; empty where none was sent.
+    """
+
+    notes: Mapping[str, object] = field(default_factory=dict)
+    entry: str = ""
+
+
+Rehearsed = DryRunStop  # until every command declares itself
 
 
 class Transport:
@@ -97,6 +118,7 @@ class Transport:
         trace: Callable[[str], None] | None = None,
         connections: int = 8,
         owner: UserId | None = None,
+        dry_run: bool = False,
     ) -> None:
         """Prepare the way; nothing is sent yet.
 
@@ -112,6 +134,7 @@ class Transport:
             trace: is told of each request: method, path, status, milliseconds.
             connections: how many to keep open.
             owner: who stands behind the token, where that is known already; else it is asked for.
+            dry_run: raise DryRunStop where a change would be sent.
 
         Raises:
             SettingsError: the token has characters in it that no token has.
@@ -120,9 +143,8 @@ class Transport:
         self.longest_wait = longest_wait
         self.notify = notify or (lambda _: None)
         self._trace = None if trace is None else lambda line: trace(path_without_secrets(line))
-        self.rehearsal = False
-        self.last_entry = ""
-        self._notes: Mapping[str, object] = {}
+        self._dry_run = dry_run
+        self._recorded = Recorded()
         self.requests_sent = 0
         self._on_behalf_of = on_behalf_of
         self._journal = journal
@@ -136,6 +158,12 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self.homeserver!r})"
 
+    def _rehearse(self, dry_run: bool) -> None:  # noqa: FBT001
+        self._dry_run = dry_run
+
+    rehearsal = property(lambda self: self._dry_run, _rehearse)
+    """Until every command declares itself: see :meth:`dry_run`."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -147,8 +175,16 @@ class Transport:
         if "_session" in vars(self):
             self._session.close()
 
-    def acting_as(self, user_id: UserId, token: str) -> "Transport":
-        """Return a way to the same server with the token of another user, told apart in the journal."""
+    def as_user(self, user_id: UserId, token: str) -> "Transport":
+        """Return a transport to the same server with the token of another user, told apart in the journal."""
+        self.owner()
+        return self._derived(token, on_behalf_of=user_id, dry_run=self._dry_run)
+
+    def dry_run(self) -> "Transport":
+        """Return a transport to the same server that reads, and raises DryRunStop instead of changing."""
+        return self._derived(self._token, on_behalf_of=self._on_behalf_of, dry_run=True)
+
+    def _derived(self, token: str | None, *, on_behalf_of: UserId | None, dry_run: bool) -> "Transport":
         other = Transport(
             self.homeserver,
             token,
@@ -156,29 +192,29 @@ class Transport:
             longest_wait=self.longest_wait,
             ca_file=self._ca_file,
             journal=self._journal,
-            on_behalf_of=user_id,
+            on_behalf_of=on_behalf_of,
             notify=self.notify,
             trace=self._trace,
             connections=self._connections,
-            owner=self.owner(),
+            owner=self._known_owner(),
+            dry_run=dry_run,
         )
         other.on_reply = self.on_reply
-        other.rehearsal = self.rehearsal
         return other
 
     @contextmanager
-    def noting(self, **notes: object) -> Iterator[None]:
-        """Have the journal keep notes with the change that is made in here.
+    def recording(self, **notes: object) -> Iterator[Recorded]:
+        """Have the journal keep notes with the change that is made in here; return its entry.
 
         ``restoring`` (method, path, body) tells how a temporary change is put back, ``restores`` names
         the journal entry that this one puts back, ``before`` is what held before.
         """
-        outer = self._notes
-        self._notes = {**outer, **notes}
+        outer = self._recorded
+        self._recorded = Recorded({**outer.notes, **notes})
         try:
-            yield
+            yield self._recorded
         finally:
-            self._notes = outer
+            self._recorded = outer
 
     def owner(self) -> UserId:
         """Return the token's owner, asked for once.
@@ -232,8 +268,8 @@ class Transport:
         if body is not None:
             body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
         target, content = _written(endpoint, parameters or {}, query, body)
-        if self.rehearsal and endpoint.changes:
-            raise Rehearsed(endpoint.method, target, body)
+        if self._dry_run and endpoint.changes:
+            raise DryRunStop(endpoint.method, target, body)
         entry: Entry | None = None
         if self._journal is not None and endpoint.changes:
             entry = self._journal.begin(
@@ -243,11 +279,11 @@ class Transport:
                 method=endpoint.method,
                 path=target,
                 body=body,
-                notes=self._notes,
+                notes=self._recorded.notes,
             )
-            self.last_entry = entry.id
+            self._recorded.entry = entry.id
         try:
-            status, raw = self._until_answered(endpoint, target, content)
+            status, raw = self._until_answered(endpoint, parameters or {}, target, content)
         except MatrixError as error:
             if self._journal is not None and entry is not None:
                 self._journal.finish(entry, status=error.status, errcode=error.errcode)
@@ -286,6 +322,7 @@ class Transport:
     def _until_answered(
         self,
         endpoint: Endpoint[Any],
+        parameters: Mapping[str, str],
         target: str,
         content: bytes | None,
     ) -> tuple[int, bytes]:
@@ -316,8 +353,33 @@ class Transport:
                 if error.status not in _UNAVAILABLE or attempt >= _ATTEMPTS or not endpoint.repeatable:
                     raise
                 pause = self._pause(attempt)
+            except NotFoundError as error:
+                if not sent or not endpoint.changes:
+                    raise
+                return self._perhaps_done(endpoint, parameters, error)
             attempt += 1
             time.sleep(pause)
+
+    def _perhaps_done(
+        self, endpoint: Endpoint[Any], parameters: Mapping[str, str], error: NotFoundError
+    ) -> tuple[int, bytes]:
+        """Return the answer to a deletion that is verified to be done.
+
+        Raises:
+            UnknownOutcomeError: an earlier attempt, which got no answer, may have been carried out.
+        """
+        if endpoint.absent is not None:
+            try:
+                self.send_raw(endpoint.absent, parameters)
+            except NotFoundError:
+                return _OK, b"{}"
+            except SynadminError:
+                pass
+        message = (
+            f"{endpoint.method} {endpoint.path}: the first attempt got no answer, the second one: {error}. "
+            "The first one may have been carried out"
+        )
+        raise UnknownOutcomeError(message, answer=error) from None
 
     def _pause(self, attempt: int) -> float:
         pause = _BACKOFF * 2.0 ** (attempt - 1)

@@ -261,7 +261,7 @@ def _send(
         visiting.join(user)
     require_unchanged(observer, view)
     acting = sessions.of(user)
-    with acting.transport.noting(before={"room_id": room_id, "power_levels": view.power_levels}):
+    with acting.transport.recording(before={"room_id": room_id, "power_levels": view.power_levels}):
         acting.client_server.send_state(room_id, POWER_LEVELS, content)
 
 

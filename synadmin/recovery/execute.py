@@ -279,7 +279,7 @@ class Run:
         actor = step.as_user or self.wish.caller
         match step.action:
             case Action.MAKE_ROOM_ADMIN:
-                with synapse.transport.noting(before=_power_before(view)):
+                with synapse.transport.recording(before=_power_before(view)):
                     synapse.rooms.make_admin(room_id, user_id=step.user)
             case Action.JOIN if visit is not None:
                 visit.join(step.user)
@@ -295,7 +295,7 @@ class Run:
                 content = view.levels.granting(step.user, step.level)
                 require_unchanged(self.observer, view)
                 acting = self.sessions.of(actor)
-                with acting.transport.noting(before=_power_before(view)):
+                with acting.transport.recording(before=_power_before(view)):
                     acting.client_server.send_state(room_id, POWER_LEVELS, content)
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 waking(synapse, self.temporary, step.user)

@@ -60,7 +60,7 @@ class Sessions:
             self.end(user)
         until = int((time.time() + _LIFE) * 1000)
         token = self._synapse.users.login(user, valid_until_ms=until).access_token
-        acting = self._synapse.acting_as(user, token)
+        acting = self._synapse.as_user(user, token)
         self._open[user] = (acting, time.monotonic())
         return acting
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, MatrixError, SynadminError
 from synadmin.http.endpoint import Endpoint
+from synadmin.http.transport import Recorded
 from synadmin.ids import UserId
 from synadmin.journal import Journal, is_moot, unrestored
 from synadmin.recovery.sessions import Sessions
@@ -145,7 +146,6 @@ class Temporary:
             by: in whose name it is made; the one that puts it back, unless said otherwise.
         """
         transport = self._sessions.of(by or restoration.user or self._synapse.owner).transport
-        transport.last_entry = ""
         back = {
             "method": restoration.method,
             "path": restoration.path,
@@ -154,8 +154,9 @@ class Temporary:
             "user": restoration.user,
         }
         refused = False
+        recorded = Recorded()
         try:
-            with transport.noting(restoring=back):
+            with transport.recording(restoring=back) as recorded:
                 yield
         except MatrixError as error:
             # An error that is not about rates or a failure means: it was not done.
@@ -166,7 +167,7 @@ class Temporary:
             raise
         finally:
             if not refused:
-                self._made.append(replace(restoration, entry=transport.last_entry))
+                self._made.append(replace(restoration, entry=recorded.entry))
 
     def put_back(self, mark: int = 0) -> list[Restoration]:
         """Put back what was changed since the mark, the newest first; return what could not be."""
@@ -210,7 +211,7 @@ class Temporary:
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(restoration.method, restoration.path, dict, idempotent=True)
         try:
-            with acting.transport.noting(restores=restoration.entry):
+            with acting.transport.recording(restores=restoration.entry):
                 acting.transport.send(endpoint, body=restoration.body)
         except MatrixError as error:
             if not is_moot(restoration.path, error.status, error.errcode):

@@ -239,7 +239,7 @@ class AsMember:
             return handover
         synapse, content = self.member.synapse, self._granting(view)
         if content is not None:
-            with synapse.transport.noting(
+            with synapse.transport.recording(
                 before={"room_id": view.room_id, "power_levels": view.power_levels}
             ):
                 synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
@@ -260,7 +260,7 @@ class AsMember:
         if edit is None:
             return
         synapse = self.member.synapse
-        with synapse.transport.noting(before={"room_id": view.room_id, "power_levels": view.power_levels}):
+        with synapse.transport.recording(before={"room_id": view.room_id, "power_levels": view.power_levels}):
             synapse.client_server.send_state(view.room_id, POWER_LEVELS, edit.applied(view))
 
     def _granting(self, view: RoomView) -> dict[str, Any] | None:

@@ -88,7 +88,7 @@ def test_somebody_elses_client_is_one_of_its_own(stub: Stub, tmp_path: Path) -> 
     stub.on("*", told({}))
     file = tmp_path / "journal.jsonl"
     with Synapse(stub.url, token="syt_admin", journal=Journal(file)) as synapse:
-        bob = synapse.acting_as(UserId("@bob:example.org"), "syt_bob")
+        bob = synapse.as_user(UserId("@bob:example.org"), "syt_bob")
         with bob:
             bob.client_server.leave(RoomId("!a"))
         synapse.users.delete_ratelimit(UserId(ADMIN))

@@ -14,7 +14,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.media.quarantine import described, look, require_local
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import PAST_TIME, SIZE
-from synadmin.errors import NotFoundError, UsageError
+from synadmin.errors import NotFoundError, UnknownOutcomeError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -167,15 +167,22 @@ def _delete_item(synapse: "Synapse", wanted: "Mapping[str, MediaId]", home: str)
         item = wanted[thing]
         require_local(item, home, "deleted (`synadmin media purge-remote` removes copies of others')")
         look(synapse, item)  # a rehearsal, too, is to say that there is no such item
-        answer = synapse.media.delete(*item)
+        unknown: UnknownOutcomeError | None = None
+        deleted = True
+        try:
+            deleted = item.media_id in synapse.media.delete(*item).deleted_media
+        except UnknownOutcomeError as error:
+            unknown = error
         try:
             left = look(synapse, item)
         except NotFoundError:
-            left = None
-        if left is not None or item.media_id not in answer.deleted_media:
+            left = unknown = None
+        if unknown is not None:
+            raise unknown
+        if left is not None or not deleted:
             message = f"{thing} is still there: the server could not remove its file"
             raise NotAsAskedError(message)
-        return {"total": answer.total}
+        return {"total": 1}
 
     return act
 

@@ -170,7 +170,7 @@ def _replaced(
     invocation.journal.arguments = again
     delete_id = planned.delete_id
     if delete_id is None:
-        with synapse.transport.noting(**{NOTE: to_note(planned)}):
+        with synapse.transport.recording(**{NOTE: to_note(planned)}):
             delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
     with Sessions(synapse, invocation.warn) as sessions:
         status = follow(

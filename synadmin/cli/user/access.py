@@ -195,7 +195,7 @@ def login(
         question = f"A token that {ends} will be shown: with it, everything can be done as {user_id}. Go on?"
         confirm(invocation, question, yes=yes)
         sent = synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
-        acting = synapse.acting_as(user_id, sent["access_token"])
+        acting = synapse.as_user(user_id, sent["access_token"])
         with acting:
             if acting.client_server.whoami().user_id != user_id:
                 message = f"the server gave a token, but not one of {user_id}"

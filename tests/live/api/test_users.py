@@ -420,7 +420,7 @@ def test_a_token_to_act_as_somebody_ends_when_it_was_said_and_makes_no_device(
     assert given.access_token not in repr(given)
     assert plain.stderr == ""
     for token in (given.access_token, plain.stdout.strip(), record["access_token"]):
-        with admin.acting_as(alice.user_id, token) as acting:
+        with admin.as_user(alice.user_id, token) as acting:
             assert acting.client_server.whoami().user_id == alice.user_id
     assert abs(record["valid_until_ms"] - (until - HOUR + 600_000)) < 120_000
     assert (refused.code, refused.stdout) == (2, "")

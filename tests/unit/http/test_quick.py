@@ -59,7 +59,7 @@ def saying(answer: bytes) -> Iterator[tuple[Synapse, Wire]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=wire.serve, args=(listener,), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Synapse(url, token=TOKEN, timeout=0.5) as synapse, synapse.quick() as quick:
+        with Synapse(url, token=TOKEN, timeout=0.5) as synapse, synapse.fast() as quick:
             yield quick, wire
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -125,7 +125,7 @@ def test_nonsense_is_told_as_what_it_is(answer: bytes, naps: list[float]) -> Non
 
 
 def test_errors_are_those_of_any_other_request() -> None:
-    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
         stub.on(VERSION, refused(404, "M_NOT_FOUND"))
         with pytest.raises(NotFoundError):
             quick.server.version()
@@ -163,7 +163,7 @@ class Turnstile:
 
 def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps: list[float]) -> None:
     gate = Turnstile()
-    with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse, synapse.quick(gate) as quick:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse, synapse.fast(gate) as quick:
         stub.on(VERSION, told({"server_version": "1"}))
         quick.server.version()
         assert (gate.inside, gate.passed) == (0, 1)
@@ -179,7 +179,7 @@ def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps:
 
 
 def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
-    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
         stub.on(VERSION, told({"server_version": "1"}))
         assert quick.server.version().server_version == "1"
         for connection in quick.transport._open:  # type: ignore[attr-defined]  # noqa: SLF001
@@ -191,7 +191,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
 def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(naps: list[float]) -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse:
         stub.on(VERSION, SILENT)
-        with synapse.quick() as quick, pytest.raises(ConnectError, match=r"did not answer within 0\.2 s"):
+        with synapse.fast() as quick, pytest.raises(ConnectError, match=r"did not answer within 0\.2 s"):
             quick.server.version()
     assert len(naps) == 3
 
@@ -200,8 +200,8 @@ def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_pat
     file = certificate(tmp_path)
     with Stub(file) as stub:
         stub.on(VERSION, told({"server_version": "1"}))
-        with Synapse(stub.url, token=TOKEN, ca_file=str(file)) as synapse, synapse.quick() as quick:
+        with Synapse(stub.url, token=TOKEN, ca_file=str(file)) as synapse, synapse.fast() as quick:
             assert quick.server.version().server_version == "1"
         strange = pytest.raises(ConnectError, match="certificate")
-        with Synapse(stub.url, token=TOKEN) as synapse, synapse.quick() as quick, strange:
+        with Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick, strange:
             quick.server.version()

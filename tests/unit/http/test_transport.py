@@ -23,10 +23,11 @@ from synadmin.errors import (
     ServerError,
     SettingsError,
     SynadminError,
+    UnknownOutcomeError,
     UsageError,
 )
 from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.transport import Rehearsed, Transport, checked_homeserver
+from synadmin.http.transport import DryRunStop, Transport, checked_homeserver
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries
 from tests.unit.stub import (
@@ -198,6 +199,47 @@ def test_a_post_that_may_have_been_carried_out_is_not_repeated(
         transport.send(ONCE, body={})
     assert stub.targets == ["POST /thing"]
     assert naps == []
+
+
+GONE = refused(404, "M_NOT_FOUND", "No such token")
+GET_THING = Endpoint("GET", "/thing/{id}", Thing)
+DELETE = Endpoint("DELETE", "/things/{id}", Nothing)
+DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Nothing, absent=GET_THING)
+
+
+@pytest.mark.parametrize("lost", [BROKEN, Reply(502, b"<html>"), Reply(504)])
+@pytest.mark.parametrize("endpoint", [DELETE, Endpoint("PUT", "/things/{id}", Nothing)])
+def test_a_change_that_finds_nothing_after_its_first_answer_was_lost_may_have_been_done(
+    endpoint: Endpoint[Any], lost: Reply, stub: Stub, transport: Transport, file: Path
+) -> None:
+    stub.on("/things/a", lost, GONE)
+    with pytest.raises(UnknownOutcomeError, match="may have been carried out") as caught:
+        transport.send(endpoint, {"id": "a"})
+    assert caught.value.sent
+    assert caught.value.answer.reason == "No such token"
+    # Whether it was done is unknown, so the journal does not say that it was refused.
+    assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
+
+
+def test_a_deletion_whose_first_answer_was_lost_is_done_where_a_get_finds_nothing(
+    stub: Stub, transport: Transport, file: Path
+) -> None:
+    stub.on("/things/a", BROKEN, GONE)
+    stub.on("/thing/a", GONE)
+    assert transport.send(DELETE_VERIFIED, {"id": "a"}) == Nothing()
+    assert [line["status"] for line in entries(file)] == [200]
+    stub.on("/things/a", BROKEN, GONE)
+    for still_there in (told({"name": "a"}), refused(500, "M_UNKNOWN")):
+        stub.on("/thing/a", still_there)
+        stub.on("/things/a", BROKEN, GONE)
+        with pytest.raises(UnknownOutcomeError):
+            transport.send(DELETE_VERIFIED, {"id": "a"})
+
+
+def test_what_was_never_there_is_not_found_where_no_answer_was_lost(stub: Stub, transport: Transport) -> None:
+    stub.on("/things/a", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1), GONE)
+    with pytest.raises(NotFoundError):
+        transport.send(DELETE_VERIFIED, {"id": "a"})
 
 
 @pytest.mark.parametrize("endpoint", [LOOK, ONCE])
@@ -477,7 +519,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
         assert (secure.requests, naps) == ([], [])
         with Transport(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as way:
             assert way.send(LOOK).name == "door"
-            with way.acting_as(UserId("@bob:example.org"), "syt_bob") as other:
+            with way.as_user(UserId("@bob:example.org"), "syt_bob") as other:
                 assert other.send(LOOK).name == "door"
 
 
@@ -632,7 +674,7 @@ def test_what_is_done_in_anothers_name_is_journalled_as_the_owners_on_their_beha
     stub: Stub, transport: Transport, file: Path
 ) -> None:
     stub.on("*", told({}))
-    with transport.acting_as(UserId("@bob:example.org"), "syt_bob") as other:
+    with transport.as_user(UserId("@bob:example.org"), "syt_bob") as other:
         other.send(PUT, body={})
     assert stub.requests[-1].headers["authorization"] == "Bearer syt_bob"
     (line,) = entries(file)
@@ -643,11 +685,11 @@ def test_what_is_done_in_anothers_name_is_journalled_as_the_owners_on_their_beha
 def test_a_rehearsal_sends_no_change_and_writes_none_down_not_even_in_anothers_name(
     stub: Stub, transport: Transport, file: Path
 ) -> None:
-    transport.rehearsal = True
-    with pytest.raises(Rehearsed):
-        transport.send(PUT, body={})
-    with transport.acting_as(UserId("@bob:example.org"), "syt_bob") as other, pytest.raises(Rehearsed):
-        other.send(PUT, body={})
+    with transport.dry_run() as dry_run:
+        with pytest.raises(DryRunStop):
+            dry_run.send(PUT, body={})
+        with dry_run.as_user(UserId("@bob:example.org"), "syt_bob") as other, pytest.raises(DryRunStop):
+            other.send(PUT, body={})
     assert stub.targets == []
     assert not file.exists()
 
