@@ -152,14 +152,15 @@ class Settings:
         name = self.values.get(TOKEN_FILE)
         if name:
             try:
-                return checked_token(_path(name, TOKEN_FILE).read_text(encoding="ascii").rstrip(), TOKEN_FILE)
+                text = _path(name, TOKEN_FILE).read_text(encoding="utf-8-sig")
+                return checked_token(first_line(text, TOKEN_FILE).rstrip(), TOKEN_FILE)
             except (OSError, UnicodeDecodeError) as error:
-                words = error.strerror if isinstance(error, OSError) else "it is not plain ASCII text"
+                words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
                 message = f"{TOKEN_FILE}: {name} cannot be read: {words}"
                 raise SettingsError(message) from None
         command = self.values.get(TOKEN_COMMAND)
         if command:
-            return checked_token(_printed_by(command), TOKEN_COMMAND)
+            return checked_token(first_line(_printed_by(command), TOKEN_COMMAND), TOKEN_COMMAND)
         return None
 
 
@@ -175,6 +176,19 @@ def checked_token(text: str, where: str) -> str:
         message = f"{where}: the access token {what}"
         raise SettingsError(message)
     return text
+
+
+def first_line(text: str, where: str) -> str:
+    """Return the secret in a text: its first line, where no other line holds anything.
+
+    Raises:
+        SettingsError: another line is not empty. The text is not repeated.
+    """
+    secret, *others = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    if any(line.strip() for line in others):
+        message = f"{where}: there is more than one line; only the first may hold text"
+        raise SettingsError(message, hint="keep the first line only, for example: pass show NAME | head -n 1")
+    return secret
 
 
 def _path(name: str, setting: str) -> Path:

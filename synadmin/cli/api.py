@@ -3,13 +3,13 @@
 import json
 import re
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import click
 
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -155,16 +155,11 @@ def _body(data: str | None) -> dict[str, Any] | None:
     if data is None:
         return None
     text, where = data, "-d"
+    if data == "-" or data.startswith("@"):
+        where = "standard input" if data == "-" else data[1:]
+        text = read_text(data.removeprefix("@"))
     try:
-        if data == "-":
-            text, where = sys.stdin.read(), "standard input"
-        elif data.startswith("@"):
-            where = data[1:]
-            text = Path(where).read_text("utf-8")
         body = json.loads(text)
-    except OSError as error:
-        message = f"{where} cannot be read: {error.strerror}"
-        raise UsageError(message) from None
     except (ValueError, RecursionError) as error:
         message = f"{where} is not JSON: {error}"
         raise UsageError(message) from None

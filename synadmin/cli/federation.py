@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import SERVERS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
@@ -128,7 +128,7 @@ def reset(
     """
     from synadmin.ids import parse_server_name
 
-    names = items(destinations, source, what="server")
+    names = read_targets(destinations, source, SERVERS)
     wanted = list(dict.fromkeys(parse_server_name(name) for name in names))
     with invocation.synapse() as synapse:
 

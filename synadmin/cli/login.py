@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli import secret
+from synadmin.cli import secrets
 from synadmin.cli.app import EXIT_NOT_PERMITTED
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -61,7 +61,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
         _rehearse_login(invocation, user, by_token=by_token)
         return
     if by_token:
-        token = checked_token(secret.ask("Access token: "), "standard input")
+        token = checked_token(secrets.ask("Access token: "), "standard input")
         with invocation.synapse(token=token) as synapse:
             owner = synapse.owner
             _keep(invocation, synapse, token)
@@ -74,7 +74,7 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
                 message = "which user? Name it: synadmin login USER"
                 raise UsageError(message)
             user = click.prompt("User", err=True)
-        session = synapse.client_server.login(user, secret.ask("Password: "), device_name="synadmin")
+        session = synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
     with invocation.synapse(token=session.access_token) as synapse:
         try:
             _keep(invocation, synapse, session.access_token)

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import USERS, read_targets, read_text
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.output import Output, output_options
@@ -71,7 +71,7 @@ def send(
     if transaction_id == "":
         words = "the transaction id is empty"
         raise UsageError(words)
-    named = items(users, source, what="user")
+    named = read_targets(users, source, USERS)
     said = _content(message, content, input_is_taken=source == "-")
     run = transaction_id or _new_transaction()
     with invocation.synapse() as synapse:
@@ -146,7 +146,7 @@ def _content(message: str | None, content: str | None, *, input_is_taken: bool) 
         if input_is_taken or is_terminal(sys.stdin):
             words = "what is the notice to say? Give it with --message, or on standard input"
             raise UsageError(words)
-        message = sys.stdin.read().rstrip("\n")
+        message = read_text("-").rstrip("\r\n")
     if not message.strip():
         words = "the notice is empty"
         raise UsageError(words)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import REGISTRATION_TOKENS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
@@ -226,7 +226,7 @@ def update(
         return change(
             invocation,
             synapse,
-            items(tokens, source, what="registration token"),
+            read_targets(tokens, source, REGISTRATION_TOKENS),
             act,
             what="token",
             question=None,
@@ -260,7 +260,7 @@ def delete(
         synadmin registration-token list --invalid -o ndjson | jq -r .token |
             synadmin registration-token delete --from - --yes
     """
-    named = items(tokens, source, what="registration token")
+    named = read_targets(tokens, source, REGISTRATION_TOKENS)
 
     def act(token: str) -> "Mapping[str, Any]":
         synapse.registration_tokens.delete(token)

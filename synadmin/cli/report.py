@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import EVENT_REPORTS, USER_REPORTS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.output import Output, output_options
@@ -117,7 +117,10 @@ def dismiss(
         synadmin report dismiss 12
         synadmin report dismiss --users 3 4 --yes
     """
-    wanted = {text: _parsed(text) for text in items(report_ids, source, what="report id")}
+    wanted = {
+        text: _parsed(text)
+        for text in read_targets(report_ids, source, USER_REPORTS if users else EVENT_REPORTS)
+    }
     kind = "user" if users else "event"
     with invocation.synapse() as synapse:
 

@@ -120,7 +120,7 @@ def test_a_command_may_print_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
         ("no-such-command-anywhere", "cannot be run"),
         (f"{sys.executable} -c 'print(\"secret\"); raise SystemExit(7)'", "ended with exit code 7"),
         (f"{sys.executable} -c pass", "the access token is empty"),
-        (f"{sys.executable} -c 'print(\"two\\nsecret lines\")'", "holds a space, a line break"),
+        (f"{sys.executable} -c 'print(\"two\\nsecret lines\")'", "more than one line"),
         ("unbalanced 'quote", "cannot be run"),
         ("   ", "there is no command in it"),
     ],
@@ -139,10 +139,10 @@ def test_a_token_command_that_fails_is_told_without_what_it_printed(
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"first\nsecret", "holds a space, a line break"),
+        (b"first\nsecret", "more than one line"),
         (b"syt secret", "holds a space, a line break"),
         (b"secret\x00", "holds a space, a line break"),
-        (b"\xff\xfe", "not plain ASCII"),
+        (b"\xff\xfe", "not UTF-8"),
     ],
 )
 def test_a_token_file_that_holds_no_token_is_told_without_what_it_holds(

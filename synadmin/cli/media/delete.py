@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import Act, NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import MEDIA, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.media.quarantine import described, look, require_local
@@ -90,7 +90,7 @@ def delete(
             act = _delete_unused(synapse, options, old_path=old_path)
             question = _question_of_unused(home, moment, larger_than, avatars_too=avatars_too)
         else:
-            named = items(media, source, what="item of media")
+            named = read_targets(media, source, MEDIA)
             wanted = {str(item): item for item in (parse_media_id(text, home=home) for text in named)}
             things, what = list(wanted), "media"
             act = _delete_item(synapse, wanted, home)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.app import EXIT_DONE
-from synadmin.cli.bulk import items
 from synadmin.cli.change import Act, NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import MEDIA, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.media.look import of_room
@@ -340,7 +340,7 @@ def _one_kind(
 def _items(media: tuple[str, ...], source: str | None, home: str) -> "dict[str, MediaId]":
     from synadmin.ids import parse_media_id
 
-    wanted = [parse_media_id(text, home=home) for text in items(media, source, what="item of media")]
+    wanted = [parse_media_id(text, home=home) for text in read_targets(media, source, MEDIA)]
     return {str(item): item for item in wanted}
 
 

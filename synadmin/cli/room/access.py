@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import ROOMS, ROOMS_AND_USERS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -44,7 +44,7 @@ def join(
     """
     from synadmin.ids import UserId, parse_room, parse_server_name, parse_user_id, server_name_of
 
-    named = items(things, source, what="room and user")
+    named = read_targets(things, source, ROOMS_AND_USERS)
     typed = [parse_room(name) for name in named if name.startswith(("!", "#"))]
     others = [name for name in named if not name.startswith(("!", "#"))]
     servers = [parse_server_name(server) for server in via]
@@ -109,7 +109,7 @@ def _blocking(
     from synadmin.ids import parse_room
     from synadmin.render import Column
 
-    named = [parse_room(room) for room in items(typed, source, what="room")]
+    named = [parse_room(room) for room in read_targets(typed, source, ROOMS)]
     with invocation.synapse() as synapse:
         rooms = Rooms(invocation, synapse, named)
 

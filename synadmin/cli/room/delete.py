@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from synadmin.cli.bulk import items, progress
+from synadmin.cli.bulk import progress
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
 from synadmin.cli.follow import TaskFailedError, follow
+from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -69,7 +70,7 @@ def delete(
     from synadmin.ids import parse_room, parse_user_id, server_name_of
     from synadmin.render import Column
 
-    named = [parse_room(room) for room in items(rooms, source, what="room")]
+    named = [parse_room(room) for room in read_targets(rooms, source, ROOMS)]
     _check(
         {
             "--force-purge and --no-purge": force_purge and purge is False,

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -49,7 +49,7 @@ def forward_extremities(
     from synadmin.ids import parse_room
     from synadmin.render import Column, time_of
 
-    named = [parse_room(room) for room in items(rooms, source, what="room")]
+    named = [parse_room(room) for room in read_targets(rooms, source, ROOMS)]
     if dry_run and not clear:
         message = "--dry-run goes with --clear: without it nothing is changed anyway"
         raise UsageError(message)

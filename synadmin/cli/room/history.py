@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import change, counted
 from synadmin.cli.confirm import change_options
 from synadmin.cli.follow import follow
+from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -81,7 +81,7 @@ def purge_history(
     from synadmin.ids import EventId, parse_room
     from synadmin.render import Column, plain
 
-    named = [parse_room(room) for room in items(rooms, source, what="room")]
+    named = [parse_room(room) for room in read_targets(rooms, source, ROOMS)]
     event_id = EventId(before) if isinstance(before, str) else None
     if event_id is not None and len(named) > 1:
         message = "an event is in one room only: name that room, or a time for several"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.bulk import items, progress
+from synadmin.cli.bulk import progress
 from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -92,7 +93,7 @@ def make_admin(
     from synadmin.recovery.sessions import Sessions
     from synadmin.recovery.temporary import Temporary
 
-    named = items(rooms, source, what="room") if rooms or source or space is None else []
+    named = read_targets(rooms, source, ROOMS) if rooms or source or space is None else []
     wanted = [parse_room(room) for room in named]
     servers = tuple(parse_server_name(server) for server in through)
     for name in (user, via):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.bulk import items, progress
+from synadmin.cli.bulk import progress
 from synadmin.cli.change import counted
 from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
@@ -89,7 +90,7 @@ def transfer(
     from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over
 
     target = parse_user_id(new)
-    wanted = [parse_room(room) for room in items(rooms, source, what="room")] if rooms or source else []
+    wanted = [parse_room(room) for room in read_targets(rooms, source, ROOMS)] if rooms or source else []
     if not wanted and space is None:
         message = "which room? Name it, or give --space or --rooms-from"
         raise UsageError(message)

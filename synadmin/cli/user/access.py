@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli import secret
+from synadmin.cli import secrets
 from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -54,7 +54,7 @@ def password(
             question = f"{counted(sessions, 'session')} of {user_id} will end. Go on?" if sessions else None
         if question is not None:
             confirm(invocation, question, yes=yes)
-        new = "rehearsal" if dry_run else secret.ask_new(user_id)
+        new = "rehearsal" if dry_run else secrets.ask_new(user_id)
 
         def act(_: str) -> "Mapping[str, Any]":
             synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)

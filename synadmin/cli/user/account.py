@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli import secret
+from synadmin.cli import secrets
 from synadmin.cli.app import EXIT_DONE
 from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
@@ -209,7 +209,7 @@ def create(
     changes = _Changes(fields, _threepids(threepids), (), external_ids)
     _for_one(bulk, changes)
     if password_stdin and not bulk.dry_run:
-        fields["password"] = secret.ask_new(bulk.users[0] if bulk.users else "the account")
+        fields["password"] = secrets.ask_new(bulk.users[0] if bulk.users else "the account")
 
     def act(synapse: "Synapse", user_id: "UserId") -> Mapping[str, Any]:
         before = _account(synapse, user_id)
@@ -372,9 +372,9 @@ def register(
     password = "rehearsal"  # noqa: S105 (nothing is sent)
     if not dry_run:
         shared = (
-            secret.ask("Registration shared secret: ") if secret_file is None else secret.read(secret_file)
+            secrets.ask("Registration shared secret: ") if secret_file is None else secrets.read(secret_file)
         )
-        password = secret.ask_new(localpart)
+        password = secrets.ask_new(localpart)
 
     def act(username: str) -> Mapping[str, Any]:
         made = synapse.registration.register(

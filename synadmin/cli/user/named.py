@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
-from synadmin.cli.bulk import items
 from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import USERS, read_targets
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import NotAuthenticatedError
@@ -53,7 +53,7 @@ class Bulk:
         Raises:
             UsageError: one of them is none, or there is none at all.
         """
-        texts = items(self.users, self.source, what="user")
+        texts = read_targets(self.users, self.source, USERS)
         return list(dict.fromkeys(named(synapse, text) for text in texts))
 
     def carry_out(

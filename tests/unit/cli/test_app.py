@@ -408,7 +408,7 @@ def test_an_id_with_every_sign_in_it_arrives_as_one_segment(signed_in: Stub, syn
     [
         ("user lock --from -", "standard input names no user"),
         ("notice send alice", "the notice is empty"),
-        ("user password alice --yes", "nothing came in on standard input"),
+        ("user password alice --yes", "standard input is empty"),
         ("api POST /_synapse/admin/v1/x -d -", "standard input"),
     ],
 )

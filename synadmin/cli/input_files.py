@@ -1,0 +1,398 @@
+"""Read what ``--from FILE|-`` names: lines, CSV with a heading, or NDJSON, from a file or standard input.
+
+An error names the file and the line, never the text: a line may hold a password.
+"""
+
+import io
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from synadmin.errors import UsageError
+
+_LARGEST = 64 * 1024 * 1024  # bytes: a file that never ends (/dev/zero) is to end in an error
+_SEPARATORS = ",;\t"
+_COMMENT = re.compile(r"#(\s|\Z)")
+_TRAILING_COMMENT = re.compile(r"\s+#(\s.*)?\Z", re.DOTALL)
+# The apostrophe by which `-o csv` keeps a spreadsheet from running a cell.
+_GUARDED = re.compile(r"\A'(?=[=+\-@\t\r])")
+_MAY_HOLD_SEPARATORS = ("@", "!", "#")  # user ids of old servers, room ids and aliases
+
+
+@dataclass(frozen=True, slots=True)
+class InputKind:
+    """What a list names, and under which headings lists write it.
+
+    Attributes:
+        noun: what an error calls it.
+        groups: headings of its id; of each group, the first that a list has.
+        rivals: headings of other columns that hold ids of this kind.
+        check: raises :class:`UsageError` where a text cannot be such an id.
+        foreign: headings that only lists of other things have; by the heading which they rule out, or "".
+        server: headings of the server name that completes the id.
+    """
+
+    noun: str
+    groups: tuple[tuple[str, ...], ...]
+    check: Callable[[str], object]
+    rivals: frozenset[str] = frozenset()
+    foreign: Mapping[str, frozenset[str]] | None = None
+    server: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> frozenset[str]:
+        """Return every heading that may name an id of this kind."""
+        return self.rivals.union(*self.groups)
+
+    def ruled_out(self, heading: str, headings: Collection[str]) -> bool:
+        """Return whether a heading means something else, given the other headings of the list."""
+        return bool((self.foreign or {}).get(heading, frozenset()) & set(headings))
+
+
+def _user(text: str) -> object:
+    from synadmin.ids import parse_user_id
+
+    return parse_user_id(text, home="localhost")
+
+
+def _room(text: str) -> object:
+    from synadmin.ids import parse_room
+
+    return parse_room(text)
+
+
+def _room_or_user(text: str) -> object:
+    return (_room if text.startswith(("!", "#")) else _user)(text)
+
+
+def _media(text: str) -> object:
+    from synadmin.ids import parse_media_id
+
+    return parse_media_id(text, home="localhost")
+
+
+def _server(text: str) -> object:
+    from synadmin.ids import parse_server_name
+
+    return parse_server_name(text)
+
+
+def _word(text: str) -> object:
+    if not text.isprintable() or not text.isascii() or " " in text:
+        raise UsageError("not a word of ASCII characters")
+    return text
+
+
+def _number(text: str) -> object:
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError("not a number")
+    return text
+
+
+_USER_HEADINGS = ("user_id", "name")
+_OTHER_USERS = frozenset(
+    {"sender", "target_user_id", "creator", "promoter", "blocked_by", "quarantined_by", "old_owner"}
+)
+# In a list of rooms or events, `name` is the room's.
+_OF_ROOMS = {"name": frozenset({"room_id", "event_id", "room"})}
+_ROOM_HEADINGS = ("room_id", "canonical_alias", "alias")
+
+USERS = InputKind("user", (_USER_HEADINGS,), _user, _OTHER_USERS, _OF_ROOMS)
+ROOMS = InputKind("room", (_ROOM_HEADINGS,), _room, frozenset({"new_room_id", "replacement_room"}))
+ROOMS_AND_USERS = InputKind(
+    "room or user",
+    (_USER_HEADINGS, _ROOM_HEADINGS),
+    _room_or_user,
+    USERS.rivals | ROOMS.rivals,
+    _OF_ROOMS,
+)
+MEDIA = InputKind(
+    "media item", (("media", "media_id"),), _media, server=("origin", "media_origin", "server_name")
+)
+EVENT_REPORTS = InputKind(
+    "report of an event", (("report_id", "id"),), _number, foreign={"id": frozenset({"target_user_id"})}
+)
+USER_REPORTS = InputKind(
+    "report of a user", (("report_id", "id"),), _number, foreign={"id": frozenset({"event_id"})}
+)
+REGISTRATION_TOKENS = InputKind("registration token", (("token",),), _word)
+SERVERS = InputKind("server", (("destination", "server_name"),), _server)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a list.
+
+    Attributes:
+        where: the file and the line, for errors: ``users.csv, line 3``.
+        cells: the texts by heading. A line without a heading has one cell, under ``""``.
+    """
+
+    where: str
+    cells: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Row({self.where!r})"  # its cells may hold a password
+
+
+def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) -> list[str]:
+    """Return what arguments and a list name, each once, in their order.
+
+    Args:
+        arguments: from the command line; they are checked by the caller.
+        source: a file, ``-`` for standard input, either with ``:COLUMN``; None where there is no list.
+        kind: what they are.
+
+    Raises:
+        UsageError: the list cannot be read or holds something else, or nothing was named.
+    """
+    listed = [] if source is None else _listed(source, kind)
+    targets = list(dict.fromkeys([*arguments, *listed]))
+    if targets:
+        return targets
+    if source is None:
+        message = f"which {kind.noun}? Name it, or give a list with --from FILE"
+    else:
+        message = f"{_place(_split(source)[0])} names no {kind.noun}"
+    raise UsageError(message)
+
+
+def read_rows(
+    source: str,
+    columns: Sequence[str],
+    *,
+    aliases: Mapping[str, str] | None = None,
+    raw: Collection[str] = (),
+) -> list[Row]:
+    """Return the rows of a list, with the cells under the names of ``columns``; absent ones are missing.
+
+    Args:
+        source: a file, or ``-`` for standard input.
+        columns: the headings that are understood; a line without a heading is the first of them.
+        aliases: other headings, and which of ``columns`` they are.
+        raw: columns that are taken as they stand, such as passwords.
+
+    Raises:
+        UsageError: the list cannot be read, or has a heading that is not understood.
+    """
+    names = {**(aliases or {}), **{name: name for name in columns}}
+    found = _rows(source, known=names.keys(), raw=frozenset(raw))
+    if not found:
+        raise UsageError(f"{_place(source)} is empty")
+    rows = []
+    for row in found:
+        unknown = [name for name in row.cells if name and name not in names]
+        if unknown:
+            words = "the column is" if len(unknown) == 1 else "the columns are"
+            raise UsageError(
+                f"{row.where}: {words} not understood: {', '.join(ascii(name)[1:-1] for name in unknown)}",
+                hint=f"use {', '.join(columns)}, and remove the others",
+            )
+        cells: dict[str, str] = {}
+        for name, text in row.cells.items():
+            column = names.get(name, columns[0])
+            if column in cells:
+                raise UsageError(f"{row.where}: two columns are the {column}")
+            cells[column] = text
+        rows.append(Row(row.where, cells))
+    return rows
+
+
+def read_text(source: str) -> str:
+    """Return the text of a file, or of standard input for ``-``, without its byte order mark.
+
+    Raises:
+        UsageError: it cannot be read, is not UTF-8 text, or is too large.
+    """
+    place = _place(source)
+    try:
+        if source == "-":
+            content = sys.stdin.buffer.read(_LARGEST + 1) if sys.stdin is not None else b""
+        else:
+            with Path(source).open("rb") as file:
+                content = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else "there can be no such file"
+        raise UsageError(f"cannot read {place}: {words}") from None
+    if len(content) > _LARGEST:
+        raise UsageError(f"{place} is larger than {_LARGEST // 1024**2} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{place}, line {line}: not UTF-8 text") from None
+
+
+def _place(source: str) -> str:
+    return "standard input" if source == "-" else source
+
+
+def _split(source: str) -> tuple[str, str | None]:
+    """Return the file and the column that ``FILE:COLUMN`` names; the column is None for a file alone."""
+    name, colon, column = source.rpartition(":")
+    if not colon or not name or not column or "/" in column or Path(source).exists():
+        return source, None
+    return name, _heading(column)
+
+
+def _listed(source: str, kind: InputKind) -> list[str]:
+    name, column = _split(source)
+    rows = _rows(name, known=kind.headings | ({column} if column else set()))
+    if not rows:
+        return []
+    heading = column if column is not None else _column_of(rows, kind, _place(name))
+    return [_target(row, heading, kind, bare=column is None) for row in rows]
+
+
+def _target(row: Row, heading: str, kind: InputKind, *, bare: bool) -> str:
+    if heading not in row.cells:
+        raise UsageError(f"{row.where}: there is no column {ascii(heading)[1:-1]}")
+    text = row.cells[heading]
+    if not text:
+        raise UsageError(f"{row.where}: the column {heading} is empty")
+    server = next((row.cells[name] for name in kind.server if row.cells.get(name)), None)
+    if server is not None and bare and "/" not in text:
+        text = f"mxc://{server}/{text}"
+    try:
+        kind.check(text)
+    except UsageError:
+        raise UsageError(f"{row.where}: this is not a valid {kind.noun}") from None
+    return text
+
+
+def _column_of(rows: Sequence[Row], kind: InputKind, place: str) -> str:
+    """Return the heading under which the ids stand.
+
+    Raises:
+        UsageError: there is none, or several columns could be meant.
+    """
+    headings = list(dict.fromkeys(name for row in rows for name in row.cells))
+    if headings == [""]:
+        return ""
+    possible = [name for name in headings if not kind.ruled_out(name, headings)]
+    own = [next((name for name in group if name in possible), "") for group in kind.groups]
+    own = [name for name in own if name]
+    others = [name for name in headings if name in kind.rivals]
+    if len(own) == 1 and not others:
+        return own[0]
+    if not own and headings == others and len(others) == 1:
+        return others[0]
+    candidates = own + others
+    if not candidates:
+        raise UsageError(
+            f"{place}: no column is known to hold a {kind.noun}",
+            hint=f"name the column: --from {'-' if place == 'standard input' else 'FILE'}:COLUMN",
+        )
+    words = "only this column could be meant" if len(candidates) == 1 else "several columns could be meant"
+    raise UsageError(
+        f"{place}: {words}: {', '.join(candidates)}",
+        hint=f"name the one you mean: --from {'-' if place == 'standard input' else place}:{candidates[-1]}",
+    )
+
+
+def _rows(source: str, *, known: Collection[str], raw: Collection[str] = ()) -> list[Row]:
+    place = _place(source)
+    lines = [
+        (f"{place}, line {number}", line)
+        for number, line in enumerate(io.StringIO(read_text(source), newline=None), 1)
+        if line.strip() and not _COMMENT.match(line.lstrip())
+    ]
+    if not lines:
+        return []
+    where, first = lines[0][0], lines[0][1].strip()
+    _refuse_other_formats(where, lines)
+    if first.startswith("{"):
+        return [_record(where, line) for where, line in lines]
+    separator = max(_SEPARATORS, key=first.count)
+    headings = [_heading(cell) for cell in _cells(where, first, separator)]
+    if not set(headings) & set(known):
+        return [_plain(where, line) for where, line in lines]
+    named = [name for name in headings if name]
+    if len(set(named)) < len(named):
+        raise UsageError(f"{where}: two columns have the same heading")
+    return list(_table(lines[1:], headings, separator, raw))
+
+
+def _refuse_other_formats(where: str, lines: Sequence[tuple[str, str]]) -> None:
+    first = lines[0][1].strip()
+    underlined = len(lines) > 1 and set(lines[1][1].strip()) <= {"-", " "}
+    if underlined or first in {"[", "[]", "{"} or first.startswith("[{"):
+        what = "a table" if underlined else "JSON"
+        raise UsageError(
+            f"{where}: this is {what}; lines, CSV with a heading or NDJSON can be read",
+            hint="write the list with -o name, -o csv or -o ndjson",
+        )
+
+
+def _heading(text: str) -> str:
+    text = text.strip()
+    return text if "." in text else text.casefold().replace(" ", "_")
+
+
+def _cells(where: str, line: str, separator: str) -> list[str]:
+    import csv
+
+    try:
+        # A line at a time: a quotation mark that is never closed is not to swallow those that follow.
+        return next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error:
+        raise UsageError(f"{where}: the quotation marks of a cell do not match") from None
+
+
+def _table(
+    lines: Sequence[tuple[str, str]], headings: Sequence[str], separator: str, raw: Collection[str]
+) -> Iterator[Row]:
+    for where, line in lines:
+        cells = _cells(where, line.rstrip("\r\n"), separator)
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(headings):
+            raise UsageError(f"{where}: there are {len(cells)} cells, but the heading has {len(headings)}")
+        named: dict[str, str] = {}
+        for name, cell in zip(headings, cells, strict=True):
+            if name:
+                named[name] = cell if name in raw else _GUARDED.sub("", cell.strip())
+            elif cell.strip():
+                raise UsageError(f"{where}: there is a cell under no heading")
+        yield Row(where, named)
+
+
+def _plain(where: str, line: str) -> Row:
+    text = _TRAILING_COMMENT.sub("", line.strip())
+    if not text.startswith(_MAY_HOLD_SEPARATORS) and any(mark in text for mark in _SEPARATORS):
+        raise UsageError(
+            f"{where}: there are several values, but the list has no heading that is known",
+            hint="write one a line, or begin with a line that names the columns: user_id,displayname",
+        )
+    return Row(where, {"": text})
+
+
+def _record(where: str, line: str) -> Row:
+    import json
+
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        _not_a_record(where)
+    if not isinstance(record, dict):
+        _not_a_record(where)
+    return Row(where, dict(_flat(record)))
+
+
+def _not_a_record(where: str) -> NoReturn:
+    raise UsageError(f"{where}: this is not a JSON object on one line")
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    import json
+
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, str):
+            yield prefix + name, value
+        else:
+            yield prefix + name, "" if value is None else json.dumps(value)

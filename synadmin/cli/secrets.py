@@ -1,0 +1,71 @@
+"""Passwords, tokens and other secrets: typed without being shown, or piped in, and never an argument.
+
+A secret that comes from a file or a pipe is the first line. A byte order mark is not part of it, and more
+lines are refused: `pass show` prints notes below the password.
+"""
+
+import getpass
+import sys
+from pathlib import Path
+
+from synadmin.cli.invocation import is_terminal
+from synadmin.errors import UsageError
+
+
+def ask(prompt: str) -> str:
+    """Ask for a secret without showing it, or read it from standard input where that is no terminal.
+
+    Raises:
+        UsageError: standard input is empty, or holds more than a secret.
+    """
+    if is_terminal(sys.stdin):
+        return getpass.getpass(prompt)
+    secret = read_secret("-")
+    if not secret.strip():
+        message = "standard input is empty"
+        raise UsageError(message, hint="pipe the password or token in, or run the command on a terminal")
+    return secret
+
+
+def ask_new(what: str) -> str:
+    """Ask for a new password, on a terminal twice.
+
+    Args:
+        what: whose it is, for the question: ``@alice:example.org``.
+
+    Raises:
+        UsageError: it is empty, or not the same both times.
+    """
+    password = ask(f"New password for {what}: ")
+    if not password:
+        message = "the password is empty"
+        raise UsageError(message)
+    if is_terminal(sys.stdin) and getpass.getpass("Once more: ") != password:
+        message = "the two passwords are not the same: nothing was changed"
+        raise UsageError(message)
+    return password
+
+
+def read(path: Path) -> str:
+    """Return the secret that a file holds, without the spaces around it.
+
+    Raises:
+        UsageError: the file cannot be read, is empty, or holds more than a secret.
+    """
+    secret = read_secret(str(path)).strip()
+    if not secret:
+        message = f"{path}: the first line is empty; write the secret there"
+        raise UsageError(message)
+    return secret
+
+
+def read_secret(source: str) -> str:
+    """Return the first line of a file, or of standard input for ``-``.
+
+    Raises:
+        UsageError: it cannot be read, or another line is not empty.
+    """
+    from synadmin.cli.input_files import read_text
+    from synadmin.settings import first_line
+
+    return first_line(read_text(source), "standard input" if source == "-" else source)
