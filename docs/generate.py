@@ -1,4 +1,4 @@
-"""Write the pages that are read off the program: the commands, what the Admin API has, the audit's rules.
+"""Write the pages that are read off the program: the operations of the Admin API, and the rules of the audit.
 
     python docs/generate.py          write them
     python docs/generate.py --check  end with 1 where one of them is no longer what the program says
@@ -10,53 +10,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from synadmin.audit import rules
-from synadmin.cli.lazy import Group
-from synadmin.cli.operations import Operation, commands, operations
+from synadmin.cli.operations import Operation, operations
 
 _HERE = Path(__file__).parent
-_WIDTH = 100
-_COMMON = "Common options:"
 _SYNAPSE = "1.163.2"
 
 
 def pages() -> dict[str, str]:
     """Return the pages by their file names."""
     return {
-        "commands.md": "\n".join(_commands()) + "\n",
         "api-coverage.md": "\n".join(_coverage(operations())) + "\n",
         "audit-rules.md": rules.document(),
     }
-
-
-def _commands() -> Iterator[str]:
-    yield "# Commands"
-    yield ""
-    yield "What `--help` says of each command. It can be asked anywhere: `synadmin room list --help`."
-    for path, command in commands():
-        name = " ".join(("synadmin", *path))
-        context = click.Context(
-            command,
-            info_name=name,
-            terminal_width=_WIDTH,
-            help_option_names=["-h", "--help"],
-        )
-        text = command.get_help(context)
-        yield ""
-        yield f"{'##' if len(path) < 2 else '###'} `{name}`"  # noqa: PLR2004
-        yield ""
-        yield "```text"
-        # They are the same everywhere: shown once, with `synadmin` itself.
-        yield text if not path else _without_common(text, is_group=isinstance(command, Group))
-        yield "```"
-
-
-def _without_common(text: str, *, is_group: bool) -> str:
-    before, _, after = text.partition(f"\n{_COMMON}\n")
-    following = after[after.index("\nCommands:\n") :] if is_group and "\nCommands:\n" in after else ""
-    return (before.rstrip() + "\n" + following).rstrip()
 
 
 def _coverage(found: list[Operation]) -> Iterator[str]:
