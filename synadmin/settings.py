@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from synadmin import files
 from synadmin.errors import SettingsError
 
 HOMESERVER = "SYNADMIN_HOMESERVER"
@@ -428,28 +429,18 @@ def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
     path = profile_file(name)
     kept: list[str] = []
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists():
             kept = [
                 line
                 for line in path.read_text(encoding="utf-8").splitlines()
                 if line.partition("=")[0].removeprefix("export ").strip() not in changes
             ]
-        lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in lines))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
     except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
+        message = f"cannot read {path}: {error.strerror}"
         raise SettingsError(message) from None
+    lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
+    files.make_directory(path.parent, setting="XDG_CONFIG_HOME")
+    files.replace_file(path, "".join(f"{line}\n" for line in lines), setting="XDG_CONFIG_HOME")
     return path
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from synadmin.audit import atomic
 from synadmin.audit.finding import Finding, Severity
 from synadmin.audit.report import Moment
 from synadmin.errors import SettingsError, UsageError
+from synadmin.files import replace_file
 from synadmin.render import as_json
 
 Key = tuple[str, str, str, str]
@@ -91,7 +91,7 @@ class Baseline:
             "history": self.history,
             "findings": list(self.findings.values()),
         }
-        atomic.write(path, as_json(msgspec.to_builtins(record), indent=1) + "\n", mode=0o600)
+        replace_file(path, as_json(msgspec.to_builtins(record), indent=1) + "\n", setting="--baseline")
 
 
 def counted(findings: Collection[Finding]) -> dict[Severity, int]:

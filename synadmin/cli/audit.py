@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
-from synadmin.errors import UsageError
+from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.audit.ahead import Ahead
@@ -193,16 +193,25 @@ def _alone(
     """Let no other audit of the same server, or with the same baseline, run beside this one."""
     from urllib.parse import quote
 
-    from synadmin.audit.lock import held
+    from synadmin.files import LockedError, locked
     from synadmin.settings import state_directory
 
     homeserver = invocation.settings.homeserver or ""
-    locks = [state_directory() / "audit" / f"{quote(homeserver, safe='')}.lock"]
-    if baseline is not None:
-        locks.append(baseline.with_name(f".{baseline.name}.lock"))
     with ExitStack() as stack:
-        for path in locks:
-            stack.enter_context(held(path, wait=wait, until=until))
+        try:
+            # An audit changes nothing, so it does not need a state directory that can be written.
+            with suppress(SettingsError, RuntimeError):
+                path = state_directory() / "audit" / f"{quote(homeserver, safe='')}.lock"
+                stack.enter_context(locked(path, wait=wait, until=until))
+            if baseline is not None:
+                path = baseline.with_name(f".{baseline.name}.lock")
+                stack.enter_context(locked(path, wait=wait, until=until, setting="--baseline"))
+        except LockedError:
+            if wait:
+                message = "another audit is still running, and the time is up"
+                raise LockedError(message, hint="raise --time-limit") from None
+            message = "another audit is running"
+            raise LockedError(message, hint="--wait waits until it has ended") from None
         yield
 
 
@@ -312,9 +321,9 @@ def _write(report: "Report", output: Output, file: str | None) -> None:
 
 
 def _into(file: str, text: str) -> None:
-    from synadmin.audit import atomic
+    from synadmin.files import replace_file
 
-    atomic.write(Path(file), text)
+    replace_file(Path(file), text, mode=0o644, into_devices=True, setting="--output-file")
 
 
 def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file: bool) -> None:

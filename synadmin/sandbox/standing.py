@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from synadmin.errors import UsageError
+from synadmin.files import make_directory, replace_file
 from synadmin.ids import RoomId, UserId
 from synadmin.sandbox.community import fill
 from synadmin.sandbox.homeserver import Homeserver, require_synapse
@@ -116,8 +117,9 @@ def up(
     if sandbox.is_up:
         message = f"the sandbox in {root} is up already"
         raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sandbox.note.write_text(json.dumps({"directory": str(root), "temporary": sandbox.temporary}), "utf-8")
+    make_directory(state, setting="XDG_STATE_HOME")
+    note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
+    replace_file(sandbox.note, note, setting="XDG_STATE_HOME")
     try:
         started: list[Homeserver] = []
         for folder in _FOLDERS[:servers]:
@@ -196,11 +198,10 @@ def _settle(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Ca
     elif not empty:
         say("making people and rooms")
         rooms = dict(fill(ours, *started[1:]).rooms)
-    path.touch(mode=0o600)
     record = {
         "homeserver": ours.url,
         "admin": ours.admin.user_id,
         "access_token": ours.admin.token,
         "rooms": rooms,
     }
-    path.write_text(json.dumps(record), "utf-8")
+    replace_file(path, json.dumps(record))

@@ -299,7 +299,7 @@ def test_of_two_runs_at_once_the_second_leaves_or_waits(
             _until_asked(url)
             second = synadmin("audit", "--rule", "failed-task")
             second.assert_is_one_clear_line(code=1)
-            assert "another audit is under way" in second.stderr
+            assert "another audit is running" in second.stderr
             assert first.poll() is None
             third = synadmin("audit", "--rule", "failed-task", "--wait")
             assert (third.code, third.stdout) == (0, "")
