@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from synadmin.audit.finding import Finding, Severity
-from synadmin.audit.report import Moment
+from synadmin.audit.findings import Finding, Severity
+from synadmin.audit.report import PastRun
 from synadmin.errors import SettingsError, UsageError
 from synadmin.files import replace_file
 from synadmin.render import as_json
@@ -29,7 +29,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     server_name: str
     update_running: str | None = None
-    history: tuple[Moment, ...] = ()
+    history: tuple[PastRun, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -46,7 +46,7 @@ class Baseline:
 
     server_name: str | None = None
     findings: Mapping[Key, Finding] = field(default_factory=dict)
-    history: tuple[Moment, ...] = ()
+    history: tuple[PastRun, ...] = ()
     update_running: str | None = None
 
     def after(
@@ -69,7 +69,7 @@ class Baseline:
         """
         kept = {key: finding for key, finding in self.findings.items() if finding.rule not in ran}
         findings = {**kept, **{finding.key: finding for finding in found}}
-        moment = Moment(at=at, counts=counted(findings.values()))
+        moment = PastRun(at=at, counts=counted(findings.values()))
         return replace(
             self,
             server_name=server_name,

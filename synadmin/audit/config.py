@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from synadmin.audit.facts import IgnoreFacts
-from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import RULES, Rule, options
 from synadmin.errors import SettingsError, UsageError
 from synadmin.ids import UserId, parse_user_id

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from synadmin.audit.finding import Subject
+from synadmin.audit.findings import Subject
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.render import time_of

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from synadmin.audit.finding import Finding
+from synadmin.audit.findings import Finding
 from synadmin.audit.report import Report
 from synadmin.audit.report.table import named, summary
 from synadmin.client import Synapse

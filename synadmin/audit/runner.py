@@ -8,13 +8,13 @@ from typing import Any
 
 from synadmin.audit.baseline import Baseline
 from synadmin.audit.config import Config, Ignored
-from synadmin.audit.coverage import Wanted
 from synadmin.audit.facts import DAY, AccountFacts, Facts, IgnoreFacts, RoomFacts, ServerFacts
-from synadmin.audit.finding import Finding, Subject
-from synadmin.audit.gather import Gatherer
+from synadmin.audit.findings import Finding, Subject
+from synadmin.audit.gather.coverage import Wanted
+from synadmin.audit.gather.gatherer import Gatherer
+from synadmin.audit.gather.server_facts import ADMIN_RULES
 from synadmin.audit.report import Report, Reported, RuleError, Skipped
 from synadmin.audit.rules import Rule
-from synadmin.audit.server import ADMIN_RULES
 from synadmin.errors import SettingsError
 from synadmin.ids import UserId
 

@@ -18,10 +18,10 @@ from synadmin.cli.parameters import DURATION
 from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
-    from synadmin.audit.ahead import Ahead
     from synadmin.audit.baseline import Baseline
     from synadmin.audit.config import Config
     from synadmin.audit.facts import DelegationFacts, Facts
+    from synadmin.audit.gather.prefetch import Prefetcher
     from synadmin.audit.report import Report
     from synadmin.audit.rules import Rule
     from synadmin.audit.runner import Outcome
@@ -134,13 +134,13 @@ def audit(
 
 
 @contextmanager
-def _ahead(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Ahead]":
+def _ahead(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Prefetcher]":
     """Begin to ask while the rest is still being loaded."""
-    from synadmin.audit.ahead import Ahead
-    from synadmin.audit.pool import on_one_core
+    from synadmin.audit.gather.pool import on_one_core
+    from synadmin.audit.gather.prefetch import Prefetcher
 
     with on_one_core():
-        ahead = Ahead(synapse, concurrency=invocation.settings.concurrency)
+        ahead = Prefetcher(synapse, concurrency=invocation.settings.concurrency)
         try:
             if begin:
                 ahead.begin()
@@ -226,9 +226,9 @@ class _Run:
     count_controllers: bool
 
 
-def _run(invocation: Invocation, ahead: "Ahead", run: _Run) -> "Outcome":
+def _run(invocation: Invocation, ahead: "Prefetcher", run: _Run) -> "Outcome":
     from synadmin.audit import runner
-    from synadmin.audit.gather import Gatherer
+    from synadmin.audit.gather.gatherer import Gatherer
 
     delegation = None
     if any(rule.ID == "delegation" for rule in run.rules):
@@ -302,16 +302,16 @@ def _write(report: "Report", output: Output, file: str | None) -> None:
 
     if output.names is not None:
         from synadmin.audit.report.csv import COLUMNS
-        from synadmin.audit.report.json import news
+        from synadmin.audit.report.json import new_findings
 
         if file is not None:
             from synadmin import render as records
 
             text = io.StringIO()
-            records.write(news(report), output.chosen(COLUMNS), output.form, text, all_fields=False)
+            records.write(new_findings(report), output.chosen(COLUMNS), output.form, text, all_fields=False)
             _into(file, text.getvalue())
         else:
-            output.write(news(report), COLUMNS)
+            output.write(new_findings(report), COLUMNS)
     elif file is not None:
         text = io.StringIO()
         render(output.form, report, text)
@@ -358,7 +358,7 @@ def _post(synapse: "Synapse", name: str, report: "Report") -> None:
 
 
 def _exit_code(outcome: "Outcome", fail_on: str) -> int:
-    from synadmin.audit.finding import Severity
+    from synadmin.audit.findings import Severity
 
     if not outcome.complete:
         return EXIT_FAILED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final, NamedTuple, Protocol, TextIO, cast
 
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.ids import UserId
 
 FORMS: Final = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
@@ -41,7 +41,7 @@ class RuleError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class PastRun:
     """An earlier run, as the baseline remembers it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Report:
     findings: Sequence[Reported] = ()
     solved: Sequence[Finding] = ()
     errors: Sequence[RuleError] = ()
-    history: Sequence[Moment] = ()
+    history: Sequence[PastRun] = ()
     controllers: Mapping[UserId, int] = field(default_factory=dict)
     rules: Sequence[str] = ()
     version: int = 1

@@ -4,7 +4,7 @@ from typing import TextIO
 
 from synadmin import render
 from synadmin.audit.report import Report
-from synadmin.audit.report.json import news
+from synadmin.audit.report.json import new_findings
 from synadmin.render import Column
 
 COLUMNS = (
@@ -23,4 +23,4 @@ COLUMNS = (
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
-    render.write(news(report), COLUMNS, "csv", out)
+    render.write(new_findings(report), COLUMNS, "csv", out)

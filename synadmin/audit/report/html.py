@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, TextIO
 
-from synadmin.audit.finding import Severity
+from synadmin.audit.findings import Severity
 from synadmin.audit.report import Report, Reported
 from synadmin.audit.rules import RULES, summary
 from synadmin.errors import SettingsError

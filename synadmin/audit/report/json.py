@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from synadmin.audit.finding import Finding, Subject
+from synadmin.audit.findings import Finding, Subject
 from synadmin.audit.report import Report
 from synadmin.render import as_json, time_of
 
@@ -22,7 +22,7 @@ def record(report: Report) -> dict[str, Any]:
         "finished_at": time_of(report.finished_at),
         "checked": dict(report.checked),
         "skipped": [{"subject": _subject(one.subject), "reason": one.reason} for one in report.skipped],
-        "findings": list(news(report)),
+        "findings": list(new_findings(report)),
         "solved": [finding_record(finding) for finding in report.solved],
         "errors": [
             {"rule": one.rule, "subject": _subject(one.subject), "error": one.error} for one in report.errors
@@ -30,7 +30,7 @@ def record(report: Report) -> dict[str, Any]:
     }
 
 
-def news(report: Report) -> Iterator[dict[str, Any]]:
+def new_findings(report: Report) -> Iterator[dict[str, Any]]:
     """Yield the findings that are not in the baseline, as records; without a baseline, all of them."""
     for one in report.findings:
         if one.new:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TextIO
 
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import Report
 from synadmin.audit.rules import RULES, summary
 from synadmin.render import plain, time_of

@@ -6,7 +6,7 @@ A finding is a sentence and a command, which no column is wide enough for; so ea
 from collections.abc import Iterator
 from typing import TextIO
 
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import Report
 from synadmin.render import plain
 

@@ -7,7 +7,7 @@ takes) and ``OPTIONS`` with their defaults; ``enabled`` among them says that it 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import (
     complex_room,
     delegation,

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import ServerFacts
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.regain import command
 from synadmin.render import time_of
 

@@ -31,7 +31,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import RoomFacts
-from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.regain import way_in
 from synadmin.power.room import Reach
 

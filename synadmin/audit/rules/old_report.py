@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import DAY, ReportFacts, ServerFacts
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.regain import command
 
 ID = "old-report"

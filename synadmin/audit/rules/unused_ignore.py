@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import IgnoreFacts
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 
 ID = "unused-ignore"
 SEVERITY = Severity.WARNING

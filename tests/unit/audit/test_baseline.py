@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.audit.baseline import Baseline, read
-from synadmin.audit.finding import Finding, Severity, Subject
-from synadmin.audit.report import Moment
+from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.report import PastRun
 from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_each_run_is_remembered_with_its_numbers_and_the_oldest_are_forgotten() 
     for night in range(500):
         baseline = _after(baseline, _finding("lost", "!a", severity=Severity.ERROR), at=night)
     assert len(baseline.history) == 400
-    assert baseline.history[-1] == Moment(
+    assert baseline.history[-1] == PastRun(
         at=499, counts={Severity.ERROR: 1, Severity.WARNING: 0, Severity.INFO: 0}
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.audit.config import Config, Ignore, Ignored, parse, read, rule_of
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.rules import RULES, no_local_control, options, single_controller, unexpected_server_admin
 from synadmin.errors import SettingsError, UsageError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synadmin.audit.facts import DAY, AccountFacts
-from synadmin.audit.finding import Subject
+from synadmin.audit.findings import Subject
 from synadmin.ids import RoomAlias
 from synadmin.power.room import AccountState
 from tests.unit.audit.rules.case import CHESS, NOW, chess, days_ago, server

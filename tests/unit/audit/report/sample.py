@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from synadmin.audit.facts import DAY
-from synadmin.audit.finding import Finding, Severity, Subject
-from synadmin.audit.report import Moment, Report, Reported, RuleError, Skipped
+from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.report import PastRun, Report, Reported, RuleError, Skipped
 from synadmin.audit.rules import RULES
 from synadmin.ids import UserId
 from tests.unit.audit.rules.case import NOW
@@ -72,7 +72,7 @@ def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report
         if baseline
         else [],
         history=[
-            Moment(
+            PastRun(
                 at=NOW - day * DAY, counts={Severity.ERROR: day % 5, Severity.WARNING: 7, Severity.INFO: day}
             )
             for day in range(20, 0, -1)

@@ -7,7 +7,7 @@ import io
 import pytest
 from markdown_it import MarkdownIt
 
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import Report, Reported, render
 from synadmin.audit.report.markdown import code, escaped
 from tests.unit.audit.report.sample import HOSTILE, report

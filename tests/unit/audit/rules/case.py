@@ -13,7 +13,7 @@ from tests.unit.power.rooms import ADMIN, HERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from synadmin.audit.finding import Finding
+    from synadmin.audit.findings import Finding
     from synadmin.audit.rules import Rule
     from synadmin.ids import UserId
 

@@ -14,7 +14,7 @@ import pytest
 
 from synadmin.audit import rules
 from synadmin.audit.facts import Facts
-from synadmin.audit.finding import Finding, Severity
+from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import HEADINGS, RULES, Rule, page
 from synadmin.cli.app import app
 from tests.unit.audit.rules.case import findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.audit.finding import Severity
+from synadmin.audit.findings import Severity
 from synadmin.audit.rules import unexpected_server_admin as rule
 from synadmin.power.room import AccountState
 from tests.unit.audit.rules.case import account, finding, findings, server

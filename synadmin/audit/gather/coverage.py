@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
-from synadmin.audit.finding import Subject
+from synadmin.audit.findings import Subject
 from synadmin.errors import ConnectError, NotAuthenticatedError, NotPermittedError, SynadminError
 
 T = TypeVar("T")
@@ -105,6 +105,6 @@ class Coverage:
         self.missed.append(Missed(subject, reason, gone))
 
 
-def ends_all(error: SynadminError) -> bool:
+def is_fatal(error: SynadminError) -> bool:
     """Tell whether after this error nothing else can be looked at either."""
     return isinstance(error, ConnectError | NotAuthenticatedError | NotPermittedError)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from synadmin.api.users import User
-from synadmin.audit.accounts import Accounts, Listed
+from synadmin.audit.gather.account_index import AccountEntry, AccountIndex
 from synadmin.ids import UserId
 
 
@@ -10,7 +10,9 @@ def _user(number: int, **others: object) -> User:
 
 
 def test_an_account_is_found_among_many_with_all_that_the_list_says() -> None:
-    accounts = Accounts(_user(number, creation_ts=number, last_seen_ts=number * 10) for number in range(1000))
+    accounts = AccountIndex(
+        _user(number, creation_ts=number, last_seen_ts=number * 10) for number in range(1000)
+    )
     assert len(accounts) == 1000
     for number in range(1000):
         listed = accounts.get(UserId(f"@u{number}:example.org"))
@@ -19,13 +21,13 @@ def test_an_account_is_found_among_many_with_all_that_the_list_says() -> None:
 
 
 def test_who_is_not_on_the_list_is_not_found() -> None:
-    assert Accounts([]).get(UserId("@u1:example.org")) is None
-    assert Accounts([_user(1)]).get(UserId("@u2:example.org")) is None
+    assert AccountIndex([]).get(UserId("@u1:example.org")) is None
+    assert AccountIndex([_user(1)]).get(UserId("@u2:example.org")) is None
 
 
 def test_never_seen_is_not_seen_in_1970() -> None:
-    accounts = Accounts([_user(1), _user(2, creation_ts=0, last_seen_ts=0)])
-    assert accounts.get(UserId("@u1:example.org")) == Listed(
+    accounts = AccountIndex([_user(1), _user(2, creation_ts=0, last_seen_ts=0)])
+    assert accounts.get(UserId("@u1:example.org")) == AccountEntry(
         deactivated=False,
         locked=False,
         admin=False,
@@ -41,7 +43,7 @@ def test_never_seen_is_not_seen_in_1970() -> None:
 
 def test_each_flag_is_kept_for_itself() -> None:
     for name in ("deactivated", "locked", "admin", "is_guest", "shadow_banned"):
-        listed = Accounts([_user(1, **{name: True})]).get(UserId("@u1:example.org"))
+        listed = AccountIndex([_user(1, **{name: True})]).get(UserId("@u1:example.org"))
         assert listed is not None
         flags = {
             "deactivated": listed.deactivated,

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from typing import cast
 
 from synadmin.api.rooms import Room, RoomState
-from synadmin.audit.pace import Pace
-from synadmin.audit.pool import Pool
+from synadmin.audit.gather.limiter import ConcurrencyLimiter
+from synadmin.audit.gather.pool import Pool
 from synadmin.client import Synapse
 from synadmin.http.paging import Page
 from synadmin.ids import RoomId, UserId
@@ -20,7 +20,7 @@ _AHEAD = 8  # rooms whose levels are asked for, for each request that may be und
 _LEVELS = "m.room.power_levels"
 
 
-class Ahead:
+class Prefetcher:
     """The first requests of an audit, and what sends all of them.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ahead:
             synapse: the server, with a server admin's token.
             concurrency: how many requests may be under way at once.
         """
-        self.synapse = synapse.fast(Pace(concurrency))
+        self.synapse = synapse.fast(ConcurrencyLimiter(concurrency))
         self.pool = Pool(concurrency)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None

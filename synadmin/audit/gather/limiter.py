@@ -10,7 +10,7 @@ _FIRST = 16  # answers before anything is concluded from them
 _AT_FIRST = 2  # requests at once
 
 
-class Pace:
+class ConcurrencyLimiter:
     """How many may be under way at once.
 
     Begins with few, so that it is known how quick the server is when it is not pressed, and is doubled from

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.audit.server import labels_of
+from synadmin.audit.gather.server_facts import labels_of
 
 ALIKE = ["club-2025-autumn", "club-2026-spring", "club-2026-autumn"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from synadmin.power.room import Reach
 from tests.standin import LOST, running
-from tests.unit.audit.gathering import (
+from tests.unit.audit.gather.gathering import (
     IN_ROOMS,
     LEVELS,
     ROOMS,

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from synadmin.api.rooms import Room
-from synadmin.audit.accounts import Accounts
-from synadmin.audit.ahead import Ahead
-from synadmin.audit.coverage import Coverage, OutOfTimeError, ends_all
 from synadmin.audit.facts import RoomFacts
-from synadmin.audit.finding import Subject
-from synadmin.audit.people import People, Person, with_people
-from synadmin.audit.questions import OwnState, Questions
+from synadmin.audit.findings import Subject
+from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
+from synadmin.audit.gather.power_holders import PowerHolder, PowerHolders, with_holders
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.room_facts import OwnState, Questions
 from synadmin.errors import MatrixError, NotFoundError, ReplyError
 from synadmin.ids import UserId, server_name_of
 from synadmin.power.room import RoomView
@@ -34,7 +34,7 @@ class _Look:
     room: Room
     state: Future[OwnState]
     bare: RoomFacts | None = None
-    people: dict[UserId, Person | Future[Person]] = field(default_factory=dict)
+    people: dict[UserId, PowerHolder | Future[PowerHolder]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Rooms:
     """Looks at all rooms, once."""
 
     def __init__(
-        self, ahead: Ahead, coverage: Coverage, *, accounts: Future[Accounts], caller: UserId
+        self, ahead: Prefetcher, coverage: Coverage, *, accounts: Future[AccountIndex], caller: UserId
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -79,7 +79,7 @@ class Rooms:
         seen: deque[_Put] = deque()
         ahead = _AHEAD * self._pool.size
         source = self._listed()
-        people: People | None = None
+        people: PowerHolders | None = None
         done = 0
         more = True
         try:
@@ -127,9 +127,9 @@ class Rooms:
             more = coverage.total_rooms - begun
             coverage.miss(itself, f"the time was up before {more} more of its rooms were begun")
 
-    def _people(self) -> People:
+    def _people(self) -> PowerHolders:
         accounts = self._coverage.awaited(self._accounts)
-        return People(
+        return PowerHolders(
             self._ahead.synapse,
             self._pool,
             accounts,
@@ -137,7 +137,7 @@ class Rooms:
             now=self._coverage.now,
         )
 
-    def _meet(self, look: _Look, people: People) -> bool:
+    def _meet(self, look: _Look, people: PowerHolders) -> bool:
         """Ask about those who have power in a room; tell whether there is a room."""
         state = self._result(look.room, look.state)
         if state is None:
@@ -172,16 +172,16 @@ class Rooms:
             now=self._coverage.now,
         )
 
-    def _see(self, look: _Look, people: People) -> _Put | None:
+    def _see(self, look: _Look, people: PowerHolders) -> _Put | None:
         """Put a room and its people together, and ask more where that matters."""
-        known: dict[UserId, Person] = {}
+        known: dict[UserId, PowerHolder] = {}
         for user, person in look.people.items():
             found = self._result(look.room, person) if isinstance(person, Future) else person
             if found is None:
                 return None
             known[user] = found
         state = look.state.result()
-        facts = with_people(look.bare or self._bare(look.room, state), known)
+        facts = with_holders(look.bare or self._bare(look.room, state), known)
         questions = self._questions.about(facts, state)
         if not questions:
             return _Put(look.room, facts)
@@ -194,7 +194,7 @@ class Rooms:
         except NotFoundError:
             self._coverage.miss(_subject(room), "it was deleted while the audit ran", gone=True)
         except (MatrixError, ReplyError) as error:
-            if ends_all(error):
+            if is_fatal(error):
                 raise
             self._coverage.miss(_subject(room), str(error))
         return None

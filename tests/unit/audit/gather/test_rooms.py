@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.audit.pool import Pool
+from synadmin.audit.gather.pool import Pool
 from synadmin.power.room import RoomView
 from tests.standin import running
-from tests.unit.audit.gathering import ADMIN, ROOM, STATE, gathering, one_room, the_room
+from tests.unit.audit.gather.gathering import ADMIN, ROOM, STATE, gathering, one_room, the_room
 from tests.unit.stub import Stub, refused, told
 
 

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from synadmin.api.rooms import Room, RoomState
-from synadmin.audit.ahead import Ahead
-from synadmin.audit.coverage import Coverage
 from synadmin.audit.facts import DAY, RoomFacts
-from synadmin.audit.people import People, with_people
+from synadmin.audit.gather.coverage import Coverage
+from synadmin.audit.gather.power_holders import PowerHolders, with_holders
+from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.errors import MatrixError, NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import PowerLevels, RoomVersion
@@ -41,7 +41,7 @@ class OwnState:
 class Questions:
     """What a room is asked, and what comes of the answers; from any thread."""
 
-    def __init__(self, ahead: Ahead, coverage: Coverage) -> None:
+    def __init__(self, ahead: Prefetcher, coverage: Coverage) -> None:
         self._ahead = ahead
         self._synapse = ahead.synapse
         self._coverage = coverage
@@ -107,15 +107,15 @@ class Questions:
             questions.add("foreign")
         return frozenset(questions)
 
-    def answer(self, facts: RoomFacts, questions: frozenset[str], people: People) -> RoomFacts:
+    def answer(self, facts: RoomFacts, questions: frozenset[str], people: PowerHolders) -> RoomFacts:
         """Ask what else is to be asked."""
         room_id = facts.room_id
         if "creators" in questions:
             creators = self._creators(room_id, facts.view.creators)
             facts = replace(facts, view=replace(facts.view, creators=creators))
-            facts = with_people(facts, {user: people.now(user) for user in facts.local_with_power})
+            facts = with_holders(facts, {user: people.now(user) for user in facts.local_with_power})
         if "foreign-controller" in self._wanted.rules:
-            facts = with_people(facts, {user: people.now(user) for user in _foreign(facts)})
+            facts = with_holders(facts, {user: people.now(user) for user in _foreign(facts)})
         if "lost" in questions and not facts.controllers:
             facts = self._what_it_takes(facts, people)
         if "tombstone" in questions:
@@ -130,7 +130,7 @@ class Questions:
             facts = replace(facts, forward_extremities=self._synapse.rooms.forward_extremities(room_id).count)
         return facts
 
-    def _what_it_takes(self, facts: RoomFacts, people: People) -> RoomFacts:
+    def _what_it_takes(self, facts: RoomFacts, people: PowerHolders) -> RoomFacts:
         """See what the planner has to know of a room that is to be regained."""
         view = facts.view
         memberships = {

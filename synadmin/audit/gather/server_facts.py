@@ -13,7 +13,7 @@ from synadmin.audit.facts import (
     TaskFacts,
     TokenFacts,
 )
-from synadmin.audit.people import facts_of, more_closely
+from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError
 
@@ -52,7 +52,7 @@ class Server:
         except NotSupportedError:
             # Synapse before 1.103.
             listed = [facts_of(user, now=self._now) for user in users.list_v2(admins=True, locked=True)]
-        admins: tuple[AccountFacts, ...] = tuple(more_closely(self._synapse, facts) for facts in listed)
+        admins: tuple[AccountFacts, ...] = tuple(with_details(self._synapse, facts) for facts in listed)
         return {"admins": admins}
 
     def _tokens(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synadmin.power.room import AccountState
 from tests.standin import LOST, running
-from tests.unit.audit.gathering import ALICE, ROOMS, USERS, gathering, one_room, the_room
+from tests.unit.audit.gather.gathering import ALICE, ROOMS, USERS, gathering, one_room, the_room
 from tests.unit.stub import Stub, told
 
 

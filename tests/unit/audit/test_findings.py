@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from synadmin.audit.finding import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Subject
 
 FINDING = Finding(rule="weak-control", severity=Severity.INFO, subject=Subject("room", "!a"), message="Weak.")
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from synadmin.audit.coverage import Coverage, OutOfTimeError, Wanted
+from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, Wanted
 
 
 def covering(seconds: float) -> Coverage:

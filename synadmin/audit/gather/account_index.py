@@ -16,7 +16,7 @@ _NEVER = -1
 _DEACTIVATED, _LOCKED, _ADMIN, _GUEST, _SHADOW_BANNED = 1, 2, 4, 8, 16
 
 
-class Listed(NamedTuple):
+class AccountEntry(NamedTuple):
     """An account as the user list has it; times in milliseconds since the epoch."""
 
     deactivated: bool
@@ -28,7 +28,7 @@ class Listed(NamedTuple):
     seen: int | None
 
 
-class Accounts:
+class AccountIndex:
     """The accounts by user id; 64 bits of a hash stand for an id."""
 
     def __init__(self, users: Iterable[User]) -> None:
@@ -53,14 +53,14 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def get(self, user: UserId) -> Listed | None:
+    def get(self, user: UserId) -> AccountEntry | None:
         """Return an account; None where the list has none of that name."""
         digest = hash(user)
         place = bisect_left(self._digests, digest)
         if place == len(self._digests) or self._digests[place] != digest:
             return None
         flags, created, seen = self._flags[place], self._created[place], self._seen[place]
-        return Listed(
+        return AccountEntry(
             deactivated=bool(flags & _DEACTIVATED),
             locked=bool(flags & _LOCKED),
             admin=bool(flags & _ADMIN),

@@ -11,14 +11,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from synadmin.audit.accounts import Accounts
-from synadmin.audit.ahead import Ahead
-from synadmin.audit.coverage import Coverage, OutOfTimeError, Wanted, ends_all
 from synadmin.audit.facts import AccountFacts, DelegationFacts, RoomFacts, ServerFacts
-from synadmin.audit.finding import Subject
-from synadmin.audit.people import facts_of, more_closely
-from synadmin.audit.rooms import Rooms
-from synadmin.audit.server import ADMIN_RULES, Server
+from synadmin.audit.findings import Subject
+from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, Wanted, is_fatal
+from synadmin.audit.gather.power_holders import facts_of, with_details
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.rooms import Rooms
+from synadmin.audit.gather.server_facts import ADMIN_RULES, Server
 from synadmin.errors import ConnectError, NotSupportedError, SynadminError
 from synadmin.ids import UserId, server_name_of
 
@@ -34,7 +34,7 @@ class Gatherer:
 
     def __init__(
         self,
-        ahead: Ahead,
+        ahead: Prefetcher,
         wanted: Wanted,
         *,
         until: float | None = None,
@@ -111,12 +111,12 @@ class Gatherer:
                 return
             facts = facts_of(user, now=self.coverage.now)
             if facts.unseen >= self.coverage.wanted.dormant:
-                facts = more_closely(self._synapse, facts)
+                facts = with_details(self._synapse, facts)
             self.coverage.checked["users"] += 1
             yield facts
 
-    def _accounts(self) -> Accounts:
-        accounts = Accounts(self._user_list())
+    def _accounts(self) -> AccountIndex:
+        accounts = AccountIndex(self._user_list())
         self.coverage.checked["users"] = len(accounts)
         return accounts
 
@@ -148,7 +148,7 @@ class Gatherer:
             except NotSupportedError as error:
                 self.coverage.miss(self._itself, f"{rules[0]}: {error}", gone=True)
             except SynadminError as error:
-                if ends_all(error):
+                if is_fatal(error):
                     raise
                 self.coverage.miss(self._itself, f"{rules[0]}: {error}")
         if self._delegation is not None:

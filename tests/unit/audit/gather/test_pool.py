@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.audit.pool import Pool, on_one_core
+from synadmin.audit.gather.pool import Pool, on_one_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from synadmin.audit.pace import Pace
+from synadmin.audit.gather.limiter import ConcurrencyLimiter
 
 if TYPE_CHECKING:
     import pytest
@@ -15,9 +15,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("synadmin.audit.pace.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("synadmin.audit.gather.limiter.time.monotonic", lambda: self.now)
 
-    def answers(self, pace: Pace, number: int, *, each: float) -> None:
+    def answers(self, pace: ConcurrencyLimiter, number: int, *, each: float) -> None:
         for _ in range(number):
             began = pace.begin()
             self.now += each
@@ -25,8 +25,8 @@ class Clock:
 
 
 def test_a_server_is_not_pressed_before_it_is_known_how_quick_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace(8)
-    assert (pace.limit, Pace(1).limit) == (2, 1)
+    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
+    assert (pace.limit, ConcurrencyLimiter(1).limit) == (2, 1)
     clock.answers(pace, 16, each=0.01)
     assert pace.limit == 4
     clock.answers(pace, 8, each=0.01)
@@ -34,19 +34,19 @@ def test_a_server_is_not_pressed_before_it_is_known_how_quick_it_is(monkeypatch:
 
 
 def test_a_server_that_answers_as_ever_is_asked_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace(8)
+    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 200, each=0.3)
     assert pace.limit == 8
 
 
 def test_a_server_far_away_is_not_taken_for_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace(8)
+    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 200, each=2.0)
     assert pace.limit == 8
 
 
 def test_quick_answers_that_become_a_bit_slower_are_still_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, pace = Clock(monkeypatch), Pace(8)
+    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 100, each=0.01)
     clock.answers(pace, 200, each=0.2)
     assert pace.limit == 8
@@ -55,7 +55,7 @@ def test_quick_answers_that_become_a_bit_slower_are_still_quick(monkeypatch: pyt
 def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, pace = Clock(monkeypatch), Pace(8)
+    clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 100, each=0.05)
     clock.answers(pace, 40, each=3.0)
     assert pace.limit in {1, 2}
@@ -66,7 +66,7 @@ def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
 
 
 def test_no_more_are_under_way_than_the_limit_allows() -> None:
-    pace = Pace(2)
+    pace = ConcurrencyLimiter(2)
     under_way, most = [0], [0]
     counting = threading.Lock()
 

@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from synadmin.api.users import User
-from synadmin.audit.accounts import Accounts
 from synadmin.audit.facts import AccountFacts, RoomFacts
-from synadmin.audit.pool import Pool
+from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.pool import Pool
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId, UserId, server_name_of
@@ -31,7 +31,7 @@ _SHADOW_BANNED, _APPSERVICE = 8, 16  # above the numbers of the states
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PowerHolder:
     """A user with power, for as long as a room of theirs is looked at.
 
     Attributes:
@@ -62,11 +62,11 @@ class _Asked:
     digests: "array[int]"
 
 
-class People:
+class PowerHolders:
     """Whoever was asked about in this run."""
 
     def __init__(
-        self, synapse: Synapse, pool: Pool, accounts: Accounts, *, server_name: str, now: int
+        self, synapse: Synapse, pool: Pool, accounts: AccountIndex, *, server_name: str, now: int
     ) -> None:
         """Begin, with nobody asked about.
 
@@ -82,14 +82,14 @@ class People:
         self._accounts = accounts
         self._server_name = server_name
         self._now = now
-        self._pending: dict[UserId, Future[Person]] = {}
+        self._pending: dict[UserId, Future[PowerHolder]] = {}
         self._places: dict[int, int] = {}
         self._flags = array("B")
         self._ends = array("Q")
         self._digests = array("q")
         self._writing = threading.Lock()
 
-    def ask(self, user: UserId) -> Person | Future[Person]:
+    def ask(self, user: UserId) -> PowerHolder | Future[PowerHolder]:
         """Return what is known of a user, or where it will be."""
         known = self._known(user)
         if known is not None:
@@ -100,7 +100,7 @@ class People:
             pending.add_done_callback(lambda _: self._pending.pop(user, None))
         return pending
 
-    def now(self, user: UserId) -> Person:
+    def now(self, user: UserId) -> PowerHolder:
         """Return what is known of a user, asked for here and now: for whoever is in the pool already.
 
         Raises:
@@ -124,14 +124,14 @@ class People:
         # Last of all: from here on others see it.
         self._places[hash(user)] = len(self._flags) - 1
 
-    def _known(self, user: UserId) -> Person | None:
+    def _known(self, user: UserId) -> PowerHolder | None:
         place = self._places.get(hash(user))
         return None if place is None else self._at(user, place)
 
-    def _at(self, user: UserId, place: int) -> Person:
+    def _at(self, user: UserId, place: int) -> PowerHolder:
         flags = self._flags[place]
         state = _STATES[flags & 7]
-        return Person(
+        return PowerHolder(
             self._facts(user, state, appservice=bool(flags & _APPSERVICE)),
             _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)],
             self._digests,
@@ -175,7 +175,7 @@ class People:
         return _Asked(state, shadow_banned, appservice, array("q", sorted(map(hash, rooms))))
 
 
-def with_people(facts: RoomFacts, people: Mapping[UserId, Person]) -> RoomFacts:
+def with_holders(facts: RoomFacts, people: Mapping[UserId, PowerHolder]) -> RoomFacts:
     """Return the facts about a room with these people in them."""
     view = facts.view
     memberships: dict[UserId, str] = dict(view.memberships)
@@ -202,7 +202,7 @@ def facts_of(user: User, *, now: int) -> AccountFacts:
     )
 
 
-def more_closely(synapse: Synapse, facts: AccountFacts) -> AccountFacts:
+def with_details(synapse: Synapse, facts: AccountFacts) -> AccountFacts:
     """Return the facts about an account with what the list does not say."""
     try:
         details = synapse.users.get(facts.user_id)

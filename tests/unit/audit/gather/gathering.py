@@ -7,10 +7,10 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from synadmin.audit.ahead import Ahead
-from synadmin.audit.coverage import Wanted
-from synadmin.audit.gather import Gatherer
-from synadmin.audit.questions import FEW_ROOMS
+from synadmin.audit.gather.coverage import Wanted
+from synadmin.audit.gather.gatherer import Gatherer
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.room_facts import FEW_ROOMS
 from synadmin.client import Synapse
 from tests.unit.stub import Stub, told
 
@@ -50,7 +50,7 @@ def gathering(
 ) -> Iterator[Gatherer]:
     """Gather for some rules; ``begun`` where the list of rooms is asked for before, as an audit does."""
     with Synapse(url, token="syt_token") as synapse:
-        ahead = Ahead(synapse, concurrency=concurrency)
+        ahead = Prefetcher(synapse, concurrency=concurrency)
         try:
             if begun:
                 ahead.begin()

@@ -7,7 +7,16 @@ import pytest
 from synadmin.audit.rules import RULES
 from synadmin.errors import NotPermittedError
 from tests.standin import running
-from tests.unit.audit.gathering import LEVELS, ROOMS, STATE, USERS, asked, gathering, one_room, the_room
+from tests.unit.audit.gather.gathering import (
+    LEVELS,
+    ROOMS,
+    STATE,
+    USERS,
+    asked,
+    gathering,
+    one_room,
+    the_room,
+)
 from tests.unit.stub import Stub, refused, told
 
 

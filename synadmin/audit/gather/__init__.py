@@ -1,0 +1,1 @@
+"""From the server to the facts that rules see."""
