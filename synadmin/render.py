@@ -4,10 +4,23 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
+
+from synadmin.columns import Column, field, time_of
+
+__all__ = [
+    "FORMATS",
+    "Column",
+    "as_json",
+    "as_text",
+    "cell",
+    "field",
+    "plain",
+    "safe_json",
+    "time_of",
+    "write",
+]
 
 FORMATS = ("table", "json", "ndjson", "csv")
 
@@ -22,50 +35,6 @@ _UNSAFE_IN_JSON = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NARROWEST = 8
 _GAP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table or CSV file.
-
-    Attributes:
-        name: the field of the record, and what ``--columns`` calls it; dots go into nested objects.
-        title: the heading in a table; the name with spaces where it is None.
-        value: computes the cell from the record, where it is not simply the field.
-        right: numbers stand on the right.
-        shown: without being asked for with ``--columns``.
-        whole: never shortened to fit the terminal: ids, which people copy from it.
-    """
-
-    name: str
-    title: str | None = None
-    value: Callable[[Mapping[str, Any]], object] | None = None
-    right: bool = False
-    shown: bool = True
-    whole: bool = False
-
-    def of(self, record: Mapping[str, Any]) -> object:
-        """Return the cell's value."""
-        if self.value is not None:
-            return self.value(record)
-        return field(record, self.name)
-
-    @property
-    def heading(self) -> str:
-        """Return the heading in a table."""
-        return self.title if self.title is not None else self.name.replace("_", " ")
-
-
-def field(record: Mapping[str, Any], path: str) -> object:
-    """Return a record's field; dots go into nested objects, and what is not there is None."""
-    if path in record:
-        return record[path]
-    value: Any = record
-    for name in path.split("."):
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
 
 
 def plain(text: str) -> str:
@@ -103,16 +72,6 @@ def cell(value: object) -> str:
     if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
         return plain(", ".join(value)) or "-"
     return as_json(value)
-
-
-def time_of(milliseconds: object) -> str | None:
-    """Return a time in ISO 8601, UTC, from milliseconds since the epoch; None where there is none."""
-    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool):
-        return None
-    try:
-        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def write(

@@ -1,29 +1,39 @@
-"""Asking before something is changed."""
+"""Questions before something is changed: one rule, and only a clear yes is a yes."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from synadmin.cli.invocation import Invocation
-from synadmin.errors import UsageError
+from synadmin.errors import RefusedError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+CHANGE_OPTIONS = (
+    click.Option(["--dry-run"], is_flag=True, help="Show what would be done, and do nothing."),
+    click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."),
+)
+_YES = {"y", "yes"}
+_NO = {"", "n", "no", "q", "quit"}
+_ATTEMPTS = 2
 
 
 def change_options(function: F) -> F:
     """Give a command that changes something ``--dry-run`` and ``--yes``."""
-    function = click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
-    return click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")(function)
+    parameters = function.__dict__.setdefault("__click_params__", [])
+    parameters.extend(reversed(CHANGE_OPTIONS))
+    return function
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
-    """Ask whether to go on.
+    """Ask whether to go on. ``q``, the end of the input and a second unclear answer mean no.
 
     Raises:
         UsageError: nobody is there to answer, and ``--yes`` was not given.
         Declined: the answer is no.
-        Abort: Ctrl-C or Ctrl-D was pressed.
+        Abort: Ctrl-C was pressed.
     """
     if yes:
         return
@@ -31,8 +41,8 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
     try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
+        agreed = _agreed(question)
+    except KeyboardInterrupt:
         click.echo(err=True)  # the cursor still stands behind the question
         message = "nothing was changed"
         raise click.Abort(message) from None
@@ -41,5 +51,42 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         raise Declined(message)
 
 
+def _agreed(question: str) -> bool:
+    from synadmin.render import plain
+
+    question = "\n".join(plain(line) for line in question.split("\n"))
+    for attempt in range(1, _ATTEMPTS + 1):
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        line = sys.stdin.readline()
+        answer = line.strip().casefold()
+        if not line:
+            click.echo(err=True)
+        if answer in _YES or answer in _NO:
+            return answer in _YES
+        if attempt < _ATTEMPTS:
+            click.echo("Answer y for yes or n for no.", err=True)
+    return False
+
+
 class Declined(UsageError):  # noqa: N818  not an error of anybody
     """The person said no."""
+
+
+def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str | None, dry_run: bool) -> None:
+    """Have a name typed before a change that cannot be undone.
+
+    Args:
+        invocation: the invocation.
+        name: what has to be typed.
+        why: what will happen.
+        given: what ``--confirm`` said already.
+        dry_run: ask nothing, and refuse where the name is missing.
+
+    Raises:
+        RefusedError: it was not typed.
+    """
+    if given is None and invocation.on_terminal and not dry_run:
+        given = click.prompt(f"{why} To go on, type {name}", err=True)
+    if given != name:
+        message = f"nothing was changed: {why[0].lower()}{why[1:].rstrip('.')}"
+        raise RefusedError(message, hint=f"if you want this, add --confirm {name}")

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.change import NotAsAskedError, change
-from synadmin.cli.confirm import change_options
-from synadmin.cli.input_files import SERVERS, read_targets
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.lazy import Group
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.targets import SERVERS
+from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column, time_column, time_of
 
 if TYPE_CHECKING:
-    from synadmin.render import Column
+    from synadmin.client import Synapse
 
 # Repeated from synadmin.api.federation, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -32,25 +31,36 @@ _WITHOUT_HOMESERVER = {
 }
 
 
+def _next_try(server: Mapping[str, Any]) -> str | None:
+    last, pause = server.get("retry_last_ts"), server.get("retry_interval")
+    return time_of(last + pause) if last and isinstance(pause, int) else None
+
+
+_COLUMNS = (
+    Column("destination", title="server"),
+    time_column("failure_ts", "failing since"),
+    time_column("retry_last_ts", "last try", zero=False),
+    Column("next_try", value=_next_try),
+    Column("retry_interval", title="pause (ms)", right=True, shown=False),
+    Column("last_successful_stream_ordering", title="reached event", right=True),
+)
+_ROOM_COLUMNS = (
+    Column("room_id", title="room"),
+    Column("stream_ordering", title="last event", right=True),
+)
+
+
 @click.group(cls=Group, lazy=_WITHOUT_HOMESERVER)
 def federation() -> None:
     """Federation: the other servers that this one sends to, and those that it cannot reach."""
 
 
-@federation.command(cls=Command, calls=["federation.destinations"])
+@federation.verb
+@reads("federation.destinations", columns=_COLUMNS, empty="No servers.")
 @click.option("--search", metavar="TEXT", help="Part of a server name.")
 @click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@output_options
-@pass_invocation
-def destinations(
-    invocation: Invocation,
-    *,
-    search: str | None,
-    order_by: str | None,
-    reverse: bool,
-    output: Output,
-) -> None:
+def destinations(synapse: "Synapse", *, search: str | None, order_by: str | None, reverse: bool) -> object:
     """List the servers that this one sends to, with those that cannot be reached.
 
     \b
@@ -58,16 +68,12 @@ def destinations(
         synadmin federation destinations --order-by failure_ts --reverse
         synadmin federation destinations --search example -o ndjson
     """
-    with invocation.synapse() as synapse:
-        pager = synapse.federation.destinations(destination=search, order_by=order_by, reverse=reverse)
-        output.stream(pager, _columns(), empty="No servers.")
+    return synapse.federation.destinations(destination=search, order_by=order_by, reverse=reverse)
 
 
-@federation.command(cls=Command, calls=["federation.destination"])
-@click.argument("destination", metavar="SERVER")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, destination: str, *, output: Output) -> None:
+@federation.verb
+@reads("federation.destination", columns=_COLUMNS)
+def show(synapse: "Synapse", destination: str) -> object:
     """Show how another server is to reach.
 
     \b
@@ -75,19 +81,13 @@ def show(invocation: Invocation, destination: str, *, output: Output) -> None:
         synadmin federation show matrix.example.com
         synadmin federation show example.com:8448 -o json
     """
-    from synadmin.ids import parse_server_name
-
-    with invocation.synapse() as synapse:
-        found = synapse.federation.destination(parse_server_name(destination)).as_sent()
-    output.write_one(found, _columns())
+    return synapse.federation.destination(destination)
 
 
-@federation.command(cls=Command, calls=["federation.rooms"])
-@click.argument("destination", metavar="SERVER")
+@federation.verb
+@reads("federation.rooms", columns=_ROOM_COLUMNS, empty="No room is shared with it.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@output_options
-@pass_invocation
-def rooms(invocation: Invocation, destination: str, *, reverse: bool, output: Output) -> None:
+def rooms(synapse: "Synapse", destination: str, *, reverse: bool) -> object:
     """List the rooms that are shared with another server.
 
     \b
@@ -95,30 +95,12 @@ def rooms(invocation: Invocation, destination: str, *, reverse: bool, output: Ou
         synadmin federation rooms matrix.example.com
         synadmin federation rooms matrix.example.com -o json
     """
-    from synadmin.ids import parse_server_name
-    from synadmin.render import Column
-
-    columns = [Column("room_id", title="room"), Column("stream_ordering", title="last event", right=True)]
-    with invocation.synapse() as synapse:
-        pager = synapse.federation.rooms(parse_server_name(destination), reverse=reverse)
-        output.stream(pager, columns, empty="No room is shared with it.")
+    return synapse.federation.rooms(destination, reverse=reverse)
 
 
-@federation.command(cls=Command, calls=["federation.reset_connection"])
-@click.argument("destinations", nargs=-1, metavar="SERVER...")
-@click.option("--from", "source", metavar="FILE|-", help="Read server names from a file, one a line.")
-@change_options
-@output_options
-@pass_invocation
-def reset(
-    invocation: Invocation,
-    destinations: tuple[str, ...],
-    *,
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+@federation.verb
+@changes(SERVERS, "federation.reset_connection", does="Reset the connection to")
+def reset(synapse: "Synapse", destination: str) -> Record:
     """Try to reach servers now, rather than when their time to be tried again has come.
 
     \b
@@ -126,54 +108,14 @@ def reset(
         synadmin federation reset matrix.example.com
         synadmin federation reset --from back-online.txt
     """
-    from synadmin.ids import parse_server_name
-
-    names = read_targets(destinations, source, SERVERS)
-    wanted = list(dict.fromkeys(parse_server_name(name) for name in names))
-    with invocation.synapse() as synapse:
-
-        def act(destination: str) -> Mapping[str, Any]:
-            before = synapse.federation.destination(destination)
-            if not before.retry_last_ts:
-                return {"message": "nothing to reset: it is not waiting to be tried again"}
-            synapse.federation.reset_connection(destination)
-            after = synapse.federation.destination(destination)
-            if not after.retry_last_ts:
-                return {}
-            if after.retry_last_ts == before.retry_last_ts:
-                message = f"{destination} still waits to be tried again"
-                raise NotAsAskedError(message)
-            return {"message": "it was tried at once, and still cannot be reached"}
-
-        return change(
-            invocation,
-            synapse,
-            wanted,
-            act,
-            what="destination",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
-
-
-def _columns() -> "list[Column]":
-    from synadmin.render import Column, time_of
-
-    def next_try(server: Mapping[str, Any]) -> str | None:
-        last, pause = server.get("retry_last_ts"), server.get("retry_interval")
-        return time_of(last + pause) if last and isinstance(pause, int) else None
-
-    return [
-        Column("destination", title="server"),
-        Column("failure_ts", title="failing since", value=lambda server: time_of(server.get("failure_ts"))),
-        Column(
-            "retry_last_ts",
-            title="last try",
-            value=lambda server: time_of(server.get("retry_last_ts") or None),
-        ),
-        Column("next_try", value=next_try),
-        Column("retry_interval", title="pause (ms)", right=True, shown=False),
-        Column("last_successful_stream_ordering", title="reached event", right=True),
-    ]
+    before = synapse.federation.destination(destination)
+    if not before.retry_last_ts:
+        return unchanged("nothing to reset: it is not waiting to be tried again")
+    synapse.federation.reset_connection(destination)
+    after = synapse.federation.destination(destination)
+    if not after.retry_last_ts:
+        return {}
+    if after.retry_last_ts == before.retry_last_ts:
+        message = f"{destination} still waits to be tried again"
+        raise NotAsAskedError(message)
+    return {"message": "it was tried at once, and still cannot be reached"}

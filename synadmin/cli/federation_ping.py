@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
-from synadmin.cli.bulk import progress
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.progress import progress
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,16 +4,17 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from synadmin.cli.change import StillUnderWayError
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import StillUnderWayError
+from synadmin.cli.progress import elapsed
 from synadmin.errors import ConnectError, SynadminError
+
+__all__ = ["TaskFailedError", "elapsed", "follow"]
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
 _LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
 _GROWTH = 1.3
 _TOLD_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
-_MINUTE = 60
-_HOUR = 3600
 
 
 class Task(Protocol):
@@ -70,13 +71,3 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
         message = f"{what}: {task.status}" + (f", {words}" if words else "")
         raise TaskFailedError(message)
     return task
-
-
-def elapsed(seconds: float) -> str:
-    """Return a length of time as a person says it: ``42 s``, ``3 min 5 s``, ``2 h 14 min``."""
-    whole = int(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"

@@ -1,12 +1,16 @@
 """Groups that load a command's code when it is run, and commands that take the common options anywhere."""
 
+import functools
 from collections.abc import Mapping, Sequence
+from copy import copy
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from synadmin.cli.invocation import Invocation
+
+C = TypeVar("C", bound=click.Command)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -23,7 +27,9 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
     setattr(invocation, parameter.name, value)
 
 
-def _common_options() -> list[click.Parameter]:
+@functools.cache
+def _common_options() -> list[click.Option]:
+    """Return the common options, built once: a command line looks at its commands again and again."""
     shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
     return [
         click.Option(["--profile"], metavar="NAME", help="Settings of another homeserver.", **shared),
@@ -45,16 +51,22 @@ def _common_options() -> list[click.Parameter]:
     ]
 
 
+def _without(option: click.Option, taken: set[str]) -> click.Option:
+    """Return a common option without the names that a command has for one of its own, as `api` has -q."""
+    if taken.isdisjoint(option.opts):
+        return option
+    other = copy(option)
+    other.opts = [name for name in option.opts if name not in taken]
+    return other
+
+
 class _WithCommonOptions(click.Command):
     """Mixed into commands and groups alike."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
-        common = _common_options()
         taken = {name for parameter in own for name in parameter.opts}
-        for parameter in common:
-            # `api` has a -q of its own, as every tool has that sends a query.
-            parameter.opts = [name for name in parameter.opts if name not in taken]
+        common = [_without(option, taken) for option in _common_options()]
         return [*own[:-1], *common, *own[-1:]] if own and own[-1].name == "help" else [*own, *common]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,6 +112,11 @@ class Group(_WithCommonOptions, click.Group):
     ) -> None:
         super().__init__(*args, **options)
         self._lazy = dict(lazy or {})
+
+    def verb(self, command: C) -> C:
+        """Add a declared command."""
+        self.add_command(command)
+        return command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx

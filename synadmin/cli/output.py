@@ -5,7 +5,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import click
 
@@ -13,8 +13,8 @@ from synadmin.cli.invocation import is_terminal
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
+    from synadmin.columns import Column
     from synadmin.http.paging import Pager
-    from synadmin.render import Column
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +28,21 @@ class Output:
 
     form: str
     names: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, form: str, columns: str | None) -> Self:
+        """Return what ``-o`` and ``--columns`` ask for.
+
+        Raises:
+            UsageError: ``--columns`` names none.
+        """
+        if columns is None:
+            return cls(form, None)
+        names = tuple(name.strip() for name in columns.split(",") if name.strip())
+        if not names:
+            message = "--columns names no column"
+            raise UsageError(message)
+        return cls(form, names)
 
     @property
     def for_people(self) -> bool:
@@ -113,26 +128,24 @@ class Output:
         return [known[name] for name in self.names]
 
 
-def output_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``."""
-
-    @click.option(
-        "-o",
-        "--output",
-        "form",
+OUTPUT_OPTIONS = (
+    click.Option(
+        ["-o", "--output", "form"],
         type=click.Choice(_FORMATS),
         default="table",
         help="How to print: a table for people, the others for scripts.",
-    )
-    @click.option("--columns", metavar="NAME,...", help="The columns to print, in this order.")
+    ),
+    click.Option(["--columns"], metavar="NAME,...", help="The columns to print, in this order."),
+)
+
+
+def output_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``."""
+
     @functools.wraps(function)
     def with_output(*args: Any, form: str, columns: str | None, **options: Any) -> R:  # noqa: ANN401
-        names = None
-        if columns is not None:
-            names = tuple(name.strip() for name in columns.split(",") if name.strip())
-            if not names:
-                message = "--columns names no column"
-                raise UsageError(message)
-        return function(*args, output=Output(form, names), **options)  # type: ignore[arg-type]
+        return function(*args, output=Output.of(form, columns), **options)  # type: ignore[arg-type]
 
+    parameters = with_output.__dict__.setdefault("__click_params__", [])
+    parameters.extend(reversed(OUTPUT_OPTIONS))
     return with_output  # type: ignore[return-value]

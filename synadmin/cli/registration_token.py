@@ -6,24 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.change import NotAsAskedError, change, counted
-from synadmin.cli.confirm import change_options
-from synadmin.cli.input_files import REGISTRATION_TOKENS, read_targets
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.lazy import Group
+from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import FUTURE_TIME
+from synadmin.cli.targets import TOKENS, Kind
+from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from synadmin.client import Synapse
-    from synadmin.render import Column
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}\Z")
 _LONGEST = 64
 _MOST_USES = 2**31 - 1
+_DRAWN = "(drawn by the server)"
+_DETAILS = (
+    Column("uses_allowed", title="uses allowed", right=True),
+    Column("completed", title="used", right=True),
+    Column("pending", right=True),
+    time_column("expiry_time", "ends"),
+)
+_COLUMNS = (Column("token", whole=True), *_DETAILS)
 
 
 @click.group("registration-token", cls=Group)
@@ -31,11 +35,15 @@ def registration_token() -> None:
     """Registration tokens: with one, an account can be made where registration asks for it."""
 
 
-@registration_token.command("list", cls=Command, calls=["registration_tokens.list"])
+@registration_token.verb
+@reads(
+    "registration_tokens.list",
+    name="list",
+    columns=_COLUMNS,
+    empty="There is no registration token, or none of that kind.",
+)
 @click.option("--valid/--invalid", default=None, help="Only those that can (no longer) be used.")
-@output_options
-@pass_invocation
-def list_(invocation: Invocation, *, valid: bool | None, output: Output) -> None:
+def list_(synapse: "Synapse", *, valid: bool | None) -> object:
     """List the registration tokens.
 
     \b
@@ -43,16 +51,12 @@ def list_(invocation: Invocation, *, valid: bool | None, output: Output) -> None
         synadmin registration-token list
         synadmin registration-token list --valid -o json
     """
-    with invocation.synapse() as synapse:
-        sent = synapse.registration_tokens.list(valid=valid).as_sent()["registration_tokens"]
-    output.write(sent, _columns(), empty="There is no registration token, or none of that kind.")
+    return synapse.registration_tokens.list(valid=valid).as_sent()["registration_tokens"]
 
 
-@registration_token.command(cls=Command, calls=["registration_tokens.get"])
-@click.argument("token")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, token: str, *, output: Output) -> None:
+@registration_token.verb
+@reads("registration_tokens.get", columns=_COLUMNS)
+def show(synapse: "Synapse", token: str) -> object:
     """Show one registration token.
 
     \b
@@ -60,29 +64,11 @@ def show(invocation: Invocation, token: str, *, output: Output) -> None:
         synadmin registration-token show summer-school
         synadmin registration-token show summer-school -o json
     """
-    with invocation.synapse() as synapse:
-        sent = synapse.registration_tokens.get(token).as_sent()
-    output.write_one(sent, _columns())
+    return synapse.registration_tokens.get(token)
 
 
-def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
-    return [Column("token", whole=True), *_details()]
-
-
-def _details() -> "list[Column]":
-    from synadmin.render import Column, time_of
-
-    return [
-        Column("uses_allowed", title="uses allowed", right=True),
-        Column("completed", title="used", right=True),
-        Column("pending", right=True),
-        Column("expiry_time", title="ends", value=lambda token: time_of(token.get("expiry_time"))),
-    ]
-
-
-@registration_token.command(cls=Command, calls=["registration_tokens.create"])
+@registration_token.verb
+@changes(TOKENS, "registration_tokens.create", columns=_DETAILS)
 @click.argument("token", required=False)
 @click.option(
     "--length", type=click.IntRange(1, _LONGEST), help="How long the token is that the server draws."
@@ -91,20 +77,9 @@ def _details() -> "list[Column]":
     "--uses", type=click.IntRange(0, _MOST_USES), help="How many accounts; any number, unless given."
 )
 @click.option("--expires", type=FUTURE_TIME, help="When it ends: 14d, 2027-01-31; never, unless given.")
-@change_options
-@output_options
-@pass_invocation
 def create(
-    invocation: Invocation,
-    token: str | None,
-    *,
-    length: int | None,
-    uses: int | None,
-    expires: int | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+    synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
+) -> Record:
     """Make a registration token: the one that is named, or one that the server draws.
 
     \b
@@ -114,38 +89,31 @@ def create(
     """
     from msgspec import UNSET
 
+    if token != _DRAWN:
+        _require_free(synapse, token)
+    made = synapse.registration_tokens.create(
+        token=UNSET if token == _DRAWN else token,
+        length=UNSET if length is None else length,
+        uses_allowed=UNSET if uses is None else uses,
+        expiry_time=UNSET if expires is None else expires,
+    )
+    return _read_back(synapse, made.token, uses_allowed=uses, expiry_time=expires)
+
+
+@create.check
+def _(*, token: str | None, length: int | None, expires: int | None) -> None:
     if token is not None and length is not None:
         message = "--length is for a token that the server draws: name none, or leave it out"
         raise UsageError(message)
     if token is not None and not _TOKEN.match(token):
         message = f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -"
         raise UsageError(message)
-    ends = UNSET if expires is None else _future(expires)
+    _require_future(expires)
 
-    def act(_: str) -> "Mapping[str, Any]":
-        if token is not None:
-            _require_free(synapse, token)
-        made = synapse.registration_tokens.create(
-            token=UNSET if token is None else token,
-            length=UNSET if length is None else length,
-            uses_allowed=UNSET if uses is None else uses,
-            expiry_time=ends,
-        )
-        return _read_back(synapse, made.token, uses_allowed=uses, expiry_time=expires)
 
-    with invocation.synapse() as synapse:
-        return change(
-            invocation,
-            synapse,
-            [token or "(drawn by the server)"],
-            act,
-            what="token",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-            columns=_details(),
-        )
+@create.select
+def _(_: "Synapse", *, token: str | None) -> tuple[Kind, list[str]]:
+    return TOKENS, [token or _DRAWN]
 
 
 def _require_free(synapse: "Synapse", token: str) -> None:
@@ -157,14 +125,13 @@ def _require_free(synapse: "Synapse", token: str) -> None:
     raise RefusedError(message, hint="`synadmin registration-token show` shows it, `update` changes it")
 
 
-def _future(moment: int) -> int:
-    if moment <= time.time() * 1000:
+def _require_future(moment: int | None) -> None:
+    if moment is not None and moment <= time.time() * 1000:
         message = "--expires is in the past"
         raise UsageError(message, hint="times without an offset are UTC")
-    return moment
 
 
-def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> "Mapping[str, Any]":
+def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> Record:
     found = synapse.registration_tokens.get(token)
     for name, value in expected.items():
         if getattr(found, name) != value:
@@ -173,29 +140,13 @@ def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> "Mappi
     return found.as_sent()
 
 
-@registration_token.command(cls=Command, calls=["registration_tokens.update"])
-@click.argument("tokens", nargs=-1, metavar="TOKEN...")
-@click.option("--from", "source", metavar="FILE|-", help="Read tokens from a file, one a line.")
+@registration_token.verb
+@changes(TOKENS, "registration_tokens.update", columns=_DETAILS)
 @click.option("--uses", type=click.IntRange(0, _MOST_USES), help="How many accounts altogether.")
 @click.option("--unlimited", is_flag=True, help="Any number of accounts.")
 @click.option("--expires", type=FUTURE_TIME, help="When it ends: 14d, 2027-01-31.")
 @click.option("--never-expires", is_flag=True, help="It does not end.")
-@change_options
-@output_options
-@pass_invocation
-def update(
-    invocation: Invocation,
-    tokens: tuple[str, ...],
-    *,
-    source: str | None,
-    uses: int | None,
-    unlimited: bool,
-    expires: int | None,
-    never_expires: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) -> Record:
     """Change how often registration tokens can be used, and until when. What is not given stays.
 
     \b
@@ -203,55 +154,34 @@ def update(
         synadmin registration-token update summer-school --uses 50
         synadmin registration-token update summer-school --unlimited --never-expires
     """
+    synapse.registration_tokens.get(token)  # a dry run, too, says that there is none
+    synapse.registration_tokens.update(token, **changed)
+    return _read_back(synapse, token, **changed)
+
+
+@update.check
+def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: bool) -> dict[str, Any]:
     if uses is not None and unlimited:
         message = "--uses and --unlimited do not go together"
         raise UsageError(message)
     if expires is not None and never_expires:
         message = "--expires and --never-expires do not go together"
         raise UsageError(message)
-    wanted: dict[str, int | None] = {}
+    _require_future(expires)
+    changed: dict[str, int | None] = {}
     if uses is not None or unlimited:
-        wanted["uses_allowed"] = uses
+        changed["uses_allowed"] = uses
     if expires is not None or never_expires:
-        wanted["expiry_time"] = None if expires is None else _future(expires)
-    if not wanted:
-        message = "nothing to change: say what shall be different"
+        changed["expiry_time"] = expires
+    if not changed:
+        message = "nothing to change: give --uses, --unlimited, --expires or --never-expires"
         raise UsageError(message)
-
-    def act(token: str) -> "Mapping[str, Any]":
-        synapse.registration_tokens.update(token, **wanted)
-        return _read_back(synapse, token, **wanted)
-
-    with invocation.synapse() as synapse:
-        return change(
-            invocation,
-            synapse,
-            read_targets(tokens, source, REGISTRATION_TOKENS),
-            act,
-            what="token",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-            columns=_details(),
-        )
+    return {"changed": changed}
 
 
-@registration_token.command(cls=Command, calls=["registration_tokens.delete"])
-@click.argument("tokens", nargs=-1, metavar="TOKEN...")
-@click.option("--from", "source", metavar="FILE|-", help="Read tokens from a file, one a line.")
-@change_options
-@output_options
-@pass_invocation
-def delete(
-    invocation: Invocation,
-    tokens: tuple[str, ...],
-    *,
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+@registration_token.verb
+@changes(TOKENS, "registration_tokens.delete")
+def delete(synapse: "Synapse", token: str) -> Record:
     """Delete registration tokens. Accounts that were made with them stay.
 
     \b
@@ -260,26 +190,16 @@ def delete(
         synadmin registration-token list --invalid -o ndjson | jq -r .token |
             synadmin registration-token delete --from - --yes
     """
-    named = read_targets(tokens, source, REGISTRATION_TOKENS)
+    synapse.registration_tokens.get(token)  # a dry run, too, says that there is none
+    synapse.registration_tokens.delete(token)
+    try:
+        synapse.registration_tokens.get(token)
+    except NotFoundError:
+        return {}
+    message = f"the server said yes, but {token} is still there"
+    raise NotAsAskedError(message)
 
-    def act(token: str) -> "Mapping[str, Any]":
-        synapse.registration_tokens.delete(token)
-        try:
-            synapse.registration_tokens.get(token)
-        except NotFoundError:
-            return {}
-        message = f"the server said yes, but {token} is still there"
-        raise NotAsAskedError(message)
 
-    with invocation.synapse() as synapse:
-        return change(
-            invocation,
-            synapse,
-            named,
-            act,
-            what="token",
-            question=f"{counted(len(named), 'registration token')} will be deleted for good. Go on?",
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
+@delete.question
+def _(_: "Synapse", tokens: list[str]) -> str:
+    return f"{TOKENS.counted(len(tokens))} will be deleted for good. Go on?"

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from synadmin.cli.bulk import progress
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.progress import progress
 from synadmin.cli.room.look import resolved
 from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError
 

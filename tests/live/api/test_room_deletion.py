@@ -101,7 +101,7 @@ def test_the_command_deletes_rooms_and_tells_of_each(
 
     first, second, unknown = [json.loads(line) for line in answer.stdout.splitlines()]
     assert answer.code == 6
-    assert "3 altogether: 2 done, 1 not." in answer.stderr
+    assert "2 of 3 succeeded, 1 failed." in answer.stderr
     assert [first["room_id"], second["room_id"]] == rooms
     assert first["kicked_users"] == second["kicked_users"] == [alice.user_id]
     assert (unknown["outcome"], unknown["errcode"]) == ("failed", "M_NOT_FOUND")

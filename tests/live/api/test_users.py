@@ -328,7 +328,7 @@ def test_many_are_locked_from_a_list_and_each_has_its_outcome(
         (homeserver.user_id(NEVER_MET), "failed", "M_NOT_FOUND"),
         (bob.user_id, "done", None),
     ]
-    assert locked.stderr == "3 altogether: 2 done, 1 not.\n"
+    assert locked.stderr == "2 of 3 succeeded, 1 failed.\n"
     assert unlocked.code == 0
     assert is_signed_in(bob)
 

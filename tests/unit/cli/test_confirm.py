@@ -76,9 +76,24 @@ def test_the_refusal_is_one_line_and_exit_code_2(program: str, tmp_path: Path) -
         ("n\n", 2, "nothing was changed: the answer was no"),
         ("\n", 2, "nothing was changed: the answer was no"),
         ("what\nn\n", 2, "nothing was changed: the answer was no"),
-        ("\x04", 130, "\r\nsynadmin: interrupted: nothing was changed"),
+        ("what\nhm\n", 2, "nothing was changed: the answer was no"),
+        ("what\ny\n", 0, "burnt"),
+        ("q\n", 2, "nothing was changed: the answer was no"),
+        ("Q\n", 2, "nothing was changed: the answer was no"),
+        ("\x04", 2, "\r\nsynadmin: nothing was changed: the answer was no"),
     ],
-    ids=["y", "yes", "n", "return", "something else", "Ctrl-D"],
+    ids=[
+        "y",
+        "yes",
+        "n",
+        "return",
+        "something else and no",
+        "something else twice",
+        "something else and yes",
+        "q",
+        "Q",
+        "Ctrl-D",
+    ],
 )
 def test_a_person_is_asked_and_only_yes_is_yes(
     keys: str, code: int, said: str, program: str, tmp_path: Path

@@ -52,7 +52,7 @@ def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.Captu
         changed(form, KeyboardInterrupt())
 
     captured = capsys.readouterr()
-    assert captured.err == "3 altogether: 1 done, 1 not, 1 not begun.\n"
+    assert captured.err == "3 rooms: 1 done, 1 unknown, 1 not started.\n"
     if form == "json":
         outcomes = [(one["room_id"], one["outcome"]) for one in json.loads(captured.out)]
         assert outcomes == [("a", "done"), ("b", "unknown")]
@@ -73,7 +73,7 @@ def test_ctrl_c_while_one_is_printed_tells_what_is_done(
     with pytest.raises(KeyboardInterrupt):
         changed(form, None, [Column("blocked", value=interrupted)])
 
-    assert capsys.readouterr().err == "3 altogether: 2 done, 0 not, 1 not begun.\n"
+    assert capsys.readouterr().err == "3 rooms: 2 done, 1 not started.\n"
 
 
 def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest
     captured = capsys.readouterr()
     told_of = [(one["room_id"], one["outcome"], one["message"]) for one in json.loads(captured.out)]
     assert told_of == [("a", "done", None), ("b", "failed", "the disk is full")]
-    assert captured.err == "3 altogether: 1 done, 1 not, 1 not begun.\n"
+    assert captured.err == "3 rooms: 1 done, 1 failed, 1 not started.\n"
 
 
 def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
@@ -99,7 +99,7 @@ def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, syn
         ("@a:example.org", "done"),
         ("@b:example.org", "failed"),
     ]
-    assert "3 altogether: 1 done, 1 not, 1 not begun." in answer.stderr
+    assert "3 users: 1 done, 1 failed, 1 not started." in answer.stderr
     assert "M_UNKNOWN_TOKEN" in answer.stderr
 
 

@@ -1,0 +1,406 @@
+"""One record for each target of a change, one summary sentence, one exit code.
+
+:func:`carry_out` is what every change of one target or of many goes through: look, ask, act, report.
+``room make-admin`` and ``room transfer`` have plans of many steps, and use :class:`Outcomes` alone.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTLY, EXIT_REFUSED, exit_code
+from synadmin.cli.confirm import confirm
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.output import Output
+from synadmin.cli.progress import progress
+from synadmin.cli.targets import Kind, Targets
+from synadmin.columns import Column
+from synadmin.errors import ConnectError, JournalError, NotAuthenticatedError, RefusedError, SynadminError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+
+T = TypeVar("T")
+Record = Mapping[str, Any]
+Act = Callable[[str], Record]
+
+_ASK_FROM = 4  # targets: a change of more than three is asked about, whatever it does
+_MOST_REFUSALS = 20  # that are listed before a question
+_ORDER = ("planned", "done", "unchanged", "pending", "partly", "refused", "failed", "unknown")
+_CODES = {"refused": EXIT_REFUSED, "failed": EXIT_FAILED, "partly": EXIT_PARTLY, "unknown": EXIT_FAILED}
+
+
+class NotAsAskedError(SynadminError):
+    """The server said yes, but what was read back is not what was asked for."""
+
+
+class StillUnderWayError(SynadminError):
+    """The server has begun; it goes on by itself."""
+
+
+def unchanged(message: str = "nothing to change", **fields: object) -> Record:
+    """Return the record of a target that is as asked for already."""
+    return {"outcome": "unchanged", "message": message, **fields}
+
+
+@dataclass
+class Outcomes:
+    """What became of the targets of one command, each counted once.
+
+    Attributes:
+        kind: what the targets are.
+        total: how many there are.
+        mixed: the exit code where some were refused, some failed, and none is done.
+        counts: how many have which outcome.
+        codes: the exit code of each.
+        possible: how many of the refused ones need which ``--allow``.
+    """
+
+    kind: Kind
+    total: int
+    mixed: int = EXIT_FAILED
+    counts: Counter[str] = field(default_factory=Counter)
+    codes: list[int] = field(default_factory=list)
+    possible: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: str, code: int | None = None, *, allow: str | None = None) -> None:
+        """Count a target.
+
+        Args:
+            outcome: what became of it.
+            code: its exit code; that of the outcome where it is None.
+            allow: for a refused one, the ``--allow`` that would do.
+        """
+        self.counts[outcome] += 1
+        self.codes.append(_CODES.get(outcome, EXIT_DONE) if code is None else code)
+        if allow is not None:
+            self.possible[allow] += 1
+
+    @property
+    def summary(self) -> str:
+        """All of it in one sentence: ``18 rooms: 6 done, 1 unchanged, 11 refused.``."""
+        left = self.total - len(self.codes)
+        if not left and set(self.counts) <= {"done", "failed"}:
+            failed = f", {self.counts['failed']} failed" if self.counts["failed"] else ""
+            return f"{self.counts['done']} of {self.total} succeeded{failed}."
+        parts = self.parts(*_ORDER) + ([f"{left} not started"] if left else [])
+        return f"{self.kind.counted(self.total)}: {', '.join(parts)}."
+
+    def parts(self, *outcomes: str) -> list[str]:
+        """Return the counts of these outcomes: ``6 done``, ``11 refused (9 possible with …)``."""
+        allowed = [f"{number} possible with --allow {allow}" for allow, number in self.possible.items()]
+        note = f" ({', '.join(allowed)})" if allowed else ""
+        return [
+            f"{self.counts[outcome]} {outcome}{note if outcome == 'refused' else ''}"
+            for outcome in outcomes
+            if self.counts[outcome]
+        ]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command."""
+        codes = set(self.codes)
+        if len(codes) <= 1:
+            return codes.pop() if codes else EXIT_DONE
+        return EXIT_PARTLY if EXIT_DONE in codes else self.mixed
+
+    def report(
+        self,
+        invocation: Invocation,
+        results: Iterable[T],
+        *,
+        count: Callable[[T, Self], None],
+        write: Callable[[Iterator[T]], None],
+        what: str = "done",
+    ) -> int:
+        """Print results as they come in, then the summary.
+
+        Args:
+            invocation: the invocation.
+            results: does the work of each target when it is asked for it.
+            count: counts a result.
+            write: prints the results.
+            what: what happens to the targets: ``done``, ``looked at``.
+
+        Returns:
+            The exit code.
+        """
+
+        def finished() -> Iterator[T]:
+            for result in progress(invocation, results, total=self.total, what=what):
+                count(result, self)
+                yield result
+
+        try:
+            write(finished())
+        finally:
+            self.say_summary(invocation)
+        return self.exit_code
+
+    def say_summary(self, invocation: Invocation) -> None:
+        """Say the summary where there was more than one target, and the first one has a result."""
+        if self.total > 1 and self.codes:
+            invocation.say(self.summary)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A change of targets.
+
+    Attributes:
+        kind: what they are.
+        targets: which.
+        act: changes one of them, reads back, and returns what to tell about it; never secrets that were not
+            asked for. It raises a SynadminError where that did not succeed.
+        does: what it does, as a question begins: ``Lock``.
+        question: looks at how much it is, and returns what will happen, ending in a question; None where
+            nothing is taken away from people or given to them.
+        columns: what ``act`` returns that a table shows.
+        resumable: whether the journal has the command line that goes on with it.
+    """
+
+    kind: Kind
+    targets: Targets
+    act: Act
+    does: str = "Change"
+    question: Callable[[list[str]], str | None] | None = None
+    columns: "Sequence[Column]" = ()
+    resumable: bool = False
+
+    def one(self, name: str) -> Record:
+        """Change one target.
+
+        Raises:
+            SynadminError: it was not found, or not changed.
+        """
+        if name in self.targets.errors:
+            raise self.targets.errors[name]
+        return self.act(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of one target."""
+
+    record: Record
+    outcome: str
+    code: int = EXIT_DONE
+
+
+def carry_out(
+    invocation: Invocation,
+    synapse: "Synapse",
+    work: Work,
+    *,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Change the targets one after the other, and print what became of each.
+
+    A dry run and the look before a question run the same code, up to the first request that changes
+    something: so they refuse what the run refuses.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        SynadminError: the only target could not be changed, or the journal or the token ended all of it;
+            what was done before is printed then.
+    """
+    if dry_run:
+        return _dry_run(invocation, synapse, work, output)
+    if not yes:
+        _ask(invocation, synapse, work)
+    outcomes = Outcomes(work.kind, len(work.targets.names))
+    ended: list[BaseException] = []
+    try:
+        code = outcomes.report(
+            invocation,
+            _acting(work, ended),
+            count=_count,
+            write=_writing(output, _columns(work.kind, work.columns)),
+        )
+    except KeyboardInterrupt as interruption:  # while a record was being printed
+        ended.append(interruption)
+        code = EXIT_INTERRUPTED
+    if ended:
+        if work.resumable and outcomes.counts["done"]:
+            invocation.warn("hint: `synadmin journal resume last` goes on with the rest.")
+        raise ended[0]
+    return code
+
+
+def _writing(output: Output, columns: "Sequence[Column]") -> Callable[[Iterator[_Result]], None]:
+    return lambda results: output.write((result.record for result in results), columns)
+
+
+def _count(result: _Result, outcomes: Outcomes) -> None:
+    outcomes.add(result.outcome, result.code)
+
+
+def _acting(work: Work, ended: list[BaseException]) -> Iterator[_Result]:
+    """Change one target after the other; what ends all of it goes into ``ended``."""
+    names = work.targets.names
+    for number, name in enumerate(names):
+        told: dict[str, Any] = {work.kind.field: name}
+        try:
+            record = dict(work.one(name))
+        except KeyboardInterrupt as interruption:
+            if len(names) == 1:
+                raise
+            # A table is printed at the end: what was done before has to be told all the same.
+            ended.append(interruption)
+            message = "interrupted in the middle of it"
+            yield _Result(
+                {**told, "outcome": "unknown", "message": message, "errcode": None},
+                "unknown",
+                EXIT_INTERRUPTED,
+            )
+            return
+        except SynadminError as error:
+            ends_all = _ends_all(error)
+            if len(names) == 1 or (ends_all and not number):
+                raise
+            outcome, errcode = _outcome_of(error), getattr(error, "errcode", None)
+            told |= {"outcome": outcome, "message": str(error), "errcode": errcode}
+            yield _Result(told, outcome, exit_code(error))
+            if ends_all:
+                ended.append(error)
+                return
+        else:
+            yield _finished(told | {"outcome": "done", "message": None, "errcode": None}, record)
+
+
+def _finished(told: dict[str, Any], record: dict[str, Any]) -> _Result:
+    """Return the result of a target that was changed, or that is as asked for already."""
+    outcome = record.get("outcome", told["outcome"])
+    if outcome == "unchanged":
+        record["outcome"] = "done"
+    return _Result(told | record, outcome)
+
+
+def _ends_all(error: SynadminError) -> bool:
+    return isinstance(error, JournalError | NotAuthenticatedError)
+
+
+def _outcome_of(error: SynadminError) -> str:
+    if isinstance(error, RefusedError):
+        return "refused"
+    if isinstance(error, StillUnderWayError):
+        return "pending"
+    if isinstance(error, ConnectError) and error.sent:
+        return "unknown"
+    return "failed"
+
+
+def _columns(kind: Kind, columns: "Sequence[Column]") -> "list[Column]":
+    return [
+        Column(kind.field, title=kind.title, whole=True),
+        Column("outcome"),
+        *columns,
+        Column("message"),
+        Column("errcode", shown=False),
+    ]
+
+
+@contextlib.contextmanager
+def _rehearsing(synapse: "Synapse") -> Iterator[None]:
+    synapse.transport.rehearsal = True
+    try:
+        yield
+    finally:
+        synapse.transport.rehearsal = False
+
+
+def _looked_at(work: Work) -> Iterator[_Result]:
+    """Look at one target after the other: what would be sent, or why it would be refused."""
+    from synadmin.http.transport import Rehearsed
+    from synadmin.journal import without_secrets
+
+    for name in work.targets.names:
+        told: dict[str, Any] = {work.kind.field: name}
+        try:
+            record = dict(work.one(name))
+        except Rehearsed as request:
+            body = without_secrets(request.body)
+            told |= {"outcome": "planned", "method": request.method, "path": request.path, "body": body}
+            yield _Result(told, "planned")
+        except SynadminError as error:
+            if len(work.targets.names) == 1 or _ends_all(error):
+                raise
+            outcome = _outcome_of(error)
+            yield _Result(told | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))
+        else:
+            told |= {"outcome": "done", "message": "nothing would be changed"}
+            record["outcome"] = "unchanged"
+            yield _finished(told, record)
+
+
+def _dry_run(invocation: Invocation, synapse: "Synapse", work: Work, output: Output) -> int:
+    outcomes = Outcomes(work.kind, len(work.targets.names))
+    with _rehearsing(synapse):
+        results = list(progress(invocation, _looked_at(work), total=outcomes.total, what="looked at"))
+    question = _question(work, _planned(work, results))
+    columns = [
+        Column(work.kind.field, title=work.kind.title, whole=True),
+        Column("outcome"),
+        Column("method"),
+        Column("path"),
+        Column("body"),
+        Column("message"),
+    ]
+    if question is not None:
+        invocation.say(f"The run will ask: {question}")
+    code = outcomes.report(invocation, results, count=_count, write=_writing(output, columns))
+    invocation.say("Nothing was changed: --dry-run.")
+    return code
+
+
+def _planned(work: Work, results: Iterable[_Result]) -> list[str]:
+    return [result.record[work.kind.field] for result in results if result.outcome == "planned"]
+
+
+def _question(work: Work, names: list[str]) -> str | None:
+    """Return what to ask before these are changed; None where there is no need to."""
+    question = work.question(names) if names and work.question is not None else None
+    if not question and len(names) >= _ASK_FROM:
+        return f"{work.does} {work.kind.named(names)}?"
+    return question or None
+
+
+def _ask(invocation: Invocation, synapse: "Synapse", work: Work) -> None:
+    """Ask where something is taken away from people or given to them, or more than three are changed.
+
+    On a terminal the targets are looked at first: those that would be refused stand before the question.
+
+    Raises:
+        UsageError: nobody is there to answer, or the answer is no.
+    """
+    names = work.targets.names
+    if work.question is None and len(names) < _ASK_FROM:
+        return
+    if invocation.on_terminal:
+        outcomes = Outcomes(work.kind, len(names))
+        with _rehearsing(synapse):
+            results = list(progress(invocation, _looked_at(work), total=outcomes.total, what="looked at"))
+        for result in results:
+            _count(result, outcomes)
+        names = _planned(work, results)
+        _tell_refusals(invocation, work, results)
+        others = outcomes.parts("unchanged", "refused", "failed", "unknown")
+        if others and names:
+            invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *others])}.")
+    question = _question(work, names)
+    if question is not None:
+        confirm(invocation, question, yes=False)
+
+
+def _tell_refusals(invocation: Invocation, work: Work, results: Sequence[_Result]) -> None:
+    refused = [result for result in results if result.outcome not in {"planned", "unchanged"}]
+    for result in refused[:_MOST_REFUSALS]:
+        invocation.warn(f"  {result.record[work.kind.field]}: {result.outcome}: {result.record['message']}")
+    if len(refused) > _MOST_REFUSALS:
+        invocation.warn(f"  and {len(refused) - _MOST_REFUSALS} more")

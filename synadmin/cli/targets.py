@@ -1,0 +1,240 @@
+"""What commands act on: users, rooms, media, …; how each is written, checked and resolved.
+
+``ids`` is imported where it is used: ``--help`` needs none of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from synadmin.cli import input_files
+from synadmin.cli.input_files import InputKind, read_targets
+from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId, UserId
+
+_LARGEST_REPORT_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a command acts on, each once.
+
+    Attributes:
+        names: the ids; an alias as it was written where it leads to no room.
+        errors: why those were not found.
+    """
+
+    names: list[str]
+    errors: Mapping[str, SynadminError] = field(default_factory=dict)
+
+
+Resolve = Callable[["Synapse", Sequence[str]], Targets]
+
+
+def each_as_written(_: "Synapse", names: "Sequence[str]") -> Targets:
+    """Return targets whose ids nobody has to be asked for."""
+    return Targets(list(dict.fromkeys(names)))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of targets.
+
+    Attributes:
+        noun: what one is called: ``room``.
+        field: its field in a record, and the name of the parameter that takes it: ``room_id``.
+        metavar: its name in the help: ``ROOM``.
+        parse: checks one before anything is sent.
+        resolve: asks the server for the ids of those that are written another way, as aliases.
+        listed: what a file of them holds, where there is ``--from``: ``rooms``.
+        input: how such a file names them.
+        plural: where it is not the noun with an s.
+        secret: whether it must not be written down, as a registration token.
+    """
+
+    noun: str
+    field: str
+    metavar: str
+    parse: Callable[[str], str] = str
+    resolve: Resolve = each_as_written
+    listed: str | None = None
+    input: InputKind | None = None
+    plural: str | None = None
+    secret: bool = False
+
+    @property
+    def title(self) -> str:
+        """The heading of its column."""
+        return self.field.removesuffix("_id").replace("_", " ")
+
+    def counted(self, number: int) -> str:
+        """Return a number of them: ``1 room``, ``3 rooms``."""
+        return counted(number, self.noun, self.plural)
+
+    def named(self, names: "Sequence[str]", *, most: int = 5) -> str:
+        """Return them as a sentence names them: all of a few, the number of many."""
+        return ", ".join(names) if len(names) <= most else self.counted(len(names))
+
+    def read(self, arguments: tuple[str, ...], source: str | None, kind: InputKind | None) -> list[str]:
+        """Return the targets of the command line and of a file, checked.
+
+        Raises:
+            UsageError: one is none, or there is none at all.
+        """
+        kind = kind or self.input
+        named = arguments if kind is None else read_targets(arguments, source, kind)
+        return [self.parse(text) for text in named]
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 room``, ``3 rooms``."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def user_id_of(synapse: "Synapse", text: str) -> "UserId":
+    """Return the user id of a user id, or of a localpart on the token owner's server.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    from synadmin.ids import parse_user_id, server_name_of
+
+    if text.startswith("@") or ":" in text:
+        return parse_user_id(text)
+    return parse_user_id(text, home=server_name_of(synapse.owner))
+
+
+def room_id_of(synapse: "Synapse", text: str) -> "RoomId":
+    """Return the room id of a room id or of an alias.
+
+    Raises:
+        UsageError: it is neither.
+        NotFoundError: the alias leads nowhere.
+    """
+    from synadmin.ids import RoomAlias, RoomId, parse_room
+
+    parsed = parse_room(text)
+    if parsed.startswith("#"):
+        return synapse.client_server.resolve_alias(RoomAlias(parsed)).room_id
+    return RoomId(parsed)
+
+
+def _parse_user(text: str) -> str:
+    from synadmin.ids import parse_user_id
+
+    if text.startswith("@") or ":" in text:
+        return parse_user_id(text)
+    parse_user_id(text, home="localhost")
+    return text
+
+
+def _resolve_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
+    return Targets(list(dict.fromkeys(user_id_of(synapse, name) for name in names)))
+
+
+def _parse_room(text: str) -> str:
+    from synadmin.ids import parse_room
+
+    return parse_room(text)
+
+
+def _resolve_rooms(synapse: "Synapse", names: "Sequence[str]") -> Targets:
+    """Ask for every alias once, before anything is changed.
+
+    What the question was about is what is changed then, even where an alias moves meanwhile: a deletion
+    moves the room's own aliases to its new room.
+    """
+    errors: dict[str, SynadminError] = {}
+    resolved: dict[str, None] = {}
+    for name in names:
+        room_id = name
+        try:
+            room_id = room_id_of(synapse, name)
+        except SynadminError as error:
+            if len(names) == 1 or isinstance(error, JournalError | NotAuthenticatedError):
+                raise
+            errors[name] = error
+        resolved[room_id] = None
+    return Targets(list(resolved), errors)
+
+
+def _resolve_media(synapse: "Synapse", names: "Sequence[str]") -> Targets:
+    from synadmin.ids import parse_media_id, server_name_of
+
+    home = server_name_of(synapse.owner)
+    return Targets(list(dict.fromkeys(str(parse_media_id(name, home=home)) for name in names)))
+
+
+def _parse_media(text: str) -> str:
+    from synadmin.ids import parse_media_id
+
+    parse_media_id(text, home="localhost")
+    return text
+
+
+def _parse_server(text: str) -> str:
+    from synadmin.ids import parse_server_name
+
+    return parse_server_name(text)
+
+
+def _parse_event(text: str) -> str:
+    from synadmin.ids import parse_event_id
+
+    return parse_event_id(text)
+
+
+def _parse_device(text: str) -> str:
+    if not text:
+        message = "a device id is not empty"
+        raise UsageError(message)
+    return text
+
+
+def _parse_report(text: str) -> str:
+    number = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= number <= _LARGEST_REPORT_ID:
+        message = f"{text!a} is not the number of a report"
+        raise UsageError(message)
+    return str(number)
+
+
+def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
+    from synadmin.ids import server_name_of
+
+    return Targets([server_name_of(synapse.owner)])
+
+
+USERS = Kind("user", "user_id", "USER", _parse_user, _resolve_users, "users", input_files.USERS)
+ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
+MEDIA = Kind(
+    "item of media",
+    "media",
+    "MEDIA",
+    _parse_media,
+    _resolve_media,
+    "items",
+    input_files.MEDIA,
+    plural="items of media",
+)
+DEVICES = Kind("device", "device_id", "DEVICE", _parse_device)
+TOKENS = Kind(
+    "registration token",
+    "token",
+    "TOKEN",
+    listed="tokens",
+    input=input_files.REGISTRATION_TOKENS,
+    secret=True,
+)
+SERVERS = Kind(
+    "server", "destination", "SERVER", _parse_server, listed="server names", input=input_files.SERVERS
+)
+REPORTS = Kind("report", "report_id", "ID", _parse_report, listed="ids", input=input_files.EVENT_REPORTS)
+EVENTS = Kind("event", "event_id", "EVENT", _parse_event)
+THIS_SERVER = Kind("server", "server_name", "", resolve=_this_server)
+
+_KINDS = (USERS, ROOMS, MEDIA, DEVICES, TOKENS, SERVERS, REPORTS, EVENTS)
+BY_FIELD: Mapping[str, Kind] = {kind.field: kind for kind in _KINDS}

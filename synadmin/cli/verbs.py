@@ -1,0 +1,465 @@
+"""How every command is declared: a function of the client, the ids, and plain option values.
+
+The positional parameters of the function are the arguments of the command line, in their order; those
+that are named as a field of a record (``user_id``, ``room_id``, …) are checked and resolved as their
+kind. Keyword parameters are options, given with ``click.option``. A function or hook that names
+``invocation``, ``output`` or ``dry_run`` gets these, too.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from synadmin.cli.confirm import CHANGE_OPTIONS
+from synadmin.cli.follow import follow
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Record, Work, carry_out
+from synadmin.cli.output import OUTPUT_OPTIONS, Output
+from synadmin.cli.targets import BY_FIELD, Kind, Targets
+from synadmin.columns import Column
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+
+Function = Callable[..., Any]
+Columns = Sequence[Column] | Callable[..., Sequence[Column]]
+
+_NO_WAIT = click.Option(
+    ["--no-wait"], is_flag=True, help="Print the id of the work, and do not wait for its end."
+)
+
+
+def _call(function: Function, *arguments: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Call a function with those of the values that it has keyword parameters for."""
+    code = function.__code__
+    names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return function(*arguments, **{name: values[name] for name in names})
+
+
+def _positional(function: Function) -> tuple[str, ...]:
+    """Return the names of a function's positional parameters, without the client."""
+    return tuple(function.__code__.co_varnames[1 : function.__code__.co_argcount])
+
+
+class Verb(Command):
+    """A command that was declared."""
+
+    def __init__(self, function: Function, calls: Sequence[str], name: str | None) -> None:
+        self.function = function
+        self.arguments = _positional(function)
+        given = {option.name: option for option in reversed(getattr(function, "__click_params__", []))}
+        self._given_arguments: dict[str, click.Parameter] = {
+            name: given.pop(name) for name in self.arguments if name in given
+        }
+        self.own_options = list(given.values())
+        self._check: Function | None = None
+        super().__init__(
+            name or function.__name__.rstrip("_").replace("_", "-"),
+            callback=self._invoked,
+            params=[*map(self.argument, self.arguments), *self.options()],
+            help=inspect.cleandoc(function.__doc__ or ""),
+            calls=calls,
+        )
+
+    def argument(self, name: str) -> click.Parameter:
+        """Return the argument of the command line for a positional parameter."""
+        if name in self._given_arguments:
+            return self._given_arguments[name]
+        kind = BY_FIELD.get(name)
+        return click.Argument([name], metavar=kind.metavar if kind else None)
+
+    def options(self) -> list[click.Parameter]:
+        """Return the options in the order of the help."""
+        return [*self.own_options, *OUTPUT_OPTIONS]
+
+    def check(self, hook: Function) -> Function:
+        """Set what looks at the options before anything is sent; what it returns is added to them."""
+        self._check = hook
+        return hook
+
+    def _invoked(self, **values: Any) -> object:  # noqa: ANN401  what click has parsed
+        invocation = click.get_current_context().ensure_object(Invocation)
+        output = Output.of(values.pop("form"), values.pop("columns"))
+        for name in self.arguments:
+            if self.is_id(name) and isinstance(values.get(name), str):
+                values[name] = BY_FIELD[name].parse(values[name])
+        values |= {"invocation": invocation, "output": output}
+        if self._check is not None:
+            values |= _call(self._check, values=values) or {}
+        return self.run(invocation, output, values)
+
+    def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
+        """Do the work; the result is the exit code, where it is a number."""
+        raise NotImplementedError
+
+    def resolve(self, synapse: "Synapse", values: dict[str, Any]) -> None:
+        """Put ids in place of the arguments that may be written another way."""
+        for name in self.single_ids():
+            if values[name] is not None:
+                (values[name],) = BY_FIELD[name].resolve(synapse, [values[name]]).names
+
+    def is_id(self, name: str) -> bool:
+        """Whether a positional parameter is an id that is parsed and resolved here."""
+        return name in BY_FIELD and name not in self._given_arguments
+
+    def single_ids(self) -> list[str]:
+        """Return the positional parameters that take one id."""
+        return [name for name in self.arguments if self.is_id(name)]
+
+
+class Read(Verb):
+    """A command that changes nothing."""
+
+    def __init__(
+        self,
+        function: Function,
+        calls: Sequence[str],
+        *,
+        name: str | None,
+        columns: Columns | None,
+        empty: str,
+        anonymous: bool,
+    ) -> None:
+        super().__init__(function, calls, name)
+        self._columns = columns
+        self._empty = empty
+        self._anonymous = anonymous
+
+    def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
+        """Ask the server and print the answer."""
+        with invocation.synapse(anonymous=self._anonymous) as synapse:
+            self.resolve(synapse, values)
+            arguments = [values[name] for name in self.arguments]
+            answer = _call(self.function, synapse, *arguments, values=values)
+            return self._print(answer, output, values)
+
+    def _print(self, answer: Any, output: Output, values: Mapping[str, Any]) -> object:  # noqa: ANN401
+        if answer is None or isinstance(answer, int):
+            return answer
+        columns = self._columns
+        if callable(columns):
+            columns = _call(columns, values=values)
+        if hasattr(answer, "pages"):
+            output.stream(answer, columns or (), empty=self._empty)
+            return None
+        answer = answer.as_sent() if hasattr(answer, "as_sent") else answer
+        if isinstance(answer, Mapping):
+            output.write_one(answer, [Column(name) for name in answer] if columns is None else columns)
+        else:
+            output.write(answer, columns or (), empty=self._empty)
+        return None
+
+
+def reads(
+    *calls: str,
+    name: str | None = None,
+    columns: Columns | None = None,
+    empty: str = "",
+    anonymous: bool = False,
+) -> Callable[[Function], Read]:
+    """Declare a command that changes nothing.
+
+    The function returns a record, several, or a pager; or None or an exit code, where it prints by itself.
+
+    Args:
+        calls: the client's methods that it is the command for.
+        name: the verb, where it is not the function's name.
+        columns: the columns of a table, or what returns them for the options; each field where it is None.
+        empty: what is said where a list is empty.
+        anonymous: whether it needs no token.
+    """
+
+    def declare(function: Function) -> Read:
+        return Read(function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous)
+
+    return declare
+
+
+class Change(Verb):
+    """A command that changes targets of a kind."""
+
+    def __init__(
+        self,
+        function: Function,
+        calls: Sequence[str],
+        *,
+        kind: Kind,
+        name: str | None,
+        does: str | None,
+        columns: Columns,
+        many: bool,
+        resumable: bool,
+    ) -> None:
+        self.kind = kind
+        self._many = many and bool(kind.metavar)
+        self._does = does
+        self._columns = columns
+        self._resumable = resumable and not kind.secret
+        self._question: Function | None = None
+        self._guard: Function | None = None
+        self._order: Function | None = None
+        self._select: Function | None = None
+        super().__init__(function, calls, name)
+        # Where the kind has no argument (this server), the function gets it all the same.
+        self.params = [one for one in self.params if one.name != kind.field or kind.metavar]
+
+    def argument(self, name: str) -> click.Parameter:
+        """Return the argument; that of the targets takes many."""
+        if name != self.kind.field or name in self._given_arguments or not self._many:
+            return super().argument(name)
+        required = self.kind.listed is None
+        return click.Argument([name], nargs=-1, required=required, metavar=f"{self.kind.metavar}...")
+
+    def options(self) -> list[click.Parameter]:
+        """Return ``--from``, its own, ``--dry-run``, ``--yes`` and those of the output."""
+        listed: list[click.Parameter] = []
+        if self._many and self.kind.listed is not None:
+            help_ = f"Read {self.kind.listed} from a file, one a line."
+            listed = [click.Option(["--from", "source"], metavar="FILE|-", help=help_)]
+        return [*listed, *self.own_options, *CHANGE_OPTIONS, *OUTPUT_OPTIONS]
+
+    def question(self, hook: Function) -> Function:
+        """Set what says what will happen, for targets that would be changed; it ends in a question."""
+        self._question = hook
+        return hook
+
+    def guard(self, hook: Function) -> Function:
+        """Set what refuses the targets altogether, with ``--yes`` and in a dry run, too."""
+        self._guard = hook
+        return hook
+
+    def order(self, hook: Function) -> Function:
+        """Set the key by which the targets are sorted: what ends our own rights comes last."""
+        self._order = hook
+        return hook
+
+    def select(self, hook: Function) -> Function:
+        """Set what chooses the targets by the options: returns a kind and names, or None."""
+        self._select = hook
+        return hook
+
+    def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
+        """Look, ask, change the targets, and print what became of each."""
+        kind, names = self._named(values)
+        with invocation.synapse() as synapse:
+            self.resolve(synapse, values)
+            if self._select is not None:
+                kind, names = _call(self._select, synapse, values=values) or (kind, names)
+            targets = kind.resolve(synapse, names)
+            if self._order is not None:
+                targets.names.sort(key=_call(self._order, synapse, values=values))
+            values["kind"] = kind
+            if self._guard is not None:
+                _call(self._guard, synapse, targets.names, values=values)
+            if self._resumable and kind is self.kind:
+                invocation.journal.arguments = self.command_line(targets.names, values)
+            work = self._work(synapse, kind, targets, values)
+            return carry_out(
+                invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output
+            )
+
+    def _named(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
+        """Return the targets that the command line names, checked."""
+        kind, named = self.kind, values.get(self.kind.field)
+        if self._select is not None and not named and values.get("source") is None:
+            return kind, []
+        if self._many:
+            return kind, kind.read(named or (), values.get("source"), values.get("input"))
+        return kind, [] if named is None else [str(named)]
+
+    def _work(self, synapse: "Synapse", kind: Kind, targets: Targets, values: dict[str, Any]) -> Work:
+        ask = self._question
+        columns = self._columns
+        return Work(
+            kind,
+            targets,
+            act=lambda name: self.act(synapse, name, values),
+            does=self._does or str(self.name).replace("-", " ").capitalize(),
+            question=None if ask is None else lambda names: _call(ask, synapse, names, values=values),
+            columns=_call(columns, values=values) if callable(columns) else columns,
+            resumable=self._resumable and kind is self.kind,
+        )
+
+    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
+        """Change one target."""
+        arguments = [name if one == self.kind.field else values[one] for one in self.arguments]
+        result: Record = _call(self.function, synapse, *arguments, values=values)
+        return result
+
+    def single_ids(self) -> list[str]:
+        """Return the ids that are no targets."""
+        return [name for name in super().single_ids() if name != self.kind.field]
+
+    def command_line(self, names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+        """Return the command line that does the rest of it, the targets resolved."""
+        words = click.get_current_context().command_path.split()[1:]
+        options = [text for option in self.own_options for text in _written(option, values)]
+        arguments: list[str] = []
+        for name in self.arguments:
+            if name == self.kind.field:
+                arguments += names if self.kind.metavar else []
+            elif values[name] is not None:
+                arguments.append(str(values[name]))
+        # Behind the dashes nothing is an option.
+        return [*words, *options, "--yes", "--", *arguments]
+
+
+def _written(option: click.Parameter, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield an option as the command line has it; nothing where it was not given."""
+    value = values.get(str(option.name))
+    if not isinstance(option, click.Option) or value is None or value in ((), False) or value == []:
+        if value is False and isinstance(option, click.Option) and option.secondary_opts:
+            yield option.secondary_opts[0]
+        return
+    if option.is_flag:
+        yield option.opts[0]
+        return
+    for one in value if option.multiple else [value]:
+        yield option.opts[0]
+        yield from (map(str, one) if option.nargs != 1 else [str(one)])
+
+
+def changes(
+    kind: Kind,
+    *calls: str,
+    name: str | None = None,
+    does: str | None = None,
+    columns: Columns = (),
+    many: bool = True,
+    resumable: bool = True,
+) -> Callable[[Function], Change]:
+    """Declare a command that changes targets.
+
+    The function changes one of them, reads back, and returns what holds now.
+
+    Args:
+        kind: what the targets are.
+        calls: the client's methods that it is the command for.
+        name: the verb, where it is not the function's name.
+        does: how the question begins, ``Lock``; the verb, unless given.
+        columns: what the function returns that a table shows.
+        many: whether it takes several targets.
+        resumable: whether to run it again does the rest, and nothing twice.
+    """
+
+    def declare(function: Function) -> Change:
+        return Change(
+            function,
+            calls,
+            kind=kind,
+            name=name,
+            does=does,
+            columns=columns,
+            many=many,
+            resumable=resumable,
+        )
+
+    return declare
+
+
+class Status(Protocol):
+    """What the server tells of work under way."""
+
+    @property
+    def status(self) -> str:
+        """``scheduled``, ``active``, ``complete``, ``failed`` or ``cancelled``."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work that goes on at the server.
+
+    Attributes:
+        field: the field of a record that has its id: ``purge_id``.
+        poll: asks how far it is.
+        doing: what the server does, with the target: ``purging the history of {}``.
+        status: the command that shows how far it is: ``room purge-status``.
+    """
+
+    field: str
+    poll: Callable[["Synapse", str], Status]
+    doing: str
+    status: str
+
+    def again(self, task_id: str) -> str:
+        """Return the command that takes the waiting up again."""
+        return f"synadmin {self.status} {task_id} --wait"
+
+    def followed(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
+        """Wait until the server has finished, and return what it says then."""
+        return follow(invocation, lambda: self.poll(synapse, task_id), what=what, again=self.again(task_id))
+
+
+class ServerTask(Change):
+    """A change that the server goes on with by itself: followed to its end, unless ``--no-wait``."""
+
+    def __init__(self, function: Function, calls: Sequence[str], *, task: Task, **declared: Any) -> None:  # noqa: ANN401
+        self._task = task
+        self._finish: Function | None = None
+        super().__init__(function, calls, many=True, **declared)
+
+    def options(self) -> list[click.Parameter]:
+        """Return those of a change, with ``--no-wait`` behind its own."""
+        self.own_options.append(_NO_WAIT)
+        return super().options()
+
+    def finish(self, hook: Function) -> Function:
+        """Set what reads back when the server has finished, and returns what holds now."""
+        self._finish = hook
+        return hook
+
+    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
+        """Begin the work for one target, and follow it."""
+        begun = super().act(synapse, name, values)
+        if not isinstance(begun, str):
+            return begun
+        told = {self._task.field: begun}
+        if values["no_wait"]:
+            message = f"the server goes on with it: {self._task.again(begun)}"
+            return told | {"outcome": "pending", "message": message}
+        status = self._task.followed(values["invocation"], synapse, begun, what=self._task.doing.format(name))
+        if self._finish is None:
+            return told | {"status": status.status}
+        return told | dict(_call(self._finish, synapse, name, begun, status, values=values))
+
+
+def server_task(
+    kind: Kind,
+    *calls: str,
+    task: Task,
+    name: str | None = None,
+    does: str | None = None,
+    columns: Columns = (),
+    resumable: bool = True,
+) -> Callable[[Function], ServerTask]:
+    """Declare a change that the server goes on with by itself.
+
+    The function begins it and returns its id; or a record, where there is nothing to follow.
+
+    Args:
+        kind: what the targets are.
+        calls: the client's methods that it is the command for.
+        task: what the server does, and how to ask for it.
+        name: the verb, where it is not the function's name.
+        does: how the question begins; the verb, unless given.
+        columns: what is told that a table shows.
+        resumable: whether to run it again does the rest, and nothing twice.
+    """
+
+    def declare(function: Function) -> ServerTask:
+        return ServerTask(
+            function,
+            calls,
+            task=task,
+            kind=kind,
+            name=name,
+            does=does,
+            columns=columns,
+            resumable=resumable,
+        )
+
+    return declare
