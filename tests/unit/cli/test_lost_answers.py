@@ -21,7 +21,7 @@ MEDIA = "/_synapse/admin/v1/media/example.org/AbC"
 def test_a_registration_token_that_is_gone_after_a_lost_answer_is_deleted(
     signed_in: Stub, synadmin: Synadmin
 ) -> None:
-    signed_in.on(TOKEN, BROKEN, GONE)
+    signed_in.on(TOKEN, told({"token": "sesame"}), BROKEN, GONE)
 
     answer = synadmin("registration-token", "delete", "sesame", "--yes", "-o", "json")
 
