@@ -1,23 +1,27 @@
 """Settings: option, then environment, then ``.env`` in the working directory, then the profile.
 
-This is the only reader of the environment.
+This is the only reader of the environment. A file is believed only where nobody but the caller and root can
+change it, and a token is sent only to the homeserver that its own source names.
 """
 
+import io
 import os
 import re
 import shlex
 import stat
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from synadmin import files
+from synadmin import files, trusted_files
 from synadmin.errors import SettingsError
 
 HOMESERVER = "SYNADMIN_HOMESERVER"
+CA_FILE = "SYNADMIN_CA_FILE"
+ALLOW_HTTP = "SYNADMIN_ALLOW_HTTP"
 TOKEN = "SYNADMIN_ACCESS_TOKEN"  # noqa: S105  the name of a setting
 TOKEN_FILE = "SYNADMIN_ACCESS_TOKEN_FILE"  # noqa: S105
 TOKEN_COMMAND = "SYNADMIN_ACCESS_TOKEN_COMMAND"  # noqa: S105
@@ -26,11 +30,11 @@ _NAMES = (
     TOKEN,
     TOKEN_FILE,
     TOKEN_COMMAND,
-    "SYNADMIN_CA_FILE",
+    CA_FILE,
     "SYNADMIN_TIMEOUT",
     "SYNADMIN_CONCURRENCY",
     "SYNADMIN_JOURNAL",
-    "SYNADMIN_ALLOW_HTTP",
+    ALLOW_HTTP,
 )
 _TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
 _TIMEOUT = 60.0  # seconds
@@ -38,6 +42,13 @@ _LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket takes no number of any si
 _CONCURRENCY = 8
 _MOST_CONCURRENCY = 64
 _TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
+# What a command that prints a token may need: to be found, to find its files, to ask, and to reach its agent.
+_FOR_THE_TOKEN_COMMAND = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TMPDIR|TZ|LANG|LANGUAGE|LC_\w+|XDG_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY"
+    r"|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|SSH_TTY|GNUPGHOME|GPG_\w+|PINENTRY_\w+|PASSWORD_STORE_\w+|GOPASS_\w+"
+    r"|OP_\w+|BW_\w+|BITWARDEN\w*_\w+|RBW_\w+|LPASS_\w+|VAULT_\w+|BAO_\w+|SOPS_\w+|KEYRING_\w+|CREDENTIALS_DIRECTORY"
+)
+_OUR_NAME = re.compile(rb"^\s*(?:export\s+)?[\"']?SYNADMIN_", re.MULTILINE)
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 
@@ -50,12 +61,14 @@ class Settings:
         profile: the profile's name.
         values: the settings by name.
         warnings: what the person should hear about the files they came from.
+        unread_profile: why the profile, which nothing asked for by name, was not read; None where it was.
     """
 
     profile: str
     # The token is in here: never shown.
     values: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    unread_profile: str | None = None
 
     @property
     def homeserver(self) -> str | None:
@@ -152,13 +165,7 @@ class Settings:
             return checked_token(text, TOKEN)
         name = self.values.get(TOKEN_FILE)
         if name:
-            try:
-                text = _path(name, TOKEN_FILE).read_text(encoding="utf-8-sig")
-                return checked_token(first_line(text, TOKEN_FILE).rstrip(), TOKEN_FILE)
-            except (OSError, UnicodeDecodeError) as error:
-                words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                message = f"{TOKEN_FILE}: {name} cannot be read: {words}"
-                raise SettingsError(message) from None
+            return checked_token(first_line(_token_file(name), TOKEN_FILE).rstrip(), TOKEN_FILE)
         command = self.values.get(TOKEN_COMMAND)
         if command:
             return checked_token(first_line(_printed_by(command), TOKEN_COMMAND), TOKEN_COMMAND)
@@ -192,6 +199,22 @@ def first_line(text: str, where: str) -> str:
     return secret
 
 
+def _token_file(name: str) -> str:
+    try:
+        read = trusted_files.read(_path(name, TOKEN_FILE), may_be_pipe=True)
+    except OSError as error:
+        message = f"{TOKEN_FILE}: {name} cannot be read: {error.strerror}"
+        raise SettingsError(message) from None
+    if read is None:
+        message = f"{TOKEN_FILE}: {name} cannot be read: it is not a file"
+        raise SettingsError(message)
+    try:
+        return read.text(name)
+    except SettingsError as error:
+        message = f"{TOKEN_FILE}: {error}"
+        raise SettingsError(message, hint=error.hint) from None
+
+
 def _path(name: str, setting: str) -> Path:
     try:
         if "\0" not in name:
@@ -210,6 +233,7 @@ def _printed_by(command: str) -> str:
             raise SettingsError(message)
         run = subprocess.run(  # noqa: S603  the administrator's own command
             arguments,
+            env={name: os.environ[name] for name in os.environ if _FOR_THE_TOKEN_COMMAND.fullmatch(name)},
             stdout=subprocess.PIPE,
             text=True,
             timeout=_TOKEN_COMMAND_TIMEOUT,
@@ -225,6 +249,28 @@ def _printed_by(command: str) -> str:
         message = f"{TOKEN_COMMAND}: the command ended with exit code {run.returncode}"
         raise SettingsError(message)
     return run.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where settings come from.
+
+    Attributes:
+        where: what an error calls it.
+        values: the settings by name.
+        lies_about: the ``.env`` of the working directory, which nobody named.
+        problem: why it was not read, where it need not be.
+    """
+
+    where: str
+    values: Mapping[str, str] = field(repr=False)
+    lies_about: bool = False
+    problem: str | None = None
+
+    @property
+    def token_names(self) -> list[str]:
+        """Return which settings of the token are in it."""
+        return [name for name in _TOKEN_NAMES if self.values.get(name)]
 
 
 def load(
@@ -243,68 +289,96 @@ def load(
         new_profile: the profile need not be there although it is named: it is about to be made.
 
     Raises:
-        SettingsError: a file cannot be read or is not a dotenv file, or a token is set twice over.
+        SettingsError: a file cannot be read, is not a dotenv file or not to be trusted; a token is set twice
+            over, or would go to a homeserver that its source does not name.
     """
     warnings: list[str] = []
     name = profile or os.environ.get("SYNADMIN_PROFILE") or "default"
-    sources: list[tuple[str, Mapping[str, str]]] = [
-        ("options", {key: value for key, value in (options or {}).items() if value is not None}),
-        ("the environment", {key: os.environ[key] for key in _NAMES if os.environ.get(key)}),
+    given = {key: value for key, value in (options or {}).items() if value is not None}
+    environment = {key: os.environ[key] for key in _NAMES if os.environ.get(key)}
+    of_profile = _file(
+        profile_file(name), warnings, required=profile is not None and not new_profile, is_profile=True
+    )
+    sources = [
+        _Source("the command line", given),
+        _Source("the environment", environment),
         _file(env_file or Path(".env"), warnings, required=env_file is not None),
-        _file(
-            profile_file(name),
-            warnings,
-            required=profile is not None and not new_profile,
-            is_profile=True,
-        ),
+        of_profile,
     ]
     values: dict[str, str] = {}
-    for where, found in sources:
-        tokens = [key for key in _TOKEN_NAMES if found.get(key)]
-        if len(tokens) > 1:
-            message = f"{where}: {' and '.join(tokens)} are both set; keep one"
+    for source in sources:
+        if len(source.token_names) > 1:
+            message = f"{source.where}: {' and '.join(source.token_names)} are both set; keep one"
             raise SettingsError(message)
         has_token = any(key in values for key in _TOKEN_NAMES)
-        for key, value in found.items():
+        for key, value in source.values.items():
             if key in values or (key in _TOKEN_NAMES and has_token):
                 continue
             values[key] = value
-    # A file that was named is meant, and so is a homeserver that was.
-    if env_file is None and not any(found.get(HOMESERVER) for _, found in sources[:2]):
-        _refuse_a_token_led_astray(dict(sources[2:]), values, name)
-    return Settings(name, values, tuple(warnings))
+    _refuse_to_send_the_token_elsewhere(sources)
+    _warn_of_a_readable_token_file(values, warnings)
+    return Settings(name, values, tuple(warnings), of_profile.problem)
 
 
-def _refuse_a_token_led_astray(
-    files: Mapping[str, Mapping[str, str]],
-    values: Mapping[str, str],
-    profile: str,
-) -> None:
-    """Keep a ``.env`` that lies in the working directory from sending a profile's token elsewhere.
+def _refuse_to_send_the_token_elsewhere(sources: Sequence[_Source]) -> None:
+    """Keep a token with the homeserver that its own source names, unless the command line names another.
 
     Raises:
-        SettingsError: it names a homeserver of its own on another machine, and no token.
+        SettingsError: the homeserver, or how its certificate is checked, comes from elsewhere.
     """
-    (where, local), (_, held) = files.items() if len(files) > 1 else (("", {}), ("", {}))
-    named = local.get(HOMESERVER)
-    if named is None or values.get(HOMESERVER) != named or named == held.get(HOMESERVER, named):
+    holder = next((source for source in sources if source.token_names), None)
+    names_homeserver = next((source for source in sources if source.values.get(HOMESERVER)), None)
+    if holder is None:
         return
-    if _is_on_this_machine(named):
-        return
-    if any(values.get(key) and values[key] == held.get(key) for key in _TOKEN_NAMES):
-        raise SettingsError(
-            f"{where} names the homeserver {named!a}, but the token is the one of the profile {profile}, "
-            f"which is for {held[HOMESERVER]!a}",
-            hint=f"give {where} a token of its own, or say --homeserver if that is meant",
-        )
+    token = f"the access token is set in {holder.where}"
+    if names_homeserver is not None and names_homeserver is not sources[0]:
+        named, own = names_homeserver.values[HOMESERVER], holder.values.get(HOMESERVER)
+        if (names_homeserver.lies_about and own is None and holder is not names_homeserver) or (
+            own is not None and not _is_same(named, own)
+        ):
+            instead = "which names no homeserver" if own is None else f"which names {own!a}"
+            raise SettingsError(
+                f"{names_homeserver.where} names the homeserver {named!a}, but {token}, {instead}",
+                hint=f"set {HOMESERVER} where the token is set, or use --homeserver",
+            )
+    for source in sources:
+        if not source.lies_about or source is holder:
+            continue
+        for name in (CA_FILE, ALLOW_HTTP):
+            if source.values.get(name, holder.values.get(name)) != holder.values.get(name):
+                raise SettingsError(
+                    f"{source.where} sets {name}, but {token}", hint=f"set {name} where the token is set"
+                )
 
 
-def _is_on_this_machine(homeserver: str) -> bool:
-    try:
-        host = urlsplit(homeserver if "//" in homeserver else f"//{homeserver}").hostname
-    except ValueError:
-        return False
-    return host is not None and is_loopback(host)
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two settings name the same homeserver in the same way."""
+
+    def parts(homeserver: str) -> tuple[object, ...]:
+        text = homeserver.strip().rstrip("/")
+        try:
+            url = urlsplit(text)
+            port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+        except ValueError:
+            return (text,)
+        return (url.scheme, url.hostname, port, url.path) if url.netloc else (text.lower(),)
+
+    return parts(one) == parts(other)
+
+
+def _warn_of_a_readable_token_file(values: Mapping[str, str], warnings: list[str]) -> None:
+    name = values.get(TOKEN_FILE)
+    if name:
+        try:
+            mode = _path(name, TOKEN_FILE).stat().st_mode
+        except (OSError, SettingsError):
+            return  # told when it is read
+        if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+            warnings.append(_readable_by_others(name))
+
+
+def _readable_by_others(path: object) -> str:
+    return f"{path} holds an access token and is readable by others: chmod 600 {shlex.quote(str(path))}"
 
 
 def is_loopback(host: str) -> bool:
@@ -324,17 +398,17 @@ def of_profile(name: str) -> Settings:
         SettingsError: there is no such profile, or it cannot be read.
     """
     warnings: list[str] = []
-    _, held = _file(profile_file(name), warnings, required=True, is_profile=True)
+    held = _file(profile_file(name), warnings, required=True, is_profile=True).values
     about_the_account = {HOMESERVER, *_TOKEN_NAMES}
     around = {key: os.environ[key] for key in _NAMES if os.environ.get(key) and key not in about_the_account}
     return Settings(name, {**held, **around}, tuple(warnings))
 
 
-def _file(
-    path: Path, warnings: list[str], *, required: bool, is_profile: bool = False
-) -> tuple[str, Mapping[str, str]]:
+def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool = False) -> _Source:
+    lies_about = not required and not is_profile
+    nothing = _Source(str(path), {}, lies_about)
     try:
-        status = path.stat()
+        read = trusted_files.read(path)
     except FileNotFoundError:
         if required:
             message = f"there is no settings file {path}"
@@ -342,42 +416,45 @@ def _file(
                 message,
                 hint=f"`synadmin login --profile {path.stem}` makes a profile" if is_profile else None,
             ) from None
-        return str(path), {}
+        return nothing
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
-        raise SettingsError(message) from None
-    if not stat.S_ISREG(status.st_mode):
+        if required:
+            raise SettingsError(message) from None
+        if lies_about:
+            warnings.append(f"{message}; it is not used")
+        return replace(nothing, problem=message)
+    if read is None:
         if not required:
-            return str(path), {}
+            return nothing
         message = f"{path} is not a file"
         raise SettingsError(message)
-    ours, malformed = _read(path)
+    return replace(nothing, values=_settings_in(read, path, warnings, named=required, is_profile=is_profile))
+
+
+def _settings_in(
+    read: trusted_files.TrustedFile, path: Path, warnings: list[str], *, named: bool, is_profile: bool
+) -> Mapping[str, str]:
+    """Return the settings in a file; those of another program's ``.env`` are none of them."""
+    from dotenv.parser import parse_stream
+
+    if read.distrust is not None and (named or is_profile or _OUR_NAME.search(read.content)):
+        raise read.distrust
+    text = read.text(str(path)) if read.distrust is None else ""
+    # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
+    bindings = list(parse_stream(io.StringIO(text, newline=None)))
+    ours = {one.key: one.value for one in bindings if one.key in _NAMES and one.key and one.value}
+    malformed = next((one.original.line for one in bindings if one.error), None)
     if malformed is not None:
         # Another program's .env may be of another dialect; a file that was named is meant for us.
         message = f"{path}: line {malformed} is not NAME=VALUE"
-        if required:
+        if named:
             raise SettingsError(message)
         if ours:
             warnings.append(f"{message}; it is passed over")
-    if TOKEN in ours and status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        warnings.append(f"{path} holds an access token and is readable by others: chmod 600 {path}")
-    return str(path), ours
-
-
-def _read(path: Path) -> tuple[dict[str, str], int | None]:
-    """Return a file's settings, and the number of its first line that is none."""
-    from dotenv.parser import parse_stream
-
-    try:
-        # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
-        with path.open(encoding="utf-8") as stream:
-            bindings = list(parse_stream(stream))
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        message = f"{path} cannot be read: {words}"
-        raise SettingsError(message) from None
-    found = {one.key: one.value for one in bindings if one.key in _NAMES and one.key and one.value}
-    return found, next((one.original.line for one in bindings if one.error), None)
+    if TOKEN in ours and read.others_read:
+        warnings.append(_readable_by_others(path))
+    return ours
 
 
 def in_profile(name: str) -> Mapping[str, str]:
@@ -386,7 +463,7 @@ def in_profile(name: str) -> Mapping[str, str]:
     Raises:
         SettingsError: it cannot be read.
     """
-    return _file(profile_file(name), [], required=False)[1]
+    return _file(profile_file(name), [], required=False, is_profile=True).values
 
 
 def profile_file(name: str) -> Path:
@@ -409,8 +486,14 @@ def state_directory() -> Path:
 def _directory(variable: str, default: str) -> Path:
     base = os.environ.get(variable, "")
     # The XDG specification: a relative path is invalid and is ignored.
-    home = Path(base) if base.startswith("/") else Path.home() / default
-    return home / "synadmin"
+    return (Path(base) if base.startswith("/") else _home() / default) / "synadmin"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)  # as system accounts have it: nothing can be read or written there
 
 
 def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:

@@ -79,8 +79,9 @@ class Invocation:
         from synadmin.http.well_known import base_url
 
         settings = self.settings
+        unread = f" ({settings.unread_profile})" if settings.unread_profile else ""
         if settings.homeserver is None:
-            message = "no homeserver is configured"
+            message = f"no homeserver is configured{unread}"
             raise SettingsError(
                 message,
                 hint="run `synadmin login`, or set SYNADMIN_HOMESERVER and SYNADMIN_ACCESS_TOKEN",
@@ -88,7 +89,7 @@ class Invocation:
         if not anonymous:
             token = token or settings.token()
             if token is None:
-                message = "no access token is configured"
+                message = f"no access token is configured{unread}"
                 raise SettingsError(
                     message,
                     hint="run `synadmin login`, or set SYNADMIN_ACCESS_TOKEN, _FILE or _COMMAND",

@@ -134,7 +134,11 @@ def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
         },
     )
     invocation.say(f"The token is kept in {path}.")
-    in_force = settings.load(profile=invocation.profile, env_file=invocation.env_file).values
+    try:
+        in_force = settings.load(profile=invocation.profile, env_file=invocation.env_file).values
+    except SettingsError as error:
+        invocation.warn(f"warning: the next command will be refused: {error}")
+        return
     if in_force.get(settings.TOKEN) != token:
         invocation.warn("A token in the environment or in .env goes before it: remove that one to use this.")
 

@@ -16,7 +16,8 @@ from synadmin.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOMESERVER, TOKEN = settings.HOMESERVER, settings.TOKEN
+HOMESERVER, TOKEN, TOKEN_COMMAND = settings.HOMESERVER, settings.TOKEN, settings.TOKEN_COMMAND
+OURS = "SYNADMIN_HOMESERVER=https://ours.example\nSYNADMIN_ACCESS_TOKEN=syt_ours\n"
 
 
 @pytest.fixture(autouse=True)
@@ -360,36 +361,125 @@ def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray
 @pytest.mark.parametrize(
     "homeserver", ["http://127.0.0.1:8008", "http://[::1]:8008", "http://localhost:8008", "localhost:8448"]
 )
-def test_a_homeserver_on_this_machine_is_nowhere_to_lead_a_token_astray_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, homeserver: str
+def test_a_homeserver_on_this_machine_is_another_homeserver_too(
+    homeserver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    settings.write_profile(
-        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
-    )
-    Path(".env").write_text(f"SYNADMIN_HOMESERVER={homeserver}\n", encoding="utf-8")
+    _profile(OURS)
+    _write(Path(".env"), f"SYNADMIN_HOMESERVER={homeserver}\n")
+    with pytest.raises(SettingsError, match="names the homeserver"):
+        settings.load()
+    monkeypatch.setenv(TOKEN, "syt_environment")
+    with pytest.raises(SettingsError, match="the access token is set in the environment"):
+        settings.load()
+
+
+@pytest.mark.parametrize("name", ["SYNADMIN_ACCESS_TOKEN", "SYNADMIN_ACCESS_TOKEN_FILE", TOKEN_COMMAND])
+def test_a_token_from_the_environment_is_not_sent_where_a_dotenv_file_says(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "syt_environment")
+    _write(Path(".env"), "SYNADMIN_HOMESERVER=https://evil.example\n")
+    with pytest.raises(SettingsError, match=r"evil\.example") as refused:
+        settings.load()
+    assert "syt_environment" not in str(refused.value)
+    monkeypatch.setenv(HOMESERVER, "https://ours.example")
+    assert settings.load().homeserver == "https://ours.example"
+
+
+def test_a_token_without_a_homeserver_beside_it_goes_to_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "syt_environment")
+    _profile("SYNADMIN_HOMESERVER=https://ours.example\n")
     loaded = settings.load()
-    assert (loaded.homeserver, loaded.token()) == (homeserver, "syt_ours")
+    assert (loaded.homeserver, loaded.token()) == ("https://ours.example", "syt_environment")
 
 
-def test_a_file_that_was_named_is_meant(tmp_path: Path) -> None:
-    settings.write_profile(
-        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
-    )
-    named = tmp_path / "move.env"
-    named.write_text("SYNADMIN_HOMESERVER=https://new.example\n", encoding="utf-8")
-    assert settings.load(env_file=named).homeserver == "https://new.example"
+def test_the_token_of_a_profile_goes_elsewhere_only_where_the_command_line_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _profile(OURS)
+    named = _write(Path("move.env"), "SYNADMIN_HOMESERVER=https://new.example\n")
+    with pytest.raises(SettingsError, match=r"move\.env names the homeserver 'https://new\.example'"):
+        settings.load(env_file=named)
+    monkeypatch.setenv(HOMESERVER, "https://new.example")
+    with pytest.raises(SettingsError, match="the environment names the homeserver"):
+        settings.load()
+    loaded = settings.load(options={HOMESERVER: "https://new.example"})
+    assert (loaded.homeserver, loaded.token()) == ("https://new.example", "syt_ours")
 
 
-def test_who_names_the_homeserver_of_the_dotenv_file_means_it(
+@pytest.mark.parametrize(
+    "same", ["https://ours.example/", "HTTPS://Ours.example", "https://ours.example:443"]
+)
+def test_the_same_homeserver_in_other_letters_is_the_same(same: str) -> None:
+    _profile(OURS)
+    _write(Path(".env"), f"SYNADMIN_HOMESERVER={same}\n")
+    assert settings.load().token() == "syt_ours"
+
+
+@pytest.mark.parametrize("other", ["http://ours.example", "https://ours.example:8448", "ours.example"])
+def test_another_scheme_or_port_is_another_homeserver(other: str) -> None:
+    _profile(OURS)
+    _write(Path(".env"), f"SYNADMIN_HOMESERVER={other}\n")
+    with pytest.raises(SettingsError, match="names the homeserver"):
+        settings.load()
+
+
+@pytest.mark.parametrize("line", ["SYNADMIN_CA_FILE=/tmp/ca.pem", "SYNADMIN_ALLOW_HTTP=1"])
+def test_a_dotenv_file_does_not_weaken_the_way_of_a_token_that_is_set_elsewhere(line: str) -> None:
+    _profile(OURS)
+    _write(Path(".env"), f"{line}\n")
+    with pytest.raises(SettingsError, match=rf"\.env sets {line.partition('=')[0]}, but the access token"):
+        settings.load()
+    _write(Path(".env"), f"{line}\n{OURS}")
+    assert settings.load().token() == "syt_ours"
+
+
+def test_a_command_that_prints_the_token_sees_none_of_our_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    settings.write_profile(
-        "default", {settings.HOMESERVER: "https://ours.example", settings.TOKEN: "syt_ours"}
-    )
-    Path(".env").write_text("SYNADMIN_HOMESERVER=https://new.example\n", encoding="utf-8")
-    assert settings.load(options={settings.HOMESERVER: "https://new.example"}).token() == "syt_ours"
-    monkeypatch.setenv("SYNADMIN_HOMESERVER", "https://new.example")
+    seen = tmp_path / "seen"
+    monkeypatch.setenv("DATABASE_PASSWORD", "hunter2")
+    monkeypatch.setenv("SYNADMIN_JOURNAL", "/somewhere")
+    monkeypatch.setenv("PASSWORD_STORE_DIR", "/store")
+    monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
+    monkeypatch.setenv(TOKEN_COMMAND, f"/bin/sh -c 'env > {seen}; echo syt_printed'")
+    assert settings.load().token() == "syt_printed"
+    environment = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+    assert environment["HOME"] == os.environ["HOME"]
+    assert environment["PATH"] == os.environ["PATH"]
+    assert (environment["PASSWORD_STORE_DIR"], environment["LC_MESSAGES"]) == ("/store", "de_DE.UTF-8")
+    assert "DATABASE_PASSWORD" not in environment
+    assert not [name for name in environment if name.startswith("SYNADMIN_")]
+
+
+@pytest.mark.parametrize("home", [os.devnull, "/nowhere/at/all", ""])
+def test_a_profile_that_cannot_be_reached_stops_nothing(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv(HOMESERVER, "https://ours.example")
+    monkeypatch.setenv(TOKEN, "syt_environment")
     loaded = settings.load()
-    assert (loaded.homeserver, loaded.token()) == ("https://new.example", "syt_ours")
+    assert (loaded.homeserver, loaded.token()) == ("https://ours.example", "syt_environment")
+    assert loaded.journal.name == "journal.jsonl"
+
+
+def test_without_any_home_the_settings_of_the_environment_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_path: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(none))
+    monkeypatch.setenv(HOMESERVER, "https://ours.example")
+    loaded = settings.load()
+    assert (loaded.homeserver, loaded.journal.is_relative_to(os.devnull)) == ("https://ours.example", True)
+
+
+def test_a_profile_that_was_asked_for_and_cannot_be_reached_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    with pytest.raises(SettingsError, match="Not a directory"):
+        settings.load(profile="club")
+    assert "Not a directory" in (settings.load().unread_profile or "")
