@@ -1,10 +1,14 @@
 """``synadmin server``: the server itself."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.lazy import Group
+from synadmin.cli.verbs import reads
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
 
 
 @click.group(cls=Group)
@@ -12,10 +16,9 @@ def server() -> None:
     """The server itself."""
 
 
-@server.command(cls=Command, calls=["server.version"])
-@output_options
-@pass_invocation
-def version(invocation: Invocation, *, output: Output) -> None:
+@server.verb
+@reads("server.version", anonymous=True)
+def version(synapse: "Synapse") -> object:
     """Show which version of Synapse it is. Needs no token.
 
     \b
@@ -23,8 +26,4 @@ def version(invocation: Invocation, *, output: Output) -> None:
         synadmin server version
         synadmin server version --homeserver example.org -o json
     """
-    from synadmin.render import Column
-
-    with invocation.synapse(anonymous=True) as synapse:
-        found = synapse.server.version().as_sent()
-    output.write_one(found, [Column(name) for name in found])
+    return synapse.server.version()

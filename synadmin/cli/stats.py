@@ -1,15 +1,27 @@
 """``synadmin stats``: who stores how much."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.lazy import Group
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column
 from synadmin.errors import MatrixError, ServerError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
 
 # Repeated from synadmin.api.statistics, which is not loaded for --help; a test compares them.
 ORDERS = ("user_id", "displayname", "media_count", "media_length")
+_MEDIA_COLUMNS = (
+    Column("user_id", title="user", whole=True),
+    Column("displayname", title="name"),
+    Column("media_count", title="items", right=True),
+    Column("media_length", title="bytes", right=True),
+)
+_ROOM_COLUMNS = (Column("room_id", title="room"), Column("estimated_size", title="bytes", right=True))
 
 
 @click.group(cls=Group)
@@ -17,7 +29,8 @@ def stats() -> None:
     """Statistics: whose media and which rooms take how much."""
 
 
-@stats.command(cls=Command, calls=["statistics.media"])
+@stats.verb
+@reads("statistics.media", columns=_MEDIA_COLUMNS, empty="Nobody has uploaded anything.")
 @click.option("--search", metavar="TEXT", help="Part of a user id or display name.")
 @click.option(
     "--since", metavar="TIME", type=PAST_TIME, help="Only what was uploaded since: 30d, 2026-01-31."
@@ -25,18 +38,15 @@ def stats() -> None:
 @click.option("--until", metavar="TIME", type=ANY_TIME, help="Only what was uploaded before.")
 @click.option("--order-by", type=click.Choice(ORDERS), help="By user id, unless said otherwise.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@output_options
-@pass_invocation
 def media(
-    invocation: Invocation,
+    synapse: "Synapse",
     *,
     search: str | None,
     since: int | None,
     until: int | None,
     order_by: str | None,
     reverse: bool,
-    output: Output,
-) -> None:
+) -> object:
     """List the users of this server who have uploaded media, and how much.
 
     \b
@@ -44,35 +54,24 @@ def media(
         synadmin stats media --order-by media_length --reverse
         synadmin stats media --since 30d -o csv
     """
-    from synadmin.render import Column
+    return synapse.statistics.media(
+        search=search, from_ts=since, until_ts=until, order_by=order_by, reverse=reverse
+    )
 
+
+@media.check
+def _(*, search: str | None, since: int | None, until: int | None) -> None:
     if search == "":
         message = "--search is empty"
         raise UsageError(message)
     if since is not None and until is not None and until <= since:
         message = "--until is not later than --since"
         raise UsageError(message)
-    columns = [
-        Column("user_id", title="user", whole=True),
-        Column("displayname", title="name"),
-        Column("media_count", title="items", right=True),
-        Column("media_length", title="bytes", right=True),
-    ]
-    with invocation.synapse() as synapse:
-        pager = synapse.statistics.media(
-            search=search,
-            from_ts=since,
-            until_ts=until,
-            order_by=order_by,
-            reverse=reverse,
-        )
-        output.stream(pager, columns, empty="Nobody has uploaded anything.")
 
 
-@stats.command(cls=Command, calls=["statistics.rooms"])
-@output_options
-@pass_invocation
-def rooms(invocation: Invocation, *, output: Output) -> None:
+@stats.verb
+@reads("statistics.rooms", columns=_ROOM_COLUMNS, empty="The database has no statistics of rooms yet.")
+def rooms(synapse: "Synapse") -> object:
     """List the ten rooms that take most of the database: a rough estimate, and with PostgreSQL only.
 
     \b
@@ -80,21 +79,14 @@ def rooms(invocation: Invocation, *, output: Output) -> None:
         synadmin stats rooms
         synadmin stats rooms -o json
     """
-    from synadmin.render import Column
-
-    columns = [Column("room_id", title="room"), Column("estimated_size", title="bytes", right=True)]
-    with invocation.synapse() as synapse:
-        try:
-            found = synapse.statistics.rooms().as_sent()["rooms"]
-        except MatrixError as error:
-            if "PostgreSQL" in error.reason:
-                error.hint = "this Synapse has SQLite for its database, which counts nothing of the kind"
-                raise
-            if not isinstance(error, ServerError):
-                raise
+    try:
+        return synapse.statistics.rooms().as_sent()["rooms"]
+    except MatrixError as error:
+        if "PostgreSQL" in error.reason:
+            error.hint = "this Synapse has SQLite for its database, which counts nothing of the kind"
+        elif isinstance(error, ServerError):
             error.hint = (
                 "Synapse fails here where PostgreSQL has no statistics of a table: on a young database, and "
                 "for event_edges on servers that were set up in recent years"
             )
-            raise
-    output.write(found, columns, empty="The database has no statistics of rooms yet.")
+        raise

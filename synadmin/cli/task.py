@@ -1,14 +1,28 @@
 """``synadmin task``: work that the server has put off, or has under way."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.lazy import Group
 from synadmin.cli.parameters import ANY_TIME
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column, time_column
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
 
 # Repeated from synadmin.api.tasks, which is not loaded for --help; a test compares them.
 STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
+_COLUMNS = (
+    Column("id"),
+    Column("action"),
+    Column("status"),
+    time_column("timestamp_ms", "time"),
+    Column("resource_id", title="about"),
+    Column("error"),
+    Column("result", shown=False),
+)
 
 
 @click.group(cls=Group)
@@ -16,22 +30,20 @@ def task() -> None:
     """Tasks: rooms being deleted, history being purged, users being redacted, and the like."""
 
 
-@task.command("list", cls=Command, calls=["tasks.list"])
+@task.verb
+@reads("tasks.list", name="list", columns=_COLUMNS, empty="No tasks.")
 @click.option("--action", "actions", multiple=True, metavar="NAME", help="Only these, such as purge_history.")
 @click.option("--resource", metavar="ID", help="Only those about this room or user.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these.")
 @click.option("--before", metavar="TIME", type=ANY_TIME, help="Only those that last changed before.")
-@output_options
-@pass_invocation
 def list_(
-    invocation: Invocation,
+    synapse: "Synapse",
     *,
     actions: tuple[str, ...],
     resource: str | None,
     statuses: tuple[str, ...],
     before: int | None,
-    output: Output,
-) -> None:
+) -> object:
     """List the server's tasks; what is done stays in the list for a week.
 
     \b
@@ -39,22 +51,7 @@ def list_(
         synadmin task list --status active
         synadmin task list --action shutdown_and_purge_room -o json
     """
-    from synadmin.render import Column, time_of
-
-    with invocation.synapse() as synapse:
-        found = synapse.tasks.list(
-            action_name=actions,
-            resource_id=resource,
-            status=statuses,
-            max_timestamp=before,
-        ).as_sent()["scheduled_tasks"]
-    columns = [
-        Column("id"),
-        Column("action"),
-        Column("status"),
-        Column("timestamp_ms", title="time", value=lambda one: time_of(one.get("timestamp_ms"))),
-        Column("resource_id", title="about"),
-        Column("error"),
-        Column("result", shown=False),
-    ]
-    output.write(found, columns, empty="No tasks.")
+    answer = synapse.tasks.list(
+        action_name=actions, resource_id=resource, status=statuses, max_timestamp=before
+    )
+    return answer.as_sent()["scheduled_tasks"]
