@@ -247,17 +247,18 @@ class Change(Verb):
         kind, names = self._named(values)
         with invocation.synapse() as synapse:
             self.resolve(synapse, values)
-            if self._select is not None:
-                kind, names = _call(self._select, synapse, values=values) or (kind, names)
+            selected = None if self._select is None else _call(self._select, synapse, values=values)
+            kind, names = selected or (kind, names)
+            resumable = self._resumable and selected is None
             targets = kind.resolve(synapse, names)
             if self._order is not None:
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind
             if self._guard is not None:
                 _call(self._guard, synapse, targets.names, values=values)
-            if self._resumable and kind is self.kind:
+            if resumable:
                 invocation.journal.arguments = self.command_line(targets.names, values)
-            work = self._work(synapse, kind, targets, values)
+            work = self._work(synapse, kind, targets, values, resumable=resumable)
             return carry_out(
                 invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output
             )
@@ -271,7 +272,15 @@ class Change(Verb):
             return kind, kind.read(named or (), values.get("source"), values.get("input"))
         return kind, [] if named is None else [str(named)]
 
-    def _work(self, synapse: "Synapse", kind: Kind, targets: Targets, values: dict[str, Any]) -> Work:
+    def _work(
+        self,
+        synapse: "Synapse",
+        kind: Kind,
+        targets: Targets,
+        values: dict[str, Any],
+        *,
+        resumable: bool,
+    ) -> Work:
         ask = self._question
         columns = self._columns
         return Work(
@@ -281,7 +290,7 @@ class Change(Verb):
             does=self._does or str(self.name).replace("-", " ").capitalize(),
             question=None if ask is None else lambda names: _call(ask, synapse, names, values=values),
             columns=_call(columns, values=values) if callable(columns) else columns,
-            resumable=self._resumable and kind is self.kind,
+            resumable=resumable,
         )
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:

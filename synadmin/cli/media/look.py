@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.output import Output
+from synadmin.cli.targets import room_id_of, user_id_of
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-    from synadmin.render import Column
 
 # Repeated from synadmin.api.media, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -29,17 +30,18 @@ ORDERS = (
 )
 
 
-@click.command("list", cls=Command, calls=["media.in_room", "media.of_user"])
+_ROOM_COLUMNS = (Column("media"), Column("local"))
+
+
+@reads("media.in_room", "media.of_user", name="list")
 @click.option("--room", metavar="ROOM", help="What the unencrypted events of a room point to.")
 @click.option("--user", metavar="USER", help="What a user of this server has uploaded.")
 @click.option(
     "--order-by", type=click.Choice(ORDERS), help="Of a user: the newest first, unless said otherwise."
 )
 @click.option("--reverse", is_flag=True, help="The other way round than --order-by has it.")
-@output_options
-@pass_invocation
 def list_(
-    invocation: Invocation,
+    synapse: "Synapse",
     *,
     room: str | None,
     user: str | None,
@@ -55,9 +57,20 @@ def list_(
         synadmin media list --user alice --order-by media_length --reverse
         synadmin media list --user alice -o ndjson
     """
-    from synadmin.cli.room.look import resolved
-    from synadmin.ids import parse_user_id, server_name_of
+    from synadmin.ids import server_name_of
 
+    if room is not None:
+        output.write(of_room(synapse, room_id_of(synapse, room)), _ROOM_COLUMNS, empty="No media there.")
+        return
+    user_id = user_id_of(synapse, user or "")
+    pager = synapse.media.of_user(user_id, order_by=order_by, reverse=reverse)
+    output.stream(
+        pager, _user_columns(server_name_of(synapse.owner)), empty=f"{user_id} has uploaded nothing."
+    )
+
+
+@list_.check
+def _(*, room: str | None, user: str | None, order_by: str | None, reverse: bool) -> None:
     if (room is None) == (user is None):
         message = "whose media? Name one --room or one --user"
         raise UsageError(message)
@@ -67,14 +80,6 @@ def list_(
     if reverse and order_by is None:
         message = "--reverse says nothing without --order-by"
         raise UsageError(message)
-    with invocation.synapse() as synapse:
-        if room is not None:
-            output.write(of_room(synapse, resolved(synapse, room)), _room_columns(), empty="No media there.")
-            return
-        home = server_name_of(synapse.owner)
-        user_id = parse_user_id(user or "", home=home)
-        pager = synapse.media.of_user(user_id, order_by=order_by, reverse=reverse)
-        output.stream(pager, _user_columns(home), empty=f"{user_id} has uploaded nothing.")
 
 
 def of_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
@@ -85,26 +90,14 @@ def of_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]"
             yield {"media": uri, "local": local}
 
 
-def _room_columns() -> "list[Column]":
-    from synadmin.render import Column
-
-    return [Column("media"), Column("local")]
-
-
-def _user_columns(home: str) -> "list[Column]":
-    from synadmin.render import Column, time_of
-
+def _user_columns(home: str) -> list[Column]:
     return [
         Column("media", value=lambda item: f"mxc://{home}/{item.get('media_id')}"),
         Column("media_type", title="type"),
         Column("media_length", title="bytes", right=True),
         Column("upload_name", title="name"),
-        Column("created_ts", title="uploaded", value=lambda item: time_of(item.get("created_ts"))),
-        Column(
-            "last_access_ts",
-            title="looked at",
-            value=lambda item: time_of(item.get("last_access_ts") or None),
-        ),
+        time_column("created_ts", "uploaded"),
+        time_column("last_access_ts", "looked at", zero=False),
         Column("quarantined_by", title="quarantined by"),
         Column("safe_from_quarantine", title="protected"),
         Column("media_id", shown=False),
@@ -115,11 +108,8 @@ def _user_columns(home: str) -> "list[Column]":
     ]
 
 
-@click.command(cls=Command, calls=["media.get"])
-@click.argument("item", metavar="MEDIA")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, item: str, *, output: Output) -> None:
+@reads("media.get")
+def show(synapse: "Synapse", media: str, *, output: Output) -> None:
     """Show what the server knows of an item: its own, or a copy of another server's.
 
     \b
@@ -127,28 +117,27 @@ def show(invocation: Invocation, item: str, *, output: Output) -> None:
         synadmin media show mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media show AbCdEfGhIjKlMnOpQrStUvWx -o json
     """
-    from synadmin.ids import parse_media_id, server_name_of
+    from synadmin.ids import parse_media_id
 
-    with invocation.synapse() as synapse:
-        wanted = parse_media_id(item, home=server_name_of(synapse.owner))
-        info = synapse.media.get(*wanted).as_sent()["media_info"]
-    output.write_one(info, [_info_column(name) for name in info])
-
-
-def _info_column(name: str) -> "Column":
-    from synadmin.render import Column, time_of
-
-    titles = {"created_ts": "uploaded", "last_access_ts": "looked at"}
-    if name not in titles:
-        return Column(name)
-    return Column(name, title=titles[name], value=lambda info: time_of(info.get(name) or None))
+    info = synapse.media.get(*parse_media_id(media)).as_sent()["media_info"]
+    times = {"created_ts": "uploaded", "last_access_ts": "looked at"}
+    columns = [time_column(name, times[name], zero=False) if name in times else Column(name) for name in info]
+    output.write_one(info, columns)
 
 
-@click.command("quarantine-changes", cls=Command, calls=["media.quarantine_changes"])
+_CHANGE_COLUMNS = (
+    Column("media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}"),
+    Column("quarantined"),
+    Column("origin", shown=False),
+    Column("media_id", shown=False),
+)
+
+
+@reads("media.quarantine_changes")
 @click.option("--after", metavar="N", type=click.IntRange(min=0), help="Only what came after an earlier run.")
-@output_options
-@pass_invocation
-def quarantine_changes(invocation: Invocation, *, after: int | None, output: Output) -> None:
+def quarantine_changes(
+    synapse: "Synapse", *, after: int | None, output: Output, invocation: Invocation
+) -> None:
     """List what was quarantined, and what no longer is, oldest first.
 
     At the end it says on stderr how to ask for what comes after that. Synapse calls the list best-effort: a
@@ -159,23 +148,14 @@ def quarantine_changes(invocation: Invocation, *, after: int | None, output: Out
         synadmin media quarantine-changes
         synadmin media quarantine-changes --after 4711 -o ndjson
     """
-    from synadmin.render import Column
-
     reached: object = None
 
-    def changes(synapse: "Synapse") -> "Iterator[dict[str, Any]]":
+    def changes() -> "Iterator[dict[str, Any]]":
         nonlocal reached
         for page in synapse.media.quarantine_changes(after=after).pages():
             reached = page.next
             yield from (change.as_sent() for change in page.records())
 
-    columns = [
-        Column("media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}"),
-        Column("quarantined"),
-        Column("origin", shown=False),
-        Column("media_id", shown=False),
-    ]
-    with invocation.synapse() as synapse:
-        output.write(changes(synapse), columns, empty="Nothing was quarantined.")
+    output.write(changes(), _CHANGE_COLUMNS, empty="Nothing was quarantined.")
     if reached is not None:
         invocation.say(f"What comes after this: --after {reached}")

@@ -1,21 +1,20 @@
 """``synadmin media quarantine|unquarantine|protect|unprotect``."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_DONE
-from synadmin.cli.change import Act, NotAsAskedError, change, counted
-from synadmin.cli.confirm import change_options
-from synadmin.cli.input_files import MEDIA, read_targets
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
+from synadmin.cli.invocation import Invocation
 from synadmin.cli.media.look import of_room
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of, user_id_of
+from synadmin.cli.verbs import changes
+from synadmin.columns import Column
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from synadmin.api.media import MediaInfo
     from synadmin.client import Synapse
     from synadmin.ids import MediaId, RoomId, UserId
@@ -23,37 +22,29 @@ if TYPE_CHECKING:
 _AFTERWARDS = "Nobody can look at it then, until it is taken out again; nothing is deleted."
 
 
-@click.command(
-    cls=Command,
-    calls=[
-        "media.quarantine",
-        "media.quarantine_in_room",
-        "media.quarantine_in_room_old",
-        "media.quarantine_of_user",
-    ],
-)
-@click.argument("media", nargs=-1, metavar="[MEDIA]...")
-@click.option(
+_OF_ROOM = click.option(
     "--room", "rooms", multiple=True, metavar="ROOM", help="All that the events of a room point to."
 )
-@click.option("--user", "users", multiple=True, metavar="USER", help="All that a user has uploaded.")
-@click.option("--from", "source", metavar="FILE|-", help="Read items from a file, one a line.")
+_OF_USER = click.option(
+    "--user", "users", multiple=True, metavar="USER", help="All that a user has uploaded."
+)
+
+
+@changes(
+    MEDIA,
+    *("media.quarantine", "media.quarantine_in_room", "media.quarantine_in_room_old"),
+    "media.quarantine_of_user",
+    columns=lambda *, kind: (
+        [Column("quarantined_by", title="quarantined by")]
+        if kind is MEDIA
+        else [Column("num_quarantined", title="quarantined", right=True)]
+    ),
+)
+@click.argument("media", nargs=-1, metavar="[MEDIA]...")
+@_OF_ROOM
+@_OF_USER
 @click.option("--old-path", is_flag=True, help="With --room: through the path that Synapse has deprecated.")
-@change_options
-@output_options
-@pass_invocation
-def quarantine(
-    invocation: Invocation,
-    media: tuple[str, ...],
-    *,
-    rooms: tuple[str, ...],
-    users: tuple[str, ...],
-    source: str | None,
-    old_path: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+def quarantine(synapse: "Synapse", media: str, *, kind: Kind, old_path: bool) -> Record:
     """Make media unavailable to everybody, without deleting it.
 
     All that has the same content goes into quarantine with it. Of a room, that is what its unencrypted
@@ -65,78 +56,49 @@ def quarantine(
         synadmin media quarantine --room '#spam:example.org' --dry-run
         synadmin media quarantine --user mallory --yes
     """
-    from synadmin.ids import server_name_of
-    from synadmin.render import Column
+    if kind is ROOMS:
+        return _quarantine_room(synapse, media, old_path=old_path)
+    if kind is USERS:
+        return _quarantine_user(synapse, media)
+    return _quarantine_item(synapse, media)
 
-    _one_kind(media, source, rooms, users)
+
+@quarantine.check
+def _(
+    *,
+    media: tuple[str, ...],
+    source: str | None,
+    rooms: tuple[str, ...],
+    users: tuple[str, ...],
+    old_path: bool,
+) -> None:
+    _require_one_kind(media, source, rooms, users)
     if old_path and not rooms:
         message = "--old-path goes with --room"
         raise UsageError(message)
-    asks = not (yes or dry_run)
-    with invocation.synapse() as synapse:
-        if rooms:
-            return change(
-                invocation,
-                synapse,
-                things := _resolved(synapse, rooms),
-                _quarantine_room(synapse, old_path=old_path),
-                what="room_id",
-                question=_question_of_rooms(synapse, things) if asks else "",
-                dry_run=dry_run,
-                yes=yes,
-                output=output,
-                columns=[Column("num_quarantined", title="quarantined", right=True)],
-            )
-        home = server_name_of(synapse.owner)
-        if users:
-            return change(
-                invocation,
-                synapse,
-                people := _users(users, home),
-                _quarantine_user(synapse),
-                what="user_id",
-                question=_question_of_users(synapse, people) if asks else "",
-                dry_run=dry_run,
-                yes=yes,
-                output=output,
-                columns=[Column("num_quarantined", title="quarantined", right=True)],
-            )
-        wanted = _items(media, source, home)
-        return change(
-            invocation,
-            synapse,
-            list(wanted),
-            _quarantine_item(synapse, wanted),
-            what="media",
-            question=_question_of_items(synapse, wanted) if asks else "",
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-            columns=[Column("quarantined_by", title="quarantined by")],
-        )
 
 
-@click.command(cls=Command, calls=["media.unquarantine"])
+@quarantine.select
+def _(_: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...]) -> tuple[Kind, list[str]] | None:
+    if rooms:
+        return ROOMS, list(rooms)
+    return (USERS, list(users)) if users else None
+
+
+@quarantine.question
+def _(synapse: "Synapse", names: list[str], *, kind: Kind) -> str:
+    if kind is ROOMS:
+        return _question_of_rooms(synapse, names)
+    if kind is USERS:
+        return _question_of_users(synapse, names)
+    return _question_of_items(synapse, names)
+
+
+@changes(MEDIA, "media.unquarantine")
 @click.argument("media", nargs=-1, metavar="[MEDIA]...")
-@click.option(
-    "--room", "rooms", multiple=True, metavar="ROOM", help="All that the events of a room point to."
-)
-@click.option("--user", "users", multiple=True, metavar="USER", help="All that a user has uploaded.")
-@click.option("--from", "source", metavar="FILE|-", help="Read items from a file, one a line.")
-@change_options
-@output_options
-@pass_invocation
-def unquarantine(
-    invocation: Invocation,
-    media: tuple[str, ...],
-    *,
-    rooms: tuple[str, ...],
-    users: tuple[str, ...],
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+@_OF_ROOM
+@_OF_USER
+def unquarantine(synapse: "Synapse", media: str) -> Record:
     """Make media available again that was in quarantine, and all that has the same content.
 
     \b
@@ -144,62 +106,41 @@ def unquarantine(
         synadmin media unquarantine mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media unquarantine --user alice --dry-run
     """
-    from synadmin.ids import server_name_of
-
-    _one_kind(media, source, rooms, users)
-    with invocation.synapse() as synapse:
-        home = server_name_of(synapse.owner)
-        if rooms:
-            wanted = _quarantined_in(synapse, _resolved(synapse, rooms))
-        elif users:
-            wanted = _quarantined_of(synapse, _users(users, home), home)
-        else:
-            wanted = _items(media, source, home)
-        if not wanted:
-            invocation.say("Nothing of it is in quarantine.")
-            output.write([], [])
-            return EXIT_DONE
-
-        def act(thing: str) -> Mapping[str, Any]:
-            item = wanted[thing]
-            before = look(synapse, item)
-            if before is not None and before.quarantined_by is None:
-                return {"message": "it was not in quarantine"}
-            synapse.media.unquarantine(*item)
-            after = look(synapse, item)
-            if after is not None and after.quarantined_by is not None:
-                message = f"{thing} is still in quarantine, by {after.quarantined_by}"
-                raise NotAsAskedError(message)
-            return {}
-
-        return change(
-            invocation,
-            synapse,
-            list(wanted),
-            act,
-            what="media",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
+    item = media_id_of(media)
+    before = look(synapse, item)
+    if before is not None and before.quarantined_by is None:
+        return unchanged("it was not in quarantine")
+    synapse.media.unquarantine(*item)
+    after = look(synapse, item)
+    if after is not None and after.quarantined_by is not None:
+        message = f"{media} is still in quarantine, by {after.quarantined_by}"
+        raise NotAsAskedError(message)
+    return {}
 
 
-@click.command(cls=Command, calls=["media.protect"])
-@click.argument("media", nargs=-1, metavar="[MEDIA]...")
-@click.option("--from", "source", metavar="FILE|-", help="Read items from a file, one a line.")
-@change_options
-@output_options
-@pass_invocation
-def protect(
-    invocation: Invocation,
-    media: tuple[str, ...],
-    *,
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+@unquarantine.check
+def _(*, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], users: tuple[str, ...]) -> None:
+    _require_one_kind(media, source, rooms, users)
+
+
+@unquarantine.select
+def _(
+    synapse: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...], invocation: Invocation
+) -> tuple[Kind, list[str]] | None:
+    if not rooms and not users:
+        return None
+    names: list[str] = []
+    for room in dict.fromkeys(room_id_of(synapse, room) for room in rooms):
+        names += _quarantined_in(synapse, room)
+    for user in dict.fromkeys(user_id_of(synapse, user) for user in users):
+        names += _quarantined_of(synapse, user)
+    if not names:
+        invocation.say("Nothing of it is in quarantine.")
+    return MEDIA, names
+
+
+@changes(MEDIA, "media.protect")
+def protect(synapse: "Synapse", media: str) -> Record:
     """Keep media that was uploaded here out of quarantine: stickers, a server's logo.
 
     What is in quarantine already stays in it.
@@ -209,32 +150,11 @@ def protect(
         synadmin media protect mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media protect --from stickers.txt
     """
-    return _protection(
-        invocation,
-        media,
-        safe=True,
-        source=source,
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    return _set_protected(synapse, media, safe=True)
 
 
-@click.command(cls=Command, calls=["media.unprotect"])
-@click.argument("media", nargs=-1, metavar="[MEDIA]...")
-@click.option("--from", "source", metavar="FILE|-", help="Read items from a file, one a line.")
-@change_options
-@output_options
-@pass_invocation
-def unprotect(
-    invocation: Invocation,
-    media: tuple[str, ...],
-    *,
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+@changes(MEDIA, "media.unprotect")
+def unprotect(synapse: "Synapse", media: str) -> Record:
     """Let media that was uploaded here be quarantined again.
 
     \b
@@ -242,58 +162,29 @@ def unprotect(
         synadmin media unprotect mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media unprotect --from stickers.txt
     """
-    return _protection(
-        invocation,
-        media,
-        safe=False,
-        source=source,
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    return _set_protected(synapse, media, safe=False)
 
 
-def _protection(
-    invocation: Invocation,
-    media: tuple[str, ...],
-    *,
-    safe: bool,
-    source: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
-    from synadmin.ids import server_name_of
+def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
+    item = media_id_of(media)
+    require_local(synapse, item, "protected from quarantine")
+    before = look(synapse, item)
+    if before is not None and before.safe_from_quarantine is safe:
+        return unchanged(f"it was {'' if safe else 'not '}protected already")
+    (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
+    after = look(synapse, item)
+    if after is not None and after.safe_from_quarantine is not safe:
+        message = f"{media} is {'not' if safe else 'still'} protected"
+        raise NotAsAskedError(message)
+    note = "it is in quarantine, and stays in it" if safe and after and after.quarantined_by else None
+    return {"message": note}
 
-    with invocation.synapse() as synapse:
-        home = server_name_of(synapse.owner)
-        wanted = _items(media, source, home)
 
-        def act(thing: str) -> Mapping[str, Any]:
-            item = wanted[thing]
-            require_local(item, home, "protected from quarantine")
-            before = look(synapse, item)
-            if before is not None and before.safe_from_quarantine is safe:
-                return {"message": f"it was {'' if safe else 'not '}protected already"}
-            (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
-            after = look(synapse, item)
-            if after is not None and after.safe_from_quarantine is not safe:
-                message = f"{thing} is {'not' if safe else 'still'} protected"
-                raise NotAsAskedError(message)
-            note = "it is in quarantine, and stays in it" if safe and after and after.quarantined_by else None
-            return {"message": note}
+def media_id_of(media: str) -> "MediaId":
+    """Return the parts of an item that was resolved: ``mxc://example.org/AbCdEf``."""
+    from synadmin.ids import parse_media_id
 
-        return change(
-            invocation,
-            synapse,
-            list(wanted),
-            act,
-            what="media",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
+    return parse_media_id(media)
 
 
 def look(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
@@ -308,12 +199,15 @@ def look(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
         return None
 
 
-def require_local(item: "MediaId", home: str, what: str) -> None:
+def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
     """Make sure that an item was uploaded here.
 
     Raises:
         RefusedError: it was not.
     """
+    from synadmin.ids import server_name_of
+
+    home = server_name_of(synapse.owner)
     if item.server_name != home:
         message = f"{item} was not uploaded to {home}: only what was can be {what}"
         raise RefusedError(message)
@@ -326,7 +220,7 @@ def described(info: "MediaInfo") -> str:
     return f"{info.media_type or 'unknown type'}, {size}{by}"
 
 
-def _one_kind(
+def _require_one_kind(
     media: tuple[str, ...],
     source: str | None,
     rooms: tuple[str, ...],
@@ -337,122 +231,89 @@ def _one_kind(
         raise UsageError(message)
 
 
-def _items(media: tuple[str, ...], source: str | None, home: str) -> "dict[str, MediaId]":
-    from synadmin.ids import parse_media_id
-
-    wanted = [parse_media_id(text, home=home) for text in read_targets(media, source, MEDIA)]
-    return {str(item): item for item in wanted}
-
-
-def _resolved(synapse: "Synapse", rooms: tuple[str, ...]) -> "list[RoomId]":
-    from synadmin.cli.room.look import resolved
-
-    return list(dict.fromkeys(resolved(synapse, room) for room in rooms))
-
-
-def _users(users: tuple[str, ...], home: str) -> "list[UserId]":
-    from synadmin.ids import parse_user_id
-
-    return list(dict.fromkeys(parse_user_id(user, home=home) for user in users))
+def _quarantine_item(synapse: "Synapse", media: str) -> Record:
+    item = media_id_of(media)
+    before = look(synapse, item)
+    if before is not None and before.quarantined_by is not None:
+        return unchanged("it was in quarantine already", quarantined_by=before.quarantined_by)
+    if before is not None and before.safe_from_quarantine:
+        message = f"{media} is protected from quarantine"
+        raise RefusedError(message, hint=f"`synadmin media unprotect {media}` ends that")
+    synapse.media.quarantine(*item)
+    after = look(synapse, item)
+    if after is not None and after.quarantined_by is None:
+        message = f"{media} is not in quarantine, although the server said yes"
+        raise NotAsAskedError(message)
+    return {"quarantined_by": after.quarantined_by if after is not None else None}
 
 
-def _quarantine_item(synapse: "Synapse", wanted: "Mapping[str, MediaId]") -> Act:
-    def act(thing: str) -> Mapping[str, Any]:
-        item = wanted[thing]
-        before = look(synapse, item)
-        if before is not None and before.quarantined_by is not None:
-            return {"quarantined_by": before.quarantined_by, "message": "it was in quarantine already"}
-        if before is not None and before.safe_from_quarantine:
-            message = f"{thing} is protected from quarantine"
-            raise RefusedError(message, hint=f"`synadmin media unprotect {thing}` ends that")
-        synapse.media.quarantine(*item)
-        after = look(synapse, item)
-        if after is not None and after.quarantined_by is None:
-            message = f"{thing} is not in quarantine, although the server said yes"
-            raise NotAsAskedError(message)
-        return {"quarantined_by": after.quarantined_by if after is not None else None}
-
-    return act
-
-
-def _quarantine_room(synapse: "Synapse", *, old_path: bool) -> Act:
+def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record:
     from synadmin.ids import RoomId
 
-    def act(thing: str) -> Mapping[str, Any]:
-        send = synapse.media.quarantine_in_room_old if old_path else synapse.media.quarantine_in_room
-        # The answer is the server's count of what it has done; to read back would take a request an item.
-        return {"num_quarantined": send(RoomId(thing)).num_quarantined}
-
-    return act
+    send = synapse.media.quarantine_in_room_old if old_path else synapse.media.quarantine_in_room
+    # The answer is the server's count of what it has done; to read back would take a request an item.
+    return {"num_quarantined": send(RoomId(room)).num_quarantined}
 
 
-def _quarantine_user(synapse: "Synapse") -> Act:
+def _quarantine_user(synapse: "Synapse", user: str) -> Record:
     from synadmin.ids import UserId
 
-    def act(thing: str) -> Mapping[str, Any]:
-        user_id = UserId(thing)
-        # Raises where there is no such user; the request to come would answer with 0.
-        next(synapse.media.of_user(user_id, page_size=1).pages())
-        answer = synapse.media.quarantine_of_user(user_id)
-        protected = 0
-        for item in synapse.media.of_user(user_id):
-            if item.safe_from_quarantine:
-                protected += 1
-            elif item.quarantined_by is None and item.url_cache is None:
-                message = f"{item.media_id} of {thing} is not in quarantine, although the server said yes"
-                raise NotAsAskedError(message)
-        note = f"{counted(protected, 'item')} protected from quarantine" if protected else None
-        return {"num_quarantined": answer.num_quarantined, "message": note}
-
-    return act
+    user_id = UserId(user)
+    # Raises where there is no such user; the request to come would answer with 0.
+    next(synapse.media.of_user(user_id, page_size=1).pages())
+    answer = synapse.media.quarantine_of_user(user_id)
+    protected = 0
+    for item in synapse.media.of_user(user_id):
+        if item.safe_from_quarantine:
+            protected += 1
+        elif item.quarantined_by is None and item.url_cache is None:
+            message = f"{item.media_id} of {user} is not in quarantine, although the server said yes"
+            raise NotAsAskedError(message)
+    note = f"{counted(protected, 'item')} protected from quarantine" if protected else None
+    return {"num_quarantined": answer.num_quarantined, "message": note}
 
 
-def _question_of_items(synapse: "Synapse", wanted: "Mapping[str, MediaId]") -> str:
-    if len(wanted) > 1:
-        return f"Quarantine {counted(len(wanted), 'item')} of media? {_AFTERWARDS}"
-    ((uri, item),) = wanted.items()
-    info = look(synapse, item)
-    return f"Quarantine {uri}{f' ({described(info)})' if info is not None else ''}? {_AFTERWARDS}"
+def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
+    if len(names) > 1:
+        return f"Quarantine {MEDIA.counted(len(names))}? {_AFTERWARDS}"
+    info = look(synapse, media_id_of(names[0]))
+    return f"Quarantine {names[0]}{f' ({described(info)})' if info is not None else ''}? {_AFTERWARDS}"
 
 
-def _question_of_rooms(synapse: "Synapse", rooms: "Sequence[RoomId]") -> str:
-    found = {item["media"]: item["local"] for room in rooms for item in of_room(synapse, room)}
+def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
+    from synadmin.ids import RoomId
+
+    found = {item["media"]: item["local"] for room in names for item in of_room(synapse, RoomId(room))}
     local = sum(found.values())
-    where = rooms[0] if len(rooms) == 1 else counted(len(rooms), "room")
+    where = ROOMS.named(names, most=1)
     items_of = (
         f"{counted(len(found), 'item')} of media ({local} uploaded here, {len(found) - local} elsewhere)"
     )
     return f"Quarantine {items_of} that events in {where} point to? {_AFTERWARDS}"
 
 
-def _question_of_users(synapse: "Synapse", users: "Sequence[UserId]") -> str:
-    total = sum(next(synapse.media.of_user(user, page_size=1).pages()).total or 0 for user in users)
-    whose = users[0] if len(users) == 1 else counted(len(users), "user")
+def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
+    from synadmin.ids import UserId
+
+    total = sum(next(synapse.media.of_user(UserId(user), page_size=1).pages()).total or 0 for user in names)
+    whose = USERS.named(names, most=1)
     return f"Quarantine the {counted(total, 'item')} of media that {whose} uploaded? {_AFTERWARDS}"
 
 
-def _quarantined_in(synapse: "Synapse", rooms: "Sequence[RoomId]") -> "dict[str, MediaId]":
-    from synadmin.ids import MediaId
-
-    found = {}
-    for uri in dict.fromkeys(item["media"] for room in rooms for item in of_room(synapse, room)):
-        item = MediaId(*uri.removeprefix("mxc://").split("/", 1))
+def _quarantined_in(synapse: "Synapse", room: "RoomId") -> "Iterator[str]":
+    for uri in dict.fromkeys(item["media"] for item in of_room(synapse, room)):
         try:
-            info = look(synapse, item)
+            info = look(synapse, media_id_of(uri))
         except NotFoundError:  # deleted since, or of another server and not in the cache
             continue
         if info is None or info.quarantined_by is not None:
-            found[uri] = item
-    return found
+            yield uri
 
 
-def _quarantined_of(synapse: "Synapse", users: "Sequence[UserId]", home: str) -> "dict[str, MediaId]":
-    from synadmin.ids import MediaId
+def _quarantined_of(synapse: "Synapse", user: "UserId") -> "Iterator[str]":
+    from synadmin.ids import MediaId, server_name_of
 
-    found = (
-        MediaId(home, item.media_id)
-        for user in users
-        for item in synapse.media.of_user(user)
-        if item.quarantined_by is not None
-    )
-    return {str(item): item for item in found}
+    home = server_name_of(user)
+    for item in synapse.media.of_user(user):
+        if item.quarantined_by is not None:
+            yield str(MediaId(home, item.media_id))

@@ -25,6 +25,7 @@ MEDIA = {
 @pytest.fixture(autouse=True)
 def _holdings(signed_in: Stub) -> None:
     signed_in.on(f"{ADMIN}/media/example.org/AbCd", told({"media_info": ITEM}))
+    signed_in.on(f"{ADMIN}/media/example.org/MnOp", told({"media_info": {**ITEM, "media_id": "MnOp"}}))
     signed_in.on(f"{ADMIN}/media/example.org/EfGh", refused(404, "M_NOT_FOUND", "Unknown media"))
     signed_in.on(f"{ADMIN}/users/%40bob%3Aexample.org/media", told(MEDIA))
     uris = ["mxc://example.org/AbCd", "mxc://example.org/AbCd", "mxc://example.org/EfGh"]
@@ -39,7 +40,9 @@ def _holdings(signed_in: Stub) -> None:
             ("quarantine", "AbCd"),
             "Quarantine mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org)?",
         ),
-        (("quarantine", "AbCd", "EfGh"), "Quarantine 2 items of media?"),
+        (("quarantine", "AbCd", "MnOp"), "Quarantine 2 items of media?"),
+        (("quarantine", "AbCd", "EfGh"), "Plan: 1 to quarantine, 1 failed."),
+        (("quarantine", "EfGh", "AbCd"), "mxc://example.org/EfGh: failed: Unknown media"),
         (("quarantine", "--user", "bob"), "Quarantine the 2 items of media that @bob:example.org uploaded?"),
         (
             ("quarantine", "--room", "!a:example.org"),
@@ -49,7 +52,7 @@ def _holdings(signed_in: Stub) -> None:
             ("delete", "AbCd"),
             "Delete mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org) for good?",
         ),
-        (("delete", "AbCd", "EfGh"), "Delete 2 items of media for good?"),
+        (("delete", "AbCd", "MnOp"), "Delete 2 items of media for good?"),
         (
             ("delete", "--user", "bob"),
             "Delete the 2 items of media (15 bytes) that @bob:example.org uploaded",
