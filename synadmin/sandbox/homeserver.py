@@ -303,7 +303,7 @@ class Homeserver:
         )
         launch = Path(__file__).with_name("launch.py")
         output = self.directory / "output.log"
-        with output.open("wb") as sink:
+        with output.open("wb") as sink, process.uninterrupted():
             self._child = subprocess.Popen(
                 # -P: the script's own directory is no place to import modules from.
                 [sys.executable, "-P", str(launch), "free" if stay else "tethered", "-c", str(path)],
@@ -314,7 +314,7 @@ class Homeserver:
                 # Ctrl-C at the terminal is for us; we then stop it in good order.
                 start_new_session=True,
             )
-        process.note(self._pid_file, self._child.pid)
+            process.note(self._pid_file, self._child.pid)
         until = time.monotonic() + _START_UP
         while time.monotonic() < until:
             if _answers(facts.port, key):

@@ -35,6 +35,8 @@ def _end_with_the_starter() -> None:
 
 
 if __name__ == "__main__":
+    # Held back by the starter until this process was noted.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     if sys.argv.pop(1) == "tethered":
         threading.Thread(target=_end_with_the_starter, daemon=True).start()
     sqlite3.connect = functools.partial(sqlite3.connect, factory=_Unhurried)  # type: ignore[assignment]

@@ -11,10 +11,13 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _PATIENCE = 15  # seconds from "please end" to "end"
 _STEP = 0.05  # seconds between two looks
+# Signals that end a program in good order: Ctrl-C, `kill`, a closed terminal.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # In /proc/PID/stat, counted from the state that follows the command's closing parenthesis.
 _STATE, _START_TIME = 0, 19
 
@@ -36,6 +39,20 @@ def started_at(pid: int) -> str | None:
         [ps, "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return answer.stdout.strip() or None
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back the signals that end this program until the block has ended.
+
+    A process that was started and not yet noted would stay behind. A child inherits what is held back:
+    ``launch.py`` lets it through again.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def note(path: Path, pid: int) -> None:

@@ -4,6 +4,7 @@ Each has a directory with one or two servers in it, and a note in the state dire
 before anything is started: whatever a crash leaves behind, ``down`` finds it.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 from synadmin.errors import UsageError
 from synadmin.files import make_directory, replace_file
 from synadmin.ids import RoomId, UserId
+from synadmin.sandbox import process
 from synadmin.sandbox.community import fill
 from synadmin.sandbox.homeserver import Homeserver, require_synapse
 
@@ -110,17 +112,17 @@ def up(
         ConnectError: Synapse did not come up.
     """
     require_synapse()
-    root = _checked(directory, servers) if directory is not None else None
-    if root is None:
-        root = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
-    sandbox = Sandbox(root, directory is None, _note_of(root, state))
-    if sandbox.is_up:
-        message = f"the sandbox in {root} is up already"
-        raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
     make_directory(state, setting="XDG_STATE_HOME")
-    note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
-    replace_file(sandbox.note, note, setting="XDG_STATE_HOME")
-    try:
+    with contextlib.ExitStack() as undo:
+        with process.uninterrupted():
+            root = _checked(directory, servers) if directory is not None else _temporary_directory()
+            sandbox = Sandbox(root, directory is None, _note_of(root, state))
+            if sandbox.is_up:
+                message = f"the sandbox in {root} is up already"
+                raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
+            undo.callback(sandbox.down)  # Ctrl-C included: nothing may stay behind
+            note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
+            replace_file(sandbox.note, note, setting="XDG_STATE_HOME")
         started: list[Homeserver] = []
         for folder in _FOLDERS[:servers]:
             say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
@@ -131,9 +133,7 @@ def up(
         _settle(sandbox, started, empty=empty, say=say)
         for server in started:
             server.close()
-    except BaseException:  # Ctrl-C included: nothing may stay behind
-        sandbox.down()
-        raise
+        undo.pop_all()
     return sandbox
 
 
@@ -182,6 +182,10 @@ def _checked(directory: Path, servers: int) -> Path:
         )
         raise UsageError(message, hint=f"`--servers {present}`, or another directory")
     return root
+
+
+def _temporary_directory() -> Path:
+    return Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
 
 
 def _note_of(root: Path, state: Path) -> Path:

@@ -8,9 +8,11 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from synadmin.sandbox import homeserver as homeserver_module
 from synadmin.sandbox import process
 from synadmin.sandbox.community import MEMBERS, SITUATIONS, SITUATIONS_WITH_NEIGHBOURS, Community, fill
 from synadmin.sandbox.homeserver import Homeserver
+from synadmin.sandbox.standing import up as put_up
 from tests.live.conftest import clean_environment
 
 if TYPE_CHECKING:
@@ -67,6 +70,31 @@ def test_a_killed_program_takes_its_synapse_with_it(tmp_path: Path) -> None:
         assert process.started_at(pid)
         child.kill()
     wait_until(lambda: process.started_at(pid) is None)
+
+
+@pytest.mark.parametrize("stay", [False, True], ids=["tethered", "free"])
+def test_an_interruption_while_the_process_is_being_started_leaves_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, stay: bool
+) -> None:
+    """Between the start of a process and the note of its id, nobody could find it."""
+    start, children = subprocess.Popen, []
+
+    def interrupted(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 - those of Popen
+        child = start(*arguments, **named)
+        children.append(child)
+        signal.raise_signal(signal.SIGINT)
+        return child
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    up = partial(put_up, None, state=tmp_path / "state", empty=True)
+    with pytest.raises(KeyboardInterrupt):
+        up() if stay else Homeserver().__enter__()
+    left = processes_in(tmp_path)
+    children[0].kill()
+    children[0].communicate()
+    assert left == []
+    assert [path.name for path in tmp_path.glob("**/*") if path.is_file()] == []
 
 
 def test_a_server_that_is_started_again_is_the_one_it_was(tmp_path: Path) -> None:
