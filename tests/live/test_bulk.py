@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import signal
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -121,20 +120,19 @@ def lines(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
     return [json.loads(process.stdout.readline()) for _ in range(count)]
 
 
-def test_thirty_private_rooms_are_regained_by_one_command_in_under_a_minute(
+def test_thirty_private_rooms_are_regained_by_one_command_without_a_wait_for_rate_limits(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chief = new_admin(default_limits)
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 30)
     arguments = ("room", "make-admin", "--from", "-", "--yes", "-o", "ndjson")
-    started = time.monotonic()
     answer = synadmin(*arguments, server=default_limits, acting=chief, stdin="\n".join(rooms))
-    assert time.monotonic() - started < 60
     assert answer.code == 0, answer.stderr
     records = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [record["room_id"] for record in records] == rooms
     assert {(record["outcome"], record["control"]) for record in records} == {("done", True)}
     assert answer.stderr.splitlines()[-1] == "30 rooms: 30 done."
+    assert "the server asks to wait" not in answer.stderr
     assert override(chief) == (None, None)
     for room_id in rooms:
         assert history(chief, room_id, chief.user_id) == REGAINED

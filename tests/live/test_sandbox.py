@@ -321,7 +321,7 @@ def test_nothing_stays_behind_when_it_is_interrupted(shell: Shell, command: str,
     with shell.start("sandbox", command) as child:
         wait_until(lambda: bool(processes_in(shell.temporary)))
         os.kill(child.pid, how)
-        _, stderr = child.communicate(timeout=60)
+        _, stderr = child.communicate(timeout=120)
     assert child.returncode == 128 + how
     assert "Traceback" not in stderr
     assert shell.is_clean

@@ -26,7 +26,7 @@ def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
     # An invitation would not do: when that fails, Synapse does not hold it against the server.
     asked: dict[str, dict[str, list[str]]] = {"device_keys": {f"@bob:{name}": []}}
     newcomer("alice", server=server).call("POST", "/_matrix/client/v3/keys/query", asked)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         # The failure is stored a moment after the answer.
         with contextlib.suppress(NotFoundError):
@@ -39,7 +39,7 @@ def unreachable(server: Homeserver, newcomer: Newcomer) -> Destination:
 
 def in_touch(server: Homeserver, other: Homeserver) -> None:
     """Wait until our server has sent something to the other one."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if list(server.admin.synapse.federation.destinations(destination=other.server_name)):
             return

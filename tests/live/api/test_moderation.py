@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
-_PATIENCE = 30  # seconds
+_PATIENCE = 90  # seconds
 
 
 def say(person: Person, room_id: RoomId, text: str) -> EventId:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Answer, Synadmin
 
 DAY = 86_400_000  # milliseconds
-_PATIENCE = 30  # seconds until the server has counted, or noticed
+_PATIENCE = 90  # seconds until the server has counted, or noticed
 CONFIG = """
 [audit]
 server_admins = ["@admin:{server_name}"]

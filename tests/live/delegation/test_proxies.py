@@ -240,7 +240,7 @@ def test_the_snippet_delegates_where_its_proxy_serves_it(
     command = with_proxy(folder, port, world.certificate(NAME), snippet)
 
     with running(command, port, folder):
-        report = examine(NAME, world.network(), timeout=20)
+        report = examine(NAME, world.network(), timeout=60)
 
     assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
     [file] = [check.detail for check in report.checks if check.name == "well-known"]
@@ -295,7 +295,7 @@ def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: s
     path = nginx_configuration(folder, servers)
     command = [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     with running(command, port, folder):
-        return examine(NAME, world.network(), timeout=20)
+        return examine(NAME, world.network(), timeout=60)
 
 
 def test_a_real_synapse_behind_the_guides_nginx_is_in_order(

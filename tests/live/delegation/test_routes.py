@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "example.org"
 HOST = "matrix.example.org"
-_TIMEOUT = 10.0
+_TIMEOUT = 30.0
 
 
 def checked(world: World, name: str = NAME) -> Report:

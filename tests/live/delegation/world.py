@@ -151,7 +151,7 @@ class TlsServer:
             def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
                 # In the connection's own thread: a handshake that hangs holds up no other.
                 with contextlib.suppress(OSError):
-                    request.settimeout(10)
+                    request.settimeout(60)
                     request = context.wrap_socket(request, server_side=True)
                     super().finish_request(request, client_address)
                     request.close()
@@ -223,7 +223,7 @@ class RawServer:
 
 
 def silent(_line: socket.socket, over: threading.Event) -> None:
-    over.wait(30)
+    over.wait(600)
 
 
 def hangs_up(_line: socket.socket, _over: threading.Event) -> None:
@@ -264,7 +264,7 @@ class Zone(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         self.asked.append((name, kind))
         reply = request.reply()
         if name in self.mute:
-            self.over.wait(30)
+            self.over.wait(600)
             return reply
         if name in self.codes:
             reply.header.rcode = self.codes[name]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
 
-_PATIENCE = 30  # seconds until a deactivated user has left their rooms
+_PATIENCE = 90  # seconds until a deactivated user has left their rooms
 
 
 def deactivate(admin: Person, who: Person, *, erase: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from tests.live.recovery.conftest import Scene, Scenes
 
 ROOMS = 30
-_MOST = 180  # seconds; it takes a tenth of that on an idle machine
 
 
 def lost_rooms(scene: Scene, alice: Person, bob: Person) -> list[RoomId]:
@@ -31,16 +29,13 @@ def test_all_are_regained_by_one_command_and_the_limits_are_as_they_were(
     rooms = lost_rooms(scene, alice, bob)
     scene.admin.synapse.users.set_ratelimit(chief.user_id, messages_per_second=7, burst_count=9)
     before = scene.standings()
-    started = time.monotonic()
     answer = scene.run(
         "room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", acting=chief
     )
-    took = time.monotonic() - started
     assert answer.code == 0, answer.stderr
     records = json.loads(answer.stdout)
     assert [(record["outcome"], record["reach"]) for record in records] == [("done", "impersonate")] * ROOMS
     assert "the server asks to wait" not in answer.stderr
-    assert took < _MOST
     assert scene.standings() == before
     assert scene.borrowed_tokens() == 0
     memberships = scene.memberships(chief)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer
 
-_PATIENCE = 20  # seconds until what one server did is to be seen on the other
+_PATIENCE = 90  # seconds until what one server did is to be seen on the other
 PROFILE = "new"
 
 

@@ -141,12 +141,12 @@ def test_who_leaves_is_told_that_it_goes_on_and_how_to_take_it_up_again(
     with subprocess.Popen(
         command, cwd=work, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while f"GET {STATUS}" not in signed_in.targets:
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert stdout == ""

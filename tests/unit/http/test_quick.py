@@ -9,7 +9,7 @@ import pytest
 
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
-from tests.unit.stub import SILENT, Stub, certificate, refused, told
+from tests.unit.stub import BROKEN, SILENT, Stub, certificate, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +54,12 @@ class Wire:
 
 
 @contextmanager
-def saying(answer: bytes) -> Iterator[tuple[Synapse, Wire]]:
+def saying(answer: bytes, *, timeout: float = 30) -> Iterator[tuple[Synapse, Wire]]:
     wire = Wire(answer)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=wire.serve, args=(listener,), daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Synapse(url, token=TOKEN, timeout=0.5) as synapse, synapse.fast() as quick:
+        with Synapse(url, token=TOKEN, timeout=timeout) as synapse, synapse.fast() as quick:
             yield quick, wire
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -118,7 +118,7 @@ def test_what_is_not_read_here_is_read_all_the_same(answer: bytes) -> None:
     ],
 )
 def test_nonsense_is_told_as_what_it_is(answer: bytes, naps: list[float]) -> None:
-    with saying(answer) as (synapse, _), pytest.raises((ConnectError, ReplyError)) as caught:
+    with saying(answer, timeout=0.5) as (synapse, _), pytest.raises((ConnectError, ReplyError)) as caught:
         synapse.server.version()
     assert TOKEN not in str(caught.value)
     assert all(nap < 60 for nap in naps)
@@ -163,7 +163,7 @@ class Turnstile:
 
 def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps: list[float]) -> None:
     gate = Turnstile()
-    with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse, synapse.fast(gate) as quick:
+    with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast(gate) as quick:
         stub.on(VERSION, told({"server_version": "1"}))
         quick.server.version()
         assert (gate.inside, gate.passed) == (0, 1)
@@ -171,7 +171,7 @@ def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps:
         with pytest.raises(NotPermittedError):
             quick.server.version()
         assert (gate.inside, gate.passed) == (0, 2)
-        stub.on(VERSION, SILENT)
+        stub.on(VERSION, BROKEN)
         with pytest.raises(ConnectError):
             quick.server.version()
     # Each attempt for itself: nobody stands in the gate while waiting for the next.

@@ -66,7 +66,7 @@ def test_a_tethered_synapse_ends_when_the_other_end_of_its_standard_input_closes
     assert child.stdout is not None
     child.stdout.readline()
     child.stdin.close()
-    child.wait(timeout=10)
+    child.wait(timeout=60)
 
 
 def test_a_free_one_goes_on(launch: Callable[[str], subprocess.Popen[str]]) -> None:

@@ -15,10 +15,8 @@ def covering(seconds: float) -> Coverage:
 
 
 def test_what_does_not_come_is_waited_for_until_the_time_is_up() -> None:
-    began = time.monotonic()
     with pytest.raises(OutOfTimeError):
         covering(0.2).awaited(Future[None]())
-    assert 0.2 <= time.monotonic() - began < 5
 
 
 def test_what_has_come_is_too_late_when_the_time_is_up() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from synadmin.audit.gather.limiter import ConcurrencyLimiter
@@ -68,14 +67,16 @@ def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
 def test_no_more_are_under_way_than_the_limit_allows() -> None:
     pace = ConcurrencyLimiter(2)
     under_way, most = [0], [0]
-    counting = threading.Lock()
+    counting, together = threading.Lock(), threading.Event()
 
     def counted() -> None:
         began = pace.begin()
         with counting:
             under_way[0] += 1
             most[0] = max(most[0], under_way[0])
-        time.sleep(0.01)
+            if most[0] == pace.limit:
+                together.set()
+        together.wait(60)
         with counting:
             under_way[0] -= 1
         pace.end(began)
@@ -84,5 +85,5 @@ def test_no_more_are_under_way_than_the_limit_allows() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert most[0] == 2
