@@ -112,7 +112,6 @@ def up(
         ConnectError: Synapse did not come up.
     """
     require_synapse()
-    make_directory(state, setting="XDG_STATE_HOME")
     with contextlib.ExitStack() as undo:
         with process.uninterrupted():
             root = _checked(directory, servers) if directory is not None else _temporary_directory()
@@ -121,6 +120,7 @@ def up(
                 message = f"the sandbox in {root} is up already"
                 raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
             undo.callback(sandbox.down)  # Ctrl-C included: nothing may stay behind
+            make_directory(state, setting="XDG_STATE_HOME")
             note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
             replace_file(sandbox.note, note, setting="XDG_STATE_HOME")
         started: list[Homeserver] = []
