@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.http.transport import Transport, checked_homeserver
 from synadmin.ids import UserId
 from synadmin.journal import Journal
@@ -38,6 +39,8 @@ class Synapse:
 
     >>> Synapse("https://matrix.example.org", token=token).rooms.get(room_id).joined_members
     """
+
+    _mas_manages_accounts: bool | None = None
 
     def __init__(
         self,
@@ -120,6 +123,28 @@ class Synapse:
     def owner(self) -> UserId:
         """Return whose token it is, asked for once."""
         return self.transport.owner()
+
+    @property
+    def mas_manages_accounts(self) -> bool:
+        """Whether the Matrix Authentication Service (MAS) manages the accounts, asked for once.
+
+        Synapse has the operation only there: elsewhere it answers that it knows no such path.
+
+        Raises:
+            SynadminError: the server did not say.
+        """
+        if self._mas_manages_accounts is None:
+            self._mas_manages_accounts = self._ask_for_mas()
+        return self._mas_manages_accounts
+
+    def _ask_for_mas(self) -> bool:
+        for ask in (self.client_server.auth_metadata, self.client_server.auth_metadata_unstable):
+            try:
+                metadata = ask()
+            except (NotSupportedError, NotFoundError):
+                continue
+            return "issuer" in metadata
+        return False
 
     @cached_property
     def rooms(self) -> "Rooms":

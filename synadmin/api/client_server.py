@@ -89,6 +89,11 @@ HIERARCHY = Paged(
     key="room_id",
 )
 AUTH_METADATA = Endpoint("GET", "/_matrix/client/v1/auth_metadata", dict[str, Any])
+AUTH_METADATA_UNSTABLE = Endpoint(
+    "GET",
+    "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata",
+    dict[str, Any],
+)
 LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
 LOGIN = Endpoint("POST", "/_matrix/client/v3/login", Session)
 LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Nothing, idempotent=True)
@@ -112,6 +117,8 @@ SEND_EVENT = Endpoint(
     "/_matrix/client/v3/rooms/{room_id}/send/{type}/{txn_id}",
     EventReference,
 )
+# Synapse's own: the specification has the one with a transaction id alone.
+SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{type}", EventReference)
 
 
 class ClientServer(Group):
@@ -134,6 +141,16 @@ class ClientServer(Group):
         Source: "Server metadata discovery" of the OAuth 2.0 API.
         """
         return self._send(AUTH_METADATA)
+
+    def auth_metadata_unstable(self) -> dict[str, Any]:
+        """Return what :meth:`auth_metadata` does, by the path of older servers.
+
+        Raises:
+            NotSupportedError: the homeserver keeps the accounts itself, or is newer.
+
+        Source: MSC2965.
+        """
+        return self._send(AUTH_METADATA_UNSTABLE)
 
     def login_flows(self) -> LoginFlows:
         """Return the ways to sign in; needs no token. Source: "Login"."""
@@ -250,3 +267,21 @@ class ClientServer(Group):
         Source: "Sending events to a room".
         """
         return self._send(SEND_EVENT, body=content, room_id=room_id, type=type, txn_id=txn_id)
+
+    def send_event_anew(
+        self,
+        room_id: RoomId,
+        type: str,  # noqa: A002  the specification's name
+        content: Mapping[str, Any],
+    ) -> EventReference:
+        """Send an event that is no state, without a transaction id; sent again, it is a second one.
+
+        A token without a device needs it: under the Matrix Authentication Service, Synapse answers 500
+        where such a token comes with a transaction id.
+
+        Raises:
+            NotPermittedError: the token's owner is not in the room, or may not write there.
+
+        Source: Synapse, ``RoomSendEventRestServlet``.
+        """
+        return self._send(SEND_EVENT_ANEW, body=content, room_id=room_id, type=type)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 _MAS_HINT = (
-    "an administrator gets a token there with: mas-cli manage issue-compatibility-token USER "
-    "--yes-i-want-to-grant-synapse-admin-privileges   and passes it to: synadmin login --token"
+    "on the machine of MAS, run: mas-cli manage issue-compatibility-token USER "
+    "--yes-i-want-to-grant-synapse-admin-privileges; pass the token to: synadmin login --token"
 )
 _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 
@@ -108,8 +108,12 @@ def _require_password_login(synapse: "Synapse") -> None:
     """Say what to do where the server offers no password login.
 
     Raises:
-        RefusedError: it offers none.
+        RefusedError: it offers none, or the token would be no server admin's.
     """
+    if synapse.mas_manages_accounts:
+        # It may offer passwords all the same; a token got with one is never a server admin's.
+        message = "the Matrix Authentication Service (MAS) manages the accounts of this server"
+        raise RefusedError(message, hint=_MAS_HINT)
     try:
         flows = {flow.type for flow in synapse.client_server.login_flows().flows}
     except NotSupportedError:

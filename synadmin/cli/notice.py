@@ -12,7 +12,7 @@ from synadmin.cli.input_files import USERS, read_targets, read_text
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.output import Output, output_options
-from synadmin.errors import UsageError
+from synadmin.errors import RefusedError, UsageError
 
 
 @click.group(cls=Group)
@@ -86,14 +86,19 @@ def send(
             "state_key": msgspec.UNSET if state_key is None else state_key,
         }
 
+        once = not no_transaction and synapse.client_server.whoami().device_id is not None
+        if not once and transaction_id is not None:
+            words = "your token has no device: the server takes no transaction id with it"
+            raise RefusedError(words, hint="send with --no-transaction, or with a token of a device")
+
         def act(user: str) -> Mapping[str, Any]:
             user_id = UserId(user)
             # The server knows a transaction by its id alone: two users with the same one are one notice.
             own = f"{run}-{user_id}"
-            if no_transaction:
-                sent = synapse.notices.send(user_id, said, **options)
-            else:
+            if once:
                 sent = synapse.notices.send_once(user_id, said, txn_id=own, **options)
+            else:
+                sent = synapse.notices.send(user_id, said, **options)
             found = synapse.events.fetch(sent.event_id).event
             if found.content != said:
                 words = (
@@ -101,12 +106,12 @@ def send(
                 )
                 raise NotAsAskedError(words)
             told = {"event_id": sent.event_id, "room_id": found.room_id}
-            return told if no_transaction else told | {"transaction_id": run}
+            return told | {"transaction_id": run} if once else told
 
         question = None
         if len(people) > 1:
             question = f"Send this notice to {counted(len(people), 'user')}?"
-        if not no_transaction and not dry_run:
+        if once and not dry_run:
             invocation.say(f"Transaction id: {run}")
         return change(
             invocation,

@@ -4,7 +4,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from synadmin.errors import MatrixError, NotSupportedError, ReplyError, SynadminError
+from synadmin.errors import NotSupportedError, SynadminError
 
 if TYPE_CHECKING:
     from synadmin.cli.invocation import Invocation
@@ -40,7 +40,7 @@ def explained(invocation: "Invocation", error: NotSupportedError) -> tuple[str, 
 
 
 def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tuple[str, str | None]:
-    if operation is not None and not operation.mas and _accounts_elsewhere(synapse):
+    if operation is not None and not operation.mas and synapse.mas_manages_accounts:
         why = "the Matrix Authentication Service keeps this server's accounts and has taken it away"
         return why, _in_mas(operation)
     version = _version(synapse)
@@ -66,14 +66,6 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
         f"Synapse {version} has it, but a worker answered, which has not",
         "a worker serves one room and one user by id, and no more: send /_synapse/admin to the main process",
     )
-
-
-def _accounts_elsewhere(synapse: "Synapse") -> bool:
-    try:
-        synapse.client_server.auth_metadata()
-    except (MatrixError, ReplyError):
-        return False
-    return True
 
 
 def _version(synapse: "Synapse") -> str | None:

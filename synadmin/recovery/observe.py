@@ -7,12 +7,11 @@ read back after a change is always asked anew.
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from synadmin.api.rooms import RoomDetails, StateEvent
 from synadmin.client import Synapse
-from synadmin.errors import MatrixError, NotFoundError, NotPermittedError, NotSupportedError
+from synadmin.errors import MatrixError, NotFoundError, NotPermittedError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
@@ -288,17 +287,10 @@ class Observer:
             if view.is_local(user) and user not in view.memberships:
                 yield user
 
-    @cached_property
+    @property
     def accounts_are_elsewhere(self) -> bool:
-        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then.
-
-        Found out without trying it: this operation goes wherever logging in as others goes.
-        """
-        try:
-            self.synapse.users.admin(self.synapse.owner)
-        except NotSupportedError:
-            return True
-        return False
+        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then."""
+        return self.synapse.mas_manages_accounts
 
     def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
         rooms = tuple(rooms)

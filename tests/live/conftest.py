@@ -19,11 +19,13 @@ import pytest
 
 from synadmin.sandbox.community import Community, fill
 from synadmin.sandbox.homeserver import Homeserver
+from tests.live.delegated import running as running_delegated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from synadmin.sandbox.people import Person
+    from tests.live.delegated import Delegated
 
 _PATIENCE = 120  # seconds for one command
 
@@ -54,6 +56,13 @@ def federation() -> Iterator[tuple[Homeserver, Homeserver]]:
     """Two Synapses that federate: ours, and the one next door."""
     with Homeserver(federates=True) as ours, Homeserver(federates=True) as theirs:
         yield ours, theirs
+
+
+@pytest.fixture(scope="session")
+def delegated() -> Iterator[Delegated]:
+    """A Synapse whose accounts the Matrix Authentication Service manages."""
+    with running_delegated() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

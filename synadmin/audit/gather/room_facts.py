@@ -11,7 +11,7 @@ from synadmin.audit.facts import DAY, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
 from synadmin.audit.gather.power_holders import PowerHolders, with_holders
 from synadmin.audit.gather.prefetch import Prefetcher
-from synadmin.errors import MatrixError, NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import PowerLevels, RoomVersion
 from synadmin.power.room import AccountState, Reach
@@ -168,12 +168,8 @@ class Questions:
 
     @cached_property
     def _possible(self) -> Reach:
-        try:
-            self._synapse.client_server.auth_metadata()
-        except MatrixError:
-            return Reach.REACTIVATE
-        # The Matrix Authentication Service keeps the accounts: nobody can act as others then.
-        return Reach.API
+        # Synapse lets nobody act as others where MAS manages the accounts.
+        return Reach.API if self._synapse.mas_manages_accounts else Reach.REACTIVATE
 
 
 def _only(state: RoomState) -> tuple[Mapping[str, Any], UserId] | None:

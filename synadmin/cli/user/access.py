@@ -10,6 +10,7 @@ from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
+from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.user.named import Bulk, changes_users, named
@@ -48,6 +49,7 @@ def password(
     """
     with invocation.synapse() as synapse:
         user_id = named(synapse, user)
+        refuse_under_mas(synapse, "set-password {user} PASSWORD", [user_id])
         question = None
         if not keep_devices and not dry_run and not yes:
             sessions = synapse.devices.list(user_id).total
@@ -109,7 +111,11 @@ def grant(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user admin grant alice
         synadmin user admin grant --from board.txt
     """
-    return bulk.carry_out(invocation, lambda synapse, user_id: _set_admin(synapse, user_id, admin=True))
+    return bulk.carry_out(
+        invocation,
+        lambda synapse, user_id: _set_admin(synapse, user_id, admin=True),
+        mas="promote-admin {user}",
+    )
 
 
 @admin.command(cls=Command, calls=["users.set_admin"])
@@ -123,7 +129,11 @@ def revoke(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user admin revoke alice
         synadmin user admin revoke --from former-board.txt
     """
-    return bulk.carry_out(invocation, lambda synapse, user_id: _set_admin(synapse, user_id, admin=False))
+    return bulk.carry_out(
+        invocation,
+        lambda synapse, user_id: _set_admin(synapse, user_id, admin=False),
+        mas="demote-admin {user}",
+    )
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> "Mapping[str, Any]":

@@ -13,6 +13,7 @@ from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.user.named import Bulk, changes_users, read_back
 from synadmin.errors import NotFoundError, RefusedError, UsageError
@@ -219,7 +220,12 @@ def create(
         _apply(synapse, user_id, changes, before)
         return {"created": before is None}
 
-    code = bulk.carry_out(invocation, act, columns=[Column("created")])
+    code = bulk.carry_out(
+        invocation,
+        act,
+        columns=[Column("created")],
+        mas="register-user {user}",
+    )
     if code == EXIT_DONE and not password_stdin and not bulk.dry_run:
         invocation.say("No password was set: `synadmin user password` sets one.")
     return code
@@ -323,7 +329,9 @@ def modify(
         _apply(synapse, user_id, changes, before)
         return {}
 
-    return bulk.carry_out(invocation, act)
+    # MAS soon puts its own e-mail addresses in place of those that Synapse has.
+    mas = "add-email {user} ADDRESS" if changes.add_threepids or changes.remove_threepids else None
+    return bulk.carry_out(invocation, act, mas=mas)
 
 
 @click.command(cls=Command, calls=["registration.nonce", "registration.register"])
@@ -392,6 +400,7 @@ def register(
         return {"user_id": made.user_id}
 
     with invocation.synapse(anonymous=True) as synapse:
+        refuse_under_mas(synapse, "register-user {user}", [localpart])
         return change(
             invocation,
             synapse,

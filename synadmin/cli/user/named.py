@@ -11,6 +11,7 @@ from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
 from synadmin.cli.input_files import USERS, read_targets
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import NotAuthenticatedError
 
@@ -64,6 +65,7 @@ class Bulk:
         question: "Callable[[Synapse, Sequence[UserId]], str] | None" = None,
         guard: "Callable[[Synapse, Sequence[UserId]], None] | None" = None,
         columns: "Sequence[Column]" = (),
+        mas: str | None = None,
     ) -> int:
         """Change the users one after the other, and print what became of each.
 
@@ -73,12 +75,15 @@ class Bulk:
             question: looks at how much it is and says what will happen; None where it needs no question.
             guard: raises where something else has to be said first, ``--yes`` or not.
             columns: what ``act`` returns that a table shows.
+            mas: what ``mas-cli manage`` needs to do the same, where it is refused under MAS.
 
         Returns:
             The exit code.
         """
         with invocation.synapse() as synapse:
             users = self.named(synapse)
+            if mas is not None:
+                refuse_under_mas(synapse, mas, users)
             if guard is not None:
                 # What takes somebody's own say away comes last.
                 users.sort(key=lambda user: user == synapse.owner)

@@ -37,6 +37,7 @@ def lock(invocation: Invocation, *, confirm: str | None, bulk: Bulk) -> int:
         invocation,
         lambda synapse, user_id: _set_locked(synapse, user_id, locked=True),
         guard=_guard(invocation, "locks", confirm),
+        mas="lock-user {user}",
     )
 
 
@@ -54,6 +55,7 @@ def unlock(invocation: Invocation, *, bulk: Bulk) -> int:
     return bulk.carry_out(
         invocation,
         lambda synapse, user_id: _set_locked(synapse, user_id, locked=False),
+        mas="unlock-user {user}",
     )
 
 
@@ -188,6 +190,7 @@ def deactivate(invocation: Invocation, *, erase: bool, confirm: str | None, bulk
         act,
         question=question,
         guard=_guard(invocation, "deactivates", confirm),
+        mas="lock-user {user} --deactivate",
     )
 
 
@@ -246,7 +249,7 @@ def reactivate(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user reactivate alice
         synadmin user reactivate --from came-back.txt -o ndjson
     """
-    return bulk.carry_out(invocation, _reactivate)
+    return bulk.carry_out(invocation, _reactivate, mas="unlock-user {user} --reactivate")
 
 
 def _reactivate(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":

@@ -13,7 +13,7 @@ from synadmin.client import Synapse
 from synadmin.errors import NotPermittedError
 from synadmin.ids import RoomId
 from tests.unit.audit.report.sample import HOSTILE
-from tests.unit.stub import refused, told
+from tests.unit.stub import ADMIN, WHOAMI, refused, told
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -91,6 +91,7 @@ def test_a_thousand_findings_fit_into_an_event_and_the_rest_is_counted(name: str
 
 
 def test_it_is_posted_once_as_the_tokens_owner(stub: Stub) -> None:
+    stub.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
     stub.on("*", told({"event_id": "$sent"}))
     with Synapse(stub.url, token="syt_token") as synapse:
         assert post(synapse, RoomId("!ops:example.org"), _report("Chess")) == "$sent"

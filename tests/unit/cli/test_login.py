@@ -178,7 +178,7 @@ def test_a_server_without_password_login_is_said_to_have_none_and_where_a_token_
         in answer.stderr
     )
     assert "\x1b" not in answer.stderr
-    assert [request.method for request in server.requests] == ["GET"]
+    assert {request.method for request in server.requests} == {"GET"}
 
 
 def test_a_user_that_is_no_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:

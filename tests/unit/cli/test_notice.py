@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import refused, told
+from tests.unit.stub import ADMIN, WHOAMI, refused, told
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -44,6 +44,7 @@ def test_nobody_hears_what_cannot_be_meant(
 
 def test_each_user_has_a_transaction_of_their_own(signed_in: Stub, synadmin: Synadmin) -> None:
     said = {"msgtype": "m.text", "body": "hello"}
+    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
     signed_in.on("*", told({"event_id": "$e"}))
     signed_in.on(EVENT, told({"event": sent(said)}))
 
@@ -73,6 +74,7 @@ def sent(content: object) -> dict[str, object]:
 
 
 def test_the_transaction_is_told_before_anything_can_go_wrong(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
     signed_in.on("*", refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
 
     answer = synadmin("notice", "send", "alice", "-m", "hello")

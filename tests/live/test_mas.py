@@ -1,0 +1,106 @@
+"""What the Matrix Authentication Service decides is refused: Synapse would say yes, and it would not hold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from tests.live.conftest import Synadmin
+    from tests.live.delegated import Delegated
+
+MANAGED = [
+    (("user", "lock", "rose"), "mas-cli manage lock-user rose"),
+    (("user", "unlock", "rose"), "mas-cli manage unlock-user rose"),
+    (("user", "deactivate", "rose"), "mas-cli manage lock-user rose --deactivate"),
+    (("user", "reactivate", "rose"), "mas-cli manage unlock-user rose --reactivate"),
+    (("user", "password", "rose"), "mas-cli manage set-password rose PASSWORD"),
+    (("user", "admin", "grant", "rose"), "mas-cli manage promote-admin rose"),
+    (("user", "admin", "revoke", "rose"), "mas-cli manage demote-admin rose"),
+    (("user", "create", "violet"), "mas-cli manage register-user violet"),
+    (("user", "create", "rose", "--modify", "--admin"), "mas-cli manage register-user rose"),
+    (("user", "modify", "rose", "--add-threepid", "email", "r@x.org"), "mas-cli manage add-email rose"),
+    (("user", "lock", "rose", "violet"), "mas-cli manage lock-user USERNAME"),
+]
+
+
+@pytest.mark.parametrize("options", [("--yes",), ("--dry-run",)], ids=["run", "dry-run"])
+def test_what_mas_decides_is_refused_before_anything_is_sent(
+    delegated: Delegated, synadmin: Synadmin, options: tuple[str, ...]
+) -> None:
+    rose = delegated.someone("rose")
+    before = delegated.admin.synapse.users.get(rose.user_id).as_sent()
+    for arguments, command in MANAGED if options == ("--yes",) else MANAGED[::4]:
+        sent = len(delegated.server.processed())
+        answer = synadmin(
+            *arguments, *options, server=delegated.server, acting=delegated.admin, stdin="new-password\n"
+        )
+        assert (answer.code, answer.stdout) == (5, ""), (arguments, answer)
+        assert "Matrix Authentication Service" in answer.stderr
+        assert command in answer.stderr, arguments
+        assert {one.method for one in delegated.server.processed()[sent:]} <= {"GET"}, arguments
+    after = delegated.admin.synapse.users.get(rose.user_id).as_sent()
+    assert {**after, "last_seen_ts": before["last_seen_ts"]} == before
+    with pytest.raises(NotFoundError):
+        delegated.admin.synapse.users.get(delegated.server.user_id("violet"))
+    assert rose.synapse.client_server.whoami().user_id == rose.user_id
+
+
+def test_what_synapse_decides_under_mas_is_done(delegated: Delegated, synadmin: Synadmin) -> None:
+    lily = delegated.someone("lily")
+    arguments = ("user", "suspend", "lily", "-o", "json")
+    answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
+    assert answer.code == 0, answer.stderr
+    assert delegated.admin.synapse.users.get(lily.user_id).suspended
+
+
+def test_login_tells_of_mas_before_it_asks_for_a_password(delegated: Delegated, synadmin: Synadmin) -> None:
+    no_token = {"SYNADMIN_ACCESS_TOKEN": ""}
+    answer = synadmin("login", "admin", server=delegated.server, acting=delegated.admin, env=no_token)
+    assert answer.code == 5
+    assert "Matrix Authentication Service" in answer.stderr
+    assert "mas-cli manage issue-compatibility-token" in answer.stderr
+
+
+def test_a_token_without_a_device_sends_notices(delegated: Delegated, synadmin: Synadmin) -> None:
+    delegated.someone("iris")
+    answer = synadmin(
+        *("notice", "send", "iris", "-m", "The disk is full.", "-o", "json"),
+        server=delegated.server,
+        acting=delegated.admin,
+    )
+    assert answer.code == 0, answer.stderr
+    (record,) = json.loads(answer.stdout)
+    event = delegated.admin.synapse.events.fetch(record["event_id"]).event
+    assert (event.room_id, event.content["body"]) == (record["room_id"], "The disk is full.")
+
+
+def test_a_transaction_id_without_a_device_is_refused(delegated: Delegated, synadmin: Synadmin) -> None:
+    answer = synadmin(
+        *("notice", "send", "nobody", "-m", "x", "--transaction-id", "7"),
+        server=delegated.server,
+        acting=delegated.admin,
+    )
+    assert answer.code == 5
+    assert "no device" in answer.stderr
+
+
+def test_an_audit_posts_its_news_without_a_device(delegated: Delegated, synadmin: Synadmin) -> None:
+    room_id = delegated.admin.make_room("ops")
+    poppy = delegated.someone("poppy")
+    poppy.make_room("nobody controls it", members=[delegated.someone("fern")], left=[poppy])
+    answer = synadmin(
+        *("audit", "server", "rooms", "--notify", room_id, "--fail-on", "never"),
+        server=delegated.server,
+        acting=delegated.admin,
+    )
+    assert answer.code == 0, answer.stderr
+    path = f"/_matrix/client/v3/rooms/{room_id}/messages"
+    events = delegated.admin.call("GET", path, query={"dir": "b", "limit": 5})["chunk"]
+    posted = [event for event in events if event["type"] == "m.room.message"]
+    assert posted, answer.stdout
+    assert posted[0]["sender"] == delegated.admin.user_id
