@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from synadmin.columns import Column, field, time_of
+from synadmin.text import UNSAFE, safe_text, wrap
+from synadmin.text import width as text_width
 
 __all__ = [
     "FORMATS",
@@ -17,6 +19,7 @@ __all__ = [
     "cell",
     "field",
     "plain",
+    "record_as_text",
     "safe_json",
     "time_of",
     "write",
@@ -24,26 +27,19 @@ __all__ = [
 
 FORMATS = ("table", "json", "ndjson", "csv")
 
-# C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
-# width characters and invisible tags that make two names look like one.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]",
-)
 # In JSON, line breaks and tabs stand between the values only, and there they are harmless.
-_UNSAFE_IN_JSON = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
+_UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NARROWEST = 8
 _GAP = 2
+_WIDEST = 100  # columns of a cell where no terminal sets a limit
+_NARROWEST = 20  # columns of a value below its heading
+_LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
+_LONGEST_WORD = 60  # columns; of a longer one, which no id is, the pieces are put on several lines
 
 
 def plain(text: str) -> str:
     """Return text as it may be shown: whatever a terminal would obey is spelled out instead."""
-    return _UNSAFE.sub(_spelled_out, text)
-
-
-def _spelled_out(match: re.Match[str]) -> str:
-    return ascii(match.group())[1:-1]
+    return safe_text(text)
 
 
 def safe_json(text: str) -> str:
@@ -156,21 +152,26 @@ def _write_table(
     width: int | None,
     empty: str,
 ) -> None:
-    rows = [[cell(column.of(record)) for column in columns] for record in records]
+    most = None if width is None else _LONGEST_TEXT
+    rows = [[_shortened(cell(column.of(record)), most) for column in columns] for record in records]
     if not rows:
         out.write(f"{empty}\n" if empty else "")
         return
     headings = [column.heading for column in columns]
-    if width is not None:
-        limits = _fitting(columns, rows, width)
-        headings, *rows = [
-            [_shortened(text, limit) for text, limit in zip(row, limits, strict=True)]
-            for row in [headings, *rows]
-        ]
+    limits = _fitting(columns, [headings, *rows], width)
+    if limits is None:
+        out.write("\n".join(_block(columns, row, width) for row in rows))
+        return
+    headings, *rows = [
+        [_wrapped(column, text, limit) for column, text, limit in zip(columns, row, limits, strict=True)]
+        for row in [headings, *rows]
+    ]
     import tabulate
 
     # Without this a heading that is wider than its cells takes two columns more than it has.
     tabulate.MIN_PADDING = 0
+    # What stands at the start of a line is text, spaces too.
+    tabulate.PRESERVE_WHITESPACE = True
     table = tabulate.tabulate(
         rows,
         headers=headings,
@@ -181,29 +182,56 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths that make the table fit, taken from the widest columns first.
+def _block(columns: Sequence[Column], cells: Sequence[str], width: int | None) -> str:
+    """Return a record as a line for each field, the values under each other and wrapped at words."""
+    start = max(text_width(column.heading) for column in columns) + _GAP
+    limit = _WIDEST if width is None else max(width - start, _NARROWEST)
+    lines = []
+    for column, text in zip(columns, cells, strict=True):
+        first, *others = _wrapped(column, text, limit).split("\n")
+        lines.append(column.heading + " " * (start - text_width(column.heading)) + first)
+        lines += [" " * start + line for line in others]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
-    Headings are shortened where that does not do; columns that are to stay whole never are.
+
+def _shortened(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[:most] + "…"
+
+
+def _wrapped(column: Column, text: str, limit: int) -> str:
+    return text if column.whole else wrap(text, limit, longest_word=_LONGEST_WORD)
+
+
+def record_as_text(record: Mapping[str, Any], columns: Sequence[Column], *, width: int | None = None) -> str:
+    """Return one record as text, a line for each field."""
+    return _block(columns, [cell(column.of(record)) for column in columns], width)
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
+    """Return the widths with which a table fits, taken from the widest columns first; None where none do.
+
+    Columns that are to stay whole keep their width, and no word is broken.
+
+    Args:
+        columns: of the table.
+        rows: the headings and the cells.
+        width: of the terminal; None where there is none, and only single cells are limited.
     """
-    headings = [column.heading for column in columns]
-    widths = [max(len(text) for text in column) for column in zip(headings, *rows, strict=True)]
-    whole_headings = [max(_NARROWEST, len(heading)) for heading in headings]
-    for least in (whole_headings, [_NARROWEST] * len(headings)):
-        while sum(widths) + _GAP * (len(widths) - 1) > width:
-            spare = [
-                index
-                for index, column in enumerate(columns)
-                if widths[index] > least[index] and not column.whole
-            ]
-            if not spare:
-                break
-            widths[max(spare, key=widths.__getitem__)] -= 1
+    widths, least = [], []
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+        widths.append(max(map(text_width, cells)))
+        words = (min(text_width(word), _LONGEST_WORD) for text in cells for word in text.split())
+        least.append(widths[-1] if column.whole else max(words, default=0))
+    if width is None:
+        return [max(low, min(wide, _WIDEST)) for low, wide in zip(least, widths, strict=True)]
+    excess = sum(widths) + _GAP * (len(widths) - 1) - width
+    while excess > 0:
+        spare = [index for index in range(len(widths)) if widths[index] > least[index]]
+        if not spare:
+            return None
+        widths[max(spare, key=widths.__getitem__)] -= 1
+        excess -= 1
     return widths
-
-
-def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def as_text(

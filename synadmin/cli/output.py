@@ -22,6 +22,13 @@ R = TypeVar("R")
 _FORMATS = ("table", "json", "ndjson", "csv")
 
 
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that stdout is; None where it is none."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """How the records are to be printed."""
@@ -63,8 +70,6 @@ class Output:
             columns: all there are; those marked as shown are the default.
             empty: what to say on stderr where a person gets an empty table.
         """
-        import shutil
-
         from synadmin import render
 
         chosen = self.chosen(columns)
@@ -79,8 +84,14 @@ class Output:
                 written += 1
                 yield record
 
-        width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
-        render.write(counted(), chosen, self.form, sys.stdout, width=width, all_fields=self.names is None)
+        render.write(
+            counted(),
+            chosen,
+            self.form,
+            sys.stdout,
+            width=terminal_width(),
+            all_fields=self.names is None,
+        )
         if self.for_people and not written and empty:
             click.echo(empty, err=True)
 
@@ -94,10 +105,8 @@ class Output:
                 shown = {column.name: column.of(record) for column in self.chosen(columns)}
             click.echo(render.as_json(shown, indent=2))
         elif self.for_people:
-            lines = [{"field": column.heading, "value": column.of(record)} for column in self.chosen(columns)]
-            widest = max((len(line["field"]) for line in lines if isinstance(line["field"], str)), default=0)
-            for line in lines:
-                click.echo(f"{line['field']:<{widest}}  {render.cell(line['value'])}")
+            text = render.record_as_text(record, self.chosen(columns), width=terminal_width())
+            click.echo(text, nl=False)
         else:
             self.write([record], columns)
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synadmin.render import Column, as_json, as_text, cell, field, plain, time_of, write
+from synadmin.text import width as text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -242,50 +243,64 @@ LONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("width", range(30, 120, 7))
-def test_a_table_fits_the_terminal(width: int) -> None:
+def test_a_table_fits_the_terminal_as_far_as_its_ids_do(width: int) -> None:
     lines = _written([LONG, *ROOMS], "table", COLUMNS[:3], width=width).splitlines()
-    assert max(map(len, lines)) <= width
+    assert max(map(len, lines)) <= max(width, len("room id  ") + len(LONG["room_id"]))
 
 
-def test_numbers_and_headings_stay_whole_while_longer_texts_can_give_way() -> None:
-    lines = _written([LONG], "table", COLUMNS[:3], width=50).splitlines()
+def test_a_long_text_is_wrapped_at_words_and_gives_way_to_the_other_columns() -> None:
+    lines = _written([LONG], "table", COLUMNS[:3], width=72).splitlines()
     assert lines[0].split() == ["room", "id", "name", "members"]
+    assert lines[2].startswith(LONG["room_id"])
     assert lines[2].endswith("5")
-    assert lines[2].count("…") == 2
+    shown = " ".join(line[44:64].strip() for line in lines[2:])
+    assert shown == LONG["name"]
 
 
-def test_an_id_that_people_copy_stays_whole() -> None:
-    columns = [Column("room_id", whole=True), Column("name")]
-    (_, _, line) = _written([LONG], "table", columns, width=30).splitlines()
-    assert line.startswith(LONG["room_id"])
-    assert line.endswith("…")
+def test_what_fits_in_no_table_is_a_block_for_each_record() -> None:
+    columns = [Column("room_id", whole=True), Column("name"), Column("joined_members")]
+    text = _written([LONG, LONG], "table", columns, width=50)
+    block = (
+        f"room id         {LONG['room_id']}\n"
+        "name            A name that goes on and on and on\n"
+        "joined members  5\n"
+    )
+    assert text == f"{block}\n{block}"
 
 
-def test_without_a_terminal_nothing_is_shortened() -> None:
+@pytest.mark.parametrize("width", [None, 40, 80])
+def test_columns_are_aligned_for_wide_and_joined_characters(width: int | None) -> None:
+    names = ["漕艇部長 山田", "👨\u200d👩\u200d👧 family", "Köln", "e\u0301te\u0301"]
+    records = [{"name": name, "n": "|"} for name in names]
+    lines = _written(records, "table", [Column("name"), Column("n")], width=width).splitlines()
+    assert len({text_width(line) for line in lines[2:]}) == 1
+
+
+def test_without_a_terminal_nothing_is_left_out_and_no_cell_is_endless() -> None:
     text = as_text([LONG], COLUMNS)
     assert LONG["room_id"] in text
     assert LONG["name"] in text
-
-
-def test_a_table_narrower_than_its_columns_is_still_a_table() -> None:
-    lines = _written([LONG], "table", COLUMNS, width=1).splitlines()
-    assert len(lines) == 3
+    endless = as_text([{"name": "x" * 5000, "n": 1}], [Column("name"), Column("n")])
+    assert endless.count("x") == 5000
+    assert max(map(len, endless.splitlines())) < 120
 
 
 @given(
     rows=st.lists(st.tuples(st.text("ab ", max_size=60), st.text("xy", max_size=60)), min_size=1, max_size=4),
     width=st.integers(20, 150),
 )
-def test_any_table_fits_where_it_can(rows: list[tuple[str, str]], width: int) -> None:
+def test_a_table_that_does_not_fit_breaks_no_word(rows: list[tuple[str, str]], width: int) -> None:
     records = [{"first_of_them": first, "n": second} for first, second in rows]
-    lines = _written(records, "table", [Column("first_of_them"), Column("n")], width=width).splitlines()
-    assert max(map(len, lines)) <= width
+    text = _written(records, "table", [Column("first_of_them"), Column("n")], width=width)
+    words = set(text.split())
+    for first, second in rows:
+        assert {*first.split(), *second.split()} <= words
 
 
 def test_long_texts_do_not_take_long() -> None:
     endless = itertools.repeat({"a": "x" * 65_000, "b": "y" * 65_000}, 3)
     lines = _written(list(endless), "table", [Column("a"), Column("b")], width=80).splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= 120
 
 
 def test_what_a_terminal_would_obey_is_never_printable() -> None:

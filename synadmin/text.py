@@ -1,0 +1,78 @@
+"""Text on a terminal: what a terminal would obey is spelled out; width and wrapping count its columns."""
+
+import re
+from collections.abc import Iterator
+
+# C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
+# width characters and invisible tags that make two names look like one.
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]",
+)
+# A zero width joiner between two pictographs makes one of them, and hides nothing.
+_JOINED = re.compile(
+    "(?<=[\u2600-\u27bf\ufe0f\U0001f300-\U0001faff])\u200d(?=[\u2600-\u27bf\U0001f300-\U0001faff])"
+)
+
+
+def safe_text(text: str) -> str:
+    """Return text as it may be shown: whatever a terminal would obey is spelled out instead."""
+    if text.isprintable():  # as nearly all is; what is unsafe is never printable
+        return text
+    return "\u200d".join(UNSAFE.sub(_spelled_out, part) for part in _JOINED.split(text))
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    return ascii(match.group())[1:-1]
+
+
+def width(text: str) -> int:
+    """Return how many columns a line of text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    import wcwidth
+
+    return int(wcwidth.width(text))
+
+
+def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None = None) -> str:
+    """Return text in lines of at most so many columns, broken between words and never within one.
+
+    Args:
+        text: one paragraph.
+        columns: of a line, the indent included.
+        indent: what every line but the first begins with.
+        longest_word: a word with more columns than this is broken; None where none is.
+    """
+    if width(text) <= columns:
+        return text
+    import wcwidth
+
+    if longest_word is not None:
+        text = " ".join(piece for word in text.split(" ") for piece in _pieces(word, longest_word, columns))
+    lines = wcwidth.wrap(
+        text,
+        columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def _pieces(word: str, longest: int, columns: int) -> Iterator[str]:
+    """Yield a word, or where it is longer than allowed its pieces. wcwidth takes quadratic time for that."""
+    if width(word) <= longest:
+        yield word
+        return
+    import wcwidth
+
+    piece, taken = "", 0
+    for grapheme in wcwidth.iter_graphemes(word):
+        wide = width(grapheme)
+        if taken + wide > columns:
+            yield piece
+            piece, taken = "", 0
+        piece += grapheme
+        taken += wide
+    yield piece
