@@ -1,5 +1,6 @@
 """What one invocation of the command knows: the common options, and what follows from them."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.journal import Journal
     from synadmin.settings import Settings
+
+_COMMAND = re.compile("`[^`]*`")
+_LABEL = re.compile(r"\s+\S{1,5}[.:]\s+")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NARROWEST = 40  # columns; on a narrower terminal lines go on as it breaks them
 
 
 @dataclass
@@ -117,10 +123,8 @@ class Invocation:
 
     def warn(self, message: str) -> None:
         """Tell the person something on stderr, in any case."""
-        from synadmin.render import plain
-
         self.draw("")
-        click.echo("\n".join(plain(line) for line in message.split("\n")), err=True)
+        click.echo(wrapped(message, sys.stderr), err=True)
 
     @property
     def is_watched(self) -> bool:
@@ -139,6 +143,30 @@ class Invocation:
     def on_terminal(self) -> bool:
         """Tell whether somebody is there to answer a question."""
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+
+def wrapped(message: str, stream: TextIO | None) -> str:
+    """Return a message as it may be shown; for a terminal its lines are wrapped at words."""
+    from synadmin.text import safe_text, wrap
+
+    lines = [safe_text(line) for line in message.split("\n")]
+    if not is_terminal(stream):
+        return "\n".join(lines)
+    import shutil
+
+    columns = max(shutil.get_terminal_size().columns, _NARROWEST)
+    # A command is copied as a whole: its spaces are no place for a line break.
+    whole = [_COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), line) for line in lines]
+    text = "\n".join(wrap(line, columns, indent=" " * _hanging(line)) for line in whole)
+    return text.replace(_NO_BREAK, " ")
+
+
+def _hanging(line: str) -> int:
+    """Return where a line goes on below: under its text, behind a label such as `1.` or `now:`."""
+    label = _LABEL.match(line)
+    if label is not None:
+        return len(label.group())
+    return len(line) - len(line.lstrip()) + 2
 
 
 def is_terminal(stream: TextIO | None) -> bool:

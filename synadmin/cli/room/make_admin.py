@@ -9,7 +9,7 @@ from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.bulk import progress
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.input_files import ROOMS, read_targets
-from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.invocation import Invocation, pass_invocation, wrapped
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.room.look import resolved
@@ -224,7 +224,7 @@ def _report(
     try:
         if output.for_people and output.names is None:
             for outcome in counted():
-                click.echo(in_words(outcome))
+                click.echo(wrapped(in_words(outcome), sys.stdout))
                 sys.stdout.flush()
         else:
             output.write((outcome.as_record() for outcome in counted()), _columns())
