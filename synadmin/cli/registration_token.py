@@ -9,8 +9,8 @@ import click
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import TOKENS, Kind
-from synadmin.cli.verbs import changes, reads
+from synadmin.cli.targets import TOKENS
+from synadmin.cli.verbs import Selection, changes, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 
@@ -112,8 +112,8 @@ def _(*, token: str | None, length: int | None, expires: int | None) -> None:
 
 
 @create.select
-def _(_: "Synapse", *, token: str | None) -> tuple[Kind, list[str]]:
-    return TOKENS, [token or _DRAWN]
+def _(_: "Synapse", *, token: str | None) -> Selection:
+    return Selection(TOKENS, [token or _DRAWN])
 
 
 def _require_free(synapse: "Synapse", token: str) -> None:

@@ -78,8 +78,15 @@ class Kind:
         """Return them as a sentence names them: all of a few, the number of many."""
         return ", ".join(names) if len(names) <= most else self.counted(len(names))
 
-    def read(self, arguments: tuple[str, ...], source: str | None, kind: InputKind | None) -> list[str]:
+    def read(
+        self, arguments: tuple[str, ...], source: str | None, kind: InputKind | None = None
+    ) -> list[str]:
         """Return the targets of the command line and of a file, checked.
+
+        Args:
+            arguments: from the command line.
+            source: a file, or ``-``.
+            kind: how the file names them, where that depends on the options.
 
         Raises:
             UsageError: one is none, or there is none at all.

@@ -8,7 +8,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -179,6 +179,23 @@ def reads(
     return declare
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Targets that the options choose, in place of those that were named.
+
+    Attributes:
+        kind: what they are.
+        names: which; they are resolved.
+        targets: which, where they were resolved already.
+        values: what else the function and its hooks get.
+    """
+
+    kind: Kind
+    names: list[str] = field(default_factory=list)
+    targets: Targets | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
 class Change(Verb):
     """A command that changes targets of a kind."""
 
@@ -238,7 +255,7 @@ class Change(Verb):
         return hook
 
     def select(self, hook: Function) -> Function:
-        """Set what chooses the targets by the options: returns a kind and names, or None."""
+        """Set what chooses the targets by the options: returns a Selection, or None."""
         self._select = hook
         return hook
 
@@ -247,10 +264,15 @@ class Change(Verb):
         kind, names = self._named(values)
         with invocation.synapse() as synapse:
             self.resolve(synapse, values)
-            selected = None if self._select is None else _call(self._select, synapse, values=values)
-            kind, names = selected or (kind, names)
+            selected: Selection | None = None
+            if self._select is not None:
+                selected = _call(self._select, synapse, values=values)
+            if selected is not None:
+                kind, names = selected.kind, selected.names
+                values |= selected.values
             resumable = self._resumable and selected is None
-            targets = kind.resolve(synapse, names)
+            targets = selected.targets if selected is not None else None
+            targets = targets or kind.resolve(synapse, names)
             if self._order is not None:
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind

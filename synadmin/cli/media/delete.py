@@ -9,7 +9,7 @@ from synadmin.cli.media.quarantine import described, look, media_id_of, require_
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
-from synadmin.cli.verbs import changes
+from synadmin.cli.verbs import Selection, changes
 from synadmin.columns import Column, time_of
 from synadmin.errors import NotFoundError, UnknownOutcomeError, UsageError
 
@@ -90,10 +90,10 @@ def _(
 
 
 @delete.select
-def _(_: "Synapse", *, users: tuple[str, ...], unused: bool) -> tuple[Kind, list[str]] | None:
+def _(_: "Synapse", *, users: tuple[str, ...], unused: bool) -> Selection | None:
     if users:
-        return USERS, list(users)
-    return (THIS_SERVER, []) if unused else None
+        return Selection(USERS, list(users))
+    return Selection(THIS_SERVER) if unused else None
 
 
 @delete.question

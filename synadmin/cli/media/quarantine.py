@@ -8,7 +8,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.media.look import of_room
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of, user_id_of
-from synadmin.cli.verbs import changes
+from synadmin.cli.verbs import Selection, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, UsageError
 
@@ -79,10 +79,10 @@ def _(
 
 
 @quarantine.select
-def _(_: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...]) -> tuple[Kind, list[str]] | None:
+def _(_: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...]) -> Selection | None:
     if rooms:
-        return ROOMS, list(rooms)
-    return (USERS, list(users)) if users else None
+        return Selection(ROOMS, list(rooms))
+    return Selection(USERS, list(users)) if users else None
 
 
 @quarantine.question
@@ -126,7 +126,7 @@ def _(*, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], use
 @unquarantine.select
 def _(
     synapse: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...], invocation: Invocation
-) -> tuple[Kind, list[str]] | None:
+) -> Selection | None:
     if not rooms and not users:
         return None
     names: list[str] = []
@@ -136,7 +136,7 @@ def _(
         names += _quarantined_of(synapse, user)
     if not names:
         invocation.say("Nothing of it is in quarantine.")
-    return MEDIA, names
+    return Selection(MEDIA, names)
 
 
 @changes(MEDIA, "media.protect")

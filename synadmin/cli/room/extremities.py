@@ -1,19 +1,21 @@
 """``synadmin room forward-extremities``: the ends of a room's history."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.change import NotAsAskedError, change, counted
 from synadmin.cli.confirm import change_options
-from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.room.look import resolved
-from synadmin.cli.room.named import Rooms
+from synadmin.cli.targets import ROOMS, room_id_of
+from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
 
 
 @click.command(
@@ -46,55 +48,50 @@ def forward_extremities(
         synadmin room forward-extremities '#club:example.org'
         synadmin room forward-extremities '!abcdef:example.org' --clear
     """
-    from synadmin.ids import parse_room
-    from synadmin.render import Column, time_of
-
-    named = [parse_room(room) for room in read_targets(rooms, source, ROOMS)]
+    names = ROOMS.read(rooms, source)
     if dry_run and not clear:
         message = "--dry-run goes with --clear: without it nothing is changed anyway"
         raise UsageError(message)
     with invocation.synapse() as synapse:
-        if not clear:
+        if clear:
+            work = Work(
+                ROOMS,
+                ROOMS.resolve(synapse, names),
+                act=lambda room: _clear(synapse, room),
+                does="Clear",
+                question=lambda left: (
+                    f"Forget all ends of the history of {ROOMS.counted(len(left))} but the newest?"
+                ),
+                columns=[Column("deleted", right=True)],
+            )
+            return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
+        columns = [
+            Column("room_id", title="room", shown=len(names) > 1 or output.form == "csv"),
+            Column("event_id", title="event"),
+            Column("state_group", title="state group", right=True),
+            Column("depth", right=True),
+            time_column("received_ts", "received"),
+        ]
+        output.write(_extremities(synapse, names), columns, empty="None: this server is not in the room.")
+        return 0
 
-            def rows() -> Iterator[Mapping[str, Any]]:
-                for room in named:
-                    room_id = resolved(synapse, room)
-                    for one in synapse.rooms.forward_extremities(room_id).as_sent()["results"]:
-                        yield {"room_id": room_id, **one}
 
-            columns = [
-                Column("room_id", title="room", shown=len(named) > 1 or output.form == "csv"),
-                Column("event_id", title="event"),
-                Column("state_group", title="state group", right=True),
-                Column("depth", right=True),
-                Column("received_ts", title="received", value=lambda row: time_of(row["received_ts"])),
-            ]
-            output.write(rows(), columns, empty="None: this server is not in the room.")
-            return 0
+def _extremities(synapse: "Synapse", names: list[str]) -> Iterator[Record]:
+    for name in names:
+        room_id = room_id_of(synapse, name)
+        for event in synapse.rooms.forward_extremities(room_id).as_sent()["results"]:
+            yield {"room_id": room_id, **event}
 
-        found = Rooms(invocation, synapse, named)
 
-        def act(room: str) -> Mapping[str, Any]:
-            room_id = found.id_of(room)
-            before = synapse.rooms.forward_extremities(room_id).count
-            if before <= 1:
-                return {"deleted": 0, "message": "there is nothing to tidy"}
-            deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
-            left = synapse.rooms.forward_extremities(room_id).count
-            if left > 1:
-                message = f"{deleted} were deleted, but {left} are there afterwards"
-                raise NotAsAskedError(message)
-            return {"deleted": deleted}
+def _clear(synapse: "Synapse", room: str) -> Record:
+    from synadmin.ids import RoomId
 
-        return change(
-            invocation,
-            synapse,
-            found.names,
-            act,
-            what="room_id",
-            question=f"Forget all ends of the history of {counted(len(found.names), 'room')} but the newest?",
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-            columns=[Column("deleted", right=True)],
-        )
+    room_id = RoomId(room)
+    if synapse.rooms.forward_extremities(room_id).count <= 1:
+        return unchanged("there is nothing to tidy", deleted=0)
+    deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
+    left = synapse.rooms.forward_extremities(room_id).count
+    if left > 1:
+        message = f"{deleted} were deleted, but {left} are there afterwards"
+        raise NotAsAskedError(message)
+    return {"deleted": deleted}

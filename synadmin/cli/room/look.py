@@ -8,11 +8,12 @@ import click
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.targets import room_id_of as resolved
 
 if TYPE_CHECKING:
-    from synadmin.client import Synapse
-    from synadmin.ids import RoomId
     from synadmin.render import Column
+
+__all__ = ["list_", "members", "power", "resolved", "show", "state"]
 
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -30,21 +31,6 @@ ORDERS = (
     "history_visibility",
     "state_events",
 )
-
-
-def resolved(synapse: "Synapse", room: str) -> "RoomId":
-    """Return the room id of what a person typed: a room id or an alias.
-
-    Raises:
-        UsageError: it is neither.
-        NotFoundError: the alias leads nowhere.
-    """
-    from synadmin.ids import RoomAlias, RoomId, parse_room
-
-    parsed = parse_room(room)
-    if parsed.startswith("#"):
-        return synapse.client_server.resolve_alias(RoomAlias(parsed)).room_id
-    return RoomId(parsed)
 
 
 @click.command("list", cls=Command, calls=["rooms.list"])

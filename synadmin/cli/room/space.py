@@ -5,63 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.output import Output, output_options
-from synadmin.cli.room.look import resolved
+from synadmin.cli.output import Output
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column
 from synadmin.errors import ServerError
 
 if TYPE_CHECKING:
-    from synadmin.render import Column
-
-
-@click.command(cls=Command, calls=["rooms.hierarchy"])
-@click.argument("room")
-@click.option("--max-depth", type=click.IntRange(min=0), help="How far down; 0 is the space alone.")
-@click.option("--page-size", type=click.IntRange(1, 50), help="Rooms a request; 50, unless given.")
-@output_options
-@pass_invocation
-def hierarchy(
-    invocation: Invocation,
-    room: str,
-    *,
-    max_depth: int | None,
-    page_size: int | None,
-    output: Output,
-) -> None:
-    """Show a space and the rooms and spaces in it, as a tree.
-
-    Rooms that nobody of this server is in are named by their id alone.
-
-    \b
-    Examples:
-        synadmin room hierarchy '#club-space:example.org'
-        synadmin room hierarchy '!abcdef:example.org' --max-depth 1 -o ndjson
-    """
-    rooms: list[Mapping[str, Any]] = []
-    drawn = output.for_people and output.names is None
-    with invocation.synapse() as synapse:
-        room_id = resolved(synapse, room)
-        pager = synapse.rooms.hierarchy(room_id, max_depth=max_depth, page_size=page_size)
-        try:
-            if drawn:
-                rooms = [found.as_sent() for found in pager]
-            else:
-                output.stream(pager, _columns(), empty="No such space.")
-        except ServerError as error:
-            # Seen in 1.163: the next entry of the tree is a room that the server is not in, and is the
-            # first of a page.
-            error.hint = (
-                "Synapse fails where a page begins with a room that it is not in: try another --page-size"
-            )
-            raise
-    if not drawn:
-        return
-    if not rooms:
-        click.echo("No such space: nobody of this server is in it.", err=True)
-        return
-    for line in tree(rooms, room_id, max_depth=max_depth):
-        click.echo(line)
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId
 
 
 def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None = None) -> Iterator[str]:
@@ -119,22 +70,54 @@ def _in_words(room: Mapping[str, Any]) -> str:
     return f"{called}{room['room_id']}  ({', '.join(filter(None, details))})"
 
 
-def _columns() -> "list[Column]":
-    from synadmin.render import Column
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("name"),
+    Column("canonical_alias", title="alias"),
+    Column("num_joined_members", title="members", right=True),
+    Column("room_type", title="type"),
+    Column("join_rule", title="join rule"),
+    Column("room_version", title="version", right=True),
+    Column("children", value=_children),
+    Column("topic", shown=False),
+    Column("avatar_url", shown=False),
+    Column("encryption", shown=False),
+    Column("world_readable", shown=False),
+    Column("guest_can_join", shown=False),
+    Column("allowed_room_ids", shown=False),
+)
 
-    return [
-        Column("room_id", title="room", whole=True),
-        Column("name"),
-        Column("canonical_alias", title="alias"),
-        Column("num_joined_members", title="members", right=True),
-        Column("room_type", title="type"),
-        Column("join_rule", title="join rule"),
-        Column("room_version", title="version", right=True),
-        Column("children", value=_children),
-        Column("topic", shown=False),
-        Column("avatar_url", shown=False),
-        Column("encryption", shown=False),
-        Column("world_readable", shown=False),
-        Column("guest_can_join", shown=False),
-        Column("allowed_room_ids", shown=False),
-    ]
+
+@reads("rooms.hierarchy")
+@click.option("--max-depth", type=click.IntRange(min=0), help="How far down; 0 is the space alone.")
+@click.option("--page-size", type=click.IntRange(1, 50), help="Rooms a request; 50, unless given.")
+def hierarchy(
+    synapse: "Synapse", room_id: "RoomId", *, max_depth: int | None, page_size: int | None, output: Output
+) -> None:
+    """Show a space and the rooms and spaces in it, as a tree.
+
+    Rooms that nobody of this server is in are named by their id alone.
+
+    \b
+    Examples:
+        synadmin room hierarchy '#club-space:example.org'
+        synadmin room hierarchy '!abcdef:example.org' --max-depth 1 -o ndjson
+    """
+    pager = synapse.rooms.hierarchy(room_id, max_depth=max_depth, page_size=page_size)
+    try:
+        if not output.for_people or output.names is not None:
+            output.stream(pager, _COLUMNS, empty="No such space.")
+            return
+        rooms = [room.as_sent() for room in pager]
+    except ServerError as error:
+        # Seen in 1.163: the next entry of the tree is a room that the server is not in, and is the
+        # first of a page.
+        error.hint = (
+            "Synapse fails where a page begins with a room that it is not in: try another --page-size"
+        )
+        raise
+    if not rooms:
+        click.echo("No such space: nobody of this server is in it.", err=True)
+        return
+    for line in tree(rooms, room_id, max_depth=max_depth):
+        click.echo(line)

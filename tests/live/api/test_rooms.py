@@ -196,7 +196,7 @@ def test_the_commands_block_and_unblock_rooms_known_or_not(
     room_id = newcomer("alice").make_room()
     unknown = RoomId("!never-seen:other.example")
 
-    blocked = synadmin("room", "block", "--from", "-", "-o", "json", stdin=f"{room_id}\n{unknown}\n")
+    blocked = synadmin("room", "block", "--from", "-", "--yes", "-o", "json", stdin=f"{room_id}\n{unknown}\n")
     shown = json.loads(synadmin("room", "show", room_id, "-o", "json").stdout)
     unblocked = synadmin("room", "unblock", room_id, unknown, "-o", "json")
 
@@ -218,7 +218,7 @@ def test_rooms_given_by_alias_are_called_by_their_ids_whatever_became_of_them(
 
     rehearsed = synadmin("room", "join", *named, bob.user_id, "--dry-run", "-o", "ndjson")
     joined = synadmin("room", "join", *named, bob.user_id, "-o", "ndjson")
-    blocked = synadmin("room", "block", *named[:2], public, "-o", "ndjson")
+    blocked = synadmin("room", "block", *named[:2], public, "--yes", "-o", "ndjson")
     planned = synadmin("room", "delete", named[1], "--dry-run", "-o", "ndjson")
     nowhere = synadmin("room", "unblock", named[2])
 

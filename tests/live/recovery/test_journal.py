@@ -175,7 +175,7 @@ def test_a_run_that_is_not_there_or_was_elsewhere_is_an_error(scene: Scene, verb
 def test_a_run_that_changed_no_levels_cannot_be_undone_nor_gone_on_with(scene: Scene) -> None:
     bob = scene.someone("bob")
     room_id = bob.make_room()
-    assert scene.run("room", "block", room_id).code == 0
+    assert scene.run("room", "block", room_id, "--yes").code == 0
     code, _, stderr = undone(scene)
     assert code == 5
     assert "has changed no power levels" in stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 ROOM = "!club:example.org"
+CLUB = {"room_id": ROOM, "name": "The club", "joined_members": 3}
 BLOCK = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/block"
 
 
@@ -51,9 +53,32 @@ def test_a_user_who_is_not_in_the_room_afterwards_has_not_joined(signed_in: Stub
 def test_a_block_that_is_not_there_afterwards_is_no_success(
     signed_in: Stub, synadmin: Synadmin, verb: str, words: str
 ) -> None:
-    signed_in.on(BLOCK, told({"block": True}), told({"block": verb == "unblock"}))
+    before = told({"block": verb == "unblock"})
+    signed_in.on(BLOCK, before, told({"block": verb == "block"}), before)
 
-    answer = synadmin("room", verb, ROOM)
+    answer = synadmin("room", verb, ROOM, "--yes")
 
     answer.assert_is_one_clear_line(code=1)
     assert f"!club:example.org {words} afterwards" in answer.stderr
+
+
+def test_a_block_without_a_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(BLOCK, told({"block": False}))
+    signed_in.on(
+        BLOCK.removesuffix("/block"), told({"room_id": ROOM, "name": "The club", "joined_members": 3})
+    )
+
+    answer = synadmin("room", "block", ROOM)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert "no longer be able to join The club (!club:example.org) with 3 members" in answer.stderr
+    assert {request.method for request in signed_in.requests} == {"GET"}
+
+
+def test_a_room_that_is_blocked_already_is_left_alone(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(BLOCK, told({"block": True, "user_id": "@admin:example.org"}))
+
+    answer = synadmin("room", "block", ROOM, "--yes", "-o", "json")
+
+    assert (answer.code, json.loads(answer.stdout)[0]["message"]) == (0, "already blocked")
+    assert {request.method for request in signed_in.requests} == {"GET"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLUB = "!club:example.org"
 COMMANDS = [
-    ("block",),
+    ("block", "--yes"),
     ("unblock",),
     ("delete", "--yes"),
     ("delete", "--at-once", "--yes"),
@@ -61,11 +61,15 @@ def test_a_room_that_was_not_changed_is_called_by_its_id_too(
 
 
 def test_a_rehearsal_plans_for_the_id(aliases: Stub, synadmin: Synadmin) -> None:
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", told({"block": False}))
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", told({"room_id": CLUB, "name": "The club"}))
+
     answer = synadmin("room", "block", "#club:example.org", "--dry-run", "-o", "json")
 
     (planned,) = json.loads(answer.stdout)
     assert (planned["room_id"], planned["outcome"]) == (CLUB, "planned")
     assert {target.split()[0] for target in aliases.targets} == {"GET"}
+    assert "The run will ask: Users of this server will no longer be able to join The club" in answer.stderr
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("delete", "--block")], ids=" ".join)
@@ -82,9 +86,11 @@ def test_an_alias_that_leads_nowhere_is_the_end_where_it_is_alone(
 def test_a_room_that_is_named_by_id_and_by_two_aliases_is_changed_once(
     aliases: Stub, synadmin: Synadmin
 ) -> None:
-    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", told({"block": True}))
+    replies = [told({"block": blocked}) for blocked in (False, True, True)]
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", *replies)
+    named = ("#club:example.org", CLUB, "#klub:example.org")
 
-    answer = synadmin("room", "block", "#club:example.org", CLUB, "#klub:example.org", "-o", "ndjson")
+    answer = synadmin("room", "block", *named, "--yes", "-o", "ndjson")
 
     assert answer.code == 0, answer.stderr
     assert [json.loads(line)["room_id"] for line in answer.stdout.splitlines()] == [CLUB]
