@@ -3,7 +3,7 @@
     python -m tests.standin --rooms 100000 --users 20000
 
 prints its base URL, and serves until its standard input ends. Room and user number ``n`` are what arithmetic
-says: room ``n`` is of user ``n % users``, who is in it, but for every fiftieth, which they have left.
+says: room ``n`` is of user ``n % users``, who is in it with the next ones. Every fiftieth they left.
 ``GET /standin`` tells how many requests it has had and how many at once.
 """
 
@@ -119,6 +119,11 @@ class Standin:
             return 500, {"errcode": "M_UNKNOWN", "error": "Internal server error"}
         if number in {self.gone, self.rooms}:
             return 404, {"errcode": "M_NOT_FOUND", "error": "Room not found"}
+        if what == "members":
+            members = [
+                self._member(number, place) for place in range(self.members + 1) if self._has(number, place)
+            ]
+            return 200, {"members": members, "total": len(members)}
         if what == "block":
             return 200, {"block": False}
         if what != "state" or event_type != "m.room.power_levels":
@@ -129,12 +134,24 @@ class Standin:
         event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
         return 200, {"state": [event | {"event_id": f"$levels{number}", "room_id": f"!{number}:{NAME}"}]}
 
+    def _has(self, number: int, place: int) -> bool:
+        """Whether the user that many after a room's creator is in it."""
+        return bool(place) if number % LOST == 0 else place < self.members
+
+    def _member(self, number: int, place: int) -> str:
+        return f"@u{(number + place) % self.users}:{NAME}"
+
     def _of_user(self, number: int, what: str | None) -> tuple[int, Any]:
         if number >= self.users:
             return 404, {"errcode": "M_NOT_FOUND", "error": "User not found"}
         if what is None:
             return 200, self.user(number) | {"suspended": False}
-        rooms = [f"!{n}:{NAME}" for n in range(number, self.rooms, self.users) if n % LOST]
+        rooms = [
+            f"!{n}:{NAME}"
+            for place in range(self.members + 1)
+            for n in range((number - place) % self.users, self.rooms, self.users)
+            if self._has(n, place)
+        ]
         if what == "/memberships":
             return 200, {"memberships": dict.fromkeys(rooms, "join")}
         return 200, {"joined_rooms": rooms, "total": len(rooms)}

@@ -1,4 +1,4 @@
-"""What the rules see: facts about one room, one account, the server. Collected by ``gather``, plain data.
+"""What the rules see: facts about one room, one account, the server. Gathered by ``gather``, plain data.
 
 A rule sees facts and nothing else: it asks nobody, so it can be tested by writing the facts down.
 Times are in milliseconds since the epoch, lengths of time in milliseconds.
@@ -6,15 +6,40 @@ Times are in milliseconds since the epoch, lengths of time in milliseconds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
 from synadmin.audit.findings import Subject
 from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.levels import shown
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.render import time_of
 
 DAY = 86_400_000  # milliseconds
+
+
+class Need(StrEnum):
+    """Facts that cost requests of their own, and are asked for only where a rule that runs needs them."""
+
+    # Of a room
+    CREATORS = "creators"
+    FOREIGN_CONTROLLERS = "foreign controllers"
+    LOCAL_MEMBERS = "local members"
+    WAY_TO_REGAIN = "way to regain"
+    TOMBSTONE = "tombstone"
+    SIZE = "size"
+    EXTREMITIES = "forward extremities"
+    # Of an account
+    ACCOUNT_DETAILS = "account details"
+    # Of the server
+    SERVER_ADMINS = "server admins"
+    REGISTRATION_TOKENS = "registration tokens"
+    REPORTS = "reports"
+    DESTINATIONS = "destinations"
+    BACKGROUND_UPDATES = "background updates"
+    FAILED_TASKS = "failed tasks"
+    DELEGATION = "delegation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +53,12 @@ class AccountFacts:
         guest: it is a guest's.
         created: when it was made.
         seen: when it was last used; None where it never was, or that is not recorded any more.
-        appservice: it belongs to an application service, which says nothing of being used.
-        now: when this was found.
+        appservice: it belongs to an application service, whose use is not recorded.
+        reserved: there is no such account, and nobody can register the name: the server keeps it for its
+            notices, or an application service does.
+        nameable: where there is no such account, one of this name could be made.
+        delegated: the Matrix Authentication Service keeps the accounts of this server.
+        now: when this was asked.
     """
 
     user_id: UserId
@@ -40,6 +69,9 @@ class AccountFacts:
     created: int | None = None
     seen: int | None = None
     appservice: bool = False
+    reserved: bool = False
+    nameable: bool = True
+    delegated: bool = False
 
     @property
     def subject(self) -> Subject:
@@ -48,17 +80,17 @@ class AccountFacts:
 
     @property
     def unseen(self) -> int:
-        """For how long it has not been used, since it was made where it never was."""
+        """For how long it has not been used; since it was made where it never was."""
         since = self.seen if self.seen is not None else self.created
         return 0 if since is None else max(0, self.now - since)
 
     @property
     def last_seen(self) -> str:
-        """When it was last used, in words."""
+        """When it was last used, as text."""
         return "never seen" if self.seen is None else f"last seen {(time_of(self.seen) or '')[:10]}"
 
     def is_dormant(self, days: int) -> bool:
-        """Tell whether somebody could use it and nobody has done so for days."""
+        """Whether it can be used and was not for this number of days."""
         gone = self.state in {AccountState.DEACTIVATED, AccountState.MISSING}
         return not gone and not self.appservice and self.unseen >= days * DAY
 
@@ -74,12 +106,12 @@ class RoomFacts:
         alias: its canonical alias.
         state_events: how many state events it has.
         accounts: the accounts of the local users with power.
-        tombstoned: it was replaced; None where nobody looked.
-        replacement: by which room.
-        forward_extremities: how many; None where nobody looked.
-        caller: whose token it is: for whom a lost room would be regained. None where nobody knows.
+        tombstoned: it was replaced; None where that was not asked.
+        replacement: the room that replaced it.
+        forward_extremities: how many there are; None where that was not asked.
+        caller: whose token it is: for whom a lost room would be regained. None where that is not known.
         possible: how far this server lets an administrator go.
-        now: when this was found.
+        now: when this was asked.
     """
 
     view: RoomView
@@ -103,6 +135,16 @@ class RoomFacts:
     def is_ours(self) -> bool:
         """Whether the room's creator is local."""
         return any(self.view.is_local(user) for user in self.view.creators[:1])
+
+    @property
+    def reserved(self) -> frozenset[UserId]:
+        """The local users who are no accounts and whose names nobody can register."""
+        return frozenset(user for user, account in self.accounts.items() if account.reserved)
+
+    @property
+    def is_for_server_notices(self) -> bool:
+        """Whether the server itself runs it, to send notices to a user: its creator is no account."""
+        return bool(self.reserved.intersection(self.view.creators[:1]))
 
     @property
     def subject(self) -> Subject:
@@ -197,7 +239,7 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationFacts:
-    """Whether the server's own name leads to it: what ``federation check`` found."""
+    """Whether the server's own name leads to it: the result of ``federation check``."""
 
     verdict: Literal["ok", "degraded", "broken"]
     message: str
@@ -218,7 +260,9 @@ class ServerFacts:
         update_at_baseline: which was running when the baseline was written.
         tasks: the tasks that failed.
         delegation: None where that is not configured.
-        now: when this was found.
+        caller: whose token it is; None where that is not known.
+        delegated: the Matrix Authentication Service keeps the accounts.
+        now: when this was asked.
     """
 
     server_name: str
@@ -231,6 +275,8 @@ class ServerFacts:
     update_at_baseline: str | None = None
     tasks: tuple[TaskFacts, ...] = ()
     delegation: DelegationFacts | None = None
+    caller: UserId | None = None
+    delegated: bool = False
     now: int = 0
 
     @property
@@ -241,14 +287,14 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreFacts:
-    """What the configuration says is to be ignored.
+    """An entry of the configuration that has findings ignored.
 
     Attributes:
         rule: findings of this rule …
         subject: … about the subject of this id.
         reason: why.
         until: the last day it holds, in ISO 8601; None for ever.
-        matched: it has kept a finding from being shown, or would have before its last day.
+        matched: it has hidden a finding, or would have before its last day.
     """
 
     rule: str
@@ -260,3 +306,8 @@ class IgnoreFacts:
 
 Facts = RoomFacts | AccountFacts | ServerFacts | IgnoreFacts
 Details = Mapping[str, Any]
+
+
+def has_level(level: int) -> str:
+    """Return what a user with this level has, as words of a sentence."""
+    return "is a creator" if shown(level) == "creator" else f"has power level {level}"

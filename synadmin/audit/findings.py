@@ -1,6 +1,6 @@
 """What a rule finds."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -28,6 +28,43 @@ class Subject:
     name: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was not checked, and why.
+
+    Attributes:
+        subject: what.
+        reason: why.
+        gone: it was deleted, or the server has no such thing: nothing was overlooked.
+    """
+
+    subject: Subject
+    reason: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a rule yields; the engine makes a :class:`Finding` of it.
+
+    Attributes:
+        message: what holds, in one sentence.
+        fix: a command that works, or None.
+        details: numbers and names behind it.
+        part: which of several findings that the rule can have about one subject: the user, where it is about
+            power in a room. A second ghost in a room is new, though the room was known for the first.
+        subject: what it is about, where that is not the subject of the facts.
+        severity: how much it matters, where that is not the rule's severity.
+    """
+
+    message: str
+    fix: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
+    subject: Subject | None = None
+    severity: Severity | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something an administrator should know.
@@ -36,11 +73,10 @@ class Finding:
         rule: the id of the rule that found it.
         severity: how much it matters.
         subject: what it is about.
-        message: what is so, in one sentence.
-        fix: a command to run, where there is one.
+        message: what holds, in one sentence.
+        fix: a command that works, or None.
         details: numbers and names behind it.
-        part: which of several things that the rule can find about one subject: the user, where it is about
-            power in a room. A second ghost in a room is news, though the room was known for the first.
+        part: as in :class:`Found`.
     """
 
     rule: str
@@ -53,8 +89,5 @@ class Finding:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Return what tells it from others, run after run."""
+        """Return what distinguishes it from others, run after run."""
         return self.rule, self.subject.type, self.subject.id, self.part
-
-
-Check = Callable[..., Iterator[Finding]]

@@ -1,22 +1,26 @@
-"""How a room that nobody local controls would be regained: how far one has to go, and what to type."""
+"""The commands that findings name: how a room is regained, and how its levels are changed, if at all."""
 
 import shlex
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from synadmin.audit.facts import RoomFacts
+from synadmin.audit.facts import RoomFacts, ServerFacts
 from synadmin.ids import UserId
-from synadmin.power.room import Reach, Wish
+from synadmin.power.room import AccountState, Reach, Wish
+
+if TYPE_CHECKING:
+    from synadmin.power.edit import Edit
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How the token's owner would get control.
+class WayToRegain:
+    """How the token's owner would get control of a room.
 
     Attributes:
         reach: the least that does; None where nothing does.
         reason: why Make Room Admin alone does not; None where it does.
-        message: what is so, and what comes of it, in a sentence.
-        command: what to type; None where the room has to be left as it is.
+        message: what holds, and what follows, in a sentence.
+        command: the command to run; None where none would succeed.
     """
 
     reach: Reach | None
@@ -26,25 +30,70 @@ class Way:
 
 
 def command(*words: str) -> str:
-    """Return a command of synadmin's as it is typed into a shell: ids may hold anything."""
+    """Return a synadmin command that can be pasted into bash: ids may hold anything."""
     return shlex.join(("synadmin", *words))
 
 
-def way_in(facts: RoomFacts) -> Way:
-    """Plan how the token's owner, or some server admin where nobody is named, would get control."""
-    # A tenth of what an audit takes to load, and only for rooms in which something was found.
+def way_to_regain(facts: RoomFacts) -> WayToRegain:
+    """Plan how the token's owner would get control; some server admin, where it is not known who that is."""
+    # A tenth of what an audit takes to load, and only for rooms with a finding.
     from synadmin.power.planner import plan
     from synadmin.power.steps import Plan
 
     caller = facts.caller or UserId(f"@admin:{facts.view.server_name}")
-    found = plan(facts.view, Wish(target=caller, caller=caller, possible=facts.possible))
+    planned = plan(facts.view, Wish(target=caller, caller=caller, possible=facts.possible))
     make_admin = ("room", "make-admin", facts.room_id)
-    if isinstance(found, Plan):
-        return Way(found.reach, None, found.message, command(*make_admin))
-    if found.reach is not None:
-        typed = command(*make_admin, "--allow", str(found.reach))
-        return Way(found.reach, found.reason, found.message, typed)
-    # The last resort, and only where it is the room that is lost, not the token's owner who will not do.
-    lost = found.reason in {"no-local-power", "insufficient-power"}
+    if isinstance(planned, Plan):
+        return WayToRegain(planned.reach, None, planned.message, command(*make_admin))
+    if planned.reach is not None:
+        with_reach = command(*make_admin, "--allow", str(planned.reach))
+        return WayToRegain(planned.reach, planned.reason, planned.message, with_reach)
+    # The last resort, where the room is lost; not where the token's owner is the obstacle.
+    lost = planned.reason in {"no-local-power", "insufficient-power"}
     replace = command("room", "replace", facts.room_id, "--admin", caller, "--dry-run")
-    return Way(None, found.reason, found.message, replace if lost else None)
+    return WayToRegain(None, planned.reason, planned.message, replace if lost else None)
+
+
+def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
+    """Return the command that changes levels, with the reach that it takes; None where it would be refused.
+
+    Args:
+        facts: the room.
+        edit: what the command changes.
+        words: the command.
+    """
+    from synadmin.power import edit as editing
+
+    view = facts.view
+    if not editing.changes(view, edit) or editing.locks_everybody_out(view, edit):
+        return None
+    if editing.takes_last_local_control(view, edit):
+        return None
+    reaches = [
+        reach
+        for user in editing.authors(view, edit)
+        if view.membership_of(user) == "join" and (reach := _reach_as(facts, user)) is not None
+    ]
+    if not reaches:
+        return None
+    return command(*words, *(["--allow", str(min(reaches))] if min(reaches) else []))
+
+
+def command_to_revoke_admin(facts: ServerFacts, user: UserId) -> str | None:
+    """Return the command that revokes a user's right of a server admin; None where it would be refused."""
+    # Nobody revokes their own right, and where another service keeps the accounts, it keeps the right, too.
+    if user == facts.caller or facts.delegated:
+        return None
+    return command("user", "admin", "revoke", user)
+
+
+def _reach_as(facts: RoomFacts, user: UserId) -> Reach | None:
+    """Return what acting as a local user takes; None where it cannot be done."""
+    account = facts.view.account_of(user)
+    is_active = account.state is AccountState.ACTIVE
+    if user == facts.caller:
+        return Reach.API if is_active else None
+    if account.state is AccountState.MISSING or account.shadow_banned or user in facts.reserved:
+        return None
+    reach = Reach.IMPERSONATE if is_active else Reach.REACTIVATE
+    return reach if reach <= facts.possible else None

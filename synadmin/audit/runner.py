@@ -1,25 +1,26 @@
-"""Rules over facts: a report, and whether it is the whole truth."""
+"""Run the rules over the facts: the report, and whether it covers everything."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from synadmin.audit.baseline import Baseline
 from synadmin.audit.config import Config, Ignored
-from synadmin.audit.facts import DAY, AccountFacts, Facts, IgnoreFacts, RoomFacts, ServerFacts
+from synadmin.audit.facts import AccountFacts, Facts, IgnoreFacts, Need, RoomFacts, ServerFacts
 from synadmin.audit.findings import Finding, Subject
-from synadmin.audit.gather.coverage import Wanted
+from synadmin.audit.gather.coverage import Needs, is_fatal
 from synadmin.audit.gather.gatherer import Gatherer
-from synadmin.audit.gather.server_facts import ADMIN_RULES
-from synadmin.audit.report import Report, Reported, RuleError, Skipped
-from synadmin.audit.rules import Rule
-from synadmin.errors import SettingsError
+from synadmin.audit.report import Report, Reported, RuleError
+from synadmin.audit.rules import Rule, findings_of, subject_of
+from synadmin.errors import SettingsError, SynadminError
 from synadmin.ids import UserId
 
+F = TypeVar("F", RoomFacts, AccountFacts)
+
 SCOPES = ("rooms", "users", "server")
-_MOST_CRASHES = 10  # of one rule; then it has shown what it does
+_MOST_CRASHES = 10  # of one rule; then it is not run any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Outcome:
 
     Attributes:
         report: what it found.
-        complete: all was looked at that was asked for, and no rule crashed.
-        baseline: the baseline that follows on it.
+        complete: everything that was asked for was checked, and no rule crashed.
+        baseline: the baseline that follows.
     """
 
     report: Report
@@ -41,27 +42,23 @@ def scope_of(rule: Rule) -> str | None:
     """Return what a rule is about: one of :data:`SCOPES`; None where it is about the audit itself."""
     if rule.SUBJECT is RoomFacts:
         return "rooms"
-    if rule.SUBJECT is AccountFacts or rule.ID in ADMIN_RULES:
+    if rule.SUBJECT is AccountFacts or Need.SERVER_ADMINS in rule.NEEDS:
         return "users"
     return "server" if rule.SUBJECT is ServerFacts else None
 
 
 def within(rules: Iterable[Rule], scopes: Collection[str]) -> tuple[Rule, ...]:
-    """Return the rules that are about what is asked for; all of them where nothing is said."""
+    """Return the rules about these scopes; all of them where there are none."""
     return tuple(rule for rule in rules if not scopes or scope_of(rule) in {*scopes, None})
 
 
-def wanted(rules: Sequence[Rule], config: Config) -> Wanted:
-    """Return what is to be gathered for these rules."""
-    options = {rule.ID: config.options(rule) for rule in rules}
-    return Wanted(
-        rules=frozenset(options),
-        extremities=options.get("complex-room", {}).get("look_at_extremities", False),
-        tombstones=options.get("tombstoned-with-members", {}).get("look_at_every_room", False),
-        creators=options.get("ghost-power", {}).get("look_at_creators", False),
-        failing=options.get("failing-destination", {}).get("days", 0) * DAY,
-        dormant=options.get("dormant-account", {}).get("days", 0) * DAY,
-    )
+def needs_of(rules: Sequence[Rule], config: Config) -> Needs:
+    """Return what these rules need, each with the options of the rules that need it."""
+    options: dict[Need, dict[str, Any]] = {}
+    for rule in rules:
+        for need in rule.NEEDS:
+            options.setdefault(need, {}).update(config.options(rule))
+    return Needs(options)
 
 
 def audit(
@@ -71,20 +68,20 @@ def audit(
     baseline: Baseline,
     *,
     count_controllers: bool = False,
-    looked: Callable[[Facts], None] = lambda _: None,
+    checked: Callable[[Facts], None] = lambda _: None,
 ) -> Outcome:
-    """Look at everything that the rules are about.
+    """Check everything that the rules are about.
 
     Args:
-        gatherer: what looks.
-        rules: what is looked for.
+        gatherer: gathers the facts.
+        rules: the rules to run.
         config: their options, and what is to be ignored.
-        baseline: what is known already; empty where everything is news.
-        count_controllers: count who controls how many rooms, which takes memory for each of them.
-        looked: is told of each thing that was looked at.
+        baseline: what is known already; empty where everything is new.
+        count_controllers: count who controls how many rooms, which takes memory for each user.
+        checked: is called with the facts about each room, account and server.
 
     Raises:
-        SynadminError: nothing could be looked at, or not any more.
+        SynadminError: nothing could be checked.
         SettingsError: the baseline is another server's.
     """
     if baseline.server_name not in {None, gatherer.server_name}:
@@ -94,10 +91,10 @@ def audit(
     update_running = baseline.update_running
     for facts in _everything(gatherer, run):
         run.check(facts)
-        looked(facts)
-        if isinstance(facts, ServerFacts) and "stuck-background-update" in run.order:
+        checked(facts)
+        if isinstance(facts, ServerFacts) and Need.BACKGROUND_UPDATES in gatherer.coverage.needs:
             update_running = facts.update_running
-    complete = all(missed.gone for missed in gatherer.coverage.missed) and not run.errors
+    complete = all(skipped.gone for skipped in gatherer.coverage.skipped) and not run.errors
     if complete:
         about_the_audit = {rule.ID for rule in run.about(IgnoreFacts)}
         for ignore in run.ignored.facts(run.order.keys() - about_the_audit):
@@ -107,13 +104,27 @@ def audit(
 
 
 def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | AccountFacts | ServerFacts]:
-    """Yield all facts that there is a rule for."""
+    """Yield all facts that there is a rule for; where one kind cannot be had, the others stay.
+
+    Raises:
+        NotPermittedError: the token is not a server admin's.
+        SynadminError: nothing could be checked.
+    """
     if run.about(RoomFacts):
-        yield from gatherer.rooms()
+        yield from _as_far_as_possible(gatherer, "the rooms", gatherer.rooms())
     if run.about(AccountFacts):
-        yield from gatherer.users()
+        yield from _as_far_as_possible(gatherer, "the accounts", gatherer.users())
     if run.about(ServerFacts):
         yield gatherer.server()
+
+
+def _as_far_as_possible(gatherer: Gatherer, what: str, facts: Iterator[F]) -> Iterator[F]:
+    try:
+        yield from facts
+    except SynadminError as error:
+        if is_fatal(error) or not any(gatherer.coverage.checked.values()):
+            raise
+        gatherer.coverage.skip(Subject("server", gatherer.server_name), f"{what}: {error}")
 
 
 @dataclass
@@ -136,13 +147,13 @@ class _Run:
         return {rule.ID: place for place, rule in enumerate(self.rules)}
 
     def about(self, subject: type) -> Sequence[Rule]:
-        """Return the rules that are about this kind of facts."""
+        """Return the rules about this kind of facts."""
         if subject not in self._by_subject:
             self._by_subject[subject] = [rule for rule in self.rules if rule.SUBJECT is subject]
         return self._by_subject[subject]
 
     def check(self, facts: Facts) -> None:
-        """Have the rules look at one thing."""
+        """Run the rules over these facts."""
         if self.count_controllers and isinstance(facts, RoomFacts):
             self.controllers.update(facts.controllers)
         for rule in self.about(type(facts)):
@@ -159,10 +170,12 @@ class _Run:
         if options is None:
             options = self._options[rule.ID] = self.config.options(rule)
         try:
-            yield from rule.check(facts, options)
-        except Exception as error:  # noqa: BLE001  whatever it is, the other rules have a right to run
+            yield from findings_of(rule, facts, options)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other rules run
             self.crashes[rule.ID] += 1
-            self.errors.append(RuleError(rule=rule.ID, subject=_subject(facts), error=_words(error)))
+            self.errors.append(
+                RuleError(rule=rule.ID, subject=subject_of(facts), error=f"{type(error).__name__}: {error}")
+            )
 
     def outcome(
         self,
@@ -172,13 +185,17 @@ class _Run:
         complete: bool,
         update_running: str | None,
     ) -> Outcome:
-        """Return what has come of it."""
+        """Return the outcome: the report and the next baseline."""
         order = self.order
         findings = sorted(
             self.found.values(),
-            key=lambda one: (-one.severity.rank, order.get(one.rule, 0), one.subject.name or one.subject.id),
+            key=lambda finding: (
+                -finding.severity.rank,
+                order.get(finding.rule, 0),
+                finding.subject.name or finding.subject.id,
+            ),
         )
-        # Of what was not looked at nobody knows whether it is solved.
+        # It is not known whether what was not checked is solved.
         solved = [
             finding
             for key, finding in baseline.findings.items()
@@ -190,7 +207,7 @@ class _Run:
             started_at=gatherer.coverage.now,
             finished_at=finished,
             checked=gatherer.coverage.checked,
-            skipped=[Skipped(subject=one.subject, reason=one.reason) for one in gatherer.coverage.missed],
+            skipped=gatherer.coverage.skipped,
             findings=[Reported(finding, finding.key not in baseline.findings) for finding in findings],
             solved=solved,
             errors=self.errors,
@@ -206,11 +223,3 @@ class _Run:
             update_running=update_running,
         )
         return Outcome(report, complete, after)
-
-
-def _subject(facts: Facts) -> Subject:
-    return Subject("ignore", facts.subject, facts.rule) if isinstance(facts, IgnoreFacts) else facts.subject
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -96,7 +96,7 @@ def audit(
         synadmin audit --config audit.toml --baseline audit.json --update-baseline
         synadmin audit rules single-controller
     \b
-    Exit codes: 0 nothing (new); 10 something at or above --fail-on; 1 not everything could be looked at,
+    Exit codes: 0 nothing (new); 10 something at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
     """
     if scopes[:1] == (_RULES,):
@@ -115,14 +115,14 @@ def audit(
     with ExitStack() as stack:
         stack.enter_context(_alone(invocation, path, wait=wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
-        ahead = stack.enter_context(
-            _ahead(invocation, synapse, begin=not only and "rooms" in (scopes or _SCOPES))
+        prefetcher = stack.enter_context(
+            _prefetching(invocation, synapse, begin=not only and "rooms" in (scopes or _SCOPES))
         )
         config = _config(config_file)
         rules = _rules(config, scopes, only, skip)
         known = _baseline(path, may_be_missing=update_baseline)
         run = _Run(rules, config, known, until, form == "html")
-        outcome = _run(invocation, ahead, run)
+        outcome = _run(invocation, prefetcher, run)
         _write(outcome.report, output, output_file)
         _tell(invocation, outcome, output, to_file=output_file is not None)
         if notify is not None:
@@ -134,19 +134,19 @@ def audit(
 
 
 @contextmanager
-def _ahead(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Prefetcher]":
+def _prefetching(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Prefetcher]":
     """Begin to ask while the rest is still being loaded."""
     from synadmin.audit.gather.pool import on_one_core
     from synadmin.audit.gather.prefetch import Prefetcher
 
     with on_one_core():
-        ahead = Prefetcher(synapse, concurrency=invocation.settings.concurrency)
+        prefetcher = Prefetcher(synapse, concurrency=invocation.settings.concurrency)
         try:
             if begin:
-                ahead.begin()
-            yield ahead
+                prefetcher.begin()
+            yield prefetcher
         finally:
-            ahead.close()
+            prefetcher.close()
 
 
 def _rules(
@@ -217,7 +217,7 @@ def _alone(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is to be looked for, and how long."""
+    """What an audit runs, and for how long."""
 
     rules: "tuple[Rule, ...]"
     config: "Config"
@@ -226,28 +226,30 @@ class _Run:
     count_controllers: bool
 
 
-def _run(invocation: Invocation, ahead: "Prefetcher", run: _Run) -> "Outcome":
+def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "Outcome":
     from synadmin.audit import runner
+    from synadmin.audit.facts import Need
     from synadmin.audit.gather.gatherer import Gatherer
 
     delegation = None
-    if any(rule.ID == "delegation" for rule in run.rules):
+    needs = runner.needs_of(run.rules, run.config)
+    if Need.DELEGATION in needs:
         delegation = _delegation(invocation)
     gatherer = Gatherer(
-        ahead,
-        runner.wanted(run.rules, run.config),
+        prefetcher,
+        needs,
         until=run.until,
         delegation=delegation,
         update_at_baseline=run.known.update_running,
     )
-    with _progress(invocation, lambda: gatherer.coverage.total_rooms) as looked:
+    with _progress(invocation, lambda: gatherer.coverage.total_rooms) as checked:
         return runner.audit(
             gatherer,
             run.rules,
             run.config,
             run.known,
             count_controllers=run.count_controllers,
-            looked=looked,
+            checked=checked,
         )
 
 
@@ -280,7 +282,7 @@ def _progress(
     started = drawn = time.monotonic()
     rooms = 0
 
-    def looked(facts: "Facts") -> None:
+    def checked(facts: "Facts") -> None:
         nonlocal drawn, rooms
         rooms += isinstance(facts, RoomFacts)
         now = time.monotonic()
@@ -290,7 +292,7 @@ def _progress(
             invocation.draw(f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s")
 
     try:
-        yield looked
+        yield checked
     finally:
         invocation.draw("")
 
@@ -334,7 +336,7 @@ def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file
         what = []
         if missed:
             reason = report.skipped[-1].reason
-            what.append(f"{missed} could not be looked at (the last: {reason})")
+            what.append(f"{missed} could not be checked (the last: {reason})")
         if report.errors:
             rules = ", ".join(dict.fromkeys(error.rule for error in report.errors))
             what.append(f"a rule crashed: {rules}")

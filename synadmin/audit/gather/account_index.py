@@ -1,7 +1,7 @@
 """All accounts of the server from its user list, in 25 bytes each.
 
-The list is asked rather than each account by itself, not only for the sake of few requests: by itself an
-account tells only of the last 28 days when it was last seen (Synapse's ``user_ips_max_age``).
+The list is asked for rather than each account, and not only to save requests: an account asked for by itself
+tells its last use only for the last 28 days (Synapse's ``user_ips_max_age``).
 """
 
 from array import array
@@ -12,7 +12,11 @@ from typing import NamedTuple
 from synadmin.api.users import User
 from synadmin.ids import UserId
 
+FEW = 1000
+"""On a server of so many accounts and fewer, each account is asked for its rooms."""
+
 _NEVER = -1
+_MOST = 2**63 - 1
 _DEACTIVATED, _LOCKED, _ADMIN, _GUEST, _SHADOW_BANNED = 1, 2, 4, 8, 16
 
 
@@ -29,14 +33,21 @@ class AccountEntry(NamedTuple):
 
 
 class AccountIndex:
-    """The accounts by user id; 64 bits of a hash stand for an id."""
+    """The accounts by user id; 64 bits of a hash stand for an id.
+
+    Attributes:
+        users: their ids, where there are few accounts; else None.
+    """
 
     def __init__(self, users: Iterable[User]) -> None:
         digests, created, seen, flags = array("q"), array("q"), array("q"), array("B")
+        names: list[UserId] = []
         for user in users:
+            if len(names) <= FEW:
+                names.append(user.name)
             digests.append(hash(user.name))
-            created.append(_NEVER if user.creation_ts is None else user.creation_ts)
-            seen.append(_NEVER if user.last_seen_ts is None else user.last_seen_ts)
+            created.append(_time(user.creation_ts))
+            seen.append(_time(user.last_seen_ts))
             flags.append(
                 _DEACTIVATED * user.deactivated
                 | _LOCKED * user.locked
@@ -45,6 +56,7 @@ class AccountIndex:
                 | _SHADOW_BANNED * user.shadow_banned
             )
         order = sorted(range(len(digests)), key=digests.__getitem__)
+        self.users = tuple(names) if len(names) <= FEW else None
         self._digests = array("q", (digests[place] for place in order))
         self._created = array("q", (created[place] for place in order))
         self._seen = array("q", (seen[place] for place in order))
@@ -69,3 +81,8 @@ class AccountIndex:
             created=None if created == _NEVER else created,
             seen=None if seen == _NEVER else seen,
         )
+
+
+def _time(milliseconds: int | None) -> int:
+    """Return a time that fits into 64 bits, whatever the server sent."""
+    return _NEVER if milliseconds is None else max(_NEVER, min(milliseconds, _MOST))

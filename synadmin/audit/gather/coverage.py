@@ -1,51 +1,27 @@
-"""How much of a server an audit looks at: what is wanted, how long it may take, what was missed."""
+"""How much of a server an audit has checked, and how long it may go on."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from synadmin.audit.findings import Subject
-from synadmin.errors import ConnectError, NotAuthenticatedError, NotPermittedError, SynadminError
+from synadmin.audit.facts import Need
+from synadmin.audit.findings import Skipped, Subject
+from synadmin.errors import NotAuthenticatedError, NotPermittedError, SynadminError
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the rules need beyond what a room costs anyway.
-
-    Attributes:
-        rules: the ids of those that run.
-        extremities: count the forward extremities of every room.
-        tombstones: ask every room whether it was replaced.
-        creators: ask every room of version 12 or later for all who count as its creators.
-        failing: for how long a server has failed at least to be worth a look, in milliseconds.
-        dormant: for how long an account was not used at least to be worth one, in milliseconds.
-    """
-
-    rules: Collection[str]
-    extremities: bool = False
-    tombstones: bool = False
-    creators: bool = False
-    failing: int = 0
-    dormant: int = 0
-
-
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """What could not be looked at.
+class Needs:
+    """What the rules that run need, each with the options of the rules that need it."""
 
-    Attributes:
-        subject: what.
-        reason: why.
-        gone: it is no more, or the server has no such thing: nothing was overlooked.
-    """
+    options: Mapping[Need, Mapping[str, Any]]
 
-    subject: Subject
-    reason: str
-    gone: bool = False
+    def __contains__(self, need: object) -> bool:
+        """Whether a rule that runs needs it."""
+        return need in self.options
 
 
 class OutOfTimeError(Exception):
@@ -53,26 +29,26 @@ class OutOfTimeError(Exception):
 
 
 class Coverage:
-    """What one run was to look at, and what it did look at.
+    """What one run has to check, and what it has checked.
 
     Attributes:
-        wanted: what is asked for.
-        now: when it began, in milliseconds since the epoch.
-        missed: what could not be looked at.
-        checked: how many rooms, users and servers were looked at.
-        total_rooms: how many rooms the server has; None until it has said so.
+        needs: what the rules need.
+        now: when the run began, in milliseconds since the epoch.
+        skipped: what could not be checked.
+        checked: how many rooms, users and servers were checked.
+        total_rooms: how many rooms the server lists; None until it has said so.
     """
 
-    def __init__(self, wanted: Wanted, *, until: float | None = None) -> None:
-        """Begin, with nothing looked at.
+    def __init__(self, needs: Needs, *, until: float | None = None) -> None:
+        """Begin, with nothing checked.
 
         Args:
-            wanted: what is asked for.
+            needs: what the rules need.
             until: the time of the monotonic clock, in seconds, at which the run ends.
         """
-        self.wanted = wanted
+        self.needs = needs
         self.now = self.clock()
-        self.missed: list[Missed] = []
+        self.skipped: list[Skipped] = []
         self.checked: dict[str, int] = {}
         self.total_rooms: int | None = None
         self._until = until
@@ -88,10 +64,11 @@ class Coverage:
         return self._until is not None and time.monotonic() >= self._until
 
     def awaited(self, future: Future[T]) -> T:
-        """Wait for something, for as long as there is time.
+        """Wait for a result, for as long as there is time.
 
         Raises:
             OutOfTimeError: the time was up first.
+            GaveUpError: the job was not started, because too many before it had failed.
         """
         if self._until is None:
             return future.result()
@@ -100,11 +77,11 @@ class Coverage:
             raise OutOfTimeError
         return future.result()
 
-    def miss(self, subject: Subject, reason: str, *, gone: bool = False) -> None:
-        """Remember what could not be looked at; ``gone`` where nothing was overlooked."""
-        self.missed.append(Missed(subject, reason, gone))
+    def skip(self, subject: Subject, reason: str, *, gone: bool = False) -> None:
+        """Record what could not be checked; ``gone`` where nothing was overlooked."""
+        self.skipped.append(Skipped(subject, reason, gone))
 
 
 def is_fatal(error: SynadminError) -> bool:
-    """Tell whether after this error nothing else can be looked at either."""
-    return isinstance(error, ConnectError | NotAuthenticatedError | NotPermittedError)
+    """Whether nothing else can be checked after this error: the token is not a server admin's."""
+    return isinstance(error, NotAuthenticatedError | NotPermittedError)

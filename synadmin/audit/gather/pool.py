@@ -1,4 +1,4 @@
-"""Several things done at once."""
+"""Several jobs at once, until a few in a row have failed."""
 
 import os
 import random
@@ -9,16 +9,25 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
+from synadmin.errors import ConnectError, RateLimitedError, ReplyError, ServerError, SynadminError
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+FAILURES = 5
+"""After so many failed jobs in a row no other is started."""
+
+
+class GaveUpError(Exception):
+    """The job was not started: too many before it had failed."""
 
 
 @contextmanager
 def on_one_core() -> Iterator[None]:
     """Keep this thread, and those that it starts, on one core.
 
-    Python runs one of them at a time wherever they are; on several cores they take twice as long, since half
-    of it is spent on handing the interpreter's lock from one core to another.
+    Python runs one thread at a time. On several cores they take twice as long, because half of the time is
+    spent on handing the interpreter's lock from one core to another.
     """
     allowed: set[int] = set()
     # Not every system can, and not every container may.
@@ -33,10 +42,14 @@ def on_one_core() -> Iterator[None]:
 
 
 class Pool:
-    """Threads that each carry out one thing at a time.
+    """Threads that each run one job at a time.
 
     Unlike those of ``concurrent.futures`` they end with the program, also in the middle of a request: a run
     whose time is up, or that is interrupted, does not wait for a server that does not answer.
+
+    Attributes:
+        size: how many threads there are.
+        failure: what the last job failed with, once no other is started.
     """
 
     def __init__(self, size: int) -> None:
@@ -46,34 +59,49 @@ class Pool:
             size: how many.
         """
         self.size = size
+        self.failure: SynadminError | None = None
+        self._failed = 0  # jobs, since one succeeded
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         for _ in range(size):
             threading.Thread(target=self._work, daemon=True, name="audit").start()
 
     def submit(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
-        """Have something done; return where its result will be."""
+        """Queue a job; return the future of its result."""
         future: Future[T] = Future()
 
         def job() -> None:
             if not future.set_running_or_notify_cancel():
                 return
+            if self.failure is not None:
+                future.set_exception(GaveUpError())
+                return
             try:
                 result = function(*arguments, **named)
             except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
+                self._count(error)
                 future.set_exception(error)
             else:
+                self._failed = 0
                 future.set_result(result)
 
         self._jobs.put(job)
         return future
 
     def close(self) -> None:
-        """Do nothing more of what has not begun."""
+        """Drop the jobs that have not begun."""
         with suppress(Exception):
             while not self._jobs.empty():
                 self._jobs.get_nowait()
         for _ in range(self.size):
             self._jobs.put(None)
+
+    def _count(self, error: BaseException) -> None:
+        """Count a failure of the server; an answer that says no is none."""
+        if not isinstance(error, ConnectError | ServerError | ReplyError | RateLimitedError):
+            return
+        self._failed += 1
+        if self._failed >= FAILURES:
+            self.failure = error
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -1,14 +1,16 @@
 """The users with power: whether they exist, in which state they are, and which rooms they are in.
 
-Each is asked about once a run, whatever number of rooms they have power in. What is kept of it is flat and
-small, since a server may have a hundred thousand of them: 64 bits of a hash stand for an id.
+Each is asked about once a run, in however many rooms they hold power. The answers are kept flat and small,
+since a server may have a hundred thousand such users: 64 bits of a hash stand for an id.
 """
 
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from synadmin.api.users import User
@@ -16,7 +18,7 @@ from synadmin.audit.facts import AccountFacts, RoomFacts
 from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.pool import Pool
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError
+from synadmin.errors import MatrixError, NotFoundError, RateLimitedError, ServerError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.power.room import Account, AccountState
 
@@ -27,12 +29,12 @@ _ACCOUNTS = {
     for state in AccountState
     for shadow_banned in (False, True)
 }
-_SHADOW_BANNED, _APPSERVICE = 8, 16  # above the numbers of the states
+_SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # above the numbers of the states
 
 
 @dataclass(frozen=True, slots=True)
 class PowerHolder:
-    """A user with power, for as long as a room of theirs is looked at.
+    """A user with power, for as long as a room of theirs is checked.
 
     Attributes:
         facts: the account; None for a user of another server.
@@ -46,151 +48,185 @@ class PowerHolder:
     _end: int
 
     def is_in(self, room_id: RoomId) -> bool:
-        """Tell whether the user is joined to a room."""
+        """Whether the user is joined to a room."""
         digest = hash(room_id)
         place = bisect_left(self._digests, digest, self._start, self._end)
         return place < self._end and self._digests[place] == digest
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the server has said of somebody."""
-
-    state: AccountState
-    shadow_banned: bool
-    appservice: bool
-    digests: "array[int]"
-
-
 class PowerHolders:
-    """Whoever was asked about in this run."""
+    """The users that this run has asked about; from any thread."""
 
-    def __init__(
-        self, synapse: Synapse, pool: Pool, accounts: AccountIndex, *, server_name: str, now: int
-    ) -> None:
+    def __init__(self, synapse: Synapse, accounts: AccountIndex, *, server_name: str, now: int) -> None:
         """Begin, with nobody asked about.
 
         Args:
             synapse: the server.
-            pool: what asks.
             accounts: the user list.
             server_name: of the server.
-            now: when this is found, in milliseconds since the epoch.
+            now: when this is asked, in milliseconds since the epoch.
         """
         self._synapse = synapse
-        self._pool = pool
         self._accounts = accounts
         self._server_name = server_name
         self._now = now
-        self._pending: dict[UserId, Future[PowerHolder]] = {}
+        self._lock = threading.Lock()
+        self._asking: dict[tuple[str, UserId], Future[None]] = {}
+        self._flags: dict[int, int] = {}
         self._places: dict[int, int] = {}
-        self._flags = array("B")
         self._ends = array("Q")
         self._digests = array("q")
-        self._writing = threading.Lock()
+        self._everyone: list[Future[None]] = []
+        self._complete: bool | None = None
+        self._joined: Counter[int] = Counter()
 
-    def ask(self, user: UserId) -> PowerHolder | Future[PowerHolder]:
-        """Return what is known of a user, or where it will be."""
-        known = self._known(user)
-        if known is not None:
-            return known
-        pending = self._pending.get(user)
-        if pending is None:
-            pending = self._pending[user] = self._pool.submit(self.now, user)
-            pending.add_done_callback(lambda _: self._pending.pop(user, None))
-        return pending
-
-    def now(self, user: UserId) -> PowerHolder:
-        """Return what is known of a user, asked for here and now: for whoever is in the pool already.
+    def get(self, user: UserId) -> PowerHolder:
+        """Return a user, asked about now unless that was done before.
 
         Raises:
             MatrixError: the server does not say.
         """
-        known = self._known(user)
-        if known is not None:
-            return known
-        asked = self._asked(user)
-        with self._writing:
-            if hash(user) not in self._places:
-                self._write(user, asked)
-        return self._at(user, self._places[hash(user)])
-
-    def _write(self, user: UserId, asked: _Asked) -> None:
-        self._digests.extend(asked.digests)
-        self._ends.append(len(self._digests))
-        flags = _STATES.index(asked.state)
-        flags |= _SHADOW_BANNED * asked.shadow_banned | _APPSERVICE * asked.appservice
-        self._flags.append(flags)
-        # Last of all: from here on others see it.
-        self._places[hash(user)] = len(self._flags) - 1
-
-    def _known(self, user: UserId) -> PowerHolder | None:
-        place = self._places.get(hash(user))
-        return None if place is None else self._at(user, place)
-
-    def _at(self, user: UserId, place: int) -> PowerHolder:
-        flags = self._flags[place]
+        self._ask_for_rooms(user)
+        digest = hash(user)
+        if digest not in self._flags:
+            self._once("account", user, lambda: self._flags.update({digest: self._asked_flags(user)}))
+        flags, place = self._flags[digest], self._places[digest]
         state = _STATES[flags & 7]
         return PowerHolder(
-            self._facts(user, state, appservice=bool(flags & _APPSERVICE)),
+            self._facts(user, state, flags),
             _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)],
             self._digests,
             self._ends[place - 1] if place else 0,
             self._ends[place],
         )
 
-    def _facts(self, user: UserId, state: AccountState, *, appservice: bool) -> AccountFacts | None:
+    def ask_everyone(self, pool: Pool) -> None:
+        """Have all accounts asked for their rooms, where there are few accounts."""
+        self._everyone = [pool.submit(self._ask_for_rooms, user) for user in self._accounts.users or ()]
+
+    def local_members(self, room_id: RoomId) -> int | None:
+        """Return how many local users are joined to a room; None where not all of them were asked."""
+        if self._accounts.users is None:
+            return None
+        if self._complete is None:
+            # These jobs were queued before those of the rooms: they are running or done.
+            wait(self._everyone)
+            self._complete = all(future.exception() is None for future in self._everyone)
+        return self._joined[hash(room_id)] if self._complete else None
+
+    def in_other_rooms(self, listed: Container[int]) -> Iterator[UserId]:
+        """Yield the accounts, of those asked about, that are in a room whose hash is not listed."""
+        for user in self._accounts.users or ():
+            place = self._places.get(hash(user))
+            if place is None:
+                continue
+            start = self._ends[place - 1] if place else 0
+            if any(digest not in listed for digest in self._digests[start : self._ends[place]]):
+                yield user
+
+    def know_other_rooms(self, listed: Container[int]) -> bool:
+        """Whether a local user that was asked about is in a room whose hash is not listed."""
+        return any(digest not in listed for digest in self._digests)
+
+    def _once(self, what: str, user: UserId, ask: Callable[[], None]) -> None:
+        """Ask something about a user; where another thread is asking the same, wait for it."""
+        key = what, user
+        with self._lock:
+            begun = self._asking.get(key)
+            future = self._asking[key] = begun or Future()
+        if begun is not None:
+            begun.result()
+            return
+        try:
+            ask()
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        else:
+            future.set_result(None)
+        finally:
+            del self._asking[key]
+
+    def _ask_for_rooms(self, user: UserId) -> None:
+        if hash(user) not in self._places:
+            self._once("rooms", user, lambda: self._read_rooms(user))
+
+    def _read_rooms(self, user: UserId) -> None:
+        if hash(user) in self._places:
+            return
+        rooms: tuple[RoomId, ...] = ()
+        with suppress(NotFoundError):
+            rooms = self._synapse.activity.joined_rooms(user).joined_rooms
+        digests = sorted(map(hash, rooms))
+        with self._lock:
+            if self._accounts.users is not None and server_name_of(user) == self._server_name:
+                self._joined.update(digests)
+            self._digests.extend(digests)
+            self._ends.append(len(self._digests))
+            # Last of all: from here on others see it.
+            self._places[hash(user)] = len(self._ends) - 1
+
+    def _asked_flags(self, user: UserId) -> int:
+        """Return what the server says of an account, as flags above the number of its state."""
+        if server_name_of(user) != self._server_name:
+            return _STATES.index(AccountState.ACTIVE)
+        entry = self._accounts.get(user)
+        if entry is not None and entry.deactivated:
+            return _STATES.index(AccountState.DEACTIVATED)
+        # The list does not tell who is suspended, and accounts that it lacks may be new.
+        try:
+            details = self._synapse.users.get(user)
+        except NotFoundError:
+            return _STATES.index(AccountState.MISSING) | self._flags_of_name(user)
+        state = _state(deactivated=details.deactivated, suspended=details.suspended, locked=details.locked)
+        flags = _STATES.index(state) | _SHADOW_BANNED * details.shadow_banned
+        return flags | _APPSERVICE * (details.appservice_id is not None)
+
+    def _flags_of_name(self, user: UserId) -> int:
+        """Return whether nobody can register this name: it is reserved, or not a valid one."""
+        try:
+            self._synapse.lookup.username_available(user[1:].partition(":")[0])
+        except (ServerError, RateLimitedError):
+            raise
+        except MatrixError as error:
+            return {"M_EXCLUSIVE": _RESERVED, "M_INVALID_USERNAME": _UNNAMEABLE}.get(error.errcode, 0)
+        return 0
+
+    def _facts(self, user: UserId, state: AccountState, flags: int) -> AccountFacts | None:
         if server_name_of(user) != self._server_name:
             return None
-        listed = self._accounts.get(user)
+        entry = self._accounts.get(user)
         return AccountFacts(
             user_id=user,
             state=state,
-            admin=listed is not None and listed.admin,
-            guest=listed is not None and listed.guest,
-            # Who is not on the list has come since it was made.
-            created=self._now if listed is None else listed.created,
-            seen=None if listed is None else listed.seen,
-            appservice=appservice,
+            admin=entry is not None and entry.admin,
+            guest=entry is not None and entry.guest,
+            # An account that is not on the list was made after the list.
+            created=self._now if entry is None else entry.created,
+            seen=None if entry is None else entry.seen,
+            appservice=bool(flags & _APPSERVICE),
+            reserved=bool(flags & _RESERVED),
+            nameable=not flags & (_RESERVED | _UNNAMEABLE),
             now=self._now,
         )
 
-    def _asked(self, user: UserId) -> _Asked:
-        state, shadow_banned, appservice = AccountState.ACTIVE, False, False
-        if server_name_of(user) == self._server_name:
-            listed = self._accounts.get(user)
-            if listed is not None and listed.deactivated:
-                state = AccountState.DEACTIVATED
-            else:
-                # The list does not say who is suspended, and whoever is not on it may have come later.
-                try:
-                    details = self._synapse.users.get(user)
-                except NotFoundError:
-                    return _Asked(AccountState.MISSING, False, False, array("q"))  # noqa: FBT003
-                state = _state(
-                    deactivated=details.deactivated, suspended=details.suspended, locked=details.locked
-                )
-                shadow_banned, appservice = details.shadow_banned, details.appservice_id is not None
-        rooms = self._synapse.activity.joined_rooms(user).joined_rooms
-        return _Asked(state, shadow_banned, appservice, array("q", sorted(map(hash, rooms))))
 
-
-def with_holders(facts: RoomFacts, people: Mapping[UserId, PowerHolder]) -> RoomFacts:
-    """Return the facts about a room with these people in them."""
+def with_holders(facts: RoomFacts, holders: Mapping[UserId, PowerHolder]) -> RoomFacts:
+    """Return the facts about a room with these users in them."""
     view = facts.view
     memberships: dict[UserId, str] = dict(view.memberships)
     planned: dict[UserId, Account] = dict(view.accounts)
     accounts: dict[UserId, AccountFacts] = dict(facts.accounts)
-    for user, person in people.items():
-        memberships[user] = "join" if person.is_in(view.room_id) else "leave"
-        if person.facts is not None:
-            planned[user] = person.account
-            accounts[user] = person.facts
+    for user, holder in holders.items():
+        memberships[user] = "join" if holder.is_in(view.room_id) else "leave"
+        if holder.facts is not None:
+            planned[user] = holder.account
+            accounts[user] = holder.facts
     return replace(facts, view=replace(view, memberships=memberships, accounts=planned), accounts=accounts)
 
 
 def facts_of(user: User, *, now: int) -> AccountFacts:
-    """Return the facts about an account as the user list has it: of suspensions it does not know."""
+    """Return the facts about an account as the user list has it, which does not tell suspensions."""
     return AccountFacts(
         user_id=user.name,
         state=_state(deactivated=user.deactivated, suspended=False, locked=user.locked),
@@ -203,7 +239,7 @@ def facts_of(user: User, *, now: int) -> AccountFacts:
 
 
 def with_details(synapse: Synapse, facts: AccountFacts) -> AccountFacts:
-    """Return the facts about an account with what the list does not say."""
+    """Return the facts about an account with what the list does not tell."""
     try:
         details = synapse.users.get(facts.user_id)
     except NotFoundError:

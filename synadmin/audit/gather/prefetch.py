@@ -1,6 +1,6 @@
-"""What an audit of rooms asks first, asked while the rest of the program is still being loaded.
+"""The first requests of an audit, sent while the rest of the program is still being loaded.
 
-To load it takes a tenth of a second, in which a server answers a hundred requests. So this module imports
+Loading takes a tenth of a second, in which a server answers a hundred requests. So this module imports
 little, and whoever begins early gains that much.
 """
 
@@ -21,11 +21,11 @@ _LEVELS = "m.room.power_levels"
 
 
 class Prefetcher:
-    """The first requests of an audit, and what sends all of them.
+    """The first requests of an audit, and the pool that sends all of them.
 
     Attributes:
         synapse: the server, made for reading much.
-        pool: what asks.
+        pool: runs the jobs.
         owner: whose token it is.
     """
 
@@ -50,7 +50,7 @@ class Prefetcher:
             self._page = self.pool.submit(self._first_page, self._pages)
 
     def next_page(self) -> Future[Page[Room] | None]:
-        """Return where the next page of the list will be; None in it after the last one."""
+        """Return the future of the next page of the list; it holds None after the last one."""
         if self._pages is None:
             self.begin()
         page, self._page = self._page, None
@@ -59,13 +59,13 @@ class Prefetcher:
         return page
 
     def levels(self, room_id: RoomId) -> RoomState:
-        """Return a room's power levels, asked for already or now.
+        """Return a room's power levels, asked for before or now.
 
         Raises:
-            SynadminError: they cannot be had.
+            SynadminError: the server does not say.
         """
         begun = self._levels.pop(room_id, None)
-        # One that waits for its turn may wait for whoever asks.
+        # A job that waits for its turn may wait for the thread that asks here.
         if begun is not None and not begun.cancel():
             return begun.result()
         return self.synapse.rooms.state(room_id, type=_LEVELS)

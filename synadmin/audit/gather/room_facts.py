@@ -1,194 +1,402 @@
-"""What is asked of a room: what it says itself, and more where that may change what is found in it."""
+"""One room, from start to end: its state, its members, and what else the rules need.
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
+Membership, join rule and federation come from the state of the room and from the rooms of its users. The
+counts of the room list come from Synapse's statistics, which may be off, missing or old. They are used only
+where nothing contradicts them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from synadmin.api.rooms import Room, RoomState
-from synadmin.audit.facts import DAY, RoomFacts
+from synadmin.api.rooms import Room, RoomState, StateEvent
+from synadmin.audit.facts import DAY, Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
 from synadmin.audit.gather.power_holders import PowerHolders, with_holders
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import PowerLevels, RoomVersion
-from synadmin.power.room import AccountState, Reach
+from synadmin.power.room import AccountState, Reach, RoomView
 
 FEW_ROOMS = 250
-"""On a server of so many rooms and fewer, of each room everything is asked."""
+"""On a server of so many rooms and fewer, each room is asked for everything."""
 
+_LEVELS = "m.room.power_levels"
 _CREATE = "m.room.create"
 _JOIN_RULES = "m.room.join_rules"
+_MEMBER = "m.room.member"
 _TOMBSTONE = "m.room.tombstone"
-_REGAINING = frozenset({"no-local-control", "inactive-controller"})
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _AFTER_UPGRADE = 50
 _LONG_UNSEEN = 30 * DAY
+_SOME = 5  # local members
 
 
-@dataclass(slots=True)
-class OwnState:
-    """What the room itself says."""
+class RoomEvents:
+    """The current state of a room, asked for by event type, each type once.
 
-    power_levels: Mapping[str, Any] | None
-    sender: UserId | None
-    creators: tuple[UserId, ...]
-    creators_known: bool
+    Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
+    """
+
+    def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
+        """Begin, with nothing known.
+
+        Args:
+            ask: asks for the events of a type; for all events where it is None.
+        """
+        self._ask = ask
+        self._events: dict[str, list[StateEvent]] = {}
+        self._is_whole = False
+
+    def of(self, event_type: str) -> list[StateEvent]:
+        """Return the events of a type."""
+        if event_type not in self._events and not self._is_whole:
+            self._read(event_type)
+        return self._events.get(event_type, [])
+
+    def single(self, event_type: str) -> StateEvent | None:
+        """Return the event of a type of which a room has no more than one."""
+        return next((event for event in self.of(event_type) if not event.state_key), None)
+
+    def count(self) -> int:
+        """Return how many state events there are."""
+        if not self._is_whole:
+            self._read(None)
+        return sum(map(len, self._events.values()))
+
+    def _read(self, event_type: str | None) -> None:
+        state = self._ask(event_type).state
+        if event_type is None or any(event.type != event_type for event in state):
+            self._is_whole = True
+            self._events.clear()
+        else:
+            self._events[event_type] = []
+        for event in state:
+            self._events.setdefault(event.type, []).append(event)
 
 
-class Questions:
-    """What a room is asked, and what comes of the answers; from any thread."""
+class Asker:
+    """Asks about rooms; from any thread."""
 
-    def __init__(self, ahead: Prefetcher, coverage: Coverage) -> None:
-        self._ahead = ahead
-        self._synapse = ahead.synapse
-        self._coverage = coverage
-        self._wanted = coverage.wanted
-        self._barred: dict[UserId, dict[RoomId, str]] = {}
+    def __init__(
+        self, prefetcher: Prefetcher, coverage: Coverage, holders: PowerHolders, *, caller: UserId
+    ) -> None:
+        """Begin; nothing is asked yet.
 
-    def state(self, room: Room) -> OwnState:
-        """Ask a room for what it says itself."""
-        event = _only(self._ahead.levels(room.room_id))
+        Args:
+            prefetcher: the way to the server, and what was asked already.
+            coverage: what the rules need.
+            holders: the users with power.
+            caller: whose token it is.
+        """
+        self.synapse = prefetcher.synapse
+        self.holders = holders
+        self.caller = caller
+        self.coverage = coverage
+        self._prefetcher = prefetcher
+        self._server_name = caller.partition(":")[2]
+        self._memberships: dict[UserId, Mapping[RoomId, str]] = {}
+        self._possible: Reach | None = None
+        self._lock = threading.Lock()
+
+    def facts(self, room: Room) -> RoomFacts:
+        """Return the facts about a listed room.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        return self._facts(room, RoomEvents(lambda event_type: self._state(room.room_id, event_type)))
+
+    def facts_of_unlisted(self, room_id: RoomId) -> RoomFacts:
+        """Return the facts about a room that the room list lacks.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        events = RoomEvents(lambda _: self.synapse.rooms.state(room_id))
+        count = events.count()
+        name, alias, create = (
+            events.single(event_type) for event_type in ("m.room.name", "m.room.canonical_alias", _CREATE)
+        )
+        room = Room(
+            room_id=room_id,
+            name=_text(name, "name"),
+            canonical_alias=_text(alias, "alias"),  # type: ignore[arg-type]
+            version=_text(create, "room_version") or "1",
+            creator=None if create is None else create.sender,
+            state_events=count,
+        )
+        return self._facts(room, events)
+
+    def _state(self, room_id: RoomId, event_type: str | None) -> RoomState:
+        if event_type == _LEVELS:
+            return self._prefetcher.levels(room_id)
+        return self.synapse.rooms.state(room_id, type=event_type)
+
+    def _facts(self, room: Room, events: RoomEvents) -> RoomFacts:
+        look = Look(self, room, events)
+        facts = self._of_state(look)
+        if not facts.view.in_room:
+            return self._with_needs(look, facts)
+        users = (self.caller, *facts.local_with_power)
+        facts = with_holders(facts, {user: self.holders.get(user) for user in users})
+        return self._with_needs(look, self._counted(look, facts))
+
+    def _with_needs(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+        for need, ask in ASK.items():
+            options = self.coverage.needs.options.get(need)
+            if options is not None and (facts.view.in_room or need is Need.EXTREMITIES):
+                facts = ask(look, facts, options)
+        return facts
+
+    def _of_state(self, look: "Look") -> RoomFacts:
+        """Return the facts that the room's own state tells."""
+        room, levels = look.room, look.events.single(_LEVELS)
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
-        if event is None and not room.joined_local_members:
-            # Nobody of ours is in it, and the server has forgotten its state.
-            return OwnState(None, None, creators, creators_known=True)
-        known = bool(creators) and not in_version_12
-        if event is None or not creators or (in_version_12 and self._looks_at_creators):
-            creators, known = self._creators(room.room_id, creators), True
-        return OwnState(
-            None if event is None else event[0],
-            None if event is None else event[1],
-            creators,
-            creators_known=known,
+        look.creators_known = bool(creators) and not in_version_12
+        # Nobody is said to be in the room, and it has no levels: a room that its last local user has left.
+        is_left = (
+            levels is None and room.joined_local_members == self.holders.local_members(room.room_id) == 0
         )
-
-    @property
-    def _everything(self) -> bool:
-        total = self._coverage.total_rooms
-        return total is not None and total <= FEW_ROOMS
+        if is_left:
+            look.creators_known = True
+        elif levels is None or not creators or (in_version_12 and self._looks_at_creators):
+            # Without its first event the room has no state, which is dropped with the last local user.
+            is_left = levels is None and look.events.single(_CREATE) is None
+            creators = look.creators(creators)
+        listed = room.joined_local_members
+        return RoomFacts(
+            view=RoomView(
+                room_id=room.room_id,
+                version=room.version or "1",
+                creators=creators,
+                power_levels=None if levels is None else levels.content,
+                power_levels_sender=None if levels is None else levels.sender,
+                join_rule=room.join_rules,
+                server_name=self._server_name,
+                # Until they are counted: at least one, as there is state.
+                joined_local_members=0 if is_left else max(listed or 0, 1),
+                joined_members=room.joined_members or 0,
+            ),
+            name=room.name,
+            alias=room.canonical_alias,
+            state_events=room.state_events or 0,
+            caller=self.caller,
+            possible=self.possible(),
+            now=self.coverage.now,
+        )
 
     @property
     def _looks_at_creators(self) -> bool:
-        return self._everything or self._wanted.creators
+        options = self.coverage.needs.options.get(Need.CREATORS, {})
+        return self.asks_everything or bool(options.get("look_at_creators"))
 
-    def _creators(self, room_id: RoomId, fallback: tuple[UserId, ...]) -> tuple[UserId, ...]:
-        event = self._event(room_id, _CREATE)
+    @property
+    def asks_everything(self) -> bool:
+        """Whether the server is so small that each room is asked for everything."""
+        total = self.coverage.total_rooms
+        return total is not None and total <= FEW_ROOMS
+
+    def _counted(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+        """Return the facts with the right number of members, where the list may have a wrong one."""
+        listed = look.room.joined_local_members
+        exact = self.holders.local_members(facts.room_id)
+        if exact is None:
+            agree = (listed or 0) >= max(1, len(facts.view.known_local_members))
+        else:
+            agree = listed == exact
+        if agree:
+            return replace(facts, view=replace(facts.view, joined_local_members=exact or listed or 0))
+        return look.with_members(facts)
+
+    def memberships(self, look: "Look", user: UserId) -> str:
+        """Return the membership of a user who is not joined: invite, knock, ban or leave."""
+        known = self._memberships.get(user)
+        if known is None:
+            try:
+                answer = self.synapse.users.memberships(user).memberships
+            except NotFoundError:
+                answer = {}
+            except NotSupportedError:
+                # Synapse before 1.145: the room's own member events tell.
+                events = (event for event in look.events.of(_MEMBER) if event.state_key == user)
+                return _text(next(events, None), "membership") or "leave"
+            # Most are "leave", which is what is assumed.
+            known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
+            self._memberships[user] = known
+        return known.get(look.room.room_id, "leave")
+
+    def possible(self) -> Reach:
+        """Return how far this server lets an administrator go."""
+        with self._lock:
+            if self._possible is None:
+                # Where the Matrix Authentication Service keeps the accounts, nobody can act as others.
+                self._possible = Reach.API if self.synapse.mas_manages_accounts else Reach.REACTIVATE
+        return self._possible
+
+
+@dataclass(slots=True)
+class Look:
+    """A room while it is checked.
+
+    Attributes:
+        asker: asks the server.
+        room: the room as the list has it.
+        events: its state.
+        creators_known: all its creators are known.
+        members: who is joined; None where nobody has asked.
+    """
+
+    asker: Asker
+    room: Room
+    events: RoomEvents
+    creators_known: bool = False
+    members: frozenset[UserId] | None = field(default=None)
+
+    def creators(self, fallback: tuple[UserId, ...]) -> tuple[UserId, ...]:
+        """Return the creators that the room's first event names."""
+        self.creators_known = True
+        event = self.events.single(_CREATE)
         if event is None:
             return fallback
-        content, sender = event
-        additional = content.get("additional_creators")
+        additional = event.content.get("additional_creators")
         others = additional if isinstance(additional, list) else []
-        return (sender, *(UserId(user) for user in others if isinstance(user, str)))
+        return (event.sender, *(UserId(user) for user in others if isinstance(user, str)))
 
-    def _event(self, room_id: RoomId, event_type: str) -> tuple[Mapping[str, Any], UserId] | None:
-        return _only(self._synapse.rooms.state(room_id, type=event_type))
-
-    def about(self, facts: RoomFacts, state: OwnState) -> frozenset[str]:
-        """Return what else is to be asked about a room."""
-        view, wanted = facts.view, self._wanted
-        questions = set()
-        if wanted.extremities:
-            questions.add("extremities")
-        if not view.in_room:
-            return frozenset(questions)
-        if "tombstoned-with-members" in wanted.rules and (
-            self._everything or wanted.tombstones or _looks_replaced(view.levels)
-        ):
-            questions.add("tombstone")
-        if not state.creators_known and _may_have_more_creators(facts):
-            questions.add("creators")
-        if not _REGAINING.isdisjoint(wanted.rules) and facts.is_ours and not facts.controllers:
-            questions.add("lost")
-        if "foreign-controller" in wanted.rules and any(_foreign(facts)):
-            questions.add("foreign")
-        return frozenset(questions)
-
-    def answer(self, facts: RoomFacts, questions: frozenset[str], people: PowerHolders) -> RoomFacts:
-        """Ask what else is to be asked."""
-        room_id = facts.room_id
-        if "creators" in questions:
-            creators = self._creators(room_id, facts.view.creators)
-            facts = replace(facts, view=replace(facts.view, creators=creators))
-            facts = with_holders(facts, {user: people.now(user) for user in facts.local_with_power})
-        if "foreign-controller" in self._wanted.rules:
-            facts = with_holders(facts, {user: people.now(user) for user in _foreign(facts)})
-        if "lost" in questions and not facts.controllers:
-            facts = self._what_it_takes(facts, people)
-        if "tombstone" in questions:
-            event = self._event(room_id, _TOMBSTONE)
-            replacement = None if event is None else event[0].get("replacement_room")
-            facts = replace(
-                facts,
-                tombstoned=event is not None,
-                replacement=RoomId(replacement) if isinstance(replacement, str) and replacement else None,
-            )
-        if "extremities" in questions:
-            facts = replace(facts, forward_extremities=self._synapse.rooms.forward_extremities(room_id).count)
-        return facts
-
-    def _what_it_takes(self, facts: RoomFacts, people: PowerHolders) -> RoomFacts:
-        """See what the planner has to know of a room that is to be regained."""
+    def with_members(self, facts: RoomFacts) -> RoomFacts:
+        """Return the facts with the room's members in them."""
+        if self.members is None:
+            self.members = frozenset(self.asker.synapse.rooms.members(facts.room_id).members)
         view = facts.view
+        users = dict.fromkeys((*view.memberships, *facts.with_power))
         memberships = {
-            user: self._bars(user).get(view.room_id, membership) if membership != "join" else membership
-            for user, membership in view.memberships.items()
-            if view.is_local(user)
+            user: "join"
+            if user in self.members
+            else view.memberships.get(user, "leave").replace("join", "leave")
+            for user in users
         }
+        local = sum(map(view.is_local, self.members))
         view = replace(
             view,
-            memberships={**view.memberships, **memberships},
-            blocked=self._synapse.rooms.block_status(view.room_id).block,
+            memberships=memberships,
+            joined_local_members=local,
+            joined_members=len(self.members),
         )
-        if view.join_rule in _RESTRICTED:
-            event = self._event(view.room_id, _JOIN_RULES)
-            allowed = tuple(_allowed_rooms({} if event is None else event[0]))
-            inside = (
-                user
-                for user in memberships
-                if view.account_of(user).state is not AccountState.MISSING
-                and any(people.now(user).is_in(room) for room in allowed)
-            )
-            view = replace(view, allowed_rooms=allowed, allowed_members=frozenset(inside))
-        return replace(facts, view=view, possible=self._possible)
-
-    def _bars(self, user: UserId) -> dict[RoomId, str]:
-        """Return the rooms in which a user is neither joined nor simply not there: banned, invited."""
-        known = self._barred.get(user)
-        if known is None:
-            known = {}
-            with suppress(NotSupportedError, NotFoundError):
-                memberships = self._synapse.users.memberships(user).memberships
-                known = {room: how for room, how in memberships.items() if how not in {"join", "leave"}}
-            self._barred[user] = known
-        return known
-
-    @cached_property
-    def _possible(self) -> Reach:
-        # Synapse lets nobody act as others where MAS manages the accounts.
-        return Reach.API if self._synapse.mas_manages_accounts else Reach.REACTIVATE
+        return replace(facts, view=view)
 
 
-def _only(state: RoomState) -> tuple[Mapping[str, Any], UserId] | None:
-    """Return content and sender of an event of which a room has no more than one."""
-    return next(((event.content, event.sender) for event in state.state if not event.state_key), None)
+def _ask_for_creators(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+    """Ask for all creators of a room of version 12 or later, where those not known may matter."""
+    if look.creators_known or not _may_have_more_creators(facts):
+        return facts
+    creators = look.creators(facts.view.creators)
+    facts = replace(facts, view=replace(facts.view, creators=creators))
+    holders = look.asker.holders
+    return with_holders(facts, {user: holders.get(user) for user in facts.local_with_power})
 
 
-def _foreign(facts: RoomFacts) -> Iterator[UserId]:
-    """Yield users of other servers who would count as controllers if they are in the room."""
+def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+    """Ask whether users of other servers who would control a room of ours are in it."""
     view = facts.view
-    if not facts.is_ours or view.joined_members <= view.joined_local_members:
-        return
-    for user in facts.with_power:
-        if not view.is_local(user) and view.levels.level_of(user) >= view.levels.control:
-            yield user
+    users = [
+        user
+        for user in (facts.with_power if facts.is_ours else ())
+        if not view.is_local(user)
+        and user not in view.memberships
+        and view.levels.level_of(user) >= view.levels.control
+    ]
+    return with_holders(facts, {user: look.asker.holders.get(user) for user in users})
+
+
+def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+    """Ask for some local members by name, where all of them have control."""
+    if not facts.everybody_controls:
+        return facts
+    facts = look.with_members(facts)
+    users = sorted(UserId(user) for user in look.members or () if facts.view.is_local(user))
+    holders = look.asker.holders
+    return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]})
+
+
+def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+    """Ask for what the planner has to know, where a finding would name the way to regain the room."""
+    if not _may_be_regained(facts, options):
+        return facts
+    asker = look.asker
+    view = look.with_members(facts).view
+    memberships = {
+        user: asker.memberships(look, user) if membership != "join" else membership
+        for user, membership in view.memberships.items()
+        if view.is_local(user)
+    }
+    create, join_rules = look.events.single(_CREATE), look.events.single(_JOIN_RULES)
+    view = replace(
+        view,
+        memberships={**view.memberships, **memberships},
+        join_rule=_text(join_rules, "join_rule"),
+        federate=create is None or create.content.get("m.federate") is not False,
+        blocked=asker.synapse.rooms.block_status(view.room_id).block,
+    )
+    if view.join_rule in _RESTRICTED:
+        allowed = tuple(_allowed_rooms({} if join_rules is None else join_rules.content))
+        inside = (
+            user
+            for user in memberships
+            if view.account_of(user).state is not AccountState.MISSING
+            and any(asker.holders.get(user).is_in(room) for room in allowed)
+        )
+        view = replace(view, allowed_rooms=allowed, allowed_members=frozenset(inside))
+    return replace(facts, view=view)
+
+
+def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+    """Ask whether the room was replaced, where it looks like it."""
+    everywhere = look.asker.asks_everything or options.get("look_at_every_room")
+    if not everywhere and not _looks_replaced(facts.view.levels):
+        return facts
+    event = look.events.single(_TOMBSTONE)
+    replacement = _text(event, "replacement_room")
+    return replace(
+        facts, tombstoned=event is not None, replacement=RoomId(replacement) if replacement else None
+    )
+
+
+def _ask_for_size(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+    """Count the state events, where the list cannot be right."""
+    return facts if facts.state_events else replace(facts, state_events=look.events.count())
+
+
+def _ask_for_extremities(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+    """Count the forward extremities, where that is asked for."""
+    if not options.get("look_at_extremities"):
+        return facts
+    count = look.asker.synapse.rooms.forward_extremities(facts.room_id).count
+    return replace(facts, forward_extremities=count)
+
+
+ASK: Mapping[Need, Callable[[Look, RoomFacts, Mapping[str, Any]], RoomFacts]] = {
+    Need.CREATORS: _ask_for_creators,
+    Need.FOREIGN_CONTROLLERS: _ask_for_foreign_controllers,
+    Need.LOCAL_MEMBERS: _ask_for_local_members,
+    Need.WAY_TO_REGAIN: _ask_what_regaining_takes,
+    Need.TOMBSTONE: _ask_for_tombstone,
+    Need.SIZE: _ask_for_size,
+    Need.EXTREMITIES: _ask_for_extremities,
+}
+"""How each need of a rule about rooms is asked for, in this order."""
+
+
+def _text(event: StateEvent | None, name: str) -> str | None:
+    """Return a text of an event's content; None where it has none of that name."""
+    value = None if event is None else event.content.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _looks_replaced(levels: PowerLevels) -> bool:
-    """Tell whether a room's levels are as an upgrade leaves them: nobody is to write or invite any more.
+    """Whether a room's levels are as an upgrade leaves them: members may neither write nor invite any more.
 
     Source: Matrix specification, "Room Upgrades", what the server does with the old room's levels.
     """
@@ -197,16 +405,29 @@ def _looks_replaced(levels: PowerLevels) -> bool:
 
 
 def _may_have_more_creators(facts: RoomFacts) -> bool:
-    """Tell whether creators who are not known yet might change what is found.
+    """Whether creators who are not known yet might change what is found.
 
-    Those of this server do where another local user is in the room, and nobody or only one is known to
-    control it; those of other servers where one of theirs is in a room of ours.
+    Those of this server do where another local user is in the room, and at most one is known to control it;
+    those of other servers where one of theirs is in a room of ours.
     """
     view = facts.view
     if facts.is_ours and view.joined_members > view.joined_local_members:
         return True
     present = [user for user in facts.controllers if facts.accounts[user].unseen < _LONG_UNSEEN]
-    return len(present) <= 1 and view.unknown_local_members > 0
+    return len(present) <= 1 and view.joined_local_members > len(facts.controllers)
+
+
+def _may_be_regained(facts: RoomFacts, options: Mapping[str, Any]) -> bool:
+    """Whether a rule may name the way to regain the room: all who control it are away, or it is only one."""
+    if not facts.is_ours or facts.is_for_server_notices:
+        return False
+    days, members = options.get("days"), options.get("local_members")
+    present = [
+        user for user in facts.controllers if days is None or not facts.accounts[user].is_dormant(days)
+    ]
+    return not present or (
+        members is not None and len(facts.controllers) == 1 and facts.view.joined_local_members >= members
+    )
 
 
 def _allowed_rooms(join_rules: Mapping[str, Any]) -> Iterator[RoomId]:

@@ -1,203 +1,198 @@
-"""All rooms of a server, one after the other, with the next ones on their way meanwhile.
-
-A room goes through three stages, each of them a queue: begun, its own state is asked for; met, those who have
-power in it are asked about; seen, it and its people are put together, and what else matters is asked for.
-"""
+"""All rooms of a server: each is checked by one worker, and they come in the order of the list."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 from synadmin.api.rooms import Room
+from synadmin.api.users import User
 from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Subject
 from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
-from synadmin.audit.gather.power_holders import PowerHolder, PowerHolders, with_holders
+from synadmin.audit.gather.pool import FAILURES, GaveUpError
+from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
-from synadmin.audit.gather.room_facts import OwnState, Questions
-from synadmin.errors import MatrixError, NotFoundError, ReplyError
-from synadmin.ids import UserId, server_name_of
-from synadmin.power.room import RoomView
+from synadmin.audit.gather.room_facts import Asker
+from synadmin.errors import NotFoundError, SynadminError
+from synadmin.ids import RoomId, UserId, server_name_of
 
-T = TypeVar("T")
-
-_AHEAD = 4  # rooms that are begun, for each request that may be under way
+_BEGUN = 4  # rooms, for each request that may be under way
+_CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them
 
 
-@dataclass(slots=True)
-class _Look:
-    """A room that is being looked at."""
-
-    room: Room
-    state: Future[OwnState]
-    bare: RoomFacts | None = None
-    people: dict[UserId, PowerHolder | Future[PowerHolder]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Put:
-    """A room whose facts are put together, or will be."""
-
-    room: Room
-    facts: RoomFacts | Future[RoomFacts]
-
-
-class Rooms:
-    """Looks at all rooms, once."""
+class RoomGatherer:
+    """Checks all rooms, once."""
 
     def __init__(
-        self, ahead: Prefetcher, coverage: Coverage, *, accounts: Future[AccountIndex], caller: UserId
+        self,
+        prefetcher: Prefetcher,
+        coverage: Coverage,
+        *,
+        accounts: Future[AccountIndex],
+        users: Callable[[], Iterator[User]],
+        caller: UserId,
     ) -> None:
         """Begin; nothing more is asked yet.
 
         Args:
-            ahead: the way to the server, and what was asked already.
-            coverage: what is wanted, and what is missed.
-            accounts: where the user list will be.
+            prefetcher: the way to the server, and what was asked already.
+            coverage: what the rules need, and what was skipped.
+            accounts: the future user list.
+            users: lists the users again.
             caller: whose token it is.
         """
-        self._ahead = ahead
-        self._pool = ahead.pool
+        self._prefetcher = prefetcher
+        self._synapse = prefetcher.synapse
+        self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
+        self._users = users
         self._caller = caller
-        self._server_name = server_name_of(caller)
-        self._questions = Questions(ahead, coverage)
+        self._itself = Subject("server", server_name_of(caller))
+        self._listed: set[int] = set()
+        self._begun: deque[tuple[Subject, Future[RoomFacts]]] = deque()
+        self._done = 0
 
     def facts(self) -> Iterator[RoomFacts]:
-        """Look at one after the other.
+        """Yield the facts about one room after the other.
 
         Raises:
-            ConnectError: the server is gone.
             NotPermittedError: the token is not a server admin's.
+            ConnectError: the server does not answer, and did not before.
         """
-        begun: deque[_Look] = deque()
-        met: deque[_Look] = deque()
-        seen: deque[_Put] = deque()
-        ahead = _AHEAD * self._pool.size
-        source = self._listed()
-        people: PowerHolders | None = None
-        done = 0
-        more = True
         try:
-            while more or begun or met or seen:
-                room = next(source, None) if more else None
-                if room is not None:
-                    begun.append(_Look(room, self._pool.submit(self._questions.state, room)))
-                more = room is not None
-                if begun and (not more or len(begun) >= ahead):
-                    people = people or self._people()
-                    if self._meet(begun[0], people):
-                        met.append(begun[0])
-                    begun.popleft()
-                if met and (not begun or len(met) >= ahead):
-                    put = None if people is None else self._see(met[0], people)
-                    if put is not None:
-                        seen.append(put)
-                    met.popleft()
-                if seen and (not met or len(seen) >= ahead):
-                    room, facts = seen[0].room, seen[0].facts
-                    found = self._result(room, facts) if isinstance(facts, Future) else facts
-                    seen.popleft()
-                    if found is not None:
-                        done += 1
-                        yield found
+            yield from self._all()
         except OutOfTimeError:
-            self._out_of_time(done, (*seen, *met, *begun))
+            self._not_reached("the time was up")
+        except GaveUpError:
+            self._not_reached(f"gave up after {FAILURES} failures in a row ({self._pool.failure})")
+        except SynadminError as error:
+            if is_fatal(error) or not self._done:
+                raise
+            self._not_reached(str(error))
 
-    def _listed(self) -> Iterator[Room]:
-        """Walk the list of rooms while its next page is on its way."""
-        page = self._ahead.next_page()
-        while (current := self._coverage.awaited(page)) is not None:
-            self._coverage.total_rooms = current.total
-            page = self._ahead.next_page()
-            yield from current.records()
+    def _all(self) -> Iterator[RoomFacts]:
+        holders: PowerHolders | None = None
+        asker: Asker | None = None
+        for room in self._rooms():
+            if holders is None or asker is None:
+                holders = self._holders()
+                asker = Asker(self._prefetcher, self._coverage, holders, caller=self._caller)
+            self._listed.add(hash(room.room_id))
+            self._begun.append((_subject(room), self._pool.submit(asker.facts, room)))
+            if len(self._begun) >= _BEGUN * self._pool.size:
+                yield from self._next()
+        yield from self._rest()
+        holders = holders or self._holders()
+        asker = asker or Asker(self._prefetcher, self._coverage, holders, caller=self._caller)
+        yield from self._unlisted(holders, asker)
 
-    def _out_of_time(self, done: int, under_way: tuple[_Look | _Put, ...]) -> None:
-        coverage, itself = self._coverage, Subject("server", self._server_name)
-        for look in under_way:
-            coverage.miss(_subject(look.room), "the time was up")
-        begun = done + len(coverage.missed)
-        if coverage.total_rooms is None:
-            coverage.miss(itself, "the time was up before its rooms were listed")
-        elif coverage.total_rooms > begun:
-            more = coverage.total_rooms - begun
-            coverage.miss(itself, f"the time was up before {more} more of its rooms were begun")
-
-    def _people(self) -> PowerHolders:
-        accounts = self._coverage.awaited(self._accounts)
-        return PowerHolders(
-            self._ahead.synapse,
-            self._pool,
-            accounts,
-            server_name=self._server_name,
-            now=self._coverage.now,
-        )
-
-    def _meet(self, look: _Look, people: PowerHolders) -> bool:
-        """Ask about those who have power in a room; tell whether there is a room."""
-        state = self._result(look.room, look.state)
-        if state is None:
-            return False
-        # The list counts members a moment late: a room without any may have a creator who is in it.
-        if look.room.joined_local_members or state.power_levels is not None:
-            look.bare = self._bare(look.room, state)
-            for user in (self._caller, *look.bare.local_with_power):
-                look.people[user] = people.ask(user)
-        return True
-
-    def _bare(self, room: Room, state: OwnState) -> RoomFacts:
-        """Return the facts that the room itself tells."""
-        view = RoomView(
-            room_id=room.room_id,
-            version=room.version or "1",
-            creators=state.creators,
-            power_levels=state.power_levels,
-            power_levels_sender=state.sender,
-            join_rule=room.join_rules,
-            server_name=self._server_name,
-            federate=room.federatable,
-            joined_local_members=room.joined_local_members,
-            joined_members=room.joined_members,
-        )
-        return RoomFacts(
-            view=view,
-            name=room.name,
-            alias=room.canonical_alias,
-            state_events=room.state_events,
-            caller=self._caller,
-            now=self._coverage.now,
-        )
-
-    def _see(self, look: _Look, people: PowerHolders) -> _Put | None:
-        """Put a room and its people together, and ask more where that matters."""
-        known: dict[UserId, PowerHolder] = {}
-        for user, person in look.people.items():
-            found = self._result(look.room, person) if isinstance(person, Future) else person
-            if found is None:
-                return None
-            known[user] = found
-        state = look.state.result()
-        facts = with_holders(look.bare or self._bare(look.room, state), known)
-        questions = self._questions.about(facts, state)
-        if not questions:
-            return _Put(look.room, facts)
-        return _Put(look.room, self._pool.submit(self._questions.answer, facts, questions, people))
-
-    def _result(self, room: Room, future: Future[T]) -> T | None:
-        """Wait for something about a room; where it cannot be had, the room is missed."""
+    def _next(self) -> Iterator[RoomFacts]:
+        """Yield the facts about the room that was begun first; where there are none, it is skipped."""
+        subject, future = self._begun[0]
         try:
-            return self._coverage.awaited(future)
+            facts = self._coverage.awaited(future)
         except NotFoundError:
-            self._coverage.miss(_subject(room), "it was deleted while the audit ran", gone=True)
-        except (MatrixError, ReplyError) as error:
+            self._coverage.skip(subject, "it was deleted while the audit ran", gone=True)
+        except SynadminError as error:
             if is_fatal(error):
                 raise
-            self._coverage.miss(_subject(room), str(error))
-        return None
+            self._coverage.skip(subject, str(error))
+        else:
+            self._done += 1
+            yield facts
+        self._begun.popleft()
+
+    def _rest(self) -> Iterator[RoomFacts]:
+        while self._begun:
+            yield from self._next()
+
+    def _rooms(self) -> Iterator[Room]:
+        """Walk the list of rooms while its next page is on its way."""
+        page = self._prefetcher.next_page()
+        while (current := self._coverage.awaited(page)) is not None:
+            self._coverage.total_rooms = current.total
+            page = self._prefetcher.next_page()
+            yield from current.records()
+
+    def _holders(self) -> PowerHolders:
+        accounts = self._coverage.awaited(self._accounts)
+        holders = PowerHolders(self._synapse, accounts, server_name=self._itself.id, now=self._coverage.now)
+        holders.ask_everyone(self._pool)
+        return holders
+
+    # Rooms that users have joined and the list lacks
+
+    def _unlisted(self, holders: PowerHolders, asker: Asker) -> Iterator[RoomFacts]:
+        """Check the rooms that the list lacks: it comes from statistics that may be off or damaged."""
+        known = self._coverage.awaited(self._accounts).users
+        if known is not None:
+            # They were all asked for their rooms.
+            self._coverage.awaited(self._pool.submit(holders.local_members, RoomId("")))
+            users: Iterable[UserId] = tuple(holders.in_other_rooms(self._listed))
+        elif self._listed and not holders.know_other_rooms(self._listed):
+            return
+        else:
+            users = (user.name for user in self._users())
+        rooms = self._rooms_of(users)
+        lacking = [room for room in rooms if self._is_lacking(room, len(rooms))]
+        for room in rooms:
+            subject = Subject("room", room)
+            self._begun.append((subject, self._pool.submit(asker.facts_of_unlisted, room)))
+            if len(self._begun) >= _BEGUN * self._pool.size:
+                yield from self._next()
+        yield from self._rest()
+        if lacking:
+            rooms_ = "1 room" if len(lacking) == 1 else f"{len(lacking)} rooms"
+            self._coverage.skip(
+                self._itself,
+                f"the room list lacks {rooms_} that users have joined (such as {lacking[0]}): Synapse's room "
+                "statistics are off or incomplete. These rooms were checked; others may be missing",
+            )
+
+    def _rooms_of(self, users: Iterable[UserId]) -> tuple[RoomId, ...]:
+        """Return the rooms of these users that are not listed."""
+        rooms: dict[RoomId, None] = {}
+        asked: deque[Future[tuple[RoomId, ...]]] = deque()
+
+        def take() -> None:
+            for room in self._coverage.awaited(asked.popleft()):
+                if hash(room) not in self._listed:
+                    rooms[room] = None
+
+        for user in users:
+            asked.append(self._pool.submit(self._joined_rooms, user))
+            if len(asked) >= _BEGUN * self._pool.size:
+                take()
+        while asked:
+            take()
+        return tuple(rooms)
+
+    def _joined_rooms(self, user: UserId) -> tuple[RoomId, ...]:
+        try:
+            return self._synapse.activity.joined_rooms(user).joined_rooms
+        except NotFoundError:
+            return ()
+
+    def _is_lacking(self, room: RoomId, number: int) -> bool:
+        """Whether the list still lacks a room, which may have been made while the list was read."""
+        if number > _CHECKED_AGAIN:
+            return True
+        page = self._pool.submit(next, self._synapse.rooms.list(search=room).pages(), None)
+        found = self._coverage.awaited(page)
+        return found is None or all(listed.room_id != room for listed in found.records())
+
+    def _not_reached(self, why: str) -> None:
+        """Record what was not checked, and why."""
+        coverage = self._coverage
+        for subject, _ in self._begun:
+            coverage.skip(subject, why)
+        begun = len(self._listed)
+        if coverage.total_rooms is None:
+            coverage.skip(self._itself, f"{why} before the rooms were listed")
+        elif coverage.total_rooms > begun:
+            coverage.skip(self._itself, f"{why} before {coverage.total_rooms - begun} more rooms were begun")
 
 
 def _subject(room: Room) -> Subject:

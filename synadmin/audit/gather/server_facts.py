@@ -1,4 +1,4 @@
-"""What there is to know of the server itself, each part for the rules that need it."""
+"""The facts about the server itself, each asked for where a rule needs it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,8 +7,10 @@ from hashlib import sha256
 from typing import Any
 
 from synadmin.audit.facts import (
+    DAY,
     AccountFacts,
     DestinationFacts,
+    Need,
     ReportFacts,
     TaskFacts,
     TokenFacts,
@@ -17,35 +19,18 @@ from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError
 
-ADMIN_RULES = ("unexpected-server-admin", "dormant-server-admin")
-"""The rules that are about the accounts of server admins."""
-
 _MOST_SHOWN = 4  # characters of a registration token, and of its digest
 
 
-class Server:
-    """Looks at the server itself."""
+class ServerAsker:
+    """Asks about the server itself."""
 
     def __init__(self, synapse: Synapse, *, now: int) -> None:
         self._synapse = synapse
         self._now = now
 
-    def parts(self, *, failing: int) -> Mapping[tuple[str, ...], Callable[[], dict[str, Any]]]:
-        """Return what looks at each part, by the rules that need it.
-
-        Args:
-            failing: for how long a server has failed at least to be worth a look, in milliseconds.
-        """
-        return {
-            ADMIN_RULES: self._admins,
-            ("open-registration-token",): self._tokens,
-            ("old-report",): self._reports,
-            ("failing-destination",): lambda: self._destinations(failing),
-            ("stuck-background-update",): self._updates,
-            ("failed-task",): self._tasks,
-        }
-
-    def _admins(self) -> dict[str, Any]:
+    def admins(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the accounts of the server admins."""
         users = self._synapse.users
         try:
             listed = [facts_of(user, now=self._now) for user in users.list(admins=True, locked=True)]
@@ -53,9 +38,10 @@ class Server:
             # Synapse before 1.103.
             listed = [facts_of(user, now=self._now) for user in users.list_v2(admins=True, locked=True)]
         admins: tuple[AccountFacts, ...] = tuple(with_details(self._synapse, facts) for facts in listed)
-        return {"admins": admins}
+        return {"admins": admins, "delegated": self._synapse.mas_manages_accounts}
 
-    def _tokens(self) -> dict[str, Any]:
+    def tokens(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the registration tokens that can still be used."""
         try:
             tokens = self._synapse.registration_tokens.list(valid=True).registration_tokens
         except NotSupportedError:
@@ -74,9 +60,10 @@ class Server:
             )
         }
 
-    def _reports(self) -> dict[str, Any]:
+    def reports(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the open reports of events and of users."""
         reports = self._synapse.reports
-        found = [
+        facts = [
             ReportFacts(
                 id=report.id,
                 about="event",
@@ -87,7 +74,7 @@ class Server:
             for report in reports.events()
         ]
         with suppress(NotSupportedError):  # Synapse before 1.152
-            found += [
+            facts += [
                 ReportFacts(
                     id=report.id,
                     about="user",
@@ -96,10 +83,11 @@ class Server:
                 )
                 for report in reports.users()
             ]
-        return {"reports": tuple(found)}
+        return {"reports": tuple(facts)}
 
-    def _destinations(self, failing: int) -> dict[str, Any]:
-        return {"destinations": tuple(self._failing(failing))}
+    def destinations(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the other servers that cannot be reached."""
+        return {"destinations": tuple(self._failing(options.get("days", 0) * DAY))}
 
     def _failing(self, failing: int) -> Iterator[DestinationFacts]:
         for destination in self._synapse.federation.destinations():
@@ -116,13 +104,15 @@ class Server:
                     shared_rooms=0 if page is None else page.total or len(page.items),
                 )
 
-    def _updates(self) -> dict[str, Any]:
+    def updates(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return whether background updates may run, and which is running."""
         status = self._synapse.background_updates.status()
         # With several databases the first that has one stands for all.
         running = next((update.name for update in status.current_updates.values()), None)
         return {"updates_enabled": status.enabled, "update_running": running}
 
-    def _tasks(self) -> dict[str, Any]:
+    def tasks(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the scheduled tasks that failed."""
         tasks = self._synapse.tasks.list(status=["failed"]).scheduled_tasks
         return {
             "tasks": tuple(
@@ -130,6 +120,17 @@ class Server:
                 for task in tasks
             )
         }
+
+
+ASK: Mapping[Need, Callable[[ServerAsker, Mapping[str, Any]], dict[str, Any]]] = {
+    Need.SERVER_ADMINS: ServerAsker.admins,
+    Need.REGISTRATION_TOKENS: ServerAsker.tokens,
+    Need.REPORTS: ServerAsker.reports,
+    Need.DESTINATIONS: ServerAsker.destinations,
+    Need.BACKGROUND_UPDATES: ServerAsker.updates,
+    Need.FAILED_TASKS: ServerAsker.tasks,
+}
+"""How each need of a rule about the server is asked for."""
 
 
 def labels_of(tokens: Iterable[str]) -> dict[str, str]:

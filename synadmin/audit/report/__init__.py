@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final, NamedTuple, Protocol, TextIO, cast
 
-from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.findings import Finding, Severity, Skipped, Subject
 from synadmin.ids import UserId
 
 FORMS: Final = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
@@ -21,14 +21,6 @@ class Reported(NamedTuple):
 
     finding: Finding
     new: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """What was not looked at, and why."""
-
-    subject: Subject
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +53,14 @@ class Report:
         server_name: the audited server.
         started_at: when it began, in milliseconds since the epoch.
         finished_at: when it ended, in milliseconds since the epoch.
-        checked: how many of what were looked at: ``{"rooms": 120, "users": 37, …}``.
-        skipped: what was not looked at. Not empty: the report is partial, unless the subjects vanished.
+        checked: how many of what were checked: ``{"rooms": 120, "users": 37, …}``.
+        skipped: what was not checked. Where it is not empty, the report is partial, unless the subjects were
+            deleted.
         findings: what was found, and whether it is new.
         solved: what the baseline knew and is so no more.
         errors: the rules that crashed.
         history: earlier runs, oldest first, without this one.
-        controllers: how many of the rooms that were looked at each local user controls.
+        controllers: how many of the checked rooms each local user controls.
         rules: the ids of the rules that ran, whether or not they found anything.
         version: of the shape of the JSON report.
     """

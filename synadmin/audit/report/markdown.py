@@ -23,7 +23,7 @@ def write(report: Report, out: TextIO) -> None:
     """Write the report."""
     out.write(f"# Audit of {escaped(report.server_name)}\n\n")
     checked = ", ".join(f"{number} {escaped(what)}" for what, number in report.checked.items())
-    out.write(f"{time_of(report.finished_at)}, {checked or 'nothing'} looked at.\n")
+    out.write(f"{time_of(report.finished_at)}, {checked or 'nothing'} checked.\n")
     new = [item.finding for item in report.findings if item.new]
     known = len(report.findings) - len(new)
     if not new:
@@ -35,7 +35,7 @@ def write(report: Report, out: TextIO) -> None:
         out.write(f"\n{known} more {were} known before, and {are} not shown.\n")
     _write_list("Solved", (f"{_rule(gone.rule)} {_subject(gone.subject)}" for gone in report.solved), out)
     _write_list(
-        "Not looked at", (f"{_subject(left.subject)}: {escaped(left.reason)}" for left in report.skipped), out
+        "Not checked", (f"{_subject(left.subject)}: {escaped(left.reason)}" for left in report.skipped), out
     )
     _write_list(
         "Rules that crashed",

@@ -41,10 +41,10 @@ def write(report: Report, out: TextIO) -> None:
     metric("solved_findings", "Findings of the baseline that are so no more.", [({}, len(report.solved))])
     metric(
         "checked",
-        "What was looked at.",
+        "What was checked.",
         [({"subject": what}, n) for what, n in sorted(report.checked.items())],
     )
-    metric("skipped", "What was not looked at.", [({}, len(report.skipped))])
+    metric("skipped", "What was not checked.", [({}, len(report.skipped))])
     metric("rule_errors", "Times a rule has crashed.", [({}, len(report.errors))])
     metric(
         "started_timestamp_seconds", "When the audit began, in Unix time.", [({}, report.started_at / 1000)]

@@ -30,7 +30,7 @@ def _lines(report: Report, new: list[Finding]) -> Iterator[str]:
     for error in report.errors:
         yield f"crashed: {error.rule}: {named(error.subject)}: {error.error}"
     for skipped in report.skipped:
-        yield f"not looked at: {named(skipped.subject)}: {skipped.reason}"
+        yield f"not checked: {named(skipped.subject)}: {skipped.reason}"
     if report.solved or report.errors or report.skipped:
         yield ""
     yield f"{report.server_name}: {summary(report, new)}"
@@ -51,7 +51,7 @@ def summary(report: Report, new: list[Finding]) -> str:
     checked = [f"{number} {what}" for what, number in report.checked.items() if what != "server"]
     if "server" in report.checked:
         checked.append("the server")
-    return f"{', '.join(parts) or 'nothing'}; looked at {', '.join(checked) or 'nothing'}"
+    return f"{', '.join(parts) or 'nothing'}; checked {', '.join(checked) or 'nothing'}"
 
 
 def named(subject: Subject) -> str:

@@ -1,13 +1,16 @@
-"""The rules of the audit, one module each: its docstring is its page, ``check`` finds.
+"""The rules of the audit, one module each: its docstring is its page, ``check`` yields what it finds.
 
-A rule is pure: facts in, findings out. It has an ``ID``, a ``SEVERITY``, a ``SUBJECT`` (which facts it
-takes) and ``OPTIONS`` with their defaults; ``enabled`` among them says that it is off unless asked for.
+A rule is pure: facts in, findings out. It declares its ``ID``, its ``SEVERITY``, its ``SUBJECT`` (which facts
+it takes), its ``NEEDS`` (facts that cost requests of their own) and its ``OPTIONS`` with their defaults;
+``enabled`` among them says that it is off by default. The engine adds id, severity and subject to what
+``check`` yields.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from synadmin.audit.findings import Finding, Severity
+from synadmin.audit.facts import Facts, IgnoreFacts, Need
+from synadmin.audit.findings import Finding, Found, Severity, Subject
 from synadmin.audit.rules import (
     complex_room,
     delegation,
@@ -40,6 +43,7 @@ class Rule(Protocol):
     __doc__: str | None
     ID: str
     SEVERITY: Severity
+    NEEDS: frozenset[Need]
     OPTIONS: dict[str, Any]
 
     @property
@@ -47,8 +51,8 @@ class Rule(Protocol):
         """Which facts it takes: one of the classes of ``facts``."""
 
     @property
-    def check(self) -> Callable[[Any, Mapping[str, Any]], Iterator[Finding]]:
-        """What yields the findings, given the facts and the options."""
+    def check(self) -> Callable[[Any, Mapping[str, Any]], Iterator[Found]]:
+        """Yields what is found, given the facts and the options."""
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -81,8 +85,27 @@ HEADINGS: Final = ("Why it matters", "What it shows", "How to fix it")
 """The parts of a page after its beginning, which says what is found."""
 
 
+def findings_of(rule: Rule, facts: Facts, options: Mapping[str, Any]) -> Iterator[Finding]:
+    """Run a rule over facts and yield its findings, with its id and severity and the subject."""
+    for found in rule.check(facts, options):
+        yield Finding(
+            rule=rule.ID,
+            severity=found.severity or rule.SEVERITY,
+            subject=found.subject or subject_of(facts),
+            message=found.message,
+            fix=found.fix,
+            details=found.details,
+            part=found.part,
+        )
+
+
+def subject_of(facts: Facts) -> Subject:
+    """Return the facts as the subject of a finding."""
+    return Subject("ignore", facts.subject, facts.rule) if isinstance(facts, IgnoreFacts) else facts.subject
+
+
 def summary(rule: Rule) -> str:
-    """Return what a rule finds, in a line."""
+    """Return what a rule finds, in one line."""
     return (rule.__doc__ or "").partition("\n")[0].strip()
 
 
@@ -93,13 +116,13 @@ def options(rule: Rule) -> Mapping[str, Any]:
 
 
 def page(rule: Rule) -> str:
-    """Return the page of a rule, in Markdown that reads well as it is."""
+    """Return the page of a rule, in Markdown that is readable as plain text."""
     text = (rule.__doc__ or "").strip()
     for heading in HEADINGS:
         text = text.replace(f"\n{heading}\n", f"\n### {heading}\n")
     shown = {"severity": rule.SEVERITY.value, **options(rule)}
     settings = "\n".join(f"    {name} = {_toml(value)}" for name, value in shown.items())
-    configured = f"### Configuration, with what holds by default\n\n    [audit.rules.{rule.ID}]\n{settings}"
+    configured = f"### Configuration, with the defaults\n\n    [audit.rules.{rule.ID}]\n{settings}"
     return f"## {rule.ID}\n\n{text}\n\n{configured}\n"
 
 
@@ -113,9 +136,10 @@ def document() -> str:
 _INTRODUCTION: Final = """\
 # The rules of the audit
 
-What `synadmin audit` looks for. `synadmin audit rules` lists the same in the terminal, and
-`synadmin audit rules ID` shows a page. A room counts as *ours* where its creator is local. *Control*
-means: joined, with an active account, and a level that reaches what `m.room.power_levels` needs.
+These are the rules that `synadmin audit` runs. `synadmin audit rules` lists them in the terminal, and
+`synadmin audit rules ID` shows one page. A room is *ours* if its creator is a local user. A user has
+*control* of a room if they are joined, their account is active, and their power level is enough to change
+`m.room.power_levels`.
 
 | rule | severity | finds |
 |---|---|---|"""

@@ -1,12 +1,12 @@
 """A room with more than 10,000 state events, or, where asked for, more than 10 forward extremities.
 
-The limits are the options `state_events` and `extremities`. How many forward extremities a room has costs
-a request for each room, so they are looked at only with `look_at_extremities = true`.
+The options `state_events` and `extremities` set the limits. Counting the forward extremities costs a request
+for each room, so they are counted only with `look_at_extremities = true`.
 
 Why it matters
 
-Joining such a room, and each event in it, costs the server time and memory; one of them can slow down
-everybody.
+Joining such a room, and each event in it, costs the server time and memory. A single such room can slow down
+the whole server.
 
 What it shows
 
@@ -15,43 +15,41 @@ What it shows
 
 How to fix it
 
-Extremities can be tidied:
+Clean up the forward extremities:
 
     synadmin room forward-extremities '!chess:example.org' --clear
 
-State events cannot be taken away. Upgrade the room, which begins a new one without them, or, where nobody
-here needs it, `synadmin room delete`.
+State events cannot be removed. Upgrade the room, which starts a new room without them. Where no local user
+needs the room, use `synadmin room delete`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
+from synadmin.audit.facts import Need, RoomFacts
+from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command
 
 ID = "complex-room"
 SEVERITY = Severity.INFO
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.SIZE, Need.EXTREMITIES})
 OPTIONS: dict[str, Any] = {"state_events": 10_000, "look_at_extremities": False, "extremities": 10}
 
 
-def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find a room that costs the server much."""
+def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for a room that costs the server much."""
     extremities = facts.forward_extremities or 0
-    found = []
+    counts = []
     if facts.state_events > options["state_events"]:
-        found.append(f"{facts.state_events} state events")
+        counts.append(f"{facts.state_events} state events")
     many = extremities > options["extremities"]
     if many:
-        found.append(f"{extremities} forward extremities")
-    if not found:
+        counts.append(f"{extremities} forward extremities")
+    if not counts:
         return
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=facts.subject,
-        message=f"The room has {' and '.join(found)}.",
+    yield Found(
+        message=f"The room has {' and '.join(counts)}.",
         fix=command("room", "forward-extremities", facts.room_id, "--clear") if many else None,
         details={"state_events": facts.state_events, "forward_extremities": facts.forward_extremities},
     )

@@ -1,44 +1,46 @@
-"""Power at or above 50 for a user who is not in the room.
+"""A user who is not in the room but has a power level of 50 or more.
 
-Users of this server who were given a level, or created the room, and have left it, were put out, or never
-came in. The limit is the option `level`. Users of other servers are judged only where it is known that
-they are out; those who do not exist are a matter of `ghost-power`.
+Local users who were given a level, or created the room, and have left, were kicked or banned, or never
+joined. The option `level` sets the limit. A user of another server counts only where it is known that they
+are not joined. A local user who does not exist is found by `ghost-power`.
 
 Why it matters
 
-Whoever left with power comes back with it, invited by anybody who may invite. If that account is taken
-over, so is the room.
+A user who left with power comes back with it, invited by any member who may invite. If that account is
+stolen, the room is stolen too.
 
 What it shows
 
-    @bob:example.org holds 100 and is not in the room.
+    @bob:example.org has power level 100 and is not in the room.
     (details: user_id, power_level, account)
 
 How to fix it
 
     synadmin room demote '!chess:example.org' @bob:example.org
 
-Somebody in the room has to stand above them. The creators of a room of version 12 or later keep their
-power, whatever is done.
+A member of the room has to stand above the user. Creators of a room of version 12 or later keep their
+power, whatever you do.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.facts import Need, RoomFacts, has_level
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import command_to_edit
+from synadmin.power.edit import Edit
 from synadmin.power.levels import shown
 from synadmin.power.room import AccountState
 
 ID = "departed-power"
 SEVERITY = Severity.INFO
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.CREATORS})
 OPTIONS: dict[str, Any] = {"level": 50}
 
 
-def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find power of those who are not in the room."""
+def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each user with power who is not in the room."""
     view = facts.view
     if not view.in_room:
         return
@@ -51,13 +53,14 @@ def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
             continue
         if state is AccountState.MISSING:
             continue
-        above = any(view.levels.level_of(controller) > level for controller in facts.controllers)
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
-            subject=facts.subject,
-            message=f"{user} holds {shown(level)} and is not in the room.",
-            fix=command("room", "demote", facts.room_id, user) if above else None,
+        fix = None
+        # Creators are in no list that could be changed.
+        if user in view.levels.listed():
+            edit = Edit(users={user: None})
+            fix = command_to_edit(facts, edit, "room", "demote", facts.room_id, user)
+        yield Found(
+            message=f"{user} {has_level(level)} and is not in the room.",
+            fix=fix,
             details={
                 "user_id": user,
                 "power_level": shown(level),

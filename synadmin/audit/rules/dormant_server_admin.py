@@ -1,11 +1,11 @@
 """A server admin who was not seen for 90 days.
 
-How long is the option `days`. An account that was never used counts from when it was made. Deactivated
+The option `days` sets how long. An account that was never used counts from its creation. Deactivated
 accounts do not count, nor do those of application services.
 
 Why it matters
 
-An account that nobody uses is one whose theft nobody notices, and this one can do everything.
+Nobody notices when an unused account is stolen, and this one can do everything.
 
 What it shows
 
@@ -16,34 +16,33 @@ How to fix it
 
     synadmin user admin revoke @bob:example.org
 
-It can be granted again when it is needed.
+You can grant the right again when it is needed.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import DAY, ServerFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.facts import DAY, Need, ServerFacts
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import command_to_revoke_admin
 from synadmin.render import time_of
 
 ID = "dormant-server-admin"
 SEVERITY = Severity.WARNING
 SUBJECT = ServerFacts
+NEEDS = frozenset({Need.SERVER_ADMINS})
 OPTIONS: dict[str, Any] = {"days": 90}
 
 
-def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find server admins who are away."""
+def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each server admin who is away."""
     for account in facts.admins:
         if not account.is_dormant(options["days"]):
             continue
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
+        yield Found(
             subject=account.subject,
             message=f"{account.user_id} is a server admin, {account.last_seen}.",
-            fix=command("user", "admin", "revoke", account.user_id),
+            fix=command_to_revoke_admin(facts, account.user_id),
             details={
                 "user_id": account.user_id,
                 "seen": time_of(account.seen),

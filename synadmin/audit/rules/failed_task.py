@@ -1,11 +1,10 @@
-"""A scheduled task of the server's own that failed.
+"""A scheduled task of the server that failed.
 
-Deleting rooms, purging history and redacting a user's events are such tasks. Synapse remembers them for a
-week.
+Deleting rooms, purging history and redacting a user's events are such tasks. Synapse keeps them for a week.
 
 Why it matters
 
-Somebody was told that the room is being deleted, and it is still there.
+An admin was told that the room is being deleted, and it is still there.
 
 What it shows
 
@@ -16,33 +15,32 @@ How to fix it
 
     synadmin task list --status failed
 
-and do again what failed.
+Then run again what failed.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import ServerFacts
-from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.facts import Need, ServerFacts
+from synadmin.audit.findings import Found, Severity, Subject
 from synadmin.audit.regain import command
 from synadmin.render import time_of
 
 ID = "failed-task"
 SEVERITY = Severity.WARNING
 SUBJECT = ServerFacts
+NEEDS = frozenset({Need.FAILED_TASKS})
 OPTIONS: dict[str, Any] = {}
 
 
-def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find tasks that failed."""
+def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each task that failed."""
     for task in facts.tasks:
         at = time_of(task.at)
         on = f" on {at[:10]}" if at else ""
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
+        yield Found(
             subject=Subject("task", task.id, task.action),
-            message=f"The task {task.action} failed{on}: {task.error or 'it does not say why'}.",
+            message=f"The task {task.action} failed{on}: {task.error or 'the server does not say why'}.",
             fix=command("task", "list", "--status", "failed"),
             details={"action": task.action, "error": task.error, "at": at},
         )

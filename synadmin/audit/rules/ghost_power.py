@@ -1,29 +1,30 @@
-"""Power in a room for a user id of this server that does not exist.
+"""A user id of this server that has power in a room, but no account.
 
-Each user id with more power than everybody has, creators included, is looked up among the accounts.
-Accounts that are deactivated exist: nobody can register their names again.
+The rule looks up each user id with more power than the default, creators included. Deactivated accounts
+exist: nobody can register their names again. Nor can anybody register the name that the server uses for
+its notices, or a name that an application service has reserved.
 
-Who was named as an additional creator of a room of version 12 or later is looked up on servers of up to 250
-rooms, and elsewhere where it may matter; with `look_at_creators = true` in every such room, which costs a
-request for each.
+Additional creators of a room of version 12 or later are looked up on servers of up to 250 rooms, and
+elsewhere where it may matter. With `look_at_creators = true` they are looked up in every such room, which
+costs a request for each.
 
 Why it matters
 
-Whoever registers that name has the power from the first moment in which they are in the room; where
-registration is open that can be anybody. Usually it comes from a typing error while an admin was named.
+Whoever registers that name has the power as soon as they join. Where registration is open, that can be
+anybody. Usually the cause is a typing error when an admin was named.
 
 What it shows
 
-    @alcie:example.org holds 100, and there is no such account: whoever registers the name holds it.
+    @alcie:example.org has power level 100, but no such account exists: whoever registers the name gets it.
     (details: user_id, power_level)
 
 How to fix it
 
-Take the power away, where somebody of this server stands above:
+Take the power away, where a local user stands above:
 
     synadmin room demote '!chess:example.org' @alcie:example.org
 
-Where nobody does, take the name, so that nobody else can:
+Otherwise take the name, so that nobody else can:
 
     synadmin user create @alcie:example.org
     synadmin user deactivate @alcie:example.org
@@ -32,36 +33,49 @@ Where nobody does, take the name, so that nobody else can:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.facts import Need, RoomFacts, has_level
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import command, command_to_edit
+from synadmin.ids import UserId
+from synadmin.power.edit import Edit
 from synadmin.power.levels import shown
-from synadmin.power.room import AccountState
+from synadmin.power.room import AccountState, Reach
 
 ID = "ghost-power"
 SEVERITY = Severity.ERROR
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.CREATORS})
 OPTIONS: dict[str, Any] = {"look_at_creators": False}
 
 
-def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find power of those who do not exist."""
+def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each user with power who does not exist."""
     view = facts.view
     if not view.in_room:
         return
-    for user in facts.with_power:
-        if not view.is_local(user) or view.account_of(user).state is not AccountState.MISSING:
+    for user in facts.local_with_power:
+        if view.account_of(user).state is not AccountState.MISSING or user in facts.reserved:
             continue
         level = view.levels.level_of(user)
-        above = any(view.levels.level_of(controller) > level for controller in facts.controllers)
-        fix = command("room", "demote", facts.room_id, user) if above else command("user", "create", user)
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
-            subject=facts.subject,
-            message=f"{user} holds {shown(level)}, and there is no such account: "
-            "whoever registers the name holds it.",
-            fix=fix,
+        follows = ": whoever registers the name gets it" if _can_be_made(facts, user) else ""
+        yield Found(
+            message=f"{user} {has_level(level)}, but no such account exists{follows}.",
+            fix=_fix(facts, user),
             details={"user_id": user, "power_level": shown(level)},
             part=user,
         )
+
+
+def _fix(facts: RoomFacts, user: UserId) -> str | None:
+    demote = None
+    if not facts.view.levels.is_creator(user):
+        demote = command_to_edit(facts, Edit(users={user: None}), "room", "demote", facts.room_id, user)
+    # Where the Matrix Authentication Service keeps the accounts, it makes them.
+    if demote is None and _can_be_made(facts, user) and facts.possible is not Reach.API:
+        return command("user", "create", user)
+    return demote
+
+
+def _can_be_made(facts: RoomFacts, user: UserId) -> bool:
+    account = facts.accounts.get(user)
+    return account is None or account.nameable

@@ -1,16 +1,16 @@
-"""A room of ours that only those control who are suspended, locked, or were not seen for 90 days.
+"""A room of ours whose controllers are all suspended, locked, or unseen for 90 days.
 
-All users of this server who are in the room with a level that is enough. How long they may be away is
-the option `days`. Accounts of bridges and bots (application services) are never taken for away: the
-server does not record when they are used.
+The rule considers all local users who are joined with a power level that is enough for control. The option
+`days` sets how long they may be unseen. Accounts of bridges and bots (application services) always count as
+active: the server does not record when they are used.
 
 Why it matters
 
-On paper the room has an admin. On the day when one is needed, nobody answers.
+The room has an admin in name only. On the day when you need one, nobody answers.
 
 What it shows
 
-    All who control the room are away: @alice:example.org (suspended), @bob:example.org (last seen
+    All users who control the room are inactive: @alice:example.org (suspended), @bob:example.org (last seen
     2024-01-31).
     (details: users, each with state and seen)
 
@@ -18,15 +18,15 @@ How to fix it
 
     synadmin room make-admin '!chess:example.org'
 
-or give somebody who is still around a level with `synadmin room set-power`.
+or give an active user the power level with `synadmin room set-power`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import way_in
+from synadmin.audit.facts import Need, RoomFacts
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import way_to_regain
 from synadmin.ids import UserId
 from synadmin.power.room import AccountState
 from synadmin.render import time_of
@@ -34,31 +34,29 @@ from synadmin.render import time_of
 ID = "inactive-controller"
 SEVERITY = Severity.WARNING
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.CREATORS, Need.WAY_TO_REGAIN})
 OPTIONS: dict[str, Any] = {"days": 90}
 
 
-def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find a room of ours all of whose controllers are away."""
-    if not facts.is_ours or not facts.holders:
+def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for a room of ours whose controllers are all inactive."""
+    if not facts.is_ours or not facts.holders or facts.is_for_server_notices:
         return
     if facts.everybody_controls and facts.view.unknown_local_members:
         return
-    away = {user: _away(facts, user, options["days"]) for user in facts.holders}
-    if not all(away.values()):
+    inactive = {user: _inactivity(facts, user, options["days"]) for user in facts.holders}
+    if not all(inactive.values()):
         return
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=facts.subject,
-        message="All who control the room are away: "
-        f"{', '.join(f'{user} ({how})' for user, how in away.items())}.",
-        fix=None if facts.caller in away else way_in(facts).command,
-        details={"users": [{"user_id": user, **_known(facts, user)} for user in away]},
+    yield Found(
+        message="All users who control the room are inactive: "
+        f"{', '.join(f'{user} ({how})' for user, how in inactive.items())}.",
+        fix=None if facts.caller in inactive else way_to_regain(facts).command,
+        details={"users": [{"user_id": user, **_details(facts, user)} for user in inactive]},
     )
 
 
-def _away(facts: RoomFacts, user: UserId, days: int) -> str | None:
-    """Say how a user is away; None where they are not."""
+def _inactivity(facts: RoomFacts, user: UserId, days: int) -> str | None:
+    """Return how a user is inactive; None where they are active."""
     state = facts.view.account_of(user).state
     if state is not AccountState.ACTIVE:
         return str(state)
@@ -66,7 +64,7 @@ def _away(facts: RoomFacts, user: UserId, days: int) -> str | None:
     return account.last_seen if account is not None and account.is_dormant(days) else None
 
 
-def _known(facts: RoomFacts, user: UserId) -> dict[str, Any]:
+def _details(facts: RoomFacts, user: UserId) -> dict[str, Any]:
     account = facts.accounts.get(user)
     seen = None if account is None else account.seen
     return {"state": str(facts.view.account_of(user).state), "seen": time_of(seen)}

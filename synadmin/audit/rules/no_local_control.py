@@ -1,67 +1,66 @@
 """A room of ours with local members that no local user controls.
 
-Nobody of this server who is in the room, with an active account, reaches the level that changing its
-power levels takes. It is looked up how far one would have to go to regain the room:
+No local user who is joined, with an active account, has the power level that changing the power levels
+takes. The finding names how far you have to go to regain the room:
 
-- `api`: Make Room Admin does it.
-- `impersonate`: a local user has to be acted as for a moment.
-- `reactivate`: an account has to be woken for a moment, too.
-- none: no user of this server, present or past, can give anybody control.
+- `api`: Make Room Admin is enough.
+- `impersonate`: synadmin has to act as a local user for a moment.
+- `reactivate`: it has to reactivate an account for a moment, too.
+- none: no local user, present or past, can give control to anybody.
+
+Rooms in which the server sends its notices are left out: the server controls them.
 
 Why it matters
 
-The room cannot be moderated, renamed or closed by anybody here. It is noticed on the day when somebody
-has to be put out. Until then the way back may close: the last user through whom the room could be
-regained leaves, and takes it along.
+No local user can moderate, rename or close the room. You notice on the day when you have to ban a user.
+Until then the way back may close: when the last user through whom you could regain the room leaves.
 
 What it shows
 
-    No user of this server controls the room, in which 3 of ours are. --allow impersonate would regain it.
+    No local user controls the room; it has 3 local members. --allow impersonate regains it.
     (details: reach, reason, why, local_members, needed)
 
 How to fix it
 
     synadmin room make-admin '!chess:example.org' --allow impersonate
 
-with the reach that the finding names. Where none would do, `synadmin room replace` makes a new room in
-its place; the finding's `why` tells who else holds the power and could be asked.
+with the reach that the finding names. Where none is enough, `synadmin room replace` makes a new room in
+its place. The finding's `why` names the users who hold the power: you can ask them.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import way_in
+from synadmin.audit.facts import Need, RoomFacts
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import way_to_regain
 from synadmin.power.room import Reach
 
 ID = "no-local-control"
 SEVERITY = Severity.ERROR
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.CREATORS, Need.WAY_TO_REGAIN})
 OPTIONS: dict[str, Any] = {}
 
 
-def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find a room of ours that no local user controls."""
+def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for a room of ours that no local user controls."""
     view = facts.view
-    if not facts.is_ours or not view.in_room or facts.controllers:
+    if not facts.is_ours or not view.in_room or facts.controllers or facts.is_for_server_notices:
         return
     if facts.everybody_controls and view.unknown_local_members:
         return
-    way = way_in(facts)
+    way = way_to_regain(facts)
     if way.reach is None:
-        how = f"Nothing would regain it. {way.message}"
+        how = f"Nothing regains it. {way.message}"
     elif way.reach is Reach.API:
-        how = "Make Room Admin would regain it."
+        how = "Make Room Admin regains it."
     else:
-        how = f"--allow {way.reach} would regain it."
+        how = f"--allow {way.reach} regains it."
     members = max(view.joined_local_members, len(view.known_local_members))
-    are = "is" if members == 1 else "are"
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=facts.subject,
-        message=f"No user of this server controls the room, in which {members} of ours {are}. {how}",
+    count = "1 local member" if members == 1 else f"{members} local members"
+    yield Found(
+        message=f"No local user controls the room; it has {count}. {how}",
         fix=way.command,
         details={
             "reach": None if way.reach is None else str(way.reach),

@@ -1,11 +1,11 @@
 """A report of an event or a user that is older than 7 days.
 
-How old is the option `days`. A report is open until it is dismissed.
+The option `days` sets how old. A report is open until you dismiss it.
 
 Why it matters
 
-Somebody asked for help, and nobody has looked. Unlawful content that was reported and stays is also a
-matter of liability.
+A user asked for help, and nobody has looked. Unlawful content that was reported and stays is also a matter
+of liability.
 
 What it shows
 
@@ -23,18 +23,19 @@ with `--users` for the report of a user.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import DAY, ReportFacts, ServerFacts
-from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.facts import DAY, Need, ReportFacts, ServerFacts
+from synadmin.audit.findings import Found, Severity, Subject
 from synadmin.audit.regain import command
 
 ID = "old-report"
 SEVERITY = Severity.WARNING
 SUBJECT = ServerFacts
+NEEDS = frozenset({Need.REPORTS})
 OPTIONS: dict[str, Any] = {"days": 7}
 
 
-def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find reports that have been open for long."""
+def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each report that has been open for long."""
     for report in facts.reports:
         age = facts.now - report.received
         if age <= options["days"] * DAY:
@@ -42,10 +43,8 @@ def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
         days = age // DAY
         for_days = "1 day" if days == 1 else f"{days} days"
         of_users = ("--users",) if report.about == "user" else ()
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
-            # Reports of events and of users are numbered each for itself.
+        yield Found(
+            # Reports of events and of users have numbers of their own.
             subject=Subject("report", f"{report.about}/{report.id}"),
             message=f"The report of {_about(report)} has been open for {for_days}.",
             fix=command("report", "show", str(report.id), *of_users),

@@ -1,11 +1,11 @@
 """A registration token without expiry and without limit.
 
-The token itself is a secret, and not shown: only its beginning, and a little of its SHA-256 digest that tells
-it from others.
+The token is a secret and is not shown: only its beginning, and a few characters of its SHA-256 digest that
+distinguish it from others.
 
 Why it matters
 
-Whoever has it can make any number of accounts, for ever. Tokens are passed on, and end up in chats.
+Whoever has the token can make any number of accounts, forever. Tokens are passed on, and end up in chats.
 
 What it shows
 
@@ -23,25 +23,24 @@ or `synadmin registration-token delete TOKEN`.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import ServerFacts
-from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.facts import Need, ServerFacts
+from synadmin.audit.findings import Found, Severity, Subject
 from synadmin.audit.regain import command
 
 ID = "open-registration-token"
 SEVERITY = Severity.WARNING
 SUBJECT = ServerFacts
+NEEDS = frozenset({Need.REGISTRATION_TOKENS})
 OPTIONS: dict[str, Any] = {}
 
 
-def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find tokens that hold for ever and for everybody."""
+def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each token without expiry and without limit."""
     for token in facts.tokens or ():
         if not token.unlimited or token.expires is not None:
             continue
         times = "once" if token.used == 1 else f"{token.used} times"
-        yield Finding(
-            rule=ID,
-            severity=SEVERITY,
+        yield Found(
             subject=Subject("token", token.label),
             message=f"The registration token {token.label} has no expiry and no limit; it was used {times}.",
             fix=command("registration-token", "list", "--valid"),

@@ -1,24 +1,23 @@
-"""A room of ours, of at least 3 local members, that hangs on one person.
+"""A room of ours with at least 3 local members that only one local user controls.
 
-Exactly one user of this server controls it. How many local members it takes to matter is the option
-`local_members`.
+The option `local_members` sets from how many local members on this matters.
 
 Why it matters
 
-One departure, one lost password, one quarrel, and nobody controls the room any more.
+If this one user leaves or loses the password, nobody controls the room any more.
 
 What it shows
 
-    Of the 12 local members only @alice:example.org controls the room.
+    Only @alice:example.org controls the room; it has 12 local members.
     (details: user_id, local_members)
 
 How to fix it
 
-Give a second person the power:
+Give a second user the power level:
 
     synadmin room set-power '!chess:example.org' bob 100
 
-or take it yourself:
+or take control yourself:
 
     synadmin room make-admin '!chess:example.org'
 """
@@ -26,30 +25,28 @@ or take it yourself:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import way_in
+from synadmin.audit.facts import Need, RoomFacts
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import way_to_regain
 
 ID = "single-controller"
 SEVERITY = Severity.WARNING
 SUBJECT = RoomFacts
+NEEDS = frozenset({Need.CREATORS, Need.WAY_TO_REGAIN})
 OPTIONS: dict[str, Any] = {"local_members": 3}
 
 
-def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find a room of ours that one local user alone controls."""
+def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for a room of ours that one local user alone controls."""
     members = facts.view.joined_local_members
     if not facts.is_ours or facts.everybody_controls or members < options["local_members"]:
         return
     if len(facts.controllers) != 1:
         return
     [alone] = facts.controllers
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=facts.subject,
-        message=f"Of the {members} local members only {alone} controls the room.",
-        # Whoever would run it is not a second person where they are the one.
-        fix=None if alone == facts.caller else way_in(facts).command,
+    yield Found(
+        message=f"Only {alone} controls the room; it has {members} local members.",
+        # The token's owner is no second user where they are the one.
+        fix=None if alone == facts.caller else way_to_regain(facts).command,
         details={"user_id": alone, "local_members": members},
     )

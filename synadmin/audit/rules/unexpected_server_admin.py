@@ -1,12 +1,12 @@
 """A server admin who is not on the configured list.
 
-The list is `server_admins` in `[audit]`. Where there is none, all server admins are told, as information:
-write the list from that. Deactivated accounts do not count.
+The list is `server_admins` in `[audit]`. Without it, each server admin is reported as information: write the
+list from that. Deactivated accounts do not count.
 
 Why it matters
 
-A server admin can do everything that this tool can: read along by joining, log in as others, delete
-rooms. Nobody should have that right by accident, or still have it after leaving.
+A server admin can do everything that this tool can: join rooms and read along, log in as other users, delete
+rooms. Nobody should have that right by accident, or keep it after leaving.
 
 What it shows
 
@@ -17,7 +17,7 @@ How to fix it
 
     synadmin user admin revoke @bob:example.org
 
-or, where it is meant to be so, add the user to the list:
+or, where the user should be a server admin, add them to the list:
 
     [audit]
     server_admins = ["@admin:example.org", "@bob:example.org"]
@@ -26,38 +26,36 @@ or, where it is meant to be so, add the user to the list:
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synadmin.audit.facts import ServerFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.facts import Need, ServerFacts
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import command_to_revoke_admin
 from synadmin.power.room import AccountState
 
 ID = "unexpected-server-admin"
 SEVERITY = Severity.ERROR
 SUBJECT = ServerFacts
+NEEDS = frozenset({Need.SERVER_ADMINS})
 OPTIONS: dict[str, Any] = {"server_admins": None}
 
 
-def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find server admins who are not on the list; all of them where there is none."""
+def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for each server admin who is not on the list; for all where there is none."""
     expected = options["server_admins"]
     for account in facts.admins:
         user = account.user_id
         if account.state in {AccountState.DEACTIVATED, AccountState.MISSING}:
             continue
         if expected is None:
-            yield Finding(
-                rule=ID,
+            yield Found(
                 severity=Severity.INFO,
                 subject=account.subject,
-                message=f"{user} is a server admin; no list says who is meant to be.",
+                message=f"{user} is a server admin; there is no list of expected server admins.",
                 details={"user_id": user, "listed": None},
             )
         elif user not in expected:
-            yield Finding(
-                rule=ID,
-                severity=SEVERITY,
+            yield Found(
                 subject=account.subject,
                 message=f"{user} is a server admin and not on the list.",
-                fix=command("user", "admin", "revoke", user),
+                fix=command_to_revoke_admin(facts, user),
                 details={"user_id": user, "listed": False},
             )

@@ -1,15 +1,15 @@
 """An ignore in the configuration that matches nothing.
 
-Told only by an audit that looked at everything the ignored rule is about.
+It is reported only by an audit that checked everything that the ignored rule is about.
 
 Why it matters
 
-What it was written for has been mended, or its subject is misspelled. In both cases it will one day hide
-something that nobody knows of.
+The problem was solved, or the subject is misspelled. In both cases the ignore may hide something else one
+day.
 
 What it shows
 
-    The ignore of no-local-control for !chess:example.org matches nothing (reason given: archive).
+    The ignore of no-local-control for !chess:example.org matches nothing (its reason: archive).
     (details: reason, until)
 
 How to fix it
@@ -25,24 +25,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import IgnoreFacts
-from synadmin.audit.findings import Finding, Severity, Subject
+from synadmin.audit.findings import Found, Severity
 
 ID = "unused-ignore"
 SEVERITY = Severity.WARNING
 SUBJECT = IgnoreFacts
+NEEDS = frozenset[Any]()
 OPTIONS: dict[str, Any] = {}
 
 
-def check(facts: IgnoreFacts, _options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find an ignore that matches nothing."""
+def check(facts: IgnoreFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for an ignore that matches nothing."""
     if facts.matched:
         return
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=Subject("ignore", facts.subject, facts.rule),
+    yield Found(
         message=f"The ignore of {facts.rule} for {facts.subject} matches nothing "
-        f"(reason given: {facts.reason}).",
+        f"(its reason: {facts.reason}).",
         details={"reason": facts.reason, "until": facts.until},
         part=facts.rule,
     )

@@ -1,48 +1,48 @@
-"""A room whose power levels can be changed with less than 50.
+"""A room whose power levels can be changed with a level below 50.
 
-That is what `m.room.power_levels` needs there. The limit is the option `level`.
+That is the level that `m.room.power_levels` needs in this room. The option `level` sets the limit.
 
 Why it matters
 
-50 is what moderators have by custom. Where less is enough to change the levels, people who were given a
-little trust hold all of it: they can raise themselves up to their own level's limit, and lower others.
+Moderators have 50 by convention. Where less is enough to change the power levels, users with a little trust
+have all of it: they can raise themselves up to their own level's limit, and lower others.
 
 What it shows
 
-    The power levels can be changed with 25.
+    Power level 25 is enough to change the power levels.
     (details: needed)
 
 How to fix it
 
     synadmin room set-power '!chess:example.org' --event m.room.power_levels 50
 
-It refuses where nobody would be left who reaches that: give somebody the level first.
+The command refuses where nobody would reach that level: give a user the level first.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synadmin.audit.facts import RoomFacts
-from synadmin.audit.findings import Finding, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.findings import Found, Severity
+from synadmin.audit.regain import command_to_edit
+from synadmin.power.edit import Edit
 from synadmin.power.levels import POWER_LEVELS
 
 ID = "weak-control"
 SEVERITY = Severity.WARNING
 SUBJECT = RoomFacts
+NEEDS = frozenset[Any]()
 OPTIONS: dict[str, Any] = {"level": 50}
 
 
-def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find a room whose levels take little to change."""
-    needed = facts.view.levels.control
-    if not facts.view.in_room or needed >= options["level"]:
+def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield a finding for a room whose power levels need little to change."""
+    needed, level = facts.view.levels.control, options["level"]
+    if not facts.view.in_room or needed >= level:
         return
-    yield Finding(
-        rule=ID,
-        severity=SEVERITY,
-        subject=facts.subject,
-        message=f"The power levels can be changed with {needed}.",
-        fix=command("room", "set-power", facts.room_id, "--event", POWER_LEVELS, str(options["level"])),
+    words = ("room", "set-power", facts.room_id, "--event", POWER_LEVELS, str(level))
+    yield Found(
+        message=f"Power level {needed} is enough to change the power levels.",
+        fix=command_to_edit(facts, Edit(events={POWER_LEVELS: level}), *words),
         details={"needed": needed},
     )

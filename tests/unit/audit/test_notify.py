@@ -50,7 +50,7 @@ def test_the_message_is_a_notice_that_can_be_read_with_and_without_formatting() 
     assert content["msgtype"] == "m.notice"
     assert content["m.mentions"] == {}
     assert content["body"] == (
-        "Audit of example.org: 1 error, 1 solved; looked at 3 rooms\n\n"
+        "Audit of example.org: 1 error, 1 solved; checked 3 rooms\n\n"
         "error: no-local-control: Chess (!0:example.org)\n"
         "Nobody controls Chess.\n"
         "synadmin room make-admin '!0:example.org'\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from synadmin.audit.regain import command, way_in
+from synadmin.audit.regain import command, way_to_regain
 from synadmin.power.room import Reach
 from tests.unit.audit.rules.case import chess
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels
@@ -17,24 +17,24 @@ def test_a_command_is_typed_as_it_is_meant_whatever_it_holds() -> None:
 
 
 def test_make_room_admin_alone_is_the_least() -> None:
-    way = way_in(chess({ALICE: "join", BOB: "join"}))
+    way = way_to_regain(chess({ALICE: "join", BOB: "join"}))
     assert (way.reach, way.reason) == (Reach.API, None)
     assert way.command == "synadmin room make-admin '!chess:example.org'"
 
 
 def test_without_a_name_some_admin_of_the_server_is_taken() -> None:
-    way = way_in(replace(chess({BOB: "join"}), caller=None))
+    way = way_to_regain(replace(chess({BOB: "join"}), caller=None))
     assert way.reach is Reach.IMPERSONATE
 
 
 def test_a_token_owner_who_will_not_do_is_no_reason_to_replace_the_room() -> None:
     suspended = chess({ALICE: "join"}, accounts={ADMIN: "suspended"})
-    way = way_in(suspended)
+    way = way_to_regain(suspended)
     assert (way.reach, way.reason, way.command) == (None, "target-suspended", None)
 
 
 def test_a_room_that_is_lost_is_to_be_replaced() -> None:
-    way = way_in(chess({BOB: "join", MALLORY: "join"}, power_levels=levels({MALLORY: 100})))
+    way = way_to_regain(chess({BOB: "join", MALLORY: "join"}, power_levels=levels({MALLORY: 100})))
     assert way.reach is None
     assert way.command is not None
     assert way.command.endswith("--admin @admin:example.org --dry-run")

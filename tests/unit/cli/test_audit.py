@@ -62,16 +62,14 @@ def test_findings_end_with_ten_and_are_told_with_the_command_that_mends_them(
     assert (answer.code, answer.stderr) == (10, "")
     assert answer.stdout == (
         "error: no-local-control: Room 0 (!0:big.example)\n"
-        "    No user of this server controls the room, in which 2 of ours are. "
-        "--allow impersonate would regain it.\n"
+        "    No local user controls the room; it has 2 local members. --allow impersonate regains it.\n"
         "    synadmin room make-admin '!0:big.example' --allow impersonate\n"
         "\n"
         "error: no-local-control: Room 50 (!50:big.example)\n"
-        "    No user of this server controls the room, in which 2 of ours are. "
-        "--allow impersonate would regain it.\n"
+        "    No local user controls the room; it has 2 local members. --allow impersonate regains it.\n"
         "    synadmin room make-admin '!50:big.example' --allow impersonate\n"
         "\n"
-        "big.example: 2 errors; looked at 100 rooms, 10 users\n"
+        "big.example: 2 errors; checked 100 rooms, 10 users\n"
     )
 
 
@@ -208,7 +206,7 @@ def test_a_room_that_cannot_be_looked_at_makes_the_run_incomplete(
         answer = synadmin("audit", "-o", "json", "--baseline", str(baseline), "--update-baseline")
     assert answer.code == 1
     assert answer.stderr == (
-        "synadmin: the audit is not complete: 1 could not be looked at "
+        "synadmin: the audit is not complete: 1 could not be checked "
         "(the last: Internal server error (M_UNKNOWN, HTTP 500))\n"
     )
     assert len(_report(answer.stdout)["findings"]) > 0
@@ -245,7 +243,7 @@ def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
         one for one in report["skipped"] if "before" not in one["reason"] or "rooms" in one["reason"]
     ]
     assert {one["reason"] for one in begun} <= {"the time was up"}
-    assert rest["reason"] == f"the time was up before {3000 - seen - len(begun)} more of its rooms were begun"
+    assert rest["reason"] == f"the time was up before {3000 - seen - len(begun)} more rooms were begun"
     assert not baseline.exists()
 
 

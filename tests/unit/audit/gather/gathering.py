@@ -7,10 +7,12 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from synadmin.audit.gather.coverage import Wanted
+from synadmin.audit.config import Config
 from synadmin.audit.gather.gatherer import Gatherer
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.room_facts import FEW_ROOMS
+from synadmin.audit.rules import RULES
+from synadmin.audit.runner import needs_of
 from synadmin.client import Synapse
 from tests.unit.stub import Stub, told
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.audit.facts import RoomFacts
+    from synadmin.audit.gather.coverage import Needs
 
 ROOMS, USERS = FEW_ROOMS + 50, 30
 LEVELS = "/_synapse/admin/v1/rooms/…/state m.room.power_levels"
@@ -35,9 +38,17 @@ ROOM = {
     "state_events": 9,
 }
 STATE = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/state"
+MEMBERS = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/members"
 ALICE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
 IN_ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
 ADMIN = "/_synapse/admin/v2/users/%40admin%3Aexample.org"
+
+
+def needs(*ids: str, **options: Any) -> Needs:  # noqa: ANN401
+    """What these rules need, with options of theirs."""
+    rules = [rule for rule in RULES if rule.ID in ids]
+    own = {rule.ID: {name: options[name] for name in options if name in rule.OPTIONS} for rule in rules}
+    return needs_of(rules, Config(rules=own))
 
 
 @contextmanager
@@ -46,7 +57,7 @@ def gathering(
     *rules: str,
     concurrency: int = 8,
     begun: bool = False,
-    **wanted: Any,  # noqa: ANN401
+    **options: Any,  # noqa: ANN401
 ) -> Iterator[Gatherer]:
     """Gather for some rules; ``begun`` where the list of rooms is asked for before, as an audit does."""
     with Synapse(url, token="syt_token") as synapse:
@@ -54,7 +65,7 @@ def gathering(
         try:
             if begun:
                 ahead.begin()
-            yield Gatherer(ahead, Wanted(rules=rules or OF_ROOMS, **wanted))
+            yield Gatherer(ahead, needs(*rules or OF_ROOMS, **options))
         finally:
             ahead.close()
 
@@ -86,6 +97,7 @@ def one_room(stub: Stub, **room: Any) -> Iterator[Gatherer]:  # noqa: ANN401
     stub.on(ADMIN, told({"name": "@admin:example.org", "admin": True}))
     stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org"], "total": 1}))
     stub.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/block", told({"block": False}))
+    stub.on(MEMBERS, told({"members": ["@alice:example.org"], "total": 1}))
     stub.on(
         "/_synapse/admin/v1/users/%40admin%3Aexample.org/joined_rooms", told({"joined_rooms": [], "total": 0})
     )

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 
 import pytest
 
-from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, Wanted
+from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError
 
 
 def covering(seconds: float) -> Coverage:
-    return Coverage(Wanted(rules=()), until=time.monotonic() + seconds)
+    return Coverage(Needs({}), until=time.monotonic() + seconds)
 
 
 def test_what_does_not_come_is_waited_for_until_the_time_is_up() -> None:

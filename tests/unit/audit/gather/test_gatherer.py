@@ -26,7 +26,7 @@ def test_a_room_costs_one_request_and_a_user_with_power_two() -> None:
             rooms = list(gatherer.rooms())
         counted = {kind: count for kind, count in asked(url).items() if "rooms" in kind or "users" in kind}
     assert len(rooms) == ROOMS
-    assert gatherer.coverage.missed == []
+    assert gatherer.coverage.skipped == []
     assert counted == {
         LEVELS: ROOMS,
         "/_synapse/admin/v2/users/…": USERS,
@@ -54,7 +54,7 @@ def test_what_the_server_does_not_have_is_no_failure(stub: Stub) -> None:
     with gathering(stub.url, *rules) as gatherer:
         facts = gatherer.server()
     assert facts.tokens is None
-    assert all(missed.gone for missed in gatherer.coverage.missed)
+    assert all(skipped.gone for skipped in gatherer.coverage.skipped)
 
 
 def test_of_a_registration_token_only_the_beginning_is_kept(stub: Stub) -> None:

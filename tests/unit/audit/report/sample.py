@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from synadmin.audit.facts import DAY
-from synadmin.audit.findings import Finding, Severity, Subject
-from synadmin.audit.report import PastRun, Report, Reported, RuleError, Skipped
+from synadmin.audit.findings import Finding, Severity, Skipped, Subject
+from synadmin.audit.report import PastRun, Report, Reported, RuleError
 from synadmin.audit.rules import RULES
 from synadmin.ids import UserId
 from tests.unit.audit.rules.case import NOW

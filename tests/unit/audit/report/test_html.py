@@ -75,8 +75,8 @@ def test_a_report_of_nothing_says_so() -> None:
 
 
 def test_a_partial_report_says_so_at_the_top() -> None:
-    assert "Not everything was looked at" in page(report())
-    assert "Not everything was looked at" not in page(report(baseline=False))
+    assert "Not everything was checked" in page(report())
+    assert "Not everything was checked" not in page(report(baseline=False))
 
 
 def test_without_jinja2_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_it_reads_like_this() -> None:
     assert markdown(found) == (
         "# Audit of example.org\n"
         "\n"
-        "2026-11-21T09:30:00Z, 120 rooms, 37 users looked at.\n"
+        "2026-11-21T09:30:00Z, 120 rooms, 37 users checked.\n"
         "\n"
         "## Error: 1\n"
         "\n"
@@ -69,7 +69,7 @@ def test_it_reads_like_this() -> None:
 def test_a_report_of_nothing_says_so() -> None:
     empty = Report(server_name="example.org", started_at=NOW, finished_at=NOW)
     assert markdown(empty) == (
-        "# Audit of example.org\n\n2026-11-21T09:30:00Z, nothing looked at.\n\nNothing was found.\n"
+        "# Audit of example.org\n\n2026-11-21T09:30:00Z, nothing checked.\n\nNothing was found.\n"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
 
 def test_what_was_left_out_is_listed() -> None:
     text = markdown(report(names=("Chess",)))
-    assert "## Not looked at: 1\n\n- Chess `!gone:example.org`: vanished Chess\n" in text
+    assert "## Not checked: 1\n\n- Chess `!gone:example.org`: vanished Chess\n" in text
     assert "## Rules that crashed: 1\n\n- `old-report` at `Chess`: KeyError\\: Chess\n" in text
 
 

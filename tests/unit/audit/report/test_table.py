@@ -36,7 +36,7 @@ def test_what_was_solved_crashed_or_skipped_is_told() -> None:
     text = _table(report(names=("Chess",)))
     assert "solved: ghost-power: Chess (!room201:example.org)\n" in text
     assert "crashed: old-report: Chess: KeyError: Chess\n" in text
-    assert "not looked at: Chess (!gone:example.org): vanished Chess\n" in text
+    assert "not checked: Chess (!gone:example.org): vanished Chess\n" in text
 
 
 def test_no_name_reaches_the_terminal_raw() -> None:

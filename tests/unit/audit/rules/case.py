@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from synadmin.audit.facts import DAY, AccountFacts, RoomFacts, ServerFacts
+from synadmin.audit.rules import findings_of
 from synadmin.ids import RoomId
 from tests.unit.power import rooms
 from tests.unit.power.rooms import ADMIN, HERE
@@ -13,6 +14,7 @@ from tests.unit.power.rooms import ADMIN, HERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from synadmin.audit.facts import Facts
     from synadmin.audit.findings import Finding
     from synadmin.audit.rules import Rule
     from synadmin.ids import UserId
@@ -52,12 +54,12 @@ def server(**others: Any) -> ServerFacts:  # noqa: ANN401
     return ServerFacts(server_name=HERE, now=NOW, **others)
 
 
-def findings(rule: Rule, facts: object, **options: Any) -> list[Finding]:  # noqa: ANN401
+def findings(rule: Rule, facts: Facts, **options: Any) -> list[Finding]:  # noqa: ANN401
     """Return what a rule finds with its defaults, but for the options that are given."""
-    return list(rule.check(facts, {**rule.OPTIONS, **options}))
+    return list(findings_of(rule, facts, {**rule.OPTIONS, **options}))
 
 
-def finding(rule: Rule, facts: object, **options: Any) -> Finding:  # noqa: ANN401
+def finding(rule: Rule, facts: Facts, **options: Any) -> Finding:  # noqa: ANN401
     """Return the one thing that a rule finds."""
     [found] = findings(rule, facts, **options)
     return found

@@ -28,12 +28,15 @@ def test_an_equal_cannot_take_it_away() -> None:
 
 def test_who_stands_above_can() -> None:
     room = chess({ALICE: "join", BOB: "ban"}, power_levels=levels({ALICE: 100, BOB: 50}))
-    assert finding(rule, room).fix == "synadmin room demote '!chess:example.org' @bob:example.org"
+    assert (
+        finding(rule, room).fix
+        == "synadmin room demote '!chess:example.org' @bob:example.org --allow impersonate"
+    )
 
 
 def test_a_creator_of_version_12_who_left_keeps_power_for_ever() -> None:
     found = finding(rule, chess({BOB: "join"}, version="12", power_levels=levels({BOB: 100})))
-    assert found.message == "@alice:example.org holds creator and is not in the room."
+    assert found.message == "@alice:example.org is a creator and is not in the room."
     assert found.fix is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from synadmin.audit.rules import dormant_server_admin as rule
 from synadmin.power.room import AccountState
 from tests.unit.audit.rules.case import account, days_ago, finding, findings, on, server
@@ -31,3 +33,9 @@ def test_how_long_matters_can_be_configured() -> None:
     away = server(admins=(account(BOB, seen=days_ago(40)),))
     assert not findings(rule, away)
     assert findings(rule, away, days=30)
+
+
+def test_a_right_that_cannot_be_revoked_has_no_fix() -> None:
+    """Nobody revokes their own, and the Matrix Authentication Service keeps those of its accounts."""
+    assert finding(rule, replace(FOUND, caller=BOB)).fix is None
+    assert finding(rule, replace(FOUND, delegated=True)).fix is None

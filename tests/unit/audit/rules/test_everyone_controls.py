@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from synadmin.audit.rules import everyone_controls as rule
+from synadmin.power.room import Reach
 from tests.unit.audit.rules.case import chess, finding
-from tests.unit.power.rooms import ALICE, MALLORY, levels
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
 
 FOUND = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, users_default=100))
 PASSED = {
@@ -15,16 +16,35 @@ PASSED = {
 
 
 def test_the_default_level_is_to_be_lowered() -> None:
-    assert (
-        finding(rule, FOUND).fix == "synadmin room set-power '!chess:example.org' --default users_default 0"
+    assert finding(rule, FOUND).fix == (
+        "synadmin room set-power '!chess:example.org' --default users_default 0 --allow impersonate"
     )
+    own = chess({ADMIN: "join"}, power_levels=levels({ADMIN: 100}, users_default=100))
+    assert finding(rule, own).fix == "synadmin room set-power '!chess:example.org' --default users_default 0"
 
 
 def test_where_changing_takes_nothing_that_is_to_be_raised() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={"m.room.power_levels": 0}))
     found = finding(rule, room)
-    assert found.fix == "synadmin room set-power '!chess:example.org' --event m.room.power_levels 100"
+    assert found.fix == (
+        "synadmin room set-power '!chess:example.org' --event m.room.power_levels 100 --allow impersonate"
+    )
     assert found.details == {"users_default": 0, "needed": 0}
+
+
+def test_where_nobody_would_keep_control_a_member_gets_a_level_in_the_same_step() -> None:
+    room = chess({BOB: "join", CAROL: "join"}, power_levels={"users_default": 100})
+    assert finding(rule, room).fix == (
+        "synadmin room set-power '!chess:example.org' @bob:example.org 100 --default users_default 0 "
+        "--allow impersonate"
+    )
+
+
+def test_where_nobody_can_act_there_is_no_fix() -> None:
+    suspended = chess({BOB: "join"}, power_levels={"users_default": 100}, accounts={BOB: "suspended"})
+    assert finding(rule, suspended).fix is None
+    delegated = chess({BOB: "join"}, power_levels={"users_default": 100}, facts={"possible": Reach.API})
+    assert finding(rule, delegated).fix is None
 
 
 def test_it_is_told_of_rooms_of_other_servers_too() -> None:

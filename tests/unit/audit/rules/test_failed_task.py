@@ -23,5 +23,5 @@ def test_the_task_is_named() -> None:
 def test_one_that_does_not_say_why_is_found_too() -> None:
     task = TaskFacts(id="x1", action="redact", error=None, at=on(2026, 3, 1))
     assert finding(rule, server(tasks=(task,))).message == (
-        "The task redact failed on 2026-03-01: it does not say why."
+        "The task redact failed on 2026-03-01: the server does not say why."
     )

@@ -19,9 +19,9 @@ PASSED = {
 }
 
 
-def test_it_is_to_be_checked() -> None:
+def test_the_command_is_one_that_succeeds_while_the_server_is_gone() -> None:
     found = finding(rule, FOUND)
-    assert found.fix == "synadmin federation check gone.example"
+    assert found.fix == "synadmin federation show gone.example"
     assert found.subject.type == "destination"
     assert found.details["failing_since"] == "2026-11-09T09:30:00Z"
 

@@ -33,7 +33,9 @@ def test_more_than_the_best_of_ours_is_told() -> None:
     # Alice, who has 100, is not there.
     room = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, BOB: 50, MALLORY: 100}))
     found = finding(rule, room)
-    assert found.message == "@mallory:elsewhere.net holds 100, more than the best of ours (50)."
+    assert (
+        found.message == "@mallory:elsewhere.net has power level 100, more than the highest local user (50)."
+    )
     assert found.details == {"user_id": MALLORY, "power_level": 100, "best": 50}
 
 

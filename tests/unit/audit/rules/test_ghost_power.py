@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from synadmin.audit.facts import AccountFacts, RoomFacts
 from synadmin.audit.rules import ghost_power as rule
+from synadmin.power.room import AccountState, Reach
 from tests.unit.audit.rules.case import chess, finding, findings
 from tests.unit.power.rooms import ALICE, BOB, CAROL, levels, local, remote
 
@@ -33,7 +37,7 @@ def test_where_nobody_stands_above_the_name_is_to_be_taken() -> None:
 def test_where_somebody_stands_above_it_is_to_be_demoted() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 50}), accounts=_GHOST)
     found = finding(rule, room)
-    assert found.fix == "synadmin room demote '!chess:example.org' @alcie:example.org"
+    assert found.fix == "synadmin room demote '!chess:example.org' @alcie:example.org --allow impersonate"
     assert found.details == {"user_id": ALCIE, "power_level": 50}
 
 
@@ -48,3 +52,23 @@ def test_a_creator_of_version_12_may_be_a_ghost() -> None:
     found = finding(rule, room)
     assert found.details["power_level"] == "creator"
     assert found.fix == "synadmin user create @alcie:example.org"
+
+
+def _ghost(**account: bool) -> RoomFacts:
+    room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 100}), accounts=_GHOST)
+    ghost = AccountFacts(user_id=ALCIE, state=AccountState.MISSING, now=0, **account)
+    return replace(room, accounts={ALCIE: ghost})
+
+
+def test_a_name_that_the_server_keeps_for_its_notices_is_no_ghost() -> None:
+    assert not findings(rule, _ghost(reserved=True, nameable=False))
+
+
+def test_of_a_name_that_nobody_can_register_no_command_is_advised_that_would_fail() -> None:
+    found = finding(rule, _ghost(nameable=False))
+    assert found.fix is None
+    assert found.message == "@alcie:example.org has power level 100, but no such account exists."
+
+
+def test_where_another_service_keeps_the_accounts_none_is_made() -> None:
+    assert finding(rule, replace(_ghost(), possible=Reach.API)).fix is None

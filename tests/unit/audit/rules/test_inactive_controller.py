@@ -48,7 +48,7 @@ def test_it_tells_how_each_is_away() -> None:
 
 def test_a_room_whose_one_controller_is_locked_is_found() -> None:
     found = finding(rule, chess({ALICE: "join", CAROL: "join"}, accounts={ALICE: "locked"}))
-    assert found.message == "All who control the room are away: @alice:example.org (locked)."
+    assert found.message == "All users who control the room are inactive: @alice:example.org (locked)."
 
 
 def test_who_was_never_seen_counts_from_when_the_account_was_made() -> None:

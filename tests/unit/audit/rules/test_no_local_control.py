@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from synadmin.audit.facts import AccountFacts
 from synadmin.audit.rules import no_local_control as rule
-from synadmin.ids import RoomId
-from synadmin.power.room import Reach
+from synadmin.ids import RoomId, UserId
+from synadmin.power.room import AccountState, Reach
 from tests.unit.audit.rules.case import chess, finding, findings
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
 
@@ -37,7 +38,7 @@ def test_a_locked_controller_is_no_controller_but_a_promoter() -> None:
     found = finding(rule, chess({ALICE: "join", BOB: "join"}, accounts={ALICE: "locked"}))
     assert found.details["reach"] == "api"
     assert found.fix == "synadmin room make-admin '!chess:example.org'"
-    assert found.message.endswith("in which 2 of ours are. Make Room Admin would regain it.")
+    assert found.message.endswith("it has 2 local members. Make Room Admin regains it.")
 
 
 def test_a_suspended_controller_has_to_be_woken() -> None:
@@ -53,7 +54,7 @@ def test_a_room_that_nothing_regains_says_who_holds_the_power() -> None:
     assert found.details["reach"] is None
     assert MALLORY in found.details["why"]
     assert found.message.startswith(
-        "No user of this server controls the room, in which 1 of ours is. Nothing "
+        "No local user controls the room; it has 1 local member. Nothing regains it. "
     )
     assert found.fix == f"synadmin room replace '!chess:example.org' --admin {ADMIN} --dry-run"
 
@@ -75,3 +76,11 @@ def test_a_hostile_room_id_is_one_word_of_the_command(room_id: str) -> None:
     found = finding(rule, replace(FOUND, view=view))
     assert found.fix is not None
     assert shlex.split(found.fix)[3] == room_id
+
+
+def test_a_room_in_which_the_server_sends_its_notices_is_not_lost() -> None:
+    notices = UserId("@notices:example.org")
+    room = chess({BOB: "join"}, creators=(notices,), power_levels=levels({notices: 100}))
+    account = AccountFacts(user_id=notices, state=AccountState.MISSING, reserved=True, now=0)
+    assert findings(rule, room)
+    assert not findings(rule, replace(room, accounts={notices: account}))

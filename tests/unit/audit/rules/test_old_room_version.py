@@ -26,7 +26,7 @@ def test_5_is_the_newest_that_is_old() -> None:
 def test_unstable_versions_are_found_unless_configured_otherwise(version: str) -> None:
     room = chess({ALICE: "join"})
     room = replace(room, view=replace(room.view, version=version))
-    assert finding(rule, room).message == f"The room is of version {version}, which is unstable."
+    assert finding(rule, room).message == f"The room has version {version}, which is unstable."
     assert not findings(rule, room, unstable=False)
 
 

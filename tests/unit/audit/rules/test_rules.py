@@ -62,7 +62,7 @@ def test_it_finds_what_its_tests_say(rule: Rule) -> None:
 @pytest.mark.parametrize(
     ("rule", "why", "facts"), PASSES, ids=[f"{rule.ID}: {why}" for rule, why, _ in PASSES]
 )
-def test_it_passes_what_its_tests_say(rule: Rule, why: str, facts: object) -> None:
+def test_it_passes_what_its_tests_say(rule: Rule, why: str, facts: Facts) -> None:
     assert not findings(rule, facts, **getattr(_tests_of(rule), "OPTIONS", {})), why
 
 

@@ -21,5 +21,5 @@ PASSED = {
 
 def test_a_tombstone_that_leads_nowhere_counts_too() -> None:
     found = finding(rule, chess({ALICE: "join"}, facts={"tombstoned": True}))
-    assert found.message == "The room was replaced, and 1 local user is still in it."
+    assert found.message == "The room was replaced, but 1 local user is still in it."
     assert found.details == {"replacement": None, "local_members": 1}

@@ -17,7 +17,7 @@ PASSED = {
 
 def test_the_needed_level_is_to_be_raised() -> None:
     assert finding(rule, FOUND).fix == (
-        "synadmin room set-power '!chess:example.org' --event m.room.power_levels 50"
+        "synadmin room set-power '!chess:example.org' --event m.room.power_levels 50 --allow impersonate"
     )
 
 
@@ -30,4 +30,4 @@ def test_how_little_matters_can_be_configured() -> None:
     assert not findings(rule, FOUND, level=25)
     found = finding(rule, chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})), level=100)
     assert found.fix is not None
-    assert found.fix.endswith(" 100")
+    assert found.fix.endswith(" 100 --allow impersonate")
