@@ -3,6 +3,7 @@
 #
 #   make demo    regain a lost room on a real, throwaway Synapse
 #   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
+#   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
 #   make reference  write the pages of the documentation that are read off the program anew
@@ -14,8 +15,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
+FAULTS_ARGS ?=
 
-.PHONY: help venv demo test lint docs reference clean
+.PHONY: help venv demo test faults lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -25,6 +27,9 @@ demo: $(VENV)/.sandbox
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .

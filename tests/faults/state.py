@@ -1,0 +1,116 @@
+"""What holds on a server, read from its database: not through synadmin, not through the API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass
+class State:
+    """A moment of the server, as far as a case touches it.
+
+    Attributes:
+        accounts: of each account the columns that matter; missing where there is none.
+        memberships: of each pair of user and room the membership, unless it is over.
+        levels: of each room its power levels; missing where it has none, or is gone.
+        join_rules: of each room its join rule.
+        creators: of each room its creator.
+        limits: of each user the rate limit override.
+        borrowed: how many tokens there are that act as one of the users.
+        sessions: how many tokens of its own each user has.
+        rooms: the rooms that exist.
+        media: the media of the users.
+        tokens: the registration tokens.
+    """
+
+    accounts: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    memberships: dict[tuple[str, str], str] = field(default_factory=dict)
+    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    join_rules: dict[str, str] = field(default_factory=dict)
+    creators: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    borrowed: int = 0
+    sessions: dict[str, int] = field(default_factory=dict)
+    rooms: set[str] = field(default_factory=set)
+    media: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
+
+    def differences(self, other: State) -> list[str]:
+        """What is not the same, with both values."""
+        found = []
+        for name, mine in vars(self).items():
+            theirs = getattr(other, name)
+            if isinstance(mine, dict):
+                found += [
+                    f"{name} of {key}: {mine.get(key)} -> {theirs.get(key)}"
+                    for key in sorted({*mine, *theirs})
+                    if mine.get(key) != theirs.get(key)
+                ]
+            elif mine != theirs:
+                found.append(f"{name}: {mine} -> {theirs}")
+        return found
+
+
+def read(database: Path, users: Iterable[str]) -> State:
+    """Read the state of these users, and of the rooms that they are or were in."""
+    users = list(users)
+    marks = ",".join("?" * len(users))
+    state = State()
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+
+        def rows(query: str, parameters: Iterable[str] = users) -> list[Any]:
+            return connection.execute(query.replace("MARKS", marks), list(parameters)).fetchall()
+
+        for name, *columns in rows(
+            "SELECT name, deactivated, admin, locked, suspended, shadow_banned, password_hash IS NULL"
+            " FROM users WHERE name IN (MARKS)"
+        ):
+            state.accounts[name] = tuple(bool(one) for one in columns)
+        for user, room, membership in rows(
+            "SELECT user_id, room_id, membership FROM local_current_membership WHERE user_id IN (MARKS)"
+        ):
+            if membership != "leave":
+                state.memberships[user, room] = membership
+        for room, kind, content in rows(
+            "SELECT room_id, type, json FROM current_state_events JOIN event_json USING (event_id, room_id)"
+            " WHERE type IN ('m.room.create', 'm.room.power_levels', 'm.room.join_rules') AND state_key = ''"
+            " AND room_id IN (SELECT room_id FROM local_current_membership WHERE user_id IN (MARKS))"
+        ):
+            event = json.loads(content)
+            if kind == "m.room.create":
+                state.creators[room] = event["sender"]
+            elif kind == "m.room.power_levels":
+                state.levels[room] = event["content"]
+            else:
+                state.join_rules[room] = event["content"].get("join_rule")
+        state.rooms = {
+            room
+            for (room,) in rows(
+                "SELECT room_id FROM rooms WHERE room_id IN"
+                " (SELECT room_id FROM local_current_membership WHERE user_id IN (MARKS))"
+            )
+        }
+        for user, *limit in rows(
+            "SELECT user_id, messages_per_second, burst_count FROM ratelimit_override"
+            " WHERE user_id IN (MARKS)"
+        ):
+            state.limits[user] = (limit[0], limit[1])
+        ((state.borrowed,),) = rows("SELECT count(*) FROM access_tokens WHERE puppets_user_id IN (MARKS)")
+        for user, count in rows(
+            "SELECT user_id, count(*) FROM access_tokens WHERE puppets_user_id IS NULL AND user_id IN (MARKS)"
+            " GROUP BY user_id"
+        ):
+            state.sessions[user] = count
+        state.media = {
+            one for (one,) in rows("SELECT media_id FROM local_media_repository WHERE user_id IN (MARKS)")
+        }
+        state.tokens = {one for (one,) in rows("SELECT token FROM registration_tokens", [])}
+    return state

@@ -1,0 +1,105 @@
+"""Each change of each command meets a fault, and what the command then says is so.
+
+`make faults` does the same with every fault at every request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults import judge
+from tests.faults.judge import Cell, left_over
+from tests.faults.scenarios import SCENARIOS, set_power, token_create
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.judge import Court
+
+# The answer of the server is lost, is another one, or the command ends before it has read it.
+_LOST = ["drop-after", "500-after", "html-after", "403", "SIGINT-after", "SIGKILL-after"]
+_SINGLE = ["delete", "deactivate", "create", "media", "token-create", "token-delete"]
+
+
+def _cells() -> Iterator[Cell]:
+    def at_changes(scenario: str, count: int, faults: list[str]) -> Iterator[Cell]:
+        for number, fault in product(range(1, count + 1), faults):
+            yield Cell(scenario, fault, "change", number)
+
+    yield from at_changes("make-admin", 2, _LOST)
+    yield from at_changes("impersonate", 9, ["500-after", "html-after", "SIGINT-after", "SIGKILL-after"])
+    yield from at_changes("reactivate", 10, ["html-after", "403", "SIGKILL-after"])
+    yield from at_changes("unlock", 11, ["500-before", "SIGTERM-after"])
+    yield from at_changes("replace", 3, ["500-before", "html-after", "SIGKILL-after"])
+    yield from at_changes("set-power", 3, ["drop-after", "500-before", "html-after", "SIGKILL-after"])
+    yield from at_changes("demote", 3, ["403", "SIGHUP-after", "list"])
+    for scenario in _SINGLE:
+        yield from at_changes(scenario, 1, _LOST)
+    # The first look after the change, and the one before anything.
+    for scenario, fault in product(["deactivate", "media", "token-delete"], ["500-before", "null"]):
+        yield Cell(scenario, fault, "look", 1)
+    for scenario in ("create", "media", "token-delete"):
+        yield Cell(scenario, "html-after", "look", 3)
+    for fault in ("drip", "bomb", "delay-after", "truncated", "redirect-after", "401", "users-list"):
+        yield Cell("token-create", fault, "change", 1)
+    for fault in ("drop-before", "500-before", "html-after", "users-list", "drip", "SIGTERM-before"):
+        yield Cell("audit", fault, "look", 3)
+
+
+CELLS = list(_cells())
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_what_a_command_says_after_a_fault_is_so_and_nothing_stays_behind(court: Court, cell: Cell) -> None:
+    verdict = court.judge(cell)
+    assert verdict.met, f"the run has no such request: {verdict}"
+    assert verdict.ok, str(verdict)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_without_a_fault_every_command_reaches_its_goal(court: Court, scenario: str) -> None:
+    assert court.requests_of(scenario)
+
+
+def test_what_is_left_behind_is_seen(court: Court) -> None:
+    """The judge itself: a token, a membership, an account state and a limit that stay are found."""
+    world = court.world
+    case = set_power(world)
+    before = world.read(case)
+    assert left_over(case, before, before) == []
+    login = f"/_synapse/admin/v1/users/{world.bob.user_id}/login"
+    token = world.chief.call("POST", login, {})["access_token"]
+    limits = f"/_synapse/admin/v1/users/{world.bob.user_id}/override_ratelimit"
+    world.chief.call("POST", limits, {"messages_per_second": 0, "burst_count": 0})
+    world.chief.suspend(world.bob)
+    assert case.ours is not None
+    world.bob.synapse.client_server.transport.close()
+    found = left_over(case, before, world.read(case))
+    world.chief.suspend(world.bob, suspended=False)
+    world.chief.call("DELETE", limits)
+    world.bob.leave(case.ours)  # type: ignore[arg-type]
+    found += left_over(case, before, world.read(case))
+    assert token
+    assert {line.partition(" ")[0].rstrip(":") for line in found} == {
+        "accounts",
+        "limits",
+        "borrowed",
+        "memberships",
+    }
+
+
+def test_a_command_that_says_done_where_it_is_not_so_is_seen(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge itself."""
+    monkeypatch.setattr(judge, "_SETTLED", 0)
+    monkeypatch.setitem(
+        SCENARIOS,
+        "token-create",
+        lambda world: replace(token_create(world), goal=lambda _before, _now: False),
+    )
+    assert court.judge(Cell("token-create", "none", "any", 0)).wrong == ["says done, and it is not so"]
