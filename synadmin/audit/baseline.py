@@ -128,9 +128,9 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
             message = f"{path} was written by another version of synadmin (its shape is {version})"
             raise SettingsError(message)
         file = msgspec.json.decode(content, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        message = f"{path} is no baseline"
-        raise SettingsError(message, hint="delete it, and --update-baseline begins anew") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        message = f"{path} is not a baseline"
+        raise SettingsError(message, hint="delete it; --update-baseline writes a new one") from None
     return Baseline(
         server_name=file.server_name,
         findings={finding.key: finding for finding in file.findings},

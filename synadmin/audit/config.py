@@ -167,8 +167,13 @@ def parse(text: str) -> Config:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        message = f"not TOML: {plain(str(error))}"
+    except RecursionError:
+        message = "not TOML: nested too deep"
+        raise SettingsError(message) from None
+    except ValueError as error:
+        # Python reads no number of thousands of digits, and says so in words for programmers.
+        words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
+        message = f"not TOML: {plain(words)}"
         raise SettingsError(message) from None
     _known(document, {"audit"}, where="the file")
     audit = _table(document.get("audit", {}), "[audit]")

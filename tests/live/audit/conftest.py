@@ -63,7 +63,7 @@ def town() -> Iterator[Town]:
         with Homeserver(federates=True) as neighbour:
             town.neighbour_name = neighbour.server_name
             Builder(town, neighbour).build()
-            _until(lambda: _counted(server), "the server has counted who is in which room")
+            until(lambda: counted(server), "the server has counted who is in which room")
         _until_noticed(town)
         server.stop()
         _set_back_the_clock(town)
@@ -176,7 +176,7 @@ class Builder:
         self.ben.call("POST", report, {"reason": "rude"})
 
 
-def _counted(server: Homeserver) -> bool:
+def counted(server: Homeserver) -> bool:
     """Tell whether the server's counts of members, which it keeps a moment late, are up to date."""
     admin = server.admin
     for room in admin.call("GET", "/_synapse/admin/v1/rooms", query={"limit": 1000})["rooms"]:
@@ -203,7 +203,7 @@ def _until_noticed(town: Town) -> None:
         except MatrixError:
             return False
 
-    _until(noticed, "the server has noticed that the neighbour is gone")
+    until(noticed, "the server has noticed that the neighbour is gone")
 
 
 def _set_back_the_clock(town: Town) -> None:
@@ -230,7 +230,7 @@ def _set_back_the_clock(town: Town) -> None:
     database.close()
 
 
-def _until(so: Callable[[], bool], what: str) -> None:
+def until(so: Callable[[], bool], what: str) -> None:
     until = time.monotonic() + _PATIENCE
     while not so():
         if time.monotonic() > until:

@@ -72,13 +72,14 @@ def test_a_baseline_that_is_not_there_is_empty_where_it_is_about_to_be_made(tmp_
         b'{"version": 1}',
         b'{"version": 1, "server_name": 7}',
         b"\xff\xfe",
+        b'{"version": 1, "server_name": "x", "nested": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
         b'{"version": 1, "server_name": "x", "findings": [{}]}',
     ],
 )
 def test_what_is_no_baseline_is_told_as_such(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "baseline.json"
     path.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"baseline\.json is no baseline"):
+    with pytest.raises(SettingsError, match=r"baseline\.json is not a baseline"):
         read(path, may_be_missing=True)
 
 

@@ -274,3 +274,15 @@ class TestIgnoring:
 
     def test_of_rules_that_did_not_run_nothing_is_said(self) -> None:
         assert not list(Ignored([self.IGNORE]).facts(["weak-control"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 10_000 + "]" * 10_000, "not TOML: nested too deep"),
+        ("[audit.rules.single-controller]\nlocal_members = " + "9" * 5000, "not TOML: a number is too long"),
+    ],
+)
+def test_what_python_cannot_read_is_one_clear_line(text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        parse(text)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from synadmin.api.users import User
-from synadmin.audit.gather.account_index import AccountEntry, AccountIndex
+from synadmin.audit.gather.account_index import FEW, AccountEntry, AccountIndex
 from synadmin.ids import UserId
 
 
@@ -53,3 +53,17 @@ def test_each_flag_is_kept_for_itself() -> None:
             "shadow_banned": listed.shadow_banned,
         }
         assert [flag for flag, is_set in flags.items() if is_set] == [name]
+
+
+def test_a_time_beyond_64_bits_is_no_obstacle() -> None:
+    accounts = AccountIndex([_user(1, creation_ts=10**30, last_seen_ts=-(10**30))])
+    account = accounts.get(UserId("@u1:example.org"))
+    assert account is not None
+    assert (account.created, account.seen) == (2**63 - 1, None)
+
+
+def test_the_ids_are_kept_where_there_are_few() -> None:
+    few = AccountIndex(_user(number) for number in range(FEW))
+    assert few.users is not None
+    assert len(few.users) == FEW
+    assert AccountIndex(_user(number) for number in range(FEW + 1)).users is None

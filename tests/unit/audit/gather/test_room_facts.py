@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from synadmin.audit.gather import account_index
 from synadmin.power.room import Reach
 from tests.standin import LOST, running
 from tests.unit.audit.gather.gathering import (
+    ALICE,
     IN_ROOMS,
     LEVELS,
+    MEMBERS,
     ROOMS,
     STATE,
     USERS,
@@ -17,7 +20,7 @@ from tests.unit.audit.gather.gathering import (
     one_room,
     the_room,
 )
-from tests.unit.stub import Stub, told
+from tests.unit.stub import Stub, refused, told
 
 CREATE = "/_synapse/admin/v1/rooms/…/state m.room.create"
 TOMBSTONE = "/_synapse/admin/v1/rooms/…/state m.room.tombstone"
@@ -74,3 +77,77 @@ def test_where_accounts_are_kept_elsewhere_nobody_can_act_as_others(stub: Stub) 
     with one_room(stub) as gatherer:
         stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
         assert the_room(gatherer).possible is Reach.API
+
+
+def _asked_for_members(stub: Stub) -> bool:
+    return any(request.target == MEMBERS for request in stub.requests)
+
+
+@pytest.mark.parametrize(
+    ("few", "counts", "contradict"),
+    [
+        # Alice was asked for her rooms: one local member.
+        (1000, {"joined_local_members": 1}, False),
+        (1000, {"joined_local_members": 2}, True),
+        (1000, {"joined_local_members": 0}, True),
+        # Nobody else was asked for theirs.
+        (0, {"joined_local_members": 1}, False),
+        (0, {"joined_local_members": 2}, False),
+        (0, {"joined_local_members": 0}, True),
+    ],
+)
+def test_a_room_is_asked_for_its_members_where_the_list_contradicts_what_users_say(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, few: int, counts: dict[str, int], *, contradict: bool
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", few)
+    with one_room(stub, **counts) as gatherer:
+        view = the_room(gatherer).view
+    assert _asked_for_members(stub) is contradict
+    assert view.joined_local_members == (1 if contradict else counts["joined_local_members"])
+    assert view.in_room
+
+
+def test_a_room_without_state_is_one_that_all_have_left_whatever_the_count(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", 0)
+    with one_room(stub, joined_members=2, joined_local_members=2) as gatherer:
+        stub.on(STATE, told({"state": []}))
+        stub.on(IN_ROOMS, told({"joined_rooms": [], "total": 0}))
+        assert not the_room(gatherer).view.in_room
+
+
+def test_an_older_synapse_that_answers_with_all_state_is_asked_once(stub: Stub) -> None:
+    events = [
+        ("m.room.member", "@alice:example.org", {"membership": "leave"}),
+        ("m.room.member", "@bob:example.org", {"membership": "join"}),
+        ("m.room.member", "@admin:example.org", {"membership": "ban"}),
+        ("m.room.join_rules", "", {"join_rule": "public"}),
+        ("m.room.power_levels", "", {"users": {"@alice:example.org": 100}}),
+        ("m.room.create", "", {"m.federate": False}),
+    ]
+    state = [
+        {"type": kind, "state_key": key, "sender": "@alice:example.org", "content": content}
+        for kind, key, content in events
+    ]
+    with one_room(stub, join_rules=None, federatable=True) as gatherer:
+        stub.on(STATE, told({"state": state}))
+        stub.on(IN_ROOMS, told({"joined_rooms": [], "total": 0}))
+        stub.on(MEMBERS, told({"members": ["@bob:example.org"], "total": 1}))
+        for user in ("alice", "admin"):
+            path = f"/_synapse/admin/v1/users/%40{user}%3Aexample.org/memberships"
+            stub.on(path, refused(404, "M_UNRECOGNIZED"))
+        view = the_room(gatherer).view
+    assert sum(request.target.startswith(STATE) for request in stub.requests) == 1
+    assert (view.join_rule, view.federate, view.joined_local_members) == ("public", False, 1)
+    assert view.memberships["@admin:example.org"] == "ban"  # type: ignore[index]
+
+
+def test_a_name_that_is_reserved_belongs_to_the_server(stub: Stub) -> None:
+    with one_room(stub) as gatherer:
+        stub.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+        stub.on(ALICE, refused(404, "M_NOT_FOUND"))
+        stub.on("/_synapse/admin/v1/username_available", refused(400, "M_EXCLUSIVE"))
+        facts = the_room(gatherer)
+    assert facts.is_for_server_notices
+    assert facts.reserved == {"@alice:example.org"}

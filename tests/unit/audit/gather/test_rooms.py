@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.audit.gather.pool import Pool
+from synadmin.audit.gather import account_index
+from synadmin.audit.gather.pool import FAILURES, Pool
+from synadmin.ids import RoomId
 from synadmin.power.room import RoomView
 from tests.standin import running
-from tests.unit.audit.gather.gathering import ADMIN, ROOM, STATE, gathering, one_room, the_room
-from tests.unit.stub import Stub, refused, told
+from tests.unit.audit.gather.gathering import ADMIN, IN_ROOMS, ROOM, STATE, gathering, one_room, the_room
+from tests.unit.stub import Reply, Stub, refused, told
 
 
 def test_no_more_requests_are_under_way_than_asked_for() -> None:
@@ -44,6 +46,7 @@ def test_memory_does_not_grow_with_the_number_of_rooms() -> None:
         {"users_default": {}},
         {"events": 3},
         {"users": {"nobody": "a lot"}},
+        {"users": {"@alice:example.org": 10**30}, "users_default": -(10**30)},
     ],
 )
 def test_levels_that_make_no_sense_are_looked_at_all_the_same(stub: Stub, content: dict[str, Any]) -> None:
@@ -113,3 +116,70 @@ def test_however_few_wait_for_a_slow_server_none_waits_for_another_for_ever(
     lost = [facts.room_id for facts in rooms if not facts.controllers]
     assert lost == [f"!{number}:example.org" for number in range(0, LISTED, EMPTIED)]
     assert all(facts.view.memberships[facts.with_power[-1]] == "join" for facts in rooms)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"state": [], "unknown": "\xff"}',
+        b'{"state": [{"type": "a", "state_key": "", "sender": "@a:b", "content": {"a": "\xff"}}]}',
+        b'{"state": [{"type": "a", "state_key": "", "sender": "@a:b", "content": {"a":' + b"[" * 9999,
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_one_clear_line(stub: Stub, content: bytes) -> None:
+    with one_room(stub) as gatherer:
+        stub.on(STATE, Reply(200, content))
+        rooms = list(gatherer.rooms())
+    assert len(rooms) + len(gatherer.coverage.skipped) == 1
+    assert all("\n" not in one.reason for one in gatherer.coverage.skipped)
+
+
+def test_after_some_failures_in_a_row_nothing_more_is_asked_and_what_there_is_stays(
+    stub: Stub, naps: list[float]
+) -> None:
+    _many_rooms(stub)
+    well = 20  # more than are asked for in advance
+    ids = [f"!{number}:example.org" for number in range(LISTED)]
+    for room in ids[well:]:
+        stub.on(_path("v1", "rooms", room, "state"), Reply(502, b"Bad Gateway"))
+    with gathering(stub.url, "no-local-control", concurrency=2) as gatherer:
+        rooms = list(gatherer.rooms())
+    assert [facts.room_id for facts in rooms] == [room for room in ids[:well] if room != ids[GONE]]
+    failed = {request.target for request in stub.requests if request.target.endswith("power_levels")}
+    assert len(failed) < well + FAILURES + 2
+    assert naps
+    assert any("gave up after 5 failures in a row" in one.reason for one in gatherer.coverage.skipped)
+
+
+def test_rooms_that_users_have_joined_and_the_list_lacks_are_checked_and_named(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = {"type": "m.room.power_levels", "state_key": "", "sender": "@alice:example.org"}
+    create = {"type": "m.room.create", "state_key": "", "sender": "@alice:example.org", "content": {}}
+    state = [levels | {"content": {"users": {"@alice:example.org": 100}}}, create]
+    for few in (1000, 0):
+        monkeypatch.setattr(account_index, "FEW", few)
+        with one_room(stub) as gatherer:
+            stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
+            stub.on(_path("v1", "rooms", "!b:example.org", "state"), told({"state": state}))
+            stub.on(
+                _path("v1", "rooms", "!b:example.org", "members"),
+                told({"members": ["@alice:example.org", "@bob:example.org"], "total": 2}),
+            )
+            rooms = {facts.room_id: facts for facts in gatherer.rooms()}
+        unlisted = rooms[RoomId("!b:example.org")]
+        assert unlisted.controllers == ("@alice:example.org",)
+        assert (unlisted.view.creators, unlisted.state_events) == (("@alice:example.org",), 2)
+        [skipped] = gatherer.coverage.skipped
+        assert "the room list lacks 1 room that users have joined" in skipped.reason
+        assert not skipped.gone
+
+
+def test_a_room_that_was_made_while_the_list_was_read_is_not_lacking(stub: Stub) -> None:
+    with one_room(stub) as gatherer:
+        both = told({"rooms": [ROOM, ROOM | {"room_id": "!b:example.org"}], "total_rooms": 2})
+        stub.on("/_synapse/admin/v1/rooms", told({"rooms": [ROOM], "total_rooms": 1}), both)
+        stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
+        stub.on(_path("v1", "rooms", "!b:example.org", "state"), told({"state": []}))
+        assert len(list(gatherer.rooms())) == 2
+    assert gatherer.coverage.skipped == []

@@ -1,0 +1,186 @@
+"""Rooms whose statistics are deleted, zeroed or old are audited like rooms with right ones."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.audit import runner
+from synadmin.audit.baseline import Baseline
+from synadmin.audit.config import Config
+from synadmin.audit.gather import account_index, room_facts
+from synadmin.audit.gather.gatherer import Gatherer
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.client import Synapse
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.audit.conftest import counted, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synadmin.ids import RoomId
+    from tests.live.conftest import Synadmin
+
+ROOMS = 20
+DAMAGES = {
+    "deleted": (
+        "DELETE FROM room_stats_current WHERE rowid % 2 = 0",
+        "DELETE FROM room_stats_state WHERE rowid % 3 = 0",
+    ),
+    "all deleted": ("DELETE FROM room_stats_current", "DELETE FROM room_stats_state"),
+    "zeroed": (
+        "UPDATE room_stats_current SET joined_members = 0, local_users_in_room = 0, current_state_events = 0",
+        "UPDATE room_stats_state SET join_rules = NULL, is_federatable = 0",
+    ),
+    "old": (
+        "UPDATE room_stats_current SET joined_members = rowid % 5, local_users_in_room = rowid % 4",
+        "UPDATE room_stats_state SET join_rules = 'invite', is_federatable = 0",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Homeserver]:
+    with Homeserver() as server:
+        people = [server.register(name) for name in ("anna", "ben", "cleo", "dan", "eva", "finn")]
+        for number in range(ROOMS):
+            # Each room has a seed of its own: one that differs can be drawn again alone.
+            draw = random.Random(f"statistics/{number}")
+            creator, *others = draw.sample(people, draw.randint(1, 5))
+            room = creator.make_room(
+                f"room {number}",
+                version=draw.choice(["5", "10", "11", "12"]),
+                public=draw.random() < 0.3,
+                members=others,
+                users={user: draw.choice([25, 50, 100]) for user in others if draw.random() < 0.3},
+                levels=draw.choice([None, None, {"events": {"m.room.power_levels": 25}}]),
+                left=[user for user in (creator, *others) if draw.random() < 0.4],
+            )
+            if draw.random() < 0.2:
+                server.admin.block(room)
+        server.admin.suspend(people[-1])
+        until(lambda: counted(server), "the server has counted who is in which room")
+        yield server
+
+
+@contextmanager
+def damaged(server: Homeserver, *statements: str) -> Iterator[None]:
+    """Have the statistics be wrong while the block runs."""
+    tables = ("room_stats_current", "room_stats_state")
+    database = sqlite3.connect(server.directory / "homeserver.db", timeout=30)
+    with database:
+        for table in tables:
+            database.execute(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")  # noqa: S608
+        for statement in statements:
+            database.execute(statement)
+    try:
+        yield
+    finally:
+        with database:
+            for table in tables:
+                database.execute(f"DELETE FROM {table}")  # noqa: S608
+                database.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # noqa: S608
+                database.execute(f"DROP TABLE kept_{table}")
+        database.close()
+
+
+def report_of(synadmin: Synadmin, server: Homeserver, *, code: int) -> dict[str, Any]:
+    answer = synadmin("audit", "rooms", "-o", "json", server=server)
+    assert answer.code == code, answer.stderr
+    report: dict[str, Any] = json.loads(answer.stdout)
+    return report
+
+
+def found(report: dict[str, Any], *, but: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    return {
+        (one["rule"], *map(str, one["subject"].values()), one["message"], str(one["fix"]))
+        for one in report["findings"]
+        if one["rule"] not in but
+    }
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_findings_are_those_of_right_statistics(
+    server: Homeserver, synadmin: Synadmin, damage: str
+) -> None:
+    right = report_of(synadmin, server, code=10)
+    assert {"no-local-control", "single-controller", "no-local-members", "weak-control"} <= {
+        one["rule"] for one in right["findings"]
+    }
+    lacks = "deleted" in damage
+    with damaged(server, *DAMAGES[damage]):
+        report = report_of(synadmin, server, code=1 if lacks else 10)
+    # Where nobody is in a room, nothing but the list tells of it.
+    but = ("no-local-members",) if lacks else ()
+    assert found(report, but=but) == found(right, but=but)
+    assert found(report) <= found(right)
+    assert [one["subject"]["id"] for one in report["skipped"]] == ([server.server_name] if lacks else [])
+    assert all("the room list lacks" in one["reason"] for one in report["skipped"])
+
+
+@pytest.mark.parametrize("damage", ["deleted", "all deleted", "zeroed"])
+def test_so_they_are_on_a_server_too_large_to_ask_everybody(
+    server: Homeserver, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", 0)
+    monkeypatch.setattr(room_facts, "FEW_ROOMS", 0)
+    but = () if damage == "zeroed" else ("no-local-members",)
+    right = findings_here(server, but)
+    with damaged(server, *DAMAGES[damage]):
+        assert findings_here(server, but) == right
+
+
+def findings_here(server: Homeserver, but: tuple[str, ...]) -> set[tuple[str, ...]]:
+    """Audit the rooms within this process."""
+    config = Config()
+    rules = runner.within(config.enabled(), ["rooms"])
+    with Synapse(server.url, token=server.admin.token) as synapse:
+        prefetcher = Prefetcher(synapse, concurrency=4)
+        try:
+            gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
+            report = runner.audit(gatherer, rules, config, Baseline()).report
+        finally:
+            prefetcher.close()
+    findings = [one.finding for one in report.findings]
+    return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in but}
+
+
+def about(report: dict[str, Any], room: RoomId) -> set[str]:
+    return {one["rule"] for one in report["findings"] if one["subject"]["id"] == room}
+
+
+def test_a_room_that_is_used_is_not_proposed_for_deletion(server: Homeserver, synadmin: Synadmin) -> None:
+    anna, ben = server.register("anna"), server.register("ben")
+    used = anna.make_room("used")
+    lost = anna.make_room("lost", members=[ben], left=[anna])
+    ended = anna.make_room("ended", members=[ben], left=[anna, ben])
+    until(lambda: counted(server), "the server has counted who is in which room")
+    with damaged(
+        server,
+        *DAMAGES["zeroed"],
+        f"UPDATE room_stats_current SET local_users_in_room = 2 WHERE room_id = '{ended}'",  # noqa: S608
+    ):
+        report = report_of(synadmin, server, code=10)
+    assert about(report, used) == set()
+    assert about(report, lost) == {"no-local-control", "departed-power"}
+    assert about(report, ended) == {"no-local-members"}
+    assert report["skipped"] == []
+
+
+def test_a_server_without_statistics_is_not_one_without_rooms(synadmin: Synadmin) -> None:
+    with Homeserver(extra_config={"stats": {"enabled": False}}) as server:
+        nothing = synadmin("audit", "rooms", server=server)
+        assert (nothing.code, nothing.stdout, nothing.stderr) == (0, "", "")
+        anna, ben = server.register("anna"), server.register("ben")
+        sound = anna.make_room("sound")
+        lost = anna.make_room("lost", members=[ben], left=[anna])
+        report = report_of(synadmin, server, code=1)
+    assert report["checked"]["rooms"] == 2
+    assert (about(report, sound), about(report, lost)) == (set(), {"no-local-control", "departed-power"})
+    (skipped,) = report["skipped"]
+    assert "the room list lacks 2 rooms that users have joined" in skipped["reason"]
