@@ -147,7 +147,7 @@ class Settings:
             SettingsError: it names the home directory of nobody.
         """
         name = self.values.get("SYNADMIN_JOURNAL")
-        return _path(name, "SYNADMIN_JOURNAL") if name else state_directory() / "journal.jsonl"
+        return _path(name, "SYNADMIN_JOURNAL") if name else state_directory() / "journal.sqlite3"
 
     @property
     def profile_file(self) -> Path:

@@ -143,6 +143,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except OSError:
             # A full disk, for instance: Python would try once more, and show a traceback.
             sys.stdout = None
+    invocation.end(code)
     sys.exit(code)
 
 

@@ -59,10 +59,15 @@ class Invocation:
         """The journal of this run."""
         from synadmin.journal import Journal
 
-        journal = Journal(self.settings.journal, command=self.command)
+        journal = Journal(self.settings.journal, command=self.command, warn=self.say)
         if self.resumes is not None:
             journal.links["resumes"] = self.resumes
         return journal
+
+    def end(self, code: int) -> None:
+        """Record in the journal that this run has ended, with its exit code."""
+        if "journal" in vars(self):
+            self.journal.end(code)
 
     def synapse(
         self,

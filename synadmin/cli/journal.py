@@ -1,57 +1,83 @@
 """``synadmin journal``: what was changed on servers from here."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED, app
+from synadmin.cli.app import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PARTLY,
+    EXIT_REFUSED,
+    app,
+    exit_code,
+)
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.output import Output, output_options
-from synadmin.errors import NoSuchRunError, RefusedError, SettingsError, SynadminError, UsageError
+from synadmin.errors import (
+    JournalError,
+    NoSuchRunError,
+    NotAuthenticatedError,
+    RefusedError,
+    SettingsError,
+    SynadminError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
     from synadmin.client import Synapse
-    from synadmin.power.room import RoomView
+    from synadmin.journal import RunRecord
+    from synadmin.journal.store import Store
     from synadmin.recovery.observe import Observer
     from synadmin.recovery.sessions import Sessions
     from synadmin.recovery.temporary import Temporary
-    from synadmin.recovery.undo import Noted, Undoing
+    from synadmin.recovery.undo import Undoing
+
+_NEWEST = 100
 
 
 @click.group(cls=Group)
 def journal() -> None:
-    """What was changed on servers from here: every request, whose token, what the answer was.
+    """Show, resume and undo what was changed on servers from here.
 
-    The file is $XDG_STATE_HOME/synadmin/journal.jsonl, or what SYNADMIN_JOURNAL names.
+    The journal has every request that changes something: whose token, what, and the answer. The file is
+    $XDG_STATE_HOME/synadmin/journal.sqlite3, or the one that SYNADMIN_JOURNAL names.
     """
 
 
 @journal.command("list")
-@click.option("--requests", is_flag=True, help="A line for each request instead of one for each run.")
+@click.option("--requests", is_flag=True, help="Show a line for each request instead of one for each run.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=_NEWEST,
+    show_default=True,
+    metavar="N",
+    help="Show the newest N; 0 shows all.",
+)
 @output_options
 @pass_invocation
-def list_(invocation: Invocation, *, requests: bool, output: Output) -> None:
-    """List the runs that changed something, oldest first.
+def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output) -> None:
+    """List the newest runs that changed something, oldest first.
+
+    A run is ended, running, or broken off: `journal resume` goes on with it.
 
     \b
     Examples:
         synadmin journal list
+        synadmin journal list --limit 0 -o csv
         synadmin journal list --requests -o ndjson
     """
-    from synadmin.journal import entries
     from synadmin.render import Column
 
-    lines = entries(invocation.settings.journal)
-    if requests:
-        output.write(lines, _request_columns(), empty="The journal is empty.")
-        return
-    by_run: dict[str, list[dict[str, Any]]] = {}
-    for line in lines:
-        by_run.setdefault(str(line.get("run")), []).append(line)
-    runs = (_summary(run, of_run) for run, of_run in by_run.items())
     columns = [
         Column("run", whole=True),
         Column("time", value=_to_the_second),
@@ -61,8 +87,15 @@ def list_(invocation: Invocation, *, requests: bool, output: Output) -> None:
         Column("requests", right=True),
         Column("failed", right=True),
         Column("unknown", right=True),
+        Column("state"),
     ]
-    output.write(runs, columns, empty="The journal is empty: nothing was changed from here.")
+    with _reading(invocation) as store:
+        if requests:
+            entries = store.entries(limit=limit or None)
+            output.write(entries, _request_columns(), empty="The journal is empty.")
+            return
+        runs = [_summary(store.path, run) for run in store.runs(limit or None)]
+        output.write(runs, columns, empty="The journal is empty: nothing was changed from here.")
 
 
 @journal.command()
@@ -70,14 +103,30 @@ def list_(invocation: Invocation, *, requests: bool, output: Output) -> None:
 @output_options
 @pass_invocation
 def show(invocation: Invocation, run: str, *, output: Output) -> None:
-    """Show the requests of one run. The last run is called `last`.
+    """Show the requests of one run.
+
+    The last run is called `last`.
 
     \b
     Examples:
         synadmin journal show last
         synadmin journal show 20261120T221507-4f2a9c -o json
     """
-    output.write(_lines_of(invocation, run), _request_columns())
+    with _reading(invocation) as store:
+        output.write(store.entries(run=_run_of(store, run).run), _request_columns())
+
+
+@journal.command()
+@pass_invocation
+def export(invocation: Invocation) -> None:
+    """Print the whole journal as JSON, one request a line.
+
+    \b
+    Examples:
+        synadmin journal export > journal.ndjson
+    """
+    with _reading(invocation) as store:
+        Output("ndjson", None).write(store.entries(), _request_columns())
 
 
 @journal.command()
@@ -86,11 +135,11 @@ def show(invocation: Invocation, run: str, *, output: Output) -> None:
 @output_options
 @pass_invocation
 def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output: Output) -> int:
-    """Go on with a run that was broken off. The last run is called `last`.
+    """Go on with a run that was broken off.
 
-    Puts back what that run had changed for a while only and could not put back any more. Then runs its
-    command again, which does what is still to be done and nothing twice. Nothing is asked: that was
-    agreed to when the run began.
+    The last run is called `last`. Reverts what the run had changed for a while only. Then runs its command
+    again, which does what is still to be done, and nothing twice. You are not asked: you agreed when the run
+    began. A run that has ended is not done again.
 
     \b
     Examples:
@@ -101,21 +150,36 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     from synadmin.recovery.temporary import abandoned, mend
 
     del yes  # nothing is asked
-    lines = _lines_of(invocation, run)
-    run = str(lines[0].get("run"))
+    with _reading(invocation) as store:
+        record = _run_of(store, run)
+        chain = store.chain(record)
     left: Sequence[object] = ()
     with invocation.synapse() as synapse:
-        _require_ended(invocation, synapse, lines[0])
+        _require_ended(invocation, synapse, record)
         if dry_run:
             for earlier, restoration in abandoned(synapse, invocation.journal):
-                invocation.warn(f"The run {earlier} ended before it could put this back: {restoration}")
+                invocation.warn(f"The run {earlier} ended before it could revert this: {restoration}")
         else:
-            invocation.journal.links["resumes"] = run
+            invocation.journal.links["resumes"] = record.run
             left = mend(synapse, invocation.journal, invocation.warn)
-    arguments = _arguments_of(invocation, lines)
+    if record.is_finished:
+        output.write([], [])
+        invocation.say(f"The run {record.run} has ended: there is nothing to do.")
+        return EXIT_FAILED if left else EXIT_DONE
+    arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
     if arguments is None:
-        message = f"the run {run} ({lines[0].get('command')}) did not note how to go on"
+        message = f"the run {record.run} ({record.command}) did not note how to go on"
         raise UsageError(message, hint="run its command again; `synadmin journal show` tells what was done")
+    code = _type_again(invocation, record.run, arguments, output, dry_run=dry_run)
+    if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
+        invocation.journal.conclude([one.run for one in chain], code)
+    return EXIT_FAILED if left and code == EXIT_DONE else code
+
+
+def _type_again(
+    invocation: Invocation, run: str, arguments: list[str], output: Output, *, dry_run: bool
+) -> int:
+    """Run a command line as a run of its own, and return its exit code."""
     again = Invocation(
         profile=invocation.profile,
         env_file=invocation.env_file,
@@ -125,15 +189,26 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
         quiet=invocation.quiet,
         resumes=run,
     )
-    invocation.say(f"Going on: synadmin {' '.join(arguments)}")
+    invocation.say(f"Going on: synadmin {shlex.join(arguments)}")
     options = ["-o", output.form]
     if output.names is not None:
         options += ["--columns", ",".join(output.names)]
     if dry_run:
         options.append("--dry-run")
-    code = app.main([*arguments[:2], *options, *arguments[2:]], "synadmin", standalone_mode=False, obj=again)
-    code = code if isinstance(code, int) else EXIT_DONE
-    return EXIT_FAILED if left and code == EXIT_DONE else code
+    command = [*arguments[:2], *options, *arguments[2:]]
+    result = EXIT_FAILED
+    try:
+        code = app.main(command, "synadmin", standalone_mode=False, obj=again)
+        result = code if isinstance(code, int) else EXIT_DONE
+    except SynadminError as error:
+        result = exit_code(error)
+        raise
+    except KeyboardInterrupt:
+        result = EXIT_INTERRUPTED
+        raise
+    finally:
+        again.end(result)
+    return result
 
 
 @journal.command()
@@ -141,7 +216,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
 @click.option(
     "--allow",
     type=click.Choice(["impersonate", "reactivate"]),
-    help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
+    help="How far it may go: act as other local users for a moment; reactivate deactivated and suspended "
     "accounts for a moment, too.",
 )
 @change_options
@@ -156,128 +231,145 @@ def undo(
     yes: bool,
     output: Output,
 ) -> int:
-    """Put the power levels back that a run has changed. The last run is called `last`.
+    """Take back the power levels that a run has changed.
 
-    The newest change first, each through somebody who may, as far as the rules of Matrix allow; what they
-    do not allow, and what somebody has changed since, is told. Who joined or was invited stays.
+    The last run that is not an undo is called `last`. The newest change is taken back first, through a user
+    who may change the levels. A room is refused if its levels were changed since the run, or if no active
+    local user would have control of it afterwards. Users who joined or were invited stay. A run is taken
+    back once.
 
     \b
     Examples:
         synadmin journal undo last --dry-run
         synadmin journal undo 20261120T221507-4f2a9c --allow impersonate
     \b
-    Exit codes: 0 all is as it was before that run; 5 nothing of it can be put back; 6 some of it.
+    Exit codes: 0 all levels are as before that run; 5 nothing can be taken back; 6 some of it.
     """
     from synadmin.power.room import Reach
     from synadmin.recovery import undo as undoing
     from synadmin.recovery.observe import Observer
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary, mend
+    from synadmin.recovery.temporary import mend
 
-    lines = _lines_of(invocation, run)
-    run = str(lines[0].get("run"))
-    changes = undoing.noted(lines)
-    if not changes:
-        if next(undoing.others(lines), None) is not None:
-            message = f"the run {run} has changed no power levels: there is nothing to put back"
-            raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
-        output.write([], _undo_columns())
-        invocation.say(f"There is nothing to undo in the run {run}.")
-        return EXIT_DONE
-    reach = Reach[(allow or "api").upper()]
+    with _reading(invocation) as store:
+        record = _undoable(store, run)
+        entries = list(store.entries(run=record.run))
+        is_clean = not store.has_open_reverts(record.run)
+        later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
+    run = record.run
+    if is_clean and not undoing.noted(entries):
+        return _nothing_to_undo(invocation, run, entries, output)
     with invocation.synapse() as synapse:
-        _require_ended(invocation, synapse, lines[0])
+        _require_ended(invocation, synapse, record)
         if not dry_run:
             # Before looking: what a crash has left may be in the way.
             mend(synapse, invocation.journal, invocation.warn)
+        elif record.ended is None:
+            invocation.say(
+                f"The run {run} broke off: `synadmin journal resume {run} --dry-run` shows the rest."
+            )
+        if not undoing.noted(entries):
+            return _nothing_to_undo(invocation, run, entries, output)
         observer = Observer(synapse)
-        planned = _undoings(observer, changes, reach)
+        planned = undoing.plan_all(observer, entries, later, allow=Reach[(allow or "api").upper()])
         needed = any(one.plans or one.impossible for one in planned)
         if needed and (output.for_people or not yes):
             invocation.warn("\n".join(_in_words(one) for one in planned))
-        for other in undoing.others(lines):
+        for other in undoing.others(entries):
             invocation.say(f"stays as it is: {other}")
-        possible = any(one.plans for one in planned)
-        if dry_run or not possible:
+        if dry_run or not any(one.plans for one in planned):
             output.write([_told(one, "planned") for one in planned], _undo_columns())
-            if not needed:
-                invocation.say("There is nothing to undo: the levels are as they were before that run.")
-            elif dry_run:
-                invocation.say("Nothing was changed: --dry-run.")
+            _say_unchanged(invocation, needed=needed, dry_run=dry_run)
             return _undo_code(planned)
         confirm(invocation, "Put these levels back?", yes=yes)
         again = ["journal", "undo", run, "--yes"]
         invocation.journal.arguments = [*again, "--allow", allow] if allow else again
         invocation.journal.links["undoes"] = run
-        with (
-            Sessions(synapse, invocation.warn) as sessions,
-            Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
-        ):
-            records = [_undone(one, observer, sessions, temporary) for one in planned]
+        records = _carried_out(invocation, synapse, observer, planned)
         output.write(records, _undo_columns())
-    failed = any(record["outcome"] == "failed" for record in records)
+    if record.ended is None:
+        invocation.journal.conclude([run], EXIT_REFUSED)
+    failed = any(one["outcome"] == "failed" for one in records)
     return EXIT_FAILED if failed else _undo_code(planned)
 
 
-def _lines_of(invocation: Invocation, run: str) -> list[dict[str, Any]]:
-    """Return the lines of a run.
-
-    Raises:
-        NoSuchRunError: the journal has none.
-    """
-    from synadmin.journal import entries
-
-    lines = list(entries(invocation.settings.journal))
-    if run == "last" and lines:
-        run = str(lines[-1].get("run"))
-    chosen = [line for line in lines if line.get("run") == run]
-    if not chosen:
-        message = f"the journal has no run {run!a}"
-        raise NoSuchRunError(message, hint="`synadmin journal list` shows those it has")
-    return chosen
+def _say_unchanged(invocation: Invocation, *, needed: bool, dry_run: bool) -> None:
+    if not needed:
+        invocation.say("There is nothing to undo: the levels are as they were before that run.")
+    elif dry_run:
+        invocation.say("Nothing was changed: --dry-run.")
 
 
-def _arguments_of(invocation: Invocation, lines: list[dict[str, Any]]) -> list[str] | None:
-    """Return the command line that goes on with a run: its own, or that of the one it resumed."""
-    noted = next((line["arguments"] for line in lines if isinstance(line.get("arguments"), list)), None)
-    if noted is not None:
-        return [str(argument) for argument in noted]
-    earlier = next((str(line["resumes"]) for line in lines if "resumes" in line), None)
-    if earlier is None or earlier == lines[0].get("run"):
-        return None
-    return _arguments_of(invocation, _lines_of(invocation, earlier))
+def _carried_out(
+    invocation: Invocation, synapse: "Synapse", observer: "Observer", planned: "Sequence[Undoing]"
+) -> list[dict[str, Any]]:
+    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.temporary import Temporary
+
+    with (
+        Sessions(synapse, invocation.warn) as sessions,
+        Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+    ):
+        return [_undone(one, observer, sessions, temporary) for one in planned]
 
 
-def _require_ended(invocation: Invocation, synapse: "Synapse", line: Mapping[str, Any]) -> None:
-    """Make sure that a run was on this server, and is over."""
-    here, there = synapse.transport.homeserver, str(line.get("server"))
-    if here != there:
-        message = f"the run {line.get('run')} was on {there}, and {here} is configured"
-        raise SettingsError(message, hint=f"--profile, or --homeserver {there}, chooses it")
-    if invocation.journal.is_alive(str(line.get("run"))):
-        message = f"the run {line.get('run')} is still under way"
-        raise RefusedError(message, hint="wait until it is finished, or end it with Ctrl-C")
-
-
-def _undoings(observer: "Observer", changes: "Sequence[Noted]", reach: Any) -> "list[Undoing]":  # noqa: ANN401
-    """Plan for one change after the other, each in the room as the ones before will leave it."""
-    from synadmin.power.edit import edited
-    from synadmin.recovery import edit as editing
+def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, Any]], output: Output) -> int:
     from synadmin.recovery import undo as undoing
 
-    views: dict[str, RoomView] = {}
-    planned = []
-    for change in changes:
-        try:
-            view = views.get(change.room_id) or editing.look(observer, change.room_id)
-        except SynadminError as error:
-            planned.append(undoing.Undoing(change, impossible=(str(error),)))
-            continue
-        one = undoing.plan(observer, view, change, allow=reach)
-        planned.append(one)
-        if one.plans:
-            views[change.room_id] = edited(one.plans[-1].view, one.plans[-1].edit)
-    return planned
+    if next(undoing.others(entries), None) is not None:
+        message = f"the run {run} has changed no power levels: `journal undo` takes back nothing else"
+        raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
+    output.write([], _undo_columns())
+    invocation.say(f"There is nothing to undo in the run {run}.")
+    return EXIT_DONE
+
+
+def _reading(invocation: Invocation) -> "AbstractContextManager[Store]":
+    from synadmin.journal import reading
+
+    return reading(invocation.settings.journal, warn=invocation.say)
+
+
+def _run_of(store: "Store", run: str) -> "RunRecord":
+    """Return a run.
+
+    Raises:
+        NoSuchRunError: the journal has none of that name.
+    """
+    record = store.run(run)
+    if record is None:
+        message = f"the journal has no run {run!a}"
+        raise NoSuchRunError(message, hint="`synadmin journal list` shows those it has")
+    return record
+
+
+def _undoable(store: "Store", run: str) -> "RunRecord":
+    """Return the run that is to be taken back.
+
+    Raises:
+        NoSuchRunError: the journal has none of that name.
+        RefusedError: it was taken back already, or is itself an undo.
+    """
+    record = _run_of(store, run)
+    if record.undoes is not None and run != "last":
+        message = f"the run {record.run} took back the run {record.undoes}, and is not taken back itself"
+        raise RefusedError(message, hint="run the first command again: `synadmin journal show` shows it")
+    record = _run_of(store, record.undoes) if record.undoes is not None else record
+    done = next((one for one in store.undone_by(record.run) if one.code == EXIT_DONE), None)
+    if done is not None:
+        message = f"the run {record.run} was taken back already, by the run {done.run}"
+        raise RefusedError(message, hint="`synadmin journal list` shows other runs")
+    return record
+
+
+def _require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecord") -> None:
+    """Make sure that a run was on this server, and is over."""
+    here, there = synapse.transport.homeserver, record.server
+    if here != there:
+        message = f"the run {record.run} was on {there}, and {here} is configured"
+        raise SettingsError(message, hint=f"--profile, or --homeserver {there}, chooses it")
+    if invocation.journal.is_alive(record.run):
+        message = f"the run {record.run} is still running"
+        raise RefusedError(message, hint="wait until it has ended, or end it with Ctrl-C")
 
 
 def _undone(
@@ -291,6 +383,8 @@ def _undone(
     try:
         for planned in one.plans:
             editing.carry_out(observer, sessions, temporary, planned)
+    except (JournalError, NotAuthenticatedError):
+        raise
     except SynadminError as error:
         return {**_told(one, "done"), "outcome": "failed", "message": str(error)}
     return _told(one, "done")
@@ -351,18 +445,12 @@ def _to_the_second(line: Mapping[str, Any]) -> object:
     return f"{time[:19]}Z" if isinstance(time, str) else None
 
 
-def _summary(run: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
-    first = lines[0]
-    return {
-        "run": run,
-        "time": first.get("time"),
-        "command": first.get("command"),
-        "server": first.get("server"),
-        "user": first.get("user"),
-        "requests": len(lines),
-        "failed": sum(1 for line in lines if line.get("errcode") is not None),
-        "unknown": sum(1 for line in lines if line.get("status") is None and line.get("errcode") is None),
-    }
+def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
+    from synadmin.journal import is_alive
+
+    state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "broken off"
+    names = ("run", "time", "command", "server", "user", "requests", "failed", "unknown")
+    return {**{name: getattr(run, name) for name in names}, "state": state}
 
 
 def _request_columns() -> list[Any]:

@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
@@ -146,6 +146,7 @@ class Transport:
         self._dry_run = dry_run
         self._recorded = Recorded()
         self.requests_sent = 0
+        self._clock: tuple[str | None, float] = None, 0.0
         self._on_behalf_of = on_behalf_of
         self._journal = journal
         self._owner = owner
@@ -215,6 +216,24 @@ class Transport:
             yield self._recorded
         finally:
             self._recorded = outer
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal that changes are written to."""
+        return self._journal
+
+    def server_time(self) -> float:
+        """Return the server's time in seconds since the epoch, by the ``Date`` of its latest answer.
+
+        Where it sends none, its clock is taken to be right with this machine's.
+        """
+        from email.utils import parsedate_to_datetime
+
+        date, read_at = self._clock
+        if date is not None:
+            with suppress(ValueError, OverflowError):
+                return parsedate_to_datetime(date).timestamp() + time.monotonic() - read_at
+        return time.time()
 
     def owner(self) -> UserId:
         """Return the token's owner, asked for once.
@@ -407,6 +426,7 @@ class Transport:
         try:
             response = self._session.send(prepared, timeout=self._timeout, allow_redirects=False)
             status = response.status_code
+            self._clock = response.headers.get("Date"), time.monotonic()
         except requests.RequestException as error:
             self._explain(error, endpoint)
         except ValueError:

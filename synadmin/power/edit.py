@@ -116,15 +116,15 @@ def senseless(view: RoomView, edit: Edit) -> str | None:
 
 def locks_everybody_out(view: RoomView, edit: Edit) -> str | None:
     """Say that an edit takes the last control out of the room; None where it does not."""
-    if any(_controls(edited(view, edit))) or not any(_controls(view)):
+    if any(controllers(edited(view, edit))) or not any(controllers(view)):
         return None
     return "nobody in the room could change its levels any more, ever"
 
 
 def takes_last_local_control(view: RoomView, edit: Edit) -> bool:
     """Tell whether local users have control now, and none of them would have it afterwards."""
-    had = [user for user in _controls(view) if view.is_local(user)]
-    has = [user for user in _controls(edited(view, edit)) if view.is_local(user)]
+    had = [user for user in controllers(view) if view.is_local(user)]
+    has = [user for user in controllers(edited(view, edit)) if view.is_local(user)]
     return bool(had) and not has
 
 
@@ -134,7 +134,7 @@ def gives_everybody_control(view: RoomView, edit: Edit) -> bool:
     return before.users_default < before.control and after.users_default >= after.control
 
 
-def _controls(view: RoomView) -> Iterator[UserId]:
+def controllers(view: RoomView) -> Iterator[UserId]:
     """Yield the joined users who have control, as far as they are known by name."""
     levels = view.levels
     for user in dict.fromkeys((*view.levels.creators, *levels.listed(), *view.memberships)):
@@ -160,7 +160,7 @@ def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:
 
 def stands_in_the_way(view: RoomView, edit: Edit) -> tuple[UserId, ...]:
     """Return the users of other servers whose level no local user can take, being no higher."""
-    best = max((view.levels.level_of(user) for user in _controls(view) if view.is_local(user)), default=-1)
+    best = max((view.levels.level_of(user) for user in controllers(view) if view.is_local(user)), default=-1)
     return tuple(
         user
         for user in edit.users

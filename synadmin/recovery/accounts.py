@@ -1,17 +1,11 @@
 """What state a local account is in, and waking one for a moment."""
 
-import time
-from collections.abc import Callable
-
-from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND, UserDetails
+from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import UserId
 from synadmin.power.room import Account, AccountState
 from synadmin.recovery.temporary import Restoration, Temporary
-
-_PATIENCE = 20.0  # seconds until Synapse has taken a deactivated user out of their rooms
-_STEP = 0.1
 
 
 def account_of(synapse: Synapse, user: UserId) -> Account:
@@ -43,40 +37,23 @@ def waking(synapse: Synapse, temporary: Temporary, user: UserId) -> None:
     before = synapse.users.get(user)
     users = synapse.users
 
-    def as_before(name: str) -> Callable[[], bool]:
-        return lambda: getattr(users.get(user), name) == getattr(before, name)
-
     if before.deactivated:
         back = Restoration(
             DEACTIVATE.method,
             DEACTIVATE.filled({"target_user_id": user}),
             # Reactivating takes the mark of an erased account away, so it is set again.
             {"erase": before.erased},
-            is_so=lambda: _is_deactivated(synapse, before),
             asleep=user,
         )
         with temporary.making(back):
             users.modify(user, deactivated=False)
     if before.locked:
         path = MODIFY.filled({"user_id": user})
-        back = Restoration(MODIFY.method, path, {"locked": True}, is_so=as_before("locked"), asleep=user)
+        back = Restoration(MODIFY.method, path, {"locked": True}, asleep=user)
         with temporary.making(back):
             users.modify(user, locked=False)
     if before.suspended:
         path = SUSPEND.filled({"target_user_id": user})
-        back = Restoration(SUSPEND.method, path, {"suspend": True}, is_so=as_before("suspended"), asleep=user)
+        back = Restoration(SUSPEND.method, path, {"suspend": True}, asleep=user)
         with temporary.making(back):
             users.suspend(user, suspend=False)
-
-
-def _is_deactivated(synapse: Synapse, before: UserDetails) -> bool:
-    """Tell whether an account is deactivated as before, and out of its rooms: Synapse sees to that later."""
-    now = synapse.users.get(before.name)
-    if not now.deactivated or now.erased != before.erased:
-        return False
-    until = time.monotonic() + _PATIENCE
-    while "join" in synapse.users.memberships(before.name).memberships.values():
-        if time.monotonic() > until:
-            return False
-        time.sleep(_STEP)
-    return True

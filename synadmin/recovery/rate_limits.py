@@ -5,8 +5,9 @@ other people's names: set on the caller, every limit of a run is gone at once. I
 and so a temporary change like any other.
 """
 
-from synadmin.api.users import DELETE_RATELIMIT, SET_RATELIMIT, RateLimitOverride
+from synadmin.api.users import DELETE_RATELIMIT, SET_RATELIMIT
 from synadmin.client import Synapse
+from synadmin.recovery.read_back import numbers
 from synadmin.recovery.temporary import Restoration, Temporary
 
 
@@ -20,22 +21,8 @@ def lift(synapse: Synapse, temporary: Temporary) -> None:
     before = synapse.users.ratelimit(owner)
     if before.messages_per_second == 0 and before.burst_count == 0:
         return
-    earlier = _numbers(before)
+    earlier = numbers(before)
     endpoint = DELETE_RATELIMIT if earlier is None else SET_RATELIMIT
-    back = Restoration(
-        endpoint.method,
-        endpoint.filled({"user_id": owner}),
-        earlier,
-        is_so=lambda: _numbers(synapse.users.ratelimit(owner)) == earlier,
-    )
+    back = Restoration(endpoint.method, endpoint.filled({"user_id": owner}), earlier)
     with temporary.making(back):
         synapse.users.set_ratelimit(owner, messages_per_second=0, burst_count=0)
-
-
-def _numbers(override: RateLimitOverride) -> dict[str, int] | None:
-    if override.messages_per_second is None and override.burst_count is None:
-        return None
-    return {
-        "messages_per_second": override.messages_per_second or 0,
-        "burst_count": override.burst_count or 0,
-    }

@@ -194,9 +194,9 @@ def to_note(planned: Replacement) -> dict[str, Any]:
 
 def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for entry in entries(journal):
+    for entry in entries(journal, room=room_id):
         noted = entry.get(NOTE)
-        if isinstance(noted, dict) and noted.get("room_id") == room_id:
+        if isinstance(noted, dict):
             found = noted
     return found
 

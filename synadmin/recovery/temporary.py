@@ -1,8 +1,8 @@
-"""Changes for a while: whatever happens, they are put back, the newest first.
+"""Changes for a while: whatever happens, they are reverted, the newest first.
 
-A change is written down, with how it is put back, before it is made: in the journal, which outlives a
-crash, and in memory. At the end of the room or of the run it is put back and looked at; what a crash
-left is put back by the next run.
+A change is written down, with how it is reverted, before it is made: in the journal, which outlives a crash,
+and in memory. At the end of the room or of the run it is reverted and read back; what a crash left is
+reverted by the next run. The way back is walked also where the journal cannot be written any more.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,42 +13,54 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from synadmin.client import Synapse
-from synadmin.errors import ConnectError, MatrixError, SynadminError
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    MatrixError,
+    NotAuthenticatedError,
+    SynadminError,
+)
 from synadmin.http.endpoint import Endpoint
-from synadmin.http.transport import Recorded
 from synadmin.ids import UserId
-from synadmin.journal import Journal, is_moot, unrestored
+from synadmin.journal import Journal, unrestored
+from synadmin.recovery import sessions as impersonation
+from synadmin.recovery.read_back import is_reverted
 from synadmin.recovery.sessions import Sessions
 
-_OK = 200
 _TOO_MANY_REQUESTS = 429
 _SERVER_FAILED = 500
 
 
 def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Restoration]":
-    """Put back what runs that crashed have left on this server; return what could not be.
+    """Revert what runs that crashed have left on this server; return what could not be reverted.
 
     Args:
         synapse: the server, with a server admin's token.
         journal: where they wrote it down.
-        say: is told what is put back.
+        say: is told what is reverted.
+
+    Raises:
+        NotAuthenticatedError: the token is not valid.
     """
+    left = abandoned(synapse, journal)
+    if not left:
+        return []
     with Sessions(synapse, say) as sessions, Temporary(synapse, sessions, journal, say) as temporary:
-        return temporary.mend()
+        return temporary.mend(left)
 
 
 def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Restoration]]":
-    """Return what runs that crashed have left on this server, newest first: run, and what puts it back."""
+    """Return what runs that crashed have left on this server, newest first: run, and what reverts it."""
     return [
         (str(entry["run"]), Restoration.of(entry))
-        for entry in unrestored(journal.path, synapse.transport.homeserver)
+        for entry in unrestored(journal.named, synapse.transport.homeserver)
         if not journal.is_alive(str(entry["run"]))
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """How a temporary change is put back.
+    """How a temporary change is reverted.
 
     Attributes:
         method: of the request that does it.
@@ -56,8 +68,9 @@ class Restoration:
         body: its body.
         user: in whose name it is sent; None for the token's owner.
         entry: the journal entry of the change.
-        is_so: looks whether it is as it was.
+        is_so: reads whether it is as it was, where the request does not tell how.
         asleep: whose account it puts back to sleep: a token to act as them is ended first, while it can be.
+        token: the journal's entry, where the change is a token to act as a user.
     """
 
     method: str
@@ -67,6 +80,7 @@ class Restoration:
     entry: str = ""
     is_so: Callable[[], bool] | None = None
     asleep: UserId | None = None
+    token: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Restoration":
@@ -79,6 +93,7 @@ class Restoration:
             back.get("body"),
             UserId(user) if user else None,
             str(entry["id"]),
+            token=entry if impersonation.is_token(entry) else None,
         )
 
     def __str__(self) -> str:
@@ -110,10 +125,8 @@ class Temporary:
         self._say = say
         self._made: list[Restoration] = []
         self._failed: list[Restoration] = []
-        self._alive = journal.alive()
 
     def __enter__(self) -> Self:
-        self._alive.__enter__()
         return self
 
     def __exit__(
@@ -122,15 +135,20 @@ class Temporary:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            # What could not be put back at the end of its room is tried once more.
-            self._made, self._failed = [*self._failed, *self._made], []
-            left = self.put_back()
-        finally:
-            self._alive.__exit__(None, None, None)
+        # What could not be reverted at the end of its room is tried once more.
+        self._made, self._failed = [*self._failed, *self._made], []
+        count = len(self._made)
+        left = self.put_back()
+        if isinstance(error, JournalError) and count > len(left):
+            many = (
+                "1 temporary change was"
+                if count - len(left) == 1
+                else f"{count - len(left)} temporary changes were"
+            )
+            self._say(f"{many} reverted, and read back.")
         if left and error is None:
-            message = f"could not be put back: {'; '.join(map(str, left))}"
-            raise SynadminError(message, hint="the next run tries again; `synadmin journal list` shows it")
+            message = f"not reverted: {'; '.join(map(str, left))}"
+            raise SynadminError(message, hint="`synadmin journal resume last` tries again")
 
     @property
     def mark(self) -> int:
@@ -154,23 +172,26 @@ class Temporary:
             "user": restoration.user,
         }
         refused = False
-        recorded = Recorded()
-        try:
-            with transport.recording(restoring=back) as recorded:
+        with transport.recording(restoring=back) as recorded:
+            try:
                 yield
-        except MatrixError as error:
-            # An error that is not about rates or a failure means: it was not done.
-            refused = error.status < _SERVER_FAILED and error.status != _TOO_MANY_REQUESTS
-            raise
-        except ConnectError as error:
-            refused = not error.sent
-            raise
-        finally:
-            if not refused:
-                self._made.append(replace(restoration, entry=recorded.entry))
+            except MatrixError as error:
+                # An error that is not about rates or a failure means: it was not done.
+                refused = error.status < _SERVER_FAILED and error.status != _TOO_MANY_REQUESTS
+                raise
+            except ConnectError as error:
+                refused = not error.sent
+                raise
+            except JournalError:
+                # Nothing was sent, unless it is the answer that could not be written down.
+                refused = not recorded.entry
+                raise
+            finally:
+                if not refused:
+                    self._made.append(replace(restoration, entry=recorded.entry))
 
     def put_back(self, mark: int = 0) -> list[Restoration]:
-        """Put back what was changed since the mark, the newest first; return what could not be."""
+        """Revert what was changed since the mark, the newest first; return what could not be reverted."""
         left = []
         while len(self._made) > mark:
             # It stays in the list until it is done: Ctrl-C may come here as well.
@@ -178,7 +199,7 @@ class Temporary:
             try:
                 self.restore(restoration)
             except SynadminError as error:
-                self._say(f"Not put back: {restoration}: {error}")
+                self._say(f"warning: not reverted: {restoration}: {error}")
                 left.append(restoration)
             self._made.pop()
         self._failed += left
@@ -187,49 +208,77 @@ class Temporary:
     def keep(self, mark: int) -> None:
         """Let what was changed since the mark stay as it is."""
         for restoration in self._made[mark:]:
-            line = self._journal.begin(
-                server=self._synapse.transport.homeserver,
-                user=self._synapse.owner,
-                on_behalf_of=restoration.user,
-                method="-",
-                path=f"not to be put back any more: {restoration.entry}",
-                body=None,
-                notes={"restores": restoration.entry},
-            )
-            self._journal.finish(line, status=_OK)
+            self._journal.reverted(restoration.entry, "it is to stay")
         del self._made[mark:]
 
     def restore(self, restoration: Restoration) -> None:
-        """Put one change back.
+        """Revert one change, and read back that it is reverted.
 
         Raises:
             SynadminError: that did not succeed.
         """
-        if restoration.asleep is not None:
-            self._sessions.end(restoration.asleep)
-        acting = self._sessions.of(restoration.user or self._synapse.owner)
+        with self._journal.optional():
+            if restoration.asleep is not None:
+                self._sessions.end(restoration.asleep)
+            failure = self._sent(restoration)
+            if not self._is_reverted(restoration):
+                message = "the server said yes, but a look shows that it is not so"
+                raise failure or SynadminError(message)
+        self._journal.reverted(restoration.entry, "read back")
+
+    def mend(self, left: "list[tuple[str, Restoration]] | None" = None) -> list[Restoration]:
+        """Revert what runs that crashed have left on this server; return what could not be reverted."""
+        if left is None:
+            left = abandoned(self._synapse, self._journal)
+        failed = []
+        for run, restoration in left:
+            if restoration.token is not None:
+                continue
+            self._say(f"The run {run} ended before it could revert this: {restoration}")
+            try:
+                if self._is_reverted(restoration):
+                    self._journal.reverted(restoration.entry, "read back")
+                else:
+                    self.restore(restoration)
+            except NotAuthenticatedError:
+                raise
+            except SynadminError as error:
+                self._say(f"warning: not reverted: {error}")
+                failed.append(restoration)
+            else:
+                self._say("It is reverted now.")
+        # Afterwards: deactivating an account has ended its tokens.
+        for _, restoration in left:
+            if restoration.token is not None:
+                self._end(restoration.token)
+        return failed
+
+    def _end(self, token: Mapping[str, Any]) -> None:
+        """End a token that a run has left. One whose secret is lost ends by itself: it is no failure."""
+        try:
+            with self._journal.optional():
+                still = impersonation.end_left(self._synapse, self._journal, token)
+        except NotAuthenticatedError:
+            raise
+        except SynadminError as error:
+            still = f"the token for {token['restoring']['user']} is still open: {error}"
+        if still is not None:
+            self._say(f"warning: {still}")
+
+    def _sent(self, restoration: Restoration) -> SynadminError | None:
+        """Send the request that reverts a change; return the error, which a look may show to be none."""
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(restoration.method, restoration.path, dict, idempotent=True)
         try:
+            acting = self._sessions.of(restoration.user or self._synapse.owner)
             with acting.transport.recording(restores=restoration.entry):
                 acting.transport.send(endpoint, body=restoration.body)
-        except MatrixError as error:
-            if not is_moot(restoration.path, error.status, error.errcode):
-                raise
-        if restoration.is_so is not None and not restoration.is_so():
-            message = "the server said yes, but it does not show"
-            raise SynadminError(message)
+        except SynadminError as error:
+            return error
+        return None
 
-    def mend(self) -> list[Restoration]:
-        """Put back what runs that crashed have left on this server; return what could not be."""
-        left = []
-        for run, restoration in abandoned(self._synapse, self._journal):
-            self._say(f"The run {run} ended before it could put this back: {restoration}")
-            try:
-                self.restore(restoration)
-            except MatrixError as error:
-                self._say(f"That did not succeed: {error}")
-                left.append(restoration)
-            else:
-                self._say("It is as it was before that run now.")
-        return left
+    def _is_reverted(self, restoration: Restoration) -> bool:
+        if restoration.is_so is not None:
+            return restoration.is_so()
+        method, path, body = restoration.method, restoration.path, restoration.body
+        return is_reverted(self._synapse, method, path, body, restoration.user) is True

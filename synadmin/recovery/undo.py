@@ -1,23 +1,26 @@
-"""Putting the power levels of a run back: what each of its changes did, turned round, the newest first.
+"""Taking back the power levels of a run: what each of its changes did, turned round, the newest first.
 
-Only what is still as that run left it is put back: what somebody has changed since is theirs.
+A room is touched only where its levels still are as the run left them, and only where that leaves it an
+active local controller, if it has one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from synadmin.errors import RefusedError
+from synadmin.errors import NotFoundError, RefusedError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.edit import NAMED, Edit, changes, edited
+from synadmin.power.edit import NAMED, Edit, changes, controllers, edited
 from synadmin.power.levels import PowerLevels, as_level
-from synadmin.power.room import Reach, RoomView
+from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.recovery import edit as editing
 from synadmin.recovery.edit import EditPlan
 from synadmin.recovery.observe import Observer
 
+_OK = 200
 _REFUSED = range(400, 500)
+_CREATORS_DEFAULT = 100  # of a creator where a room has no power levels
 _NOT_UNDONE = ("/login", "/logout", "/override_ratelimit")
 
 
@@ -31,6 +34,7 @@ class Noted:
         before: the content of the levels before it; None where the room had none.
         after: their content after it; None where Synapse made it (Make Room Admin).
         promoted: who was given a level by Make Room Admin; None where it was sent by hand.
+        answered: whether the server said that it was made.
     """
 
     entry: str
@@ -38,6 +42,7 @@ class Noted:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     promoted: UserId | None = None
+    answered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ def noted(lines: Iterable[Mapping[str, Any]]) -> list[Noted]:
                 before=before["power_levels"],
                 after=None if by_synapse else body,
                 promoted=UserId(str(body.get("user_id"))) if by_synapse else None,
+                answered=line.get("status") == _OK,
             ),
         )
     return found[::-1]
@@ -84,6 +90,80 @@ def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         if line.get("errcode") is None and not path.endswith(_NOT_UNDONE):
             behalf = f" as {line['on_behalf_of']}" if line.get("on_behalf_of") else ""
             yield f"{line.get('method')} {unquote(path)}{behalf}"
+
+
+def plan_all(
+    observer: Observer, run: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]], *, allow: Reach
+) -> list[Undoing]:
+    """Return how each change of a run is undone, the newest first.
+
+    Args:
+        observer: looks at rooms.
+        run: the entries of the run in the journal.
+        later: those of earlier attempts to undo it: what they did is no change by others.
+        allow: how far it may go.
+
+    Raises:
+        NotAuthenticatedError: the token is not valid.
+        NotPermittedError: it is not a server admin's.
+        ConnectError: the server gave no answer.
+    """
+    changes = noted(run)
+    newest: dict[RoomId, Noted] = {}
+    for change in (*noted(later), *changes):
+        newest.setdefault(change.room_id, change)
+    undoings: dict[str, Undoing] = {}
+    for room_id in dict.fromkeys(change.room_id for change in changes):
+        of_room = [change for change in changes if change.room_id == room_id]
+        for undoing in _plan_room(observer, of_room, newest[room_id], allow):
+            undoings[undoing.noted.entry] = undoing
+    return [undoings[change.entry] for change in changes]
+
+
+def _plan_room(
+    observer: Observer, of_room: Sequence[Noted], newest: Noted, allow: Reach
+) -> Iterator[Undoing]:
+    """Yield how the changes of one room are undone, each in the room as the ones before will leave it."""
+    try:
+        view = editing.look(observer, newest.room_id)
+    except NotFoundError as error:
+        yield from (Undoing(change, impossible=(str(error),)) for change in of_room)
+        return
+    start, undoings = view, []
+    for change in of_room:
+        undoings.append(plan(observer, view, change, allow=allow))
+        if undoings[-1].plans:
+            view = edited(undoings[-1].plans[-1].view, undoings[-1].plans[-1].edit)
+    reason = None
+    if not any(undoing.plans or undoing.impossible for undoing in undoings):
+        pass
+    elif not _is_as_left(start, newest):
+        reason = "the power levels were changed since that run, so they stay as they are"
+    elif _has_controller(observer, start) and not _has_controller(observer, view):
+        reason = "no active local user would have control of the room afterwards"
+    for undoing in undoings:
+        yield undoing if reason is None else Undoing(undoing.noted, impossible=(reason,))
+
+
+def _is_as_left(view: RoomView, newest: Noted) -> bool:
+    """Whether a room's levels are what the newest change made of them; or were, where it got no answer."""
+    now = view.power_levels
+    if newest.promoted is None:
+        return now == newest.after or (not newest.answered and now == newest.before)
+    if not newest.answered and now == newest.before:
+        return True
+    listed = _part(newest.before, "users").values()
+    level = _part(now, "users").get(newest.promoted)
+    return now == _by_synapse(view, newest.promoted, newest.before) and level in {*listed, _CREATORS_DEFAULT}
+
+
+def _has_controller(observer: Observer, view: RoomView) -> bool:
+    """Whether a local user with an active account has control."""
+    return any(
+        observer.account(user).state is AccountState.ACTIVE
+        for user in controllers(view)
+        if view.is_local(user)
+    )
 
 
 def plan(observer: Observer, view: RoomView, change: Noted, *, allow: Reach) -> Undoing:

@@ -34,7 +34,7 @@ class Visit:
         if not self.leaves:
             inviter.invite(self.room_id, user)
             return
-        with self.temporary.making(leaving(self.observer, user, self.room_id), by=by):
+        with self.temporary.making(leaving(user, self.room_id), by=by):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
 
@@ -44,17 +44,10 @@ class Visit:
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
-        with self.temporary.making(leaving(self.observer, user, self.room_id)):
+        with self.temporary.making(leaving(user, self.room_id)):
             guest.join(self.room_id, via=via)
 
 
-def leaving(observer: Observer, user: UserId, room_id: RoomId) -> Restoration:
+def leaving(user: UserId, room_id: RoomId) -> Restoration:
     """Return how a user who came in for a moment leaves again."""
-    users = observer.synapse.users
-    return Restoration(
-        LEAVE.method,
-        LEAVE.filled({"room_id": room_id}),
-        {},
-        user,
-        is_so=lambda: users.memberships(user).memberships.get(room_id) not in {"join", "invite"},
-    )
+    return Restoration(LEAVE.method, LEAVE.filled({"room_id": room_id}), {}, user)

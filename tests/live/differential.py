@@ -378,7 +378,7 @@ class Comparison:
                 # Who was invited before, and comes to help, has used the invitation up.
                 others[0].pop(step.user, None)
         (prospect,) = execute.look_ahead(Observer(synapse), [self.room_id], self.wish)
-        journal = Journal(self.stage.server.directory / "journal.jsonl")
+        journal = Journal(self.stage.server.directory / "journal.sqlite3")
         with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
             run = execute.Run(Observer(synapse), sessions, temporary, self.wish)
             result = run.carry_out(prospect)

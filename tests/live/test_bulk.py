@@ -15,6 +15,7 @@ from synadmin.ids import encoded
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.conftest import running
 from tests.live.differential import Reply, ask, held
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -230,7 +231,7 @@ def test_a_few_rooms_are_no_reason_to_change_anybodys_limits(
     rooms = lost_rooms(default_limits, newcomer("promoter", server=default_limits), 3)
     answer = synadmin("room", "make-admin", *rooms, "--yes", server=default_limits, acting=chief)
     assert answer.code == 0, answer.stderr
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    journal = journal_of(tmp_path)
     assert "make_room_admin" in journal
     assert "override_ratelimit" not in journal
 
@@ -272,6 +273,4 @@ def test_who_keeps_the_limits_is_told_of_each_wait(
         assert answer.stderr.splitlines()[-1] == "6 rooms: 6 done."
         assert "the server asks to wait" in answer.stderr
         assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
-        assert "override_ratelimit" not in (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text(
-            "utf-8"
-        )
+        assert "override_ratelimit" not in journal_of(tmp_path)

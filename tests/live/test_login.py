@@ -11,6 +11,7 @@ import pytest
 from synadmin import Synapse
 from synadmin.errors import NotAuthenticatedError
 from synadmin.sandbox.homeserver import Homeserver
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def test_a_password_signs_in_and_logout_signs_out(
     assert _is_good(homeserver, homeserver.admin.token)  # the user's other sessions stay
     assert synadmin("whoami", env=NO_TOKEN).code == 2
 
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text()
+    journal = journal_of(tmp_path)
     lines = [json.loads(line) for line in journal.splitlines()]
     assert [(line["command"], line["status"]) for line in lines] == [("login", 200), ("logout", 200)]
     assert homeserver.password not in journal

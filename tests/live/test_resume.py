@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from synadmin.ids import encoded
 from synadmin.journal import Journal
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,7 @@ def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
 ) -> None:
     chair, admin = newcomer("chair"), homeserver.admin
     room_id = chair.create_room("Committee")
-    path = tmp_path / "state" / "synadmin" / "journal.jsonl"
+    path = tmp_path / "state" / "synadmin" / "journal.sqlite3"
     broken = Journal(path, command="room make-admin")
     broken.arguments = ["room", "make-admin", room_id, "--user", admin.user_id, "--yes"]
     limits = f"/_synapse/admin/v1/users/{encoded(chair.user_id)}/override_ratelimit"
@@ -36,16 +37,17 @@ def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
         notes={"restoring": {"method": "DELETE", "path": limits}},
     )
     broken.finish(entry, status=200)
-    before = path.read_text("utf-8")
+    broken.close()
+    before = journal_of(tmp_path)
 
     answer = synadmin("journal", "resume", "last", "--dry-run", "-o", "csv", "--columns", "room_id,outcome")
 
     assert (answer.code, answer.stdout) == (0, f"room_id,outcome\n{room_id},planned\n"), answer.stderr
-    assert f"The run {broken.run} ended before it could put this back: DELETE" in answer.stderr
+    assert f"The run {broken.run} ended before it could revert this: DELETE" in answer.stderr
     assert answer.stderr.endswith("Nothing was changed: --dry-run.\n")
     assert admin.membership(room_id, admin) is None
     assert admin.call("GET", limits) == unlimited
-    assert path.read_text("utf-8") == before
+    assert journal_of(tmp_path) == before
 
     answer = synadmin("journal", "resume", "last", "--yes", "-o", "json")
 

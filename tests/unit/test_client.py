@@ -86,7 +86,7 @@ def test_the_owner_is_whose_token_it_is(stub: Stub) -> None:
 
 def test_somebody_elses_client_is_one_of_its_own(stub: Stub, tmp_path: Path) -> None:
     stub.on("*", told({}))
-    file = tmp_path / "journal.jsonl"
+    file = tmp_path / "journal.sqlite3"
     with Synapse(stub.url, token="syt_admin", journal=Journal(file)) as synapse:
         bob = synapse.as_user(UserId("@bob:example.org"), "syt_bob")
         with bob:

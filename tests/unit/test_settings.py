@@ -56,7 +56,7 @@ def test_without_any_setting_there_are_defaults() -> None:
     loaded = settings.load()
     assert (loaded.homeserver, loaded.token(), loaded.ca_file) == (None, None, None)
     assert (loaded.profile, loaded.timeout, loaded.warnings) == ("default", 60.0, ())
-    assert loaded.journal == Path(os.environ["XDG_STATE_HOME"]) / "synadmin" / "journal.jsonl"
+    assert loaded.journal == Path(os.environ["XDG_STATE_HOME"]) / "synadmin" / "journal.sqlite3"
     assert 1 <= loaded.concurrency <= 64
 
 
@@ -461,7 +461,7 @@ def test_a_profile_that_cannot_be_reached_stops_nothing(home: str, monkeypatch: 
     monkeypatch.setenv(TOKEN, "syt_environment")
     loaded = settings.load()
     assert (loaded.homeserver, loaded.token()) == ("https://ours.example", "syt_environment")
-    assert loaded.journal.name == "journal.jsonl"
+    assert loaded.journal.name == "journal.sqlite3"
 
 
 def test_without_any_home_the_settings_of_the_environment_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

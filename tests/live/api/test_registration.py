@@ -9,6 +9,7 @@ import pytest
 
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError, NotPermittedError
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def test_user_register_makes_an_admin_who_has_no_session_yet(
     made = synadmin(*make, str(file), stdin="let-me-in", env=NO_TOKEN)
     again = synadmin(*make, str(file), stdin="let-me-in", env=NO_TOKEN)
     user_id = homeserver.user_id("first-admin")
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    journal = journal_of(tmp_path)
 
     assert json.loads(rehearsed.stdout)["body"]["mac"] == "(removed)"
     assert refused.code == 3

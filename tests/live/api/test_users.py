@@ -11,6 +11,7 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError, NotAuthenticatedError, NotFoundError, NotPermittedError
 from synadmin.ids import UserId, encoded
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,7 +212,7 @@ def test_no_password_is_in_the_journal_or_anything_that_is_shown(
 
     said = synadmin("user", "password", alice.user_id, "--yes", "-vv", "-o", "ndjson", stdin="tell-nobody\n")
     token = synadmin("user", "login", alice.user_id, "--yes", "-vv").stdout.strip()
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    journal = journal_of(tmp_path)
 
     assert records(said)[0]["outcome"] == "done"
     assert "tell-nobody" not in said.stdout + said.stderr + journal

@@ -11,6 +11,7 @@ import pytest
 
 from tests.live.conftest import environment_of
 from tests.unit.cli.terminal import Terminal
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +32,7 @@ def outcomes(answer: Answer) -> list[tuple[str, str, str | None]]:
 
 
 def journal(home: Path) -> str:
-    path = home / "state" / "synadmin" / "journal.jsonl"
-    return path.read_text("utf-8") if path.exists() else ""
+    return journal_of(home)
 
 
 # Rehearsal

@@ -34,7 +34,7 @@ def runs(scene: Scene) -> list[dict[str, Any]]:
     return list({line["run"]: line for line in reversed(lines)}.values())[::-1]
 
 
-def test_what_a_run_gave_is_taken_back_and_again_given_by_undoing_that(scene: Scene) -> None:
+def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room()
     before = users(scene, room_id)
@@ -66,47 +66,95 @@ def test_what_a_run_gave_is_taken_back_and_again_given_by_undoing_that(scene: Sc
         made["run"],
     )
 
-    code, records, _ = undone(scene)
-    assert (code, records[0]["outcome"]) == (5, "refused")
-    assert f"As {alice.user_id}: set the levels. (--allow impersonate does it)" in records[0]["message"]
-    code, _, stderr = undone(scene, "--allow", "impersonate")
-    assert code == 0, stderr
-    assert users(scene, room_id) == {**before, scene.admin.user_id: 100}
+    for run in ("last", made["run"], unmade["run"]):
+        again = scene.run("journal", "undo", run, "--yes", "--allow", "impersonate")
+        assert again.code == 5
+        assert f"the run {made['run'] if run != unmade['run'] else run}" in again.stderr
+    assert users(scene, room_id) == before
+    assert scene.run("journal", "resume", "last").code == 0
+    assert users(scene, room_id) == before
+
+
+def test_a_room_is_not_left_without_an_active_local_controller(scene: Scene) -> None:
+    alice, bob, carol = (scene.someone(name) for name in ("alice", "bob", "carol"))
+    left = alice.make_room(members=[bob], left=[alice])
+    deactivated = carol.make_room(members=[bob])
+    answer = scene.run("room", "make-admin", left, deactivated, "--allow", "impersonate", "--yes")
+    assert answer.code == 0, answer.stderr
+    scene.deactivate(carol)
+    before = [users(scene, room_id) for room_id in (left, deactivated)]
+    code, records, stderr = undone(scene, "--allow", "reactivate")
+    assert code == 5, stderr
+    assert [record["message"] for record in records] == [
+        "no active local user would have control of the room afterwards"
+    ] * 2
+    assert [users(scene, room_id) for room_id in (left, deactivated)] == before
+    assert scene.has_control(left, scene.admin)
+
+
+def test_a_room_that_was_changed_since_stays_as_it_is(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    rooms = [alice.make_room(members=[scene.admin, bob], users={scene.admin: 100}) for _ in range(2)]
+    before = users(scene, rooms[1])
+    for room_id in rooms:
+        options = ("--event", "m.room.topic", "0", "--default", "invite", "50", "--yes")
+        assert scene.run("room", "set-power", room_id, bob.user_id, "50", *options).code == 0
+    # The other room is another run's.
+    content = scene.held(rooms[0], alice).content or {}
+    changed = {**content, "kick": 60}
+    alice.set_levels(rooms[0], changed)
+    first, _ = runs(scene)
+    answer = scene.run("journal", "undo", first["run"], "--yes", "-o", "json")
+    assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
+    assert "changed since that run, so they stay as they are" in json.loads(answer.stdout)[0]["message"]
+    assert scene.held(rooms[0], alice).content == changed
+    assert undone(scene)[0] == 0
+    assert users(scene, rooms[1]) == before
+
+
+def test_a_token_that_is_not_valid_is_no_refusal(scene: Scene) -> None:
+    room_id = scene.someone("alice").make_room()
+    assert scene.make_admin(room_id).code == 0
+    answer = scene.run("journal", "undo", "last", "--yes", env={"SYNADMIN_ACCESS_TOKEN": "syt_bad"})
+    assert answer.code == 3
+    assert "M_UNKNOWN_TOKEN" in answer.stderr
+
+
+def test_undoing_a_run_that_was_killed_reverts_what_it_had_changed_for_a_while(
+    scene: Scene, tmp_path: Path
+) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    before = scene.standing(alice)
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and passing.answered:
+            process.kill()
+            raise ConnectionAbortedError
+
+    with Proxy(scene.server.url, happens) as proxy:
+        arguments = ("room", "make-admin", room_id, "--allow", "reactivate", "--yes")
+        with running(tmp_path, proxy.here, scene.admin, *arguments) as process:
+            process.communicate()
+        assert process.returncode == -9
+        assert scene.standing(alice) != before
+        undo = ("journal", "undo", "last", "--yes", "-o", "json")
+        with running(tmp_path, proxy.here, scene.admin, *undo) as process:
+            _, stderr = process.communicate()
+    assert "It is reverted now." in stderr
+    assert scene.standing(alice) == before
     assert scene.borrowed_tokens() == 0
 
 
-def test_the_power_of_an_admin_who_left_goes_back_to_where_it_was(scene: Scene) -> None:
-    alice, bob = scene.someone("alice"), scene.someone("bob")
-    rooms = [alice.make_room(members=[bob], left=[alice]) for _ in range(2)]
-    before = [users(scene, room_id) for room_id in rooms]
-    answer = scene.run("room", "make-admin", *rooms, "--allow", "impersonate", "--yes")
-    assert answer.code == 0, answer.stderr
-    code, records, stderr = undone(scene)
-    assert code == 0, stderr
-    assert [record["room_id"] for record in records] == rooms[::-1]
-    assert [users(scene, room_id) for room_id in rooms] == before
-
-    made = runs(scene)[0]["run"]
-    for option in ((), ("--dry-run",)):
-        again = scene.run("journal", "undo", made, "-o", "json", *option)
-        assert again.code == 0, again.stderr
-        assert [record["outcome"] for record in json.loads(again.stdout)] == ["done", "done"]
-        assert "There is nothing to undo" in again.stderr
-
-
-def test_what_somebody_has_changed_since_is_theirs(scene: Scene) -> None:
-    alice = scene.someone("alice")
-    room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100})
-    options = ("--event", "m.room.topic", "0", "--default", "invite", "50", "--yes")
-    assert scene.run("room", "set-power", room_id, *options).code == 0
-    content = scene.held(room_id, alice).content or {}
-    alice.set_levels(room_id, {**content, "invite": 75, "kick": 60})
-    code, records, _ = undone(scene)
-    assert (code, records[0]["outcome"]) == (6, "partly")
-    assert records[0]["message"] == "invite: somebody has changed it since; it stays as it is"
-    after = scene.held(room_id, alice).content or {}
-    assert "m.room.topic" not in after["events"]
-    assert (after["invite"], after["kick"]) == (75, 60)
+def test_resuming_a_run_that_has_ended_changes_nothing(scene: Scene) -> None:
+    room_id = scene.someone("alice").make_room()
+    assert scene.make_admin(room_id).code == 0
+    scene.admin.leave(room_id)
+    answer = scene.run("journal", "resume", "last", "-o", "json")
+    assert (answer.code, answer.stdout) == (0, "[]\n")
+    assert "has ended: there is nothing to do" in answer.stderr
+    assert scene.memberships(scene.admin).get(room_id) == "leave"
 
 
 def test_what_the_rules_do_not_allow_is_told_and_the_rest_is_done(
@@ -172,7 +220,7 @@ def test_a_run_that_is_not_there_or_was_elsewhere_is_an_error(scene: Scene, verb
     assert f"was on {scene.server.url}, and {proxy.here} is configured" in answer.stderr
 
 
-def test_a_run_that_changed_no_levels_cannot_be_undone_nor_gone_on_with(scene: Scene) -> None:
+def test_a_run_that_changed_no_levels_cannot_be_undone_and_has_ended(scene: Scene) -> None:
     bob = scene.someone("bob")
     room_id = bob.make_room()
     assert scene.run("room", "block", room_id, "--yes").code == 0
@@ -180,8 +228,8 @@ def test_a_run_that_changed_no_levels_cannot_be_undone_nor_gone_on_with(scene: S
     assert code == 5
     assert "has changed no power levels" in stderr
     answer = scene.run("journal", "resume", "last")
-    assert answer.code == 2
-    assert "did not note how to go on" in answer.stderr
+    assert answer.code == 0
+    assert "has ended: there is nothing to do" in answer.stderr
 
 
 def test_a_run_that_is_resumed_says_which_and_can_be_resumed_itself(scene: Scene, tmp_path: Path) -> None:
@@ -205,7 +253,7 @@ def test_a_run_that_is_resumed_says_which_and_can_be_resumed_itself(scene: Scene
         with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last", "-o", "json") as process:
             stdout, stderr = process.communicate()
         assert process.returncode == 0, stderr
-        assert "ended before it could put this back: POST /_matrix/client/v3/rooms/" in stderr
+        assert "ended before it could revert this: POST /_matrix/client/v3/rooms/" in stderr
         assert "Going on: synadmin room make-admin" in stderr
         assert json.loads(stdout)[0]["outcome"] == "done"
         scene.is_regained(room_id, scene.admin, before, killed=True)

@@ -61,7 +61,7 @@ def test_the_administrator_comes_in_by_the_address_and_finds_who_held_power(
     ours.is_regained(room_id, ours.admin, before)
     # It is to stay, and no later run takes it back.
     told = ours.make_admin(ours.someone().make_room())
-    assert "ended before it could put this back" not in told.stderr
+    assert "ended before it could revert this" not in told.stderr
     assert ours.memberships(ours.admin)[room_id] == "join"
 
 

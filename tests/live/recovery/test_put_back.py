@@ -117,7 +117,7 @@ def test_a_step_that_fails_leaves_nothing_that_was_for_a_moment(
     with running(tmp_path, scene.server.url, scene.admin, *make_admin(room_id)) as process:
         stdout, stderr = process.communicate()
     assert process.returncode == 0
-    assert "ended before it could put this back" not in stderr
+    assert "ended before it could revert this" not in stderr
     assert scene.has_control(room_id, scene.admin)
     assert scene.standings()[club.alice.user_id] == before[club.alice.user_id]
 
@@ -152,13 +152,13 @@ def test_what_cannot_be_put_back_at_once_is_told_and_put_back_in_the_end(club: C
         with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
             _, stderr = process.communicate()
         assert process.returncode == 1
-        assert "could not be put back" in stderr
+        assert "not reverted" in stderr
         assert not scene.standing(club.alice).account["deactivated"]
         # Whatever the next change is about, it is put back first.
         with running(tmp_path, proxy.here, scene.admin, *make_admin(club.room())) as process:
             _, stderr = process.communicate()
         assert process.returncode == 0, stderr
-        assert "ended before it could put this back" in stderr
+        assert "ended before it could revert this" in stderr
     assert scene.standing(club.alice) == alice
 
 
@@ -230,7 +230,7 @@ def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
                 assert process.returncode == 0, stderr
             else:
                 assert process.returncode == -signal.SIGKILL
-                journal = home / "state" / "synadmin" / "journal.jsonl"
+                journal = home / "state" / "synadmin" / "journal.sqlite3"
                 resumed = (
                     ("journal", "resume", "last", "-o", "json") if journal.exists() else make_admin(room_id)
                 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.live.transfer.conftest import eventually
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_space_with_five_rooms_is_handed_over_to_another_server(
     assert home.admin.synapse.devices.list(old.user_id).total == devices
     assert home.admin.synapse.users.ratelimit(home.admin.user_id).messages_per_second is None
 
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    journal = journal_of(tmp_path)
     for secret in (old.token, household.new.token, home.admin.token, "syt_"):
         assert secret not in journal + answer.stdout + answer.stderr
     lines = [json.loads(line) for line in journal.splitlines()]
@@ -127,7 +128,7 @@ def test_a_rehearsal_changes_nothing(household: Household, synadmin: Synadmin, t
     assert {record["outcome"] for record in records(answer)} == {"planned"}
     for room_id, event in zip(rooms, before, strict=True):
         household.is_untouched(room_id, event)
-    assert not (tmp_path / "state" / "synadmin" / "journal.jsonl").exists()
+    assert not (tmp_path / "state" / "synadmin" / "journal.sqlite3").exists()
 
 
 def test_where_the_old_owner_has_no_power_somebody_else_gives_it(

@@ -9,6 +9,7 @@ import pytest
 
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.transfer.conftest import Household, eventually, hold_token
+from tests.written import journal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_space_is_handed_over_and_the_room_that_bans_the_new_owner_stays(
         household.is_handed_over(room_id)
         household.new.send_state(room_id, "m.room.topic", {"topic": "Now from the other bank"})
 
-    journal = (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8")
+    journal = journal_of(tmp_path)
     for secret in (household.old.token, household.new.token, "syt_"):
         assert secret not in journal + answer.stdout + answer.stderr
     lines = [json.loads(line) for line in journal.splitlines()]
@@ -66,7 +67,7 @@ def test_a_space_is_handed_over_and_the_room_that_bans_the_new_owner_stays(
     again = transfer(synadmin, household, "--space", space)
     assert again.code == 6
     assert {record["outcome"] for record in records(again)} == {"done", "refused"}
-    assert (tmp_path / "state" / "synadmin" / "journal.jsonl").read_text("utf-8") == journal
+    assert journal_of(tmp_path) == journal
 
 
 def test_what_a_member_cannot_hand_over_is_refused_with_the_reason(

@@ -30,6 +30,7 @@ from synadmin.errors import (
     SynadminError,
     UsageError,
 )
+from synadmin.journal import entries
 from tests.unit.cli.conftest import TOKEN
 from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, WHOAMI, Reply, nobody_there, refused, told
 
@@ -267,6 +268,7 @@ def long_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "journal.jsonl"
     line = '{"run": "x", "id": "x-1", "server": "s", "method": "POST", "path": "%s", "status": 200}\n'
     path.write_text(line % ("/" + "x" * 100) * 5000)
+    assert len(list(entries(path))) == 5000  # imported
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(path))
     return path
 
@@ -274,14 +276,14 @@ def long_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("long_journal")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 def test_a_reader_who_has_had_enough_is_no_error(form: str, in_a_shell: Callable[[str], Answer]) -> None:
-    line = f"{{ synadmin journal list --requests -o {form}; echo $? >&2; }} | head -c 10"
+    line = f"{{ synadmin journal list --requests --limit 0 -o {form}; echo $? >&2; }} | head -c 10"
     answer = in_a_shell(line)
     assert (len(answer.stdout), answer.stderr) == (10, "0\n")
 
 
 @pytest.mark.usefixtures("long_journal")
 def test_a_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Answer]) -> None:
-    for command in ("journal list --requests -o csv", "--version"):
+    for command in ("journal list --requests --limit 0 -o csv", "--version"):
         answer = in_a_shell(f"synadmin {command} > /dev/full")
         answer.assert_is_one_clear_line(code=1)
         assert "No space left on device" in answer.stderr

@@ -31,7 +31,7 @@ def _changed(journal: Journal, path: str, status: int | None, errcode: str | Non
 @pytest.fixture
 def runs() -> list[str]:
     """Two runs in the journal."""
-    path = state_directory() / "journal.jsonl"
+    path = state_directory() / "journal.sqlite3"
     first, second = Journal(path, command="room make-admin"), Journal(path, command="logout")
     _changed(first, "/one", 200)
     _changed(first, "/two", 403, "M_FORBIDDEN")
@@ -110,7 +110,7 @@ def test_looking_makes_no_journal(synadmin: Synadmin) -> None:
 
 
 def test_a_run_that_left_nothing_changed_has_nothing_to_undo(synadmin: Synadmin) -> None:
-    journal = Journal(state_directory() / "journal.jsonl", command="room block")
+    journal = Journal(state_directory() / "journal.sqlite3", command="room block")
     _changed(journal, "/refused", 403, "M_FORBIDDEN")
     _changed(journal, "/unsent", None, NOT_SENT)
 

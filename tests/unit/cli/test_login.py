@@ -36,7 +36,7 @@ def server(stub: Stub) -> Stub:
 
 
 def _everything_written(tmp_path: Path) -> str:
-    return "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    return "".join(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file())
 
 
 def test_a_password_from_a_pipe_signs_in_and_the_token_is_kept_for_nobody_else(
@@ -349,7 +349,7 @@ def test_nothing_is_written_outside_its_own_directories(server: Stub, synadmin: 
     assert list(work.iterdir()) == []
     assert {path.name for path in Path.home().rglob("*") if path.is_file()} == {
         "default.env",
-        "journal.jsonl",
+        "journal.sqlite3",
     }
 
 

@@ -95,6 +95,6 @@ def test_a_token_is_neither_in_the_journal_nor_in_a_trace(signed_in: Stub, synad
         ("PUT", f"{TOKENS}/(removed)"),
         ("DELETE", f"{TOKENS}/(removed)"),
     ]
-    assert SECRET not in (state_directory() / "journal.jsonl").read_text()
+    assert SECRET.encode() not in (state_directory() / "journal.sqlite3").read_bytes()
     undone = synadmin("journal", "undo", "last")
     undone.assert_is_one_clear_line(code=5)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.jsonl")
+    return Journal(tmp_path / "journal.sqlite3")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from synadmin.errors import SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import Account, AccountState
-from synadmin.recovery import accounts
+from synadmin.recovery import read_back
 from synadmin.recovery.accounts import account_of, waking
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Temporary
@@ -123,10 +123,10 @@ def test_who_was_deactivated_is_waited_for_until_they_have_left(
 def test_who_never_leaves_has_not_been_put_back(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts, "_PATIENCE", 0.0)
+    monkeypatch.setattr(read_back, "_PATIENCE", 0.0)
     Her(stub, deactivated=True)
     with (  # noqa: PT012
-        pytest.raises(SynadminError, match="could not be put back"),
+        pytest.raises(SynadminError, match="not reverted"),
         Sessions(synapse) as sessions,
         Temporary(synapse, sessions, journal) as temporary,
     ):

@@ -83,9 +83,18 @@ def test_what_may_have_been_done_is_put_back_although_no_answer_came(
 
 
 def test_what_does_not_come_back_is_said_and_kept_for_the_next_run(stub: Stub, journal: Journal) -> None:
-    stub.on(PATH, NONE, LIFTED, refused(403, "M_FORBIDDEN", "not any more"))
+    # Lifted, not reverted, read; and all of it again at the end.
+    stub.on(
+        PATH,
+        NONE,
+        LIFTED,
+        refused(403, "M_FORBIDDEN", "not any more"),
+        LIFTED,
+        refused(403, "M_FORBIDDEN", "not any more"),
+        LIFTED,
+    )
     said: list[str] = []
-    with pytest.raises(SynadminError, match="could not be put back"):
+    with pytest.raises(SynadminError, match="not reverted"):
         lifted(stub, journal, said)
     assert any("not any more" in line for line in said)
     (left,) = unrestored(journal.path, stub.url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from synadmin.api.room_deletion import RoomShutDown
 from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.journal import Journal
 from synadmin.power.room import Reach
 from synadmin.recovery.replace import Order, Replacement, look, settle, to_note
 from synadmin.recovery.sessions import Sessions
@@ -75,12 +75,20 @@ def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
     begun = {"delete_id": "d2", "room_id": OLD, "status": "complete", "shutdown_room": {"new_room_id": NEW}}
     failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": "!x:y"}}
     stub.on(DELETIONS, told({"results": [begun, failed]}))
-    journal = tmp_path / "journal.jsonl"
+    journal = tmp_path / "journal.sqlite3"
     state = {"m.room.topic": {"topic": "Boats"}}
     before = Replacement(
         room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,), inherited=state
     )
-    journal.write_text(f"cut sho\n{json.dumps({'run': '1', 'inherits': to_note(before)})}\n", "utf-8")
+    Journal(journal).begin(
+        server=stub.url,
+        user=BOSS,
+        on_behalf_of=None,
+        method="DELETE",
+        path="/x",
+        body=None,
+        notes={"inherits": to_note(before)},
+    )
     planned = look(observer, OLD, Order(admin=BOSS), journal)
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d2")
     assert (planned.members, planned.inherited) == ((MIKE,), state)

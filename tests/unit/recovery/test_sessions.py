@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import quote
 
 import pytest
 
-from synadmin.errors import NotFoundError
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, ReplyError
+from synadmin.http.endpoint import Endpoint
 from synadmin.ids import RoomId, UserId
+from synadmin.journal import Journal, entries, unrestored
 from synadmin.recovery import sessions as module
 from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import mend
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, Stub, refused, told
-
-if TYPE_CHECKING:
-    from synadmin.client import Synapse
+from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Stub, refused, told
 
 LOGIN = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/login"
 LOGOUT = "/_matrix/client/v3/logout"
 LEAVE = "/_matrix/client/v3/rooms/%21r/leave"
+ENDED = [f"POST {LOGOUT}"]  # and a look whether it is refused, which `targets` leaves out
 ME, HER = UserId(ADMIN), UserId(ALICE)
 
 
@@ -29,7 +34,16 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on(LOGIN, told({"access_token": "syt_hers"}))
     stub.on(LOGOUT, told({}))
     stub.on(LEAVE, told({}))
+    stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
+    assert synapse.owner == ADMIN
+    stub.requests.clear()
     return synapse
+
+
+def _set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    """Have the server send this as its Date."""
+    date = format_datetime(now, usegmt=True)
+    monkeypatch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *_: date)
 
 
 def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> None:
@@ -37,7 +51,7 @@ def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> N
         assert stub.targets == []
         for _ in range(2):
             sessions.of(HER).client_server.leave(RoomId("!r"))
-    assert stub.targets == [f"POST {LOGIN}", f"POST {LEAVE}", f"POST {LEAVE}", f"POST {LOGOUT}"]
+    assert stub.targets == [f"POST {LOGIN}", f"POST {LEAVE}", f"POST {LEAVE}", *ENDED]
     used = [one.headers["authorization"] for one in stub.requests if one.target in {LEAVE, LOGOUT}]
     assert set(used) == {"Bearer syt_hers"}
 
@@ -53,11 +67,11 @@ def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
 def test_long_work_takes_a_new_one_before_the_old_one_ends(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_RENEWED", 0.0)
+    monkeypatch.setattr(module, "_RENEWED", -1.0)
     with Sessions(synapse) as sessions:
         sessions.of(HER)
         sessions.of(HER)
-    assert stub.targets == [f"POST {LOGIN}", f"POST {LOGOUT}"] * 2
+    assert stub.targets == [f"POST {LOGIN}", *ENDED] * 2
 
 
 def test_the_administrator_acts_with_the_token_there_is(stub: Stub, synapse: Synapse) -> None:
@@ -73,19 +87,88 @@ def test_who_is_not_there_cannot_be_acted_as(stub: Stub, synapse: Synapse) -> No
     assert stub.targets == [f"POST {LOGIN}"]
 
 
-@pytest.mark.parametrize("status", [401, 500])
-def test_a_token_that_cannot_be_ended_is_told_unless_it_has_ended_already(
-    stub: Stub, synapse: Synapse, status: int
+@pytest.mark.parametrize("reply", [refused(401, "M_UNKNOWN_TOKEN"), refused(500, "M_UNKNOWN"), HTML, BROKEN])
+def test_a_token_has_ended_when_the_server_refuses_it_whatever_the_logout_was_answered(
+    stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, naps: list[float]
 ) -> None:
-    stub.on(LOGOUT, refused(status, "M_UNKNOWN_TOKEN" if status == 401 else "M_UNKNOWN"))
+    del naps
+    stub.on(LOGOUT, reply)
     said: list[str] = []
     with Sessions(synapse, said.append) as sessions:
         sessions.of(HER)
-    assert [ALICE in line and "ends by itself" in line for line in said] == ([] if status == 401 else [True])
+    assert said == []
+    assert unrestored(journal.path, stub.url) == []
+
+
+@pytest.mark.parametrize("alive", [told({"user_id": ALICE}), HTML, refused(401, "M_USER_LOCKED")])
+def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journal(
+    stub: Stub, synapse: Synapse, journal: Journal, alive: Reply
+) -> None:
+    stub.on(WHOAMI, alive)
+    said: list[str] = []
+    with Sessions(synapse, said.append) as sessions:
+        sessions.of(HER)
+    assert [ALICE in line and "expires by itself at" in line for line in said] == [True]
+    (left,) = unrestored(journal.path, stub.url)
+    assert left["restoring"]["user"] == HER
+    assert "syt_hers" not in json.dumps(list(entries(journal.path)))
+    (kept,) = journal.path.parent.glob("*.token")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+    # The next run ends it with the token that was kept, and keeps it no longer.
+    stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
+    journal.close()
+    with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
+        assert mend(later, Journal(journal.path), said.append) == []
+    assert unrestored(journal.path, stub.url) == []
+    assert list(journal.path.parent.glob("*.token")) == []
+    logouts = [one.headers["authorization"] for one in stub.requests if one.target == LOGOUT]
+    assert logouts[-1] == "Bearer syt_hers"
+
+
+@pytest.mark.parametrize(("minutes", "deactivated"), [(2, False), (4, False), (2, True)])
+def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that_it_is_over(
+    stub: Stub,
+    synapse: Synapse,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    minutes: int,
+    *,
+    deactivated: bool,
+) -> None:
+    stub.on(LOGIN, HTML)
+    said: list[str] = []
+    with Sessions(synapse, said.append) as sessions, pytest.raises(ReplyError):
+        sessions.of(HER)
+    assert [f"a token for {ALICE} may have been made" in line for line in said] == [True]
+    journal.close()
+    _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=minutes))
+    account = {"name": ALICE, "deactivated": deactivated}
+    stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told(account))
+    stub.on(WHOAMI, told({"user_id": ADMIN}))
+    with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
+        # It is no failure: nothing can be done, and it ends by itself.
+        assert mend(later, Journal(journal.path), said.append) == []
+    is_over = deactivated or minutes == 4
+    assert (unrestored(journal.path, stub.url) == []) is is_over
+    assert ("its secret is lost. It expires by itself at" in said[-1]) is not is_over
+
+
+def test_a_token_s_life_is_counted_from_the_server_s_clock(
+    stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=3)
+    _set_clock(monkeypatch, ahead)
+    stub.on("/_synapse/admin/v1/x", told({}))
+    synapse.transport.send(Endpoint("GET", "/_synapse/admin/v1/x", dict))
+    with Sessions(synapse) as sessions:
+        sessions.of(HER)
+    (asked,) = [one.json for one in stub.requests if one.target == LOGIN]
+    assert 60 < asked["valid_until_ms"] / 1000 - ahead.timestamp() < 600
 
 
 def test_a_token_is_ended_also_after_an_error_in_between(stub: Stub, synapse: Synapse) -> None:
     with pytest.raises(KeyboardInterrupt), Sessions(synapse) as sessions:  # noqa: PT012
         sessions.of(HER)
         raise KeyboardInterrupt
-    assert stub.targets[-1] == f"POST {LOGOUT}"
+    assert stub.targets[-1:] == ENDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -10,14 +11,14 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.errors import SynadminError
+from synadmin.errors import JournalError, SynadminError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries, unrestored
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Restoration, Temporary, mend
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Request, Stub, refused, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 BOB = "@bob:example.org"
 LOGOUT = "/_matrix/client/v3/logout"
+LEAVE = "/_matrix/client/v3/rooms/%21r/leave"
+SUSPEND = f"/_synapse/admin/v1/suspend/{quote(BOB, safe='')}"
+BOBS_ACCOUNT = f"/_synapse/admin/v2/users/{quote(BOB, safe='')}"
+MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
+
+
+def _revert(method: str, path: str, body: Any = None, user: UserId | None = None, **more: Any) -> Restoration:  # noqa: ANN401
+    return Restoration(method, path, body, user, is_so=lambda: True, **more)
 
 
 def login_of(user: str) -> str:
@@ -41,17 +50,31 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on("*", told({}))
     for user in (ALICE, BOB):
         stub.on(login_of(user), told({"access_token": f"syt_{user[1:4]}"}))
+    stub.on(MEMBERSHIPS, told({"memberships": {"!r": "join"}}))
+    stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": False}))
+    assert synapse.owner == ADMIN
+
+    def happens(request: Request) -> None:
+        if request.target == LOGOUT:
+            stub.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN"), told({"user_id": ADMIN}))
+        if request.target == SUSPEND:
+            stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": True}))
+        if request.target == LEAVE:
+            stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave"}}))
+
+    stub.on_request = happens
     return synapse
 
 
 def sent(stub: Stub) -> list[str]:
-    return [target for target in stub.targets if target.startswith(("POST /do", "POST /undo"))]
+    ours = ("POST /do", "POST /undo", f"POST {LEAVE}", f"PUT {SUSPEND}")
+    return [target for target in stub.targets if target.startswith(ours)]
 
 
 def test_the_newest_change_is_put_back_first(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
         for number in (1, 2):
-            with temporary.making(Restoration("POST", f"/undo/{number}", {"n": number})):
+            with temporary.making(_revert("POST", f"/undo/{number}", {"n": number})):
                 synapse.transport.send(change(f"/do/{number}"))
         assert len(unrestored(journal.path, stub.url)) == 2
     assert sent(stub) == ["POST /do/1", "POST /do/2", "POST /undo/2", "POST /undo/1"]
@@ -68,7 +91,7 @@ def test_it_is_put_back_after_any_error(
         Sessions(synapse) as sessions,
         Temporary(synapse, sessions, journal) as temporary,
     ):
-        with temporary.making(Restoration("POST", "/undo", None)):
+        with temporary.making(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         raise error
     assert sent(stub) == ["POST /do", "POST /undo"]
@@ -89,7 +112,7 @@ def test_what_was_surely_not_done_is_not_put_back_and_everything_else_is(
 ) -> None:
     stub.on("/do", reply)
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with pytest.raises(SynadminError), temporary.making(Restoration("POST", "/undo", None)):
+        with pytest.raises(SynadminError), temporary.making(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         assert bool(temporary.mark) is put_back
     assert ("POST /undo" in sent(stub)) is put_back
@@ -100,9 +123,9 @@ def test_one_may_make_the_change_and_another_put_it_back(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
+        with temporary.making(_revert("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
-        (left,) = unrestored(journal.path, stub.url)
+        left, _ = unrestored(journal.path, stub.url)
         # Who put it back is in the journal, for a run that comes after a crash.
         assert (left["on_behalf_of"], Restoration.of(left).user) == (ALICE, BOB)
     tokens = {one.target: one.headers["authorization"] for one in stub.requests}
@@ -113,7 +136,7 @@ def test_a_token_ends_before_its_owner_goes_back_to_sleep(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None, asleep=UserId(ALICE))):
+        with temporary.making(_revert("POST", "/undo", None, asleep=UserId(ALICE))):
             synapse.transport.send(change("/do"))
         sessions.of(UserId(ALICE))
     assert stub.targets[-2:] == [f"POST {LOGOUT}", "POST /undo"]
@@ -121,7 +144,7 @@ def test_a_token_ends_before_its_owner_goes_back_to_sleep(
 
 def test_what_is_to_stay_is_not_put_back_by_anybody(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None)):
+        with temporary.making(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         temporary.keep(0)
     assert sent(stub) == ["POST /do"]
@@ -133,17 +156,18 @@ def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
 ) -> None:
     stub.on("/undo", refused(400, "M_UNKNOWN", "not now"), told({}))
     said: list[str] = []
+    reads = [False, True]
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal, said.append) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None)):
+        with temporary.making(Restoration("POST", "/undo", None, is_so=lambda: reads.pop(0))):
             synapse.transport.send(change("/do"))
         assert [str(one) for one in temporary.put_back()] == ["POST /undo"]
-        assert said == ["Not put back: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
+        assert said == ["warning: not reverted: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
     assert unrestored(journal.path, stub.url) == []
 
 
 def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synapse, journal: Journal) -> None:
     with (
-        pytest.raises(SynadminError, match="could not be put back: POST /undo"),
+        pytest.raises(SynadminError, match="not reverted: POST /undo"),
         Sessions(synapse) as sessions,
         Temporary(synapse, sessions, journal) as temporary,
         temporary.making(Restoration("POST", "/undo", None, is_so=lambda: False)),
@@ -152,24 +176,63 @@ def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synap
 
 
 @pytest.mark.parametrize(
-    ("answer", "moot"),
-    [
-        (refused(403, "M_FORBIDDEN"), True),
-        (refused(404, "M_UNKNOWN", "Not a known room"), True),
-        (refused(404, "M_UNRECOGNIZED"), False),
-        (refused(500, "M_UNKNOWN"), False),
-    ],
+    "answer", [told({}), HTML, refused(403, "M_FORBIDDEN"), refused(404, "M_UNKNOWN", "Not a known room")]
 )
-def test_who_is_not_in_a_room_has_left_it(
-    stub: Stub, synapse: Synapse, journal: Journal, answer: Reply, *, moot: bool
+@pytest.mark.parametrize("has_left", [True, False])
+def test_whether_a_user_has_left_is_read_and_not_believed(
+    stub: Stub, synapse: Synapse, journal: Journal, answer: Reply, *, has_left: bool
 ) -> None:
-    stub.on("/rooms/x/leave", answer)
+    stub.on(LEAVE, answer)
     with Sessions(synapse) as sessions:
         temporary = Temporary(synapse, sessions, journal)
-        with temporary.making(Restoration("POST", "/rooms/x/leave", {})):
+        with temporary.making(Restoration("POST", LEAVE, {}, UserId(ALICE))):
+            sessions.of(UserId(ALICE)).transport.send(change("/do"))
+        stub.on_request = lambda _: None
+        stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave" if has_left else "join"}}))
+        assert (temporary.put_back() == []) is has_left
+        of_room = [one for one in unrestored(journal.path, stub.url) if one["restoring"]["path"] == LEAVE]
+        assert (of_room == []) is has_left
+
+
+def test_a_request_that_nobody_can_read_back_stays_open(
+    stub: Stub, synapse: Synapse, journal: Journal
+) -> None:
+    with Sessions(synapse) as sessions:
+        temporary = Temporary(synapse, sessions, journal)
+        with temporary.making(Restoration("POST", "/undo", {})):
             synapse.transport.send(change("/do"))
-        assert (temporary.put_back() == []) is moot
-    assert (unrestored(journal.path, stub.url) == []) is moot
+        assert len(temporary.put_back()) == 1
+    assert len(unrestored(journal.path, stub.url)) == 1
+
+
+def test_the_way_back_is_walked_where_the_journal_can_no_longer_be_written(
+    stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with (  # noqa: PT012
+        pytest.raises(JournalError, match="1 change of this run was sent before it") as caught,
+        Sessions(synapse, said.append) as sessions,
+        Temporary(synapse, sessions, journal, said.append) as temporary,
+    ):
+        with temporary.making(Restoration("PUT", SUSPEND, {"suspend": True})):
+            synapse.transport.send(change("/do/1"))
+        monkeypatch.setattr("synadmin.journal.store._now", full)
+        monkeypatch.setattr("synadmin.journal.store._text", full)
+        synapse.transport.send(change("/do/2"))
+    assert "nothing was changed" not in str(caught.value)
+    assert sent(stub) == ["POST /do/1", f"PUT {SUSPEND}"]
+    assert said[-1] == "1 temporary change was reverted, and read back."
+    monkeypatch.undo()
+    # It is still open in the journal: the next run reads that there is nothing to do.
+    assert len(unrestored(journal.path, stub.url)) == 1
+    journal.close()
+    assert mend(synapse, Journal(journal.path), said.append) == []
+    assert unrestored(journal.path, stub.url) == []
+    assert len(sent(stub)) == 2
 
 
 def crashed(stub: Stub, tmp_path: Path) -> None:
@@ -182,12 +245,12 @@ def crashed(stub: Stub, tmp_path: Path) -> None:
         from synadmin.journal import Journal
         from synadmin.recovery.sessions import Sessions
         from synadmin.recovery.temporary import Restoration, Temporary
-        journal = Journal(Path({str(tmp_path / "journal.jsonl")!r}))
+        journal = Journal(Path({str(tmp_path / "journal.sqlite3")!r}))
         synapse = Synapse({stub.url!r}, token="syt_token", journal=journal)
         with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-            with temporary.making(Restoration("POST", "/undo/1", {{"n": 1}})):
+            with temporary.making(Restoration("PUT", {SUSPEND!r}, {{"suspend": True}})):
                 synapse.transport.send(Endpoint("POST", "/do/1", dict))
-            with temporary.making(Restoration("POST", "/undo/2", None, {ALICE!r})):
+            with temporary.making(Restoration("POST", {LEAVE!r}, {{}}, {ALICE!r})):
                 sessions.of({ALICE!r}).transport.send(Endpoint("POST", "/do/2", dict))
             os._exit(9)
     """
@@ -200,10 +263,12 @@ def test_what_a_crash_left_is_put_back_once(
     crashed(stub, tmp_path)
     said: list[str] = []
     assert mend(synapse, journal, said.append) == []
-    assert sent(stub) == ["POST /do/1", "POST /do/2", "POST /undo/2", "POST /undo/1"]
-    assert [one.json for one in stub.requests if one.target == "/undo/1"] == [{"n": 1}]
+    assert sent(stub) == ["POST /do/1", "POST /do/2", f"POST {LEAVE}", f"PUT {SUSPEND}"]
+    assert [one.json for one in stub.requests if one.target == SUSPEND] == [{"suspend": True}]
     run = next(entries(journal.path))["run"]
-    assert said[0] == f"The run {run} ended before it could put this back: POST /undo/2 as {ALICE}"
+    assert said[0].startswith(f"The run {run} ended before it could revert this: POST /_matrix/")
+    # The token that the run had taken is ended, and its file is gone.
+    assert list(tmp_path.glob("*.token")) == []
     assert mend(synapse, Journal(journal.path), said.append) == []
     assert len(sent(stub)) == 4
 
@@ -212,7 +277,7 @@ def test_what_a_run_that_is_under_way_has_made_is_left_to_it(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None)):
+        with temporary.making(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         assert mend(synapse, Journal(journal.path), lambda _: None) == []
         assert sent(stub) == ["POST /do"]
@@ -223,10 +288,15 @@ def test_what_a_crash_left_and_cannot_be_put_back_does_not_keep_the_next_run_fro
     stub: Stub, synapse: Synapse, journal: Journal, tmp_path: Path
 ) -> None:
     crashed(stub, tmp_path)
-    stub.on("/undo/2", refused(400, "M_UNKNOWN", "never"))
+    stub.on_request = lambda request: (
+        stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": True})) if request.target == SUSPEND else None
+    )
+    stub.on(LEAVE, refused(400, "M_UNKNOWN", "never"))
     said: list[str] = []
-    assert [str(one) for one in mend(synapse, journal, said.append)] == [f"POST /undo/2 as {ALICE}"]
-    assert "That did not succeed: never (M_UNKNOWN, HTTP 400)" in said
-    assert sent(stub)[-1] == "POST /undo/1"
-    assert [entry["restoring"]["path"] for entry in unrestored(journal.path, stub.url)] == ["/undo/2"]
-    assert synapse.owner == ADMIN
+    left = mend(synapse, journal, said.append)
+    assert [one.path for one in left if one.token is None] == [LEAVE]
+    assert "warning: not reverted: never (M_UNKNOWN, HTTP 400)" in said
+    assert sent(stub)[-1] == f"PUT {SUSPEND}"
+    paths = [entry["restoring"]["path"] for entry in unrestored(journal.path, stub.url)]
+    assert LEAVE in paths
+    assert SUSPEND not in paths

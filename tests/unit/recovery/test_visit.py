@@ -30,7 +30,7 @@ JOIN = "/_matrix/client/v3/join/%21chess"
 
 @pytest.fixture
 def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
-    journal = Journal(tmp_path / "journal.jsonl")
+    journal = Journal(tmp_path / "journal.sqlite3")
     stub.on("*", told({}))
     for user in (ALICE, BOB):
         stub.on(

@@ -1,0 +1,270 @@
+"""The journal: a record of every request that changes something on a server.
+
+An entry is on the disk before its request is sent, with ``status`` null, and is completed when the answer
+has come. So an entry that still says null is a request whose outcome nobody knows. A change for a while
+only is *open* until the run that reverts it has read back that it is reverted.
+
+The file is an SQLite database, mode 0600. Secrets never reach it.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synadmin.errors import JournalError, SettingsError
+from synadmin.files import is_locked, locked
+from synadmin.journal.entry import NOT_SENT, Entry, RunRecord, was_refused
+from synadmin.journal.secrets import path_without_secrets, without_secrets
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from synadmin.journal.store import Store, Warn
+
+__all__ = [
+    "NOT_SENT",
+    "Entry",
+    "Journal",
+    "RunRecord",
+    "entries",
+    "path_without_secrets",
+    "reading",
+    "without_secrets",
+]
+
+
+class Journal:
+    """The journal of one run."""
+
+    def __init__(self, path: Path, *, command: str | None = None, warn: "Warn" = lambda _: None) -> None:
+        """Begin a run; no file is touched before there is a change to write down.
+
+        Args:
+            path: the file that the settings name. /dev/null: nothing is kept.
+            command: what the run does, for people: ``room make-admin``.
+            warn: is told where an old journal is imported, and where something could not be written.
+        """
+        self.named = path
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+        self.arguments: list[str] | None = None
+        """The command line that goes on where this run breaks off; kept with the next change."""
+        self.links: dict[str, str] = {}
+        """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
+        self._command = command
+        self._warn = warn
+        self._told: set[str] = set()
+        self._count = 0
+        self._changes = 0
+        self._store: Store | None = None
+        self._alive: AbstractContextManager[None] | None = None
+        self._is_optional = False
+        self._mutex = threading.RLock()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    @property
+    def path(self) -> Path:
+        """Return the journal's own file: beside the named one, where that is of an earlier version."""
+        from synadmin.journal.store import locate
+
+        return locate(self.named)[0]
+
+    def begin(
+        self,
+        *,
+        server: str,
+        user: str | None,
+        on_behalf_of: str | None,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        notes: Mapping[str, object] | None = None,
+    ) -> Entry:
+        """Write down a change that is about to be sent.
+
+        Args:
+            server: the homeserver's base URL.
+            user: the token's owner.
+            on_behalf_of: in whose name it is done, where that is somebody else.
+            method: the HTTP method.
+            path: path and query; their secrets are removed here.
+            body: the body; its secrets are removed here.
+            notes: what else is worth keeping: ``restoring``, ``restores``, ``before``; without its secrets.
+
+        Raises:
+            JournalError: that is not possible; the change must not be sent.
+        """
+        with self._mutex:
+            fields: dict[str, Any] = {
+                "id": f"{self.run}-{self._count + 1}",
+                "time": _now(),
+                "run": self.run,
+                "command": self._command,
+                "server": server,
+                "user": user,
+                "on_behalf_of": on_behalf_of,
+                "method": method,
+                "path": path_without_secrets(path),
+                "body": without_secrets(body),
+            }
+            whole = {"arguments": self.arguments, **self.links}
+            fields.update(
+                {name: value for name, value in whole.items() if value is not None and name not in self._told}
+            )
+            fields.update(without_secrets(notes or {}))
+            if self._is_discarded:
+                return Entry(fields, recorded=False)
+            try:
+                self._opened().add(fields)
+            except JournalError as error:
+                if self._is_optional:
+                    self._warn(f"warning: {error}. The change is reverted without an entry in the journal")
+                    return Entry(fields, recorded=False)
+                were = "change of this run was" if self._changes == 1 else "changes of this run were"
+                stands = "nothing was changed"
+                if self._changes:
+                    stands = f"this change was not sent; {self._changes} {were} sent before it"
+                raise JournalError(f"{error}; {stands}", hint=error.hint) from None
+            self._told.update(name for name, value in whole.items() if value is not None)
+            self._count += 1
+            self._changes += 1
+        return Entry(fields)
+
+    def finish(self, entry: Entry, *, status: int | None, errcode: str | None = None) -> None:
+        """Complete an entry with the answer; ``errcode`` alone where the request did not get out.
+
+        Raises:
+            JournalError: that is not possible. The change has been sent.
+        """
+        if not entry.recorded:
+            return
+        if errcode is not None:
+            errcode = errcode[:64].encode("utf-8", "backslashreplace").decode()
+        try:
+            with self._mutex:
+                self._changes -= was_refused(status, errcode)
+                self._opened().finish(entry, status, errcode)
+        except JournalError as error:
+            if not self._is_optional:
+                message = f"{error}; the change itself was sent, and its answer was {errcode or status}"
+                raise JournalError(message, hint=error.hint) from None
+
+    def reverted(self, entry: str, reason: str) -> None:
+        """Record that a temporary change was read back as reverted, or is to stay.
+
+        Where that cannot be written, the next run finds it open, and reads back again.
+        """
+        if not entry:
+            return
+        with suppress(JournalError), self._mutex:
+            self._opened().close_revert(entry, reason)
+
+    @contextmanager
+    def optional(self) -> Iterator[None]:
+        """Send changes in here also where they cannot be written down: what is temporary is reverted."""
+        before, self._is_optional = self._is_optional, True
+        try:
+            yield
+        finally:
+            self._is_optional = before
+
+    def end(self, code: int) -> None:
+        """Record that the run has ended, with its exit code, and close the journal."""
+        if self._count:
+            with suppress(JournalError):
+                self._opened().end_run(self.run, code)
+        self.close()
+
+    def conclude(self, runs: Iterable[str], code: int) -> None:
+        """Record that earlier runs, which broke off, were brought to their end."""
+        with suppress(JournalError), self._mutex:
+            for run in runs:
+                self._opened().end_run(run, code)
+
+    def close(self) -> None:
+        """Close the file; other runs see that this one is over."""
+        alive, self._alive = self._alive, None
+        if alive is not None:
+            alive.__exit__(None, None, None)
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def is_alive(self, run: str) -> bool:
+        """Whether a run is under way, by a lock that ends with its process."""
+        return run == self.run or is_alive(self.path, run)
+
+    @property
+    def _is_discarded(self) -> bool:
+        from synadmin.journal.store import is_discarded
+
+        return is_discarded(self.named)
+
+    def _opened(self) -> "Store":
+        if self._store is None:
+            from synadmin.journal.store import Store
+
+            store = Store(self.named, write=True, warn=self._warn)
+            alive = locked(_lock_of(store.path, self.run), remove=True)
+            try:
+                alive.__enter__()
+            except SettingsError as error:
+                store.close()
+                message = f"cannot write the journal: {error}"
+                raise JournalError(message, hint="choose another file with SYNADMIN_JOURNAL") from None
+            self._store, self._alive = store, alive
+        return self._store
+
+
+@contextmanager
+def reading(path: Path, *, warn: "Warn" = lambda _: None) -> Iterator["Store"]:
+    """Open a journal to read it. One that is missing is empty.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    from synadmin.journal.store import Store, is_discarded
+
+    store = Store(Path(os.devnull + ".sqlite3") if is_discarded(path) else path, write=False, warn=warn)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def is_alive(path: Path, run: str) -> bool:
+    """Whether a run is under way that writes to this journal."""
+    return is_locked(_lock_of(path, run))
+
+
+def entries(path: Path, *, run: str | None = None, room: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a journal, oldest first.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    with reading(path) as store:
+        yield from store.entries(run=run, room=room)
+
+
+def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
+    """Return the temporary changes on a server that are still open, newest first.
+
+    A run that is under way has some too: the caller finds out whether it is.
+    """
+    with reading(path) as store:
+        return store.open_reverts(server)
+
+
+def _lock_of(path: Path, run: str) -> Path:
+    return path.with_name(f"{path.name}.{Path(run).name}.lock")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

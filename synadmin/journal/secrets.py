@@ -1,0 +1,32 @@
+"""What never reaches the journal: passwords and tokens."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_SECRET_FIELDS = frozenset(
+    {"password", "new_password", "access_token", "refresh_token", "token", "mac", "secret", "client_secret"},
+)
+_SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
+# Whoever has a registration token can make an account. `registration_tokens/new` has none in its path.
+_SECRET_IN_PATH = re.compile(r"(/registration_tokens/)(?!new(?:[?\s]|$))[^/?\s]+")
+_REMOVED = "(removed)"
+
+
+def path_without_secrets(path: str) -> str:
+    """Return a path with its query, percent-encoded, or a line that has one in it, without its secrets."""
+    for secret in (_SECRET_IN_QUERY, _SECRET_IN_PATH):
+        path = secret.sub(rf"\1{_REMOVED}", path)
+    return path
+
+
+def without_secrets(body: Any) -> Any:  # noqa: ANN401  any JSON
+    """Return the JSON with the values of fields that hold secrets replaced."""
+    if isinstance(body, Mapping):
+        return {
+            name: _REMOVED if name in _SECRET_FIELDS and value is not None else without_secrets(value)
+            for name, value in body.items()
+        }
+    if isinstance(body, list | tuple):
+        return [without_secrets(value) for value in body]
+    return body

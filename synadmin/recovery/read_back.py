@@ -1,0 +1,112 @@
+"""Whether a temporary change is reverted, read from the server: an answer alone is never enough.
+
+What to read follows from the request that reverts the change, so that it is known after a crash, too.
+"""
+
+import re
+import time
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from synadmin.api.client_server import LEAVE
+from synadmin.api.users import DEACTIVATE, DELETE_RATELIMIT, MODIFY, SET_RATELIMIT, SUSPEND, RateLimitOverride
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError
+from synadmin.http.endpoint import Endpoint
+from synadmin.ids import RoomId, UserId
+
+_PATIENCE = 20.0  # seconds until Synapse has taken a deactivated user out of their rooms
+_STEP = 0.1
+_PRESENT = frozenset({"join", "invite", "knock"})
+
+
+def is_reverted(
+    synapse: Synapse, method: str, path: str, body: Mapping[str, Any] | None, user: UserId | None
+) -> bool | None:
+    """Return whether what a request is to bring about is so on the server; None where it cannot be read.
+
+    Args:
+        synapse: the server, with a server admin's token.
+        method: of the request.
+        path: its path, percent-encoded.
+        body: its body.
+        user: in whose name it is sent; None for the token's owner.
+
+    Raises:
+        SynadminError: the server could not be asked.
+    """
+    try:
+        for endpoint, check in _CHECKS:
+            found = _matched(endpoint, method, path)
+            if found is not None:
+                return check(synapse, found, body or {}, user or synapse.owner)
+    except NotFoundError:
+        return True  # the account or the room is gone
+    return None
+
+
+def _has_left(synapse: Synapse, found: Mapping[str, str], _: Mapping[str, Any], user: UserId) -> bool:
+    return RoomId(found["room_id"]) not in _rooms_of(synapse, user, _PRESENT)
+
+
+def _is_deactivated(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    """Whether an account is deactivated, and out of its rooms: Synapse sees to that later."""
+    user = UserId(found["target_user_id"])
+    now = synapse.users.get(user)
+    if not now.deactivated or now.erased != bool(body.get("erase")):
+        return False
+    until = time.monotonic() + _PATIENCE
+    while _rooms_of(synapse, user, {"join"}):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_STEP)
+    return True
+
+
+def _is_suspended(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return bool(synapse.users.get(UserId(found["target_user_id"])).suspended == body.get("suspend"))
+
+
+def _is_locked(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return bool(synapse.users.get(UserId(found["user_id"])).locked == body.get("locked"))
+
+
+def _has_limits(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return numbers(synapse.users.ratelimit(UserId(found["user_id"]))) == (body or None)
+
+
+_Check = Callable[[Synapse, Mapping[str, str], Mapping[str, Any], UserId], bool]
+_CHECKS: tuple[tuple[Endpoint[Any], _Check], ...] = (
+    (LEAVE, _has_left),
+    (DEACTIVATE, _is_deactivated),
+    (SUSPEND, _is_suspended),
+    (MODIFY, _is_locked),
+    (SET_RATELIMIT, _has_limits),
+    (DELETE_RATELIMIT, _has_limits),
+)
+
+
+def numbers(override: RateLimitOverride) -> dict[str, int] | None:
+    """Return the numbers of an override; None where there is none."""
+    if override.messages_per_second is None and override.burst_count is None:
+        return None
+    return {
+        "messages_per_second": override.messages_per_second or 0,
+        "burst_count": override.burst_count or 0,
+    }
+
+
+def _matched(endpoint: Endpoint[Any], method: str, path: str) -> dict[str, str] | None:
+    """Return the parameters of a path, decoded; None where it is another endpoint's."""
+    if method != endpoint.method:
+        return None
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(endpoint.path))
+    match = re.fullmatch(pattern, path)
+    return None if match is None else {name: unquote(value) for name, value in match.groupdict().items()}
+
+
+def _rooms_of(synapse: Synapse, user: UserId, memberships: Container[str]) -> set[RoomId]:
+    """Return the rooms in which a user has one of these memberships."""
+    found = synapse.users.memberships(user).memberships
+    return {room for room, membership in found.items() if membership in memberships}

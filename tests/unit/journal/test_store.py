@@ -1,0 +1,245 @@
+"""The journal's file: where it may be, what damages it, and the import of an old one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synadmin.errors import JournalError
+from synadmin.journal import Journal, entries, reading, unrestored
+
+SERVER = "https://matrix.example.org"
+_NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
+
+
+def _change(path: Path, name: str = "/x", **notes: Any) -> Journal:  # noqa: ANN401
+    journal = Journal(path)
+    request = {"method": "POST", "path": name, "body": None}
+    entry = journal.begin(server=SERVER, user="@a:b", on_behalf_of=None, notes=notes, **request)  # type: ignore[arg-type]
+    journal.finish(entry, status=200)
+    return journal
+
+
+def _line(number: int, **more: Any) -> str:  # noqa: ANN401
+    fields = {
+        "id": f"r-{number}",
+        "time": "2026-11-01T00:00:00.000Z",
+        "run": "r",
+        "command": "room make-admin",
+        "server": SERVER,
+        "user": "@a:b",
+        "on_behalf_of": None,
+        "method": "POST",
+        "path": f"/{number}",
+        "body": None,
+        "status": 200,
+        "errcode": None,
+    }
+    return json.dumps({**fields, **more})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "state"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def file(folder: Path) -> Path:
+    return folder / "journal.sqlite3"
+
+
+# Where it may be
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_file_and_directory_are_for_their_owner_only(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        _change(tmp_path / "a" / "b" / "journal.sqlite3")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a" / "b").iterdir()} == {0o600}
+
+
+def _refused(path: Path, reason: str) -> None:
+    with pytest.raises(JournalError, match=reason) as caught:
+        _change(path)
+    assert "nothing was changed" in str(caught.value)
+    assert "SYNADMIN_JOURNAL" in (caught.value.hint or "")
+
+
+def test_a_directory_that_every_user_can_write_to_is_refused(folder: Path, file: Path) -> None:
+    folder.chmod(0o1777)
+    _refused(file, "every user can write to")
+
+
+@as_root
+def test_a_link_that_another_user_has_made_is_refused_and_my_own_is_followed(
+    folder: Path, file: Path
+) -> None:
+    (folder / "elsewhere").mkdir(mode=0o700)
+    file.symlink_to("elsewhere/journal.sqlite3")
+    (folder / "elsewhere" / "journal.sqlite3").touch(0o600)
+    _change(file).close()
+    assert file.is_symlink()
+    assert [entry["path"] for entry in entries(file)] == ["/x"]
+    os.lchown(file, _NOBODY, _NOBODY)
+    _refused(file, "symbolic link that another user has made")
+
+
+@as_root
+@pytest.mark.parametrize("end", ["", "-wal", "-journal"])
+def test_a_file_of_another_user_is_no_part_of_the_journal(file: Path, end: str) -> None:
+    _change(file).close()
+    planted = Path(f"{file}{end}")
+    planted.touch()
+    os.chown(planted, _NOBODY, _NOBODY)
+    _refused(file, "belongs to another user")
+
+
+def test_a_hard_link_or_a_pipe_is_refused(folder: Path, file: Path) -> None:
+    other = folder / "other"
+    _change(other).close()
+    file.hardlink_to(other)
+    _refused(file, "second name")
+    os.mkfifo(folder / "pipe")
+    _refused(folder / "pipe", "is a pipe, a socket or a device")
+
+
+def test_a_file_that_is_something_else_is_left_alone(folder: Path) -> None:
+    other = folder / "notes.txt"
+    other.write_text("buy milk\n")
+    _refused(other, "is damaged or is no journal")
+    assert other.read_text() == "buy milk\n"
+
+
+# Damage
+
+
+def test_damage_is_told_in_one_line(file: Path) -> None:
+    for number in range(200):
+        _change(file, f"/{number}" * 50).close()
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+    with pytest.raises(JournalError, match="is damaged or is no journal") as caught:
+        list(entries(file))
+    assert "move it away to begin a new one" in (caught.value.hint or "")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_journal_of_a_newer_version_is_not_touched(file: Path) -> None:
+    _change(file).close()
+    with sqlite3.connect(file) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    _refused(file, "a newer version of synadmin")
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from synadmin.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+request = {"method": "POST", "path": "/killed", "body": None}
+journal.begin(server="s", user=None, on_behalf_of=None, **request)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_run_has_begun_is_there(file: Path) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(file)], check=False)
+    assert [(entry["path"], entry["status"]) for entry in entries(file)] == [("/killed", None)]
+    with reading(file) as store:
+        assert store.runs()[0].ended is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_a_directory_that_cannot_be_written_can_be_read(folder: Path, file: Path) -> None:
+    _change(file).close()
+    folder.chmod(0o500)
+    assert len(list(entries(file))) == 1
+    folder.chmod(0o700)
+
+
+# The journal of an earlier version
+
+
+def test_an_old_journal_is_imported_once_and_stays_as_it_is(folder: Path, file: Path) -> None:
+    old = folder / "journal.jsonl"
+    lines = [_line(1), _line(2, status=None), _line(3, status=403, errcode="M_FORBIDDEN")]
+    odd = [
+        '{"restoring":null}',
+        _line(4, restoring=None),
+        _line(5, restoring={"method": "PUT"}),
+        _line(6, status="200"),
+        "[" * 100_000 + "]" * 100_000,
+        '{"id": "cut sh',
+        "\xff\xfe",
+        '{"id": 1, "run": 2}',
+        "1" * 10_000,
+    ]
+    old.write_text("\n".join([lines[0], *odd, *lines[1:]]) + "\n", "latin-1")
+    before = old.read_bytes()
+    said: list[str] = []
+    with reading(file, warn=said.append) as store:
+        imported = list(store.entries())
+        (run,) = store.runs()
+    assert imported == [json.loads(line) for line in lines]
+    assert said[-1] == f"Imported 3 entries; {len(odd)} damaged lines were skipped."
+    assert (run.requests, run.failed, run.unknown, run.command) == (3, 1, 1, "room make-admin")
+    assert not run.is_finished
+    for _ in range(2):
+        _change(file, "/new").close()
+    assert [entry["path"] for entry in entries(file)] == ["/1", "/2", "/3", "/new", "/new"]
+    assert old.read_bytes() == before
+
+
+def test_what_an_old_journal_has_left_open_is_still_open(folder: Path, file: Path) -> None:
+    back = {"method": "DELETE", "path": "/limits", "body": None}
+    lines = [
+        _line(1, restoring=back),
+        _line(2, restoring=back, status=None),
+        _line(3, restoring=back, status=403, errcode="M_FORBIDDEN"),
+        _line(4, restores="r-1"),
+        _line(5, restores="r-2", status=500, errcode="M_UNKNOWN"),
+    ]
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    assert [entry["id"] for entry in unrestored(file, SERVER)] == ["r-2"]
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [("journal.jsonl", "journal.sqlite3"), ("changes.log", "changes.log.sqlite3")],
+)
+def test_a_setting_that_names_an_old_journal_leads_to_a_new_one_beside_it(
+    folder: Path, named: str, kept: str
+) -> None:
+    (folder / named).write_text(_line(1) + "\n")
+    said: list[str] = []
+    journal = Journal(folder / named, warn=said.append)
+    request = {"method": "POST", "path": "/new", "body": None}
+    journal.begin(server=SERVER, user=None, on_behalf_of=None, **request)  # type: ignore[arg-type]
+    journal.close()
+    assert journal.path == folder / kept
+    assert said[0] == f"Importing the journal {folder / named} into {folder / kept}: this is done once."
+    assert [entry["path"] for entry in entries(folder / named)] == ["/1", "/new"]
+    assert (folder / named).read_text() == _line(1) + "\n"
+
+
+def test_reading_where_there_is_no_journal_makes_none(folder: Path, file: Path) -> None:
+    assert list(entries(file)) == []
+    assert list(folder.iterdir()) == []
