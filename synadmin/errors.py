@@ -29,6 +29,10 @@ class NoSuchRunError(SynadminError):
     """The journal has no such run."""
 
 
+class UnknownTargetError(SynadminError):
+    """The server knows nothing of what was named."""
+
+
 class RefusedError(SynadminError):
     """Looked, and the answer is no. Nothing was changed."""
 

@@ -112,6 +112,23 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
     )
 
 
+def parse_local_user_id(text: str, *, home: str) -> UserId:
+    """Check the user id, or the localpart, of an account of this server.
+
+    Args:
+        text: ``@alice:example.org`` or ``alice``.
+        home: the name of this server.
+
+    Raises:
+        UsageError: it is not a user id, or one of another server.
+    """
+    user_id = parse_user_id(text, home=home)
+    if server_name_of(user_id) != home:
+        message = f"{user_id} is a user of another server: the name of this server is {home}"
+        raise UsageError(message, hint="nothing was sent; only the accounts of this server can be named here")
+    return user_id
+
+
 def parse_alias(text: str) -> RoomAlias:
     """Check a room alias that a person typed. Aliases may hold any character but a colon or NUL.
 

@@ -19,6 +19,7 @@ from synadmin.errors import (
     RefusedError,
     SettingsError,
     SynadminError,
+    UnknownTargetError,
     UsageError,
 )
 
@@ -39,6 +40,7 @@ _EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
     (NotPermittedError, EXIT_NOT_PERMITTED),
     (NotFoundError, EXIT_NOT_FOUND),
     (NoSuchRunError, EXIT_NOT_FOUND),
+    (UnknownTargetError, EXIT_NOT_FOUND),
     (RefusedError, EXIT_REFUSED),
 )
 

@@ -7,7 +7,7 @@ import click
 from synadmin.cli.input_files import EVENT_REPORTS, USER_REPORTS
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record
-from synadmin.cli.targets import REPORTS, counted, room_id_of, user_id_of
+from synadmin.cli.targets import REPORTS, any_user_id_of, counted, room_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, UsageError
@@ -69,7 +69,7 @@ def list_(
         synadmin report list --room '#club:example.org' --about mallory
         synadmin report list --users -o ndjson
     """
-    target = None if about is None else user_id_of(synapse, about)
+    target = None if about is None else any_user_id_of(synapse, about)
     if users:
         return synapse.reports.users(user_id=by, target_user_id=target, oldest_first=oldest_first)
     return synapse.reports.events(

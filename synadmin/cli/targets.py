@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from synadmin.cli import input_files
@@ -102,7 +102,20 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def user_id_of(synapse: "Synapse", text: str) -> "UserId":
-    """Return the user id of a user id, or of a localpart on the token owner's server.
+    """Return the user id of a user id, or of a localpart, of the token owner's server.
+
+    Raises:
+        UsageError: it is neither, or of another server.
+    """
+    from synadmin.ids import parse_local_user_id, parse_user_id, server_name_of
+
+    if text.startswith("@") or ":" in text:
+        parse_user_id(text)
+    return parse_local_user_id(text, home=server_name_of(synapse.owner))
+
+
+def any_user_id_of(synapse: "Synapse", text: str) -> "UserId":
+    """Return the user id of a user id of any server, or of a localpart on the token owner's.
 
     Raises:
         UsageError: it is neither.
@@ -140,6 +153,10 @@ def _parse_user(text: str) -> str:
 
 def _resolve_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
     return Targets(list(dict.fromkeys(user_id_of(synapse, name) for name in names)))
+
+
+def _resolve_any_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
+    return Targets(list(dict.fromkeys(any_user_id_of(synapse, name) for name in names)))
 
 
 def _parse_room(text: str) -> str:
@@ -216,6 +233,8 @@ def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
 
 
 USERS = Kind("user", "user_id", "USER", _parse_user, _resolve_users, "users", input_files.USERS)
+ANY_USERS = replace(USERS, resolve=_resolve_any_users)
+"""Users of other servers, too."""
 ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
 MEDIA = Kind(
     "item of media",

@@ -14,7 +14,7 @@ from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.user.named import Bulk, changes_users, named
-from synadmin.errors import RefusedError, ServerError, UsageError
+from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,6 +189,9 @@ def login(
     expiry = None if forever else _future(until)
     with invocation.synapse() as synapse:
         user_id = named(synapse, user)
+        if synapse.users.get(user_id).locked:
+            message = f"{user_id} is locked: the server would refuse the token"
+            raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
         if dry_run:
             return change(
                 invocation,
@@ -207,15 +210,29 @@ def login(
         sent = synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
         acting = synapse.as_user(user_id, sent["access_token"])
         with acting:
-            if acting.client_server.whoami().user_id != user_id:
-                message = f"the server gave a token, but not one of {user_id}"
-                raise NotAsAskedError(message)
+            _check_token(acting, user_id)
     if output.for_people and output.names is None:
         click.echo(sent["access_token"])
         return 0
     record = {"user_id": user_id, "valid_until_ms": expiry, **sent}
     output.write_one(record, [Column(name) for name in record])
     return 0
+
+
+def _check_token(acting: "Synapse", user_id: "UserId") -> None:
+    """End a new token that is not what was asked for.
+
+    Raises:
+        NotAsAskedError: it was not, and is ended.
+    """
+    try:
+        if acting.client_server.whoami().user_id == user_id:
+            return
+        message = f"the server gave a token, but not one of {user_id}"
+    except NotAuthenticatedError as error:
+        message = f"the server gave a token for {user_id}, and refuses it: {error}"
+    acting.client_server.logout()
+    raise NotAsAskedError(message, hint="the token was ended")
 
 
 def _future(moment: int) -> int:

@@ -1,7 +1,7 @@
 """``synadmin user create|modify|register``."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from synadmin.cli import secrets
 from synadmin.cli.app import EXIT_DONE
 from synadmin.cli.change import NotAsAskedError, change
 from synadmin.cli.confirm import change_options
+from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.targets import user_id_of
 from synadmin.cli.user.named import Bulk, changes_users, read_back
 from synadmin.errors import NotFoundError, RefusedError, UsageError
+from synadmin.ids import parse_user_id
 
 if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
 
 _MEDIA = {"email", "msisdn"}
+_COLUMNS = ("name", "displayname", "email", "password", "admin")
+_TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -184,16 +189,20 @@ def create(
     may_exist: bool,
     bulk: Bulk,
 ) -> int:
-    """Make accounts. One that exists already is refused, unless --modify is given: then it is changed.
+    """Create accounts.
 
-    Without --password-stdin an account has no password, and is signed in to by single sign-on, or after
-    `synadmin user password`. Where the Matrix Authentication Service keeps the accounts, they are made there.
+    An account that exists is refused; with --modify it is changed. An account without a password is
+    signed in to by single sign-on, or after `synadmin user password`. Where the Matrix Authentication
+    Service manages the accounts, create them there.
+
+    --from takes a user on each line, or CSV or NDJSON with these columns: name, displayname, email,
+    password, admin (true or false). Another column is refused.
 
     \b
     Examples:
         synadmin user create alice --displayname "Alice Marigold" --password-stdin
         synadmin user create backup-bot --user-type bot
-        synadmin user create --from new-members.txt -o ndjson
+        synadmin user create --from new-members.csv -o ndjson
     """
     from synadmin.render import Column
 
@@ -209,6 +218,10 @@ def create(
         fields["password"] = ""
     changes = _Changes(fields, _threepids(threepids), (), external_ids)
     _for_one(bulk, changes)
+    listed: dict[str, _Changes] = {}
+    if bulk.source is not None:
+        listed = _of_rows(bulk.source, changes)
+        bulk = replace(bulk, users=(*bulk.users, *listed), source=None)
     if password_stdin and not bulk.dry_run:
         fields["password"] = secrets.ask_new(bulk.users[0] if bulk.users else "the account")
 
@@ -217,18 +230,74 @@ def create(
         if before is not None and not may_exist:
             message = f"{user_id} exists already"
             raise RefusedError(message, hint="--modify changes it where it is otherwise")
-        _apply(synapse, user_id, changes, before)
+        _apply(synapse, user_id, accounts.get(user_id, changes), before)
         return {"created": before is None}
+
+    def name(synapse: "Synapse", text: str) -> "UserId":
+        user_id = user_id_of(synapse, text)
+        if text in listed and accounts.setdefault(user_id, listed[text]) is not listed[text]:
+            message = f"{user_id} is listed twice"
+            raise UsageError(message)
+        return user_id
+
+    accounts: dict[UserId, _Changes] = {}
 
     code = bulk.carry_out(
         invocation,
         act,
         columns=[Column("created")],
         mas="register-user {user}",
+        user_id_of=name,
     )
-    if code == EXIT_DONE and not password_stdin and not bulk.dry_run:
+    without = not all("password" in one.fields for one in accounts.values() or [changes])
+    if code == EXIT_DONE and without and not bulk.dry_run:
         invocation.say("No password was set: `synadmin user password` sets one.")
     return code
+
+
+def _of_rows(source: str, changes: _Changes) -> dict[str, _Changes]:
+    """Return what a list says of each account, by its name there, on top of what holds for all.
+
+    Raises:
+        UsageError: it holds something else; the text of a line is not in the error.
+    """
+    listed: dict[str, _Changes] = {}
+    for row in read_rows(source, _COLUMNS, aliases={"user_id": "name"}, raw={"password"}):
+        name = row.cells.get("name", "")
+        try:
+            parse_user_id(name, home="localhost")
+        except UsageError:
+            message = f"{row.where}: the name is not a valid user"
+            raise UsageError(message) from None
+        if name in listed:
+            message = f"{row.where}: this account is listed twice"
+            raise UsageError(message)
+        listed[name] = replace(
+            changes,
+            fields={**changes.fields, **_fields_of(row)},
+            add_threepids=(*changes.add_threepids, *_email_of(row)),
+        )
+    return listed
+
+
+def _fields_of(row: Row) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: row.cells[name] for name in ("displayname", "password") if row.cells.get(name)
+    }
+    admin = row.cells.get("admin", "").casefold()
+    if admin and admin not in _TRUE | _FALSE:
+        message = f"{row.where}: admin is true or false"
+        raise UsageError(message)
+    return fields | ({"admin": admin in _TRUE} if admin else {})
+
+
+def _email_of(row: Row) -> Pairs:
+    email = row.cells.get("email")
+    try:
+        return _threepids((("email", email),)) if email else ()
+    except UsageError:
+        message = f"{row.where}: the email is not a valid address"
+        raise UsageError(message) from None
 
 
 def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
@@ -370,8 +439,6 @@ def register(
         synadmin user register admin --admin --homeserver https://matrix.example.org
         pass show matrix/bot | synadmin user register bot --secret-file /etc/matrix/registration_secret
     """
-    from synadmin.ids import parse_user_id
-
     localpart = parse_user_id(user, home="localhost")[1:].partition(":")[0]
     if secret_file is None and not invocation.on_terminal:
         message = "where is the shared secret? Name the file that holds it with --secret-file"

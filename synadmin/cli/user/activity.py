@@ -8,6 +8,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import PAST_TIME
+from synadmin.cli.targets import any_user_id_of
 from synadmin.cli.user.named import named
 
 
@@ -26,7 +27,7 @@ def joined_rooms(invocation: Invocation, user: str, *, output: Output) -> None:
     from synadmin.render import Column
 
     with invocation.synapse() as synapse:
-        rooms = synapse.activity.joined_rooms(named(synapse, user)).joined_rooms
+        rooms = synapse.activity.joined_rooms(any_user_id_of(synapse, user)).joined_rooms
     records = ({"room_id": room} for room in sorted(rooms))
     output.write(records, [Column("room_id", title="room")], empty="In no room.")
 
@@ -47,7 +48,7 @@ def memberships(invocation: Invocation, user: str, *, membership: str | None, ou
     from synadmin.render import Column
 
     with invocation.synapse() as synapse:
-        found = synapse.users.memberships(named(synapse, user)).memberships
+        found = synapse.users.memberships(any_user_id_of(synapse, user)).memberships
     records = (
         {"room_id": room, "membership": kind}
         for room, kind in sorted(found.items())
@@ -71,7 +72,7 @@ def invites_sent(invocation: Invocation, user: str, *, since: int, output: Outpu
         synadmin user invites-sent alice --since 24h -o json
     """
     with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
+        user_id = any_user_id_of(synapse, user)
         sent = synapse.activity.sent_invite_count(user_id, from_ts=since).as_sent()
     _write_count({"user_id": user_id, "from_ts": since, **sent}, output)
 
@@ -90,7 +91,7 @@ def joined_count(invocation: Invocation, user: str, *, since: int, output: Outpu
         synadmin user joined-count alice --since 24h -o json
     """
     with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
+        user_id = any_user_id_of(synapse, user)
         sent = synapse.activity.joined_room_count(user_id, from_ts=since).as_sent()
     _write_count({"user_id": user_id, "from_ts": since, **sent}, output)
 

@@ -13,6 +13,7 @@ from synadmin.cli.input_files import USERS, read_targets
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.targets import user_id_of
 from synadmin.errors import NotAuthenticatedError
 
 if TYPE_CHECKING:
@@ -23,19 +24,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Act = Callable[["Synapse", "UserId"], Mapping[str, Any]]
+UserIdOf = Callable[["Synapse", str], "UserId"]
 
 
-def named(synapse: "Synapse", text: str) -> "UserId":
-    """Return the user id of what a person typed: a user id, or a localpart on the token owner's server.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    from synadmin.ids import parse_user_id, server_name_of
-
-    if text.startswith("@") or ":" in text:
-        return parse_user_id(text)
-    return parse_user_id(text, home=server_name_of(synapse.owner))
+named = user_id_of  # until these commands declare themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +40,14 @@ class Bulk:
     yes: bool
     output: Output
 
-    def named(self, synapse: "Synapse") -> "list[UserId]":
+    def named(self, synapse: "Synapse", user_id_of: "UserIdOf" = user_id_of) -> "list[UserId]":
         """Return the user ids, each once.
 
         Raises:
             UsageError: one of them is none, or there is none at all.
         """
         texts = read_targets(self.users, self.source, USERS)
-        return list(dict.fromkeys(named(synapse, text) for text in texts))
+        return list(dict.fromkeys(user_id_of(synapse, text) for text in texts))
 
     def carry_out(
         self,
@@ -66,6 +58,7 @@ class Bulk:
         guard: "Callable[[Synapse, Sequence[UserId]], None] | None" = None,
         columns: "Sequence[Column]" = (),
         mas: str | None = None,
+        user_id_of: "UserIdOf" = user_id_of,
     ) -> int:
         """Change the users one after the other, and print what became of each.
 
@@ -75,13 +68,14 @@ class Bulk:
             question: looks at how much it is and says what will happen; None where it needs no question.
             guard: raises where something else has to be said first, ``--yes`` or not.
             columns: what ``act`` returns that a table shows.
+            user_id_of: how a user is named: of this server, unless given.
             mas: what ``mas-cli manage`` needs to do the same, where it is refused under MAS.
 
         Returns:
             The exit code.
         """
         with invocation.synapse() as synapse:
-            users = self.named(synapse)
+            users = self.named(synapse, user_id_of)
             if mas is not None:
                 refuse_under_mas(synapse, mas, users)
             if guard is not None:

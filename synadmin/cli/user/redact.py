@@ -1,5 +1,7 @@
 """``synadmin user redact``: the messages of users, taken back."""
 
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,21 +11,24 @@ from synadmin.cli.change import NotAsAskedError, counted
 from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
 from synadmin.cli.room.look import resolved
+from synadmin.cli.targets import any_user_id_of
 from synadmin.cli.user.named import Bulk, changes_users, listed
-from synadmin.errors import UsageError
+from synadmin.errors import NotSupportedError, UnknownTargetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from synadmin.api.events import Event
     from synadmin.api.moderation import RedactionStatus
     from synadmin.client import Synapse
-    from synadmin.ids import UserId
+    from synadmin.ids import RoomId, UserId
 
 _DEFAULT_LIMIT = 1000  # Synapse's
-_AFFECTED = {"join", "ban"}
+_REDACTED_TYPES = ["m.room.member", "m.room.message", "m.room.encrypted"]
 
 
 @click.command(cls=Command, calls=["moderation.redact"])
@@ -52,10 +57,11 @@ def redact(
     no_wait: bool,
     bulk: Bulk,
 ) -> int:
-    """Redact the messages of users, in all rooms that they are in or banned from.
+    """Redact the messages of users, in all rooms that they are or were in.
 
-    A local user's are redacted in their own name, wherever they are; those of users elsewhere in yours,
-    which needs the power for it in each room. Joins are redacted, too: that takes the display name away.
+    The messages of a local user are redacted in their own name, those of other users in yours, which
+    needs the power for it in each room. Joins are redacted, too: that removes the display name. The
+    messages are counted before and after.
 
     \b
     Examples:
@@ -74,10 +80,15 @@ def redact(
         message = "--after is later than --before: there is nothing between them"
         raise UsageError(message)
 
+    scope = Scope(rooms, after, before, limit or _DEFAULT_LIMIT)
+
     def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
+        found = scope.count(synapse, user_id)
+        if not found:
+            return unchanged(f"no messages of {user_id} are left to redact", messages=0, rooms=0)
         begun = synapse.moderation.redact(
             user_id,
-            rooms=[resolved(synapse, room) for room in rooms],
+            rooms=list(found),
             reason=UNSET if reason is None else reason,
             limit=UNSET if limit is None else limit,
             use_admin=use_admin or UNSET,
@@ -88,26 +99,100 @@ def redact(
             return {"outcome": "pending", **begun.as_sent()}
         status = _followed(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
         failed = status.failed_redactions or {}
-        if failed:
-            why = next(iter(failed.values()))
-            message = f"{counted(len(failed), 'event')} of {user_id} could not be redacted: {why}"
-            raise NotAsAskedError(message, hint=f"all of them: synadmin user redact-status {begun.redact_id}")
-        return begun.as_sent()
+        left = scope.count(synapse, user_id)
+        done = sum(found.values()) - sum(left.values())
+        if failed or left:
+            why = f": {next(iter(failed.values()))}" if failed else ""
+            message = (
+                f"{done} of {counted(sum(found.values()), 'message')} of {user_id} were redacted; "
+                f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
+            )
+            raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
+        return {"messages": done, "rooms": len(found), **begun.as_sent()}
 
     def question(synapse: "Synapse", users: "Sequence[UserId]") -> str:
-        where = len(rooms)
-        if not rooms:
-            where = sum(
-                membership in _AFFECTED
-                for user_id in users
-                for membership in synapse.users.memberships(user_id).memberships.values()
-            )
+        found = [scope.count(synapse, user_id) for user_id in users]
+        messages = counted(sum(sum(one.values()) for one in found), "message")
+        where = counted(len({room for one in found for room in one}), "room")
         return (
-            f"What {listed(users)} sent in {counted(where, 'room')} will be redacted, "
-            f"up to {limit or _DEFAULT_LIMIT} events in each, for good. Go on?"
+            f"{messages} of {listed(users)} in {where} will be redacted for good "
+            f"(at most {scope.limit} in each room). Go on?"
         )
 
-    return bulk.carry_out(invocation, act, question=question, columns=[Column("redact_id", title="id")])
+    return bulk.carry_out(
+        invocation,
+        act,
+        question=question,
+        columns=[Column("messages"), Column("rooms"), Column("redact_id", title="id")],
+        user_id_of=any_user_id_of,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which messages of a user are to be redacted.
+
+    Attributes:
+        rooms: in which rooms, as they were named; everywhere where none was.
+        after: not before this moment.
+        before: not after this moment.
+        limit: how many events of a room are looked at, the newest first.
+    """
+
+    rooms: tuple[str, ...]
+    after: int | None
+    before: int | None
+    limit: int
+
+    def count(self, synapse: "Synapse", user_id: "UserId") -> "dict[RoomId, int]":
+        """Count the messages and joins that are not redacted yet; rooms without any are left out.
+
+        Raises:
+            NotFoundError: there is no such account, or no such room.
+            UnknownTargetError: nobody of this server has met that user of another one.
+        """
+        found = {room: self._in_room(synapse, user_id, room) for room in self._rooms(synapse, user_id)}
+        return {room: number for room, number in found.items() if number}
+
+    def _rooms(self, synapse: "Synapse", user_id: "UserId") -> "list[RoomId]":
+        rooms = [synapse.rooms.get(resolved(synapse, room)).room_id for room in self.rooms]
+        if user_id.partition(":")[2] == synapse.owner.partition(":")[2]:
+            synapse.users.get(user_id)
+        if rooms:
+            return list(dict.fromkeys(rooms))
+        known = sorted(_rooms_of(synapse, user_id))
+        if not known and user_id.partition(":")[2] != synapse.owner.partition(":")[2]:
+            message = f"this server knows no room that {user_id} is or was in"
+            raise UnknownTargetError(message)
+        return known
+
+    def _in_room(self, synapse: "Synapse", user_id: "UserId", room_id: "RoomId") -> int:
+        chosen = {"senders": [user_id], "types": _REDACTED_TYPES}
+        pager = synapse.events.messages(
+            room_id, backwards=True, filter=chosen, page_size=min(self.limit, 1000)
+        )
+        in_time = (
+            event
+            for event in pager
+            if (self.after is None or event.origin_server_ts >= self.after)
+            and (self.before is None or event.origin_server_ts <= self.before)
+        )
+        return sum(_is_redactable(event) for event in islice(in_time, self.limit))
+
+
+def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
+    try:
+        return synapse.users.memberships(user_id).memberships
+    except NotSupportedError:
+        # Synapse older than 1.145 tells of those alone in which the user still is.
+        return synapse.activity.joined_rooms(user_id).joined_rooms
+
+
+def _is_redactable(event: "Event") -> bool:
+    """Return whether Synapse would redact this event: it leaves memberships other than joins alone."""
+    if "redacted_because" in (event.unsigned or {}):
+        return False
+    return event.type != "m.room.member" or event.content.get("membership") == "join"
 
 
 def _followed(invocation: Invocation, synapse: "Synapse", redact_id: str, what: str) -> "RedactionStatus":

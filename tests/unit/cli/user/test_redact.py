@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 USER = "%40spam%3Aelsewhere.example"
 
 
+def has_said(stub: Stub, **messages: int) -> None:
+    """Let the user be in rooms with so many messages in each."""
+    event = {"type": "m.room.message", "sender": "@spam:elsewhere.example", "content": {"body": "buy"}}
+    stub.on(
+        f"/_synapse/admin/v1/users/{USER}/memberships",
+        told({"memberships": dict.fromkeys(messages, "leave")}),
+    )
+    for room, number in messages.items():
+        chunk = [{**event, "event_id": f"${room}{one}", "origin_server_ts": one} for one in range(number)]
+        stub.on(f"/_synapse/admin/v1/rooms/%21{room[1:]}/messages", told({"chunk": chunk, "start": "s"}))
+
+
 @pytest.mark.parametrize(
     "flags",
     [
@@ -38,8 +50,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
 
 
 def test_the_question_names_whose_messages_in_how_many_rooms(signed_in: Stub, work: Path) -> None:
-    memberships = {"!a": "join", "!b": "ban", "!c": "leave"}
-    signed_in.on(f"/_synapse/admin/v1/users/{USER}/memberships", told({"memberships": memberships}))
+    has_said(signed_in, **{"!a": 3, "!b": 0, "!c": 1})
 
     with Terminal("-m", "synadmin", "user", "redact", "@spam:elsewhere.example", cwd=work) as terminal:
         terminal.see("[y/N]")
@@ -47,11 +58,13 @@ def test_the_question_names_whose_messages_in_how_many_rooms(signed_in: Stub, wo
         terminal.end()
 
     words = " ".join(terminal.shown.split())
-    assert "What @spam:elsewhere.example sent in 2 rooms will be redacted, up to 1000 events in each" in words
+    assert "4 messages of @spam:elsewhere.example in 2 rooms will be redacted for good" in words
+    assert "(at most 1000 in each room)" in words
     assert not any(request.method == "POST" for request in signed_in.requests)
 
 
 def test_a_redaction_that_the_server_gave_up_is_a_failure(signed_in: Stub, synadmin: Synadmin) -> None:
+    has_said(signed_in, **{"!a": 1})
     status = "/_synapse/admin/v1/user/redact_status/abc"
     signed_in.on(f"/_synapse/admin/v1/user/{USER}/redact", told({"redact_id": "abc"}))
     signed_in.on(status, told({"status": "active"}), told({"status": "failed", "error": "out of luck"}))
