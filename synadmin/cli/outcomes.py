@@ -279,7 +279,7 @@ def _finished(told: dict[str, Any], record: dict[str, Any]) -> _Result:
     outcome = record.get("outcome", told["outcome"])
     if outcome == "unchanged":
         record["outcome"] = "done"
-    return _Result(told | record, outcome)
+    return _Result(told | record, outcome, _CODES.get(outcome, EXIT_DONE))
 
 
 def _ends_all(error: SynadminError) -> bool:

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.room.describe import described
 from synadmin.cli.targets import ROOMS
 from synadmin.cli.verbs import Task, reads, server_task
 from synadmin.columns import Column, time_of
-from synadmin.errors import UsageError
+from synadmin.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.cli.invocation import Invocation
@@ -58,7 +59,7 @@ class EventOrTime(click.ParamType[int | str]):
 )
 def purge_history(
     synapse: "Synapse", room_id: "RoomId", *, before: int | str, delete_local_events: bool
-) -> str:
+) -> "str | Record":
     """Remove the older events of rooms from this server's database.
 
     The rooms themselves, their state and their newest event stay. Other servers keep what they have, and
@@ -74,12 +75,19 @@ def purge_history(
 
     from synadmin.ids import EventId
 
-    return synapse.history.purge(
-        room_id,
-        up_to_event_id=EventId(before) if isinstance(before, str) else UNSET,
-        up_to_ts=before if isinstance(before, int) else UNSET,
-        delete_local_events=delete_local_events or UNSET,
-    ).purge_id
+    try:
+        return synapse.history.purge(
+            room_id,
+            up_to_event_id=EventId(before) if isinstance(before, str) else UNSET,
+            up_to_ts=before if isinstance(before, int) else UNSET,
+            delete_local_events=delete_local_events or UNSET,
+        ).purge_id
+    except NotFoundError:
+        if isinstance(before, str):
+            raise
+        # The server answers the same for a room that it does not know.
+        synapse.rooms.get(room_id)
+        return unchanged(f"nothing is older than {time_of(before)}")
 
 
 @purge_history.guard

@@ -113,6 +113,8 @@ def test_the_room_that_was_asked_about_is_changed_even_where_its_alias_moves(
     aliases.on(directory("#club:example.org"), *map(told, rooms))
     aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", told({"room_id": CLUB}))
     aliases.on("/_synapse/admin/v2/rooms/%21club%3Aexample.org", told({"delete_id": "D1"}))
+    members = {"members": ["@alice:example.org"], "total": 1}
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/members", told(members))
     command = ("room", "delete", "#club:example.org", "--no-wait")
 
     with Terminal("-m", "synadmin", *command, cwd=work) as terminal:
