@@ -78,6 +78,7 @@ class EventReference(Record, frozen=True, kw_only=True):
 
 
 WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", WhoAmI)
+PROFILE = Endpoint("GET", "/_matrix/client/v3/profile/{user_id}", dict[str, Any])
 VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
 HIERARCHY = Paged(
     "GET",
@@ -131,6 +132,16 @@ class ClientServer(Group):
     def versions(self) -> Versions:
         """Return the supported versions of the specification; needs no token. Source: "API Versions"."""
         return self._send(VERSIONS)
+
+    def profile(self, user_id: UserId) -> dict[str, Any]:
+        """Return a user's profile; that of a user elsewhere is asked of their server.
+
+        Raises:
+            NotFoundError: that server knows no such user.
+
+        Source: "Profiles".
+        """
+        return self._send(PROFILE, user_id=user_id)
 
     def auth_metadata(self) -> dict[str, Any]:
         """Return where accounts are kept, if not in the homeserver; needs no token.

@@ -7,13 +7,14 @@ from typing import Protocol, TypeVar
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.progress import elapsed
-from synadmin.errors import ConnectError, SynadminError
+from synadmin.errors import ConnectError, ServerError, SynadminError
 
 __all__ = ["TaskFailedError", "elapsed", "follow"]
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
 _LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
 _GROWTH = 1.3
+_ATTEMPTS = 6  # to be told how far it is, where the server answers that it failed
 _TOLD_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
 
 
@@ -48,7 +49,7 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
     started = told = time.monotonic()
     pause = _FIRST_PAUSE
     try:
-        while (task := poll()).status in {"scheduled", "active"}:
+        while (task := _answered(poll)).status in {"scheduled", "active"}:
             now = time.monotonic()
             line = f"{what}: {task.status}, {elapsed(now - started)}"
             if invocation.is_watched:
@@ -58,7 +59,7 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
                 invocation.say(line)
             time.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-    except ConnectError as error:
+    except (ConnectError, ServerError) as error:
         message = f"{error}; the server may go on {what}"
         raise StillUnderWayError(message, hint=f"take it up again with `{again}`") from error
     except KeyboardInterrupt:
@@ -71,3 +72,17 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
         message = f"{what}: {task.status}" + (f", {words}" if words else "")
         raise TaskFailedError(message)
     return task
+
+
+def _answered(poll: Callable[[], T]) -> T:
+    """Ask how far it is, and again where the server fails: the work goes on all the same.
+
+    Raises:
+        ServerError: it failed each time.
+    """
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return poll()
+        except ServerError:
+            time.sleep(_FIRST_PAUSE * 2**attempt)
+    return poll()

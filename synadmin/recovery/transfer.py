@@ -21,7 +21,7 @@ from synadmin.errors import (
     RefusedError,
     SynadminError,
 )
-from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power import rules
 from synadmin.power.edit import Edit
 from synadmin.power.levels import LEVEL_WITHOUT_EVENT, POWER_LEVELS, shown
@@ -140,10 +140,9 @@ class AsAdmin:
         shell = replace(shell, before=view, now=view)
         if _is_over(view, self.move):
             return replace(shell, outcome=outcome.DONE, message=_over(self.move))
-        if view.membership_of(self.move.new) == "ban":
-            # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
-            message = f"{self.move.new} is banned from it: lift the ban first"
-            return replace(shell, outcome=outcome.REFUSED, reason="target-banned", message=message)
+        against = _against(view, self.move)
+        if against is not None:
+            return replace(shell, outcome=outcome.REFUSED, reason=against[0], message=against[1])
         try:
             self._parting(_granted(view, self.move))
         except RefusedError as error:
@@ -270,6 +269,48 @@ class AsMember:
         own = levels.level_of(self.move.old)
         level = max(LEVEL_WITHOUT_EVENT, levels.control) if levels.is_creator(self.move.old) else own
         return levels.granting(self.move.new, level)
+
+
+def _against(view: RoomView, move: Move) -> tuple[str, str] | None:
+    """Return why a room is not handed over, as a reason and a sentence."""
+    if view.levels.level_of(move.old) < view.levels.control:
+        return (
+            "insufficient-power",
+            f"{move.old} has no control of it to give away: name its owner with --from",
+        )
+    if view.membership_of(move.new) == "ban":
+        # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
+        return "target-banned", f"{move.new} is banned from it: lift the ban first"
+    return None
+
+
+def missing_account(synapse: Synapse, move: Move) -> str | None:
+    """Return why a room cannot be handed over at all: one of the two accounts does not exist.
+
+    What cannot be found out, because the other server does not answer, speaks against nothing.
+    """
+    home = server_name_of(synapse.owner)
+    if move.old != synapse.owner and server_name_of(move.old) == home:
+        try:
+            synapse.users.get(move.old)
+        except NotFoundError:
+            return f"{move.old} does not exist: name the owner with --from"
+    try:
+        synapse.client_server.profile(move.new)
+    except NotFoundError:
+        if server_name_of(move.new) == home:
+            return None  # an account may have no profile: whether it exists is looked at in each room
+        return f"{server_name_of(move.new)} knows no account {move.new}"
+    except (MatrixError, ConnectError):
+        pass
+    return None
+
+
+def refused(room: RoomId | RoomAlias, message: str) -> Handover:
+    """Return the record of a room that was not looked at."""
+    room_id = RoomId(room) if room.startswith("!") else None
+    reason = "target-unknown"
+    return Handover(room=room, room_id=room_id, outcome=outcome.REFUSED, reason=reason, message=message)
 
 
 def _held_back(handover: Handover, move: Move, seconds: float | None) -> Handover:

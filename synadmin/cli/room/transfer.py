@@ -87,7 +87,7 @@ def transfer(
     """
     from synadmin.ids import parse_room, parse_user_id, server_name_of
     from synadmin.recovery import rate_limits
-    from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over
+    from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over, missing_account, refused
 
     target = parse_user_id(new)
     wanted = [parse_room(room) for room in read_targets(rooms, source, ROOMS)] if rooms or source else []
@@ -118,8 +118,10 @@ def transfer(
         # Noted with the first change, whatever that is.
         invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
         way = _way(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
+        missing = missing_account(synapse, move)
         looked = [
-            way.look(room) for room in progress(invocation, wanted, total=len(wanted), what="looked at")
+            refused(room, missing) if missing else way.look(room)
+            for room in progress(invocation, wanted, total=len(wanted), what="looked at")
         ]
         todo = [handover for handover in looked if handover.outcome == "planned"]
         if dry_run:

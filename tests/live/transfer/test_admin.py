@@ -265,3 +265,33 @@ def test_what_makes_no_sense_is_said_before_anything_is_done(
     )
     assert answer.code == 2
     assert words in answer.stderr
+
+
+@pytest.mark.parametrize("giver", ["ghost", "bystander"])
+def test_who_has_no_power_to_give_away_is_refused(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer, giver: str
+) -> None:
+    (room_id,) = household.rooms(1)
+    home = household.home
+    old = home.user_id("never-registered") if giver == "ghost" else newcomer("by", server=home).user_id
+    before = household.levels_id(room_id)
+    to = ("--to", household.new.user_id, "--from", old, *ALLOWED)
+    answer = synadmin("room", "transfer", room_id, *to, server=home)
+    (record,) = records(answer)
+    reason = "target-unknown" if giver == "ghost" else "insufficient-power"
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", reason)
+    household.is_untouched(room_id, before)
+
+
+def test_an_account_that_its_own_server_does_not_know_is_refused(
+    household: Household, synadmin: Synadmin
+) -> None:
+    (room_id,) = household.rooms(1)
+    before = household.levels_id(room_id)
+    nobody = household.away.user_id("never-registered")
+    to = ("--to", nobody, "--from", household.old.user_id, "--allow", "impersonate", "--yes", "-o", "json")
+    answer = synadmin("room", "transfer", room_id, *to, server=household.home)
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-unknown")
+    assert nobody in record["message"]
+    household.is_untouched(room_id, before)

@@ -16,11 +16,11 @@ import pytest
 from synadmin.cli.change import StillUnderWayError
 from synadmin.cli.follow import TaskFailedError, elapsed, follow
 from synadmin.cli.invocation import Invocation
-from synadmin.errors import ConnectError
+from synadmin.errors import ConnectError, ServerError
 from tests.unit.stub import SILENT, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.unit.cli.conftest import Synadmin
@@ -170,3 +170,30 @@ def test_one_that_is_left_open_in_a_bulk_is_pending_and_the_others_go_on(
     assert answer.code == 1
     assert (spam["outcome"], ham["outcome"]) == ("pending", "failed")
     assert "the server may go on deleting !spam:example.org" in spam["message"]
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again(clock: list[float]) -> None:
+    failure = ServerError(status=502, errcode="M_UNKNOWN", reason="Bad gateway")
+    answered: Iterator[ServerError | Record] = iter(
+        [failure, Record("active"), failure, failure, Record("complete")]
+    )
+
+    def poll() -> Record:
+        answer = next(answered)
+        if isinstance(answer, ServerError):
+            raise answer
+        return answer
+
+    assert follow(Invocation(), poll, what="purging", again="synadmin again") == Record("complete")
+    assert len(clock) == 4
+
+
+def test_work_that_the_server_cannot_tell_of_any_more_is_pending(clock: list[float]) -> None:
+    def poll() -> Record:
+        raise ServerError(status=500, errcode="M_UNKNOWN", reason="Internal server error")
+
+    with pytest.raises(StillUnderWayError) as caught:
+        follow(Invocation(), poll, what="purging", again="synadmin again")
+
+    assert "synadmin again" in str(caught.value.hint)
+    assert 0 < len(clock) < 10
