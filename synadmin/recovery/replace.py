@@ -23,7 +23,7 @@ from synadmin.power.room import AccountState, Reach, Wish
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.edit import look as levels_of
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observe import MEMBER, Observer
 from synadmin.recovery.sessions import Sessions
 
 _JOIN_RULES = "m.room.join_rules"
@@ -79,11 +79,13 @@ class Replacement:
     reason: str | None = None
     details: RoomDetails | None = None
     members: tuple[UserId, ...] = ()
+    invited: tuple[UserId, ...] = ()
     inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     delete_id: str | None = None
     new_room_id: RoomId | None = None
     moved: tuple[UserId, ...] = ()
     not_moved: tuple[UserId, ...] = ()
+    not_invited: tuple[UserId, ...] = ()
     aliases: tuple[RoomAlias, ...] = ()
     control: bool = False
     may_speak: bool | None = None
@@ -108,6 +110,8 @@ class Replacement:
             "delete_id": self.delete_id,
             "moved": list(self.moved),
             "not_moved": list(self.not_moved),
+            "invited": list(self.invited),
+            "not_invited": list(self.not_invited),
             "aliases": list(self.aliases),
             "control": self.control,
             "members_may_speak": self.may_speak,
@@ -144,6 +148,7 @@ def look(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Re
         message=f"A new room of {order.admin} takes its place.",
         details=details,
         members=locals_,
+        invited=_invited(observer, room_id),
         inherited=_inherited(observer, room_id),
     )
     refusal = _against(observer, planned, order)
@@ -156,6 +161,17 @@ def _inherited(observer: Observer, room_id: RoomId) -> dict[str, dict[str, Any]]
     """Return the state of the old room that the new one is to have, as far as it is still to be seen."""
     events = {kind: observer.state_event(room_id, kind) for kind in (*_INHERITED, POWER_LEVELS)}
     return {kind: event.content for kind, event in events.items() if event is not None}
+
+
+def _invited(observer: Observer, room_id: RoomId) -> tuple[UserId, ...]:
+    """Return who was invited to the old room, of this server and of others."""
+    events = observer.synapse.rooms.state(room_id, type=MEMBER).state
+    invited = (
+        UserId(event.state_key)
+        for event in events
+        if event.type == MEMBER and event.content.get("membership") == "invite"
+    )
+    return tuple(sorted(invited))
 
 
 def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Replacement | None:
@@ -179,6 +195,7 @@ def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -
                 message=f"It is being replaced by {told.new_room_id} already: that is brought to its end.",
                 details=details,
                 members=tuple(UserId(user) for user in noted.get("members", ())),
+                invited=tuple(UserId(user) for user in noted.get("invited", ())),
                 inherited=noted.get("state", {}),
                 delete_id=deletion.delete_id,
                 new_room_id=told.new_room_id,
@@ -189,7 +206,8 @@ def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -
 def to_note(planned: Replacement) -> dict[str, Any]:
     """Return what the journal has to keep: Synapse forgets a room's state when its last user has left."""
     state = {kind: dict(content) for kind, content in planned.inherited.items()}
-    return {"room_id": planned.room_id, "members": list(planned.members), "state": state}
+    people = {"members": list(planned.members), "invited": list(planned.invited)}
+    return {"room_id": planned.room_id, **people, "state": state}
 
 
 def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
@@ -304,6 +322,7 @@ def settle(
             _set_right(observer, sessions, planned, order)
         except SynadminError as error:
             failure = error
+    not_invited = _invite(observer, sessions, planned, order)
     observer.forget(order.admin)
     view = levels_of(observer, new)
     inside = set(observer.synapse.rooms.members(new).members)
@@ -314,12 +333,35 @@ def settle(
         planned,
         moved=tuple(sorted(members & inside)),
         not_moved=tuple(sorted({*(members - inside if planned.members else ()), *told.failed_to_kick_users})),
+        not_invited=not_invited,
         control=observer.membership(order.admin, new) == "join"
         and view.levels.level_of(order.admin) >= view.levels.control,
         may_speak=view.levels.users_default >= view.levels.needed("m.room.message", state=False),
         join_rule=None if rules is None else str(rules.content.get("join_rule")),
     )
     return _told(result, told, failure)
+
+
+def _invite(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> tuple[UserId, ...]:
+    """Invite those who were invited to the old room; return those who could not be."""
+    new = planned.new_room_id
+    if new is None:
+        return ()
+    there = {
+        event.state_key
+        for event in observer.synapse.rooms.state(new, type=MEMBER).state
+        if event.content.get("membership") in {"join", "invite"}
+    }
+    waiting = [user for user in planned.invited if user not in there and user != order.admin]
+    if order.admin != observer.synapse.owner and order.allow < Reach.IMPERSONATE:
+        return tuple(waiting)
+    failed = []
+    for user in waiting:
+        try:
+            sessions.of(order.admin).client_server.invite(new, user)
+        except MatrixError:
+            failed.append(user)
+    return tuple(failed)
 
 
 def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None) -> Replacement:
@@ -329,6 +371,9 @@ def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None
     if result.not_moved:
         shortfall = "not-moved"
         words.append(f"not moved: {', '.join(result.not_moved)}")
+    if result.not_invited:
+        shortfall = "not-invited"
+        words.append(f"invited to the old room and not to this one: {', '.join(result.not_invited)}")
     lost = [alias for alias in told.local_aliases if alias not in result.aliases]
     if lost:
         shortfall = "aliases-astray"

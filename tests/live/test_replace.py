@@ -88,7 +88,8 @@ def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the
         assert admin.membership(new, who) == "join"
         body = {"msgtype": "m.text", "body": "Here we are"}
         who.call("PUT", f"/_matrix/client/v3/rooms/{new}/send/m.room.message/1", body)
-    assert admin.membership(new, invited) is None
+    assert admin.membership(new, invited) == "invite"
+    assert (told["invited"], told["not_invited"]) == ([invited.user_id], [])
     assert mike.synapse.client_server.resolve_alias(alias).room_id == new
     assert content(admin, new, "m.room.canonical_alias") is None, "it was not the old room's own address"
     assert content(admin, new, "m.room.topic") == TOPIC

@@ -243,6 +243,8 @@ def _columns() -> "list[Column]":
         Column("join_rule", title="join rule"),
         Column("moved"),
         Column("not_moved", title="not moved"),
+        Column("invited", shown=False),
+        Column("not_invited", title="not invited"),
         Column("aliases"),
         Column("delete_id", shown=False),
     ]
