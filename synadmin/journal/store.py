@@ -25,26 +25,29 @@ _VERSION = 1
 _SETTING = "SYNADMIN_JOURNAL"
 _OWNER_ONLY = 0o600
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, time TEXT, command TEXT, server TEXT, user TEXT,
     arguments TEXT, resumes TEXT, undoes TEXT, ended TEXT, code INTEGER,
     requests INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX runs_undoes ON runs (undoes) WHERE undoes IS NOT NULL;
 CREATE TABLE entries (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, run TEXT NOT NULL, fields TEXT NOT NULL,
     status INTEGER, errcode TEXT, room TEXT
 );
-CREATE INDEX entries_id ON entries (id);
-CREATE INDEX entries_run ON entries (run, number);
-CREATE INDEX entries_room ON entries (room, number) WHERE room IS NOT NULL;
 CREATE TABLE reverts (
     entry TEXT PRIMARY KEY, number INTEGER NOT NULL, run TEXT NOT NULL, server TEXT NOT NULL,
     closed TEXT, reason TEXT
 );
-CREATE INDEX reverts_open ON reverts (server, number) WHERE closed IS NULL;
 CREATE TABLE imports (path TEXT PRIMARY KEY, lines INTEGER NOT NULL, skipped INTEGER NOT NULL);
+"""
+# Made after an import, which is faster without them.
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS runs_undoes ON runs (undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entries_id ON entries (id);
+CREATE INDEX IF NOT EXISTS entries_run ON entries (run, number);
+CREATE INDEX IF NOT EXISTS entries_room ON entries (room, number) WHERE room IS NOT NULL;
+CREATE INDEX IF NOT EXISTS reverts_open ON reverts (server, number) WHERE closed IS NULL;
 """
 _RUN = "run, time, command, server, user, arguments, resumes, undoes, ended, code, requests, failed, unknown"
 _ADD_ENTRY = "INSERT INTO entries (id, run, fields, status, errcode, room) VALUES (?, ?, ?, ?, ?, ?)"
@@ -319,7 +322,7 @@ class Store:
             return
         with self._transaction() as database:
             if self._version() == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in _TABLES.split(";"):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             if old is not None and not self._is_imported(old):
@@ -327,6 +330,8 @@ class Store:
                 lines, skipped = self._import(old)
                 told = f"; {skipped} damaged {'line was' if skipped == 1 else 'lines were'} skipped"
                 warn(f"Imported {lines} {'entry' if lines == 1 else 'entries'}{told if skipped else ''}.")
+            for statement in _INDEXES.split(";"):
+                database.execute(statement)
 
     def _version(self) -> int:
         return int(self._database.execute("PRAGMA user_version").fetchone()[0])

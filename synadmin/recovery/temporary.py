@@ -125,6 +125,7 @@ class Temporary:
         self._say = say
         self._made: list[Restoration] = []
         self._failed: list[Restoration] = []
+        self._reverted = 0
 
     def __enter__(self) -> Self:
         return self
@@ -137,15 +138,10 @@ class Temporary:
     ) -> None:
         # What could not be reverted at the end of its room is tried once more.
         self._made, self._failed = [*self._failed, *self._made], []
-        count = len(self._made)
         left = self.put_back()
-        if isinstance(error, JournalError) and count > len(left):
-            many = (
-                "1 temporary change was"
-                if count - len(left) == 1
-                else f"{count - len(left)} temporary changes were"
-            )
-            self._say(f"{many} reverted, and read back.")
+        if isinstance(error, JournalError) and self._reverted:
+            were = "change was" if self._reverted == 1 else "changes were"
+            self._say(f"{self._reverted} temporary {were} reverted, and read back.")
         if left and error is None:
             message = f"not reverted: {'; '.join(map(str, left))}"
             raise SynadminError(message, hint="`synadmin journal resume last` tries again")
@@ -201,6 +197,8 @@ class Temporary:
             except SynadminError as error:
                 self._say(f"warning: not reverted: {restoration}: {error}")
                 left.append(restoration)
+            else:
+                self._reverted += 1
             self._made.pop()
         self._failed += left
         return left

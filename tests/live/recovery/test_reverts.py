@@ -1,0 +1,92 @@
+"""A temporary change is reverted when that was read back, whatever was answered in between."""
+
+from __future__ import annotations
+
+import json
+import resource
+from typing import TYPE_CHECKING
+
+from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from tests.live.recovery.conftest import Scene
+
+
+def make_admin(room_id: RoomId) -> tuple[str, ...]:
+    return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
+
+
+def test_an_account_that_a_proxy_says_to_have_deactivated_is_open_until_it_really_is(
+    scene: Scene, tmp_path: Path
+) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    before = scene.standing(alice)
+
+    def happens(passing: Passing) -> int | None:
+        return 200 if "/deactivate/" in passing.path and not passing.answered and lying else None
+
+    lying = True
+    with Proxy(scene.server.url, happens) as proxy:
+        with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
+            _, stderr = process.communicate()
+        assert process.returncode == 1
+        assert "the server said yes, but a look shows that it is not so" in stderr
+        assert "`synadmin journal resume last` tries again" in stderr
+        assert not scene.standing(alice).account["deactivated"]
+        lying = False
+        with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last") as process:
+            _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert "It is reverted now." in stderr
+    assert scene.standing(alice) == before
+    assert scene.borrowed_tokens() == 0
+
+
+def test_the_way_back_is_walked_on_a_full_disk(scene: Scene, tmp_path: Path) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    before = scene.standings()
+
+    def happens(passing: Passing) -> None:
+        # From here on no file grows any more.
+        if passing.path.endswith("/make_room_admin") and not passing.answered:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+
+    with Proxy(scene.server.url, happens) as proxy:
+        with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
+            _, stderr = process.communicate()
+        assert process.returncode == 1
+        assert "cannot write the journal" in stderr
+        assert "nothing was changed" not in stderr
+        assert "reverted, and read back" in stderr
+        now = scene.standings()
+        now[scene.admin.user_id].memberships.pop(room_id, None)
+        assert now == before
+        assert scene.borrowed_tokens() == 0
+        with running(tmp_path, proxy.here, scene.admin, "journal", "resume", "last", "-o", "json") as process:
+            stdout, stderr = process.communicate()
+        assert (process.returncode, json.loads(stdout)[0]["outcome"]) == (0, "done"), stderr
+    assert scene.standings()[alice.user_id] == before[alice.user_id]
+
+
+def test_a_state_directory_that_cannot_be_written_stops_changes_only(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room()
+    env = {"HOME": "/dev/null", "XDG_STATE_HOME": "/dev/null/state", "XDG_CONFIG_HOME": "/dev/null/config"}
+    assert scene.run("room", "list", env=env).code == 0
+    assert scene.run("room", "make-admin", room_id, "--dry-run", env=env).code == 0
+    assert scene.run("journal", "list", env=env).code == 0
+    assert scene.run("audit", "rooms", "--fail-on", "never", env=env).code == 0
+    answer = scene.run("room", "make-admin", room_id, "--yes", env=env)
+    assert answer.code == 1
+    assert "cannot write the journal" in answer.stderr
+    assert "nothing was changed" in answer.stderr
+    assert "SYNADMIN_JOURNAL" in answer.stderr
+    assert room_id not in scene.memberships(scene.admin)
