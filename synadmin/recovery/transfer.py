@@ -273,11 +273,9 @@ class AsMember:
 
 def _against(view: RoomView, move: Move) -> tuple[str, str] | None:
     """Return why a room is not handed over, as a reason and a sentence."""
-    if view.levels.level_of(move.old) < view.levels.control:
-        return (
-            "insufficient-power",
-            f"{move.old} has no control of it to give away: name its owner with --from",
-        )
+    if view.levels.level_of(move.old) < view.levels.control and view.membership_of(move.old) != "join":
+        message = f"{move.old} is not in it and has no power to give away: name its owner with --from"
+        return "insufficient-power", message
     if view.membership_of(move.new) == "ban":
         # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
         return "target-banned", f"{move.new} is banned from it: lift the ban first"
@@ -295,14 +293,16 @@ def missing_account(synapse: Synapse, move: Move) -> str | None:
             synapse.users.get(move.old)
         except NotFoundError:
             return f"{move.old} does not exist: name the owner with --from"
-    try:
-        synapse.client_server.profile(move.new)
-    except NotFoundError:
-        if server_name_of(move.new) == home:
-            return None  # an account may have no profile: whether it exists is looked at in each room
-        return f"{server_name_of(move.new)} knows no account {move.new}"
-    except (MatrixError, ConnectError):
-        pass
+    # Of a local new owner it is looked at in each room: an account may have no profile.
+    for user in (move.old, move.new):
+        if server_name_of(user) == home:
+            continue
+        try:
+            synapse.client_server.profile(user)
+        except NotFoundError:
+            return f"{server_name_of(user)} knows no account {user}"
+        except (MatrixError, ConnectError):
+            continue
     return None
 
 
