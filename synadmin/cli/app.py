@@ -164,7 +164,10 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 
             message, hint = explained(invocation, error)
         _tell(invocation, message, hint)
-        return exit_code(error)
+        code = exit_code(error)
+        if code not in {EXIT_USAGE, EXIT_REFUSED}:
+            _tell_changes(invocation)
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return EXIT_USAGE
@@ -176,6 +179,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""
         _tell(invocation, f"interrupted{done}", None)
+        _tell_changes(invocation)
         return EXIT_INTERRUPTED
     except SystemExit as leaving:
         # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
@@ -187,6 +191,17 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     # A closed ssh session or a stopped unit ends a run like Ctrl-C does: what is temporary is put back.
     raise KeyboardInterrupt
+
+
+def _tell_changes(invocation: Invocation) -> None:
+    """Say what the run may have changed before it failed, whatever the error is about."""
+    journal = vars(invocation).get("journal")
+    if journal is None or not journal.changes:
+        return
+    from synadmin.cli.targets import counted
+
+    it = f"{counted(journal.changes, 'change')} of this run may have been made"
+    invocation.warn(f"  {it}: `synadmin journal show {journal.run}` lists what was sent and answered")
 
 
 def _tell(invocation: Invocation, message: str, hint: str | None) -> None:

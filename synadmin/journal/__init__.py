@@ -69,6 +69,11 @@ class Journal:
             self.close()
 
     @property
+    def changes(self) -> int:
+        """Return how many changes this run has sent that the server did not refuse."""
+        return self._changes
+
+    @property
     def path(self) -> Path:
         """Return the journal's own file: beside the named one, where that is of an earlier version."""
         from synadmin.journal.store import locate
@@ -119,12 +124,14 @@ class Journal:
             )
             fields.update(without_secrets(notes or {}))
             if self._is_discarded:
+                self._changes += 1
                 return Entry(fields, recorded=False)
             try:
                 self._opened().add(fields)
             except JournalError as error:
                 if self._is_optional:
                     self._warn(f"warning: {error}. The change is reverted without an entry in the journal")
+                    self._changes += 1
                     return Entry(fields, recorded=False)
                 were = "change of this run was" if self._changes == 1 else "changes of this run were"
                 stands = "nothing was changed"
@@ -142,13 +149,14 @@ class Journal:
         Raises:
             JournalError: that is not possible. The change has been sent.
         """
+        with self._mutex:
+            self._changes -= was_refused(status, errcode)
         if not entry.recorded:
             return
         if errcode is not None:
             errcode = errcode[:64].encode("utf-8", "backslashreplace").decode()
         try:
             with self._mutex:
-                self._changes -= was_refused(status, errcode)
                 self._opened().finish(entry, status, errcode)
         except JournalError as error:
             if not self._is_optional:

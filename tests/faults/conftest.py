@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
+def quiet_court() -> Iterator[Court]:
+    """Another, for an audit: it looks at all rooms, and there are few."""
+    with Homeserver() as server, FaultyProxy(server.url) as proxy:
+        yield Court(World(server, "quiet"), proxy)
+
+
+@pytest.fixture(scope="session")
 def court() -> Iterator[Court]:
     """A homeserver of its own, with the proxy before it."""
     with Homeserver() as server, FaultyProxy(server.url) as proxy:
