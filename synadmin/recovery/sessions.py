@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,8 +82,8 @@ class Sessions:
         with transport.recording(restoring={**back, "valid_until_ms": int(until * 1000)}) as recorded:
             try:
                 token = self._synapse.users.login(user, valid_until_ms=int(until * 1000)).access_token
-            except SynadminError as error:
-                if not isinstance(error, MatrixError):
+            except BaseException as error:
+                if not isinstance(error, MatrixError) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     self._say(f"warning: a token for {user} may have been made. It expires {_at(until)}")
                 raise
         _keep(transport.journal, recorded.entry, token)

@@ -108,7 +108,7 @@ def _run_all(server: Homeserver, scenarios: list[str], options: argparse.Namespa
 
 
 def _table(verdicts: list[Verdict]) -> str:
-    names = ("cells", "met", "reached", "wrong", "leftovers", "tracebacks", "late")
+    names = ("cells", "met", "reached", "wrong", "leftovers", "tracebacks", "late", "expiring")
     counts: dict[str, Counter[str]] = {}
     for verdict in verdicts:
         for row in (verdict.cell.scenario, "all"):

@@ -148,6 +148,7 @@ class FaultyProxy:
         self.fault, self._strikes = fault, strikes
         self.seen: list[Passed] = []
         self.met = 0
+        self.struck: Passed | None = None
         self.pid: int | None = None
 
     def __enter__(self) -> Self:
@@ -209,6 +210,7 @@ class FaultyProxy:
         if not self.met and not self._strikes(self.seen, passed):
             return None
         self.met += 1
+        self.struck = self.struck or passed
         return fault
 
     def _strike(self, fault: Fault) -> None:

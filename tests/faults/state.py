@@ -59,6 +59,16 @@ class State:
         return found
 
 
+def last_expiry(database: Path, users: Iterable[str]) -> float:
+    """When the last token that acts as one of the users expires; infinity where one never does."""
+    users = list(users)
+    marks = ",".join("?" * len(users))
+    query = f"SELECT valid_until_ms FROM access_tokens WHERE puppets_user_id IN ({marks})"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        ends = [end for (end,) in connection.execute(query, users)]
+    return max((float("inf") if end is None else end / 1000 for end in ends), default=0.0)
+
+
 def read(database: Path, users: Iterable[str]) -> State:
     """Read the state of these users, and of the rooms that they are or were in."""
     users = list(users)
