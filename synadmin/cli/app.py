@@ -163,10 +163,10 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
             from synadmin.cli.unsupported import explained
 
             message, hint = explained(invocation, error)
-        _tell(invocation, message, hint)
         code = exit_code(error)
         if code not in {EXIT_USAGE, EXIT_REFUSED}:
-            _tell_changes(invocation)
+            hint = ". ".join(filter(None, (hint, _changes_made(invocation))))
+        _tell(invocation, message, hint or None)
         return code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -178,8 +178,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""
-        _tell(invocation, f"interrupted{done}", None)
-        _tell_changes(invocation)
+        _tell(invocation, f"interrupted{done}", _changes_made(invocation))
         return EXIT_INTERRUPTED
     except SystemExit as leaving:
         # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
@@ -193,15 +192,17 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _tell_changes(invocation: Invocation) -> None:
+def _changes_made(invocation: Invocation) -> str | None:
     """Say what the run may have changed before it failed, whatever the error is about."""
     journal = vars(invocation).get("journal")
     if journal is None or not journal.changes:
-        return
+        return None
     from synadmin.cli.targets import counted
 
-    it = f"{counted(journal.changes, 'change')} of this run may have been made"
-    invocation.warn(f"  {it}: `synadmin journal show {journal.run}` lists what was sent and answered")
+    changes = counted(journal.changes, "change")
+    return (
+        f"{changes} of this run may have been made: `synadmin journal show {journal.run}` shows the requests"
+    )
 
 
 def _tell(invocation: Invocation, message: str, hint: str | None) -> None:

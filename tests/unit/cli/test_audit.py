@@ -232,9 +232,9 @@ def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
 ) -> None:
     baseline = work / "baseline.json"
     kept = ("--baseline", str(baseline), "--update-baseline")
-    with running("--rooms", "3000", "--users", "10", "--delay", "0.05") as url:
+    with running("--rooms", "3000", "--users", "10", "--delay", "0.1") as url:
         at(url)
-        answer = synadmin("audit", "-o", "json", "--time-limit", "2s", *kept)
+        answer = synadmin("audit", "-o", "json", "--time-limit", "6s", *kept)
     report = _report(answer.stdout)
     seen = report["checked"]["rooms"]
     assert (answer.code, 0 < seen < 3000) == (1, True)
@@ -294,10 +294,11 @@ def test_of_two_runs_at_once_the_second_leaves_or_waits(
         command = [sys.executable, "-m", "synadmin", "audit", "--fail-on", "never"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
             _until_asked(url)
+            first.send_signal(signal.SIGSTOP)  # it is under way for as long as this takes
             second = synadmin("audit", "--rule", "failed-task")
             second.assert_is_one_clear_line(code=1)
             assert "another audit is running" in second.stderr
-            assert first.poll() is None
+            first.send_signal(signal.SIGCONT)
             third = synadmin("audit", "--rule", "failed-task", "--wait")
             assert (third.code, third.stdout) == (0, "")
             assert first.wait(60) == 0
