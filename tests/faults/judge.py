@@ -132,6 +132,8 @@ class Court:
 
     def judge(self, cell: Cell) -> Verdict:
         """Carry out one cell."""
+        if cell.scenario == "audit" and cell.fault in FAULTS and not self.world.findings:
+            self.requests_of("audit")  # what there is to be found
         verdict = Verdict(cell)
         case = SCENARIOS[cell.scenario](self.world)
         before = self.world.read(case)

@@ -58,7 +58,9 @@ class World:
         self.chief = self.server.register(f"chief-{self.name}", admin=True)
         self.alice, self.bob = (self.server.register(f"{name}-{self.name}") for name in ("alice", "bob"))
         self.findings: list[str] = []
+        assert self.server.admin.user_id  # one account more, from the beginning
         self.regulars = [self.chief, self.alice, self.bob]
+        self.alice.make_room("Lost", members=[self.bob], left=[self.alice])  # an audit finds it
 
     def someone(self, name: str) -> Person:
         return self.server.register(f"{name}-{self.name}-{next(_numbers)}")

@@ -62,7 +62,6 @@ def test_what_a_command_says_after_a_fault_is_so_and_nothing_stays_behind(court:
     "fault", ["drop-before", "500-before", "html-after", "users-list", "drip", "SIGTERM-before"]
 )
 def test_an_audit_tells_what_is_so_or_that_it_is_not_complete(quiet_court: Court, fault: str) -> None:
-    quiet_court.requests_of("audit")  # what is to be found
     verdict = quiet_court.judge(Cell("audit", fault, "look", 3))
     assert verdict.met
     assert verdict.ok, str(verdict)
