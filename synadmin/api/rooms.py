@@ -4,6 +4,7 @@ Source: Synapse, ``docs/admin_api/rooms.md`` and ``synapse/rest/admin/rooms.py``
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
@@ -32,47 +33,34 @@ ORDERS = (
 class Room(Record, frozen=True, kw_only=True):
     """A room as the room list shows it.
 
-    A room that everybody has left has None for most of what its state would tell.
+    What tells of members, join rule and the rest of the state comes from the server's statistics: None where
+    it keeps none of this room, and not to be relied on. Synapse sends ``federatable`` as false where it does
+    not know.
     """
 
     room_id: RoomId
     name: str | None = None
     canonical_alias: RoomAlias | None = None
-    joined_members: int = 0
-    joined_local_members: int = 0
+    joined_members: int | None = None
+    joined_local_members: int | None = None
     version: str | None = None
     creator: UserId | None = None
     encryption: str | None = None
-    federatable: bool = True
-    public: bool = False
+    federatable: bool | None = None
+    public: bool | None = None
     join_rules: str | None = None
     guest_access: str | None = None
     history_visibility: str | None = None
-    state_events: int = 0
+    state_events: int | None = None
     room_type: str | None = None
 
 
-class RoomDetails(Record, frozen=True, kw_only=True):
-    """A room by itself: what the list shows, and more."""
+class RoomDetails(Room, frozen=True, kw_only=True):
+    """A room by itself: what the list shows, and more. ``replacement_room`` comes from the room's state."""
 
-    room_id: RoomId
-    name: str | None = None
     topic: str | None = None
     avatar: str | None = None
-    canonical_alias: RoomAlias | None = None
-    joined_members: int = 0
-    joined_local_members: int = 0
-    joined_local_devices: int = 0
-    version: str | None = None
-    creator: UserId | None = None
-    encryption: str | None = None
-    federatable: bool = True
-    public: bool = False
-    join_rules: str | None = None
-    guest_access: str | None = None
-    history_visibility: str | None = None
-    state_events: int = 0
-    room_type: str | None = None
+    joined_local_devices: int | None = None
     forgotten: bool = False
     tombstoned: bool = False
     replacement_room: RoomId | None = None
@@ -284,12 +272,15 @@ class Rooms(Group):
 
         Args:
             room_id: the room.
-            type: only events of this type. Without it, or with ``m.room.member``, the answer grows with
-                the room.
+            type: only events of this type; Synapse before 1.123 sends all the same. Without it, or with
+                ``m.room.member``, the answer grows with the room, and comes only when the server has the
+                room's state complete.
 
         Source: ``RoomStateRestServlet``.
         """
-        return self._send(STATE, query={"type": type}, room_id=room_id)
+        # Members are told once the state is complete; asked twice, one waits twice as long.
+        endpoint = replace(STATE, idempotent=False) if type in {None, "m.room.member"} else STATE
+        return self._send(endpoint, query={"type": type}, room_id=room_id)
 
     def block_status(self, room_id: RoomId) -> Block:
         """Tell whether the room is blocked on this server.

@@ -89,6 +89,33 @@ def edited(view: RoomView, edit: Edit) -> RoomView:
     return replace(view, power_levels=edit.applied(view))
 
 
+def merged(
+    base: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Merge two contents of the levels that were both made from the same one.
+
+    Returns:
+        ``theirs`` with what ``ours`` has changed in ``base``, and the names of what both have changed, each
+        to something else.
+    """
+    content = dict(theirs)
+    conflicts: list[str] = []
+    for name in dict.fromkeys((*base, *theirs, *ours)):
+        old, other, own = (part.get(name) for part in (base, theirs, ours))
+        if own in (old, other):
+            continue
+        if all(isinstance(part, Mapping) for part in (old or {}, other or {}, own or {})):
+            content[name], names = merged(old or {}, other or {}, own or {})
+            conflicts += names
+        elif other != old:
+            conflicts.append(name)
+        elif own is None:
+            content.pop(name, None)
+        else:
+            content[name] = own
+    return content, tuple(conflicts)
+
+
 def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]]]:
     """Yield who can do less than before, and what they can no longer do."""
     after = edited(view, edit).levels

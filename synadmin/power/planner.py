@@ -251,14 +251,14 @@ def _why_not_the_api_alone(view: RoomView) -> str:
 
 def _impossible(view: RoomView, wish: Wish) -> Refusal:
     target = wish.target
-    if wish.via is not None:
-        otherwise = plan(view, replace(wish, via=None))
+    if wish.promoter is not None:
+        otherwise = plan(view, replace(wish, promoter=None))
         if isinstance(otherwise, Refusal):
             return otherwise
         return Refusal(
             reason="insufficient-power",
             reach=None,
-            message=f"Not through {wish.via}; leave the choice of the promoter open, and it can be done.",
+            message=f"{wish.promoter} cannot grant it, another local user can: leave out --promoter.",
         )
     if rules.closed_to(view, target):
         return Refusal(
@@ -342,7 +342,7 @@ def _not_in_room(view: RoomView) -> str:
             "it is public, let somebody join it by its address first, and look again."
         )
     return (
-        "No user of this server is in the room any more. If another server is, name it with --through; if "
+        "No user of this server is in the room any more. If another server is, name it with --via; if "
         "not, nobody can join it again: what is left is to replace it with a new one."
     )
 

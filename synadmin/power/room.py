@@ -71,6 +71,8 @@ class RoomView:
         federate: false where the room is closed to servers other than its creator's.
         joined_local_members: how many local users are joined, those not named in ``memberships`` included.
         joined_members: how many users are joined.
+        uncounted: this server is in the room, and nobody has asked yet how many local users are: somebody
+            local may be joined who is not among ``memberships``.
     """
 
     room_id: RoomId
@@ -88,6 +90,7 @@ class RoomView:
     federate: bool = True
     joined_local_members: int = 0
     joined_members: int = 0
+    uncounted: bool = False
 
     @cached_property
     def levels(self) -> PowerLevels:
@@ -105,13 +108,14 @@ class RoomView:
 
     @property
     def unknown_local_members(self) -> int:
-        """How many local users are joined whose names nobody has looked up."""
-        return max(0, self.joined_local_members - len(self.known_local_members))
+        """How many local users are, or may be, joined whose names nobody has looked up."""
+        known = len(self.known_local_members)
+        return max(1 if self.uncounted else 0, self.joined_local_members - known)
 
     @property
     def in_room(self) -> bool:
         """Whether this server is in the room at all. Once its last user leaves, Synapse drops the state."""
-        return self.joined_local_members > 0 or bool(self.known_local_members)
+        return self.uncounted or self.joined_local_members > 0 or bool(self.known_local_members)
 
     def is_local(self, user: UserId) -> bool:
         """Tell whether the user's account is on this server."""
@@ -139,7 +143,7 @@ class Wish:
         caller: the owner of the token, who can act with it as an ordinary user and cannot be logged in as.
         allow: how far the plan may go.
         join: whether the target shall be joined as well, where that can be done.
-        via: through whom the level shall be granted; None leaves the choice to the planner.
+        promoter: the local user who shall grant the level; None leaves the choice to the planner.
         possible: how far this server lets anybody go, to name the least reach that would do. With the
             Matrix Authentication Service, which keeps accounts and logins to itself, ``Reach.API``.
     """
@@ -148,5 +152,5 @@ class Wish:
     caller: UserId
     allow: Reach = Reach.API
     join: bool = True
-    via: UserId | None = None
+    promoter: UserId | None = None
     possible: Reach = Reach.REACTIVATE

@@ -218,10 +218,10 @@ class Search:
 
     def _grants(self, state: _State, reach: Reach) -> Iterator[_State]:
         """Yield every way to give the target the level that control takes."""
-        view, target, via = state.view, self._target, self._wish.via
+        view, target, wished = state.view, self._target, self._wish.promoter
         prediction = predict(view, target)
         promoter = prediction.promoter
-        if prediction.status == 200 and promoter is not None and via in {None, promoter}:  # noqa: PLR2004
+        if prediction.status == 200 and promoter is not None and wished in {None, promoter}:  # noqa: PLR2004
             content = prediction.content
             if content is not None and (prediction.levels_changed or prediction.invited):
                 level = replace(view, power_levels=content).levels.level_of(target)
@@ -237,7 +237,7 @@ class Search:
         if view.levels.level_of(target) >= view.levels.control:
             return
         for actor in self._able(view, reach):
-            if view.account_of(actor).shadow_banned or via not in {None, actor}:
+            if view.account_of(actor).shadow_banned or wished not in {None, actor}:
                 continue
             level = self._level_from(view, actor)
             content = view.levels.granting(target, level)
@@ -293,10 +293,10 @@ class Search:
         if self._target != caller and self._view.is_local(self._target):
             yield self._target  # as a member it may invite who can help
         rest = [user for user in _local_users(self._view) if user not in {caller, self._target, unnamed}]
-        via = self._wish.via
-        if via in rest:
-            yield via
-            rest.remove(via)
+        wished = self._wish.promoter
+        if wished in rest:
+            yield wished
+            rest.remove(wished)
         yield from _unsurpassed(self._view, rest)
         if unnamed in self._view.memberships:
             yield unnamed

@@ -1,23 +1,30 @@
 """Editing the levels of a room through somebody who may: look, choose who, act, read back."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
-from synadmin.errors import NotFoundError, RefusedError, SynadminError
-from synadmin.ids import RoomId, UserId
+from synadmin.api.rooms import StateEvent
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, SynadminError
+from synadmin.ids import EventId, RoomId, UserId
 from synadmin.power import edit as editing
 from synadmin.power import rules
 from synadmin.power.edit import Edit
-from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.levels import POWER_LEVELS, shown
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.power.search import somebody
 from synadmin.recovery.accounts import waking
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observe import Observer, counted
+from synadmin.recovery.room_lock import room_lock
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Temporary
 from synadmin.recovery.visit import Visit
 
 _DEACTIVATED = AccountState.DEACTIVATED
+_NEWEST = 30  # events of a room, among which those of others are looked for
+_TRIES = 5  # to bring a change together with those of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +104,16 @@ def plan(
         undoing: it brings back what was so before, even if nobody in the room has control then.
 
     Raises:
+        NotFoundError: there is no such user.
         RefusedError: it must not or cannot be made; nothing was changed.
     """
     view = _with_those_concerned(observer, view, edit)
+    if view.uncounted and _any_member_controls(view, edit):
+        view = observer.count(view)
     reason = editing.senseless(view, edit)
     if reason is None and not editing.changes(view, edit):
+        if not undoing:
+            _require_existing(observer, view, edit)
         return EditPlan(view, edit, None)
     reason = reason or _nobody_there(observer, view, edit)
     if reason is None and not undoing:
@@ -135,6 +147,12 @@ def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> Roo
     return observer.seeing_foreigners(view, [user for user in in_control if not view.is_local(user)])
 
 
+def _any_member_controls(view: RoomView, edit: Edit) -> bool:
+    """Tell whether whoever is in the room has control, before the edit or after it."""
+    levels = (view.levels, editing.edited(view, edit).levels)
+    return any(level.users_default >= level.control for level in levels)
+
+
 def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
     """Say whose level must not be raised, because nobody could use it, or somebody else will."""
     for change in editing.changes(view, edit):
@@ -144,6 +162,19 @@ def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
         if observer.account(user).state is AccountState.MISSING:
             return f"there is no account {user}; whoever registered that name would have the power"
     return None
+
+
+def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
+    """Make sure that the local users whose level is to change exist, or have a level that can be taken.
+
+    Raises:
+        NotFoundError: there is no such account.
+    """
+    for user in edit.users:
+        missing = view.is_local(user) and observer.account(user).state is AccountState.MISSING
+        if missing and user not in view.levels.listed() and not view.levels.is_creator(user):
+            reason = f"there is no account {user}, and the room has no level for it"
+            raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
 
 
 def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Author]:
@@ -164,10 +195,10 @@ def _a_stranger_helps(view: RoomView, edit: Edit) -> bool:
 def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
     """See one more local member, who can act."""
     for user in observer.members_not_in(view):
-        view = observer.seeing(view, [user])
+        view = observer.seeing_member(view, user)
         if _reach_as(observer, user) is Reach.IMPERSONATE:
-            break
-    return view
+            return view
+    return counted(view)
 
 
 def _way(observer: Observer, view: RoomView, user: UserId) -> Author | None:
@@ -227,18 +258,15 @@ def carry_out(
     view, author = planned.view, planned.author
     if author is None:
         return view
-    content = planned.edit.applied(view)
-    mark = temporary.mark
-    try:
-        _send(observer, sessions, temporary, planned, content)
-    finally:
-        left = temporary.put_back(mark)
-    event = observer.state_event(view.room_id, POWER_LEVELS)
-    if event is None or event.content != content:
-        raise SynadminError("the server said yes, but the room does not show the new levels")
+    with room_lock(observer.synapse, temporary.journal, view.room_id, temporary.say):
+        mark = temporary.mark
+        try:
+            content = _send(observer, sessions, temporary, planned, author)
+        finally:
+            left = temporary.put_back(mark)
     if left:
         raise SynadminError(f"the levels are set, but not put back: {'; '.join(map(str, left))}")
-    return editing.edited(view, planned.edit)
+    return replace(view, power_levels=content)
 
 
 def _send(
@@ -246,12 +274,11 @@ def _send(
     sessions: Sessions,
     temporary: Temporary,
     planned: EditPlan,
-    content: dict[str, Any],
-) -> None:
-    view, author = planned.view, planned.author
-    if author is None:
-        return
+    author: Author,
+) -> Mapping[str, Any]:
+    view = planned.view
     room_id, user = view.room_id, author.user
+    base = _unchanged_part(observer, view, planned.edit)
     if author.state is not AccountState.ACTIVE:
         waking(observer.synapse, temporary, user)
     visiting = Visit(observer, sessions, temporary, room_id, leaves=author.state is not _DEACTIVATED)
@@ -259,21 +286,132 @@ def _send(
         visiting.invite(user, by=author.inviter)
     if author.enters:
         visiting.join(user)
-    require_unchanged(observer, view)
-    acting = sessions.of(user)
-    with acting.transport.recording(before={"room_id": room_id, "power_levels": view.power_levels}):
-        acting.client_server.send_state(room_id, POWER_LEVELS, content)
+    return send_levels(observer, sessions.of(user), view, planned.edit, base=base)
 
 
-def require_unchanged(observer: Observer, view: RoomView) -> None:
-    """Make sure that the levels are still those that were seen: what is sent replaces them all.
+def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEvent | None:
+    """Return the levels as they are now, where what the edit changes is as it was when it was planned.
 
     Raises:
-        SynadminError: they are not.
+        SynadminError: somebody else has changed it.
     """
     event = observer.state_event(view.room_id, POWER_LEVELS)
-    if (None if event is None else event.content) != view.power_levels:
+    now = replace(view, power_levels=None if event is None else event.content)
+    foreseen = editing.changes(view, edit)
+    changed = [change for change in editing.changes(now, edit) if change not in foreseen]
+    if changed:
         raise SynadminError(
-            "somebody else has changed the power levels in the meantime; nothing was overwritten",
+            f"the power levels have changed in the meantime ({changed[0].what} is {shown(changed[0].before)} "
+            "now): nothing was overwritten",
             hint="run it again",
         )
+    return event
+
+
+def send_levels(
+    observer: Observer,
+    acting: Synapse,
+    view: RoomView,
+    edit: Edit,
+    *,
+    base: StateEvent | None = None,
+) -> Mapping[str, Any]:
+    """Send an edit of the levels, and read back that it holds, and every change that others made meanwhile.
+
+    A power-levels event replaces all levels, and of two that are sent at once the room keeps one. So all that
+    others have sent since the levels were read is merged with ours, and sent again.
+
+    Args:
+        observer: reads the room.
+        acting: the server as the user who sends.
+        view: the room as it was when the edit was planned.
+        edit: what is to change.
+        base: the levels as they are now; None: they are read.
+
+    Returns:
+        The content of the levels that was read back.
+
+    Raises:
+        SynadminError: it was not sent, or somebody else has changed the same level at the same time.
+    """
+    room_id = view.room_id
+    if base is None:
+        base = _unchanged_part(observer, view, edit)
+    content = edit.applied(_with_levels(view, base))
+    ours: set[EventId | None] = set()
+    for _ in range(_TRIES):
+        if base is not None and content == base.content:
+            return content
+        before = {"room_id": room_id, "power_levels": None if base is None else base.content}
+        with acting.transport.recording(before=before):
+            ours.add(acting.client_server.send_state(room_id, POWER_LEVELS, content).event_id)
+        read = observer.state_event(room_id, POWER_LEVELS)
+        if read is None:
+            break
+        others = _others_since(observer, room_id, base, read, ours)
+        if not others:
+            if read.event_id in ours:
+                return read.content
+            break
+        made_from = _with_levels(view, base).levels.written()
+        theirs: Mapping[str, Any] = made_from
+        for other in others:
+            # Of others the later one counts.
+            theirs, _conflicts = editing.merged(made_from, _with_levels(view, other).levels.written(), theirs)
+        content, conflicts = editing.merged(made_from, theirs, content)
+        if conflicts:
+            raise SynadminError(
+                f"somebody else has changed the same level at the same time: {', '.join(conflicts)}",
+                hint=f"`synadmin room power '{room_id}'` shows what holds now",
+            )
+        base = read
+    raise SynadminError(
+        "the power levels were sent, but the room does not show them",
+        hint=f"`synadmin room power '{room_id}'` shows what holds now",
+    )
+
+
+def _others_since(
+    observer: Observer,
+    room_id: RoomId,
+    base: StateEvent | None,
+    read: StateEvent,
+    ours: Collection[EventId | None],
+) -> list[Mapping[str, Any]]:
+    """Return the contents of the levels that others have sent since ``base``, the oldest first.
+
+    The event that the last one has replaced is not enough: of two that were sent at once, neither has
+    replaced the other. So the room's newest events are looked through as well.
+    """
+    known = {*ours, None if base is None else base.event_id}
+    others: dict[EventId | None, Mapping[str, Any]] = {}
+    if read.event_id not in known:
+        others[read.event_id] = read.content
+    newest = observer.synapse.events.messages(room_id, backwards=True, page_size=_NEWEST)
+    for event in islice(newest, _NEWEST):
+        if base is not None and event.event_id == base.event_id:
+            break
+        if event.type == POWER_LEVELS and event.state_key == "" and event.event_id not in known:
+            others.setdefault(event.event_id, event.content)
+    replaced = replaced_by(read)
+    if base is not None and replaced is not None and replaced not in {*known, *others}:
+        others[replaced] = _content_of(observer, room_id, replaced)
+    return [*others.values()][::-1]
+
+
+def _with_levels(view: RoomView, levels: StateEvent | Mapping[str, Any] | None) -> RoomView:
+    return replace(view, power_levels=levels.content if isinstance(levels, StateEvent) else levels)
+
+
+def replaced_by(event: StateEvent) -> EventId | None:
+    """Return the id of the event that a state event has replaced; None where the server does not say."""
+    replaced = event.replaces_state or (event.unsigned or {}).get("replaces_state")
+    return EventId(replaced) if isinstance(replaced, str) else None
+
+
+def _content_of(observer: Observer, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
+    events = observer.synapse.events
+    try:
+        return events.fetch(event_id).event.content
+    except NotSupportedError:
+        return events.context(room_id, event_id, limit=0).event.content

@@ -18,17 +18,22 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
-from synadmin.power.levels import POWER_LEVELS, shown
+from synadmin.power.edit import Edit
+from synadmin.power.levels import shown
 from synadmin.power.room import Reach, RoomView, Wish
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
 from synadmin.recovery.accounts import waking
-from synadmin.recovery.edit import require_unchanged
+from synadmin.recovery.edit import send_levels
 from synadmin.recovery.observe import Observer, Sight
 from synadmin.recovery.outcome import Outcome, StepTaken
+from synadmin.recovery.room_lock import room_lock
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Restoration, Temporary
 from synadmin.recovery.visit import Visit
+
+_NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
+_IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +60,42 @@ class Prospect:
 def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], wish: Wish) -> Iterator[Prospect]:
     """Look at each room and plan; nothing is changed.
 
-    A room that the server fails to show is no reason to leave the others alone: it has failed.
+    A room that is given twice, by its id and by an alias, is looked at once. A room that the server fails to
+    show is no reason to leave the others alone: it has failed.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
         SynadminError: the server could not be asked.
     """
+    looked_at: set[RoomId] = set()
     for room in rooms:
         try:
-            yield _prospect(observer, room, wish)
+            prospect = _prospect(observer, room, wish)
         except (ServerError, ReplyError) as error:
-            unseen = Outcome(
-                room=room,
-                room_id=None if room.startswith("#") else RoomId(room),
-                user_id=wish.target,
-                outcome=outcome.FAILED,
-                reason="server-error",
-                message=f"It could not be looked at: {error}. Nothing was changed.",
-            )
-            yield Prospect(Sight(room), unseen)
+            hint = f" ({error.hint})" if error.hint else ""
+            prospect = _unseen(room, wish, f"The room could not be looked at: {error}{hint}.")
+        room_id = prospect.result.room_id
+        if room_id not in looked_at:
+            yield prospect
+        if room_id is not None:
+            looked_at.add(room_id)
 
 
-def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prospect:
+def _unseen(room: RoomId | RoomAlias, wish: Wish, message: str) -> Prospect:
+    unseen = Outcome(
+        room=room,
+        room_id=None if room.startswith("#") else RoomId(room),
+        user_id=wish.target,
+        outcome=outcome.FAILED,
+        reason="server-error",
+        message=f"{message} Nothing was changed.",
+    )
+    return Prospect(Sight(room), unseen)
+
+
+def _prospect(
+    observer: Observer, room: RoomId | RoomAlias, wish: Wish, *, may_enter: bool = True
+) -> Prospect:
     is_alias = room.startswith("#")
     try:
         sight = observer.look(room, wish)
@@ -99,20 +118,29 @@ def _prospect(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> Prosp
     start = outcome.before(room, wish.target, sight.details, sight.view)
     found = sight.found
     if isinstance(found, Refusal):
-        if sight.way_in:
+        if found.reason == "not-in-room" and sight.via and may_enter:
             first = _entering(sight, wish)
             planned = outcome.planned(start, first, sight.view)
-            return Prospect(sight, replace(planned, abilities=()), first)
-        return Prospect(sight, outcome.refused(start, found))
+            return Prospect(sight, _replaced(replace(planned, abilities=()), sight), first)
+        return Prospect(sight, _replaced(outcome.refused(start, found), sight))
     if not found.steps:
         kind = outcome.DONE if start.control else outcome.PENDING
         return Prospect(sight, replace(start, outcome=kind, message=found.message, reach=found.reach))
-    return Prospect(sight, outcome.planned(start, found, sight.view))
+    return Prospect(sight, _replaced(outcome.planned(start, found, sight.view), sight))
+
+
+def _replaced(result: Outcome, sight: Sight) -> Outcome:
+    """Name the room that has replaced this one."""
+    if sight.replacement is None:
+        return result
+    words = f"The room was upgraded: '{sight.replacement}' has replaced it."
+    lines = (*result.lines, words) if result.lines else ()
+    return replace(result, message=f"{result.message} {words}", lines=lines)
 
 
 def _entering(sight: Sight, wish: Wish) -> Plan:
     """Return the first half of a plan for a room that nobody of this server is in: to look from within."""
-    caller, servers = wish.caller, ", ".join(sight.way_in)
+    caller, servers = wish.caller, ", ".join(sight.via)
     return Plan(
         steps=(Step(action=Action.JOIN, as_user=caller, user=caller),),
         reach=Reach.API,
@@ -171,6 +199,17 @@ class Run:
         plan, view = prospect.plan, prospect.sight.view
         if plan is None or view is None:
             return prospect.result
+        synapse, temporary = self.observer.synapse, self.temporary
+        with room_lock(synapse, temporary.journal, view.room_id, temporary.say) as waited:
+            if waited:
+                self.observer.forget_all()
+                prospect = _prospect(self.observer, view.room_id, self.wish)
+            return self._carry_out(prospect)
+
+    def _carry_out(self, prospect: Prospect) -> Outcome:
+        plan, view = prospect.plan, prospect.sight.view
+        if plan is None or view is None:
+            return prospect.result
         if prospect.enters is not None:
             return self._from_within(prospect, prospect.enters.steps[0], view.room_id)
         mark = self.temporary.mark
@@ -178,7 +217,7 @@ class Run:
         failure: SynadminError | None = None
         interruption: KeyboardInterrupt | None = None
         try:
-            failure = self._take_all(plan, view, taken)
+            failure = self._take_all(plan, view, prospect.sight, taken)
         except KeyboardInterrupt as caught:
             interruption = caught
         finally:
@@ -188,9 +227,8 @@ class Run:
         start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
         if interruption is not None:
             raise InterruptedRun(_broken_off(start)) from interruption
-        came_in = failure is None and self.wish.target == self.wish.caller and self._joins(plan)
         try:
-            now = self.observer.again(prospect.sight, self.wish, came_in=came_in)
+            now = self.observer.again(prospect.sight, self.wish)
         except (MatrixError, ConnectError, ReplyError) as error:
             return replace(
                 start,
@@ -214,13 +252,13 @@ class Run:
         told: Outcome | None = None
         try:
             try:
-                visit.join(join.user, via=list(sight.way_in))
+                visit.join(join.user, via=list(sight.via))
             except (MatrixError, ConnectError) as error:
                 return _not_let_in(prospect, join, error)
             self.observer.forget_all()
             # By its id: an address may lead elsewhere by now.
-            found = _prospect(self.observer, room_id, wish)
-            told = self.carry_out(found)
+            found = _prospect(self.observer, room_id, wish, may_enter=False)
+            told = self._carry_out(found)
         finally:
             mine = wish.join and wish.target == wish.caller
             stays = mine and told is not None and told.outcome == outcome.DONE
@@ -240,7 +278,9 @@ class Run:
         message = f"{wish.target} has level {level} and has to join the room to have control."
         return replace(told, outcome=outcome.PENDING, message=message)
 
-    def _take_all(self, plan: Plan, view: RoomView, taken: list[StepTaken]) -> SynadminError | None:
+    def _take_all(
+        self, plan: Plan, view: RoomView, sight: Sight, taken: list[StepTaken]
+    ) -> SynadminError | None:
         """Take the steps until one fails; those that put things back are not among them."""
         failure: SynadminError | None = None
         come_and_go = {step.user for step in plan.steps if step.action is Action.LEAVE}
@@ -252,14 +292,15 @@ class Run:
                 taken.append(StepTaken(step, "planned", step.detail))
                 continue
             try:
-                self._take(view, step, visit if step.user in come_and_go else None)
+                self._take(view, step, visit if step.user in come_and_go else None, sight.via)
             except JournalError:
                 raise
             except SynadminError as error:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     raise
-                failure = error
-                taken.append(StepTaken(step, "failed", f"{step.detail} {error}"))
+                failure = _explained(error, step, view, sight)
+                status = "planned" if isinstance(failure, IncompleteRoomError) else "failed"
+                taken.append(StepTaken(step, status, f"{step.detail} {failure}"))
             except KeyboardInterrupt:
                 taken.append(StepTaken(step, "failed", f"{step.detail} Interrupted; it may have been done."))
                 raise
@@ -273,7 +314,7 @@ class Run:
             return True
         return (step.as_user or self.wish.caller) == self.wish.caller
 
-    def _take(self, view: RoomView, step: Step, visit: Visit | None) -> None:
+    def _take(self, view: RoomView, step: Step, visit: Visit | None, via: Sequence[str]) -> None:
         """Take a step; with a visit where it lets somebody in who leaves again."""
         room_id, synapse = view.room_id, self.observer.synapse
         actor = step.as_user or self.wish.caller
@@ -282,9 +323,9 @@ class Run:
                 with synapse.transport.recording(before=_power_before(view)):
                     synapse.rooms.make_admin(room_id, user_id=step.user)
             case Action.JOIN if visit is not None:
-                visit.join(step.user)
+                visit.join(step.user, via=[*via])
             case Action.JOIN:
-                self.sessions.of(step.user).client_server.join(room_id)
+                self.sessions.of(step.user).client_server.join(room_id, via=[*via])
             case Action.INVITE if visit is not None:
                 visit.invite(step.user, by=actor)
             case Action.INVITE:
@@ -292,19 +333,13 @@ class Run:
             case Action.UNBAN:
                 self.sessions.of(actor).client_server.unban(room_id, step.user)
             case Action.SET_LEVEL if step.level is not None:
-                content = view.levels.granting(step.user, step.level)
-                require_unchanged(self.observer, view)
-                acting = self.sessions.of(actor)
-                with acting.transport.recording(before=_power_before(view)):
-                    acting.client_server.send_state(room_id, POWER_LEVELS, content)
+                edit = Edit(users={step.user: step.level})
+                send_levels(self.observer, self.sessions.of(actor), view, edit)
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 waking(synapse, self.temporary, step.user)
             case _:
                 message = f"no plan holds {step.action} here"
                 raise ValueError(message)
-
-    def _joins(self, plan: Plan) -> bool:
-        return any(step.action is Action.JOIN and step.user == self.wish.target for step in plan.steps)
 
 
 _UNDOES = {
@@ -343,7 +378,7 @@ def _broken_off(start: Outcome) -> Outcome:
 def _not_let_in(prospect: Prospect, join: Step, error: MatrixError | ConnectError) -> Outcome:
     """Return the outcome of a room that nobody of this server is in, and nobody could join."""
     refused = isinstance(error, MatrixError) and not isinstance(error, RateLimitedError)
-    way = f"{join.user} could not join it through {', '.join(prospect.sight.way_in)}: {error}"
+    way = f"{join.user} could not join it through {', '.join(prospect.sight.via)}: {error}"
     return replace(
         prospect.result,
         outcome=outcome.REFUSED if refused else outcome.FAILED,
@@ -360,13 +395,32 @@ def _power_before(view: RoomView) -> dict[str, Any]:
     return {"room_id": view.room_id, "power_levels": view.power_levels}
 
 
+class IncompleteRoomError(SynadminError):
+    """The server does not have the room's state complete, so it needs another server to join the room."""
+
+
+def _explained(error: SynadminError, step: Step, view: RoomView, sight: Sight) -> SynadminError:
+    """Return why a step has failed, in the words of the room where Synapse's are about servers.
+
+    Of a room whose state it has, Synapse asks other servers only about restricted joins.
+    """
+    needs_servers = isinstance(error, MatrixError) and error.status in _NO_SERVER_HELPED
+    if step.action is not Action.JOIN or not needs_servers or "restricted" in (view.join_rule or ""):
+        return error
+    tried = f"through {', '.join(sight.via)}" if sight.via else "and no other server in it is known"
+    return IncompleteRoomError(
+        f"this server does not have the room's state complete yet, and could not join it {tried} ({error})",
+        hint="run it again when one of the room's servers can be reached, or name one with --via",
+    )
+
+
 def _told(
     read: Outcome,
     earlier: RoomView,
     now: RoomView,
     failure: SynadminError | None,
 ) -> Outcome:
-    """Say what is so, from what was read back and from nothing else."""
+    """Build the outcome from the room state read back."""
     user = read.user_id
     membership = now.membership_of(user)
     level = now.levels.level_of(user)
@@ -381,29 +435,28 @@ def _told(
     may_come = membership == "invite" or (
         now.join_rule == "public" and membership != "ban" and not now.blocked
     )
-    if enough and may_come:
+    if enough and isinstance(failure, IncompleteRoomError):
+        message = f"{user} has level {shown(level)} and is not in the room: {failure}. Next: {failure.hint}."
+        return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
+    if enough and may_come and failure is None:
         way = "accept the invitation" if membership == "invite" else "join the room"
-        because = f" ({failure})" if failure is not None else ""
-        message = f"{user} has level {shown(level)} and has to {way} to have control{because}."
-        return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
-    if enough and isinstance(failure, RateLimitedError):
-        message = (
-            f"{user} has level {shown(level)}, but the invitation was held back by the server's rate limits "
-            f"({_wait(failure)}). Run it again then: what is done is not done twice."
-        )
-        return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
-    changed = now.power_levels != earlier.power_levels or now.membership_of(user) != earlier.membership_of(
-        user
-    )
-    holds = f"{user} now has level {shown(level)}, membership {now.membership_of(user)}"
+        message = f"{user} has level {shown(level)} and has to {way} to have control."
+        return replace(read, outcome=outcome.PENDING, message=message)
+    changed = now.power_levels != earlier.power_levels or membership != earlier.membership_of(user)
+    holds = f"{user} has level {shown(level)} now and {_IS.get(membership, 'is not in the room')}"
     words = f"{failure}" if failure is not None else "the server said yes, but the room does not show it"
     message = f"{words}. {holds}." if changed else f"{words}. Nothing was changed."
+    if isinstance(failure, RateLimitedError):
+        again = "Run it again then" if failure.retry_after is not None else "Run it again later"
+        message = f"{message} The rate limit holds {_wait(failure)}. {again}: what is done is not done twice."
+    elif enough and may_come:
+        message = f"{message} Run it again to finish."
     return replace(read, outcome=outcome.FAILED, reason=reason or "server-error", message=message)
 
 
 def _wait(error: RateLimitedError) -> str:
     if error.retry_after is None:
-        return "it does not say for how long"
+        return "for an unknown time"
     return f"for {error.retry_after:.0f} s"
 
 

@@ -1,17 +1,21 @@
 """From the server to the planner's view of a room, with few requests, none of which grows with the room.
 
+Membership, join rule and federation are read from memberships and state events, never from the counts of
+``GET /v1/rooms/{id}``: those are statistics, which a server may not keep, or may not have up to date.
+
 What is asked of users (memberships, accounts) is asked once a run and kept for all its rooms; what is
 read back after a change is always asked anew.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synadmin.api.rooms import RoomDetails, StateEvent
 from synadmin.client import Synapse
-from synadmin.errors import MatrixError, NotFoundError, NotPermittedError
+from synadmin.errors import ConnectError, MatrixError, NotFoundError, NotSupportedError, ReplyError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
@@ -23,6 +27,8 @@ from synadmin.recovery.accounts import account_of
 CREATE = "m.room.create"
 JOIN_RULES = "m.room.join_rules"
 MEMBER = "m.room.member"
+TOMBSTONE = "m.room.tombstone"
+_SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _ABOUT_THE_TARGET = frozenset(
     {"target-unknown", "target-deactivated", "target-suspended", "room-blocked", "not-in-room"},
@@ -39,7 +45,8 @@ class Sight:
         view: what the planner sees; None where there is nothing to see.
         found: the plan or refusal; None where there is no view.
         event_id: of the power levels, None where there is no such event.
-        way_in: servers through which the room might be joined again, where none of ours is in it any more.
+        via: servers through which the room might be joined.
+        replacement: the room that has replaced this one (``m.room.tombstone``).
     """
 
     room: str
@@ -47,7 +54,8 @@ class Sight:
     view: RoomView | None = None
     found: Plan | Refusal | None = None
     event_id: str | None = None
-    way_in: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    replacement: RoomId | None = None
 
 
 @dataclass
@@ -56,18 +64,33 @@ class Observer:
 
     Attributes:
         synapse: the server.
-        through: servers that may be in rooms which ours has left, beside those that addresses name.
+        via: servers to join rooms through, beside those that addresses and members name.
     """
 
     synapse: Synapse
-    through: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
     _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
     _accounts: dict[UserId, Account] = field(default_factory=dict)
+    _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
+    """The whole state of the room being looked at, where the server (before 1.123) sends no less."""
+    _by_room: bool = False
+    """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
 
     @property
     def server_name(self) -> str:
         """The server name of the token's owner."""
         return server_name_of(self.synapse.owner)
+
+    def resolve(self, room: RoomId | RoomAlias) -> tuple[RoomId, tuple[str, ...]]:
+        """Return a room's id, and the servers that its alias names.
+
+        Raises:
+            NotFoundError: an alias that leads nowhere.
+        """
+        if not room.startswith("#"):
+            return RoomId(room), ()
+        target = self.synapse.client_server.resolve_alias(RoomAlias(room))
+        return target.room_id, target.servers
 
     def look(self, room: RoomId | RoomAlias, wish: Wish) -> Sight:
         """Look at a room as far as it takes to plan, and plan.
@@ -76,27 +99,35 @@ class Observer:
             NotFoundError: an alias that leads nowhere.
             NotPermittedError: the token is not a server admin's.
         """
-        room_id, named = RoomId(room), tuple[str, ...]()
-        if room.startswith("#"):
-            address = self.synapse.client_server.resolve_alias(RoomAlias(room))
-            room_id, named = address.room_id, address.servers
+        room_id, named = self.resolve(room)
+        self._whole.clear()
         try:
             details = self.synapse.rooms.get(room_id)
         except NotFoundError:
             return Sight(room)
-        levels = self.state_event(room_id, POWER_LEVELS)
+        levels = self.event_seen(room_id, POWER_LEVELS)
         view = self._first_view(details, levels, wish)
-        found = plan(view, wish)
+        view, found = self._judged(view, wish)
         if isinstance(found, Refusal) and found.reason == "not-in-room":
             return self._from_outside(room, details, view, wish, named)
-        view, found = self._judged(view, wish, found)
-        return Sight(room, details, view, found, levels.event_id if levels is not None else None)
+        return Sight(
+            room,
+            details,
+            view,
+            found,
+            levels.event_id if levels is not None else None,
+            via=self._servers(details, view, named),
+            replacement=self._replacement(details),
+        )
 
-    def _judged(self, view: RoomView, wish: Wish, found: Plan | Refusal) -> tuple[RoomView, Plan | Refusal]:
-        """Look further until what is found relies on nothing that nobody has looked at."""
+    def _judged(self, view: RoomView, wish: Wish) -> tuple[RoomView, Plan | Refusal]:
+        """Plan, and look further until the plan relies on nothing that nobody has looked at."""
         wide = False
         strangers: Iterator[UserId] | None = None
         while True:
+            found = plan(view, wish)
+            if not view.in_room:
+                break
             if not wide and not _is_enough(view, wish, found):
                 view, wide = self._wider(view, wish), True
             elif found.reach is not None and found.reach > wish.possible:
@@ -105,38 +136,22 @@ class Observer:
                 wish = replace(wish, possible=Reach.API)
             elif found.unverified:
                 view = self.seeing(view, found.unverified)
-            elif isinstance(found, Plan) and found.needs_member:
+            elif found.needs_member:
                 strangers = strangers or self.members_not_in(view)
                 stranger = next(strangers, None)
-                if stranger is None:
-                    break
-                view = self.seeing(view, [stranger])
+                view = counted(view) if stranger is None else self.seeing_member(view, stranger)
             else:
                 break
-            found = plan(view, wish)
         return view, found
 
-    def again(self, sight: Sight, wish: Wish, *, came_in: bool) -> RoomView:
-        """Look again at what a plan was to change: the levels, and the target's membership.
-
-        Args:
-            sight: the room as it was.
-            wish: whose plan it was.
-            came_in: the token's owner joined in the meantime, and is the target.
-        """
-        if sight.view is None or sight.details is None:
+    def again(self, sight: Sight, wish: Wish) -> RoomView:
+        """Look again at what a plan was to change: the levels, and the target's membership."""
+        if sight.view is None:
             message = "there was nothing to see before"
             raise ValueError(message)
         view = sight.view
-        if came_in and sight.details.history_visibility != "world_readable":
-            inside = self._seen_by_a_member(view.room_id)
-            # A room shows its present levels to nobody but those who are in it, and to those who left
-            # as it was then: whoever sees levels that are new is in the room.
-            if inside is not None and inside != view.power_levels:
-                memberships = {**view.memberships, wish.target: "join"}
-                return replace(view, power_levels=inside, memberships=memberships)
         levels = self.state_event(view.room_id, POWER_LEVELS)
-        self._memberships.pop(wish.target, None)
+        self.forget(wish.target)
         memberships = {**view.memberships, wish.target: self.membership(wish.target, view.room_id)}
         return replace(
             view,
@@ -147,20 +162,30 @@ class Observer:
 
     def membership(self, user: UserId, room_id: RoomId) -> str:
         """Return a user's membership; ``leave`` for whoever never was in the room."""
-        if server_name_of(user) == self.server_name:
-            if user not in self._memberships:
-                self._memberships[user] = self.synapse.users.memberships(user).memberships
-            return self._memberships[user].get(room_id, "leave")
-        return self._foreign_memberships(room_id).get(user, "leave")
+        if server_name_of(user) == self.server_name and not self._by_room:
+            try:
+                if user not in self._memberships:
+                    self._memberships[user] = self.synapse.users.memberships(user).memberships
+                return self._memberships[user].get(room_id, "leave")
+            except NotSupportedError:
+                self._by_room = True
+        return self.member_events(room_id).get(user, "leave")
+
+    def membership_now(self, user: UserId, room_id: RoomId) -> str:
+        """Return a user's membership, asked anew."""
+        self.forget(user)
+        return self.membership(user, room_id)
 
     def forget(self, *users: UserId) -> None:
         """Ask anew about these users next time."""
+        self._whole.clear()
         for user in users:
             self._memberships.pop(user, None)
             self._accounts.pop(user, None)
 
     def forget_all(self) -> None:
         """Ask anew about everybody next time."""
+        self._whole.clear()
         self._memberships.clear()
         self._accounts.clear()
 
@@ -180,33 +205,57 @@ class Observer:
     ) -> Sight:
         """See a room that nobody of this server is in: whether the target might do, and where a way in is."""
         view = self.seeing(view, [wish.target]) if view.is_local(wish.target) else view
-        found = plan(replace(view, joined_local_members=1), wish)
-        if isinstance(found, Refusal) and found.reason in _ABOUT_THE_TARGET:
-            return Sight(room, details, view, found)
-        return Sight(room, details, view, plan(view, wish), way_in=self._way_in(details, named))
-
-    def _way_in(self, details: RoomDetails, named: Iterable[str]) -> tuple[str, ...]:
-        """Return the servers that may be in a room which ours has left."""
+        refusal = plan(replace(view, uncounted=True), wish)
+        if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
+            return Sight(room, details, view, refusal)
         addresses: tuple[str, ...] = ()
         if details.canonical_alias is not None:
             with contextlib.suppress(MatrixError):
                 alias = RoomAlias(details.canonical_alias)
                 addresses = self.synapse.client_server.resolve_alias(alias).servers
-        creators = () if details.creator is None else (server_name_of(details.creator),)
-        servers = dict.fromkeys((*self.through, *named, *addresses, *creators))
+        servers = self._servers(details, view, (*named, *addresses))
+        replacement = self._replacement(details)
+        return Sight(room, details, view, plan(view, wish), via=servers, replacement=replacement)
+
+    def _servers(self, details: RoomDetails, view: RoomView, named: Iterable[str]) -> tuple[str, ...]:
+        """Return the servers that may be in a room: those that are named, then those of who holds power."""
+        levels = view.levels
+        holders = sorted(levels.listed(), key=lambda user: -levels.level_of(user))
+        members = (user for user, membership in view.memberships.items() if membership == "join")
+        creators = (details.creator,) if details.creator else ()
+        known = [server_name_of(user) for user in (*creators, *view.creators, *holders, *members)]
+        of_members = [server for server in dict.fromkeys(known) if server != self.server_name]
+        servers = dict.fromkeys((*self.via, *named, *of_members[:_SERVERS_AT_MOST]))
         # A room that nobody is in any more may have lost its creator, too: Synapse says "" then.
         return tuple(server for server in servers if server not in {"", self.server_name})
+
+    def servers_of_members(self, room_id: RoomId) -> tuple[str, ...]:
+        """Return the other servers in a room, those with the most members first."""
+        counts = Counter(server_name_of(user) for user in self.synapse.rooms.members(room_id).members)
+        counts.pop(self.server_name, None)
+        return tuple(server for server, _ in counts.most_common(_SERVERS_AT_MOST))
+
+    def _replacement(self, details: RoomDetails) -> RoomId | None:
+        """Return the room that a tombstone names."""
+        if details.replacement_room or details.room_id not in self._whole:
+            return details.replacement_room
+        event = self.event_seen(details.room_id, TOMBSTONE)
+        room = None if event is None else event.content.get("replacement_room")
+        return RoomId(room) if isinstance(room, str) else None
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
         """See what predicting Make Room Admin takes."""
         target = wish.target
-        view = self._bare_view(details, levels)
-        if not details.joined_local_members:
+        view = self._bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
+        if not view.in_room:
             return view
         accounts = {target: self.account(target)} if view.is_local(target) else {}
         memberships = {target: self.membership(target, details.room_id)}
-        # A blocked room matters to whoever is not in it, and to nobody else.
-        blocked = memberships[target] != "join" and self.synapse.rooms.block_status(details.room_id).block
+        blocked = False
+        if memberships[target] != "join":
+            # Both matter to whoever is not in the room, and to nobody else.
+            blocked = self.synapse.rooms.block_status(details.room_id).block
+            view = self._with_join_rule(view)
         for user in _candidates(view):
             memberships[user] = self.membership(user, details.room_id)
             if memberships[user] == "join":
@@ -215,32 +264,57 @@ class Observer:
 
     def widest_view(self, details: RoomDetails) -> RoomView:
         """See a room with everybody local who has power, and all that may hinder them."""
-        view = self._bare_view(details, self.state_event(details.room_id, POWER_LEVELS))
-        if not details.joined_local_members:
+        self._whole.clear()
+        levels = self.event_seen(details.room_id, POWER_LEVELS)
+        view = self._bare_view(details, levels, other_servers=True)
+        if not view.in_room:
             return view
         caller = self.synapse.owner
         return self._wider(view, Wish(target=caller, caller=caller))
 
-    def _bare_view(self, details: RoomDetails, levels: StateEvent | None) -> RoomView:
-        """See the room without anybody in it."""
-        version = details.version or "1"
+    def _bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
+        """See the room without anybody in it.
+
+        Args:
+            details: what the server says of it.
+            levels: its power levels.
+            other_servers: it matters whether the room is open to other servers.
+        """
+        version, federate = details.version, True
         creators: tuple[UserId, ...] = (details.creator,) if details.creator else ()
-        if levels is None or not creators or RoomVersion.of(version).creator_power:
-            create = self.state_event(details.room_id, CREATE)
+        # Once its last user leaves a room, Synapse drops the room's state.
+        sees_state = levels is not None
+        if (
+            levels is None
+            or not creators
+            or version is None
+            or other_servers
+            or RoomVersion.of(version).creator_power
+        ):
+            create = self.event_seen(details.room_id, CREATE)
             if create is not None:
+                sees_state = True
                 creators = creators_of(create)
+                version = version or str(create.content.get("room_version", "1"))
+                federate = create.content.get("m.federate", True) is not False
         return RoomView(
             room_id=details.room_id,
-            version=version,
+            version=version or "1",
             creators=creators,
             power_levels=None if levels is None else levels.content,
             power_levels_sender=None if levels is None else levels.sender,
-            join_rule=details.join_rules,
             server_name=self.server_name,
-            federate=details.federatable,
-            joined_local_members=details.joined_local_members,
-            joined_members=details.joined_members,
+            federate=federate,
+            uncounted=sees_state,
         )
+
+    def _with_join_rule(self, view: RoomView) -> RoomView:
+        event = self.event_seen(view.room_id, JOIN_RULES)
+        rules = event.content if event is not None else {}
+        rule = rules.get("join_rule")
+        join_rule = rule if isinstance(rule, str) else None
+        allowed = _allowed_rooms(rules) if join_rule in _RESTRICTED else ()
+        return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
     def _wider(self, view: RoomView, wish: Wish) -> RoomView:
         """See everybody local who has power, and who may come in by which rule."""
@@ -249,18 +323,22 @@ class Observer:
         memberships = {user: self.membership(user, view.room_id) for user in locals_}
         blocked = view.blocked
         if view.memberships.get(wish.target, "join") == "join":
-            # Only now a block matters: not to the target, who is in the room, but to whoever comes to help.
+            # Only now they matter: not to the target, who is in the room, but to whoever comes to help.
             blocked = self.synapse.rooms.block_status(view.room_id).block
+            view = self._with_join_rule(view)
         view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
         if view.join_rule in _RESTRICTED:
-            rule = self.state_event(view.room_id, JOIN_RULES)
-            allowed = _allowed_rooms(rule.content if rule is not None else {})
-            view = replace(
-                view,
-                allowed_rooms=allowed,
-                allowed_members=frozenset(self._members_of_any(locals_, allowed)),
-            )
+            members = frozenset(self._members_of_any(locals_, view.allowed_rooms))
+            view = replace(view, allowed_members=members)
+            if view.levels.users_default >= view.levels.invite:
+                # The rule lets nobody in unless somebody of this server is there who may invite.
+                view = self.count(view)
         return view
+
+    def count(self, view: RoomView) -> RoomView:
+        """See how many local users are joined."""
+        local = sum(view.is_local(user) for user in self.synapse.rooms.members(view.room_id).members)
+        return replace(view, uncounted=False, joined_local_members=local)
 
     def seeing(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
         """See these local users, too: where they are, and what state their accounts are in."""
@@ -273,18 +351,26 @@ class Observer:
             memberships={**view.memberships, **memberships},
         )
 
+    def seeing_member(self, view: RoomView, user: UserId) -> RoomView:
+        """See this joined local user, too, and what state the account is in."""
+        return replace(
+            view,
+            accounts={**view.accounts, user: self.account(user)},
+            memberships={**view.memberships, user: "join"},
+        )
+
     def seeing_foreigners(self, view: RoomView, users: Sequence[UserId]) -> RoomView:
         """See where these users of other servers are; asked for all at once, as the answer is long."""
         if not users:
             return view
-        found = self._foreign_memberships(view.room_id)
+        found = self.member_events(view.room_id)
         memberships = {user: found.get(user, "leave") for user in users}
         return replace(view, memberships={**view.memberships, **memberships})
 
     def members_not_in(self, view: RoomView) -> Iterator[UserId]:
-        """Yield the local members that nobody has looked at yet."""
-        for user in self.synapse.rooms.members(view.room_id).members:
-            if view.is_local(user) and user not in view.memberships:
+        """Yield the joined local users that nobody has looked at yet."""
+        for user in local_members(self.synapse, view.room_id):
+            if view.membership_of(user) != "join":
                 yield user
 
     @property
@@ -295,25 +381,67 @@ class Observer:
     def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
         rooms = tuple(rooms)
         for user in users:
-            if any(self.membership(user, room) == "join" for room in rooms):
+            if self._by_room:
+                joined = frozenset(self.synapse.activity.joined_rooms(user).joined_rooms)
+                is_member = not joined.isdisjoint(rooms)
+            else:
+                is_member = any(self.membership(user, room) == "join" for room in rooms)
+            if is_member:
                 yield user
 
     def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return a room's state event of a type that has no more than one."""
-        events = self.synapse.rooms.state(room_id, type=event_type).state
-        return next((event for event in events if event.state_key == ""), None)
+        """Return a room's state event of a type that has no more than one, asked anew."""
+        self._whole.clear()
+        return self.event_seen(room_id, event_type)
 
-    def _seen_by_a_member(self, room_id: RoomId) -> dict[str, Any] | None:
+    def event_seen(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return such an event as it was at the last look, where a server has sent the whole state then."""
+        return next((event for event in self._events(room_id, event_type) if event.state_key == ""), None)
+
+    def _events(self, room_id: RoomId, event_type: str) -> list[StateEvent]:
+        events = self._whole.get(room_id)
+        if events is None:
+            events = self.synapse.rooms.state(room_id, type=event_type).state
+            if any(event.type != event_type for event in events):
+                self._whole = {room_id: events}
+        return [event for event in events if event.type == event_type]
+
+    def member_events(self, room_id: RoomId) -> dict[str, str]:
+        """Return everybody's membership of a room, those of other servers included.
+
+        The one answer that grows with the room: Synapse tells an administrator of one foreign member only
+        together with all the others.
+
+        Raises:
+            ReplyError: the server does not have the room's state complete, and did not get it in time.
+        """
         try:
-            return self.synapse.client_server.state_event(room_id, POWER_LEVELS)
-        except (NotPermittedError, NotFoundError):
-            return None
-
-    def _foreign_memberships(self, room_id: RoomId) -> dict[str, str]:
-        # The one answer that grows with the room: Synapse tells an administrator of one foreign
-        # member only together with all the others.
-        events = self.synapse.rooms.state(room_id, type=MEMBER).state
+            events = self._events(room_id, MEMBER)
+        except ConnectError as error:
+            if not error.sent:
+                raise
+            message = (
+                f"the server did not list the members of {room_id} in time ({error}). It may still be "
+                "getting the room's state from another server"
+            )
+            raise ReplyError(message, hint="try again later") from error
         return {event.state_key: str(event.content.get("membership", "leave")) for event in events}
+
+
+def local_members(synapse: Synapse, room_id: RoomId) -> tuple[UserId, ...]:
+    """Return the users of this server who are joined to a room, from its member list.
+
+    Raises:
+        NotFoundError: the server knows no such room.
+    """
+    home = server_name_of(synapse.owner)
+    members = synapse.rooms.members(room_id).members
+    return tuple(sorted(user for user in members if server_name_of(user) == home))
+
+
+def counted(view: RoomView) -> RoomView:
+    """Return the view of a room whose every joined local user has been looked at."""
+    return replace(view, uncounted=False, joined_local_members=len(view.known_local_members))
 
 
 def _is_enough(view: RoomView, wish: Wish, found: Plan | Refusal) -> bool:

@@ -1,12 +1,13 @@
 """Who can do what in a room: the record behind ``room power``."""
 
+import contextlib
 from typing import Any
 
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError
+from synadmin.errors import NotFoundError, ReplyError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, PowerLevels, RoomVersion, shown
-from synadmin.recovery.observe import CREATE, MEMBER, Observer, creators_of
+from synadmin.recovery.observe import CREATE, Observer, creators_of
 
 
 def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
@@ -28,18 +29,14 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
             errcode="M_NOT_FOUND",
             reason=f"this server is no longer in {room_id}: it has no state of it",
         )
-    event = observer.state_event(room_id, POWER_LEVELS)
-    version = RoomVersion.of(details.version or "1")
+    event = observer.event_seen(room_id, POWER_LEVELS)
+    room_version = details.version or str(create.content.get("room_version", "1"))
+    version = RoomVersion.of(room_version)
     creators = creators_of(create)
     levels = PowerLevels(None if event is None else event.content, version, creators)
     holders = dict.fromkeys((*(creators if version.creator_power or event is None else ()), *levels.listed()))
     home = observer.server_name
-    memberships: dict[UserId, str] = {}
-    if any(server_name_of(user) != home for user in holders):
-        memberships = {
-            UserId(member.state_key): str(member.content.get("membership"))
-            for member in synapse.rooms.state(room_id, type=MEMBER).state
-        }
+    memberships = _memberships(observer, room_id, [user for user in holders if server_name_of(user) != home])
     users = []
     for user in sorted(holders, key=lambda user: (-levels.level_of(user), user)):
         local = server_name_of(user) == home
@@ -54,7 +51,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         )
     return {
         "room_id": room_id,
-        "version": details.version,
+        "version": room_version,
         "creators": list(creators),
         "creators_stand_above": version.creator_power,
         "users": users,
@@ -62,6 +59,23 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         "needed": _needed(levels),
         "abilities": {ability.words: ability.needed for ability in levels.abilities(0)},
     }
+
+
+def _memberships(observer: Observer, room_id: RoomId, foreign: list[UserId]) -> dict[UserId, str]:
+    """Return the memberships of users of other servers, as far as this server knows them.
+
+    Who is joined is told at once. For the others the server lists all members, but not before it has the
+    room's state complete.
+    """
+    if not foreign:
+        return {}
+    joined = set(observer.synapse.rooms.members(room_id).members)
+    memberships = {user: "join" for user in foreign if user in joined}
+    if len(memberships) < len(foreign):
+        with contextlib.suppress(ReplyError):
+            events = observer.member_events(room_id)
+            memberships |= {user: events[user] for user in foreign if user in events}
+    return memberships
 
 
 def _needed(levels: PowerLevels) -> dict[str, int]:

@@ -16,14 +16,14 @@ from typing import Any
 from synadmin.api.room_deletion import DeletionOptions, RoomShutDown
 from synadmin.api.rooms import RoomDetails
 from synadmin.errors import MatrixError, NotFoundError, SynadminError
-from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import entries
 from synadmin.power.levels import POWER_LEVELS
 from synadmin.power.room import AccountState, Reach, Wish
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.edit import look as levels_of
-from synadmin.recovery.observe import MEMBER, Observer
+from synadmin.recovery.observe import MEMBER, Observer, local_members
 from synadmin.recovery.sessions import Sessions
 
 _JOIN_RULES = "m.room.join_rules"
@@ -139,15 +139,13 @@ def look(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Re
         return earlier
     synapse = observer.synapse
     details = synapse.rooms.get(room_id)
-    members = synapse.rooms.members(room_id).members if details.joined_local_members else ()
-    locals_ = tuple(sorted(user for user in members if server_name_of(user) == observer.server_name))
     planned = Replacement(
         room_id=room_id,
         admin=order.admin,
         outcome=outcome.PLANNED,
         message=f"A new room of {order.admin} takes its place.",
         details=details,
-        members=locals_,
+        members=local_members(synapse, room_id),
         invited=_invited(observer, room_id),
         inherited=_inherited(observer, room_id),
     )

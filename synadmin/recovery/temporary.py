@@ -121,8 +121,8 @@ class Temporary:
         """
         self._synapse = synapse
         self._sessions = sessions
-        self._journal = journal
-        self._say = say
+        self._journal = self.journal = journal
+        self._say = self.say = say
         self._made: list[Restoration] = []
         self._failed: list[Restoration] = []
         self._reverted = 0

@@ -141,7 +141,7 @@ def test_a_room_that_can_be_regained_is_not_replaced(
         assert (answer.code, record(answer)["outcome"], record(answer)["reason"]) == (5, "refused", reason)
         assert words in record(answer)["message"]
         assert "--anyway" in record(answer)["message"]
-        assert homeserver.admin.synapse.rooms.get(room_id).joined_local_members > 0
+        assert homeserver.admin.synapse.rooms.members(room_id).members
         with pytest.raises(Exception, match="No delete task"):
             homeserver.admin.synapse.room_deletion.of_room(room_id)
 

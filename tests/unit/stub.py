@@ -111,7 +111,7 @@ class Stub:
         return f"localhost:{self._server.server_port}"
 
     def on(self, path: str, *replies: Reply) -> None:
-        """Set the replies for a path (as on the wire, without its query); ``*`` is any other."""
+        """Set the replies for a path as on the wire, with or without its query; ``*`` is any other."""
         self._replies[path] = list(replies)
 
     @property
@@ -141,7 +141,8 @@ class Stub:
         )
         self.requests.append(request)
         self.on_request(request)
-        replies = self._replies.get(target.partition("?")[0]) or self._replies.get("*")
+        known = (target, target.partition("?")[0], "*")
+        replies = next((self._replies[path] for path in known if self._replies.get(path)), None)
         if replies is None:
             replies = [refused(404, "M_UNRECOGNIZED", "Unrecognized request")]
         reply = replies.pop(0) if len(replies) > 1 else replies[0]

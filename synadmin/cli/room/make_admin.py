@@ -14,6 +14,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.room.look import resolved
 from synadmin.cli.room.words import in_words
+from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,21 +32,19 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 
 @click.command("make-admin", cls=Command, calls=["rooms.make_admin"])
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
-@click.option("--user", metavar="USER", help="Who shall have control; you, unless said otherwise.")
+@click.option("--user", metavar="USER", help="The user to give control to [default: you].")
 @click.option(
     "--allow",
     type=click.Choice(["impersonate", "reactivate"]),
-    help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
-    "accounts for a moment, too.",
+    help="What it may do beyond your own token: act as other local users for a short time; also reactivate "
+    "deactivated and suspended accounts for a short time.",
 )
-@click.option("--via", metavar="USER", help="The local user through whom the power is given.")
-@click.option("--space", metavar="SPACE", help="A space and all rooms below it; the rooms first.")
+@click.option("--promoter", metavar="USER", help="The local user who grants the power.")
+@click.option("--space", metavar="SPACE", help="A space and all rooms in it; the rooms first.")
 @click.option(
-    "--through",
-    metavar="SERVER",
-    multiple=True,
-    help="A server that is in the rooms, where nobody of yours is any more.",
+    "--via", metavar="SERVER", multiple=True, help="A server to join the rooms through; repeatable."
 )
+@click.option("--through", multiple=True, hidden=True)
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
@@ -58,8 +57,9 @@ def make_admin(
     *,
     user: str | None,
     allow: str | None,
-    via: str | None,
+    promoter: str | None,
     space: str | None,
+    via: tuple[str, ...],
     through: tuple[str, ...],
     source: str | None,
     no_join: bool,
@@ -93,10 +93,11 @@ def make_admin(
     from synadmin.recovery.sessions import Sessions
     from synadmin.recovery.temporary import Temporary
 
+    _refuse_old_names(via, through)
     named = read_targets(rooms, source, ROOMS) if rooms or source or space is None else []
     wanted = [parse_room(room) for room in named]
-    servers = tuple(parse_server_name(server) for server in through)
-    for name in (user, via):
+    servers = tuple(parse_server_name(server) for server in via)
+    for name in (user, promoter):
         if name is not None and name.startswith("@"):
             parse_user_id(name)
     with invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse:
@@ -107,7 +108,7 @@ def make_admin(
             caller=caller,
             allow=Reach[(allow or "api").upper()],
             join=not no_join,
-            via=None if via is None else parse_user_id(via, home=home),
+            promoter=None if promoter is None else parse_user_id(promoter, home=home),
         )
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_below(invocation, synapse, space)]))
@@ -142,15 +143,25 @@ def _below(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[
     return found.rooms
 
 
-def _again(rooms: "Sequence[str]", wish: "Wish", through: "Sequence[str]") -> list[str]:
+def _refuse_old_names(via: "Sequence[str]", through: "Sequence[str]") -> None:
+    if through:
+        message = "--through is now --via SERVER"
+        raise UsageError(message)
+    user = next((name for name in via if name.startswith("@")), None)
+    if user is not None:
+        message = f"--via takes a server to join through; the user who grants is --promoter {user}"
+        raise UsageError(message)
+
+
+def _again(rooms: "Sequence[str]", wish: "Wish", via: "Sequence[str]") -> list[str]:
     """Return the command line that goes on where this run may break off."""
     arguments = ["room", "make-admin", *rooms, "--user", wish.target, "--yes"]
     if wish.allow:
         arguments += ["--allow", str(wish.allow)]
-    if wish.via is not None:
-        arguments += ["--via", wish.via]
-    for server in through:
-        arguments += ["--through", server]
+    if wish.promoter is not None:
+        arguments += ["--promoter", wish.promoter]
+    for server in via:
+        arguments += ["--via", server]
     return arguments if wish.join else [*arguments, "--no-join"]
 
 
@@ -233,7 +244,8 @@ def _report(
             invocation.warn(f"Before that: {_summary(counts)}.")
         raise
     if total > 1:
-        invocation.say(f"{total} rooms: {_summary(counts)}.")
+        rooms = sum(counts.values())
+        invocation.say(f"{rooms} room{'' if rooms == 1 else 's'}: {_summary(counts)}.")
     if dry_run and counts.get("planned"):
         invocation.say("Nothing was changed: --dry-run.")
     return _exit_code(counts)

@@ -138,7 +138,7 @@ def _asked(
 
 def _explanation(planned: "Replacement", order: "Order") -> list[str]:
     details = planned.details
-    elsewhere = max(0, (details.joined_members if details else 0) - len(planned.members))
+    elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
     called = f"{details.name}: " if details and details.name else ""
     moved = f"{counted(len(planned.members), 'user')} of this server will be put out of it"
     lines = [

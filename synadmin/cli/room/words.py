@@ -32,7 +32,7 @@ def _heading(outcome: "Outcome") -> str:
         return room
     name = details.name or details.canonical_alias
     called = f"{name}: " if name else ""
-    return f"{called}{room} (room version {details.version})"
+    return f"{called}{room} (room version {details.version or 'unknown'})"
 
 
 def _planned(outcome: "Outcome") -> list[str]:

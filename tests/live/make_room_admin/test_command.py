@@ -79,7 +79,7 @@ def test_people_read_what_became_of_each_room_and_a_summary(trial: Trial) -> Non
         f"through {alice.user_id}\n"
         f"{lost} (room version 11)\n"
         "  refused: No user of this server is in the room any more. If another server is, name it with "
-        "--through; if not, nobody can join it again: what is left is to replace it with a new one.\n"
+        "--via; if not, nobody can join it again: what is left is to replace it with a new one.\n"
     )
     assert answer.stderr == "2 rooms: 1 done, 1 refused.\n"
     assert answer.code == 6

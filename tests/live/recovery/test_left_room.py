@@ -82,7 +82,7 @@ def test_for_somebody_else_the_administrator_only_comes_to_look(ours: Scene, the
     dora = ours.someone("dora")
     before = ours.standings()
     told = ours.make_admin(
-        room_id, "--user", dora.user_id, "--allow", "impersonate", "--through", theirs.server_name
+        room_id, "--user", dora.user_id, "--allow", "impersonate", "--via", theirs.server_name
     )
     assert told.verdict == (0, "done", None, "impersonate"), told.record
     assert told.record["promoter"] == henry.user_id
@@ -120,7 +120,7 @@ def test_a_room_whose_power_is_elsewhere_is_refused_with_who_holds_it(
 def test_a_private_room_lets_nobody_in_again(ours: Scene, theirs: Homeserver) -> None:
     room_id, _ = left_behind(ours, theirs, public=False)
     before = ours.standings()
-    told = ours.make_admin(room_id, "--allow", "reactivate", "--through", theirs.server_name)
+    told = ours.make_admin(room_id, "--allow", "reactivate", "--via", theirs.server_name)
     assert told.verdict == (5, "refused", "not-in-room", None), (told.record, told.stderr)
     assert f"could not join it through {theirs.server_name}:" in told.record["message"]
     assert ours.standings() == before
@@ -134,7 +134,7 @@ def test_where_nobody_knows_who_is_in_a_room_the_way_to_name_a_server_is_told(
     told = ours.make_admin(room_id, "--allow", "reactivate")
     assert told.verdict == (5, "refused", "not-in-room", None), (told.record, told.stderr)
     assert told.steps == []
-    assert "name it with --through" in told.record["message"]
+    assert "name it with --via" in told.record["message"]
 
 
 def test_a_room_that_was_only_ours_is_refused_at_once(ours: Scene) -> None:

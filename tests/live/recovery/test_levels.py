@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.live.conftest import running
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synadmin.ids import RoomId
     from synadmin.sandbox.homeserver import Homeserver
     from synadmin.sandbox.people import Person
@@ -216,3 +221,30 @@ def test_levels_below_zero_can_be_set(scene: Scene) -> None:
     answer = scene.run("room", "set-power", "--yes", "--", room_id, bob.user_id, "-1")
     assert answer.code == 0, answer.stderr
     assert content(scene, room_id)["users"][bob.user_id] == -1
+
+
+@pytest.mark.parametrize("machines", [1, 2], ids=["on one machine", "on two machines"])
+def test_two_runs_at_once_change_one_room_and_both_hold(scene: Scene, tmp_path: Path, machines: int) -> None:
+    bob, carol = scene.someone("bob"), scene.someone("carol")
+    rooms = [scene.admin.make_room() for _ in range(8)]
+    for number, room_id in enumerate(rooms, 1):
+        runs = []
+        with ExitStack() as stack:
+            for which, who in enumerate((bob, carol)):
+                home = tmp_path / str(which % machines)
+                home.mkdir(exist_ok=True)
+                arguments = ("room", "set-power", room_id, who.user_id, str(number), "--yes", "-o", "json")
+                run = running(home, scene.server.url, scene.admin, *arguments)
+                runs.append(stack.enter_context(run))
+            answers = [run.communicate(timeout=60) for run in runs]
+        assert [json.loads(stdout)["outcome"] for stdout, _ in answers] == ["done", "done"], answers
+    for number, room_id in enumerate(rooms, 1):
+        users = content(scene, room_id)["users"]
+        assert (users[bob.user_id], users[carol.user_id]) == (number, number)
+
+
+def test_who_does_not_exist_is_not_demoted(scene: Scene) -> None:
+    room_id = scene.admin.make_room()
+    code, record, stderr = told(scene, "demote", room_id, "nobody-of-that-name")
+    assert (code, record) == (4, {})
+    assert "there is no account @nobody-of-that-name:" in stderr

@@ -206,14 +206,14 @@ def test_a_shadow_banned_admin_is_promoted_through_but_never_sent_with(scene: Sc
     scene.is_regained(room_id, scene.admin, before)
 
 
-def test_via_chooses_through_whom(scene: Scene) -> None:
+def test_promoter_chooses_who_grants(scene: Scene) -> None:
     alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
     levels = {"users": {alice.user_id: 100, bob.user_id: 90, carol.user_id: 100}, "events": {}}
     room_id = alice.make_room(members=[bob, carol], exact_levels=levels, left=[carol])
     before = scene.standings()
-    told = scene.make_admin(room_id, "--via", bob.user_id)
+    told = scene.make_admin(room_id, "--promoter", bob.user_id)
     assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
-    told = scene.make_admin(room_id, "--via", bob.user_id, "--allow", "impersonate")
+    told = scene.make_admin(room_id, "--promoter", bob.user_id, "--allow", "impersonate")
     assert told.verdict == (0, "done", None, "impersonate")
     assert told.record["promoter"] == bob.user_id
     assert told.record["power_level"]["after"] == 90
@@ -221,13 +221,17 @@ def test_via_chooses_through_whom(scene: Scene) -> None:
 
     room_id = alice.make_room(members=[bob, carol], exact_levels=levels, left=[carol])
     before = scene.standings()
-    told = scene.make_admin(room_id, "--via", carol.user_id.partition(":")[0][1:], "--allow", "impersonate")
+    told = scene.make_admin(
+        room_id, "--promoter", carol.user_id.partition(":")[0][1:], "--allow", "impersonate"
+    )
     assert told.verdict == (0, "done", None, "impersonate")
     assert told.record["promoter"] == carol.user_id
     scene.is_regained(room_id, scene.admin, before)
-    told = scene.make_admin(alice.make_room(members=[bob]), "--via", bob.user_id, "--allow", "reactivate")
+    told = scene.make_admin(
+        alice.make_room(members=[bob]), "--promoter", bob.user_id, "--allow", "reactivate"
+    )
     assert told.verdict == (5, "refused", "insufficient-power", None)
-    assert "Not through" in told.record["message"]
+    assert "leave out --promoter" in told.record["message"]
 
 
 def test_a_space_is_regained_with_all_below_it_its_rooms_first(scene: Scene) -> None:

@@ -370,18 +370,15 @@ class TestTheWayIsChosen:
     def test_the_promoter_may_be_named(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join", ADMIN: "join"}, power_levels=content)
-        wish = Wish(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE, via=ALICE)
+        wish = Wish(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE, promoter=ALICE)
         found = plan(view, wish)
         assert isinstance(found, Plan)
         assert (told(found), found.promoter) == (["set-level alice → admin"], ALICE)
 
     def test_a_promoter_who_cannot_is_told_from_nobody_who_can(self) -> None:
-        refusal = plan(room({ALICE: "join", BOB: "join"}), Wish(target=ADMIN, caller=ADMIN, via=BOB))
+        refusal = plan(room({ALICE: "join", BOB: "join"}), Wish(target=ADMIN, caller=ADMIN, promoter=BOB))
         assert isinstance(refusal, Refusal)
-        assert (
-            refusal.message
-            == f"Not through {BOB}; leave the choice of the promoter open, and it can be done."
-        )
+        assert refusal.message == f"{BOB} cannot grant it, another local user can: leave out --promoter."
 
     def test_where_logins_are_kept_elsewhere_no_other_reach_is_offered(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})

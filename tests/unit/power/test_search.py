@@ -38,7 +38,7 @@ def wishes(draw: st.DrawFn) -> Wish:
         caller=ADMIN,
         allow=draw(st.sampled_from(Reach)),
         join=draw(st.booleans()),
-        via=via,
+        promoter=via,
     )
 
 
@@ -72,7 +72,7 @@ def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView,
 @THOROUGH
 def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, wish: Wish) -> None:
     outcome: exhaustive.Outcome = "done" if wish.join and view.is_local(wish.target) else "pending"
-    wish = replace(wish, via=None)
+    wish = replace(wish, promoter=None)
     state = view.account_of(wish.target).state if view.is_local(wish.target) else AccountState.ACTIVE
     if state not in {AccountState.ACTIVE, AccountState.LOCKED}:
         return
@@ -88,7 +88,7 @@ def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, wish: Wish
 def test_a_refusal_means_that_there_is_no_way_and_names_the_least_that_would_do(
     view: RoomView, wish: Wish
 ) -> None:
-    wish = replace(wish, via=None)
+    wish = replace(wish, promoter=None)
     found = plan(view, wish)
     event(found.reason if isinstance(found, Refusal) else "planned")
     # The room or the target itself rules these out, whatever the levels.

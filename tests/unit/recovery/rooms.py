@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 ALICE = "@alice:example.org"
 LEVELS = {"users": {ALICE: 100}, "events": {"m.room.power_levels": 100}}
+POWER = "state?type=m.room.power_levels"
+JOIN_RULES = "state?type=m.room.join_rules"
+CREATE = "state?type=m.room.create"
+MEMBERS = "state?type=m.room.member"
 GRANTED = {**LEVELS, "users": {ALICE: 100, ADMIN: 100}}
 
 
@@ -49,7 +53,11 @@ class LostRoom:
         self.admin_path = f"/_synapse/admin/v1/rooms/{quote(room_id, safe='')}"
         self.client_path = f"/_matrix/client/v3/rooms/{quote(room_id, safe='')}"
         stub.on(self.admin_path, told(details(room_id, **others)))
-        stub.on(f"{self.admin_path}/state", power(LEVELS), power(GRANTED))
+        stub.on(f"{self.admin_path}/state", told({"state": []}))
+        self.on(POWER, power(LEVELS), power(GRANTED))
+        self.on(CREATE, told({"state": [state("m.room.create", {"room_version": "11"})]}))
+        self.joined_by("invite")
+        self.on("members", told({"members": [ALICE], "total": 1}))
         stub.on(f"{self.admin_path}/block", told({"block": False}))
         stub.on(f"{self.admin_path}/make_room_admin", told({}))
         stub.on(f"/_matrix/client/v3/join/{quote(room_id, safe='')}", told({"room_id": room_id}))
@@ -65,6 +73,16 @@ class LostRoom:
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         replies = [told({"memberships": {self.id: one} if one else {}}) for one in memberships]
         self._stub.on(path, *replies)
+
+    def joined_by(self, rule: str, **more: object) -> None:
+        """Set the room's join rule."""
+        self.on(JOIN_RULES, told({"state": [state("m.room.join_rules", {"join_rule": rule, **more})]}))
+
+    def left_by_all(self) -> None:
+        """Let this server have no state of the room, as Synapse has not once its last user has left."""
+        for what in (POWER, CREATE, JOIN_RULES):
+            self.on(what, told({"state": []}))
+        self.on("members", told({"members": [], "total": 0}))
 
     def on(self, what: str, *replies: Reply) -> None:
         """Set what is answered below the room's Admin API path."""

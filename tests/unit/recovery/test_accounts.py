@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from synadmin.errors import SynadminError
-from synadmin.ids import RoomId, UserId
+from synadmin.ids import UserId
 from synadmin.power.room import Account, AccountState
 from synadmin.recovery import read_back
 from synadmin.recovery.accounts import account_of, waking
@@ -25,7 +25,7 @@ NAME = quote(ALICE, safe="")
 ACCOUNT = f"/_synapse/admin/v2/users/{NAME}"
 DEACTIVATE = f"/_synapse/admin/v1/deactivate/{NAME}"
 SUSPEND = f"/_synapse/admin/v1/suspend/{NAME}"
-MEMBERSHIPS = f"/_synapse/admin/v1/users/{NAME}/memberships"
+JOINED = f"/_synapse/admin/v1/users/{NAME}/joined_rooms"
 HER = UserId(ALICE)
 
 
@@ -37,7 +37,7 @@ class Her:
         self.memberships: list[str] = []
         self._stub = stub
         stub.on_request = self._heard
-        stub.on(MEMBERSHIPS, told({"memberships": {}}))
+        stub.on(JOINED, told({"joined_rooms": [], "total": 0}))
         stub.on(DEACTIVATE, told({}))
         stub.on(SUSPEND, told({}))
         self._show()
@@ -113,11 +113,11 @@ def test_who_was_deactivated_is_waited_for_until_they_have_left(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     Her(stub, deactivated=True)
-    inside, outside = (told({"memberships": {RoomId("!r"): kind}}) for kind in ("join", "leave"))
+    inside, outside = (told({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
     with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
         waking(synapse, temporary, HER)
-        stub.on(MEMBERSHIPS, inside, inside, outside)
-    assert stub.targets.count(f"GET {MEMBERSHIPS}") == 3
+        stub.on(JOINED, inside, inside, outside)
+    assert stub.targets.count(f"GET {JOINED}") == 3
 
 
 def test_who_never_leaves_has_not_been_put_back(
@@ -131,4 +131,4 @@ def test_who_never_leaves_has_not_been_put_back(
         Temporary(synapse, sessions, journal) as temporary,
     ):
         waking(synapse, temporary, HER)
-        stub.on(MEMBERSHIPS, told({"memberships": {RoomId("!r"): "join"}}))
+        stub.on(JOINED, told({"joined_rooms": ["!r"], "total": 1}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -17,10 +17,12 @@ from synadmin.recovery.edit import Author, EditPlan
 from synadmin.recovery.observe import Observer
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, local, room
 from tests.unit.recovery.edits import observer_of
-from tests.unit.recovery.rooms import LostRoom, power
-from tests.unit.stub import Stub, told
+from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, state
+from tests.unit.stub import Reply, Stub, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from synadmin.client import Synapse
 
 RAISE = Edit(users={BOB: 50})
@@ -174,16 +176,115 @@ def test_what_is_so_already_needs_nobody(stub: Stub, synapse: Synapse) -> None:
 
 def test_a_room_that_nobody_here_is_in_cannot_be_edited(stub: Stub, synapse: Synapse) -> None:
     lost = LostRoom(stub, joined_local_members=0)
-    lost.on("state", told({"state": []}))
+    lost.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
         editing.look(Observer(synapse), RoomId(lost.id))
 
 
-def test_levels_that_somebody_has_changed_meanwhile_are_not_overwritten(stub: Stub, synapse: Synapse) -> None:
-    lost = LostRoom(stub)
-    view = replace(room({ALICE: "join"}), room_id=RoomId(lost.id))
-    lost.on("state", power({**view.power_levels, "kick": 99}))  # type: ignore[dict-item]
-    with pytest.raises(SynadminError, match="somebody else has changed the power levels"):
-        editing.require_unchanged(Observer(synapse), view)
-    lost.on("state", power(view.power_levels))  # type: ignore[arg-type]
-    editing.require_unchanged(Observer(synapse), view)
+def event(content: Mapping[str, Any], event_id: str, *, replaces: str | None = None) -> Reply:
+    """Answer with a room's power levels as an event that has replaced another."""
+    levels_event = state("m.room.power_levels", content) | {"event_id": event_id}
+    return told({"state": [levels_event | {"unsigned": {"replaces_state": replaces}}]})
+
+
+def with_users(**users: int) -> dict[str, Any]:
+    named = {f"@{name}:example.org": level for name, level in users.items()}
+    return {**LEVELS, "users": {**LEVELS["users"], ADMIN: 100, **named}}
+
+
+class Sending:
+    """A room in which the administrator has control and sends an edit, while somebody else acts, too."""
+
+    def __init__(self, stub: Stub, synapse: Synapse) -> None:
+        self.room, self.stub, self.synapse = LostRoom(stub), stub, synapse
+        self.path = f"{self.room.client_path}/state/m.room.power_levels/"
+        stub.on(self.path, told({"event_id": "$ours"}), told({"event_id": "$again"}))
+        self.room.on("messages", told({"chunk": [], "start": "s"}))
+
+    def send(self, edit: Edit = RAISE, *reads: Reply) -> Mapping[str, Any]:
+        view = replace(room({ADMIN: "join"}, power_levels=with_users()), room_id=RoomId(self.room.id))
+        self.room.on(POWER, *reads)
+        return editing.send_levels(Observer(self.synapse), self.synapse, view, edit)
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        return [request.json["users"] for request in self.stub.requests if request.target == self.path]
+
+
+def test_what_somebody_else_sent_just_before_is_brought_back(stub: Stub, synapse: Synapse) -> None:
+    sending = Sending(stub, synapse)
+    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
+    fetched = told({"event": {**theirs, "origin_server_ts": 1}})
+    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    both = with_users(bob=50, carol=20)
+    content = sending.send(
+        RAISE,
+        event(with_users(), "$base"),
+        event(with_users(bob=50), "$ours", replaces="$theirs"),
+        event(both, "$again", replaces="$ours"),
+    )
+    assert content == both
+    assert sending.sent == [with_users(bob=50)["users"], both["users"]]
+
+
+def test_what_somebody_else_sent_at_the_same_moment_is_brought_back(stub: Stub, synapse: Synapse) -> None:
+    # Both have replaced the same event, and the room keeps ours.
+    sending = Sending(stub, synapse)
+    common = {"type": "m.room.power_levels", "state_key": "", "sender": ALICE, "origin_server_ts": 1}
+    newest = [
+        {**common, "event_id": "$ours", "content": with_users(bob=50)},
+        {**common, "event_id": "$theirs", "content": with_users(carol=20)},
+        {**common, "event_id": "$base", "content": with_users()},
+        {**common, "event_id": "$older", "content": {}},
+    ]
+    sending.room.on("messages", told({"chunk": newest, "start": "s"}), told({"chunk": [], "start": "s"}))
+    both = with_users(bob=50, carol=20)
+    content = sending.send(
+        RAISE,
+        event(with_users(), "$base"),
+        event(with_users(bob=50), "$ours", replaces="$base"),
+        event(both, "$again", replaces="$ours"),
+    )
+    assert content == both
+    assert sending.sent[-1] == both["users"]
+
+
+def test_what_somebody_elses_event_has_swept_away_is_sent_again(stub: Stub, synapse: Synapse) -> None:
+    sending = Sending(stub, synapse)
+    both = with_users(bob=50, carol=20)
+    content = sending.send(
+        RAISE,
+        event(with_users(), "$base"),
+        event(with_users(carol=20), "$theirs", replaces="$ours"),
+        event(both, "$again", replaces="$theirs"),
+    )
+    assert content == both
+    assert sending.sent[-1] == both["users"]
+
+
+def test_a_level_that_two_change_at_once_is_not_called_done(stub: Stub, synapse: Synapse) -> None:
+    sending = Sending(stub, synapse)
+    with pytest.raises(SynadminError, match=f"the same level at the same time: {BOB}"):
+        sending.send(
+            RAISE, event(with_users(), "$base"), event(with_users(bob=10), "$theirs", replaces="$ours")
+        )
+
+
+def test_levels_that_others_have_changed_since_the_look_stay_as_they_are(
+    stub: Stub, synapse: Synapse
+) -> None:
+    sending = Sending(stub, synapse)
+    both = {**with_users(bob=50), "kick": 99}
+    content = sending.send(
+        RAISE, event({**with_users(), "kick": 99}, "$base"), event(both, "$ours", replaces="$base")
+    )
+    assert content == both
+
+
+def test_a_level_that_somebody_has_changed_since_the_look_is_not_overwritten(
+    stub: Stub, synapse: Synapse
+) -> None:
+    sending = Sending(stub, synapse)
+    with pytest.raises(SynadminError, match=f"{BOB} is 30 now"):
+        sending.send(RAISE, event(with_users(bob=30), "$base"))
+    assert sending.sent == []

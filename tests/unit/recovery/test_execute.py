@@ -10,7 +10,7 @@ from synadmin.errors import NotAuthenticatedError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import Wish
 from synadmin.recovery.execute import look_ahead
-from tests.unit.recovery.rooms import ALICE, GRANTED, LostRoom, power
+from tests.unit.recovery.rooms import ALICE, GRANTED, POWER, LostRoom, power
 from tests.unit.stub import ADMIN, HTML, Stub, refused, told
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_room_that_is_to_be_regained_is_planned(stub: Stub, observer: Observer
 
 def test_a_room_that_is_regained_already_needs_no_plan(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    room.on("state", power(GRANTED))
+    room.on(POWER, power(GRANTED))
     room.member(ADMIN, "join")
     prospect = seen(observer, room.id)
     assert prospect.plan is None
@@ -45,7 +45,7 @@ def test_a_room_that_is_regained_already_needs_no_plan(stub: Stub, observer: Obs
 
 def test_who_has_yet_to_accept_is_pending_and_nothing_is_left_to_do(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    room.on("state", power(GRANTED))
+    room.on(POWER, power(GRANTED))
     room.member(ADMIN, "invite")
     prospect = seen(observer, room.id, Wish(target=UserId(ADMIN), caller=UserId(ADMIN), join=False))
     assert prospect.plan is None

@@ -10,7 +10,18 @@ from synadmin.ids import RoomId, UserId
 from synadmin.power.room import AccountState, Wish
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery.observe import Observer
-from tests.unit.recovery.rooms import ALICE, LEVELS, LostRoom, details, power, state
+from tests.unit.recovery.rooms import (
+    ALICE,
+    CREATE,
+    JOIN_RULES,
+    LEVELS,
+    MEMBERS,
+    POWER,
+    LostRoom,
+    details,
+    power,
+    state,
+)
 from tests.unit.stub import ADMIN, Stub, refused, told
 
 ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
@@ -21,7 +32,7 @@ def asked(stub: Stub) -> list[str]:
     return [unquote(target.removeprefix("GET /_synapse/admin/")) for target in stub.targets]
 
 
-def test_a_plain_room_is_seen_with_seven_questions(stub: Stub, observer: Observer) -> None:
+def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     sight = observer.look(RoomId(room.id), ME)
     assert isinstance(sight.found, Plan)
@@ -30,6 +41,7 @@ def test_a_plain_room_is_seen_with_seven_questions(stub: Stub, observer: Observe
         [
             f"v1/rooms/{room.id}",
             f"v1/rooms/{room.id}/state?type=m.room.power_levels",
+            f"v1/rooms/{room.id}/state?type=m.room.join_rules",
             f"v1/rooms/{room.id}/block",
             f"v1/users/{ADMIN}/memberships",
             f"v1/users/{ALICE}/memberships",
@@ -39,16 +51,17 @@ def test_a_plain_room_is_seen_with_seven_questions(stub: Stub, observer: Observe
     )
 
 
-def test_a_second_room_with_the_same_people_costs_three_questions(stub: Stub, observer: Observer) -> None:
+def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, observer: Observer) -> None:
     first, second = LostRoom(stub, "!first:example.org"), LostRoom(stub, "!second:example.org")
     second.member(ALICE, "join")
     observer.look(RoomId(second.id), ME)
     before = len(stub.targets)
     observer.look(RoomId(first.id), ME)
-    assert [target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:]][:3] == [
+    assert [target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:]][:4] == [
         "%21first%3Aexample.org",
         "state",
         "block",
+        "state",
     ]
 
 
@@ -62,15 +75,16 @@ def test_a_room_that_nobody_has_heard_of_is_no_sight(stub: Stub, observer: Obser
 def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, version="12", creator=None)
     create = state("m.room.create", {"room_version": "12", "additional_creators": ["@bob:example.org", 5]})
-    room.on("state", power({"users": {}}), told({"state": [create]}))
+    room.on(POWER, power({"users": {}}))
+    room.on(CREATE, told({"state": [create]}))
     sight = observer.look(RoomId(room.id), ME)
     assert sight.view is not None
     assert sight.view.creators == (ALICE, "@bob:example.org")
 
 
 def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
-    room = LostRoom(stub, joined_local_members=0, joined_members=0)
-    room.on("state", told({"state": []}))
+    room = LostRoom(stub, joined_local_members=2, joined_members=2)
+    room.left_by_all()
     sight = observer.look(RoomId(room.id), ME)
     assert isinstance(sight.found, Refusal)
     assert sight.found.reason == "not-in-room"
@@ -78,7 +92,8 @@ def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observ
 
 def test_a_room_whose_creator_is_not_known_any_more_has_no_way_in(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, creator="", joined_members=0, joined_local_members=0)
-    assert observer.look(RoomId(room.id), ME).way_in == ()
+    room.left_by_all()
+    assert observer.look(RoomId(room.id), ME).via == ()
 
 
 def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer: Observer) -> None:
@@ -87,7 +102,7 @@ def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer
         state("m.room.member", {"membership": "join"}, ALICE),
         state("m.room.member", {"membership": "ban"}, there),
     ]
-    room.on("state", power(LEVELS), told({"state": members}))
+    room.on(MEMBERS, told({"state": members}))
     sight = observer.look(RoomId(room.id), Wish(target=there, caller=UserId(ADMIN)))
     assert sight.view is not None
     assert sight.view.membership_of(there) == "ban"
@@ -118,11 +133,14 @@ def test_an_account_that_is_not_there_is_missing(stub: Stub, observer: Observer)
 
 def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) -> None:
     # Nobody with power is in the room, so that who may come in by the rule matters.
-    room = LostRoom(stub, join_rules="restricted")
+    room = LostRoom(stub)
+    room.on(POWER, power(LEVELS))
     room.member(ALICE, None)
+    room.on("members", told({"members": ["@bob:example.org"], "total": 1}))
+    stub.on("/_synapse/admin/v2/users/%40bob%3Aexample.org", told({"name": "@bob:example.org"}))
     for allow in ("all", [5, {"type": "m.room_membership"}, {"type": "m.room_membership", "room_id": 7}]):
         rules = told({"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]})
-        room.on("state", power(LEVELS), rules)
+        room.on(JOIN_RULES, rules)
         sight = Observer(observer.synapse).look(RoomId(room.id), ME)
         assert sight.view is not None
         assert sight.view.allowed_rooms == ()
@@ -133,15 +151,16 @@ def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -
     room = LostRoom(stub)
     bare = {**details(room.id), "version": None, "creator": None, "join_rules": None, "name": None}
     stub.on(room.admin_path, told(bare))
-    room.on("state", power(LEVELS), told({"state": []}))
+    room.on(JOIN_RULES, told({"state": []}))
     sight = observer.look(RoomId(room.id), ME)
     assert isinstance(sight.found, Plan)
 
 
 def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, observer: Observer) -> None:
     # The administrator has power and is not in the room; Alice, who shall have it, is.
-    room = LostRoom(stub, join_rules="public")
-    room.on("state", power({"users": {ADMIN: 100}}))
+    room = LostRoom(stub)
+    room.joined_by("public")
+    room.on(POWER, power({"users": {ADMIN: 100}}))
     room.on("block", told({"block": True}))
     room.member(ADMIN, None)
     wish = Wish(target=UserId(ALICE), caller=UserId(ADMIN))

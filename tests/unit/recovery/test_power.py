@@ -10,7 +10,7 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
 from synadmin.recovery.power import power_of
-from tests.unit.recovery.rooms import ALICE, LostRoom, power, state
+from tests.unit.recovery.rooms import ALICE, CREATE, MEMBERS, POWER, LostRoom, power, state
 from tests.unit.stub import Stub, told
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def test_everybody_who_holds_a_level_is_listed_the_highest_first(stub: Stub) -> 
     room = LostRoom(stub)
     levels = {"users": {MALLORY: 100, ALICE: 50}, "invite": 25, "events": {"m.room.name": 10}}
     members = [state("m.room.member", {"membership": "join"}, MALLORY)]
-    room.on("state", told({"state": [created()]}), power(levels), told({"state": members}))
+    room.on(POWER, power(levels))
+    room.on(MEMBERS, told({"state": members}))
     record = of(stub, room)
     assert record["users"] == [
         {"user_id": MALLORY, "level": 100, "membership": "join", "local": False, "account": None},
@@ -55,7 +56,9 @@ def test_creators_of_version_12_stand_above_every_number(stub: Stub) -> None:
     room = LostRoom(stub, version="12")
     create = created(additional_creators=[MALLORY])
     members = [state("m.room.member", {"membership": "leave"}, MALLORY)]
-    room.on("state", told({"state": [create]}), power({"users": {}}), told({"state": members}))
+    room.on(CREATE, told({"state": [create]}))
+    room.on(POWER, power({"users": {}}))
+    room.on(MEMBERS, told({"state": members}))
     record = of(stub, room)
     assert [(user["user_id"], user["level"], user["membership"]) for user in record["users"]] == [
         (ALICE, "creator", "join"),
@@ -66,7 +69,7 @@ def test_creators_of_version_12_stand_above_every_number(stub: Stub) -> None:
 
 def test_without_levels_the_creator_holds_100(stub: Stub) -> None:
     room = LostRoom(stub)
-    room.on("state", told({"state": [created()]}), told({"state": []}))
+    room.on(POWER, told({"state": []}))
     record = of(stub, room)
     assert [(user["user_id"], user["level"]) for user in record["users"]] == [(ALICE, 100)]
     assert not record["creators_stand_above"]
@@ -74,6 +77,6 @@ def test_without_levels_the_creator_holds_100(stub: Stub) -> None:
 
 def test_a_room_that_we_are_no_longer_in_has_no_power_to_show(stub: Stub) -> None:
     room = LostRoom(stub)
-    room.on("state", told({"state": []}))
+    room.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
         of(stub, room)

@@ -61,6 +61,7 @@ def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted
     stub.on(f"{ROOMS}/%21old%3Aexample.org", told({"room_id": OLD, "joined_local_members": 0}))
     stub.on(f"{ROOMS}/%21old%3Aexample.org/state", told({"state": []}))
     stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
+    stub.on(f"{ROOMS}/%21old%3Aexample.org/members", told({"members": [], "total": 0}))
     order = Order(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
     planned = look(observer, OLD, order, tmp_path / "none")
     assert (planned.outcome, planned.reason) == ("refused", "not-permitted")

@@ -8,7 +8,7 @@ import pytest
 
 from synadmin.cli.room import levels
 from synadmin.power import edit
-from tests.unit.recovery.rooms import LEVELS, LostRoom, power
+from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, power
 from tests.unit.stub import ADMIN, Stub
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def test_to_give_everybody_control_is_said_plainly_before_it_is_done(
     signed_in: Stub, synadmin: Synadmin, *, rehearsed: bool
 ) -> None:
     room = LostRoom(signed_in)
-    room.on("state", power({**LEVELS, "users": {ADMIN: 100}}))
+    room.on(POWER, power({**LEVELS, "users": {ADMIN: 100}}))
     room.member(ADMIN, "join")
     options = ["--dry-run"] if rehearsed else []
 

@@ -10,7 +10,7 @@ import pytest
 from synadmin.api import rooms
 from synadmin.cli.room.look import ORDERS
 from tests.unit.cli.terminal import Terminal
-from tests.unit.recovery.rooms import ALICE, LEVELS, LostRoom, details, power, state
+from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, told
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_members_of_other_servers_are_told_apart(signed_in: Stub, synadmin: Syna
 
 def test_state_of_one_type_is_asked_for_as_such(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    room.on("state", told({"state": [state("m.room.name", {"name": "Chess"})]}))
+    room.on("state?type=m.room.name", told({"state": [state("m.room.name", {"name": "Chess"})]}))
     answer = synadmin("room", "state", room.id, "--type", "m.room.name", "--columns", "type,sender,content")
     assert answer.stdout == (
         "type         sender              content\n"
@@ -111,8 +111,7 @@ def test_state_of_one_type_is_asked_for_as_such(signed_in: Stub, synadmin: Synad
 
 def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    create = state("m.room.create", {"room_version": "11"})
-    room.on("state", told({"state": [create]}), power({**LEVELS, "invite": 50}))
+    room.on(POWER, power({**LEVELS, "invite": 50}))
     answer = synadmin("room", "power", room.id)
     assert answer.code == 0
     assert answer.stdout.startswith(
@@ -130,12 +129,11 @@ def test_power_fits_the_terminal_and_is_whole_lines_elsewhere(
     signed_in: Stub, synadmin: Synadmin, work: Path
 ) -> None:
     room = LostRoom(signed_in)
-    create = state("m.room.create", {"room_version": "11"})
-    room.on("state", told({"state": [create]}), power(LEVELS))
+    room.on(POWER, power(LEVELS))
     shell = f"import os; os.environ['COLUMNS'] = '60'; {MAIN}"
     with Terminal("-c", shell, "room", "power", room.id, cwd=work) as terminal:
         assert terminal.end() == 0
-    room.on("state", told({"state": [create]}), power(LEVELS))
+    room.on(POWER, power(LEVELS))
     elsewhere = synadmin("room", "power", room.id).stdout
 
     shown = terminal.shown.replace("\r\n", "\n")

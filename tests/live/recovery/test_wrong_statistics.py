@@ -1,0 +1,120 @@
+"""Rooms whose statistics are missing or wrong: they are judged by their state and their members.
+
+Situations from public bug reports of Synapse and of other tools, rebuilt small.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.recovery.wrong_statistics import run, spoil
+
+if TYPE_CHECKING:
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.people import Person
+    from tests.live.recovery.conftest import Scene, Scenes
+
+WRONG = ("deleted", "zeroed", "stale")
+
+
+def test_wrong_statistics_change_no_plan(homeserver: Homeserver) -> None:
+    rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "20"))
+    *_, tally = run(homeserver, rooms=rooms, seed=5)
+    assert tally.rooms == rooms
+    assert len(tally.kinds) > 3, "the rooms are too much alike to show anything"
+    assert not tally.differences, "\n".join(tally.differences)
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_room_with_a_local_admin_is_shown_and_regained(scene: Scene, how: str) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room("Chess")
+    before = json.loads(scene.run("room", "power", room_id, "-o", "json").stdout)
+    spoil(scene.server, room_id, how)
+    assert json.loads(scene.run("room", "power", room_id, "-o", "json").stdout) == before
+    assert scene.run("room", "show", room_id).code == 0
+    told = scene.make_admin(room_id)
+    assert told.verdict == (0, "done", None, "api"), told.record
+    assert scene.has_control(room_id, scene.admin)
+
+
+@pytest.mark.parametrize("how", ["deleted", "zeroed"])
+def test_a_member_without_power_lets_the_admin_who_has_left_in_again(scene: Scene, how: str) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob], left=[alice])
+    before = scene.standings()
+    spoil(scene.server, room_id, how)
+    told = scene.make_admin(room_id, "--allow", "impersonate")
+    assert told.verdict == (0, "done", None, "impersonate"), told.record
+    scene.is_regained(room_id, scene.admin, before)
+
+
+def test_a_room_that_all_have_left_is_refused_whatever_the_count_says(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob], left=[bob, alice])
+    spoil(scene.server, room_id, "stale")
+    before = len(scene.server.processed())
+    told = scene.make_admin(room_id, "--allow", "reactivate")
+    assert told.verdict == (5, "refused", "not-in-room", None)
+    assert told.steps == []
+    assert {request.method for request in scene.server.processed()[before:]} == {"GET"}
+
+
+def test_a_server_that_keeps_no_statistics_is_as_good_as_any(scenes: Scenes) -> None:
+    with Homeserver(extra_config={"stats": {"enabled": False}}) as server:
+        scene = scenes(server)
+        room_id = scene.someone("alice").make_room("Chess")
+        assert scene.run("room", "show", room_id).code == 0
+        told = scene.make_admin(room_id)
+        assert told.verdict == (0, "done", None, "api"), told.record
+        assert scene.has_control(room_id, scene.admin)
+
+
+@pytest.mark.parametrize("rejected", [True, False], ids=["rejected", "pending"])
+def test_a_room_known_by_an_invitation_only_is_shown_refused_and_deleted(
+    scenes: Scenes, federation: tuple[Homeserver, Homeserver], *, rejected: bool
+) -> None:
+    ours, theirs = federation
+    scene = scenes(ours)
+    henry, vera = scene.someone("henry"), scene.newcomer("vera", server=theirs)
+    room_id = vera.create_room()
+    vera.invite(room_id, henry)
+    if rejected:
+        henry.leave(room_id)
+    assert scene.run("room", "show", room_id).code == 0
+    told = scene.make_admin(room_id, "--allow", "reactivate")
+    assert (told.code, told.record["outcome"]) == (5, "refused"), told.record
+    assert told.record["reason"] in {"not-in-room", "unknown-room"}
+    deleted = scene.run("room", "delete", room_id, "--yes")
+    assert deleted.code == 0, deleted.stderr
+    assert scene.run("room", "show", room_id).code == 4
+
+
+def test_a_room_that_was_upgraded_names_the_room_that_has_replaced_it(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    room_id = alice.make_room()
+    new = upgraded(alice, room_id)
+    told = scene.make_admin(room_id, "--dry-run")
+    assert told.record["outcome"] == "planned"
+    assert f"'{new}' has replaced it" in told.record["message"]
+
+
+def upgraded(who: Person, room_id: RoomId) -> RoomId:
+    path = f"/_matrix/client/v3/rooms/{room_id}/upgrade"
+    new: RoomId = who.call("POST", path, {"new_version": "11"})["replacement_room"]
+    return new
+
+
+def test_a_room_given_by_id_and_by_alias_is_regained_once(scene: Scene) -> None:
+    alice = scene.someone("alice")
+    name = alice.user_id[1:].partition(":")[0]
+    room_id = alice.make_room(alias=name)
+    alias = f"#{name}:{scene.server.server_name}"
+    answer = scene.run("room", "make-admin", room_id, alias, room_id, "--yes", "-o", "ndjson")
+    (record,) = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert (answer.code, record["outcome"], record["room_id"]) == (0, "done", room_id)
