@@ -45,10 +45,7 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
         return why, _in_mas(operation)
     version = _version(synapse)
     if version is None:
-        return (
-            "what answers here is not Synapse's main process",
-            "a worker serves next to nothing of the Admin API: --homeserver has to lead to the main process",
-        )
+        return _not_the_main_process(synapse)
     if operation is None:
         why = f"Synapse {version} has no such operation"
         return why, "`synadmin api --list` shows those that there are" if path.startswith(
@@ -74,6 +71,30 @@ def _version(synapse: "Synapse") -> str | None:
         return synapse.server.version().server_version
     except NotSupportedError:
         return None
+
+
+def _not_the_main_process(synapse: "Synapse") -> tuple[str, str]:
+    software = _software(synapse)
+    if software is not None and not software.startswith("Synapse "):
+        why = f"this homeserver is {software}, not Synapse"
+        return why, "synadmin works with Synapse: other homeservers do not have its Admin API"
+    return (
+        "what answers here is not Synapse's main process",
+        "a worker serves next to nothing of the Admin API: --homeserver has to lead to the main process",
+    )
+
+
+def _software(synapse: "Synapse") -> str | None:
+    """Return the name and version that the homeserver tells other servers; None where it does not."""
+    from synadmin.http.endpoint import Endpoint
+
+    endpoint = Endpoint("GET", "/_matrix/federation/v1/version", dict)
+    server = None
+    with contextlib.suppress(SynadminError):
+        server = synapse.transport.send(endpoint).get("server")
+    if not isinstance(server, dict) or not server.get("name"):
+        return None
+    return f"{server['name']} {server.get('version') or ''}".strip()
 
 
 def _older(version: str, than: str) -> bool:

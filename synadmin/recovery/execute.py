@@ -1,5 +1,6 @@
 """From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
 
+import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,7 @@ from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Restoration, Temporary
 from synadmin.recovery.visit import Visit
 
+_UNTIL_HEARD_OF = (0.5, 1.0, 2.0)  # seconds until an invitation has reached another server
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
 _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
@@ -325,7 +327,7 @@ class Run:
             case Action.JOIN if visit is not None:
                 visit.join(step.user, via=[*via])
             case Action.JOIN:
-                self.sessions.of(step.user).client_server.join(room_id, via=[*via])
+                self._join(step.user, room_id, via)
             case Action.INVITE if visit is not None:
                 visit.invite(step.user, by=actor)
             case Action.INVITE:
@@ -340,6 +342,20 @@ class Run:
             case _:
                 message = f"no plan holds {step.action} here"
                 raise ValueError(message)
+
+    def _join(self, user: UserId, room_id: RoomId, via: Sequence[str]) -> None:
+        """Join; again where the server that is asked has yet to hear of the invitation."""
+        client = self.sessions.of(user).client_server
+        for pause in (*_UNTIL_HEARD_OF, None):
+            try:
+                client.join(room_id, via=[*via])
+            except NotPermittedError:
+                invited = via and self.observer.membership_now(user, room_id) == "invite"
+                if pause is None or not invited:
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
 
 _UNDOES = {
@@ -409,7 +425,7 @@ def _explained(error: SynadminError, step: Step, view: RoomView, sight: Sight) -
         return error
     tried = f"through {', '.join(sight.via)}" if sight.via else "and no other server in it is known"
     return IncompleteRoomError(
-        f"this server does not have the room's state complete yet, and could not join it {tried} ({error})",
+        f"this server does not have the room's state complete yet, and could not join {tried} ({error})",
         hint="run it again when one of the room's servers can be reached, or name one with --via",
     )
 

@@ -1,11 +1,17 @@
 """A space and all below it, children first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synadmin.api.rooms import RoomInSpace, SpaceChild, StateEvent
 from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId
+
+_CREATE = "m.room.create"
+_CHILD = "m.space.child"
+_SPACE = "m.space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,8 @@ def below(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
     Raises:
         NotFoundError: there is no such space.
     """
-    if not as_member:
-        synapse.rooms.get(space)  # Synapse answers 500 to the hierarchy of a room that it does not know
-    pager = synapse.client_server.hierarchy(space) if as_member else synapse.rooms.hierarchy(space)
-    found = {room.room_id: room.as_sent() for room in pager}
+    rooms = synapse.client_server.hierarchy(space) if as_member else hierarchy(synapse, space)
+    found = {room.room_id: room.as_sent() for room in rooms}
     order: list[RoomId] = []
     missing: dict[RoomId, None] = {}
 
@@ -54,6 +58,79 @@ def below(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
             visited.add(child)
             path.append((child, _children(found, child)))
     return Space(tuple(order), tuple(missing))
+
+
+def hierarchy(synapse: Synapse, space: RoomId) -> Iterator[RoomInSpace]:
+    """Yield a space and what is in it, each room once, depth first; also where Synapse is older than 1.142.
+
+    Raises:
+        NotFoundError: there is no such space.
+    """
+    synapse.rooms.get(space)  # Synapse answers 500 to the hierarchy of a room that it does not know
+    try:
+        yield from synapse.rooms.hierarchy(space)
+    except NotSupportedError:
+        yield from hierarchy_from_state(synapse, space)
+
+
+def hierarchy_from_state(
+    synapse: Synapse, space: RoomId, *, max_depth: int | None = None
+) -> Iterator[RoomInSpace]:
+    """Yield a space and what is in it, read from the ``m.space.child`` events of each space."""
+    seen: set[RoomId] = set()
+    waiting = [(space, 0)]
+    while waiting:
+        room_id, depth = waiting.pop()
+        if room_id in seen:
+            continue
+        seen.add(room_id)
+        try:
+            details = synapse.rooms.get(room_id)
+        except NotFoundError:
+            continue
+        events = synapse.rooms.state(room_id, type=_CREATE).state
+        create = next((event for event in events if event.type == _CREATE), None)
+        if create is None:
+            continue  # this server is no longer in it
+        room_type = create.content.get("type")
+        children: list[SpaceChild] = []
+        if room_type == _SPACE:
+            if all(event.type == _CREATE for event in events):
+                events = synapse.rooms.state(room_id, type=_CHILD).state
+            children = sorted(_placed(events), key=_place)
+        yield RoomInSpace(
+            room_id=room_id,
+            room_version=details.version,
+            name=details.name,
+            topic=details.topic,
+            canonical_alias=details.canonical_alias,
+            num_joined_members=details.joined_members or 0,
+            room_type=room_type if isinstance(room_type, str) else None,
+            join_rule=details.join_rules,
+            encryption=details.encryption,
+            children_state=tuple(children),
+        )
+        if max_depth is None or depth < max_depth:
+            waiting += [(child.state_key, depth + 1) for child in reversed(children)]
+
+
+def _placed(events: Iterable[StateEvent]) -> Iterator[SpaceChild]:
+    for event in events:
+        # A child without servers to find it through has been taken out of the space.
+        if event.type == _CHILD and isinstance(event.content.get("via"), list):
+            yield SpaceChild(
+                type=event.type,
+                state_key=RoomId(event.state_key),
+                sender=event.sender,
+                content=event.content,
+                origin_server_ts=event.origin_server_ts or 0,
+            )
+
+
+def _place(child: SpaceChild) -> tuple[bool, str, int, str]:
+    order = child.content.get("order")
+    named = isinstance(order, str)
+    return not named, order if isinstance(order, str) else "", child.origin_server_ts, child.state_key
 
 
 def _children(found: Mapping[RoomId, Mapping[str, Any]], space: RoomId) -> Iterator[RoomId]:

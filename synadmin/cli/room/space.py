@@ -8,7 +8,7 @@ import click
 from synadmin.cli.output import Output
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
-from synadmin.errors import ServerError
+from synadmin.errors import NotSupportedError, ServerError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -103,12 +103,20 @@ def hierarchy(
         synadmin room hierarchy '#club-space:example.org'
         synadmin room hierarchy '!abcdef:example.org' --max-depth 1 -o ndjson
     """
+    from synadmin.recovery.space import hierarchy_from_state
+
     pager = synapse.rooms.hierarchy(room_id, max_depth=max_depth, page_size=page_size)
+    as_tree = output.for_people and output.names is None
     try:
-        if not output.for_people or output.names is not None:
+        if not as_tree:
             output.stream(pager, _COLUMNS, empty="No such space.")
             return
         rooms = [room.as_sent() for room in pager]
+    except NotSupportedError:
+        rooms = [room.as_sent() for room in hierarchy_from_state(synapse, room_id, max_depth=max_depth)]
+        if not as_tree:
+            output.write(rooms, _COLUMNS, empty="No such space.")
+            return
     except ServerError as error:
         # Seen in 1.163: the next entry of the tree is a room that the server is not in, and is the
         # first of a page.

@@ -49,6 +49,19 @@ def test_a_synapse_that_is_too_old_is_told_from_the_version_that_brought_it(
     )
 
 
+@pytest.mark.parametrize("name", ["Tuwunel", "Dendrite", "Conduit"])
+def test_another_homeserver_is_named_as_what_it_is(stub: Stub, why: Callable[..., str], name: str) -> None:
+    stub.on("/_matrix/federation/v1/version", told({"server": {"name": name, "version": "1.2.3"}}))
+    assert f"this homeserver is {name} 1.2.3, not Synapse" in why(TASKS)
+
+
+def test_a_worker_that_tells_other_servers_its_version_is_still_a_worker(
+    stub: Stub, why: Callable[..., str]
+) -> None:
+    stub.on("/_matrix/federation/v1/version", told({"server": {"name": "Synapse", "version": "1.163.2"}}))
+    assert "is not Synapse's main process" in why(TASKS)
+
+
 def test_a_release_candidate_of_the_right_version_is_not_too_old(stub: Stub, why: Callable[..., str]) -> None:
     stub.on(VERSION, told({"server_version": "1.130.0rc1 (b=release,0123abcd)"}))
 

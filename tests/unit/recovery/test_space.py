@@ -89,3 +89,25 @@ def test_a_space_that_is_not_there_is_an_error(stub: Stub) -> None:
     stub.on(KNOWN, refused(404, "M_NOT_FOUND"))
     with Synapse(stub.url, token="t") as synapse, pytest.raises(NotFoundError):
         below(synapse, TOP)
+
+
+def test_a_synapse_without_hierarchies_is_asked_for_the_children_of_each_space(stub: Stub) -> None:
+    # Synapse before 1.123 sends the whole state, whatever type is asked for.
+    create = {"type": "m.room.create", "state_key": "", "sender": "@boss:example.org"}
+    child = {"type": "m.space.child", "sender": "@boss:example.org", "origin_server_ts": 1}
+    via = {"via": ["example.org"]}
+    top = [
+        {**create, "content": {"type": "m.space"}},
+        {**child, "state_key": "!later:example.org", "content": {**via, "order": "b"}},
+        {**child, "state_key": "!first:example.org", "content": {**via, "order": "a"}},
+        {**child, "state_key": "!removed:example.org", "content": {}},
+        {**child, "state_key": "!elsewhere:example.org", "content": via},
+    ]
+    stub.on(f"{KNOWN}/hierarchy", refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
+    for name, events in (("top", top), ("first", [{**create, "content": {}}]), ("later", [])):
+        path = f"/_synapse/admin/v1/rooms/%21{name}%3Aexample.org"
+        stub.on(path, told({"room_id": f"!{name}:example.org", "joined_members": None}))
+        stub.on(f"{path}/state", told({"state": events}))
+    stub.on("/_synapse/admin/v1/rooms/%21elsewhere%3Aexample.org", refused(404, "M_NOT_FOUND"))
+    with Synapse(stub.url, token="t") as synapse:
+        assert below(synapse, TOP) == Space(ids("first", "top"), ids("later", "elsewhere"))

@@ -1,0 +1,95 @@
+"""Rooms of another server whose state this server does not have complete yet.
+
+Synapse joins a big room before it has all of its state, and gets the rest later. Until then it asks another
+server for each join, and does not list the members.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.told import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from synadmin.ids import RoomId, UserId
+    from tests.live.recovery.conftest import Scene, Scenes
+
+_TIMEOUT = "5"  # seconds
+
+
+def make_partial(server: Homeserver, room_id: RoomId, member: UserId, via: str) -> None:
+    """Let a server take a room's state for incomplete, as long as it has not been asked about it."""
+    with closing(sqlite3.connect(server.directory / "homeserver.db", timeout=30)) as database:
+        ((event_id,),) = database.execute(
+            "SELECT event_id FROM current_state_events WHERE room_id = ? AND type = 'm.room.member' "
+            "AND state_key = ?",
+            (room_id, member),
+        )
+        database.execute(
+            "INSERT INTO partial_state_rooms (room_id, device_lists_stream_id, join_event_id, joined_via) "
+            "VALUES (?, 0, ?, ?)",
+            (room_id, event_id, via),
+        )
+        database.execute("INSERT INTO partial_state_rooms_servers VALUES (?, ?)", (room_id, via))
+        database.execute("INSERT INTO partial_state_events VALUES (?, ?)", (room_id, event_id))
+        database.commit()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Homeserver, Homeserver]]:
+    with Homeserver(federates=True) as ours, Homeserver(federates=True) as theirs:
+        yield ours, theirs
+
+
+def test_a_room_is_joined_through_a_server_that_is_in_it_and_waits_where_none_answers(
+    scenes: Scenes, pair: tuple[Homeserver, Homeserver]
+) -> None:
+    ours, theirs = pair
+    henry, vera, tom = ours.register("henry"), theirs.register("vera"), theirs.register("tom")
+    rooms = []
+    for public in (True, False, True):
+        room_id = vera.create_room(public=public)
+        if not public:
+            vera.invite(room_id, henry)
+        henry.join(room_id, via=[theirs.server_name])
+        # Tom is in no room: only the list of all members would tell.
+        vera.set_power(room_id, {henry: 100, tom: 50})
+        until = time.monotonic() + 20
+        while henry.user_id not in (ours.admin.levels_event(room_id) or {})["content"]["users"]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        rooms.append(room_id)
+    ours.stop()
+    ours.start()
+    for room_id in rooms:
+        make_partial(ours, room_id, henry.user_id, theirs.server_name)
+    scene = scenes(ours)
+
+    began = time.monotonic()
+    answer = scene.run("room", "power", rooms[0], "-o", "json", env={"SYNADMIN_TIMEOUT": _TIMEOUT})
+    assert answer.code == 0, answer.stderr
+    assert time.monotonic() - began < 3 * float(_TIMEOUT)
+
+    for room_id in rooms[:2]:
+        told = regain(scene, room_id)
+        assert told.verdict == (0, "done", None, "api"), told.record
+
+    theirs.stop()
+    told = regain(scene, rooms[2])
+    assert (told.code, told.record["outcome"]) == (0, "pending"), told.record
+    assert [status for _, _, status in told.steps] == ["done", "planned"]
+    assert "does not have the room's state complete yet" in told.message
+    assert theirs.server_name in told.message
+
+
+def regain(scene: Scene, room_id: RoomId) -> Told:
+    command = ("room", "make-admin", room_id, "--yes", "-o", "json")
+    return Told.by(scene.run(*command, env={"SYNADMIN_TIMEOUT": "30"}))
