@@ -191,7 +191,7 @@ def _edit(
         reach = Reach[(allow or "api").upper()]
         planned = editing.plan(observer, view, edit, allow=reach, last=last)
         if planned.author is None:
-            output.write_one(_record(planned, "done", "It is so already; nothing was changed."), _columns())
+            output.write_one(_record(planned, "done", "Nothing to change: the levels are so already."), _columns())
             return 0
         if output.for_people or not yes:
             invocation.warn(_in_words(planned))
@@ -207,7 +207,7 @@ def _edit(
             Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
         ):
             editing.carry_out(observer, sessions, temporary, planned)
-        output.write_one(_record(planned, "done", "The levels are as asked for; read back."), _columns())
+        output.write_one(_record(planned, "done", "The power levels are set."), _columns())
     return 0
 
 
@@ -241,10 +241,10 @@ def _in_words(planned: "EditPlan") -> str:
     lines: list[str] = [planned.view.room_id]
     lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
     lines += [
-        f"  mind: {user} can no longer {', '.join(lost)}" for user, lost in losses(planned.view, planned.edit)
+        f"  warning: {user} can no longer {', '.join(lost)}" for user, lost in losses(planned.view, planned.edit)
     ]
     if gives_everybody_control(planned.view, planned.edit):
-        lines.append("  MIND: everybody in the room would control it, and so would whoever joins")
+        lines.append("  warning: every member of the room would have control of it, and everyone who joins")
     if planned.author is not None:
         lines.append(f"  {planned.author.words}")
     return "\n".join(lines)

@@ -45,7 +45,7 @@ def _planned(outcome: "Outcome") -> list[str]:
         *(f"  {number}.    {step.detail}" for number, step in enumerate(outcome.steps, 1)),
         f"  then: {outcome.message}",
         *([f"  can:  {can}"] if outcome.abilities else []),
-        *(f"  mind: {warning}" for warning in outcome.warnings),
+        *(f"  warning: {warning}" for warning in outcome.warnings),
     ]
 
 

@@ -38,7 +38,7 @@ def test_a_level_is_set_with_ones_own_power_and_the_rest_stays_as_it_is(scene: S
     assert record == {
         "room_id": room_id,
         "outcome": "done",
-        "message": "The levels are as asked for; read back.",
+        "message": "The power levels are set.",
         "changes": [{"what": bob.user_id, "before": 0, "after": 50}],
         "as": scene.admin.user_id,
         "reach": "api",
@@ -67,7 +67,7 @@ def test_a_rehearsal_shows_what_changes_for_whom_and_changes_nothing(scene: Scen
     answer = scene.run("room", "set-power", room_id, "--default", "kick", "75", "--dry-run")
     assert answer.code == 0
     assert "kick: 50 -> 75" in answer.stderr
-    assert f"mind: {bob.user_id} can no longer kick" in answer.stderr
+    assert f"warning: {bob.user_id} can no longer kick" in answer.stderr
     assert f"As {scene.admin.user_id}: set the levels." in answer.stderr
     assert "Nothing was changed: --dry-run." in answer.stderr
     answer = scene.run("room", "set-power", room_id, "--default", "kick", "75")
