@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 import pytest
 
 from synadmin.ids import RoomId, UserId
-from synadmin.power.room import AccountState, Wish
+from synadmin.power.room import AccountState, Reach, Wish
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery.observe import Observer
 from tests.unit.recovery.rooms import (
@@ -23,6 +24,9 @@ from tests.unit.recovery.rooms import (
     state,
 )
 from tests.unit.stub import ADMIN, Stub, refused, told
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
 
 ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
 
@@ -167,3 +171,47 @@ def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, obser
     assert isinstance(observer.look(RoomId(room.id), wish).found, Refusal)
     room.on("block", told({"block": False}))
     assert isinstance(Observer(observer.synapse).look(RoomId(room.id), wish).found, Plan)
+
+
+def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
+    stub: Stub, observer: Observer
+) -> None:
+    # Before 1.145 it does not list a user's memberships, before 1.123 it sends the whole state.
+    room = LostRoom(stub)
+    members = [state("m.room.member", {"membership": "join"}, ALICE)]
+    rest = [
+        state("m.room.power_levels", LEVELS),
+        state("m.room.create", {"room_version": "11"}),
+        state("m.room.join_rules", {"join_rule": "invite"}),
+        state("m.room.tombstone", {"replacement_room": "!new:example.org"}),
+    ]
+    for what in (POWER, CREATE, JOIN_RULES, MEMBERS):
+        room.on(what, told({"state": [*members, *rest]}))
+    for user in (ALICE, ADMIN):
+        path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
+        stub.on(path, refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
+    sight = observer.look(RoomId(room.id), ME)
+    assert isinstance(sight.found, Plan)
+    assert (sight.found.promoter, sight.replacement) == (ALICE, "!new:example.org")
+    assert sum("/state?" in target for target in stub.targets) == 1
+
+
+def test_a_member_yet_to_be_found_who_is_not_there_is_in_no_plan(stub: Stub, observer: Observer) -> None:
+    # Everybody may change the levels; the statistics say that seven are there.
+    room = LostRoom(stub, joined_local_members=7, joined_members=7)
+    room.on(POWER, power({"users": {}, "users_default": 100}))
+    room.member(ALICE, None)
+    room.on("members", told({"members": ["@bob:elsewhere.example"], "total": 1}))
+    wish = Wish(target=UserId(ADMIN), caller=UserId(ADMIN), allow=Reach.REACTIVATE)
+    found = observer.look(RoomId(room.id), wish).found
+    assert isinstance(found, Refusal)
+    assert not found.needs_member
+
+
+def test_servers_to_join_through_are_those_named_and_those_of_who_holds_power(
+    stub: Stub, synapse: Synapse
+) -> None:
+    room = LostRoom(stub)
+    room.on(POWER, power({**LEVELS, "users": {ALICE: 100, "@bob:there.example": 50}}))
+    seen = Observer(synapse, ("named.example",)).look(RoomId(room.id), ME)
+    assert seen.via == ("named.example", "there.example")

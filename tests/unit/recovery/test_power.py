@@ -11,7 +11,7 @@ from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
 from synadmin.recovery.power import power_of
 from tests.unit.recovery.rooms import ALICE, CREATE, MEMBERS, POWER, LostRoom, power, state
-from tests.unit.stub import Stub, told
+from tests.unit.stub import SILENT, Stub, told
 
 if TYPE_CHECKING:
     from typing import Any
@@ -80,3 +80,20 @@ def test_a_room_that_we_are_no_longer_in_has_no_power_to_show(stub: Stub) -> Non
     room.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
         of(stub, room)
+
+
+def test_members_that_the_server_does_not_list_yet_are_waited_for_once(stub: Stub) -> None:
+    # Synapse lists them when it has the room's state complete; who is joined it knows before.
+    room = LostRoom(stub)
+    absent = "@tom:elsewhere.example"
+    room.on(POWER, power({"users": {ALICE: 100, MALLORY: 100, absent: 50}}))
+    room.on("members", told({"members": [ALICE, MALLORY], "total": 2}))
+    room.on(MEMBERS, SILENT)
+    with Synapse(stub.url, token="syt_token", timeout=0.5) as synapse:
+        record = power_of(synapse, RoomId(room.id))
+    assert {user["user_id"]: user["membership"] for user in record["users"]} == {
+        ALICE: "join",
+        MALLORY: "join",
+        absent: None,
+    }
+    assert sum("m.room.member" in target for target in stub.targets) == 1

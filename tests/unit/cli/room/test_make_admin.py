@@ -154,3 +154,29 @@ def test_a_room_whose_state_is_of_another_shape_is_no_room_to_act_in(
     answer, (record,) = regain(synadmin, room)
     assert (answer.code, record["outcome"]) == (1, "failed")
     assert room.changes == []
+
+
+def test_a_room_that_stays_unseen_is_entered_once_and_left(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    room.left_by_all()
+    room.member(ADMIN, None)
+    signed_in.on(f"{room.client_path}/leave", told({}))
+    answer = synadmin("room", "make-admin", room.id, "--via", "there.example", "--yes", "-o", "json")
+    (record,) = json.loads(answer.stdout)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "not-in-room")
+    joins = [target for target in signed_in.targets if "/v3/join/" in target]
+    assert len(joins) == 1
+    assert "via=there.example" in joins[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--through", "there.example", "--via SERVER"), ("--via", "@bob:example.org", "--promoter @bob")],
+)
+def test_an_older_name_of_an_option_is_refused_with_the_new_one(
+    signed_in: Stub, synadmin: Synadmin, option: str, value: str, words: str
+) -> None:
+    answer = synadmin("room", "make-admin", "!a:example.org", option, value)
+    answer.assert_is_one_clear_line(code=2)
+    assert words in answer.stderr
+    assert signed_in.targets == []
