@@ -5,19 +5,20 @@ What to read follows from the request that reverts the change, so that it is kno
 
 import re
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from synadmin.api.client_server import LEAVE
 from synadmin.api.users import DEACTIVATE, DELETE_RATELIMIT, MODIFY, SET_RATELIMIT, SUSPEND, RateLimitOverride
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError
+from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import RoomId, UserId
 
 _PATIENCE = 20.0  # seconds until Synapse has taken a deactivated user out of their rooms
 _STEP = 0.1
+_MEMBER = "m.room.member"
 _PRESENT = frozenset({"join", "invite", "knock"})
 
 
@@ -47,7 +48,7 @@ def is_reverted(
 
 
 def _has_left(synapse: Synapse, found: Mapping[str, str], _: Mapping[str, Any], user: UserId) -> bool:
-    return RoomId(found["room_id"]) not in _rooms_of(synapse, user, _PRESENT)
+    return _membership(synapse, user, RoomId(found["room_id"])) not in _PRESENT
 
 
 def _is_deactivated(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
@@ -57,7 +58,7 @@ def _is_deactivated(synapse: Synapse, found: Mapping[str, str], body: Mapping[st
     if not now.deactivated or now.erased != bool(body.get("erase")):
         return False
     until = time.monotonic() + _PATIENCE
-    while _rooms_of(synapse, user, {"join"}):
+    while synapse.activity.joined_rooms(user).total:
         if time.monotonic() > until:
             return False
         time.sleep(_STEP)
@@ -106,7 +107,12 @@ def _matched(endpoint: Endpoint[Any], method: str, path: str) -> dict[str, str] 
     return None if match is None else {name: unquote(value) for name, value in match.groupdict().items()}
 
 
-def _rooms_of(synapse: Synapse, user: UserId, memberships: Container[str]) -> set[RoomId]:
-    """Return the rooms in which a user has one of these memberships."""
-    found = synapse.users.memberships(user).memberships
-    return {room for room, membership in found.items() if membership in memberships}
+def _membership(synapse: Synapse, user: UserId, room_id: RoomId) -> str | None:
+    """Return a user's membership of a room; None where there is none."""
+    try:
+        return synapse.users.memberships(user).memberships.get(room_id)
+    except NotSupportedError:
+        # Synapse before 1.145
+        events = synapse.rooms.state(room_id, type=_MEMBER).state
+        memberships = (event.content for event in events if (event.type, event.state_key) == (_MEMBER, user))
+        return next((str(content.get("membership")) for content in memberships), None)

@@ -191,7 +191,9 @@ def _edit(
         reach = Reach[(allow or "api").upper()]
         planned = editing.plan(observer, view, edit, allow=reach, last=last)
         if planned.author is None:
-            output.write_one(_record(planned, "done", "Nothing to change: the levels are so already."), _columns())
+            output.write_one(
+                _record(planned, "done", "Nothing to change: the levels are so already."), _columns()
+            )
             return 0
         if output.for_people or not yes:
             invocation.warn(_in_words(planned))
@@ -241,7 +243,8 @@ def _in_words(planned: "EditPlan") -> str:
     lines: list[str] = [planned.view.room_id]
     lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
     lines += [
-        f"  warning: {user} can no longer {', '.join(lost)}" for user, lost in losses(planned.view, planned.edit)
+        f"  warning: {user} can no longer {', '.join(lost)}"
+        for user, lost in losses(planned.view, planned.edit)
     ]
     if gives_everybody_control(planned.view, planned.edit):
         lines.append("  warning: every member of the room would have control of it, and everyone who joins")
