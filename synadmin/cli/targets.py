@@ -101,6 +101,13 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
+def listed(names: "Sequence[str]", *, most: int = 5) -> str:
+    """Return targets as a sentence names them: all of a few, the first of many."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
 def user_id_of(synapse: "Synapse", text: str) -> "UserId":
     """Return the user id of a user id, or of a localpart, of the token owner's server.
 

@@ -17,6 +17,7 @@ from synadmin.cli.confirm import CHANGE_OPTIONS
 from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.outcomes import Record, Work, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.targets import BY_FIELD, Kind, Targets
@@ -210,8 +211,10 @@ class Change(Verb):
         columns: Columns,
         many: bool,
         resumable: bool,
+        mas: str | None = None,
     ) -> None:
         self.kind = kind
+        self._mas = mas
         self._many = many and bool(kind.metavar)
         self._does = does
         self._columns = columns
@@ -273,6 +276,8 @@ class Change(Verb):
             resumable = self._resumable and selected is None
             targets = selected.targets if selected is not None else None
             targets = targets or kind.resolve(synapse, names)
+            if self._mas is not None:
+                refuse_under_mas(synapse, self._mas, targets.names)
             if self._order is not None:
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind
@@ -362,6 +367,7 @@ def changes(
     columns: Columns = (),
     many: bool = True,
     resumable: bool = True,
+    mas: str | None = None,
 ) -> Callable[[Function], Change]:
     """Declare a command that changes targets.
 
@@ -375,6 +381,7 @@ def changes(
         columns: what the function returns that a table shows.
         many: whether it takes several targets.
         resumable: whether to run it again does the rest, and nothing twice.
+        mas: what ``mas-cli manage`` needs to do the same, where it is refused under MAS.
     """
 
     def declare(function: Function) -> Change:
@@ -387,6 +394,7 @@ def changes(
             columns=columns,
             many=many,
             resumable=resumable,
+            mas=mas,
         )
 
     return declare

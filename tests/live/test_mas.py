@@ -52,7 +52,7 @@ def test_what_mas_decides_is_refused_before_anything_is_sent(
 
 def test_what_synapse_decides_under_mas_is_done(delegated: Delegated, synadmin: Synadmin) -> None:
     lily = delegated.someone("lily")
-    arguments = ("user", "suspend", "lily", "-o", "json")
+    arguments = ("user", "suspend", "lily", "--yes", "-o", "json")
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
     assert answer.code == 0, answer.stderr
     assert delegated.admin.synapse.users.get(lily.user_id).suspended

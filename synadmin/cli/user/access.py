@@ -1,24 +1,26 @@
 """``synadmin user password|admin|login|validity|cross-signing-reset``: who gets in, and with what rights."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.change import NotAsAskedError, change, counted
+from synadmin.cli.change import change
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.mas import refuse_under_mas
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.user.named import Bulk, changes_users, named
+from synadmin.cli.targets import USERS, counted, listed
+from synadmin.cli.user.named import named
+from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
@@ -58,7 +60,7 @@ def password(
             confirm(invocation, question, yes=yes)
         new = "rehearsal" if dry_run else secrets.ask_new(user_id)
 
-        def act(_: str) -> "Mapping[str, Any]":
+        def act(_: str) -> Record:
             synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
             return {}
 
@@ -80,11 +82,9 @@ def admin() -> None:
     """Who is a server admin, and may use everything that this tool uses."""
 
 
-@admin.command("show", cls=Command, calls=["users.admin"])
-@click.argument("user")
-@output_options
-@pass_invocation
-def show_admin(invocation: Invocation, user: str, *, output: Output) -> None:
+@admin.verb
+@reads("users.admin", name="show", columns=(Column("user_id", title="user"), Column("admin")))
+def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
     """Tell whether somebody is a server admin. All of them: synadmin user list --admins.
 
     \b
@@ -92,58 +92,56 @@ def show_admin(invocation: Invocation, user: str, *, output: Output) -> None:
         synadmin user admin show alice
         synadmin user admin show alice -o json
     """
-    from synadmin.render import Column
-
-    with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
-        record = {"user_id": user_id, **synapse.users.admin(user_id).as_sent()}
-    output.write_one(record, [Column("user_id", title="user"), Column("admin")])
+    return {"user_id": user_id, **synapse.users.admin(user_id).as_sent()}
 
 
-@admin.command(cls=Command, calls=["users.set_admin"])
-@changes_users
-@pass_invocation
-def grant(invocation: Invocation, *, bulk: Bulk) -> int:
+@admin.verb
+@changes(USERS, "users.set_admin", does="Make server admins of", mas="promote-admin {user}")
+def grant(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make users server admins.
 
     \b
     Examples:
         synadmin user admin grant alice
-        synadmin user admin grant --from board.txt
+        synadmin user admin grant --from board.txt --yes
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_admin(synapse, user_id, admin=True),
-        mas="promote-admin {user}",
+    return _set_admin(synapse, user_id, admin=True)
+
+
+@grant.question
+def _(_: "Synapse", users: "list[UserId]") -> str:
+    return (
+        f"{counted(len(users), 'account')} will be able to do everything on this server, as you can: "
+        f"{listed(users)}. Go on?"
     )
 
 
-@admin.command(cls=Command, calls=["users.set_admin"])
-@changes_users
-@pass_invocation
-def revoke(invocation: Invocation, *, bulk: Bulk) -> int:
+@admin.verb
+@changes(USERS, "users.set_admin", does="Take the admin rights of", mas="demote-admin {user}")
+def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
     """Take the rights of a server admin away. The server lets nobody take their own.
 
     \b
     Examples:
         synadmin user admin revoke alice
-        synadmin user admin revoke --from former-board.txt
+        synadmin user admin revoke --from former-board.txt --yes
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_admin(synapse, user_id, admin=False),
-        mas="demote-admin {user}",
-    )
+    return _set_admin(synapse, user_id, admin=False)
 
 
-def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> "Mapping[str, Any]":
+@revoke.question
+def _(_: "Synapse", users: "list[UserId]") -> str:
+    return f"{counted(len(users), 'account')} will no longer be a server admin: {listed(users)}. Go on?"
+
+
+def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     if not admin and user_id == synapse.owner:
         message = (
             f"{user_id} is the account whose token you are using: Synapse lets nobody take their own rights"
         )
         raise RefusedError(message, hint="nothing was changed; another server admin can do it")
     if synapse.users.get(user_id).admin == admin:
-        return {"message": "was so already"}
+        return unchanged(f"already {'' if admin else 'not '}a server admin")
     synapse.users.set_admin(user_id, admin=admin)
     if synapse.users.admin(user_id).admin != admin:
         message = f"the server said yes, but {user_id} is {'not ' if admin else 'still '}a server admin"
@@ -184,8 +182,6 @@ def login(
         synadmin user login alice --until 10m
         TOKEN=$(synadmin user login alice --yes)
     """
-    from synadmin.render import Column, time_of
-
     expiry = None if forever else _future(until)
     with invocation.synapse() as synapse:
         user_id = named(synapse, user)
@@ -247,22 +243,21 @@ def _future(moment: int) -> int:
     return moment
 
 
-@click.command(cls=Command, calls=["users.renew_validity"])
+@changes(
+    USERS,
+    "users.renew_validity",
+    does="Set the validity of",
+    columns=(time_column("expiration_ts", "valid until"),),
+)
 @click.option("--until", type=FUTURE_TIME, help="Until when: 90d, 2027-01-31; one more period, unless given.")
 @click.option(
     "--renewal-emails/--no-renewal-emails",
     default=None,
     help="Whether they are asked by e-mail to renew it.",
 )
-@changes_users
-@pass_invocation
 def validity(
-    invocation: Invocation,
-    *,
-    until: int | None,
-    renewal_emails: bool | None,
-    bulk: Bulk,
-) -> int:
+    synapse: "Synapse", user_id: "UserId", *, until: int | None, renewal_emails: bool | None
+) -> Record:
     """Say until when accounts are valid, on a server that has account_validity switched on.
 
     \b
@@ -272,40 +267,37 @@ def validity(
     """
     from msgspec import UNSET
 
-    from synadmin.render import Column, time_of
+    # Looked at first: the server would keep the date of an account that does not exist.
+    synapse.users.get(user_id)
+    try:
+        answer = synapse.users.renew_validity(
+            user_id,
+            expiration_ts=UNSET if until is None else until,
+            enable_renewal_emails=UNSET if renewal_emails is None else renewal_emails,
+        )
+    except ServerError as error:
+        if until is None:
+            error.hint = "does its configuration have an account_validity.period? Else give --until"
+        raise
+    if until is not None and answer.expiration_ts != until:
+        message = f"the server said yes, but {user_id} is valid until {time_of(answer.expiration_ts)}"
+        raise NotAsAskedError(message)
+    return answer.as_sent()
 
-    def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
-        # Looked at first: the server would keep the date of an account that does not exist.
-        synapse.users.get(user_id)
-        try:
-            answer = synapse.users.renew_validity(
-                user_id,
-                expiration_ts=UNSET if until is None else until,
-                enable_renewal_emails=UNSET if renewal_emails is None else renewal_emails,
-            )
-        except ServerError as error:
-            if until is None:
-                error.hint = "does its configuration have an account_validity.period? Else give --until"
-            raise
-        if until is not None and answer.expiration_ts != until:
-            message = f"the server said yes, but {user_id} is valid until {time_of(answer.expiration_ts)}"
-            raise NotAsAskedError(message)
-        return answer.as_sent()
 
+@validity.check
+def _(*, until: int | None) -> None:
     if until is not None:
         _future(until)
-    column = Column(
-        "expiration_ts",
-        title="valid until",
-        value=lambda record: time_of(record.get("expiration_ts")),
-    )
-    return bulk.carry_out(invocation, act, columns=[column])
 
 
-@click.command("cross-signing-reset", cls=Command, calls=["users.allow_cross_signing_reset"])
-@changes_users
-@pass_invocation
-def cross_signing_reset(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(
+    USERS,
+    "users.allow_cross_signing_reset",
+    does="Allow the key reset of",
+    columns=(time_column("updatable_without_uia_before_ms", "until"),),
+)
+def cross_signing_reset(synapse: "Synapse", user_id: "UserId") -> Record:
     """Let users replace their cross-signing keys for ten minutes without signing in once more.
 
     For somebody who has lost their recovery key, where the Matrix Authentication Service keeps the
@@ -317,15 +309,4 @@ def cross_signing_reset(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user cross-signing-reset alice
         synadmin user cross-signing-reset alice -o json
     """
-    from synadmin.render import Column, time_of
-
-    column = Column(
-        "updatable_without_uia_before_ms",
-        title="until",
-        value=lambda record: time_of(record.get("updatable_without_uia_before_ms")),
-    )
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: synapse.users.allow_cross_signing_reset(user_id).as_sent(),
-        columns=[column],
-    )
+    return synapse.users.allow_cross_signing_reset(user_id).as_sent()

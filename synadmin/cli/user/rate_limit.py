@@ -4,16 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.change import NotAsAskedError
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
-from synadmin.cli.output import Output, output_options
-from synadmin.cli.user.named import Bulk, changes_users, named
+from synadmin.cli.lazy import Group
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.targets import USERS
+from synadmin.cli.verbs import changes, reads
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
@@ -23,11 +20,9 @@ def rate_limit() -> None:
     """Message limits of single accounts, in place of the server's."""
 
 
-@rate_limit.command(cls=Command, calls=["users.ratelimit"])
-@click.argument("user")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, user: str, *, output: Output) -> None:
+@rate_limit.verb
+@reads("users.ratelimit")
+def show(synapse: "Synapse", user_id: "UserId") -> object:
     """Show an account's own limits. None: the server's hold. 0 and 0: it has no limits.
 
     \b
@@ -35,29 +30,16 @@ def show(invocation: Invocation, user: str, *, output: Output) -> None:
         synadmin user rate-limit show alice
         synadmin user rate-limit show alice -o json
     """
-    from synadmin.render import Column
-
-    with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
-        sent = synapse.users.ratelimit(user_id).as_sent()
-    record = {"user_id": user_id, "messages_per_second": None, "burst_count": None, **sent}
-    output.write_one(record, [Column("user_id", title="user"), *(Column(name) for name in list(record)[1:])])
+    sent = synapse.users.ratelimit(user_id).as_sent()
+    return {"user_id": user_id, "messages_per_second": None, "burst_count": None, **sent}
 
 
-@rate_limit.command("set", cls=Command, calls=["users.set_ratelimit"])
+@rate_limit.verb
+@changes(USERS, "users.set_ratelimit", name="set", does="Set the rate limits of")
 @click.option("--messages-per-second", type=click.IntRange(0, 2**31 - 1), help="Messages a second.")
 @click.option("--burst-count", type=click.IntRange(0, 2**31 - 1), help="Messages at once before that counts.")
 @click.option("--unlimited", is_flag=True, help="No limits at all.")
-@changes_users
-@pass_invocation
-def set_(
-    invocation: Invocation,
-    *,
-    messages_per_second: int | None,
-    burst_count: int | None,
-    unlimited: bool,
-    bulk: Bulk,
-) -> int:
+def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> Record:
     """Give accounts limits of their own, or none at all.
 
     \b
@@ -65,29 +47,28 @@ def set_(
         synadmin user rate-limit set announce-bot --unlimited
         synadmin user rate-limit set alice --messages-per-second 1 --burst-count 10
     """
+    synapse.users.set_ratelimit(user_id, messages_per_second=limits[0], burst_count=limits[1])
+    found = synapse.users.ratelimit(user_id)
+    if (found.messages_per_second, found.burst_count) != limits:
+        message = f"the server said yes, but the limits of {user_id} are {found.as_sent()}"
+        raise NotAsAskedError(message)
+    return found.as_sent()
+
+
+@set_.check
+def _(*, messages_per_second: int | None, burst_count: int | None, unlimited: bool) -> dict[str, Any]:
     if unlimited != (messages_per_second is None and burst_count is None):
         message = "give --unlimited, or --messages-per-second and --burst-count"
         raise UsageError(message)
     if not unlimited and (messages_per_second is None or burst_count is None):
         message = "--messages-per-second and --burst-count belong together"
         raise UsageError(message)
-    wanted = (messages_per_second or 0, burst_count or 0)
-
-    def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
-        synapse.users.set_ratelimit(user_id, messages_per_second=wanted[0], burst_count=wanted[1])
-        found = synapse.users.ratelimit(user_id)
-        if (found.messages_per_second, found.burst_count) != wanted:
-            message = f"the server said yes, but the limits of {user_id} are {found.as_sent()}"
-            raise NotAsAskedError(message)
-        return found.as_sent()
-
-    return bulk.carry_out(invocation, act)
+    return {"limits": (messages_per_second or 0, burst_count or 0)}
 
 
-@rate_limit.command(cls=Command, calls=["users.delete_ratelimit"])
-@changes_users
-@pass_invocation
-def clear(invocation: Invocation, *, bulk: Bulk) -> int:
+@rate_limit.verb
+@changes(USERS, "users.delete_ratelimit", does="Clear the rate limits of")
+def clear(synapse: "Synapse", user_id: "UserId") -> Record:
     """Take accounts' own limits away: the server's hold again.
 
     \b
@@ -95,10 +76,8 @@ def clear(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user rate-limit clear alice
         synadmin user rate-limit clear --from bots.txt
     """
-    return bulk.carry_out(invocation, _clear)
-
-
-def _clear(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
+    if not synapse.users.ratelimit(user_id).as_sent():
+        return unchanged("no limits of its own")
     synapse.users.delete_ratelimit(user_id)
     found = synapse.users.ratelimit(user_id).as_sent()
     if found:

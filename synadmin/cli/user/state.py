@@ -1,50 +1,39 @@
 """``synadmin user lock|suspend|shadow-ban|deactivate`` and their opposites."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.change import counted, typed_name
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.user.named import Bulk, changes_users, listed, read_back
+from synadmin.cli.confirm import confirm_by_name
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import Record, unchanged
+from synadmin.cli.targets import USERS, counted, listed
+from synadmin.cli.user.named import read_back
+from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
-    Guard = Callable[[Synapse, Sequence[UserId]], None]
 
-_ALREADY = {"message": "was so already"}
-
-
-@click.command(cls=Command, calls=["users.modify"])
+@changes(USERS, "users.modify", mas="lock-user {user}")
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be locked.")
-@changes_users
-@pass_invocation
-def lock(invocation: Invocation, *, confirm: str | None, bulk: Bulk) -> int:
+def lock(synapse: "Synapse", user_id: "UserId") -> Record:
     """Lock accounts: their sessions stay, but can do nothing until the account is unlocked.
 
     \b
     Examples:
         synadmin user lock alice
-        synadmin user lock --from compromised.txt -o ndjson
+        synadmin user lock --from compromised.txt --yes -o ndjson
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_locked(synapse, user_id, locked=True),
-        guard=_guard(invocation, "locks", confirm),
-        mas="lock-user {user}",
-    )
+    return _set_locked(synapse, user_id, locked=True)
 
 
-@click.command(cls=Command, calls=["users.modify"])
-@changes_users
-@pass_invocation
-def unlock(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "users.modify", mas="unlock-user {user}")
+def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
     """Unlock accounts.
 
     \b
@@ -52,43 +41,32 @@ def unlock(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user unlock alice
         synadmin user unlock --from compromised.txt
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_locked(synapse, user_id, locked=False),
-        mas="unlock-user {user}",
-    )
+    return _set_locked(synapse, user_id, locked=False)
 
 
-def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> "Mapping[str, Any]":
+def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Record:
     # Looked at first: the request would make an account of this name where there is none.
     if synapse.users.get(user_id).locked == locked:
-        return _ALREADY
+        return unchanged(f"already {'locked' if locked else 'not locked'}")
     synapse.users.modify(user_id, locked=locked)
     read_back(synapse, user_id, locked=locked)
     return {}
 
 
-@click.command(cls=Command, calls=["users.suspend"])
-@changes_users
-@pass_invocation
-def suspend(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "users.suspend")
+def suspend(synapse: "Synapse", user_id: "UserId") -> Record:
     """Suspend accounts: they can read, leave rooms and sign out, and do almost nothing else.
 
     \b
     Examples:
         synadmin user suspend alice
-        synadmin user suspend --from reported.txt -o ndjson
+        synadmin user suspend --from reported.txt --yes -o ndjson
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_suspended(synapse, user_id, suspended=True),
-    )
+    return _set_suspended(synapse, user_id, suspended=True)
 
 
-@click.command(cls=Command, calls=["users.suspend"])
-@changes_users
-@pass_invocation
-def unsuspend(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "users.suspend")
+def unsuspend(synapse: "Synapse", user_id: "UserId") -> Record:
     """End suspensions.
 
     \b
@@ -96,22 +74,19 @@ def unsuspend(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user unsuspend alice
         synadmin user unsuspend --from reported.txt
     """
-    return bulk.carry_out(
-        invocation,
-        lambda synapse, user_id: _set_suspended(synapse, user_id, suspended=False),
-    )
+    return _set_suspended(synapse, user_id, suspended=False)
 
 
-def _set_suspended(synapse: "Synapse", user_id: "UserId", *, suspended: bool) -> "Mapping[str, Any]":
+def _set_suspended(synapse: "Synapse", user_id: "UserId", *, suspended: bool) -> Record:
+    if synapse.users.get(user_id).suspended == suspended:
+        return unchanged(f"already {'suspended' if suspended else 'not suspended'}")
     synapse.users.suspend(user_id, suspend=suspended)
     read_back(synapse, user_id, suspended=suspended)
     return {}
 
 
-@click.command("shadow-ban", cls=Command, calls=["moderation.shadow_ban"])
-@changes_users
-@pass_invocation
-def shadow_ban(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "moderation.shadow_ban")
+def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
     """Let what users send seem to succeed, and reach nobody.
 
     A last resort: clients get confused, and the user is not told. To keep an account from doing harm,
@@ -120,15 +95,17 @@ def shadow_ban(invocation: Invocation, *, bulk: Bulk) -> int:
     \b
     Examples:
         synadmin user shadow-ban spammer
-        synadmin user shadow-ban --from spammers.txt -o ndjson
+        synadmin user shadow-ban --from spammers.txt --yes -o ndjson
     """
-    return bulk.carry_out(invocation, _shadow_ban)
+    if synapse.users.get(user_id).shadow_banned:
+        return unchanged("already shadow-banned")
+    synapse.moderation.shadow_ban(user_id)
+    read_back(synapse, user_id, shadow_banned=True)
+    return {}
 
 
-@click.command("lift-shadow-ban", cls=Command, calls=["moderation.lift_shadow_ban"])
-@changes_users
-@pass_invocation
-def lift_shadow_ban(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "moderation.lift_shadow_ban", does="Lift the shadow-bans of")
+def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
     """Lift shadow-bans. What was sent under one stays unsent.
 
     \b
@@ -136,31 +113,21 @@ def lift_shadow_ban(invocation: Invocation, *, bulk: Bulk) -> int:
         synadmin user lift-shadow-ban alice
         synadmin user lift-shadow-ban --from forgiven.txt
     """
-    return bulk.carry_out(invocation, _lift_shadow_ban)
-
-
-def _shadow_ban(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
-    synapse.moderation.shadow_ban(user_id)
-    read_back(synapse, user_id, shadow_banned=True)
-    return {}
-
-
-def _lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
+    if not synapse.users.get(user_id).shadow_banned:
+        return unchanged("already not shadow-banned")
     synapse.moderation.lift_shadow_ban(user_id)
     read_back(synapse, user_id, shadow_banned=False)
     return {}
 
 
-@click.command(cls=Command, calls=["users.deactivate"])
+@changes(USERS, "users.deactivate", mas="lock-user {user} --deactivate")
 @click.option(
     "--erase",
     is_flag=True,
     help="Remove the profile, too, and hide what was sent from those who join rooms later.",
 )
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be deactivated.")
-@changes_users
-@pass_invocation
-def deactivate(invocation: Invocation, *, erase: bool, confirm: str | None, bulk: Bulk) -> int:
+def deactivate(synapse: "Synapse", user_id: "UserId", *, erase: bool) -> Record:
     """Deactivate accounts: they leave all rooms, and nobody can sign in to them any more.
 
     Sessions, encryption keys, password, addresses and account data are deleted. An account can be made
@@ -173,28 +140,16 @@ def deactivate(invocation: Invocation, *, erase: bool, confirm: str | None, bulk
         synadmin user deactivate alice --erase
         synadmin user deactivate --from left-the-club.txt --dry-run
     """
-
-    def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
-        before = synapse.users.get(user_id)
-        if before.deactivated and (before.erased or not erase):
-            return _ALREADY
-        told = synapse.users.deactivate(user_id, erase=erase).as_sent()
-        read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
-        return told
-
-    def question(synapse: "Synapse", users: "Sequence[UserId]") -> str:
-        return _deactivation(synapse, users, erase=erase)
-
-    return bulk.carry_out(
-        invocation,
-        act,
-        question=question,
-        guard=_guard(invocation, "deactivates", confirm),
-        mas="lock-user {user} --deactivate",
-    )
+    before = synapse.users.get(user_id)
+    if before.deactivated and (before.erased or not erase):
+        return unchanged("already deactivated")
+    record = synapse.users.deactivate(user_id, erase=erase).as_sent()
+    read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
+    return record
 
 
-def _deactivation(synapse: "Synapse", users: "Sequence[UserId]", *, erase: bool) -> str:
+@deactivate.question
+def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
     rooms = sessions = admins = 0
     for user_id in users:
         try:
@@ -218,27 +173,8 @@ def _deactivation(synapse: "Synapse", users: "Sequence[UserId]", *, erase: bool)
     return text + "Go on?"
 
 
-def _guard(invocation: Invocation, does: str, given: str | None) -> "Guard":
-    """Return what asks for a name before the way back in is gone."""
-
-    def check(synapse: "Synapse", users: "Sequence[UserId]") -> None:
-        if synapse.owner in users:
-            why = f"This {does} your own account, whose token you are using."
-            typed_name(invocation, synapse.owner, why, given=given)
-            return
-        # Not by version 3, which an older Synapse does not have.
-        admins = {one.name for one in synapse.users.list_v2(admins=True)}
-        if admins and admins <= set(users):
-            why = f"This {does} the last server admin of this server ({listed(sorted(admins))})."
-            typed_name(invocation, min(admins), why, given=given)
-
-    return check
-
-
-@click.command(cls=Command, calls=["users.modify"])
-@changes_users
-@pass_invocation
-def reactivate(invocation: Invocation, *, bulk: Bulk) -> int:
+@changes(USERS, "users.modify", mas="unlock-user {user} --reactivate")
+def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make deactivated accounts active again.
 
     They have no password, no sessions, no addresses and are in no rooms; an erased one is no longer
@@ -247,12 +183,8 @@ def reactivate(invocation: Invocation, *, bulk: Bulk) -> int:
     \b
     Examples:
         synadmin user reactivate alice
-        synadmin user reactivate --from came-back.txt -o ndjson
+        synadmin user reactivate --from came-back.txt --yes -o ndjson
     """
-    return bulk.carry_out(invocation, _reactivate, mas="unlock-user {user} --reactivate")
-
-
-def _reactivate(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
     # Looked at first: the request would make an account of this name where there is none.
     if not synapse.users.get(user_id).deactivated:
         message = f"{user_id} is not deactivated"
@@ -260,3 +192,48 @@ def _reactivate(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
     synapse.users.modify(user_id, deactivated=False)
     read_back(synapse, user_id, deactivated=False)
     return {}
+
+
+def _ask(verb: Change, done: str, then: str) -> None:
+    """Have a verb ask: what happens to which accounts, and what that means."""
+
+    @verb.question
+    def _(_: "Synapse", users: "list[UserId]") -> str:
+        return f"{counted(len(users), 'account')} will be {done}: {listed(users)}. {then} Go on?"
+
+
+_ask(lock, "locked", "Their sessions can do nothing until you unlock them.")
+_ask(suspend, "suspended", "They can read, leave rooms and sign out, and do almost nothing else.")
+_ask(shadow_ban, "shadow-banned", "Their messages will appear sent, but reach nobody.")
+_ask(reactivate, "made active again", "They can sign in again once they have a password.")
+
+
+def _guard_own_account(verb: Change, does: str) -> None:
+    """Have a verb ask for a name before it takes away the way back in; that account comes last."""
+
+    @verb.order
+    def _(synapse: "Synapse") -> "Callable[[str], bool]":
+        return lambda user_id: user_id == synapse.owner
+
+    @verb.guard
+    def _(
+        synapse: "Synapse",
+        users: "list[UserId]",
+        *,
+        confirm: str | None,
+        invocation: Invocation,
+        dry_run: bool,
+    ) -> None:
+        if synapse.owner in users:
+            why = f"This {does} your own account, whose token you are using."
+            confirm_by_name(invocation, synapse.owner, why, given=confirm, dry_run=dry_run)
+            return
+        # Not by version 3, which an older Synapse does not have.
+        admins = {account.name for account in synapse.users.list_v2(admins=True)}
+        if admins and admins <= set(users):
+            why = f"This {does} the last server admin of this server ({listed(sorted(admins))})."
+            confirm_by_name(invocation, min(admins), why, given=confirm, dry_run=dry_run)
+
+
+_guard_own_account(lock, "locks")
+_guard_own_account(deactivate, "deactivates")

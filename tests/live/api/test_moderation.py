@@ -50,7 +50,9 @@ def test_what_a_shadow_banned_user_sends_reaches_nobody(
     by_library = users.get(alice.user_id).shadow_banned
     moderation.lift_shadow_ban(alice.user_id)
     lifted = not users.get(alice.user_id).shadow_banned
-    banned = synadmin("user", "shadow-ban", alice.user_id, bob.user_id, "no-such-person", "-o", "ndjson")
+    banned = synadmin(
+        "user", "shadow-ban", alice.user_id, bob.user_id, "no-such-person", "--yes", "-o", "ndjson"
+    )
     by_command = users.get(bob.user_id).shadow_banned
     forgiven = synadmin("user", "lift-shadow-ban", "--from", "-", stdin=f"{bob.user_id}\n{alice.user_id}\n")
 

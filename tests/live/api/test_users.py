@@ -225,8 +225,8 @@ def test_an_account_that_does_not_exist_is_not_made_by_changing_it(
     homeserver: Homeserver, synadmin: Synadmin
 ) -> None:
     runs = [
-        synadmin("user", "lock", NEVER_MET),
-        synadmin("user", "reactivate", NEVER_MET),
+        synadmin("user", "lock", NEVER_MET, "--yes"),
+        synadmin("user", "reactivate", NEVER_MET, "--yes"),
         synadmin("user", "modify", NEVER_MET, "--displayname", "Nobody"),
     ]
 
@@ -275,9 +275,9 @@ def test_an_account_is_deactivated_and_erased_and_comes_back(
     still_active = not users.get(alice.user_id).deactivated
     done = synadmin("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "ndjson")
     gone = users.get(alice.user_id)
-    back = synadmin("user", "reactivate", alice.user_id)
+    back = synadmin("user", "reactivate", alice.user_id, "--yes")
     after = users.get(alice.user_id)
-    active_already = synadmin("user", "reactivate", alice.user_id)
+    active_already = synadmin("user", "reactivate", alice.user_id, "--yes")
 
     assert told.id_server_unbind_result == "success"
     assert asked.code == 2, "without a terminal a question is a refusal"
@@ -317,7 +317,7 @@ def test_many_are_locked_from_a_list_and_each_has_its_outcome(
     alice, bob = newcomer("alice"), newcomer("bob")
     listed = f"{alice.user_id}\n{NEVER_MET}\n{localpart(bob)}\n{alice.user_id}\n"
 
-    locked = synadmin("user", "lock", "--from", "-", "-o", "ndjson", stdin=listed)
+    locked = synadmin("user", "lock", "--from", "-", "--yes", "-o", "ndjson", stdin=listed)
     with pytest.raises(NotAuthenticatedError, match="M_USER_LOCKED"):
         bob.synapse.client_server.whoami()
     unlocked = synadmin("user", "unlock", "--from", "-", stdin=f"{alice.user_id}\n{localpart(bob)}")
@@ -338,14 +338,14 @@ def test_a_suspended_user_reads_and_does_nothing_else(newcomer: Newcomer, synadm
     alice, bob = newcomer("alice"), newcomer("bob")
     room_id = alice.make_room(public=True)
 
-    suspended = synadmin("user", "suspend", bob.user_id)
+    suspended = synadmin("user", "suspend", bob.user_id, "--yes")
     with pytest.raises(NotPermittedError):
         bob.join(room_id)
     freed = synadmin("user", "unsuspend", bob.user_id)
     bob.join(room_id)
 
     assert suspended.code == freed.code == 0
-    assert synadmin("user", "suspend", NEVER_MET).code == 4
+    assert synadmin("user", "suspend", NEVER_MET, "--yes").code == 4
 
 
 def test_suspending_says_so_of_whom(homeserver: Homeserver, newcomer: Newcomer) -> None:
@@ -387,10 +387,10 @@ def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
     users.set_admin(alice.user_id, admin=True)
     granted = users.admin(alice.user_id).admin
     shown = json.loads(synadmin("user", "admin", "show", alice.user_id, "-o", "json").stdout)
-    revoked = synadmin("user", "admin", "revoke", alice.user_id)
+    revoked = synadmin("user", "admin", "revoke", alice.user_id, "--yes")
     left = users.admin(alice.user_id).admin
-    again = synadmin("user", "admin", "grant", alice.user_id, NEVER_MET, "-o", "ndjson")
-    oneself = synadmin("user", "admin", "revoke", homeserver.admin.user_id)
+    again = synadmin("user", "admin", "grant", alice.user_id, NEVER_MET, "--yes", "-o", "ndjson")
+    oneself = synadmin("user", "admin", "revoke", homeserver.admin.user_id, "--yes")
 
     assert granted
     assert shown == {"user_id": alice.user_id, "admin": True}

@@ -231,7 +231,7 @@ def test_what_one_command_writes_as_csv_the_next_one_reads(signed_in: Stub, syna
     written = synadmin("user", "list", "--columns", "name", "-o", "csv").stdout
     signed_in.on("*", told({"name": "@x:example.org", "suspended": True}))
 
-    answer = synadmin("user", "suspend", "--from", "-", "-o", "csv", stdin=written.encode())
+    answer = synadmin("user", "suspend", "--from", "-", "--yes", "-o", "csv", stdin=written.encode())
 
     assert [line.split(",")[:2] for line in answer.stdout.splitlines()] == [
         ["user_id", "outcome"],

@@ -46,6 +46,7 @@ def test_a_change_that_cannot_be_verified_is_unknown_and_not_missing(
     for user in users:
         path = f"/_synapse/admin/v1/users/{user.replace('@', '%40').replace(':', '%3A')}/shadow_ban"
         signed_in.on(path, BROKEN, GONE)
+    signed_in.on("*", told({"name": "@x:example.org"}))
 
     answer = synadmin("user", "shadow-ban", *users, "--yes", "-o", "json")
 

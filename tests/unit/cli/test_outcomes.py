@@ -87,11 +87,12 @@ def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest
 
 
 def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    accounts = [told({"name": "@a", "suspended": suspended}) for suspended in (False, True)]
     signed_in.on(SUSPEND.format("a"), told({}))
-    signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", told({"name": "@a", "suspended": True}))
+    signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *accounts)
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
-    answer = synadmin("user", "suspend", "a", "b", "c", "-o", "ndjson")
+    answer = synadmin("user", "suspend", "a", "b", "c", "--yes", "-o", "ndjson")
 
     assert answer.code == 3
     outcomes = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -106,4 +107,4 @@ def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, syn
 def test_a_token_that_is_no_good_from_the_start_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
-    synadmin("user", "suspend", "a", "b").assert_is_one_clear_line(code=3)
+    synadmin("user", "suspend", "a", "b", "--yes").assert_is_one_clear_line(code=3)

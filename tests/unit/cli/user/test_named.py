@@ -28,9 +28,10 @@ def test_one_bad_name_in_a_list_stops_everything_before_it_begins(
 def test_somebody_who_is_named_twice_is_changed_once(signed_in: Stub, synadmin: Synadmin) -> None:
     suspended = "/_synapse/admin/v1/suspend/%40alice%3Aexample.org"
     signed_in.on(suspended, told({}))
-    signed_in.on("*", told({"name": "@alice:example.org", "suspended": True}))
+    account = {"name": "@alice:example.org", "suspended": False}
+    signed_in.on(f"{USERS}/%40alice%3Aexample.org", told(account), told(account | {"suspended": True}))
 
-    answer = synadmin("user", "suspend", "alice", "@alice:example.org", "-o", "ndjson")
+    answer = synadmin("user", "suspend", "alice", "@alice:example.org", "--yes", "-o", "ndjson")
 
     assert len(answer.stdout.splitlines()) == 1
     assert [target for target in signed_in.targets if target.startswith("PUT")] == [f"PUT {suspended}"]
@@ -39,7 +40,7 @@ def test_somebody_who_is_named_twice_is_changed_once(signed_in: Stub, synadmin: 
 def test_a_yes_that_does_not_show_is_a_failure(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", told({"name": "@alice:example.org", "suspended": False}))
 
-    answer = synadmin("user", "suspend", "alice")
+    answer = synadmin("user", "suspend", "alice", "--yes")
 
     answer.assert_is_one_clear_line(code=1)
     assert "the server said yes, but suspended of @alice:example.org is False" in answer.stderr

@@ -31,7 +31,9 @@ def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> Non
 
     words = " ".join(terminal.shown.split())
     assert code == 2
-    assert "2 accounts will be deactivated and erased: @alice:example.org, @zed:example.org." in words
-    assert "They leave 2 rooms; 1 session and all encryption keys" in words
-    assert "Server admins among them: 1." in words
+    assert "@zed:example.org: failed: no (M_NOT_FOUND, HTTP 404)" in words
+    assert "Plan: 1 to deactivate, 1 failed." in words
+    assert "1 account will be deactivated and erased: @alice:example.org." in words
+    assert "It leaves 2 rooms; 1 session and all encryption keys" in words
+    assert "It is a server admin." in words
     assert not any(request.method == "POST" for request in signed_in.requests)

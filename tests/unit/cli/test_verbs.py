@@ -1,0 +1,156 @@
+"""Declared commands: what they ask, what a dry run refuses, and the command line that goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from synadmin.cli.app import app
+from synadmin.cli.operations import commands
+from synadmin.cli.verbs import Change
+from tests.unit.cli.terminal import Terminal
+from tests.unit.stub import ADMIN, refused, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ACCOUNT = {"name": "@alice:example.org", "admin": False, "locked": False, "suspended": False}
+ASKING = [
+    (("user", "lock"), {}, "1 account will be locked: @alice:example.org."),
+    (("user", "suspend"), {}, "1 account will be suspended: @alice:example.org."),
+    (("user", "shadow-ban"), {}, "1 account will be shadow-banned: @alice:example.org."),
+    (("user", "reactivate"), {"deactivated": True}, "1 account will be made active again"),
+    (("user", "admin", "grant"), {}, "1 account will be able to do everything on this server"),
+    (("user", "admin", "revoke"), {"admin": True}, "1 account will no longer be a server admin"),
+]
+
+
+@pytest.mark.parametrize(("command", "state", "question"), ASKING, ids=str)
+def test_what_is_taken_or_given_is_asked_about(
+    signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], state: dict[str, object], question: str
+) -> None:
+    signed_in.on("*", told(ACCOUNT | state))
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+
+    answer = synadmin(*command, "alice")
+    dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert question in answer.stderr
+    assert (dry_run.code, json.loads(dry_run.stdout)[0]["outcome"]) == (0, "planned")
+    assert f"The run will ask: {question}" in dry_run.stderr
+    assert {request.method for request in signed_in.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+@pytest.mark.parametrize("verb", ["lock", "deactivate"])
+def test_a_dry_run_refuses_what_the_run_refuses(
+    signed_in: Stub, synadmin: Synadmin, verb: str, dry_run: tuple[str, ...]
+) -> None:
+    signed_in.on("*", told(ACCOUNT))
+
+    answer = synadmin("user", verb, ADMIN, "--yes", *dry_run)
+
+    answer.assert_is_one_clear_line(code=5)
+    assert "your own account" in answer.stderr
+    assert {request.method for request in signed_in.requests} == {"GET"}
+
+
+def test_a_dry_run_has_the_exit_code_of_the_run(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", told(ACCOUNT | {"deactivated": False}))
+
+    run = synadmin("user", "reactivate", "alice", "bob", "--yes", "-o", "json")
+    dry_run = synadmin("user", "reactivate", "alice", "bob", "--dry-run", "-o", "json")
+
+    assert [record["outcome"] for record in json.loads(dry_run.stdout)] == ["refused", "refused"]
+    assert dry_run.code == run.code == 5
+    assert "2 users: 2 refused." in run.stderr
+
+
+def test_more_than_three_are_asked_about_whatever_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", told(ACCOUNT | {"locked": True}))
+
+    three = synadmin("user", "unlock", "a", "b", "c", "--dry-run")
+    four = synadmin("user", "unlock", "a", "b", "c", "d")
+
+    assert "will ask" not in three.stderr
+    assert four.code == 2
+    assert "Unlock @a:example.org, @b:example.org, @c:example.org, @d:example.org?" in four.stderr
+
+
+def test_what_would_be_refused_stands_before_the_question_and_is_not_counted_in_it(
+    signed_in: Stub, work: Path
+) -> None:
+    accounts = "/_synapse/admin/v2/users/%40{}%3Aexample.org"
+    signed_in.on(accounts.format("alice"), told(ACCOUNT))
+    signed_in.on(accounts.format("bob"), told(ACCOUNT | {"locked": True}))
+    signed_in.on(accounts.format("ghost"), refused(404, "M_NOT_FOUND", "User not found"))
+    signed_in.on("*", told({"users": [], "total": 0}))
+
+    with Terminal("-m", "synadmin", "user", "lock", "alice", "bob", "ghost", cwd=work) as terminal:
+        terminal.see("[y/N]")
+        terminal.type("q\n")
+        code = terminal.end()
+
+    shown = " ".join(terminal.shown.split())
+    assert code == 2
+    assert shown.index("@ghost:example.org: failed: User not found") < shown.index("Plan: 1 to lock")
+    assert "Plan: 1 to lock, 1 unchanged, 1 failed." in shown
+    assert "1 account will be locked: @alice:example.org." in shown
+    assert not any(request.method in {"PUT", "POST"} for request in signed_in.requests)
+
+
+def test_an_interrupted_bulk_names_the_command_that_goes_on(
+    signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = {"name": "@a:example.org", "locked": False}
+    replies = [told(locked | {"locked": so}) for so in (False, True, True)]
+    signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *replies)
+    signed_in.on("/_synapse/admin/v2/users/%40b%3Aexample.org", told(locked))
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    from synadmin.cli.user import state
+
+    done = state.lock.function
+
+    def interrupted(synapse: object, user_id: str) -> object:
+        if user_id.startswith("@b"):
+            raise KeyboardInterrupt
+        return done(synapse, user_id)
+
+    monkeypatch.setattr(state.lock, "function", interrupted)
+
+    answer = synadmin("user", "lock", "a", "@b:example.org", "a", "--yes", "-o", "json")
+    entries = synadmin("journal", "show", "last", "-o", "ndjson").stdout.splitlines()
+
+    assert answer.code == 130
+    assert [record["outcome"] for record in json.loads(answer.stdout)] == ["done", "unknown"]
+    assert "hint: `synadmin journal resume last` goes on with the rest." in answer.stderr
+    arguments = next(json.loads(line)["arguments"] for line in entries if "arguments" in line)
+    assert arguments == ["user", "lock", "--yes", "--", "@a:example.org", "@b:example.org"]
+
+
+CHANGES = [(path, command) for path, command in commands() if isinstance(command, Change)]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), CHANGES, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_declared_change_has_the_options_of_a_change(path: tuple[str, ...], command: Change) -> None:
+    names = {name for option in command.get_params(click.Context(command)) for name in option.opts}
+
+    assert {"--yes", "--dry-run", "-o", "--columns"} <= names, path
+
+
+def test_the_common_options_are_built_once() -> None:
+    context = click.Context(app)
+    first, second = app.get_params(context), app.get_params(context)
+
+    assert [id(option) for option in first if option.name != "help"] == [
+        id(option) for option in second if option.name != "help"
+    ]
