@@ -82,9 +82,8 @@ class Outcomes:
     def summary(self) -> str:
         """All of it in one sentence: ``18 rooms: 6 done, 1 unchanged, 11 refused.``."""
         left = self.total - len(self.codes)
-        if not left and set(self.counts) <= {"done", "failed"}:
-            failed = f", {self.counts['failed']} failed" if self.counts["failed"] else ""
-            return f"{self.counts['done']} of {self.total} succeeded{failed}."
+        if not left and set(self.counts) == {"done", "failed"}:
+            return f"{self.counts['done']} of {self.total} succeeded, {self.counts['failed']} failed."
         parts = self.parts(*_ORDER) + ([f"{left} not started"] if left else [])
         return f"{self.kind.counted(self.total)}: {', '.join(parts)}."
 
@@ -135,6 +134,7 @@ class Outcomes:
 
         try:
             write(finished())
+            self.total = len(self.codes)  # two names of one room are one target
         finally:
             self.say_summary(invocation)
         return self.exit_code

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.bulk import progress
+from synadmin.cli.app import EXIT_PARTLY
 from synadmin.cli.confirm import change_options, confirm
-from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation, wrapped
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.room.look import resolved
+from synadmin.cli.progress import progress
 from synadmin.cli.room.words import in_words
+from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def make_admin(
     from synadmin.recovery.temporary import Temporary
 
     _refuse_old_names(via, through)
-    named = read_targets(rooms, source, ROOMS) if rooms or source or space is None else []
+    named = ROOMS.read(rooms, source) if rooms or source or space is None else []
     wanted = [parse_room(room) for room in named]
     servers = tuple(parse_server_name(server) for server in via)
     for name in (user, promoter):
@@ -137,7 +137,7 @@ def _below(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[
     """Return a space and all below it, and tell of the rooms that this server is not in."""
     from synadmin.recovery.space import below
 
-    found = below(synapse, resolved(synapse, space))
+    found = below(synapse, room_id_of(synapse, space))
     for room_id in found.elsewhere:
         invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
     return found.rooms
@@ -196,73 +196,58 @@ def _asked(
     total: int,
     lifts: bool,
 ) -> "list[Prospect]":
-    """Show the plans and ask; return them where the answer is yes."""
-    seen = []
-    for prospect in progress(invocation, prospects, total=total, what="looked at"):
-        seen.append(prospect)
-        if prospect.plan is not None:
-            invocation.warn(in_words(prospect.result))
-    todo = sum(1 for prospect in seen if prospect.plan is not None)
+    """Show the plans, those that are refused first, and ask; return them where the answer is yes."""
+    seen = list(progress(invocation, prospects, total=total, what="looked at"))
+    outcomes = Outcomes(ROOMS, len(seen))
+    for prospect in seen:
+        _count(prospect.result, outcomes)
+    todo = [prospect for prospect in seen if prospect.plan is not None]
     if not todo:
         return seen
+    for prospect in [one for one in seen if one.result.outcome == "refused"] + todo:
+        invocation.warn(in_words(prospect.result))
     if lifts:
         invocation.warn(
             f"For the length of this run the rate limits of {wish.caller} are lifted, and put back as they "
             "were after it (--keep-rate-limits does without, and waits).",
         )
-    without = f" ({total - todo} others need nothing or cannot be regained)" if todo < total else ""
-    subject = "this room" if total == 1 else f"{todo} room{'s' if todo > 1 else ''}{without}"
-    confirm(invocation, f"Regain {subject}?", yes=False)
+    others = outcomes.parts("unchanged", "refused", "failed")
+    if others:
+        invocation.warn(f"Plan: {', '.join([f'{len(todo)} to regain', *others])}.")
+    confirm(invocation, f"Regain {'this room' if total == 1 else ROOMS.counted(len(todo))}?", yes=False)
     return seen
+
+
+def _count(outcome: "Outcome", outcomes: Outcomes) -> None:
+    """Count a room; one that the target has control of already is unchanged."""
+    kind = "unchanged" if outcome.outcome == "done" and not outcome.steps else outcome.outcome
+    allow = str(outcome.reach) if kind == "refused" and outcome.reach else None
+    outcomes.add(kind, allow=allow)
 
 
 def _report(
     invocation: Invocation,
-    outcomes: "Iterator[Outcome]",
+    results: "Iterator[Outcome]",
     output: Output,
     *,
     total: int,
     dry_run: bool,
 ) -> int:
     """Print each room as it is finished, then the summary; return the exit code."""
-    counts: dict[str, int] = {}
 
-    def counted() -> "Iterator[Outcome]":
-        for outcome in progress(invocation, outcomes, total=total, what="finished"):
-            counts[outcome.outcome] = counts.get(outcome.outcome, 0) + 1
-            yield outcome
-
-    try:
+    def write(finished: "Iterator[Outcome]") -> None:
         if output.for_people and output.names is None:
-            for outcome in counted():
+            for outcome in finished:
                 click.echo(wrapped(in_words(outcome), sys.stdout))
                 sys.stdout.flush()
         else:
-            output.write((outcome.as_record() for outcome in counted()), _columns())
-    except BaseException:
-        if counts.keys() - {"planned"}:
-            invocation.warn(f"Before that: {_summary(counts)}.")
-        raise
-    if total > 1:
-        rooms = sum(counts.values())
-        invocation.say(f"{rooms} room{'' if rooms == 1 else 's'}: {_summary(counts)}.")
-    if dry_run and counts.get("planned"):
+            output.write((outcome.as_record() for outcome in finished), _columns())
+
+    outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
+    code = outcomes.report(invocation, results, count=_count, write=write, what="finished")
+    if dry_run and outcomes.counts["planned"]:
         invocation.say("Nothing was changed: --dry-run.")
-    return _exit_code(counts)
-
-
-def _exit_code(counts: dict[str, int]) -> int:
-    if set(counts) <= {"done", "pending", "planned"}:
-        return EXIT_DONE
-    if set(counts) == {"refused"}:
-        return EXIT_REFUSED
-    if set(counts) == {"failed"}:
-        return EXIT_FAILED
-    return EXIT_PARTLY
-
-
-def _summary(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return code
 
 
 def _columns() -> "list[Column]":

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.bulk import progress
-from synadmin.cli.change import counted
+from synadmin.cli.app import EXIT_PARTLY
 from synadmin.cli.confirm import change_options, confirm
-from synadmin.cli.input_files import ROOMS, read_targets
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import DURATION
-from synadmin.cli.room.look import resolved
+from synadmin.cli.progress import progress
+from synadmin.cli.targets import ROOMS, counted, room_id_of
 from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def transfer(
     from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over, missing_account, refused
 
     target = parse_user_id(new)
-    wanted = [parse_room(room) for room in read_targets(rooms, source, ROOMS)] if rooms or source else []
+    wanted = [parse_room(room) for room in ROOMS.read(rooms, source)] if rooms or source else []
     if not wanted and space is None:
         message = "which room? Name it, or give --space or --rooms-from"
         raise UsageError(message)
@@ -125,7 +124,7 @@ def transfer(
         ]
         todo = [handover for handover in looked if handover.outcome == "planned"]
         if dry_run:
-            code = _report(invocation, looked, move, output)
+            code = _report(invocation, looked, move, output, total=len(looked))
             invocation.say("Nothing was changed: --dry-run.")
             return code
         if todo and not yes:
@@ -136,7 +135,7 @@ def transfer(
             rate_limits.lift(synapse, way.run.temporary)
         accept = None if newcomer is None else accepting(newcomer, [home])
         handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
-        return _report(invocation, handed, move, output)
+        return _report(invocation, handed, move, output, total=len(looked))
 
 
 def _below(
@@ -148,7 +147,7 @@ def _below(
 ) -> "list[RoomId | RoomAlias]":
     from synadmin.recovery.space import below
 
-    found = below(synapse, resolved(synapse, space), as_member=as_member)
+    found = below(synapse, room_id_of(synapse, space), as_member=as_member)
     for room_id in found.elsewhere:
         invocation.say(f"Left out: {room_id} is in the space, but cannot be seen from here.")
     return list(found.rooms)
@@ -259,36 +258,30 @@ def _report(
     handovers: "Iterable[Handover]",
     move: "Move",
     output: Output,
+    *,
+    total: int,
 ) -> int:
-    counts: dict[str, int] = {}
+    """Print each room as it is finished, then the summary; return the exit code."""
 
-    def finished() -> "Iterator[Handover]":
-        for handover in handovers:
-            counts[handover.outcome] = counts.get(handover.outcome, 0) + 1
-            yield handover
-
-    try:
+    def write(finished: "Iterator[Handover]") -> None:
         if output.for_people and output.names is None:
-            for handover in finished():
+            for handover in finished:
                 click.echo(_in_words(handover))
                 sys.stdout.flush()
         else:
-            output.write((handover.as_record(move) for handover in finished()), _columns())
+            output.write((handover.as_record(move) for handover in finished), _columns())
+
+    outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
+    try:
+        return outcomes.report(invocation, handovers, count=_count, write=write, what="finished")
     except BaseException:
-        before = f"Before that: {_summary(counts)}. " if counts else ""
-        invocation.warn(f"{before}{move.old} keeps control of the rooms that are not done; run it again.")
+        invocation.warn(f"{move.old} keeps control of the rooms that are not done; run it again.")
         raise
-    invocation.say(f"{_summary(counts)}.")
-    kinds = set(counts)
-    if kinds <= {"done", "planned"}:
-        return EXIT_DONE
-    if kinds == {"refused"}:
-        return EXIT_REFUSED
-    return EXIT_FAILED if kinds == {"failed"} else EXIT_PARTLY
 
 
-def _summary(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+def _count(handover: "Handover", outcomes: Outcomes) -> None:
+    # Somebody has yet to come in: that is not the end of it, as 0 would say.
+    outcomes.add(handover.outcome, EXIT_PARTLY if handover.outcome == "pending" else None)
 
 
 def _columns() -> "list[Column]":

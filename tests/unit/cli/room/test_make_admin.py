@@ -97,7 +97,7 @@ def test_a_token_that_ends_in_the_middle_ends_the_run_and_says_what_was_done(
     first.member(ADMIN, None, "join")
     answer, records = regain(synadmin, first, second)
     assert (answer.code, [record["outcome"] for record in records]) == (3, ["done"])
-    assert "Before that: 1 done." in answer.stderr
+    assert "2 rooms: 1 done, 1 not started." in answer.stderr
     assert "M_UNKNOWN_TOKEN" in answer.stderr
 
 
