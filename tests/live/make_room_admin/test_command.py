@@ -129,11 +129,11 @@ def test_rooms_come_from_a_file_each_once_and_in_its_order(trial: Trial, tmp_pat
     ("arguments", "complaint"),
     [
         ((), "which room?"),
-        (("--from", "missing.txt"), "missing.txt cannot be read: No such file or directory"),
-        (("--from", "."), ". cannot be read: Is a directory"),
+        (("--from", "missing.txt"), "cannot read missing.txt: No such file or directory"),
+        (("--from", "."), "cannot read .: Is a directory"),
         (("--from", "empty.txt"), "empty.txt names no room"),
         (("--from", "-"), "standard input names no room"),
-        (("--from", "binary.txt"), "binary.txt is not a text file"),
+        (("--from", "binary.txt"), "binary.txt, line 1: not UTF-8 text"),
     ],
 )
 def test_a_list_that_names_no_room_is_said_to(
@@ -152,7 +152,7 @@ def test_one_wrong_line_in_a_list_stops_it_before_anything_is_done(trial: Trial,
     (tmp_path / "lost.txt").write_text(f"{room_id}\nClub of chess\n")
     answer = make_admin(trial, "--from", "lost.txt", "--yes")
     assert (answer.code, answer.stdout) == (2, "")
-    assert "Club of chess" in answer.stderr
+    assert "lost.txt, line 2: this is not a valid room" in answer.stderr
     assert trial.held(room_id, trial.admin) == before
 
 
