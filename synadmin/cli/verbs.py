@@ -20,7 +20,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.outcomes import Record, Work, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
-from synadmin.cli.targets import BY_FIELD, Kind, Targets
+from synadmin.cli.targets import ANY_USERS, BY_FIELD, Kind, Targets
 from synadmin.columns import Column
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ def _positional(function: Function) -> tuple[str, ...]:
 class Verb(Command):
     """A command that was declared."""
 
-    def __init__(self, function: Function, calls: Sequence[str], name: str | None) -> None:
+    def __init__(
+        self, function: Function, calls: Sequence[str], name: str | None, *, anyone: bool = False
+    ) -> None:
         self.function = function
+        self.kinds = {**BY_FIELD, "user_id": ANY_USERS} if anyone else BY_FIELD
         self.arguments = _positional(function)
         given = {option.name: option for option in reversed(getattr(function, "__click_params__", []))}
         self._given_arguments: dict[str, click.Parameter] = {
@@ -70,7 +73,7 @@ class Verb(Command):
         """Return the argument of the command line for a positional parameter."""
         if name in self._given_arguments:
             return self._given_arguments[name]
-        kind = BY_FIELD.get(name)
+        kind = self.kinds.get(name)
         return click.Argument([name], metavar=kind.metavar if kind else None)
 
     def options(self) -> list[click.Parameter]:
@@ -87,8 +90,9 @@ class Verb(Command):
         output = Output.of(values.pop("form"), values.pop("columns"))
         for name in self.arguments:
             if self.is_id(name) and isinstance(values.get(name), str):
-                values[name] = BY_FIELD[name].parse(values[name])
-        values |= {"invocation": invocation, "output": output}
+                values[name] = self.kinds[name].parse(values[name])
+        options = {str(option.name): values[str(option.name)] for option in self.own_options}
+        values |= {"invocation": invocation, "output": output, "options": options}
         if self._check is not None:
             values |= _call(self._check, values=values) or {}
         return self.run(invocation, output, values)
@@ -101,11 +105,11 @@ class Verb(Command):
         """Put ids in place of the arguments that may be written another way."""
         for name in self.single_ids():
             if values[name] is not None:
-                (values[name],) = BY_FIELD[name].resolve(synapse, [values[name]]).names
+                (values[name],) = self.kinds[name].resolve(synapse, [values[name]]).names
 
     def is_id(self, name: str) -> bool:
         """Whether a positional parameter is an id that is parsed and resolved here."""
-        return name in BY_FIELD and name not in self._given_arguments
+        return name in self.kinds and name not in self._given_arguments
 
     def single_ids(self) -> list[str]:
         """Return the positional parameters that take one id."""
@@ -124,8 +128,9 @@ class Read(Verb):
         columns: Columns | None,
         empty: str,
         anonymous: bool,
+        anyone: bool,
     ) -> None:
-        super().__init__(function, calls, name)
+        super().__init__(function, calls, name, anyone=anyone)
         self._columns = columns
         self._empty = empty
         self._anonymous = anonymous
@@ -161,6 +166,7 @@ def reads(
     columns: Columns | None = None,
     empty: str = "",
     anonymous: bool = False,
+    anyone: bool = False,
 ) -> Callable[[Function], Read]:
     """Declare a command that changes nothing.
 
@@ -172,10 +178,13 @@ def reads(
         columns: the columns of a table, or what returns them for the options; each field where it is None.
         empty: what is said where a list is empty.
         anonymous: whether it needs no token.
+        anyone: whether a user may be of another server.
     """
 
     def declare(function: Function) -> Read:
-        return Read(function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous)
+        return Read(
+            function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous, anyone=anyone
+        )
 
     return declare
 

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.output import Output, output_options
-from synadmin.cli.user.named import named
+from synadmin.cli.output import Output
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from synadmin.render import Column
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
 
 # Repeated from synadmin.api.users, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -34,7 +34,25 @@ _FIRST = ("name", "displayname", "threepids", "external_ids", "admin", "deactiva
 _NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
 
 
-@click.command("list", cls=Command, calls=["users.list", "users.list_v2"])
+_LIST_COLUMNS = (
+    Column("name", title="user", whole=True),
+    Column("displayname", title="display name"),
+    Column("admin"),
+    Column("deactivated"),
+    Column("locked"),
+    # The rest is to be asked for: these are what fits into 80 columns.
+    Column("shadow_banned", title="shadow-banned", shown=False),
+    time_column("creation_ts", "created", shown=False),
+    time_column("last_seen_ts", "last seen", shown=False),
+    Column("user_type", title="type", shown=False),
+    Column("is_guest", title="guest", shown=False),
+    Column("erased", shown=False),
+    Column("avatar_url", title="avatar", shown=False),
+    Column("approved", shown=False),
+)
+
+
+@reads("users.list", "users.list_v2", name="list", columns=_LIST_COLUMNS, empty="No account matches.")
 @click.option("--name", metavar="TEXT", help="Part of a localpart or of a display name.")
 @click.option("--user-id", metavar="TEXT", help="Part of a user id; not together with --name.")
 @click.option("--admins/--no-admins", default=None, help="Only server admins, or only others.")
@@ -64,18 +82,7 @@ _NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
     help="Ask version 2 of the endpoint, for a Synapse before 1.103: active accounts only, or with "
     "--deactivated the deactivated beside them.",
 )
-@output_options
-@pass_invocation
-def list_(
-    invocation: Invocation,
-    /,
-    *,
-    name: str | None,
-    user_id: str | None,
-    old: bool,
-    output: Output,
-    **filters: Any,  # noqa: ANN401 (passed on as they are)
-) -> None:
+def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> object:
     """List the accounts of the server, page after page.
 
     Locked accounts are left out unless --locked is given, as Synapse does.
@@ -86,53 +93,20 @@ def list_(
         synadmin user list --admins -o json
         synadmin user list --not-deactivated --locked --order-by last_seen_ts --columns name,last_seen_ts
     """
+    ask = synapse.users.list_v2 if old else synapse.users.list
+    return ask(**filters)
+
+
+@list_.check
+def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") -> dict[str, Any]:
     if name is not None and user_id is not None:
         message = "--name and --user-id do not go together: Synapse would look at --name only"
         raise UsageError(message)
-    with invocation.synapse() as synapse:
-        ask = synapse.users.list_v2 if old else synapse.users.list
-        output.stream(
-            ask(name=name, user_id=user_id, **filters), _list_columns(), empty="No account matches."
-        )
+    return {"filters": {key: value for key, value in options.items() if key != "old"}}
 
 
-def _list_columns() -> "list[Column]":
-    from synadmin.render import Column
-
-    return [
-        Column("name", title="user", whole=True),
-        Column("displayname", title="display name"),
-        Column("admin"),
-        Column("deactivated"),
-        Column("locked"),
-        # The rest is to be asked for: these are what fits into 80 columns.
-        Column("shadow_banned", title="shadow-banned", shown=False),
-        _time("creation_ts", "created", shown=False),
-        _time("last_seen_ts", "last seen", shown=False),
-        Column("user_type", title="type", shown=False),
-        Column("is_guest", title="guest", shown=False),
-        Column("erased", shown=False),
-        Column("avatar_url", title="avatar", shown=False),
-        Column("approved", shown=False),
-    ]
-
-
-def _time(name: str, title: str, *, milliseconds: int = 1, shown: bool = True) -> "Column":
-    """Return a column with a time; ``milliseconds`` is what one unit of the field is worth."""
-    from synadmin.render import Column, time_of
-
-    def value(record: "Mapping[str, Any]") -> object:
-        moment = record.get(name)
-        return time_of(moment * milliseconds) if isinstance(moment, int) else None
-
-    return Column(name, title=title, value=value, shown=shown)
-
-
-@click.command(cls=Command, calls=["users.get"])
-@click.argument("user")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, user: str, *, output: Output) -> None:
+@reads("users.get")
+def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
     """Show an account: profile, addresses, external ids, and what it may do.
 
     \b
@@ -140,21 +114,18 @@ def show(invocation: Invocation, user: str, *, output: Output) -> None:
         synadmin user show alice
         synadmin user show @alice:example.org -o json
     """
-    with invocation.synapse() as synapse:
-        details = synapse.users.get(named(synapse, user)).as_sent()
+    details = synapse.users.get(user_id).as_sent()
     # What a person looks for first; everything else follows in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
     output.write_one(details, [_detail(name) for name in names])
 
 
-def _detail(name: str) -> "Column":
-    from synadmin.render import Column
-
+def _detail(name: str) -> Column:
     if name == "creation_ts":
         # In seconds here, unlike in the list.
-        return _time(name, "created", milliseconds=1000)
+        return time_column(name, "created", unit=1000)
     if name in {"last_seen_ts", "consent_ts"}:
-        return _time(name, name.removesuffix("_ts").replace("_", " "))
+        return time_column(name, name.removesuffix("_ts").replace("_", " "))
     if name == "threepids":
         return Column(name, value=lambda record: _joined(record[name], "medium", "address"))
     if name == "external_ids":
@@ -166,7 +137,7 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
     return [f"{pair.get(first)} {pair.get(second)}" for pair in pairs]
 
 
-@click.command(cls=Command, calls=["lookup.by_threepid", "lookup.by_external_id"])
+@reads("lookup.by_threepid", "lookup.by_external_id", columns=(Column("user_id", title="user"),))
 @click.option("--email", metavar="ADDRESS", help="Whose e-mail address it is.")
 @click.option("--phone", metavar="NUMBER", help="Whose telephone number it is, with its country code.")
 @click.option(
@@ -183,17 +154,14 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
     metavar="PROVIDER ID",
     help="Who somebody at a single sign-on provider is; oidc-… for OpenID Connect.",
 )
-@output_options
-@pass_invocation
 def find(
-    invocation: Invocation,
+    synapse: "Synapse",
     *,
     email: str | None,
     phone: str | None,
     threepid: tuple[str, str] | None,
     external_id: tuple[str, str] | None,
-    output: Output,
-) -> None:
+) -> object:
     """Find out whose an address, a telephone number or an external id is. Exit code 4 where it is nobody's.
 
     \b
@@ -202,23 +170,20 @@ def find(
         synadmin user find --phone +44123456789
         synadmin user find --external-id oidc-keycloak 4711
     """
-    from synadmin.render import Column
+    if external_id is not None:
+        return synapse.lookup.by_external_id(*external_id)
+    if email is not None:
+        # Synapse keeps addresses in lower case.
+        return synapse.lookup.by_threepid("email", email.casefold())
+    medium, address = threepid or ("msisdn", _number(phone or ""))
+    return synapse.lookup.by_threepid(medium, address)
 
-    given = [one for one in (email, phone, threepid, external_id) if one is not None]
-    if len(given) != 1:
+
+@find.check
+def _(*, options: "Mapping[str, Any]") -> None:
+    if sum(value is not None for value in options.values()) != 1:
         message = "give exactly one of --email, --phone, --threepid and --external-id"
         raise UsageError(message)
-    with invocation.synapse() as synapse:
-        if external_id is not None:
-            owner = synapse.lookup.by_external_id(*external_id)
-        elif email is not None:
-            # Synapse keeps addresses in lower case.
-            owner = synapse.lookup.by_threepid("email", email.casefold())
-        elif phone is not None:
-            owner = synapse.lookup.by_threepid("msisdn", _number(phone))
-        elif threepid is not None:
-            owner = synapse.lookup.by_threepid(*threepid)
-    output.write_one(owner.as_sent(), [Column("user_id", title="user")])
 
 
 def _number(text: str) -> str:
@@ -230,12 +195,19 @@ def _number(text: str) -> str:
     return number
 
 
-@click.command(cls=Command, calls=["lookup.search"])
-@click.argument("term")
+def _search_columns(*, password_hashes: bool) -> tuple[Column, ...]:
+    return (
+        Column("name", title="user", whole=True),
+        Column("admin"),
+        Column("is_guest", title="guest"),
+        Column("user_type", title="type"),
+        Column("password_hash", title="password hash", shown=password_hashes),
+    )
+
+
+@reads("lookup.search", columns=_search_columns, empty="No such account.")
 @click.option("--password-hashes", is_flag=True, help="Print the hashes of the passwords, too.")
-@output_options
-@pass_invocation
-def search(invocation: Invocation, term: str, *, password_hashes: bool, output: Output) -> None:
+def search(synapse: "Synapse", term: str, *, password_hashes: bool) -> object:
     """Search in user ids, those of deactivated and locked accounts included; % and _ stand for anything.
 
     The server answers with the hashes of passwords as well. They are withheld unless asked for.
@@ -245,31 +217,16 @@ def search(invocation: Invocation, term: str, *, password_hashes: bool, output: 
         synadmin user search alice
         synadmin user search spam% -o ndjson
     """
-    from synadmin.render import Column
-
-    with invocation.synapse() as synapse:
-        found = [user.as_sent() for user in synapse.lookup.search(term, user_id=synapse.owner)]
-    if not password_hashes:
-        found = [_without_hash(user) for user in found]
-    columns = [
-        Column("name", title="user", whole=True),
-        Column("admin"),
-        Column("is_guest", title="guest"),
-        Column("user_type", title="type"),
-        Column("password_hash", title="password hash", shown=password_hashes),
-    ]
-    output.write(found, columns, empty="No such account.")
+    found = [user.as_sent() for user in synapse.lookup.search(term, user_id=synapse.owner)]
+    return found if password_hashes else [_without_hash(user) for user in found]
 
 
 def _without_hash(user: dict[str, Any]) -> dict[str, Any]:
     return {**user, "password_hash": "(withheld)"} if user.get("password_hash") else user
 
 
-@click.command(cls=Command, calls=["lookup.username_available"])
-@click.argument("localpart")
-@output_options
-@pass_invocation
-def available(invocation: Invocation, localpart: str, *, output: Output) -> int:
+@reads("lookup.username_available")
+def available(synapse: "Synapse", localpart: str, *, output: Output) -> int:
     """Tell whether an account of that name could be made. Exit code 5 where it could not.
 
     \b
@@ -278,29 +235,30 @@ def available(invocation: Invocation, localpart: str, *, output: Output) -> int:
         synadmin user available alice -o json
     """
     from synadmin.errors import MatrixError
-    from synadmin.render import Column
 
     record: dict[str, Any]
-    with invocation.synapse() as synapse:
-        try:
-            record = {
-                **synapse.lookup.username_available(localpart).as_sent(),
-                "errcode": None,
-                "reason": None,
-            }
-        except MatrixError as error:
-            if error.errcode not in _NOT_TO_BE_HAD:
-                raise
-            record = {"available": False, "errcode": error.errcode, "reason": error.reason}
+    try:
+        sent = synapse.lookup.username_available(localpart).as_sent()
+        record = {**sent, "errcode": None, "reason": None}
+    except MatrixError as error:
+        if error.errcode not in _NOT_TO_BE_HAD:
+            raise
+        record = {"available": False, "errcode": error.errcode, "reason": error.reason}
     output.write_one(record, [Column("available"), Column("reason"), Column("errcode", shown=False)])
     return EXIT_DONE if record["available"] else EXIT_REFUSED
 
 
-@click.command(cls=Command, calls=["activity.whois"])
-@click.argument("user")
-@output_options
-@pass_invocation
-def whois(invocation: Invocation, user: str, *, output: Output) -> None:
+_CONNECTION_COLUMNS = (
+    Column("ip", title="address"),
+    time_column("last_seen", "last seen"),
+    Column("user_agent", title="with"),
+    Column("user_id", title="user", shown=False),
+    Column("device_id", title="device", shown=False),
+)
+
+
+@reads("activity.whois", columns=_CONNECTION_COLUMNS, empty="Not seen for a long time.", anyone=True)
+def whois(synapse: "Synapse", user_id: "UserId", *, output: Output) -> object:
     """Show from which addresses a user was seen, and with what. It is a few minutes late.
 
     \b
@@ -308,24 +266,12 @@ def whois(invocation: Invocation, user: str, *, output: Output) -> None:
         synadmin user whois alice
         synadmin user whois alice --columns ip,last_seen -o csv
     """
-    from synadmin.render import Column
-
-    with invocation.synapse() as synapse:
-        sent = synapse.activity.whois(named(synapse, user)).as_sent()
+    sent = synapse.activity.whois(user_id).as_sent()
     if output.form == "json" and output.names is None:
-        output.write_one(sent, [])
-        return
-    connections = [
+        return sent
+    return [
         {"user_id": sent["user_id"], "device_id": device_id or None, **connection}
         for device_id, device in sent["devices"].items()
         for session in device.get("sessions", ())
         for connection in session.get("connections", ())
     ]
-    columns = [
-        Column("ip", title="address"),
-        _time("last_seen", "last seen"),
-        Column("user_agent", title="with"),
-        Column("user_id", title="user", shown=False),
-        Column("device_id", title="device", shown=False),
-    ]
-    output.write(connections, columns, empty="Not seen for a long time.")
