@@ -17,7 +17,7 @@ from synadmin.cli.app import (
 )
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Group
+from synadmin.cli.lazy import Group, words_of
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import (
     JournalError,
@@ -195,7 +195,8 @@ def _type_again(
         options += ["--columns", ",".join(output.names)]
     if dry_run:
         options.append("--dry-run")
-    command = [*arguments[:2], *options, *arguments[2:]]
+    words = words_of(app, arguments)
+    command = [*arguments[:words], *options, *arguments[words:]]
     result = EXIT_FAILED
     try:
         code = app.main(command, "synadmin", standalone_mode=False, obj=again)

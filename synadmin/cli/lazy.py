@@ -84,6 +84,16 @@ class _WithCommonOptions(click.Command):
             formatter.write_dl(shared)
 
 
+def words_of(group: click.Group, arguments: Sequence[str]) -> int:
+    """Return how many of the arguments name the command: three of ``user admin grant alice``."""
+    command: click.Command | None = group
+    for number, name in enumerate(arguments):
+        if not isinstance(command, click.Group):
+            return number
+        command = command.get_command(click.Context(command), name)
+    return len(arguments)
+
+
 class Command(_WithCommonOptions):
     """A command; its options stand before or after its arguments, the common ones anywhere.
 

@@ -154,3 +154,36 @@ def test_the_common_options_are_built_once() -> None:
     assert [id(option) for option in first if option.name != "help"] == [
         id(option) for option in second if option.name != "help"
     ]
+
+
+def test_a_run_of_a_command_of_three_words_is_resumed(
+    signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = "/_synapse/admin/v2/users/%40{}%3Aexample.org"
+    admin = "/_synapse/admin/v1/users/%40{}%3Aexample.org/admin"
+    for user in "ab":
+        name = {"name": f"@{user}:example.org"}
+        signed_in.on(account.format(user), told(name | {"admin": False}))
+        signed_in.on(admin.format(user), told({}), told({"admin": True}))
+    from synadmin.cli.user import access
+
+    grant = access.grant.function
+
+    def interrupted(synapse: object, user_id: str) -> object:
+        if user_id.startswith("@b"):
+            raise KeyboardInterrupt
+        return grant(synapse, user_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(access.grant, "function", interrupted)
+        broken_off = synadmin("user", "admin", "grant", "a", "b", "--yes")
+    signed_in.on(account.format("a"), told({"name": "@a:example.org", "admin": True}))
+
+    resumed = synadmin("journal", "resume", "last", "-o", "json")
+
+    assert broken_off.code == 130
+    assert resumed.code == 0, resumed.stderr
+    assert [(record["user_id"], record["outcome"]) for record in json.loads(resumed.stdout)] == [
+        ("@a:example.org", "done"),
+        ("@b:example.org", "done"),
+    ]
