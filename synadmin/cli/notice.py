@@ -1,18 +1,28 @@
 """``synadmin notice``: messages from the server itself to its users."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.change import NotAsAskedError, change, counted
-from synadmin.cli.confirm import change_options
-from synadmin.cli.input_files import USERS, read_targets, read_text
-from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
+from synadmin.cli.input_files import read_text
+from synadmin.cli.invocation import Invocation, is_terminal
 from synadmin.cli.lazy import Group
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.outcomes import NotAsAskedError, Record
+from synadmin.cli.targets import USERS
+from synadmin.cli.verbs import changes
+from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+_COLUMNS = (
+    Column("event_id", title="event"),
+    Column("room_id", title="room", shown=False),
+    Column("transaction_id", shown=False),
+)
 
 
 @click.group(cls=Group)
@@ -20,33 +30,25 @@ def notice() -> None:
     """Notices: messages from the server itself to its users."""
 
 
-@notice.command(calls=["notices.send", "notices.send_once"])
-@click.argument("users", nargs=-1, metavar="USER...")
-@click.option("--from", "source", metavar="FILE|-", help="Read users from a file, one a line.")
+@notice.verb
+# Its message may have come from standard input: --transaction-id is how to go on.
+@changes(USERS, "notices.send", "notices.send_once", columns=_COLUMNS, resumable=False)
 @click.option("-m", "--message", metavar="TEXT", help="What to say; else it is read from standard input.")
 @click.option("--content", metavar="JSON", help="The whole content of the event, in place of a message.")
 @click.option("--type", "event_type", metavar="TYPE", help="The event's type; m.room.message, unless given.")
 @click.option("--state-key", metavar="KEY", help="Make it a state event.")
 @click.option("--transaction-id", metavar="ID", help="A repeat with the same one sends nothing again.")
 @click.option("--no-transaction", is_flag=True, help="Send without one: a repeat sends again.")
-@change_options
-@output_options
-@pass_invocation
 def send(
-    invocation: Invocation,
-    users: tuple[str, ...],
+    synapse: "Synapse",
+    user_id: "UserId",
     *,
-    source: str | None,
-    message: str | None,
-    content: str | None,
+    body: dict[str, Any],
     event_type: str | None,
     state_key: str | None,
-    transaction_id: str | None,
-    no_transaction: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+    run: str,
+    once: bool,
+) -> Record:
     """Send a notice to users of this server.
 
     Each run has a transaction id, which it prints. Where it broke off, a repeat with --transaction-id sends
@@ -60,75 +62,67 @@ def send(
         synadmin notice send --from everybody.txt --yes < maintenance.txt
         synadmin notice send --from everybody.txt -m 'Back at 10:00.' --transaction-id maintenance-7
     """
-    import msgspec
+    from msgspec import UNSET
 
-    from synadmin.ids import UserId, parse_user_id, server_name_of
-    from synadmin.render import Column
+    options = {
+        "type": UNSET if event_type is None else event_type,
+        "state_key": UNSET if state_key is None else state_key,
+    }
+    if once:
+        # The server knows a transaction by its id alone: two users with the same one are one notice.
+        sent = synapse.notices.send_once(user_id, body, txn_id=f"{run}-{user_id}", **options)
+    else:
+        sent = synapse.notices.send(user_id, body, **options)
+    found = synapse.events.fetch(sent.event_id).event
+    if found.content != body:
+        message = f"{sent.event_id} has another content than this notice: was its transaction used before?"
+        raise NotAsAskedError(message)
+    record = {"event_id": sent.event_id, "room_id": found.room_id}
+    return record | {"transaction_id": run} if once else record
 
+
+@send.check
+def _(
+    *,
+    message: str | None,
+    content: str | None,
+    source: str | None,
+    transaction_id: str | None,
+    no_transaction: bool,
+) -> dict[str, Any]:
     if no_transaction and transaction_id is not None:
         words = "--transaction-id and --no-transaction contradict each other"
         raise UsageError(words)
     if transaction_id == "":
         words = "the transaction id is empty"
         raise UsageError(words)
-    named = read_targets(users, source, USERS)
-    said = _content(message, content, input_is_taken=source == "-")
-    run = transaction_id or _new_transaction()
-    with invocation.synapse() as synapse:
-        home = server_name_of(synapse.owner)
-        people = [parse_user_id(name, home=home) for name in named]
-        away = next((user for user in people if server_name_of(user) != home), None)
-        if away is not None:
-            words = f"{away} is not a user of this server: notices go to {home}'s own only"
-            raise UsageError(words)
-        options = {
-            "type": msgspec.UNSET if event_type is None else event_type,
-            "state_key": msgspec.UNSET if state_key is None else state_key,
-        }
+    body = _content(message, content, input_is_taken=source == "-")
+    return {"body": body, "run": transaction_id or _new_transaction()}
 
-        once = not no_transaction and synapse.client_server.whoami().device_id is not None
-        if not once and transaction_id is not None:
-            words = "your token has no device: the server takes no transaction id with it"
-            raise RefusedError(words, hint="send with --no-transaction, or with a token of a device")
 
-        def act(user: str) -> Mapping[str, Any]:
-            user_id = UserId(user)
-            # The server knows a transaction by its id alone: two users with the same one are one notice.
-            own = f"{run}-{user_id}"
-            if once:
-                sent = synapse.notices.send_once(user_id, said, txn_id=own, **options)
-            else:
-                sent = synapse.notices.send(user_id, said, **options)
-            found = synapse.events.fetch(sent.event_id).event
-            if found.content != said:
-                words = (
-                    f"{sent.event_id} has another content than this notice: was its transaction used before?"
-                )
-                raise NotAsAskedError(words)
-            told = {"event_id": sent.event_id, "room_id": found.room_id}
-            return told | {"transaction_id": run} if once else told
+@send.guard
+def _(
+    synapse: "Synapse",
+    _: "list[UserId]",
+    *,
+    run: str,
+    transaction_id: str | None,
+    no_transaction: bool,
+    dry_run: bool,
+    invocation: Invocation,
+) -> dict[str, Any]:
+    once = not no_transaction and synapse.client_server.whoami().device_id is not None
+    if not once and transaction_id is not None:
+        message = "your token has no device: the server takes no transaction id with it"
+        raise RefusedError(message, hint="send with --no-transaction, or with a token of a device")
+    if once and not dry_run:
+        invocation.say(f"Transaction id: {run}")
+    return {"once": once}
 
-        question = None
-        if len(people) > 1:
-            question = f"Send this notice to {counted(len(people), 'user')}?"
-        if once and not dry_run:
-            invocation.say(f"Transaction id: {run}")
-        return change(
-            invocation,
-            synapse,
-            people,
-            act,
-            what="user_id",
-            question=question,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-            columns=[
-                Column("event_id", title="event"),
-                Column("room_id", title="room", shown=False),
-                Column("transaction_id", shown=False),
-            ],
-        )
+
+@send.question
+def _(_: "Synapse", users: "list[UserId]") -> str | None:
+    return f"Send this notice to {USERS.counted(len(users))}?" if len(users) > 1 else None
 
 
 def _content(message: str | None, content: str | None, *, input_is_taken: bool) -> dict[str, Any]:

@@ -232,6 +232,7 @@ class Change(Verb):
         self._guard: Function | None = None
         self._order: Function | None = None
         self._select: Function | None = None
+        self._after: Function | None = None
         super().__init__(function, calls, name)
         # Where the kind has no argument (this server), the function gets it all the same.
         self.params = [one for one in self.params if one.name != kind.field or kind.metavar]
@@ -257,13 +258,18 @@ class Change(Verb):
         return hook
 
     def guard(self, hook: Function) -> Function:
-        """Set what refuses the targets altogether, with ``--yes`` and in a dry run, too."""
+        """Set what refuses the targets, with ``--yes`` and in a dry run, too; what it returns is added."""
         self._guard = hook
         return hook
 
     def order(self, hook: Function) -> Function:
         """Set the key by which the targets are sorted: what ends our own rights comes last."""
         self._order = hook
+        return hook
+
+    def after(self, hook: Function) -> Function:
+        """Set what is called with the exit code when the targets were changed."""
+        self._after = hook
         return hook
 
     def select(self, hook: Function) -> Function:
@@ -291,13 +297,16 @@ class Change(Verb):
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind
             if self._guard is not None:
-                _call(self._guard, synapse, targets.names, values=values)
+                values |= _call(self._guard, synapse, targets.names, values=values) or {}
             if resumable:
                 invocation.journal.arguments = self.command_line(targets.names, values)
             work = self._work(synapse, kind, targets, values, resumable=resumable)
-            return carry_out(
+            code = carry_out(
                 invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output
             )
+            if self._after is not None:
+                _call(self._after, code, values=values)
+            return code
 
     def _named(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
         """Return the targets that the command line names, checked."""

@@ -14,8 +14,7 @@ from synadmin.cli.mas import refuse_under_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import USERS, counted, listed
-from synadmin.cli.user.named import named
+from synadmin.cli.targets import USERS, counted, listed, user_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
@@ -50,7 +49,7 @@ def password(
         pass generate -n matrix/alice | tail -1 | synadmin user password alice --yes
     """
     with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
+        user_id = user_id_of(synapse, user)
         refuse_under_mas(synapse, "set-password {user} PASSWORD", [user_id])
         question = None
         if not keep_devices and not dry_run and not yes:
@@ -184,7 +183,7 @@ def login(
     """
     expiry = None if forever else _future(until)
     with invocation.synapse() as synapse:
-        user_id = named(synapse, user)
+        user_id = user_id_of(synapse, user)
         if synapse.users.get(user_id).locked:
             message = f"{user_id} is locked: the server would refuse the token"
             raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")

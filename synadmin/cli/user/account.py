@@ -9,15 +9,18 @@ import click
 
 from synadmin.cli import secrets
 from synadmin.cli.app import EXIT_DONE
-from synadmin.cli.change import NotAsAskedError, change
+from synadmin.cli.change import change
 from synadmin.cli.confirm import change_options
 from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.targets import user_id_of
-from synadmin.cli.user.named import Bulk, changes_users, read_back
+from synadmin.cli.targets import USERS, user_id_of
+from synadmin.cli.user.read_back import read_back
+from synadmin.cli.verbs import changes
+from synadmin.columns import Column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 from synadmin.ids import parse_user_id
 
@@ -117,13 +120,13 @@ def _avatar(url: str) -> str:
     return url
 
 
-def _for_one(bulk: Bulk, changes: _Changes) -> None:
+def _require_one(changes: _Changes, users: tuple[str, ...], source: str | None) -> None:
     """Refuse to give several accounts what only one can have.
 
     Raises:
         UsageError: that was asked for.
     """
-    if changes.of_one_account and (len(bulk.users) > 1 or bulk.source is not None):
+    if changes.of_one_account and (len(users) > 1 or source is not None):
         message = "a display name, a password, an address and an external id are for one account"
         raise UsageError(message, hint="name one USER, and no --from")
 
@@ -149,7 +152,13 @@ def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
             raise NotAsAskedError(message)
 
 
-@click.command(cls=Command, calls=["users.modify"])
+@changes(
+    USERS,
+    "users.modify",
+    columns=(Column("created"),),
+    mas="register-user {user}",
+    resumable=False,
+)
 @click.option("--displayname", metavar="TEXT", help="Display name; the localpart, unless given.")
 @click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id.")
 @click.option(
@@ -174,21 +183,14 @@ def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
 @click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own.")
 @click.option("--password-stdin", is_flag=True, help="Ask for a password, or read it from standard input.")
 @click.option("--modify", "may_exist", is_flag=True, help="Change the account where there is one already.")
-@changes_users
-@pass_invocation
 def create(
-    invocation: Invocation,
+    synapse: "Synapse",
+    user_id: "UserId",
     *,
-    displayname: str | None,
-    avatar_url: str | None,
-    threepids: Pairs,
-    external_ids: Pairs,
-    admin: bool | None,
-    user_type: str | None,
-    password_stdin: bool,
+    changes: _Changes,
+    accounts: "Mapping[UserId, _Changes]",
     may_exist: bool,
-    bulk: Bulk,
-) -> int:
+) -> Record:
     """Create accounts.
 
     An account that exists is refused; with --modify it is changed. An account without a password is
@@ -204,55 +206,60 @@ def create(
         synadmin user create backup-bot --user-type bot
         synadmin user create --from new-members.csv -o ndjson
     """
-    from synadmin.render import Column
+    before = _account(synapse, user_id)
+    if before is not None and not may_exist:
+        message = f"{user_id} exists already"
+        raise RefusedError(message, hint="--modify changes it where it is otherwise")
+    _apply(synapse, user_id, accounts.get(user_id, changes), before)
+    return {"created": before is None}
 
+
+@create.check
+def _(
+    *, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any], dry_run: bool
+) -> dict[str, Any]:
+    avatar = options["avatar_url"]
     given = {
-        "displayname": displayname,
-        "avatar_url": None if avatar_url is None else _avatar(avatar_url),
-        "admin": admin,
-        "user_type": user_type,
+        "displayname": options["displayname"],
+        "avatar_url": None if avatar is None else _avatar(avatar),
+        "admin": options["admin"],
+        "user_type": options["user_type"],
     }
     fields = {name: value for name, value in given.items() if value is not None}
-    if password_stdin:
+    if options["password_stdin"]:
         # Asked for further down, when everything else has been found to make sense.
         fields["password"] = ""
-    changes = _Changes(fields, _threepids(threepids), (), external_ids)
-    _for_one(bulk, changes)
-    listed: dict[str, _Changes] = {}
-    if bulk.source is not None:
-        listed = _of_rows(bulk.source, changes)
-        bulk = replace(bulk, users=(*bulk.users, *listed), source=None)
-    if password_stdin and not bulk.dry_run:
-        fields["password"] = secrets.ask_new(bulk.users[0] if bulk.users else "the account")
+    changes = _Changes(fields, _threepids(options["threepids"]), (), options["external_ids"])
+    _require_one(changes, user_id, source)
+    listed = {} if source is None else _of_rows(source, changes)
+    if options["password_stdin"] and not dry_run:
+        fields["password"] = secrets.ask_new(user_id[0] if user_id else "the account")
+    return {"changes": changes, "listed": listed, "user_id": (*user_id, *listed), "source": None}
 
-    def act(synapse: "Synapse", user_id: "UserId") -> Mapping[str, Any]:
-        before = _account(synapse, user_id)
-        if before is not None and not may_exist:
-            message = f"{user_id} exists already"
-            raise RefusedError(message, hint="--modify changes it where it is otherwise")
-        _apply(synapse, user_id, accounts.get(user_id, changes), before)
-        return {"created": before is None}
 
-    def name(synapse: "Synapse", text: str) -> "UserId":
-        user_id = user_id_of(synapse, text)
-        if text in listed and accounts.setdefault(user_id, listed[text]) is not listed[text]:
+@create.guard
+def _(synapse: "Synapse", _: "list[UserId]", *, listed: dict[str, _Changes]) -> dict[str, Any]:
+    accounts: dict[UserId, _Changes] = {}
+    for name, row in listed.items():
+        user_id = user_id_of(synapse, name)
+        if accounts.setdefault(user_id, row) is not row:
             message = f"{user_id} is listed twice"
             raise UsageError(message)
-        return user_id
+    return {"accounts": accounts}
 
-    accounts: dict[UserId, _Changes] = {}
 
-    code = bulk.carry_out(
-        invocation,
-        act,
-        columns=[Column("created")],
-        mas="register-user {user}",
-        user_id_of=name,
-    )
+@create.after
+def _(
+    code: int,
+    *,
+    changes: _Changes,
+    accounts: "Mapping[UserId, _Changes]",
+    dry_run: bool,
+    invocation: Invocation,
+) -> None:
     without = not all("password" in one.fields for one in accounts.values() or [changes])
-    if code == EXIT_DONE and without and not bulk.dry_run:
+    if code == EXIT_DONE and without and not dry_run:
         invocation.say("No password was set: `synadmin user password` sets one.")
-    return code
 
 
 def _of_rows(source: str, changes: _Changes) -> dict[str, _Changes]:
@@ -307,7 +314,7 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
         return None
 
 
-@click.command(cls=Command, calls=["users.modify"])
+@changes(USERS, "users.modify")
 @click.option("--displayname", metavar="TEXT", help="Display name; '' removes it.")
 @click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id; '' removes it.")
 @click.option(
@@ -344,21 +351,7 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
 )
 @click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own; '' for none.")
 @click.option("--approved/--not-approved", default=None, help="Whether it may sign in (MSC3866).")
-@changes_users
-@pass_invocation
-def modify(
-    invocation: Invocation,
-    *,
-    displayname: str | None,
-    avatar_url: str | None,
-    add_threepid: Pairs,
-    remove_threepid: Pairs,
-    add_external_id: Pairs,
-    remove_external_id: Pairs,
-    user_type: str | None,
-    approved: bool | None,
-    bulk: Bulk,
-) -> int:
+def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Record:
     """Change the profile, the addresses, the external ids or the type of accounts.
 
     Password, rights and state have commands of their own: password, admin, lock, suspend, deactivate.
@@ -369,38 +362,42 @@ def modify(
         synadmin user modify alice --add-threepid email alice@example.org
         synadmin user modify --from bots.txt --user-type bot
     """
-    fields: dict[str, Any] = {}
-    if displayname is not None:
-        fields["displayname"] = displayname
-    if avatar_url is not None:
-        fields["avatar_url"] = _avatar(avatar_url)
-    if user_type is not None:
-        fields["user_type"] = user_type or None
-    if approved is not None:
-        fields["approved"] = approved
+    # Looked at first: the request would make an account of this name where there is none.
+    before = synapse.users.get(user_id)
+    if not changes.body(before):
+        return unchanged()
+    _apply(synapse, user_id, changes, before)
+    return {}
+
+
+@modify.check
+def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {
+        name: options[name] for name in ("displayname", "user_type", "approved") if options[name] is not None
+    }
+    if options["user_type"] == "":
+        fields["user_type"] = None
+    if options["avatar_url"] is not None:
+        fields["avatar_url"] = _avatar(options["avatar_url"])
     changes = _Changes(
         fields,
-        _threepids(add_threepid),
-        _threepids(remove_threepid),
-        add_external_id,
-        remove_external_id,
+        _threepids(options["add_threepid"]),
+        _threepids(options["remove_threepid"]),
+        options["add_external_id"],
+        options["remove_external_id"],
     )
     if changes == _Changes({}):
         message = "nothing to change: say what shall be different"
         raise UsageError(message)
-    _for_one(bulk, changes)
+    _require_one(changes, user_id, source)
+    return {"changes": changes}
 
-    def act(synapse: "Synapse", user_id: "UserId") -> Mapping[str, Any]:
-        # Looked at first: the request would make an account of this name where there is none.
-        before = synapse.users.get(user_id)
-        if not changes.body(before):
-            return {"message": "was so already"}
-        _apply(synapse, user_id, changes, before)
-        return {}
 
-    # MAS soon puts its own e-mail addresses in place of those that Synapse has.
-    mas = "add-email {user} ADDRESS" if changes.add_threepids or changes.remove_threepids else None
-    return bulk.carry_out(invocation, act, mas=mas)
+@modify.guard
+def _(synapse: "Synapse", users: "list[UserId]", *, changes: _Changes) -> None:
+    if changes.add_threepids or changes.remove_threepids:
+        # MAS soon puts its own e-mail addresses in place of those that Synapse has.
+        refuse_under_mas(synapse, "add-email {user} ADDRESS", users)
 
 
 @click.command(cls=Command, calls=["registration.nonce", "registration.register"])

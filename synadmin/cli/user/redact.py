@@ -2,25 +2,23 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY
-from synadmin.cli.change import NotAsAskedError, counted
 from synadmin.cli.follow import follow
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.outcomes import unchanged
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.output import Output
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
-from synadmin.cli.room.look import resolved
-from synadmin.cli.targets import any_user_id_of
-from synadmin.cli.user.named import Bulk, changes_users, listed
+from synadmin.cli.targets import ANY_USERS, ROOMS, counted, listed, room_id_of
+from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column
 from synadmin.errors import NotSupportedError, UnknownTargetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from synadmin.api.events import Event
     from synadmin.api.moderation import RedactionStatus
@@ -31,7 +29,11 @@ _DEFAULT_LIMIT = 1000  # Synapse's
 _REDACTED_TYPES = ["m.room.member", "m.room.message", "m.room.encrypted"]
 
 
-@click.command(cls=Command, calls=["moderation.redact"])
+@changes(
+    ANY_USERS,
+    "moderation.redact",
+    columns=(Column("messages"), Column("rooms"), Column("redact_id", title="id")),
+)
 @click.option("--room", "rooms", metavar="ROOM", multiple=True, help="Only in this room. Repeatable.")
 @click.option("--reason", metavar="TEXT", help="Why; everybody in the rooms can read it.")
 @click.option("--after", type=PAST_TIME, help="Only what was sent then or later: 7d, 2026-01-31.")
@@ -43,20 +45,19 @@ _REDACTED_TYPES = ["m.room.member", "m.room.message", "m.room.encrypted"]
 )
 @click.option("--use-admin", is_flag=True, help="Redact in your own name, which needs the power for it.")
 @click.option("--no-wait", is_flag=True, help="Print the id of the work, and leave it to the server.")
-@changes_users
-@pass_invocation
 def redact(
-    invocation: Invocation,
+    synapse: "Synapse",
+    user_id: "UserId",
     *,
-    rooms: tuple[str, ...],
+    scope: "Scope",
     reason: str | None,
     after: int | None,
     before: int | None,
     limit: int | None,
     use_admin: bool,
     no_wait: bool,
-    bulk: Bulk,
-) -> int:
+    invocation: Invocation,
+) -> Record:
     """Redact the messages of users, in all rooms that they are or were in.
 
     The messages of a local user are redacted in their own name, those of other users in yours, which
@@ -71,60 +72,54 @@ def redact(
     """
     from msgspec import UNSET
 
-    from synadmin.ids import parse_room
-    from synadmin.render import Column
+    found = scope.count(synapse, user_id)
+    if not found:
+        return unchanged(f"no messages of {user_id} are left to redact", messages=0, rooms=0)
+    begun = synapse.moderation.redact(
+        user_id,
+        rooms=list(found),
+        reason=UNSET if reason is None else reason,
+        limit=UNSET if limit is None else limit,
+        use_admin=use_admin or UNSET,
+        before_ts=UNSET if before is None else before,
+        after_ts=UNSET if after is None else after,
+    )
+    if no_wait:
+        return {"outcome": "pending", **begun.as_sent()}
+    status = _followed(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
+    failed = status.failed_redactions or {}
+    left = scope.count(synapse, user_id)
+    done = sum(found.values()) - sum(left.values())
+    if failed or left:
+        why = f": {next(iter(failed.values()))}" if failed else ""
+        message = (
+            f"{done} of {counted(sum(found.values()), 'message')} of {user_id} were redacted; "
+            f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
+        )
+        raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
+    return {"messages": done, "rooms": len(found), **begun.as_sent()}
 
+
+@redact.check
+def _(
+    *, rooms: tuple[str, ...], after: int | None, before: int | None, limit: int | None
+) -> "dict[str, Scope]":
     for room in rooms:
-        parse_room(room)
+        ROOMS.parse(room)
     if after is not None and before is not None and after > before:
         message = "--after is later than --before: there is nothing between them"
         raise UsageError(message)
+    return {"scope": Scope(rooms, after, before, limit or _DEFAULT_LIMIT)}
 
-    scope = Scope(rooms, after, before, limit or _DEFAULT_LIMIT)
 
-    def act(synapse: "Synapse", user_id: "UserId") -> "Mapping[str, Any]":
-        found = scope.count(synapse, user_id)
-        if not found:
-            return unchanged(f"no messages of {user_id} are left to redact", messages=0, rooms=0)
-        begun = synapse.moderation.redact(
-            user_id,
-            rooms=list(found),
-            reason=UNSET if reason is None else reason,
-            limit=UNSET if limit is None else limit,
-            use_admin=use_admin or UNSET,
-            before_ts=UNSET if before is None else before,
-            after_ts=UNSET if after is None else after,
-        )
-        if no_wait:
-            return {"outcome": "pending", **begun.as_sent()}
-        status = _followed(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
-        failed = status.failed_redactions or {}
-        left = scope.count(synapse, user_id)
-        done = sum(found.values()) - sum(left.values())
-        if failed or left:
-            why = f": {next(iter(failed.values()))}" if failed else ""
-            message = (
-                f"{done} of {counted(sum(found.values()), 'message')} of {user_id} were redacted; "
-                f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
-            )
-            raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
-        return {"messages": done, "rooms": len(found), **begun.as_sent()}
-
-    def question(synapse: "Synapse", users: "Sequence[UserId]") -> str:
-        found = [scope.count(synapse, user_id) for user_id in users]
-        messages = counted(sum(sum(one.values()) for one in found), "message")
-        where = counted(len({room for one in found for room in one}), "room")
-        return (
-            f"{messages} of {listed(users)} in {where} will be redacted for good "
-            f"(at most {scope.limit} in each room). Go on?"
-        )
-
-    return bulk.carry_out(
-        invocation,
-        act,
-        question=question,
-        columns=[Column("messages"), Column("rooms"), Column("redact_id", title="id")],
-        user_id_of=any_user_id_of,
+@redact.question
+def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
+    found = [scope.count(synapse, user_id) for user_id in users]
+    messages = counted(sum(sum(one.values()) for one in found), "message")
+    where = counted(len({room for one in found for room in one}), "room")
+    return (
+        f"{messages} of {listed(users)} in {where} will be redacted for good "
+        f"(at most {scope.limit} in each room). Go on?"
     )
 
 
@@ -155,7 +150,7 @@ class Scope:
         return {room: number for room, number in found.items() if number}
 
     def _rooms(self, synapse: "Synapse", user_id: "UserId") -> "list[RoomId]":
-        rooms = [synapse.rooms.get(resolved(synapse, room)).room_id for room in self.rooms]
+        rooms = [synapse.rooms.get(room_id_of(synapse, room)).room_id for room in self.rooms]
         if user_id.partition(":")[2] == synapse.owner.partition(":")[2]:
             synapse.users.get(user_id)
         if rooms:
@@ -204,12 +199,12 @@ def _followed(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
     )
 
 
-@click.command("redact-status", cls=Command, calls=["moderation.redact_status"])
+@reads("moderation.redact_status")
 @click.argument("redact_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
-@output_options
-@pass_invocation
-def redact_status(invocation: Invocation, redact_id: str, *, wait: bool, output: Output) -> int:
+def redact_status(
+    synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation, output: Output
+) -> int:
     """Show how far a redaction is, and what could not be redacted.
 
     The server remembers it for a day. Exit code 1 where it has failed, 6 where it is complete but for
@@ -220,13 +215,10 @@ def redact_status(invocation: Invocation, redact_id: str, *, wait: bool, output:
         synadmin user redact-status CQgWpTzCxKMVnbeo
         synadmin user redact-status CQgWpTzCxKMVnbeo --wait -o json
     """
-    from synadmin.render import Column
-
-    with invocation.synapse() as synapse:
-        if wait:
-            status = _followed(invocation, synapse, redact_id, "redacting")
-        else:
-            status = synapse.moderation.redact_status(redact_id)
+    if wait:
+        status = _followed(invocation, synapse, redact_id, "redacting")
+    else:
+        status = synapse.moderation.redact_status(redact_id)
     record = {"redact_id": redact_id, **status.as_sent()}
     output.write_one(record, [Column(name) for name in record])
     if status.status == "failed":

@@ -8,7 +8,7 @@ from synadmin.cli.confirm import confirm_by_name
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.targets import USERS, counted, listed
-from synadmin.cli.user.named import read_back
+from synadmin.cli.user.read_back import read_back
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from synadmin.cli.user.named import listed
+from synadmin.cli.targets import listed
 from synadmin.ids import UserId
 from tests.unit.stub import ADMIN, refused, told
 

@@ -1,0 +1,30 @@
+"""An account read back: whether it is as it should be now."""
+
+from typing import TYPE_CHECKING
+
+from synadmin.cli.outcomes import NotAsAskedError
+from synadmin.errors import NotAuthenticatedError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+
+def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None:
+    """Look whether an account is as it should be now.
+
+    Raises:
+        NotAsAskedError: it is not.
+    """
+    try:
+        details = synapse.users.get(user_id)
+    except NotAuthenticatedError:
+        if user_id != synapse.owner:
+            raise
+        # Somebody who locks or deactivates their own account has no say any more: that is what shows it.
+        return
+    for name, value in expected.items():
+        found = getattr(details, name)
+        if found != value:
+            message = f"the server said yes, but {name} of {user_id} is {found!a}, not {value!a}"
+            raise NotAsAskedError(message)
