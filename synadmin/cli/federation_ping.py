@@ -105,14 +105,14 @@ def ping(
 
 def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) -> list[str]:
     """Return the servers that the homeserver knows of, without itself."""
-    from synadmin.cli.room.look import resolved
+    from synadmin.cli.targets import room_id_of
     from synadmin.ids import is_server_name, server_name_of
 
     found: dict[str, None] = {}
     with invocation.synapse() as synapse:
         home = server_name_of(synapse.owner)
         for room in rooms:
-            members = synapse.rooms.members(resolved(synapse, room)).members
+            members = synapse.rooms.members(room_id_of(synapse, room)).members
             found |= dict.fromkeys(sorted(server_name_of(member) for member in members))
         if destinations:
             found |= dict.fromkeys(one.destination for one in synapse.federation.destinations())

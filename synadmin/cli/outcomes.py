@@ -4,7 +4,6 @@
 ``room make-admin`` and ``room transfer`` have plans of many steps, and use :class:`Outcomes` alone.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Record = Mapping[str, Any]
-Act = Callable[[str], Record]
+Act = Callable[["Synapse", str], Record]
 
 _ASK_FROM = 4  # targets: a change of more than three is asked about, whatever it does
 _MOST_REFUSALS = 20  # that are listed before a question
@@ -168,7 +167,7 @@ class Work:
     columns: "Sequence[Column]" = ()
     resumable: bool = False
 
-    def one(self, name: str) -> Record:
+    def one(self, synapse: "Synapse", name: str) -> Record:
         """Change one target.
 
         Raises:
@@ -176,7 +175,7 @@ class Work:
         """
         if name in self.targets.errors:
             raise self.targets.errors[name]
-        return self.act(name)
+        return self.act(synapse, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ def carry_out(
     try:
         code = outcomes.report(
             invocation,
-            _acting(work, ended),
+            _acting(synapse, work, ended),
             count=_count,
             write=_writing(output, _columns(work.kind, work.columns)),
         )
@@ -240,13 +239,13 @@ def _count(result: _Result, outcomes: Outcomes) -> None:
     outcomes.add(result.outcome, result.code)
 
 
-def _acting(work: Work, ended: list[BaseException]) -> Iterator[_Result]:
+def _acting(synapse: "Synapse", work: Work, ended: list[BaseException]) -> Iterator[_Result]:
     """Change one target after the other; what ends all of it goes into ``ended``."""
     names = work.targets.names
     for number, name in enumerate(names):
         told: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.one(name))
+            record = dict(work.one(synapse, name))
         except KeyboardInterrupt as interruption:
             if len(names) == 1:
                 raise
@@ -305,25 +304,17 @@ def _columns(kind: Kind, columns: "Sequence[Column]") -> "list[Column]":
     ]
 
 
-@contextlib.contextmanager
-def _rehearsing(synapse: "Synapse") -> Iterator[None]:
-    synapse.transport.rehearsal = True
-    try:
-        yield
-    finally:
-        synapse.transport.rehearsal = False
-
-
-def _looked_at(work: Work) -> Iterator[_Result]:
+def _looked_at(synapse: "Synapse", work: Work) -> Iterator[_Result]:
     """Look at one target after the other: what would be sent, or why it would be refused."""
-    from synadmin.http.transport import Rehearsed
+    from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
 
+    synapse = synapse.dry_run()
     for name in work.targets.names:
         told: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.one(name))
-        except Rehearsed as request:
+            record = dict(work.one(synapse, name))
+        except DryRunStop as request:
             body = without_secrets(request.body)
             told |= {"outcome": "planned", "method": request.method, "path": request.path, "body": body}
             yield _Result(told, "planned")
@@ -340,8 +331,8 @@ def _looked_at(work: Work) -> Iterator[_Result]:
 
 def _dry_run(invocation: Invocation, synapse: "Synapse", work: Work, output: Output) -> int:
     outcomes = Outcomes(work.kind, len(work.targets.names))
-    with _rehearsing(synapse):
-        results = list(progress(invocation, _looked_at(work), total=outcomes.total, what="looked at"))
+    looked_at = _looked_at(synapse, work)
+    results = list(progress(invocation, looked_at, total=outcomes.total, what="looked at"))
     question = _question(work, _planned(work, results))
     columns = [
         Column(work.kind.field, title=work.kind.title, whole=True),
@@ -383,8 +374,8 @@ def _ask(invocation: Invocation, synapse: "Synapse", work: Work) -> None:
         return
     if invocation.on_terminal:
         outcomes = Outcomes(work.kind, len(names))
-        with _rehearsing(synapse):
-            results = list(progress(invocation, _looked_at(work), total=outcomes.total, what="looked at"))
+        looked_at = _looked_at(synapse, work)
+        results = list(progress(invocation, looked_at, total=outcomes.total, what="looked at"))
         for result in results:
             _count(result, outcomes)
         names = _planned(work, results)

@@ -331,7 +331,7 @@ class Change(Verb):
         return Work(
             kind,
             targets,
-            act=lambda name: self.act(synapse, name, values),
+            act=lambda client, name: self.act(client, name, values),
             does=self._does or str(self.name).replace("-", " ").capitalize(),
             question=None if ask is None else lambda names: _call(ask, synapse, names, values=values),
             columns=_call(columns, values=values) if callable(columns) else columns,

@@ -93,9 +93,6 @@ class Recorded:
     entry: str = ""
 
 
-Rehearsed = DryRunStop  # until every command declares itself
-
-
 class Transport:
     """The way to one homeserver, with one token.
 
@@ -158,12 +155,6 @@ class Transport:
 
     def __repr__(self) -> str:
         return f"Transport({self.homeserver!r})"
-
-    def _rehearse(self, dry_run: bool) -> None:  # noqa: FBT001
-        self._dry_run = dry_run
-
-    rehearsal = property(lambda self: self._dry_run, _rehearse)
-    """Until every command declares itself: see :meth:`dry_run`."""
 
     def __enter__(self) -> Self:
         return self

@@ -6,8 +6,7 @@ import click
 
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.progress import progress
-from synadmin.cli.room.look import resolved
-from synadmin.cli.targets import ROOMS, counted, user_id_of
+from synadmin.cli.targets import ROOMS, counted, room_id_of, user_id_of
 from synadmin.cli.verbs import Task, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
@@ -302,7 +301,7 @@ def delete_status(
         if told:
             raise NotAsAskedError(told["message"])
         return None
-    room_id = resolved(synapse, deletion)
+    room_id = room_id_of(synapse, deletion)
     found = synapse.room_deletion.of_room(room_id)
     if wait:
         for one in found.results:

@@ -57,7 +57,7 @@ def forward_extremities(
             work = Work(
                 ROOMS,
                 ROOMS.resolve(synapse, names),
-                act=lambda room: _clear(synapse, room),
+                act=_clear,
                 does="Clear",
                 question=lambda left: (
                     f"Forget all ends of the history of {ROOMS.counted(len(left))} but the newest?"

@@ -9,7 +9,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import LEVEL
-from synadmin.cli.room.look import resolved
+from synadmin.cli.targets import room_id_of
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _edit(
 
     with invocation.synapse() as synapse:
         edit = edit_at(server_name_of(synapse.owner))
-        room_id = resolved(synapse, room)
+        room_id = room_id_of(synapse, room)
         if not dry_run:
             # Before looking: what a crash has left may be in the way.
             mend(synapse, invocation.journal, invocation.warn)

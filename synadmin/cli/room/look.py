@@ -8,12 +8,10 @@ import click
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.targets import room_id_of as resolved
+from synadmin.cli.targets import room_id_of
 
 if TYPE_CHECKING:
     from synadmin.render import Column
-
-__all__ = ["list_", "members", "power", "resolved", "show", "state"]
 
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -108,7 +106,7 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
     from synadmin.render import Column
 
     with invocation.synapse() as synapse:
-        room_id = resolved(synapse, room)
+        room_id = room_id_of(synapse, room)
         details = synapse.rooms.get(room_id).as_sent()
         block = synapse.rooms.block_status(room_id)
         details |= {"blocked": block.block, "blocked_by": block.user_id}
@@ -131,7 +129,7 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
     from synadmin.render import Column
 
     with invocation.synapse() as synapse:
-        joined = synapse.rooms.members(resolved(synapse, room)).members
+        joined = synapse.rooms.members(room_id_of(synapse, room)).members
         home = server_name_of(synapse.owner)
     records = ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
     output.write(
@@ -159,7 +157,7 @@ def state(invocation: Invocation, room: str, *, event_type: str | None, output: 
     from synadmin.render import Column, time_of
 
     with invocation.synapse() as synapse:
-        events = synapse.rooms.state(resolved(synapse, room), type=event_type).as_sent()["state"]
+        events = synapse.rooms.state(room_id_of(synapse, room), type=event_type).as_sent()["state"]
     columns = [
         Column("type"),
         Column("state_key", title="key"),
@@ -186,7 +184,7 @@ def power(invocation: Invocation, room: str, *, output: Output) -> None:
     from synadmin.recovery.power import power_of
 
     with invocation.synapse() as synapse:
-        record = power_of(synapse, resolved(synapse, room))
+        record = power_of(synapse, room_id_of(synapse, room))
     if output.for_people:
         _explain_power(record, output)
     elif output.form == "csv":

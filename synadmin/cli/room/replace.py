@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.change import counted, typed_name
-from synadmin.cli.confirm import change_options
+from synadmin.cli.confirm import change_options, confirm_by_name
 from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.room.look import resolved
+from synadmin.cli.targets import counted, room_id_of
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def replace(
             anyway=anyway,
         )
         observer = Observer(synapse)
-        planned = look(observer, resolved(synapse, room), order, invocation.settings.journal)
+        planned = look(observer, room_id_of(synapse, room), order, invocation.settings.journal)
         if planned.outcome == "refused":
             _print(planned, output)
             return EXIT_REFUSED
@@ -132,7 +131,8 @@ def _asked(
     if ask_block and given is None and invocation.on_terminal:
         question = "Block the old room too, so that nobody of this server gets into it again?"
         order = changed(order, block=click.confirm(question, err=True))
-    typed_name(invocation, room, "This puts everybody out of the room and cannot be undone.", given=given)
+    why = "This puts everybody out of the room and cannot be undone."
+    confirm_by_name(invocation, room, why, given=given, dry_run=False)
     return order
 
 

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.change import change
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.mas import refuse_under_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import USERS, counted, listed, user_id_of
+from synadmin.cli.targets import USERS, Targets, counted, listed, user_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
@@ -59,21 +58,12 @@ def password(
             confirm(invocation, question, yes=yes)
         new = "rehearsal" if dry_run else secrets.ask_new(user_id)
 
-        def act(_: str) -> Record:
-            synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
+        def act(client: "Synapse", _: str) -> Record:
+            client.users.reset_password(user_id, new, logout_devices=not keep_devices)
             return {}
 
-        return change(
-            invocation,
-            synapse,
-            [user_id],
-            act,
-            what="user_id",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
+        work = Work(USERS, Targets([user_id]), act)
+        return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
 
 
 @click.group(cls=Group)
@@ -188,17 +178,12 @@ def login(
             message = f"{user_id} is locked: the server would refuse the token"
             raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
         if dry_run:
-            return change(
-                invocation,
-                synapse,
-                [user_id],
-                lambda _: synapse.users.login(user_id, valid_until_ms=expiry).as_sent(),
-                what="user_id",
-                question=None,
-                dry_run=True,
-                yes=yes,
-                output=output,
+            work = Work(
+                USERS,
+                Targets([user_id]),
+                lambda client, _: client.users.login(user_id, valid_until_ms=expiry).as_sent(),
             )
+            return carry_out(invocation, synapse, work, dry_run=True, yes=yes, output=output)
         ends = "never ends" if expiry is None else f"ends at {time_of(expiry)}"
         question = f"A token that {ends} will be shown: with it, everything can be done as {user_id}. Go on?"
         confirm(invocation, question, yes=yes)

@@ -9,15 +9,14 @@ import click
 
 from synadmin.cli import secrets
 from synadmin.cli.app import EXIT_DONE
-from synadmin.cli.change import change
 from synadmin.cli.confirm import change_options
 from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.targets import USERS, user_id_of
+from synadmin.cli.targets import USERS, Targets, user_id_of
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
@@ -448,8 +447,8 @@ def register(
         )
         password = secrets.ask_new(localpart)
 
-    def act(username: str) -> Mapping[str, Any]:
-        made = synapse.registration.register(
+    def act(client: "Synapse", username: str) -> Record:
+        made = client.registration.register(
             username,
             password,
             shared_secret=shared,
@@ -465,14 +464,5 @@ def register(
 
     with invocation.synapse(anonymous=True) as synapse:
         refuse_under_mas(synapse, "register-user {user}", [localpart])
-        return change(
-            invocation,
-            synapse,
-            [localpart],
-            act,
-            what="user_id",
-            question=None,
-            dry_run=dry_run,
-            yes=yes,
-            output=output,
-        )
+        work = Work(USERS, Targets([localpart]), act)
+        return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.cli.change import StillUnderWayError
 from synadmin.cli.follow import TaskFailedError, elapsed, follow
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.errors import ConnectError, ServerError
 from tests.unit.stub import SILENT, told
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.cli.change import change
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import Work, carry_out
 from synadmin.cli.output import Output
+from synadmin.cli.targets import ROOMS, Targets
 from synadmin.client import Synapse
 from synadmin.errors import JournalError
 from synadmin.render import Column
@@ -27,23 +28,14 @@ SUSPEND = "/_synapse/admin/v1/suspend/%40{}%3Aexample.org"
 def changed(form: str, trouble: BaseException | None, columns: Sequence[Column] = ()) -> None:
     """Change three things; the second one does not come to its end where there is trouble."""
 
-    def act(thing: str) -> Mapping[str, Any]:
+    def act(_: Synapse, thing: str) -> Mapping[str, Any]:
         if thing == "b" and trouble is not None:
             raise trouble
         return {}
 
-    change(
-        Invocation(),
-        Synapse("http://127.0.0.1:9", token="t"),
-        ["a", "b", "c"],
-        act,
-        what="room_id",
-        question=None,
-        dry_run=False,
-        yes=True,
-        output=Output(form, None),
-        columns=columns,
-    )
+    work = Work(ROOMS, Targets(["a", "b", "c"]), act, columns=columns)
+    synapse = Synapse("http://127.0.0.1:9", token="t")
+    carry_out(Invocation(), synapse, work, dry_run=False, yes=True, output=Output(form, None))
 
 
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
