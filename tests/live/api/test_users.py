@@ -259,7 +259,7 @@ def test_addresses_and_external_ids_are_added_and_removed_one_by_one(
     assert taken.code == 5
     assert f"{new} belongs to {alice.user_id}" in taken.stderr
     assert homeserver.admin.synapse.users.get(bob.user_id).threepids == ()
-    assert records(again)[0]["message"] == "was so already"
+    assert records(again)[0]["message"] == "nothing to change"
 
 
 def test_an_account_is_deactivated_and_erased_and_comes_back(
