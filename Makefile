@@ -3,6 +3,8 @@
 #
 #   make demo    regain a lost room on a real, throwaway Synapse
 #   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
+#   make test-fast      the unit tests alone
+#   make test-versions  the main tests on older Synapses   (VERSIONS="1.98.0 1.144.0")
 #   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
@@ -16,17 +18,40 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 FAULTS_ARGS ?=
+VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
+# What an older Synapse is tested with: regaining rooms, and who can do what in them.
+VERSIONS_ARGS ?= tests/live/make_room_admin tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test faults lint docs reference clean
+.PHONY: help venv demo test test-fast test-versions faults lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.sandbox
+	@echo "The demo starts a real Synapse in a temporary directory and removes it again." >&2
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
+	@echo "Running all tests, those against real Synapse included; 'make test-fast' runs the unit tests alone." >&2
 	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.dev
+	@$(BIN)/python -m pytest --quiet --numprocesses=auto tests/unit $(PYTEST_ARGS)
+
+test-versions: $(VENV)/.dev $(VERSIONS:%=.venv-versions/%/.synapse)
+	@for version in $(VERSIONS); do \
+	  echo "Synapse $$version" >&2; \
+	  SYNADMIN_TEST_SYNAPSE_PYTHON=$(CURDIR)/.venv-versions/$$version/bin/python \
+	    $(BIN)/python -m pytest --quiet --numprocesses=2 --dist=loadgroup $(VERSIONS_ARGS) $(PYTEST_ARGS) || exit 1; \
+	done
+
+# Each of these takes about 230 MB. Newer releases of what is held back here lack what old Synapses use.
+.venv-versions/%/.synapse:
+	@echo "Installing Synapse $* into .venv-versions/$* (about 230 MB) ..." >&2
+	@$(PYTHON) -m venv .venv-versions/$*
+	@.venv-versions/$*/bin/python -m pip --quiet --disable-pip-version-check install \
+	  "matrix-synapse==$*" "setuptools<81" "prometheus-client<0.21" "twisted<24.10"
+	@touch $@
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
@@ -62,5 +87,5 @@ $(VENV)/.dev: $(VENV)/.sandbox
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-versions docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find synadmin tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from synadmin.errors import ConnectError, SettingsError
 from synadmin.ids import UserId
@@ -80,7 +80,12 @@ class Homeserver:
 
         with Homeserver() as homeserver:
             print(homeserver.url)
+
+    Attributes:
+        python: the interpreter that runs Synapse: this one, unless a test names that of another version.
     """
+
+    python: ClassVar[Path] = Path(sys.executable)
 
     def __init__(
         self,
@@ -306,7 +311,7 @@ class Homeserver:
         with output.open("wb") as sink, process.uninterrupted():
             self._child = subprocess.Popen(
                 # -P: the script's own directory is no place to import modules from.
-                [sys.executable, "-P", str(launch), "free" if stay else "tethered", "-c", str(path)],
+                [str(self.python), "-P", str(launch), "free" if stay else "tethered", "-c", str(path)],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL if stay else subprocess.PIPE,
                 stdout=sink,

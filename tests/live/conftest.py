@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.live)
 
 
+_OTHER_SYNAPSE = os.environ.get("SYNADMIN_TEST_SYNAPSE_PYTHON")
+if _OTHER_SYNAPSE:
+    # The interpreter of an environment with another version of Synapse: `make test-versions`.
+    Homeserver.python = Path(_OTHER_SYNAPSE)
+
+
 @pytest.fixture(scope="session")
 def homeserver() -> Iterator[Homeserver]:
     """A Synapse with raised rate limits."""
