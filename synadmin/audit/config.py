@@ -1,7 +1,7 @@
 """The configuration of an audit: a TOML file, checked when it is read.
 
-A misspelled threshold that is silently not in force is worse than none, so whatever is not known is an
-error that names the nearest that is.
+A misspelled limit that is silently ignored is worse than none, so an unknown name is an error that suggests
+the nearest known one.
 """
 
 import difflib
@@ -26,7 +26,7 @@ _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
-    """Findings that are known and meant to be so.
+    """Findings that are known and intended.
 
     Attributes:
         rule: findings of this rule …
@@ -43,13 +43,13 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What an audit is to look for.
+    """What an audit checks.
 
     Attributes:
-        server_admins: who is meant to be a server admin; None where there is no list.
+        server_admins: the expected server admins; None where there is no list.
         skip: the ids of rules that are not to run.
-        rules: what is said of single rules: ``severity``, ``enabled`` and their options.
-        ignores: what is known and meant to be so.
+        rules: the settings of single rules: ``severity``, ``enabled`` and their options.
+        ignores: the findings that are known and intended.
     """
 
     server_admins: tuple[UserId, ...] | None = None
@@ -61,8 +61,8 @@ class Config:
         """Return the rules that are to run.
 
         Args:
-            only: the ids of these, also those that are off otherwise; all that are not off where empty.
-            skip: the ids of those that are not to run, beside the file's.
+            only: run only the rules with these ids, also those that are off by default.
+            skip: do not run the rules with these ids, nor those that the file skips.
 
         Raises:
             UsageError: there is no such rule.
@@ -79,14 +79,14 @@ class Config:
         )
 
     def options(self, rule: Rule) -> Mapping[str, Any]:
-        """Return the options that a rule's ``check`` takes: its own, and what the file says of them."""
+        """Return the options that a rule's ``check`` takes: its defaults, with the settings of the file."""
         given = {**rule.OPTIONS, **self.rules.get(rule.ID, _NONE)}
         if "server_admins" in rule.OPTIONS:
             given["server_admins"] = self.server_admins
         return given
 
     def judged(self, finding: Finding) -> Finding:
-        """Return the finding with the severity that the file gives it."""
+        """Return the finding with the severity that the file sets."""
         severity = self.rules.get(finding.rule, _NONE).get("severity")
         return finding if severity is None else replace(finding, severity=Severity(severity))
 
@@ -95,7 +95,7 @@ class Config:
 
 
 class Ignored:
-    """Which findings are ignored, and which ignores have matched nothing."""
+    """The findings that are ignored, and the ignores that have matched nothing."""
 
     def __init__(self, ignores: Collection[Ignore], *, today: date | None = None) -> None:
         self._today = today or datetime.now(UTC).date()
@@ -103,7 +103,7 @@ class Ignored:
         self._matched: set[tuple[str, str]] = set()
 
     def covers(self, finding: Finding) -> bool:
-        """Tell whether the finding is ignored; remembers that it was found."""
+        """Whether the finding is ignored; the ignore counts as matched from now on."""
         key = finding.rule, finding.subject.id
         ignore = self._ignores.get(key)
         if ignore is None:
@@ -115,7 +115,7 @@ class Ignored:
         """Yield the ignores of the rules that ran over everything, for the rule ``unused-ignore``.
 
         Args:
-            ran: the ids of those rules. Of the others nobody knows whether their ignores would match.
+            ran: the ids of those rules. Whether the ignores of the others would match is not known.
         """
         for key, ignore in self._ignores.items():
             if ignore.rule in ran:
@@ -132,7 +132,7 @@ def rule_of(name: str) -> Rule:
     """Return the rule of an id.
 
     Raises:
-        UsageError: there is none; the message names the nearest that there is.
+        UsageError: there is none; the message suggests the nearest.
     """
     if name not in _BY_ID:
         message = f"there is no rule {_quoted(name)}{_nearest(name, _BY_ID)}"
@@ -144,7 +144,7 @@ def read(path: Path) -> Config:
     """Read and check a configuration.
 
     Raises:
-        SettingsError: it cannot be read, is no TOML, or holds something that means nothing.
+        SettingsError: it cannot be read, is not TOML, or has an unknown or invalid setting.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -163,7 +163,7 @@ def parse(text: str) -> Config:
     """Read a configuration from its text.
 
     Raises:
-        SettingsError: it is no TOML, or holds something that means nothing.
+        SettingsError: it is not TOML, or has an unknown or invalid setting.
     """
     try:
         document = tomllib.loads(text)
@@ -224,7 +224,7 @@ def _settings(name: str, value: object) -> Mapping[str, Any]:
 def _severity(value: object, where: str) -> None:
     if not isinstance(value, str) or value not in set(Severity):
         near = _nearest(value, list(Severity)) if isinstance(value, str) else ""
-        message = f"{where} severity: {_quoted(value)} is none of {', '.join(Severity)}{near}"
+        message = f"{where} severity: {_quoted(value)} is not one of {', '.join(Severity)}{near}"
         raise SettingsError(message)
 
 
@@ -232,23 +232,23 @@ def _like(default: object, given: object, where: str) -> None:
     """Check an option against the kind of its default."""
     if isinstance(default, bool):
         if not isinstance(given, bool):
-            message = f"{where}: {_quoted(given)} is neither true nor false"
+            message = f"{where}: {_quoted(given)} is not true or false"
             raise SettingsError(message)
     elif not isinstance(given, int) or isinstance(given, bool) or given < 0:
-        message = f"{where}: {_quoted(given)} is not a whole number from 0 on"
+        message = f"{where}: {_quoted(given)} is not a whole number of at least 0"
         raise SettingsError(message)
 
 
 def _ignores(value: object) -> tuple[Ignore, ...]:
     if not isinstance(value, list):
-        message = "[[audit.ignore]] is written with two brackets: there can be several"
+        message = "[[audit.ignore]] needs two brackets: there can be several"
         raise SettingsError(message)
     found: dict[tuple[str, str], Ignore] = {}
     for number, entry in enumerate(value, 1):
         where = f"[[audit.ignore]] number {number}"
         ignore = _ignore(_table(entry, where), where)
         if (ignore.rule, ignore.subject) in found:
-            message = f"{where}: {ignore.rule} of {_quoted(ignore.subject)} is ignored already"
+            message = f"{where}: {ignore.rule} of {_quoted(ignore.subject)} is already ignored"
             raise SettingsError(message)
         found[ignore.rule, ignore.subject] = ignore
     return tuple(found.values())
@@ -258,13 +258,11 @@ def _ignore(entry: Mapping[str, Any], where: str) -> Ignore:
     _known(entry, {"rule", "subject", "reason", "until"}, where=where)
     for name in ("rule", "subject", "reason"):
         if not isinstance(entry.get(name), str) or not entry[name].strip():
-            message = f"{where}: {name} is missing, or no text"
+            message = f"{where}: {name} is missing, or not a text"
             raise SettingsError(message)
     until = entry.get("until")
     if isinstance(until, datetime) or (until is not None and not isinstance(until, date)):
-        message = (
-            f"{where} until: {_quoted(until)} is not a date; it is written as 2027-01-31, without quotes"
-        )
+        message = f"{where} until: {_quoted(until)} is not a date: write it as 2027-01-31, without quotes"
         raise SettingsError(message)
     rule = _rule(entry["rule"], where)
     return Ignore(rule=rule.ID, subject=entry["subject"], reason=entry["reason"], until=until)
@@ -280,14 +278,14 @@ def _table(value: object, where: str) -> Mapping[str, Any]:
 def _strings(value: object, where: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
-    message = f'{where} is not a list of texts: ["…", "…"]'
+    message = f'{where} is not a list of texts: write ["…", "…"]'
     raise SettingsError(message)
 
 
 def _known(table: Mapping[str, Any], known: Collection[str], *, where: str) -> None:
     for name in table:
         if name not in known:
-            near = _nearest(name, known) or f": it can have {', '.join(sorted(known))}"
+            near = _nearest(name, known) or f": use one of {', '.join(sorted(known))}"
             message = f"{where} has no {_quoted(name)}{near}"
             raise SettingsError(message)
 

@@ -1,4 +1,4 @@
-"""The news of an audit as a message to a Matrix room."""
+"""Post the new findings of an audit to a Matrix room."""
 
 import html
 import json
@@ -56,7 +56,7 @@ def message(report: Report) -> dict[str, Any] | None:
         "body": "\n\n".join(body),
         "format": "org.matrix.custom.html",
         "formatted_body": "".join(formatted),
-        # It names users, none of whom is addressed.
+        # It names users, but mentions none of them.
         "m.mentions": {},
     }
 

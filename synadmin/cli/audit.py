@@ -1,4 +1,4 @@
-"""``synadmin audit``: what an administrator should know, found unattended."""
+"""``synadmin audit``: audit the server, also from cron."""
 
 import sys
 import time
@@ -37,29 +37,33 @@ _LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
 
 @click.command(cls=Command)
 @click.argument("scopes", nargs=-1, metavar="[rooms|users|server]... | rules [ID]")
-@click.option("--rule", "only", multiple=True, metavar="ID", help="Run this rule alone; may be repeated.")
+@click.option("--rule", "only", multiple=True, metavar="ID", help="Run only this rule; may be repeated.")
 @click.option("--skip", multiple=True, metavar="ID", help="Do not run this rule; may be repeated.")
 @click.option(
     "--fail-on",
     type=click.Choice(["info", "warning", "error", "never"]),
     default="warning",
     show_default=True,
-    help="From which severity on a finding makes the exit code 10.",
+    help="Exit with 10 where a finding has at least this severity.",
 )
-@click.option("--config", "config_file", metavar="FILE", help="Thresholds, lists and ignores, in TOML.")
-@click.option("--baseline", "baseline_file", metavar="FILE", help="What is in it is known: not shown again.")
-@click.option("--update-baseline", is_flag=True, help="Write what is so now into the baseline.")
-@click.option("--output-file", metavar="FILE", help="Write the report there; replaced in one step.")
-@click.option("--notify", metavar="ROOM", help="Post what is new to this Matrix room.")
-@click.option("--wait", is_flag=True, help="Where another audit is under way, wait until it is done.")
-@click.option("--time-limit", type=DURATION, help="How long it may take: 90s, 30m.")
+@click.option(
+    "--config", "config_file", metavar="FILE", help="Read limits, lists and ignores from this TOML file."
+)
+@click.option(
+    "--baseline", "baseline_file", metavar="FILE", help="Do not show the findings in this file again."
+)
+@click.option("--update-baseline", is_flag=True, help="Write the findings into the baseline.")
+@click.option("--output-file", metavar="FILE", help="Write the report to this file, in one step.")
+@click.option("--notify", metavar="ROOM", help="Post new findings to this Matrix room.")
+@click.option("--wait", is_flag=True, help="Wait until another audit has ended.")
+@click.option("--time-limit", type=DURATION, help="Stop after this time: 90s, 30m.")
 @click.option(
     "-o",
     "--output",
     "form",
     type=click.Choice(_FORMS),
     default="table",
-    help="How to print: a table for people, the others for scripts and pages.",
+    help="How to print the report.",
 )
 @click.option("--columns", metavar="NAME,...", help="The columns to print, in this order.")
 @pass_invocation
@@ -80,14 +84,13 @@ def audit(
     form: str,
     columns: str | None,
 ) -> int:
-    """Look for what an administrator should know before somebody needs it.
+    """Audit the server: rooms without control, risky accounts, failing federation.
 
-    Rooms that nobody local controls any more or that hang on one person, power that sits with accounts
-    that do not exist, server admins nobody has seen for months, reports nobody has read. It changes
-    nothing on the server. `synadmin audit rules` lists what it looks for, `synadmin audit rules ID`
-    explains one rule.
+    It finds rooms that no local user controls or that depend on one user, power of accounts that do not
+    exist, server admins who were not seen for months, reports that are open for days. It changes nothing
+    on the server. `synadmin audit rules` lists its rules, `synadmin audit rules ID` explains one.
 
-    Made for cron: where there is nothing (new), it prints nothing and ends with 0.
+    It is made for cron: where it finds nothing (new), it prints nothing and ends with 0.
 
     \b
     Examples:
@@ -96,7 +99,7 @@ def audit(
         synadmin audit --config audit.toml --baseline audit.json --update-baseline
         synadmin audit rules single-controller
     \b
-    Exit codes: 0 nothing (new); 10 something at or above --fail-on; 1 not everything could be checked,
+    Exit codes: 0 no (new) findings; 10 findings at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
     """
     if scopes[:1] == (_RULES,):
@@ -105,10 +108,10 @@ def audit(
     output = _output(form, columns)
     for scope in scopes:
         if scope not in _SCOPES:
-            message = f"{scope!a} is none of {', '.join((*_SCOPES, _RULES))}"
+            message = f"{scope!a} is not one of {', '.join((*_SCOPES, _RULES))}"
             raise UsageError(message)
     if update_baseline and baseline_file is None:
-        message = "--update-baseline takes --baseline FILE"
+        message = "--update-baseline needs --baseline FILE"
         raise UsageError(message)
     until = None if time_limit is None else time.monotonic() + time_limit / 1000
     path = None if baseline_file is None else Path(baseline_file)
@@ -127,7 +130,7 @@ def audit(
         _tell(invocation, outcome, output, to_file=output_file is not None)
         if notify is not None:
             _post(synapse, notify, outcome.report)
-        # Last of all: what was not told stays news.
+        # Last of all: what was not shown stays new.
         if update_baseline and path is not None and outcome.complete:
             outcome.baseline.write(path)
     return _exit_code(outcome, fail_on)
@@ -135,7 +138,7 @@ def audit(
 
 @contextmanager
 def _prefetching(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Prefetcher]":
-    """Begin to ask while the rest is still being loaded."""
+    """Send the first requests while the rest is still being loaded."""
     from synadmin.audit.gather.pool import on_one_core
     from synadmin.audit.gather.prefetch import Prefetcher
 
@@ -156,7 +159,7 @@ def _rules(
 
     rules = within(config.enabled(only=only, skip=skip), scopes)
     if not rules:
-        message = "no rule is left to run"
+        message = "these options leave no rule to run"
         raise UsageError(message)
     return rules
 
@@ -273,7 +276,7 @@ def _delegation(invocation: Invocation) -> "Callable[[str], DelegationFacts]":
 def _progress(
     invocation: Invocation, total: "Callable[[], int | None]"
 ) -> "Iterator[Callable[[Facts], None]]":
-    """Show on a terminal how far it is."""
+    """Show the progress on a terminal."""
     if not invocation.is_watched:
         yield lambda _: None
         return
@@ -329,7 +332,7 @@ def _into(file: str, text: str) -> None:
 
 
 def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file: bool) -> None:
-    """Say on stderr what a script would not see in the report, and a person at the terminal wants to hear."""
+    """Warn of an audit that is not complete; on a terminal, say that there are no findings."""
     report = outcome.report
     if not outcome.complete:
         missed = len(report.skipped)
@@ -345,7 +348,7 @@ def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file
         new = [one for one in report.findings if one.new]
         if not new and not report.solved:
             known = len(report.findings)
-            invocation.say(f"nothing new; {known} known before" if known else "nothing found")
+            invocation.say(f"no new findings; {known} known before" if known else "no findings")
 
 
 def _post(synapse: "Synapse", name: str, report: "Report") -> None:
@@ -372,7 +375,7 @@ def _exit_code(outcome: "Outcome", fail_on: str) -> int:
 
 
 def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
-    """List the rules, or show the pages of some."""
+    """List the rules, or print the pages of some."""
     from synadmin.audit.config import rule_of
     from synadmin.audit.rules import RULES, options, page, summary
     from synadmin.audit.runner import scope_of

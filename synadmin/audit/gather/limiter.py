@@ -1,4 +1,4 @@
-"""How many requests may be under way at once: fewer where the server begins to labour."""
+"""How many requests may be under way at once: fewer where the server becomes slow."""
 
 import threading
 import time

@@ -74,7 +74,7 @@ def test_all_that_a_page_shows_can_be_written() -> None:
     [
         ("[audti]", 'the file has no "audti"; did you mean audit?'),
         ("[audit]\nserver_admin = []", '[audit] has no "server_admin"; did you mean server_admins?'),
-        ("[audit]\nxyz = 1", '[audit] has no "xyz": it can have ignore, rules, server_admins, skip'),
+        ("[audit]\nxyz = 1", '[audit] has no "xyz": use one of ignore, rules, server_admins, skip'),
         (
             "[audit.rules.single-controler]",
             '[audit.rules]: there is no rule "single-controler"; did you mean single-controller?',
@@ -86,39 +86,39 @@ def test_all_that_a_page_shows_can_be_written() -> None:
         (
             '[audit.rules.single-controller]\nseverity = "warn"',
             (
-                '[audit.rules.single-controller] severity: "warn" is none of info, warning, error; '
+                '[audit.rules.single-controller] severity: "warn" is not one of info, warning, error; '
                 "did you mean warning?"
             ),
         ),
         (
             "[audit.rules.single-controller]\nseverity = 3",
-            "[audit.rules.single-controller] severity: 3 is none of info, warning, error",
+            "[audit.rules.single-controller] severity: 3 is not one of info, warning, error",
         ),
         (
             '[audit.rules.single-controller]\nlocal_members = "3"',
-            '[audit.rules.single-controller] local_members: "3" is not a whole number from 0 on',
+            '[audit.rules.single-controller] local_members: "3" is not a whole number of at least 0',
         ),
         (
             "[audit.rules.single-controller]\nlocal_members = -1",
-            "[audit.rules.single-controller] local_members: -1 is not a whole number from 0 on",
+            "[audit.rules.single-controller] local_members: -1 is not a whole number of at least 0",
         ),
         (
             "[audit.rules.single-controller]\nlocal_members = true",
-            "[audit.rules.single-controller] local_members: true is not a whole number from 0 on",
+            "[audit.rules.single-controller] local_members: true is not a whole number of at least 0",
         ),
         (
             "[audit.rules.single-controller]\nenabled = 1",
-            "[audit.rules.single-controller] enabled: 1 is neither true nor false",
+            "[audit.rules.single-controller] enabled: 1 is not true or false",
         ),
         (
             "[audit.rules.unexpected-server-admin]\nserver_admins = []",
-            '[audit.rules.unexpected-server-admin] has no "server_admins": it can have enabled, severity',
+            '[audit.rules.unexpected-server-admin] has no "server_admins": use one of enabled, severity',
         ),
         (
             '[audit]\nskip = ["departed-powers"]',
             '[audit] skip: there is no rule "departed-powers"; did you mean departed-power?',
         ),
-        ('[audit]\nskip = "departed-power"', '[audit] skip is not a list of texts: ["…", "…"]'),
+        ('[audit]\nskip = "departed-power"', '[audit] skip is not a list of texts: write ["…", "…"]'),
         (
             '[audit]\nserver_admins = ["admin"]',
             '[audit] server_admins: "admin" is not a user id: it starts with @, as in @alice:example.org',
@@ -126,22 +126,22 @@ def test_all_that_a_page_shows_can_be_written() -> None:
         ("audit = 1", "[audit] is not a table"),
         ("[audit]\nrules = []", "[audit.rules] is not a table"),
         ("[audit]\nrules.weak-control = 1", "[audit.rules.weak-control] is not a table"),
-        ("[audit.ignore]", "[[audit.ignore]] is written with two brackets: there can be several"),
+        ("[audit.ignore]", "[[audit.ignore]] needs two brackets: there can be several"),
         ("[audit]\nignore = [1]", "[[audit.ignore]] number 1 is not a table"),
-        (IGNORE, "[[audit.ignore]] number 1: reason is missing, or no text"),
-        (f'{IGNORE}reason = " "', "[[audit.ignore]] number 1: reason is missing, or no text"),
+        (IGNORE, "[[audit.ignore]] number 1: reason is missing, or not a text"),
+        (f'{IGNORE}reason = " "', "[[audit.ignore]] number 1: reason is missing, or not a text"),
         (
             f'{IGNORE}reason = "x"\nuntil = "2027-01-01"',
             (
-                '[[audit.ignore]] number 1 until: "2027-01-01" is not a date; '
-                "it is written as 2027-01-31, without quotes"
+                '[[audit.ignore]] number 1 until: "2027-01-01" is not a date: '
+                "write it as 2027-01-31, without quotes"
             ),
         ),
         (
             f'{IGNORE}reason = "x"\nuntil = 2027-01-01T00:00:00Z',
             (
-                "[[audit.ignore]] number 1 until: 2027-01-01 00:00:00+00:00 is not a date; "
-                "it is written as 2027-01-31, without quotes"
+                "[[audit.ignore]] number 1 until: 2027-01-01 00:00:00+00:00 is not a date: "
+                "write it as 2027-01-31, without quotes"
             ),
         ),
         (
@@ -150,7 +150,7 @@ def test_all_that_a_page_shows_can_be_written() -> None:
         ),
         (
             f'{IGNORE}reason = "x"\n{IGNORE}reason = "y"',
-            '[[audit.ignore]] number 2: no-local-control of "!abc:example.org" is ignored already',
+            '[[audit.ignore]] number 2: no-local-control of "!abc:example.org" is already ignored',
         ),
         (
             '[[audit.ignore]]\nrule = "no-control"\nsubject = "x"\nreason = "x"',

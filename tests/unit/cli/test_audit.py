@@ -370,13 +370,13 @@ def test_a_token_that_is_not_a_server_admins_ends_with_three(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nonsense",), "'nonsense' is none of rooms, users, server, rules"),
+        (("nonsense",), "'nonsense' is not one of rooms, users, server, rules"),
         (("--rule", "no-local-contrl"), 'no rule "no-local-contrl"; did you mean no-local-control?'),
         (("rules", "ghost"), 'no rule "ghost"'),
-        (("--update-baseline",), "--update-baseline takes --baseline FILE"),
+        (("--update-baseline",), "--update-baseline needs --baseline FILE"),
         (("--baseline", "none.json"), "there is no baseline none.json"),
         (("--config", "none.toml"), "none.toml"),
-        (("users", "--rule", "ghost-power"), "no rule is left to run"),
+        (("users", "--rule", "ghost-power"), "these options leave no rule to run"),
         (("-o", "html", "--columns", "rule"), "--columns goes with table, json, ndjson, csv"),
         (("--rule", "failed-task", "--columns", "colour"), "there is no column 'colour'"),
     ],
