@@ -335,11 +335,10 @@ def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file
     """Warn of an audit that is not complete; on a terminal, say that there are no findings."""
     report = outcome.report
     if not outcome.complete:
-        missed = len(report.skipped)
         what = []
-        if missed:
-            reason = report.skipped[-1].reason
-            what.append(f"{missed} could not be checked (the last: {reason})")
+        if report.skipped:
+            reason = report.skipped[0].reason
+            what.append(f"{len(report.skipped)} could not be checked (the first: {reason})")
         if report.errors:
             rules = ", ".join(dict.fromkeys(error.rule for error in report.errors))
             what.append(f"a rule crashed: {rules}")

@@ -208,9 +208,11 @@ class Asker:
             agree = (listed or 0) >= max(1, len(facts.view.known_local_members))
         else:
             agree = listed == exact
-        if agree:
-            return replace(facts, view=replace(facts.view, joined_local_members=exact or listed or 0))
-        return look.with_members(facts)
+        if not agree:
+            return look.with_members(facts)
+        if facts.view.joined_local_members == listed:
+            return facts
+        return replace(facts, view=replace(facts.view, joined_local_members=listed or 0))
 
     def memberships(self, look: "Look", user: UserId) -> str:
         """Return the membership of a user who is not joined: invite, knock, ban or leave."""
@@ -308,7 +310,7 @@ def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping
         and user not in view.memberships
         and view.levels.level_of(user) >= view.levels.control
     ]
-    return with_holders(facts, {user: look.asker.holders.get(user) for user in users})
+    return with_holders(facts, {user: look.asker.holders.get(user) for user in users}) if users else facts
 
 
 def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:

@@ -14,7 +14,7 @@ import pytest
 
 from synadmin.audit.rules import RULES, everyone_controls
 from tests.standin import running
-from tests.unit.stub import Stub, nobody_there, refused
+from tests.unit.stub import Reply, Stub, nobody_there, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,7 +207,7 @@ def test_a_room_that_cannot_be_looked_at_makes_the_run_incomplete(
     assert answer.code == 1
     assert answer.stderr == (
         "synadmin: the audit is not complete: 1 could not be checked "
-        "(the last: Internal server error (M_UNKNOWN, HTTP 500))\n"
+        "(the first: Internal server error (M_UNKNOWN, HTTP 500))\n"
     )
     assert len(_report(answer.stdout)["findings"]) > 0
     assert not baseline.exists()
@@ -426,3 +426,21 @@ def test_an_audit_loads_nothing_that_it_can_do_without(standin: str, at: Callabl
     skipped = ("--skip", "no-local-control", "--skip", "inactive-controller")
     run = subprocess.run([sys.executable, "-c", code, *skipped], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-2:] == ["code 0", "loaded"]
+
+
+def test_a_server_that_answers_bad_gateway_is_given_up_after_a_few_failures(
+    synadmin: Synadmin, at: Callable[[str], None], naps: list[float]
+) -> None:
+    room = {"joined_members": 1, "joined_local_members": 1, "version": "11", "creator": "@a:example.org"}
+    rooms = [room | {"room_id": f"!{number}:example.org"} for number in range(120)]
+    with Stub() as stub:
+        stub.on("*", Reply(502, b"<html>Bad Gateway</html>"))
+        stub.on("/_synapse/admin/v1/rooms", told({"rooms": rooms, "total_rooms": 120}))
+        stub.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+        at(stub.url)
+        answer = synadmin("audit")
+    assert (answer.code, answer.stdout) == (1, "")
+    assert "the audit is not complete" in answer.stderr
+    assert "gave up after 5 failures in a row" in answer.stderr
+    assert naps
+    assert len(stub.requests) < 120
