@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from synadmin.errors import NotFoundError, NotSupportedError
-from synadmin.http.transport import Transport, checked_homeserver
+from synadmin.http.transport import Retries, Transport
+from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
 from synadmin.ids import UserId
 from synadmin.journal import Journal
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from synadmin.api.statistics import Statistics
     from synadmin.api.tasks import Tasks
     from synadmin.api.users import Users
-    from synadmin.http.quick import Gate
+    from synadmin.http.wire import Limiter
 
 
 class Synapse:
@@ -60,9 +61,9 @@ class Synapse:
         """Prepare the client; nothing is sent yet.
 
         Args:
-            homeserver: the base URL.
+            homeserver: the base URL, or ``unix://`` and the path of a socket.
             token: a server admin's access token.
-            timeout: seconds without a byte of the answer before giving up.
+            timeout: seconds for one whole answer, from connecting to its last byte.
             longest_wait: seconds to wait at most, altogether, where the server says "too many requests".
             ca_file: certificates to trust instead of the usual ones.
             journal: where every change is written down before it is sent.
@@ -75,17 +76,17 @@ class Synapse:
         Raises:
             SettingsError: the homeserver is not a base URL.
         """
-        self.transport = transport or Transport(
-            checked_homeserver(homeserver, allow_plain_http=allow_plain_http),
-            token,
-            timeout=timeout,
-            longest_wait=longest_wait,
-            ca_file=ca_file,
-            journal=journal,
-            notify=notify,
-            trace=trace,
-            connections=connections,
-        )
+        if transport is None:
+            connection = Connection(
+                checked_homeserver(homeserver, allow_plain_http=allow_plain_http),
+                token=token,
+                timeout=timeout,
+                ca_file=ca_file,
+                pool_size=connections,
+            )
+            retries = Retries(longest_wait=longest_wait, notify=notify or (lambda _: None), trace=trace)
+            transport = Transport(connection, RequestsWire(connection), journal=journal, retries=retries)
+        self.transport = transport
 
     def __repr__(self) -> str:
         return f"Synapse({self.transport.homeserver!r})"
@@ -104,17 +105,13 @@ class Synapse:
         """Return a client for the same server that reads, and raises DryRunStop instead of changing."""
         return self._over(self.transport.dry_run())
 
-    def fast(self, limiter: "Gate | None" = None) -> "Synapse":
+    def fast(self, limiter: "Limiter | None" = None) -> "Synapse":
         """Return a client for the same server, made for reading much in many threads.
 
         Args:
             limiter: is asked before each request whether it may be sent now.
-
-        This one must not be closed before it.
         """
-        from synadmin.http.quick import Quick
-
-        return self._over(Quick(self.transport, limiter))
+        return self._over(self.transport.fast(limiter))
 
     def _over(self, transport: Transport) -> "Synapse":
         return Synapse(transport.homeserver, transport=transport)

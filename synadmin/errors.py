@@ -40,12 +40,17 @@ class RefusedError(SynadminError):
 class ConnectError(SynadminError):
     """No answer came: not reachable, timed out, broken off.
 
-    ``sent`` is true where the request may have been carried out all the same.
+    Attributes:
+        sent: the request may have been carried out all the same.
+        detail: what Python or OpenSSL calls it, for ``-vv``.
     """
 
-    def __init__(self, message: str, *, sent: bool = False, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, sent: bool = False, hint: str | None = None, detail: str | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.sent = sent
+        self.detail = detail
 
 
 class UnknownOutcomeError(ConnectError):

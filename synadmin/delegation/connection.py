@@ -5,20 +5,18 @@ discovery needs all three.
 """
 
 import errno
-import http.client
-import io
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from synadmin._version import __version__
-from synadmin.delegation.deadline import Deadline
 from synadmin.delegation.names import Address
 from synadmin.errors import ConnectError, SettingsError
+from synadmin.http.deadline import Deadline
+from synadmin.http.reader import Answer, UnreadableError, read
 
+_AT_ONCE = 65_536  # bytes
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -76,26 +74,9 @@ class Trust:
             context.set_alpn_protocols(["http/1.1"])
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a GET brought.
-
-    Attributes:
-        status: the HTTP status.
-        headers: by their names in small letters.
-        body: at most as many bytes as were wanted.
-        cut: there was more than that.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    cut: bool = False
-
-    @property
-    def content_type(self) -> str:
-        """Return the media type alone, without its parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+def content_type(answer: Answer) -> str:
+    """Return the media type of an answer, without its parameters."""
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class Connection:
@@ -115,8 +96,8 @@ class Connection:
             ssl.SSLCertVerificationError: the certificate's chain is not trusted.
         """
         self.address = address
-        self._deadline = deadline
-        self._http: http.client.HTTPConnection | None = None
+        self.closed = False
+        """The connection takes no further request."""
         plain = _connected(address, deadline)
         try:
             plain.settimeout(deadline.left())
@@ -145,11 +126,6 @@ class Connection:
         """Return the certificate that was shown, as DER."""
         return self._socket.getpeercert(binary_form=True) or b""
 
-    @property
-    def closed(self) -> bool:
-        """Tell whether the other side has ended the connection after an answer."""
-        return self._http is not None and self._http.sock is None
-
     def get(self, target: str, host: str, deadline: Deadline, *, most: int = 65_536) -> Answer:
         """Ask for a path.
 
@@ -162,66 +138,31 @@ class Connection:
         Raises:
             NoAnswerError: none came, or none that is HTTP.
         """
-        if self._http is None:
-            self._http = http.client.HTTPConnection(self.address.ip, self.address.port)
-            self._http.auto_open = 0
-            self._http.sock = _Line(self._socket, deadline)
-        line = self._http.sock
-        if isinstance(line, _Line):
-            line.deadline = deadline
+        request = (
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: synadmin/{__version__}\r\n"
+            "Accept: application/json\r\n\r\n"
+        )
+
+        def receive() -> bytes:
+            # A server that sends a byte a second never meets a timeout that starts again with every byte.
+            self._socket.settimeout(deadline.left())
+            return self._socket.recv(_AT_ONCE)
+
+        self.closed = True
         try:
-            self._http.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
-            self._http.putheader("Host", host)
-            self._http.putheader("User-Agent", f"synadmin/{__version__}")
-            self._http.putheader("Accept", "application/json")
-            self._http.endheaders()
-            response = self._http.getresponse()
-            body = response.read(most + 1)
-            headers: dict[str, str] = {}
-            for name, value in response.getheaders():
-                name = name.lower()  # noqa: PLW2901
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+            self._socket.settimeout(deadline.left())
+            self._socket.sendall(request.encode("ascii"))
+            answer = read(receive, most=most, cut=True)
         except TimeoutError:
             message = f"{self.address} is connected, but the answer to GET {target} did not come in time"
             raise NoAnswerError(message, timed_out=True) from None
-        except (http.client.HTTPException, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             message = f"{self.address} did not answer GET {target} in HTTP ({_words(error)})"
             raise NoAnswerError(message) from None
-        if len(body) > most:
-            # The rest of it would be taken for the next answer.
-            self._http.close()
-        return Answer(response.status, headers, body[:most], cut=len(body) > most)
-
-
-class _Line:
-    """What http.client takes for a socket: every read and write of it ends by the deadline."""
-
-    def __init__(self, line: ssl.SSLSocket, deadline: Deadline) -> None:
-        self.socket = line
-        self.deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self.socket.settimeout(self.deadline.left())
-        self.socket.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self))
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  any writable buffer
-        # A server that sends a byte a second never meets a timeout that starts again with every byte.
-        self._line.socket.settimeout(self._line.deadline.left())
-        return self._line.socket.recv_into(buffer)
+        self.closed = not answer.keeps
+        if self.closed:
+            self.close()
+        return answer
 
 
 def _connected(address: Address, deadline: Deadline) -> socket.socket:
@@ -256,15 +197,11 @@ def _explained_handshake(address: Address, name: str, error: Exception) -> NoAns
     return NoAnswerError(message, insecure=True)
 
 
-def _words(error: Exception) -> str:  # noqa: PLR0911  a sentence for each thing that can go wrong
-    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+def _words(error: Exception) -> str:
+    if isinstance(error, UnreadableError) and not error.empty:
+        return str(error)
+    if isinstance(error, UnreadableError | ConnectionResetError | BrokenPipeError):
         return "it closed the connection"
-    if isinstance(error, http.client.IncompleteRead):
-        return "the answer broke off"
-    if isinstance(error, http.client.BadStatusLine):
-        return "its first line is no status line"
-    if isinstance(error, http.client.LineTooLong):
-        return "a line of it has no end"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
     if isinstance(error, OSError):

@@ -6,10 +6,11 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from synadmin.delegation import certificate
-from synadmin.delegation.connection import Answer, Connection, NoAnswerError, Trust
-from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.connection import Connection, NoAnswerError, Trust
 from synadmin.delegation.lookup import Resolver
 from synadmin.delegation.names import HTTPS_PORT, Address, bracketed
+from synadmin.http.deadline import Deadline
+from synadmin.http.reader import Answer
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -12,8 +12,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
-from synadmin.delegation.deadline import Deadline
 from synadmin.delegation.names import Address
+from synadmin.http.deadline import Deadline
 
 _MOST_ALIASES = 8
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from synadmin.delegation import certificate
 from synadmin.delegation.connection import Connection, NoAnswerError
-from synadmin.delegation.deadline import Deadline
 from synadmin.delegation.discovery import Route, discover
 from synadmin.delegation.names import Address, parse_name
 from synadmin.delegation.probe import VERSION, named, read
 from synadmin.delegation.report import Network
+from synadmin.http.deadline import Deadline
 
 FAST = 200.0  # milliseconds
 

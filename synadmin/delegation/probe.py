@@ -12,9 +12,10 @@ import msgspec
 
 from synadmin.delegation import certificate, keys
 from synadmin.delegation.checks import ERROR, WARNING, Check
-from synadmin.delegation.connection import Answer, Connection, NoAnswerError, Trust
-from synadmin.delegation.deadline import Deadline
+from synadmin.delegation.connection import Connection, NoAnswerError, Trust
 from synadmin.delegation.names import Address
+from synadmin.http.deadline import Deadline
+from synadmin.http.reader import Answer
 
 VERSION = "/_matrix/federation/v1/version"
 KEYS = "/_matrix/key/v2/server"
@@ -210,9 +211,9 @@ def read(answer: Answer, path: str, *, any_status: bool = False) -> tuple[str | 
             hint = ": the proxy does not reach the homeserver behind it"
         return f"{path} answers HTTP {answer.status}{hint}", None
     if answer.cut:
-        return f"{path} answers more than {len(answer.body)} bytes: this is no homeserver", None
+        return f"{path} answers more than {len(answer.content)} bytes: this is no homeserver", None
     try:
-        return None, msgspec.json.decode(answer.body)
+        return None, msgspec.json.decode(answer.content)
     except _UNREADABLE:
-        what = "HTML" if answer.body.lstrip()[:1] == b"<" else "something that is not JSON"
+        what = "HTML" if answer.content.lstrip()[:1] == b"<" else "something that is not JSON"
         return f"{path} answers {what}: this is no homeserver", None

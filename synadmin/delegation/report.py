@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from synadmin.delegation import certificate, clients
 from synadmin.delegation.checks import ERROR, NOTE, WARNING, Check
 from synadmin.delegation.connection import Trust
-from synadmin.delegation.deadline import Deadline
 from synadmin.delegation.discovery import DEFAULT, Discovery, Step, discover
 from synadmin.delegation.fetching import HttpsFetcher
 from synadmin.delegation.lookup import DnsResolver
@@ -18,6 +17,7 @@ from synadmin.delegation.names import HTTPS_PORT, Address, ServerName, bracketed
 from synadmin.delegation.probe import Probe, Question, probe
 from synadmin.delegation.verdict import Facts, Verdict, judge
 from synadmin.delegation.well_known import Kind
+from synadmin.http.deadline import Deadline
 
 _AT_ONCE = 8
 

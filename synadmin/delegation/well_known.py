@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from synadmin.delegation.connection import content_type
 from synadmin.delegation.fetching import LARGEST, Fetched
 from synadmin.delegation.names import ServerName, parse_name
 from synadmin.errors import UsageError
@@ -160,10 +161,10 @@ def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
             None,
         )
     try:
-        told = msgspec.json.decode(answer.body)
+        told = msgspec.json.decode(answer.content)
     except _UNREADABLE:
-        what = "is HTML, not JSON" if answer.body.lstrip()[:1] == b"<" else "is not JSON"
-        if not answer.body.strip():
+        what = "is HTML, not JSON" if answer.content.lstrip()[:1] == b"<" else "is not JSON"
+        if not answer.content.strip():
             what = "is empty"
         return Kind.INVALID, f"{fetched.url} {what}", None
     if not isinstance(told, dict):
@@ -174,8 +175,8 @@ def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
 def _remarks(fetched: Fetched) -> tuple[str, ...]:
     remarks = []
     answer = fetched.answer
-    if answer is not None and answer.content_type != _JSON:
-        shown = answer.content_type or "no type at all"
+    if answer is not None and content_type(answer) != _JSON:
+        shown = content_type(answer) or "no type at all"
         remarks.append(f"it is served as {shown}; {_JSON} would be right")
     if fetched.redirects:
         remarks.append(f"found after {len(fetched.redirects)} redirects, at {fetched.url}")

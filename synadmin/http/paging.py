@@ -9,7 +9,7 @@ import msgspec
 
 from synadmin.errors import ReplyError
 from synadmin.http.endpoint import Paged, Record
-from synadmin.http.reply import UNREADABLE, not_as_expected
+from synadmin.http.reply import UNREADABLE, check_text, not_as_expected
 from synadmin.http.seen import Seen
 from synadmin.http.transport import Query, Transport
 
@@ -127,6 +127,7 @@ class Pager(Generic[T]):
 
     def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
         endpoint = self._endpoint
+        check_text(endpoint, raw)
         try:
             envelope = _FIELDS.decode(raw)
             items = _ITEMS.decode(envelope[endpoint.items])

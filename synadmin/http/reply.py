@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +18,7 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.reader import Answer
 
 T = TypeVar("T")
 
@@ -39,29 +39,13 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises over an answer: of another shape, not UTF-8, nested too deep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came over the wire.
-
-    Attributes:
-        status: the HTTP status.
-        phrase: what stands beside it.
-        headers: by name, whatever its case.
-        content: the body.
-    """
-
-    status: int
-    phrase: str
-    headers: Mapping[str, str]
-    content: bytes
-
-
 def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
     """Decode an answer into the operation's type, keeping the bytes it came in.
 
     Raises:
         ReplyError: it is something else.
     """
+    check_text(endpoint, raw)
     try:
         answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
     except UNREADABLE as error:
@@ -69,6 +53,19 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
     if isinstance(answer, Record):
         answer.__dict__["raw"] = raw
     return answer
+
+
+def check_text(endpoint: Endpoint[Any], raw: bytes) -> None:
+    """Check that an answer is UTF-8, its unknown fields too: msgspec passes over those, and we show them.
+
+    Raises:
+        ReplyError: it is not.
+    """
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            raise not_as_expected(endpoint, raw, "it is not UTF-8") from None
 
 
 def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyError:
@@ -91,7 +88,7 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
     """Return the error that an answer is: the server's own, a proxy's, or a redirect."""
     status = answer.status
     if 300 <= status < 400:  # noqa: PLR2004
-        location = answer.headers.get("Location", "elsewhere")
+        location = answer.headers.get("location", "elsewhere")
         message = f"{endpoint.method} {endpoint.path}: the server redirects to {location} (HTTP {status})"
         return ReplyError(
             message, hint="set the homeserver to where it redirects; redirects are not followed"
@@ -121,7 +118,7 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
 def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
     """Return what a Matrix error says of itself: errcode, words, seconds to wait."""
     retry_after: float | None = None
-    header = answer.headers.get("Retry-After", "")
+    header = answer.headers.get("retry-after", "")
     if header.isdecimal():
         retry_after = float(header)
     try:

@@ -1,9 +1,17 @@
-"""The session of ``requests`` that a transport sends with."""
+"""The session of ``requests`` that a wire sends with: whole answers end by their deadline."""
+
+import io
+import socket
+from http.client import HTTPResponse
+from typing import Any
 
 import requests
+import urllib3
 from requests.utils import get_environ_proxies
 
 from synadmin._version import __version__
+from synadmin.http.deadline import Deadline
+from synadmin.http.wire import Connection
 
 
 class UnfollowingSession(requests.Session):
@@ -17,25 +25,108 @@ class UnfollowingSession(requests.Session):
         del resp
 
 
-def session(homeserver: str, *, proxied: bool, ca_file: str | None, connections: int) -> UnfollowingSession:
-    """Return a session for one homeserver.
+def session(connection: Connection) -> UnfollowingSession:
+    """Return a session for one homeserver."""
+    made = bounded_session()
+    if not connection.is_local:
+        # What is meant for this machine stays on it: plain http is allowed there because of that.
+        made.proxies.update(get_environ_proxies(connection.homeserver))
+    if connection.ca_file is not None:
+        made.verify = connection.ca_file
+    adapter = _Adapter(connection.socket_path, pool_connections=1, pool_maxsize=connection.pool_size)
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
+    return made
 
-    Args:
-        homeserver: the base URL.
-        proxied: go through the proxies that the environment names. What is meant for this machine stays
-            on it: plain http is allowed there because of that.
-        ca_file: certificates to trust instead of the usual ones.
-        connections: how many to keep open.
-    """
+
+def bounded_session() -> UnfollowingSession:
+    """Return a session whose answers end by the timeout, however slowly they come."""
     made = UnfollowingSession()
     # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
     made.trust_env = False
-    if proxied:
-        made.proxies.update(get_environ_proxies(homeserver))
-    if ca_file is not None:
-        made.verify = ca_file
-    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections)
-    made.mount("https://", adapter)
-    made.mount("http://", adapter)
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, _Adapter())
     made.headers["User-Agent"] = f"synadmin/{__version__}"
+    # What the reader unpacks.
+    made.headers["Accept-Encoding"] = "gzip, deflate"
     return made
+
+
+class _Bounded(io.RawIOBase):
+    """Reads from a socket until a deadline: a byte a second never meets a timeout that begins anew."""
+
+    def __init__(self, plain: socket.socket, raw: io.RawIOBase) -> None:
+        super().__init__()
+        self._socket = plain
+        self._raw = raw
+        # urllib3 has set what is left of the whole timeout.
+        self._deadline = Deadline(plain.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._socket.settimeout(self._deadline.left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedAnswer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        self.fp = io.BufferedReader(_Bounded(sock, self.fp.detach()))
+
+
+class _PlainConnection(urllib3.connection.HTTPConnection):
+    response_class = _BoundedAnswer
+
+
+class _TlsConnection(urllib3.connection.HTTPSConnection):
+    response_class = _BoundedAnswer
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def _unix_pool(path: str) -> type[urllib3.HTTPConnectionPool]:
+    class UnixConnection(_PlainConnection):
+        def _new_conn(self) -> socket.socket:
+            made = socket.socket(socket.AF_UNIX)
+            try:
+                made.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+                made.connect(path)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+    class UnixPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = UnixConnection
+
+    return UnixPool
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def __init__(self, socket_path: str | None = None, **options: Any) -> None:
+        self._pools = {"http": _PlainPool, "https": _TlsPool}
+        if socket_path is not None:
+            self._pools = {"http": _unix_pool(socket_path)}
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **named)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = self._pools
+        return manager

@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
+from synadmin.http.deadline import Deadline
 from synadmin.http.reply import UNREADABLE
 from synadmin.ids import is_server_name
 
@@ -43,15 +44,16 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         raise SettingsError(message)
     import requests
 
-    from synadmin.http.session import UnfollowingSession
+    from synadmin.http.session import bounded_session
 
+    deadline = Deadline(timeout)
     hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
-    with UnfollowingSession() as session:
+    with bounded_session() as session:
         url = f"https://{homeserver}{_PATH}"
         for _ in range(_MOST_REDIRECTS + 1):
             try:
-                response, raw = _fetched(session, url, timeout=timeout, ca_file=ca_file)
-            except (requests.RequestException, ValueError) as error:
+                response, raw = _fetched(session, url, deadline=deadline, ca_file=ca_file)
+            except (requests.RequestException, OSError, ValueError) as error:
                 # urllib3's ValueError over a host that cannot be one comes through requests as it is.
                 raise _unreachable(error, homeserver, url, hint) from None
             if not response.is_redirect:
@@ -91,12 +93,15 @@ def _fetched(
     session: "requests.Session",
     url: str,
     *,
-    timeout: float,
+    deadline: Deadline,
     ca_file: str | None,
 ) -> "tuple[requests.Response, bytes]":
+    import urllib3
+
     response = session.get(
         url,
-        timeout=timeout,
+        # One deadline for the whole answer, and for all redirects.
+        timeout=urllib3.Timeout(total=max(deadline.remaining, 0.001)),  # type: ignore[arg-type]
         allow_redirects=False,
         # Here and not on the session: there REQUESTS_CA_BUNDLE would go before it.
         verify=ca_file or True,

@@ -5,6 +5,7 @@ It listens on loopback and speaks through real sockets, so what is asserted is w
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import ipaddress
 import json
@@ -75,12 +76,17 @@ class Stub:
         self.requests: list[Request] = []
         self._replies: dict[str, list[Reply]] = {WHOAMI: [told({"user_id": ADMIN})]}
         self._over = threading.Event()
+        self._connections: list[socket.socket] = []
         self.on_request: Callable[[Request], None] = lambda _: None
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                stub._connections.append(self.connection)
 
             def handle_one_request(self) -> None:
                 self.raw_requestline = self.rfile.readline(65537)
@@ -118,6 +124,16 @@ class Stub:
     def targets(self) -> list[str]:
         """Return what was asked for: method and target, the question whose token it is left out."""
         return [f"{one.method} {one.target}" for one in self.requests if one.target != WHOAMI]
+
+    def hang_up(self) -> None:
+        """Close the connections that are kept open."""
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def leave(self) -> None:
+        """Take no more connections; who is connected gets the answer that is under way."""
+        self._server.socket.close()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -69,7 +69,7 @@ def test_no_representation_shows_the_token() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["matrix.example.org", "https://matrix.example.org/path", "http://matrix.example.org"]
+    "url", ["matrix.example.org", "https://matrix.example.org/?path", "http://matrix.example.org"]
 )
 def test_what_is_no_base_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(SettingsError):

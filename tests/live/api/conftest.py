@@ -64,9 +64,14 @@ def _no_field_is_unknown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Itera
             reply = endpoint.reply
         found.extend(f"{where}: {name}" for name in unknown_fields(answer, reply))
 
-    # A property of the class goes before what an instance has under the name: each Transport that there is,
-    # and each to come, tells us of its answers.
-    monkeypatch.setattr(Transport, "on_reply", property(lambda _: check, lambda _, __: None), raising=False)
+    send_raw = Transport.send_raw
+
+    def checked(transport: Transport, endpoint: Endpoint[Any], *arguments: Any, **named: Any) -> bytes:  # noqa: ANN401
+        raw = send_raw(transport, endpoint, *arguments, **named)
+        check(endpoint, raw)
+        return raw
+
+    monkeypatch.setattr(Transport, "send_raw", checked)
     yield
     assert not found, "the server sent fields that the models do not know"
 

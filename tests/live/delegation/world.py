@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from dnslib.server import DNSHandler
 
-    from synadmin.delegation.deadline import Deadline
     from synadmin.delegation.lookup import Addresses
+    from synadmin.http.deadline import Deadline
 
 VERSION = "/_matrix/federation/v1/version"
 KEYS = "/_matrix/key/v2/server"

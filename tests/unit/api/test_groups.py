@@ -16,7 +16,7 @@ from synadmin.errors import SynadminError
 from synadmin.http.endpoint import Endpoint, Paged, Record
 from synadmin.http.group import Group
 from synadmin.http.paging import Pager
-from synadmin.http.transport import Transport
+from tests.unit.http.ways import way_to
 from tests.unit.stub import told
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _argument(parameter: inspect.Parameter) -> object:
 def test_the_method_sends_its_endpoint(module: ModuleType, name: str, stub: Stub) -> None:
     stub.on("*", told({"nonce": "asked for by another"}))
     endpoint = _endpoints(module)[name]
-    with Transport(stub.url, longest_wait=0) as transport:
+    with way_to(stub.url, longest_wait=0) as transport:
         method = getattr(group_of(module)(transport), name.lower())
         given = {
             parameter.name: _argument(parameter)

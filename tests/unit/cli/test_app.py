@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Answer, Synadmin
-    from tests.unit.stub import Stub
+    from tests.unit.stub import Request, Stub
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,8 @@ _FAILURES = {
     "429": (refused(429, "M_LIMIT_EXCEEDED", "Too Many", retry_after_ms=99_000), 1, "M_LIMIT_EXCEEDED"),
     "500": (refused(500, "M_UNKNOWN", "Internal server error"), 1, "Internal server error"),
     "502": (Reply(502, b"<html>"), 1, "Bad Gateway"),
-    "a connection closed without a word": (BROKEN, 1, "gave no answer"),
-    "something that is not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "gave no answer"),
+    "a connection closed without a word": (BROKEN, 1, "closed the connection without an answer"),
+    "something that is not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "is not Matrix: it is no HTTP"),
     "silence": (SILENT, 1, "did not answer within 0.2 s"),
     "an escape sequence": (refused(400, "M_\x1b[2J", "a\x1b[31mb\nc\r\u202ed"), 1, r"a\x1b[31mb c\r\u202ed"),
 }
@@ -107,10 +108,13 @@ def test_whatever_the_server_answers_is_one_clear_line(
 
 def test_nobody_there_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
-    for homeserver in (nobody_there(), "https://matrix.invalid"):
+    for homeserver, words in (
+        (nobody_there(), "refuses the connection: nothing listens there"),
+        ("https://matrix.invalid", "matrix.invalid cannot be found: DNS "),
+    ):
         answer = synadmin("whoami", "--homeserver", homeserver)
         answer.assert_is_one_clear_line(code=1)
-        assert "cannot be reached" in answer.stderr
+        assert words in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -311,14 +315,20 @@ def test_text_that_the_locale_cannot_show_is_spelled_out(in_a_shell: Callable[[s
         (signal.SIGINT, False, 130),
         (signal.SIGTERM, False, 130),
         (signal.SIGHUP, False, 130),
-        (signal.SIGHUP, True, 3),  # nohup: it goes on, and asks again
+        (signal.SIGHUP, True, 3),  # nohup: it goes on, and hears the answer
     ],
 )
 def test_a_signal_ends_it_like_ctrl_c(
     number: int, ignored: bool, code: int, signed_in: Stub, work: Path
 ) -> None:
-    signed_in.on(WHOAMI, SILENT, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
-    command = [sys.executable, "-m", "synadmin", "whoami", "--timeout", "1" if ignored else "30"]
+    signalled = threading.Event()
+
+    def wait(_: Request) -> None:
+        signalled.wait(30)
+
+    signed_in.on_request = wait
+    signed_in.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
+    command = [sys.executable, "-m", "synadmin", "whoami", "--timeout", "30"]
     if ignored:
         command = ["/usr/bin/env", "nohup", *command]
     with subprocess.Popen(
@@ -328,7 +338,10 @@ def test_a_signal_ends_it_like_ctrl_c(
         while not signed_in.requests and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(number)
+        if ignored:
+            signalled.set()
         _, said = process.communicate(timeout=60)
+    signalled.set()
     assert process.returncode == code
     assert [line for line in said.splitlines() if line.startswith("synadmin: ")]
     assert ("interrupted" in said) is not ignored

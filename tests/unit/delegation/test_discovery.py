@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from synadmin.delegation.connection import Answer
 from synadmin.delegation.discovery import discover
 from synadmin.delegation.fetching import Fetched
 from synadmin.delegation.lookup import Addresses, Service, Services
 from synadmin.delegation.names import Address, parse_name
+from synadmin.http.reader import Answer
 
 _FED, _OLD = "_matrix-fed._tcp", "_matrix._tcp"
 
@@ -43,7 +43,7 @@ class Internet:
         if served is None:
             return Fetched(url, Answer(404))
         body = served if isinstance(served, bytes) else json.dumps(served).encode()
-        return Fetched(url, Answer(200, body=body))
+        return Fetched(url, Answer(200, content=body))
 
 
 def to(host: str) -> dict[str, str]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.delegation.connection import Answer
 from synadmin.delegation.fetching import Fetched
 from synadmin.delegation.well_known import Kind, cache_seconds, client_file, server_file
+from synadmin.http.reader import Answer
 
 URL = "https://example.org/.well-known/matrix/server"
 
@@ -67,9 +67,9 @@ def test_how_long_others_keep_it_is_told(header: str | None, sentence: str) -> N
         (Fetched(URL, Answer(410)), Kind.ABSENT),
         (Fetched(URL, Answer(403)), Kind.INVALID),
         (Fetched(URL, Answer(503)), Kind.UNREACHABLE),
-        (Fetched(URL, Answer(200, body=b"{}")), Kind.INVALID),
-        (Fetched(URL, Answer(200, body=b'{"m.server": "a.example"}', cut=True)), Kind.INVALID),
-        (Fetched(URL, Answer(200, body=b'{"m.server": "a.example"}')), Kind.FOUND),
+        (Fetched(URL, Answer(200, content=b"{}")), Kind.INVALID),
+        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}', cut=True)), Kind.INVALID),
+        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}')), Kind.FOUND),
     ],
 )
 def test_what_came_is_sorted_into_four_kinds(fetched: Fetched, kind: Kind) -> None:

@@ -11,12 +11,13 @@ import pytest
 from synadmin.errors import ReplyError, ServerError
 from synadmin.http.endpoint import Paged, Record
 from synadmin.http.paging import Pager
-from synadmin.http.transport import Transport
+from tests.unit.http.ways import way_to
 from tests.unit.stub import EMPTY, HTML, Reply, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synadmin.http.transport import Transport
     from tests.unit.stub import Stub
 
 
@@ -31,7 +32,7 @@ KEYLESS = Paged("GET", "/rooms", Room, items="rooms", next="next", total=None)
 
 @pytest.fixture
 def transport(stub: Stub) -> Iterator[Transport]:
-    with Transport(stub.url) as way:
+    with way_to(stub.url) as way:
         yield way
 
 

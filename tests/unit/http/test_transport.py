@@ -26,9 +26,11 @@ from synadmin.errors import (
     UsageError,
 )
 from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.transport import DryRunStop, Transport, checked_homeserver
+from synadmin.http.transport import DryRunStop, Transport
+from synadmin.http.wire import checked_homeserver
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries
+from tests.unit.http.ways import way_to
 from tests.unit.stub import (
     ADMIN,
     BROKEN,
@@ -70,7 +72,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def transport(stub: Stub, file: Path, naps: list[float]) -> Iterator[Transport]:
     del naps
-    with Transport(stub.url, TOKEN, timeout=2.0, journal=Journal(file)) as way:
+    with way_to(stub.url, TOKEN, timeout=2.0, journal=Journal(file)) as way:
         yield way
 
 
@@ -148,7 +150,7 @@ def test_netrc_is_never_asked(stub: Stub, transport: Transport, tmp_path: Path) 
         netrc.chmod(0o600)
     stub.on("/look", told({"name": "door"}))
     transport.send(LOOK)
-    with Transport(stub.url) as anonymous:
+    with way_to(stub.url) as anonymous:
         anonymous.send(LOOK)
     assert [request.headers.get("authorization") for request in stub.requests] == [f"Bearer {TOKEN}", None]
 
@@ -159,7 +161,7 @@ def test_a_proxy_of_the_environment_gets_nothing_that_is_meant_for_this_machine(
     monkeypatch.setenv("http_proxy", nobody_there())
     monkeypatch.setenv("no_proxy", "")
     stub.on("/look", told({"name": "door"}))
-    with Transport(stub.url, TOKEN) as way:
+    with way_to(stub.url, TOKEN) as way:
         assert way.send(LOOK).name == "door"
 
 
@@ -169,7 +171,7 @@ def test_a_proxy_of_the_environment_is_used_for_other_machines(
     monkeypatch.setenv("http_proxy", stub.url)
     monkeypatch.setenv("no_proxy", "")
     stub.on("*", told({"name": "door"}))
-    with Transport("http://matrix.invalid", TOKEN) as way:
+    with way_to("http://matrix.invalid", TOKEN) as way:
         assert way.send(LOOK).name == "door"
     assert stub.targets == ["GET http://matrix.invalid/look"]
 
@@ -244,8 +246,8 @@ def test_what_was_never_there_is_not_found_where_no_answer_was_lost(stub: Stub, 
 @pytest.mark.parametrize("endpoint", [LOOK, ONCE])
 def test_there_is_an_end_to_trying(endpoint: Endpoint[Any], naps: list[float]) -> None:
     with (
-        Transport(nobody_there(), TOKEN) as way,
-        pytest.raises(ConnectError, match="Connection refused") as caught,
+        way_to(nobody_there(), TOKEN) as way,
+        pytest.raises(ConnectError, match="refuses the connection") as caught,
     ):
         way.send(endpoint)
     assert not caught.value.sent
@@ -266,7 +268,7 @@ def test_an_answer_is_an_answer_and_not_asked_for_again(
 def test_silence_ends_after_the_timeout_and_a_post_is_not_repeated(stub: Stub, file: Path) -> None:
     stub.on("/thing", SILENT)
     with (
-        Transport(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as way,
+        way_to(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as way,
         pytest.raises(ConnectError, match=r"did not answer within 0\.3 s") as caught,
     ):
         way.send(ONCE, body={})
@@ -289,7 +291,7 @@ def test_too_many_requests_waits_as_long_as_the_server_asks_and_says_so(
         told({}),
     )
     said: list[str] = []
-    with Transport(stub.url, TOKEN, notify=said.append) as way:
+    with way_to(stub.url, TOKEN, notify=said.append) as way:
         way.send(AGAIN, body={})
     assert naps == [1.5, 7.0, 0.25]
     assert said == [
@@ -306,7 +308,7 @@ def test_too_many_requests_is_given_up_past_the_cap(first: int, stub: Stub, naps
         refused(429, "M_LIMIT_EXCEEDED", "Too Many Requests", retry_after_ms=45_000),
     )
     with (
-        Transport(stub.url, TOKEN, longest_wait=44.0 if not first else 60.0) as way,
+        way_to(stub.url, TOKEN, longest_wait=44.0 if not first else 60.0) as way,
         pytest.raises(RateLimitedError, match="Too Many Requests") as caught,
     ):
         way.send(AGAIN, body={})
@@ -319,7 +321,7 @@ def test_a_server_that_says_wait_and_names_no_time_is_not_asked_for_ever(
     told_to_wait: object, stub: Stub, naps: list[float]
 ) -> None:
     stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=told_to_wait))
-    with Transport(stub.url, TOKEN, longest_wait=3.0) as way, pytest.raises(RateLimitedError):
+    with way_to(stub.url, TOKEN, longest_wait=3.0) as way, pytest.raises(RateLimitedError):
         way.send(AGAIN, body={})
     assert len(stub.targets) <= 31
     assert all(nap >= 0.1 for nap in naps)
@@ -329,7 +331,7 @@ def test_a_server_that_says_wait_and_names_no_time_is_not_asked_for_ever(
 def test_a_wait_of_no_sensible_length_is_not_waited_for(number: str, stub: Stub, naps: list[float]) -> None:
     body = f'{{"errcode": "M_LIMIT_EXCEEDED", "error": "no", "retry_after_ms": {number}}}'
     stub.on("/thing", Reply(429, body.encode()))
-    with Transport(stub.url, TOKEN, longest_wait=1.0) as way, pytest.raises(RateLimitedError):
+    with way_to(stub.url, TOKEN, longest_wait=1.0) as way, pytest.raises(RateLimitedError):
         way.send(AGAIN, body={})
     assert sum(naps) <= 1.0
 
@@ -436,7 +438,10 @@ def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Tran
         (Reply(200, b'{"name": "\xff"}'), "the answer has another shape"),
         (Reply(200, b"[" * 100_000), "the answer has another shape"),
         (Reply(200, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "the answer has another shape"),
-        (Reply(200, b"not gzip", {"Content-Encoding": "gzip"}), "gave no answer"),
+        (
+            Reply(200, b"not gzip", {"Content-Encoding": "gzip"}),
+            "the answer cannot be used: it is not packed",
+        ),
     ],
 )
 def test_an_answer_that_is_none_is_one_line_that_says_what_came(
@@ -480,8 +485,8 @@ def test_something_that_speaks_no_http_is_no_answer(raw: bytes, stub: Stub, tran
 
 def test_a_name_that_does_not_resolve_was_never_asked(naps: list[float]) -> None:
     with (
-        Transport("https://matrix.invalid", TOKEN) as way,
-        pytest.raises(ConnectError, match=r"matrix\.invalid cannot be reached: ") as caught,
+        way_to("https://matrix.invalid", TOKEN) as way,
+        pytest.raises(ConnectError, match=r"matrix\.invalid cannot be found: DNS ") as caught,
     ):
         way.send(LOOK)
     assert not caught.value.sent
@@ -490,7 +495,7 @@ def test_a_name_that_does_not_resolve_was_never_asked(naps: list[float]) -> None
 
 @pytest.mark.parametrize("host", [".example.org", "a..b", "a" * 70 + ".example", "*.example.org"])
 def test_a_host_that_cannot_be_one_is_a_wrong_setting(host: str, naps: list[float]) -> None:
-    with Transport(f"https://{host}", TOKEN) as way, pytest.raises(SettingsError, match="not a URL"):
+    with way_to(f"https://{host}", TOKEN) as way, pytest.raises(SettingsError, match="not a URL"):
         way.send(LOOK)
     assert naps == []
 
@@ -498,7 +503,7 @@ def test_a_host_that_cannot_be_one_is_a_wrong_setting(host: str, naps: list[floa
 def test_a_server_without_tls_is_told_in_one_line(stub: Stub, naps: list[float]) -> None:
     del naps
     with (
-        Transport(stub.url.replace("http://", "https://"), TOKEN) as way,
+        way_to(stub.url.replace("http://", "https://"), TOKEN) as way,
         pytest.raises(ConnectError) as caught,
     ):
         way.send(LOOK)
@@ -511,12 +516,12 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
     path = certificate(tmp_path)
     with Stub(path) as secure:
         secure.on("/look", told({"name": "door"}))
-        with Transport(secure.url, TOKEN) as way, pytest.raises(ConnectError, match="certificate") as caught:
+        with way_to(secure.url, TOKEN) as way, pytest.raises(ConnectError, match="certificate") as caught:
             way.send(ONCE)
         assert caught.value.hint == "a certificate of your own authority is named with SYNADMIN_CA_FILE"
         assert not caught.value.sent
         assert (secure.requests, naps) == ([], [])
-        with Transport(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as way:
+        with way_to(secure.url, TOKEN, ca_file=str(path), owner=UserId(ADMIN)) as way:
             assert way.send(LOOK).name == "door"
             with way.as_user(UserId("@bob:example.org"), "syt_bob") as other:
                 assert other.send(LOOK).name == "door"
@@ -524,12 +529,12 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
 
 def test_what_went_wrong_before_is_not_taken_for_what_goes_wrong_now(naps: list[float]) -> None:
     del naps
-    with Transport(nobody_there(), TOKEN) as way:
+    with way_to(nobody_there(), TOKEN) as way:
         try:
             message = "the thing that was being cleaned up after"
             raise TimeoutError(message)  # noqa: TRY301
         except TimeoutError:
-            with pytest.raises(ConnectError, match="Connection refused") as caught:
+            with pytest.raises(ConnectError, match="refuses the connection") as caught:
                 way.send(ONCE)
     assert not caught.value.sent
 
@@ -540,7 +545,7 @@ def test_what_went_wrong_before_is_not_taken_for_what_goes_wrong_now(naps: list[
 @pytest.mark.parametrize("token", ["syt_a\nb", "syt_a\r\nX-Evil: 1", "syt a", "syt_ä", ""])
 def test_a_token_that_is_none_is_refused_and_not_repeated(token: str, stub: Stub) -> None:
     with pytest.raises(SettingsError) as caught:
-        Transport(stub.url, token)
+        way_to(stub.url, token)
     assert "syt" not in str(caught.value)
     assert stub.requests == []
 
@@ -552,7 +557,7 @@ def test_the_token_is_in_no_traceback_trace_or_representation(
     del naps
     stub.on("/look", reply)
     traced: list[str] = []
-    with Transport(stub.url, TOKEN, timeout=0.2, trace=traced.append) as way:
+    with way_to(stub.url, TOKEN, timeout=0.2, trace=traced.append) as way:
         with pytest.raises(SynadminError) as caught:
             way.send(LOOK)
         text = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(way)
@@ -564,7 +569,7 @@ def test_the_token_is_in_no_traceback_trace_or_representation(
 def test_a_trace_tells_method_path_status_and_time(stub: Stub) -> None:
     traced: list[str] = []
     stub.on("*", told({}))
-    with Transport(stub.url, TOKEN, trace=traced.append) as way:
+    with way_to(stub.url, TOKEN, trace=traced.append) as way:
         way.send(Endpoint("GET", "/x/{id}", Nothing), {"id": "!a"}, query={"limit": 0})
     (line,) = traced
     assert line.startswith("GET /x/%21a?limit=0 -> 200 (")
@@ -638,7 +643,7 @@ def test_a_change_that_never_left_is_told_from_one_whose_answer_was_lost(
 ) -> None:
     del naps
     with (
-        Transport(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as way,
+        way_to(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as way,
         pytest.raises(ConnectError),
     ):
         way.send(PUT, body={})
@@ -651,8 +656,8 @@ def test_what_an_earlier_attempt_may_have_done_is_not_forgotten(
     transport.owner()
     stub.on("/thing", BROKEN)
     # After the first attempt nobody is there any more.
-    stub.on_request = lambda _: setattr(transport, "homeserver", nobody_there())
-    with pytest.raises(ConnectError, match="Connection refused") as caught:
+    stub.on_request = lambda _: stub.leave()
+    with pytest.raises(ConnectError, match="refuses the connection") as caught:
         transport.send(PUT, body={})
     assert caught.value.sent
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
@@ -662,7 +667,7 @@ def test_a_journal_that_cannot_be_written_stops_the_change_and_not_the_looking(
     stub: Stub, tmp_path: Path
 ) -> None:
     stub.on("*", told({"name": "door"}))
-    with Transport(stub.url, TOKEN, journal=Journal(tmp_path)) as way:
+    with way_to(stub.url, TOKEN, journal=Journal(tmp_path)) as way:
         with pytest.raises(JournalError, match="nothing was changed"):
             way.send(PUT, body={})
         assert way.send(LOOK).name == "door"
@@ -726,7 +731,7 @@ def test_a_base_url_is_taken_without_its_slash(url: str, base: str) -> None:
         ("https://example.org:99999", "is not a URL"),
         ("https://exämple.org", "is not a URL"),
         ("https://example.org\nX", "is not a URL"),
-        ("https://exa mple.org", "has a path|is not a URL"),
+        ("https://exa mple.org", "is not a URL"),
         ("https://example.org/_matrix", "has a path: give the base URL alone, https://example.org"),
         ("https://example.org/?x=1", "has a path"),
         ("https://example.org#x", "has a path"),

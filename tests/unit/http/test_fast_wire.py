@@ -182,8 +182,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
         stub.on(VERSION, told({"server_version": "1"}))
         assert quick.server.version().server_version == "1"
-        for connection in quick.transport._open:  # type: ignore[attr-defined]  # noqa: SLF001
-            connection._socket.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
+        stub.hang_up()
         assert quick.server.version().server_version == "1"
         assert quick.server.version().server_version == "1"
 
@@ -193,7 +192,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(naps: li
         stub.on(VERSION, SILENT)
         with synapse.fast() as quick, pytest.raises(ConnectError, match=r"did not answer within 0\.2 s"):
             quick.server.version()
-    assert len(naps) == 3
+    assert naps == []
 
 
 def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_path: Path) -> None:

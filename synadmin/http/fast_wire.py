@@ -1,0 +1,159 @@
+"""A wire for reading much: a connection a thread, and none of what an ordinary one carries along.
+
+``requests`` takes a millisecond of the processor for each request, which for many small ones is more than
+the homeserver takes to answer. Proxies are left to :class:`synadmin.http.wire.RequestsWire`.
+"""
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from synadmin.http.deadline import Deadline
+from synadmin.http.no_answer import ConnectTimeoutError, FinalConnectError, no_answer
+from synadmin.http.reader import Answer, UnreadableError, read
+from synadmin.http.wire import Connection, certificates
+
+if TYPE_CHECKING:
+    import ssl
+
+_AT_ONCE = 65_536  # bytes
+
+
+class FastWire:
+    """Keeps a connection for each thread that uses it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tls = certificates(connection.ca_file) if connection.is_encrypted else None
+        self._own = threading.local()
+        self._adding = threading.Lock()
+        self._open: set[_Line] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the connections, those that wait for an answer among them."""
+        with self._adding:
+            self._closed = True
+            lines, self._open = self._open, set()
+        for line in lines:
+            line.close()
+
+    def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
+        """Send a request and return its answer. See :class:`synadmin.http.wire.Wire`."""
+        deadline = Deadline(self._connection.timeout)
+        request = self._written(method, target, content)
+        try:
+            kept: _Line | None = getattr(self._own, "line", None)
+            if kept is not None and method == "GET":
+                try:
+                    return self._answered(kept, request, deadline)
+                except (ConnectionError, UnreadableError) as error:
+                    # The server has closed it since the last answer, as it may.
+                    if isinstance(error, UnreadableError) and not error.empty:
+                        raise
+            return self._answered(self._connected(deadline), request, deadline)
+        except (OSError, ValueError) as error:
+            if self._closed:
+                # Whoever asked has gone: nobody will read it.
+                raise FinalConnectError("the connection was closed") from None
+            raise no_answer(error, self._connection, method) from None
+
+    def _written(self, method: str, target: str, content: bytes | None) -> bytes:
+        connection = self._connection
+        host = "localhost" if connection.socket_path else connection.host
+        headers = {"Host": host, **connection.headers(content)}
+        if content is not None:
+            headers["Content-Length"] = str(len(content))
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        request = f"{method} {connection.base_path}{target} HTTP/1.1\r\n{head}\r\n"
+        return request.encode("ascii") + (content or b"")
+
+    def _answered(self, line: "_Line", request: bytes, deadline: Deadline) -> Answer:
+        # Unless the answer was read to its end, what is left of it would be taken for the next one.
+        self._own.line = None
+        keeps = False
+        try:
+            answer = line.ask(request, deadline)
+            keeps = answer.keeps
+        finally:
+            if not keeps:
+                with self._adding:
+                    self._open.discard(line)
+                line.close()
+        self._own.line = line if keeps else None
+        return answer
+
+    def _connected(self, deadline: Deadline) -> "_Line":
+        line = _Line(self._connection, self._tls, deadline)
+        with self._adding:
+            if not self._closed:
+                self._open.add(line)
+                return line
+        line.close()
+        raise ConnectionAbortedError
+
+
+class _Line:
+    """One connection, used by one thread."""
+
+    def __init__(self, connection: Connection, tls: "ssl.SSLContext | None", deadline: Deadline) -> None:
+        within = deadline.share(most=connection.connect_timeout, of=1)
+        try:
+            self._socket = _connected(connection, within)
+            if tls is not None:
+                self._socket.settimeout(within.left())
+                try:
+                    self._socket = tls.wrap_socket(self._socket, server_hostname=connection.address[0])
+                except BaseException:
+                    self._socket.close()
+                    raise
+        except TimeoutError:
+            raise ConnectTimeoutError from None
+
+    def close(self) -> None:
+        """Close it."""
+        with contextlib.suppress(OSError):
+            # Who is reading from it would hold it open until the answer comes.
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def ask(self, request: bytes, deadline: Deadline) -> Answer:
+        """Send a request and read its answer.
+
+        Raises:
+            OSError: that is not possible, or takes too long.
+            UnreadableError: it is none.
+        """
+        self._socket.settimeout(deadline.left())
+        self._socket.sendall(request)
+
+        def receive() -> bytes:
+            self._socket.settimeout(deadline.left())
+            return self._socket.recv(_AT_ONCE)
+
+        return read(receive)
+
+
+def _connected(connection: Connection, deadline: Deadline) -> socket.socket:
+    """Connect to the unix socket, or to the first address that takes the connection."""
+    if connection.socket_path is not None:
+        families: list[tuple[int, Any]] = [(socket.AF_UNIX, connection.socket_path)]
+    else:
+        found = socket.getaddrinfo(*connection.address, type=socket.SOCK_STREAM)
+        families = [(family, address) for family, *_, address in found]
+    failure: OSError = ConnectTimeoutError()
+    for number, (family, address) in enumerate(families):
+        made = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            made.settimeout(deadline.left() / (len(families) - number))
+            made.connect(address)
+            if family != socket.AF_UNIX:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            made.close()
+            failure = error
+        else:
+            return made
+    raise failure

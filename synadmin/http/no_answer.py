@@ -1,0 +1,166 @@
+"""Why no answer came, or none that can be used: in one line, and in our words.
+
+What Python and OpenSSL call it is kept as the error's ``detail``, which ``-vv`` shows.
+"""
+
+import errno
+import http.client
+import socket
+from typing import TYPE_CHECKING
+
+from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
+from synadmin.http.reader import UnreadableError
+
+if TYPE_CHECKING:
+    from synadmin.http.wire import Connection
+
+# What a connection that was never made fails with. After anything else the request may have got there.
+_NEVER_CONNECTED = {
+    errno.ECONNREFUSED: "refuses the connection: nothing listens there",
+    errno.ENOENT: "does not exist: no homeserver listens there",
+    errno.ENOTSOCK: "is not a socket",
+    errno.ENETUNREACH: "cannot be reached: there is no route to its network",
+    errno.EHOSTUNREACH: "cannot be reached: there is no route to it",
+    errno.ENETDOWN: "cannot be reached: the network is down",
+    errno.EHOSTDOWN: "cannot be reached: the machine is down",
+    errno.EADDRNOTAVAIL: "cannot be reached: this machine has no address for it",
+    errno.EACCES: "may not be used by this user",
+    errno.EPERM: "may not be used by this user",
+}
+_CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.RemoteDisconnected)
+# OpenSSL's numbers (X509_V_ERR_…): its words change from version to version.
+_UNTRUSTED = {
+    9: "it is not valid yet (is the clock right?)",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "it is from an authority that this machine does not trust",
+    20: "it is from an authority that this machine does not trust",
+    21: "it is from an authority that this machine does not trust",
+    23: "it was revoked",
+    62: "it is for another name",
+    64: "it is for another IP address",
+}
+_OWN_AUTHORITY = frozenset({18, 19, 20, 21})
+_LONGEST_DETAIL = 300  # characters
+
+
+class FinalConnectError(ConnectError):
+    """No answer, and a second attempt would end the same."""
+
+
+def no_answer(error: BaseException, connection: "Connection", method: str) -> SynadminError:
+    """Return the error to raise for what a wire failed with.
+
+    Args:
+        error: an exception of the socket, of TLS, of the reader, or of requests around one of them.
+        connection: where the request was to go.
+        method: of the request.
+    """
+    root = _root(error)
+    host = connection.host
+    detail = " ".join(f"{type(root).__name__}: {root}".split())[:_LONGEST_DETAIL]
+    if isinstance(root, UnreadableError):
+        return _unreadable(root, host, detail)
+    if _is_tls(root):
+        return _tls(root, connection, detail)
+    if isinstance(root, TimeoutError):
+        return _timed_out(error, connection, method, detail)
+    if isinstance(root, socket.gaierror):
+        unknown = root.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}
+        why = "DNS knows no such name" if unknown else "DNS does not answer"
+        return ConnectError(f"{host} cannot be found: {why}", hint=_is_it(connection), detail=detail)
+    if isinstance(root, OSError) and root.errno in _NEVER_CONNECTED:
+        message = f"{_through(error, host)} {_NEVER_CONNECTED[root.errno]}"
+        return ConnectError(message, hint=_is_it(connection), detail=detail)
+    return _broken_off(root, connection, detail)
+
+
+def no_url(connection: "Connection") -> SettingsError:
+    """Return the error for a homeserver that passes for a URL, and is no address."""
+    return SettingsError(f"homeserver {connection.homeserver} is not a URL that can be reached")
+
+
+def _broken_off(root: BaseException, connection: "Connection", detail: str) -> SynadminError:
+    host = connection.host
+    if isinstance(root, ValueError) and not isinstance(root, OSError):
+        # Of a host with an empty or overlong label.
+        return no_url(connection)
+    if isinstance(root, _CUT_OFF):
+        return ConnectError(f"{host} closed the connection without an answer", sent=True, detail=detail)
+    if isinstance(root, OSError):
+        return ConnectError(f"{host} gave no answer: the connection failed", sent=True, detail=detail)
+    if type(root).__name__ == "IncompleteRead":
+        return ConnectError(f"{host}: the answer broke off", sent=True, detail=detail)
+    # http.client quotes the bytes that it took for a status line.
+    speaks_tls = "\\x15\\x03" in repr(root) or "\\x16\\x03" in repr(root)
+    why = "it speaks TLS: is it https?" if speaks_tls else "it is no HTTP"
+    return FinalConnectError(f"{host}: what answers is not Matrix: {why}", sent=True, detail=detail)
+
+
+def _unreadable(error: UnreadableError, host: str, detail: str) -> SynadminError:
+    if error.answered:
+        return ReplyError(f"{host}: the answer cannot be used: {error}")
+    if error.empty:
+        return ConnectError(f"{host} closed the connection without an answer", sent=True, detail=detail)
+    if str(error) == "it broke off":
+        return ConnectError(f"{host}: the answer broke off", sent=True, detail=detail)
+    return FinalConnectError(f"{host}: what answers is not Matrix: {error}", sent=True, detail=detail)
+
+
+def _timed_out(error: BaseException, connection: "Connection", method: str, detail: str) -> ConnectError:
+    if "Connect" in type(error).__name__ and "Timeout" in type(error).__name__:
+        message = f"{connection.host} could not be reached within {connection.connect_timeout:g} s"
+        return ConnectError(message, hint=_is_it(connection), detail=detail)
+    message = f"{connection.host} did not answer within {connection.timeout:g} s"
+    hint = "--timeout (SYNADMIN_TIMEOUT) gives it longer"
+    if method != "GET":
+        hint = f"what was asked for may have been done all the same; {hint}"
+    return ConnectError(message, sent=True, hint=hint, detail=detail)
+
+
+class ConnectTimeoutError(TimeoutError):
+    """The connection was not made in time."""
+
+
+def _is_tls(root: BaseException) -> bool:
+    # Not by isinstance: whoever meets no TLS need not load it.
+    return any(kind.__module__ == "ssl" for kind in type(root).__mro__)
+
+
+def _tls(root: BaseException, connection: "Connection", detail: str) -> ConnectError:
+    host = connection.host
+    code = getattr(root, "verify_code", None)
+    if code is not None:
+        why = _UNTRUSTED.get(code, "its chain is not valid")
+        hint = None
+        if code in _OWN_AUTHORITY:
+            hint = "a certificate of your own authority is named with SYNADMIN_CA_FILE"
+        message = f"{host}: the TLS certificate is not trusted: {why}"
+        return FinalConnectError(message, hint=hint, detail=detail)
+    reason = getattr(root, "reason", None) or ""
+    if "ALERT" in reason or "HANDSHAKE" in reason:
+        return FinalConnectError(f"{host} refuses the TLS handshake", detail=detail)
+    return FinalConnectError(f"{host} does not speak TLS: is it http?", detail=detail)
+
+
+def _is_it(connection: "Connection") -> str:
+    return f"is {connection.homeserver} the homeserver, and is it running?"
+
+
+def _through(error: BaseException, host: str) -> str:
+    return f"the proxy on the way to {host}" if type(error).__name__ == "ProxyError" else host
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the exception at the bottom of several that wrap each other."""
+    # Not by __context__: that leads to whatever the caller was dealing with when it sent this.
+    for _ in range(10):
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = error.__cause__
+        if inner is None:
+            inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    return error

@@ -1,0 +1,263 @@
+"""Bytes of an HTTP answer to status, headers and body, by llhttp; bounded in size."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import httptools
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes that an answer may hold, unpacked.
+
+A page of 10,000 rooms has about 10 MB, the state of a room with 100,000 members about 120 MB.
+"""
+_LARGEST_HEADERS = 128 * 1024  # bytes
+_TLS_RECORD = (b"\x15\x03", b"\x16\x03")
+_INTERIM = 200  # statuses below it announce another answer
+_GZIP = zlib.MAX_WBITS | 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over the wire.
+
+    Attributes:
+        status: the HTTP status.
+        headers: by their names in small letters.
+        content: the body, unpacked.
+        phrase: what stands beside the status.
+        cut: there was more of the body than was wanted.
+        keeps: the connection can be used for another request.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    phrase: str = ""
+    cut: bool = False
+    keeps: bool = False
+
+
+class UnreadableError(OSError):
+    """What came is no HTTP answer, or one that nobody should read. Its text is a clause that says so.
+
+    Attributes:
+        empty: nothing came at all before the connection was closed.
+        answered: it was an answer, but it cannot be used.
+    """
+
+    def __init__(self, message: str, *, empty: bool = False, answered: bool = False) -> None:
+        super().__init__(message)
+        self.empty = empty
+        self.answered = answered
+
+
+class Body:
+    """The body of an answer, unpacked part by part, so that it never grows beyond a limit."""
+
+    def __init__(self, encoding: str, most: int, *, cut: bool = False) -> None:
+        """Prepare for a body.
+
+        Args:
+            encoding: the answer's ``Content-Encoding``.
+            most: bytes that it may hold, unpacked.
+            cut: stop there, instead of raising an error.
+
+        Raises:
+            UnreadableError: the encoding is unknown.
+        """
+        encoding = encoding.strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            message = f"it is packed as {encoding[:20]!a}, which was not asked for"
+            raise UnreadableError(message, answered=True)
+        self._most = most
+        self._may_cut = cut
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._wbits = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}.get(encoding)
+        self._unpacker = None if self._wbits is None else zlib.decompressobj(self._wbits)
+        self._begun = False
+        self.cut = False
+
+    def add(self, data: bytes) -> None:
+        """Add what has come.
+
+        Raises:
+            UnreadableError: it is too much, or it is not packed as it says.
+        """
+        if self.cut:
+            return
+        if self._unpacker is None:
+            self._keep(data)
+            return
+        self._begun = True
+        while data:
+            data = self._unpacked(self._unpacker, data)
+
+    def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> bytes:
+        """Unpack some of the data; return what is left of it."""
+        if unpacker.eof:
+            # One more gzip member behind the first.
+            assert self._wbits is not None  # noqa: S101  for the type checker
+            self._unpacker = unpacker = zlib.decompressobj(self._wbits)
+        try:
+            part = unpacker.decompress(data, self._most - self._size + 1)
+        except zlib.error:
+            if self._wbits != zlib.MAX_WBITS or self._size:
+                message = "it is not packed as it says"
+                raise UnreadableError(message, answered=True) from None
+            # Some servers leave out the header of "deflate".
+            self._wbits = -zlib.MAX_WBITS
+            self._unpacker = zlib.decompressobj(self._wbits)
+            return data
+        self._keep(part)
+        return b"" if self.cut else unpacker.unconsumed_tail or unpacker.unused_data
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._most:
+            if not self._may_cut:
+                message = f"it is larger than {self._most // 1024 // 1024} MB"
+                raise UnreadableError(message, answered=True)
+            self.cut = True
+            data = data[: len(data) - (self._size - self._most)]
+        self._parts.append(data)
+
+    def content(self) -> bytes:
+        """Return all of it.
+
+        Raises:
+            UnreadableError: the end of it is missing.
+        """
+        if self._begun and self._unpacker is not None and not self._unpacker.eof and not self.cut:
+            message = "it broke off"
+            raise UnreadableError(message)
+        return b"".join(self._parts)
+
+
+def read(receive: Callable[[], bytes], *, most: int | None = None, cut: bool = False) -> Answer:
+    """Read one answer.
+
+    Args:
+        receive: returns what has come, and nothing where the connection was closed.
+        most: bytes of the body, unpacked; LARGEST, unless given.
+        cut: stop reading there, instead of raising an error.
+
+    Raises:
+        UnreadableError: it is no HTTP, or too large, or it broke off.
+        OSError: what receive raises.
+    """
+    most = LARGEST if most is None else most
+    reader = _Reader(most, cut=cut)
+    received = 0
+    while not reader.complete:
+        data = receive()
+        if not data:
+            return reader.closed(empty=not received)
+        received += len(data)
+        reader.feed(data)
+        if not reader.has_headers and received > _LARGEST_HEADERS:
+            raise _endless()
+        # What is not body, such as the framing of very small chunks, is bounded as well.
+        if received > 2 * max(most, _LARGEST_HEADERS) and not reader.complete:
+            raise _endless()
+    return reader.answer()
+
+
+def _endless() -> UnreadableError:
+    return UnreadableError("it has no end")
+
+
+class _Reader:
+    """Hears from httptools what there is in the bytes; the names of its methods are those it calls."""
+
+    def __init__(self, most: int, *, cut: bool) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._most = most
+        self._may_cut = cut
+        self._begin()
+        self._first = True
+        self._more = False
+        self.complete = False
+
+    def _begin(self) -> None:
+        self._phrase = b""
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._body: Body | None = None
+        self._keeps = False
+
+    @property
+    def has_headers(self) -> bool:
+        return self._body is not None
+
+    def feed(self, data: bytes) -> None:
+        if self._first and data[:2] in _TLS_RECORD:
+            message = "it speaks TLS: is it https?"
+            raise UnreadableError(message)
+        self._first = False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, UnreadableError):
+                raise error.__context__ from None
+            raise
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            # After a complete answer it is none of this request's.
+            if not self.complete:
+                message = "it is no HTTP"
+                raise UnreadableError(message) from None
+            self._more = True
+        if self._body is not None and self._body.cut:
+            self.complete = True
+
+    def closed(self, *, empty: bool) -> Answer:
+        """Return the answer that ends with its connection."""
+        if self._body is None or "content-length" in self._headers or "transfer-encoding" in self._headers:
+            message = "it broke off"
+            raise UnreadableError(message, empty=empty)
+        return self.answer()
+
+    def answer(self) -> Answer:
+        assert self._body is not None  # noqa: S101  for the type checker
+        keeps = self.complete and self._keeps and not self._more and not self._body.cut
+        content = self._body.content()
+        status = self._status
+        phrase = self._phrase.decode("latin-1")
+        return Answer(status, self._headers, content, phrase=phrase, cut=self._body.cut, keeps=keeps)
+
+    # What httptools calls
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self._more = True
+        else:
+            self._begin()
+
+    def on_status(self, phrase: bytes) -> None:
+        if not self._more:
+            self._phrase += phrase
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._more:
+            return
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > _LARGEST_HEADERS:
+            raise _endless()
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        if not self._more:
+            self._status = self._parser.get_status_code()
+            encoding = self._headers.get("content-encoding", "")
+            self._body = Body(encoding, self._most, cut=self._may_cut)
+
+    def on_body(self, data: bytes) -> None:
+        if not self._more and self._body is not None:
+            self._body.add(data)
+
+    def on_message_complete(self) -> None:
+        if not self._more:
+            self._keeps = self._parser.should_keep_alive()
+            self.complete = self._status >= _INTERIM

@@ -1,0 +1,268 @@
+"""Both wires: one deadline for a whole answer, a limit of what it unpacks to, and any bytes in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import tracemalloc
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
+from synadmin.http import reader, wire
+from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.fast_wire import FastWire
+from synadmin.http.transport import Transport
+from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
+from tests.unit.http.raw import listening, saying
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    Kind = type[RequestsWire | FastWire]
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+JSON = b'{"name": "door"}'
+BOTH = pytest.mark.parametrize("kind", [RequestsWire, FastWire])
+
+
+class Thing(Record, frozen=True, kw_only=True):
+    name: str
+
+
+LOOK = Endpoint("GET", "/look", Thing)
+
+
+def to(url: str, kind: Kind, *, timeout: float = 5.0) -> Transport:
+    connection = Connection(url, token="t", timeout=timeout)
+    return Transport(connection, kind(connection))
+
+
+def sized(body: bytes, *headers: bytes) -> bytes:
+    return HEAD + b"".join(headers) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+# One deadline for a whole answer
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(HEAD + b"X-Header: value\r\n" * 50, id="its headers"),
+        pytest.param(HEAD + b"Content-Length: 100\r\n\r\n" + b" " * 100, id="its body"),
+        pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100, id="its chunks"),
+        pytest.param(HEAD + b"Connection: close\r\n\r\n" + b" " * 100, id="a body without length"),
+    ],
+)
+def test_an_answer_that_comes_byte_by_byte_ends_after_the_timeout(
+    answer: bytes, kind: Kind, naps: list[float]
+) -> None:
+    with listening(saying(answer, drip=0.05)) as url, to(url, kind, timeout=0.5) as way:
+        began = time.monotonic()
+        with pytest.raises(ConnectError, match=r"did not answer within 0\.5 s") as caught:
+            way.send(LOOK)
+        took = time.monotonic() - began
+    # No second attempt either: whoever sets 0.5 s does not wait four times that.
+    assert (took < 2, naps, way.requests_sent) == (True, [], 1)
+    assert caught.value.sent
+
+
+@BOTH
+def test_an_answer_that_comes_slowly_and_in_time_is_read(kind: Kind) -> None:
+    with listening(saying(sized(JSON), drip=0.002)) as url, to(url, kind) as way:
+        assert way.send(LOOK).name == "door"
+
+
+# What an answer unpacks to
+
+
+@BOTH
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused_in_little_memory(
+    kind: Kind, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (reader, wire):
+        monkeypatch.setattr(module, "LARGEST", 1_000_000)
+    packer = zlib.compressobj(wbits=31 if encoding == "gzip" else 15)
+    part = b" " * 1_000_000
+    packed = b"".join(packer.compress(part) for _ in range(50)) + packer.flush()
+    answer = sized(packed, b"Content-Encoding: %s\r\n" % encoding.encode())
+    with listening(saying(answer)) as url, to(url, kind) as way:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ReplyError, match="larger than"):
+                way.send(LOOK)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_the_limit_has_room_for_a_page_of_ten_thousand_rooms_and_a_state_of_a_hundred_thousand_events() -> (
+    None
+):
+    room = {
+        "room_id": "!" + "x" * 43,
+        "name": "n" * 255,
+        "canonical_alias": "#" + "a" * 254,
+        "topic": "t" * 500,
+    }
+    content = {"membership": "join", "displayname": "d" * 100, "avatar_url": "mxc://example.org/" + "a" * 24}
+    event = {
+        "type": "m.room.member",
+        "state_key": "@" + "u" * 100 + ":example.org",
+        "sender": "@" + "u" * 100 + ":example.org",
+        "event_id": "$" + "e" * 43,
+        "room_id": "!" + "x" * 43,
+        "content": content,
+        "unsigned": {"prev_content": content, "age": 1_000_000, "replaces_state": "$" + "e" * 43},
+    }
+    assert len(json.dumps(room)) * 10_000 * 2 < reader.LARGEST
+    assert len(json.dumps(event)) * 100_000 * 2 < reader.LARGEST
+
+
+@BOTH
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_packed_answer_is_read_whole(kind: Kind, members: int) -> None:
+    size = len(JSON) // members + 1
+    parts = [JSON[at : at + size] for at in range(0, len(JSON), size)]
+    packed = b"".join(map(gzip.compress, parts))
+    with listening(saying(sized(packed, b"Content-Encoding: gzip\r\n"))) as url, to(url, kind) as way:
+        assert way.send(LOOK).name == "door"
+
+
+# Numbers of any size, bytes of any kind
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + b"Content-Length: 99999999999999999999\r\n\r\n" + JSON,
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 100\r\n\r\n" + JSON,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n" + JSON,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n" + JSON,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\n" + JSON,
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08",
+        HEAD + b"Content-Encoding: br\r\nContent-Length: 16\r\n\r\n" + JSON,
+        HEAD + b"X: " + b"x" * 300_000,
+        HEAD + b"X: y\r\n" * 100_000,
+        b"HTTP/1.1 99999 OK\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"\x00" * 100,
+        b"\xff\xfe",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+        HEAD + b"Connection: close\r\n\r\n" + b'{"name": "door", "id": 1' + b"0" * 5000 + b"}}",
+        sized(b'{"name": ["' + b"9" * 5000 + b'"]}'),
+        sized(b'{"name": 1e99999}'),
+        sized(b'{"name": "\\ud800"}'),
+        sized(b'{"name": "do\xffr"}'),
+        sized(b"[" * 100_000),
+    ],
+)
+def test_any_bytes_end_in_one_clear_line(answer: bytes, kind: Kind, naps: list[float]) -> None:
+    del naps
+    with (
+        listening(saying(answer)) as url,
+        to(url, kind, timeout=2) as way,
+        pytest.raises(SynadminError) as caught,
+    ):
+        way.send(LOOK)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+@BOTH
+def test_a_field_that_is_no_text_is_told_though_nobody_reads_it(kind: Kind) -> None:
+    body = b'{"name": "door", "unknown": "\xff"}'
+    not_text = pytest.raises(ReplyError, match="not UTF-8")
+    with listening(saying(sized(body))) as url, to(url, kind) as way, not_text:
+        way.send(LOOK)
+
+
+# Addresses
+
+
+@BOTH
+def test_a_unix_socket_is_talked_to_and_no_proxy_is_asked(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    path = tmp_path / "main sock"
+    with listening(saying(sized(JSON), stays=True), path) as url, to(url, kind) as way:
+        assert [way.send(LOOK).name for _ in range(2)] == ["door", "door"]
+
+
+@BOTH
+def test_a_unix_socket_that_is_not_there_is_told(kind: Kind, tmp_path: Path, naps: list[float]) -> None:
+    del naps
+    missing = pytest.raises(ConnectError, match=r"none\.sock does not exist")
+    with to(f"unix://{tmp_path}/none.sock", kind) as way, missing as caught:
+        way.send(Endpoint("POST", "/look", Thing))
+    assert not caught.value.sent
+
+
+@BOTH
+def test_a_base_path_goes_before_each_request(kind: Kind) -> None:
+    lines: list[bytes] = []
+
+    def converse(connection: socket.socket) -> None:
+        lines.append(connection.recv(65536).partition(b"\r\n")[0])
+        connection.sendall(sized(JSON))
+
+    with listening(converse) as url, to(checked_homeserver(f"{url}/matrix/a-b/"), kind) as way:
+        way.send(LOOK)
+    assert lines == [b"GET /matrix/a-b/look HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unix:///run/synapse/main.sock",
+        "unix:///run/a%20b.sock",
+        "https://example.org/matrix",
+        "https://example.org:8448/a/b_c~d",
+    ],
+)
+def test_a_socket_and_a_base_path_are_base_urls(url: str) -> None:
+    assert checked_homeserver(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("unix://run/synapse.sock", "looks like unix:///run/synapse/main.sock"),
+        ("unix:/run/synapse.sock", "looks like unix:///run/synapse/main.sock"),
+        ("unix://", "looks like unix:///run/synapse/main.sock"),
+        ("unix:///run/" + "x" * 200, "at most 107 bytes"),
+        ("unix:///run/a%00b", "looks like unix:///run/synapse/main.sock"),
+        ("https://example.org/matrix/_matrix/client", "give the base URL alone, https://example.org/matrix"),
+        ("https://example.org/_synapse/admin", "give the base URL alone, https://example.org"),
+        ("https://example.org/a/../b", "has a path"),
+        ("https://example.org/a//b", "has a path"),
+        ("https://example.org/a%2Fb", "has a path"),
+        ("https://example.org/matrix?x=1", "has a path"),
+    ],
+)
+def test_a_path_that_is_no_base_is_refused(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        checked_homeserver(url)
+
+
+def test_a_file_without_certificates_is_a_wrong_setting(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("none")
+    connection = Connection("https://127.0.0.1:9", ca_file=str(file))
+    with pytest.raises(SettingsError, match="holds no certificates"):
+        RequestsWire(connection).exchange("GET", "/", None)
+    with pytest.raises(SettingsError, match="holds no certificates"):
+        FastWire(connection)
