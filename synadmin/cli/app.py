@@ -211,6 +211,8 @@ def _tell(invocation: Invocation, message: str, hint: str | None) -> None:
         import traceback
 
         invocation.warn(traceback.format_exc().rstrip())
+        if detail := getattr(sys.exception(), "detail", None):
+            invocation.warn(f"  {detail}")
     one_line = " ".join(message.split("\n"))
     invocation.warn(f"synadmin: {one_line}")
     if hint is not None:

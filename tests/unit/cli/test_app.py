@@ -115,6 +115,8 @@ def test_nobody_there_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.
         answer = synadmin("whoami", "--homeserver", homeserver)
         answer.assert_is_one_clear_line(code=1)
         assert words in answer.stderr
+    assert "gaierror" not in answer.stderr
+    assert "gaierror" in synadmin("whoami", "-vv", "--homeserver", homeserver).stderr
 
 
 @pytest.mark.parametrize(
