@@ -420,7 +420,10 @@ def _explained(error: SynadminError, step: Step, view: RoomView, sight: Sight) -
 
     Of a room whose state it has, Synapse asks other servers only about restricted joins.
     """
-    needs_servers = isinstance(error, MatrixError) and error.status in _NO_SERVER_HELPED
+    # Synapse says so with this errcode; a 404 with another one, or a page of a proxy, means something else.
+    needs_servers = (
+        isinstance(error, MatrixError) and error.status in _NO_SERVER_HELPED and error.errcode == "M_UNKNOWN"
+    )
     if step.action is not Action.JOIN or not needs_servers or "restricted" in (view.join_rule or ""):
         return error
     tried = f"through {', '.join(sight.via)}" if sight.via else "and no other server in it is known"

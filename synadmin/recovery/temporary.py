@@ -137,7 +137,7 @@ class Temporary:
         trace: TracebackType | None,
     ) -> None:
         # What could not be reverted at the end of its room is tried once more.
-        self._made, self._failed = [*self._failed, *self._made], []
+        self._made, self._failed = [*reversed(self._failed), *self._made], []
         left = self.put_back()
         if isinstance(error, JournalError) and self._reverted:
             were = "change was" if self._reverted == 1 else "changes were"
@@ -188,11 +188,14 @@ class Temporary:
 
     def put_back(self, mark: int = 0) -> list[Restoration]:
         """Revert what was changed since the mark, the newest first; return what could not be reverted."""
-        left = []
+        left: list[Restoration] = []
         while len(self._made) > mark:
             # It stays in the list until it is done: Ctrl-C may come here as well.
             restoration = self._made[-1]
             try:
+                if restoration.asleep in {one.user for one in left} - {None}:
+                    message = f"{restoration.asleep} has something to do before, which did not succeed"
+                    raise SynadminError(message)  # noqa: TRY301 - told and kept as any other
                 self.restore(restoration)
             except SynadminError as error:
                 self._say(f"warning: not reverted: {restoration}: {error}")

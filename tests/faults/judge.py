@@ -146,7 +146,7 @@ class Court:
             self._note(verdict, ended)
             now = self._settled(case, before, ended)
             verdict.wrong += _judged(case, ended, before, now)
-            if ended.code != 0:
+            if ended.code != 0 or left_over(case, before, now):
                 now = self._resumed(verdict, home, case, before)
             verdict.reached = case.goal(before, now)
             self._expiring(verdict, case, now)
@@ -161,10 +161,10 @@ class Court:
         and where it expires within the minutes that it was made for.
         """
         ends = last_expiry(self.world.server.directory / "homeserver.db", case.people)
-        lost = verdict.met and self.struck is not None and self.struck.path.endswith("/login")
+        lost = verdict.met and any(one.path.endswith("/login") for one in self.struck)
         named = any(_TOKEN_EXPIRES in said for said in verdict.said)
-        if now.borrowed == 1 and lost and named and ends < time.time() + _TOKEN_LIFE:
-            verdict.expiring, now.borrowed = 1, 0
+        if now.borrowed and lost and named and ends < time.time() + _TOKEN_LIFE:
+            verdict.expiring, now.borrowed = now.borrowed, 0
 
     def _resumed(self, verdict: Verdict, home: Path, case: Case, before: State) -> State:
         now = self.world.read(case)

@@ -70,8 +70,9 @@ def _faults() -> list[Fault]:
             )
         ),
         *(
-            Fault(f"{status}-{when}", lost=lost, status=status, body=_error(status, "M_UNKNOWN"))
-            for status in (500, 502, 503, 504)
+            # A 500 is Synapse's own; the others are those of a reverse proxy.
+            Fault(f"{status}-{when}", lost=lost, status=status, body=body)
+            for status, body in ((500, _error(500, "M_UNKNOWN")), (502, _HTML), (503, _HTML), (504, _HTML))
             for lost, when in both
         ),
         *(Fault(f"html-{when}", lost=lost, status=200, body=_HTML) for lost, when in both),
@@ -148,10 +149,11 @@ class FaultyProxy:
         self.fault, self._strikes = fault, strikes
         self.seen: list[Passed] = []
         self.met = 0
-        self.struck: Passed | None = None
+        self.struck: list[Passed] = []
         self.pid: int | None = None
 
     def __enter__(self) -> Self:
+        _bomb()  # made now: it takes longer than a command waits
         self._thread.start()
         starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**20)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
@@ -210,7 +212,7 @@ class FaultyProxy:
         if not self.met and not self._strikes(self.seen, passed):
             return None
         self.met += 1
-        self.struck = self.struck or passed
+        self.struck.append(passed)
         return fault
 
     def _strike(self, fault: Fault) -> None:

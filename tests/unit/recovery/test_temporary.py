@@ -300,3 +300,32 @@ def test_what_a_crash_left_and_cannot_be_put_back_does_not_keep_the_next_run_fro
     paths = [entry["restoring"]["path"] for entry in unrestored(journal.path, stub.url)]
     assert LEAVE in paths
     assert SUSPEND not in paths
+
+
+def test_who_could_not_leave_stays_awake_until_that_was_done(
+    synapse: Synapse, stub: Stub, tmp_path: Path
+) -> None:
+    """A locked or suspended account cannot leave a room: the lock comes after it, also when tried again."""
+    stub.on(LEAVE, refused(500, "M_UNKNOWN"), told({}))
+    is_left: list[bool] = []
+
+    def happens(request: Request) -> None:
+        if request.target == LEAVE and len([one for one in stub.targets if LEAVE in one]) > 1:
+            is_left.append(True)
+
+    stub.on_request = happens
+    journal = Journal(tmp_path / "journal")
+    with (
+        Sessions(synapse) as sessions,
+        Temporary(synapse, sessions, journal) as temporary,
+    ):
+        alice = UserId(ALICE)
+        sleep = Restoration("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, asleep=alice)
+        leave = Restoration("POST", LEAVE, {}, alice, is_so=lambda: bool(is_left))
+        for restoration in (sleep, leave):
+            with temporary.making(restoration):
+                pass
+        assert temporary.put_back() == [leave, sleep]
+        assert not [target for target in stub.targets if SUSPEND in target]
+    changes = [target for target in stub.targets if LEAVE in target or SUSPEND in target]
+    assert [LEAVE in target for target in changes] == [True, True, False]
