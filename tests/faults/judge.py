@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 3.0  # seconds: what the command waits for an answer
 DEADLINE = 90.0  # seconds for a command, however many of its requests fail; on a busy machine, too
-_MEMORY = 400 * 1024  # KiB
+_MEMORY = 600 * 1024  # KiB: an answer may unpack to 256 MB
 _SETTLED = 15.0  # seconds that the server gets to finish what it was asked for
 # How a command says that something was changed, or may have been, or how it goes on.
 _NAMES_CHANGE = re.compile(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 READING = frozenset({"GET", "HEAD"})
 _JSON = "application/json"
 _HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>nginx</body></html>"
-_BOMB = 256 * 1024 * 1024  # bytes that the bomb unpacks to
+_BOMB = 512 * 1024 * 1024  # bytes that the bomb unpacks to
 _KEPT = frozenset({"authorization", "content-type", "user-agent", "accept"})
 
 
