@@ -117,8 +117,8 @@ def is_token(entry: Mapping[str, Any]) -> bool:
 def end_left(synapse: Synapse, journal: Journal, entry: Mapping[str, Any]) -> str | None:
     """End a token that a run has left; return what to know where that is not possible.
 
-    It has ended where its secret is refused, where its time is over by the server's clock, and where its
-    account is deactivated: Synapse ends all tokens of such an account.
+    It has ended where its secret is refused, and where its time is over by the server's clock. Deactivating
+    the account does not end it: Synapse keeps it as a token of the admin who asked for it.
     """
     user, until = UserId(entry["restoring"]["user"]), entry["restoring"].get("valid_until_ms", 0) / 1000
     token = _kept(journal, entry["id"])
@@ -127,9 +127,9 @@ def end_left(synapse: Synapse, journal: Journal, entry: Mapping[str, Any]) -> st
             if _ended(acting, entry["id"]):
                 return None
     # The answer that this asks for tells the server's time, too.
-    account = synapse.users.get(user)
-    if account.deactivated or synapse.transport.server_time() > until + 1:
-        _forget(journal, entry["id"], "the account is deactivated" if account.deactivated else "expired")
+    synapse.users.get(user)
+    if synapse.transport.server_time() > until + 1:
+        _forget(journal, entry["id"], "expired")
         return None
     return f"a token for {user} is still valid, and its secret is lost. It expires {_at(until)}"
 
