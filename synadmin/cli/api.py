@@ -20,11 +20,25 @@ _PATH = re.compile(r"/[!-~]*\Z")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-@click.command(cls=Command)
+class _Api(Command):
+    """Names ``--query`` where ``-q``, its name until now, is given a part of the query."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if any(name.startswith("-q") for name in given):
+                message = "-q means quiet; a part of the query is --query NAME=VALUE"
+                raise click.UsageError(message, ctx) from error
+            raise
+
+
+@click.command(cls=_Api)
 @click.argument("method", required=False)
 @click.argument("path", required=False)
 @click.option(
-    "-q", "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="For the query; encoded for you."
+    "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="A part of the query; encoded for you."
 )
 @click.option(
     "-d", "--data", metavar="JSON|@FILE|-", help="The body: a JSON object, a file's, or what is piped in."
@@ -55,7 +69,7 @@ def api(
 
     \b
     Examples:
-        synadmin api GET /_synapse/admin/v1/rooms -q search_term=chess -q limit=5
+        synadmin api GET /_synapse/admin/v1/rooms --query search_term=chess --query limit=5
         synadmin api PUT '/_synapse/admin/v1/rooms/!abc:example.org/block' -d '{"block": true}'
         synadmin api --list -o json
     """

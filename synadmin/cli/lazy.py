@@ -52,7 +52,7 @@ def _common_options() -> list[click.Option]:
 
 
 def _without(option: click.Option, taken: set[str]) -> click.Option:
-    """Return a common option without the names that a command has for one of its own, as `api` has -q."""
+    """Return a common option without the names that a command has for one of its own."""
     if taken.isdisjoint(option.opts):
         return option
     other = copy(option)

@@ -34,9 +34,10 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
 @click.command(cls=Command)
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
 @click.option("--to", "new", required=True, metavar="USER", help="Who is to have the rooms.")
-@click.option("--from", "old", metavar="USER", help="Who gives its power away; you, unless said otherwise.")
+@click.option("--old-owner", "old", metavar="USER", help="The user who gives the power away; default: you.")
 @click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
-@click.option("--rooms-from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
+@click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
+@click.option("--rooms-from", hidden=True)
 @click.option("--to-profile", metavar="NAME", help="Accept the invitations with the token of this profile.")
 @click.option("--as-member", is_flag=True, help="With your own token alone; you need not be a server admin.")
 @click.option(
@@ -62,6 +63,7 @@ def transfer(
     old: str | None,
     space: str | None,
     source: str | None,
+    rooms_from: str | None,
     to_profile: str | None,
     as_member: bool,
     wait: int,
@@ -78,7 +80,7 @@ def transfer(
 
     \b
     Examples:
-        synadmin room transfer '#club:old.example' --from boss --to @boss:new.example --allow impersonate
+        synadmin room transfer '#club:old.example' --old-owner boss --to @boss:new.example --allow impersonate
         synadmin room transfer --space '#club:old.example' --to @me:new.example --as-member --to-profile new
     \b
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
@@ -88,10 +90,11 @@ def transfer(
     from synadmin.recovery import rate_limits
     from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over, missing_account, refused
 
+    _refuse_old_names(source, rooms_from)
     target = parse_user_id(new)
     wanted = [parse_room(room) for room in ROOMS.read(rooms, source)] if rooms or source else []
     if not wanted and space is None:
-        message = "which room? Name it, or give --space or --rooms-from"
+        message = "which room? Name it, or give --space or --from"
         raise UsageError(message)
     if as_member and allow is not None:
         message = "--allow is a server admin's, and --as-member does without one"
@@ -136,6 +139,15 @@ def transfer(
         accept = None if newcomer is None else accepting(newcomer, [home])
         handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
         return _report(invocation, handed, move, output, total=len(looked))
+
+
+def _refuse_old_names(source: str | None, rooms_from: str | None) -> None:
+    if rooms_from is not None:
+        message = "--rooms-from is now --from FILE"
+        raise UsageError(message)
+    if source is not None and source.startswith("@"):
+        message = f"--from takes a file of rooms; the user who gives the power away is --old-owner {source}"
+        raise UsageError(message)
 
 
 def _below(
@@ -247,7 +259,7 @@ def _again(
     *,
     as_member: bool,
 ) -> list[str]:
-    arguments = ["room", "transfer", *rooms, "--to", move.new, "--from", move.old, "--yes"]
+    arguments = ["room", "transfer", *rooms, "--to", move.new, "--old-owner", move.old, "--yes"]
     arguments += ["--to-profile", to_profile] if to_profile else []
     arguments += ["--allow", allow] if allow else []
     return [*arguments, "--as-member"] if as_member else arguments

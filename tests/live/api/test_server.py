@@ -146,7 +146,7 @@ def test_any_request_is_sent_and_its_answer_printed_as_it_came(
     body = tmp_path / "body.json"
     body.write_text('{"block": false}')
 
-    listed = synadmin("api", "get", "/_synapse/admin/v1/rooms?search_term=through%20and", "-q", "limit=5")
+    listed = synadmin("api", "get", "/_synapse/admin/v1/rooms?search_term=through%20and", "--query", "limit=5")
     planned = synadmin("api", "PUT", path, "-d", '{"block": true}', "--dry-run")
     blocked = synadmin("api", "PUT", path, "-d", '{"block": true}')
     written = synadmin("journal", "show", "last", "-o", "json")
@@ -186,7 +186,7 @@ def test_any_request_is_sent_and_its_answer_printed_as_it_came(
         ("api", "GET", "/_synapse/admin/v1/rooms/#club:b.example"),
         ("api", "GET", "/_synapse/admin/v1/rooms/a b"),
         ("api", "GET", "/_synapse/admin/v1/rooms/%zz"),
-        ("api", "GET", "/_synapse/admin/v1/rooms", "-q", "limit"),
+        ("api", "GET", "/_synapse/admin/v1/rooms", "--query", "limit"),
         ("api", "PUT", "/_synapse/admin/v1/rooms/!a:b/block", "-d", "{block: true}"),
         ("api", "PUT", "/_synapse/admin/v1/rooms/!a:b/block", "-d", "[]"),
         ("api", "PUT", "/_synapse/admin/v1/rooms/!a:b/block", "-d", "@nothing-there.json"),

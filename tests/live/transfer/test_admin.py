@@ -25,7 +25,7 @@ def records(answer: Answer) -> list[dict[str, Any]]:
 
 
 def transfer(synadmin: Synadmin, household: Household, *arguments: str) -> Answer:
-    to = ("--to", household.new.user_id, "--from", household.old.user_id)
+    to = ("--to", household.new.user_id, "--old-owner", household.old.user_id)
     return synadmin("room", "transfer", *arguments, *to, server=household.home)
 
 
@@ -104,7 +104,7 @@ def test_where_the_new_owner_is_banned_the_room_stays_with_the_old_one(
     assert household.home.admin.membership(banned, household.new) == "ban"
     for room_id in outcomes:
         household.is_handed_over(room_id)
-    assert answer.stderr.splitlines()[-1] == "5 done, 1 refused."
+    assert answer.stderr.splitlines()[-1] == "6 rooms: 5 done, 1 refused."
 
 
 def test_without_acting_as_the_old_owner_it_is_refused_before_anything_is_given(
@@ -170,7 +170,7 @@ def test_rooms_are_named_by_alias_and_in_a_file(
     alias = f"#home-{name}:{household.home.server_name}"
     unknown = f"#nowhere:{household.home.server_name}"
     (tmp_path / "rooms.txt").write_text(f"{alias}\n{listed}\n{unknown}\n", "utf-8")
-    answer = transfer(synadmin, household, alias, "--rooms-from", "rooms.txt", *ALLOWED)
+    answer = transfer(synadmin, household, alias, "--from", "rooms.txt", *ALLOWED)
     assert answer.code == 6
     told = [(record["room_id"], record["outcome"], record["reason"]) for record in records(answer)]
     assert sorted(told, key=str) == sorted(
@@ -185,7 +185,7 @@ def test_the_new_owner_may_be_on_the_same_server(
 ) -> None:
     heir = newcomer("heir", server=household.home)
     (room_id,) = household.rooms(1)
-    arguments = ("--to", heir.user_id, "--from", household.old.user_id, "--allow", "impersonate", "--yes")
+    arguments = ("--to", heir.user_id, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes")
     answer = synadmin("room", "transfer", room_id, *arguments, server=household.home)
     assert answer.code == 0, answer.stderr
     assert answer.stdout == (
@@ -223,7 +223,7 @@ def test_an_equal_on_another_server_cannot_be_lowered_so_nothing_is_begun(
     household.old.bring_in(room_id, equal)
     household.old.set_power(room_id, {equal: 100})
     before = household.levels_id(room_id)
-    to = ("--to", household.new.user_id, "--from", equal.user_id)
+    to = ("--to", household.new.user_id, "--old-owner", equal.user_id)
     answer = synadmin("room", "transfer", room_id, *to, *ALLOWED, server=household.home)
     (record,) = records(answer)
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "insufficient-power")
@@ -249,12 +249,21 @@ def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--as-member", "--from", "somebody"), "the token must be @somebody:"),
+        (("--as-member", "--old-owner", "somebody"), "the token must be @somebody:"),
         (("--as-member", "--allow", "impersonate"), "--as-member does without one"),
-        (("--from", "@new"), "not"),
+        (("--old-owner", "@new"), "not"),
+        (("--from", "@somebody:old.example"), "--old-owner @somebody:old.example"),
+        (("--rooms-from", "rooms.txt"), "--rooms-from is now --from FILE"),
         ((), "which room?"),
     ],
-    ids=["another's rooms as a member", "a member is allowed nothing more", "no user id", "no room"],
+    ids=[
+        "another's rooms as a member",
+        "a member is allowed nothing more",
+        "no user id",
+        "--from for the old owner",
+        "--rooms-from",
+        "no room",
+    ],
 )
 def test_what_makes_no_sense_is_said_before_anything_is_done(
     household: Household, synadmin: Synadmin, arguments: tuple[str, ...], words: str
@@ -275,7 +284,7 @@ def test_who_has_no_power_to_give_away_is_refused(
     home = household.home
     old = home.user_id("never-registered") if giver == "ghost" else newcomer("by", server=home).user_id
     before = household.levels_id(room_id)
-    to = ("--to", household.new.user_id, "--from", old, *ALLOWED)
+    to = ("--to", household.new.user_id, "--old-owner", old, *ALLOWED)
     answer = synadmin("room", "transfer", room_id, *to, server=home)
     (record,) = records(answer)
     reason = "target-unknown" if giver == "ghost" else "insufficient-power"
@@ -289,7 +298,7 @@ def test_an_account_that_its_own_server_does_not_know_is_refused(
     (room_id,) = household.rooms(1)
     before = household.levels_id(room_id)
     nobody = household.away.user_id("never-registered")
-    to = ("--to", nobody, "--from", household.old.user_id, "--allow", "impersonate", "--yes", "-o", "json")
+    to = ("--to", nobody, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes", "-o", "json")
     answer = synadmin("room", "transfer", room_id, *to, server=household.home)
     (record,) = records(answer)
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-unknown")

@@ -32,7 +32,7 @@ def test_the_new_owner_comes_in_by_itself_while_the_command_waits(
     acting, options = household.old, ["--as-member"]
     if way == "as a server admin":
         acting = household.home.admin
-        options = ["--from", household.old.user_id, "--allow", "impersonate"]
+        options = ["--old-owner", household.old.user_id, "--allow", "impersonate"]
     with running(*command(household, *rooms, *options, "--wait", "60s"), acting=acting) as process:
         heard(process, f"Waiting for {household.new.user_id} to come into 2 rooms.")
         for room_id in rooms:
@@ -92,7 +92,7 @@ def test_whatever_interrupts_the_wait_the_old_owner_stays_in_control(
     household.new.join(ready, via=[household.home.server_name])
     eventually(lambda: household.held(household.home, ready), (100, 0, "join"))
     admin = household.home.admin
-    arguments = command(household, *rooms, "--from", household.old.user_id, "--allow", "impersonate")
+    arguments = command(household, *rooms, "--old-owner", household.old.user_id, "--allow", "impersonate")
     with running(*arguments, "--wait", "60s", acting=admin) as process:
         heard(process, "to come into 3 rooms.")
         assert admin.synapse.users.ratelimit(admin.user_id).messages_per_second == 0
@@ -124,7 +124,7 @@ def test_killed_after_any_change_somebody_has_control_and_resuming_finishes_it(
     acting, options = household.old, ["--as-member"]
     if way == "as a server admin":
         acting = household.home.admin
-        options = ["--from", household.old.user_id, "--allow", "impersonate"]
+        options = ["--old-owner", household.old.user_id, "--allow", "impersonate"]
     killed = 0
     for number in itertools.count(1):
         (room_id,) = household.rooms(1)

@@ -34,11 +34,22 @@ def test_path_and_query_arrive_as_they_were_meant(
 ) -> None:
     stub.on(PATH, told({}))
 
-    code = run("GET", f"{PATH}?a=1&b=x%2By", "-q", "b=ä&c", "-q", "empty=")
+    code = run("GET", f"{PATH}?a=1&b=x%2By", "--query", "b=ä&c", "--query", "empty=")
 
     assert code == 0
     assert stub.targets == [f"GET {PATH}?a=1&b=x%2By&b=%C3%A4%26c&empty="]
     assert capsysbinary.readouterr().out == b"{}\n"
+
+
+def test_the_old_name_of_query_is_refused_with_the_new_one(
+    stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert run("GET", PATH, "-q", "limit=5") == 2
+    assert b"--query NAME=VALUE" in capsysbinary.readouterr().err
+    assert stub.targets == []
+
+    stub.on(PATH, told({}))
+    assert run("GET", PATH, "-q") == 0
 
 
 def test_bytes_that_are_no_text_reach_a_file_unchanged(
