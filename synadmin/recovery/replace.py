@@ -2,7 +2,7 @@
 
 Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. The
 new room is its own notion of one: nobody but the administrator may speak in it, and anybody may come in.
-So it is set right afterwards, and then read back.
+So the members are brought in and it is closed as soon as it exists; in the end it is read back.
 
 Source: ``RoomShutdownHandler`` in ``synapse/handlers/room.py``.
 """
@@ -181,7 +181,12 @@ def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -
         return None
     for deletion in reversed(deletions):
         told = deletion.shutdown_room
-        if deletion.status in {"active", "complete"} and told is not None and told.new_room_id is not None:
+        # Also where it failed: to begin again would make a second new room.
+        if (
+            deletion.status in {"active", "complete", "failed"}
+            and told is not None
+            and told.new_room_id is not None
+        ):
             details: RoomDetails | None = None
             with contextlib.suppress(NotFoundError):
                 details = synapse.rooms.get(room_id)
@@ -287,6 +292,59 @@ def options(planned: Replacement, order: Order) -> DeletionOptions:
     }
 
 
+def secure(
+    observer: Observer,
+    sessions: Sessions,
+    planned: Replacement,
+    order: Order,
+    new: RoomId,
+) -> None:
+    """Bring the members into the new room, and close it, while the server still deletes the old one.
+
+    Synapse makes the room public and lets users in one by one. Those who are in it already stay in it, so
+    that it can be closed at once; a deletion that fails leaves nobody without a room.
+
+    Raises:
+        SynadminError: the new room could not be configured.
+    """
+    if order.muted:
+        return
+    planned = replace(planned, new_room_id=new)
+    if not _is_new(observer, new):
+        return  # an earlier run has done it
+    for user in planned.members:
+        if user != order.admin:
+            # Who cannot join now is tried again by the server, and told of in the end.
+            with contextlib.suppress(MatrixError):
+                observer.synapse.rooms.join(new, user_id=user)
+    _set_right(observer, sessions, planned, order)
+
+
+def standing(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
+    """Return what holds now, read back, for a run that ends before the replacement does."""
+    if new is None:
+        return "It is not known whether the new room exists."
+    try:
+        inside = set(observer.synapse.rooms.members(new).members)
+        rules = observer.state_event(new, _JOIN_RULES)
+        muted = _is_new(observer, new)
+    except SynadminError:
+        return f"The new room {new} exists; its members and who may join it cannot be read now."
+    rule = "unknown" if rules is None else rules.content.get("join_rule")
+    moved = [user for user in planned.members if user in inside]
+    return (
+        f"The new room {new} exists, its join rule is {rule}"
+        f"{', and its members may not speak' if muted else ''}. "
+        f"{len(moved)} of {len(planned.members)} members are in it."
+    )
+
+
+def _is_new(observer: Observer, new: RoomId) -> bool:
+    """Tell whether a room is still as Synapse made it: with members who may not speak."""
+    event = observer.state_event(new, POWER_LEVELS)
+    return event is not None and event.content.get("users_default") == _MUTED
+
+
 def settle(
     observer: Observer,
     sessions: Sessions,
@@ -318,6 +376,7 @@ def settle(
     if not order.muted:
         try:
             _set_right(observer, sessions, planned, order)
+            _set_addresses(observer, sessions, planned, order)
         except SynadminError as error:
             failure = error
     not_invited = _invite(observer, sessions, planned, order)
@@ -393,7 +452,7 @@ def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None
 
 
 def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> None:
-    """Give the new room what the old one had: who may come in, who may speak, address, topic, encryption."""
+    """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
     new = planned.new_room_id
     if new is None:
         return
@@ -401,10 +460,14 @@ def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, ord
     levels = {} if event is None else event.content
     if levels.get("users_default") != _MUTED:
         return  # an earlier run has done it, or somebody else
-    wanted = {kind: dict(content) for kind, content in planned.inherited.items() if kind != POWER_LEVELS}
-    # Where nothing is known of the old one, the new one is better closed than open to all.
-    wanted.setdefault(_JOIN_RULES, {"join_rule": "invite"})
-    wanted[_CANONICAL_ALIAS] = _addresses(planned)
+    # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
+    # of them: until then anybody may come in.
+    wanted: dict[str, dict[str, Any]] = {_JOIN_RULES: {"join_rule": "invite"}}
+    wanted |= {
+        kind: dict(content)
+        for kind, content in planned.inherited.items()
+        if kind not in {POWER_LEVELS, _CANONICAL_ALIAS}
+    }
     old = planned.inherited.get(POWER_LEVELS, {}).get("events_default")
     speaking = {"events_default": old} if isinstance(old, int) and old > 0 else {}
     # The last of them: it tells a later run that the others are done.
@@ -413,6 +476,13 @@ def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, ord
         now = observer.state_event(new, kind)
         if content and (now is None or now.content != content):
             sessions.of(order.admin).client_server.send_state(new, kind, content)
+
+
+def _set_addresses(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> None:
+    """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
+    new, content = planned.new_room_id, _addresses(planned)
+    if new is not None and content and observer.state_event(new, _CANONICAL_ALIAS) is None:
+        sessions.of(order.admin).client_server.send_state(new, _CANONICAL_ALIAS, content)
 
 
 def _addresses(planned: Replacement) -> dict[str, Any]:

@@ -246,6 +246,46 @@ def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
     assert content(admin, new, "m.room.canonical_alias") == {"alias": "#meet:club.example"}
 
 
+@pytest.mark.parametrize("acting", ["for the caller", "for another user"])
+def test_where_the_progress_cannot_be_read_the_new_room_is_closed_and_told_of(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, acting: str
+) -> None:
+    chair, mike, heir = newcomer("chair"), newcomer("mike"), newcomer("heir")
+    room_id = chair.make_room("Committee", members=[mike])
+    admin = homeserver.admin
+    owner = admin if acting == "for the caller" else heir
+    command = ["room", "replace", room_id, "--admin", owner.user_id, "--confirm", room_id, "--anyway"]
+    command += [] if owner is admin else ["--allow", "impersonate"]
+
+    def fails(passing: Passing) -> int | None:
+        return 500 if "/delete_status/" in passing.path else None
+
+    with Proxy(homeserver.url, fails) as proxy:
+        here = {"SYNADMIN_HOMESERVER": proxy.here}
+        answer = synadmin(*command, "-o", "json", env=here)
+        assert answer.code == 1, answer.stdout + answer.stderr
+        (deletion,) = admin.synapse.room_deletion.of_room(room_id).results
+        assert deletion.shutdown_room is not None
+        new = deletion.shutdown_room.new_room_id
+        assert new is not None
+        assert (
+            f"The new room {new} exists, its join rule is invite. 2 of 2 members are in it." in answer.stderr
+        )
+        assert f"to go on, run: synadmin room replace '{room_id}' --admin {owner.user_id}" in answer.stderr
+        # Nobody walks in, and the members may speak, though the command did not see the end.
+        assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
+        assert (content(admin, new, "m.room.power_levels") or {})["users_default"] == 0
+        for member in (chair, mike):
+            assert admin.membership(new, member) == "join"
+
+        proxy.happens = lambda _: None
+        answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
+    told = record(answer)
+    assert (answer.code, told["outcome"], told["new_room_id"]) == (0, "done", new), answer.stdout
+    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    assert len(admin.synapse.room_deletion.of_room(room_id).results) == 1
+
+
 @pytest.mark.parametrize("typed", ["the room", "something else"])
 def test_a_person_is_asked_about_the_old_room_and_has_to_type_which_one_is_meant(
     homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path, typed: str

@@ -1,22 +1,29 @@
 """``synadmin room replace``: a new room in place of one that is lost for good."""
 
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.confirm import change_options, confirm_by_name
-from synadmin.cli.follow import follow
+from synadmin.cli.follow import TaskFailedError, follow
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import counted, room_id_of
-from synadmin.errors import UsageError
+from synadmin.errors import SynadminError, UsageError
 
 if TYPE_CHECKING:
+    from synadmin.api.room_deletion import DeletionStatus
     from synadmin.client import Synapse
+    from synadmin.ids import RoomId
     from synadmin.recovery.observe import Observer
     from synadmin.recovery.replace import Order, Replacement
+    from synadmin.recovery.sessions import Sessions
     from synadmin.render import Column
 
 
@@ -172,18 +179,74 @@ def _replaced(
     if delete_id is None:
         with synapse.transport.recording(**{NOTE: to_note(planned)}):
             delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
+    planned = changed(planned, delete_id=delete_id)
     with Sessions(synapse, invocation.warn) as sessions:
-        status = follow(
-            invocation,
-            lambda: synapse.room_deletion.status(delete_id),
-            what=f"moving the users of {planned.room_id}",
-            again=f"synadmin {' '.join(again)}",
-        )
-        told = status.shutdown_room
+        watch = _Watch(synapse, observer, sessions, planned, order)
+        told = watch.until_the_end(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
         if told is None:
             message = "the server says that it is done, and not what it did"
             raise UsageError(message)
-        return settle(observer, sessions, changed(planned, delete_id=delete_id), order, told)
+        return settle(observer, sessions, planned, order, told)
+
+
+@dataclass
+class _Watch:
+    """Follows the deletion, and closes the new room as soon as its id is known."""
+
+    synapse: "Synapse"
+    observer: "Observer"
+    sessions: "Sessions"
+    planned: "Replacement"
+    order: "Order"
+    new: "RoomId | None" = None
+
+    def until_the_end(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
+        """Wait for the end of the deletion.
+
+        Raises:
+            SynadminError: the end is not known, or the server gave up; the message says what holds now.
+        """
+        what = f"moving the users of {self.planned.room_id}"
+        try:
+            return follow(invocation, self._poll, what=what, again=again)
+        except TaskFailedError as error:
+            hint = (
+                f"`synadmin room delete '{self.planned.room_id}' --no-purge` removes them from the old room"
+            )
+            raise TaskFailedError(f"{error}. {self._standing()}", hint=hint) from error
+        except StillUnderWayError as error:
+            message = f"{error}. {self._standing()}"
+            raise StillUnderWayError(message, hint=f"to go on, run: {again}") from error
+        except KeyboardInterrupt:
+            invocation.warn(self._standing())
+            raise
+
+    def _poll(self) -> "DeletionStatus":
+        status = self.synapse.room_deletion.status(self.planned.delete_id or "")
+        new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
+        if self.new is None:
+            self._close(new)
+        return status
+
+    def _close(self, new: "RoomId | None") -> None:
+        from synadmin.recovery.replace import secure
+
+        self.new = new
+        if new is not None:
+            # What fails here is done, or told of, in the end.
+            with suppress(SynadminError):
+                secure(self.observer, self.sessions, self.planned, self.order, new)
+
+    def _standing(self) -> str:
+        """Return what holds now; where the server was never heard, its list of tasks names the new room."""
+        from synadmin.recovery.replace import standing
+
+        if self.new is None:
+            with suppress(SynadminError):
+                tasks = self.synapse.tasks.list(resource_id=self.planned.room_id).scheduled_tasks
+                results = (task.result or {} for task in tasks if task.id == self.planned.delete_id)
+                self._close(next((result.get("new_room_id") for result in results), None))
+        return standing(self.observer, self.planned, self.new)
 
 
 def _again(planned: "Replacement", order: "Order") -> list[str]:

@@ -146,7 +146,9 @@ def test_any_request_is_sent_and_its_answer_printed_as_it_came(
     body = tmp_path / "body.json"
     body.write_text('{"block": false}')
 
-    listed = synadmin("api", "get", "/_synapse/admin/v1/rooms?search_term=through%20and", "--query", "limit=5")
+    listed = synadmin(
+        "api", "get", "/_synapse/admin/v1/rooms?search_term=through%20and", "--query", "limit=5"
+    )
     planned = synadmin("api", "PUT", path, "-d", '{"block": true}', "--dry-run")
     blocked = synadmin("api", "PUT", path, "-d", '{"block": true}')
     written = synadmin("journal", "show", "last", "-o", "json")

@@ -185,7 +185,15 @@ def test_the_new_owner_may_be_on_the_same_server(
 ) -> None:
     heir = newcomer("heir", server=household.home)
     (room_id,) = household.rooms(1)
-    arguments = ("--to", heir.user_id, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes")
+    arguments = (
+        "--to",
+        heir.user_id,
+        "--old-owner",
+        household.old.user_id,
+        "--allow",
+        "impersonate",
+        "--yes",
+    )
     answer = synadmin("room", "transfer", room_id, *arguments, server=household.home)
     assert answer.code == 0, answer.stderr
     assert answer.stdout == (
@@ -298,7 +306,17 @@ def test_an_account_that_its_own_server_does_not_know_is_refused(
     (room_id,) = household.rooms(1)
     before = household.levels_id(room_id)
     nobody = household.away.user_id("never-registered")
-    to = ("--to", nobody, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes", "-o", "json")
+    to = (
+        "--to",
+        nobody,
+        "--old-owner",
+        household.old.user_id,
+        "--allow",
+        "impersonate",
+        "--yes",
+        "-o",
+        "json",
+    )
     answer = synadmin("room", "transfer", room_id, *to, server=household.home)
     (record,) = records(answer)
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-unknown")
