@@ -179,9 +179,9 @@ def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -
         deletions = synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
         return None
-    for deletion in reversed(deletions):
+    # A failed one counts too, where there is no other: to begin again would make a second new room.
+    for deletion in sorted(reversed(deletions), key=lambda one: one.status == "failed"):
         told = deletion.shutdown_room
-        # Also where it failed: to begin again would make a second new room.
         if (
             deletion.status in {"active", "complete", "failed"}
             and told is not None
