@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError, NotSupportedError, ServerError, SynadminError
 from synadmin.http.transport import Retries, Transport
 from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
 from synadmin.ids import UserId
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from synadmin.api.tasks import Tasks
     from synadmin.api.users import Users
     from synadmin.http.wire import Limiter
+
+_STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
 
 
 class Synapse:
@@ -139,7 +141,16 @@ class Synapse:
             try:
                 metadata = ask()
             except (NotSupportedError, NotFoundError):
+                version = self.transport.synapse_version()
+                if version is not None and version >= _STABLE_AUTH_METADATA:
+                    return False
                 continue
+            except ServerError as error:
+                message = (
+                    "the server does not say whether the Matrix Authentication Service (MAS) manages the "
+                    f"accounts: {error}"
+                )
+                raise SynadminError(message, hint="make sure that MAS runs, then try again") from error
             return "issuer" in metadata
         return False
 

@@ -1,11 +1,12 @@
 """``synadmin login``, ``logout``, ``whoami``."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.app import EXIT_NOT_PERMITTED
+from synadmin.cli.app import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -27,6 +28,7 @@ _MAS_HINT = (
     "on the machine of MAS, run: mas-cli manage issue-compatibility-token USER "
     "--yes-i-want-to-grant-synapse-admin-privileges; pass the token to: synadmin login --token"
 )
+_MAS_COMPATIBILITY = "mct_"  # how the tokens of MAS begin that its own /logout takes
 _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 
 
@@ -168,8 +170,11 @@ def is_server_admin(synapse: "Synapse") -> bool:
 @click.command(cls=Command)
 @change_options
 @pass_invocation
-def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> None:
+def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     """End the session on the server and remove the token from the profile.
+
+    Where the Matrix Authentication Service manages the sessions, end the session there. Exit code 6: the
+    token was removed, and the session goes on.
 
     \b
     Examples:
@@ -184,25 +189,58 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> None:
     is_there = settings.in_profile(invocation.settings.profile).get(settings.TOKEN) == token
     with invocation.synapse(token=token) as synapse:
         owner = None
+        ends = True
         try:
             owner = synapse.owner
-            if not dry_run:
-                synapse.client_server.logout()
+            # With MAS, Synapse has no /logout; a proxy may lead it to MAS, which takes mct_ tokens there.
+            ends = not synapse.mas_manages_accounts or (token or "").startswith(_MAS_COMPATIBILITY)
+            if ends and not dry_run:
+                ends = _ended(synapse)
         except NotAuthenticatedError:
             invocation.say("The server had ended this session already.")
     if dry_run:
-        session = f"end the session of {owner} on {synapse.transport.homeserver} and " if owner else ""
+        session = (
+            f"end the session of {owner} on {synapse.transport.homeserver} and " if owner and ends else ""
+        )
         done = f"remove the token from {kept}" if is_there else f"leave the token, which is not in {kept}"
         _tell(f"Would {session}{done}.")
+    if not ends and owner is not None:
+        invocation.warn(_still_valid(owner))
+    if dry_run:
         invocation.say("Nothing was changed: --dry-run.")
-        return
+        return EXIT_DONE
     if is_there:
         settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
         invocation.say(f"The token is gone from {kept}.")
     else:
         invocation.say(f"The token was not in {kept}: remove it from where it is.")
+    if not ends:
+        return EXIT_PARTLY if is_there else EXIT_REFUSED
     if owner is not None:
         invocation.say(f"{owner} is signed out here.")
+    return EXIT_DONE
+
+
+def _ended(synapse: "Synapse") -> bool:
+    """End the session of the token, and return whether that was possible."""
+    try:
+        synapse.client_server.logout()
+    except NotSupportedError:
+        if not synapse.mas_manages_accounts:
+            raise
+        return False
+    return True
+
+
+def _still_valid(owner: str) -> str:
+    from synadmin.cli.mas import mas_cli
+
+    name = shlex.quote(owner[1:].partition(":")[0])
+    return (
+        f"warning: the session of {owner} was not ended, and its token is still valid: the Matrix "
+        "Authentication Service (MAS) manages it. End it on the account page of MAS. To end all sessions of "
+        f"this user except personal tokens, {mas_cli(f'kill-sessions {name}')}"
+    )
 
 
 @click.command(cls=Command)

@@ -1,6 +1,7 @@
 """Carrying out operations: encode, journal, send, repeat, wait, decode."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -41,6 +42,7 @@ _BACKOFF = 0.5  # seconds before the second attempt; doubles from there
 _OK = 200
 _UNAVAILABLE = frozenset({502, 503, 504})
 _SHORTEST_PAUSE = 0.1  # seconds, where the server asks to wait and names no time worth the name
+_SYNAPSE = re.compile(r"Synapse/([0-9]{1,4})\.([0-9]{1,4})")
 _WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", dict)
 
 
@@ -117,6 +119,7 @@ class Transport:
         self._dry_run = dry_run
         self._recorded = Recorded()
         self._clock: tuple[str | None, float] = None, 0.0
+        self._software = ""
 
     @property
     def homeserver(self) -> str:
@@ -206,6 +209,14 @@ class Transport:
             with suppress(ValueError, OverflowError):
                 return parsedate_to_datetime(date).timestamp() + time.monotonic() - read_at
         return time.time()
+
+    def synapse_version(self) -> tuple[int, int] | None:
+        """Return major and minor version by the ``Server`` header of the latest answer.
+
+        None where a proxy put its own name there.
+        """
+        found = _SYNAPSE.match(self._software)
+        return None if found is None else (int(found[1]), int(found[2]))
 
     def owner(self) -> UserId:
         """Return the token's owner, asked for once.
@@ -375,6 +386,7 @@ class Transport:
                 line = f"{endpoint.method} {target} -> {status} ({took:.0f} ms)"
                 self._retries.trace(path_without_secrets(line))
         self._clock = answer.headers.get("date"), time.monotonic()
+        self._software = answer.headers.get("server", "")
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return answer.status, answer.content
         raise error_of(answer, endpoint)

@@ -180,7 +180,8 @@ def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -
     except NotFoundError:
         return None
     # A failed one counts too, where there is no other: to begin again would make a second new room.
-    for deletion in sorted(reversed(deletions), key=lambda one: one.status == "failed"):
+    latest_first = deletions[::-1]
+    for deletion in sorted(latest_first, key=lambda one: one.status == "failed"):
         told = deletion.shutdown_room
         if (
             deletion.status in {"active", "complete", "failed"}
@@ -309,7 +310,6 @@ def secure(
     """
     if order.muted:
         return
-    planned = replace(planned, new_room_id=new)
     if not _is_new(observer, new):
         return  # an earlier run has done it
     for user in planned.members:
@@ -317,7 +317,7 @@ def secure(
             # Who cannot join now is tried again by the server, and told of in the end.
             with contextlib.suppress(MatrixError):
                 observer.synapse.rooms.join(new, user_id=user)
-    _set_right(observer, sessions, planned, order)
+    _set_right(observer, sessions, replace(planned, new_room_id=new), order)
 
 
 def standing(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
@@ -459,7 +459,7 @@ def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, ord
     event = observer.state_event(new, POWER_LEVELS)
     levels = {} if event is None else event.content
     if levels.get("users_default") != _MUTED:
-        return  # an earlier run has done it, or somebody else
+        return  # done already
     # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
     # of them: until then anybody may come in.
     wanted: dict[str, dict[str, Any]] = {_JOIN_RULES: {"join_rule": "invite"}}

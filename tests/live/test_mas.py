@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.errors import NotFoundError
+from tests.live.recovery.proxy import Proxy
 
 if TYPE_CHECKING:
-    from tests.live.conftest import Synadmin
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
     from tests.live.delegated import Delegated
+    from tests.live.recovery.proxy import Passing
 
 MANAGED = [
     (("user", "lock", "rose"), "mas-cli manage lock-user rose"),
@@ -24,6 +27,10 @@ MANAGED = [
     (("user", "create", "violet"), "mas-cli manage register-user violet"),
     (("user", "create", "rose", "--modify", "--admin"), "mas-cli manage register-user rose"),
     (("user", "modify", "rose", "--add-threepid", "email", "r@x.org"), "mas-cli manage add-email rose"),
+    (("user", "modify", "rose", "--remove-threepid", "email", "r@x.org"), "account page of MAS"),
+    (("user", "modify", "rose", "--add-external-id", "oidc-x", "rose"), "upstream-oauth-links"),
+    (("user", "modify", "rose", "--remove-external-id", "oidc-x", "rose"), "upstream-oauth-links"),
+    (("user", "modify", "rose", "--not-approved"), "mas-cli manage lock-user rose"),
     (("user", "lock", "rose", "violet"), "mas-cli manage lock-user USERNAME"),
 ]
 
@@ -56,6 +63,73 @@ def test_what_synapse_decides_under_mas_is_done(delegated: Delegated, synadmin: 
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
     assert answer.code == 0, answer.stderr
     assert delegated.admin.synapse.users.get(lily.user_id).suspended
+
+
+def test_profile_and_telephone_number_stay_with_synapse(delegated: Delegated, synadmin: Synadmin) -> None:
+    delegated.someone("daisy")
+    arguments = (
+        "user",
+        "modify",
+        "daisy",
+        "--displayname",
+        "Daisy",
+        "--add-threepid",
+        "msisdn",
+        "44123456789",
+    )
+    answer = synadmin(*arguments, "--yes", server=delegated.server, acting=delegated.admin)
+    assert answer.code == 0, answer.stderr
+    daisy = delegated.admin.synapse.users.get(delegated.server.user_id("daisy"))
+    assert (daisy.displayname, [one.address for one in daisy.threepids]) == ("Daisy", ["44123456789"])
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry-run"])
+def test_logout_says_that_the_session_goes_on(
+    delegated: Delegated, synadmin: Synadmin, options: tuple[str, ...]
+) -> None:
+    sent = len(delegated.server.processed())
+    answer = synadmin("logout", *options, server=delegated.server, acting=delegated.admin)
+    assert answer.code == (0 if options else 5), answer
+    assert "its token is still valid" in answer.stderr
+    assert "mas-cli manage kill-sessions admin" in answer.stderr
+    assert "signed out" not in answer.stdout + answer.stderr
+    assert "end the session" not in answer.stdout
+    assert {one.method for one in delegated.server.processed()[sent:]} <= {"GET"}
+    assert delegated.admin.synapse.client_server.whoami().user_id == delegated.admin.user_id
+
+
+@pytest.mark.parametrize(
+    "arguments", [("user", "lock", "rose", "--yes"), ("logout",)], ids=["user lock", "logout"]
+)
+def test_where_mas_is_down_one_sentence_says_so(
+    delegated: Delegated, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    rose = delegated.someone("rose")
+
+    def fails(passing: Passing) -> int | None:
+        return 500 if "auth_metadata" in passing.path else None
+
+    with Proxy(delegated.server.url, fails) as proxy:
+        here = {"SYNADMIN_HOMESERVER": proxy.here}
+        answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin, env=here)
+        assert {one.method for one in proxy.requests} == {"GET"}
+    assert answer.code == 1, answer
+    words = "the server does not say whether the Matrix Authentication Service (MAS) manages the accounts:"
+    assert " ".join(answer.stderr.split()).startswith(f"synadmin: {words}")
+    assert "Traceback" not in answer.stderr
+    assert not delegated.admin.synapse.users.get(rose.user_id).locked
+
+
+def test_without_mas_an_account_change_asks_for_it_once(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    guest = newcomer("guest")
+    sent = len(homeserver.processed())
+    answer = synadmin("user", "lock", guest.user_id, "--yes")
+    asked = [one.uri for one in homeserver.processed()[sent:] if "auth_metadata" in one.uri]
+    assert answer.code == 0, answer.stderr
+    assert homeserver.admin.synapse.users.get(guest.user_id).locked
+    assert asked == ["/_matrix/client/v1/auth_metadata"]
 
 
 def test_login_tells_of_mas_before_it_asks_for_a_password(delegated: Delegated, synadmin: Synadmin) -> None:

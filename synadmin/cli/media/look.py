@@ -83,8 +83,15 @@ def _(*, room: str | None, user: str | None, order_by: str | None, reverse: bool
 
 
 def of_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
-    """Return each item that the room's events point to, once."""
+    """Return each item that the room's events point to, once.
+
+    Raises:
+        NotFoundError: the server knows no such room.
+    """
     found = synapse.media.in_room(room_id)
+    if not found.local and not found.remote:
+        # It answers the same for a room that it does not know.
+        synapse.rooms.get(room_id)
     for local, uris in ((True, found.local), (False, found.remote)):
         for uri in dict.fromkeys(uris):
             yield {"media": uri, "local": local}

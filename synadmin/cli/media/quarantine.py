@@ -250,6 +250,8 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
 def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record:
     from synadmin.ids import RoomId
 
+    # Raises where there is no such room; the request to come would answer with 0.
+    synapse.rooms.get(RoomId(room))
     send = synapse.media.quarantine_in_room_old if old_path else synapse.media.quarantine_in_room
     # The answer is the server's count of what it has done; to read back would take a request an item.
     return {"num_quarantined": send(RoomId(room)).num_quarantined}

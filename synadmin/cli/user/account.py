@@ -394,9 +394,18 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
 
 @modify.guard
 def _(synapse: "Synapse", users: "list[UserId]", *, changes: _Changes) -> None:
-    if changes.add_threepids or changes.remove_threepids:
-        # MAS soon puts its own e-mail addresses in place of those that Synapse has.
+    # Telephone numbers stay as they are in Synapse; the rest of these MAS overwrites or never reads.
+    if any(medium == "email" for medium, _ in changes.add_threepids):
         refuse_under_mas(synapse, "add-email {user} ADDRESS", users)
+    if any(medium == "email" for medium, _ in changes.remove_threepids):
+        refuse_under_mas(synapse, None, instead="the user removes the address on the account page of MAS")
+    if changes.add_external_ids or changes.remove_external_ids:
+        instead = "use upstream-oauth-links of the admin API of MAS: sign-on goes through MAS"
+        refuse_under_mas(synapse, None, instead=instead)
+    if "approved" in changes.fields:
+        refuse_under_mas(
+            synapse, "lock-user {user}" if not changes.fields["approved"] else "unlock-user {user}", users
+        )
 
 
 @click.command(cls=Command, calls=["registration.nonce", "registration.register"])

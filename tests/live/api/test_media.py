@@ -129,6 +129,17 @@ def test_media_of_a_user_goes_into_quarantine_and_out_again(
     assert {item.quarantined_by for item in media.of_user(mallory.user_id)} == {homeserver.admin.user_id}
 
 
+@pytest.mark.parametrize("options", [("quarantine", "--yes"), ("quarantine", "--dry-run"), ("unquarantine",)])
+@pytest.mark.parametrize("target", [("--room", "!nowhere:club.example"), ("--user", "never-registered")])
+def test_nothing_is_reported_as_done_for_a_room_or_a_user_that_does_not_exist(
+    synadmin: Synadmin, options: tuple[str, ...], target: tuple[str, str]
+) -> None:
+    answer = synadmin("media", *options, *target, "-o", "json")
+    assert answer.code == 4, answer.stdout + answer.stderr
+    assert not {"done", "planned"} & set(outcomes(answer.stdout)), answer.stdout
+    assert "Nothing of it is in quarantine" not in answer.stderr
+
+
 def test_an_item_goes_into_quarantine_unless_it_is_protected(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:

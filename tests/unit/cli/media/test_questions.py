@@ -31,6 +31,7 @@ def _holdings(signed_in: Stub) -> None:
     uris = ["mxc://example.org/AbCd", "mxc://example.org/AbCd", "mxc://example.org/EfGh"]
     found = {"local": uris, "remote": ["mxc://elsewhere.example/IjKl"]}
     signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", told(found))
+    signed_in.on(f"{ADMIN}/rooms/%21a%3Aexample.org", told({"room_id": "!a:example.org"}))
 
 
 @pytest.mark.parametrize(
