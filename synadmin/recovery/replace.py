@@ -313,10 +313,14 @@ def secure(
     if not _is_new(observer, new):
         return  # an earlier run has done it
     for user in planned.members:
-        if user != order.admin:
-            # Who cannot join now is tried again by the server, and told of in the end.
+        if user == order.admin:
+            continue
+        try:
+            observer.synapse.rooms.join(new, user_id=user)
+        except MatrixError:
+            # Invited, it can join when the room is closed; the server tries that again.
             with contextlib.suppress(MatrixError):
-                observer.synapse.rooms.join(new, user_id=user)
+                sessions.of(order.admin).client_server.invite(new, user)
     _set_right(observer, sessions, replace(planned, new_room_id=new), order)
 
 
@@ -340,7 +344,6 @@ def standing(observer: Observer, planned: Replacement, new: RoomId | None) -> st
 
 
 def _is_new(observer: Observer, new: RoomId) -> bool:
-    """Tell whether a room is still as Synapse made it: with members who may not speak."""
     event = observer.state_event(new, POWER_LEVELS)
     return event is not None and event.content.get("users_default") == _MUTED
 

@@ -190,6 +190,7 @@ def test_who_could_not_be_moved_is_named(
     assert (answer.code, told["outcome"], told["reason"]) == (6, "partly", "not-moved")
     assert (told["moved"], told["not_moved"]) == ([chair.user_id], [stuck.user_id])
     assert stuck.user_id in told["message"]
+    assert homeserver.admin.membership(told["new_room_id"], stuck) == "invite", "to come in when it can"
 
 
 def test_who_cannot_use_the_new_room_does_not_get_it(
