@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from synadmin.client import Synapse
+from synadmin.errors import JournalError, SettingsError
 from synadmin.files import LockedError, locked
 from synadmin.ids import RoomId
 from synadmin.journal import Journal
@@ -28,7 +29,7 @@ def room_lock(
         Whether another run was in it: the room may have changed.
 
     Raises:
-        SettingsError: the lock cannot be written.
+        JournalError: the lock cannot be made.
     """
     name = hashlib.sha256(f"{synapse.transport.homeserver} {room_id}".encode()).hexdigest()[:_NAME]
     path = journal.path.parent / "rooms" / name
@@ -40,4 +41,7 @@ def room_lock(
             waited = True
             say(f"Another run is changing {room_id}: waiting for it to end.")
             stack.enter_context(locked(path, wait=True, setting="SYNADMIN_JOURNAL"))
+        except SettingsError as error:
+            message = f"cannot write the journal: {error}; nothing was changed in {room_id}"
+            raise JournalError(message, hint=error.hint) from None
         yield waited

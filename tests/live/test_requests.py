@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
-_MOST = 12  # requests, from start to verified control
+# Requests, from start to verified control. Two of them replace guesses: the join rule is read from the
+# state, as a room's statistics may be missing or old, and the membership is read back as such.
+_MOST = 14
 # `Processed request: 0.012sec/0.001sec (…) (…) 812B 200 "POST /…`
 _ANSWER = re.compile(r' (?P<size>\d+)B (?P<status>\d+)!? "(?P<method>[A-Z]+) (?P<uri>\S+) HTTP/')
 _numbers = itertools.count(1)
@@ -80,7 +82,7 @@ def regain(homeserver: Homeserver, synadmin: Synadmin) -> Regain:
 
 @pytest.mark.parametrize("version", ["11", "12"])
 @pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
-def test_a_room_is_regained_in_at_most_twelve_requests(
+def test_a_room_is_regained_in_few_requests(
     newcomer: Newcomer, regain: Regain, version: str, *, public: bool
 ) -> None:
     alice = newcomer()
@@ -94,7 +96,7 @@ def test_a_big_room_costs_what_a_small_one_costs(
     homeserver: Homeserver, newcomer: Newcomer, regain: Regain, version: str
 ) -> None:
     alice, bob, carol = newcomer(), newcomer("bob"), newcomer("carol")
-    small = alice.make_room(version=version, members=[bob, carol])
+    small = alice.make_room(version=version, public=True, members=[bob, carol])
     clutter = [
         {"type": "org.example.clutter", "state_key": f"{number}", "content": {"filler": "x" * 200}}
         for number in range(300)
@@ -103,7 +105,8 @@ def test_a_big_room_costs_what_a_small_one_costs(
     big = alice.make_room(version=version, public=True, state=clutter)
     for _ in range(50):
         newcomer("member").join(big)
-    alice.send_state(big, "m.room.join_rules", {"join_rule": "invite"})
+    for room_id in (small, big):
+        alice.send_state(room_id, "m.room.join_rules", {"join_rule": "invite"})
     assert len(homeserver.admin.state_events(big)) > 350
 
     costs = []

@@ -203,7 +203,7 @@ def test_where_nothing_is_to_be_done_nothing_is_asked(trial: Trial) -> None:
 def on_a_terminal(trial: Trial, home: Path, answer: str, *arguments: str) -> tuple[int, str, str]:
     """Run the command with a person at the keyboard; return exit code, stdout, and what they saw."""
     command = ("-m", "synadmin", "room", "make-admin", *arguments)
-    environment = environment_of(home, trial.server.url, trial.admin)
+    environment = environment_of(home, trial.server.url, trial.admin) | {"COLUMNS": "200"}
     with (
         (home / "stdout").open("w+") as stdout,
         Terminal(*command, cwd=home, stdout=stdout.fileno(), env=environment) as terminal,

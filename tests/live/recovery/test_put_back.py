@@ -189,7 +189,8 @@ def test_an_interruption_in_the_middle_puts_everything_back_at_once(
     (told,) = json.loads(stdout)
     assert (told["room_id"], told["outcome"], told["reason"]) == (room_id, "failed", "interrupted")
     assert [step["status"] for step in told["steps"]].count("failed") == 1
-    assert stderr.splitlines()[-1] == "synadmin: interrupted"
+    assert stderr.splitlines()[-2] == "synadmin: interrupted"
+    assert stderr.splitlines()[-1].endswith("shows the requests")
     now = scene.standings()
     mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
     assert now == before
