@@ -95,6 +95,15 @@ def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
     assert (planned.members, planned.inherited) == ((MIKE,), state)
 
 
+def test_a_deletion_that_failed_after_it_made_a_room_leads_to_no_second_one(
+    stub: Stub, observer: Observer, tmp_path: Path
+) -> None:
+    failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": NEW}}
+    stub.on(DELETIONS, told({"results": [failed]}))
+    planned = look(observer, OLD, Order(admin=BOSS), tmp_path / "journal.sqlite3")
+    assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d1")
+
+
 def test_a_room_that_nobody_knows_is_not_found(observer: Observer, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         look(observer, OLD, Order(admin=BOSS), tmp_path / "none")
