@@ -128,6 +128,8 @@ def _require_password_login(synapse: "Synapse") -> None:
 
 
 def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
+    from pathlib import Path
+
     from synadmin import settings
 
     path = settings.write_profile(
@@ -139,7 +141,9 @@ def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
             settings.TOKEN_COMMAND: None,
         },
     )
-    invocation.say(f"The token is kept in {path}.")
+    home = Path.home()
+    shown = f"~/{path.relative_to(home)}" if path.is_relative_to(home) else path
+    invocation.say(f"The token is kept in {shown}.")
     try:
         in_force = settings.load(profile=invocation.profile, env_file=invocation.env_file).values
     except SettingsError as error:

@@ -45,7 +45,10 @@ def test_a_password_from_a_pipe_signs_in_and_the_token_is_kept_for_nobody_else(
     answer = synadmin("login", "admin", "--homeserver", server.url, stdin=f"{PASSWORD}\n".encode())
     path = settings.profile_file("default")
     assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == f"The token is kept in {path}.\nSigned in as {ADMIN}, a server admin.\n"
+    assert (
+        answer.stderr
+        == f"The token is kept in ~/{path.relative_to(Path.home())}.\nSigned in as {ADMIN}, a server admin.\n"
+    )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN}
     sent = next(request for request in server.requests if request.method == "POST")
