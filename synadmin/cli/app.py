@@ -114,7 +114,7 @@ def exit_code(error: SynadminError) -> int:
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), EXIT_FAILED)
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
+def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every way a program can end
     """Run the command line and leave with its exit code."""
     if sys.stdin is None:
         # The shell has closed it (`<&-`): nobody is there to answer, and nothing comes in.
@@ -145,6 +145,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         except OSError:
             # A full disk, for instance: Python would try once more, and show a traceback.
             sys.stdout = None
+    except KeyboardInterrupt:
+        # While another end was being told.
+        code = EXIT_INTERRUPTED
+        _tell(invocation, "interrupted", _changes_made(invocation))
     invocation.end(code)
     sys.exit(code)
 
