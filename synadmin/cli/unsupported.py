@@ -4,7 +4,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from synadmin.errors import NotSupportedError, SynadminError
+from synadmin.errors import MatrixError, NotSupportedError, SynadminError
 
 if TYPE_CHECKING:
     from synadmin.cli.invocation import Invocation
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 _OLDEST_KNOWN = "1.100"  # what is not marked with a version is in this one
+_DECODED = "a proxy in front of Synapse decodes or refuses %2F, the slash within an id"
+_KEEP_ENCODED = (
+    "nginx: write proxy_pass without a path (http://127.0.0.1:8008); Apache: AllowEncodedSlashes NoDecode, "
+    "and the option nocanon of ProxyPass"
+)
 # Parts of a path, and what the Matrix Authentication Service has for it.
 _IN_MAS = {
     "/reset_password/": "mas-cli manage set-password USERNAME PASSWORD",
@@ -31,6 +36,9 @@ def explained(invocation: "Invocation", error: NotSupportedError) -> tuple[str, 
     if not path:
         return told, None
     if error.errcode != "M_UNRECOGNIZED":
+        with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
+            if "{" in path and _changes_encoded_slashes(synapse):
+                return f"{method} {path}: {_DECODED} (HTTP {error.status})", _KEEP_ENCODED
         return told, "a proxy answered, not Synapse: it must pass /_matrix and /_synapse/admin on"
     operation = operation_of(method, path)
     with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
@@ -54,11 +62,18 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
     if _older(version, operation.since or _OLDEST_KNOWN):
         least = operation.since or f"{_OLDEST_KNOWN} at the latest"
         return f"Synapse {version} is too old for it", f"it has come with Synapse {least}"
+    return _not_arrived(synapse, version, path)
+
+
+def _not_arrived(synapse: "Synapse", version: str, path: str) -> tuple[str, str | None]:
+    """Say why an operation that this Synapse has was not found."""
     if "/media" in path or "_media" in path:
         return (
             f"Synapse {version} has it, but not the process that answered",
             "the proxy must send what is about media to the process that has the media repository",
         )
+    if "{" in path and _changes_encoded_slashes(synapse):
+        return _DECODED, _KEEP_ENCODED
     return (
         f"Synapse {version} has it, but a worker answered, which has not",
         "a worker serves one room and one user by id, and no more: send /_synapse/admin to the main process",
@@ -82,6 +97,22 @@ def _not_the_main_process(synapse: "Synapse") -> tuple[str, str]:
         "what answers here is not Synapse's main process",
         "a worker serves next to nothing of the Admin API: --homeserver has to lead to the main process",
     )
+
+
+def _changes_encoded_slashes(synapse: "Synapse") -> bool:
+    """Whether Synapse recognizes a path, but not with an encoded slash in its id."""
+    return _is_recognized(synapse, "%21a") and not _is_recognized(synapse, "%21a%2Fb")
+
+
+def _is_recognized(synapse: "Synapse", encoded_room: str) -> bool:
+    from synadmin.http.endpoint import Endpoint
+
+    try:
+        synapse.transport.send(Endpoint("GET", f"/_synapse/admin/v1/rooms/{encoded_room}", dict))
+    except MatrixError as error:
+        # Without a token Synapse asks for one; a proxy knows no Matrix error.
+        return error.errcode not in {"M_UNRECOGNIZED", "M_UNKNOWN"}
+    return True
 
 
 def _software(synapse: "Synapse") -> str | None:

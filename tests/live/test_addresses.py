@@ -1,0 +1,142 @@
+"""Addresses that administrators have: behind proxies, below a path, on a unix socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.delegation.test_proxies import free_port, nginx_configuration, program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Synadmin
+
+
+_START_UP = 60.0  # seconds
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, listen: str, locations: str) -> Iterator[None]:
+    """Run nginx until the test is over, and wait until it takes connections."""
+    path = nginx_configuration(folder, f"server {{ listen {listen}; {locations} }}")
+    command = [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
+    process = subprocess.Popen(command, cwd=folder, env={"PATH": os.environ["PATH"]})
+    until = time.monotonic() + _START_UP
+    try:
+        while not _answers(listen):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _answers(listen: str) -> bool:
+    unix = listen.startswith("unix:")
+    address: object = listen.removeprefix("unix:") if unix else ("127.0.0.1", int(listen.rpartition(":")[2]))
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as probe:
+        return probe.connect_ex(address) == 0  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def behind(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Serve these locations on a port of its own; return the base URL."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(locations: str) -> str:
+            listen = f"127.0.0.1:{free_port()}"
+            stack.enter_context(_nginx(folder, listen, locations))
+            return f"http://{listen}"
+
+        yield serve
+
+
+REFUSING = 'if ($request_uri ~* "%2F") {{ return 404; }} location / {{ proxy_pass {url}; }}'
+
+
+@pytest.mark.parametrize(
+    "locations",
+    [
+        pytest.param("location / {{ proxy_pass {url}/; }}", id="decodes"),
+        pytest.param(REFUSING, id="refuses"),
+    ],
+)
+def test_a_proxy_that_decodes_or_refuses_slashes_in_ids_is_named(
+    homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str], locations: str
+) -> None:
+    url = behind(locations.format(url=homeserver.url))
+    user = homeserver.register("with/slash")
+    env = {"SYNADMIN_HOMESERVER": url}
+
+    assert synadmin("user", "show", homeserver.admin.user_id, env=env).code == 0
+    answer = synadmin("user", "show", user.user_id, env=env)
+
+    assert answer.code == 1
+    assert "a proxy in front of Synapse decodes or refuses %2F" in answer.stderr
+    assert "proxy_pass" in answer.stderr
+    assert "worker" not in answer.stderr
+
+
+def test_a_proxy_that_leaves_ids_alone_is_in_order(
+    homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str]
+) -> None:
+    url = behind(f"location / {{ proxy_pass {homeserver.url}; }}")
+    user = homeserver.register("another/slash")
+
+    answer = synadmin("user", "show", user.user_id, "-o", "json", env={"SYNADMIN_HOMESERVER": url})
+
+    assert json.loads(answer.stdout)["name"] == user.user_id
+
+
+@pytest.mark.parametrize("kind", ["base path", "unix socket"])
+def test_rooms_are_listed_regained_and_audited_at_every_address(
+    homeserver: Homeserver,
+    synadmin: Synadmin,
+    behind: Callable[[str], str],
+    folder: Path,
+    kind: str,
+) -> None:
+    room_id = homeserver.register(f"alice-{kind[:4]}").make_room("Lost")
+    with contextlib.ExitStack() as stack:
+        if kind == "unix socket":
+            path = f"{folder}/s"
+            stack.enter_context(
+                _nginx(folder, f"unix:{path}", f"location / {{ proxy_pass {homeserver.url}; }}")
+            )
+            address = f"unix://{path}"
+        else:
+            below = (
+                "location /matrix/ {{ rewrite_log off; rewrite ^/matrix(/.*)$ $1 break; proxy_pass {url}; }}"
+            )
+            address = behind(below.format(url=homeserver.url)) + "/matrix"
+        env = {"SYNADMIN_HOMESERVER": address}
+
+        listed = synadmin("room", "list", "-o", "ndjson", env=env)
+        regained = synadmin("room", "make-admin", room_id, "--yes", "-o", "json", env=env)
+        audited = synadmin("audit", "rooms", "--fail-on", "never", "-o", "json", env=env)
+
+    assert listed.code == 0, listed.stderr
+    assert room_id in listed.stdout
+    assert json.loads(regained.stdout)[0]["outcome"] == "done", regained.stderr
+    assert audited.code == 0, audited.stderr
+    assert json.loads(audited.stdout)["checked"]["rooms"] > 0
