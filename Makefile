@@ -6,6 +6,7 @@
 #   make test-fast      the unit tests alone
 #   make test-versions  the main tests on older Synapses   (VERSIONS="1.98.0 1.144.0")
 #   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
+#   make fuzz    a million random inputs for parsers, answers and sockets   (FUZZ_ARGS="--seed 1")
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
 #   make reference  write the pages of the documentation that are read off the program anew
@@ -18,11 +19,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST_ARGS ?=
 FAULTS_ARGS ?=
+FUZZ_ARGS ?=
 VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 # What an older Synapse is tested with: regaining rooms, and who can do what in them.
 VERSIONS_ARGS ?= tests/live/make_room_admin tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test test-fast test-versions faults lint docs reference clean
+.PHONY: help venv demo test test-fast test-versions faults fuzz lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,6 +57,9 @@ test-versions: $(VENV)/.dev $(VERSIONS:%=.venv-versions/%/.synapse)
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .

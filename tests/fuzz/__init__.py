@@ -1,0 +1,1 @@
+"""Random inputs against everything that reads what others write."""

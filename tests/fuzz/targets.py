@@ -1,0 +1,271 @@
+"""What is fuzzed: each target takes a source of randomness, makes an input, and feeds it to the product.
+
+A target raises :class:`SynadminError` or the documented error of its function where the input is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import pkgutil
+import random
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from synadmin import api, ids
+from synadmin.audit import baseline, config
+from synadmin.cli import input_files, parameters
+from synadmin.columns import Column
+from synadmin.delegation import names
+from synadmin.http import reader
+from synadmin.http.endpoint import Endpoint
+from synadmin.http.fast_wire import FastWire
+from synadmin.http.reply import decoded, error_of
+from synadmin.http.transport import Transport
+from synadmin.http.wire import Connection, RequestsWire
+from synadmin.journal.old_format import OldJournal
+from synadmin.power.levels import PowerLevels, RoomVersion
+from synadmin.render import as_text
+from synadmin.settings import checked_token, first_line
+from synadmin.text import UNSAFE, safe_text, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+Rng = random.Random
+PIECES = [
+    *"@!#$:/.%=+-'\"\\,;\t\n\r \x00\x1b\x9b\u202e\u200d\ufeff\ud800é漢👨",
+    *("alice", "example.org", "[::1]", "8448", "%2F", "..", "{", "}", "[", "]", "null", "true", "1e999", "0"),
+    *(
+        "99999999999999999999",
+        "-1",
+        "user_id",
+        "room_id",
+        "users",
+        "room_version",
+        "mxc://",
+        "=1+1",
+        "30d",
+        "GB",
+    ),
+]
+IDS = [
+    "@alice:example.org",
+    "!abc:example.org",
+    "#club:example.org",
+    "$event",
+    "mxc://example.org/abc",
+    "a.b:8448",
+]
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+TOML = '[audit]\nskip = ["departed-power"]\n[audit.rules.single-controller]\nlocal_members = 5\n'
+CSV = "user_id,displayname\n@alice:example.org,Alice\n"
+OLD = '{"id":"r-1","run":"r","server":"http://x","method":"PUT","path":"/p","restoring":{"method":"PUT","path":"/q"}}\n'
+BASELINE = '{"version":1,"server_name":"example.org","findings":[]}'
+
+
+def text(rng: Rng, *valid: str) -> str:
+    """Return a valid text that was changed in a few places, or pieces at random."""
+    if not valid or rng.random() < 0.2:
+        return "".join(rng.choices(PIECES, k=rng.randrange(12)))
+    value = rng.choice(valid)
+    for _ in range(rng.randrange(4)):
+        place = rng.randrange(len(value) + 1)
+        value = value[:place] + rng.choice(PIECES) + value[place + rng.randrange(3) :]
+    return value
+
+
+def mutated(rng: Rng, *valid: bytes) -> bytes:
+    """Return valid bytes that were changed, cut or repeated in a few places."""
+    value = bytearray(rng.choice(valid))
+    for _ in range(rng.randrange(5)):
+        place = rng.randrange(len(value) + 1)
+        kind = rng.randrange(4)
+        if kind == 0:
+            value[place : place + 1] = rng.randbytes(1)
+        elif kind == 1:
+            del value[place : place + rng.randrange(1, 12)]
+        elif kind == 2:
+            value[place:place] = rng.choice(
+                [b"9" * 20, b"\r\n", b"\0", b"-", b"{", b"\xff", b"7fffffffffffffff", b": "]
+            )
+        else:
+            value[place:place] = value[: rng.randrange(len(value) + 1)]
+    return bytes(value[:4096])
+
+
+def anything(rng: Rng, fields: tuple[str, ...] = (), depth: int = 0) -> Any:  # noqa: ANN401  any JSON
+    """Return any JSON value; objects use these field names."""
+    kind = rng.randrange(9 if depth < 3 else 6)
+    if kind < 6:
+        return [None, True, rng.choice([0, -1, 2**63, 2**64, 10**25, 1e300]), "", text(rng, *IDS), 100][kind]
+    if kind == 6:
+        return [anything(rng, fields, depth + 1) for _ in range(rng.randrange(3))]
+    chosen = rng.sample(fields, k=min(len(fields), rng.randrange(6)))
+    return {name: anything(rng, fields, depth + 1) for name in [*chosen, text(rng)][: rng.randrange(1, 7)]}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def parse_ids(rng: Rng) -> None:
+    """Parse ids, server names and names for delegation."""
+    value = text(rng, *IDS)
+    parsers: list[Callable[[str], object]] = [
+        ids.parse_user_id,
+        ids.parse_room,
+        ids.parse_alias,
+        ids.parse_event_id,
+        ids.parse_server_name,
+        ids.parse_media_id,
+        names.parse_name,
+        lambda name: ids.parse_local_user_id(name, home="example.org"),
+        lambda name: names.parse_address(name, port=8448),
+        lambda name: checked_token(name, "token"),
+        lambda name: first_line(name, "input"),
+    ]
+    rng.choice(parsers)(value)
+
+
+def parse_options(rng: Rng) -> None:
+    """Parse sizes, levels and times as click does."""
+    kind = rng.choice([parameters.SIZE, parameters.Level(), parameters.Duration(), parameters.PAST_TIME])
+    kind.convert(text(rng, "10MB", "1.5GiB", "30d", "2026-11-27", "2026-11-27T10:00:00Z", "100"), None, None)
+
+
+def read_lists(rng: Rng, folder: Path) -> None:
+    """Read the lists that ``--from`` takes."""
+    path = folder / "list"
+    path.write_bytes(text(rng, CSV, '{"user_id":"@a:b"}\n', "@a:b\n# x\n").encode("utf-8", "surrogatepass"))
+    if rng.random() < 0.5:
+        input_files.read_rows(str(path), ["name", "password"], raw=["password"])
+    else:
+        input_files.read_targets(
+            (), str(path), rng.choice([input_files.USERS, input_files.ROOMS, input_files.MEDIA])
+        )
+
+
+def read_audit_files(rng: Rng, folder: Path) -> None:
+    """Read the configuration and the baseline of an audit."""
+    if rng.random() < 0.5:
+        config.parse(text(rng, TOML))
+        return
+    path = folder / "baseline"
+    path.write_bytes(
+        mutated(rng, BASELINE.encode(), _json(anything(rng, ("version", "findings", "history"))))
+    )
+    baseline.read(path, may_be_missing=True)
+
+
+def read_old_journal(rng: Rng, folder: Path) -> None:
+    """Read a journal of text lines."""
+    path = folder / "journal.jsonl"
+    path.write_bytes(
+        mutated(rng, OLD.encode()) + _json(anything(rng, ("id", "run", "restoring", "restores")))
+    )
+    for _ in OldJournal(path):
+        pass
+
+
+def read_levels(rng: Rng) -> None:
+    """Ask power levels of any shape."""
+    fields = ("users", "events", "users_default", "state_default", "ban", "invite", "@alice:example.org")
+    content = anything(rng, fields)
+    users = (ids.UserId("@alice:example.org"),)
+    levels = PowerLevels(
+        content if isinstance(content, dict) else None, RoomVersion.of(text(rng, "11", "12")), users
+    )
+    levels.level_of(users[0])
+    levels.needed("m.room.power_levels")
+    list(levels.listed())
+
+
+def show(rng: Rng) -> None:
+    """Show text of servers: nothing comes out that a terminal obeys."""
+    value = "".join(rng.choices(PIECES, k=rng.randrange(30)))
+    shown = wrap(safe_text(value), rng.randrange(1, 60), longest_word=rng.choice([None, 5, 60]))
+    table = as_text(
+        [{"id": "!a", "name": value}],
+        [Column("id", whole=True), Column("name")],
+        width=rng.choice([None, 20, 80]),
+    )
+    rest = UNSAFE.sub(lambda match: "" if match.group() in "\n\u200d" else "X", shown + table)
+    assert "X" not in rest or "X" in value, ascii(value)
+
+
+ENDPOINTS: list[Endpoint[Any]] = [
+    value
+    for module in pkgutil.iter_modules(api.__path__, "synadmin.api.")
+    for value in vars(importlib.import_module(module.name)).values()
+    if isinstance(value, Endpoint)
+]
+
+
+def decode_answers(rng: Rng) -> None:
+    """Decode answers and errors of every operation."""
+    endpoint = rng.choice(ENDPOINTS)
+    fields: tuple[str, ...] = ()
+    with contextlib.suppress(TypeError):
+        fields = tuple(field.encode_name for field in msgspec.structs.fields(endpoint.reply))
+    raw = _json(anything(rng, fields))
+    if rng.random() < 0.3:
+        raw = mutated(rng, raw, b'{"errcode":"M_UNKNOWN","error":"x","retry_after_ms":5}')
+    if rng.random() < 0.3:
+        raise error_of(reader.Answer(rng.choice([301, 400, 401, 403, 404, 429, 500, 502]), {}, raw), endpoint)
+    decoded(endpoint, raw)
+
+
+def read_http(rng: Rng) -> None:
+    """Read HTTP, in parts of any size."""
+    raw = mutated(rng, ANSWER, CHUNKED)
+    size = rng.randrange(1, 64)
+    parts: Iterator[bytes] = iter([raw[start : start + size] for start in range(0, len(raw), size)])
+    with contextlib.suppress(reader.UnreadableError):
+        reader.read(lambda: next(parts, b""), most=10_000)
+
+
+class Server:
+    """A server on loopback that answers each connection with the bytes at hand, and hangs up."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        connection = Connection(f"http://127.0.0.1:{self._socket.getsockname()[1]}", timeout=5)
+        self._ways = [
+            Transport(connection, wire) for wire in (RequestsWire(connection), FastWire(connection))
+        ]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            with self._socket.accept()[0] as client, contextlib.suppress(OSError):
+                client.recv(65536)
+                client.sendall(self.answer)
+
+    def ask(self, rng: Rng) -> None:
+        """Send a request that is never repeated, by one of the two wires."""
+        self.answer = mutated(rng, ANSWER, CHUNKED)
+        rng.choice(self._ways).send(Endpoint("POST", "/_synapse/admin/v1/x", dict), body={})
+
+
+def targets(folder: Path) -> Mapping[str, tuple[int, Callable[[Rng], None]]]:
+    """Return the targets by name, with the share in a hundred that each has."""
+    return {
+        "ids": (20, parse_ids),
+        "options": (10, parse_options),
+        "lists": (8, lambda rng: read_lists(rng, folder)),
+        "audit files": (5, lambda rng: read_audit_files(rng, folder)),
+        "old journals": (5, lambda rng: read_old_journal(rng, folder)),
+        "power levels": (12, read_levels),
+        "shown text": (4, show),
+        "answers": (22, decode_answers),
+        "HTTP": (13, read_http),
+        "sockets": (1, Server().ask),
+    }
