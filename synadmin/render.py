@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from synadmin.columns import Column, field, time_of
+from synadmin.errors import ReplyError
 from synadmin.text import UNSAFE, safe_text, wrap
 from synadmin.text import width as text_width
 
@@ -50,9 +51,18 @@ def safe_json(text: str) -> str:
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:
-    """Return a value as JSON that is safe on a terminal."""
+    """Return a value as JSON that is safe on a terminal.
+
+    Raises:
+        ReplyError: it is nested so deep that Python does not write it.
+    """
     separators = (",", ":") if indent is None else None
-    return safe_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators))
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    except RecursionError:
+        message = "the answer cannot be shown: it is nested too deep"
+        raise ReplyError(message) from None
+    return safe_json(text)
 
 
 def cell(value: object) -> str:

@@ -86,7 +86,12 @@ class Settings:
         if not name:
             return None
         path = _path(name, "SYNADMIN_CA_FILE")
-        if not path.is_file():
+        try:
+            is_file = path.is_file()
+        except OSError as error:  # the name is too long, or leads through a directory that is closed
+            message = f"SYNADMIN_CA_FILE: {name!a} cannot be read: {error.strerror}"
+            raise SettingsError(message) from None
+        if not is_file:
             message = f"SYNADMIN_CA_FILE: there is no file {name}"
             raise SettingsError(message)
         return str(path)
@@ -219,7 +224,7 @@ def _path(name: str, setting: str) -> Path:
     try:
         if "\0" not in name:
             return Path(name).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
         pass
     message = f"{setting}: there can be no file {name!a}"
     raise SettingsError(message)
@@ -520,6 +525,9 @@ def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
             ]
     except OSError as error:
         message = f"cannot read {path}: {error.strerror}"
+        raise SettingsError(message) from None
+    except UnicodeDecodeError:
+        message = f"cannot read {path}: it is not UTF-8 text"
         raise SettingsError(message) from None
     lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
     files.make_directory(path.parent, setting="XDG_CONFIG_HOME")

@@ -18,6 +18,7 @@ from synadmin.render import as_json
 Key = tuple[str, str, str, str]
 
 _VERSION = 1
+_LARGEST = 256 * 1024 * 1024  # bytes: a file that never ends (/dev/zero) is to end in an error
 _REMEMBERED = 400  # runs: a year of nights, and some more
 
 
@@ -113,7 +114,8 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
         SettingsError: it cannot be read, or is no baseline.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except FileNotFoundError:
         if may_be_missing:
             return Baseline()
@@ -122,6 +124,9 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
     except OSError as error:
         message = f"the baseline {path} cannot be read: {error.strerror}"
         raise SettingsError(message) from None
+    if len(content) > _LARGEST:
+        message = f"the baseline {path} is larger than {_LARGEST // 1024**2} MiB"
+        raise SettingsError(message)
     try:
         version = msgspec.json.decode(content, type=_Version).version
         if version != _VERSION:

@@ -5,6 +5,7 @@ the nearest known one.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,9 @@ from synadmin.ids import UserId, parse_user_id
 from synadmin.render import plain
 
 _BY_ID: Final = {rule.ID: rule for rule in RULES}
+_LARGEST: Final = 1024 * 1024  # characters
+_MOST_DOTS: Final = 16  # of a key, which has three: tomllib takes quadratic time and memory for them
+_QUOTED_OR_COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -147,7 +151,8 @@ def read(path: Path) -> Config:
         SettingsError: it cannot be read, is not TOML, or has an unknown or invalid setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
         message = f"cannot read {path}: {reason}"
@@ -165,6 +170,7 @@ def parse(text: str) -> Config:
     Raises:
         SettingsError: it is not TOML, or has an unknown or invalid setting.
     """
+    _bounded(text)
     try:
         document = tomllib.loads(text)
     except RecursionError:
@@ -188,6 +194,16 @@ def parse(text: str) -> Config:
         rules={name: _settings(name, settings) for name, settings in rules.items()},
         ignores=_ignores(audit.get("ignore", [])),
     )
+
+
+def _bounded(text: str) -> None:
+    if len(text) > _LARGEST:
+        message = f"larger than {_LARGEST // 1024**2} MiB"
+        raise SettingsError(message)
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and _QUOTED_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
+            message = f"line {number} has more than {_MOST_DOTS} dots outside of quotation marks"
+            raise SettingsError(message)
 
 
 def _admins(value: object) -> Iterator[UserId]:

@@ -233,9 +233,16 @@ def _place(source: str) -> str:
 def _split(source: str) -> tuple[str, str | None]:
     """Return the file and the column that ``FILE:COLUMN`` names; the column is None for a file alone."""
     name, colon, column = source.rpartition(":")
-    if not colon or not name or not column or "/" in column or Path(source).exists():
+    if not colon or not name or not column or "/" in column or _exists(source):
         return source, None
     return name, _heading(column)
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).exists()
+    except OSError:  # the name is too long for a file
+        return False
 
 
 def _listed(source: str, kind: InputKind) -> list[str]:

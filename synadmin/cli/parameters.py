@@ -21,6 +21,7 @@ _AGE_UNITS = {
 }
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _LARGEST = 2**53 - 1  # the largest integer of canonical JSON
+_MOST_DIGITS = 100  # more than any time or size has
 _CLOCKS_DIFFER = 86_400_000  # and so do time zones: tomorrow's date is today's somewhere
 _FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds were meant
 
@@ -38,10 +39,10 @@ class Size(click.ParamType[int]):
         factor = _SIZE_UNITS.get(match[2].lower()) if match else None
         if match is None or factor is None or not match.string.isascii():
             self.fail(f"{value!a} is not a size: write 500, 10MB or 1.5GiB", param, ctx)
-        size = int(float(match[1]) * factor)
-        if size > _LARGEST:
+        size = float(match[1]) * factor
+        if size > _LARGEST:  # infinity, too
             self.fail(f"{value!a} is larger than any server can hold", param, ctx)
-        return size
+        return int(size)
 
 
 class Level(click.ParamType[int]):
@@ -123,7 +124,7 @@ def _milliseconds(text: str) -> int | None:
     if match is None or not text.isascii():
         return None
     factor = _AGE_UNITS.get(match[2].lower())
-    return None if factor is None else int(float(match[1]) * factor)
+    return None if factor is None else int(min(float(match[1]) * factor, _LARGEST + 1))  # infinity, too
 
 
 def _now() -> int:
@@ -133,7 +134,7 @@ def _now() -> int:
 def _moment(text: str, direction: int) -> int | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
-        number = int(text)
+        number = int(text[:_MOST_DIGITS])  # Python reads no number of thousands of digits
         return number if number >= _FIRST_SENSIBLE_TIME else None
     away = _milliseconds(text)
     if away is not None:

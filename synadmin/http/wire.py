@@ -142,7 +142,7 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
 
 def _checked_socket(url: str) -> str:
     path = unquote(url.removeprefix(_SOCKET))
-    if not url.startswith(f"{_SOCKET}/") or "\0" in path or not url.isprintable():
+    if not url.startswith(f"{_SOCKET}/") or not path.strip("/") or "\0" in path or not url.isprintable():
         message = f"homeserver {url!a} is not a URL: a unix socket looks like unix:///run/synapse/main.sock"
         raise SettingsError(message)
     if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:

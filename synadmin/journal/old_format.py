@@ -58,7 +58,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         return None
     if "restoring" in fields and not _can_be_reverted(fields["restoring"]):
         return None
-    return fields
+    return fields if _can_be_stored(fields) else None
+
+
+def _can_be_stored(fields: Mapping[str, Any]) -> bool:
+    """Whether the database takes the line: half a surrogate pair in it would stop the whole import."""
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _can_be_reverted(back: object) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synadmin.errors import ReplyError
 from synadmin.render import Column, as_json, as_text, cell, field, plain, time_of, write
 from synadmin.text import width as text_width
 
@@ -310,3 +311,12 @@ def test_what_a_terminal_would_obey_is_never_printable() -> None:
     assert [
         character for character in everything if plain(character) != character and character.isprintable()
     ] == []
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_is_nested_too_deep_to_be_written_is_told(indent: int | None) -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(ReplyError, match="nested too deep"):
+        as_json(nested, indent=indent)

@@ -483,3 +483,23 @@ def test_a_profile_that_was_asked_for_and_cannot_be_reached_is_an_error(
     with pytest.raises(SettingsError, match="Not a directory"):
         settings.load(profile="club")
     assert "Not a directory" in (settings.load().unread_profile or "")
+
+
+def test_a_ca_file_whose_name_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNADMIN_CA_FILE", "x" * 5000)
+    with pytest.raises(SettingsError, match=r"SYNADMIN_CA_FILE: .*cannot be read: File name too long"):
+        _ = settings.load().ca_file
+
+
+def test_a_home_directory_of_a_user_whose_name_is_not_unicode_is_told() -> None:
+    held = settings.Settings("club", {"SYNADMIN_JOURNAL": "~a\ud800/journal"})
+    with pytest.raises(SettingsError, match="SYNADMIN_JOURNAL: there can be no file"):
+        _ = held.journal
+
+
+def test_a_profile_that_is_not_utf_8_is_told_and_stays() -> None:
+    path = settings.write_profile("club", {HOMESERVER: "https://example.org"})
+    path.write_bytes(b"# \xff\n")
+    with pytest.raises(SettingsError, match="it is not UTF-8 text"):
+        settings.write_profile("club", {TOKEN: "syt_new"})
+    assert path.read_bytes() == b"# \xff\n"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +8,6 @@ from synadmin.audit.baseline import Baseline, read
 from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import PastRun
 from synadmin.errors import SettingsError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _finding(rule: str, room: str, part: str = "", severity: Severity = Severity.WARNING) -> Finding:
@@ -93,3 +90,9 @@ def test_a_baseline_of_a_later_synadmin_is_not_guessed_at(tmp_path: Path) -> Non
 def test_a_baseline_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         read(tmp_path, may_be_missing=True)
+
+
+def test_a_baseline_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synadmin.audit.baseline._LARGEST", 1024 * 1024)
+    with pytest.raises(SettingsError, match="larger than 1 MiB"):
+        read(Path("/dev/zero"), may_be_missing=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,6 @@ from synadmin.audit.config import Config, Ignore, Ignored, parse, read, rule_of
 from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.rules import RULES, no_local_control, options, single_controller, unexpected_server_admin
 from synadmin.errors import SettingsError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EXAMPLE = """
 [audit]
@@ -286,3 +283,21 @@ class TestIgnoring:
 def test_what_python_cannot_read_is_one_clear_line(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parse(text)
+
+
+def test_a_key_with_thousands_of_dots_is_refused_before_it_takes_all_memory(tmp_path: Path) -> None:
+    path = tmp_path / "audit.toml"
+    path.write_text("[audit]\na" + ".a" * 100_000 + " = 1\n")
+    with pytest.raises(SettingsError, match="line 2 has more than 16 dots"):
+        read(path)
+
+
+def test_dots_in_texts_and_comments_are_as_many_as_one_likes() -> None:
+    dots = "." * 100
+    text = f'# {dots}\n{IGNORE}reason = "{dots}" # {dots}\n'
+    assert parse(text).ignores[0].reason == dots
+
+
+def test_a_file_that_never_ends_is_no_configuration() -> None:
+    with pytest.raises(SettingsError, match="larger than 1 MiB"):
+        read(Path("/dev/zero"))

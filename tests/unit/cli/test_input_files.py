@@ -254,3 +254,8 @@ def test_the_reporters_in_a_list_of_reports_are_not_locked(signed_in: Stub, syna
     assert "standard input: several columns could be meant: user_id, sender" in answer.stderr
     assert "--from -:sender" in answer.stderr
     assert not [request for request in signed_in.requests if request.method != "GET"]
+
+
+def test_a_list_whose_name_is_too_long_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*File name too long"):
+        read_targets([], "x" * 5000 + ":user_id", USERS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from synadmin.cli.parameters import ANY_TIME, LEVEL, PAST_TIME
+from synadmin.cli.parameters import ANY_TIME, DURATION, FUTURE_TIME, LEVEL, PAST_TIME, SIZE
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -60,3 +60,10 @@ def test_what_no_room_can_hold_is_no_level(text: str) -> None:
 def test_the_largest_and_the_least_level_are_levels() -> None:
     assert LEVEL.convert("9007199254740991", None, None) == 2**53 - 1
     assert LEVEL.convert("-9007199254740991", None, None) == 1 - 2**53
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 5000, "9" * 400 + "d", "9" * 400 + "GB"])
+@pytest.mark.parametrize("kind", [SIZE, DURATION, PAST_TIME, FUTURE_TIME])
+def test_a_number_of_any_length_is_refused_in_words(kind: click.ParamType[int], text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        kind.convert(text, None, None)

@@ -243,6 +243,7 @@ def test_a_socket_and_a_base_path_are_base_urls(url: str) -> None:
         ("unix://run/synapse.sock", "looks like unix:///run/synapse/main.sock"),
         ("unix:/run/synapse.sock", "looks like unix:///run/synapse/main.sock"),
         ("unix://", "looks like unix:///run/synapse/main.sock"),
+        ("unix:///", "looks like unix:///run/synapse/main.sock"),
         ("unix:///run/" + "x" * 200, "at most 107 bytes"),
         ("unix:///run/a%00b", "looks like unix:///run/synapse/main.sock"),
         ("https://example.org/matrix/_matrix/client", "give the base URL alone, https://example.org/matrix"),

@@ -243,3 +243,12 @@ def test_a_setting_that_names_an_old_journal_leads_to_a_new_one_beside_it(
 def test_reading_where_there_is_no_journal_makes_none(folder: Path, file: Path) -> None:
     assert list(entries(file)) == []
     assert list(folder.iterdir()) == []
+
+
+def test_a_line_of_an_old_journal_that_is_not_unicode_does_not_stop_the_import(
+    folder: Path, file: Path
+) -> None:
+    odd = [_line(1, id="\ud800"), _line(2, errcode="\udfff"), _line(3, before={"room_id": "\ud800"})]
+    (folder / "journal.jsonl").write_text("\n".join([*odd, _line(4)]) + "\n")
+    _change(file, "/new").close()
+    assert [entry["path"] for entry in entries(file)] == ["/4", "/new"]
