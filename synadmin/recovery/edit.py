@@ -1,6 +1,7 @@
 """Editing the levels of a room through somebody who may: look, choose who, act, read back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -339,6 +340,7 @@ def send_levels(
         base = _unchanged_part(observer, view, edit)
     content = edit.applied(_with_levels(view, base))
     ours: set[EventId | None] = set()
+    merged: set[EventId | None] = set()  # an event of others counts once: after that its levels are in ours
     for _ in range(_TRIES):
         if base is not None and content == base.content:
             return content
@@ -348,14 +350,14 @@ def send_levels(
         read = observer.state_event(room_id, POWER_LEVELS)
         if read is None:
             break
-        others = _others_since(observer, room_id, base, read, ours)
+        others = _others_since(observer, room_id, base, read, ours | merged)
         if not others:
             if read.event_id in ours:
                 return read.content
             break
         made_from = _with_levels(view, base).levels.written()
         theirs: Mapping[str, Any] = made_from
-        for other in others:
+        for other in others.values():
             # Of others the later one counts.
             theirs, _conflicts = editing.merged(made_from, _with_levels(view, other).levels.written(), theirs)
         content, conflicts = editing.merged(made_from, theirs, content)
@@ -365,6 +367,7 @@ def send_levels(
                 hint=f"`synadmin room power '{room_id}'` shows what holds now",
             )
         base = read
+        merged.update(others)
     raise SynadminError(
         "the power levels were sent, but the room does not show them",
         hint=f"`synadmin room power '{room_id}'` shows what holds now",
@@ -376,14 +379,14 @@ def _others_since(
     room_id: RoomId,
     base: StateEvent | None,
     read: StateEvent,
-    ours: Collection[EventId | None],
-) -> list[Mapping[str, Any]]:
-    """Return the contents of the levels that others have sent since ``base``, the oldest first.
+    known: AbstractSet[EventId | None],
+) -> dict[EventId | None, Mapping[str, Any]]:
+    """Return the levels that others have sent since ``base``, but for known events, the oldest first.
 
     The event that the last one has replaced is not enough: of two that were sent at once, neither has
     replaced the other. So the room's newest events are looked through as well.
     """
-    known = {*ours, None if base is None else base.event_id}
+    known = known | {None if base is None else base.event_id}
     others: dict[EventId | None, Mapping[str, Any]] = {}
     if read.event_id not in known:
         others[read.event_id] = read.content
@@ -396,7 +399,7 @@ def _others_since(
     replaced = replaced_by(read)
     if base is not None and replaced is not None and replaced not in {*known, *others}:
         others[replaced] = _content_of(observer, room_id, replaced)
-    return [*others.values()][::-1]
+    return dict(reversed(others.items()))
 
 
 def _with_levels(view: RoomView, levels: StateEvent | Mapping[str, Any] | None) -> RoomView:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from synadmin.ids import encoded
+from synadmin.ids import RoomId, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,16 +22,32 @@ def deactivate(admin: Person, who: Person, *, erase: bool) -> None:
     """Deactivate somebody, and wait until they have left their rooms."""
     admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(who.user_id)}", {"erase": erase})
     until = time.monotonic() + _PATIENCE
-    while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
+    path = f"/_synapse/admin/v1/users/{encoded(who.user_id)}/joined_rooms"
+    while admin.call("GET", path)["joined_rooms"]:
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
+def memberships(server: Homeserver, who: Person) -> dict[RoomId, str]:
+    """Read somebody's memberships from Synapse's database: old Synapses do not list them."""
+    return {
+        RoomId(room_id): membership
+        for room_id, membership in _rows(
+            server, "SELECT room_id, membership FROM local_current_membership WHERE user_id = ?", who.user_id
+        )
+    }
+
+
 def borrowed_tokens(server: Homeserver, people: Iterable[Person]) -> int:
     """How many tokens there are with which somebody acts as one of these; Synapse does not tell."""
-    database = f"file:{server.directory}/homeserver.db?mode=ro"
     users = [who.user_id for who in people]
     marks = ",".join("?" * len(users))
     query = f"SELECT count(*) FROM access_tokens WHERE puppets_user_id IN ({marks})"  # noqa: S608
+    ((count,),) = _rows(server, query, *users)
+    return int(count)
+
+
+def _rows(server: Homeserver, query: str, *values: str) -> list[tuple[Any, ...]]:
+    database = f"file:{server.directory}/homeserver.db?mode=ro"
     with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
-        return int(connection.execute(query, users).fetchone()[0])
+        return connection.execute(query, values).fetchall()

@@ -65,7 +65,7 @@ class Scene:
     # What holds
 
     def memberships(self, who: Person) -> Mapping[RoomId, str]:
-        return self.admin.synapse.users.memberships(who.user_id).memberships
+        return accounts.memberships(self.server, who)
 
     def standing(self, who: Person) -> Standing:
         details = self.admin.synapse.users.get(who.user_id)
