@@ -32,7 +32,7 @@ def _coverage(found: list[Operation]) -> Iterator[str]:
     yield "call in Python and the command for each. `synadmin api --list` prints the same, for scripts with"
     yield "`-o json`."
     yield ""
-    yield "*Since* is the Synapse version that brought it, where that is younger than 1.100. *MAS* tells"
+    yield "*Since* is the Synapse version that brought it, where that is younger than 1.98. *MAS* tells"
     yield "whether it is still there where the Matrix Authentication Service keeps the accounts."
     yield ""
     yield "| Operation | Call | Command | Since | MAS |"

@@ -4,6 +4,8 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/u
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from secrets import token_urlsafe
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -340,6 +342,20 @@ class Users(Group):
             "approved": approved,
         }
         return self._send(MODIFY, body=body, user_id=user_id)
+
+    def reactivate(self, user_id: UserId) -> UserDetails:
+        """Make a deactivated account active again, without a password, and no longer erased.
+
+        Older Synapses (1.98 among them) want a password for it: they get a random one that is not kept.
+
+        Source: ``UserRestServletV2``.
+        """
+        try:
+            return self.modify(user_id, deactivated=False)
+        except MatrixError as error:
+            if error.status != HTTPStatus.BAD_REQUEST or "password" not in error.reason:
+                raise
+        return self.modify(user_id, deactivated=False, password=token_urlsafe(32))
 
     def deactivate(self, user_id: UserId, *, erase: bool | UnsetType = UNSET) -> Deactivated:
         """Deactivate an account: it leaves all rooms, and can no longer be signed in to.

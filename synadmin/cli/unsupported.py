@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from synadmin.cli.operations import Operation
     from synadmin.client import Synapse
 
-_OLDEST_KNOWN = "1.100"  # what is not marked with a version is in this one
+_OLDEST_KNOWN = "1.98"  # what is not marked with a version is in this one
 _DECODED = "a proxy in front of Synapse decodes or refuses %2F, the slash within an id"
 _KEEP_ENCODED = (
     "nginx: write proxy_pass without a path (http://127.0.0.1:8008); Apache: AllowEncodedSlashes NoDecode, "

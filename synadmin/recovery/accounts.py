@@ -46,7 +46,7 @@ def waking(synapse: Synapse, temporary: Temporary, user: UserId) -> None:
             asleep=user,
         )
         with temporary.making(back):
-            users.modify(user, deactivated=False)
+            users.reactivate(user)
     if before.locked:
         path = MODIFY.filled({"user_id": user})
         back = Restoration(MODIFY.method, path, {"locked": True}, asleep=user)

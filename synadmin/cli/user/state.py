@@ -189,7 +189,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     if not synapse.users.get(user_id).deactivated:
         message = f"{user_id} is not deactivated"
         raise RefusedError(message)
-    synapse.users.modify(user_id, deactivated=False)
+    synapse.users.reactivate(user_id)
     read_back(synapse, user_id, deactivated=False)
     return {}
 
