@@ -5,6 +5,7 @@
 #   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
 #   make test-fast      the unit tests alone
 #   make test-versions  the main tests on older Synapses   (VERSIONS="1.98.0 1.144.0")
+#   make test-oldest    the unit tests with the oldest release of each dependency
 #   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
 #   make fuzz    a million random inputs for parsers, answers and sockets   (FUZZ_ARGS="--seed 1")
 #   make lint    ruff, mypy, import-linter
@@ -25,7 +26,7 @@ VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test test-fast test-versions faults fuzz lint docs reference clean
+.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +57,18 @@ test-versions: $(VENV)/.dev $(VERSIONS:%=.venv-versions/%/.synapse)
 	@.venv-versions/$*/bin/python -m pip --quiet --disable-pip-version-check install \
 	  "matrix-synapse==$*" "setuptools<80" "prometheus-client<0.20" "twisted<24" \
 	  "pyopenssl<24" "service-identity<24" "cryptography<42"
+	@touch $@
+
+test-oldest: .venv-oldest/.dev
+	@.venv-oldest/bin/python -m pip list --format=freeze | grep -Fix -f .venv-oldest/constraints.txt >&2
+	@.venv-oldest/bin/python -m pytest --quiet --numprocesses=auto --dist=loadgroup tests/unit $(PYTEST_ARGS)
+
+.venv-oldest/.dev: pyproject.toml
+	@echo "Installing the oldest dependencies into .venv-oldest (about 470 MB) ..." >&2
+	@$(PYTHON) -m venv .venv-oldest
+	@$(PYTHON) tests/oldest.py > .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip --quiet --disable-pip-version-check install \
+	  --constraint .venv-oldest/constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 faults: $(VENV)/.dev
@@ -95,5 +108,5 @@ $(VENV)/.dev: $(VENV)/.sandbox
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) .venv-versions docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-versions .venv-oldest docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find synadmin tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -87,10 +87,6 @@ class Form(Protocol):
 
 
 def render(form: str, report: Report, out: TextIO) -> None:
-    """Write ``report`` to ``out`` in a form: one of ``FORMS``.
-
-    Raises:
-        SettingsError: what the form needs is not installed (the extra ``report``, for html).
-    """
-    # Loaded on first use: Jinja2 is an extra, and a nightly run as JSON should not pay for it.
+    """Write ``report`` to ``out`` in a form: one of ``FORMS``."""
+    # Loaded on first use: a nightly run as JSON should not pay for Jinja2.
     cast("Form", import_module(f"{__name__}.{form}")).write(report, out)

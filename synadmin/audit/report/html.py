@@ -6,23 +6,20 @@ lets no script run but its own, and fetches nothing.
 
 import base64
 import hashlib
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from synadmin.audit.findings import Severity
 from synadmin.audit.report import Report, Reported
 from synadmin.audit.rules import RULES, summary
-from synadmin.errors import SettingsError
 from synadmin.ids import UserId
 from synadmin.render import plain, time_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _SEVERITIES: Final = tuple(reversed(Severity))
 _ORDER: Final = {rule.ID: place for place, rule in enumerate(RULES)}
@@ -53,13 +50,8 @@ class Bar:
 
 
 def write(report: Report, out: TextIO) -> None:
-    """Write the page.
-
-    Raises:
-        SettingsError: Jinja2 is not installed.
-    """
+    """Write the page."""
     environment = _environment()
-    from markupsafe import Markup
 
     # Our own, and as they are: the policy lets only them run, and knows them by their hashes.
     style, script = (Markup(_resource(name)) for name in ("html.css", "html.js"))  # noqa: S704
@@ -85,17 +77,10 @@ def write(report: Report, out: TextIO) -> None:
     out.write(page)
 
 
-def _environment() -> "Environment":
-    try:
-        import jinja2
-    except ImportError:
-        message = "the report as a page needs Jinja2, which is not installed"
-        raise SettingsError(
-            message, hint=f"`{shlex.quote(sys.executable)} -m pip install jinja2` gets it"
-        ) from None
-    environment = jinja2.Environment(
+def _environment() -> Environment:
+    environment = Environment(
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

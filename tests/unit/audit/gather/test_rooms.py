@@ -146,7 +146,8 @@ def test_after_some_failures_in_a_row_nothing_more_is_asked_and_what_there_is_st
         rooms = list(gatherer.rooms())
     assert [facts.room_id for facts in rooms] == [room for room in ids[:well] if room != ids[GONE]]
     failed = {request.target for request in stub.requests if request.target.endswith("power_levels")}
-    assert len(failed) < well + FAILURES + 2
+    # Two workers may have begun another room each when the last failure came, and asked ahead for one more.
+    assert len(failed) <= well + FAILURES + 4 < LISTED
     assert naps
     assert any("gave up after 5 failures in a row" in one.reason for one in gatherer.coverage.skipped)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.audit.report import Report, html, render
-from synadmin.errors import SettingsError
+from synadmin.audit.report import Report, render
 from tests.unit.audit.report.browser import CHROMIUM, Browser
 from tests.unit.audit.report.sample import HOSTILE, report
 from tests.unit.audit.rules.case import NOW
@@ -77,13 +75,6 @@ def test_a_report_of_nothing_says_so() -> None:
 def test_a_partial_report_says_so_at_the_top() -> None:
     assert "Not everything was checked" in page(report())
     assert "Not everything was checked" not in page(report(baseline=False))
-
-
-def test_without_jinja2_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(SettingsError, match="needs Jinja2") as caught:
-        html.write(empty(), io.StringIO())
-    assert caught.value.hint == f"`{sys.executable} -m pip install jinja2` gets it"
 
 
 @pytest.fixture(scope="module")
