@@ -32,11 +32,12 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.sandbox
-	@echo "The demo starts a real Synapse in a temporary directory and removes it again." >&2
+	@echo "The demo starts a real Synapse in a temporary directory and removes it again: about 30 seconds, 50 MB." >&2
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
-	@echo "Running all tests, those against real Synapse included; 'make test-fast' runs the unit tests alone." >&2
+	@echo "Running all tests against real Synapses: about 10 minutes on 2 cores, 1 GB of disk in /tmp." >&2
+	@echo "'make test-fast' runs the unit tests alone, in about a minute." >&2
 	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
 
 test-fast: $(VENV)/.dev
@@ -97,13 +98,13 @@ venv: $(VENV)/.dev
 $(VENV)/.sandbox: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "synadmin needs Python 3.11 or newer, and this is %s: name another with make PYTHON=python3.13" % sys.version.split()[0])'
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) cannot make virtual environments (no ensurepip): on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing synadmin and Synapse into $(VENV) ..." >&2
+	@echo "Installing synadmin and Synapse into $(VENV): a minute or two, 250 MB ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --editable '.[sandbox]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.sandbox
-	@echo "Installing the development tools into $(VENV) ..." >&2
+	@echo "Installing the development tools into $(VENV): a minute or two, 250 MB more ..." >&2
 	@$(PIP) install --editable '.[dev,docs]'
 	@touch $@
 

@@ -245,7 +245,8 @@ def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
     before = [scene.standing(who) for who in people]
     whole = trial(club.room(), tmp_path / "undisturbed", None)
     assert len(whole) > len(STEPS) * 3
-    points = [request.number for request in whole if request.changes or (answered and deactivated)]
+    every = int(os.environ.get("SYNADMIN_TEST_EVERY", "3"))
+    points = [request.number for request in whole if request.changes or (answered and deactivated)][::every]
     rooms = [club.room() for _ in points]
     for point, room_id in zip(points, rooms, strict=True):
         trial(room_id, tmp_path / f"{point}", point)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +169,20 @@ def test_what_a_killed_run_has_begun_is_there(file: Path) -> None:
         assert store.runs()[0].ended is None
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
-def test_a_directory_that_cannot_be_written_can_be_read(folder: Path, file: Path) -> None:
+def test_a_directory_that_cannot_be_written_can_be_read(file: Path) -> None:
     _change(file).close()
-    folder.chmod(0o500)
-    assert len(list(entries(file))) == 1
-    folder.chmod(0o700)
+    with tempfile.TemporaryDirectory() as name:
+        # Not below pytest's directory, which other users cannot enter.
+        copy = Path(shutil.copy(file, name))
+        copy.chmod(0o444)
+        copy.parent.chmod(0o555)
+        child = os.fork()
+        if not child:
+            if os.geteuid() == 0:  # root can write everywhere, so another user reads
+                os.setuid(65534)
+            os._exit(0 if len(list(entries(copy))) == 1 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        copy.parent.chmod(0o700)
 
 
 # The journal of an earlier version

@@ -14,7 +14,7 @@ from synadmin.power.room import RoomView
 from tests.unit.power.referee import Referee
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, EVERYBODY, MALLORY, contents, levels, room, views
 
-THOROUGH = settings(max_examples=250, deadline=None)
+THOROUGH = settings(max_examples=max(120, settings().max_examples), deadline=None)
 
 
 def pairs() -> st.SearchStrategy[tuple[UserId, UserId]]:

@@ -27,7 +27,7 @@ from tests.unit.power.rooms import (
 )
 
 TARGETS = st.sampled_from([ADMIN, ADMIN, ALICE, BOB, MALLORY])
-THOROUGH = settings(max_examples=400, deadline=None)
+THOROUGH = settings(max_examples=max(150, settings().max_examples), deadline=None)
 
 
 @st.composite
