@@ -47,6 +47,7 @@ DESTINATIONS = Paged(
     Destination,
     items="destinations",
     key="destination",
+    grows=True,
 )
 DESTINATION = Endpoint("GET", "/_synapse/admin/v1/federation/destinations/{destination}", Destination)
 ROOMS = Paged(
@@ -55,6 +56,7 @@ ROOMS = Paged(
     DestinationRoom,
     items="rooms",
     key="room_id",
+    grows=True,
 )
 RESET_CONNECTION = Endpoint(
     "POST",
@@ -72,7 +74,7 @@ class Federation(Group):
         destination: str | None = None,
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[Destination]:
         """List the servers that this one sends to, or has tried to.
 
@@ -80,7 +82,7 @@ class Federation(Group):
             destination: only those that this is part of the name of.
             order_by: one of :data:`ORDERS`; Synapse's default is by name.
             reverse: the other way round.
-            page_size: servers a request.
+            page_size: servers a request; None lets pages grow.
 
         Source: ``ListDestinationsRestServlet``.
         """
@@ -109,14 +111,14 @@ class Federation(Group):
         destination: str,
         *,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[DestinationRoom]:
         """List the rooms that are shared with another server, by room id.
 
         Args:
             destination: the other server.
             reverse: the other way round.
-            page_size: rooms a request.
+            page_size: rooms a request; None lets pages grow.
 
         Raises:
             NotFoundError: this server has never sent to it.

@@ -124,6 +124,7 @@ OF_USER = Paged(
     UserMedia,
     items="media",
     key="media_id",
+    grows=True,
 )
 QUARANTINE = Endpoint(
     "POST",
@@ -199,7 +200,7 @@ class Media(Group):
         *,
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[UserMedia]:
         """List what a user of this server has uploaded, a page at a time.
 
@@ -207,7 +208,7 @@ class Media(Group):
             user_id: the user.
             order_by: one of :data:`ORDERS`; Synapse's default is the newest first.
             reverse: the other way round than ``order_by`` has it.
-            page_size: items a request.
+            page_size: items a request; None lets pages grow.
 
         Raises:
             NotFoundError: there is no such user.

@@ -56,6 +56,7 @@ EVENTS = Paged(
     EventReport,
     items="event_reports",
     key="id",
+    grows=True,
 )
 EVENT = Endpoint("GET", "/_synapse/admin/v1/event_reports/{report_id}", EventReportDetails)
 DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Nothing, absent=EVENT)
@@ -65,6 +66,7 @@ USERS = Paged(
     UserReport,
     items="user_reports",
     key="id",
+    grows=True,
     since="1.152",
 )
 USER = Endpoint("GET", "/_synapse/admin/v1/user_reports/{report_id}", UserReport, since="1.152")
@@ -83,7 +85,7 @@ class Reports(Group):
         room_id: str | None = None,
         event_sender_user_id: UserId | None = None,
         oldest_first: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[EventReport]:
         """List the reports of events, the newest first.
 
@@ -94,7 +96,7 @@ class Reports(Group):
             room_id: only in the rooms that this is part of the id of.
             event_sender_user_id: only about events of this user.
             oldest_first: the other way round.
-            page_size: reports a request.
+            page_size: reports a request; None lets pages grow.
 
         Source: ``EventReportsRestServlet``.
         """
@@ -135,7 +137,7 @@ class Reports(Group):
         user_id: str | None = None,
         target_user_id: str | None = None,
         oldest_first: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[UserReport]:
         """List the reports of users, the newest first.
 
@@ -143,7 +145,7 @@ class Reports(Group):
             user_id: only by whom this is part of the user id of.
             target_user_id: only about whom this is part of the user id of.
             oldest_first: the other way round.
-            page_size: reports a request.
+            page_size: reports a request; None lets pages grow.
 
         Source: ``UserReportsRestServlet``.
         """

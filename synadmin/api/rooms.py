@@ -178,6 +178,7 @@ LIST = Paged(
     next="next_batch",
     total="total_rooms",
     key="room_id",
+    grows=True,
 )
 GET = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}", RoomDetails)
 MEMBERS = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/members", RoomMembers)
@@ -224,7 +225,7 @@ class Rooms(Group):
         empty: bool | None = None,
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[Room]:
         """List the rooms the server knows, a page at a time.
 
@@ -234,7 +235,7 @@ class Rooms(Group):
             empty: only those without anybody joined, or only those with.
             order_by: one of :data:`ORDERS`; Synapse's default is by name.
             reverse: the other way round.
-            page_size: rooms a request.
+            page_size: rooms a request; None lets pages grow.
 
         Source: ``ListRoomRestServlet``.
         """

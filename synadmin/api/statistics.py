@@ -40,6 +40,7 @@ MEDIA = Paged(
     MediaUsage,
     items="users",
     key="user_id",
+    grows=True,
 )
 ROOMS = Endpoint("GET", "/_synapse/admin/v1/statistics/database/rooms", RoomSizes)
 
@@ -55,7 +56,7 @@ class Statistics(Group):
         until_ts: int | None = None,
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[MediaUsage]:
         """List the users of this server who have uploaded media.
 
@@ -65,7 +66,7 @@ class Statistics(Group):
             until_ts: only what was uploaded before, in milliseconds since the epoch.
             order_by: one of :data:`ORDERS`; Synapse's default is by user id.
             reverse: the other way round.
-            page_size: users a request.
+            page_size: users a request; None lets pages grow.
 
         Source: ``UserMediaStatisticsRestServlet``.
         """

@@ -149,8 +149,8 @@ class CrossSigningReset(Record, frozen=True, kw_only=True):
     updatable_without_uia_before_ms: int
 
 
-LIST = Paged("GET", "/_synapse/admin/v3/users", User, items="users", key="name", since="1.103")
-LIST_V2 = Paged("GET", "/_synapse/admin/v2/users", User, items="users", key="name")
+LIST = Paged("GET", "/_synapse/admin/v3/users", User, items="users", key="name", grows=True, since="1.103")
+LIST_V2 = Paged("GET", "/_synapse/admin/v2/users", User, items="users", key="name", grows=True)
 GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}", UserDetails)
 MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}", UserDetails)
 DEACTIVATE = Endpoint(
@@ -230,7 +230,7 @@ class Users(Group):
         not_user_types: Sequence[str] = (),
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[User]:
         """List the accounts of this server, a page at a time.
 
@@ -247,7 +247,7 @@ class Users(Group):
             order_by: one of :data:`ORDERS`; Synapse's default is by name. Only ``name`` and
                 ``creation_ts`` have an index: mind large servers.
             reverse: the other way round.
-            page_size: accounts a request.
+            page_size: accounts a request; None lets pages grow.
 
         Source: ``UsersRestServletV3``.
         """
@@ -269,7 +269,7 @@ class Users(Group):
         not_user_types: Sequence[str] = (),
         order_by: str | None = None,
         reverse: bool = False,
-        page_size: int = 500,
+        page_size: int | None = None,
     ) -> Pager[User]:
         """List the accounts of this server, as Synapse did before version 1.103.
 
@@ -508,7 +508,7 @@ def _list_query(
     order_by: str | None,
     *,
     reverse: bool,
-    page_size: int,
+    page_size: int | None,
 ) -> dict[str, Any]:
     return {
         "user_id": user_id,

@@ -88,6 +88,7 @@ class Paged(Endpoint[T]):
         cursor: the query parameter that takes the cursor.
         key: the field that tells one record from another.
         log: a record may well come twice: each is an entry of a log.
+        grows: the server takes any ``limit``, so that pages may grow where the caller names no size.
     """
 
     items: str = ""
@@ -96,3 +97,4 @@ class Paged(Endpoint[T]):
     cursor: str = "from"
     key: str = ""
     log: bool = False
+    grows: bool = False

@@ -1,5 +1,6 @@
 """Walking a list that the server hands out a page at a time, holding one page."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import compress
@@ -14,6 +15,12 @@ from synadmin.http.seen import Seen
 from synadmin.http.transport import Query, Transport
 
 T = TypeVar("T")
+
+_FIRST_PAGE = 500  # records: the first rows come soon
+_LARGEST_PAGE = 10_000
+_GROWTH = 10
+_PAGE_BYTES = 4_000_000  # to which a page may grow; what a page costs the server hardly depends on its size
+_SLOW = 5.0  # seconds: a page that took longer does not grow
 
 _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
@@ -58,6 +65,11 @@ class Page(Generic[T]):
             yield record
 
 
+def _larger(limit: int, size: int) -> int:
+    """Return how many records to ask for next, after ``limit`` records have taken ``size`` bytes."""
+    return min(limit * _GROWTH, limit * _PAGE_BYTES // max(size, 1), _LARGEST_PAGE)
+
+
 class Pager(Generic[T]):
     """A list on the server. Iterating fetches a page when the one before it is used up."""
 
@@ -86,6 +98,8 @@ class Pager(Generic[T]):
         """
         endpoint = self._endpoint
         decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
+        grows = endpoint.grows and self._query.get("limit") is None
+        limit = _FIRST_PAGE
         cursor: Any = None
         followed: set[int | str] = set()
         seen = Seen()
@@ -93,8 +107,14 @@ class Pager(Generic[T]):
             query = dict(self._query)
             if cursor is not None:
                 query[endpoint.cursor] = cursor
+            if grows:
+                query["limit"] = limit
+            asked_at = time.monotonic()
             raw = self._transport.send_raw(endpoint, self._parameters, query=query)
+            if time.monotonic() - asked_at < _SLOW:
+                limit = max(limit, _larger(limit, len(raw)))
             items, following, total = self._opened(raw)
+            del raw
             # A list that changes while it is walked pushes records onto later pages again.
             fresh = items
             if not endpoint.log:

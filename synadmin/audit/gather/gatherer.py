@@ -24,7 +24,6 @@ from synadmin.audit.gather.server_facts import ASK, ServerAsker
 from synadmin.errors import ConnectError, NotSupportedError, SynadminError
 from synadmin.ids import UserId, server_name_of
 
-_PAGE = 1000  # accounts
 _DAY = 86_400_000  # milliseconds
 
 
@@ -146,10 +145,10 @@ class Gatherer:
     def _user_list(self) -> Iterator[User]:
         users = self._synapse.users
         try:
-            yield from users.list(locked=True, page_size=_PAGE)
+            yield from users.list(locked=True)
         except NotSupportedError:
             # Synapse before 1.103.
-            yield from users.list_v2(deactivated=True, locked=True, page_size=_PAGE)
+            yield from users.list_v2(deactivated=True, locked=True)
 
     # The server
 

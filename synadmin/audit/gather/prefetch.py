@@ -15,7 +15,6 @@ from synadmin.client import Synapse
 from synadmin.http.paging import Page
 from synadmin.ids import RoomId, UserId
 
-_PAGE = 1000  # rooms
 _AHEAD = 8  # rooms whose levels are asked for, for each request that may be under way
 _LEVELS = "m.room.power_levels"
 
@@ -46,7 +45,7 @@ class Prefetcher:
     def begin(self) -> None:
         """Ask for the list of rooms, and for the levels of the first of them."""
         if self._pages is None:
-            self._pages = self.synapse.rooms.list(page_size=_PAGE).pages()
+            self._pages = self.synapse.rooms.list().pages()
             self._page = self.pool.submit(self._first_page, self._pages)
 
     def next_page(self) -> Future[Page[Room] | None]:

@@ -199,3 +199,29 @@ def test_a_line_that_is_no_text_is_another_shape(stub: Stub, transport: Transpor
     stub.on("/rooms", Reply(200, b'{"rooms": [{"room_id": "!a", "name": "\xff"}]}'))
     with pytest.raises(ReplyError, match="another shape"):
         [line for page in Pager(transport, LIST, {}, {}).pages() for line in page.lines()]
+
+
+GROWING = Paged("GET", "/rooms", Room, items="rooms", next="next", total=None, key="room_id", grows=True)
+
+
+def _limits(stub: Stub) -> list[str]:
+    return [target.partition("limit=")[2].partition("&")[0] for target in stub.targets]
+
+
+def test_pages_grow_where_no_size_is_named(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", *(_page(f"!{number}", following=number) for number in (1, 2, 3)), _page("!4"))
+    assert _walk(transport, GROWING) == ["!1", "!2", "!3", "!4"]
+    assert _limits(stub) == ["500", "5000", "10000", "10000"]
+
+
+def test_a_page_grows_to_four_million_bytes_at_most(stub: Stub, transport: Transport) -> None:
+    large = {"rooms": [{"room_id": "!a", "name": "x" * 2_000_000}], "next": 1}
+    stub.on("/rooms", told(large), _page("!b"))
+    assert _walk(transport, GROWING) == ["!a", "!b"]
+    assert _limits(stub) == ["500", "999"]
+
+
+def test_a_page_keeps_the_size_that_is_asked_for(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", _page("!a", following=1), _page("!b"))
+    assert _walk(transport, GROWING, limit="7") == ["!a", "!b"]
+    assert _limits(stub) == ["7", "7"]
