@@ -37,6 +37,10 @@ class RefusedError(SynadminError):
     """Looked, and the answer is no. Nothing was changed."""
 
 
+class WouldLoseControlError(RefusedError):
+    """Rooms would be left without a user of this server who has control."""
+
+
 class ConnectError(SynadminError):
     """No answer came: not reachable, timed out, broken off.
 

@@ -20,6 +20,11 @@ _NO = {"", "n", "no", "q", "quit"}
 _ATTEMPTS = 2
 
 
+LEAVE_ROOMS = click.option(
+    "--leave-rooms", is_flag=True, help="Even if rooms are left without control of this server."
+)
+
+
 def change_options(function: F) -> F:
     """Give a command that changes something ``--dry-run`` and ``--yes``."""
     parameters = function.__dict__.setdefault("__click_params__", [])

@@ -325,7 +325,9 @@ def _looked_at(synapse: "Synapse", work: Work) -> Iterator[_Result]:
             yield _Result(told | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))
         else:
             told |= {"outcome": "done", "message": "nothing would be changed"}
-            record["outcome"] = "unchanged"
+            record.setdefault("outcome", "unchanged")
+            if record["outcome"] == "done":
+                record["outcome"] = "unchanged"
             yield _finished(told, record)
 
 

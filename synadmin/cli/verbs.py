@@ -229,7 +229,7 @@ class Change(Verb):
         self._columns = columns
         self._resumable = resumable and not kind.secret
         self._question: Function | None = None
-        self._guard: Function | None = None
+        self._guards: list[Function] = []
         self._order: Function | None = None
         self._select: Function | None = None
         self._after: Function | None = None
@@ -258,8 +258,8 @@ class Change(Verb):
         return hook
 
     def guard(self, hook: Function) -> Function:
-        """Set what refuses the targets, with ``--yes`` and in a dry run, too; what it returns is added."""
-        self._guard = hook
+        """Add what refuses the targets, with ``--yes`` and in a dry run, too; what it returns is added."""
+        self._guards.append(hook)
         return hook
 
     def order(self, hook: Function) -> Function:
@@ -296,8 +296,8 @@ class Change(Verb):
             if self._order is not None:
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind
-            if self._guard is not None:
-                values |= _call(self._guard, synapse, targets.names, values=values) or {}
+            for guard in self._guards:
+                values |= _call(guard, synapse, targets.names, values=values) or {}
             if resumable:
                 invocation.journal.arguments = self.command_line(targets.names, values)
             work = self._work(synapse, kind, targets, values, resumable=resumable)

@@ -145,6 +145,11 @@ class Transport:
         connection = replace(self.connection, token=token)
         return self._derived(connection, RequestsWire(connection), user=user_id)
 
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it raises DryRunStop instead of changing anything."""
+        return self._dry_run
+
     def dry_run(self) -> "Transport":
         """Return a transport over the same wire that reads, and raises DryRunStop instead of changing."""
         return self._derived(self.connection, self._wire, user=self._user, dry_run=True)

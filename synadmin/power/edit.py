@@ -145,7 +145,7 @@ def locks_everybody_out(view: RoomView, edit: Edit) -> str | None:
     """Say that an edit takes the last control out of the room; None where it does not."""
     if any(controllers(edited(view, edit))) or not any(controllers(view)):
         return None
-    return "nobody in the room could change its levels any more, ever"
+    return "nobody in the room could change its power levels any more, ever"
 
 
 def takes_last_local_control(view: RoomView, edit: Edit) -> bool:

@@ -8,7 +8,13 @@ from typing import Any
 
 from synadmin.api.rooms import StateEvent
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, SynadminError
+from synadmin.errors import (
+    NotFoundError,
+    NotSupportedError,
+    RefusedError,
+    SynadminError,
+    WouldLoseControlError,
+)
 from synadmin.ids import EventId, RoomId, UserId
 from synadmin.power import edit as editing
 from synadmin.power import rules
@@ -117,14 +123,17 @@ def plan(
             _require_existing(observer, view, edit)
         return EditPlan(view, edit, None)
     reason = reason or _nobody_there(observer, view, edit)
-    if reason is None and not undoing:
-        reason = editing.locks_everybody_out(view, edit)
     if reason is not None:
         raise RefusedError(f"not done: {reason}")
+    reason = None if undoing else editing.locks_everybody_out(view, edit)
+    if reason is not None:
+        raise WouldLoseControlError(
+            f"not done: {reason}", hint="give another user control first (`synadmin room set-power`)"
+        )
     if not last and editing.takes_last_local_control(view, edit):
-        raise RefusedError(
-            "not done: no local user would have control of the room afterwards",
-            hint="give somebody else control first (`synadmin room make-admin`), or insist with --last",
+        raise WouldLoseControlError(
+            "not done: no user of this server would have control of the room",
+            hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
         )
     ways = _ways(observer, view, edit)
     if (not ways or ways[0].reach > allow) and _a_stranger_helps(view, edit):

@@ -246,7 +246,7 @@ class Observer:
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
         """See what predicting Make Room Admin takes."""
         target = wish.target
-        view = self._bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
+        view = self.bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
         if not view.in_room:
             return view
         accounts = {target: self.account(target)} if view.is_local(target) else {}
@@ -266,13 +266,13 @@ class Observer:
         """See a room with everybody local who has power, and all that may hinder them."""
         self._whole.clear()
         levels = self.event_seen(details.room_id, POWER_LEVELS)
-        view = self._bare_view(details, levels, other_servers=True)
+        view = self.bare_view(details, levels, other_servers=True)
         if not view.in_room:
             return view
         caller = self.synapse.owner
         return self._wider(view, Wish(target=caller, caller=caller))
 
-    def _bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
+    def bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
         """See the room without anybody in it.
 
         Args:

@@ -4,17 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.app import EXIT_REFUSED
+from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import LEVEL
 from synadmin.cli.targets import room_id_of
-from synadmin.errors import UsageError
+from synadmin.errors import UsageError, WouldLoseControlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId
     from synadmin.power.edit import Edit
     from synadmin.recovery.edit import EditPlan
     from synadmin.render import Column
@@ -28,7 +31,7 @@ _allow = click.option(
     help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
     "accounts for a moment, too.",
 )
-_last = click.option("--last", is_flag=True, help="Even if no local user has control afterwards.")
+_OLD_NAME = click.option("--last", is_flag=True, hidden=True)
 
 
 @click.command("set-power", cls=Command)
@@ -52,7 +55,8 @@ _last = click.option("--last", is_flag=True, help="Even if no local user has con
     help=f"One of: {', '.join(NAMED)}.",
 )
 @_allow
-@_last
+@LEAVE_ROOMS
+@_OLD_NAME
 @change_options
 @output_options
 @pass_invocation
@@ -65,6 +69,7 @@ def set_power(
     events: tuple[tuple[str, int], ...],
     defaults: tuple[tuple[str, int], ...],
     allow: str | None,
+    leave_rooms: bool,
     last: bool,
     dry_run: bool,
     yes: bool,
@@ -99,6 +104,7 @@ def set_power(
         room,
         edit,
         allow=allow,
+        leave_rooms=leave_rooms,
         last=last,
         dry_run=dry_run,
         yes=yes,
@@ -117,7 +123,8 @@ def set_power(
     help="The level to leave; what everybody has, unless said otherwise.",
 )
 @_allow
-@_last
+@LEAVE_ROOMS
+@_OLD_NAME
 @change_options
 @output_options
 @pass_invocation
@@ -128,6 +135,7 @@ def demote(
     *,
     level: int | None,
     allow: str | None,
+    leave_rooms: bool,
     last: bool,
     dry_run: bool,
     yes: bool,
@@ -151,6 +159,7 @@ def demote(
         room,
         lambda home: Edit(users={parse_user_id(user, home=home): level}),
         allow=allow,
+        leave_rooms=leave_rooms,
         last=last,
         dry_run=dry_run,
         yes=yes,
@@ -165,6 +174,7 @@ def _edit(
     edit_at: "Callable[[str], Edit]",
     *,
     allow: str | None,
+    leave_rooms: bool,
     last: bool,
     dry_run: bool,
     yes: bool,
@@ -178,6 +188,9 @@ def _edit(
     from synadmin.recovery.sessions import Sessions
     from synadmin.recovery.temporary import Temporary, mend
 
+    if last:
+        message = "--last is now --leave-rooms"
+        raise UsageError(message)
     with invocation.synapse() as synapse:
         edit = edit_at(server_name_of(synapse.owner))
         room_id = room_id_of(synapse, room)
@@ -189,7 +202,11 @@ def _edit(
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach[(allow or "api").upper()]
-        planned = editing.plan(observer, view, edit, allow=reach, last=last)
+        try:
+            planned = editing.plan(observer, view, edit, allow=reach, last=leave_rooms)
+        except WouldLoseControlError as error:
+            output.write_one(_refused(synapse, room_id, error), _columns())
+            return EXIT_REFUSED
         if planned.author is None:
             output.write_one(
                 _record(planned, "done", "Nothing to change: the levels are so already."), _columns()
@@ -202,7 +219,8 @@ def _edit(
             invocation.say("Nothing was changed: --dry-run.")
             return 0
         confirm(invocation, _question(planned), yes=yes)
-        options = ["--yes", *(["--allow", allow] if allow else []), *(["--last"] if last else [])]
+        options = ["--yes", *(["--allow", allow] if allow else [])]
+        options += ["--leave-rooms"] if leave_rooms else []
         invocation.journal.arguments = _again(planned, options)
         with (
             Sessions(synapse, invocation.warn) as sessions,
@@ -276,6 +294,19 @@ def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:
         ],
         "as": author.user if author is not None else None,
         "reach": str(author.reach) if author is not None else None,
+    }
+
+
+def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError) -> dict[str, Any]:
+    """Return the record of a room that would be left without control of this server."""
+    details = synapse.rooms.get(room_id)
+    room = {"name": details.name, "canonical_alias": details.canonical_alias, "version": details.version}
+    return {
+        "room_id": room_id,
+        "outcome": "refused",
+        "reason": "would-lose-control",
+        "message": f"{error}: {error.hint}",
+        "rooms": [{"room_id": room_id, "room": room}],
     }
 
 

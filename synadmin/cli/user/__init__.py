@@ -17,6 +17,8 @@ _COMMANDS = {
     "search": (f"{_LOOK}:search", "Search in user ids, deactivated and locked ones included."),
     "available": (f"{_LOOK}:available", "Tell whether a name can be had."),
     "whois": (f"{_LOOK}:whois", "Show from which addresses a user was seen."),
+    "offboard": ("synadmin.cli.user.offboard:offboard", "Give control of rooms to others, then lock."),
+    "rooms": ("synadmin.cli.user.rooms:rooms", "List the rooms of an account, with its power."),
     "joined-rooms": (f"{_ACTIVITY}:joined_rooms", "List the rooms a user is in."),
     "memberships": (f"{_ACTIVITY}:memberships", "List every room a user was ever in or invited to."),
     "invites-sent": (f"{_ACTIVITY}:invites_sent", "Count the invitations a user has sent."),

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import confirm_by_name
+from synadmin.cli.confirm import LEAVE_ROOMS, confirm_by_name
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.targets import USERS, counted, listed
 from synadmin.cli.user.read_back import read_back
+from synadmin.cli.user.rooms import hanging_rooms, would_lose_control
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+    from synadmin.recovery.room_control import RoomControl
 
 
 @changes(USERS, "users.modify", mas="lock-user {user}")
@@ -127,12 +129,16 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
     help="Remove the profile, too, and hide what was sent from those who join rooms later.",
 )
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be deactivated.")
-def deactivate(synapse: "Synapse", user_id: "UserId", *, erase: bool) -> Record:
+@LEAVE_ROOMS
+def deactivate(
+    synapse: "Synapse", user_id: "UserId", *, erase: bool, hanging: "dict[str, list[RoomControl]]"
+) -> Record:
     """Deactivate accounts: they leave all rooms, and nobody can sign in to them any more.
 
     Sessions, encryption keys, password, addresses and account data are deleted. An account can be made
     active again (user reactivate), but none of this comes back. Media and messages stay: see media delete
-    and user redact.
+    and user redact. An account is refused while rooms would be left without a user of this server who has
+    control: `synadmin user offboard` gives control to another user first.
 
     \b
     Examples:
@@ -143,6 +149,8 @@ def deactivate(synapse: "Synapse", user_id: "UserId", *, erase: bool) -> Record:
     before = synapse.users.get(user_id)
     if before.deactivated and (before.erased or not erase):
         return unchanged("already deactivated")
+    if user_id in hanging:
+        return would_lose_control(user_id, hanging[user_id])
     record = synapse.users.deactivate(user_id, erase=erase).as_sent()
     read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
     return record
@@ -237,3 +245,8 @@ def _guard_own_account(verb: Change, does: str) -> None:
 
 _guard_own_account(lock, "locks")
 _guard_own_account(deactivate, "deactivates")
+
+
+@deactivate.guard
+def _(synapse: "Synapse", users: "list[UserId]", *, leave_rooms: bool) -> dict[str, object]:
+    return {"hanging": {} if leave_rooms else hanging_rooms(synapse, users)}

@@ -156,10 +156,10 @@ def test_an_equal_on_another_server_keeps_what_they_have(
     assert scene.held(room_id, alice).event_id == event
     # The last local control may go where others elsewhere have it, and only if that is meant.
     told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
-    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id)
-    assert code == 5
-    assert "no local user would have control" in stderr
-    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id, "--last")
+    code, record, _ = told(scene, "demote", room_id, scene.admin.user_id)
+    assert (code, record["outcome"], record["reason"]) == (5, "refused", "would-lose-control")
+    assert [room["room_id"] for room in record["rooms"]] == [room_id]
+    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id, "--leave-rooms")
     assert code == 0, stderr
     assert content(scene, room_id)["users"] == {vera.user_id: 100}
 
@@ -169,12 +169,12 @@ def test_what_locks_everybody_out_is_not_done_however_it_is_asked_for(scene: Sce
     room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100, alice: 0})
     event = scene.held(room_id, alice).event_id
     for arguments in (
-        ("demote", room_id, scene.admin.user_id, "--last"),
-        ("set-power", room_id, "--event", "m.room.power_levels", "101", "--last"),
+        ("demote", room_id, scene.admin.user_id, "--leave-rooms"),
+        ("set-power", room_id, "--event", "m.room.power_levels", "101", "--leave-rooms"),
     ):
-        code, _, stderr = told(scene, *arguments, "--allow", "reactivate")
-        assert code == 5
-        assert "nobody in the room could change its levels any more" in stderr
+        code, record, _ = told(scene, *arguments, "--allow", "reactivate")
+        assert (code, record["reason"]) == (5, "would-lose-control")
+        assert "nobody in the room could change its power levels any more" in record["message"]
     assert scene.held(room_id, alice).event_id == event
 
 

@@ -52,6 +52,7 @@ def test_ones_own_account_comes_last_and_the_token_that_is_gone_shows_that_it_wo
     mine, hers = "%40admin%3Aexample.org", "%40alice%3Aexample.org"
     for user in (mine, hers):
         signed_in.on(f"/_synapse/admin/v1/deactivate/{user}", told({}))
+        signed_in.on(f"/_synapse/admin/v1/users/{user}/memberships", told({"memberships": {}}))
     signed_in.on(
         f"{USERS}/{hers}", told({"name": "@alice:example.org"}), told({"name": "a", "deactivated": True})
     )

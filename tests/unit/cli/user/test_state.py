@@ -22,6 +22,8 @@ def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> Non
     signed_in.on(
         f"/_synapse/admin/v1/users/{ALICE}/joined_rooms", told({"joined_rooms": ["!a", "!b"], "total": 2})
     )
+    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", told({"memberships": {}}))
+    signed_in.on("/_synapse/admin/v1/users/%40zed%3Aexample.org/memberships", told({"memberships": {}}))
     signed_in.on(f"/_synapse/admin/v2/users/{ALICE}/devices", told({"devices": [], "total": 1}))
 
     with Terminal("-m", "synadmin", "user", "deactivate", "alice", "zed", "--erase", cwd=work) as terminal:

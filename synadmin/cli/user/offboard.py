@@ -1,0 +1,267 @@
+"""``synadmin user offboard``: successors get control of the rooms of an account before it goes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.confirm import LEAVE_ROOMS
+from synadmin.cli.input_files import read_rows
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import Record
+from synadmin.cli.targets import USERS, counted, listed, user_id_of
+from synadmin.cli.user.read_back import read_back
+from synadmin.cli.user.rooms import hanging_rooms, would_lose_control
+from synadmin.cli.verbs import changes
+from synadmin.columns import Column
+from synadmin.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.recovery.offboard import Offboarding, RoomHandover
+    from synadmin.recovery.room_control import RoomControl
+
+_HEADINGS = ("user", "successor")
+_DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchanged"}
+_MARKS = {"done": "has", "planned": "gets", "pending": "is invited and has to join for"}
+
+
+@changes(
+    replace(USERS, listed="users and their successors"),
+    "users.modify",
+    does="Offboard",
+    columns=(Column("account.outcome", title="account"), Column("rooms", shown=False)),
+    mas="lock-user {user}",
+)
+@click.option("--to", metavar="USER[,USER]", help="Who gets control of the rooms.")
+@click.option(
+    "--then",
+    type=click.Choice(["lock", "deactivate", "nothing"]),
+    default="lock",
+    show_default=True,
+    help="What happens to the account when its rooms are done.",
+)
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate"]),
+    help="Act as local users for a short time: successors join at once, the account gives up its power.",
+)
+@LEAVE_ROOMS
+def offboard(
+    synapse: "Synapse",
+    user_id: "UserId",
+    *,
+    successors: "Mapping[UserId, tuple[UserId, ...]]",
+    hanging: "dict[str, list[RoomControl]]",
+    then: str,
+    allow: str | None,
+    leave_rooms: bool,
+    from_file: bool,
+    invocation: Invocation,
+) -> Record:
+    """Give control of a leaver's rooms to others, then lock the account.
+
+    Looks for the rooms that only this account controls. There the successors get control, which works
+    without impersonation while the account is active. When every room is done, the account is locked, or
+    deactivated with --then deactivate. With --allow impersonate the successors join at once, and the account
+    gives up its power and leaves the rooms where it has some.
+
+    A room that cannot be handed over stops the account step; --leave-rooms goes on all the same. Run the
+    command again to finish: what is done is not done twice.
+
+    \b
+    Examples:
+        synadmin user offboard alice --to bob --dry-run
+        synadmin user offboard alice --to bob,carol --then deactivate --allow impersonate
+        synadmin user offboard --from leavers.csv --then lock
+    """
+    from synadmin.power.room import Reach
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.offboard import Offboarding
+
+    if from_file:
+        invocation.journal.arguments = []  # the file may be another one by then
+    before = synapse.users.get(user_id)
+    observer = Observer(synapse)
+    work = Offboarding(observer, successors[user_id], Reach[(allow or "api").upper()])
+    rooms = hanging.get(user_id, [])
+    if synapse.transport.is_dry_run:
+        handed = work.planned(rooms)
+        _say_rooms(invocation, handed)
+        bad = [room for room in handed if room.outcome in {"refused", "failed"}]
+        action = {"action": then, "outcome": "planned"}
+        if bad and not leave_rooms:
+            return _stopped(bad, handed, then)
+        return {"outcome": "planned", "message": _plan(handed, then), **_fields(handed, action)}
+    handed, failed = _hand_over(synapse, invocation, work, rooms, user_id, gives_up=allow is not None)
+    _say_rooms(invocation, handed)
+    bad = [room for room in handed if room.outcome != "done"]
+    if bad and not leave_rooms:
+        return _stopped(bad, handed, then)
+    if failed and not leave_rooms:
+        message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
+        return {"outcome": "partly", "message": message, **_fields(handed, _skipped(then))}
+    if not leave_rooms:
+        left = hanging_rooms(synapse, [user_id]).get(user_id)
+        if left:  # the room has changed since the look
+            return {**_fields(handed, _skipped(then)), **would_lose_control(user_id, left)}
+    _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
+    message = f"{_counts(handed)} The account is {_DONE_WORDS[then]}."
+    return {"message": message, **_fields(handed, {"action": then, "outcome": "done"})}
+
+
+@offboard.check
+def _(*, user_id: tuple[str, ...], to: str | None, source: str | None) -> dict[str, Any]:
+    pairs: dict[str, list[str]] = {}
+    if source is not None:
+        if to is not None or user_id:
+            message = "--from names the users and their successors: leave out USER and --to"
+            raise UsageError(message)
+        for row in read_rows(source, _HEADINGS, aliases={"user_id": "user", "to": "successor"}):
+            user, successor = (row.cells.get(name, "") for name in _HEADINGS)
+            if not user or not successor:
+                message = f"{row.where}: a user and a successor are needed"
+                raise UsageError(message)
+            pairs.setdefault(user, []).extend(name for name in successor.split() if name)
+        return {"pairs": pairs, "user_id": tuple(pairs), "source": None, "from_file": True}
+    if to is None:
+        message = "name who gets control of the rooms: --to USER"
+        raise UsageError(message)
+    names = [name.strip() for name in to.split(",") if name.strip()]
+    return {"pairs": dict.fromkeys(user_id, names), "from_file": False}
+
+
+@offboard.guard
+def _(
+    synapse: "Synapse", users: "list[UserId]", *, pairs: dict[str, list[str]], leave_rooms: bool
+) -> dict[str, Any]:
+    successors = {
+        user_id_of(synapse, user): tuple(dict.fromkeys(user_id_of(synapse, name) for name in names))
+        for user, names in pairs.items()
+    }
+    for user, named in successors.items():
+        leaves = next((successor for successor in named if successor in users), None)
+        if leaves is not None:
+            message = f"{leaves} cannot be the successor of {user}: this account is to leave, too"
+            raise UsageError(message)
+    if synapse.owner in users:
+        message = f"{synapse.owner} is your own account, whose token you are using"
+        raise RefusedError(message, hint="use the token of another server admin")
+    admins = {account.name for account in synapse.users.list_v2(admins=True)}
+    if admins and admins <= set(users):
+        message = f"{listed(sorted(admins))} is the last server admin"
+        raise RefusedError(message, hint="`synadmin user admin grant USER` makes another account one")
+    for successor in dict.fromkeys(name for named in successors.values() for name in named):
+        _require_active(synapse, successor)
+    del leave_rooms
+    return {"successors": successors, "hanging": hanging_rooms(synapse, users)}
+
+
+@offboard.question
+def _(
+    _: "Synapse", users: "list[UserId]", *, hanging: "dict[str, list[RoomControl]]", then: str
+) -> str | None:
+    rooms = sum(len(hanging.get(user, [])) for user in users)
+    account = (
+        ""
+        if then == "nothing"
+        else f", then {'it is' if len(users) == 1 else 'they are'} {_DONE_WORDS[then]}"
+    )
+    return (
+        f"{counted(len(users), 'account')} will give up {counted(rooms, 'room')} to the successors{account}: "
+        f"{listed(users)}. Go on?"
+    )
+
+
+def _require_active(synapse: "Synapse", user: "UserId") -> None:
+    details = synapse.users.get(user)
+    state = next((name for name in ("deactivated", "suspended", "locked") if getattr(details, name)), None)
+    if state is not None:
+        message = f"the successor {user} is {state}"
+        raise RefusedError(message, hint="name an active account with --to")
+
+
+def _hand_over(
+    synapse: "Synapse",
+    invocation: Invocation,
+    work: "Offboarding",
+    rooms: "list[RoomControl]",
+    user_id: "UserId",
+    *,
+    gives_up: bool,
+) -> "tuple[list[RoomHandover], list[str]]":
+    """Hand the rooms over, and have the account give up its power where that was asked for."""
+    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.temporary import Temporary
+
+    with (
+        Sessions(synapse, invocation.warn) as sessions,
+        Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+    ):
+        temporary.mend()
+        handed = list(work.carry_out(sessions, temporary, rooms))
+        if not gives_up or any(room.outcome != "done" for room in handed):
+            return handed, []
+        return handed, work.give_up(sessions, temporary, user_id)
+
+
+def _finish(synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool) -> None:
+    if then == "lock" and not locked and not deactivated:
+        synapse.users.modify(user_id, locked=True)
+        read_back(synapse, user_id, locked=True)
+    elif then == "deactivate" and not deactivated:
+        synapse.users.deactivate(user_id, erase=False)
+        read_back(synapse, user_id, deactivated=True)
+
+
+def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
+    for room in handed:
+        if room.outcome in _MARKS:
+            names = listed([result.user_id for result in room.outcomes])
+            invocation.say(f"{room.control.label}: {room.outcome}: {names} {_MARKS[room.outcome]} control.")
+        else:
+            invocation.say(f"{room.control.label}: {room.outcome}: {room.worst.message}")
+
+
+def _stopped(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
+    """Return the record of an account that stays as it is, since rooms are not done."""
+    pending = all(room.outcome == "pending" for room in bad)
+    done = any(room.outcome in {"done", "pending", "partly"} for room in handed)
+    outcome = "pending" if pending else "partly" if done else "refused"
+    rooms = counted(len(bad), "room")
+    if pending:
+        message = (
+            f"In {rooms} a successor has to accept the invitation. Run this again then, or now with --allow "
+            "impersonate. The account is unchanged."
+        )
+    else:
+        message = f"{rooms} would have no user of this server with control: {bad[0].worst.message}"
+        message += " The account is unchanged; --leave-rooms goes on all the same."
+    reason = bad[0].worst.reason if pending else "would-lose-control"
+    return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
+
+
+def _skipped(then: str) -> dict[str, str]:
+    return {"action": then, "outcome": "not started"}
+
+
+def _fields(handed: "list[RoomHandover]", account: Mapping[str, str]) -> dict[str, Any]:
+    return {"account": dict(account), "rooms": [room.as_record() for room in handed]}
+
+
+def _plan(handed: "list[RoomHandover]", then: str) -> str:
+    account = (
+        "The account stays as it is." if then == "nothing" else f"Then the account is {_DONE_WORDS[then]}."
+    )
+    if not handed:
+        return f"No room hangs on this account. {account}"
+    return f"{counted(len(handed), 'room')} to hand over. {account}"
+
+
+def _counts(handed: "list[RoomHandover]") -> str:
+    if not handed:
+        return "No room hangs on this account."
+    done = sum(room.outcome == "done" for room in handed)
+    return f"{done} of {counted(len(handed), 'room')} handed over."

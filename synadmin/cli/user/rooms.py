@@ -1,0 +1,88 @@
+"""``synadmin user rooms``, and the guard of commands that take an account out of its rooms."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.targets import counted
+from synadmin.cli.verbs import reads
+from synadmin.columns import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from synadmin.cli.outcomes import Record
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.recovery.room_control import RoomControl
+
+_SHOWN = 5  # rooms that a refusal names; the record has them all
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("room.name", title="name"),
+    Column("membership"),
+    Column("level", right=True),
+    Column("control"),
+    Column("controllers"),
+    Column("room.canonical_alias", title="alias", shown=False),
+    Column("room.version", title="version", shown=False),
+)
+
+
+@reads("users.memberships", columns=_COLUMNS, empty="In no room.")
+@click.option("--with-power", is_flag=True, help="Only rooms where the level is above the default.")
+def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
+    """List the rooms of an account, with its power in them.
+
+    Shows for each room the membership, the level, whether the account has control of the room, and which
+    joined users of this server have control.
+
+    \b
+    Examples:
+        synadmin user rooms alice
+        synadmin user rooms alice --with-power -o csv
+    """
+    from synadmin.errors import NotFoundError
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.room_control import record_of_user, rooms_of
+
+    synapse.users.get(user_id)  # an account that does not exist is in no room
+    observer = Observer(synapse)
+
+    def records() -> "Iterator[dict[str, Any]]":
+        for room_id, membership in sorted(rooms_of(observer, user_id).items()):
+            try:
+                record = record_of_user(observer, user_id, room_id, membership, with_power=with_power)
+            except NotFoundError:
+                continue
+            if record is not None:
+                yield record
+
+    return records()
+
+
+def hanging_rooms(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
+    """Return for each user the rooms that nobody on this server would control without all of them."""
+    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.room_control import rooms_without
+
+    hanging: dict[str, list[RoomControl]] = {}
+    for control in rooms_without(Observer(synapse), frozenset(users)):
+        for user in control.controllers:
+            if user in users:
+                hanging.setdefault(user, []).append(control)
+    return hanging
+
+
+def would_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
+    """Return the record of an account that must not leave its rooms."""
+    named = ", ".join(control.label for control in rooms[:_SHOWN])
+    more = f" and {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
+    return {
+        "outcome": "refused",
+        "reason": "would-lose-control",
+        "message": f"{counted(len(rooms), 'room')} would have no user of this server with control: "
+        f"{named}{more}. `synadmin user offboard {user_id} --to USER` gives control to another user "
+        "first; --leave-rooms leaves the rooms as they are.",
+        "rooms": [{"room_id": control.view.room_id, "room": control.room} for control in rooms],
+    }

@@ -1,0 +1,167 @@
+"""Giving control of an account's rooms to successors before the account is locked or deactivated.
+
+While the account is still in its rooms and active, this needs no impersonation: Make Room Admin works
+through it. Rooms come first and spaces last, since a space may be what lets members into its rooms.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synadmin.errors import MatrixError, RefusedError, SynadminError
+from synadmin.ids import RoomId, UserId
+from synadmin.power.edit import Edit
+from synadmin.power.room import Reach, Wish
+from synadmin.recovery import edit as editing
+from synadmin.recovery import outcome as results
+from synadmin.recovery.execute import Prospect, Run, look_ahead
+from synadmin.recovery.observe import Observer
+from synadmin.recovery.outcome import Outcome
+from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
+from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.temporary import Temporary
+
+_SPACE = "m.space"
+_WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomHandover:
+    """A room of the account, and what became of it for each successor.
+
+    Attributes:
+        control: who had control before.
+        outcomes: one for each successor.
+        controllers_after: the joined local users with control now; as before where nothing was changed.
+    """
+
+    control: RoomControl
+    outcomes: tuple[Outcome, ...]
+    controllers_after: tuple[UserId, ...]
+
+    @property
+    def outcome(self) -> str:
+        """The worst outcome of its successors; ``partly`` where one has control and another was refused."""
+        kinds = {result.outcome for result in self.outcomes}
+        if results.DONE in kinds and kinds & {results.REFUSED, results.FAILED}:
+            return "partly"
+        return next(kind for kind in _WORST_FIRST if kind in kinds)
+
+    @property
+    def worst(self) -> Outcome:
+        """The result that the room's reason and message are taken from."""
+        return min(self.outcomes, key=lambda result: _WORST_FIRST.index(result.outcome))
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as ``user offboard -o json`` shows it."""
+        return {
+            "room_id": self.control.view.room_id,
+            "room": self.control.room,
+            "outcome": self.outcome,
+            "reason": self.worst.reason,
+            "message": self.worst.message,
+            "successors": [result.user_id for result in self.outcomes],
+            "controllers": {
+                "before": list(self.control.controllers),
+                "after": list(self.controllers_after),
+            },
+            "steps": [step.as_record() for result in self.outcomes for step in result.steps],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Offboarding:
+    """Hands the rooms of accounts over to successors.
+
+    Attributes:
+        observer: looks at the server.
+        successors: who gets control.
+        allow: how far it may go.
+    """
+
+    observer: Observer
+    successors: tuple[UserId, ...]
+    allow: Reach
+
+    def look(self, rooms: Iterable[RoomControl]) -> Iterator[tuple[RoomControl, list[Prospect]]]:
+        """Plan each room for each successor, spaces last; nothing is changed.
+
+        Raises:
+            SynadminError: the server could not be asked.
+        """
+        for control in sorted(rooms, key=lambda room: room.details.room_type == _SPACE):
+            prospects = [
+                prospect
+                for wish in self._wishes()
+                for prospect in look_ahead(self.observer, [control.view.room_id], wish)
+            ]
+            yield control, prospects
+
+    def planned(self, rooms: Iterable[RoomControl]) -> list[RoomHandover]:
+        """Return what would become of each room."""
+        return [
+            RoomHandover(control, tuple(prospect.result for prospect in prospects), control.controllers)
+            for control, prospects in self.look(rooms)
+        ]
+
+    def carry_out(
+        self, sessions: Sessions, temporary: Temporary, rooms: Iterable[RoomControl]
+    ) -> Iterator[RoomHandover]:
+        """Give the successors control of each room, and read back who has it.
+
+        Raises:
+            SynadminError: nothing can be done any more; see ``Run.carry_out``.
+        """
+        for control, prospects in self.look(rooms):
+            outcomes = []
+            for prospect, wish in zip(prospects, self._wishes(), strict=True):
+                run = Run(self.observer, sessions, temporary, wish)
+                outcomes.append(run.carry_out(prospect))
+            self.observer.forget_all()
+            after = control_of(self.observer, control.view.room_id).controllers
+            yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
+
+    def give_up(self, sessions: Sessions, temporary: Temporary, user: UserId) -> list[str]:
+        """Take the account's power away in each room that it has joined, and let it leave there.
+
+        Creators of version 12 rooms keep their power: no level can be taken from them. A room that no other
+        local user is in stays as it is: power given up there could not be regained.
+
+        Returns:
+            The rooms in which that did not succeed, each with the reason.
+        """
+        failed = []
+        for room_id, membership in rooms_of(self.observer, user).items():
+            if membership != "join":
+                continue
+            try:
+                self._give_up(sessions, temporary, user, room_id)
+            except (MatrixError, RefusedError) as error:
+                failed.append(f"{room_id}: {error}")
+        return failed
+
+    def _give_up(self, sessions: Sessions, temporary: Temporary, user: UserId, room_id: RoomId) -> None:
+        view = editing.look(self.observer, room_id)
+        if view.levels.level_of(user) <= view.levels.users_default:
+            return
+        if not control_of(self.observer, room_id).others({user}):
+            return
+        if not view.levels.is_creator(user):
+            edit = Edit(users={user: None})
+            plan = editing.plan(self.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
+            editing.carry_out(self.observer, sessions, temporary, plan)
+        sessions.of(user).client_server.leave(room_id)
+        if self.observer.membership_now(user, room_id) == "join":
+            raise SynadminError(f"{user} is still in {room_id}")
+
+    def _wishes(self) -> Sequence[Wish]:
+        caller = self.observer.synapse.owner
+        return [Wish(target=user, caller=caller, allow=self.allow) for user in self.successors]
+
+
+def _verified(result: Outcome, controllers: Sequence[UserId]) -> Outcome:
+    """Return a result that is ``done`` only where the successor was read back as a controller."""
+    if result.outcome != results.DONE or result.user_id in controllers:
+        return result
+    message = f"{result.user_id} does not have control of the room: it was read back without it."
+    return replace(result, outcome=results.FAILED, reason="server-error", message=message)

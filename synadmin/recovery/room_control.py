@@ -1,0 +1,157 @@
+"""Which local users have control of a room, and which rooms would lose it without some of them.
+
+A user has control of a room who is joined and whose level reaches what ``m.room.power_levels`` takes.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synadmin.api.rooms import RoomDetails
+from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.ids import RoomId, UserId
+from synadmin.power.levels import POWER_LEVELS, shown
+from synadmin.power.room import AccountState, RoomView
+from synadmin.recovery.observe import Observer, local_members
+
+_ABLE = frozenset({AccountState.ACTIVE, AccountState.LOCKED})
+"""Make Room Admin gives power through a locked account, not through a suspended one."""
+_PRESENT = ("join", "invite", "knock")
+
+
+@dataclass(frozen=True, slots=True)
+class RoomControl:
+    """A room, and who of this server has control of it.
+
+    Attributes:
+        details: what the server says of the room.
+        view: the room with all its joined local members.
+        controllers: the joined local users with control.
+    """
+
+    details: RoomDetails
+    view: RoomView
+    controllers: tuple[UserId, ...]
+
+    @property
+    def room(self) -> dict[str, Any]:
+        """The room as records name it."""
+        return {
+            "name": self.details.name,
+            "canonical_alias": self.details.canonical_alias,
+            "version": self.details.version,
+        }
+
+    @property
+    def label(self) -> str:
+        """The room in a sentence: its name, where it has one, and its id."""
+        name = self.details.name or self.details.canonical_alias
+        return f"{self.view.room_id} ({name})" if name else self.view.room_id
+
+    def others(self, leaving: Collection[UserId]) -> list[UserId]:
+        """Return the joined local members who stay."""
+        return [user for user in self.view.known_local_members if user not in leaving]
+
+
+def rooms_of(observer: Observer, user: UserId) -> dict[RoomId, str]:
+    """Return the rooms that a local user has joined, is invited to or has asked to join, with the membership.
+
+    A Synapse older than 1.145 lists the joined ones alone.
+    """
+    synapse = observer.synapse
+    try:
+        memberships = synapse.users.memberships(user).memberships
+    except NotSupportedError:
+        return dict.fromkeys(synapse.activity.joined_rooms(user).joined_rooms, "join")
+    return {room: membership for room, membership in memberships.items() if membership in _PRESENT}
+
+
+def bare_view_of(observer: Observer, room_id: RoomId) -> tuple[RoomDetails, RoomView]:
+    """Return a room and its levels, without its members.
+
+    Raises:
+        NotFoundError: the server does not know the room.
+    """
+    details = observer.synapse.rooms.get(room_id)
+    levels = observer.state_event(room_id, POWER_LEVELS)
+    return details, observer.bare_view(details, levels, other_servers=False)
+
+
+def control_of(observer: Observer, room_id: RoomId) -> RoomControl:
+    """Return who of this server has control of a room.
+
+    Raises:
+        NotFoundError: the server does not know the room.
+    """
+    return _with_members(observer, *bare_view_of(observer, room_id))
+
+
+def _with_members(observer: Observer, details: RoomDetails, view: RoomView) -> RoomControl:
+    members = local_members(observer.synapse, view.room_id)
+    view = replace(
+        view,
+        memberships=dict.fromkeys(members, "join"),
+        joined_local_members=len(members),
+        uncounted=False,
+    )
+    return RoomControl(details, view, tuple(user for user in members if view.has_control(user)))
+
+
+def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[RoomControl]:
+    """Yield the rooms of which nobody on this server would have control once these users have left.
+
+    A room that no other local user is in is not among them: nobody here is left to miss the control. Who is
+    in a room is asked only of those rooms that one of the users has control of.
+
+    Args:
+        observer: looks at the server.
+        leaving: local users.
+
+    Raises:
+        SynadminError: the server could not be asked.
+    """
+    rooms: dict[RoomId, set[UserId]] = {}
+    for user in leaving:
+        with suppress(NotFoundError):  # an account that does not exist
+            for room_id, membership in rooms_of(observer, user).items():
+                if membership == "join":
+                    rooms.setdefault(room_id, set()).add(user)
+    for room_id, members in rooms.items():
+        try:
+            details, view = bare_view_of(observer, room_id)
+        except NotFoundError:
+            continue
+        if all(view.levels.level_of(user) < view.levels.control for user in members):
+            continue
+        control = _with_members(observer, details, view)
+        stay = [user for user in control.controllers if user not in leaving]
+        if control.others(leaving) and not any(observer.account(user).state in _ABLE for user in stay):
+            yield control
+
+
+def record_of_user(
+    observer: Observer, user: UserId, room_id: RoomId, membership: str, *, with_power: bool
+) -> dict[str, Any] | None:
+    """Return a room of a user as ``user rooms`` shows it; None without power, where that is asked for.
+
+    Returns:
+        ``{room_id, room, membership, level, control, controllers}``; ``level`` is ``"creator"`` for a creator
+        of a room of version 12, ``controllers`` are the joined local users with control.
+
+    Raises:
+        NotFoundError: the server does not know the room.
+    """
+    details, view = bare_view_of(observer, room_id)
+    level = view.levels.level_of(user)
+    if with_power and level <= view.levels.users_default:
+        return None
+    control = _with_members(observer, details, view)
+    return {
+        "room_id": room_id,
+        "room": control.room,
+        "membership": membership,
+        "level": shown(level),
+        "control": user in control.controllers,
+        "controllers": list(control.controllers),
+    }

@@ -1,0 +1,149 @@
+"""Accounts that leave: which rooms hang on them, and how successors get control before they go."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+class Leaver(NamedTuple):
+    """An account, a member of its rooms, and a successor who is in none of them."""
+
+    alice: Person
+    bob: Person
+    carol: Person
+    hangs: RoomId
+    shared: RoomId
+    alone: RoomId
+
+
+@pytest.fixture
+def leaver(newcomer: Newcomer) -> Leaver:
+    alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
+    hangs = alice.make_room("Chess", members=[bob])
+    shared = alice.make_room("Board", members=[bob], users={bob: 100})
+    return Leaver(alice, bob, carol, hangs, shared, alice.make_room("Notes"))
+
+
+def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    answer = synadmin("user", *arguments, "-o", "json")
+    assert answer.code == code, answer.stderr
+    return [*json.loads(answer.stdout)]
+
+
+def test_the_rooms_of_an_account_are_listed_with_its_power(leaver: Leaver, synadmin: Synadmin) -> None:
+    rooms = {record["room_id"]: record for record in records(synadmin, "rooms", leaver.alice.user_id)}
+    assert rooms.keys() == {leaver.hangs, leaver.shared, leaver.alone}
+    shared = rooms[leaver.shared]
+    assert (shared["room"]["name"], shared["membership"], shared["level"], shared["control"]) == (
+        "Board", "join", 100, True,
+    )  # fmt: skip
+    assert shared["controllers"] == sorted([leaver.alice.user_id, leaver.bob.user_id])
+    powerful = records(synadmin, "rooms", leaver.bob.user_id, "--with-power")
+    assert [record["room_id"] for record in powerful] == [leaver.shared]
+
+
+@pytest.mark.parametrize("how", [("--yes",), ("--dry-run",)], ids=["run", "dry run"])
+def test_an_account_that_a_room_hangs_on_is_not_deactivated(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, how: tuple[str, ...]
+) -> None:
+    (record,) = records(synadmin, "deactivate", leaver.alice.user_id, *how, code=5)
+    assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
+    assert [room["room_id"] for room in record["rooms"]] == [leaver.hangs]
+    assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
+
+
+def test_two_who_leave_together_are_not_each_others_control(leaver: Leaver, synadmin: Synadmin) -> None:
+    dave = leaver.carol
+    leaver.alice.bring_in(leaver.shared, dave)
+    told = records(synadmin, "deactivate", leaver.alice.user_id, leaver.bob.user_id, "--yes", code=5)
+    assert [record["reason"] for record in told] == ["would-lose-control"] * 2
+    assert {room["room_id"] for record in told for room in record["rooms"]} == {leaver.shared}
+
+
+def test_rooms_are_left_where_that_is_meant(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    (record,) = records(synadmin, "deactivate", leaver.alice.user_id, "--leave-rooms", "--yes")
+    assert record["outcome"] == "done"
+    assert homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
+
+
+@pytest.mark.parametrize("then", ["lock", "deactivate"])
+def test_a_successor_gets_control_before_the_account_goes(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, then: str
+) -> None:
+    arguments = ("offboard", leaver.alice.user_id, "--to", leaver.carol.user_id, "--then", then)
+    allowed = (*arguments, "--allow", "impersonate")
+
+    (planned,) = records(synadmin, *allowed, "--dry-run")
+    assert (planned["outcome"], [room["room_id"] for room in planned["rooms"]]) == ("planned", [leaver.hangs])
+    assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+
+    (record,) = records(synadmin, *allowed, "--yes")
+    assert (record["outcome"], record["account"]) == ("done", {"action": then, "outcome": "done"})
+    (room,) = record["rooms"]
+    assert (room["outcome"], room["controllers"]["after"]) == (
+        "done",
+        sorted([leaver.alice.user_id, leaver.carol.user_id]),
+    )
+    details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
+    assert (details.locked, details.deactivated) == (then == "lock", then == "deactivate")
+    event = homeserver.admin.levels_event(leaver.hangs)
+    assert event is not None
+    assert event["content"]["users"].keys() == {leaver.carol.user_id}
+    assert homeserver.admin.membership(leaver.hangs, leaver.alice) == "leave"
+    assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "join"
+
+
+def test_the_account_stays_while_a_successor_has_to_accept(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    arguments = ("offboard", leaver.alice.user_id, "--to", leaver.carol.user_id, "--yes")
+    (record,) = records(synadmin, *arguments)
+    assert (record["outcome"], record["rooms"][0]["outcome"]) == ("pending", "pending")
+    assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
+    leaver.carol.join(leaver.hangs)
+    (record,) = records(synadmin, *arguments)
+    assert record["outcome"] == "done"
+    assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
+
+
+def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:
+    answer = synadmin(
+        "user", "offboard", "--from", "-", "--yes", "-o", "json",
+        stdin=f"user,successor\n{leaver.alice.user_id},{leaver.bob.user_id}\n",
+    )  # fmt: skip
+    assert answer.code == 0, answer.stderr
+    (record,) = json.loads(answer.stdout)
+    assert record["rooms"][0]["controllers"]["after"] == sorted([leaver.alice.user_id, leaver.bob.user_id])
+    assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
+
+
+def test_bad_successors_are_refused_before_anything_is_changed(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    alice, bob, carol = (who.user_id for who in (leaver.alice, leaver.bob, leaver.carol))
+    homeserver.admin.modify_user(carol, deactivated=True)
+    pairs = f"user,successor\n{alice},{bob}\n{bob},{alice}\n"
+    for arguments, stdin, code, words in (
+        ((alice,), None, 2, "--to USER"),
+        ((alice, "--to", "no-such-account"), None, 4, "User not found"),
+        ((alice, "--to", carol), None, 5, "is deactivated"),
+        ((alice, "--to", alice), None, 2, "is to leave, too"),
+        ((alice, "--to", "@x:elsewhere.example"), None, 2, homeserver.server_name),
+        ((homeserver.admin.user_id, "--to", bob), None, 5, "your own account"),
+        (("--from", "-"), pairs, 2, "is to leave, too"),
+    ):
+        answer = synadmin("user", "offboard", *arguments, "--yes", stdin=stdin)
+        assert (answer.code, answer.stdout) == (code, ""), (arguments, answer)
+        assert words in answer.stderr, answer.stderr
+    assert not homeserver.admin.synapse.users.get(alice).locked
