@@ -111,12 +111,22 @@ def write(
         _write_json((record if all_fields else _picked(record, columns) for record in records), out)
     elif form == "csv":
         _write_csv(records, columns, out)
+    elif form == "name":
+        _write_names(records, columns, out)
     else:
         _write_table(records, columns, out, width=width, empty=empty)
 
 
 def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any]:
     return {column.name: column.of(record) for column in columns}
+
+
+def _write_names(records: Iterable[Mapping[str, Any]], columns: Sequence[Column], out: TextIO) -> None:
+    """Write the ids alone: of each record the first column that is never shortened, else the first."""
+    column = next((column for column in columns if column.whole), columns[0])
+    for record in records:
+        out.write(f"{plain(str(column.of(record)))}\n")
+        out.flush()
 
 
 def _write_json(records: Iterator[Mapping[str, Any]], out: TextIO) -> None:

@@ -59,7 +59,9 @@ def api(
     yes: bool,
     output: Output,
 ) -> None:
-    """Send one request with the configured token and print the answer as it came.
+    """Send one request and print the answer as it came.
+
+    The request carries the configured token.
 
     PATH begins with / and is percent-encoded: the room #club:example.org is %23club:example.org in it. What
     changes something goes into the journal; nothing is asked.
@@ -69,8 +71,10 @@ def api(
 
     \b
     Examples:
-        synadmin api GET /_synapse/admin/v1/rooms --query search_term=chess --query limit=5
-        synadmin api PUT '/_synapse/admin/v1/rooms/!abc:example.org/block' -d '{"block": true}'
+        synadmin api GET /_synapse/admin/v1/rooms --query search_term=chess \\
+            --query limit=5
+        synadmin api PUT '/_synapse/admin/v1/rooms/!abc:example.org/block' \\
+            -d '{"block": true}'
         synadmin api --list -o json
     """
     del yes  # nothing is asked: who types the request itself has said so

@@ -45,39 +45,56 @@ _EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
 )
 
 _COMMANDS = {
-    "login": ("synadmin.cli.login:login", "Sign in and keep the token in a profile."),
-    "logout": ("synadmin.cli.login:logout", "End the session and remove it from the profile."),
-    "whoami": ("synadmin.cli.login:whoami", "Show whose token it is and what it may do."),
-    "room": ("synadmin.cli.room:room", "Rooms: list, look, regain control."),
-    "event": ("synadmin.cli.event:event", "Events: look at one, whichever room it is in."),
-    "notice": ("synadmin.cli.notice:notice", "Notices: messages from the server to its users."),
-    "user": ("synadmin.cli.user:user", "Accounts: list, look, change, keep from doing harm."),
-    "device": ("synadmin.cli.device:device", "Devices: the sessions of users."),
+    "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
+    "logout": ("synadmin.cli.login:logout", "End the session and remove its token from the profile."),
+    "whoami": ("synadmin.cli.login:whoami", "Show the token's owner, the server, and admin rights."),
+    "room": ("synadmin.cli.room:room", "Show, change and delete rooms, and regain control of them."),
+    "event": ("synadmin.cli.event:event", "Show events."),
+    "notice": ("synadmin.cli.notice:notice", "Send server notices to users."),
+    "user": ("synadmin.cli.user:user", "Show, create, change and remove accounts."),
+    "device": ("synadmin.cli.device:device", "Show, create, rename and delete devices (sessions)."),
     "registration-token": (
         "synadmin.cli.registration_token:registration_token",
-        "Registration tokens: who may make an account.",
+        "Show, create, change and delete registration tokens.",
     ),
-    "media": ("synadmin.cli.media:media", "Media: list, quarantine, protect, delete."),
-    "report": ("synadmin.cli.report:report", "What users have reported: events, and users."),
-    "federation": ("synadmin.cli.federation:federation", "The other servers, and how they are to reach."),
-    "stats": ("synadmin.cli.stats:stats", "Whose media and which rooms take how much."),
+    "media": ("synadmin.cli.media:media", "List, quarantine, protect and delete media."),
+    "report": ("synadmin.cli.report:report", "List, show and dismiss reports of events and users."),
+    "federation": ("synadmin.cli.federation:federation", "Check the federation, and show other servers."),
+    "stats": ("synadmin.cli.stats:stats", "Show which users and rooms use the most storage."),
     "background-update": (
         "synadmin.cli.background_update:background_update",
-        "Work on the database, beside everything else.",
+        "Show, pause and start background updates.",
     ),
     "experimental-feature": (
         "synadmin.cli.experimental_feature:experimental_feature",
-        "Experimental features for single users.",
+        "Show and set experimental features of users.",
     ),
-    "task": ("synadmin.cli.task:task", "Work that the server has put off, or has under way."),
-    "server": ("synadmin.cli.server:server", "The server itself: its version."),
-    "api": ("synadmin.cli.api:api", "Send any request; list all that the Admin API can do."),
-    "audit": ("synadmin.cli.audit:audit", "What an administrator should know, found unattended."),
-    "journal": ("synadmin.cli.journal:journal", "What was changed on servers from here."),
-    "sandbox": ("synadmin.cli.sandbox:sandbox", "A real, throwaway Synapse to practise on."),
+    "task": ("synadmin.cli.task:task", "Show scheduled tasks of the server."),
+    "server": ("synadmin.cli.server:server", "Show the version of the server."),
+    "api": ("synadmin.cli.api:api", "Send one request and print the answer as it came."),
+    "audit": ("synadmin.cli.audit:audit", "Audit rooms, accounts, federation and the server."),
+    "journal": ("synadmin.cli.journal:journal", "Show, resume and undo the changes of earlier runs."),
+    "help": ("synadmin.cli.help:help_", "Show the help of a command, or the common options."),
+    "sandbox": ("synadmin.cli.sandbox:sandbox", "Run a throwaway Synapse on this machine, to practise."),
 }
 
-_WIDEST_HELP = 100  # columns
+_SECTIONS = {
+    "Rooms and control": ("room", "audit", "journal"),
+    "Accounts": ("user", "device", "registration-token"),
+    "Moderation": ("report", "media", "event", "notice"),
+    "Server": (
+        "server",
+        "federation",
+        "stats",
+        "task",
+        "background-update",
+        "experimental-feature",
+        "api",
+    ),
+    "Setup": ("login", "logout", "whoami", "sandbox", "help"),
+}
+
+_WIDEST_HELP = 80  # columns
 
 
 def _help_width() -> int:
@@ -93,16 +110,17 @@ def _help_width() -> int:
     name="synadmin",
     cls=Group,
     lazy=_COMMANDS,
+    sections=_SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
     epilog="Start with `synadmin login`, or try everything without risk: `synadmin sandbox demo`.",
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.pass_context
 def app(context: click.Context) -> None:
-    """Control what happens on a Synapse homeserver.
+    """Administer a Synapse homeserver, and regain control of its rooms.
 
     \b
-    Regain a room that nobody on your server controls any more:
+    Regain a room that no user of your server controls any more:
         synadmin room make-admin '#club:example.org' --dry-run
         synadmin room make-admin '#club:example.org'
     """
@@ -220,4 +238,4 @@ def _tell(invocation: Invocation, message: str, hint: str | None) -> None:
     one_line = " ".join(message.split("\n"))
     invocation.warn(f"synadmin: {one_line}")
     if hint is not None:
-        invocation.warn(f"  {hint}")
+        invocation.warn(f"hint: {hint}")

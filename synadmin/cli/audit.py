@@ -84,7 +84,9 @@ def audit(
     form: str,
     columns: str | None,
 ) -> int:
-    """Audit the server: rooms without control, risky accounts, failing federation.
+    """Audit rooms, accounts, federation and the server.
+
+    Finds rooms without control, risky accounts, failing federation.
 
     It finds rooms that no local user controls or that depend on one user, power of accounts that do not
     exist, server admins who were not seen for months, reports that are open for days. It changes nothing
@@ -98,7 +100,7 @@ def audit(
         synadmin audit rooms --rule no-local-control -o json
         synadmin audit --config audit.toml --baseline audit.json --update-baseline
         synadmin audit rules single-controller
-    \b
+
     Exit codes: 0 no (new) findings; 10 findings at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
     """

@@ -24,7 +24,10 @@ _ENABLED = (Column("enabled"),)
 
 @click.group("background-update", cls=Group)
 def background_update() -> None:
-    """Background updates: what Synapse does to its database beside everything else."""
+    """Show, pause and start background updates.
+
+    These are changes to Synapse's database that run beside everything else.
+    """
 
 
 def _running(answer: Mapping[str, Any]) -> str:
@@ -45,7 +48,7 @@ def _running(answer: Mapping[str, Any]) -> str:
     columns=(Column("enabled"), Column("current_updates", title="running", value=_running)),
 )
 def status(synapse: "Synapse") -> object:
-    """Show whether updates may run, and which one does.
+    """Show whether background updates run, and which one.
 
     \b
     Examples:
@@ -58,7 +61,7 @@ def status(synapse: "Synapse") -> object:
 @background_update.verb
 @changes(THIS_SERVER, "background_updates.set_enabled", "background_updates.enabled", columns=_ENABLED)
 def enable(synapse: "Synapse") -> Record:
-    """Let background updates run (again).
+    """Enable background updates.
 
     \b
     Examples:
@@ -70,7 +73,9 @@ def enable(synapse: "Synapse") -> Record:
 @background_update.verb
 @changes(THIS_SERVER, "background_updates.set_enabled", "background_updates.enabled", columns=_ENABLED)
 def disable(synapse: "Synapse") -> Record:
-    """Pause background updates, until they are enabled again or Synapse is restarted.
+    """Pause background updates.
+
+    Until they are enabled again or Synapse is restarted.
 
     \b
     Examples:
@@ -97,7 +102,9 @@ def _set_enabled(synapse: "Synapse", *, enabled: bool) -> Record:
     "--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only what was sent before."
 )
 def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int | None) -> Record:
-    """Start one by hand; `background-update status` shows how far it is.
+    """Start a background update by hand.
+
+    `synadmin background-update status` shows its progress.
 
     populate_stats_process_rooms counts anew what the room list shows, regenerate_directory builds the user
     directory anew, event_resign signs our events again after the signing key was changed.
@@ -105,7 +112,8 @@ def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int
     \b
     Examples:
         synadmin background-update start regenerate_directory
-        synadmin background-update start event_resign --old-key 'ed25519:a_abcd AbCd…' --dry-run
+        synadmin background-update start event_resign \\
+            --old-key 'ed25519:a_abcd AbCd…' --dry-run
     """
     synapse.background_updates.start_job(job_name, old_key=old_key, before_ts=before)
     enabled = synapse.background_updates.status().enabled

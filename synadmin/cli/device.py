@@ -32,7 +32,9 @@ _COLUMNS = (
 
 @click.group(cls=Group)
 def device() -> None:
-    """Devices of local users. Each is a session that somebody has signed in to; to delete it ends it.
+    """Show, create, rename and delete devices (sessions).
+
+    Deleting a device signs it out.
 
     USER is a user id (@alice:example.org), or a localpart (alice) on your own server.
     """
@@ -67,7 +69,9 @@ def show(synapse: "Synapse", user_id: "UserId", device_id: str) -> object:
 @device.verb
 @changes(DEVICES, "devices.create")
 def create(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
-    """Make devices that nobody is signed in to, for tools that need one. One that exists is left alone.
+    """Create devices without a session, for tools.
+
+    A device that exists is left alone.
 
     \b
     Examples:
@@ -81,7 +85,9 @@ def create(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
 @device.verb
 @changes(DEVICES, "devices.modify", many=False)
 def rename(synapse: "Synapse", user_id: "UserId", device_id: str, name: str) -> Record:
-    """Give a device another name, which those who share rooms with the user may see.
+    """Rename a device.
+
+    Users who share rooms with its owner may see the name.
 
     \b
     Examples:
@@ -107,7 +113,9 @@ def _(*, name: str) -> None:
 @device.verb
 @changes(DEVICES, "devices.delete")
 def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
-    """Delete devices of one user, which ends these sessions and deletes their encryption keys.
+    """Delete devices of a user: their sessions end.
+
+    Their encryption keys are deleted, too.
 
     All devices at once, or those of many users: device delete-all.
 
@@ -162,7 +170,7 @@ def _is_there(synapse: "Synapse", user_id: "UserId", device_id: str) -> bool:
 @changes(USERS, "devices.delete_many", columns=(Column("devices"),))
 @click.option("--unused-since", type=PAST_TIME, help="Only those that were not seen since: 90d, 2026-01-31.")
 def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | None) -> Record:
-    """Delete all devices of users, which signs them out everywhere.
+    """Delete all devices of users: signs them out everywhere.
 
     With --unused-since only devices that were seen, and not lately; those that nobody has ever seen stay.
     The session that you are using yourself stays as well.

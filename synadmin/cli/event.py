@@ -32,7 +32,7 @@ _COLUMNS = (
 
 @click.group(cls=Group)
 def event() -> None:
-    """Events: look at one, whichever room it is in.
+    """Show events.
 
     `synadmin room messages` and `synadmin room context` show those of a room.
     """

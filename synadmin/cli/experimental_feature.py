@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 @click.group("experimental-feature", cls=Group)
 def experimental_feature() -> None:
-    """Experimental features of Synapse, switched on for single users: msc3575 and the like."""
+    """Show and set experimental features of users.
+
+    Such as msc3575.
+    """
 
 
 @experimental_feature.verb
 @reads("experimental.get", columns=(Column("feature"), Column("enabled")))
 def show(synapse: "Synapse", user_id: "UserId") -> object:
-    """Show which features are on for a user, of those that can be switched for one.
+    """Show which experimental features a user has.
 
     \b
     Examples:
@@ -42,12 +45,15 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 @click.option("--on", "switched_on", metavar="FEATURE", multiple=True, help="Switch it on. Repeatable.")
 @click.option("--off", "switched_off", metavar="FEATURE", multiple=True, help="Switch it off. Repeatable.")
 def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]") -> Record:
-    """Switch features on or off for users. What is not named stays as it is.
+    """Switch experimental features on or off for users.
+
+    What is not named stays as it is.
 
     \b
     Examples:
         synadmin experimental-feature set alice --on msc3575
-        synadmin experimental-feature set --from testers.txt --on msc4222 --off msc3881
+        synadmin experimental-feature set --from testers.txt --on msc4222 \\
+            --off msc3881
     """
     # Looked at first: the server would keep the switches of an account that does not exist.
     synapse.users.get(user_id)

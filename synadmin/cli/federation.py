@@ -7,6 +7,7 @@ import click
 
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import SERVERS
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
@@ -25,9 +26,12 @@ ORDERS = (
 
 # These need no homeserver; their code is loaded when they are run.
 _WITHOUT_HOMESERVER = {
-    "check": ("synadmin.cli.federation_check:check", "Check that a server name leads to its server."),
-    "ping": ("synadmin.cli.federation_ping:ping", "Tell whether servers answer, and how fast."),
-    "well-known": ("synadmin.cli.federation_check:well_known", "Print the files that delegate a name."),
+    "check": ("synadmin.cli.federation_check:check", "Check how other servers and clients find a server."),
+    "ping": ("synadmin.cli.federation_ping:ping", "Measure how fast other servers answer."),
+    "well-known": (
+        "synadmin.cli.federation_check:well_known",
+        "Print the files that delegate a server name.",
+    ),
 }
 
 
@@ -52,29 +56,30 @@ _ROOM_COLUMNS = (
 
 @click.group(cls=Group, lazy=_WITHOUT_HOMESERVER)
 def federation() -> None:
-    """Federation: the other servers that this one sends to, and those that it cannot reach."""
+    """Check the federation, and show other servers."""
 
 
 @federation.verb
 @reads("federation.destinations", columns=_COLUMNS, empty="No servers.")
 @click.option("--search", metavar="TEXT", help="Part of a server name.")
-@click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
-def destinations(synapse: "Synapse", *, search: str | None, order_by: str | None, reverse: bool) -> object:
-    """List the servers that this one sends to, with those that cannot be reached.
+@sort_option(ORDERS, default="destination")
+def destinations(synapse: "Synapse", *, search: str | None, sort: tuple[str | None, bool]) -> object:
+    """List the servers that this one sends to.
+
+    Also those that cannot be reached.
 
     \b
     Examples:
-        synadmin federation destinations --order-by failure_ts --reverse
+        synadmin federation destinations --sort failure_ts:desc
         synadmin federation destinations --search example -o ndjson
     """
-    return synapse.federation.destinations(destination=search, order_by=order_by, reverse=reverse)
+    return synapse.federation.destinations(destination=search, order_by=sort[0], reverse=sort[1])
 
 
 @federation.verb
 @reads("federation.destination", columns=_COLUMNS)
 def show(synapse: "Synapse", destination: str) -> object:
-    """Show how another server is to reach.
+    """Show how this server reaches another server.
 
     \b
     Examples:
@@ -86,8 +91,8 @@ def show(synapse: "Synapse", destination: str) -> object:
 
 @federation.verb
 @reads("federation.rooms", columns=_ROOM_COLUMNS, empty="No room is shared with it.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
-def rooms(synapse: "Synapse", destination: str, *, reverse: bool) -> object:
+@sort_option(("room_id",), default="room_id")
+def rooms(synapse: "Synapse", destination: str, *, sort: tuple[str | None, bool]) -> object:
     """List the rooms that are shared with another server.
 
     \b
@@ -95,13 +100,15 @@ def rooms(synapse: "Synapse", destination: str, *, reverse: bool) -> object:
         synadmin federation rooms matrix.example.com
         synadmin federation rooms matrix.example.com -o json
     """
-    return synapse.federation.rooms(destination, reverse=reverse)
+    return synapse.federation.rooms(destination, reverse=sort[1])
 
 
 @federation.verb
 @changes(SERVERS, "federation.reset_connection", does="Reset the connection to")
 def reset(synapse: "Synapse", destination: str) -> Record:
-    """Try to reach servers now, rather than when their time to be tried again has come.
+    """Retry unreachable servers now.
+
+    Otherwise the server waits until its next try is due.
 
     \b
     Examples:

@@ -30,7 +30,7 @@ def check(
     nameserver: str | None,
     output: Output,
 ) -> int:
-    """Check that other servers and clients find the homeserver behind a server name.
+    """Check how other servers and clients find a server.
 
     Goes the way that other servers go (an IP address or a port in the name, the well-known file, SRV
     records, port 8448), looks at every address at its end (certificate, version, signing keys), and at
@@ -46,8 +46,9 @@ def check(
     \b
     Before the DNS is switched, and with a certificate authority of one's own:
         synadmin federation check example.org --resolve example.org:443:192.0.2.1
-        SYNADMIN_CA_FILE=ca.pem synadmin federation check example.org --nameserver 192.0.2.53
-    \b
+        SYNADMIN_CA_FILE=ca.pem synadmin federation check example.org \\
+            --nameserver 192.0.2.53
+
     Exit codes: 0 other servers get through, be it with remarks; 5 they do not.
     """
     from synadmin.delegation import check as checked
@@ -110,7 +111,9 @@ def well_known(
     proxy: str | None,
     output: Output,
 ) -> None:
-    """Print the two files that delegate a server name, and how a proxy serves them.
+    """Print the files that delegate a server name.
+
+    Also prints how a proxy serves them.
 
     The files are served at https://SERVER_NAME, the homeserver answers at HOST. Where no port is given
     other servers take 8448, unless there is an SRV record for HOST.
@@ -118,7 +121,8 @@ def well_known(
     \b
     Examples:
         synadmin federation well-known example.org --to matrix.example.org:443
-        synadmin federation well-known example.org --to matrix.example.org:443 --for nginx
+        synadmin federation well-known example.org --to matrix.example.org:443 \\
+            --for nginx
     """
     from synadmin.delegation.names import parse_name
     from synadmin.delegation.snippets import base_url, files, snippets

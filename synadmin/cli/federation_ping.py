@@ -42,7 +42,9 @@ def ping(
     nameserver: str | None,
     output: Output,
 ) -> int:
-    """Ask other servers for their version, and tell how fast they answer.
+    """Measure how fast other servers answer.
+
+    Asks them for their version.
 
     A server counts as answering where other homeservers would get through too: its name leads there, and
     the certificate holds. The time is that from request to answer, over a connection that stays open.
@@ -54,7 +56,7 @@ def ping(
         synadmin federation ping matrix.org example.org
         synadmin federation ping --from-rooms '#club:example.org' --count 2
         synadmin federation ping --destinations -o csv
-    \b
+
     Exit codes: 0 all of them answered; 5 one of them did not.
     """
     from synadmin.delegation import names

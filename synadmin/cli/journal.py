@@ -46,7 +46,7 @@ _NEWEST = 100
 
 @click.group(cls=Group)
 def journal() -> None:
-    """Show, resume and undo what was changed on servers from here.
+    """Show, resume and undo the changes of earlier runs.
 
     The journal has every request that changes something: whose token, what, and the answer. The file is
     $XDG_STATE_HOME/synadmin/journal.sqlite3, or the one that SYNADMIN_JOURNAL names.
@@ -66,7 +66,9 @@ def journal() -> None:
 @output_options
 @pass_invocation
 def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output) -> None:
-    """List the newest runs that changed something, oldest first.
+    """List the newest runs that changed something.
+
+    The oldest of them comes first.
 
     A run is ended, running, or broken off: `journal resume` goes on with it.
 
@@ -135,7 +137,7 @@ def export(invocation: Invocation) -> None:
 @output_options
 @pass_invocation
 def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output: Output) -> int:
-    """Go on with a run that was broken off.
+    """Continue a run that was interrupted.
 
     The last run is called `last`. Reverts what the run had changed for a while only. Then runs its command
     again, which does what is still to be done, and nothing twice. You are not asked: you agreed when the run
@@ -232,7 +234,7 @@ def undo(
     yes: bool,
     output: Output,
 ) -> int:
-    """Take back the power levels that a run has changed.
+    """Restore the power levels that a run has changed.
 
     The last run that is not an undo is called `last`. The newest change is taken back first, through a user
     who may change the levels. A room is refused if its levels were changed since the run, or if no active
@@ -243,7 +245,7 @@ def undo(
     Examples:
         synadmin journal undo last --dry-run
         synadmin journal undo 20261120T221507-4f2a9c --allow impersonate
-    \b
+
     Exit codes: 0 all levels are as before that run; 5 nothing can be taken back; 6 some of it.
     """
     from synadmin.power.room import Reach

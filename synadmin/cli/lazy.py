@@ -28,7 +28,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
 
 @functools.cache
-def _common_options() -> list[click.Option]:
+def common_options() -> list[click.Option]:
     """Return the common options, built once: a command line looks at its commands again and again."""
     shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
     return [
@@ -60,28 +60,32 @@ def _without(option: click.Option, taken: set[str]) -> click.Option:
     return other
 
 
+def _point_to_common_options(formatter: click.HelpFormatter) -> None:
+    formatter.write_paragraph()
+    formatter.write_text("Common options: `synadmin help options`")
+
+
 class _WithCommonOptions(click.Command):
     """Mixed into commands and groups alike."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
         taken = {name for parameter in own for name in parameter.opts}
-        common = [_without(option, taken) for option in _common_options()]
+        common = [_without(option, taken) for option in common_options()]
         return [*own[:-1], *common, *own[-1:]] if own and own[-1].name == "help" else [*own, *common]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        common = {"profile", "env_file", "homeserver", "timeout", "verbose", "quiet"}
+        common = {option.name for option in common_options()}
         own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None and isinstance(parameter, click.Option):
-                (shared if parameter.name in common else own).append(record)
+            if record is not None and isinstance(parameter, click.Option) and parameter.name not in common:
+                own.append(record)
         if own:
             with formatter.section("Options"):
                 formatter.write_dl(own)
-        with formatter.section("Common options"):
-            formatter.write_dl(shared)
+        if not isinstance(self, click.Group):
+            _point_to_common_options(formatter)
 
 
 def words_of(group: click.Group, arguments: Sequence[str]) -> int:
@@ -118,10 +122,12 @@ class Group(_WithCommonOptions, click.Group):
         self,
         *args: Any,  # noqa: ANN401  click's own
         lazy: Mapping[str, tuple[str, str]] | None = None,
+        sections: Mapping[str, Sequence[str]] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **options)
         self._lazy = dict(lazy or {})
+        self._sections = dict(sections or {})
 
     def verb(self, command: C) -> C:
         """Add a declared command."""
@@ -155,15 +161,19 @@ class Group(_WithCommonOptions, click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
+        _point_to_common_options(formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
+        rows = {}
         for name in self.list_commands(ctx):
             if name in self._lazy:
-                rows.append((name, self._lazy[name][1]))
+                rows[name] = self._lazy[name][1]
             else:
                 command = self.get_command(ctx, name)
                 if command is not None and not command.hidden:
-                    rows.append((name, command.get_short_help_str(80)))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+                    rows[name] = command.get_short_help_str(80)
+        widest = max(map(len, rows), default=0)
+        for title, names in (self._sections or {"Commands": tuple(rows)}).items():
+            with formatter.section(title):
+                # One column for the names of all sections.
+                formatter.write_dl([(name.ljust(widest), rows[name]) for name in names])

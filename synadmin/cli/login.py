@@ -38,7 +38,9 @@ _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 @change_options
 @pass_invocation
 def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: bool, yes: bool) -> None:
-    """Sign in and keep the token in a profile, readable by nobody else.
+    """Sign in and save the token in a profile.
+
+    Only you can read the profile.
 
     USER is a user id or a localpart. The password is asked for; without a terminal, password or token is
     read from standard input. The homeserver is given with --homeserver, by URL or by server name.
@@ -47,7 +49,8 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
     Examples:
         synadmin login admin --homeserver https://matrix.example.org
         synadmin login --homeserver example.org --token
-        pass show matrix/admin-token | synadmin login --homeserver example.org --token
+        pass show matrix/admin-token | synadmin login --homeserver example.org \\
+            --token
     """
     from synadmin.settings import checked_token
 
@@ -175,7 +178,7 @@ def is_server_admin(synapse: "Synapse") -> bool:
 @change_options
 @pass_invocation
 def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
-    """End the session on the server and remove the token from the profile.
+    """End the session and remove its token from the profile.
 
     Where the Matrix Authentication Service manages the sessions, end the session there. Exit code 6: the
     token was removed, and the session goes on.
@@ -251,7 +254,7 @@ def _still_valid(owner: str) -> str:
 @output_options
 @pass_invocation
 def whoami(invocation: Invocation, *, output: Output) -> int:
-    """Show whose token it is, on which server, and whether it is a server admin's.
+    """Show the token's owner, the server, and admin rights.
 
     Exit code 3 where it is not.
 

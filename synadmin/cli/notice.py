@@ -27,7 +27,7 @@ _COLUMNS = (
 
 @click.group(cls=Group)
 def notice() -> None:
-    """Notices: messages from the server itself to its users."""
+    """Send server notices to users."""
 
 
 @notice.verb
@@ -60,7 +60,8 @@ def send(
     Examples:
         synadmin notice send alice --message 'Your disk quota is nearly used up.'
         synadmin notice send --from everybody.txt --yes < maintenance.txt
-        synadmin notice send --from everybody.txt -m 'Back at 10:00.' --transaction-id maintenance-7
+        synadmin notice send --from everybody.txt -m 'Back at 10:00.' \\
+            --transaction-id maintenance-7
     """
     from msgspec import UNSET
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_FORMATS = ("table", "json", "ndjson", "csv")
+_FORMATS = ("table", "json", "ndjson", "csv", "name")
 
 
 def terminal_width() -> int | None:
@@ -142,7 +142,8 @@ OUTPUT_OPTIONS = (
         ["-o", "--output", "form"],
         type=click.Choice(_FORMATS),
         default="table",
-        help="How to print: a table for people, the others for scripts.",
+        metavar="FORMAT",
+        help="table, json, ndjson, csv, or name for the ids alone. [default: table]",
     ),
     click.Option(["--columns"], metavar="NAME,...", help="The columns to print, in this order."),
 )

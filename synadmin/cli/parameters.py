@@ -1,10 +1,13 @@
 """Values that people write in their own way: sizes, ages, times."""
 
 import re
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE_UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", 1):
@@ -154,3 +157,63 @@ DURATION = Duration()
 PAST_TIME = PastTime()
 ANY_TIME = PastTime(only=False)
 FUTURE_TIME = FutureTime()
+
+
+def renamed(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
+    """Refuse the former name of an option, and name the new one."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        if value:
+            message = f"{old} is now {new}"
+            raise click.BadParameter(message, context, parameter)
+
+    return click.option(old, is_flag=is_flag, hidden=True, expose_value=False, callback=refuse)
+
+
+class Sort(click.ParamType[tuple[str, bool]]):
+    """The order of a list, ``FIELD[:asc|desc]``, as the field and whether the server's order is reversed."""
+
+    name = "sort"
+
+    def __init__(self, fields: Sequence[str], descending: Collection[str]) -> None:
+        """Take the fields, and those that the server sorts from the largest to the smallest by itself."""
+        self.fields = fields
+        self.descending = descending
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, bool]:
+        """Return the field, and whether the server's own direction is reversed."""
+        if isinstance(value, tuple):
+            return value
+        field, _, direction = str(value).partition(":")
+        if field not in self.fields or direction not in {"", "asc", "desc"}:
+            fields = ", ".join(self.fields)
+            self.fail(f"{value!a} is not FIELD, FIELD:asc or FIELD:desc with one of {fields}", param, ctx)
+        return field, bool(direction) and (direction == "desc") != (field in self.descending)
+
+
+def sort_option(fields: Sequence[str], *, default: str, descending: Collection[str] = ()) -> Callable[[F], F]:
+    """Give a list ``--sort``; the function gets ``sort``: the field or None, and whether it is reversed.
+
+    Args:
+        fields: by which the server sorts.
+        default: how it sorts unless told, for the help.
+        descending: the fields that the server sorts from the largest to the smallest.
+    """
+
+    def add(function: F) -> F:
+        for old, is_flag in (("--order-by", False), ("--reverse", True)):
+            function = renamed(old, "--sort FIELD[:asc|desc]", is_flag=is_flag)(function)
+        return click.option(
+            "--sort",
+            type=Sort(fields, descending),
+            default=(None, False),
+            metavar="FIELD[:asc|desc]",
+            help=f"One of {', '.join(fields)}. [default: {default}]",
+        )(function)
+
+    return add

@@ -32,7 +32,10 @@ _COLUMNS = (Column("token", whole=True), *_DETAILS)
 
 @click.group("registration-token", cls=Group)
 def registration_token() -> None:
-    """Registration tokens: with one, an account can be made where registration asks for it."""
+    """Show, create, change and delete registration tokens.
+
+    With one, a person can create an account where registration asks for it.
+    """
 
 
 @registration_token.verb
@@ -80,12 +83,15 @@ def show(synapse: "Synapse", token: str) -> object:
 def create(
     synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
 ) -> Record:
-    """Make a registration token: the one that is named, or one that the server draws.
+    """Create a registration token.
+
+    The one that you name, or a random one.
 
     \b
     Examples:
         synadmin registration-token create --uses 1 --expires 7d
-        synadmin registration-token create summer-school --uses 30 --expires 2027-09-01
+        synadmin registration-token create summer-school --uses 30 \\
+            --expires 2027-09-01
     """
     from msgspec import UNSET
 
@@ -147,12 +153,15 @@ def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> Record
 @click.option("--expires", type=FUTURE_TIME, help="When it ends: 14d, 2027-01-31.")
 @click.option("--never-expires", is_flag=True, help="It does not end.")
 def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) -> Record:
-    """Change how often registration tokens can be used, and until when. What is not given stays.
+    """Change the uses and the expiry of registration tokens.
+
+    What is not given stays as it is.
 
     \b
     Examples:
         synadmin registration-token update summer-school --uses 50
-        synadmin registration-token update summer-school --unlimited --never-expires
+        synadmin registration-token update summer-school --unlimited \\
+            --never-expires
     """
     synapse.registration_tokens.get(token)  # a dry run, too, says that there is none
     synapse.registration_tokens.update(token, **changed)
@@ -182,7 +191,9 @@ def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: 
 @registration_token.verb
 @changes(TOKENS, "registration_tokens.delete")
 def delete(synapse: "Synapse", token: str) -> Record:
-    """Delete registration tokens. Accounts that were made with them stay.
+    """Delete registration tokens.
+
+    Accounts that were created with them stay.
 
     \b
     Examples:

@@ -38,7 +38,10 @@ _USER_COLUMNS = (
 
 @click.group(cls=Group)
 def report() -> None:
-    """Reports: of events, and with --users of users. The two are numbered each for itself."""
+    """List, show and dismiss reports of events and users.
+
+    Event reports and user reports (--users) have numbers of their own.
+    """
 
 
 def _columns(*, users: bool) -> tuple[Column, ...]:
@@ -91,7 +94,7 @@ def _(*, users: bool, room: str | None) -> None:
 @reads("reports.event", "reports.user")
 @click.option("--users", is_flag=True, help="The report of a user instead of that of an event.")
 def show(synapse: "Synapse", report_id: str, *, users: bool, output: Any) -> None:  # noqa: ANN401
-    """Show a report; that of an event with the event.
+    """Show a report; for an event, also the event.
 
     \b
     Examples:
@@ -107,7 +110,9 @@ def show(synapse: "Synapse", report_id: str, *, users: bool, output: Any) -> Non
 @changes(REPORTS, "reports.delete_event", "reports.delete_user")
 @click.option("--users", is_flag=True, help="Reports of users instead of those of events.")
 def dismiss(synapse: "Synapse", report_id: str, *, users: bool) -> Record:
-    """Delete reports. The events and users that they are about stay as they are.
+    """Delete reports.
+
+    The reported events and users stay as they are.
 
     \b
     Examples:

@@ -29,7 +29,9 @@ _REGAINED = "committee"
 
 @click.group(cls=Group)
 def sandbox() -> None:
-    """A real, throwaway Synapse on this machine, with a small community in it that has lost its rooms.
+    """Run a throwaway Synapse on this machine, to practise.
+
+    A small community is in it, which has lost its rooms.
 
     It is bound to loopback and speaks to no other server. It needs `pip install matrix-synapse`, into the
     environment that synadmin is in.
@@ -49,7 +51,9 @@ def sandbox() -> None:
 @click.option("--empty", is_flag=True, help="No community: the administrator alone, and no rooms.")
 @pass_invocation
 def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool) -> None:
-    """Put a sandbox up, in DIRECTORY or a temporary one, and leave it running.
+    """Start a sandbox and leave it running.
+
+    In DIRECTORY, or in a temporary one.
 
     In a DIRECTORY it outlasts `down`: the next `up` there goes on with what is in it.
 
@@ -89,7 +93,9 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
 @_DIRECTORY
 @pass_invocation
 def down(invocation: Invocation, directory: Path | None) -> None:
-    """Take down the sandbox in DIRECTORY, or all there are; what a crash has left behind too.
+    """Stop a sandbox and remove what belongs to it.
+
+    The one in DIRECTORY, or all; also what a crash has left behind.
 
     \b
     Examples:
@@ -121,7 +127,9 @@ def down(invocation: Invocation, directory: Path | None) -> None:
 )
 @pass_invocation
 def env(invocation: Invocation, directory: Path | None, *, target: Path | None) -> None:
-    """Print the settings that point synadmin at the sandbox, the administrator's token among them.
+    """Print the settings that point synadmin at the sandbox.
+
+    The administrator's token is among them.
 
     \b
     Examples:
@@ -147,7 +155,9 @@ def env(invocation: Invocation, directory: Path | None, *, target: Path | None) 
 @sandbox.command()
 @pass_invocation
 def demo(invocation: Invocation) -> None:
-    """Start a sandbox, show its lost rooms, regain one of them, and clear everything away.
+    """Show how a lost room is regained, in a sandbox.
+
+    Starts a sandbox, shows its lost rooms, regains one of them, and removes everything.
 
     \b
     Example:

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def server() -> None:
-    """The server itself."""
+    """Show the version of the server."""
 
 
 @server.verb
 @reads("server.version", anonymous=True)
 def version(synapse: "Synapse") -> object:
-    """Show which version of Synapse it is. Needs no token.
+    """Show the version of Synapse.
+
+    Needs no token.
 
     \b
     Examples:

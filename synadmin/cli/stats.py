@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.parameters import ANY_TIME, PAST_TIME
+from synadmin.cli.parameters import ANY_TIME, PAST_TIME, sort_option
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, ServerError, UsageError
@@ -26,7 +26,7 @@ _ROOM_COLUMNS = (Column("room_id", title="room"), Column("estimated_size", title
 
 @click.group(cls=Group)
 def stats() -> None:
-    """Statistics: whose media and which rooms take how much."""
+    """Show which users and rooms use the most storage."""
 
 
 @stats.verb
@@ -36,26 +36,24 @@ def stats() -> None:
     "--since", metavar="TIME", type=PAST_TIME, help="Only what was uploaded since: 30d, 2026-01-31."
 )
 @click.option("--until", metavar="TIME", type=ANY_TIME, help="Only what was uploaded before.")
-@click.option("--order-by", type=click.Choice(ORDERS), help="By user id, unless said otherwise.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@sort_option(ORDERS, default="user_id")
 def media(
     synapse: "Synapse",
     *,
     search: str | None,
     since: int | None,
     until: int | None,
-    order_by: str | None,
-    reverse: bool,
+    sort: tuple[str | None, bool],
 ) -> object:
-    """List the users of this server who have uploaded media, and how much.
+    """List users by the size of their media.
 
     \b
     Examples:
-        synadmin stats media --order-by media_length --reverse
+        synadmin stats media --sort media_length:desc
         synadmin stats media --since 30d -o csv
     """
     return synapse.statistics.media(
-        search=search, from_ts=since, until_ts=until, order_by=order_by, reverse=reverse
+        search=search, from_ts=since, until_ts=until, order_by=sort[0], reverse=sort[1]
     )
 
 
@@ -72,7 +70,9 @@ def _(*, search: str | None, since: int | None, until: int | None) -> None:
 @stats.verb
 @reads("statistics.rooms", columns=_ROOM_COLUMNS, empty="The database has no statistics of rooms yet.")
 def rooms(synapse: "Synapse") -> object:
-    """List the ten rooms that take most of the database: a rough estimate, and with PostgreSQL only.
+    """List the ten largest rooms in the database.
+
+    A rough estimate; works with PostgreSQL only.
 
     \b
     Examples:

@@ -27,7 +27,10 @@ _COLUMNS = (
 
 @click.group(cls=Group)
 def task() -> None:
-    """Tasks: rooms being deleted, history being purged, users being redacted, and the like."""
+    """Show scheduled tasks of the server.
+
+    Such as room deletions, history purges and redactions.
+    """
 
 
 @task.verb
@@ -44,7 +47,9 @@ def list_(
     statuses: tuple[str, ...],
     before: int | None,
 ) -> object:
-    """List the server's tasks; what is done stays in the list for a week.
+    """List scheduled tasks.
+
+    Finished tasks stay in the list for a week.
 
     \b
     Examples:

@@ -9,6 +9,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Function = Callable[..., Any]
 Columns = Sequence[Column] | Callable[..., Sequence[Column]]
 
+_LIMIT = click.Option(["--limit"], type=click.IntRange(min=1), metavar="N", help="Print the first N.")
 _NO_WAIT = click.Option(
     ["--no-wait"], is_flag=True, help="Print the id of the work, and do not wait for its end."
 )
@@ -91,7 +93,9 @@ class Verb(Command):
         for name in self.arguments:
             if self.is_id(name) and isinstance(values.get(name), str):
                 values[name] = self.kinds[name].parse(values[name])
-        options = {str(option.name): values[str(option.name)] for option in self.own_options}
+        options = {
+            str(option.name): values[str(option.name)] for option in self.own_options if option.expose_value
+        }
         values |= {"invocation": invocation, "output": output, "options": options}
         if self._check is not None:
             values |= _call(self._check, values=values) or {}
@@ -130,10 +134,16 @@ class Read(Verb):
         anonymous: bool,
         anyone: bool,
     ) -> None:
-        super().__init__(function, calls, name, anyone=anyone)
         self._columns = columns
         self._empty = empty
         self._anonymous = anonymous
+        super().__init__(function, calls, name, anyone=anyone)
+
+    def options(self) -> list[click.Parameter]:
+        """Return its own and those of the output; a list has ``--limit``."""
+        if self._empty and all(option.name != "limit" for option in self.own_options):
+            return [*self.own_options, _LIMIT, *OUTPUT_OPTIONS]
+        return super().options()
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Ask the server and print the answer."""
@@ -149,14 +159,15 @@ class Read(Verb):
         columns = self._columns
         if callable(columns):
             columns = _call(columns, values=values)
+        most = values.get("limit")
         if hasattr(answer, "pages"):
-            output.stream(answer, columns or (), empty=self._empty)
+            output.stream(answer if most is None else answer.limited(most), columns or (), empty=self._empty)
             return None
         answer = answer.as_sent() if hasattr(answer, "as_sent") else answer
         if isinstance(answer, Mapping):
             output.write_one(answer, [Column(name) for name in answer] if columns is None else columns)
         else:
-            output.write(answer, columns or (), empty=self._empty)
+            output.write(islice(answer, most), columns or (), empty=self._empty)
         return None
 
 

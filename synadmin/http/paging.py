@@ -1,7 +1,8 @@
 """Walking a list that the server hands out a page at a time, holding one page."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Generic, TypeVar
@@ -84,6 +85,20 @@ class Pager(Generic[T]):
         self._endpoint = endpoint
         self._parameters = parameters
         self._query = query
+        self._most: int | None = None
+        self._wanted: Callable[[T], bool] | None = None
+
+    def limited(self, number: int) -> "Pager[T]":
+        """Return the list up to its first ``number`` records."""
+        pager = copy(self)
+        pager._most = number  # noqa: SLF001  a copy of this one
+        return pager
+
+    def where(self, wanted: Callable[[T], bool]) -> "Pager[T]":
+        """Return the list of those records for which ``wanted`` is true."""
+        pager = copy(self)
+        pager._wanted = wanted  # noqa: SLF001  a copy of this one
+        return pager
 
     def __iter__(self) -> Iterator[T]:
         """Walk the records of all pages."""
@@ -99,7 +114,8 @@ class Pager(Generic[T]):
         endpoint = self._endpoint
         decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
         grows = endpoint.grows and self._query.get("limit") is None
-        limit = _FIRST_PAGE
+        left = self._most
+        limit = _FIRST_PAGE if left is None or self._wanted else min(left, _LARGEST_PAGE)
         cursor: Any = None
         followed: set[int | str] = set()
         seen = Seen()
@@ -119,8 +135,13 @@ class Pager(Generic[T]):
             fresh = items
             if not endpoint.log:
                 fresh = list(compress(items, seen.add(self._keys(items))))
+            if self._wanted is not None:
+                fresh = [raw for raw in fresh if self._wanted(decoder.decode(raw))]
+            if left is not None:
+                fresh = fresh[:left]
+                left -= len(fresh)
             yield Page(fresh, total, following, decoder, endpoint)
-            if following is None or not items:
+            if following is None or not items or left == 0:
                 return
             if following in followed:
                 message = (

@@ -43,7 +43,7 @@ def delete(
     avatars_too: bool,
     old_path: bool,
 ) -> Record:
-    """Delete media that was uploaded here, for good.
+    """Delete local media for good.
 
     Either items, or all that a user has uploaded, or all that nobody has looked at for long or that is
     large. What is in quarantine or protected from it is left by --before and --larger-than.
@@ -122,7 +122,9 @@ def _(
     help="What nobody has looked at since: 90d, 2026-01-31.",
 )
 def purge_remote(synapse: "Synapse", *, before: int) -> Record:
-    """Remove cached copies of other servers' media that nobody has looked at for long.
+    """Delete old cached copies of other servers' media.
+
+    Those that no user has looked at since a time that you name.
 
     Who asks for one again gets it from the other server again, as long as that has it. What is in
     quarantine stays.

@@ -6,6 +6,7 @@ import click
 
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
+from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of, user_id_of
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
@@ -36,17 +37,13 @@ _ROOM_COLUMNS = (Column("media"), Column("local"))
 @reads("media.in_room", "media.of_user", name="list")
 @click.option("--room", metavar="ROOM", help="What the unencrypted events of a room point to.")
 @click.option("--user", metavar="USER", help="What a user of this server has uploaded.")
-@click.option(
-    "--order-by", type=click.Choice(ORDERS), help="Of a user: the newest first, unless said otherwise."
-)
-@click.option("--reverse", is_flag=True, help="The other way round than --order-by has it.")
+@sort_option(ORDERS, default="newest first; only with --user")
 def list_(
     synapse: "Synapse",
     *,
     room: str | None,
     user: str | None,
-    order_by: str | None,
-    reverse: bool,
+    sort: tuple[str | None, bool],
     output: Output,
 ) -> None:
     """List the media of a room or of a user.
@@ -54,7 +51,7 @@ def list_(
     \b
     Examples:
         synadmin media list --room '#club:example.org'
-        synadmin media list --user alice --order-by media_length --reverse
+        synadmin media list --user alice --sort media_length:desc
         synadmin media list --user alice -o ndjson
     """
     from synadmin.ids import server_name_of
@@ -63,22 +60,19 @@ def list_(
         output.write(of_room(synapse, room_id_of(synapse, room)), _ROOM_COLUMNS, empty="No media there.")
         return
     user_id = user_id_of(synapse, user or "")
-    pager = synapse.media.of_user(user_id, order_by=order_by, reverse=reverse)
+    pager = synapse.media.of_user(user_id, order_by=sort[0], reverse=sort[1])
     output.stream(
         pager, _user_columns(server_name_of(synapse.owner)), empty=f"{user_id} has uploaded nothing."
     )
 
 
 @list_.check
-def _(*, room: str | None, user: str | None, order_by: str | None, reverse: bool) -> None:
+def _(*, room: str | None, user: str | None, sort: tuple[str | None, bool]) -> None:
     if (room is None) == (user is None):
         message = "whose media? Name one --room or one --user"
         raise UsageError(message)
-    if room is not None and (order_by or reverse):
-        message = "--order-by and --reverse go with --user: a room's media comes newest first"
-        raise UsageError(message)
-    if reverse and order_by is None:
-        message = "--reverse says nothing without --order-by"
+    if room is not None and sort[0] is not None:
+        message = "--sort goes with --user: a room's media comes newest first"
         raise UsageError(message)
 
 
@@ -117,7 +111,9 @@ def _user_columns(home: str) -> list[Column]:
 
 @reads("media.get")
 def show(synapse: "Synapse", media: str, *, output: Output) -> None:
-    """Show what the server knows of an item: its own, or a copy of another server's.
+    """Show the details of a media item.
+
+    Its own, or a copy of another server's.
 
     \b
     Examples:
@@ -145,7 +141,7 @@ _CHANGE_COLUMNS = (
 def quarantine_changes(
     synapse: "Synapse", *, after: int | None, output: Output, invocation: Invocation
 ) -> None:
-    """List what was quarantined, and what no longer is, oldest first.
+    """List changes of the quarantine, oldest first.
 
     At the end it says on stderr how to ask for what comes after that. Synapse calls the list best-effort: a
     change may be missing, or be there twice.

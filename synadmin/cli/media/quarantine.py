@@ -45,7 +45,7 @@ _OF_USER = click.option(
 @_OF_USER
 @click.option("--old-path", is_flag=True, help="With --room: through the path that Synapse has deprecated.")
 def quarantine(synapse: "Synapse", media: str, *, kind: Kind, old_path: bool) -> Record:
-    """Make media unavailable to everybody, without deleting it.
+    """Make media unavailable without deleting it.
 
     All that has the same content goes into quarantine with it. Of a room, that is what its unencrypted
     events point to. What is protected stays available.
@@ -99,7 +99,9 @@ def _(synapse: "Synapse", names: list[str], *, kind: Kind) -> str:
 @_OF_ROOM
 @_OF_USER
 def unquarantine(synapse: "Synapse", media: str) -> Record:
-    """Make media available again that was in quarantine, and all that has the same content.
+    """Make quarantined media available again.
+
+    All items with the same content become available, too.
 
     \b
     Examples:
@@ -141,7 +143,9 @@ def _(
 
 @changes(MEDIA, "media.protect")
 def protect(synapse: "Synapse", media: str) -> Record:
-    """Keep media that was uploaded here out of quarantine: stickers, a server's logo.
+    """Protect local media from quarantine.
+
+    For stickers or a server's logo.
 
     What is in quarantine already stays in it.
 
@@ -155,7 +159,7 @@ def protect(synapse: "Synapse", media: str) -> Record:
 
 @changes(MEDIA, "media.unprotect")
 def unprotect(synapse: "Synapse", media: str) -> Record:
-    """Let media that was uploaded here be quarantined again.
+    """Let local media be quarantined again.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ _BLOCKED = (Column("blocked"), Column("blocked_by", title="by"))
 def join(
     synapse: "Synapse", user_id: str, *, kind: Kind, rooms: Targets, users: list[str], servers: list[str]
 ) -> Record:
-    """Make users of this server join a room, or a user join several rooms.
+    """Join local users to a room, or a user to several rooms.
 
     Where a room is not public, you invite them first: you have to be in it, with the right to invite.
 
@@ -96,7 +96,7 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> Selection:
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)
 def block(synapse: "Synapse", room_id: "RoomId") -> Record:
-    """Let no user of this server into rooms any more.
+    """Block rooms: local users cannot join them.
 
     Who is in a room stays in it; `room delete --block` puts them out too. A room that the server does not
     know can be blocked beforehand. `room show` tells whether a room is blocked.
@@ -117,7 +117,7 @@ def _(synapse: "Synapse", rooms: list[str]) -> str:
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)
 def unblock(synapse: "Synapse", room_id: "RoomId") -> Record:
-    """Let users of this server into rooms again.
+    """Unblock rooms: local users can join them again.
 
     \b
     Examples:

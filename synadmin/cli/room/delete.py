@@ -65,7 +65,7 @@ def delete(
     options: "DeletionOptions",
     at_once: bool,
 ) -> "str | Record":
-    """Remove all local members from rooms, and delete the rooms.
+    """Remove all local members from rooms and delete the rooms.
 
     Users of other servers are not touched: for them the room goes on. What was removed cannot be brought
     back. The server does the work by itself; this command waits for the end of it. Where an earlier
@@ -74,7 +74,8 @@ def delete(
     \b
     Examples:
         synadmin room delete '#spam:example.org' --block
-        synadmin room delete '!abcdef:example.org' --new-room-user admin --room-name 'We have moved'
+        synadmin room delete '!abcdef:example.org' --new-room-user admin \\
+            --room-name 'We have moved'
         synadmin room delete --from empty-rooms.txt --yes -o ndjson
         synadmin room delete '!abcdef:example.org' --no-purge --dry-run
     """
@@ -282,7 +283,9 @@ def _not_removed(shut_down: "RoomShutDown | None", delete_id: str | None) -> dic
 def delete_status(
     synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation", output: "Output"
 ) -> int | None:
-    """Show the progress of a deletion by its id, or of all deletions of a room.
+    """Show the progress of a room deletion.
+
+    Takes the id of a deletion, or a room for all its deletions.
 
     The server remembers them for a week.
 

@@ -39,7 +39,9 @@ def forward_extremities(
     yes: bool,
     output: Output,
 ) -> int:
-    """Show the events of rooms that no other event follows yet; --clear forgets all but the newest.
+    """Show or delete the forward extremities of rooms.
+
+    These are the events that no other event follows. --clear keeps only the newest.
 
     One is usual. Where there are dozens, the room is slow: each new event has to bring them together.
 

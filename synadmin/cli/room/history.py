@@ -60,7 +60,7 @@ class EventOrTime(click.ParamType[int | str]):
 def purge_history(
     synapse: "Synapse", room_id: "RoomId", *, before: int | str, delete_local_events: bool
 ) -> "str | Record":
-    """Remove the older events of rooms from this server's database.
+    """Delete the older events of rooms from the database.
 
     The rooms themselves, their state and their newest event stay. Other servers keep what they have, and
     this one may fetch it from them again when somebody scrolls up.
@@ -68,8 +68,10 @@ def purge_history(
     \b
     Examples:
         synadmin room purge-history '#club:example.org' --before 365d
-        synadmin room purge-history '!abcdef:example.org' --before '$event-id' --delete-local-events
-        synadmin room purge-history --from big-rooms.txt --before 2026-01-31 --yes --no-wait
+        synadmin room purge-history '!abcdef:example.org' --before '$event-id' \\
+            --delete-local-events
+        synadmin room purge-history --from big-rooms.txt --before 2026-01-31 \\
+            --yes --no-wait
     """
     from msgspec import UNSET
 
@@ -111,7 +113,9 @@ def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_e
 @click.argument("purge_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
 def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "Invocation") -> object:
-    """Tell how far the purge of a room's history is. The server remembers it for a week.
+    """Show the progress of a history purge.
+
+    The server remembers it for a week.
 
     \b
     Examples:

@@ -75,14 +75,17 @@ def set_power(
     yes: bool,
     output: Output,
 ) -> int:
-    """Change power levels in a room, through somebody who may; the rest of them stays as it is.
+    """Change power levels in a room.
+
+    A local user with enough power sends the change; all other levels stay as they are.
 
     Shows what changes and who can do less afterwards, and asks. What would lock everybody out is refused.
 
     \b
     Examples:
         synadmin room set-power '#club:example.org' alice 50
-        synadmin room set-power '!abcdef:example.org' --default invite 50 --event m.room.topic 0
+        synadmin room set-power '!abcdef:example.org' --default invite 50 \\
+            --event m.room.topic 0
         synadmin room set-power --yes -- '!abcdef:example.org' mallory -1
     """
     from synadmin.ids import parse_user_id
@@ -141,7 +144,9 @@ def demote(
     yes: bool,
     output: Output,
 ) -> int:
-    """Take power from a user: through somebody who stands above, or as the user itself.
+    """Lower a user's power level in a room.
+
+    A user who stands above does it, or the user itself.
 
     Lowering oneself is always allowed, so --allow impersonate takes power from any local user. A user of
     another server with as much power as yours keeps it: the rules of Matrix let nobody take it.

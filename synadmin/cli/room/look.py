@@ -8,9 +8,12 @@ import click
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of
+from synadmin.cli.verbs import reads
 
 if TYPE_CHECKING:
+    from synadmin.client import Synapse
     from synadmin.render import Column
 
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
@@ -31,41 +34,8 @@ ORDERS = (
 )
 
 
-@click.command("list", cls=Command, calls=["rooms.list"])
-@click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
-@click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
-@click.option("--empty/--not-empty", default=None, help="Only rooms without (with) anybody joined.")
-@click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
-@output_options
-@pass_invocation
-def list_(  # one parameter for each option
-    invocation: Invocation,
-    *,
-    search: str | None,
-    public: bool | None,
-    empty: bool | None,
-    order_by: str | None,
-    reverse: bool,
-    output: Output,
-) -> None:
-    """List the rooms the server knows, page after page.
-
-    \b
-    Examples:
-        synadmin room list --search chess
-        synadmin room list --empty -o ndjson
-        synadmin room list --order-by joined_members --columns room_id,name,joined_members
-    """
-    with invocation.synapse() as synapse:
-        pager = synapse.rooms.list(
-            search=search,
-            public=public,
-            empty=empty,
-            order_by=order_by,
-            reverse=reverse,
-        )
-        output.stream(pager, _list_columns(), empty="No room matches.")
+_DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "state_events"})
+"""Synapse sorts by these from the largest to the smallest."""
 
 
 def _list_columns() -> "list[Column]":
@@ -91,12 +61,36 @@ def _list_columns() -> "list[Column]":
     ]
 
 
+@reads("rooms.list", name="list", columns=_list_columns, empty="No room matches.")
+@click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
+@click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
+@click.option("--empty/--not-empty", default=None, help="Only rooms without (with) joined members.")
+@sort_option(ORDERS, default="name", descending=_DESCENDING)
+def list_(
+    synapse: "Synapse",
+    *,
+    search: str | None,
+    public: bool | None,
+    empty: bool | None,
+    sort: tuple[str | None, bool],
+) -> object:
+    """List the rooms that the server knows.
+
+    \b
+    Examples:
+        synadmin room list --search chess
+        synadmin room list --empty -o name
+        synadmin room list --sort joined_members:desc --limit 20
+    """
+    return synapse.rooms.list(search=search, public=public, empty=empty, order_by=sort[0], reverse=sort[1])
+
+
 @click.command(cls=Command, calls=["rooms.get", "rooms.block_status"])
 @click.argument("room")
 @output_options
 @pass_invocation
 def show(invocation: Invocation, room: str, *, output: Output) -> None:
-    """Show what the server knows of a room.
+    """Show the details of a room.
 
     \b
     Examples:
@@ -118,7 +112,7 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
 @output_options
 @pass_invocation
 def members(invocation: Invocation, room: str, *, output: Output) -> None:
-    """List who is in a room, users of other servers included.
+    """List the members of a room, also of other servers.
 
     \b
     Examples:
@@ -145,7 +139,7 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
 @output_options
 @pass_invocation
 def state(invocation: Invocation, room: str, *, event_type: str | None, output: Output) -> None:
-    """Show a room's current state.
+    """Show the current state of a room.
 
     Without --type, and with m.room.member, the answer grows with the room.
 
@@ -174,7 +168,9 @@ def state(invocation: Invocation, room: str, *, event_type: str | None, output: 
 @output_options
 @pass_invocation
 def power(invocation: Invocation, room: str, *, output: Output) -> None:
-    """Show who can do what in a room: levels, memberships, accounts, and what each thing takes.
+    """Show who can do what in a room.
+
+    Shows levels, memberships, accounts, and the level that each action needs.
 
     \b
     Examples:

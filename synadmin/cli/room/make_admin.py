@@ -68,7 +68,7 @@ def make_admin(
     yes: bool,
     output: Output,
 ) -> int:
-    """Regain control of rooms through a local user who still has power in them.
+    """Regain control of rooms through a local user with power.
 
     First looks: who holds which level, who is joined, whose account is active. Says what will happen,
     and asks. Then acts, joins the room where you are the one to have control, and reads back what the
@@ -82,7 +82,7 @@ def make_admin(
         synadmin room make-admin '#club:example.org' --dry-run
         synadmin room make-admin '!abcdef:example.org' --user alice
         synadmin room make-admin --from lost-rooms.txt --yes -o ndjson
-    \b
+
     Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
     changed); 1 every one failed; 6 some of each.
     """

@@ -68,7 +68,9 @@ def replace(
     yes: bool,
     output: Output,
 ) -> int:
-    """Make a new room in place of one that cannot be regained: the last resort.
+    """Create a new room in place of one that is lost.
+
+    Use this where the room cannot be regained.
 
     All users of this server are put out of the old room and into a new one, and the addresses lead there.
     Messages stay behind: the old room's history is kept in the database, but it is no longer in anybody's
@@ -80,8 +82,9 @@ def replace(
     \b
     Examples:
         synadmin room replace '#club:example.org' --admin admin --dry-run
-        synadmin room replace '#club:example.org' --admin alice --allow impersonate
-    \b
+        synadmin room replace '#club:example.org' --admin alice \\
+            --allow impersonate
+
     Exit codes: 0 done or planned; 5 refused, nothing was changed; 6 some could not be moved.
     """
     from synadmin.ids import parse_user_id, server_name_of

@@ -94,7 +94,7 @@ _COLUMNS = (
 def hierarchy(
     synapse: "Synapse", room_id: "RoomId", *, max_depth: int | None, page_size: int | None, output: Output
 ) -> None:
-    """Show a space and the rooms and spaces in it, as a tree.
+    """Show a space and its rooms as a tree.
 
     Rooms that nobody of this server is in are named by their id alone.
 

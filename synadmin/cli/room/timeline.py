@@ -73,14 +73,15 @@ def messages(
     end: str | None,
     raw: bool,
 ) -> object:
-    """List the events of a room, the newest first.
+    """List the events of a room, newest first.
 
     You need not be in the room. What is encrypted stays so.
 
     \b
     Examples:
         synadmin room messages '#club:example.org' --limit 20
-        synadmin room messages '!abcdef:example.org' --type m.room.message --sender alice
+        synadmin room messages '!abcdef:example.org' --type m.room.message \\
+            --sender alice
         synadmin room messages '!abcdef:example.org' --all -o ndjson
     """
     if types:
@@ -118,7 +119,9 @@ def context(
     filter_: dict[str, Any],
     output: Output,
 ) -> None:
-    """Show what came before and after an event, such as one that was reported.
+    """Show the events before and after an event.
+
+    Useful for an event that was reported.
 
     -o json has the room's state at that time too, and tokens for `room messages`.
 
@@ -149,7 +152,9 @@ def _(*, filter_: str | None) -> dict[str, Any]:
 @click.argument("time", type=ANY_TIME)
 @click.option("--before", is_flag=True, help="The last event at or before it, not the first at or after it.")
 def event_at(synapse: "Synapse", room_id: "RoomId", time: int, *, before: bool) -> object:
-    """Find the event of a room that is nearest to a moment: the first one at or after it.
+    """Find the event of a room that is closest to a time.
+
+    By default the first event at that time or later.
 
     TIME is 30d (ago), 2026-01-31, 2026-01-31T12:00 (UTC) or milliseconds since 1970.
 

@@ -72,7 +72,7 @@ def transfer(
     yes: bool,
     output: Output,
 ) -> int:
-    """Move rooms to an account on another homeserver, as a person moves house.
+    """Move rooms to an account on another homeserver.
 
     In each room the new owner gets power and an invitation, comes in, is seen to have control; then the
     old owner's power is taken away. Where that cannot be finished the old owner keeps control: run it
@@ -80,9 +80,11 @@ def transfer(
 
     \b
     Examples:
-        synadmin room transfer '#club:old.example' --old-owner boss --to @boss:new.example --allow impersonate
-        synadmin room transfer --space '#club:old.example' --to @me:new.example --as-member --to-profile new
-    \b
+        synadmin room transfer '#club:old.example' --old-owner boss \\
+            --to @boss:new.example --allow impersonate
+        synadmin room transfer --space '#club:old.example' --to @me:new.example \\
+            --as-member --to-profile new
+
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
     one failed; 6 else, as where somebody has yet to come in.
     """

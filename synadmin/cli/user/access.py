@@ -38,14 +38,17 @@ def password(
     yes: bool,
     output: Output,
 ) -> int:
-    """Give an account a new password, which ends its sessions unless --keep-devices is given.
+    """Set a new password for an account.
+
+    Ends its sessions, unless --keep-devices is given.
 
     The password is asked for, or read from standard input.
 
     \b
     Examples:
         synadmin user password alice
-        pass generate -n matrix/alice | tail -1 | synadmin user password alice --yes
+        pass generate -n matrix/alice | tail -1 | synadmin user password alice \\
+            --yes
     """
     with invocation.synapse() as synapse:
         user_id = user_id_of(synapse, user)
@@ -68,13 +71,15 @@ def password(
 
 @click.group(cls=Group)
 def admin() -> None:
-    """Who is a server admin, and may use everything that this tool uses."""
+    """Show, grant and revoke server admin rights."""
 
 
 @admin.verb
 @reads("users.admin", name="show", columns=(Column("user_id", title="user"), Column("admin")))
 def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
-    """Tell whether somebody is a server admin. All of them: synadmin user list --admins.
+    """Check whether a user is a server admin.
+
+    `synadmin user list --admins` lists all.
 
     \b
     Examples:
@@ -108,7 +113,9 @@ def _(_: "Synapse", users: "list[UserId]") -> str:
 @admin.verb
 @changes(USERS, "users.set_admin", does="Take the admin rights of", mas="demote-admin {user}")
 def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Take the rights of a server admin away. The server lets nobody take their own.
+    """Revoke server admin rights.
+
+    The server lets no admin revoke their own.
 
     \b
     Examples:
@@ -161,7 +168,9 @@ def login(
     yes: bool,
     output: Output,
 ) -> int:
-    """Get a token to act as a user, and print it, and nothing else, on standard output.
+    """Get a token to act as a user.
+
+    Prints the token, and nothing else, on standard output.
 
     Whoever has it can do everything in the user's name. It makes no device, and is not seen by the user
     among their sessions. It is written down nowhere: neither in the journal nor in a profile.
@@ -242,7 +251,9 @@ def _future(moment: int) -> int:
 def validity(
     synapse: "Synapse", user_id: "UserId", *, until: int | None, renewal_emails: bool | None
 ) -> Record:
-    """Say until when accounts are valid, on a server that has account_validity switched on.
+    """Set when accounts expire.
+
+    Works on a server with account_validity switched on.
 
     \b
     Examples:
@@ -282,7 +293,9 @@ def _(*, until: int | None) -> None:
     columns=(time_column("updatable_without_uia_before_ms", "until"),),
 )
 def cross_signing_reset(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Let users replace their cross-signing keys for ten minutes without signing in once more.
+    """Let users replace their cross-signing keys.
+
+    For ten minutes they can do it without signing in again.
 
     For somebody who has lost their recovery key, where the Matrix Authentication Service keeps the
     accounts; elsewhere Synapse asks for their password all the same. Exit code 4 where they have no such

@@ -351,7 +351,7 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
 @click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own; '' for none.")
 @click.option("--approved/--not-approved", default=None, help="Whether it may sign in (MSC3866).")
 def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Record:
-    """Change the profile, the addresses, the external ids or the type of accounts.
+    """Change profiles, addresses, external ids or account types.
 
     Password, rights and state have commands of their own: password, admin, lock, suspend, deactivate.
 
@@ -434,15 +434,19 @@ def register(
     yes: bool,
     output: Output,
 ) -> int:
-    """Make an account with registration_shared_secret of the server's configuration, without a token.
+    """Create an account with the registration shared secret.
+
+    Needs no token, but registration_shared_secret of the server's configuration.
 
     It is how the first server admin is made. The secret is not sent. The password is asked for, or read
     from standard input. No session is made: sign in with `synadmin login`.
 
     \b
     Examples:
-        synadmin user register admin --admin --homeserver https://matrix.example.org
-        pass show matrix/bot | synadmin user register bot --secret-file /etc/matrix/registration_secret
+        synadmin user register admin --admin \\
+            --homeserver https://matrix.example.org
+        pass show matrix/bot | synadmin user register bot \\
+            --secret-file /etc/matrix/registration_secret
     """
     localpart = parse_user_id(user, home="localhost")[1:].partition(":")[0]
     if secret_file is None and not invocation.on_terminal:

@@ -36,7 +36,9 @@ def _counting(field: str) -> tuple[Column, ...]:
 
 @reads("activity.joined_rooms", columns=(_ROOM,), empty="In no room.", anyone=True)
 def joined_rooms(synapse: "Synapse", user_id: "UserId") -> object:
-    """List the rooms a user is in. Of users elsewhere, those that this server is in, too.
+    """List the rooms that a user has joined.
+
+    For users of other servers: the rooms that this server is in, too.
 
     \b
     Examples:
@@ -49,7 +51,9 @@ def joined_rooms(synapse: "Synapse", user_id: "UserId") -> object:
 @reads("users.memberships", columns=(_ROOM, Column("membership")), empty="No such membership.", anyone=True)
 @click.option("--membership", metavar="KIND", help="Only this one: join, invite, knock, leave, ban.")
 def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None) -> object:
-    """List every room a user was ever in, invited to or banned from, and what they are there now.
+    """List all memberships of a user, past ones included.
+
+    Shows every room that the user has joined, was invited to or banned from, with the membership now.
 
     \b
     Examples:
@@ -66,7 +70,9 @@ def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None
 @reads("activity.sent_invite_count", columns=_counting("invite_count"), anyone=True)
 @_since
 def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
-    """Count the invitations a user has sent. Many in a short time are a sign of spam.
+    """Count the invitations that a user has sent.
+
+    Many in a short time are a sign of spam.
 
     \b
     Examples:
@@ -80,7 +86,9 @@ def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object
 @reads("activity.joined_room_count", columns=_counting("cumulative_joined_room_count"), anyone=True)
 @_since
 def joined_count(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
-    """Count the rooms a user has joined, those they have left again included.
+    """Count the rooms that a user has joined over time.
+
+    Rooms that the user has left again count, too.
 
     \b
     Examples:
@@ -94,7 +102,9 @@ def joined_count(synapse: "Synapse", user_id: "UserId", *, since: int) -> object
 @reads("activity.account_data", columns=_DATA_COLUMNS, empty="No such account data.")
 @click.option("--type", "kind", metavar="TYPE", help="Only of this type, such as m.direct.")
 def account_data(synapse: "Synapse", user_id: "UserId", *, kind: str | None) -> object:
-    """Show what a user's clients keep on the server: settings, ignored users, tags of rooms.
+    """Show a user's account data.
+
+    Clients keep settings, ignored users and room tags there.
 
     \b
     Examples:

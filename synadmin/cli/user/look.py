@@ -6,6 +6,7 @@ import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.output import Output
+from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
@@ -61,9 +62,8 @@ _LIST_COLUMNS = (
     default=None,
     help="Only deactivated accounts, or only others; both, unless said otherwise.",
 )
-@click.option(
-    "--locked/--not-locked", default=None, help="With locked accounts, which are left out otherwise."
-)
+@click.option("--locked/--no-locked", default=None, help="Only (no) locked accounts. [default: none]")
+@renamed("--not-locked", "--no-locked", is_flag=True)
 @click.option("--guests/--no-guests", default=None, help="With guests, or without.")
 @click.option(
     "--not-user-type",
@@ -73,8 +73,7 @@ _LIST_COLUMNS = (
     help="Leave this type out, such as bot or support; '' is for accounts without a type. Repeatable.",
 )
 @click.option("--approved/--not-approved", default=None, help="Only those who wait for approval (MSC3866).")
-@click.option("--order-by", type=click.Choice(ORDERS), help="By name, unless said otherwise.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@sort_option(ORDERS, default="name")
 @click.option(
     "--v2",
     "old",
@@ -83,18 +82,20 @@ _LIST_COLUMNS = (
     "--deactivated the deactivated beside them.",
 )
 def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> object:
-    """List the accounts of the server, page after page.
+    """List the accounts of the server.
 
-    Locked accounts are left out unless --locked is given, as Synapse does.
+    Locked accounts are left out; --locked lists only these.
 
     \b
     Examples:
         synadmin user list --name alice
         synadmin user list --admins -o json
-        synadmin user list --not-deactivated --locked --order-by last_seen_ts --columns name,last_seen_ts
+        synadmin user list --locked --sort last_seen_ts:desc
     """
     ask = synapse.users.list_v2 if old else synapse.users.list
-    return ask(**filters)
+    accounts = ask(**filters)
+    # Synapse shows locked accounts beside the others.
+    return accounts.where(lambda account: account.locked) if filters["locked"] else accounts
 
 
 @list_.check
@@ -102,12 +103,14 @@ def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") ->
     if name is not None and user_id is not None:
         message = "--name and --user-id do not go together: Synapse would look at --name only"
         raise UsageError(message)
-    return {"filters": {key: value for key, value in options.items() if key != "old"}}
+    filters = {key: value for key, value in options.items() if key not in {"old", "sort"}}
+    order_by, reverse = options["sort"]
+    return {"filters": {**filters, "order_by": order_by, "reverse": reverse}}
 
 
 @reads("users.get")
 def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
-    """Show an account: profile, addresses, external ids, and what it may do.
+    """Show an account: profile, addresses, external ids, rights.
 
     \b
     Examples:
@@ -162,7 +165,9 @@ def find(
     threepid: tuple[str, str] | None,
     external_id: tuple[str, str] | None,
 ) -> object:
-    """Find out whose an address, a telephone number or an external id is. Exit code 4 where it is nobody's.
+    """Find the account with an address or external id.
+
+    An address is an e-mail address or a phone number. Exit code 4 where no account has it.
 
     \b
     Examples:
@@ -208,7 +213,9 @@ def _search_columns(*, password_hashes: bool) -> tuple[Column, ...]:
 @reads("lookup.search", columns=_search_columns, empty="No such account.")
 @click.option("--password-hashes", is_flag=True, help="Print the hashes of the passwords, too.")
 def search(synapse: "Synapse", term: str, *, password_hashes: bool) -> object:
-    """Search in user ids, those of deactivated and locked accounts included; % and _ stand for anything.
+    """Search in user ids.
+
+    Includes deactivated and locked accounts; % and _ stand for any text and any character.
 
     The server answers with the hashes of passwords as well. They are withheld unless asked for.
 
@@ -227,7 +234,9 @@ def _without_hash(user: dict[str, Any]) -> dict[str, Any]:
 
 @reads("lookup.username_available")
 def available(synapse: "Synapse", localpart: str, *, output: Output) -> int:
-    """Tell whether an account of that name could be made. Exit code 5 where it could not.
+    """Check whether a username is available.
+
+    Exit code 5 where it is not.
 
     \b
     Examples:
@@ -259,7 +268,9 @@ _CONNECTION_COLUMNS = (
 
 @reads("activity.whois", columns=_CONNECTION_COLUMNS, empty="Not seen for a long time.", anyone=True)
 def whois(synapse: "Synapse", user_id: "UserId", *, output: Output) -> object:
-    """Show from which addresses a user was seen, and with what. It is a few minutes late.
+    """Show the IP addresses and clients of a user.
+
+    The server updates this every few minutes.
 
     \b
     Examples:

@@ -61,7 +61,7 @@ def offboard(
     from_file: bool,
     invocation: Invocation,
 ) -> Record:
-    """Give control of a leaver's rooms to others, then lock the account.
+    """Hand over the rooms of a leaver, then lock the account.
 
     Looks for the rooms that only this account controls. There the successors get control, which works
     without impersonation while the account is active. When every room is done, the account is locked, or
@@ -74,7 +74,8 @@ def offboard(
     \b
     Examples:
         synadmin user offboard alice --to bob --dry-run
-        synadmin user offboard alice --to bob,carol --then deactivate --allow impersonate
+        synadmin user offboard alice --to bob,carol --then deactivate \\
+            --allow impersonate
         synadmin user offboard --from leavers.csv --then lock
     """
     from synadmin.power.room import Reach

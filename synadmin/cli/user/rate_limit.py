@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 @click.group("rate-limit", cls=Group)
 def rate_limit() -> None:
-    """Message limits of single accounts, in place of the server's."""
+    """Show, set and remove rate limits of accounts.
+
+    They take the place of the server's limits.
+    """
 
 
 @rate_limit.verb
 @reads("users.ratelimit")
 def show(synapse: "Synapse", user_id: "UserId") -> object:
-    """Show an account's own limits. None: the server's hold. 0 and 0: it has no limits.
+    """Show the rate limit of an account.
+
+    None: the server's limits apply. 0 and 0: no limits.
 
     \b
     Examples:
@@ -40,12 +45,13 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 @click.option("--burst-count", type=click.IntRange(0, 2**31 - 1), help="Messages at once before that counts.")
 @click.option("--unlimited", is_flag=True, help="No limits at all.")
 def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> Record:
-    """Give accounts limits of their own, or none at all.
+    """Set rate limits for accounts, or switch them off.
 
     \b
     Examples:
         synadmin user rate-limit set announce-bot --unlimited
-        synadmin user rate-limit set alice --messages-per-second 1 --burst-count 10
+        synadmin user rate-limit set alice --messages-per-second 1 \\
+            --burst-count 10
     """
     synapse.users.set_ratelimit(user_id, messages_per_second=limits[0], burst_count=limits[1])
     found = synapse.users.ratelimit(user_id)
@@ -69,7 +75,9 @@ def _(*, messages_per_second: int | None, burst_count: int | None, unlimited: bo
 @rate_limit.verb
 @changes(USERS, "users.delete_ratelimit", does="Clear the rate limits of")
 def clear(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Take accounts' own limits away: the server's hold again.
+    """Remove the rate limits of accounts.
+
+    The server's limits apply again.
 
     \b
     Examples:

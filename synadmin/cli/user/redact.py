@@ -58,7 +58,9 @@ def redact(
     no_wait: bool,
     invocation: Invocation,
 ) -> Record:
-    """Redact the messages of users, in all rooms that they are or were in.
+    """Redact the messages of users.
+
+    In all rooms that they are or were in.
 
     The messages of a local user are redacted in their own name, those of other users in yours, which
     needs the power for it in each room. Joins are redacted, too: that removes the display name. The
@@ -205,7 +207,7 @@ def _followed(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
 def redact_status(
     synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation, output: Output
 ) -> int:
-    """Show how far a redaction is, and what could not be redacted.
+    """Show the progress of a redaction, and its failures.
 
     The server remembers it for a day. Exit code 1 where it has failed, 6 where it is complete but for
     some events.

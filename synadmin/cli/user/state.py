@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @changes(USERS, "users.modify", mas="lock-user {user}")
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be locked.")
 def lock(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Lock accounts: their sessions stay, but can do nothing until the account is unlocked.
+    """Lock accounts: their sessions stay, but stop working.
+
+    Unlock the account to let its sessions work again.
 
     \b
     Examples:
@@ -57,7 +59,9 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Recor
 
 @changes(USERS, "users.suspend")
 def suspend(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Suspend accounts: they can read, leave rooms and sign out, and do almost nothing else.
+    """Suspend accounts: they can read, but send nothing.
+
+    They can also leave rooms and sign out, and do almost nothing else.
 
     \b
     Examples:
@@ -89,7 +93,9 @@ def _set_suspended(synapse: "Synapse", user_id: "UserId", *, suspended: bool) ->
 
 @changes(USERS, "moderation.shadow_ban")
 def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Let what users send seem to succeed, and reach nobody.
+    """Shadow-ban users: they reach nobody and do not see it.
+
+    Their messages appear sent to themselves, but reach nobody.
 
     A last resort: clients get confused, and the user is not told. To keep an account from doing harm,
     think of suspend and lock first.
@@ -108,7 +114,9 @@ def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 
 @changes(USERS, "moderation.lift_shadow_ban", does="Lift the shadow-bans of")
 def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
-    """Lift shadow-bans. What was sent under one stays unsent.
+    """Lift shadow-bans.
+
+    Messages that were sent under a shadow-ban stay unsent.
 
     \b
     Examples:
@@ -133,7 +141,9 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 def deactivate(
     synapse: "Synapse", user_id: "UserId", *, erase: bool, hanging: "dict[str, list[RoomControl]]"
 ) -> Record:
-    """Deactivate accounts: they leave all rooms, and nobody can sign in to them any more.
+    """Deactivate accounts.
+
+    They leave all rooms, and nobody can sign in to them any more.
 
     Sessions, encryption keys, password, addresses and account data are deleted. An account can be made
     active again (user reactivate), but none of this comes back. Media and messages stay: see media delete

@@ -55,7 +55,7 @@ def test_servers_are_listed_with_those_that_cannot_be_reached(
     names = sorted(server.destination for server in failed)
 
     found = list(ours.admin.synapse.federation.destinations(destination="localhost", page_size=1))
-    options = ("--search", "localhost", "--order-by", "failure_ts", "--reverse")
+    options = ("--search", "localhost", "--sort", "failure_ts:desc")
     said = synadmin("federation", "destinations", *options, "-o", "ndjson", server=ours)
     shown = synadmin("federation", "show", names[0], server=ours)
     as_json = synadmin("federation", "show", names[0], "-o", "json", server=ours)
@@ -106,7 +106,9 @@ def test_the_rooms_shared_with_a_server_are_listed(
     in_touch(ours, theirs)
 
     found = list(ours.admin.synapse.federation.rooms(theirs.server_name, page_size=1))
-    said = synadmin("federation", "rooms", theirs.server_name, "--reverse", "-o", "ndjson", server=ours)
+    said = synadmin(
+        "federation", "rooms", theirs.server_name, "--sort", "room_id:desc", "-o", "ndjson", server=ours
+    )
 
     assert rooms <= {room.room_id for room in found}
     assert all(room.stream_ordering > 0 for room in found)

@@ -58,7 +58,7 @@ def test_what_a_user_uploaded_is_listed_and_shown(
     info = media.get(*large).media_info
     shown = synadmin("media", "show", str(large), "-o", "json")
     lines = synadmin("media", "list", "--user", alice.user_id, "-o", "ndjson").stdout.splitlines()
-    table = synadmin("media", "list", "--user", alice.user_id, "--order-by", "upload_name").stdout
+    table = synadmin("media", "list", "--user", alice.user_id, "--sort", "upload_name").stdout
 
     assert [item.media_id for item in listed] == [large.media_id, small.media_id]
     assert [item.upload_name for item in by_size] == ["large.json", "small.json"]
@@ -312,7 +312,7 @@ def test_copies_of_another_servers_media_are_shown_quarantined_and_purged(
     [
         ("media", "list"),
         ("media", "list", "--room", "!a:b.example", "--user", "alice"),
-        ("media", "list", "--user", "alice", "--reverse"),
+        ("media", "list", "--user", "alice", "--sort", "x"),
         ("media", "show", "mxc://no-slash"),
         ("media", "show", "mxc://b.example/a/b"),
         ("media", "quarantine", "--yes"),

@@ -41,7 +41,7 @@ def test_who_stores_how_much_media(homeserver: Homeserver, newcomer: Newcomer, s
     statistics = homeserver.admin.synapse.statistics
     found = list(statistics.media(search="stores-", page_size=1))
     until = int(time.time() * 1000) - 3_600_000
-    options = ("--search", "stores-", "--order-by", "media_count", "--reverse")
+    options = ("--search", "stores-", "--sort", "media_count:desc")
     said = synadmin("stats", "media", *options, "--since", "1h", "-o", "ndjson")
 
     assert {usage.user_id: usage.media_count for usage in found} == {few.user_id: 1, many.user_id: 3}

@@ -36,7 +36,7 @@ class Answer:
         assert lines, self
         assert lines[0].startswith("synadmin: "), self
         assert len(lines) <= 2, self
-        assert all(line.startswith("  ") for line in lines[1:]), self
+        assert all(line.startswith("hint: ") for line in lines[1:]), self
         assert "Traceback" not in self.stderr
         assert self.stdout == ""
 

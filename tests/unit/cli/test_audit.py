@@ -296,9 +296,9 @@ def test_of_two_runs_at_once_the_second_leaves_or_waits(
             _until_asked(url)
             first.send_signal(signal.SIGSTOP)  # it is under way for as long as this takes
             second = synadmin("audit", "--rule", "failed-task")
+            first.send_signal(signal.SIGCONT)
             second.assert_is_one_clear_line(code=1)
             assert "another audit is running" in second.stderr
-            first.send_signal(signal.SIGCONT)
             third = synadmin("audit", "--rule", "failed-task", "--wait")
             assert (third.code, third.stdout) == (0, "")
             assert first.wait(60) == 0

@@ -153,7 +153,7 @@ def test_who_leaves_is_told_that_it_goes_on_and_how_to_take_it_up_again(
     again = "Take it up again with `synadmin room delete-status D1 --wait`."
     *lines, changes = [line for line in stderr.splitlines() if line]
     assert lines == [f"The server goes on deleting !spam:example.org. {again}", "synadmin: interrupted"]
-    assert changes.startswith("  1 change of this run may have been made: `synadmin journal show ")
+    assert changes.startswith("hint: 1 change of this run may have been made: `synadmin journal show ")
 
 
 def test_one_that_is_left_open_in_a_bulk_is_pending_and_the_others_go_on(

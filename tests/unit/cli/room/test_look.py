@@ -33,9 +33,8 @@ def test_every_filter_is_passed_on(signed_in: Stub, synadmin: Synadmin) -> None:
         "chess & go",
         "--public",
         "--not-empty",
-        "--order-by",
-        "joined_members",
-        "--reverse",
+        "--sort",
+        "joined_members:asc",
     )
     answer = synadmin("room", "list", *options)
     assert (answer.code, answer.stdout, answer.stderr) == (0, "", "No room matches.\n")

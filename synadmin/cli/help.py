@@ -1,0 +1,43 @@
+"""``synadmin help``: the help of a command, and the common options."""
+
+import click
+
+from synadmin.cli.lazy import Command, Group, common_options
+from synadmin.errors import UsageError
+
+_COMMON = "options"
+
+
+@click.command("help", cls=Command)
+@click.argument("words", nargs=-1, metavar="[COMMAND...]")
+@click.pass_context
+def help_(context: click.Context, words: tuple[str, ...]) -> None:
+    """Show the help of a command, or the common options.
+
+    \b
+    Examples:
+        synadmin help room make-admin
+        synadmin help options
+    """
+    if words == (_COMMON,):
+        click.echo(_options(context))
+        return
+    context = context.find_root()
+    for word in words:
+        group = context.command
+        command = group.get_command(context, word) if isinstance(group, Group) else None
+        if command is None:
+            message = f"{context.command_path} has no command {word!a}"
+            raise UsageError(message, hint=f"`{context.command_path} --help` lists its commands")
+        context = click.Context(command, parent=context, info_name=word)
+    click.echo(context.get_help())
+
+
+def _options(context: click.Context) -> str:
+    """Return the options that every command takes, anywhere on the command line."""
+    formatter = context.make_formatter()
+    formatter.write_text("Every command takes these options, before or after its own arguments.")
+    with formatter.section("Common options"):
+        records = [option.get_help_record(context) for option in common_options()]
+        formatter.write_dl([record for record in records if record is not None])
+    return formatter.getvalue().rstrip("\n")

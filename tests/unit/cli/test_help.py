@@ -1,0 +1,77 @@
+"""The help of every command: short, in plain words, and no wider than a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from synadmin.cli.app import app
+from synadmin.cli.lazy import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST = 60  # characters of a summary
+WIDEST = 80
+
+
+def _commands(group: Group, context: click.Context) -> Iterator[tuple[str, click.Command, click.Context]]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        below = click.Context(
+            command, parent=context, info_name=name, terminal_width=WIDEST - 2, max_content_width=WIDEST
+        )
+        yield below.command_path, command, below
+        if isinstance(command, Group):
+            yield from _commands(command, below)
+
+
+ROOT = click.Context(app, info_name="synadmin")
+COMMANDS = list(_commands(app, ROOT))
+each_command = pytest.mark.parametrize(
+    ("path", "command", "context"), COMMANDS, ids=[path for path, *_ in COMMANDS]
+)
+
+
+@each_command
+def test_a_summary_is_short_and_ends_with_a_period(
+    path: str, command: click.Command, context: click.Context
+) -> None:
+    del path, context
+    summary = (command.help or "").partition("\n\n")[0]
+    assert "\n" not in summary
+    assert len(summary) <= LONGEST
+    assert summary.endswith(".")
+    assert summary[0].isupper()
+
+
+@each_command
+def test_help_is_no_wider_than_80_columns(path: str, command: click.Command, context: click.Context) -> None:
+    del path
+    assert max(map(len, command.get_help(context).splitlines())) <= WIDEST
+
+
+@each_command
+def test_every_command_has_an_example(path: str, command: click.Command, context: click.Context) -> None:
+    del context
+    if not isinstance(command, Group):
+        assert f"    {path}" in (command.help or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [("synadmin", app), *((path, command) for path, command, _ in COMMANDS if isinstance(command, Group))],
+    ids=str,
+)
+def test_a_group_shows_each_command_once_with_its_summary(path: str, group: Group) -> None:
+    context = click.Context(group, info_name=path, terminal_width=200, max_content_width=200)
+    shown = group.get_help(context)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        summary = (command.help or "").partition("\n\n")[0]
+        lines = [line.split() for line in shown.splitlines() if line.split()[:1] == [name]]
+        assert lines == [[name, *summary.split()]]
