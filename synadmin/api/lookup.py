@@ -6,9 +6,9 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/user
 
 import msgspec
 
+from synadmin.http.answers import decoded
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import Group
-from synadmin.http.reply import decoded
 from synadmin.ids import UserId
 
 

@@ -11,7 +11,7 @@ from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options
 
 if TYPE_CHECKING:
-    from synadmin.delegation.report import Report
+    from synadmin.delegation.server_check import Report
     from synadmin.render import Column
 
 _PROXIES = ("nginx", "apache", "caddy", "haproxy")
@@ -125,7 +125,7 @@ def well_known(
             --for nginx
     """
     from synadmin.delegation.names import parse_name
-    from synadmin.delegation.snippets import base_url, files, snippets
+    from synadmin.delegation.proxy_snippets import base_url, files, snippets
     from synadmin.errors import UsageError
     from synadmin.render import Column
 

@@ -63,7 +63,7 @@ def ping(
     from synadmin.delegation.connection import Trust
     from synadmin.delegation.ping import ping as ping_one
     from synadmin.delegation.ping import ping_all
-    from synadmin.delegation.report import Network
+    from synadmin.delegation.server_check import Network
 
     for name in server_names:
         names.parse_name(name)

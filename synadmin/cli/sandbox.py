@@ -62,7 +62,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
         synadmin sandbox up
         synadmin sandbox up ~/rehearsal --servers 2
     """
-    from synadmin.sandbox.standing import up as put_up
+    from synadmin.sandbox.registry import up as put_up
 
     with _ended_in_good_order():
         made = put_up(
@@ -102,7 +102,7 @@ def down(invocation: Invocation, directory: Path | None) -> None:
         synadmin sandbox down
         synadmin sandbox down ~/rehearsal
     """
-    from synadmin.sandbox.standing import standing
+    from synadmin.sandbox.registry import standing
 
     found = standing(_state())
     if directory is not None:
@@ -136,7 +136,7 @@ def env(invocation: Invocation, directory: Path | None, *, target: Path | None) 
         eval "$(synadmin sandbox env)"
         synadmin sandbox env --write .env
     """
-    from synadmin.sandbox.standing import the_one
+    from synadmin.sandbox.registry import the_one
 
     settings = the_one(directory, state=_state()).settings
     if target is None:

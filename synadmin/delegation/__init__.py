@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synadmin.delegation.report import Report
+    from synadmin.delegation.server_check import Report
 
 
 def check(
@@ -36,7 +36,7 @@ def check(
     """
     from synadmin.delegation import names
     from synadmin.delegation.connection import Trust
-    from synadmin.delegation.report import Network, examine
+    from synadmin.delegation.server_check import Network, examine
 
     names.parse_name(server_name)
     network = Network(

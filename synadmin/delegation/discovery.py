@@ -6,8 +6,8 @@ are its steps. Pure: DNS and HTTPS are handed in.
 
 from dataclasses import dataclass, field
 
-from synadmin.delegation.fetching import Fetcher
-from synadmin.delegation.lookup import Addresses, Resolver, Services
+from synadmin.delegation.dns import Addresses, Resolver, Services
+from synadmin.delegation.https_files import Fetcher
 from synadmin.delegation.names import FEDERATION_PORT, ServerName, bracketed
 from synadmin.delegation.well_known import SERVER, Kind, WellKnown, server_file
 

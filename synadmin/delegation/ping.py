@@ -13,7 +13,7 @@ from synadmin.delegation.connection import Connection, NoAnswerError
 from synadmin.delegation.discovery import Route, discover
 from synadmin.delegation.names import Address, parse_name
 from synadmin.delegation.probe import VERSION, named, read
-from synadmin.delegation.report import Network
+from synadmin.delegation.server_check import Network
 from synadmin.http.deadline import Deadline
 
 FAST = 200.0  # milliseconds

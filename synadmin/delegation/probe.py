@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from synadmin.delegation import certificate, keys
+from synadmin.delegation import certificate, signing_keys
 from synadmin.delegation.checks import ERROR, WARNING, Check
 from synadmin.delegation.connection import Connection, NoAnswerError, Trust
 from synadmin.delegation.names import Address
@@ -165,7 +165,7 @@ def _keys(
     answer = connection.get(KEYS, question.host_header, deadline)
     problem, told = read(answer, KEYS)
     if problem is None:
-        problem = keys.problem(told, question.server_name, int(now.timestamp() * 1000))
+        problem = signing_keys.problem(told, question.server_name, int(now.timestamp() * 1000))
     if problem is not None:
         found.say("keys", problem, ok=False)
         return

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from synadmin.delegation.connection import content_type
-from synadmin.delegation.fetching import LARGEST, Fetched
+from synadmin.delegation.https_files import LARGEST, Fetched
 from synadmin.delegation.names import ServerName, parse_name
 from synadmin.errors import UsageError
 

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from synadmin.errors import ReplyError
+from synadmin.http.answers import UNREADABLE, check_text, not_as_expected
 from synadmin.http.endpoint import Paged, Record
-from synadmin.http.reply import UNREADABLE, check_text, not_as_expected
-from synadmin.http.seen import Seen
+from synadmin.http.hashed_ids import Seen
 from synadmin.http.transport import Query, Transport
 
 T = TypeVar("T")

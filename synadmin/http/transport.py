@@ -23,9 +23,9 @@ from synadmin.errors import (
     UnknownOutcomeError,
     UsageError,
 )
+from synadmin.http.answers import decoded, error_of
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.no_answer import FinalConnectError
-from synadmin.http.reply import decoded, error_of
 from synadmin.http.wire import Connection, LimitedWire, Limiter, RequestsWire, Wire
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal, path_without_secrets

@@ -9,8 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
+from synadmin.http.answers import UNREADABLE
 from synadmin.http.deadline import Deadline
-from synadmin.http.reply import UNREADABLE
 from synadmin.ids import is_server_name
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from synadmin.errors import ConnectError
 from synadmin.ids import RoomId, UserId
+from synadmin.sandbox.accounts import VERSION, Person
 from synadmin.sandbox.homeserver import Homeserver
-from synadmin.sandbox.people import VERSION, Person
 
 _PATIENCE = 30  # seconds until a deactivated user has left their rooms
 _STEP = 0.05

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self
 from synadmin.errors import ConnectError, SettingsError
 from synadmin.ids import UserId
 from synadmin.sandbox import config, process
-from synadmin.sandbox.people import Person, register
+from synadmin.sandbox.accounts import Person, register
 
 _START_UP = 60  # seconds; it takes 2 on an idle machine
 _STEP = 0.05  # seconds between two looks

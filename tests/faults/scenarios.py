@@ -16,8 +16,8 @@ from tests.live.recovery import accounts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.faults.state import State
 
 _numbers = itertools.count(1)

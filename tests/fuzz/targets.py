@@ -22,9 +22,9 @@ from synadmin.cli import input_files, parameters
 from synadmin.columns import Column
 from synadmin.delegation import names
 from synadmin.http import reader
+from synadmin.http.answers import decoded, error_of
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.fast_wire import FastWire
-from synadmin.http.reply import decoded, error_of
 from synadmin.http.transport import Transport
 from synadmin.http.wire import Connection, RequestsWire
 from synadmin.journal.old_format import OldJournal

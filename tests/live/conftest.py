@@ -25,7 +25,7 @@ from tests.live.delegated import running as running_delegated
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.delegated import Delegated
 
 _PATIENCE = 120  # seconds for one command

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs
 
 from synadmin.client import Synapse
 from synadmin.http.endpoint import Endpoint
+from synadmin.sandbox.accounts import Person
 from synadmin.sandbox.homeserver import Homeserver
-from synadmin.sandbox.people import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

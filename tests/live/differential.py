@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId
     from synadmin.power.steps import Step
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.random_rooms import Tally
 
 VERSIONS = ("6", "10", "11", "12")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synadmin.ids import RoomId, UserId
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 _numbers = itertools.count(1)

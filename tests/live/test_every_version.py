@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.ids import RoomId
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Synadmin
 
 pytestmark = pytest.mark.xdist_group("every-version")

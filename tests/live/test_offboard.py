@@ -9,8 +9,8 @@ import pytest
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 

@@ -15,8 +15,8 @@ from synadmin.errors import MatrixError
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 # Requests, from start to verified control. Two of them replace guesses: the join rule is read from the

@@ -21,14 +21,14 @@ from synadmin.sandbox import homeserver as homeserver_module
 from synadmin.sandbox import process
 from synadmin.sandbox.community import MEMBERS, SITUATIONS, SITUATIONS_WITH_NEIGHBOURS, Community, fill
 from synadmin.sandbox.homeserver import Homeserver
-from synadmin.sandbox.standing import up as put_up
+from synadmin.sandbox.registry import up as put_up
 from tests.live.conftest import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from synadmin.ids import RoomId
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Newcomer
 
 _PATIENCE = 60  # seconds

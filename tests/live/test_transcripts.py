@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from synadmin.sandbox.standing import standing
+from synadmin.sandbox.registry import standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

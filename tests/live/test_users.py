@@ -13,8 +13,8 @@ from synadmin.errors import NotFoundError
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomId, UserId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 ELSEWHERE = "@alice:elsewhere.example"

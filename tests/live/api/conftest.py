@@ -16,7 +16,7 @@ from tests.live.api.unknown_fields import unknown_fields
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Answer, Synadmin
 
 _LAST = "test_every_operation.py"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from synadmin.ids import encoded
 
 if TYPE_CHECKING:
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 

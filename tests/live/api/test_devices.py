@@ -13,8 +13,8 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 ODD = "BRIDGE/two+1=%2F?#"

@@ -12,8 +12,8 @@ from synadmin.errors import NotFoundError
 from synadmin.ids import EventId, RoomId, encoded
 
 if TYPE_CHECKING:
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 _transactions = itertools.count(1)

@@ -13,8 +13,8 @@ from synadmin.ids import EventId, RoomId, encoded
 
 if TYPE_CHECKING:
     from synadmin.api.moderation import RedactionStatus
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 _PATIENCE = 90  # seconds

@@ -14,7 +14,7 @@ from synadmin.sandbox.homeserver import Homeserver
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 

@@ -13,8 +13,8 @@ from synadmin.ids import encoded
 
 if TYPE_CHECKING:
     from synadmin.ids import EventId, RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 _transactions = itertools.count(1)

@@ -16,8 +16,8 @@ from tests.written import journal_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Answer, Newcomer, Synadmin
 
 HOUR = 3_600_000  # milliseconds

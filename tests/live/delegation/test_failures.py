@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from synadmin.delegation.names import Address
-from synadmin.delegation.report import examine
+from synadmin.delegation.server_check import examine
 from tests.live.delegation.world import (
     CLIENT_FILE,
     KEYS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from synadmin.delegation.report import Report
+    from synadmin.delegation.server_check import Report
     from tests.live.delegation.world import World
 
 NAME = "example.org"

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.delegation.names import parse_name
-from synadmin.delegation.report import examine
-from synadmin.delegation.snippets import files, snippets
+from synadmin.delegation.proxy_snippets import files, snippets
+from synadmin.delegation.server_check import examine
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.delegation.world import World, homeserver
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from synadmin.delegation.report import Report
+    from synadmin.delegation.server_check import Report
 
 NAME = "example.org"
 HOST = "matrix.example.org"

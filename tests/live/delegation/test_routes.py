@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.delegation.names import Address
-from synadmin.delegation.report import examine
+from synadmin.delegation.server_check import examine
 from tests.live.delegation.world import (
     CLIENT_FILE,
     KEYS,
@@ -25,7 +25,7 @@ from tests.live.delegation.world import (
 )
 
 if TYPE_CHECKING:
-    from synadmin.delegation.report import Report
+    from synadmin.delegation.server_check import Report
     from tests.live.delegation.world import World
 
 NAME = "example.org"

@@ -24,10 +24,10 @@ from dnslib import AAAA, CNAME, QTYPE, RR, SRV, A, DNSRecord  # type: ignore[imp
 from dnslib.server import BaseResolver, DNSServer  # type: ignore[import-untyped]
 
 from synadmin.delegation.connection import Trust
-from synadmin.delegation.keys import canonical
-from synadmin.delegation.lookup import DnsResolver
+from synadmin.delegation.dns import DnsResolver
 from synadmin.delegation.names import Address
-from synadmin.delegation.report import Network
+from synadmin.delegation.server_check import Network
+from synadmin.delegation.signing_keys import canonical
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from dnslib.server import DNSHandler
 
-    from synadmin.delegation.lookup import Addresses
+    from synadmin.delegation.dns import Addresses
     from synadmin.http.deadline import Deadline
 
 VERSION = "/_matrix/federation/v1/version"

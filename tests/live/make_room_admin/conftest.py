@@ -14,8 +14,8 @@ from tests.live.told import Told
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomAlias, RoomId, UserId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer, Synadmin
 
 

@@ -12,8 +12,8 @@ from synadmin.ids import RoomId, encoded
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
 
 _PATIENCE = 90  # seconds until a deactivated user has left their rooms
 

@@ -10,8 +10,8 @@ import pytest
 from synadmin.ids import RoomAlias, RoomId
 
 if TYPE_CHECKING:
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.recovery.conftest import Scene, Scenes
 
 

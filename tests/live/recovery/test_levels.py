@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.recovery.conftest import Scene, Scenes
 
 

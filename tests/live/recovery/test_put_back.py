@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synadmin.ids import RoomId
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.recovery.conftest import Scene
 
 STEPS = ["reactivate", "invite", "join", "unban", "make-room-admin", "join", "deactivate"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.ids import RoomId
-    from synadmin.sandbox.people import Person
+    from synadmin.sandbox.accounts import Person
     from tests.live.recovery.conftest import Scene, Scenes
 
 pytestmark = pytest.mark.xdist_group("wrong-statistics")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.conftest import Newcomer
 
 _PATIENCE = 90  # seconds until what one server did is to be seen on the other

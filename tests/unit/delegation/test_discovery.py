@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from synadmin.delegation.discovery import discover
-from synadmin.delegation.fetching import Fetched
-from synadmin.delegation.lookup import Addresses, Service, Services
+from synadmin.delegation.dns import Addresses, Service, Services
+from synadmin.delegation.https_files import Fetched
 from synadmin.delegation.names import Address, parse_name
 from synadmin.http.reader import Answer
 

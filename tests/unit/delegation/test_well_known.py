@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.delegation.fetching import Fetched
+from synadmin.delegation.https_files import Fetched
 from synadmin.delegation.well_known import Kind, cache_seconds, client_file, server_file
 from synadmin.http.reader import Answer
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from synadmin.http.answers import decoded
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.reply import decoded
 
 
 class Door(Record, frozen=True, kw_only=True):

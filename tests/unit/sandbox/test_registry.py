@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.errors import UsageError
-from synadmin.sandbox.standing import standing, the_one, up
+from synadmin.sandbox.registry import standing, the_one, up
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,5 +1,5 @@
 from synadmin.ids import UserId
-from synadmin.sandbox.people import Person
+from synadmin.sandbox.accounts import Person
 
 
 def test_a_person_shows_who_it_is_and_not_the_token() -> None:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from synadmin.delegation import certificate, clients
+from synadmin.delegation import certificate, client_discovery
 from synadmin.delegation.checks import ERROR, NOTE, WARNING, Check
 from synadmin.delegation.connection import Trust
 from synadmin.delegation.discovery import DEFAULT, Discovery, Step, discover
-from synadmin.delegation.fetching import HttpsFetcher
-from synadmin.delegation.lookup import DnsResolver
+from synadmin.delegation.dns import DnsResolver
+from synadmin.delegation.https_files import HttpsFetcher
 from synadmin.delegation.names import HTTPS_PORT, Address, ServerName, bracketed, parse_name
 from synadmin.delegation.probe import Probe, Question, probe
 from synadmin.delegation.verdict import Facts, Verdict, judge
@@ -122,7 +122,9 @@ def examine(server_name: str, network: Network, *, timeout: float, now: datetime
     deadline = Deadline(timeout)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # What clients need has nothing to do with what servers find, so it does not wait for that.
-        of_clients = pool.submit(clients.look, name, network.fetcher(deadline.share(most=timeout, of=0.9)))
+        of_clients = pool.submit(
+            client_discovery.look, name, network.fetcher(deadline.share(most=timeout, of=0.9))
+        )
         found = discover(name, network.resolver(deadline), network.fetcher(deadline))
         route = found.route
         question = Question(name.text, route.certificate_name, route.host_header)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from synadmin.delegation.checks import WARNING, Check
-from synadmin.delegation.fetching import Fetcher
+from synadmin.delegation.https_files import Fetcher
 from synadmin.delegation.names import ServerName, bracketed
 from synadmin.delegation.probe import ADMIN, EXPOSED, exposes_admin_api, read
 from synadmin.delegation.well_known import CLIENT, Kind, client_file

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from synadmin.delegation.names import parse_name
-from synadmin.delegation.snippets import base_url, files, snippets
+from synadmin.delegation.proxy_snippets import base_url, files, snippets
 from synadmin.errors import UsageError
 
 _NAME, _TO = parse_name("example.org"), parse_name("matrix.example.org:443")

@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from synadmin.delegation import certificate
 from synadmin.delegation.connection import Connection, NoAnswerError, Trust
-from synadmin.delegation.lookup import Resolver
+from synadmin.delegation.dns import Resolver
 from synadmin.delegation.names import HTTPS_PORT, Address, bracketed
 from synadmin.http.deadline import Deadline
 from synadmin.http.reader import Answer

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from synadmin.delegation.keys import canonical, problem
+from synadmin.delegation.signing_keys import canonical, problem
 
 NAME = "domain"
 # The specification's own, Appendices, "Cryptographic Test Vectors".
