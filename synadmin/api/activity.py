@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import RoomId, UserId
 
 
-class Connection(Record, frozen=True, kw_only=True):
+class WhoisConnection(Record, frozen=True, kw_only=True):
     """From where a user was seen. ``last_seen`` is in milliseconds since the epoch."""
 
     ip: str | None = None
@@ -21,16 +21,16 @@ class Connection(Record, frozen=True, kw_only=True):
     user_agent: str | None = None
 
 
-class Session(Record, frozen=True, kw_only=True):
+class WhoisSession(Record, frozen=True, kw_only=True):
     """The connections of one session."""
 
-    connections: tuple[Connection, ...] = ()
+    connections: tuple[WhoisConnection, ...] = ()
 
 
 class DeviceSessions(Record, frozen=True, kw_only=True):
     """The sessions of one device."""
 
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[WhoisSession, ...] = ()
 
 
 class Whois(Record, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ ACCOUNT_DATA = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/accountdata",
 PUSHERS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/pushers", Pushers)
 
 
-class Activity(Group):
+class Activity(ResourceGroup):
     """What users do and have: ``synapse.activity``."""
 
     def whois(self, user_id: UserId) -> Whois:

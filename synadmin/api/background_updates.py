@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Record
+from synadmin.http.group import ResourceGroup
 
 JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
 """What can be started by hand."""
@@ -43,10 +43,10 @@ class Enabled(Record, frozen=True, kw_only=True):
 STATUS = Endpoint("GET", "/_synapse/admin/v1/background_updates/status", BackgroundUpdateStatus)
 ENABLED = Endpoint("GET", "/_synapse/admin/v1/background_updates/enabled", Enabled)
 SET_ENABLED = Endpoint("POST", "/_synapse/admin/v1/background_updates/enabled", Enabled, idempotent=True)
-START_JOB = Endpoint("POST", "/_synapse/admin/v1/background_updates/start_job", Nothing)
+START_JOB = Endpoint("POST", "/_synapse/admin/v1/background_updates/start_job", Empty)
 
 
-class BackgroundUpdates(Group):
+class BackgroundUpdates(ResourceGroup):
     """Background updates: ``synapse.background_updates``."""
 
     def status(self) -> BackgroundUpdateStatus:
@@ -76,7 +76,7 @@ class BackgroundUpdates(Group):
         *,
         old_key: str | None = None,
         before_ts: int | None = None,
-    ) -> Nothing:
+    ) -> Empty:
         """Start one of :data:`JOBS`.
 
         Args:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 
@@ -34,7 +34,7 @@ class LoginFlows(Record, frozen=True, kw_only=True):
     flows: tuple[LoginFlow, ...] = ()
 
 
-class Session(Record, frozen=True, kw_only=True):
+class LoginSession(Record, frozen=True, kw_only=True):
     """A new session. The token is a secret."""
 
     user_id: UserId
@@ -42,7 +42,7 @@ class Session(Record, frozen=True, kw_only=True):
     device_id: str | None = None
 
     def __repr__(self) -> str:
-        return f"Session(user_id={self.user_id!r})"
+        return f"LoginSession(user_id={self.user_id!r})"
 
 
 class Versions(Record, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class RoomReference(Record, frozen=True, kw_only=True):
     room_id: RoomId
 
 
-class SpaceChild(Record, frozen=True, kw_only=True):
+class HierarchyRoom(Record, frozen=True, kw_only=True):
     """A room of a space. ``as_sent()`` has the rest, ``children_state`` among it."""
 
     room_id: RoomId
@@ -83,7 +83,7 @@ VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
 HIERARCHY = Paged(
     "GET",
     "/_matrix/client/v1/rooms/{room_id}/hierarchy",
-    SpaceChild,
+    HierarchyRoom,
     items="rooms",
     next="next_batch",
     total=None,
@@ -96,17 +96,17 @@ AUTH_METADATA_UNSTABLE = Endpoint(
     dict[str, Any],
 )
 LOGIN_FLOWS = Endpoint("GET", "/_matrix/client/v3/login", LoginFlows)
-LOGIN = Endpoint("POST", "/_matrix/client/v3/login", Session)
-LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Nothing, idempotent=True)
+LOGIN = Endpoint("POST", "/_matrix/client/v3/login", LoginSession)
+LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Empty, idempotent=True)
 RESOLVE_ALIAS = Endpoint("GET", "/_matrix/client/v3/directory/room/{alias}", AliasTarget)
 CREATE_ROOM = Endpoint("POST", "/_matrix/client/v3/createRoom", RoomReference)
 JOIN = Endpoint("POST", "/_matrix/client/v3/join/{room}", RoomReference, idempotent=True)
 KNOCK = Endpoint("POST", "/_matrix/client/v3/knock/{room}", RoomReference, idempotent=True)
-LEAVE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/leave", Nothing, idempotent=True)
-INVITE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/invite", Nothing, idempotent=True)
-KICK = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/kick", Nothing, idempotent=True)
-BAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/ban", Nothing, idempotent=True)
-UNBAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/unban", Nothing, idempotent=True)
+LEAVE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/leave", Empty, idempotent=True)
+INVITE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/invite", Empty, idempotent=True)
+KICK = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/kick", Empty, idempotent=True)
+BAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/ban", Empty, idempotent=True)
+UNBAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/unban", Empty, idempotent=True)
 STATE_EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", dict[str, Any])
 SEND_STATE = Endpoint(
     "PUT",
@@ -122,7 +122,7 @@ SEND_EVENT = Endpoint(
 SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{type}", EventReference)
 
 
-class ClientServer(Group):
+class ClientServer(ResourceGroup):
     """What the token's owner does as an ordinary user: ``synapse.client_server``."""
 
     def whoami(self) -> WhoAmI:
@@ -167,7 +167,7 @@ class ClientServer(Group):
         """Return the ways to sign in; needs no token. Source: "Login"."""
         return self._send(LOGIN_FLOWS)
 
-    def login(self, user: str, password: str, *, device_name: str | None = None) -> Session:
+    def login(self, user: str, password: str, *, device_name: str | None = None) -> LoginSession:
         """Sign in with a password. The new token is a secret. Source: "Login"."""
         return self._send(
             LOGIN,
@@ -179,7 +179,7 @@ class ClientServer(Group):
             },
         )
 
-    def logout(self) -> Nothing:
+    def logout(self) -> Empty:
         """End this token and its device; the user's other sessions stay. Source: "Logout"."""
         return self._send(LOGOUT, body={})
 
@@ -193,7 +193,7 @@ class ClientServer(Group):
         """
         return self._send(RESOLVE_ALIAS, alias=alias)
 
-    def hierarchy(self, room_id: RoomId) -> Pager[SpaceChild]:
+    def hierarchy(self, room_id: RoomId) -> Pager[HierarchyRoom]:
         """Walk a space and what is below it, as far as a member may see. Source: "Spaces"."""
         return self._walk(HIERARCHY, query={}, room_id=room_id)
 
@@ -209,23 +209,23 @@ class ClientServer(Group):
         """Ask to be let in. Source: "Knocking on rooms"."""
         return self._send(KNOCK, query={"via": via, "server_name": via}, body={}, room=room)
 
-    def leave(self, room_id: RoomId) -> Nothing:
+    def leave(self, room_id: RoomId) -> Empty:
         """Leave a room, or turn an invitation down. Source: "Leaving rooms"."""
         return self._send(LEAVE, body={}, room_id=room_id)
 
-    def invite(self, room_id: RoomId, user_id: UserId) -> Nothing:
+    def invite(self, room_id: RoomId, user_id: UserId) -> Empty:
         """Invite a user. Source: "Joining rooms"."""
         return self._send(INVITE, body={"user_id": user_id}, room_id=room_id)
 
-    def kick(self, room_id: RoomId, user_id: UserId) -> Nothing:
+    def kick(self, room_id: RoomId, user_id: UserId) -> Empty:
         """Remove a user from a room. Source: "Leaving rooms"."""
         return self._send(KICK, body={"user_id": user_id}, room_id=room_id)
 
-    def ban(self, room_id: RoomId, user_id: UserId) -> Nothing:
+    def ban(self, room_id: RoomId, user_id: UserId) -> Empty:
         """Ban a user from a room. Source: "Banning users in a room"."""
         return self._send(BAN, body={"user_id": user_id}, room_id=room_id)
 
-    def unban(self, room_id: RoomId, user_id: UserId) -> Nothing:
+    def unban(self, room_id: RoomId, user_id: UserId) -> Empty:
         """Lift a ban. Source: "Banning users in a room"."""
         return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
 

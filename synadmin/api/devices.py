@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import UserId
 
 
@@ -36,18 +36,18 @@ class DeviceList(Record, frozen=True, kw_only=True):
 
 LIST = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}/devices", DeviceList)
 GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Device)
-CREATE = Endpoint("POST", "/_synapse/admin/v2/users/{user_id}/devices", Nothing, idempotent=True)
-MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Nothing)
-DELETE = Endpoint("DELETE", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Nothing, absent=GET)
+CREATE = Endpoint("POST", "/_synapse/admin/v2/users/{user_id}/devices", Empty, idempotent=True)
+MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Empty)
+DELETE = Endpoint("DELETE", "/_synapse/admin/v2/users/{user_id}/devices/{device_id}", Empty, absent=GET)
 DELETE_MANY = Endpoint(
     "POST",
     "/_synapse/admin/v2/users/{user_id}/delete_devices",
-    Nothing,
+    Empty,
     idempotent=True,
 )
 
 
-class Devices(Group):
+class Devices(ResourceGroup):
     """Devices: ``synapse.devices``. In every one, a user who does not exist is a NotFoundError."""
 
     def list(self, user_id: UserId) -> DeviceList:
@@ -67,7 +67,7 @@ class Devices(Group):
         """
         return self._send(GET, user_id=user_id, device_id=device_id)
 
-    def create(self, user_id: UserId, device_id: str) -> Nothing:
+    def create(self, user_id: UserId, device_id: str) -> Empty:
         """Make a device, which nobody is signed in to; nothing happens where it exists already.
 
         Source: ``DevicesRestServlet``.
@@ -80,7 +80,7 @@ class Devices(Group):
         device_id: str,
         *,
         display_name: str | UnsetType = UNSET,
-    ) -> Nothing:
+    ) -> Empty:
         """Change a device.
 
         Args:
@@ -96,14 +96,14 @@ class Devices(Group):
         body = {"display_name": display_name}
         return self._send(MODIFY, body=body, user_id=user_id, device_id=device_id)
 
-    def delete(self, user_id: UserId, device_id: str) -> Nothing:
+    def delete(self, user_id: UserId, device_id: str) -> Empty:
         """Delete a device, which ends its session. A device that is not there is none to complain about.
 
         Source: ``DeviceRestServlet``.
         """
         return self._send(DELETE, user_id=user_id, device_id=device_id)
 
-    def delete_many(self, user_id: UserId, devices: Sequence[str]) -> Nothing:
+    def delete_many(self, user_id: UserId, devices: Sequence[str]) -> Empty:
         """Delete several devices of one user, which ends their sessions.
 
         Source: ``DeleteDevicesRestServlet``.

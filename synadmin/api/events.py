@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from synadmin.http.endpoint import Endpoint, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomId, UserId
 
@@ -99,7 +99,7 @@ AT_TIME = Endpoint("GET", "/_synapse/admin/v1/rooms/{room_id}/timestamp_to_event
 FETCH = Endpoint("GET", "/_synapse/admin/v1/fetch_event/{event_id}", FetchedEvent, since="1.140")
 
 
-class Events(Group):
+class Events(ResourceGroup):
     """Events: ``synapse.events``."""
 
     def messages(

@@ -6,8 +6,8 @@ Source: Synapse, ``docs/admin_api/experimental_features.md`` and
 
 from collections.abc import Mapping
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import UserId
 
 
@@ -18,10 +18,10 @@ class Features(Record, frozen=True, kw_only=True):
 
 
 GET = Endpoint("GET", "/_synapse/admin/v1/experimental_features/{user_id}", Features)
-SET = Endpoint("PUT", "/_synapse/admin/v1/experimental_features/{user_id}", Nothing)
+SET = Endpoint("PUT", "/_synapse/admin/v1/experimental_features/{user_id}", Empty)
 
 
-class Experimental(Group):
+class Experimental(ResourceGroup):
     """Experimental features: ``synapse.experimental``."""
 
     def get(self, user_id: UserId) -> Features:
@@ -31,7 +31,7 @@ class Experimental(Group):
         """
         return self._send(GET, user_id=user_id)
 
-    def set(self, user_id: UserId, features: Mapping[str, bool]) -> Nothing:
+    def set(self, user_id: UserId, features: Mapping[str, bool]) -> Empty:
         """Switch features on or off for a local user; those that are not named stay as they are.
 
         Raises:

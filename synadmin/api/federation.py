@@ -4,8 +4,8 @@ Source: Synapse, ``docs/usage/administration/admin_api/federation.md`` and
 ``synapse/rest/admin/federation.py``.
 """
 
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId
 
@@ -61,11 +61,11 @@ ROOMS = Paged(
 RESET_CONNECTION = Endpoint(
     "POST",
     "/_synapse/admin/v1/federation/destinations/{destination}/reset_connection",
-    Nothing,
+    Empty,
 )
 
 
-class Federation(Group):
+class Federation(ResourceGroup):
     """Federation: ``synapse.federation``."""
 
     def destinations(
@@ -131,7 +131,7 @@ class Federation(Group):
             destination=destination,
         )
 
-    def reset_connection(self, destination: str) -> Nothing:
+    def reset_connection(self, destination: str) -> Empty:
         """Try to reach a server now, rather than when its time to be tried again has come.
 
         Raises:

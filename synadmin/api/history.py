@@ -6,7 +6,7 @@ Source: Synapse, ``docs/admin_api/purge_history_api.md`` and ``synapse/rest/admi
 import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import EventId, RoomId
 
 
@@ -32,7 +32,7 @@ PURGE = Endpoint("POST", "/_synapse/admin/v1/purge_history/{room_id}", PurgeStar
 PURGE_STATUS = Endpoint("GET", "/_synapse/admin/v1/purge_history_status/{purge_id}", PurgeStatus)
 
 
-class History(Group):
+class History(ResourceGroup):
     """The history of rooms: ``synapse.history``."""
 
     def purge(

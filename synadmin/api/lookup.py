@@ -8,7 +8,7 @@ import msgspec
 
 from synadmin.http.answers import decoded
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import UserId
 
 
@@ -43,7 +43,7 @@ BY_EXTERNAL_ID = Endpoint("GET", "/_synapse/admin/v1/auth_providers/{provider}/u
 BY_THREEPID = Endpoint("GET", "/_synapse/admin/v1/threepid/{medium}/users/{address}", Owner)
 
 
-class Lookup(Group):
+class Lookup(ResourceGroup):
     """Looking accounts up: ``synapse.lookup``."""
 
     def search(self, term: str, *, user_id: UserId) -> tuple[FoundUser, ...]:

@@ -4,8 +4,8 @@ Source: Synapse, ``docs/admin_api/media_admin_api.md``, ``docs/admin_api/user_ad
 ``synapse/rest/admin/media.py``.
 """
 
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId, UserId
 
@@ -129,13 +129,13 @@ OF_USER = Paged(
 QUARANTINE = Endpoint(
     "POST",
     "/_synapse/admin/v1/media/quarantine/{server_name}/{media_id}",
-    Nothing,
+    Empty,
     idempotent=True,
 )
 UNQUARANTINE = Endpoint(
     "POST",
     "/_synapse/admin/v1/media/unquarantine/{server_name}/{media_id}",
-    Nothing,
+    Empty,
     idempotent=True,
 )
 QUARANTINE_IN_ROOM = Endpoint("POST", "/_synapse/admin/v1/room/{room_id}/media/quarantine", Quarantined)
@@ -156,8 +156,8 @@ QUARANTINE_CHANGES = Paged(
     log=True,
     since="1.152",
 )
-PROTECT = Endpoint("POST", "/_synapse/admin/v1/media/protect/{media_id}", Nothing, idempotent=True)
-UNPROTECT = Endpoint("POST", "/_synapse/admin/v1/media/unprotect/{media_id}", Nothing, idempotent=True)
+PROTECT = Endpoint("POST", "/_synapse/admin/v1/media/protect/{media_id}", Empty, idempotent=True)
+UNPROTECT = Endpoint("POST", "/_synapse/admin/v1/media/unprotect/{media_id}", Empty, idempotent=True)
 DELETE = Endpoint("DELETE", "/_synapse/admin/v1/media/{server_name}/{media_id}", DeletedMedia)
 DELETE_UNUSED = Endpoint("POST", "/_synapse/admin/v1/media/delete", DeletedMedia)
 DELETE_UNUSED_OLD = Endpoint(
@@ -170,7 +170,7 @@ DELETE_OF_USER = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/media", 
 PURGE_REMOTE = Endpoint("POST", "/_synapse/admin/v1/purge_media_cache", PurgedMedia)
 
 
-class Media(Group):
+class Media(ResourceGroup):
     """Media: ``synapse.media``."""
 
     def get(self, server_name: str, media_id: str) -> MediaAnswer:
@@ -221,7 +221,7 @@ class Media(Group):
             user_id=user_id,
         )
 
-    def quarantine(self, server_name: str, media_id: str) -> Nothing:
+    def quarantine(self, server_name: str, media_id: str) -> Empty:
         """Make an item, and all with the same content, unavailable to users. Nothing is deleted.
 
         An item that is protected, and one that is unknown, stays as it is, and the answer is the same.
@@ -230,7 +230,7 @@ class Media(Group):
         """
         return self._send(QUARANTINE, body={}, server_name=server_name, media_id=media_id)
 
-    def unquarantine(self, server_name: str, media_id: str) -> Nothing:
+    def unquarantine(self, server_name: str, media_id: str) -> Empty:
         """Make an item, and all with the same content, available again.
 
         Source: ``UnquarantineMediaByID``.
@@ -270,14 +270,14 @@ class Media(Group):
         """
         return self._walk(QUARANTINE_CHANGES, query={"from": after})
 
-    def protect(self, media_id: str) -> Nothing:
+    def protect(self, media_id: str) -> Empty:
         """Keep an item that was uploaded here out of quarantine from now on.
 
         Source: ``ProtectMediaByID``.
         """
         return self._send(PROTECT, body={}, media_id=media_id)
 
-    def unprotect(self, media_id: str) -> Nothing:
+    def unprotect(self, media_id: str) -> Empty:
         """Let an item that was uploaded here be quarantined again.
 
         Source: ``UnprotectMediaByID``.

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import EventId, RoomId, UserId
 
 
@@ -34,10 +34,10 @@ class RedactionStatus(Record, frozen=True, kw_only=True):
 SHADOW_BAN = Endpoint(
     "POST",
     "/_synapse/admin/v1/users/{user_id}/shadow_ban",
-    Nothing,
+    Empty,
     idempotent=True,
 )
-LIFT_SHADOW_BAN = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/shadow_ban", Nothing)
+LIFT_SHADOW_BAN = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/shadow_ban", Empty)
 REDACT = Endpoint("POST", "/_synapse/admin/v1/user/{user_id}/redact", Redaction, since="1.116")
 REDACT_STATUS = Endpoint(
     "GET",
@@ -47,10 +47,10 @@ REDACT_STATUS = Endpoint(
 )
 
 
-class Moderation(Group):
+class Moderation(ResourceGroup):
     """Keeping messages from others: ``synapse.moderation``."""
 
-    def shadow_ban(self, user_id: UserId) -> Nothing:
+    def shadow_ban(self, user_id: UserId) -> Empty:
         """Shadow-ban a local user: what they send seems to succeed, and reaches nobody.
 
         Raises:
@@ -60,7 +60,7 @@ class Moderation(Group):
         """
         return self._send(SHADOW_BAN, body={}, user_id=user_id)
 
-    def lift_shadow_ban(self, user_id: UserId) -> Nothing:
+    def lift_shadow_ban(self, user_id: UserId) -> Empty:
         """Lift a shadow-ban. What was sent under it stays unsent.
 
         Source: ``ShadowBanRestServlet``.

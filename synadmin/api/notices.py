@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import EventId, UserId
 
 
@@ -23,7 +23,7 @@ SEND = Endpoint("POST", "/_synapse/admin/v1/send_server_notice", Notice)
 SEND_ONCE = Endpoint("PUT", "/_synapse/admin/v1/send_server_notice/{txn_id}", Notice)
 
 
-class Notices(Group):
+class Notices(ResourceGroup):
     """Server notices: ``synapse.notices``.
 
     A server has them only where its configuration has ``server_notices``.

@@ -9,7 +9,7 @@ import hmac
 from msgspec import UNSET, UnsetType
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import UserId
 
 
@@ -40,7 +40,7 @@ NONCE = Endpoint("GET", "/_synapse/admin/v1/register", Nonce, mas=False)
 REGISTER = Endpoint("POST", "/_synapse/admin/v1/register", Registered, mas=False)
 
 
-class Registration(Group):
+class Registration(ResourceGroup):
     """Accounts by shared secret: ``synapse.registration``. Needs no token."""
 
     def nonce(self) -> Nonce:

@@ -6,8 +6,8 @@ Source: Synapse, ``docs/usage/administration/admin_api/registration_tokens.md`` 
 
 from msgspec import UNSET, UnsetType
 
-from synadmin.http.endpoint import Endpoint, Nothing, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Record
+from synadmin.http.group import ResourceGroup
 
 
 class RegistrationToken(Record, frozen=True, kw_only=True):
@@ -40,10 +40,10 @@ LIST = Endpoint("GET", "/_synapse/admin/v1/registration_tokens", RegistrationTok
 CREATE = Endpoint("POST", "/_synapse/admin/v1/registration_tokens/new", RegistrationToken, mas=False)
 GET = Endpoint("GET", "/_synapse/admin/v1/registration_tokens/{token}", RegistrationToken, mas=False)
 UPDATE = Endpoint("PUT", "/_synapse/admin/v1/registration_tokens/{token}", RegistrationToken, mas=False)
-DELETE = Endpoint("DELETE", "/_synapse/admin/v1/registration_tokens/{token}", Nothing, mas=False, absent=GET)
+DELETE = Endpoint("DELETE", "/_synapse/admin/v1/registration_tokens/{token}", Empty, mas=False, absent=GET)
 
 
-class RegistrationTokens(Group):
+class RegistrationTokens(ResourceGroup):
     """Registration tokens: ``synapse.registration_tokens``."""
 
     def list(self, *, valid: bool | None = None) -> RegistrationTokenList:
@@ -121,7 +121,7 @@ class RegistrationTokens(Group):
             token=token,
         )
 
-    def delete(self, token: str) -> Nothing:
+    def delete(self, token: str) -> Empty:
         """Delete a token. Registrations under way with it end without success.
 
         Raises:

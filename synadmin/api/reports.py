@@ -6,8 +6,8 @@ Source: Synapse, ``docs/admin_api/event_reports.md``, ``docs/admin_api/user_repo
 
 from typing import Any
 
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 
@@ -59,7 +59,7 @@ EVENTS = Paged(
     grows=True,
 )
 EVENT = Endpoint("GET", "/_synapse/admin/v1/event_reports/{report_id}", EventReportDetails)
-DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Nothing, absent=EVENT)
+DELETE_EVENT = Endpoint("DELETE", "/_synapse/admin/v1/event_reports/{report_id}", Empty, absent=EVENT)
 USERS = Paged(
     "GET",
     "/_synapse/admin/v1/user_reports",
@@ -71,11 +71,11 @@ USERS = Paged(
 )
 USER = Endpoint("GET", "/_synapse/admin/v1/user_reports/{report_id}", UserReport, since="1.152")
 DELETE_USER = Endpoint(
-    "DELETE", "/_synapse/admin/v1/user_reports/{report_id}", Nothing, since="1.152", absent=USER
+    "DELETE", "/_synapse/admin/v1/user_reports/{report_id}", Empty, since="1.152", absent=USER
 )
 
 
-class Reports(Group):
+class Reports(ResourceGroup):
     """Reports: ``synapse.reports``."""
 
     def events(
@@ -121,7 +121,7 @@ class Reports(Group):
         """
         return self._send(EVENT, report_id=str(report_id))
 
-    def delete_event(self, report_id: int) -> Nothing:
+    def delete_event(self, report_id: int) -> Empty:
         """Delete the report of an event; the event stays.
 
         Raises:
@@ -169,7 +169,7 @@ class Reports(Group):
         """
         return self._send(USER, report_id=str(report_id))
 
-    def delete_user(self, report_id: int) -> Nothing:
+    def delete_user(self, report_id: int) -> Empty:
         """Delete the report of a user; the user stays.
 
         Raises:

@@ -6,7 +6,7 @@ Source: Synapse, ``docs/admin_api/rooms.md``, "Delete Room API", and ``synapse/r
 from typing import TypedDict, Unpack
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import RoomAlias, RoomId, UserId
 
 
@@ -85,7 +85,7 @@ STATUS = Endpoint("GET", "/_synapse/admin/v2/rooms/delete_status/{delete_id}", D
 OF_ROOM = Endpoint("GET", "/_synapse/admin/v2/rooms/{room_id}/delete_status", Deletions)
 
 
-class RoomDeletion(Group):
+class RoomDeletion(ResourceGroup):
     """Deleting rooms: ``synapse.room_deletion``.
 
     Users of other servers are not touched: for them the room goes on.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 
@@ -209,12 +209,12 @@ JOIN = Endpoint("POST", "/_synapse/admin/v1/join/{room_identifier}", JoinedRoom,
 MAKE_ADMIN = Endpoint(
     "POST",
     "/_synapse/admin/v1/rooms/{room_identifier}/make_room_admin",
-    Nothing,
+    Empty,
     idempotent=True,
 )
 
 
-class Rooms(Group):
+class Rooms(ResourceGroup):
     """Rooms: ``synapse.rooms``."""
 
     def list(
@@ -364,7 +364,7 @@ class Rooms(Group):
             room_identifier=room,
         )
 
-    def make_admin(self, room: RoomId | RoomAlias, *, user_id: UserId | None = None) -> Nothing:
+    def make_admin(self, room: RoomId | RoomAlias, *, user_id: UserId | None = None) -> Empty:
         """Give a user the power of the most powerful local user who is joined.
 
         An answer does not mean that the user has control, nor an error that nothing was changed: use

@@ -4,7 +4,7 @@ Source: Synapse, ``docs/admin_api/version_api.md`` and ``synapse/rest/admin/__in
 """
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 
 
 class ServerVersion(Record, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class ServerVersion(Record, frozen=True, kw_only=True):
 VERSION = Endpoint("GET", "/_synapse/admin/v1/server_version", ServerVersion)
 
 
-class Server(Group):
+class Server(ResourceGroup):
     """The server itself: ``synapse.server``."""
 
     def version(self) -> ServerVersion:

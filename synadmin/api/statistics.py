@@ -4,7 +4,7 @@ Source: Synapse, ``docs/admin_api/statistics.md`` and ``synapse/rest/admin/stati
 """
 
 from synadmin.http.endpoint import Endpoint, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId, UserId
 
@@ -45,7 +45,7 @@ MEDIA = Paged(
 ROOMS = Endpoint("GET", "/_synapse/admin/v1/statistics/database/rooms", RoomSizes)
 
 
-class Statistics(Group):
+class Statistics(ResourceGroup):
     """Statistics: ``synapse.statistics``."""
 
     def media(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synadmin.http.endpoint import Endpoint, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 
 STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
 """What can be said of a task."""
@@ -38,7 +38,7 @@ class ScheduledTasks(Record, frozen=True, kw_only=True):
 LIST = Endpoint("GET", "/_synapse/admin/v1/scheduled_tasks", ScheduledTasks, since="1.130")
 
 
-class Tasks(Group):
+class Tasks(ResourceGroup):
     """Scheduled tasks: ``synapse.tasks``."""
 
     def list(

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from synadmin.errors import MatrixError
-from synadmin.http.endpoint import Endpoint, Nothing, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Page, Pager
 from synadmin.ids import RoomId, UserId
 
@@ -164,12 +164,12 @@ LOGIN = Endpoint("POST", "/_synapse/admin/v1/users/{user_id}/login", LoginToken,
 RESET_PASSWORD = Endpoint(
     "POST",
     "/_synapse/admin/v1/reset_password/{target_user_id}",
-    Nothing,
+    Empty,
     idempotent=True,
     mas=False,
 )
 ADMIN = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/admin", AdminFlag, mas=False)
-SET_ADMIN = Endpoint("PUT", "/_synapse/admin/v1/users/{user_id}/admin", Nothing, mas=False)
+SET_ADMIN = Endpoint("PUT", "/_synapse/admin/v1/users/{user_id}/admin", Empty, mas=False)
 RENEW_VALIDITY = Endpoint(
     "POST",
     "/_synapse/admin/v1/account_validity/validity",
@@ -196,7 +196,7 @@ SET_RATELIMIT = Endpoint(
     RateLimitOverride,
     idempotent=True,
 )
-DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", Nothing)
+DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", Empty)
 
 
 class UserPager(Pager[User]):
@@ -214,7 +214,7 @@ class UserPager(Pager[User]):
             yield from super().pages()
 
 
-class Users(Group):
+class Users(ResourceGroup):
     """Accounts: ``synapse.users``."""
 
     def list(
@@ -392,7 +392,7 @@ class Users(Group):
         new_password: str,
         *,
         logout_devices: bool | UnsetType = UNSET,
-    ) -> Nothing:
+    ) -> Empty:
         """Give an account a new password.
 
         Args:
@@ -412,7 +412,7 @@ class Users(Group):
         """
         return self._send(ADMIN, user_id=user_id)
 
-    def set_admin(self, user_id: UserId, *, admin: bool) -> Nothing:
+    def set_admin(self, user_id: UserId, *, admin: bool) -> Empty:
         """Make somebody a server admin, or take that away; not from oneself.
 
         Source: ``UserAdminServlet``.
@@ -494,7 +494,7 @@ class Users(Group):
             user_id=user_id,
         )
 
-    def delete_ratelimit(self, user_id: UserId) -> Nothing:
+    def delete_ratelimit(self, user_id: UserId) -> Empty:
         """Take the account's own message limits away: the server's hold again.
 
         Source: ``RateLimitRestServlet``.

@@ -24,7 +24,7 @@ _MOST_CRASHES = 10  # of one rule; then it is not run any more
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AuditResult:
     """How an audit ended.
 
     Attributes:
@@ -69,7 +69,7 @@ def audit(
     *,
     count_controllers: bool = False,
     checked: Callable[[Facts], None] = lambda _: None,
-) -> Outcome:
+) -> AuditResult:
     """Check everything that the rules are about.
 
     Args:
@@ -184,7 +184,7 @@ class _Run:
         *,
         complete: bool,
         update_running: str | None,
-    ) -> Outcome:
+    ) -> AuditResult:
         """Return the outcome: the report and the next baseline."""
         order = self.order
         findings = sorted(
@@ -222,4 +222,4 @@ class _Run:
             at=finished,
             update_running=update_running,
         )
-        return Outcome(report, complete, after)
+        return AuditResult(report, complete, after)

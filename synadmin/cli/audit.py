@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synadmin.audit.gather.prefetch import Prefetcher
     from synadmin.audit.report import Report
     from synadmin.audit.rules import Rule
-    from synadmin.audit.runner import Outcome
+    from synadmin.audit.runner import AuditResult
     from synadmin.client import Synapse
 
 _SCOPES = ("rooms", "users", "server")
@@ -231,7 +231,7 @@ class _Run:
     count_controllers: bool
 
 
-def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "Outcome":
+def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "AuditResult":
     from synadmin.audit import runner
     from synadmin.audit.facts import Need
     from synadmin.audit.gather.gatherer import Gatherer
@@ -333,7 +333,7 @@ def _into(file: str, text: str) -> None:
     replace_file(Path(file), text, mode=0o644, into_devices=True, setting="--output-file")
 
 
-def _tell(invocation: Invocation, outcome: "Outcome", output: Output, *, to_file: bool) -> None:
+def _tell(invocation: Invocation, outcome: "AuditResult", output: Output, *, to_file: bool) -> None:
     """Warn of an audit that is not complete; on a terminal, say that there are no findings."""
     report = outcome.report
     if not outcome.complete:
@@ -363,7 +363,7 @@ def _post(synapse: "Synapse", name: str, report: "Report") -> None:
     post(synapse, room_id, report)
 
 
-def _exit_code(outcome: "Outcome", fail_on: str) -> int:
+def _exit_code(outcome: "AuditResult", fail_on: str) -> int:
     from synadmin.audit.findings import Severity
 
     if not outcome.complete:

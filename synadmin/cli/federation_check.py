@@ -11,7 +11,7 @@ from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options
 
 if TYPE_CHECKING:
-    from synadmin.delegation.server_check import Report
+    from synadmin.delegation.server_check import ServerCheck
     from synadmin.render import Column
 
 _PROXIES = ("nginx", "apache", "caddy", "haproxy")
@@ -76,7 +76,7 @@ def _columns() -> "list[Column]":
     return [Column("name", title="check"), Column("ok"), Column("detail")]
 
 
-def _explain(report: "Report") -> None:
+def _explain(report: "ServerCheck") -> None:
     from synadmin.render import plain
 
     click.echo(plain(report.message))

@@ -102,9 +102,9 @@ def down(invocation: Invocation, directory: Path | None) -> None:
         synadmin sandbox down
         synadmin sandbox down ~/rehearsal
     """
-    from synadmin.sandbox.registry import standing
+    from synadmin.sandbox.registry import noted_sandboxes
 
-    found = standing(_state())
+    found = noted_sandboxes(_state())
     if directory is not None:
         found = [one for one in found if one.directory == directory.resolve()]
     if not found:
@@ -136,9 +136,9 @@ def env(invocation: Invocation, directory: Path | None, *, target: Path | None) 
         eval "$(synadmin sandbox env)"
         synadmin sandbox env --write .env
     """
-    from synadmin.sandbox.registry import the_one
+    from synadmin.sandbox.registry import running_sandbox
 
-    settings = the_one(directory, state=_state()).settings
+    settings = running_sandbox(directory, state=_state()).settings
     if target is None:
         click.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in settings.items()))
         return

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synadmin.delegation.server_check import Report
+    from synadmin.delegation.server_check import ServerCheck
 
 
 def check(
@@ -18,7 +18,7 @@ def check(
     ca_file: str | None = None,
     nameserver: str | None = None,
     resolve: Sequence[str] = (),
-) -> "Report":
+) -> "ServerCheck":
     """Check that other servers, and clients, find the homeserver behind a server name.
 
     Args:
@@ -36,7 +36,7 @@ def check(
     """
     from synadmin.delegation import names
     from synadmin.delegation.connection import Trust
-    from synadmin.delegation.server_check import Network, examine
+    from synadmin.delegation.server_check import Network, check_server
 
     names.parse_name(server_name)
     network = Network(
@@ -44,4 +44,4 @@ def check(
         None if nameserver is None else names.parse_nameserver(nameserver),
         names.parse_overrides(resolve),
     )
-    return examine(server_name, network, timeout=timeout)
+    return check_server(server_name, network, timeout=timeout)

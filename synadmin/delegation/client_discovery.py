@@ -11,7 +11,7 @@ from synadmin.delegation.checks import WARNING, Check
 from synadmin.delegation.https_files import Fetcher
 from synadmin.delegation.names import ServerName, bracketed
 from synadmin.delegation.probe import ADMIN, EXPOSED, exposes_admin_api, read
-from synadmin.delegation.well_known import CLIENT, Kind, client_file
+from synadmin.delegation.well_known import CLIENT, FileKind, client_file
 
 _VERSIONS = "/_matrix/client/versions"
 
@@ -48,7 +48,7 @@ def look(name: ServerName, fetcher: Fetcher) -> Clients:
     # What clients try next: the server name itself, as a URL.
     base_url = f"https://{name.text}"
     works = _versions(fetcher, base_url) is None
-    if works and file.kind is Kind.ABSENT:
+    if works and file.kind is FileKind.ABSENT:
         detail = f"there is none, and none is needed: {base_url} answers clients itself"
         checks.append(_check("client-well-known", detail, ok=True))
     else:

@@ -67,10 +67,10 @@ class Trust:
         self.verifying.check_hostname = False
         # Newer Pythons are stricter here than any homeserver is.
         self.verifying.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        self.believing = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.believing.check_hostname = False
-        self.believing.verify_mode = ssl.CERT_NONE
-        for context in (self.verifying, self.believing):
+        self.unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.unverified.check_hostname = False
+        self.unverified.verify_mode = ssl.CERT_NONE
+        for context in (self.verifying, self.unverified):
             context.set_alpn_protocols(["http/1.1"])
 
 
@@ -79,7 +79,7 @@ def content_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class Connection:
+class TlsConnection:
     """A TLS connection. As a context manager it is closed on exit."""
 
     def __init__(self, address: Address, name: str, context: ssl.SSLContext, deadline: Deadline) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from synadmin.delegation.dns import Addresses, Resolver, Services
 from synadmin.delegation.https_files import Fetcher
 from synadmin.delegation.names import FEDERATION_PORT, ServerName, bracketed
-from synadmin.delegation.well_known import SERVER, Kind, WellKnown, server_file
+from synadmin.delegation.well_known import SERVER, FileKind, WellKnown, server_file
 
 IP_LITERAL = "ip-literal"
 EXPLICIT_PORT = "explicit-port"
@@ -22,7 +22,7 @@ _DEPRECATED = "_matrix._tcp"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RouteStep:
     """A step of the algorithm.
 
     Attributes:
@@ -85,7 +85,7 @@ class Discovery:
 
     name: ServerName
     route: Route
-    steps: tuple[Step, ...]
+    steps: tuple[RouteStep, ...]
     well_known: WellKnown | None = None
 
 
@@ -93,10 +93,10 @@ class Discovery:
 class _Walk:
     resolver: Resolver
     fetcher: Fetcher
-    steps: list[Step] = field(default_factory=list)
+    steps: list[RouteStep] = field(default_factory=list)
 
     def say(self, name: str, *, taken: bool, detail: str) -> None:
-        self.steps.append(Step(name, taken, detail))
+        self.steps.append(RouteStep(name, taken, detail))
 
     def target(self, host: str, port: int) -> Target:
         addresses = self.resolver.addresses(host, port)
@@ -157,7 +157,7 @@ def discover(name: ServerName, resolver: Resolver, fetcher: Fetcher) -> Discover
         return Discovery(name, walk.route(EXPLICIT_PORT, name), tuple(walk.steps))
     # 3. The well-known file, and what it delegates to.
     well_known = server_file(fetcher.fetch(f"https://{name.host}{SERVER}"))
-    delegated = well_known.delegated if well_known.kind is Kind.FOUND else None
+    delegated = well_known.delegated if well_known.kind is FileKind.FOUND else None
     walk.say(WELL_KNOWN, taken=delegated is not None, detail=f"{SERVER}: {well_known.detail}")
     if delegated is None:
         # 4, 5, 6. As if there were none.

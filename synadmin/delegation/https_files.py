@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from synadmin.delegation import certificate
-from synadmin.delegation.connection import Connection, NoAnswerError, Trust
+from synadmin.delegation.connection import NoAnswerError, TlsConnection, Trust
 from synadmin.delegation.dns import Resolver
 from synadmin.delegation.names import HTTPS_PORT, Address, bracketed
 from synadmin.http.deadline import Deadline
@@ -101,7 +101,7 @@ class HttpsFetcher:
 
     def _from(self, address: Address, host: str, netloc: str, target: str, deadline: Deadline) -> Answer:
         try:
-            connection = Connection(address, host, self._trust.verifying, deadline)
+            connection = TlsConnection(address, host, self._trust.verifying, deadline)
         except ssl.SSLCertVerificationError as error:
             problems = self._looked_at(address, host, error, deadline)
             message = f"{address}: {problems}"
@@ -118,7 +118,7 @@ class HttpsFetcher:
         self, address: Address, host: str, error: ssl.SSLCertVerificationError, deadline: Deadline
     ) -> str:
         """Return all that is wrong with a certificate whose chain is not trusted."""
-        with Connection(address, host, self._trust.believing, deadline) as connection:
+        with TlsConnection(address, host, self._trust.unverified, deadline) as connection:
             shown = certificate.read(connection.certificate)
         return "; ".join(certificate.problems(shown, host, error, certificate.now()))
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from synadmin.delegation import certificate
-from synadmin.delegation.connection import Connection, NoAnswerError
+from synadmin.delegation.connection import NoAnswerError, TlsConnection
 from synadmin.delegation.discovery import Route, discover
 from synadmin.delegation.names import Address, parse_name
 from synadmin.delegation.probe import VERSION, named, read
@@ -82,7 +82,7 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
     name = parse_name(server_name)
     deadline = Deadline(timeout)
     route = discover(name, network.resolver(deadline), network.fetcher(deadline)).route
-    connection: Connection | None = None
+    connection: TlsConnection | None = None
     try:
         for _ in range(count):
             if connection is None or connection.closed:
@@ -98,7 +98,7 @@ def ping(server_name: str, network: Network, *, count: int, timeout: float) -> P
     return result
 
 
-def _connected(route: Route, network: Network, deadline: Deadline) -> Connection:
+def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnection:
     """Connect as another homeserver would: the first address that takes it, with a certificate that holds.
 
     Raises:
@@ -117,13 +117,13 @@ def _connected(route: Route, network: Network, deadline: Deadline) -> Connection
     raise failure or NoAnswerError(f"{route.srv} says that there is no such service")
 
 
-def _trusted(address: Address, name: str, network: Network, deadline: Deadline) -> Connection:
+def _trusted(address: Address, name: str, network: Network, deadline: Deadline) -> TlsConnection:
     chain: ssl.SSLCertVerificationError | None = None
     try:
-        connection = Connection(address, name, network.trust.verifying, deadline)
+        connection = TlsConnection(address, name, network.trust.verifying, deadline)
     except ssl.SSLCertVerificationError as error:
         chain = error
-        connection = Connection(address, name, network.trust.believing, deadline)
+        connection = TlsConnection(address, name, network.trust.unverified, deadline)
     shown = certificate.read(connection.certificate)
     problems = certificate.problems(shown, name, chain, certificate.now())
     if problems:
@@ -133,7 +133,7 @@ def _trusted(address: Address, name: str, network: Network, deadline: Deadline) 
     return connection
 
 
-def _asked(result: Ping, connection: Connection, route: Route, deadline: Deadline) -> bool:
+def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Deadline) -> bool:
     """Ask once, and tell whether the connection is still good."""
     started = time.monotonic()
     try:

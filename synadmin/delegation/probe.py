@@ -12,7 +12,7 @@ import msgspec
 
 from synadmin.delegation import certificate, signing_keys
 from synadmin.delegation.checks import ERROR, WARNING, Check
-from synadmin.delegation.connection import Connection, NoAnswerError, Trust
+from synadmin.delegation.connection import NoAnswerError, TlsConnection, Trust
 from synadmin.delegation.names import Address
 from synadmin.http.deadline import Deadline
 from synadmin.http.reader import Answer
@@ -26,7 +26,7 @@ _LONGEST_NAME = 80  # characters of what a server calls itself
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProbeTarget:
     """What is asked at an address.
 
     Attributes:
@@ -70,7 +70,7 @@ class Probe:
 
 def probe(
     address: Address,
-    question: Question,
+    target: ProbeTarget,
     trust: Trust,
     deadline: Deadline,
     now: datetime,
@@ -78,7 +78,7 @@ def probe(
     """Look at an address. What fails is told in the checks, not raised."""
     found = Probe(address)
     try:
-        connection = _examined(found, question, trust, deadline, now)
+        connection = _examined(found, target, trust, deadline, now)
     except NoAnswerError as error:
         found.unchecked = error.no_route
         detail = str(error)
@@ -89,9 +89,11 @@ def probe(
     try:
         for name, look in _LOOKS.items():
             if connection.closed:
-                connection = Connection(address, question.certificate_name, trust.believing, deadline.share())
+                connection = TlsConnection(
+                    address, target.certificate_name, trust.unverified, deadline.share()
+                )
             try:
-                look(found, connection, question, deadline.share(), now)
+                look(found, connection, target, deadline.share(), now)
             except NoAnswerError as error:
                 if name != "admin-api":
                     found.checks.append(Check(name, ok=False, detail=str(error)))
@@ -104,17 +106,17 @@ def probe(
 
 
 def _examined(
-    found: Probe, question: Question, trust: Trust, deadline: Deadline, now: datetime
-) -> Connection:
+    found: Probe, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime
+) -> TlsConnection:
     """Connect, judge the certificate, and stay connected whatever the judgement is."""
     chain: ssl.SSLCertVerificationError | None = None
-    name = question.certificate_name
+    name = target.certificate_name
     try:
-        connection = Connection(found.address, name, trust.verifying, deadline.share())
+        connection = TlsConnection(found.address, name, trust.verifying, deadline.share())
     except ssl.SSLCertVerificationError as error:
         chain = error
         # To see what it is, and what is behind it; nothing that anybody could misuse is sent.
-        connection = Connection(found.address, name, trust.believing, deadline.share())
+        connection = TlsConnection(found.address, name, trust.unverified, deadline.share())
     shown = certificate.read(connection.certificate)
     problems = certificate.problems(shown, name, chain, now)
     if problems or shown is None:
@@ -131,9 +133,9 @@ def _examined(
 
 
 def _version(
-    found: Probe, connection: Connection, question: Question, deadline: Deadline, _now: datetime
+    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
-    answer = connection.get(VERSION, question.host_header, deadline)
+    answer = connection.get(VERSION, target.host_header, deadline)
     problem, told = read(answer, VERSION)
     if problem is None and not _server(told):
         problem = f"{VERSION} does not say what software it is"
@@ -160,22 +162,22 @@ def _short(value: object) -> str | None:
 
 
 def _keys(
-    found: Probe, connection: Connection, question: Question, deadline: Deadline, now: datetime
+    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, now: datetime
 ) -> None:
-    answer = connection.get(KEYS, question.host_header, deadline)
+    answer = connection.get(KEYS, target.host_header, deadline)
     problem, told = read(answer, KEYS)
     if problem is None:
-        problem = signing_keys.problem(told, question.server_name, int(now.timestamp() * 1000))
+        problem = signing_keys.problem(told, target.server_name, int(now.timestamp() * 1000))
     if problem is not None:
         found.say("keys", problem, ok=False)
         return
-    found.say("keys", f"published by {question.server_name}, signed, and not expired")
+    found.say("keys", f"published by {target.server_name}, signed, and not expired")
 
 
 def _admin(
-    found: Probe, connection: Connection, question: Question, deadline: Deadline, _now: datetime
+    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
-    if exposes_admin_api(connection.get(ADMIN, question.host_header, deadline)):
+    if exposes_admin_api(connection.get(ADMIN, target.host_header, deadline)):
         found.say("admin-api", EXPOSED, ok=False, severity=WARNING)
     else:
         found.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from synadmin.delegation import certificate, client_discovery
 from synadmin.delegation.checks import ERROR, NOTE, WARNING, Check
 from synadmin.delegation.connection import Trust
-from synadmin.delegation.discovery import DEFAULT, Discovery, Step, discover
+from synadmin.delegation.discovery import DEFAULT, Discovery, RouteStep, discover
 from synadmin.delegation.dns import DnsResolver
 from synadmin.delegation.https_files import HttpsFetcher
 from synadmin.delegation.names import HTTPS_PORT, Address, ServerName, bracketed, parse_name
-from synadmin.delegation.probe import Probe, Question, probe
+from synadmin.delegation.probe import Probe, ProbeTarget, probe
 from synadmin.delegation.verdict import Facts, Verdict, judge
-from synadmin.delegation.well_known import Kind
+from synadmin.delegation.well_known import FileKind
 from synadmin.http.deadline import Deadline
 
 _AT_ONCE = 8
@@ -46,7 +46,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ServerCheck:
     """What a check found.
 
     Attributes:
@@ -82,7 +82,7 @@ class Report:
         return self.judgement.advice
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[RouteStep, ...]:
         """Return how the route was found."""
         return self.discovery.steps
 
@@ -105,7 +105,9 @@ class Report:
         }
 
 
-def examine(server_name: str, network: Network, *, timeout: float, now: datetime | None = None) -> Report:
+def check_server(
+    server_name: str, network: Network, *, timeout: float, now: datetime | None = None
+) -> ServerCheck:
     """Check a server name.
 
     Args:
@@ -127,7 +129,7 @@ def examine(server_name: str, network: Network, *, timeout: float, now: datetime
         )
         found = discover(name, network.resolver(deadline), network.fetcher(deadline))
         route = found.route
-        question = Question(name.text, route.certificate_name, route.host_header)
+        question = ProbeTarget(name.text, route.certificate_name, route.host_header)
         addresses = dict.fromkeys(one for target in route.targets for one in target.addresses.found)
         share = deadline.share(most=timeout, of=2 / 3)
         probes = list(
@@ -154,7 +156,7 @@ def examine(server_name: str, network: Network, *, timeout: float, now: datetime
             clients=seen_by_clients.base_url is not None,
         )
     )
-    return Report(name.text, found, tuple(checks), judgement)
+    return ServerCheck(name.text, found, tuple(checks), judgement)
 
 
 def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
@@ -162,7 +164,7 @@ def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
     checks = []
     file = found.well_known
     if file is not None:
-        ok = file.kind in {Kind.FOUND, Kind.ABSENT}
+        ok = file.kind in {FileKind.FOUND, FileKind.ABSENT}
         detail = "; ".join((f"{file.url}: {file.detail}", *file.remarks))
         checks.append(Check("well-known", ok=ok, detail=detail, severity=WARNING))
     route = found.route
@@ -199,7 +201,7 @@ def _elsewhere(
             candidates.append((parts.hostname, parts.port or HTTPS_PORT))
     resolver = network.resolver(deadline)
     for host, port in dict.fromkeys(candidates):
-        question = Question(
+        question = ProbeTarget(
             name.text, host, bracketed(host) if port == HTTPS_PORT else f"{bracketed(host)}:{port}"
         )
         for address in resolver.addresses(host, port).found:

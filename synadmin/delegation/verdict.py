@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from synadmin.delegation.discovery import DEFAULT, SRV, WELL_KNOWN
 from synadmin.delegation.names import HTTPS_PORT, bracketed
-from synadmin.delegation.well_known import CLIENT, SERVER, Kind
+from synadmin.delegation.well_known import CLIENT, SERVER, FileKind
 
 NEEDED = "needed"
 NOT_NEEDED = "not-needed"
@@ -40,7 +40,7 @@ class Facts:
     works: bool
     all_ok: bool
     in_dns: bool = True
-    well_known: Kind | None = None
+    well_known: FileKind | None = None
     srv: str | None = None
     elsewhere: tuple[str, int] | None = None
     clients: bool = True
@@ -77,7 +77,7 @@ def _delegation(facts: Facts) -> str:
         return IN_PLACE if facts.works else BROKEN
     if facts.via == DEFAULT and not facts.works:
         # Something is served as a delegation and is none; where nothing is served, it is missing.
-        return BROKEN if facts.well_known is Kind.INVALID else NEEDED
+        return BROKEN if facts.well_known is FileKind.INVALID else NEEDED
     return NOT_NEEDED
 
 

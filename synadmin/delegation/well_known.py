@@ -29,7 +29,7 @@ _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a well-known file is good for."""
 
     FOUND = "found"
@@ -51,7 +51,7 @@ class WellKnown:
         remarks: what is not wrong, but worth a word.
     """
 
-    kind: Kind
+    kind: FileKind
     url: str
     detail: str
     delegated: ServerName | None = None
@@ -66,13 +66,13 @@ def server_file(fetched: Fetched) -> WellKnown:
     delegated = told.get("m.server")
     if not isinstance(delegated, str):
         detail = "the file has no m.server" if delegated is None else "m.server is not a text"
-        return WellKnown(Kind.INVALID, fetched.url, f'{detail}: write {{"m.server": "HOST:PORT"}}')
+        return WellKnown(FileKind.INVALID, fetched.url, f'{detail}: write {{"m.server": "HOST:PORT"}}')
     try:
         name = parse_name(delegated)
     except UsageError as error:
-        return WellKnown(Kind.INVALID, fetched.url, f"m.server: {error}")
+        return WellKnown(FileKind.INVALID, fetched.url, f"m.server: {error}")
     return WellKnown(
-        Kind.FOUND,
+        FileKind.FOUND,
         fetched.url,
         f"delegates to {name.text}",
         name,
@@ -92,7 +92,7 @@ class ClientWellKnown:
         cors: browsers may read it.
     """
 
-    kind: Kind
+    kind: FileKind
     url: str
     detail: str
     base_url: str | None = None
@@ -109,13 +109,13 @@ def client_file(fetched: Fetched) -> ClientWellKnown:
     base_url = homeserver.get("base_url") if isinstance(homeserver, dict) else None
     if not isinstance(base_url, str):
         detail = "the file has no m.homeserver with a base_url"
-        return ClientWellKnown(Kind.INVALID, fetched.url, detail)
+        return ClientWellKnown(FileKind.INVALID, fetched.url, detail)
     wrong = _wrong_url(base_url)
     if wrong is not None:
-        return ClientWellKnown(Kind.INVALID, fetched.url, f"base_url {base_url[:200]!a} {wrong}")
+        return ClientWellKnown(FileKind.INVALID, fetched.url, f"base_url {base_url[:200]!a} {wrong}")
     allowed = fetched.answer.headers.get("access-control-allow-origin") if fetched.answer else None
     return ClientWellKnown(
-        Kind.FOUND,
+        FileKind.FOUND,
         fetched.url,
         f"clients are sent to {base_url}",
         base_url.rstrip("/"),
@@ -139,24 +139,24 @@ def _wrong_url(text: str) -> str | None:
 
 def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
     fetched: Fetched,
-) -> tuple[Kind, str, dict[str, Any] | None]:
+) -> tuple[FileKind, str, dict[str, Any] | None]:
     """Return the JSON object that was fetched; else what came instead, as a kind and a sentence."""
     answer = fetched.answer
     if answer is None:
-        kind = Kind.UNREACHABLE
+        kind = FileKind.UNREACHABLE
         if fetched.absent:
-            kind = Kind.ABSENT
+            kind = FileKind.ABSENT
         elif fetched.insecure or fetched.misdirected:
-            kind = Kind.INVALID
+            kind = FileKind.INVALID
         return kind, fetched.problem or "no answer", None
     if answer.status in _GONE:
-        return Kind.ABSENT, f"there is none (HTTP {answer.status})", None
+        return FileKind.ABSENT, f"there is none (HTTP {answer.status})", None
     if answer.status != HTTPStatus.OK:
-        kind = Kind.UNREACHABLE if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else Kind.INVALID
+        kind = FileKind.UNREACHABLE if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else FileKind.INVALID
         return kind, f"{fetched.url} answers HTTP {answer.status}", None
     if answer.cut:
         return (
-            Kind.INVALID,
+            FileKind.INVALID,
             f"{fetched.url} is larger than {LARGEST // 1024} KiB: no homeserver reads on",
             None,
         )
@@ -166,10 +166,10 @@ def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
         what = "is HTML, not JSON" if answer.content.lstrip()[:1] == b"<" else "is not JSON"
         if not answer.content.strip():
             what = "is empty"
-        return Kind.INVALID, f"{fetched.url} {what}", None
+        return FileKind.INVALID, f"{fetched.url} {what}", None
     if not isinstance(told, dict):
-        return Kind.INVALID, f"{fetched.url} is JSON, but not an object", None
-    return Kind.FOUND, "", told
+        return FileKind.INVALID, f"{fetched.url} is JSON, but not an object", None
+    return FileKind.FOUND, "", told
 
 
 def _remarks(fetched: Fetched) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Record(msgspec.Struct, frozen=True, dict=True):
         return dict(msgspec.json.decode(raw))
 
 
-class Nothing(Record, frozen=True, kw_only=True):
+class Empty(Record, frozen=True, kw_only=True):
     """An empty JSON object: the server took the request, and says no more than that."""
 
 

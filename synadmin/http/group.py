@@ -9,7 +9,7 @@ from synadmin.http.transport import Body, Query, Transport
 T = TypeVar("T")
 
 
-class Group:
+class ResourceGroup:
     """The operations on one kind of resource.
 
     Each operation is an :class:`Endpoint` in capitals and a method of the same name in small letters:

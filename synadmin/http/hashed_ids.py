@@ -7,7 +7,7 @@ _SMALLEST = 1024  # slots, a power of two
 _FULL = 0.7
 
 
-class Seen:
+class HashedIds:
     """A set of byte strings that remembers 64 bits of each, kept in one flat table.
 
     Two keys that share those bits would be taken for the same: with a million keys the odds are one in

@@ -12,7 +12,7 @@ import msgspec
 from synadmin.errors import ReplyError
 from synadmin.http.answers import UNREADABLE, check_text, not_as_expected
 from synadmin.http.endpoint import Paged, Record
-from synadmin.http.hashed_ids import Seen
+from synadmin.http.hashed_ids import HashedIds
 from synadmin.http.transport import Query, Transport
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Pager(Generic[T]):
         limit = _FIRST_PAGE if left is None or self._wanted else min(left, _LARGEST_PAGE)
         cursor: Any = None
         followed: set[int | str] = set()
-        seen = Seen()
+        seen = HashedIds()
         while True:
             query = dict(self._query)
             if cursor is not None:

@@ -137,7 +137,7 @@ def up(
     return sandbox
 
 
-def standing(state: Path) -> list[Sandbox]:
+def noted_sandboxes(state: Path) -> list[Sandbox]:
     """Return the sandboxes that were put up and not taken down, whether they still run or not."""
     sandboxes = []
     for note in sorted(state.glob("*.json")):
@@ -149,13 +149,13 @@ def standing(state: Path) -> list[Sandbox]:
     return sandboxes
 
 
-def the_one(directory: Path | None, *, state: Path) -> Sandbox:
+def running_sandbox(directory: Path | None, *, state: Path) -> Sandbox:
     """Return the sandbox in the directory, or the only one that is up.
 
     Raises:
         UsageError: there is none, or it is not clear which.
     """
-    running = [sandbox for sandbox in standing(state) if sandbox.is_up]
+    running = [sandbox for sandbox in noted_sandboxes(state) if sandbox.is_up]
     if directory is not None:
         running = [sandbox for sandbox in running if sandbox.directory == directory.resolve()]
     if not running:

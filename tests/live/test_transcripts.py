@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from synadmin.sandbox.registry import standing
+from synadmin.sandbox.registry import noted_sandboxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +106,7 @@ class Terminal:
         os.close(self._terminal)
         self._shell.kill()
         self._shell.wait()
-        for sandbox in standing(self._state):
+        for sandbox in noted_sandboxes(self._state):
             sandbox.down()
 
     def type(self, command: str, answers: Iterable[str] = ()) -> list[str]:
@@ -124,13 +124,13 @@ class Terminal:
             if _QUESTION.search(said):
                 os.write(self._terminal, f"{next(given, 'y')}\n".encode())
             elif _PASSWORD.search(said):
-                (sandbox,) = standing(self._state)
+                (sandbox,) = noted_sandboxes(self._state)
                 os.write(self._terminal, f"{sandbox.servers[0].password}\n".encode())
         text = said.removesuffix(_DONE).replace("\r\n", "\n")
         return self._in_documentation(_WIPED.sub("", text)).splitlines()
 
     def _in_documentation(self, text: str) -> str:
-        for sandbox in standing(self._state):
+        for sandbox in noted_sandboxes(self._state):
             for slug, room_id in sandbox.rooms.items():
                 opaque = room_id[1:].partition(":")[0]
                 letters = (ascii_letters[byte % 52] for byte in hashlib.sha512(slug.encode()).digest())

@@ -11,7 +11,7 @@ import pytest
 import synadmin
 from synadmin import Synapse
 from synadmin.errors import NotAuthenticatedError, SettingsError
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries
 from tests.unit.api.test_groups import MODULES, group_of
@@ -29,7 +29,7 @@ def test_every_group_is_there_under_the_name_of_its_file(module: ModuleType) -> 
     with Synapse("https://matrix.example.org") as synapse:
         group = getattr(synapse, module.__name__.rpartition(".")[2])
         assert type(group) is group_of(module)
-        assert isinstance(group, Group)
+        assert isinstance(group, ResourceGroup)
         assert group.transport is synapse.transport
 
 

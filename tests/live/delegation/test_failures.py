@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from synadmin.delegation.names import Address
-from synadmin.delegation.server_check import examine
+from synadmin.delegation.server_check import check_server
 from tests.live.delegation.world import (
     CLIENT_FILE,
     KEYS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from synadmin.delegation.server_check import Report
+    from synadmin.delegation.server_check import ServerCheck
     from tests.live.delegation.world import World
 
 NAME = "example.org"
@@ -45,14 +45,14 @@ _PATIENCE = 3.0  # seconds: what stands for --timeout where something hangs, and
 _HANGS = 60.0  # seconds: whoever takes so long waits for what hangs
 
 
-def checked(world: World, name: str = NAME, *, timeout: float = 30.0, **network: object) -> Report:
+def checked(world: World, name: str = NAME, *, timeout: float = 30.0, **network: object) -> ServerCheck:
     started = time.monotonic()
-    report = examine(name, world.network(**network), timeout=timeout)
+    report = check_server(name, world.network(**network), timeout=timeout)
     assert time.monotonic() - started < _HANGS
     return report
 
 
-def said(report: Report, name: str) -> str:
+def said(report: ServerCheck, name: str) -> str:
     """The one thing that is not ok about this check."""
     [detail] = [check.detail for check in report.problems if check.name == name]
     return detail

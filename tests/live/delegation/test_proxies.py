@@ -21,7 +21,7 @@ import pytest
 
 from synadmin.delegation.names import parse_name
 from synadmin.delegation.proxy_snippets import files, snippets
-from synadmin.delegation.server_check import examine
+from synadmin.delegation.server_check import check_server
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.delegation.world import World, homeserver
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-    from synadmin.delegation.server_check import Report
+    from synadmin.delegation.server_check import ServerCheck
 
 NAME = "example.org"
 HOST = "matrix.example.org"
@@ -240,7 +240,7 @@ def test_the_snippet_delegates_where_its_proxy_serves_it(
     command = with_proxy(folder, port, world.certificate(NAME), snippet)
 
     with running(command, port, folder):
-        report = examine(NAME, world.network(), timeout=60)
+        report = check_server(NAME, world.network(), timeout=60)
 
     assert (report.verdict, report.delegation, report.problems) == ("ok", "in-place", ())
     [file] = [check.detail for check in report.checks if check.name == "well-known"]
@@ -280,7 +280,7 @@ def reverse_proxy(synapse: Homeserver) -> str:
     return str(lines).replace("http://127.0.0.1:8008", synapse.url)
 
 
-def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: str) -> Report:
+def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: str) -> ServerCheck:
     """Check a name whose port 443 nginx answers, as it does for matrix.NAME."""
     nginx = program("nginx")
     world.zone.a(NAME)
@@ -295,7 +295,7 @@ def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: s
     path = nginx_configuration(folder, servers)
     command = [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     with running(command, port, folder):
-        return examine(NAME, world.network(), timeout=60)
+        return check_server(NAME, world.network(), timeout=60)
 
 
 def test_a_real_synapse_behind_the_guides_nginx_is_in_order(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.delegation.names import Address
-from synadmin.delegation.server_check import examine
+from synadmin.delegation.server_check import check_server
 from tests.live.delegation.world import (
     CLIENT_FILE,
     KEYS,
@@ -25,7 +25,7 @@ from tests.live.delegation.world import (
 )
 
 if TYPE_CHECKING:
-    from synadmin.delegation.server_check import Report
+    from synadmin.delegation.server_check import ServerCheck
     from tests.live.delegation.world import World
 
 NAME = "example.org"
@@ -33,8 +33,8 @@ HOST = "matrix.example.org"
 _TIMEOUT = 30.0
 
 
-def checked(world: World, name: str = NAME) -> Report:
-    return examine(name, world.network(), timeout=_TIMEOUT)
+def checked(world: World, name: str = NAME) -> ServerCheck:
+    return check_server(name, world.network(), timeout=_TIMEOUT)
 
 
 def serve_clients(world: World, *, port: int = 443, **files: Reply) -> None:
@@ -45,7 +45,7 @@ def serve_clients(world: World, *, port: int = 443, **files: Reply) -> None:
     )
 
 
-def of(report: Report, name: str) -> list[str]:
+def of(report: ServerCheck, name: str) -> list[str]:
     return [check.detail for check in report.checks if check.name == name]
 
 
@@ -328,7 +328,7 @@ def test_resolve_checks_a_server_before_its_dns_is_switched(world: World) -> Non
         (NAME, 443): (Address("127.0.0.1", https),),
         (NAME, 8448): (server.address,),
     }
-    report = examine(NAME, world.network(overrides=overrides), timeout=_TIMEOUT)
+    report = check_server(NAME, world.network(overrides=overrides), timeout=_TIMEOUT)
 
     assert report.verdict == "ok"
     assert any("as --resolve says" in step.detail for step in report.steps)

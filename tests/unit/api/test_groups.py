@@ -14,7 +14,7 @@ import pytest
 import synadmin.api
 from synadmin.errors import SynadminError
 from synadmin.http.endpoint import Endpoint, Paged, Record
-from synadmin.http.group import Group
+from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from tests.unit.http.ways import way_to
 from tests.unit.stub import told
@@ -30,11 +30,11 @@ MODULES = [
 ]
 
 
-def group_of(module: ModuleType) -> type[Group]:
+def group_of(module: ModuleType) -> type[ResourceGroup]:
     (group,) = [
         value
         for _, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, Group) and value.__module__ == module.__name__
+        if issubclass(value, ResourceGroup) and value.__module__ == module.__name__
     ]
     return group
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from synadmin.delegation.verdict import Facts, judge
-from synadmin.delegation.well_known import Kind
+from synadmin.delegation.well_known import FileKind
 
 _FED, _OLD = "_matrix-fed._tcp.example.org", "_matrix._tcp.example.org"
 
@@ -33,18 +33,18 @@ def facts(via: str, **changes: Any) -> Facts:  # noqa: ANN401  any fact
         (facts("explicit-port"), "not-needed", "ok"),
         (facts("explicit-port", all_ok=False), "not-needed", "degraded"),
         (facts("explicit-port", works=False, all_ok=False), "not-needed", "broken"),
-        (facts("default", well_known=Kind.ABSENT), "not-needed", "ok"),
-        (facts("default", well_known=Kind.INVALID, all_ok=False), "not-needed", "degraded"),
-        (facts("default", well_known=Kind.UNREACHABLE, all_ok=False), "not-needed", "degraded"),
-        (facts("default", well_known=Kind.ABSENT, works=False, all_ok=False), "needed", "broken"),
-        (facts("default", well_known=Kind.UNREACHABLE, works=False, all_ok=False), "needed", "broken"),
-        (facts("default", well_known=Kind.INVALID, works=False, all_ok=False), "broken", "broken"),
-        (facts("well-known", well_known=Kind.FOUND), "in-place", "ok"),
-        (facts("well-known", well_known=Kind.FOUND, all_ok=False), "in-place", "degraded"),
-        (facts("well-known", well_known=Kind.FOUND, works=False, all_ok=False), "broken", "broken"),
-        (facts("well-known", well_known=Kind.FOUND, srv=_FED), "in-place", "ok"),
-        (facts("srv", srv=_FED, well_known=Kind.ABSENT), "in-place", "ok"),
-        (facts("srv", srv=_OLD, well_known=Kind.INVALID, all_ok=False), "in-place", "degraded"),
+        (facts("default", well_known=FileKind.ABSENT), "not-needed", "ok"),
+        (facts("default", well_known=FileKind.INVALID, all_ok=False), "not-needed", "degraded"),
+        (facts("default", well_known=FileKind.UNREACHABLE, all_ok=False), "not-needed", "degraded"),
+        (facts("default", well_known=FileKind.ABSENT, works=False, all_ok=False), "needed", "broken"),
+        (facts("default", well_known=FileKind.UNREACHABLE, works=False, all_ok=False), "needed", "broken"),
+        (facts("default", well_known=FileKind.INVALID, works=False, all_ok=False), "broken", "broken"),
+        (facts("well-known", well_known=FileKind.FOUND), "in-place", "ok"),
+        (facts("well-known", well_known=FileKind.FOUND, all_ok=False), "in-place", "degraded"),
+        (facts("well-known", well_known=FileKind.FOUND, works=False, all_ok=False), "broken", "broken"),
+        (facts("well-known", well_known=FileKind.FOUND, srv=_FED), "in-place", "ok"),
+        (facts("srv", srv=_FED, well_known=FileKind.ABSENT), "in-place", "ok"),
+        (facts("srv", srv=_OLD, well_known=FileKind.INVALID, all_ok=False), "in-place", "degraded"),
         (facts("srv", srv=_FED, works=False, all_ok=False), "broken", "broken"),
         (facts("srv", srv=_FED, to=None, works=False, all_ok=False), "broken", "broken"),
     ],
@@ -62,13 +62,15 @@ def advice(found: Facts) -> str:
 
 
 def test_what_is_in_order_needs_no_advice() -> None:
-    assert judge(facts("default", well_known=Kind.ABSENT)).advice == ()
-    assert judge(facts("well-known", well_known=Kind.FOUND, to="matrix.example.org:443")).advice == ()
+    assert judge(facts("default", well_known=FileKind.ABSENT)).advice == ()
+    assert judge(facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443")).advice == ()
 
 
 def test_a_homeserver_at_the_names_own_443_is_told_of_the_setting_and_the_file() -> None:
     told = advice(
-        facts("default", well_known=Kind.ABSENT, works=False, all_ok=False, elsewhere=("example.org", 443))
+        facts(
+            "default", well_known=FileKind.ABSENT, works=False, all_ok=False, elsewhere=("example.org", 443)
+        )
     )
 
     assert "serve_server_wellknown: true" in told
@@ -80,7 +82,7 @@ def test_a_homeserver_at_another_name_is_told_the_exact_file() -> None:
     told = advice(
         facts(
             "default",
-            well_known=Kind.INVALID,
+            well_known=FileKind.INVALID,
             works=False,
             all_ok=False,
             elsewhere=("matrix.example.org", 443),
@@ -111,7 +113,7 @@ def test_srv_is_told_what_it_does_not_cover_and_that_the_old_one_is_deprecated()
 
 
 def test_clients_are_told_their_file() -> None:
-    told = advice(facts("well-known", well_known=Kind.FOUND, to="matrix.example.org:443", clients=False))
+    told = advice(facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443", clients=False))
 
     assert '{"m.homeserver": {"base_url": "https://matrix.example.org"}}' in told
     assert "Access-Control-Allow-Origin: *" in told

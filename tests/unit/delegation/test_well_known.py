@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from synadmin.delegation.https_files import Fetched
-from synadmin.delegation.well_known import Kind, cache_seconds, client_file, server_file
+from synadmin.delegation.well_known import FileKind, cache_seconds, client_file, server_file
 from synadmin.http.reader import Answer
 
 URL = "https://example.org/.well-known/matrix/server"
@@ -53,26 +53,26 @@ def test_how_long_others_keep_it_is_told(header: str | None, sentence: str) -> N
 
     file = server_file(Fetched(URL, Answer(200, headers, b'{"m.server": "matrix.example.org"}')))
 
-    assert (file.kind, file.remarks) == (Kind.FOUND, (sentence,))
+    assert (file.kind, file.remarks) == (FileKind.FOUND, (sentence,))
 
 
 @pytest.mark.parametrize(
     ("fetched", "kind"),
     [
-        (Fetched(URL, problem="refused", absent=True), Kind.ABSENT),
-        (Fetched(URL, problem="timed out"), Kind.UNREACHABLE),
-        (Fetched(URL, problem="expired", insecure=True), Kind.INVALID),
-        (Fetched(URL, problem="circle", misdirected=True), Kind.INVALID),
-        (Fetched(URL, Answer(404)), Kind.ABSENT),
-        (Fetched(URL, Answer(410)), Kind.ABSENT),
-        (Fetched(URL, Answer(403)), Kind.INVALID),
-        (Fetched(URL, Answer(503)), Kind.UNREACHABLE),
-        (Fetched(URL, Answer(200, content=b"{}")), Kind.INVALID),
-        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}', cut=True)), Kind.INVALID),
-        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}')), Kind.FOUND),
+        (Fetched(URL, problem="refused", absent=True), FileKind.ABSENT),
+        (Fetched(URL, problem="timed out"), FileKind.UNREACHABLE),
+        (Fetched(URL, problem="expired", insecure=True), FileKind.INVALID),
+        (Fetched(URL, problem="circle", misdirected=True), FileKind.INVALID),
+        (Fetched(URL, Answer(404)), FileKind.ABSENT),
+        (Fetched(URL, Answer(410)), FileKind.ABSENT),
+        (Fetched(URL, Answer(403)), FileKind.INVALID),
+        (Fetched(URL, Answer(503)), FileKind.UNREACHABLE),
+        (Fetched(URL, Answer(200, content=b"{}")), FileKind.INVALID),
+        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}', cut=True)), FileKind.INVALID),
+        (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}')), FileKind.FOUND),
     ],
 )
-def test_what_came_is_sorted_into_four_kinds(fetched: Fetched, kind: Kind) -> None:
+def test_what_came_is_sorted_into_four_kinds(fetched: Fetched, kind: FileKind) -> None:
     assert server_file(fetched).kind is kind
 
 
@@ -98,7 +98,7 @@ def test_a_base_url_is_one_that_clients_can_use(base_url: str, kept: str | None)
     file = client_file(Fetched(URL, Answer(200, {"access-control-allow-origin": "*"}, body)))
 
     assert file.base_url == kept
-    assert file.kind is (Kind.FOUND if kept else Kind.INVALID)
+    assert file.kind is (FileKind.FOUND if kept else FileKind.INVALID)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from synadmin.errors import (
     UnknownOutcomeError,
     UsageError,
 )
-from synadmin.http.endpoint import Endpoint, Nothing, Record
+from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.transport import DryRunStop, Transport
 from synadmin.http.wire import checked_homeserver
 from synadmin.ids import UserId
@@ -59,9 +59,9 @@ class Thing(Record, frozen=True, kw_only=True):
 
 
 LOOK = Endpoint("GET", "/look", Thing)
-PUT = Endpoint("PUT", "/thing", Nothing)
-ONCE = Endpoint("POST", "/thing", Nothing)
-AGAIN = Endpoint("POST", "/thing", Nothing, idempotent=True)
+PUT = Endpoint("PUT", "/thing", Empty)
+ONCE = Endpoint("POST", "/thing", Empty)
+AGAIN = Endpoint("POST", "/thing", Empty, idempotent=True)
 
 
 @pytest.fixture
@@ -109,17 +109,17 @@ def test_an_identifier_arrives_as_one_segment_whatever_is_in_it(
     identifier: str, segment: str, stub: Stub, transport: Transport
 ) -> None:
     stub.on("*", told({}))
-    transport.send(Endpoint("GET", "/v1/{id}/end", Nothing), {"id": identifier})
+    transport.send(Endpoint("GET", "/v1/{id}/end", Empty), {"id": identifier})
     assert stub.targets == [f"GET /v1/{segment}/end"]
 
 
 def test_a_query_is_encoded_and_what_is_none_is_left_out(stub: Stub, transport: Transport) -> None:
     stub.on("*", told({}))
     transport.send(
-        Endpoint("GET", "/look", Nothing),
+        Endpoint("GET", "/look", Empty),
         query={"s": "a b+c&d=e/ü", "n": 5, "yes": True, "no": False, "none": None, "via": ["x.org", "y.org"]},
     )
-    transport.send(Endpoint("GET", "/look", Nothing), query={"none": None})
+    transport.send(Endpoint("GET", "/look", Empty), query={"none": None})
     assert stub.targets == [
         "GET /look?s=a%20b%2Bc%26d%3De%2F%C3%BC&n=5&yes=true&no=false&via=x.org&via=y.org",
         "GET /look",
@@ -204,12 +204,12 @@ def test_a_post_that_may_have_been_carried_out_is_not_repeated(
 
 GONE = refused(404, "M_NOT_FOUND", "No such token")
 GET_THING = Endpoint("GET", "/thing/{id}", Thing)
-DELETE = Endpoint("DELETE", "/things/{id}", Nothing)
-DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Nothing, absent=GET_THING)
+DELETE = Endpoint("DELETE", "/things/{id}", Empty)
+DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Empty, absent=GET_THING)
 
 
 @pytest.mark.parametrize("lost", [BROKEN, Reply(502, b"<html>"), Reply(504)])
-@pytest.mark.parametrize("endpoint", [DELETE, Endpoint("PUT", "/things/{id}", Nothing)])
+@pytest.mark.parametrize("endpoint", [DELETE, Endpoint("PUT", "/things/{id}", Empty)])
 def test_a_change_that_finds_nothing_after_its_first_answer_was_lost_may_have_been_done(
     endpoint: Endpoint[Any], lost: Reply, stub: Stub, transport: Transport, file: Path
 ) -> None:
@@ -227,7 +227,7 @@ def test_a_deletion_whose_first_answer_was_lost_is_done_where_a_get_finds_nothin
 ) -> None:
     stub.on("/things/a", BROKEN, GONE)
     stub.on("/thing/a", GONE)
-    assert transport.send(DELETE_VERIFIED, {"id": "a"}) == Nothing()
+    assert transport.send(DELETE_VERIFIED, {"id": "a"}) == Empty()
     assert [line["status"] for line in entries(file)] == [200]
     stub.on("/things/a", BROKEN, GONE)
     for still_there in (told({"name": "a"}), refused(500, "M_UNKNOWN")):
@@ -570,7 +570,7 @@ def test_a_trace_tells_method_path_status_and_time(stub: Stub) -> None:
     traced: list[str] = []
     stub.on("*", told({}))
     with way_to(stub.url, TOKEN, trace=traced.append) as way:
-        way.send(Endpoint("GET", "/x/{id}", Nothing), {"id": "!a"}, query={"limit": 0})
+        way.send(Endpoint("GET", "/x/{id}", Empty), {"id": "!a"}, query={"limit": 0})
     (line,) = traced
     assert line.startswith("GET /x/%21a?limit=0 -> 200 (")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.errors import UsageError
-from synadmin.sandbox.registry import standing, the_one, up
+from synadmin.sandbox.registry import noted_sandboxes, running_sandbox, up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def test_where_no_sandbox_is_up_the_error_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no sandbox is up") as caught:
-        the_one(None, state=tmp_path)
+        running_sandbox(None, state=tmp_path)
     assert caught.value.hint is not None
     assert "synadmin sandbox up" in caught.value.hint
 
@@ -45,7 +45,7 @@ def test_notes_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "b.json").write_text("[]")
     (tmp_path / "c.json").write_text(json.dumps({"directory": "somewhere"}))
-    assert standing(tmp_path) == []
+    assert noted_sandboxes(tmp_path) == []
 
 
 def test_what_a_crash_left_behind_is_cleared_away(tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_what_a_crash_left_behind_is_cleared_away(tmp_path: Path) -> None:
     (directory / "ours").mkdir(parents=True)
     state.mkdir()
     (state / "a.json").write_text(json.dumps({"directory": str(directory), "temporary": True}))
-    (sandbox,) = standing(state)
+    (sandbox,) = noted_sandboxes(state)
     assert not sandbox.is_up
     assert not sandbox.down()
     assert not directory.exists()
-    assert standing(state) == []
+    assert noted_sandboxes(state) == []
 
 
 def test_a_sandbox_that_was_never_finished_is_cleared_away_from_a_given_directory(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_sandbox_that_was_never_finished_is_cleared_away_from_a_given_director
     (directory / "ours").mkdir(parents=True)
     state.mkdir()
     (state / "a.json").write_text(json.dumps({"directory": str(directory), "temporary": False}))
-    (sandbox,) = standing(state)
+    (sandbox,) = noted_sandboxes(state)
     with pytest.raises(UsageError, match="never finished"):
         _ = sandbox.settings
     sandbox.down()
