@@ -1,8 +1,8 @@
 """Synapse: every resource group, loaded on first use."""
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
 
 from synadmin.errors import NotFoundError, NotSupportedError, ServerError, SynadminError
 from synadmin.http.transport import Retries, Transport
@@ -37,11 +37,73 @@ if TYPE_CHECKING:
 _STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
 
 
+class _Loaded:
+    """A resource group that is imported on first use: ``rooms: "Rooms"`` is of ``synadmin/api/rooms.py``."""
+
+    _name = ""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, synapse: "Synapse | None", _: type) -> object:
+        if synapse is None:
+            return self
+        group = getattr(import_module(f"synadmin.api.{self._name}"), Synapse.__annotations__[self._name])
+        return vars(synapse).setdefault(self._name, group(synapse.transport))
+
+
+def _loaded() -> Any:  # noqa: ANN401  the annotation beside it says of which type
+    return _Loaded()
+
+
 class Synapse:
     """A Synapse homeserver, through its Admin API.
 
     >>> Synapse("https://matrix.example.org", token=token).rooms.get(room_id).joined_members
     """
+
+    rooms: "Rooms" = _loaded()
+    """Rooms."""
+    room_deletion: "RoomDeletion" = _loaded()
+    """Room deletions."""
+    history: "History" = _loaded()
+    """The history of rooms."""
+    events: "Events" = _loaded()
+    """Events in rooms."""
+    notices: "Notices" = _loaded()
+    """Server notices."""
+    users: "Users" = _loaded()
+    """Accounts."""
+    registration: "Registration" = _loaded()
+    """Accounts by shared secret."""
+    media: "Media" = _loaded()
+    """Media."""
+    reports: "Reports" = _loaded()
+    """Reports by users."""
+    federation: "Federation" = _loaded()
+    """Federation with other servers."""
+    statistics: "Statistics" = _loaded()
+    """Storage by user and by room."""
+    background_updates: "BackgroundUpdates" = _loaded()
+    """Updates of the database that run in the background."""
+    tasks: "Tasks" = _loaded()
+    """Scheduled tasks."""
+    activity: "Activity" = _loaded()
+    """Sessions, joined rooms, account data and pushers of users."""
+    devices: "Devices" = _loaded()
+    """Devices, each of them a session."""
+    experimental: "Experimental" = _loaded()
+    """Experimental features for single users."""
+    lookup: "Lookup" = _loaded()
+    """Accounts by e-mail address, phone number, external id or name."""
+    moderation: "Moderation" = _loaded()
+    """Shadow-bans and redactions."""
+    registration_tokens: "RegistrationTokens" = _loaded()
+    """Registration tokens."""
+    server: "Server" = _loaded()
+    """The server itself."""
+    client_server: "ClientServer" = _loaded()
+    """The Client-Server API, as the token's owner."""
 
     _mas_manages_accounts: bool | None = None
 
@@ -154,149 +216,6 @@ class Synapse:
             return "issuer" in metadata
         return False
 
-    @cached_property
-    def rooms(self) -> "Rooms":
-        """Rooms."""
-        from synadmin.api.rooms import Rooms
 
-        return Rooms(self.transport)
-
-    @cached_property
-    def room_deletion(self) -> "RoomDeletion":
-        """Deleting rooms."""
-        from synadmin.api.room_deletion import RoomDeletion
-
-        return RoomDeletion(self.transport)
-
-    @cached_property
-    def history(self) -> "History":
-        """The history of rooms."""
-        from synadmin.api.history import History
-
-        return History(self.transport)
-
-    @cached_property
-    def events(self) -> "Events":
-        """Events in rooms."""
-        from synadmin.api.events import Events
-
-        return Events(self.transport)
-
-    @cached_property
-    def notices(self) -> "Notices":
-        """Server notices."""
-        from synadmin.api.notices import Notices
-
-        return Notices(self.transport)
-
-    @cached_property
-    def users(self) -> "Users":
-        """Accounts."""
-        from synadmin.api.users import Users
-
-        return Users(self.transport)
-
-    @cached_property
-    def registration(self) -> "Registration":
-        """Accounts by shared secret."""
-        from synadmin.api.registration import Registration
-
-        return Registration(self.transport)
-
-    @cached_property
-    def media(self) -> "Media":
-        """Media."""
-        from synadmin.api.media import Media
-
-        return Media(self.transport)
-
-    @cached_property
-    def reports(self) -> "Reports":
-        """What users have reported."""
-        from synadmin.api.reports import Reports
-
-        return Reports(self.transport)
-
-    @cached_property
-    def federation(self) -> "Federation":
-        """The other servers."""
-        from synadmin.api.federation import Federation
-
-        return Federation(self.transport)
-
-    @cached_property
-    def statistics(self) -> "Statistics":
-        """Who stores how much."""
-        from synadmin.api.statistics import Statistics
-
-        return Statistics(self.transport)
-
-    @cached_property
-    def background_updates(self) -> "BackgroundUpdates":
-        """Work on the database, beside everything else."""
-        from synadmin.api.background_updates import BackgroundUpdates
-
-        return BackgroundUpdates(self.transport)
-
-    @cached_property
-    def tasks(self) -> "Tasks":
-        """Work put off, or under way."""
-        from synadmin.api.tasks import Tasks
-
-        return Tasks(self.transport)
-
-    @cached_property
-    def activity(self) -> "Activity":
-        """What users do and have."""
-        from synadmin.api.activity import Activity
-
-        return Activity(self.transport)
-
-    @cached_property
-    def devices(self) -> "Devices":
-        """Devices, each of them a session."""
-        from synadmin.api.devices import Devices
-
-        return Devices(self.transport)
-
-    @cached_property
-    def experimental(self) -> "Experimental":
-        """Experimental features for single users."""
-        from synadmin.api.experimental import Experimental
-
-        return Experimental(self.transport)
-
-    @cached_property
-    def lookup(self) -> "Lookup":
-        """Whose an address, an external id or a name is."""
-        from synadmin.api.lookup import Lookup
-
-        return Lookup(self.transport)
-
-    @cached_property
-    def moderation(self) -> "Moderation":
-        """Keeping a user's messages from others."""
-        from synadmin.api.moderation import Moderation
-
-        return Moderation(self.transport)
-
-    @cached_property
-    def registration_tokens(self) -> "RegistrationTokens":
-        """Registration tokens."""
-        from synadmin.api.registration_tokens import RegistrationTokens
-
-        return RegistrationTokens(self.transport)
-
-    @cached_property
-    def server(self) -> "Server":
-        """The server itself."""
-        from synadmin.api.server import Server
-
-        return Server(self.transport)
-
-    @cached_property
-    def client_server(self) -> "ClientServer":
-        """What the token's owner does as an ordinary user."""
-        from synadmin.api.client_server import ClientServer
-
-        return ClientServer(self.transport)
+RESOURCE_GROUPS = tuple(name for name, attribute in vars(Synapse).items() if isinstance(attribute, _Loaded))
+"""The names of the resource groups of a client, in the order of their declaration."""

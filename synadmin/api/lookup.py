@@ -4,9 +4,6 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/user
 ``username_available.py``.
 """
 
-import msgspec
-
-from synadmin.http.answers import decoded
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.ids import UserId
@@ -57,11 +54,7 @@ class Lookup(ResourceGroup):
 
         Source: ``SearchUsersRestServlet``.
         """
-        raw = self.transport.send_raw(SEARCH, {"target_user_id": user_id}, query={"term": term})
-        found = decoded(SEARCH, raw)
-        for user, sent in zip(found, msgspec.json.decode(raw, type=list[msgspec.Raw]), strict=True):
-            user.__dict__["raw"] = sent
-        return found
+        return self._send(SEARCH, query={"term": term}, target_user_id=user_id)
 
     def username_available(self, username: str) -> Availability:
         """Tell whether an account of that name could be made, even where registration is closed.

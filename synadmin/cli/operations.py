@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +79,11 @@ def operation_of(method: str, path: str) -> Operation | None:
 
 def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
     """Walk the client's groups: each operation as the method's name, ``rooms.make_admin``, and its data."""
-    from synadmin.client import Synapse
+    from synadmin.client import RESOURCE_GROUPS, Synapse
     from synadmin.http.endpoint import Endpoint
 
     synapse = Synapse("http://127.0.0.1")
-    for name, attribute in vars(Synapse).items():
-        if not isinstance(attribute, cached_property):
-            continue
+    for name in RESOURCE_GROUPS:
         group = type(getattr(synapse, name))
         for base in group.__mro__:
             if not base.__module__.startswith("synadmin.api."):

@@ -40,7 +40,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
-    """Decode an answer into the operation's type, keeping the bytes it came in.
+    """Decode an answer into the operation's type; each model keeps the JSON object it came in.
 
     Raises:
         ReplyError: it is something else.
@@ -51,7 +51,10 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
     except UNREADABLE as error:
         raise not_as_expected(endpoint, raw, str(error)) from None
     if isinstance(answer, Record):
-        answer.__dict__["raw"] = raw
+        answer.keep(raw)
+    elif isinstance(answer, tuple):
+        for record, record_json in zip(answer, msgspec.json.decode(raw, type=list[msgspec.Raw]), strict=True):
+            record.keep(record_json)
     return answer
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -19,12 +20,19 @@ class Record(msgspec.Struct, frozen=True, dict=True):
     Nothing is lost: ``as_sent()`` has every field of the answer, known to the model or not.
     """
 
+    @cached_property
+    def raw_json(self) -> bytes | msgspec.Raw:
+        """The JSON object as the server sent it; what the model holds, where the server sent none."""
+        return msgspec.json.encode(self)
+
+    def keep(self, raw_json: bytes | msgspec.Raw) -> Self:
+        """Keep the JSON object that the model was decoded from, and return the model."""
+        vars(self)["raw_json"] = raw_json  # where cached_property looks: a frozen model has no setter
+        return self
+
     def as_sent(self) -> dict[str, Any]:
-        """Return the JSON object as the server sent it; what the model holds, where nobody sent it."""
-        raw = self.__dict__.get("raw")
-        if raw is None:
-            return dict(msgspec.to_builtins(self))
-        return dict(msgspec.json.decode(raw))
+        """Return the JSON object as the server sent it; what the model holds, where the server sent none."""
+        return dict(msgspec.json.decode(self.raw_json))
 
 
 class Empty(Record, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ class Page(Generic[T]):
             except UNREADABLE as error:
                 raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
             if isinstance(record, Record):
-                record.__dict__["raw"] = raw
+                record.keep(raw)
             yield record
 
 
