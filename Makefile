@@ -74,6 +74,7 @@ test-oldest: .venv-oldest/.dev
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults $(FAULTS_ARGS)
+	@$(if $(FAULTS_ARGS),,SYNADMIN_TEST_EVERY=1 $(BIN)/python -m pytest --quiet tests/live/recovery/test_put_back.py -k killed)
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)

@@ -58,10 +58,10 @@ class ConnectError(SynadminError):
 
 
 class UnknownOutcomeError(ConnectError):
-    """A change may have been carried out: its own attempt got no answer, and the repetition was refused.
+    """A change may have been carried out: a proxy answered instead of the server, or an answer was lost.
 
     Attributes:
-        answer: what the repetition was answered.
+        answer: what the last attempt was answered.
     """
 
     def __init__(self, message: str, *, answer: "MatrixError", hint: str | None = None) -> None:
@@ -70,7 +70,13 @@ class UnknownOutcomeError(ConnectError):
 
 
 class ReplyError(SynadminError):
-    """An answer came, of a shape that this is not: HTML, nothing, a redirect, other JSON."""
+    """An answer came, of a shape that this is not: HTML, nothing, a redirect, other JSON.
+
+    Attributes:
+        sent: the request was a change, and may have been carried out.
+    """
+
+    sent = False
 
 
 class MatrixError(SynadminError):
@@ -81,9 +87,11 @@ class MatrixError(SynadminError):
         errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none.
         reason: the server's own words.
         operation: which it was, as method and path template; empty where nobody knows.
+        by_proxy: the answer was no Matrix error: it came from a proxy in front of the server.
     """
 
     operation = ""
+    by_proxy = False
 
     def __init__(self, *, status: int, errcode: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"{reason} ({errcode}, HTTP {status})", hint=hint)

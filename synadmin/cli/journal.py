@@ -38,10 +38,25 @@ if TYPE_CHECKING:
     from synadmin.journal.store import Store
     from synadmin.recovery.observe import Observer
     from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
+    from synadmin.recovery.temporary import Restoration, Temporary
     from synadmin.recovery.undo import Undoing
 
 _NEWEST = 100
+_RUN_AGAIN = "run its command again; `synadmin journal show` shows what was done"
+_HOW_TO_GO_ON = {
+    "user create": "`synadmin user show USER` shows whether the account exists. Then run the command again, "
+    "with --modify if it does",
+    "user password": "run the command again: it sets the password once more",
+    "user login": "run the command again, if you still need the token. The journal does not keep tokens",
+    "registration-token create": "`synadmin registration-token list` shows whether the token exists. "
+    "If it does not, run the command again",
+    "registration-token update": "run the command again: it sets the same values",
+    "registration-token delete": "`synadmin registration-token list` shows whether the token still exists. "
+    "If it does, run the command again",
+    "notice send": "run the command again, with the --transaction-id that the run printed if it printed one",
+    "room join": "run the command again: who is in the room already stays there",
+}
+"""What to do where the command line of a run has secrets, or cannot be repeated as it is."""
 
 
 @click.group(cls=Group)
@@ -155,7 +170,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     with _reading(invocation) as store:
         record = _run_of(store, run)
         chain = store.chain(record)
-    left: Sequence[object] = ()
+    left: Sequence[Restoration] = ()
     with invocation.synapse() as synapse:
         _require_ended(invocation, synapse, record)
         if dry_run:
@@ -164,18 +179,30 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
         else:
             invocation.journal.links["resumes"] = record.run
             left = mend(synapse, invocation.journal, invocation.warn)
-    if record.is_finished:
-        output.write([], [])
-        invocation.say(f"The run {record.run} has ended: there is nothing to do.")
-        return EXIT_FAILED if left else EXIT_DONE
+    if left:
+        invocation.warn(f"hint: {_later(left)}.")
     arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
+    if record.is_finished or arguments == []:
+        output.write([], [])
+        if not left:
+            invocation.say(f"The run {record.run} has ended: there is nothing to do.")
+        return EXIT_FAILED if left else EXIT_DONE
     if arguments is None:
         message = f"the run {record.run} ({record.command}) did not note how to go on"
-        raise UsageError(message, hint="run its command again; `synadmin journal show` tells what was done")
+        raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
     code = _type_again(invocation, record.run, arguments, output, dry_run=dry_run)
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
         invocation.journal.conclude([one.run for one in chain], code)
     return EXIT_FAILED if left and code == EXIT_DONE else code
+
+
+def _later(left: "Sequence[Restoration]") -> str:
+    """Return what to do about temporary changes that are still open."""
+    if all(one.token is not None for one in left):
+        return (
+            "run `synadmin journal resume last` after that time: the journal keeps the token open until then"
+        )
+    return "`synadmin journal resume last` tries again"
 
 
 def _type_again(

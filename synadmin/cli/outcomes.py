@@ -16,7 +16,14 @@ from synadmin.cli.output import Output
 from synadmin.cli.progress import progress
 from synadmin.cli.targets import Kind, Targets
 from synadmin.columns import Column
-from synadmin.errors import ConnectError, JournalError, NotAuthenticatedError, RefusedError, SynadminError
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    NotAuthenticatedError,
+    RefusedError,
+    ReplyError,
+    SynadminError,
+)
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -55,6 +62,8 @@ class Outcomes:
         counts: how many have which outcome.
         codes: the exit code of each.
         possible: how many of the refused ones need which ``--allow``.
+        finished: how many are done, or were refused: to run the command again does nothing for them.
+        names: how the finished ones are called on the command line.
     """
 
     kind: Kind
@@ -63,17 +72,26 @@ class Outcomes:
     counts: Counter[str] = field(default_factory=Counter)
     codes: list[int] = field(default_factory=list)
     possible: Counter[str] = field(default_factory=Counter)
+    finished: int = 0
+    names: set[str] = field(default_factory=set)
 
-    def add(self, outcome: str, code: int | None = None, *, allow: str | None = None) -> None:
+    def add(
+        self, outcome: str, code: int | None = None, *, allow: str | None = None, names: Iterable[str] = ()
+    ) -> None:
         """Count a target.
 
         Args:
             outcome: what became of it.
             code: its exit code; that of the outcome where it is None.
             allow: for a refused one, the ``--allow`` that would do.
+            names: what it may be called on the command line.
         """
         self.counts[outcome] += 1
-        self.codes.append(_CODES.get(outcome, EXIT_DONE) if code is None else code)
+        code = _CODES.get(outcome, EXIT_DONE) if code is None else code
+        self.codes.append(code)
+        if code in {EXIT_DONE, EXIT_REFUSED}:
+            self.finished += 1
+            self.names.update(names)
         if allow is not None:
             self.possible[allow] += 1
 
@@ -135,6 +153,7 @@ class Outcomes:
             write(finished())
         finally:
             self.say_summary(invocation)
+            invocation.journal.leave_out(self.names, is_all=self.finished == self.total)
         return self.exit_code
 
     def say_summary(self, invocation: Invocation) -> None:
@@ -236,7 +255,8 @@ def _writing(output: Output, columns: "Sequence[Column]") -> Callable[[Iterator[
 
 
 def _count(result: _Result, outcomes: Outcomes) -> None:
-    outcomes.add(result.outcome, result.code)
+    name = result.record.get(outcomes.kind.field)
+    outcomes.add(result.outcome, result.code, names=[str(name)])
 
 
 def _acting(synapse: "Synapse", work: Work, ended: list[BaseException]) -> Iterator[_Result]:
@@ -289,7 +309,7 @@ def _outcome_of(error: SynadminError) -> str:
         return "refused"
     if isinstance(error, StillUnderWayError):
         return "pending"
-    if isinstance(error, ConnectError) and error.sent:
+    if isinstance(error, ConnectError | ReplyError) and error.sent:
         return "unknown"
     return "failed"
 

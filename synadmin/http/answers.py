@@ -107,14 +107,15 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
     chosen = _BY_ERRCODE.get(errcode or "") or _BY_STATUS.get(status)
     if chosen is None:
         chosen = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
-    if reason is None and errcode is None:
-        # No Matrix error at all: a proxy spoke, not the homeserver.
+    by_proxy = reason is None and errcode is None
+    if by_proxy:
         what = f"{answer.phrase or 'no words'}, and not in the shape a homeserver answers with"
         reason = f"{endpoint.method} {endpoint.path}: {what}"
         if chosen is NotFoundError:
             chosen = NotSupportedError
     error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
     error.operation = f"{endpoint.method} {endpoint.path}"
+    error.by_proxy = by_proxy
     return error
 
 

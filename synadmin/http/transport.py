@@ -261,7 +261,12 @@ class Transport:
             UsageError: the query or body is text that cannot be sent.
             JournalError: the change could not be written down, so it was not sent.
         """
-        return decoded(endpoint, self.send_raw(endpoint, parameters, query=query, body=body))
+        try:
+            return decoded(endpoint, self.send_raw(endpoint, parameters, query=query, body=body))
+        except ReplyError as error:
+            if endpoint.changes and not error.sent:
+                raise _perhaps_sent(error) from None
+            raise
 
     def send_raw(
         self,
@@ -295,6 +300,8 @@ class Transport:
             if self._journal is not None and entry is not None:
                 self._journal.finish(entry, status=error.status, errcode=error.errcode)
             raise
+        except ReplyError as error:
+            raise (_perhaps_sent(error) if endpoint.changes else error) from None
         except (ConnectError, SettingsError) as error:
             sent = isinstance(error, ConnectError) and error.sent
             if self._journal is not None and entry is not None and not sent:
@@ -344,7 +351,7 @@ class Transport:
                 spent += time.monotonic() - started
                 final = error.status not in _UNAVAILABLE or not self._may_repeat(attempt, spent)
                 if final or not endpoint.repeatable:
-                    raise
+                    raise _failed(error, endpoint) from None
                 pause = _pause(attempt)
             except NotFoundError as error:
                 if not sent or not endpoint.changes:
@@ -395,6 +402,21 @@ class Transport:
         if 200 <= answer.status < 300:  # noqa: PLR2004
             return answer.status, answer.content
         raise error_of(answer, endpoint)
+
+
+def _failed(error: ServerError, endpoint: Endpoint[Any]) -> SynadminError:
+    """Return the error to raise: where a proxy answered a change, the server may have carried it out."""
+    if not (endpoint.changes and error.by_proxy):
+        return error
+    message = f"{error}. The server may have carried it out"
+    return UnknownOutcomeError(message, answer=error, hint=error.hint or "look before you run it again")
+
+
+def _perhaps_sent(error: ReplyError) -> ReplyError:
+    """Return the error for a change whose answer is of no use."""
+    unknown = ReplyError(f"{error}. The server may have carried it out", hint=error.hint)
+    unknown.sent = True
+    return unknown
 
 
 def _pause(attempt: int) -> float:

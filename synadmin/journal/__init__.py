@@ -33,6 +33,8 @@ __all__ = [
     "entries",
     "path_without_secrets",
     "reading",
+    "unrestored",
+    "was_refused",
     "without_secrets",
 ]
 
@@ -54,6 +56,8 @@ class Journal:
         """The command line that goes on where this run breaks off; kept with the next change."""
         self.links: dict[str, str] = {}
         """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
+        self._finished: set[str] = set()
+        self._is_all_finished = False
         self._command = command
         self._warn = warn
         self._told: set[str] = set()
@@ -182,12 +186,30 @@ class Journal:
         finally:
             self._is_optional = before
 
+    def leave_out(self, targets: Iterable[str], *, is_all: bool) -> None:
+        """Leave finished targets out of the command line that goes on with this run.
+
+        Args:
+            targets: as they stand in ``arguments``.
+            is_all: none is left.
+        """
+        self._finished.update(targets)
+        self._is_all_finished = is_all
+
     def end(self, code: int) -> None:
-        """Record that the run has ended, with its exit code, and close the journal."""
+        """Record that the run has ended, with its exit code and what is still open, and close the journal."""
         if self._count:
             with suppress(JournalError):
-                self._opened().end_run(self.run, code)
+                self._opened().end_run(self.run, code, self._rest())
         self.close()
+
+    def _rest(self) -> list[str] | None:
+        """Return the command line without the finished targets, empty where none is left; None: as it was."""
+        if self._is_all_finished:
+            return []
+        if self.arguments is None or not self._finished:
+            return None
+        return [word for word in self.arguments if word not in self._finished]
 
     def conclude(self, runs: Iterable[str], code: int) -> None:
         """Record that earlier runs, which broke off, were brought to their end."""

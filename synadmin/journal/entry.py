@@ -36,7 +36,7 @@ class RunRecord:
         command: what it did.
         server: the homeserver.
         user: the token's owner.
-        arguments: the command line that goes on with it; None where there is none.
+        arguments: the command line that goes on with it; empty: nothing is open; None: there is none.
         resumes: the run that this one goes on with.
         undoes: the run that this one takes back.
         ended: when it ended; None while it runs, and after a crash.
@@ -63,11 +63,11 @@ class RunRecord:
     @property
     def is_finished(self) -> bool:
         """Whether the run ended with nothing left to do."""
-        return self.ended is not None and self.code in {None, 0, 5}
+        return self.ended is not None and (self.code in {None, 0, 5} or self.arguments == ())
 
 
-def was_refused(status: int | None, errcode: str | None) -> bool:
-    """Whether an answer means that the change was surely not made."""
+def was_refused(status: int | None, errcode: str | None = None) -> bool:
+    """Whether an answer says that the change was not made, or no request was sent."""
     if errcode == NOT_SENT:
         return True
     return status is not None and 400 <= status < 500 and status != 429  # noqa: PLR2004

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from synadmin.errors import JournalError, SettingsError
 from synadmin.files import make_directory
-from synadmin.journal.entry import Entry, RunRecord, was_refused
+from synadmin.journal.entry import NOT_SENT, Entry, RunRecord
 from synadmin.journal.old_format import OldJournal, open_changes
 
 _BUSY = 30.0  # seconds to wait for another process
@@ -174,7 +174,8 @@ class Store:
                 "UPDATE runs SET unknown = unknown - ?, failed = failed + ? WHERE run = ?",
                 (changed, changed if errcode is not None else 0, entry.fields["run"]),
             )
-            if "restoring" in entry.fields and was_refused(status, errcode):
+            if "restoring" in entry.fields and errcode == NOT_SENT:
+                # An answer that says no closes nothing: whoever made the change looks first.
                 database.execute(_CLOSE, (_now(), "not made", entry.id))
 
     def close_revert(self, entry: str, reason: str) -> None:
@@ -182,10 +183,19 @@ class Store:
         with self.failures(), self._transaction() as database:
             database.execute(_CLOSE, (_now(), reason, entry))
 
-    def end_run(self, run: str, code: int) -> None:
-        """Record that a run has ended, with its exit code."""
+    def end_run(self, run: str, code: int, rest: Sequence[str] | None = None) -> None:
+        """Record that a run has ended.
+
+        Args:
+            run: the run.
+            code: its exit code.
+            rest: the command line that does what is still open, empty where nothing is; None: all of it.
+        """
         with self.failures(), self._transaction() as database:
-            database.execute("UPDATE runs SET ended = ?, code = ? WHERE run = ?", (_now(), code, run))
+            database.execute(
+                "UPDATE runs SET ended = ?, code = ?, arguments = coalesce(?, arguments) WHERE run = ?",
+                (_now(), code, None if rest is None else _text(rest), run),
+            )
 
     # Reading
 

@@ -22,13 +22,10 @@ from synadmin.errors import (
 )
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
-from synadmin.journal import Journal, unrestored
+from synadmin.journal import Journal, unrestored, was_refused
 from synadmin.recovery import sessions as impersonation
 from synadmin.recovery.read_back import is_reverted
 from synadmin.recovery.sessions import Sessions
-
-_TOO_MANY_REQUESTS = 429
-_SERVER_FAILED = 500
 
 
 def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Restoration]":
@@ -152,12 +149,20 @@ class Temporary:
         return len(self._made)
 
     @contextmanager
-    def making(self, restoration: Restoration, *, by: UserId | None = None) -> Iterator[None]:
+    def making(
+        self,
+        restoration: Restoration,
+        *,
+        by: UserId | None = None,
+        is_made: Callable[[], bool] | None = None,
+    ) -> Iterator[None]:
         """Make a temporary change in here: one request.
 
         Args:
             restoration: how it is put back.
             by: in whose name it is made; the one that puts it back, unless said otherwise.
+            is_made: reads whether the change holds, where the server refused it; unless given, it holds
+                unless it is reverted.
         """
         transport = self._sessions.of(by or restoration.user or self._synapse.owner).transport
         back = {
@@ -172,8 +177,10 @@ class Temporary:
             try:
                 yield
             except MatrixError as error:
-                # An error that is not about rates or a failure means: it was not done.
-                refused = error.status < _SERVER_FAILED and error.status != _TOO_MANY_REQUESTS
+                # A refusal alone does not count: a proxy may refuse what the server has done.
+                refused = was_refused(error.status) and not self._may_hold(restoration, is_made)
+                if refused:
+                    self._journal.reverted(recorded.entry, "not made")
                 raise
             except ConnectError as error:
                 refused = not error.sent
@@ -248,14 +255,11 @@ class Temporary:
                 failed.append(restoration)
             else:
                 self._say("It is reverted now.")
-        # Afterwards: deactivating an account has ended its tokens.
-        for _, restoration in left:
-            if restoration.token is not None:
-                self._end(restoration.token)
-        return failed
+        # Afterwards: to revert the others takes acting as their users.
+        return failed + [one for _, one in left if one.token is not None and not self._ended(one.token)]
 
-    def _end(self, token: Mapping[str, Any]) -> None:
-        """End a token that a run has left. One whose secret is lost ends by itself: it is no failure."""
+    def _ended(self, token: Mapping[str, Any]) -> bool:
+        """End a token that a run has left. One whose secret is lost is open until it expires."""
         try:
             with self._journal.optional():
                 still = impersonation.end_left(self._synapse, self._journal, token)
@@ -265,6 +269,7 @@ class Temporary:
             still = f"the token for {token['restoring']['user']} is still open: {error}"
         if still is not None:
             self._say(f"warning: {still}")
+        return still is None
 
     def _sent(self, restoration: Restoration) -> SynadminError | None:
         """Send the request that reverts a change; return the error, which a look may show to be none."""
@@ -277,6 +282,13 @@ class Temporary:
         except SynadminError as error:
             return error
         return None
+
+    def _may_hold(self, restoration: Restoration, is_made: Callable[[], bool] | None) -> bool:
+        """Whether a change that was refused holds all the same, or cannot be read."""
+        try:
+            return not self._is_reverted(restoration) if is_made is None else is_made()
+        except SynadminError:
+            return True
 
     def _is_reverted(self, restoration: Restoration) -> bool:
         if restoration.is_so is not None:

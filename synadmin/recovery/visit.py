@@ -8,6 +8,8 @@ from synadmin.recovery.observe import Observer
 from synadmin.recovery.sessions import Sessions
 from synadmin.recovery.temporary import Restoration, Temporary
 
+_IN = frozenset({"invite", "join"})
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -34,7 +36,8 @@ class Visit:
         if not self.leaves:
             inviter.invite(self.room_id, user)
             return
-        with self.temporary.making(leaving(user, self.room_id), by=by):
+        back = leaving(user, self.room_id)
+        with self.temporary.making(back, by=by, is_made=lambda: self._membership(user) in _IN):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
 
@@ -44,8 +47,13 @@ class Visit:
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
-        with self.temporary.making(leaving(user, self.room_id)):
+        back = leaving(user, self.room_id)
+        # An invitation that the user had before is not ours to turn down.
+        with self.temporary.making(back, is_made=lambda: self._membership(user) == "join"):
             guest.join(self.room_id, via=via)
+
+    def _membership(self, user: UserId) -> str | None:
+        return self.observer.membership_now(user, self.room_id)
 
 
 def leaving(user: UserId, room_id: RoomId) -> Restoration:

@@ -1,4 +1,4 @@
-"""``journal resume --dry-run``: what a broken run has left and has yet to do, without doing it."""
+"""``journal resume``: what a broken run has left and has yet to do, and nothing else."""
 
 from __future__ import annotations
 
@@ -54,3 +54,22 @@ def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (0, "done"), answer.stderr
     assert admin.membership(room_id, admin) == "join"
     assert admin.call("GET", limits) == {}
+
+
+def test_a_run_of_which_nothing_is_open_is_not_done_again(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    """One room done and one refused: exit 6. The control that was taken away since does not come back."""
+    chair, admin = newcomer("chair"), homeserver.admin
+    room_id = chair.create_room("Committee")
+    nowhere = f"!nowhere:{homeserver.server_name}"
+    answer = synadmin("room", "make-admin", room_id, nowhere, "--yes", "-o", "json")
+    assert answer.code == 6, answer.stderr
+    assert {record["outcome"] for record in json.loads(answer.stdout)} == {"done", "refused"}
+    admin.leave(room_id)
+
+    answer = synadmin("journal", "resume", "last", "-o", "json")
+
+    assert (answer.code, json.loads(answer.stdout)) == (0, []), answer.stderr
+    assert answer.stderr.endswith("has ended: there is nothing to do.\n")
+    assert admin.membership(room_id, admin) == "leave"

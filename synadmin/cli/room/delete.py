@@ -85,7 +85,13 @@ def delete(
             return _taken_up(room_id, earlier)
     if not options.get("block"):
         # The server would say that a room nobody has heard of was deleted.
-        synapse.rooms.get(room_id)
+        try:
+            synapse.rooms.get(room_id)
+        except NotFoundError:
+            earlier = _deletion(synapse, room_id, "complete")
+            if earlier is None:
+                raise
+            return unchanged("already deleted", delete_id=earlier.delete_id)
     if at_once:
         shut_down = synapse.room_deletion.delete_at_once(room_id, **options)
         return {**shut_down.as_sent(), **_read_back(synapse, room_id, shut_down, options, None)}
@@ -93,9 +99,13 @@ def delete(
         return synapse.room_deletion.delete(room_id, **options).delete_id
     except MatrixError as error:
         # Also where an answer was lost, and the request was sent again.
-        if "already in progress" in error.reason:
+        if "already in progress" not in error.reason:
+            raise
+        earlier = _deletion(synapse, room_id, "active", "scheduled")
+        if earlier is None:
             error.hint = f"take it up with `synadmin room delete-status '{room_id}' --wait`"
-        raise
+            raise
+        return earlier.delete_id
 
 
 @delete.check
@@ -198,6 +208,15 @@ def _members(synapse: "Synapse", room_id: RoomId) -> "Sequence[UserId]":
         return synapse.rooms.members(room_id).members
     except NotFoundError:
         return ()
+
+
+def _deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "DeletionStatus | None":
+    """Return an earlier deletion of the room that is in one of these states; the server keeps them a week."""
+    try:
+        deletions = synapse.room_deletion.of_room(room_id).results
+    except NotFoundError:
+        return None
+    return next((one for one in deletions if one.status in states), None)
 
 
 def _with_new_room(synapse: "Synapse", room_id: RoomId) -> "DeletionStatus | None":

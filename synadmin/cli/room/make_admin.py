@@ -222,7 +222,7 @@ def _count(outcome: "Outcome", outcomes: Outcomes) -> None:
     """Count a room; one that the target has control of already is unchanged."""
     kind = "unchanged" if outcome.outcome == "done" and not outcome.steps else outcome.outcome
     allow = str(outcome.reach) if kind == "refused" and outcome.reach else None
-    outcomes.add(kind, allow=allow)
+    outcomes.add(kind, allow=allow, names=[outcome.room, outcome.room_id or ""])
 
 
 def _report(

@@ -295,7 +295,8 @@ def _report(
 
 def _count(handover: "Handover", outcomes: Outcomes) -> None:
     # Somebody has yet to come in: that is not the end of it, as 0 would say.
-    outcomes.add(handover.outcome, EXIT_PARTLY if handover.outcome == "pending" else None)
+    code = EXIT_PARTLY if handover.outcome == "pending" else None
+    outcomes.add(handover.outcome, code, names=[handover.room])
 
 
 def _columns() -> "list[Column]":

@@ -83,7 +83,7 @@ def offboard(
     from synadmin.recovery.offboard import Offboarding
 
     if from_file:
-        invocation.journal.arguments = []  # the file may be another one by then
+        invocation.journal.arguments = None  # the file may be another one by then
     before = synapse.users.get(user_id)
     observer = Observer(synapse)
     work = Offboarding(observer, successors[user_id], Reach[(allow or "api").upper()])

@@ -237,7 +237,9 @@ def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
                 )
                 with running(home, proxy.here, scene.admin, *resumed) as process:
                     stdout, stderr = process.communicate()
-                assert process.returncode == 0, (point, stderr)
+                # A token whose answer was lost can only expire: `resume` says when.
+                is_open = "It expires by itself at" in stderr
+                assert process.returncode == is_open, (point, stderr)
                 (record,) = json.loads(stdout)
                 assert (record["outcome"], record["control"]) == ("done", True), (point, record)
         return requests
@@ -245,8 +247,9 @@ def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
     before = [scene.standing(who) for who in people]
     whole = trial(club.room(), tmp_path / "undisturbed", None)
     assert len(whole) > len(STEPS) * 3
-    every = int(os.environ.get("SYNADMIN_TEST_EVERY", "3"))
-    points = [request.number for request in whole if request.changes or (answered and deactivated)][::every]
+    looks, few = answered and deactivated, 12 if answered and deactivated else 4
+    every = int(os.environ.get("SYNADMIN_TEST_EVERY", few))
+    points = [request.number for request in whole if request.changes or looks][::every]
     rooms = [club.room() for _ in points]
     for point, room_id in zip(points, rooms, strict=True):
         trial(room_id, tmp_path / f"{point}", point)

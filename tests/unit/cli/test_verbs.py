@@ -183,7 +183,6 @@ def test_a_run_of_a_command_of_three_words_is_resumed(
 
     assert broken_off.code == 130
     assert resumed.code == 0, resumed.stderr
-    assert [(record["user_id"], record["outcome"]) for record in json.loads(resumed.stdout)] == [
-        ("@a:example.org", "done"),
-        ("@b:example.org", "done"),
-    ]
+    # What the first run has finished is not looked at again.
+    records = [(record["user_id"], record["outcome"]) for record in json.loads(resumed.stdout)]
+    assert records == [("@b:example.org", "done")]

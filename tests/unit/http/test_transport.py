@@ -395,7 +395,6 @@ def test_an_error_is_told_by_its_errcode_first_and_its_status_second(
     [
         (Reply(404, b"<html>not here</html>"), NotSupportedError),  # a proxy's 404 knows nothing of rooms
         (Reply(403, b"<html>go away</html>"), NotPermittedError),
-        (Reply(500, b""), ServerError),
         (Reply(400, b"[]"), MatrixError),
         (Reply(400, b'"text"'), MatrixError),
         (Reply(400, b'{"errcode": 5, "error": []}'), MatrixError),
@@ -413,6 +412,34 @@ def test_an_error_in_no_shape_of_the_specification_is_still_one_line(
     assert "\n" not in str(caught.value)
     assert "POST /thing" in str(caught.value)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_change_that_a_proxy_answers_may_have_been_carried_out(
+    status: int, stub: Stub, transport: Transport, naps: list[float]
+) -> None:
+    del naps
+    stub.on("*", Reply(status, b"<html>no</html>"))
+    for change in (ONCE, PUT):
+        with pytest.raises(UnknownOutcomeError, match="The server may have carried it out") as caught:
+            transport.send(change, body={})
+        assert caught.value.sent
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ServerError):
+        transport.send(LOOK)
+
+
+@pytest.mark.parametrize("reply", [HTML, Reply(302, b"", {"Location": "https://elsewhere.example/"})])
+def test_a_change_whose_answer_is_of_no_use_may_have_been_carried_out(
+    reply: Reply, stub: Stub, transport: Transport
+) -> None:
+    stub.on("*", reply)
+    with pytest.raises(ReplyError, match="The server may have carried it out") as changed:
+        transport.send(ONCE, body={})
+    assert changed.value.sent
+    with pytest.raises(ReplyError) as looked:
+        transport.send(LOOK)
+    assert not looked.value.sent
 
 
 def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Transport) -> None:
@@ -624,7 +651,8 @@ def test_looking_is_no_change(stub: Stub, transport: Transport, file: Path) -> N
     ("reply", "known"),
     [
         (refused(403, "M_FORBIDDEN"), (403, "M_FORBIDDEN")),
-        (Reply(502, b"<html>"), (502, "M_UNKNOWN")),
+        (refused(500, "M_UNKNOWN"), (500, "M_UNKNOWN")),
+        (Reply(502, b"<html>"), (None, None)),
         (BROKEN, (None, None)),
         (HTML, (200, None)),
     ],

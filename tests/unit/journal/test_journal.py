@@ -16,6 +16,7 @@ from synadmin.journal import (
     NOT_SENT,
     Entry,
     Journal,
+    RunRecord,
     entries,
     path_without_secrets,
     reading,
@@ -236,7 +237,7 @@ def test_a_temporary_change_whose_answer_was_lost_counts_as_made(file: Path) -> 
 
 @pytest.mark.parametrize(
     ("status", "errcode", "made"),
-    [(403, "M_FORBIDDEN", False), (None, NOT_SENT, False), (502, "M_UNKNOWN", True), (200, None, True)],
+    [(403, "M_FORBIDDEN", True), (None, NOT_SENT, False), (502, "M_UNKNOWN", True), (200, None, True)],
 )
 def test_a_temporary_change_counts_where_it_may_have_been_made(
     file: Path, status: int | None, errcode: str | None, made: bool
@@ -256,6 +257,26 @@ def test_what_belongs_to_the_whole_run_is_kept_with_its_first_change(file: Path)
     assert (first["arguments"], first["resumes"]) == (journal.arguments, "20260101T000000-abcdef")
     assert "arguments" not in second
     assert "resumes" not in second
+
+
+def test_the_command_line_of_a_run_that_has_ended_names_only_what_is_open(file: Path) -> None:
+    def ended(finished: list[str], *, is_all: bool) -> RunRecord:
+        journal = Journal(file)
+        journal.arguments = ["room", "make-admin", "!a", "!b", "--yes"]
+        _begin(journal)
+        journal.leave_out(finished, is_all=is_all)
+        journal.end(6)
+        with reading(file) as store:
+            record = store.run("last")
+        assert record is not None
+        return record
+
+    some = ended(["!a"], is_all=False)
+    assert (some.arguments, some.is_finished) == (("room", "make-admin", "!b", "--yes"), False)
+    every = ended(["!a", "!b"], is_all=True)
+    assert (every.arguments, every.is_finished) == ((), True)
+    none = ended([], is_all=False)
+    assert none.arguments == ("room", "make-admin", "!a", "!b", "--yes")
 
 
 # Whether a run is under way

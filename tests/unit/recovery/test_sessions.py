@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, ReplyError
+from synadmin.errors import NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries, unrestored
@@ -147,11 +147,27 @@ def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that
     stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told(account))
     stub.on(WHOAMI, told({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        # It is no failure: nothing can be done, and it ends by itself.
-        assert mend(later, Journal(journal.path), said.append) == []
+        left = mend(later, Journal(journal.path), said.append)
     is_over = minutes == 4  # deactivating the account does not end it
+    assert [one.user for one in left] == ([] if is_over else [ALICE])
     assert (unrestored(journal.path, stub.url) == []) is is_over
     assert ("its secret is lost. It expires by itself at" in said[-1]) is not is_over
+
+
+def test_a_token_that_was_refused_is_open_until_it_would_expire(
+    stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request shows whether there is one, and a proxy may refuse what the server has done."""
+    stub.on(LOGIN, refused(403, "M_FORBIDDEN"))
+    with Sessions(synapse) as sessions, pytest.raises(NotPermittedError):
+        sessions.of(HER)
+    journal.close()
+    assert len(unrestored(journal.path, stub.url)) == 1
+    _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=4))
+    stub.on(WHOAMI, told({"user_id": ADMIN}))
+    with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
+        assert mend(later, Journal(journal.path), lambda _: None) == []
+    assert unrestored(journal.path, stub.url) == []
 
 
 def test_a_token_s_life_is_counted_from_the_server_s_clock(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ BOB = "@bob:example.org"
 HER, HIM, ROOM = UserId(ALICE), UserId(BOB), RoomId("!chess")
 INVITE, LEAVE = "/_matrix/client/v3/rooms/%21chess/invite", "/_matrix/client/v3/rooms/%21chess/leave"
 JOIN = "/_matrix/client/v3/join/%21chess"
+MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
 
 
 @pytest.fixture
@@ -36,10 +38,7 @@ def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
         stub.on(
             f"/_synapse/admin/v1/users/{quote(user, safe='')}/login", told({"access_token": f"of{user[1]}"})
         )
-    stub.on(
-        f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships",
-        told({"memberships": {ROOM: "leave"}}),
-    )
+    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: "leave"}}))
     stub.on(JOIN, told({"room_id": ROOM}))
     with (
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
@@ -82,10 +81,29 @@ def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporar
     assert came_and_went(stub)[-1] == ("leave", "ofa")
 
 
-def test_who_was_not_let_in_has_nothing_to_leave(stub: Stub, temporary: Temporary) -> None:
+@pytest.mark.parametrize("membership", ["leave", "invite"])
+def test_who_was_not_let_in_has_nothing_to_leave(stub: Stub, temporary: Temporary, membership: str) -> None:
+    """Also who was invited before: that invitation is not ours."""
+    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: membership}}))
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     with pytest.raises(SynadminError):
         visiting[temporary].join(HER, via=["elsewhere.example"])
     assert temporary.put_back() == []
     assert came_and_went(stub) == [("join", "ofa")]
-    assert "via=elsewhere.example" in stub.requests[-1].target
+    (joined,) = [one.target for one in stub.requests if one.target.startswith(JOIN)]
+    assert "via=elsewhere.example" in joined
+
+
+@pytest.mark.parametrize("request_", [INVITE, JOIN])
+def test_who_is_in_although_that_was_refused_leaves_again(
+    stub: Stub, temporary: Temporary, request_: str
+) -> None:
+    """A proxy may refuse what the server has done."""
+    stub.on(request_, refused(403, "M_FORBIDDEN"))
+    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: "join"}}), told({"memberships": {ROOM: "leave"}}))
+    visit = visiting[temporary]
+    come_in = partial(visit.join, HER) if request_ == JOIN else partial(visit.invite, HER, by=HIM)
+    with pytest.raises(SynadminError):
+        come_in()
+    assert temporary.put_back() == []
+    assert came_and_went(stub)[-1] == ("leave", "ofa")

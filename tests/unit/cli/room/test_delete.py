@@ -11,11 +11,12 @@ from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
-    from tests.unit.stub import Stub
+    from tests.unit.stub import Reply, Stub
 
 ROOM = "!spam:example.org"
 V1 = "/_synapse/admin/v1/rooms/%21spam%3Aexample.org"
 V2 = "/_synapse/admin/v2/rooms/%21spam%3Aexample.org"
+DELETIONS = f"{V2}/delete_status"
 STATUS = "/_synapse/admin/v2/rooms/delete_status/D1"
 UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
 
@@ -105,21 +106,46 @@ def test_why_it_failed_is_looked_up_among_the_tasks(server: Stub, synadmin: Syna
     assert "deleting !spam:example.org: failed, 400: Users are still joined" in answer.stderr
 
 
-def test_a_deletion_that_is_under_way_already_can_be_taken_up(server: Stub, synadmin: Synadmin) -> None:
+def deletions(status: str) -> Reply:
+    return told({"results": [{"delete_id": "D1", "room_id": ROOM, "status": status}]})
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_deletion_that_is_under_way_already_is_taken_up(
+    server: Stub, synadmin: Synadmin, *, is_known: bool
+) -> None:
     server.on(V2, refused(400, "M_UNKNOWN", f"Purge already in progress for {ROOM}"))
+    server.on(DELETIONS, deletions("active") if is_known else UNKNOWN)
 
-    answer = synadmin("room", "delete", ROOM, "--yes")
+    answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
 
-    answer.assert_is_one_clear_line(code=1)
-    assert f"`synadmin room delete-status '{ROOM}' --wait`" in answer.stderr
+    if is_known:
+        assert answer.code == 0, answer.stderr
+        assert json.loads(answer.stdout)[0]["kicked_users"] == ["@bob:example.org"]
+    else:
+        answer.assert_is_one_clear_line(code=1)
+        assert f"`synadmin room delete-status '{ROOM}' --wait`" in answer.stderr
 
 
 def test_a_room_that_nobody_knows_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
     server.on(V1, UNKNOWN)
+    server.on(DELETIONS, UNKNOWN)
 
     answer = synadmin("room", "delete", ROOM, "--yes")
 
     answer.assert_is_one_clear_line(code=4)
+    assert not [target for target in server.targets if target.startswith("DELETE")]
+
+
+def test_a_room_that_was_deleted_is_as_asked_for(server: Stub, synadmin: Synadmin) -> None:
+    server.on(V1, UNKNOWN)
+    server.on(DELETIONS, deletions("complete"))
+
+    answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
+
+    assert answer.code == 0, answer.stderr
+    (record,) = json.loads(answer.stdout)
+    assert (record["outcome"], record["message"], record["delete_id"]) == ("done", "already deleted", "D1")
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
