@@ -11,6 +11,7 @@
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
 #   make reference  write the pages of the documentation that are read off the program anew
+#   make transcripts  type the commands of the guides again, and write their output into the pages
 #   make venv    the development environment, .venv
 #   make clean   remove everything that these have made
 
@@ -26,7 +27,7 @@ VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference clean
+.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -90,6 +91,10 @@ docs: $(VENV)/.dev
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 reference: $(VENV)/.dev
+	@$(BIN)/python docs/generate.py
+
+transcripts: $(VENV)/.dev
+	@SYNADMIN_TEST_REWRITE=1 $(BIN)/python -m pytest --quiet --numprocesses=2 tests/live/test_transcripts.py $(PYTEST_ARGS)
 	@$(BIN)/python docs/generate.py
 
 venv: $(VENV)/.dev

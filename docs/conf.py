@@ -1,10 +1,20 @@
-"""Sphinx: Markdown through MyST, the Furo theme. `make docs` builds it, and a warning fails the build."""
+"""Sphinx: Markdown through MyST, the Furo theme. `make docs` builds it, and a warning fails the build.
+
+The pages are plain GitHub-flavoured Markdown. What only the site has is added here: the tree of pages from
+the table in index.md, the text of the changelog, and the options of every command.
+"""
+
+import re
+import tomllib
+from pathlib import Path
 
 import click
 from sphinx.application import Sphinx
 
 from synadmin._version import __version__
 from synadmin.cli.operations import commands
+
+_ROOT = Path(__file__).parent.parent
 
 project = "synadmin"
 author = "the synadmin authors"
@@ -16,17 +26,33 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["colon_fence", "deflist", "smartquotes"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 
 html_theme = "furo"
-html_title = "synadmin"
+html_title = f"synadmin {version}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+
+# Copy the commands of a console block, without prompts and output.
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+copybutton_remove_prompts = True
+
+# An edit link needs the address of the repository: pyproject.toml has it, if there is one.
+_urls = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"].get("urls", {})
+if "Repository" in _urls:
+    html_theme_options = {
+        "source_repository": _urls["Repository"],
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 
 # What help texts put in backquotes is code, and their quotes and dashes are typed as they stand.
 default_role = "code"
@@ -58,6 +84,43 @@ def _examples_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -
     lines[:] = described
 
 
+def _add_what_only_the_site_has(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Extend a page before it is parsed.
+
+    Args:
+        _app: Sphinx.
+        page: its name, without a suffix.
+        source: its text, the only item of a list, changed in place.
+    """
+    if page == "index":
+        source[0] = _with_page_trees(source[0])
+    elif page == "changelog":
+        source[0] = (_ROOT / "CHANGELOG.md").read_text("utf-8")
+    elif page == "commands":
+        source[0] += _ALL_OPTIONS
+
+
+_ALL_OPTIONS = """
+## All options
+
+```{eval-rst}
+.. click:: synadmin.cli.app:app
+   :prog: synadmin
+   :nested: full
+```
+"""
+
+
+def _with_page_trees(text: str) -> str:
+    """Replace the table of all pages by one captioned tree for each of its rows."""
+    text, _, table = text.partition("## All pages")
+    for caption, links in re.findall(r"^\| (.+?) \| (\[.+) \|$", table, re.MULTILINE):
+        pages = "\n".join(re.findall(r"\(([\w-]+)\.md\)", links))
+        text += f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n\n"
+    return text
+
+
 def setup(app: Sphinx) -> None:
-    """Register the hook of sphinx-click."""
+    """Register the hooks of sphinx-click and Sphinx."""
     app.connect("sphinx-click-process-description", _examples_as_code)
+    app.connect("source-read", _add_what_only_the_site_has)

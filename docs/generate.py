@@ -1,28 +1,88 @@
-"""Write the pages that are read off the program: the operations of the Admin API, and the rules of the audit.
+"""Write what the documentation takes from elsewhere: reference pages, and the blocks in the guides.
 
     python docs/generate.py          write them
-    python docs/generate.py --check  end with 1 where one of them is no longer what the program says
+    python docs/generate.py --check  end with 1 if a page is out of date
+
+Three pages come from the program: the operations of the Admin API, the rules of the audit, and the commands.
+In the other pages a comment above a code block names what the block shows:
+
+    <!-- transcript: club committee -->   the part `committee` of docs/transcripts/club.txt
+    <!-- transcript: audit lost 1-12 -->  its lines 1 to 12, and `...` for the rest
+    <!-- file: cron/crontab -->           the file docs/cron/crontab
 
 `make docs` checks, and so does a test; `make reference` writes.
 """
 
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from synadmin.audit import rules
-from synadmin.cli.operations import Operation, operations
+from synadmin.cli.app import app
+from synadmin.cli.lazy import Group
+from synadmin.cli.operations import Operation, commands, operations
 
 _HERE = Path(__file__).parent
 _SYNAPSE = "1.163.2"
+_BLOCK = re.compile(r"^(<!-- (transcript|file): (.+) -->\n```\w+\n)(?:(?!```).*\n)*?```$", re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
-    """Return the pages by their file names."""
-    return {
+    """Return all generated pages: paths relative to docs/, and texts."""
+    generated = {
         "api-coverage.md": "\n".join(_coverage(operations())) + "\n",
         "audit-rules.md": rules.document(),
+        "commands.md": "\n".join(_commands()) + "\n",
     }
+    for path in [_HERE.parent / "README.md", *sorted(_HERE.glob("*.md"))]:
+        text = path.read_text("utf-8")
+        if _BLOCK.search(text) and path.name not in generated:
+            generated[os.path.relpath(path, _HERE)] = with_blocks(text)
+    return generated
+
+
+def _commands() -> Iterator[str]:
+    yield "# Commands"
+    yield ""
+    yield "`synadmin COMMAND --help` shows the options of a command and an example. The common options"
+    yield "(`--profile`, `--homeserver`, `--timeout`, `-v`, `-q`) stand before or after the command."
+    for heading, names in app.sections.items():
+        yield from ["", f"## {heading}", "", "| Command | What it does |", "|---|---|"]
+        for name in names:
+            for path, command in commands(app.get_command(click.Context(app), name), (name,)):
+                if not isinstance(command, Group) or command.invoke_without_command:
+                    summary = (command.help or "").partition("\n\n")[0]
+                    yield f"| `synadmin {' '.join(path)}` | {summary} |"
+
+
+def with_blocks(text: str) -> str:
+    """Fill the marked code blocks of a page from the transcripts and files that the markers name."""
+
+    def fill(block: re.Match[str]) -> str:
+        content = _transcript(*block[3].split()) if block[2] == "transcript" else _file(block[3])
+        return f"{block[1]}{content}\n```"
+
+    return _BLOCK.sub(fill, text)
+
+
+def _transcript(session: str, part: str, lines: str = "") -> str:
+    text = (_HERE / "transcripts" / f"{session}.txt").read_text("utf-8")
+    found = re.search(rf"^#: {re.escape(part)}\n(.*?)\n?(?=^#: )", text, re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise SystemExit(f"docs/transcripts/{session}.txt has no part {part!r}")
+    if not lines:
+        return found[1]
+    first, last = (int(number) for number in lines.split("-"))
+    content = found[1].splitlines()
+    return "\n".join(content[first - 1 : last] + ["..."] * (last < len(content)))
+
+
+def _file(path: str) -> str:
+    return (_HERE / path).read_text("utf-8").rstrip("\n")
 
 
 def _coverage(found: list[Operation]) -> Iterator[str]:
@@ -52,7 +112,7 @@ def main() -> int:
     stale = [name for name, text in pages().items() if _read(_HERE / name) != text]
     for name in stale:
         if check:
-            sys.stderr.write(f"docs/{name} is not what the program says: run `make reference`\n")
+            sys.stderr.write(f"docs/{name} is out of date: run `make reference`\n")
         else:
             (_HERE / name).write_text(pages()[name], "utf-8")
     return 1 if check and stale else 0

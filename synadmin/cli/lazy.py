@@ -127,7 +127,7 @@ class Group(_WithCommonOptions, click.Group):
     ) -> None:
         super().__init__(*args, **options)
         self._lazy = dict(lazy or {})
-        self._sections = dict(sections or {})
+        self.sections = dict(sections or {})
 
     def verb(self, command: C) -> C:
         """Add a declared command."""
@@ -173,7 +173,7 @@ class Group(_WithCommonOptions, click.Group):
                 if command is not None and not command.hidden:
                     rows[name] = command.get_short_help_str(80)
         widest = max(map(len, rows), default=0)
-        for title, names in (self._sections or {"Commands": tuple(rows)}).items():
+        for title, names in (self.sections or {"Commands": tuple(rows)}).items():
             with formatter.section(title):
                 # One column for the names of all sections.
                 formatter.write_dl([(name.ljust(widest), rows[name]) for name in names])

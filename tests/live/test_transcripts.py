@@ -1,16 +1,14 @@
 """What the documentation shows is what the commands print: every transcript is typed again.
 
 A file in ``docs/transcripts/`` is one terminal session: lines that begin with ``$`` are typed into bash
-on a terminal of 100 columns, in a home of its own, and the lines after them are what has to come. A line
-that begins with ``#:`` names a part, for the pages to include; the last one is called ``end``. Unless the
-session begins by putting a sandbox up itself, one is up and synadmin points at it. After a change of
-words::
+on a terminal of 80 columns, in a home of its own, and the lines after them are what has to come. A line
+that begins with ``#:`` names a part, for the pages to show; the last one is called ``end``. Unless the
+session begins by putting a sandbox up itself, one is up and synadmin points at it.
 
-    SYNADMIN_TEST_REWRITE=1 make test PYTEST_ARGS=tests/live/test_transcripts.py
-
-writes down what comes now; read the difference before you commit it. To add something, write its
-``#:`` and ``$`` lines and do that. Questions are answered as the transcript says (``[y/N]: n``), with ``y``
-where it says nothing. What differs from run to run is the same here every time: room ids, ports, times.
+``make transcripts`` writes down what comes now, and puts it into the pages (``docs/generate.py``). Read the
+difference before you commit it. To add something, write its ``#:`` and ``$`` lines and do that. Questions
+are answered as the transcript says (``[y/N]: n``), with ``y`` where it says nothing. What differs from run
+to run is the same here every time: room ids, ports, times.
 """
 
 from __future__ import annotations
@@ -87,7 +85,7 @@ class Terminal:
                 "LC_ALL": "C.UTF-8",
                 "TERM": "dumb",
                 "TZ": "UTC",
-                "COLUMNS": "100",
+                "COLUMNS": "80",
             },
             stdin=subprocess.DEVNULL,
             pass_fds=[pipe],
@@ -170,24 +168,3 @@ def test_commands_answer_as_the_documentation_says(page: Path) -> None:
         page.write_text("".join(f"{line}\n" for line in now), "utf-8")
         return
     assert "\n".join(now) == "\n".join(written)
-
-
-def test_the_readme_shows_parts_of_the_transcripts() -> None:
-    """``<!-- club.txt: committee -->`` before a block names the part that the block shows."""
-    readme = ROOT / "README.md"
-    text = readme.read_text("utf-8")
-    shown = re.compile(r"(<!-- (\S+): (\S+) -->\n+```console\n).*?^(```)", re.DOTALL | re.MULTILINE)
-    now = shown.sub(lambda block: f"{block[1]}{part(block[2], block[3])}\n{block[4]}", text)
-    assert shown.search(text)
-    if os.environ.get("SYNADMIN_TEST_REWRITE"):
-        readme.write_text(now, "utf-8")
-        return
-    assert now == text
-
-
-def part(page: str, name: str) -> str:
-    """Return a named part of a transcript."""
-    text = (TRANSCRIPTS / page).read_text("utf-8")
-    found = re.search(rf"^#: {re.escape(name)}\n(.*?)\n?(?=^#: |\Z)", text, re.DOTALL | re.MULTILINE)
-    assert found is not None, f"{page} has no part {name}"
-    return found[1]

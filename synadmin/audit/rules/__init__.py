@@ -128,7 +128,7 @@ def page(rule: Rule) -> str:
 
 def document() -> str:
     """Return the pages of all rules, as ``docs/audit-rules.md`` has them."""
-    rows = "\n".join(f"| [](#{rule.ID}) | {_severity(rule)} | {summary(rule)} |" for rule in RULES)
+    rows = "\n".join(f"| [{rule.ID}](#{rule.ID}) | {_severity(rule)} | {summary(rule)} |" for rule in RULES)
     pages = "\n".join(page(rule) for rule in RULES)
     return f"{_INTRODUCTION}\n{rows}\n\n{pages}"
 

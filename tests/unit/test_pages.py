@@ -1,0 +1,110 @@
+"""Every page renders as GitHub-flavoured Markdown: on a forge, in the clone, on the site."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from markdown_it import MarkdownIt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+# linkify only makes bare addresses clickable, and needs a package of its own.
+PARSER = MarkdownIt("gfm-like", {"linkify": False})
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def tokens(page: Path) -> list[Token]:
+    return PARSER.parse(page.read_text("utf-8"))
+
+
+def texts(page: Path) -> Iterator[str]:
+    """Yield the text that a reader sees outside of code, a paragraph, heading or cell at a time."""
+    for token in tokens(page):
+        if token.type == "inline":
+            yield "".join(
+                "\n" if child.type in {"softbreak", "hardbreak"} else child.content
+                for child in token.children or []
+                if child.type in {"text", "softbreak", "hardbreak"}
+            )
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    found: dict[str, int] = {}
+    all_tokens = tokens(page)
+    for opening, inline in itertools.pairwise(all_tokens):
+        if opening.type == "heading_open":
+            title = "".join(child.content for child in inline.children or [])
+            anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+            found[anchor] = found.get(anchor, -1) + 1
+    return {
+        f"{anchor}-{number}" if number else anchor
+        for anchor, last in found.items()
+        for number in range(last + 1)
+    }
+
+
+def links(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield the text and the target of each link and picture."""
+    for token in tokens(page):
+        children = token.children or []
+        for number, child in enumerate(children):
+            if child.type == "image":
+                yield child.content, str(child.attrs["src"])
+            elif child.type == "link_open":
+                end = next(at for at in range(number, len(children)) if children[at].type == "link_close")
+                yield "".join(inner.content for inner in children[number:end]), str(child.attrs["href"])
+
+
+@each_page
+def test_links_have_a_text_and_lead_somewhere(page: Path) -> None:
+    for text, target in links(page):
+        assert text.strip(), f"the link to {target} has no text"
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        file = (page.parent / path).resolve() if path else page
+        assert file.is_relative_to(ROOT), f"{target} leads out of the repository"
+        assert file.exists(), f"{target} leads nowhere"
+        assert not anchor or anchor in anchors(file), f"{target}: {file.name} has no such heading"
+
+
+@each_page
+def test_nothing_is_left_that_only_sphinx_understands(page: Path) -> None:
+    for token in tokens(page):
+        if token.type == "fence":
+            assert not token.info.startswith("{"), f"directive {token.info}"
+        if token.type in {"html_block", "html_inline"}:
+            assert token.content.strip().startswith("<!--"), token.content
+    for text in texts(page):
+        assert not re.search(r"^:\w[\w-]*:|^:::|^\(.*\)=$", text, re.MULTILINE), text
+        assert not re.search(r"\{\w+\}$|^%", text, re.MULTILINE), text
+
+
+@each_page
+def test_tables_are_tables(page: Path) -> None:
+    for text in texts(page):
+        assert not re.search(r"^\||^-+\|", text, re.MULTILINE), text
+
+
+@each_page
+def test_a_console_block_begins_with_a_command(page: Path) -> None:
+    for token in tokens(page):
+        if token.type == "fence" and token.info == "console":
+            assert token.content.startswith("$ "), token.content
+
+
+@each_page
+def test_no_marker_of_a_transcript_is_visible(page: Path) -> None:
+    for token in tokens(page):
+        assert not re.search(r"^#: ", token.content, re.MULTILINE)
