@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
+from click.exceptions import NoArgsIsHelpError
 from markdown_it import MarkdownIt
+
+from synadmin.cli.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +29,7 @@ PARSER = MarkdownIt("gfm-like", {"linkify": False})
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
+@functools.cache
 def tokens(page: Path) -> list[Token]:
     return PARSER.parse(page.read_text("utf-8"))
 
@@ -108,3 +115,47 @@ def test_a_console_block_begins_with_a_command(page: Path) -> None:
 def test_no_marker_of_a_transcript_is_visible(page: Path) -> None:
     for token in tokens(page):
         assert not re.search(r"^#: ", token.content, re.MULTILINE)
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Yield the synadmin commands of a page: those in console blocks, and those in backquotes."""
+    for token in tokens(page):
+        if token.type == "fence" and token.info == "console":
+            yield from re.findall(r"^\$ (?:[A-Z_]+=\S+ )*(synadmin [^|<>;&\n]+)", token.content, re.MULTILINE)
+        for child in token.children or []:
+            if child.type == "code_inline" and re.match(r"synadmin (?!COMMAND|NOUN)[^…|<>]+$", child.content):
+                yield child.content
+
+
+@each_page
+def test_each_command_exists_and_takes_its_options(page: Path) -> None:
+    for command in commands(page):
+        try:
+            parse(shlex.split(command, comments=True)[1:])
+        except (click.MissingParameter, NoArgsIsHelpError):
+            # A sentence may name a command alone: `synadmin room power`. What can be copied is complete.
+            assert page.name not in {"README.md", "tasks.md"}, command
+        except click.UsageError as error:
+            pytest.fail(f"{command}: {error.format_message()}")
+        except click.exceptions.Exit:
+            assert command.endswith(" --help")
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line as click does, without running it. What stands for a value (ROOM) is a value."""
+    command: click.Command = app
+    context: click.Context | None = None
+    name: str | None = "synadmin"
+    while True:
+        context = command.make_context(name, words, parent=context, resilient_parsing=False)
+        words = [*context._protected_args, *context.args]  # noqa: SLF001  click keeps the words of a group there
+        if not isinstance(command, click.Group) or not words:
+            return
+        name, found, words = command.resolve_command(context, words)
+        assert found is not None
+        command = found
+
+
+def test_the_tasks_are_thirty() -> None:
+    tasks = ROOT / "docs" / "tasks.md"
+    assert len(list(commands(tasks))) == 30
