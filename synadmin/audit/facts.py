@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from synadmin.audit.findings import Subject
 from synadmin.ids import RoomAlias, RoomId, UserId
-from synadmin.power.levels import shown
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.render import time_of
 
@@ -310,4 +310,4 @@ Details = Mapping[str, Any]
 
 def has_level(level: int) -> str:
     """Return what a user with this level has, as words of a sentence."""
-    return "is a creator" if shown(level) == "creator" else f"has power level {level}"
+    return "is a creator" if format_level(level) == "creator" else f"has power level {level}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from synadmin.audit.facts import RoomFacts, ServerFacts
 from synadmin.ids import UserId
-from synadmin.power.room import AccountState, Reach, Wish
+from synadmin.power.room import AccountState, Goal, Reach
 
 if TYPE_CHECKING:
-    from synadmin.power.edit import Edit
+    from synadmin.power.level_changes import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def way_to_regain(facts: RoomFacts) -> WayToRegain:
     from synadmin.power.steps import Plan
 
     caller = facts.caller or UserId(f"@admin:{facts.view.server_name}")
-    planned = plan(facts.view, Wish(target=caller, caller=caller, possible=facts.possible))
+    planned = plan(facts.view, Goal(target=caller, caller=caller, possible=facts.possible))
     make_admin = ("room", "make-admin", facts.room_id)
     if isinstance(planned, Plan):
         return WayToRegain(planned.reach, None, planned.message, command(*make_admin))
@@ -62,16 +62,16 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
         edit: what the command changes.
         words: the command.
     """
-    from synadmin.power import edit as editing
+    from synadmin.power import level_changes
 
     view = facts.view
-    if not editing.changes(view, edit) or editing.locks_everybody_out(view, edit):
+    if not level_changes.changes(view, edit) or level_changes.locks_everybody_out(view, edit):
         return None
-    if editing.takes_last_local_control(view, edit):
+    if level_changes.takes_last_local_control(view, edit):
         return None
     reaches = [
         reach
-        for user in editing.authors(view, edit)
+        for user in level_changes.authors(view, edit)
         if view.membership_of(user) == "join" and (reach := _reach_as(facts, user)) is not None
     ]
     if not reaches:

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.journal import RunRecord
     from synadmin.journal.store import Store
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Restoration, Temporary
-    from synadmin.recovery.undo import Undoing
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
+    from synadmin.recovery.undo_levels import UndoPlan
 
 _NEWEST = 100
 _RUN_AGAIN = "run its command again; `synadmin journal show` shows what was done"
@@ -164,21 +164,21 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
         synadmin journal resume last
         synadmin journal resume 20261120T221507-4f2a9c -o json
     """
-    from synadmin.recovery.temporary import abandoned, mend
+    from synadmin.recovery.temporary_changes import abandoned, revert_crashed_runs
 
     del yes  # nothing is asked
     with _reading(invocation) as store:
         record = _run_of(store, run)
         chain = store.chain(record)
-    left: Sequence[Restoration] = ()
+    left: Sequence[Revert] = ()
     with invocation.synapse() as synapse:
         _require_ended(invocation, synapse, record)
         if dry_run:
-            for earlier, restoration in abandoned(synapse, invocation.journal):
-                invocation.warn(f"The run {earlier} ended before it could revert this: {restoration}")
+            for earlier, revert in abandoned(synapse, invocation.journal):
+                invocation.warn(f"The run {earlier} ended before it could revert this: {revert}")
         else:
             invocation.journal.links["resumes"] = record.run
-            left = mend(synapse, invocation.journal, invocation.warn)
+            left = revert_crashed_runs(synapse, invocation.journal, invocation.warn)
     if left:
         invocation.warn(f"hint: {_later(left)}.")
     arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
@@ -196,7 +196,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     return EXIT_FAILED if left and code == EXIT_DONE else code
 
 
-def _later(left: "Sequence[Restoration]") -> str:
+def _later(left: "Sequence[Revert]") -> str:
     """Return what to do about temporary changes that are still open."""
     if all(one.token is not None for one in left):
         return (
@@ -276,9 +276,9 @@ def undo(
     Exit codes: 0 all levels are as before that run; 5 nothing can be taken back; 6 some of it.
     """
     from synadmin.power.room import Reach
-    from synadmin.recovery import undo as undoing
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.temporary import mend
+    from synadmin.recovery import undo_levels
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.temporary_changes import revert_crashed_runs
 
     with _reading(invocation) as store:
         record = _undoable(store, run)
@@ -286,25 +286,25 @@ def undo(
         is_clean = not store.has_open_reverts(record.run)
         later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
     run = record.run
-    if is_clean and not undoing.noted(entries):
+    if is_clean and not undo_levels.noted(entries):
         return _nothing_to_undo(invocation, run, entries, output)
     with invocation.synapse() as synapse:
         _require_ended(invocation, synapse, record)
         if not dry_run:
             # Before looking: what a crash has left may be in the way.
-            mend(synapse, invocation.journal, invocation.warn)
+            revert_crashed_runs(synapse, invocation.journal, invocation.warn)
         elif record.ended is None:
             invocation.say(
                 f"The run {run} broke off: `synadmin journal resume {run} --dry-run` shows the rest."
             )
-        if not undoing.noted(entries):
+        if not undo_levels.noted(entries):
             return _nothing_to_undo(invocation, run, entries, output)
         observer = Observer(synapse)
-        planned = undoing.plan_all(observer, entries, later, allow=Reach[(allow or "api").upper()])
+        planned = undo_levels.plan_all(observer, entries, later, allow=Reach[(allow or "api").upper()])
         needed = any(one.plans or one.impossible for one in planned)
         if needed and (output.for_people or not yes):
             invocation.warn("\n".join(_in_words(one) for one in planned))
-        for other in undoing.others(entries):
+        for other in undo_levels.others(entries):
             invocation.say(f"stays as it is: {other}")
         if dry_run or not any(one.plans for one in planned):
             output.write([_told(one, "planned") for one in planned], _undo_columns())
@@ -330,22 +330,22 @@ def _say_unchanged(invocation: Invocation, *, needed: bool, dry_run: bool) -> No
 
 
 def _carried_out(
-    invocation: Invocation, synapse: "Synapse", observer: "Observer", planned: "Sequence[Undoing]"
+    invocation: Invocation, synapse: "Synapse", observer: "Observer", planned: "Sequence[UndoPlan]"
 ) -> list[dict[str, Any]]:
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.temporary_changes import TemporaryChanges
 
     with (
-        Sessions(synapse, invocation.warn) as sessions,
-        Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+        Impersonation(synapse, invocation.warn) as sessions,
+        TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
     ):
         return [_undone(one, observer, sessions, temporary) for one in planned]
 
 
 def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, Any]], output: Output) -> int:
-    from synadmin.recovery import undo as undoing
+    from synadmin.recovery import undo_levels
 
-    if next(undoing.others(entries), None) is not None:
+    if next(undo_levels.others(entries), None) is not None:
         message = f"the run {run} has changed no power levels: `journal undo` takes back nothing else"
         raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
     output.write([], _undo_columns())
@@ -403,16 +403,16 @@ def _require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecor
 
 
 def _undone(
-    one: "Undoing",
+    one: "UndoPlan",
     observer: "Observer",
-    sessions: "Sessions",
-    temporary: "Temporary",
+    sessions: "Impersonation",
+    temporary: "TemporaryChanges",
 ) -> dict[str, Any]:
-    from synadmin.recovery import edit as editing
+    from synadmin.recovery import change_levels
 
     try:
         for planned in one.plans:
-            editing.carry_out(observer, sessions, temporary, planned)
+            change_levels.carry_out(observer, sessions, temporary, planned)
     except (JournalError, NotAuthenticatedError):
         raise
     except SynadminError as error:
@@ -420,8 +420,8 @@ def _undone(
     return _told(one, "done")
 
 
-def _in_words(one: "Undoing") -> str:
-    from synadmin.power.edit import changes
+def _in_words(one: "UndoPlan") -> str:
+    from synadmin.power.level_changes import changes
 
     lines: list[str] = [one.noted.room_id]
     for planned in one.plans:
@@ -433,9 +433,9 @@ def _in_words(one: "Undoing") -> str:
     return "\n".join(lines)
 
 
-def _told(one: "Undoing", outcome: str) -> dict[str, Any]:
-    from synadmin.power.edit import changes
-    from synadmin.power.levels import shown
+def _told(one: "UndoPlan", outcome: str) -> dict[str, Any]:
+    from synadmin.power.level_changes import changes
+    from synadmin.power.levels import format_level
 
     if one.impossible:
         outcome = "partly" if one.plans else "refused"
@@ -450,7 +450,7 @@ def _told(one: "Undoing", outcome: str) -> dict[str, Any]:
         "outcome": outcome,
         "message": "; ".join(one.impossible) or messages[outcome],
         "changes": [
-            {"what": change.what, "before": shown(change.before), "after": shown(change.after)}
+            {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
             for planned in one.plans
             for change in changes(planned.view, planned.edit)
         ],
@@ -458,7 +458,7 @@ def _told(one: "Undoing", outcome: str) -> dict[str, Any]:
     }
 
 
-def _undo_code(planned: "Sequence[Undoing]") -> int:
+def _undo_code(planned: "Sequence[UndoPlan]") -> int:
     if not any(one.impossible for one in planned):
         return EXIT_DONE
     return EXIT_PARTLY if any(one.plans or not one.impossible for one in planned) else EXIT_REFUSED

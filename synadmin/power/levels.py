@@ -2,7 +2,7 @@
 
 A level is a whole number. From room version 12 on a creator stands above every number: here that is
 :data:`CREATOR_LEVEL`, one more than the highest number a room can hold, so levels compare as numbers
-everywhere; :func:`shown` turns it into the word that people and scripts see.
+everywhere; :func:`format_level` turns it into the word that people and scripts see.
 
 Source: Matrix specification, "Rooms", the room versions, "Authorization rules"; Client-Server API,
 ``m.room.power_levels``. Where homeservers are more lenient than the text, Synapse decides.
@@ -91,7 +91,7 @@ def as_level(value: object) -> int | None:
         return None
 
 
-def shown(level: int) -> int | Literal["creator"]:
+def format_level(level: int) -> int | Literal["creator"]:
     """Return the level as people and scripts see it: a number, or ``"creator"``."""
     return "creator" if level >= CREATOR_LEVEL else level
 

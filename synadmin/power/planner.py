@@ -1,4 +1,4 @@
-"""A room as seen and a wish, in; a plan, or the reason why there is none, out.
+"""A room as seen and a goal, in; a plan, or the reason why there is none, out.
 
 The planner touches nothing and asks nobody. What it promises: a plan takes no step that the rules
 forbid, leaves nobody but the target with more than before, is never longer than need be, and where it
@@ -9,52 +9,52 @@ from dataclasses import replace
 
 from synadmin.ids import UserId, server_name_of
 from synadmin.power import rules
-from synadmin.power.levels import CREATOR_LEVEL, LEVEL_WITHOUT_EVENT, PowerLevels, shown
-from synadmin.power.room import AccountState, Reach, RoomView, Wish
+from synadmin.power.levels import CREATOR_LEVEL, LEVEL_WITHOUT_EVENT, PowerLevels, format_level
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.search import Outcome, Search
 from synadmin.power.steps import Action, Plan, Refusal, Step
 
 _NAMED_AT_MOST = 3  # users in a sentence
 
 
-def plan(view: RoomView, wish: Wish) -> Plan | Refusal:
+def plan(view: RoomView, goal: Goal) -> Plan | Refusal:
     """Find the shortest, least intrusive way to the target joined with control.
 
     With the least reach that does; within it, the fewest steps; of those, Make Room Admin rather than
-    levels set by hand. Where the target cannot be brought in within ``wish.allow``, a plan that leaves
+    levels set by hand. Where the target cannot be brought in within ``goal.allow``, a plan that leaves
     it to the target is better than none.
     """
     if not view.in_room:
         return Refusal(reason="not-in-room", reach=None, message=_not_in_room(view))
-    if view.has_control(wish.target):
-        return _finished(view, wish)
-    refusal = _hopeless(view, wish)
+    if view.has_control(goal.target):
+        return _finished(view, goal)
+    refusal = _hopeless(view, goal)
     if refusal:
         return refusal
-    search = Search(view, wish)
-    allow = min(wish.allow, wish.possible)
-    found = _best(search, view, wish, allow)
+    search = Search(view, goal)
+    allow = min(goal.allow, goal.possible)
+    found = _best(search, view, goal, allow)
     if found:
-        return _told(view, wish, *found)
-    further = _least(search, view, wish, allow)
+        return _told(view, goal, *found)
+    further = _least(search, view, goal, allow)
     if further:
-        return _out_of_reach(view, wish, _told(view, wish, *further))
-    return _impossible(view, wish)
+        return _out_of_reach(view, goal, _told(view, goal, *further))
+    return _impossible(view, goal)
 
 
-def _outcomes(view: RoomView, wish: Wish) -> tuple[Outcome, ...]:
-    if view.membership_of(wish.target) == "join":
+def _outcomes(view: RoomView, goal: Goal) -> tuple[Outcome, ...]:
+    if view.membership_of(goal.target) == "join":
         return ("done",)
-    if not view.is_local(wish.target) or not wish.join:
+    if not view.is_local(goal.target) or not goal.join:
         return ("pending",)
     return ("done", "pending")
 
 
 def _best(
-    search: Search, view: RoomView, wish: Wish, allow: Reach
+    search: Search, view: RoomView, goal: Goal, allow: Reach
 ) -> tuple[Outcome, tuple[Step, ...]] | None:
     """Return the way that ends best within the reach; of those, the one that takes the least reach."""
-    for outcome in _outcomes(view, wish):
+    for outcome in _outcomes(view, goal):
         for reach in Reach:
             if reach <= allow and (steps := search.shortest(outcome, reach)) is not None:
                 return outcome, steps
@@ -62,19 +62,19 @@ def _best(
 
 
 def _least(
-    search: Search, view: RoomView, wish: Wish, allow: Reach
+    search: Search, view: RoomView, goal: Goal, allow: Reach
 ) -> tuple[Outcome, tuple[Step, ...]] | None:
     """Return the way of the least reach above the allowed one; of those, the one that ends best."""
     for reach in Reach:
-        for outcome in _outcomes(view, wish):
+        for outcome in _outcomes(view, goal):
             if reach > allow and (steps := search.shortest(outcome, reach)) is not None:
                 return outcome, steps
     return None
 
 
-def _hopeless(view: RoomView, wish: Wish) -> Refusal | None:
+def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
     """Return the refusal where the target itself, or the room, rules out any plan."""
-    target = wish.target
+    target = goal.target
     state = view.account_of(target).state if view.is_local(target) else AccountState.ACTIVE
     if state is AccountState.MISSING:
         return Refusal(
@@ -107,62 +107,65 @@ def _hopeless(view: RoomView, wish: Wish) -> Refusal | None:
     return None
 
 
-def _finished(view: RoomView, wish: Wish) -> Plan:
-    level = view.levels.level_of(wish.target)
+def _finished(view: RoomView, goal: Goal) -> Plan:
+    level = view.levels.level_of(goal.target)
     return Plan(
         steps=(),
         reach=Reach.API,
         outcome="done",
         level=level,
         promoter=None,
-        message=f"{wish.target} is joined and has control already (level {shown(level)}).",
-        warnings=tuple(_warnings(view, wish, (), level, "done")),
+        message=f"{goal.target} is joined and has control already (level {format_level(level)}).",
+        warnings=tuple(_warnings(view, goal, (), level, "done")),
     )
 
 
-def _told(view: RoomView, wish: Wish, outcome: Outcome, steps: tuple[Step, ...]) -> Plan:
+def _told(view: RoomView, goal: Goal, outcome: Outcome, steps: tuple[Step, ...]) -> Plan:
     grant = next((step for step in steps if step.level is not None), None)
-    level = view.levels.level_of(wish.target) if grant is None or grant.level is None else grant.level
+    level = view.levels.level_of(goal.target) if grant is None or grant.level is None else grant.level
     named = (user for step in steps for user in (step.as_user, step.user) if user is not None)
-    relied_on = dict.fromkeys((wish.target, *named))
+    relied_on = dict.fromkeys((goal.target, *named))
     return Plan(
         steps=steps,
         reach=max((step.reach for step in steps), default=Reach.API),
         outcome=outcome,
         level=level,
         promoter=grant.as_user if grant is not None else None,
-        message=_outlook(view, wish, outcome, level),
-        warnings=tuple(_warnings(view, wish, steps, level, outcome)),
+        message=_outlook(view, goal, outcome, level),
+        warnings=tuple(_warnings(view, goal, steps, level, outcome)),
         unverified=tuple(
             user
             for user in relied_on
-            if view.is_local(user) and user not in view.accounts and user != wish.caller
+            if view.is_local(user) and user not in view.accounts and user != goal.caller
         ),
         needs_member=any(step.as_user is None for step in steps),
     )
 
 
-def _outlook(view: RoomView, wish: Wish, outcome: Outcome, level: int) -> str:
-    target = wish.target
+def _outlook(view: RoomView, goal: Goal, outcome: Outcome, level: int) -> str:
+    target = goal.target
     if outcome == "done":
-        return (
-            f"{target} will be joined with level {shown(level)}; changing levels needs {view.levels.control}."
-        )
+        needed = view.levels.control
+        return f"{target} will be joined with level {format_level(level)}; changing levels needs {needed}."
     how = "has to join" if view.join_rule == "public" else "has to accept the invitation"
-    return f"{target} will hold level {shown(level)}, and {how} by itself before it has control."
+    return f"{target} will hold level {format_level(level)}, and {how} by itself before it has control."
 
 
-def _warnings(view: RoomView, wish: Wish, steps: tuple[Step, ...], level: int, outcome: Outcome) -> list[str]:
-    levels, target = view.levels, wish.target
+def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, outcome: Outcome) -> list[str]:
+    levels, target = view.levels, goal.target
     warnings = []
     missing = [ability for ability in levels.abilities(level) if not ability.allowed]
     if missing:
         cannot = "; ".join(f"{ability.words} (needs {ability.needed})" for ability in missing)
-        warnings.append(f"With level {shown(level)} {target} cannot {cannot}.")
+        warnings.append(f"With level {format_level(level)} {target} cannot {cannot}.")
     highest, holders = levels.highest()
     others = tuple(user for user in holders if user != target)
     if highest > level and others:
-        stay = "created the room and stays" if highest == CREATOR_LEVEL else f"has {shown(highest)} and stays"
+        stay = (
+            "created the room and stays"
+            if highest == CREATOR_LEVEL
+            else f"has {format_level(highest)} and stays"
+        )
         warnings.append(f"{_names(others)} {stay} above {target}, who cannot change that.")
     if levels.content is None and not levels.version.creator_power:
         by_synapse = any(step.action is Action.MAKE_ROOM_ADMIN for step in steps)
@@ -193,11 +196,11 @@ def _warnings(view: RoomView, wish: Wish, steps: tuple[Step, ...], level: int, o
     return warnings
 
 
-def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
-    banned = view.membership_of(wish.target) == "ban"
+def _out_of_reach(view: RoomView, goal: Goal, found: Plan) -> Refusal:
+    banned = view.membership_of(goal.target) == "ban"
     impersonate = found.reach is Reach.IMPERSONATE
-    why = f"{wish.target} is banned from the room." if banned else _why_not_the_api_alone(view)
-    if found.reach > wish.possible:
+    why = f"{goal.target} is banned from the room." if banned else _why_not_the_api_alone(view)
+    if found.reach > goal.possible:
         how: tuple[str, ...] = (
             (
                 "It would take acting as other users, which this server does not let an administrator do "
@@ -209,7 +212,7 @@ def _out_of_reach(view: RoomView, wish: Wish, found: Plan) -> Refusal:
         how = (f"--allow {found.reach} can do it:", *steps)
     return Refusal(
         reason="target-banned" if banned else "needs-impersonate" if impersonate else "needs-reactivate",
-        reach=found.reach if found.reach <= wish.possible else None,
+        reach=found.reach if found.reach <= goal.possible else None,
         message=" ".join((why, *how)),
         lines=(why, *how),
         unverified=found.unverified,
@@ -236,7 +239,7 @@ def _why_not_the_api_alone(view: RoomView) -> str:
     if not able:
         return f"No user of this server holds enough power in the room ({takes})."
     user = able[0]
-    state, level = view.account_of(user).state, shown(levels.level_of(user))
+    state, level = view.account_of(user).state, format_level(levels.level_of(user))
     if view.membership_of(user) != "join":
         left = "is deactivated" if state is AccountState.DEACTIVATED else "is not in it"
         holds = "created the room" if levels.is_creator(user) else f"has {level}"
@@ -249,16 +252,16 @@ def _why_not_the_api_alone(view: RoomView) -> str:
     return f"{user} has level {level} ({takes}), but Synapse would not act through them."
 
 
-def _impossible(view: RoomView, wish: Wish) -> Refusal:
-    target = wish.target
-    if wish.promoter is not None:
-        otherwise = plan(view, replace(wish, promoter=None))
+def _impossible(view: RoomView, goal: Goal) -> Refusal:
+    target = goal.target
+    if goal.promoter is not None:
+        otherwise = plan(view, replace(goal, promoter=None))
         if isinstance(otherwise, Refusal):
             return otherwise
         return Refusal(
             reason="insufficient-power",
             reach=None,
-            message=f"{wish.promoter} cannot grant it, another local user can: leave out --promoter.",
+            message=f"{goal.promoter} cannot grant it, another local user can: leave out --promoter.",
         )
     if rules.closed_to(view, target):
         return Refusal(
@@ -274,10 +277,10 @@ def _impossible(view: RoomView, wish: Wish) -> Refusal:
             message=f"{target} is banned from the room, and no local user could lift the ban and give "
             f"them control. {_who_holds_it(view)}",
         )
-    return _powerless(view, wish)
+    return _powerless(view, goal)
 
 
-def _powerless(view: RoomView, wish: Wish) -> Refusal:
+def _powerless(view: RoomView, goal: Goal) -> Refusal:
     """Return the refusal where not even every local account together could do it."""
     levels = view.levels
     some = {
@@ -304,14 +307,14 @@ def _powerless(view: RoomView, wish: Wish) -> Refusal:
             f"{levels.control}. {_who_holds_it(view)}",
         )
     if able:
-        short = f"nobody here can bring {wish.target} in: inviting needs {levels.invite}, and"
+        short = f"nobody here can bring {goal.target} in: inviting needs {levels.invite}, and"
     else:
         short = f"changing the levels needs {levels.control}, and"
     return Refusal(
         reason="insufficient-power",
         reach=None,
         message=f"The power of this server's users does not suffice: {short} of those in the room {best} "
-        f"has the most, {shown(some[best])}. {_who_holds_it(view)}",
+        f"has the most, {format_level(some[best])}. {_who_holds_it(view)}",
     )
 
 

@@ -135,7 +135,7 @@ class RoomView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
+class Goal:
     """What is asked for: this user joined, with control.
 
     Attributes:

@@ -62,9 +62,9 @@ def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, 
 
 def _changed_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
     version = view.levels.version
-    senseless = _senseless_users(view, content.get("users", {}))
-    if senseless:
-        return senseless
+    validation_error = _senseless_users(view, content.get("users", {}))
+    if validation_error:
+        return validation_error
     if version.integer_levels:
         for key, value in content.items():
             if key in _SINGLE and type(value) is not int:

@@ -26,13 +26,13 @@ from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.levels import LEVEL_WITHOUT_EVENT
 from synadmin.power.make_room_admin import predict
-from synadmin.power.room import AccountState, Reach, RoomView, Wish
-from synadmin.power.steps import WAKING, Action, Step
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
+from synadmin.power.steps import ENABLING, Action, Step
 
 Outcome = Literal["done", "pending"]
 
 
-def somebody(view: RoomView) -> UserId:
+def unnamed_member(view: RoomView) -> UserId:
     """Return the stand-in for a joined local member known by number only; no real id has a NUL in it."""
     return UserId(f"@\0:{view.server_name}")
 
@@ -82,14 +82,14 @@ _ACTIVE = AccountState.ACTIVE
 
 
 class Search:
-    """The ways to one wish in one room."""
+    """The ways to one goal in one room."""
 
-    def __init__(self, view: RoomView, wish: Wish) -> None:
-        self._wish = wish
-        self._target = wish.target
+    def __init__(self, view: RoomView, goal: Goal) -> None:
+        self._goal = goal
+        self._target = goal.target
         self._start = view
         if view.unknown_local_members:
-            memberships = {**view.memberships, somebody(view): "join"}
+            memberships = {**view.memberships, unnamed_member(view): "join"}
             view = replace(view, memberships=memberships)
         self._view = view
         self._actors = tuple(self._worth_asking())
@@ -183,10 +183,10 @@ class Search:
         steps: list[Step] = []
         back: list[Step] = []
         awake = None
-        if account.state in WAKING:
-            if reach < Reach.REACTIVATE or user == self._wish.caller:
+        if account.state in ENABLING:
+            if reach < Reach.REACTIVATE or user == self._goal.caller:
                 return
-            wake, sleep = WAKING[account.state]
+            wake, sleep = ENABLING[account.state]
             awake = user
             steps.append(self._account_step(wake, user))
             back.append(replace(self._account_step(sleep, user), puts_back=True))
@@ -218,7 +218,7 @@ class Search:
 
     def _grants(self, state: _State, reach: Reach) -> Iterator[_State]:
         """Yield every way to give the target the level that control takes."""
-        view, target, wished = state.view, self._target, self._wish.promoter
+        view, target, wished = state.view, self._target, self._goal.promoter
         prediction = predict(view, target)
         promoter = prediction.promoter
         if prediction.status == 200 and promoter is not None and wished in {None, promoter}:  # noqa: PLR2004
@@ -264,17 +264,17 @@ class Search:
                 yield actor
 
     def _in_reach(self, user: UserId, reach: Reach) -> bool:
-        return user == self._wish.caller or reach >= Reach.IMPERSONATE
+        return user == self._goal.caller or reach >= Reach.IMPERSONATE
 
     def _step(self, action: Action, actor: UserId, user: UserId) -> Step:
-        reach = Reach.API if actor == self._wish.caller else Reach.IMPERSONATE
+        reach = Reach.API if actor == self._goal.caller else Reach.IMPERSONATE
         return Step(action=action, as_user=actor, user=user, reach=reach)
 
     def _account_step(self, action: Action, user: UserId) -> Step:
-        return Step(action=action, as_user=self._wish.caller, user=user, reach=Reach.REACTIVATE)
+        return Step(action=action, as_user=self._goal.caller, user=user, reach=Reach.REACTIVATE)
 
     def _oddity(self, step: Step) -> int:
-        return 2 * (step.action is Action.SET_LEVEL) + 2 * (step.as_user == somebody(self._start))
+        return 2 * (step.action is Action.SET_LEVEL) + 2 * (step.as_user == unnamed_member(self._start))
 
     def _enters_early(self, state: _State, new: tuple[Step, ...]) -> bool:
         # Should a later step fail, the target had better not be sitting there for nothing.
@@ -284,16 +284,16 @@ class Search:
         )
 
     def _named(self, step: Step) -> Step:
-        return replace(step, as_user=None) if step.as_user == somebody(self._start) else step
+        return replace(step, as_user=None) if step.as_user == unnamed_member(self._start) else step
 
     def _worth_asking(self) -> Iterator[UserId]:
         """Yield the caller, the local users of whom none can replace another, and the unnamed one."""
-        caller, unnamed = self._wish.caller, somebody(self._start)
+        caller, unnamed = self._goal.caller, unnamed_member(self._start)
         yield caller
         if self._target != caller and self._view.is_local(self._target):
             yield self._target  # as a member it may invite who can help
         rest = [user for user in _local_users(self._view) if user not in {caller, self._target, unnamed}]
-        wished = self._wish.promoter
+        wished = self._goal.promoter
         if wished in rest:
             yield wished
             rest.remove(wished)

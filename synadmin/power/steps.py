@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from synadmin.ids import UserId
-from synadmin.power.levels import shown
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach
 
 
@@ -26,7 +26,7 @@ class Action(StrEnum):
     SUSPEND = "suspend"
 
 
-WAKING = {
+ENABLING = {
     AccountState.DEACTIVATED: (Action.REACTIVATE, Action.DEACTIVATE),
     AccountState.LOCKED: (Action.UNLOCK, Action.LOCK),
     AccountState.SUSPENDED: (Action.UNSUSPEND, Action.SUSPEND),
@@ -85,7 +85,7 @@ class Step:
 
     @property
     def _level(self) -> str:
-        return "as it is" if self.level is None else str(shown(self.level))
+        return "as it is" if self.level is None else str(format_level(self.level))
 
     def __str__(self) -> str:
         return self.detail
@@ -93,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How the wish comes true.
+    """How the goal is reached.
 
     Attributes:
         steps: in order, those that put things back included; empty where nothing is left to do.
@@ -122,7 +122,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """Why the wish does not come true, at least not with this reach. Nothing is to be touched.
+    """Why the goal is not reached, at least not with this reach. Nothing is to be touched.
 
     Attributes:
         reason: a code that scripts rely on.

@@ -10,16 +10,16 @@ from typing import Any
 
 from synadmin.errors import MatrixError, RefusedError, SynadminError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.edit import Edit
-from synadmin.power.room import Reach, Wish
-from synadmin.recovery import edit as editing
+from synadmin.power.level_changes import Edit
+from synadmin.power.room import Goal, Reach
+from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
-from synadmin.recovery.execute import Prospect, Run, look_ahead
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.make_admin import Preview, Run, look_ahead
+from synadmin.recovery.observer import Observer
 from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
+from synadmin.recovery.temporary_changes import TemporaryChanges
 
 _SPACE = "m.space"
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
@@ -83,45 +83,45 @@ class Offboarding:
     successors: tuple[UserId, ...]
     allow: Reach
 
-    def look(self, rooms: Iterable[RoomControl]) -> Iterator[tuple[RoomControl, list[Prospect]]]:
+    def look(self, rooms: Iterable[RoomControl]) -> Iterator[tuple[RoomControl, list[Preview]]]:
         """Plan each room for each successor, spaces last; nothing is changed.
 
         Raises:
             SynadminError: the server could not be asked.
         """
         for control in sorted(rooms, key=lambda room: room.details.room_type == _SPACE):
-            prospects = [
-                prospect
-                for wish in self._wishes()
-                for prospect in look_ahead(self.observer, [control.view.room_id], wish)
+            previews = [
+                preview
+                for goal in self._goals()
+                for preview in look_ahead(self.observer, [control.view.room_id], goal)
             ]
-            yield control, prospects
+            yield control, previews
 
     def planned(self, rooms: Iterable[RoomControl]) -> list[RoomHandover]:
         """Return what would become of each room."""
         return [
-            RoomHandover(control, tuple(prospect.result for prospect in prospects), control.controllers)
-            for control, prospects in self.look(rooms)
+            RoomHandover(control, tuple(preview.result for preview in previews), control.controllers)
+            for control, previews in self.look(rooms)
         ]
 
     def carry_out(
-        self, sessions: Sessions, temporary: Temporary, rooms: Iterable[RoomControl]
+        self, sessions: Impersonation, temporary: TemporaryChanges, rooms: Iterable[RoomControl]
     ) -> Iterator[RoomHandover]:
         """Give the successors control of each room, and read back who has it.
 
         Raises:
             SynadminError: nothing can be done any more; see ``Run.carry_out``.
         """
-        for control, prospects in self.look(rooms):
+        for control, previews in self.look(rooms):
             outcomes = []
-            for prospect, wish in zip(prospects, self._wishes(), strict=True):
-                run = Run(self.observer, sessions, temporary, wish)
-                outcomes.append(run.carry_out(prospect))
+            for preview, goal in zip(previews, self._goals(), strict=True):
+                run = Run(self.observer, sessions, temporary, goal)
+                outcomes.append(run.carry_out(preview))
             self.observer.forget_all()
             after = control_of(self.observer, control.view.room_id).controllers
             yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
 
-    def give_up(self, sessions: Sessions, temporary: Temporary, user: UserId) -> list[str]:
+    def give_up(self, sessions: Impersonation, temporary: TemporaryChanges, user: UserId) -> list[str]:
         """Take the account's power away in each room that it has joined, and let it leave there.
 
         Creators of version 12 rooms keep their power: no level can be taken from them. A room that no other
@@ -140,23 +140,25 @@ class Offboarding:
                 failed.append(f"{room_id}: {error}")
         return failed
 
-    def _give_up(self, sessions: Sessions, temporary: Temporary, user: UserId, room_id: RoomId) -> None:
-        view = editing.look(self.observer, room_id)
+    def _give_up(
+        self, sessions: Impersonation, temporary: TemporaryChanges, user: UserId, room_id: RoomId
+    ) -> None:
+        view = change_levels.look(self.observer, room_id)
         if view.levels.level_of(user) <= view.levels.users_default:
             return
         if not control_of(self.observer, room_id).others({user}):
             return
         if not view.levels.is_creator(user):
             edit = Edit(users={user: None})
-            plan = editing.plan(self.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
-            editing.carry_out(self.observer, sessions, temporary, plan)
+            plan = change_levels.plan(self.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
+            change_levels.carry_out(self.observer, sessions, temporary, plan)
         sessions.of(user).client_server.leave(room_id)
         if self.observer.membership_now(user, room_id) == "join":
             raise SynadminError(f"{user} is still in {room_id}")
 
-    def _wishes(self) -> Sequence[Wish]:
+    def _goals(self) -> Sequence[Goal]:
         caller = self.observer.synapse.owner
-        return [Wish(target=user, caller=caller, allow=self.allow) for user in self.successors]
+        return [Goal(target=user, caller=caller, allow=self.allow) for user in self.successors]
 
 
 def _verified(result: Outcome, controllers: Sequence[UserId]) -> Outcome:

@@ -5,7 +5,7 @@ from typing import Any
 
 from synadmin.api.rooms import RoomDetails
 from synadmin.ids import RoomId, UserId
-from synadmin.power.levels import Ability, shown
+from synadmin.power.levels import Ability, format_level
 from synadmin.power.room import Reach, RoomView
 from synadmin.power.steps import Plan, Refusal, Step
 
@@ -109,7 +109,7 @@ class Outcome:
 
 
 def _level(level: int | None) -> int | str | None:
-    return None if level is None else shown(level)
+    return None if level is None else format_level(level)
 
 
 def before(room: str, user_id: UserId, details: RoomDetails, view: RoomView) -> Outcome:

@@ -8,10 +8,10 @@ and so a temporary change like any other.
 from synadmin.api.users import DELETE_RATELIMIT, SET_RATELIMIT
 from synadmin.client import Synapse
 from synadmin.recovery.read_back import numbers
-from synadmin.recovery.temporary import Restoration, Temporary
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 
-def lift(synapse: Synapse, temporary: Temporary) -> None:
+def lift(synapse: Synapse, temporary: TemporaryChanges) -> None:
     """Lift every rate limit of the token's owner until ``temporary`` puts it back.
 
     Raises:
@@ -23,6 +23,6 @@ def lift(synapse: Synapse, temporary: Temporary) -> None:
         return
     earlier = numbers(before)
     endpoint = DELETE_RATELIMIT if earlier is None else SET_RATELIMIT
-    back = Restoration(endpoint.method, endpoint.filled({"user_id": owner}), earlier)
-    with temporary.making(back):
+    back = Revert(endpoint.method, endpoint.filled({"user_id": owner}), earlier)
+    with temporary.apply(back):
         synapse.users.set_ratelimit(owner, messages_per_second=0, burst_count=0)

@@ -11,9 +11,9 @@ from typing import Any
 from synadmin.api.rooms import RoomDetails
 from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.levels import POWER_LEVELS, shown
+from synadmin.power.levels import POWER_LEVELS, format_level
 from synadmin.power.room import AccountState, RoomView
-from synadmin.recovery.observe import Observer, local_members
+from synadmin.recovery.observer import Observer, local_members
 
 _ABLE = frozenset({AccountState.ACTIVE, AccountState.LOCKED})
 """Make Room Admin gives power through a locked account, not through a suspended one."""
@@ -151,7 +151,7 @@ def record_of_user(
         "room_id": room_id,
         "room": control.room,
         "membership": membership,
-        "level": shown(level),
+        "level": format_level(level),
         "control": user in control.controllers,
         "controllers": list(control.controllers),
     }

@@ -23,13 +23,12 @@ from synadmin.errors import (
 )
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power import rules
-from synadmin.power.edit import Edit
-from synadmin.power.levels import LEVEL_WITHOUT_EVENT, POWER_LEVELS, shown
-from synadmin.power.room import Reach, RoomView, Wish
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import LEVEL_WITHOUT_EVENT, POWER_LEVELS, format_level
+from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
-from synadmin.recovery import edit as editing
-from synadmin.recovery import outcome
-from synadmin.recovery.execute import Prospect, Run, look_ahead
+from synadmin.recovery import change_levels, outcome
+from synadmin.recovery.make_admin import Preview, Run, look_ahead
 from synadmin.recovery.member import Member
 
 PARTLY = "partly"
@@ -53,7 +52,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handover:
+class RoomTransfer:
     """What became of one room, so far."""
 
     room: str
@@ -78,7 +77,7 @@ class Handover:
             "reason": self.reason,
             "message": self.message,
             "power_level": {
-                "needed": shown(self.now.levels.control) if self.now else None,
+                "needed": format_level(self.now.levels.control) if self.now else None,
                 "from": self._levels(move.old),
                 "to": self._levels(move.new),
             },
@@ -90,24 +89,24 @@ class Handover:
 
     def _levels(self, user: UserId) -> dict[str, int | str | None]:
         return {
-            "before": shown(self.before.levels.level_of(user)) if self.before else None,
-            "after": shown(self.now.levels.level_of(user)) if self.now else None,
+            "before": format_level(self.before.levels.level_of(user)) if self.before else None,
+            "after": format_level(self.now.levels.level_of(user)) if self.now else None,
         }
 
 
 class Way(Protocol):
     """How rooms are seen and changed: as a server admin, or as the old owner."""
 
-    def look(self, room: RoomId | RoomAlias) -> Handover:
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and tell what can be done; nothing is changed."""
 
-    def give(self, handover: Handover) -> Handover:
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Give the new owner the power and an invitation; it is told where the invitation is held back."""
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room as it is now, with both owners."""
 
-    def take(self, view: RoomView) -> None:
+    def demote(self, view: RoomView) -> None:
         """Take the old owner's power."""
 
 
@@ -117,21 +116,21 @@ class AsAdmin:
 
     run: Run
     move: Move
-    _prospects: dict[str, Prospect] = field(default_factory=dict)
+    _previews: dict[str, Preview] = field(default_factory=dict)
 
-    def look(self, room: RoomId | RoomAlias) -> Handover:
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
-        prospect = next(iter(look_ahead(self.run.observer, [room], self.run.wish)))
-        result, sight = prospect.result, prospect.sight
-        shell = Handover(
+        preview = next(iter(look_ahead(self.run.observer, [room], self.run.goal)))
+        result, observation = preview.result, preview.observation
+        shell = RoomTransfer(
             room=room,
             room_id=result.room_id,
             outcome=outcome.PLANNED,
             message=result.message,
             reason=result.reason,
-            name=sight.details.name if sight.details else None,
+            name=observation.details.name if observation.details else None,
         )
-        if sight.view is None or result.room_id is None or isinstance(sight.found, Refusal):
+        if observation.view is None or result.room_id is None or isinstance(observation.found, Refusal):
             return replace(shell, outcome=outcome.REFUSED)
         try:
             view = self.see(result.room_id)
@@ -151,42 +150,44 @@ class AsAdmin:
             message = f"{self.move.old} could not be lowered afterwards: {words}{hint}"
             reason = self._why_not(_granted(view, self.move))
             return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
-        self._prospects[room] = prospect
+        self._previews[room] = preview
         return replace(shell, message=_outlook(view, self.move))
 
-    def give(self, handover: Handover) -> Handover:
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Carry out what make-admin planned for the new owner."""
-        result = self.run.carry_out(self._prospects[handover.room])
+        result = self.run.carry_out(self._previews[room_transfer.room])
         if result.outcome in {outcome.FAILED, outcome.REFUSED}:
             raise SynadminError(result.message)
         if result.reason == _RATE_LIMITED and result.membership_after != "invite":
-            return _held_back(handover, self.move, None)
-        return replace(handover, reason=None)
+            return _held_back(room_transfer, self.move, None)
+        return replace(room_transfer, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room with both owners, asked anew."""
         observer = self.run.observer
         observer.forget(self.move.new, self.move.old)
-        view = editing.look(observer, room_id)
+        view = change_levels.look(observer, room_id)
         users = (self.move.new, self.move.old)
         memberships = {user: observer.membership(user, room_id) for user in users}
         return replace(view, memberships={**view.memberships, **memberships})
 
-    def take(self, view: RoomView) -> None:
+    def demote(self, view: RoomView) -> None:
         """Lower the old owner, as whoever may."""
         planned = self._parting(view)
-        editing.carry_out(self.run.observer, self.run.sessions, self.run.temporary, planned)
+        change_levels.carry_out(self.run.observer, self.run.sessions, self.run.temporary, planned)
 
-    def _parting(self, view: RoomView, allow: Reach | None = None) -> editing.EditPlan:
+    def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
         edit = _parting(view, self.move)
         if edit is None:
-            return editing.EditPlan(view, Edit(), None)
-        allow = self.run.wish.allow if allow is None else allow
+            return change_levels.EditPlan(view, Edit(), None)
+        allow = self.run.goal.allow if allow is None else allow
         try:
-            return editing.plan(self.run.observer, view, edit, allow=allow, last=True)
+            return change_levels.plan(self.run.observer, view, edit, allow=allow, last=True)
         except RefusedError:
             if view.levels.is_creator(self.move.old):
-                return editing.EditPlan(view, Edit(), None)  # nothing is taken: it would be good to have
+                return change_levels.EditPlan(
+                    view, Edit(), None
+                )  # nothing is taken: it would be good to have
             raise
 
     def _why_not(self, view: RoomView) -> str:
@@ -204,9 +205,9 @@ class AsMember:
     member: Member
     move: Move
 
-    def look(self, room: RoomId | RoomAlias) -> Handover:
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room as a member, and tell whether this member can hand it over."""
-        shell = Handover(room=room, room_id=None, outcome=outcome.REFUSED, message="")
+        shell = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
         try:
             room_id = self.member.resolved(room)
             view = self.see(room_id)
@@ -231,11 +232,11 @@ class AsMember:
             return replace(shell, reason="insufficient-power", message=str(forbidden))
         return replace(shell, outcome=outcome.PLANNED, message=_outlook(view, self.move))
 
-    def give(self, handover: Handover) -> Handover:
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Set the level, unless it is there, and invite."""
-        view = handover.now
+        view = room_transfer.now
         if view is None:
-            return handover
+            return room_transfer
         synapse, content = self.member.synapse, self._granting(view)
         if content is not None:
             with synapse.transport.recording(
@@ -246,14 +247,14 @@ class AsMember:
             try:
                 synapse.client_server.invite(view.room_id, self.move.new)
             except RateLimitedError as error:
-                return _held_back(handover, self.move, error.retry_after)
-        return replace(handover, reason=None)
+                return _held_back(room_transfer, self.move, error.retry_after)
+        return replace(room_transfer, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room as a member does."""
         return self.member.look(room_id, self.move.new)
 
-    def take(self, view: RoomView) -> None:
+    def demote(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""
         edit = _parting(view, self.move)
         if edit is None:
@@ -306,14 +307,14 @@ def missing_account(synapse: Synapse, move: Move) -> str | None:
     return None
 
 
-def refused(room: RoomId | RoomAlias, message: str) -> Handover:
+def refused(room: RoomId | RoomAlias, message: str) -> RoomTransfer:
     """Return the record of a room that was not looked at."""
     room_id = RoomId(room) if room.startswith("!") else None
     reason = "target-unknown"
-    return Handover(room=room, room_id=room_id, outcome=outcome.REFUSED, reason=reason, message=message)
+    return RoomTransfer(room=room, room_id=room_id, outcome=outcome.REFUSED, reason=reason, message=message)
 
 
-def _held_back(handover: Handover, move: Move, seconds: float | None) -> Handover:
+def _held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -> RoomTransfer:
     """Say that the server's rate limits hold the invitation back."""
     wait = "" if seconds is None else f" for {seconds:.0f} s"
     message = (
@@ -321,7 +322,7 @@ def _held_back(handover: Handover, move: Move, seconds: float | None) -> Handove
         f"{move.old} keeps control until {move.new} is in."
     )
     return replace(
-        handover,
+        room_transfer,
         outcome=outcome.PENDING,
         reason=_RATE_LIMITED,
         message=message,
@@ -383,36 +384,36 @@ def _parting(view: RoomView, move: Move) -> Edit | None:
 
 def hand_over(
     way: Way,
-    handovers: Sequence[Handover],
+    room_transfers: Sequence[RoomTransfer],
     move: Move,
     *,
     accept: Callable[[RoomId], None] | None,
     pause: Callable[[int], bool],
-) -> Iterator[Handover]:
+) -> Iterator[RoomTransfer]:
     """Hand rooms over, yielding each as it is finished.
 
     Args:
         way: how rooms are seen and changed.
-        handovers: rooms that were looked at.
+        room_transfers: rooms that were looked at.
         move: from whom to whom.
         accept: accepts the invitation as the new owner; None where the new owner does so by itself.
         pause: waits a little for as many rooms as are left; false where there is no more waiting.
     """
-    waiting: list[Handover] = []
-    for handover in handovers:
-        if handover.outcome != outcome.PLANNED or handover.room_id is None:
-            yield handover
+    waiting: list[RoomTransfer] = []
+    for room_transfer in room_transfers:
+        if room_transfer.outcome != outcome.PLANNED or room_transfer.room_id is None:
+            yield room_transfer
             continue
         try:
-            waiting.append(way.give(handover))
+            waiting.append(way.grant(room_transfer))
         except NotAuthenticatedError:
             raise
         except SynadminError as error:
-            yield _failed(way, handover, error)
+            yield _failed(way, room_transfer, error)
     while waiting:
         still = []
-        for handover in waiting:
-            finished = _finished(way, handover, move, accept)
+        for room_transfer in waiting:
+            finished = _finished(way, room_transfer, move, accept)
             if finished.outcome == outcome.PENDING:
                 still.append(finished)
             else:
@@ -425,35 +426,35 @@ def hand_over(
 
 def _finished(
     way: Way,
-    handover: Handover,
+    room_transfer: RoomTransfer,
     move: Move,
     accept: Callable[[RoomId], None] | None,
-) -> Handover:
+) -> RoomTransfer:
     """Take the next step with a room whose new owner was invited: in, control seen, the old one lowered."""
-    room_id = handover.room_id
+    room_id = room_transfer.room_id
     if room_id is None:
-        return handover
+        return room_transfer
     try:
         view = way.see(room_id)
-        handover = replace(handover, now=view)
-        is_time = time.monotonic() >= handover.not_before
-        if handover.reason == _RATE_LIMITED and is_time and view.membership_of(move.new) not in _INSIDE:
-            handover = way.give(handover)
+        room_transfer = replace(room_transfer, now=view)
+        is_time = time.monotonic() >= room_transfer.not_before
+        if room_transfer.reason == _RATE_LIMITED and is_time and view.membership_of(move.new) not in _INSIDE:
+            room_transfer = way.grant(room_transfer)
             view = way.see(room_id)
         refused: SynadminError | None = None
         if accept is not None and is_time and view.membership_of(move.new) != "join":
             refused = _accepted(accept, room_id)
             view = way.see(room_id)
-        handover = replace(handover, now=view)
+        room_transfer = replace(room_transfer, now=view)
         if view.membership_of(move.new) != "join":
-            return _pending(handover, view, move, refused)
+            return _pending(room_transfer, view, move, refused)
         if view.has_control(move.new):
-            way.take(view)
-        return _concluded(replace(handover, now=way.see(room_id)), move)
+            way.demote(view)
+        return _concluded(replace(room_transfer, now=way.see(room_id)), move)
     except NotAuthenticatedError:
         raise
     except SynadminError as error:
-        return _failed(way, handover, error)
+        return _failed(way, room_transfer, error)
 
 
 def _accepted(accept: Callable[[RoomId], None], room_id: RoomId) -> SynadminError | None:
@@ -471,10 +472,12 @@ def _accepted(accept: Callable[[RoomId], None], room_id: RoomId) -> SynadminErro
     return None
 
 
-def _pending(handover: Handover, view: RoomView, move: Move, error: SynadminError | None) -> Handover:
+def _pending(
+    room_transfer: RoomTransfer, view: RoomView, move: Move, error: SynadminError | None
+) -> RoomTransfer:
     """Say what the new owner has yet to do."""
-    pending = replace(handover, outcome=outcome.PENDING)
-    if handover.reason == _RATE_LIMITED and error is None:
+    pending = replace(room_transfer, outcome=outcome.PENDING)
+    if room_transfer.reason == _RATE_LIMITED and error is None:
         return pending
     if isinstance(error, RateLimitedError):
         wait = _RETRY if error.retry_after is None else error.retry_after
@@ -489,13 +492,13 @@ def _pending(handover: Handover, view: RoomView, move: Move, error: SynadminErro
     return replace(pending, message=message)
 
 
-def _concluded(handover: Handover, move: Move) -> Handover:
+def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
     """Say what is so in the end, from what was read back."""
-    view = handover.now
+    view = room_transfer.now
     if view is None or not view.has_control(move.new):
-        holds = "" if view is None else f", and has level {shown(view.levels.level_of(move.new))}"
+        holds = "" if view is None else f", and has level {format_level(view.levels.level_of(move.new))}"
         message = f"{move.new} is in the room{holds}: that is no control. {move.old} was not lowered."
-        return replace(handover, outcome=outcome.FAILED, reason="insufficient-power", message=message)
+        return replace(room_transfer, outcome=outcome.FAILED, reason="insufficient-power", message=message)
     level = view.levels.level_of(move.old)
     if view.levels.is_creator(move.old):
         message = (
@@ -504,21 +507,21 @@ def _concluded(handover: Handover, move: Move) -> Handover:
         )
         if view.levels.level_of(move.new) >= view.levels.needed(_TOMBSTONE):
             message += f" If {move.new} upgrades the room, the next one is theirs alone."
-        return replace(handover, outcome=PARTLY, reason="creator-stays", message=message)
+        return replace(room_transfer, outcome=PARTLY, reason="creator-stays", message=message)
     if level > max(view.levels.users_default, 0):
-        message = f"{move.new} has control, but {move.old} still has level {shown(level)}."
-        return replace(handover, outcome=PARTLY, reason="server-error", message=message)
-    message = f"{move.new} has control; {move.old} has level {shown(level)}."
-    return replace(handover, outcome=outcome.DONE, reason=None, message=message)
+        message = f"{move.new} has control, but {move.old} still has level {format_level(level)}."
+        return replace(room_transfer, outcome=PARTLY, reason="server-error", message=message)
+    message = f"{move.new} has control; {move.old} has level {format_level(level)}."
+    return replace(room_transfer, outcome=outcome.DONE, reason=None, message=message)
 
 
-def _failed(way: Way, handover: Handover, error: SynadminError) -> Handover:
+def _failed(way: Way, room_transfer: RoomTransfer, error: SynadminError) -> RoomTransfer:
     """Say what went wrong, and what the room holds now, where that can be seen."""
-    failed = replace(handover, outcome=outcome.FAILED, message=str(error), reason=_code(error))
-    if handover.room_id is None:
+    failed = replace(room_transfer, outcome=outcome.FAILED, message=str(error), reason=_code(error))
+    if room_transfer.room_id is None:
         return failed
     try:
-        return replace(failed, now=way.see(handover.room_id))
+        return replace(failed, now=way.see(room_transfer.room_id))
     except SynadminError:
         return failed
 
@@ -540,6 +543,6 @@ def accepting(new: Synapse, servers: Sequence[str]) -> Callable[[RoomId], None]:
     return accept
 
 
-def wish(move: Move, caller: UserId, allow: Reach) -> Wish:
-    """Return the wish behind the first half: the new owner with control."""
-    return Wish(target=move.new, caller=caller, allow=allow)
+def goal(move: Move, caller: UserId, allow: Reach) -> Goal:
+    """Return the goal of the first half: the new owner with control."""
+    return Goal(target=move.new, caller=caller, allow=allow)

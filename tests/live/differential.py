@@ -19,12 +19,12 @@ from synadmin.errors import MatrixError
 from synadmin.ids import UserId
 from synadmin.journal import Journal
 from synadmin.power.make_room_admin import Prediction, predict
-from synadmin.power.room import Account, Reach, Wish
+from synadmin.power.room import Account, Goal, Reach
 from synadmin.power.steps import Action, Plan, Refusal
-from synadmin.recovery import execute
-from synadmin.recovery.observe import Observer, Sight
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
+from synadmin.recovery import make_admin
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import Observation, Observer
+from synadmin.recovery.temporary_changes import TemporaryChanges
 from tests.live import random_rooms
 
 if TYPE_CHECKING:
@@ -84,17 +84,17 @@ def held(admin: Person, room_id: RoomId, user: UserId) -> Held:
     return Held(event["event_id"], event["content"], membership)
 
 
-def foresee(observer: Observer, room: RoomId | RoomAlias, wish: Wish) -> tuple[Sight, Prediction]:
+def foresee(observer: Observer, room: RoomId | RoomAlias, goal: Goal) -> tuple[Observation, Prediction]:
     """Look at a room as the tool does, and predict Make Room Admin from what is seen there."""
-    sight = observer.look(room, wish)
-    assert sight.view is not None
-    prediction = predict(sight.view, wish.target)
+    observation = observer.look(room, goal)
+    assert observation.view is not None
+    prediction = predict(observation.view, goal.target)
     promoter = prediction.promoter
-    if promoter is not None and promoter not in sight.view.accounts:
+    if promoter is not None and promoter not in observation.view.accounts:
         # A refusal needs no look at the promoter's account; the prediction does.
-        accounts = {**sight.view.accounts, promoter: observer.account(promoter)}
-        prediction = predict(replace(sight.view, accounts=accounts), wish.target)
-    return sight, prediction
+        accounts = {**observation.view.accounts, promoter: observer.account(promoter)}
+        prediction = predict(replace(observation.view, accounts=accounts), goal.target)
+    return observation, prediction
 
 
 # A room is drawn
@@ -127,7 +127,7 @@ ADMIN = "admin"
 
 
 def draw(chance: random.Random) -> Drawn:
-    """Draw a room and a wish."""
+    """Draw a room and a goal."""
     version = chance.choice(VERSIONS)
     creator, *others = chance.sample(NAMES, len(NAMES))
     additional = tuple(chance.sample(others, chance.choice([0, 0, 0, 1, 2]))) if version == "12" else ()
@@ -315,10 +315,10 @@ class Comparison:
         return self.stage.user_id(self.drawn.target)
 
     @property
-    def wish(self) -> Wish:
+    def goal(self) -> Goal:
         """What is asked for."""
         allow = Reach[self.drawn.allow.upper()]
-        return Wish(target=self.target, caller=self.admin.user_id, allow=allow, join=self.drawn.join)
+        return Goal(target=self.target, caller=self.admin.user_id, allow=allow, join=self.drawn.join)
 
     def compare(self) -> str:
         """Let happen to everybody what was drawn for them, and carry on while it lasts."""
@@ -332,18 +332,19 @@ class Comparison:
         """Foresee, act, look what came of it; return what kind of room it was."""
         before = held(self.admin, self.room_id, self.target)
         observer = Observer(self.admin.synapse)
-        sight, prediction = foresee(observer, self.room_id, self.wish)
-        seen = sight.view and sight.view.membership_of(self.target)
+        observation, prediction = foresee(observer, self.room_id, self.goal)
+        seen = observation.view and observation.view.membership_of(self.target)
         self.same("membership as observed", foreseen=seen, seen=before.membership or "leave")
-        if self.drawn.carry_out and isinstance(sight.found, Plan):
-            self._carry_out(sight.found)
-            return f"carried out: {sight.found.reach}, {sight.found.outcome}, {len(sight.found.steps)} steps"
+        if self.drawn.carry_out and isinstance(observation.found, Plan):
+            self._carry_out(observation.found)
+            plan = observation.found
+            return f"carried out: {plan.reach}, {plan.outcome}, {len(plan.steps)} steps"
         self.same("after looking", foreseen=before, seen=held(self.admin, self.room_id, self.target))
         reply = self._ask(before, prediction)
         verdict = "a plan"
-        if isinstance(sight.found, Refusal):
-            verdict = sight.found.reason
-            self._was_right_to_refuse(sight, sight.found)
+        if isinstance(observation.found, Refusal):
+            verdict = observation.found.reason
+            self._was_right_to_refuse(observation, observation.found)
         return f"asked: {reply.status} {reply.errcode or ''}, {verdict}"
 
     def _ask(self, before: Held, prediction: Prediction) -> Reply:
@@ -359,13 +360,13 @@ class Comparison:
         self.same("membership", foreseen=membership, seen=after.membership)
         return reply
 
-    def _was_right_to_refuse(self, sight: Sight, refusal: Refusal) -> None:
+    def _was_right_to_refuse(self, observation: Observation, refusal: Refusal) -> None:
         """See that Make Room Admin, which has been asked by now, does not lead to control after all."""
         if refusal.reason in _FOR_THEIR_SAKE or self.drawn.target in self.drawn.fates:
             return
-        assert sight.view is not None
+        assert observation.view is not None
         now = held(self.admin, self.room_id, self.target)
-        gained = replace(sight.view, power_levels=now.content).levels
+        gained = replace(observation.view, power_levels=now.content).levels
         if gained.level_of(self.target) >= gained.control:
             self.same(f"control after {refusal.reason}", foreseen=False, seen=self._comes_in())
 
@@ -377,17 +378,17 @@ class Comparison:
             if step.action is Action.LEAVE:
                 # Who was invited before, and comes to help, has used the invitation up.
                 others[0].pop(step.user, None)
-        (prospect,) = execute.look_ahead(Observer(synapse), [self.room_id], self.wish)
+        (preview,) = make_admin.look_ahead(Observer(synapse), [self.room_id], self.goal)
         journal = Journal(self.stage.server.directory / "journal.sqlite3")
-        with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-            run = execute.Run(Observer(synapse), sessions, temporary, self.wish)
-            result = run.carry_out(prospect)
+        with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+            run = make_admin.Run(Observer(synapse), sessions, temporary, self.goal)
+            result = run.carry_out(preview)
         self.same("outcome", foreseen=(plan.outcome, None), seen=(result.outcome, result.reason))
         self.same("level", foreseen=plan.level, seen=result.level_after)
         self.same("control", foreseen=plan.outcome == "done", seen=result.control)
         done = [step.status for step in result.steps]
         self.same("steps", foreseen=["done"] * len(plan.steps), seen=done)
-        seen = Observer(synapse).look(self.room_id, self.wish).view
+        seen = Observer(synapse).look(self.room_id, self.goal).view
         assert seen is not None
         self.same("level read", foreseen=result.level_after, seen=seen.levels.level_of(self.target))
         self.same("membership read", foreseen=result.membership_after, seen=seen.membership_of(self.target))
@@ -413,7 +414,7 @@ class Comparison:
         return memberships, levels, {who.user_id: observer.account(who.user_id) for who in people}
 
     def _look_again(self) -> tuple[str, tuple[Step, ...]]:
-        (again,) = execute.look_ahead(Observer(self.admin.synapse), [self.room_id], self.wish)
+        (again,) = make_admin.look_ahead(Observer(self.admin.synapse), [self.room_id], self.goal)
         return again.result.outcome, tuple(taken.step for taken in again.result.steps)
 
     def _can_try(self) -> bool:

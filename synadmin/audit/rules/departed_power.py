@@ -28,8 +28,8 @@ from typing import Any
 from synadmin.audit.facts import Need, RoomFacts, has_level
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command_to_edit
-from synadmin.power.edit import Edit
-from synadmin.power.levels import shown
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState
 
 ID = "departed-power"
@@ -63,7 +63,7 @@ def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
             fix=fix,
             details={
                 "user_id": user,
-                "power_level": shown(level),
+                "power_level": format_level(level),
                 "account": None if state is None else str(state),
             },
             part=user,

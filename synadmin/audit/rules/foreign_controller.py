@@ -27,7 +27,7 @@ from typing import Any
 
 from synadmin.audit.facts import Need, RoomFacts, has_level
 from synadmin.audit.findings import Found, Severity
-from synadmin.power.levels import shown
+from synadmin.power.levels import format_level
 
 ID = "foreign-controller"
 SEVERITY = Severity.WARNING
@@ -55,7 +55,7 @@ def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
             continue
         compared = "as much as" if level == best else "more than"
         yield Found(
-            message=f"{user} {has_level(level)}, {compared} the highest local user ({shown(best)}).",
-            details={"user_id": user, "power_level": shown(level), "best": shown(best)},
+            message=f"{user} {has_level(level)}, {compared} the highest local user ({format_level(best)}).",
+            details={"user_id": user, "power_level": format_level(level), "best": format_level(best)},
             part=user,
         )

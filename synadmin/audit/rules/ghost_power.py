@@ -37,8 +37,8 @@ from synadmin.audit.facts import Need, RoomFacts, has_level
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command, command_to_edit
 from synadmin.ids import UserId
-from synadmin.power.edit import Edit
-from synadmin.power.levels import shown
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach
 
 ID = "ghost-power"
@@ -61,7 +61,7 @@ def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
         yield Found(
             message=f"{user} {has_level(level)}, but no such account exists{follows}.",
             fix=_fix(facts, user),
-            details={"user_id": user, "power_level": shown(level)},
+            details={"user_id": user, "power_level": format_level(level)},
             part=user,
         )
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-    from synadmin.power.edit import Edit
-    from synadmin.recovery.edit import EditPlan
+    from synadmin.power.level_changes import Edit
+    from synadmin.recovery.change_levels import EditPlan
     from synadmin.render import Column
 
-# Repeated from synadmin.power.edit, which is not loaded for --help; a test compares them.
+# Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 
 _allow = click.option(
@@ -89,7 +89,7 @@ def set_power(
         synadmin room set-power --yes -- '!abcdef:example.org' mallory -1
     """
     from synadmin.ids import parse_user_id
-    from synadmin.power.edit import Edit
+    from synadmin.power.level_changes import Edit
 
     if (user is None) != (level is None):
         message = "USER and LEVEL go together: synadmin room set-power ROOM USER LEVEL"
@@ -157,7 +157,7 @@ def demote(
         synadmin room demote '!abcdef:example.org' @bob:example.org --to 50
     """
     from synadmin.ids import parse_user_id
-    from synadmin.power.edit import Edit
+    from synadmin.power.level_changes import Edit
 
     return _edit(
         invocation,
@@ -188,10 +188,10 @@ def _edit(
 ) -> int:
     from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
-    from synadmin.recovery import edit as editing
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary, mend
+    from synadmin.recovery import change_levels
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.temporary_changes import TemporaryChanges, revert_crashed_runs
 
     if last:
         message = "--last is now --leave-rooms"
@@ -201,14 +201,14 @@ def _edit(
         room_id = room_id_of(synapse, room)
         if not dry_run:
             # Before looking: what a crash has left may be in the way.
-            mend(synapse, invocation.journal, invocation.warn)
+            revert_crashed_runs(synapse, invocation.journal, invocation.warn)
         observer = Observer(synapse)
-        view = editing.look(observer, room_id)
+        view = change_levels.look(observer, room_id)
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach[(allow or "api").upper()]
         try:
-            planned = editing.plan(observer, view, edit, allow=reach, last=leave_rooms)
+            planned = change_levels.plan(observer, view, edit, allow=reach, last=leave_rooms)
         except WouldLoseControlError as error:
             output.write_one(_refused(synapse, room_id, error), _columns())
             return EXIT_REFUSED
@@ -228,10 +228,10 @@ def _edit(
         options += ["--leave-rooms"] if leave_rooms else []
         invocation.journal.arguments = _again(planned, options)
         with (
-            Sessions(synapse, invocation.warn) as sessions,
-            Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+            Impersonation(synapse, invocation.warn) as sessions,
+            TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
         ):
-            editing.carry_out(observer, sessions, temporary, planned)
+            change_levels.carry_out(observer, sessions, temporary, planned)
         output.write_one(_record(planned, "done", "The power levels are set."), _columns())
     return 0
 
@@ -261,7 +261,7 @@ def _again(planned: "EditPlan", options: list[str]) -> list[str]:
 
 
 def _in_words(planned: "EditPlan") -> str:
-    from synadmin.power.edit import changes, gives_everybody_control, losses
+    from synadmin.power.level_changes import changes, gives_everybody_control, losses
 
     lines: list[str] = [planned.view.room_id]
     lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
@@ -277,7 +277,7 @@ def _in_words(planned: "EditPlan") -> str:
 
 
 def _question(planned: "EditPlan") -> str:
-    from synadmin.power.edit import gives_everybody_control
+    from synadmin.power.level_changes import gives_everybody_control
 
     if gives_everybody_control(planned.view, planned.edit):
         return "Give control of the room to everybody in it?"
@@ -285,8 +285,8 @@ def _question(planned: "EditPlan") -> str:
 
 
 def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:
-    from synadmin.power.edit import changes
-    from synadmin.power.levels import shown
+    from synadmin.power.level_changes import changes
+    from synadmin.power.levels import format_level
 
     author = planned.author
     return {
@@ -294,7 +294,7 @@ def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:
         "outcome": outcome,
         "message": message,
         "changes": [
-            {"what": change.what, "before": shown(change.before), "after": shown(change.after)}
+            {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
             for change in changes(planned.view, planned.edit)
         ],
         "as": author.user if author is not None else None,

@@ -177,7 +177,7 @@ def power(invocation: Invocation, room: str, *, output: Output) -> None:
         synadmin room power '#club:example.org'
         synadmin room power '!abcdef:example.org' -o json
     """
-    from synadmin.recovery.power import power_of
+    from synadmin.recovery.room_power import power_of
 
     with invocation.synapse() as synapse:
         record = power_of(synapse, room_id_of(synapse, room))

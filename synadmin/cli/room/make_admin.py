@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-    from synadmin.power.room import Wish
-    from synadmin.recovery.execute import Prospect, Run
+    from synadmin.power.room import Goal
+    from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
     from synadmin.render import Column
 
@@ -87,11 +87,11 @@ def make_admin(
     changed); 1 every one failed; 6 some of each.
     """
     from synadmin.ids import parse_room, parse_server_name, parse_user_id, server_name_of
-    from synadmin.power.room import Reach, Wish
-    from synadmin.recovery import execute
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
+    from synadmin.power.room import Goal, Reach
+    from synadmin.recovery import make_admin
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.temporary_changes import TemporaryChanges
 
     _refuse_old_names(via, through)
     named = ROOMS.read(rooms, source) if rooms or source or space is None else []
@@ -103,7 +103,7 @@ def make_admin(
     with invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse:
         caller = synapse.owner
         home = server_name_of(caller)
-        wish = Wish(
+        goal = Goal(
             target=caller if user is None else parse_user_id(user, home=home),
             caller=caller,
             allow=Reach[(allow or "api").upper()],
@@ -112,32 +112,32 @@ def make_admin(
         )
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_below(invocation, synapse, space)]))
-        again = _again(wanted, wish, servers)
+        again = _again(wanted, goal, servers)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         observer = Observer(synapse, servers)
         total = len(wanted)
-        prospects: Iterable[Prospect] = execute.look_ahead(observer, wanted, wish)
+        previews: Iterable[Preview] = make_admin.look_ahead(observer, wanted, goal)
         if dry_run:
-            rehearsed = (prospect.result for prospect in prospects)
+            rehearsed = (preview.result for preview in previews)
             return _report(invocation, rehearsed, output, total=total, dry_run=True)
         with (
-            Sessions(synapse, invocation.warn) as sessions,
-            Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+            Impersonation(synapse, invocation.warn) as sessions,
+            TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
         ):
-            temporary.mend()
+            temporary.revert_crashed_runs()
             lifts = total > _FEW and not keep_rate_limits
             if not yes:
-                prospects = _asked(invocation, prospects, wish, total=total, lifts=lifts)
-            run = execute.Run(observer, sessions, temporary, wish)
-            regained = _regained(run, prospects, lifts=lifts, say=invocation.say)
+                previews = _asked(invocation, previews, goal, total=total, lifts=lifts)
+            run = make_admin.Run(observer, sessions, temporary, goal)
+            regained = _regained(run, previews, lifts=lifts, say=invocation.say)
             return _report(invocation, regained, output, total=total, dry_run=False)
 
 
 def _below(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
     """Return a space and all below it, and tell of the rooms that this server is not in."""
-    from synadmin.recovery.space import below
+    from synadmin.recovery.rooms_in_space import rooms_in_space
 
-    found = below(synapse, room_id_of(synapse, space))
+    found = rooms_in_space(synapse, room_id_of(synapse, space))
     for room_id in found.elsewhere:
         invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
     return found.rooms
@@ -153,36 +153,36 @@ def _refuse_old_names(via: "Sequence[str]", through: "Sequence[str]") -> None:
         raise UsageError(message)
 
 
-def _again(rooms: "Sequence[str]", wish: "Wish", via: "Sequence[str]") -> list[str]:
+def _again(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[str]:
     """Return the command line that goes on where this run may break off."""
-    arguments = ["room", "make-admin", *rooms, "--user", wish.target, "--yes"]
-    if wish.allow:
-        arguments += ["--allow", str(wish.allow)]
-    if wish.promoter is not None:
-        arguments += ["--promoter", wish.promoter]
+    arguments = ["room", "make-admin", *rooms, "--user", goal.target, "--yes"]
+    if goal.allow:
+        arguments += ["--allow", str(goal.allow)]
+    if goal.promoter is not None:
+        arguments += ["--promoter", goal.promoter]
     for server in via:
         arguments += ["--via", server]
-    return arguments if wish.join else [*arguments, "--no-join"]
+    return arguments if goal.join else [*arguments, "--no-join"]
 
 
 def _regained(
     run: "Run",
-    prospects: "Iterable[Prospect]",
+    previews: "Iterable[Preview]",
     *,
     lifts: bool,
     say: "Callable[[str], None]",
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
     from synadmin.recovery import rate_limits
-    from synadmin.recovery.execute import InterruptedRun
+    from synadmin.recovery.make_admin import InterruptedRun
 
-    for prospect in prospects:
-        if lifts and prospect.plan is not None:
+    for preview in previews:
+        if lifts and preview.plan is not None:
             rate_limits.lift(run.observer.synapse, run.temporary)
-            say(f"The rate limits of {run.wish.caller} are lifted for this run, and put back after it.")
+            say(f"The rate limits of {run.goal.caller} are lifted for this run, and put back after it.")
             lifts = False
         try:
-            yield run.carry_out(prospect)
+            yield run.carry_out(preview)
         except InterruptedRun as interruption:
             yield interruption.result
             raise
@@ -190,25 +190,25 @@ def _regained(
 
 def _asked(
     invocation: Invocation,
-    prospects: "Iterable[Prospect]",
-    wish: "Wish",
+    previews: "Iterable[Preview]",
+    goal: "Goal",
     *,
     total: int,
     lifts: bool,
-) -> "list[Prospect]":
+) -> "list[Preview]":
     """Show the plans, those that are refused first, and ask; return them where the answer is yes."""
-    seen = list(progress(invocation, prospects, total=total, what="looked at"))
+    seen = list(progress(invocation, previews, total=total, what="looked at"))
     outcomes = Outcomes(ROOMS, len(seen))
-    for prospect in seen:
-        _count(prospect.result, outcomes)
-    todo = [prospect for prospect in seen if prospect.plan is not None]
+    for preview in seen:
+        _count(preview.result, outcomes)
+    todo = [preview for preview in seen if preview.plan is not None]
     if not todo:
         return seen
-    for prospect in [one for one in seen if one.result.outcome == "refused"] + todo:
-        invocation.warn(in_words(prospect.result))
+    for preview in [one for one in seen if one.result.outcome == "refused"] + todo:
+        invocation.warn(in_words(preview.result))
     if lifts:
         invocation.warn(
-            f"For the length of this run the rate limits of {wish.caller} are lifted, and put back as they "
+            f"For the length of this run the rate limits of {goal.caller} are lifted, and put back as they "
             "were after it (--keep-rate-limits does without, and waits).",
         )
     others = outcomes.parts("unchanged", "refused", "failed")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.replace import Order, Replacement
-    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.replace_room import Replacement, ReplaceOptions
     from synadmin.render import Column
 
 
@@ -89,8 +89,8 @@ def replace(
     """
     from synadmin.ids import parse_user_id, server_name_of
     from synadmin.power.room import Reach
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.replace import Order, look
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.replace_room import ReplaceOptions, look
 
     with invocation.synapse() as synapse:
         home = server_name_of(synapse.owner)
@@ -98,7 +98,7 @@ def replace(
         if server_name_of(chosen) != home:
             words = f"{chosen} is not a user of this server, and Synapse lets nobody else have the new room"
             raise UsageError(words, hint="hand it over afterwards with `synadmin room transfer`")
-        order = Order(
+        order = ReplaceOptions(
             admin=chosen,
             name=name,
             message=message,
@@ -125,12 +125,12 @@ def replace(
 def _asked(
     invocation: Invocation,
     planned: "Replacement",
-    order: "Order",
+    order: "ReplaceOptions",
     room: str,
     *,
     given: str | None,
     ask_block: bool,
-) -> "Order":
+) -> "ReplaceOptions":
     """Say what will be, and have the room's name typed; return what is asked for in the end."""
     from dataclasses import replace as changed
 
@@ -146,7 +146,7 @@ def _asked(
     return order
 
 
-def _explanation(planned: "Replacement", order: "Order") -> list[str]:
+def _explanation(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     details = planned.details
     elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
     called = f"{details.name}: " if details and details.name else ""
@@ -169,12 +169,12 @@ def _replaced(
     synapse: "Synapse",
     observer: "Observer",
     planned: "Replacement",
-    order: "Order",
+    order: "ReplaceOptions",
 ) -> "Replacement":
     from dataclasses import replace as changed
 
-    from synadmin.recovery.replace import NOTE, options, settle, to_note
-    from synadmin.recovery.sessions import Sessions
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.replace_room import NOTE, configure_new_room, options, to_note
 
     again = _again(planned, order)
     invocation.journal.arguments = again
@@ -183,13 +183,13 @@ def _replaced(
         with synapse.transport.recording(**{NOTE: to_note(planned)}):
             delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
     planned = changed(planned, delete_id=delete_id)
-    with Sessions(synapse, invocation.warn) as sessions:
+    with Impersonation(synapse, invocation.warn) as sessions:
         watch = _Watch(synapse, observer, sessions, planned, order)
         told = watch.until_the_end(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
         if told is None:
             message = "the server says that it is done, and not what it did"
             raise UsageError(message)
-        return settle(observer, sessions, planned, order, told)
+        return configure_new_room(observer, sessions, planned, order, told)
 
 
 @dataclass
@@ -198,9 +198,9 @@ class _Watch:
 
     synapse: "Synapse"
     observer: "Observer"
-    sessions: "Sessions"
+    sessions: "Impersonation"
     planned: "Replacement"
-    order: "Order"
+    order: "ReplaceOptions"
     new: "RoomId | None" = None
 
     def until_the_end(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
@@ -232,7 +232,7 @@ class _Watch:
         return status
 
     def _close(self, new: "RoomId | None") -> None:
-        from synadmin.recovery.replace import secure
+        from synadmin.recovery.replace_room import secure
 
         self.new = new
         if new is not None:
@@ -242,7 +242,7 @@ class _Watch:
 
     def _standing(self) -> str:
         """Return what holds now; where the server was never heard, its list of tasks names the new room."""
-        from synadmin.recovery.replace import standing
+        from synadmin.recovery.replace_room import standing
 
         if self.new is None:
             with suppress(SynadminError):
@@ -252,7 +252,7 @@ class _Watch:
         return standing(self.observer, self.planned, self.new)
 
 
-def _again(planned: "Replacement", order: "Order") -> list[str]:
+def _again(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     """Return the command line that goes on where this run may break off: it makes no second new room."""
     arguments = ["room", "replace", planned.room_id, "--admin", order.admin, "--confirm", planned.room_id]
     arguments += ["--allow", str(order.allow)] if order.allow else []

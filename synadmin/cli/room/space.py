@@ -103,7 +103,7 @@ def hierarchy(
         synadmin room hierarchy '#club-space:example.org'
         synadmin room hierarchy '!abcdef:example.org' --max-depth 1 -o ndjson
     """
-    from synadmin.recovery.space import hierarchy_from_state
+    from synadmin.recovery.rooms_in_space import hierarchy_from_state
 
     pager = synapse.rooms.hierarchy(room_id, max_depth=max_depth, page_size=page_size)
     as_tree = output.for_people and output.names is None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId
-    from synadmin.recovery.transfer import Handover, Move, Way
+    from synadmin.recovery.transfer import Move, RoomTransfer, Way
     from synadmin.render import Column
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
@@ -119,7 +119,7 @@ def transfer(
         newcomer = (
             None if to_profile is None else stack.enter_context(_newcomer(invocation, to_profile, move))
         )
-        # Noted with the first change, whatever that is.
+        # RecordedChange with the first change, whatever that is.
         invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
         way = _way(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         missing = missing_account(synapse, move)
@@ -127,7 +127,7 @@ def transfer(
             refused(room, missing) if missing else way.look(room)
             for room in progress(invocation, wanted, total=len(wanted), what="looked at")
         ]
-        todo = [handover for handover in looked if handover.outcome == "planned"]
+        todo = [room_transfer for room_transfer in looked if room_transfer.outcome == "planned"]
         if dry_run:
             code = _report(invocation, looked, move, output, total=len(looked))
             invocation.say("Nothing was changed: --dry-run.")
@@ -159,9 +159,9 @@ def _below(
     *,
     as_member: bool,
 ) -> "list[RoomId | RoomAlias]":
-    from synadmin.recovery.space import below
+    from synadmin.recovery.rooms_in_space import rooms_in_space
 
-    found = below(synapse, room_id_of(synapse, space), as_member=as_member)
+    found = rooms_in_space(synapse, room_id_of(synapse, space), as_member=as_member)
     for room_id in found.elsewhere:
         invocation.say(f"Left out: {room_id} is in the space, but cannot be seen from here.")
     return list(found.rooms)
@@ -197,22 +197,22 @@ def _way(
     change: bool,
 ) -> "Way":
     from synadmin.power.room import Reach
-    from synadmin.recovery.execute import Run
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.make_admin import Run
     from synadmin.recovery.member import Member
-    from synadmin.recovery.observe import Observer
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
-    from synadmin.recovery.transfer import AsAdmin, AsMember, wish
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.temporary_changes import TemporaryChanges
+    from synadmin.recovery.transfer import AsAdmin, AsMember, goal
 
     if as_member:
         return AsMember(Member(synapse), move)
-    sessions = stack.enter_context(Sessions(synapse, invocation.warn))
-    temporary = Temporary(synapse, sessions, invocation.journal, invocation.warn)
+    sessions = stack.enter_context(Impersonation(synapse, invocation.warn))
+    temporary = TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn)
     if change:
         stack.enter_context(temporary)
-        temporary.mend()
+        temporary.revert_crashed_runs()
     reach = Reach[(allow or "api").upper()]
-    return AsAdmin(Run(Observer(synapse), sessions, temporary, wish(move, synapse.owner, reach)), move)
+    return AsAdmin(Run(Observer(synapse), sessions, temporary, goal(move, synapse.owner, reach)), move)
 
 
 def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
@@ -236,20 +236,20 @@ def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
     return pause
 
 
-def _tell(invocation: Invocation, looked: "list[Handover]", move: "Move") -> None:
-    for handover in looked:
-        invocation.warn(_in_words(handover))
+def _tell(invocation: Invocation, looked: "list[RoomTransfer]", move: "Move") -> None:
+    for room_transfer in looked:
+        invocation.warn(_in_words(room_transfer))
     invocation.warn(f"Until {move.new} is in a room and has control of it, {move.old} keeps it.")
 
 
-def _in_words(handover: "Handover") -> str:
+def _in_words(room_transfer: "RoomTransfer") -> str:
     """Return what becomes of a room as two lines of text, safe to be shown."""
     from synadmin.render import plain
 
-    room = handover.room_id or handover.room
-    version = f" (room version {handover.before.version})" if handover.before else ""
-    lines = [f"{f'{handover.name}: ' if handover.name else ''}{room}{version}"]
-    lines.append(f"  {handover.outcome}: {handover.message}")
+    room = room_transfer.room_id or room_transfer.room
+    version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
+    lines = [f"{f'{room_transfer.name}: ' if room_transfer.name else ''}{room}{version}"]
+    lines.append(f"  {room_transfer.outcome}: {room_transfer.message}")
     return "\n".join(plain(line) for line in lines)
 
 
@@ -269,7 +269,7 @@ def _again(
 
 def _report(
     invocation: Invocation,
-    handovers: "Iterable[Handover]",
+    room_transfers: "Iterable[RoomTransfer]",
     move: "Move",
     output: Output,
     *,
@@ -277,26 +277,26 @@ def _report(
 ) -> int:
     """Print each room as it is finished, then the summary; return the exit code."""
 
-    def write(finished: "Iterator[Handover]") -> None:
+    def write(finished: "Iterator[RoomTransfer]") -> None:
         if output.for_people and output.names is None:
-            for handover in finished:
-                click.echo(_in_words(handover))
+            for room_transfer in finished:
+                click.echo(_in_words(room_transfer))
                 sys.stdout.flush()
         else:
-            output.write((handover.as_record(move) for handover in finished), _columns())
+            output.write((room_transfer.as_record(move) for room_transfer in finished), _columns())
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     try:
-        return outcomes.report(invocation, handovers, count=_count, write=write, what="finished")
+        return outcomes.report(invocation, room_transfers, count=_count, write=write, what="finished")
     except BaseException:
         invocation.warn(f"{move.old} keeps control of the rooms that are not done; run it again.")
         raise
 
 
-def _count(handover: "Handover", outcomes: Outcomes) -> None:
+def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
     # Somebody has yet to come in: that is not the end of it, as 0 would say.
-    code = EXIT_PARTLY if handover.outcome == "pending" else None
-    outcomes.add(handover.outcome, code, names=[handover.room])
+    code = EXIT_PARTLY if room_transfer.outcome == "pending" else None
+    outcomes.add(room_transfer.outcome, code, names=[room_transfer.room])
 
 
 def _columns() -> "list[Column]":

@@ -66,6 +66,6 @@ def _before_and_after(outcome: "Outcome") -> list[str]:
 
 
 def _level(level: int | None) -> object:
-    from synadmin.power.levels import shown
+    from synadmin.power.levels import format_level
 
-    return "-" if level is None else shown(level)
+    return "-" if level is None else format_level(level)

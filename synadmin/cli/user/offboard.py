@@ -79,7 +79,7 @@ def offboard(
         synadmin user offboard --from leavers.csv --then lock
     """
     from synadmin.power.room import Reach
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.observer import Observer
     from synadmin.recovery.offboard import Offboarding
 
     if from_file:
@@ -194,14 +194,14 @@ def _hand_over(
     gives_up: bool,
 ) -> "tuple[list[RoomHandover], list[str]]":
     """Hand the rooms over, and have the account give up its power where that was asked for."""
-    from synadmin.recovery.sessions import Sessions
-    from synadmin.recovery.temporary import Temporary
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.temporary_changes import TemporaryChanges
 
     with (
-        Sessions(synapse, invocation.warn) as sessions,
-        Temporary(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+        Impersonation(synapse, invocation.warn) as sessions,
+        TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
     ):
-        temporary.mend()
+        temporary.revert_crashed_runs()
         handed = list(work.carry_out(sessions, temporary, rooms))
         if not gives_up or any(room.outcome != "done" for room in handed):
             return handed, []

@@ -43,7 +43,7 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
         synadmin user rooms alice --with-power -o csv
     """
     from synadmin.errors import NotFoundError
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import record_of_user, rooms_of
 
     synapse.users.get(user_id)  # an account that does not exist is in no room
@@ -63,7 +63,7 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
 
 def hanging_rooms(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
     """Return for each user the rooms that nobody on this server would control without all of them."""
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import rooms_without
 
     hanging: dict[str, list[RoomControl]] = {}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from synadmin.power.room import Wish
-from synadmin.recovery.observe import Observer
+from synadmin.power.room import Goal
+from synadmin.recovery.observer import Observer
 from tests.live.differential import Held, Reply, ask, foresee, held
 from tests.live.told import Told
 
@@ -44,9 +44,9 @@ class Trial:
 
     def asked(self, room_id: RoomId, target: Person | UserId) -> tuple[int, str | None, str | None]:
         """Foresee, ask Synapse, hold the one to the other, and return the answer."""
-        wish = Wish(target=_id(target), caller=self.admin.user_id)
+        goal = Goal(target=_id(target), caller=self.admin.user_id)
         before = self.held(room_id, target)
-        _, foreseen = foresee(Observer(self.admin.synapse), room_id, wish)
+        _, foreseen = foresee(Observer(self.admin.synapse), room_id, goal)
         reply = ask(self.admin.synapse, room_id, _id(target))
         after = self.held(room_id, target)
         assert reply == Reply(foreseen.status, foreseen.errcode, foreseen.message)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from synadmin.power.room import Reach
 from synadmin.power.steps import Plan
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observer import Observer
 from tests.live import differential as plain
 from tests.live import random_rooms
 from tests.live.differential import ADMIN, NAMES, Comparison, Drawn, Stage
@@ -52,7 +52,7 @@ class Lost(Drawn):
 
 
 def draw(chance: random.Random, furthest: Reach) -> Lost:
-    """Draw a room that is likely to be lost, and a wish."""
+    """Draw a room that is likely to be lost, and a goal."""
     room = plain.draw(chance)
     fates, memberships, levels = {}, dict(room.memberships), dict(room.levels)
     users = dict(levels.get("users", {}))
@@ -141,19 +141,20 @@ class Trial(Comparison):
     def carry_on(self) -> str:
         """Plan, act or search, look what came of it; return what kind of room it was."""
         observer = Observer(self.admin.synapse)
-        sight = observer.look(self.room_id, self.wish)
-        assert sight.view is not None
-        assert sight.found is not None
-        if isinstance(sight.found, Plan):
-            self._is_short(self._all_there_is(observer, sight.view), sight.found)
-            self._carry_out(sight.found)
+        observation = observer.look(self.room_id, self.goal)
+        assert observation.view is not None
+        assert observation.found is not None
+        if isinstance(observation.found, Plan):
+            self._is_short(self._all_there_is(observer, observation.view), observation.found)
+            self._carry_out(observation.found)
             tokens = borrowed_tokens(self.stage.server, self.stage.people.values())
             self.same("tokens left", foreseen=0, seen=tokens)
-            return f"{sight.found.reach}, {sight.found.outcome}, {len(sight.found.steps)} steps"
-        if sight.found.reason in _RULED_OUT:
-            return f"refused: {sight.found.reason}"
-        self._is_right(self._all_there_is(observer, sight.view), sight.found)
-        return f"refused: {sight.found.reason}, {sight.found.reach}"
+            plan = observation.found
+            return f"{plan.reach}, {plan.outcome}, {len(plan.steps)} steps"
+        if observation.found.reason in _RULED_OUT:
+            return f"refused: {observation.found.reason}"
+        self._is_right(self._all_there_is(observer, observation.view), observation.found)
+        return f"refused: {observation.found.reason}, {observation.found.reach}"
 
     def _all_there_is(self, observer: Observer, view: RoomView) -> RoomView:
         """Return the room with everybody in view, whether the tool looked at them or not."""
@@ -168,25 +169,25 @@ class Trial(Comparison):
     def _is_short(self, view: RoomView, plan: Plan) -> None:
         if not plan.steps:
             return
-        least = exhaustive.shortest(view, self.wish, plan.outcome, plan.reach)
+        least = exhaustive.shortest(view, self.goal, plan.outcome, plan.reach)
         self.same("length", foreseen=least, seen=len(plan.steps))
         for reach in Reach:
             if reach < plan.reach:
-                shorter = exhaustive.shortest(view, self.wish, plan.outcome, reach)
+                shorter = exhaustive.shortest(view, self.goal, plan.outcome, reach)
                 self.same(f"a way with {reach}", foreseen=None, seen=shorter)
 
     def _is_right(self, view: RoomView, refusal: Refusal) -> None:
         outcomes: list[exhaustive.Outcome] = ["pending"]
-        if self.wish.join or view.membership_of(self.target) == "join":
+        if self.goal.join or view.membership_of(self.target) == "join":
             outcomes.append("done")
         ways = [
             reach
             for reach in Reach
-            if any(exhaustive.shortest(view, self.wish, outcome, reach) is not None for outcome in outcomes)
+            if any(exhaustive.shortest(view, self.goal, outcome, reach) is not None for outcome in outcomes)
         ]
         self.same("least reach", foreseen=ways[0] if ways else None, seen=refusal.reach)
         if ways:
-            self.same("a way that is allowed", foreseen=False, seen=ways[0] <= self.wish.allow)
+            self.same("a way that is allowed", foreseen=False, seen=ways[0] <= self.goal.allow)
 
 
 def run(server: Homeserver, *, rooms: int, seed: int, furthest: Reach) -> Iterator[Tally]:

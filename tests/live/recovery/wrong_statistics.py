@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synadmin.power.steps import Plan
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observer import Observer
 from tests.live import random_rooms
 from tests.live.differential import Comparison, Drawn, Stage, draw
 
@@ -97,9 +97,9 @@ class Spoiled:
         return "a plan" if isinstance(right[0], Plan) else str(right[1])
 
     def _planned(self) -> tuple[object, str | None]:
-        wish = Comparison(self.stage, self.drawn, self.room_id).wish
-        sight = Observer(self.stage.server.admin.synapse).look(self.room_id, wish)
-        return sight.found, getattr(sight.found, "reason", None)
+        goal = Comparison(self.stage, self.drawn, self.room_id).goal
+        observation = Observer(self.stage.server.admin.synapse).look(self.room_id, goal)
+        return observation.found, getattr(observation.found, "reason", None)
 
 
 def run(server: Homeserver, *, rooms: int, seed: int) -> Iterator[Tally]:

@@ -9,27 +9,27 @@ from typing import Literal
 from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.make_room_admin import predict
-from synadmin.power.room import AccountState, Reach, RoomView, Wish
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
 
 UNNAMED = UserId("@somebody:example.org")
 Outcome = Literal["done", "pending"]
 
 
-def in_reach(view: RoomView, wish: Wish, user: UserId, reach: Reach) -> bool:
+def in_reach(view: RoomView, goal: Goal, user: UserId, reach: Reach) -> bool:
     """Tell whether one can act as this user, as things stand."""
     return (
         view.is_local(user)
         and view.account_of(user).state is AccountState.ACTIVE
-        and (user == wish.caller or reach >= Reach.IMPERSONATE)
+        and (user == goal.caller or reach >= Reach.IMPERSONATE)
     )
 
 
-def reached(view: RoomView, wish: Wish, outcome: Outcome) -> bool:
-    if view.levels.level_of(wish.target) < view.levels.control:
+def reached(view: RoomView, goal: Goal, outcome: Outcome) -> bool:
+    if view.levels.level_of(goal.target) < view.levels.control:
         return False
-    if view.membership_of(wish.target) == "join":
+    if view.membership_of(goal.target) == "join":
         return True
-    return outcome == "pending" and not view.blocked and rules.joining(view, wish.target) is None
+    return outcome == "pending" and not view.blocked and rules.joining(view, goal.target) is None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Node:
         return _Node(replace(self.view, memberships=memberships), self.length + cost)
 
 
-def shortest(view: RoomView, wish: Wish, outcome: Outcome, reach: Reach) -> int | None:
+def shortest(view: RoomView, goal: Goal, outcome: Outcome, reach: Reach) -> int | None:
     """Return how many steps it takes at least, those that put things back included."""
     start = view
     if view.unknown_local_members:
@@ -63,15 +63,15 @@ def shortest(view: RoomView, wish: Wish, outcome: Outcome, reach: Reach) -> int 
         if node.key in seen:
             continue
         seen.add(node.key)
-        if reached(node.view, wish, outcome):
+        if reached(node.view, goal, outcome):
             return node.length
-        for new in _steps(start, node, wish, outcome, reach):
+        for new in _steps(start, node, goal, outcome, reach):
             heapq.heappush(queue, (new.length, next(tickets), new))
     return None
 
 
-def _steps(start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Reach) -> Iterator[_Node]:
-    view, target = node.view, wish.target
+def _steps(start: RoomView, node: _Node, goal: Goal, outcome: Outcome, reach: Reach) -> Iterator[_Node]:
+    view, target = node.view, goal.target
     prediction = predict(view, target)
     if prediction.status == 200:
         content, promoter = prediction.content, prediction.promoter
@@ -80,29 +80,29 @@ def _steps(start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Re
     users = dict.fromkeys((*view.memberships, *view.accounts, *view.creators, *view.levels.listed(), target))
     for user in users:
         if view.is_local(user) and user != UNNAMED:
-            yield from _entering(start, node, wish, outcome, reach, user=user)
-        if in_reach(view, wish, user, reach):
-            yield from _acting(node, wish, reach, user, tuple(users))
+            yield from _entering(start, node, goal, outcome, reach, user=user)
+        if in_reach(view, goal, user, reach):
+            yield from _acting(node, goal, reach, user, tuple(users))
 
 
 def _entering(
-    start: RoomView, node: _Node, wish: Wish, outcome: Outcome, reach: Reach, *, user: UserId
+    start: RoomView, node: _Node, goal: Goal, outcome: Outcome, reach: Reach, *, user: UserId
 ) -> Iterator[_Node]:
-    view, target = node.view, wish.target
+    view, target = node.view, goal.target
     asleep = view.account_of(user).state not in {AccountState.ACTIVE, AccountState.MISSING}
-    if asleep and reach is Reach.REACTIVATE and user != wish.caller:
+    if asleep and reach is Reach.REACTIVATE and user != goal.caller:
         accounts = {**view.accounts, user: replace(view.account_of(user), state=AccountState.ACTIVE)}
         yield _Node(replace(view, accounts=accounts), node.length + 2)
     joinable = not view.blocked and view.membership_of(user) != "join" and rules.joining(view, user) is None
-    if joinable and in_reach(view, wish, user, reach) and (user != target or outcome == "done"):
+    if joinable and in_reach(view, goal, user, reach) and (user != target or outcome == "done"):
         leaves_by_itself = start.account_of(user).state is AccountState.DEACTIVATED
         yield node.moved(user, "join", 1 if user == target or leaves_by_itself else 2)
 
 
 def _acting(
-    node: _Node, wish: Wish, reach: Reach, actor: UserId, users: tuple[UserId, ...]
+    node: _Node, goal: Goal, reach: Reach, actor: UserId, users: tuple[UserId, ...]
 ) -> Iterator[_Node]:
-    view, target = node.view, wish.target
+    view, target = node.view, goal.target
     if reach >= Reach.IMPERSONATE and rules.unbanning(view, actor, target) is None:
         yield node.moved(target, "leave", 1)
     if view.account_of(actor).shadow_banned:

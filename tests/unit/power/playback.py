@@ -5,28 +5,28 @@ from dataclasses import replace
 from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.make_room_admin import predict
-from synadmin.power.room import AccountState, Reach, RoomView, Wish
-from synadmin.power.steps import WAKING, Action, Step
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
+from synadmin.power.steps import ENABLING, Action, Step
 from tests.unit.power.exhaustive import UNNAMED
 from tests.unit.power.referee import Referee
 
-_WAKES = {wake: state for state, (wake, _) in WAKING.items()}
-_SLEEPS = {sleep: state for state, (_, sleep) in WAKING.items()}
+_WAKES = {wake: state for state, (wake, _) in ENABLING.items()}
+_SLEEPS = {sleep: state for state, (_, sleep) in ENABLING.items()}
 
 
-def played(view: RoomView, wish: Wish, steps: tuple[Step, ...]) -> RoomView:
+def played(view: RoomView, goal: Goal, steps: tuple[Step, ...]) -> RoomView:
     """Return the room after the steps; fail at the first that would be refused or goes too far."""
     if view.unknown_local_members:
         view = replace(view, memberships={**view.memberships, UNNAMED: "join"})
     for step in steps:
-        view = _after(view, wish, step)
+        view = _after(view, goal, step)
     return view
 
 
-def _after(view: RoomView, wish: Wish, step: Step) -> RoomView:
+def _after(view: RoomView, goal: Goal, step: Step) -> RoomView:
     actor = UNNAMED if step.as_user is None else step.as_user
     if step.action in _WAKES or step.action in _SLEEPS:
-        return _account_changed(view, wish, step)
+        return _account_changed(view, goal, step)
     if step.action is Action.MAKE_ROOM_ADMIN:
         prediction = predict(view, step.user)
         assert (prediction.status, prediction.promoter, prediction.invited) == (200, actor, step.invites)
@@ -41,7 +41,7 @@ def _after(view: RoomView, wish: Wish, step: Step) -> RoomView:
         assert Referee(view).membership(actor, step.user, "invite")
         return _moved(view, step.user, "invite")
 
-    _may_act(view, wish, actor, step)
+    _may_act(view, goal, actor, step)
     if step.action is Action.SET_LEVEL:
         assert step.level is not None
         content = view.levels.granting(step.user, step.level)
@@ -58,19 +58,19 @@ def _after(view: RoomView, wish: Wish, step: Step) -> RoomView:
     return _moved(view, step.user, membership)
 
 
-def _may_act(view: RoomView, wish: Wish, actor: UserId, step: Step) -> None:
+def _may_act(view: RoomView, goal: Goal, actor: UserId, step: Step) -> None:
     account = view.account_of(actor)
     assert view.is_local(actor)
     assert account.state is AccountState.ACTIVE
     if step.action in {Action.INVITE, Action.SET_LEVEL}:
         assert not account.shadow_banned
-    if actor != wish.caller or step.action is Action.UNBAN:
+    if actor != goal.caller or step.action is Action.UNBAN:
         assert step.reach >= Reach.IMPERSONATE
 
 
-def _account_changed(view: RoomView, wish: Wish, step: Step) -> RoomView:
+def _account_changed(view: RoomView, goal: Goal, step: Step) -> RoomView:
     assert step.reach is Reach.REACTIVATE
-    assert step.user != wish.caller
+    assert step.user != goal.caller
     account = view.account_of(step.user)
     if step.action in _WAKES:
         assert account.state is _WAKES[step.action]

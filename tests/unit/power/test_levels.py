@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from synadmin.ids import UserId
-from synadmin.power.levels import CREATOR_LEVEL, PowerLevels, RoomVersion, as_level, shown
+from synadmin.power.levels import CREATOR_LEVEL, PowerLevels, RoomVersion, as_level, format_level
 from tests.unit.power.rooms import ALICE, BOB, CAROL, levels
 
 
@@ -54,8 +54,8 @@ class TestLevels:
         for content in (None, levels({})):
             power = powers(content, "12", ALICE, BOB)
             assert power.level_of(ALICE) == power.level_of(BOB) == CREATOR_LEVEL > 2**53 - 1
-        assert shown(CREATOR_LEVEL) == "creator"
-        assert shown(100) == 100
+        assert format_level(CREATOR_LEVEL) == "creator"
+        assert format_level(100) == 100
 
     def test_an_event_of_nothing_but_users_means_the_defaults(self) -> None:
         power = powers({"users": {ALICE: 100}})

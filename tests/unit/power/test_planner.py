@@ -12,7 +12,7 @@ from synadmin.ids import UserId
 from synadmin.power.levels import CREATOR_LEVEL
 from synadmin.power.make_room_admin import predict
 from synadmin.power.planner import plan
-from synadmin.power.room import Account, Reach, RoomView, Wish
+from synadmin.power.room import Account, Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, DAVE, MALLORY, levels, local, remote, room
 
@@ -20,13 +20,13 @@ HALF = {"m.room.power_levels": 50}
 
 
 def planned(view: RoomView, target: UserId = ADMIN, allow: Reach = Reach.API, *, join: bool = True) -> Plan:
-    found = plan(view, Wish(target=target, caller=ADMIN, allow=allow, join=join))
+    found = plan(view, Goal(target=target, caller=ADMIN, allow=allow, join=join))
     assert isinstance(found, Plan), found
     return found
 
 
 def refused(view: RoomView, target: UserId = ADMIN, allow: Reach = Reach.API) -> Refusal:
-    found = plan(view, Wish(target=target, caller=ADMIN, allow=allow))
+    found = plan(view, Goal(target=target, caller=ADMIN, allow=allow))
     assert isinstance(found, Refusal), found
     return found
 
@@ -370,20 +370,20 @@ class TestTheWayIsChosen:
     def test_the_promoter_may_be_named(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join", ADMIN: "join"}, power_levels=content)
-        wish = Wish(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE, promoter=ALICE)
-        found = plan(view, wish)
+        goal = Goal(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE, promoter=ALICE)
+        found = plan(view, goal)
         assert isinstance(found, Plan)
         assert (told(found), found.promoter) == (["set-level alice → admin"], ALICE)
 
     def test_a_promoter_who_cannot_is_told_from_nobody_who_can(self) -> None:
-        refusal = plan(room({ALICE: "join", BOB: "join"}), Wish(target=ADMIN, caller=ADMIN, promoter=BOB))
+        refusal = plan(room({ALICE: "join", BOB: "join"}), Goal(target=ADMIN, caller=ADMIN, promoter=BOB))
         assert isinstance(refusal, Refusal)
         assert refusal.message == f"{BOB} cannot grant it, another local user can: leave out --promoter."
 
     def test_where_logins_are_kept_elsewhere_no_other_reach_is_offered(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})
-        wish = Wish(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE, possible=Reach.API)
-        refusal = plan(view, wish)
+        goal = Goal(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE, possible=Reach.API)
+        refusal = plan(view, goal)
         assert isinstance(refusal, Refusal)
         assert (refusal.reason, refusal.reach) == ("needs-impersonate", None)
         assert "Matrix Authentication Service" in refusal.message

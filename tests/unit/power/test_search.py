@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from synadmin.ids import UserId
 from synadmin.power.planner import plan
-from synadmin.power.room import AccountState, Reach, RoomView, Wish
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.search import Search
 from synadmin.power.steps import Plan, Refusal
 from tests.unit.power import exhaustive
@@ -31,9 +31,9 @@ THOROUGH = settings(max_examples=max(150, settings().max_examples), deadline=Non
 
 
 @st.composite
-def wishes(draw: st.DrawFn) -> Wish:
+def goals(draw: st.DrawFn) -> Goal:
     via = draw(st.sampled_from([None, None, None, *LOCALS[1:4]]))
-    return Wish(
+    return Goal(
         target=draw(TARGETS),
         caller=ADMIN,
         allow=draw(st.sampled_from(Reach)),
@@ -42,23 +42,23 @@ def wishes(draw: st.DrawFn) -> Wish:
     )
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), wishes())
+@given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
-def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView, wish: Wish) -> None:
-    found = plan(view, wish)
+def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView, goal: Goal) -> None:
+    found = plan(view, goal)
     event(f"{found.reach}, {len(found.steps)} steps" if isinstance(found, Plan) else "refused")
     if isinstance(found, Refusal):
         return
-    after = played(view, wish, found.steps)
+    after = played(view, goal, found.steps)
 
-    assert after.levels.level_of(wish.target) == found.level >= after.levels.control
-    assert (found.outcome == "done") == after.has_control(wish.target)
-    assert found.reach <= wish.allow
+    assert after.levels.level_of(goal.target) == found.level >= after.levels.control
+    assert (found.outcome == "done") == after.has_control(goal.target)
+    assert found.reach <= goal.allow
     assert {user: after.account_of(user) for user in EVERYBODY} == {
         user: view.account_of(user) for user in EVERYBODY
     }
     for user in (*EVERYBODY, exhaustive.UNNAMED):
-        if user == wish.target:
+        if user == goal.target:
             continue
         assert after.levels.level_of(user) <= view.levels.level_of(user)
         before, now = view.membership_of(user), after.membership_of(user)
@@ -68,28 +68,28 @@ def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView,
         )
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), wishes())
+@given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
-def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, wish: Wish) -> None:
-    outcome: exhaustive.Outcome = "done" if wish.join and view.is_local(wish.target) else "pending"
-    wish = replace(wish, promoter=None)
-    state = view.account_of(wish.target).state if view.is_local(wish.target) else AccountState.ACTIVE
+def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, goal: Goal) -> None:
+    outcome: exhaustive.Outcome = "done" if goal.join and view.is_local(goal.target) else "pending"
+    goal = replace(goal, promoter=None)
+    state = view.account_of(goal.target).state if view.is_local(goal.target) else AccountState.ACTIVE
     if state not in {AccountState.ACTIVE, AccountState.LOCKED}:
         return
 
-    ours = Search(view, wish).shortest(outcome, wish.allow)
-    theirs = exhaustive.shortest(view, wish, outcome, wish.allow)
-    event(f"{wish.allow} {outcome}: {theirs}")
+    ours = Search(view, goal).shortest(outcome, goal.allow)
+    theirs = exhaustive.shortest(view, goal, outcome, goal.allow)
+    event(f"{goal.allow} {outcome}: {theirs}")
     assert (None if ours is None else len(ours)) == theirs
 
 
-@given(st.one_of(views(), hopeful(), hopeful()), wishes())
+@given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
 def test_a_refusal_means_that_there_is_no_way_and_names_the_least_that_would_do(
-    view: RoomView, wish: Wish
+    view: RoomView, goal: Goal
 ) -> None:
-    wish = replace(wish, promoter=None)
-    found = plan(view, wish)
+    goal = replace(goal, promoter=None)
+    found = plan(view, goal)
     event(found.reason if isinstance(found, Refusal) else "planned")
     # The room or the target itself rules these out, whatever the levels.
     ruled_out = {"not-in-room", "target-unknown", "target-deactivated", "target-suspended", "room-blocked"}
@@ -99,13 +99,13 @@ def test_a_refusal_means_that_there_is_no_way_and_names_the_least_that_would_do(
         reach
         for reach in Reach
         if any(
-            exhaustive.shortest(view, wish, outcome, reach) is not None
+            exhaustive.shortest(view, goal, outcome, reach) is not None
             for outcome in ("done", "pending")
-            if outcome == "pending" or wish.join or view.membership_of(wish.target) == "join"
+            if outcome == "pending" or goal.join or view.membership_of(goal.target) == "join"
         )
     ]
     assert found.reach == (ways[0] if ways else None)
-    assert found.reach is None or found.reach > wish.allow
+    assert found.reach is None or found.reach > goal.allow
 
 
 def powerful(number: int, membership: str) -> tuple[dict[UserId, int], dict[UserId, str]]:
@@ -116,7 +116,7 @@ def powerful(number: int, membership: str) -> tuple[dict[UserId, int], dict[User
 def test_among_hundreds_who_could_help_the_highest_is_asked() -> None:
     held, memberships = powerful(500, "leave")
     view = room({**memberships, BOB: "join", ADMIN: "join"}, power_levels=levels(held))
-    found = plan(view, Wish(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE))
+    found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE))
     assert isinstance(found, Plan)
     assert (found.promoter, found.level) == (local("user499"), 500)
     assert [step.action for step in found.steps] == ["invite", "join", "make-room-admin", "leave"]
@@ -125,6 +125,6 @@ def test_among_hundreds_who_could_help_the_highest_is_asked() -> None:
 def test_hundreds_who_cannot_help_are_soon_seen_through() -> None:
     held, memberships = powerful(500, "leave")
     view = room({**memberships, BOB: "join"}, power_levels=levels(held, invite=1000))
-    found = plan(view, Wish(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE))
+    found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE))
     assert isinstance(found, Refusal)
     assert found.reason == "no-local-power"

@@ -1,7 +1,7 @@
 import pytest
 
 from synadmin.power.room import Reach
-from synadmin.power.steps import WAKING, Action, Step
+from synadmin.power.steps import ENABLING, Action, Step
 from tests.unit.power.rooms import ADMIN, ALICE
 
 
@@ -37,7 +37,7 @@ def test_every_action_has_a_sentence_of_its_own() -> None:
 
 
 def test_what_wakes_an_account_has_its_counterpart() -> None:
-    assert dict(WAKING.values()) == {
+    assert dict(ENABLING.values()) == {
         "reactivate": "deactivate",
         "unlock": "lock",
         "unsuspend": "suspend",

@@ -8,7 +8,7 @@ import pytest
 
 from synadmin.client import Synapse
 from synadmin.journal import Journal
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observer import Observer
 from tests.unit.stub import Stub, told
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from synadmin.api.rooms import RoomDetails
 from synadmin.power.levels import CREATOR_LEVEL
 from synadmin.power.planner import plan
-from synadmin.power.room import Reach, Wish
+from synadmin.power.room import Goal, Reach
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.outcome import Outcome, StepTaken
@@ -52,7 +52,7 @@ def test_reach_is_a_word_or_null(reach: Reach | None, word: str | None) -> None:
 
 def test_a_rehearsal_shows_what_would_be_and_claims_nothing() -> None:
     view = room({ALICE: "join", ADMIN: "leave"})
-    found = plan(view, Wish(target=ADMIN, caller=ADMIN))
+    found = plan(view, Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Plan)
     start = outcome.before("!room:example.org", ADMIN, RoomDetails(room_id=view.room_id), view)
     record = outcome.planned(start, found, view).as_record()
@@ -69,7 +69,7 @@ def test_a_rehearsal_shows_what_would_be_and_claims_nothing() -> None:
 
 def test_a_refusal_says_that_what_was_so_is_so() -> None:
     view = room({ALICE: "leave", ADMIN: "ban"}, power_levels=levels({ALICE: 100}), more_local_members=1)
-    found = plan(view, Wish(target=ADMIN, caller=ADMIN))
+    found = plan(view, Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Refusal)
     start = outcome.before("!room:example.org", ADMIN, RoomDetails(room_id=view.room_id), view)
     record = outcome.refused(start, found).as_record()
@@ -79,7 +79,7 @@ def test_a_refusal_says_that_what_was_so_is_so() -> None:
 
 
 def test_a_step_tells_who_did_what_and_what_became_of_it() -> None:
-    found = plan(room({ALICE: "join"}), Wish(target=ADMIN, caller=ADMIN))
+    found = plan(room({ALICE: "join"}), Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Plan)
     taken = StepTaken(found.steps[0], "failed", "It did not work.")
     assert taken.as_record() == {

@@ -10,8 +10,8 @@ from synadmin.client import Synapse
 from synadmin.errors import SynadminError
 from synadmin.journal import Journal, unrestored
 from synadmin.recovery import rate_limits
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.temporary_changes import TemporaryChanges
 from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, refused, told
 
 PATH = f"/_synapse/admin/v1/users/{quote(ADMIN, safe='')}/override_ratelimit"
@@ -24,8 +24,8 @@ def lifted(stub: Stub, journal: Journal, said: list[str] | None = None) -> None:
     """Lift the limits and put them back."""
     with (
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal, (said if said is not None else []).append) as temporary,
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal, (said if said is not None else []).append) as temporary,
     ):
         rate_limits.lift(synapse, temporary)
 

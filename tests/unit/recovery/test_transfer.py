@@ -21,7 +21,7 @@ from synadmin.errors import (
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import RoomView
 from synadmin.recovery import transfer
-from synadmin.recovery.transfer import Handover, Move, hand_over
+from synadmin.recovery.transfer import Move, RoomTransfer, hand_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,29 +59,31 @@ class Rooms:
         if waiting:
             raise waiting.pop(0)
 
-    def look(self, room: RoomId | RoomAlias) -> Handover:
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         view = self.views[RoomId(room)]
-        return Handover(room=room, room_id=view.room_id, outcome="planned", message="", before=view, now=view)
+        return RoomTransfer(
+            room=room, room_id=view.room_id, outcome="planned", message="", before=view, now=view
+        )
 
-    def give(self, handover: Handover) -> Handover:
-        room_id = RoomId(handover.room)
-        self._may_fail("give", room_id)
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
+        room_id = RoomId(room_transfer.room)
+        self._may_fail("grant", room_id)
         view = self.views[room_id]
         view = replace(view, power_levels=view.levels.granting(NEW, 100))
         try:
             self._may_fail("invite", room_id)
         except RateLimitedError as error:
             self.views[room_id] = view
-            return transfer._held_back(handover, MOVE, error.retry_after)  # noqa: SLF001
+            return transfer._held_back(room_transfer, MOVE, error.retry_after)  # noqa: SLF001
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "invite"})
-        return replace(handover, reason=None)
+        return replace(room_transfer, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
         self._may_fail("see", room_id)
         return self.views[room_id]
 
-    def take(self, view: RoomView) -> None:
-        self._may_fail("take", view.room_id)
+    def demote(self, view: RoomView) -> None:
+        self._may_fail("demote", view.room_id)
         edit = transfer._parting(view, MOVE)  # noqa: SLF001
         if edit is not None:
             self.views[view.room_id] = replace(view, power_levels=edit.applied(view))
@@ -93,7 +95,7 @@ class Rooms:
             raise FORBIDDEN
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "join"})
 
-    def hand_over(self, *, accepts: bool = True, naps: Callable[[int], bool] | int = 5) -> list[Handover]:
+    def hand_over(self, *, accepts: bool = True, naps: Callable[[int], bool] | int = 5) -> list[RoomTransfer]:
         """Hand all rooms over; as many naps, or what is asked whether to take one."""
         left = naps if isinstance(naps, int) else 0
 
@@ -176,13 +178,13 @@ def test_who_comes_in_by_itself_is_waited_for_as_long_as_there_is_time() -> None
 
 def test_a_failure_while_giving_stops_that_room_alone() -> None:
     club = rooms(2)
-    club.trouble["give", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
+    club.trouble["grant", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
     failed, done = club.hand_over()
     assert (failed.outcome, failed.reason, done.outcome) == ("failed", "not-permitted", "done")
     assert club.levels() == (100, 0)
 
 
-@pytest.mark.parametrize("step", ["see", "take"])
+@pytest.mark.parametrize("step", ["see", "demote"])
 def test_a_failure_later_on_leaves_the_old_owner_in_control_and_tells_what_holds(step: str) -> None:
     club = rooms(2)
     club.trouble[step, ROOM] = [MatrixError(status=400, errcode="M_UNKNOWN", reason="a bad day")]
@@ -195,7 +197,7 @@ def test_a_failure_later_on_leaves_the_old_owner_in_control_and_tells_what_holds
     assert Counter(one.outcome for one in told.values()) == {"failed": 1, "done": 1}
 
 
-@pytest.mark.parametrize("step", ["give", "accept", "see", "take"])
+@pytest.mark.parametrize("step", ["grant", "accept", "see", "demote"])
 def test_a_token_that_has_ended_stops_everything(step: str) -> None:
     club = rooms(2)
     gone = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.cli.room import levels
-from synadmin.power import edit
+from synadmin.power import level_changes
 from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, power
 from tests.unit.stub import ADMIN, Stub
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_levels_with_names_are_those_that_can_be_edited() -> None:
     # They are repeated for the sake of a quick --help.
-    assert levels.NAMED == edit.NAMED
+    assert levels.NAMED == level_changes.NAMED
 
 
 @pytest.mark.parametrize("rehearsed", [True, False])

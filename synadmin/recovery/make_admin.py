@@ -19,19 +19,19 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
-from synadmin.power.edit import Edit
-from synadmin.power.levels import shown
-from synadmin.power.room import Reach, RoomView, Wish
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import format_level
+from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
-from synadmin.recovery.accounts import waking
-from synadmin.recovery.edit import send_levels
-from synadmin.recovery.observe import Observer, Sight
+from synadmin.recovery.account_state import enable_temporarily
+from synadmin.recovery.change_levels import send_levels
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import Observation, Observer
 from synadmin.recovery.outcome import Outcome, StepTaken
 from synadmin.recovery.room_lock import room_lock
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Restoration, Temporary
-from synadmin.recovery.visit import Visit
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
+from synadmin.recovery.temporary_membership import TemporaryMembership
 
 _UNTIL_HEARD_OF = (0.5, 1.0, 2.0)  # seconds until an invitation has reached another server
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
@@ -39,27 +39,27 @@ _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "kn
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class Preview:
     """A room that was looked at, and what is to become of it.
 
     Attributes:
-        sight: the room as it was seen.
+        observation: the room as it was seen.
         result: the outcome so far: refused, planned, or done already.
         enters: somebody has to come in before there is anything to be seen, and so to be planned.
     """
 
-    sight: Sight
+    observation: Observation
     result: Outcome
     enters: Plan | None = None
 
     @property
     def plan(self) -> Plan | None:
         """The plan, where there is something to be done."""
-        found = self.enters or self.sight.found
+        found = self.enters or self.observation.found
         return found if isinstance(found, Plan) and found.steps else None
 
 
-def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], wish: Wish) -> Iterator[Prospect]:
+def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], goal: Goal) -> Iterator[Preview]:
     """Look at each room and plan; nothing is changed.
 
     A room that is given twice, by its id and by an alias, is looked at once. A room that the server fails to
@@ -72,84 +72,82 @@ def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], wish: Wi
     looked_at: set[RoomId] = set()
     for room in rooms:
         try:
-            prospect = _prospect(observer, room, wish)
+            preview = _preview(observer, room, goal)
         except (ServerError, ReplyError) as error:
             hint = f" ({error.hint})" if error.hint else ""
-            prospect = _unseen(room, wish, f"The room could not be looked at: {error}{hint}.")
-        room_id = prospect.result.room_id
+            preview = _unseen(room, goal, f"The room could not be looked at: {error}{hint}.")
+        room_id = preview.result.room_id
         if room_id not in looked_at:
-            yield prospect
+            yield preview
         if room_id is not None:
             looked_at.add(room_id)
 
 
-def _unseen(room: RoomId | RoomAlias, wish: Wish, message: str) -> Prospect:
+def _unseen(room: RoomId | RoomAlias, goal: Goal, message: str) -> Preview:
     unseen = Outcome(
         room=room,
         room_id=None if room.startswith("#") else RoomId(room),
-        user_id=wish.target,
+        user_id=goal.target,
         outcome=outcome.FAILED,
         reason="server-error",
         message=f"{message} Nothing was changed.",
     )
-    return Prospect(Sight(room), unseen)
+    return Preview(Observation(room), unseen)
 
 
-def _prospect(
-    observer: Observer, room: RoomId | RoomAlias, wish: Wish, *, may_enter: bool = True
-) -> Prospect:
+def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_enter: bool = True) -> Preview:
     is_alias = room.startswith("#")
     try:
-        sight = observer.look(room, wish)
+        observation = observer.look(room, goal)
     except NotFoundError:
-        sight = Sight(room)
-    if sight.view is None or sight.found is None or sight.details is None:
-        reason = "unknown-alias" if is_alias and sight.details is None else "unknown-room"
+        observation = Observation(room)
+    if observation.view is None or observation.found is None or observation.details is None:
+        reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
         message = f"This server knows no room {room}."
         if reason == "unknown-alias":
             message = f"The alias {room} leads to no room that this server knows."
         nothing = Outcome(
             room=room,
             room_id=None if is_alias else RoomId(room),
-            user_id=wish.target,
+            user_id=goal.target,
             outcome=outcome.REFUSED,
             reason=reason,
             message=message,
         )
-        return Prospect(sight, nothing)
-    start = outcome.before(room, wish.target, sight.details, sight.view)
-    found = sight.found
+        return Preview(observation, nothing)
+    start = outcome.before(room, goal.target, observation.details, observation.view)
+    found = observation.found
     if isinstance(found, Refusal):
-        if found.reason == "not-in-room" and sight.via and may_enter:
-            first = _entering(sight, wish)
-            planned = outcome.planned(start, first, sight.view)
-            return Prospect(sight, _replaced(replace(planned, abilities=()), sight), first)
-        return Prospect(sight, _replaced(outcome.refused(start, found), sight))
+        if found.reason == "not-in-room" and observation.via and may_enter:
+            first = _entering(observation, goal)
+            planned = outcome.planned(start, first, observation.view)
+            return Preview(observation, _replaced(replace(planned, abilities=()), observation), first)
+        return Preview(observation, _replaced(outcome.refused(start, found), observation))
     if not found.steps:
         kind = outcome.DONE if start.control else outcome.PENDING
-        return Prospect(sight, replace(start, outcome=kind, message=found.message, reach=found.reach))
-    return Prospect(sight, _replaced(outcome.planned(start, found, sight.view), sight))
+        return Preview(observation, replace(start, outcome=kind, message=found.message, reach=found.reach))
+    return Preview(observation, _replaced(outcome.planned(start, found, observation.view), observation))
 
 
-def _replaced(result: Outcome, sight: Sight) -> Outcome:
+def _replaced(result: Outcome, observation: Observation) -> Outcome:
     """Name the room that has replaced this one."""
-    if sight.replacement is None:
+    if observation.replacement is None:
         return result
-    words = f"The room was upgraded: '{sight.replacement}' has replaced it."
+    words = f"The room was upgraded: '{observation.replacement}' has replaced it."
     lines = (*result.lines, words) if result.lines else ()
     return replace(result, message=f"{result.message} {words}", lines=lines)
 
 
-def _entering(sight: Sight, wish: Wish) -> Plan:
+def _entering(observation: Observation, goal: Goal) -> Plan:
     """Return the first half of a plan for a room that nobody of this server is in: to look from within."""
-    caller, servers = wish.caller, ", ".join(sight.via)
+    caller, servers = goal.caller, ", ".join(observation.via)
     return Plan(
         steps=(Step(action=Action.JOIN, as_user=caller, user=caller),),
         reach=Reach.API,
         outcome="pending",
         level=0,
         promoter=None,
-        message=f"What can be done for {wish.target} is seen only from within; then it is done, if it needs "
+        message=f"What can be done for {goal.target} is seen only from within; then it is done, if it needs "
         f"no more than --allow says. Else {caller} leaves again.",
         warnings=(
             (
@@ -180,15 +178,15 @@ class Run:
         observer: looks at rooms.
         sessions: the ways to the server as other users.
         temporary: what is put back at the end, whatever happens.
-        wish: what is asked for.
+        goal: what is asked for.
     """
 
     observer: Observer
-    sessions: Sessions
-    temporary: Temporary
-    wish: Wish
+    sessions: Impersonation
+    temporary: TemporaryChanges
+    goal: Goal
 
-    def carry_out(self, prospect: Prospect) -> Outcome:
+    def carry_out(self, preview: Preview) -> Outcome:
         """Carry a plan out, put back what was for a while only, and read back what became of the room.
 
         Nothing that the server says or fails to say is raised, but what stops every other room as well:
@@ -198,39 +196,39 @@ class Run:
             JournalError: the journal cannot be written.
             InterruptedRun: Ctrl-C came.
         """
-        plan, view = prospect.plan, prospect.sight.view
+        plan, view = preview.plan, preview.observation.view
         if plan is None or view is None:
-            return prospect.result
+            return preview.result
         synapse, temporary = self.observer.synapse, self.temporary
         with room_lock(synapse, temporary.journal, view.room_id, temporary.say) as waited:
             if waited:
                 self.observer.forget_all()
-                prospect = _prospect(self.observer, view.room_id, self.wish)
-            return self._carry_out(prospect)
+                preview = _preview(self.observer, view.room_id, self.goal)
+            return self._carry_out(preview)
 
-    def _carry_out(self, prospect: Prospect) -> Outcome:
-        plan, view = prospect.plan, prospect.sight.view
+    def _carry_out(self, preview: Preview) -> Outcome:
+        plan, view = preview.plan, preview.observation.view
         if plan is None or view is None:
-            return prospect.result
-        if prospect.enters is not None:
-            return self._from_within(prospect, prospect.enters.steps[0], view.room_id)
+            return preview.result
+        if preview.enters is not None:
+            return self._from_within(preview, preview.enters.steps[0], view.room_id)
         mark = self.temporary.mark
         taken: list[StepTaken] = []
         failure: SynadminError | None = None
         interruption: KeyboardInterrupt | None = None
         try:
-            failure = self._take_all(plan, view, prospect.sight, taken)
+            failure = self._take_all(plan, view, preview.observation, taken)
         except KeyboardInterrupt as caught:
             interruption = caught
         finally:
             left = self.temporary.put_back(mark)
         begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
-        start = replace(prospect.result, promoter=plan.promoter, steps=tuple(taken))
+        start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
         if interruption is not None:
             raise InterruptedRun(_broken_off(start)) from interruption
         try:
-            now = self.observer.again(prospect.sight, self.wish)
+            now = self.observer.again(preview.observation, self.goal)
         except (MatrixError, ConnectError, ReplyError) as error:
             return replace(
                 start,
@@ -247,22 +245,22 @@ class Run:
             told = replace(told, message=f"{told.message} {words}")
         return told
 
-    def _from_within(self, prospect: Prospect, join: Step, room_id: RoomId) -> Outcome:
+    def _from_within(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
         """Join a room that nobody of this server is in, and plan and act from there; or leave it again."""
-        sight, wish, mark = prospect.sight, self.wish, self.temporary.mark
-        visit = Visit(self.observer, self.sessions, self.temporary, room_id)
+        observation, goal, mark = preview.observation, self.goal, self.temporary.mark
+        visit = TemporaryMembership(self.observer, self.sessions, self.temporary, room_id)
         told: Outcome | None = None
         try:
             try:
-                visit.join(join.user, via=list(sight.via))
+                visit.join(join.user, via=list(observation.via))
             except (MatrixError, ConnectError) as error:
-                return _not_let_in(prospect, join, error)
+                return _not_let_in(preview, join, error)
             self.observer.forget_all()
             # By its id: an address may lead elsewhere by now.
-            found = _prospect(self.observer, room_id, wish, may_enter=False)
+            found = _preview(self.observer, room_id, goal, may_enter=False)
             told = self._carry_out(found)
         finally:
-            mine = wish.join and wish.target == wish.caller
+            mine = goal.join and goal.target == goal.caller
             stays = mine and told is not None and told.outcome == outcome.DONE
             if stays:
                 self.temporary.keep(mark)
@@ -270,23 +268,23 @@ class Run:
             self.observer.forget_all()
         status = "done" if told.outcome in {outcome.DONE, outcome.PENDING} or left else "undone"
         taken = StepTaken(join, status, join.detail)
-        told = replace(told, membership_before=prospect.result.membership_before, steps=(taken, *told.steps))
-        if wish.target != wish.caller or stays or left:
+        told = replace(told, membership_before=preview.result.membership_before, steps=(taken, *told.steps))
+        if goal.target != goal.caller or stays or left:
             return told
         told = replace(told, membership_after="leave", control=False)
         if told.outcome != outcome.DONE:
             return told
-        level = shown(told.level_after or 0)
-        message = f"{wish.target} has level {level} and has to join the room to have control."
+        level = format_level(told.level_after or 0)
+        message = f"{goal.target} has level {level} and has to join the room to have control."
         return replace(told, outcome=outcome.PENDING, message=message)
 
     def _take_all(
-        self, plan: Plan, view: RoomView, sight: Sight, taken: list[StepTaken]
+        self, plan: Plan, view: RoomView, observation: Observation, taken: list[StepTaken]
     ) -> SynadminError | None:
         """Take the steps until one fails; those that put things back are not among them."""
         failure: SynadminError | None = None
         come_and_go = {step.user for step in plan.steps if step.action is Action.LEAVE}
-        visit = Visit(self.observer, self.sessions, self.temporary, view.room_id)
+        visit = TemporaryMembership(self.observer, self.sessions, self.temporary, view.room_id)
         for step in plan.steps:
             if step.puts_back:
                 continue
@@ -294,13 +292,13 @@ class Run:
                 taken.append(StepTaken(step, "planned", step.detail))
                 continue
             try:
-                self._take(view, step, visit if step.user in come_and_go else None, sight.via)
+                self._take(view, step, visit if step.user in come_and_go else None, observation.via)
             except JournalError:
                 raise
             except SynadminError as error:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     raise
-                failure = _explained(error, step, view, sight)
+                failure = _explained(error, step, view, observation)
                 status = "planned" if isinstance(failure, IncompleteRoomError) else "failed"
                 taken.append(StepTaken(step, status, f"{step.detail} {failure}"))
             except KeyboardInterrupt:
@@ -314,12 +312,14 @@ class Run:
         """Tell whether a step is a request with the token that everything else depends on."""
         if step.action is Action.MAKE_ROOM_ADMIN:
             return True
-        return (step.as_user or self.wish.caller) == self.wish.caller
+        return (step.as_user or self.goal.caller) == self.goal.caller
 
-    def _take(self, view: RoomView, step: Step, visit: Visit | None, via: Sequence[str]) -> None:
+    def _take(
+        self, view: RoomView, step: Step, visit: TemporaryMembership | None, via: Sequence[str]
+    ) -> None:
         """Take a step; with a visit where it lets somebody in who leaves again."""
         room_id, synapse = view.room_id, self.observer.synapse
-        actor = step.as_user or self.wish.caller
+        actor = step.as_user or self.goal.caller
         match step.action:
             case Action.MAKE_ROOM_ADMIN:
                 with synapse.transport.recording(before=_power_before(view)):
@@ -338,7 +338,7 @@ class Run:
                 edit = Edit(users={step.user: step.level})
                 send_levels(self.observer, self.sessions.of(actor), view, edit)
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
-                waking(synapse, self.temporary, step.user)
+                enable_temporarily(synapse, self.temporary, step.user)
             case _:
                 message = f"no plan holds {step.action} here"
                 raise ValueError(message)
@@ -369,7 +369,7 @@ _UNDOES = {
 def _put_back(
     step: Step,
     begun: Container[tuple[Action, UserId]],
-    left: Sequence[Restoration],
+    left: Sequence[Revert],
 ) -> StepTaken:
     """Say what became of a step that puts an earlier one back."""
     if (_UNDOES[step.action], step.user) not in begun:
@@ -391,12 +391,12 @@ def _broken_off(start: Outcome) -> Outcome:
     )
 
 
-def _not_let_in(prospect: Prospect, join: Step, error: MatrixError | ConnectError) -> Outcome:
+def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
     """Return the outcome of a room that nobody of this server is in, and nobody could join."""
     refused = isinstance(error, MatrixError) and not isinstance(error, RateLimitedError)
-    way = f"{join.user} could not join it through {', '.join(prospect.sight.via)}: {error}"
+    way = f"{join.user} could not join it through {', '.join(preview.observation.via)}: {error}"
     return replace(
-        prospect.result,
+        preview.result,
         outcome=outcome.REFUSED if refused else outcome.FAILED,
         reason="not-in-room" if refused else _reason(error),
         message=f"No user of this server is in the room any more, and {way}",
@@ -415,7 +415,7 @@ class IncompleteRoomError(SynadminError):
     """The server does not have the room's state complete, so it needs another server to join the room."""
 
 
-def _explained(error: SynadminError, step: Step, view: RoomView, sight: Sight) -> SynadminError:
+def _explained(error: SynadminError, step: Step, view: RoomView, observation: Observation) -> SynadminError:
     """Return why a step has failed, in the words of the room where Synapse's are about servers.
 
     Of a room whose state it has, Synapse asks other servers only about restricted joins.
@@ -426,7 +426,9 @@ def _explained(error: SynadminError, step: Step, view: RoomView, sight: Sight) -
     )
     if step.action is not Action.JOIN or not needs_servers or "restricted" in (view.join_rule or ""):
         return error
-    tried = f"through {', '.join(sight.via)}" if sight.via else "and no other server in it is known"
+    tried = (
+        f"through {', '.join(observation.via)}" if observation.via else "and no other server in it is known"
+    )
     return IncompleteRoomError(
         f"this server does not have the room's state complete yet, and could not join {tried} ({error})",
         hint="run it again when one of the room's servers can be reached, or name one with --via",
@@ -448,21 +450,23 @@ def _told(
         return replace(
             read,
             outcome=outcome.DONE,
-            message=f"{user} is in the room with level {shown(level)} and has control.",
+            message=f"{user} is in the room with level {format_level(level)} and has control.",
         )
     reason = _reason(failure) if failure is not None else None
     may_come = membership == "invite" or (
         now.join_rule == "public" and membership != "ban" and not now.blocked
     )
     if enough and isinstance(failure, IncompleteRoomError):
-        message = f"{user} has level {shown(level)} and is not in the room: {failure}. Next: {failure.hint}."
+        message = (
+            f"{user} has level {format_level(level)} and is not in the room: {failure}. Next: {failure.hint}."
+        )
         return replace(read, outcome=outcome.PENDING, reason=reason, message=message)
     if enough and may_come and failure is None:
         way = "accept the invitation" if membership == "invite" else "join the room"
-        message = f"{user} has level {shown(level)} and has to {way} to have control."
+        message = f"{user} has level {format_level(level)} and has to {way} to have control."
         return replace(read, outcome=outcome.PENDING, message=message)
     changed = now.power_levels != earlier.power_levels or membership != earlier.membership_of(user)
-    holds = f"{user} has level {shown(level)} now and {_IS.get(membership, 'is not in the room')}"
+    holds = f"{user} has level {format_level(level)} now and {_IS.get(membership, 'is not in the room')}"
     words = f"{failure}" if failure is not None else "the server said yes, but the room does not show it"
     message = f"{words}. {holds}." if changed else f"{words}. Nothing was changed."
     if isinstance(failure, RateLimitedError):

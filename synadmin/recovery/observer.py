@@ -20,9 +20,9 @@ from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
-from synadmin.power.room import Account, Reach, RoomView, Wish
+from synadmin.power.room import Account, Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
-from synadmin.recovery.accounts import account_of
+from synadmin.recovery.account_state import account_of
 
 CREATE = "m.room.create"
 JOIN_RULES = "m.room.join_rules"
@@ -36,7 +36,7 @@ _ABOUT_THE_TARGET = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Observation:
     """A room, the planner's view of it, and what came of planning.
 
     Attributes:
@@ -92,7 +92,7 @@ class Observer:
         target = self.synapse.client_server.resolve_alias(RoomAlias(room))
         return target.room_id, target.servers
 
-    def look(self, room: RoomId | RoomAlias, wish: Wish) -> Sight:
+    def look(self, room: RoomId | RoomAlias, goal: Goal) -> Observation:
         """Look at a room as far as it takes to plan, and plan.
 
         Raises:
@@ -104,13 +104,13 @@ class Observer:
         try:
             details = self.synapse.rooms.get(room_id)
         except NotFoundError:
-            return Sight(room)
+            return Observation(room)
         levels = self.event_seen(room_id, POWER_LEVELS)
-        view = self._first_view(details, levels, wish)
-        view, found = self._judged(view, wish)
+        view = self._first_view(details, levels, goal)
+        view, found = self._plan_until_verified(view, goal)
         if isinstance(found, Refusal) and found.reason == "not-in-room":
-            return self._from_outside(room, details, view, wish, named)
-        return Sight(
+            return self._from_outside(room, details, view, goal, named)
+        return Observation(
             room,
             details,
             view,
@@ -120,20 +120,20 @@ class Observer:
             replacement=self._replacement(details),
         )
 
-    def _judged(self, view: RoomView, wish: Wish) -> tuple[RoomView, Plan | Refusal]:
+    def _plan_until_verified(self, view: RoomView, goal: Goal) -> tuple[RoomView, Plan | Refusal]:
         """Plan, and look further until the plan relies on nothing that nobody has looked at."""
         wide = False
         strangers: Iterator[UserId] | None = None
         while True:
-            found = plan(view, wish)
+            found = plan(view, goal)
             if not view.in_room:
                 break
-            if not wide and not _is_enough(view, wish, found):
-                view, wide = self._wider(view, wish), True
-            elif found.reach is not None and found.reach > wish.possible:
+            if not wide and not _is_enough(view, goal, found):
+                view, wide = self._with_all_holders(view, goal), True
+            elif found.reach is not None and found.reach > goal.possible:
                 break
             elif found.reach is not None and found.reach > Reach.API and self.accounts_are_elsewhere:
-                wish = replace(wish, possible=Reach.API)
+                goal = replace(goal, possible=Reach.API)
             elif found.unverified:
                 view = self.seeing(view, found.unverified)
             elif found.needs_member:
@@ -144,15 +144,15 @@ class Observer:
                 break
         return view, found
 
-    def again(self, sight: Sight, wish: Wish) -> RoomView:
+    def again(self, observation: Observation, goal: Goal) -> RoomView:
         """Look again at what a plan was to change: the levels, and the target's membership."""
-        if sight.view is None:
+        if observation.view is None:
             message = "there was nothing to see before"
             raise ValueError(message)
-        view = sight.view
+        view = observation.view
         levels = self.state_event(view.room_id, POWER_LEVELS)
-        self.forget(wish.target)
-        memberships = {**view.memberships, wish.target: self.membership(wish.target, view.room_id)}
+        self.forget(goal.target)
+        memberships = {**view.memberships, goal.target: self.membership(goal.target, view.room_id)}
         return replace(
             view,
             power_levels=None if levels is None else levels.content,
@@ -200,14 +200,14 @@ class Observer:
         room: str,
         details: RoomDetails,
         view: RoomView,
-        wish: Wish,
+        goal: Goal,
         named: Iterable[str],
-    ) -> Sight:
+    ) -> Observation:
         """See a room that nobody of this server is in: whether the target might do, and where a way in is."""
-        view = self.seeing(view, [wish.target]) if view.is_local(wish.target) else view
-        refusal = plan(replace(view, uncounted=True), wish)
+        view = self.seeing(view, [goal.target]) if view.is_local(goal.target) else view
+        refusal = plan(replace(view, uncounted=True), goal)
         if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
-            return Sight(room, details, view, refusal)
+            return Observation(room, details, view, refusal)
         addresses: tuple[str, ...] = ()
         if details.canonical_alias is not None:
             with contextlib.suppress(MatrixError):
@@ -215,7 +215,7 @@ class Observer:
                 addresses = self.synapse.client_server.resolve_alias(alias).servers
         servers = self._servers(details, view, (*named, *addresses))
         replacement = self._replacement(details)
-        return Sight(room, details, view, plan(view, wish), via=servers, replacement=replacement)
+        return Observation(room, details, view, plan(view, goal), via=servers, replacement=replacement)
 
     def _servers(self, details: RoomDetails, view: RoomView, named: Iterable[str]) -> tuple[str, ...]:
         """Return the servers that may be in a room: those that are named, then those of who holds power."""
@@ -243,9 +243,9 @@ class Observer:
         room = None if event is None else event.content.get("replacement_room")
         return RoomId(room) if isinstance(room, str) else None
 
-    def _first_view(self, details: RoomDetails, levels: StateEvent | None, wish: Wish) -> RoomView:
+    def _first_view(self, details: RoomDetails, levels: StateEvent | None, goal: Goal) -> RoomView:
         """See what predicting Make Room Admin takes."""
-        target = wish.target
+        target = goal.target
         view = self.bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
         if not view.in_room:
             return view
@@ -270,7 +270,7 @@ class Observer:
         if not view.in_room:
             return view
         caller = self.synapse.owner
-        return self._wider(view, Wish(target=caller, caller=caller))
+        return self._with_all_holders(view, Goal(target=caller, caller=caller))
 
     def bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
         """See the room without anybody in it.
@@ -316,13 +316,13 @@ class Observer:
         allowed = _allowed_rooms(rules) if join_rule in _RESTRICTED else ()
         return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
-    def _wider(self, view: RoomView, wish: Wish) -> RoomView:
+    def _with_all_holders(self, view: RoomView, goal: Goal) -> RoomView:
         """See everybody local who has power, and who may come in by which rule."""
-        users = {wish.caller, wish.target, *view.creators, *view.levels.listed()}
+        users = {goal.caller, goal.target, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
         memberships = {user: self.membership(user, view.room_id) for user in locals_}
         blocked = view.blocked
-        if view.memberships.get(wish.target, "join") == "join":
+        if view.memberships.get(goal.target, "join") == "join":
             # Only now they matter: not to the target, who is in the room, but to whoever comes to help.
             blocked = self.synapse.rooms.block_status(view.room_id).block
             view = self._with_join_rule(view)
@@ -444,7 +444,7 @@ def counted(view: RoomView) -> RoomView:
     return replace(view, uncounted=False, joined_local_members=len(view.known_local_members))
 
 
-def _is_enough(view: RoomView, wish: Wish, found: Plan | Refusal) -> bool:
+def _is_enough(view: RoomView, goal: Goal, found: Plan | Refusal) -> bool:
     """Tell whether what was seen is enough to judge a room.
 
     More than Make Room Admin is judged only with everybody in view who could take part, and with what may
@@ -453,7 +453,7 @@ def _is_enough(view: RoomView, wish: Wish, found: Plan | Refusal) -> bool:
     if isinstance(found, Refusal):
         return found.reason in _ABOUT_THE_TARGET
     actors = {step.as_user for step in found.steps}
-    alone = all(step.user == wish.target and not step.puts_back for step in found.steps)
+    alone = all(step.user == goal.target and not step.puts_back for step in found.steps)
     return found.reach is Reach.API and alone and actors <= view.memberships.keys()
 
 

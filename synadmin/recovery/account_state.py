@@ -5,7 +5,7 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import UserId
 from synadmin.power.room import Account, AccountState
-from synadmin.recovery.temporary import Restoration, Temporary
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 
 def account_of(synapse: Synapse, user: UserId) -> Account:
@@ -25,7 +25,7 @@ def account_of(synapse: Synapse, user: UserId) -> Account:
     return Account(state, details.shadow_banned)
 
 
-def waking(synapse: Synapse, temporary: Temporary, user: UserId) -> None:
+def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
     """Make an account able to act, until ``temporary`` puts its state back.
 
     All that keeps it from acting is lifted: one may be locked and suspended at once. Nobody's password is
@@ -38,22 +38,22 @@ def waking(synapse: Synapse, temporary: Temporary, user: UserId) -> None:
     users = synapse.users
 
     if before.deactivated:
-        back = Restoration(
+        back = Revert(
             DEACTIVATE.method,
             DEACTIVATE.filled({"target_user_id": user}),
             # Reactivating takes the mark of an erased account away, so it is set again.
             {"erase": before.erased},
             asleep=user,
         )
-        with temporary.making(back):
+        with temporary.apply(back):
             users.reactivate(user)
     if before.locked:
         path = MODIFY.filled({"user_id": user})
-        back = Restoration(MODIFY.method, path, {"locked": True}, asleep=user)
-        with temporary.making(back):
+        back = Revert(MODIFY.method, path, {"locked": True}, asleep=user)
+        with temporary.apply(back):
             users.modify(user, locked=False)
     if before.suspended:
         path = SUSPEND.filled({"target_user_id": user})
-        back = Restoration(SUSPEND.method, path, {"suspend": True}, asleep=user)
-        with temporary.making(back):
+        back = Revert(SUSPEND.method, path, {"suspend": True}, asleep=user)
+        with temporary.apply(back):
             users.suspend(user, suspend=False)

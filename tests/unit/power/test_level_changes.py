@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.power import edit as editing
-from synadmin.power.edit import NAMED, Change, Edit
+from synadmin.power import level_changes
+from synadmin.power.level_changes import NAMED, Change, Edit
 from synadmin.power.levels import CREATOR_LEVEL
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, room
 
@@ -40,18 +40,18 @@ def test_an_entry_that_is_taken_away_leaves_the_default() -> None:
     after = edit.applied(view)
     assert BOB not in after["users"]
     assert "m.room.name" not in after["events"]
-    assert editing.changes(view, edit) == (Change(BOB, 75, 10),)  # state_default is what the name took
+    assert level_changes.changes(view, edit) == (Change(BOB, 75, 10),)  # state_default is what the name took
 
 
 def test_what_is_so_already_is_no_change() -> None:
     view = held({ALICE: 100, BOB: 50})
-    assert editing.changes(view, Edit(users={BOB: 50, CAROL: 0}, named={"kick": 50})) == ()
+    assert level_changes.changes(view, Edit(users={BOB: 50, CAROL: 0}, named={"kick": 50})) == ()
 
 
 def test_each_change_is_a_line_for_people() -> None:
     view = held({ALICE: 100})
     edit = Edit(users={BOB: 50}, events={"m.room.topic": 0}, named={"ban": 60})
-    assert [change.words for change in editing.changes(view, edit)] == [
+    assert [change.words for change in level_changes.changes(view, edit)] == [
         f"{BOB}: 0 -> 50",
         "sending m.room.topic: 50 -> 0",
         "ban: 50 -> 60",
@@ -61,7 +61,7 @@ def test_each_change_is_a_line_for_people() -> None:
 @pytest.mark.parametrize("name", NAMED)
 def test_every_level_with_a_name_can_be_set(name: str) -> None:
     view = held({ALICE: 100})
-    assert editing.changes(view, Edit(named={name: 77}))[0].after == 77
+    assert level_changes.changes(view, Edit(named={name: 77}))[0].after == 77
 
 
 def test_the_levels_of_an_old_room_come_out_as_numbers() -> None:
@@ -76,78 +76,83 @@ def test_a_room_without_levels_gets_its_creators_written_down() -> None:
 
 def test_who_loses_what_is_told() -> None:
     view = held({ALICE: 100, BOB: 50})
-    lost = dict(editing.losses(view, Edit(named={"kick": 75})))
+    lost = dict(level_changes.losses(view, Edit(named={"kick": 75})))
     assert lost == {BOB: ("kick",)}
-    assert "change power levels" in dict(editing.losses(view, Edit(users={ALICE: 0})))[ALICE]
+    assert "change power levels" in dict(level_changes.losses(view, Edit(users={ALICE: 0})))[ALICE]
 
 
 @pytest.mark.parametrize("level", [2**53, -(2**53)])
 def test_a_number_that_no_room_can_hold_is_senseless(level: int) -> None:
     view = held({ALICE: 100})
     for edit in (Edit(users={BOB: level}), Edit(events={"m.room.name": level}), Edit(named={"ban": level})):
-        assert "is no level" in (editing.senseless(view, edit) or "")
+        assert "is no level" in (level_changes.validation_error(view, edit) or "")
 
 
 def test_a_creator_of_version_12_has_no_number_to_change() -> None:
     view = room(
         {ALICE: "join", BOB: "join"}, version="12", creators=(ALICE,), power_levels=levels({BOB: 100})
     )
-    assert "a creator stands above every number" in (editing.senseless(view, Edit(users={ALICE: None})) or "")
-    assert editing.senseless(view, Edit(users={BOB: None})) is None
-    assert editing.locks_everybody_out(view, Edit(users={BOB: None})) is None
+    assert "a creator stands above every number" in (
+        level_changes.validation_error(view, Edit(users={ALICE: None})) or ""
+    )
+    assert level_changes.validation_error(view, Edit(users={BOB: None})) is None
+    assert level_changes.locks_everybody_out(view, Edit(users={BOB: None})) is None
 
 
 def test_what_takes_the_last_control_out_of_a_room_locks_everybody_out() -> None:
     view = held({ALICE: 100, BOB: 50})
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 99})) is not None
-    assert editing.locks_everybody_out(view, Edit(events={"m.room.power_levels": 101})) is not None
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 0, BOB: 100})) is None
-    assert editing.locks_everybody_out(view, Edit(events={"m.room.power_levels": 50})) is None
+    assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 99})) is not None
+    assert level_changes.locks_everybody_out(view, Edit(events={"m.room.power_levels": 101})) is not None
+    assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0, BOB: 100})) is None
+    assert level_changes.locks_everybody_out(view, Edit(events={"m.room.power_levels": 50})) is None
 
 
 def test_a_room_without_control_can_be_locked_no_further() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
+    assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
 
 
 def test_the_last_local_control_is_told_from_control_at_large() -> None:
     view = held({ALICE: 100, MALLORY: 100})
-    assert editing.takes_last_local_control(view, Edit(users={ALICE: 0}))
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
-    assert not editing.takes_last_local_control(view, Edit(users={MALLORY: 0}))
-    assert not editing.takes_last_local_control(held({MALLORY: 100, BOB: 0}), Edit(users={BOB: 0}))
+    assert level_changes.takes_last_local_control(view, Edit(users={ALICE: 0}))
+    assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
+    assert not level_changes.takes_last_local_control(view, Edit(users={MALLORY: 0}))
+    assert not level_changes.takes_last_local_control(held({MALLORY: 100, BOB: 0}), Edit(users={BOB: 0}))
 
 
 def test_members_known_by_number_only_hold_what_everybody_holds() -> None:
     view = replace(held({ALICE: 100}, users_default=100), joined_local_members=5)
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
-    assert editing.locks_everybody_out(view, Edit(users={ALICE: 0}, named={"users_default": 0})) is not None
+    assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
+    assert (
+        level_changes.locks_everybody_out(view, Edit(users={ALICE: 0}, named={"users_default": 0}))
+        is not None
+    )
 
 
 def test_those_who_may_make_an_edit_come_with_the_highest_first() -> None:
     view = held({ALICE: 100, BOB: 75, CAROL: 25, MALLORY: 100}, events={"m.room.power_levels": 50})
-    assert list(editing.authors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
-    assert list(editing.authors(view, Edit(users={ADMIN: 80}))) == [ALICE]
+    assert list(level_changes.authors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
+    assert list(level_changes.authors(view, Edit(users={ADMIN: 80}))) == [ALICE]
     # Everybody may lower themselves, and nobody an equal.
-    assert list(editing.authors(view, Edit(users={ALICE: 0}))) == [ALICE]
-    assert list(editing.authors(view, Edit(users={MALLORY: 0}))) == []
-    assert list(editing.authors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
+    assert list(level_changes.authors(view, Edit(users={ALICE: 0}))) == [ALICE]
+    assert list(level_changes.authors(view, Edit(users={MALLORY: 0}))) == []
+    assert list(level_changes.authors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
 
 
 def test_who_left_is_asked_as_if_they_were_back() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
-    assert list(editing.authors(view, Edit(users={BOB: 100}))) == [ALICE]
+    assert list(level_changes.authors(view, Edit(users={BOB: 100}))) == [ALICE]
 
 
 def test_equals_on_other_servers_stand_in_the_way() -> None:
     view = held({ALICE: 100, MALLORY: 100})
-    assert editing.stands_in_the_way(view, Edit(users={MALLORY: 0})) == (MALLORY,)
-    assert editing.stands_in_the_way(view, Edit(users={ALICE: 0})) == ()
+    assert level_changes.equal_remote_admins(view, Edit(users={MALLORY: 0})) == (MALLORY,)
+    assert level_changes.equal_remote_admins(view, Edit(users={ALICE: 0})) == ()
     weaker = held({ALICE: 100, MALLORY: 50})
-    assert editing.stands_in_the_way(weaker, Edit(users={MALLORY: 0})) == ()
+    assert level_changes.equal_remote_admins(weaker, Edit(users={MALLORY: 0})) == ()
     creator = room({ALICE: "join"}, version="12", creators=(MALLORY,), power_levels=levels({ALICE: 100}))
     assert creator.levels.level_of(MALLORY) == CREATOR_LEVEL
-    assert editing.stands_in_the_way(creator, Edit(users={MALLORY: 0})) == ()
+    assert level_changes.equal_remote_admins(creator, Edit(users={MALLORY: 0})) == ()
 
 
 @pytest.mark.parametrize(
@@ -162,9 +167,9 @@ def test_equals_on_other_servers_stand_in_the_way() -> None:
     ids=["all get it", "one short", "it takes nothing", "it takes one", "one gets it"],
 )
 def test_an_edit_that_gives_everybody_control_is_told_apart(edit: Edit, *, gives: bool) -> None:
-    assert editing.gives_everybody_control(held({ALICE: 100, BOB: 50}), edit) is gives
+    assert level_changes.gives_everybody_control(held({ALICE: 100, BOB: 50}), edit) is gives
 
 
 def test_what_everybody_has_already_is_not_given() -> None:
     view = held({ALICE: 100}, users_default=100)
-    assert not editing.gives_everybody_control(view, Edit(named={"kick": 10}))
+    assert not level_changes.gives_everybody_control(view, Edit(named={"kick": 10}))

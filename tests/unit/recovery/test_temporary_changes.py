@@ -15,8 +15,8 @@ from synadmin.errors import JournalError, SynadminError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries, unrestored
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Restoration, Temporary, mend
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges, revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Request, Stub, refused, told
 
@@ -33,8 +33,8 @@ BOBS_ACCOUNT = f"/_synapse/admin/v2/users/{quote(BOB, safe='')}"
 MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
 
 
-def _revert(method: str, path: str, body: Any = None, user: UserId | None = None, **more: Any) -> Restoration:  # noqa: ANN401
-    return Restoration(method, path, body, user, is_so=lambda: True, **more)
+def _revert(method: str, path: str, body: Any = None, user: UserId | None = None, **more: Any) -> Revert:  # noqa: ANN401
+    return Revert(method, path, body, user, is_so=lambda: True, **more)
 
 
 def login_of(user: str) -> str:
@@ -72,9 +72,9 @@ def sent(stub: Stub) -> list[str]:
 
 
 def test_the_newest_change_is_put_back_first(stub: Stub, synapse: Synapse, journal: Journal) -> None:
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         for number in (1, 2):
-            with temporary.making(_revert("POST", f"/undo/{number}", {"n": number})):
+            with temporary.apply(_revert("POST", f"/undo/{number}", {"n": number})):
                 synapse.transport.send(change(f"/do/{number}"))
         assert len(unrestored(journal.path, stub.url)) == 2
     assert sent(stub) == ["POST /do/1", "POST /do/2", "POST /undo/2", "POST /undo/1"]
@@ -88,10 +88,10 @@ def test_it_is_put_back_after_any_error(
 ) -> None:
     with (  # noqa: PT012
         pytest.raises(type(error)),
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal) as temporary,
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
-        with temporary.making(_revert("POST", "/undo", None)):
+        with temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         raise error
     assert sent(stub) == ["POST /do", "POST /undo"]
@@ -111,8 +111,8 @@ def test_what_was_surely_not_done_is_not_put_back_and_everything_else_is(
     stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, *, put_back: bool
 ) -> None:
     stub.on("/do", reply)
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with pytest.raises(SynadminError), temporary.making(_revert("POST", "/undo", None)):
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        with pytest.raises(SynadminError), temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         assert bool(temporary.mark) is put_back
     assert ("POST /undo" in sent(stub)) is put_back
@@ -122,12 +122,12 @@ def test_what_was_surely_not_done_is_not_put_back_and_everything_else_is(
 def test_one_may_make_the_change_and_another_put_it_back(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(_revert("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        with temporary.apply(_revert("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
         left, _ = unrestored(journal.path, stub.url)
         # Who put it back is in the journal, for a run that comes after a crash.
-        assert (left["on_behalf_of"], Restoration.of(left).user) == (ALICE, BOB)
+        assert (left["on_behalf_of"], Revert.of(left).user) == (ALICE, BOB)
     tokens = {one.target: one.headers["authorization"] for one in stub.requests}
     assert (tokens["/do"], tokens["/undo"]) == ("Bearer syt_ali", "Bearer syt_bob")
 
@@ -135,16 +135,16 @@ def test_one_may_make_the_change_and_another_put_it_back(
 def test_a_token_ends_before_its_owner_goes_back_to_sleep(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(_revert("POST", "/undo", None, asleep=UserId(ALICE))):
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        with temporary.apply(_revert("POST", "/undo", None, asleep=UserId(ALICE))):
             synapse.transport.send(change("/do"))
         sessions.of(UserId(ALICE))
     assert stub.targets[-2:] == [f"POST {LOGOUT}", "POST /undo"]
 
 
 def test_what_is_to_stay_is_not_put_back_by_anybody(stub: Stub, synapse: Synapse, journal: Journal) -> None:
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(_revert("POST", "/undo", None)):
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        with temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
         temporary.keep(0)
     assert sent(stub) == ["POST /do"]
@@ -157,8 +157,11 @@ def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
     stub.on("/undo", refused(400, "M_UNKNOWN", "not now"), told({}))
     said: list[str] = []
     reads = [False, True]
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal, said.append) as temporary:
-        with temporary.making(Restoration("POST", "/undo", None, is_so=lambda: reads.pop(0))):
+    with (
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal, said.append) as temporary,
+    ):
+        with temporary.apply(Revert("POST", "/undo", None, is_so=lambda: reads.pop(0))):
             synapse.transport.send(change("/do"))
         assert [str(one) for one in temporary.put_back()] == ["POST /undo"]
         assert said == ["warning: not reverted: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
@@ -168,9 +171,9 @@ def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
 def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synapse, journal: Journal) -> None:
     with (
         pytest.raises(SynadminError, match="not reverted: POST /undo"),
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal) as temporary,
-        temporary.making(Restoration("POST", "/undo", None, is_so=lambda: False)),
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal) as temporary,
+        temporary.apply(Revert("POST", "/undo", None, is_so=lambda: False)),
     ):
         synapse.transport.send(change("/do"))
 
@@ -183,9 +186,9 @@ def test_whether_a_user_has_left_is_read_and_not_believed(
     stub: Stub, synapse: Synapse, journal: Journal, answer: Reply, *, has_left: bool
 ) -> None:
     stub.on(LEAVE, answer)
-    with Sessions(synapse) as sessions:
-        temporary = Temporary(synapse, sessions, journal)
-        with temporary.making(Restoration("POST", LEAVE, {}, UserId(ALICE))):
+    with Impersonation(synapse) as sessions:
+        temporary = TemporaryChanges(synapse, sessions, journal)
+        with temporary.apply(Revert("POST", LEAVE, {}, UserId(ALICE))):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
         stub.on_request = lambda _: None
         stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave" if has_left else "join"}}))
@@ -197,9 +200,9 @@ def test_whether_a_user_has_left_is_read_and_not_believed(
 def test_a_request_that_nobody_can_read_back_stays_open(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
-    with Sessions(synapse) as sessions:
-        temporary = Temporary(synapse, sessions, journal)
-        with temporary.making(Restoration("POST", "/undo", {})):
+    with Impersonation(synapse) as sessions:
+        temporary = TemporaryChanges(synapse, sessions, journal)
+        with temporary.apply(Revert("POST", "/undo", {})):
             synapse.transport.send(change("/do"))
         assert len(temporary.put_back()) == 1
     assert len(unrestored(journal.path, stub.url)) == 1
@@ -215,10 +218,10 @@ def test_the_way_back_is_walked_where_the_journal_can_no_longer_be_written(
 
     with (  # noqa: PT012
         pytest.raises(JournalError, match="1 change of this run was sent before it") as caught,
-        Sessions(synapse, said.append) as sessions,
-        Temporary(synapse, sessions, journal, said.append) as temporary,
+        Impersonation(synapse, said.append) as sessions,
+        TemporaryChanges(synapse, sessions, journal, said.append) as temporary,
     ):
-        with temporary.making(Restoration("PUT", SUSPEND, {"suspend": True})):
+        with temporary.apply(Revert("PUT", SUSPEND, {"suspend": True})):
             synapse.transport.send(change("/do/1"))
         monkeypatch.setattr("synadmin.journal.store._now", full)
         monkeypatch.setattr("synadmin.journal.store._text", full)
@@ -230,7 +233,7 @@ def test_the_way_back_is_walked_where_the_journal_can_no_longer_be_written(
     # It is still open in the journal: the next run reads that there is nothing to do.
     assert len(unrestored(journal.path, stub.url)) == 1
     journal.close()
-    assert mend(synapse, Journal(journal.path), said.append) == []
+    assert revert_crashed_runs(synapse, Journal(journal.path), said.append) == []
     assert unrestored(journal.path, stub.url) == []
     assert len(sent(stub)) == 2
 
@@ -243,14 +246,14 @@ def crashed(stub: Stub, tmp_path: Path) -> None:
         from synadmin.client import Synapse
         from synadmin.http.endpoint import Endpoint
         from synadmin.journal import Journal
-        from synadmin.recovery.sessions import Sessions
-        from synadmin.recovery.temporary import Restoration, Temporary
+        from synadmin.recovery.impersonation import Impersonation
+        from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
         journal = Journal(Path({str(tmp_path / "journal.sqlite3")!r}))
         synapse = Synapse({stub.url!r}, token="syt_token", journal=journal)
-        with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-            with temporary.making(Restoration("PUT", {SUSPEND!r}, {{"suspend": True}})):
+        with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+            with temporary.apply(Revert("PUT", {SUSPEND!r}, {{"suspend": True}})):
                 synapse.transport.send(Endpoint("POST", "/do/1", dict))
-            with temporary.making(Restoration("POST", {LEAVE!r}, {{}}, {ALICE!r})):
+            with temporary.apply(Revert("POST", {LEAVE!r}, {{}}, {ALICE!r})):
                 sessions.of({ALICE!r}).transport.send(Endpoint("POST", "/do/2", dict))
             os._exit(9)
     """
@@ -262,24 +265,24 @@ def test_what_a_crash_left_is_put_back_once(
 ) -> None:
     crashed(stub, tmp_path)
     said: list[str] = []
-    assert mend(synapse, journal, said.append) == []
+    assert revert_crashed_runs(synapse, journal, said.append) == []
     assert sent(stub) == ["POST /do/1", "POST /do/2", f"POST {LEAVE}", f"PUT {SUSPEND}"]
     assert [one.json for one in stub.requests if one.target == SUSPEND] == [{"suspend": True}]
     run = next(entries(journal.path))["run"]
     assert said[0].startswith(f"The run {run} ended before it could revert this: POST /_matrix/")
     # The token that the run had taken is ended, and its file is gone.
     assert list(tmp_path.glob("*.token")) == []
-    assert mend(synapse, Journal(journal.path), said.append) == []
+    assert revert_crashed_runs(synapse, Journal(journal.path), said.append) == []
     assert len(sent(stub)) == 4
 
 
 def test_what_a_run_that_is_under_way_has_made_is_left_to_it(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        with temporary.making(_revert("POST", "/undo", None)):
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        with temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
-        assert mend(synapse, Journal(journal.path), lambda _: None) == []
+        assert revert_crashed_runs(synapse, Journal(journal.path), lambda _: None) == []
         assert sent(stub) == ["POST /do"]
     assert sent(stub) == ["POST /do", "POST /undo"]
 
@@ -293,7 +296,7 @@ def test_what_a_crash_left_and_cannot_be_put_back_does_not_keep_the_next_run_fro
     )
     stub.on(LEAVE, refused(400, "M_UNKNOWN", "never"))
     said: list[str] = []
-    left = mend(synapse, journal, said.append)
+    left = revert_crashed_runs(synapse, journal, said.append)
     assert [one.path for one in left if one.token is None] == [LEAVE]
     assert "warning: not reverted: never (M_UNKNOWN, HTTP 400)" in said
     assert sent(stub)[-1] == f"PUT {SUSPEND}"
@@ -316,14 +319,14 @@ def test_who_could_not_leave_stays_awake_until_that_was_done(
     stub.on_request = happens
     journal = Journal(tmp_path / "journal")
     with (
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal) as temporary,
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
         alice = UserId(ALICE)
-        sleep = Restoration("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, asleep=alice)
-        leave = Restoration("POST", LEAVE, {}, alice, is_so=lambda: bool(is_left))
-        for restoration in (sleep, leave):
-            with temporary.making(restoration):
+        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, asleep=alice)
+        leave = Revert("POST", LEAVE, {}, alice, is_so=lambda: bool(is_left))
+        for revert in (sleep, leave):
+            with temporary.apply(revert):
                 pass
         assert temporary.put_back() == [leave, sleep]
         assert not [target for target in stub.targets if SUSPEND in target]

@@ -11,9 +11,9 @@ from synadmin.errors import SynadminError
 from synadmin.ids import UserId
 from synadmin.power.room import Account, AccountState
 from synadmin.recovery import read_back
-from synadmin.recovery.accounts import account_of, waking
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
+from synadmin.recovery.account_state import account_of, enable_temporarily
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.temporary_changes import TemporaryChanges
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import Request, Stub, refused, told
 
@@ -97,8 +97,8 @@ def test_everything_is_lifted_and_put_back(
 ) -> None:
     her = Her(stub, **before)
     earlier = dict(her.state)
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        waking(synapse, temporary, HER)
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        enable_temporarily(synapse, temporary, HER)
         assert account_of(synapse, HER) == Account(AccountState.ACTIVE)
     assert {name: state for name, state in her.state.items() if state} == earlier
     sent = [one for one in stub.requests if one.method != "GET"]
@@ -114,8 +114,8 @@ def test_who_was_deactivated_is_waited_for_until_they_have_left(
 ) -> None:
     Her(stub, deactivated=True)
     inside, outside = (told({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
-    with Sessions(synapse) as sessions, Temporary(synapse, sessions, journal) as temporary:
-        waking(synapse, temporary, HER)
+    with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
+        enable_temporarily(synapse, temporary, HER)
         stub.on(JOINED, inside, inside, outside)
     assert stub.targets.count(f"GET {JOINED}") == 3
 
@@ -127,8 +127,8 @@ def test_who_never_leaves_has_not_been_put_back(
     Her(stub, deactivated=True)
     with (  # noqa: PT012
         pytest.raises(SynadminError, match="not reverted"),
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal) as temporary,
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
-        waking(synapse, temporary, HER)
+        enable_temporarily(synapse, temporary, HER)
         stub.on(JOINED, told({"joined_rooms": ["!r"], "total": 1}))

@@ -6,8 +6,8 @@ from typing import Any
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, ReplyError
 from synadmin.ids import RoomId, UserId, server_name_of
-from synadmin.power.levels import POWER_LEVELS, PowerLevels, RoomVersion, shown
-from synadmin.recovery.observe import CREATE, Observer, creators_of
+from synadmin.power.levels import POWER_LEVELS, PowerLevels, RoomVersion, format_level
+from synadmin.recovery.observer import CREATE, Observer, creators_of
 
 
 def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         users.append(
             {
                 "user_id": user,
-                "level": shown(levels.level_of(user)),
+                "level": format_level(levels.level_of(user)),
                 "membership": observer.membership(user, room_id) if local else memberships.get(user),
                 "local": local,
                 "account": str(observer.account(user).state) if local else None,

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 from synadmin.errors import NotFoundError, RefusedError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.edit import NAMED, Edit, changes, controllers, edited
+from synadmin.power.level_changes import NAMED, Edit, changes, controllers, edited
 from synadmin.power.levels import PowerLevels, as_level
 from synadmin.power.room import AccountState, Reach, RoomView
-from synadmin.recovery import edit as editing
-from synadmin.recovery.edit import EditPlan
-from synadmin.recovery.observe import Observer
+from synadmin.recovery import change_levels
+from synadmin.recovery.change_levels import EditPlan
+from synadmin.recovery.observer import Observer
 
 _OK = 200
 _REFUSED = range(400, 500)
@@ -25,7 +25,7 @@ _NOT_UNDONE = ("/login", "/logout", "/override_ratelimit")
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class RecordedChange:
     """A change of power levels that a run has made.
 
     Attributes:
@@ -46,7 +46,7 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Undoing:
+class UndoPlan:
     """How one change is undone.
 
     Attributes:
@@ -55,12 +55,12 @@ class Undoing:
         impossible: what the rules, or others' changes since, do not let be put back, and why.
     """
 
-    noted: Noted
+    noted: RecordedChange
     plans: tuple[EditPlan, ...] = ()
     impossible: tuple[str, ...] = field(default=())
 
 
-def noted(lines: Iterable[Mapping[str, Any]]) -> list[Noted]:
+def noted(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
     """Return the changes of power levels among a run's lines of the journal, the newest first."""
     found = []
     for line in lines:
@@ -69,7 +69,7 @@ def noted(lines: Iterable[Mapping[str, Any]]) -> list[Noted]:
             continue
         by_synapse = str(line.get("path")).endswith("/make_room_admin")
         found.append(
-            Noted(
+            RecordedChange(
                 entry=str(line.get("id")),
                 room_id=RoomId(before["room_id"]),
                 before=before["power_levels"],
@@ -94,7 +94,7 @@ def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def plan_all(
     observer: Observer, run: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]], *, allow: Reach
-) -> list[Undoing]:
+) -> list[UndoPlan]:
     """Return how each change of a run is undone, the newest first.
 
     Args:
@@ -109,10 +109,10 @@ def plan_all(
         ConnectError: the server gave no answer.
     """
     changes = noted(run)
-    newest: dict[RoomId, Noted] = {}
+    newest: dict[RoomId, RecordedChange] = {}
     for change in (*noted(later), *changes):
         newest.setdefault(change.room_id, change)
-    undoings: dict[str, Undoing] = {}
+    undoings: dict[str, UndoPlan] = {}
     for room_id in dict.fromkeys(change.room_id for change in changes):
         of_room = [change for change in changes if change.room_id == room_id]
         for undoing in _plan_room(observer, of_room, newest[room_id], allow):
@@ -121,13 +121,13 @@ def plan_all(
 
 
 def _plan_room(
-    observer: Observer, of_room: Sequence[Noted], newest: Noted, allow: Reach
-) -> Iterator[Undoing]:
+    observer: Observer, of_room: Sequence[RecordedChange], newest: RecordedChange, allow: Reach
+) -> Iterator[UndoPlan]:
     """Yield how the changes of one room are undone, each in the room as the ones before will leave it."""
     try:
-        view = editing.look(observer, newest.room_id)
+        view = change_levels.look(observer, newest.room_id)
     except NotFoundError as error:
-        yield from (Undoing(change, impossible=(str(error),)) for change in of_room)
+        yield from (UndoPlan(change, impossible=(str(error),)) for change in of_room)
         return
     start, undoings = view, []
     for change in of_room:
@@ -142,10 +142,10 @@ def _plan_room(
     elif _has_controller(observer, start) and not _has_controller(observer, view):
         reason = "no active local user would have control of the room afterwards"
     for undoing in undoings:
-        yield undoing if reason is None else Undoing(undoing.noted, impossible=(reason,))
+        yield undoing if reason is None else UndoPlan(undoing.noted, impossible=(reason,))
 
 
-def _is_as_left(view: RoomView, newest: Noted) -> bool:
+def _is_as_left(view: RoomView, newest: RecordedChange) -> bool:
     """Whether a room's levels are what the newest change made of them; or were, where it got no answer."""
     now = view.power_levels
     if newest.promoted is None:
@@ -166,7 +166,7 @@ def _has_controller(observer: Observer, view: RoomView) -> bool:
     )
 
 
-def plan(observer: Observer, view: RoomView, change: Noted, *, allow: Reach) -> Undoing:
+def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: Reach) -> UndoPlan:
     """Find how a change is undone as far as that can be done: in one edit, or in several through several.
 
     Args:
@@ -189,11 +189,11 @@ def plan(observer: Observer, view: RoomView, change: Noted, *, allow: Reach) -> 
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             impossible += [f"{change.words}: {error}{hint}" for change in changes(view, single)]
-    return Undoing(change, tuple(plans), tuple(impossible))
+    return UndoPlan(change, tuple(plans), tuple(impossible))
 
 
 def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> EditPlan:
-    return editing.plan(observer, view, edit, allow=allow, last=True, undoing=True)
+    return change_levels.plan(observer, view, edit, allow=allow, last=True, undoing=True)
 
 
 def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
@@ -229,7 +229,7 @@ def _both(one: Edit, other: Edit) -> Edit:
     )
 
 
-def _turned_round(view: RoomView, change: Noted) -> tuple[Edit, list[str]]:
+def _turned_round(view: RoomView, change: RecordedChange) -> tuple[Edit, list[str]]:
     """Return the edit that undoes a change, and what of it others have changed since."""
     levels = view.levels
     before = PowerLevels(change.before, levels.version, levels.creators).written()

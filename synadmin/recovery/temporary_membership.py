@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 
 from synadmin.api.client_server import LEAVE
 from synadmin.ids import RoomId, UserId
-from synadmin.recovery.observe import Observer
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Restoration, Temporary
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import Observer
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 _IN = frozenset({"invite", "join"})
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class TemporaryMembership:
     """The ways in and out of one room for local users who only come to help.
 
     Attributes:
@@ -24,8 +24,8 @@ class Visit:
     """
 
     observer: Observer
-    sessions: Sessions
-    temporary: Temporary
+    sessions: Impersonation
+    temporary: TemporaryChanges
     room_id: RoomId
     leaves: bool = True
     _invited: set[UserId] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Visit:
             inviter.invite(self.room_id, user)
             return
         back = leaving(user, self.room_id)
-        with self.temporary.making(back, by=by, is_made=lambda: self._membership(user) in _IN):
+        with self.temporary.apply(back, by=by, is_made=lambda: self._membership(user) in _IN):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
 
@@ -49,13 +49,13 @@ class Visit:
             return
         back = leaving(user, self.room_id)
         # An invitation that the user had before is not ours to turn down.
-        with self.temporary.making(back, is_made=lambda: self._membership(user) == "join"):
+        with self.temporary.apply(back, is_made=lambda: self._membership(user) == "join"):
             guest.join(self.room_id, via=via)
 
     def _membership(self, user: UserId) -> str | None:
         return self.observer.membership_now(user, self.room_id)
 
 
-def leaving(user: UserId, room_id: RoomId) -> Restoration:
+def leaving(user: UserId, room_id: RoomId) -> Revert:
     """Return how a user who came in for a moment leaves again."""
-    return Restoration(LEAVE.method, LEAVE.filled({"room_id": room_id}), {}, user)
+    return Revert(LEAVE.method, LEAVE.filled({"room_id": room_id}), {}, user)

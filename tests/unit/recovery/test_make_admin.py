@@ -8,29 +8,29 @@ import pytest
 
 from synadmin.errors import NotAuthenticatedError
 from synadmin.ids import RoomAlias, RoomId, UserId
-from synadmin.power.room import Wish
-from synadmin.recovery.execute import look_ahead
+from synadmin.power.room import Goal
+from synadmin.recovery.make_admin import look_ahead
 from tests.unit.recovery.rooms import ALICE, GRANTED, POWER, LostRoom, power
 from tests.unit.stub import ADMIN, HTML, Stub, refused, told
 
 if TYPE_CHECKING:
-    from synadmin.recovery.execute import Prospect
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.make_admin import Preview
+    from synadmin.recovery.observer import Observer
 
-ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
+ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
 
-def seen(observer: Observer, room: str, wish: Wish = ME) -> Prospect:
+def seen(observer: Observer, room: str, goal: Goal = ME) -> Preview:
     name = RoomAlias(room) if room.startswith("#") else RoomId(room)
-    (prospect,) = look_ahead(observer, [name], wish)
-    return prospect
+    (preview,) = look_ahead(observer, [name], goal)
+    return preview
 
 
 def test_a_room_that_is_to_be_regained_is_planned(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    prospect = seen(observer, room.id)
-    assert prospect.plan is not None
-    assert (prospect.result.outcome, prospect.result.promoter) == ("planned", ALICE)
+    preview = seen(observer, room.id)
+    assert preview.plan is not None
+    assert (preview.result.outcome, preview.result.promoter) == ("planned", ALICE)
     assert room.changes == []
 
 
@@ -38,18 +38,18 @@ def test_a_room_that_is_regained_already_needs_no_plan(stub: Stub, observer: Obs
     room = LostRoom(stub)
     room.on(POWER, power(GRANTED))
     room.member(ADMIN, "join")
-    prospect = seen(observer, room.id)
-    assert prospect.plan is None
-    assert (prospect.result.outcome, prospect.result.control) == ("done", True)
+    preview = seen(observer, room.id)
+    assert preview.plan is None
+    assert (preview.result.outcome, preview.result.control) == ("done", True)
 
 
 def test_who_has_yet_to_accept_is_pending_and_nothing_is_left_to_do(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     room.on(POWER, power(GRANTED))
     room.member(ADMIN, "invite")
-    prospect = seen(observer, room.id, Wish(target=UserId(ADMIN), caller=UserId(ADMIN), join=False))
-    assert prospect.plan is None
-    assert (prospect.result.outcome, prospect.result.control) == ("pending", False)
+    preview = seen(observer, room.id, Goal(target=UserId(ADMIN), caller=UserId(ADMIN), join=False))
+    assert preview.plan is None
+    assert (preview.result.outcome, preview.result.control) == ("pending", False)
 
 
 @pytest.mark.parametrize(

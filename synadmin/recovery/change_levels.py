@@ -16,18 +16,17 @@ from synadmin.errors import (
     WouldLoseControlError,
 )
 from synadmin.ids import EventId, RoomId, UserId
-from synadmin.power import edit as editing
-from synadmin.power import rules
-from synadmin.power.edit import Edit
-from synadmin.power.levels import POWER_LEVELS, shown
+from synadmin.power import level_changes, rules
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import POWER_LEVELS, format_level
 from synadmin.power.room import AccountState, Reach, RoomView
-from synadmin.power.search import somebody
-from synadmin.recovery.accounts import waking
-from synadmin.recovery.observe import Observer, counted
+from synadmin.power.search import unnamed_member
+from synadmin.recovery.account_state import enable_temporarily
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import Observer, counted
 from synadmin.recovery.room_lock import room_lock
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
-from synadmin.recovery.visit import Visit
+from synadmin.recovery.temporary_changes import TemporaryChanges
+from synadmin.recovery.temporary_membership import TemporaryMembership
 
 _DEACTIVATED = AccountState.DEACTIVATED
 _NEWEST = 30  # events of a room, among which those of others are looked for
@@ -35,7 +34,7 @@ _TRIES = 5  # to bring a change together with those of others
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class Actor:
     """Through whom an edit is made, and what that takes.
 
     Attributes:
@@ -67,7 +66,7 @@ class EditPlan:
 
     view: RoomView
     edit: Edit
-    author: Author | None
+    author: Actor | None
     """None where there is nothing to change."""
 
 
@@ -117,20 +116,20 @@ def plan(
     view = _with_those_concerned(observer, view, edit)
     if view.uncounted and _any_member_controls(view, edit):
         view = observer.count(view)
-    reason = editing.senseless(view, edit)
-    if reason is None and not editing.changes(view, edit):
+    reason = level_changes.validation_error(view, edit)
+    if reason is None and not level_changes.changes(view, edit):
         if not undoing:
             _require_existing(observer, view, edit)
         return EditPlan(view, edit, None)
     reason = reason or _nobody_there(observer, view, edit)
     if reason is not None:
         raise RefusedError(f"not done: {reason}")
-    reason = None if undoing else editing.locks_everybody_out(view, edit)
+    reason = None if undoing else level_changes.locks_everybody_out(view, edit)
     if reason is not None:
         raise WouldLoseControlError(
             f"not done: {reason}", hint="give another user control first (`synadmin room set-power`)"
         )
-    if not last and editing.takes_last_local_control(view, edit):
+    if not last and level_changes.takes_last_local_control(view, edit):
         raise WouldLoseControlError(
             "not done: no user of this server would have control of the room",
             hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
@@ -159,13 +158,13 @@ def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> Roo
 
 def _any_member_controls(view: RoomView, edit: Edit) -> bool:
     """Tell whether whoever is in the room has control, before the edit or after it."""
-    levels = (view.levels, editing.edited(view, edit).levels)
+    levels = (view.levels, level_changes.edited(view, edit).levels)
     return any(level.users_default >= level.control for level in levels)
 
 
 def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
     """Say whose level must not be raised, because nobody could use it, or somebody else will."""
-    for change in editing.changes(view, edit):
+    for change in level_changes.changes(view, edit):
         user = UserId(change.what)
         if user not in edit.users or change.after <= change.before or not view.is_local(user):
             continue
@@ -187,9 +186,11 @@ def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
             raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
 
 
-def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Author]:
+def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
     """Return through whom an edit can be made, the least intrusive first."""
-    ways = [way for user in editing.authors(view, edit) if (way := _way(observer, view, user)) is not None]
+    ways = [
+        way for user in level_changes.authors(view, edit) if (way := _way(observer, view, user)) is not None
+    ]
     return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
 
 
@@ -197,9 +198,9 @@ def _a_stranger_helps(view: RoomView, edit: Edit) -> bool:
     """Tell whether a local member who is not known by name might make the edit, or let somebody in."""
     if not view.unknown_local_members:
         return False
-    stranger = somebody(view)
+    stranger = unnamed_member(view)
     inside = replace(view, memberships={**view.memberships, stranger: "join"})
-    return stranger in editing.authors(inside, edit) or view.levels.users_default >= view.levels.invite
+    return stranger in level_changes.authors(inside, edit) or view.levels.users_default >= view.levels.invite
 
 
 def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
@@ -211,21 +212,21 @@ def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
     return counted(view)
 
 
-def _way(observer: Observer, view: RoomView, user: UserId) -> Author | None:
+def _way(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
     """Return what it takes to act as a user in the room, None where it cannot be done."""
     state = observer.account(user).state
     reach = _reach_as(observer, user)
     if reach is None:
         return None
     if view.membership_of(user) == "join":
-        return Author(user, reach, state)
+        return Actor(user, reach, state)
     if rules.joining(view, user) is None and not view.blocked:
-        return Author(user, reach, state, enters=True)
+        return Actor(user, reach, state, enters=True)
     for inviter in () if view.blocked else view.known_local_members:
         needed = _reach_as(observer, inviter)
         awake = observer.account(inviter).state is AccountState.ACTIVE
         if awake and needed is not None and rules.inviting(view, inviter, user) is None:
-            return Author(user, max(reach, needed), state, inviter, enters=True)
+            return Actor(user, max(reach, needed), state, inviter, enters=True)
     return None
 
 
@@ -240,12 +241,12 @@ def _reach_as(observer: Observer, user: UserId) -> Reach | None:
 
 
 def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
-    if observer.accounts_are_elsewhere and any(True for _ in editing.authors(view, edit)):
+    if observer.accounts_are_elsewhere and any(True for _ in level_changes.authors(view, edit)):
         return (
             "not done: it would take acting as another user, which this server does not let an administrator "
             "do (its accounts are kept by the Matrix Authentication Service)"
         )
-    equals = editing.stands_in_the_way(view, edit)
+    equals = level_changes.equal_remote_admins(view, edit)
     if equals:
         return (
             f"not done: {', '.join(equals)} is on another server and has no less power than anybody here; "
@@ -256,8 +257,8 @@ def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
 
 def carry_out(
     observer: Observer,
-    sessions: Sessions,
-    temporary: Temporary,
+    sessions: Impersonation,
+    temporary: TemporaryChanges,
     planned: EditPlan,
 ) -> RoomView:
     """Make an edit, put back what was for a while only, and return the room as it is then.
@@ -281,17 +282,19 @@ def carry_out(
 
 def _send(
     observer: Observer,
-    sessions: Sessions,
-    temporary: Temporary,
+    sessions: Impersonation,
+    temporary: TemporaryChanges,
     planned: EditPlan,
-    author: Author,
+    author: Actor,
 ) -> Mapping[str, Any]:
     view = planned.view
     room_id, user = view.room_id, author.user
     base = _unchanged_part(observer, view, planned.edit)
     if author.state is not AccountState.ACTIVE:
-        waking(observer.synapse, temporary, user)
-    visiting = Visit(observer, sessions, temporary, room_id, leaves=author.state is not _DEACTIVATED)
+        enable_temporarily(observer.synapse, temporary, user)
+    visiting = TemporaryMembership(
+        observer, sessions, temporary, room_id, leaves=author.state is not _DEACTIVATED
+    )
     if author.inviter is not None:
         visiting.invite(user, by=author.inviter)
     if author.enters:
@@ -307,12 +310,12 @@ def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEven
     """
     event = observer.state_event(view.room_id, POWER_LEVELS)
     now = replace(view, power_levels=None if event is None else event.content)
-    foreseen = editing.changes(view, edit)
-    changed = [change for change in editing.changes(now, edit) if change not in foreseen]
+    foreseen = level_changes.changes(view, edit)
+    changed = [change for change in level_changes.changes(now, edit) if change not in foreseen]
     if changed:
         raise SynadminError(
-            f"the power levels have changed in the meantime ({changed[0].what} is {shown(changed[0].before)} "
-            "now): nothing was overwritten",
+            f"the power levels have changed in the meantime ({changed[0].what} is "
+            f"{format_level(changed[0].before)} now): nothing was overwritten",
             hint="run it again",
         )
     return event
@@ -368,8 +371,10 @@ def send_levels(
         theirs: Mapping[str, Any] = made_from
         for other in others.values():
             # Of others the later one counts.
-            theirs, _conflicts = editing.merged(made_from, _with_levels(view, other).levels.written(), theirs)
-        content, conflicts = editing.merged(made_from, theirs, content)
+            theirs, _conflicts = level_changes.merged(
+                made_from, _with_levels(view, other).levels.written(), theirs
+            )
+        content, conflicts = level_changes.merged(made_from, theirs, content)
         if conflicts:
             raise SynadminError(
                 f"somebody else has changed the same level at the same time: {', '.join(conflicts)}",

@@ -8,9 +8,9 @@ from urllib.parse import quote, unquote
 import pytest
 
 from synadmin.ids import RoomId, UserId
-from synadmin.power.room import AccountState, Reach, Wish
+from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
-from synadmin.recovery.observe import Observer
+from synadmin.recovery.observer import Observer
 from tests.unit.recovery.rooms import (
     ALICE,
     CREATE,
@@ -28,7 +28,7 @@ from tests.unit.stub import ADMIN, Stub, refused, told
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-ME = Wish(target=UserId(ADMIN), caller=UserId(ADMIN))
+ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
 
 def asked(stub: Stub) -> list[str]:
@@ -38,9 +38,9 @@ def asked(stub: Stub) -> list[str]:
 
 def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    sight = observer.look(RoomId(room.id), ME)
-    assert isinstance(sight.found, Plan)
-    assert sight.event_id == "$m.room.power_levels"
+    observation = observer.look(RoomId(room.id), ME)
+    assert isinstance(observation.found, Plan)
+    assert observation.event_id == "$m.room.power_levels"
     assert sorted(asked(stub)) == sorted(
         [
             f"v1/rooms/{room.id}",
@@ -72,8 +72,8 @@ def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, obs
 def test_a_room_that_nobody_has_heard_of_is_no_sight(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     stub.on(room.admin_path, refused(404, "M_NOT_FOUND", "Room not found"))
-    sight = observer.look(RoomId(room.id), ME)
-    assert (sight.details, sight.view, sight.found) == (None, None, None)
+    observation = observer.look(RoomId(room.id), ME)
+    assert (observation.details, observation.view, observation.found) == (None, None, None)
 
 
 def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) -> None:
@@ -81,17 +81,17 @@ def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) ->
     create = state("m.room.create", {"room_version": "12", "additional_creators": ["@bob:example.org", 5]})
     room.on(POWER, power({"users": {}}))
     room.on(CREATE, told({"state": [create]}))
-    sight = observer.look(RoomId(room.id), ME)
-    assert sight.view is not None
-    assert sight.view.creators == (ALICE, "@bob:example.org")
+    observation = observer.look(RoomId(room.id), ME)
+    assert observation.view is not None
+    assert observation.view.creators == (ALICE, "@bob:example.org")
 
 
 def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, joined_local_members=2, joined_members=2)
     room.left_by_all()
-    sight = observer.look(RoomId(room.id), ME)
-    assert isinstance(sight.found, Refusal)
-    assert sight.found.reason == "not-in-room"
+    observation = observer.look(RoomId(room.id), ME)
+    assert isinstance(observation.found, Refusal)
+    assert observation.found.reason == "not-in-room"
 
 
 def test_a_room_whose_creator_is_not_known_any_more_has_no_way_in(stub: Stub, observer: Observer) -> None:
@@ -107,9 +107,9 @@ def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer
         state("m.room.member", {"membership": "ban"}, there),
     ]
     room.on(MEMBERS, told({"state": members}))
-    sight = observer.look(RoomId(room.id), Wish(target=there, caller=UserId(ADMIN)))
-    assert sight.view is not None
-    assert sight.view.membership_of(there) == "ban"
+    observation = observer.look(RoomId(room.id), Goal(target=there, caller=UserId(ADMIN)))
+    assert observation.view is not None
+    assert observation.view.membership_of(there) == "ban"
     assert f"v2/users/{there}" not in asked(stub)
 
 
@@ -145,10 +145,10 @@ def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) ->
     for allow in ("all", [5, {"type": "m.room_membership"}, {"type": "m.room_membership", "room_id": 7}]):
         rules = told({"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]})
         room.on(JOIN_RULES, rules)
-        sight = Observer(observer.synapse).look(RoomId(room.id), ME)
-        assert sight.view is not None
-        assert sight.view.allowed_rooms == ()
-        assert isinstance(sight.found, Refusal)
+        observation = Observer(observer.synapse).look(RoomId(room.id), ME)
+        assert observation.view is not None
+        assert observation.view.allowed_rooms == ()
+        assert isinstance(observation.found, Refusal)
 
 
 def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -> None:
@@ -156,8 +156,8 @@ def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -
     bare = {**details(room.id), "version": None, "creator": None, "join_rules": None, "name": None}
     stub.on(room.admin_path, told(bare))
     room.on(JOIN_RULES, told({"state": []}))
-    sight = observer.look(RoomId(room.id), ME)
-    assert isinstance(sight.found, Plan)
+    observation = observer.look(RoomId(room.id), ME)
+    assert isinstance(observation.found, Plan)
 
 
 def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, observer: Observer) -> None:
@@ -167,10 +167,10 @@ def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, obser
     room.on(POWER, power({"users": {ADMIN: 100}}))
     room.on("block", told({"block": True}))
     room.member(ADMIN, None)
-    wish = Wish(target=UserId(ALICE), caller=UserId(ADMIN))
-    assert isinstance(observer.look(RoomId(room.id), wish).found, Refusal)
+    goal = Goal(target=UserId(ALICE), caller=UserId(ADMIN))
+    assert isinstance(observer.look(RoomId(room.id), goal).found, Refusal)
     room.on("block", told({"block": False}))
-    assert isinstance(Observer(observer.synapse).look(RoomId(room.id), wish).found, Plan)
+    assert isinstance(Observer(observer.synapse).look(RoomId(room.id), goal).found, Plan)
 
 
 def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
@@ -190,9 +190,9 @@ def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
     for user in (ALICE, ADMIN):
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         stub.on(path, refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
-    sight = observer.look(RoomId(room.id), ME)
-    assert isinstance(sight.found, Plan)
-    assert (sight.found.promoter, sight.replacement) == (ALICE, "!new:example.org")
+    observation = observer.look(RoomId(room.id), ME)
+    assert isinstance(observation.found, Plan)
+    assert (observation.found.promoter, observation.replacement) == (ALICE, "!new:example.org")
     assert sum("/state?" in target for target in stub.targets) == 1
 
 
@@ -202,8 +202,8 @@ def test_a_member_yet_to_be_found_who_is_not_there_is_in_no_plan(stub: Stub, obs
     room.on(POWER, power({"users": {}, "users_default": 100}))
     room.member(ALICE, None)
     room.on("members", told({"members": ["@bob:elsewhere.example"], "total": 1}))
-    wish = Wish(target=UserId(ADMIN), caller=UserId(ADMIN), allow=Reach.REACTIVATE)
-    found = observer.look(RoomId(room.id), wish).found
+    goal = Goal(target=UserId(ADMIN), caller=UserId(ADMIN), allow=Reach.REACTIVATE)
+    found = observer.look(RoomId(room.id), goal).found
     assert isinstance(found, Refusal)
     assert not found.needs_member
 

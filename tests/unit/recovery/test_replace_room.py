@@ -11,14 +11,14 @@ from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import Journal
 from synadmin.power.room import Reach
-from synadmin.recovery.replace import Order, Replacement, look, settle, to_note
-from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.replace_room import Replacement, ReplaceOptions, configure_new_room, look, to_note
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synadmin.recovery.observe import Observer
+    from synadmin.recovery.observer import Observer
     from tests.unit.stub import Stub
 
 OLD, NEW = RoomId("!old:example.org"), RoomId("!new:example.org")
@@ -62,11 +62,11 @@ def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted
     stub.on(f"{ROOMS}/%21old%3Aexample.org/state", told({"state": []}))
     stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
     stub.on(f"{ROOMS}/%21old%3Aexample.org/members", told({"members": [], "total": 0}))
-    order = Order(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
+    order = ReplaceOptions(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
     planned = look(observer, OLD, order, tmp_path / "none")
     assert (planned.outcome, planned.reason) == ("refused", "not-permitted")
     assert "Matrix Authentication Service" in planned.message
-    muted = look(observer, OLD, Order(admin=ALICE, anyway=True, muted=True), tmp_path / "none")
+    muted = look(observer, OLD, ReplaceOptions(admin=ALICE, anyway=True, muted=True), tmp_path / "none")
     assert muted.outcome == "planned"
 
 
@@ -90,7 +90,7 @@ def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
         body=None,
         notes={"inherits": to_note(before)},
     )
-    planned = look(observer, OLD, Order(admin=BOSS), journal)
+    planned = look(observer, OLD, ReplaceOptions(admin=BOSS), journal)
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d2")
     assert (planned.members, planned.inherited) == ((MIKE,), state)
 
@@ -100,13 +100,13 @@ def test_a_deletion_that_failed_after_it_made_a_room_leads_to_no_second_one(
 ) -> None:
     failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": NEW}}
     stub.on(DELETIONS, told({"results": [failed]}))
-    planned = look(observer, OLD, Order(admin=BOSS), tmp_path / "journal.sqlite3")
+    planned = look(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "journal.sqlite3")
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d1")
 
 
 def test_a_room_that_nobody_knows_is_not_found(observer: Observer, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
-        look(observer, OLD, Order(admin=BOSS), tmp_path / "none")
+        look(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "none")
 
 
 def begun() -> Replacement:
@@ -114,8 +114,8 @@ def begun() -> Replacement:
 
 
 def settled(observer: Observer, shut_down: RoomShutDown) -> Replacement:
-    with Sessions(observer.synapse) as sessions:
-        return settle(observer, sessions, begun(), Order(admin=BOSS), shut_down)
+    with Impersonation(observer.synapse) as sessions:
+        return configure_new_room(observer, sessions, begun(), ReplaceOptions(admin=BOSS), shut_down)
 
 
 def test_a_server_that_tells_of_no_new_room_is_not_believed(observer: Observer) -> None:

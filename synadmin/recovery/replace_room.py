@@ -19,12 +19,12 @@ from synadmin.errors import MatrixError, NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import entries
 from synadmin.power.levels import POWER_LEVELS
-from synadmin.power.room import AccountState, Reach, Wish
+from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
-from synadmin.recovery.edit import look as levels_of
-from synadmin.recovery.observe import MEMBER, Observer, local_members
-from synadmin.recovery.sessions import Sessions
+from synadmin.recovery.change_levels import look as levels_of
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import MEMBER, Observer, local_members
 
 _JOIN_RULES = "m.room.join_rules"
 _CANONICAL_ALIAS = "m.room.canonical_alias"
@@ -44,7 +44,7 @@ _MESSAGE = "This room takes the place of one that nobody could look after any mo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ReplaceOptions:
     """What is asked for.
 
     Attributes:
@@ -119,7 +119,7 @@ class Replacement:
         }
 
 
-def look(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Replacement:
+def look(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path) -> Replacement:
     """Look at a room: what would be moved, and whether replacing it is called for at all.
 
     Args:
@@ -172,7 +172,7 @@ def _invited(observer: Observer, room_id: RoomId) -> tuple[UserId, ...]:
     return tuple(sorted(invited))
 
 
-def _earlier(observer: Observer, room_id: RoomId, order: Order, journal: Path) -> Replacement | None:
+def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path) -> Replacement | None:
     """Return a replacement that has begun already, perhaps by a run that was interrupted."""
     synapse = observer.synapse
     try:
@@ -223,7 +223,7 @@ def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
     return found
 
 
-def _against(observer: Observer, planned: Replacement, order: Order) -> tuple[str, str] | None:
+def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
     """Say what speaks against replacing a room: a code and a sentence; None where nothing does."""
     account = observer.account(order.admin)
     if account.state is not AccountState.ACTIVE:
@@ -247,7 +247,7 @@ def _against(observer: Observer, planned: Replacement, order: Order) -> tuple[st
     return None if order.anyway else _not_lost(observer, planned, order)
 
 
-def _not_lost(observer: Observer, planned: Replacement, order: Order) -> tuple[str, str] | None:
+def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
     """Say why a room need not, or should not, be replaced: a code and a sentence."""
     if planned.details is not None and planned.details.room_type == "m.space":
         return "is-a-space", "It is a space, and Synapse's new room is none. With --anyway it is done."
@@ -261,8 +261,8 @@ def _not_lost(observer: Observer, planned: Replacement, order: Order) -> tuple[s
 
 def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
     """Say how the room itself could be regained for a user; None where it could not."""
-    wish = Wish(target=target, caller=caller, allow=Reach.REACTIVATE)
-    found = observer.look(room_id, wish).found
+    goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
+    found = observer.look(room_id, goal).found
     insist = "With --anyway it is replaced all the same."
     if isinstance(found, Refusal) and found.reason == "room-blocked":
         return "room-blocked", (
@@ -280,7 +280,7 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     )
 
 
-def options(planned: Replacement, order: Order) -> DeletionOptions:
+def options(planned: Replacement, order: ReplaceOptions) -> DeletionOptions:
     """Return what Synapse is asked for."""
     details = planned.details
     old_name = (details.name or details.canonical_alias) if details else None
@@ -295,9 +295,9 @@ def options(planned: Replacement, order: Order) -> DeletionOptions:
 
 def secure(
     observer: Observer,
-    sessions: Sessions,
+    sessions: Impersonation,
     planned: Replacement,
-    order: Order,
+    order: ReplaceOptions,
     new: RoomId,
 ) -> None:
     """Bring the members into the new room, and close it, while the server still deletes the old one.
@@ -348,11 +348,11 @@ def _is_new(observer: Observer, new: RoomId) -> bool:
     return event is not None and event.content.get("users_default") == _MUTED
 
 
-def settle(
+def configure_new_room(
     observer: Observer,
-    sessions: Sessions,
+    sessions: Impersonation,
     planned: Replacement,
-    order: Order,
+    order: ReplaceOptions,
     told: RoomShutDown,
 ) -> Replacement:
     """Set the new room right, and read back what is so.
@@ -402,7 +402,9 @@ def settle(
     return _told(result, told, failure)
 
 
-def _invite(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> tuple[UserId, ...]:
+def _invite(
+    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
+) -> tuple[UserId, ...]:
     """Invite those who were invited to the old room; return those who could not be."""
     new = planned.new_room_id
     if new is None:
@@ -454,7 +456,9 @@ def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None
     )
 
 
-def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> None:
+def _set_right(
+    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
+) -> None:
     """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
     new = planned.new_room_id
     if new is None:
@@ -481,7 +485,9 @@ def _set_right(observer: Observer, sessions: Sessions, planned: Replacement, ord
             sessions.of(order.admin).client_server.send_state(new, kind, content)
 
 
-def _set_addresses(observer: Observer, sessions: Sessions, planned: Replacement, order: Order) -> None:
+def _set_addresses(
+    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
+) -> None:
     """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
     new, content = planned.new_room_id, _addresses(planned)
     if new is not None and content and observer.state_event(new, _CANONICAL_ALIAS) is None:

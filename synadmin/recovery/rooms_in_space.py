@@ -27,7 +27,7 @@ class Space:
     elsewhere: tuple[RoomId, ...]
 
 
-def below(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
+def rooms_in_space(synapse: Synapse, space: RoomId, *, as_member: bool = False) -> Space:
     """Return a space and all below it.
 
     Args:

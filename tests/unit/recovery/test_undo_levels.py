@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synadmin.power.edit import Edit, changes, edited
+from synadmin.power.level_changes import Edit, changes, edited
 from synadmin.power.room import Reach, RoomView
-from synadmin.recovery import undo
-from synadmin.recovery.undo import Noted, Undoing
+from synadmin.recovery import undo_levels
+from synadmin.recovery.undo_levels import RecordedChange, UndoPlan
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels, room
 from tests.unit.recovery.edits import observer_of
 
@@ -35,17 +35,17 @@ def line(path: str = "/x/make_room_admin", **fields: Any) -> dict[str, Any]:  # 
     }
 
 
-def by_hand(before: Any, after: Mapping[str, Any]) -> Noted:  # noqa: ANN401
-    return Noted("run-1", ROOM, before, after)
+def by_hand(before: Any, after: Mapping[str, Any]) -> RecordedChange:  # noqa: ANN401
+    return RecordedChange("run-1", ROOM, before, after)
 
 
 def undoing(
-    stub: Stub, synapse: Synapse, view: RoomView, change: Noted, *, allow: Reach = Reach.API
-) -> Undoing:
-    return undo.plan(observer_of(stub, synapse, view), view, change, allow=allow)
+    stub: Stub, synapse: Synapse, view: RoomView, change: RecordedChange, *, allow: Reach = Reach.API
+) -> UndoPlan:
+    return undo_levels.plan(observer_of(stub, synapse, view), view, change, allow=allow)
 
 
-def after(view: RoomView, found: Undoing) -> Any:  # noqa: ANN401
+def after(view: RoomView, found: UndoPlan) -> Any:  # noqa: ANN401
     """Return the levels once it is undone."""
     for planned in found.plans:
         assert planned.view.power_levels == view.power_levels
@@ -61,7 +61,7 @@ def test_only_changes_of_levels_that_were_or_may_have_been_made_are_undone_the_n
         line(id="run-4", status=None, errcode="NOT_SENT"),
         line("/x/state/m.room.power_levels/", id="run-5", status=None, body={"users": {}}),
     ]
-    found = undo.noted(lines)
+    found = undo_levels.noted(lines)
     assert [one.entry for one in found] == ["run-5", "run-1"]
     assert (found[0].after, found[0].promoted) == ({"users": {}}, None)
     assert (found[1].after, found[1].promoted) == (None, ADMIN)
@@ -77,12 +77,12 @@ def test_what_else_was_changed_is_told() -> None:
         {"method": "POST", "path": "/x/unban", "status": 200, "on_behalf_of": BOB},
         {"method": "POST", "path": "/v1/users/x/login", "status": 200},
     ]
-    assert list(undo.others(lines)) == ["POST /_matrix/client/v3/join/!r", f"POST /x/unban as {BOB}"]
+    assert list(undo_levels.others(lines)) == ["POST /_matrix/client/v3/join/!r", f"POST /x/unban as {BOB}"]
 
 
 def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
-    found = undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN))
+    found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN))
     assert after(view, found) == BEFORE
     assert [planned.author.user for planned in found.plans if planned.author] == [ADMIN]
     assert found.impossible == ()
@@ -90,8 +90,8 @@ def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, syna
 
 def test_what_is_undone_already_needs_nothing(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join"}, power_levels=BEFORE)
-    assert undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN)) == Undoing(
-        Noted("run-1", ROOM, BEFORE, None, ADMIN)
+    assert undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)) == UndoPlan(
+        RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)
     )
 
 
@@ -106,7 +106,7 @@ def test_all_parts_are_put_back_at_once_where_somebody_may(stub: Stub, synapse: 
 def test_a_room_that_had_no_levels_gets_such_as_mean_the_same(stub: Stub, synapse: Synapse) -> None:
     given = {"users": {ADMIN: 100}}
     view = room({ADMIN: "join", ALICE: "join"}, power_levels=given)
-    found = undoing(stub, synapse, view, Noted("run-1", ROOM, None, None, ADMIN))
+    found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, None, None, ADMIN))
     assert after(view, found) == {"users": {ALICE: 100}}
 
 
@@ -148,7 +148,7 @@ def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
 
 def test_a_lost_room_is_as_lost_again(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", ALICE: "leave"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
-    found = undoing(stub, synapse, view, Noted("run-1", ROOM, BEFORE, None, ADMIN))
+    found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN))
     assert after(view, found) == BEFORE
     assert changes(view, Edit(users={ADMIN: None}))
 

@@ -9,7 +9,7 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
-from synadmin.recovery.space import Space, below
+from synadmin.recovery.rooms_in_space import Space, rooms_in_space
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def found(stub: Stub, *rooms: dict[str, Any], as_member: bool = False) -> Space:
     stub.on(KNOWN, told({"room_id": TOP}))
     stub.on(AS_MEMBER if as_member else AS_ADMIN, told({"rooms": list(rooms)}))
     with Synapse(stub.url, token="t") as synapse:
-        return below(synapse, TOP, as_member=as_member)
+        return rooms_in_space(synapse, TOP, as_member=as_member)
 
 
 def ids(*names: str) -> tuple[RoomId, ...]:
@@ -88,7 +88,7 @@ def test_nonsense_in_a_space_is_passed_over(stub: Stub) -> None:
 def test_a_space_that_is_not_there_is_an_error(stub: Stub) -> None:
     stub.on(KNOWN, refused(404, "M_NOT_FOUND"))
     with Synapse(stub.url, token="t") as synapse, pytest.raises(NotFoundError):
-        below(synapse, TOP)
+        rooms_in_space(synapse, TOP)
 
 
 def test_a_synapse_without_hierarchies_is_asked_for_the_children_of_each_space(stub: Stub) -> None:
@@ -110,4 +110,4 @@ def test_a_synapse_without_hierarchies_is_asked_for_the_children_of_each_space(s
         stub.on(f"{path}/state", told({"state": events}))
     stub.on("/_synapse/admin/v1/rooms/%21elsewhere%3Aexample.org", refused(404, "M_NOT_FOUND"))
     with Synapse(stub.url, token="t") as synapse:
-        assert below(synapse, TOP) == Space(ids("first", "top"), ids("later", "elsewhere"))
+        assert rooms_in_space(synapse, TOP) == Space(ids("first", "top"), ids("later", "elsewhere"))

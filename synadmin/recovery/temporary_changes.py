@@ -23,12 +23,12 @@ from synadmin.errors import (
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
 from synadmin.journal import Journal, unrestored, was_refused
-from synadmin.recovery import sessions as impersonation
+from synadmin.recovery import impersonation
+from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.read_back import is_reverted
-from synadmin.recovery.sessions import Sessions
 
 
-def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Restoration]":
+def revert_crashed_runs(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Revert]":
     """Revert what runs that crashed have left on this server; return what could not be reverted.
 
     Args:
@@ -42,21 +42,24 @@ def mend(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "lis
     left = abandoned(synapse, journal)
     if not left:
         return []
-    with Sessions(synapse, say) as sessions, Temporary(synapse, sessions, journal, say) as temporary:
-        return temporary.mend(left)
+    with (
+        Impersonation(synapse, say) as sessions,
+        TemporaryChanges(synapse, sessions, journal, say) as temporary,
+    ):
+        return temporary.revert_crashed_runs(left)
 
 
-def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Restoration]]":
+def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Revert]]":
     """Return what runs that crashed have left on this server, newest first: run, and what reverts it."""
     return [
-        (str(entry["run"]), Restoration.of(entry))
+        (str(entry["run"]), Revert.of(entry))
         for entry in unrestored(journal.named, synapse.transport.homeserver)
         if not journal.is_alive(str(entry["run"]))
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Restoration:
+class Revert:
     """How a temporary change is reverted.
 
     Attributes:
@@ -80,7 +83,7 @@ class Restoration:
     token: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> "Restoration":
+    def of(cls, entry: Mapping[str, Any]) -> "Revert":
         """Read it from the journal's line."""
         back = entry["restoring"]
         user = back.get("user")
@@ -98,13 +101,13 @@ class Restoration:
         return f"{self.method} {unquote(self.path)}{as_user}"
 
 
-class Temporary:
+class TemporaryChanges:
     """The temporary changes of one run. A context manager: on leaving, all are put back."""
 
     def __init__(
         self,
         synapse: Synapse,
-        sessions: Sessions,
+        sessions: Impersonation,
         journal: Journal,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -120,8 +123,8 @@ class Temporary:
         self._sessions = sessions
         self._journal = self.journal = journal
         self._say = self.say = say
-        self._made: list[Restoration] = []
-        self._failed: list[Restoration] = []
+        self._made: list[Revert] = []
+        self._failed: list[Revert] = []
         self._reverted = 0
 
     def __enter__(self) -> Self:
@@ -149,9 +152,9 @@ class Temporary:
         return len(self._made)
 
     @contextmanager
-    def making(
+    def apply(
         self,
-        restoration: Restoration,
+        revert: Revert,
         *,
         by: UserId | None = None,
         is_made: Callable[[], bool] | None = None,
@@ -159,18 +162,18 @@ class Temporary:
         """Make a temporary change in here: one request.
 
         Args:
-            restoration: how it is put back.
+            revert: how it is put back.
             by: in whose name it is made; the one that puts it back, unless said otherwise.
             is_made: reads whether the change holds, where the server refused it; unless given, it holds
                 unless it is reverted.
         """
-        transport = self._sessions.of(by or restoration.user or self._synapse.owner).transport
+        transport = self._sessions.of(by or revert.user or self._synapse.owner).transport
         back = {
-            "method": restoration.method,
-            "path": restoration.path,
-            "body": restoration.body,
+            "method": revert.method,
+            "path": revert.path,
+            "body": revert.body,
             # Not always who makes the change: one invites, and the other turns it down.
-            "user": restoration.user,
+            "user": revert.user,
         }
         refused = False
         with transport.recording(restoring=back) as recorded:
@@ -178,7 +181,7 @@ class Temporary:
                 yield
             except MatrixError as error:
                 # A refusal alone does not count: a proxy may refuse what the server has done.
-                refused = was_refused(error.status) and not self._may_hold(restoration, is_made)
+                refused = was_refused(error.status) and not self._may_hold(revert, is_made)
                 if refused:
                     self._journal.reverted(recorded.entry, "not made")
                 raise
@@ -191,22 +194,22 @@ class Temporary:
                 raise
             finally:
                 if not refused:
-                    self._made.append(replace(restoration, entry=recorded.entry))
+                    self._made.append(replace(revert, entry=recorded.entry))
 
-    def put_back(self, mark: int = 0) -> list[Restoration]:
+    def put_back(self, mark: int = 0) -> list[Revert]:
         """Revert what was changed since the mark, the newest first; return what could not be reverted."""
-        left: list[Restoration] = []
+        left: list[Revert] = []
         while len(self._made) > mark:
             # It stays in the list until it is done: Ctrl-C may come here as well.
-            restoration = self._made[-1]
+            revert = self._made[-1]
             try:
-                if restoration.asleep in {one.user for one in left} - {None}:
-                    message = f"{restoration.asleep} has something to do before, which did not succeed"
+                if revert.asleep in {one.user for one in left} - {None}:
+                    message = f"{revert.asleep} has something to do before, which did not succeed"
                     raise SynadminError(message)  # noqa: TRY301 - told and kept as any other
-                self.restore(restoration)
+                self.restore(revert)
             except SynadminError as error:
-                self._say(f"warning: not reverted: {restoration}: {error}")
-                left.append(restoration)
+                self._say(f"warning: not reverted: {revert}: {error}")
+                left.append(revert)
             else:
                 self._reverted += 1
             self._made.pop()
@@ -215,44 +218,44 @@ class Temporary:
 
     def keep(self, mark: int) -> None:
         """Let what was changed since the mark stay as it is."""
-        for restoration in self._made[mark:]:
-            self._journal.reverted(restoration.entry, "it is to stay")
+        for revert in self._made[mark:]:
+            self._journal.reverted(revert.entry, "it is to stay")
         del self._made[mark:]
 
-    def restore(self, restoration: Restoration) -> None:
+    def restore(self, revert: Revert) -> None:
         """Revert one change, and read back that it is reverted.
 
         Raises:
             SynadminError: that did not succeed.
         """
         with self._journal.optional():
-            if restoration.asleep is not None:
-                self._sessions.end(restoration.asleep)
-            failure = self._sent(restoration)
-            if not self._is_reverted(restoration):
+            if revert.asleep is not None:
+                self._sessions.end(revert.asleep)
+            failure = self._sent(revert)
+            if not self._is_reverted(revert):
                 message = "the server said yes, but a look shows that it is not so"
                 raise failure or SynadminError(message)
-        self._journal.reverted(restoration.entry, "read back")
+        self._journal.reverted(revert.entry, "read back")
 
-    def mend(self, left: "list[tuple[str, Restoration]] | None" = None) -> list[Restoration]:
+    def revert_crashed_runs(self, left: "list[tuple[str, Revert]] | None" = None) -> list[Revert]:
         """Revert what runs that crashed have left on this server; return what could not be reverted."""
         if left is None:
             left = abandoned(self._synapse, self._journal)
         failed = []
-        for run, restoration in left:
-            if restoration.token is not None:
+        for run, revert in left:
+            if revert.token is not None:
                 continue
-            self._say(f"The run {run} ended before it could revert this: {restoration}")
+            self._say(f"The run {run} ended before it could revert this: {revert}")
             try:
-                if self._is_reverted(restoration):
-                    self._journal.reverted(restoration.entry, "read back")
+                if self._is_reverted(revert):
+                    self._journal.reverted(revert.entry, "read back")
                 else:
-                    self.restore(restoration)
+                    self.restore(revert)
             except NotAuthenticatedError:
                 raise
             except SynadminError as error:
                 self._say(f"warning: not reverted: {error}")
-                failed.append(restoration)
+                failed.append(revert)
             else:
                 self._say("It is reverted now.")
         # Afterwards: to revert the others takes acting as their users.
@@ -271,27 +274,27 @@ class Temporary:
             self._say(f"warning: {still}")
         return still is None
 
-    def _sent(self, restoration: Restoration) -> SynadminError | None:
+    def _sent(self, revert: Revert) -> SynadminError | None:
         """Send the request that reverts a change; return the error, which a look may show to be none."""
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
-        endpoint = Endpoint(restoration.method, restoration.path, dict, idempotent=True)
+        endpoint = Endpoint(revert.method, revert.path, dict, idempotent=True)
         try:
-            acting = self._sessions.of(restoration.user or self._synapse.owner)
-            with acting.transport.recording(restores=restoration.entry):
-                acting.transport.send(endpoint, body=restoration.body)
+            acting = self._sessions.of(revert.user or self._synapse.owner)
+            with acting.transport.recording(restores=revert.entry):
+                acting.transport.send(endpoint, body=revert.body)
         except SynadminError as error:
             return error
         return None
 
-    def _may_hold(self, restoration: Restoration, is_made: Callable[[], bool] | None) -> bool:
+    def _may_hold(self, revert: Revert, is_made: Callable[[], bool] | None) -> bool:
         """Whether a change that was refused holds all the same, or cannot be read."""
         try:
-            return not self._is_reverted(restoration) if is_made is None else is_made()
+            return not self._is_reverted(revert) if is_made is None else is_made()
         except SynadminError:
             return True
 
-    def _is_reverted(self, restoration: Restoration) -> bool:
-        if restoration.is_so is not None:
-            return restoration.is_so()
-        method, path, body = restoration.method, restoration.path, restoration.body
-        return is_reverted(self._synapse, method, path, body, restoration.user) is True
+    def _is_reverted(self, revert: Revert) -> bool:
+        if revert.is_so is not None:
+            return revert.is_so()
+        method, path, body = revert.method, revert.path, revert.body
+        return is_reverted(self._synapse, method, path, body, revert.user) is True

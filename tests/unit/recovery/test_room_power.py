@@ -9,7 +9,7 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
-from synadmin.recovery.power import power_of
+from synadmin.recovery.room_power import power_of
 from tests.unit.recovery.rooms import ALICE, CREATE, MEMBERS, POWER, LostRoom, power, state
 from tests.unit.stub import SILENT, Stub, told
 

@@ -12,10 +12,10 @@ from synadmin.client import Synapse
 from synadmin.errors import SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal
-from synadmin.recovery.observe import Observer
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import Temporary
-from synadmin.recovery.visit import Visit
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import Observer
+from synadmin.recovery.temporary_changes import TemporaryChanges
+from synadmin.recovery.temporary_membership import TemporaryMembership
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import Stub, refused, told
 
@@ -31,7 +31,7 @@ MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
 
 
 @pytest.fixture
-def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
+def temporary(stub: Stub, tmp_path: Path) -> Iterator[TemporaryChanges]:
     journal = Journal(tmp_path / "journal.sqlite3")
     stub.on("*", told({}))
     for user in (ALICE, BOB):
@@ -42,15 +42,15 @@ def temporary(stub: Stub, tmp_path: Path) -> Iterator[Temporary]:
     stub.on(JOIN, told({"room_id": ROOM}))
     with (
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
-        Sessions(synapse) as sessions,
-        Temporary(synapse, sessions, journal) as changes,
+        Impersonation(synapse) as sessions,
+        TemporaryChanges(synapse, sessions, journal) as changes,
     ):
-        visiting[changes] = Visit(Observer(synapse), sessions, changes, ROOM)
+        visiting[changes] = TemporaryMembership(Observer(synapse), sessions, changes, ROOM)
         yield changes
     visiting.clear()
 
 
-visiting: dict[Temporary, Visit] = {}
+visiting: dict[TemporaryChanges, TemporaryMembership] = {}
 
 
 def came_and_went(stub: Stub) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def came_and_went(stub: Stub) -> list[tuple[str, str]]:
     ]
 
 
-def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: Temporary) -> None:
+def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: TemporaryChanges) -> None:
     visit = visiting[temporary]
     visit.invite(HER, by=HIM)
     visit.join(HER)
@@ -71,7 +71,7 @@ def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: Temporary) 
     assert came_and_went(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
 
 
-def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporary: Temporary) -> None:
+def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporary: TemporaryChanges) -> None:
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     visit = visiting[temporary]
     visit.invite(HER, by=HIM)
@@ -82,7 +82,9 @@ def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporar
 
 
 @pytest.mark.parametrize("membership", ["leave", "invite"])
-def test_who_was_not_let_in_has_nothing_to_leave(stub: Stub, temporary: Temporary, membership: str) -> None:
+def test_who_was_not_let_in_has_nothing_to_leave(
+    stub: Stub, temporary: TemporaryChanges, membership: str
+) -> None:
     """Also who was invited before: that invitation is not ours."""
     stub.on(MEMBERSHIPS, told({"memberships": {ROOM: membership}}))
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
@@ -96,7 +98,7 @@ def test_who_was_not_let_in_has_nothing_to_leave(stub: Stub, temporary: Temporar
 
 @pytest.mark.parametrize("request_", [INVITE, JOIN])
 def test_who_is_in_although_that_was_refused_leaves_again(
-    stub: Stub, temporary: Temporary, request_: str
+    stub: Stub, temporary: TemporaryChanges, request_: str
 ) -> None:
     """A proxy may refuse what the server has done."""
     stub.on(request_, refused(403, "M_FORBIDDEN"))

@@ -9,9 +9,9 @@ from typing import Any
 
 from synadmin.ids import UserId
 from synadmin.power import rules
-from synadmin.power.levels import CREATOR_LEVEL, shown
+from synadmin.power.levels import CREATOR_LEVEL, format_level
 from synadmin.power.room import RoomView
-from synadmin.power.search import somebody
+from synadmin.power.search import unnamed_member
 
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 """The levels that are not a user's and not an event type's."""
@@ -60,7 +60,7 @@ class Change:
     @property
     def words(self) -> str:
         """The difference as a line."""
-        return f"{self.what}: {shown(self.before)} -> {shown(self.after)}"
+        return f"{self.what}: {format_level(self.before)} -> {format_level(self.after)}"
 
 
 def changes(view: RoomView, edit: Edit) -> tuple[Change, ...]:
@@ -127,7 +127,7 @@ def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]
             yield user, lost
 
 
-def senseless(view: RoomView, edit: Edit) -> str | None:
+def validation_error(view: RoomView, edit: Edit) -> str | None:
     """Say why an edit must not be made, whoever makes it; None where it may be."""
     for level in (*edit.users.values(), *edit.events.values(), *edit.named.values()):
         if level is not None and not -_HIGHEST <= level <= _HIGHEST:
@@ -168,7 +168,7 @@ def controllers(view: RoomView) -> Iterator[UserId]:
         if view.has_control(user):
             yield user
     if levels.users_default >= levels.control and view.unknown_local_members:
-        yield somebody(view)
+        yield unnamed_member(view)
 
 
 def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:
@@ -185,7 +185,7 @@ def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:
             yield user
 
 
-def stands_in_the_way(view: RoomView, edit: Edit) -> tuple[UserId, ...]:
+def equal_remote_admins(view: RoomView, edit: Edit) -> tuple[UserId, ...]:
     """Return the users of other servers whose level no local user can take, being no higher."""
     best = max((view.levels.level_of(user) for user in controllers(view) if view.is_local(user)), default=-1)
     return tuple(

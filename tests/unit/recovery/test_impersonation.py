@@ -16,9 +16,9 @@ from synadmin.errors import NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries, unrestored
-from synadmin.recovery import sessions as module
-from synadmin.recovery.sessions import Sessions
-from synadmin.recovery.temporary import mend
+from synadmin.recovery import impersonation
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.temporary_changes import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Stub, refused, told
 
@@ -47,7 +47,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
 
 
 def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> None:
-    with Sessions(synapse) as sessions:
+    with Impersonation(synapse) as sessions:
         assert stub.targets == []
         for _ in range(2):
             sessions.of(HER).client_server.leave(RoomId("!r"))
@@ -58,7 +58,7 @@ def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> N
 
 def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
     now = time.time() * 1000
-    with Sessions(synapse) as sessions:
+    with Impersonation(synapse) as sessions:
         sessions.of(HER)
     (asked,) = [one.json for one in stub.requests if one.target == LOGIN]
     assert 60_000 < asked["valid_until_ms"] - now < 3_600_000
@@ -67,22 +67,22 @@ def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
 def test_long_work_takes_a_new_one_before_the_old_one_ends(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_RENEWED", -1.0)
-    with Sessions(synapse) as sessions:
+    monkeypatch.setattr(impersonation, "_RENEWED", -1.0)
+    with Impersonation(synapse) as sessions:
         sessions.of(HER)
         sessions.of(HER)
     assert stub.targets == [f"POST {LOGIN}", *ENDED] * 2
 
 
 def test_the_administrator_acts_with_the_token_there_is(stub: Stub, synapse: Synapse) -> None:
-    with Sessions(synapse) as sessions:
+    with Impersonation(synapse) as sessions:
         assert sessions.of(ME) is synapse
     assert stub.targets == []
 
 
 def test_who_is_not_there_cannot_be_acted_as(stub: Stub, synapse: Synapse) -> None:
     stub.on(LOGIN, refused(404, "M_NOT_FOUND", "User not found"))
-    with Sessions(synapse) as sessions, pytest.raises(NotFoundError):
+    with Impersonation(synapse) as sessions, pytest.raises(NotFoundError):
         sessions.of(HER)
     assert stub.targets == [f"POST {LOGIN}"]
 
@@ -94,7 +94,7 @@ def test_a_token_has_ended_when_the_server_refuses_it_whatever_the_logout_was_an
     del naps
     stub.on(LOGOUT, reply)
     said: list[str] = []
-    with Sessions(synapse, said.append) as sessions:
+    with Impersonation(synapse, said.append) as sessions:
         sessions.of(HER)
     assert said == []
     assert unrestored(journal.path, stub.url) == []
@@ -106,7 +106,7 @@ def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journ
 ) -> None:
     stub.on(WHOAMI, alive)
     said: list[str] = []
-    with Sessions(synapse, said.append) as sessions:
+    with Impersonation(synapse, said.append) as sessions:
         sessions.of(HER)
     assert [ALICE in line and "expires by itself at" in line for line in said] == [True]
     (left,) = unrestored(journal.path, stub.url)
@@ -119,7 +119,7 @@ def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journ
     stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
     journal.close()
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        assert mend(later, Journal(journal.path), said.append) == []
+        assert revert_crashed_runs(later, Journal(journal.path), said.append) == []
     assert unrestored(journal.path, stub.url) == []
     assert list(journal.path.parent.glob("*.token")) == []
     logouts = [one.headers["authorization"] for one in stub.requests if one.target == LOGOUT]
@@ -138,7 +138,7 @@ def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that
 ) -> None:
     stub.on(LOGIN, HTML)
     said: list[str] = []
-    with Sessions(synapse, said.append) as sessions, pytest.raises(ReplyError):
+    with Impersonation(synapse, said.append) as sessions, pytest.raises(ReplyError):
         sessions.of(HER)
     assert [f"a token for {ALICE} may have been made" in line for line in said] == [True]
     journal.close()
@@ -147,7 +147,7 @@ def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that
     stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told(account))
     stub.on(WHOAMI, told({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        left = mend(later, Journal(journal.path), said.append)
+        left = revert_crashed_runs(later, Journal(journal.path), said.append)
     is_over = minutes == 4  # deactivating the account does not end it
     assert [one.user for one in left] == ([] if is_over else [ALICE])
     assert (unrestored(journal.path, stub.url) == []) is is_over
@@ -159,14 +159,14 @@ def test_a_token_that_was_refused_is_open_until_it_would_expire(
 ) -> None:
     """No request shows whether there is one, and a proxy may refuse what the server has done."""
     stub.on(LOGIN, refused(403, "M_FORBIDDEN"))
-    with Sessions(synapse) as sessions, pytest.raises(NotPermittedError):
+    with Impersonation(synapse) as sessions, pytest.raises(NotPermittedError):
         sessions.of(HER)
     journal.close()
     assert len(unrestored(journal.path, stub.url)) == 1
     _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=4))
     stub.on(WHOAMI, told({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
-        assert mend(later, Journal(journal.path), lambda _: None) == []
+        assert revert_crashed_runs(later, Journal(journal.path), lambda _: None) == []
     assert unrestored(journal.path, stub.url) == []
 
 
@@ -177,14 +177,14 @@ def test_a_token_s_life_is_counted_from_the_server_s_clock(
     _set_clock(monkeypatch, ahead)
     stub.on("/_synapse/admin/v1/x", told({}))
     synapse.transport.send(Endpoint("GET", "/_synapse/admin/v1/x", dict))
-    with Sessions(synapse) as sessions:
+    with Impersonation(synapse) as sessions:
         sessions.of(HER)
     (asked,) = [one.json for one in stub.requests if one.target == LOGIN]
     assert 60 < asked["valid_until_ms"] / 1000 - ahead.timestamp() < 600
 
 
 def test_a_token_is_ended_also_after_an_error_in_between(stub: Stub, synapse: Synapse) -> None:
-    with pytest.raises(KeyboardInterrupt), Sessions(synapse) as sessions:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Impersonation(synapse) as sessions:  # noqa: PT012
         sessions.of(HER)
         raise KeyboardInterrupt
     assert stub.targets[-1:] == ENDED

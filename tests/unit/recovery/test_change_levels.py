@@ -10,11 +10,11 @@ import pytest
 
 from synadmin.errors import NotFoundError, RefusedError, SynadminError
 from synadmin.ids import RoomId
-from synadmin.power.edit import Edit
+from synadmin.power.level_changes import Edit
 from synadmin.power.room import Account, AccountState, Reach, RoomView
-from synadmin.recovery import edit as editing
-from synadmin.recovery.edit import Author, EditPlan
-from synadmin.recovery.observe import Observer
+from synadmin.recovery import change_levels
+from synadmin.recovery.change_levels import Actor, EditPlan
+from synadmin.recovery.observer import Observer
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, local, room
 from tests.unit.recovery.edits import observer_of
 from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, state
@@ -40,16 +40,16 @@ def planned(
     elsewhere: bool = False,
 ) -> EditPlan:
     observer = observer_of(stub, synapse, view, elsewhere=elsewhere)
-    return editing.plan(observer, view, edit, allow=allow, last=last, undoing=undoing)
+    return change_levels.plan(observer, view, edit, allow=allow, last=last, undoing=undoing)
 
 
-def author(stub: Stub, synapse: Synapse, view: RoomView, edit: Edit = RAISE) -> Author | None:
+def author(stub: Stub, synapse: Synapse, view: RoomView, edit: Edit = RAISE) -> Actor | None:
     return planned(stub, synapse, view, edit).author
 
 
 def test_ones_own_power_comes_first(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", ALICE: "join"}, power_levels=levels({ADMIN: 100, ALICE: 100}))
-    assert author(stub, synapse, view) == Author(ADMIN, Reach.API, AccountState.ACTIVE)
+    assert author(stub, synapse, view) == Actor(ADMIN, Reach.API, AccountState.ACTIVE)
 
 
 def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
@@ -57,13 +57,13 @@ def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
 ) -> None:
     power = levels({ALICE: 100, CAROL: 100})
     view = room({ALICE: "leave", CAROL: "join", BOB: "join"}, power_levels=power)
-    assert author(stub, synapse, view) == Author(CAROL, Reach.IMPERSONATE, AccountState.ACTIVE)
+    assert author(stub, synapse, view) == Actor(CAROL, Reach.IMPERSONATE, AccountState.ACTIVE)
     view = room({ALICE: "leave", CAROL: "leave", BOB: "join"}, power_levels=power)
     found = author(stub, synapse, view)
-    assert found == Author(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, inviter=BOB, enters=True)
+    assert found == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, inviter=BOB, enters=True)
     assert found.words == f"As {ALICE}: invited by {BOB}, come in for a moment, set the levels."
     public = replace(view, join_rule="public")
-    assert author(stub, synapse, public) == Author(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
+    assert author(stub, synapse, public) == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
 
 
 def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
@@ -75,7 +75,7 @@ def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
     assert (found.user, found.reach) == (CAROL, Reach.IMPERSONATE)
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100}), accounts=asleep)
     found = author(stub, synapse, view)
-    assert found == Author(ALICE, Reach.REACTIVATE, AccountState.SUSPENDED)
+    assert found == Actor(ALICE, Reach.REACTIVATE, AccountState.SUSPENDED)
     assert "wake the account (suspended) for a moment" in found.words
 
 
@@ -129,7 +129,7 @@ def test_a_member_whose_name_is_not_known_is_looked_up_where_one_would_do(
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         stub.on(path, told({"memberships": {view.room_id: "join"}}))
     found = author(stub, synapse, view)
-    assert found == Author(other, Reach.IMPERSONATE, AccountState.ACTIVE)
+    assert found == Actor(other, Reach.IMPERSONATE, AccountState.ACTIVE)
     # Where none would do, nobody asks for the list.
     before = len(stub.requests)
     with pytest.raises(RefusedError):
@@ -178,7 +178,7 @@ def test_a_room_that_nobody_here_is_in_cannot_be_edited(stub: Stub, synapse: Syn
     lost = LostRoom(stub, joined_local_members=0)
     lost.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
-        editing.look(Observer(synapse), RoomId(lost.id))
+        change_levels.look(Observer(synapse), RoomId(lost.id))
 
 
 def event(content: Mapping[str, Any], event_id: str, *, replaces: str | None = None) -> Reply:
@@ -204,7 +204,7 @@ class Sending:
     def send(self, edit: Edit = RAISE, *reads: Reply) -> Mapping[str, Any]:
         view = replace(room({ADMIN: "join"}, power_levels=with_users()), room_id=RoomId(self.room.id))
         self.room.on(POWER, *reads)
-        return editing.send_levels(Observer(self.synapse), self.synapse, view, edit)
+        return change_levels.send_levels(Observer(self.synapse), self.synapse, view, edit)
 
     @property
     def sent(self) -> list[dict[str, Any]]:
