@@ -111,7 +111,7 @@ def _help_width() -> int:
     cls=Group,
     lazy=_COMMANDS,
     sections=_SECTIONS,
-    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
+    context_settings={"terminal_width": _help_width()},
     epilog="Start with `synadmin login`, or try everything without risk: `synadmin sandbox demo`.",
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")

@@ -119,7 +119,14 @@ class Invocation:
         )
 
     def _trace(self) -> Callable[[str], None] | None:
-        return self.warn if self.verbose else None
+        return self._log if self.verbose else None
+
+    def _log(self, line: str) -> None:
+        """Show a request on stderr, as it is: a path that is broken into lines cannot be copied."""
+        from synadmin.text import safe_text
+
+        self.draw("")
+        click.echo(safe_text(line), err=True)
 
     def say(self, message: str) -> None:
         """Tell the person something on stderr, unless asked to be quiet."""

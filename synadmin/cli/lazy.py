@@ -68,6 +68,11 @@ def _point_to_common_options(formatter: click.HelpFormatter) -> None:
 class _WithCommonOptions(click.Command):
     """Mixed into commands and groups alike."""
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return ``-h`` and ``--help`` in every context: click keeps the option of the first one."""
+        ctx.help_option_names = ["-h", "--help"]
+        return super().get_help_option_names(ctx)
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
         taken = {name for parameter in own for name in parameter.opts}
