@@ -1,10 +1,11 @@
 """Synapse: every resource group, loaded on first use."""
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from synadmin.errors import NotFoundError, NotSupportedError, ServerError, SynadminError
+from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, ServerError, SynadminError
 from synadmin.http.transport import Retries, Transport
 from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
 from synadmin.ids import UserId
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from synadmin.http.wire import Limiter
 
 _STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
+_WITHOUT_LEVELS = (1, 136)  # from here on, Make Room Admin works in rooms without a power-levels event
 
 
 class _Loaded:
@@ -197,6 +199,21 @@ class Synapse:
         if self._mas_manages_accounts is None:
             self._mas_manages_accounts = self._ask_for_mas()
         return self._mas_manages_accounts
+
+    @cached_property
+    def make_room_admin_needs_levels(self) -> bool:
+        """Whether Make Room Admin fails in a room without a power-levels event, asked for once.
+
+        Synapse before 1.136 answers 500 there. False where the server does not say its version.
+
+        Raises:
+            SynadminError: there was no answer.
+        """
+        try:
+            version = re.match(r"(\d+)\.(\d+)", self.server.version().server_version)
+        except MatrixError:
+            return False
+        return version is not None and (int(version[1]), int(version[2])) < _WITHOUT_LEVELS
 
     def _ask_for_mas(self) -> bool:
         for ask in (self.client_server.auth_metadata, self.client_server.auth_metadata_unstable):

@@ -66,6 +66,8 @@ def predict(view: RoomView, target: UserId) -> Prediction:
         return refused(_SERVER_ERROR, "Internal server error")
     if promoter is None:
         return refused(_BAD_REQUEST, _NOBODY)
+    if view.power_levels is None and view.needs_levels:
+        return refused(_SERVER_ERROR, "Internal server error")
 
     users[target] = users.get(promoter, LEVEL_WITHOUT_EVENT)
     content = {**before, "users": users}

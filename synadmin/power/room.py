@@ -73,6 +73,7 @@ class RoomView:
         joined_members: how many users are joined.
         uncounted: this server is in the room, and nobody has asked yet how many local users are: somebody
             local may be joined who is not among ``memberships``.
+        needs_levels: Make Room Admin fails where the room has no power-levels event: Synapse before 1.136.
     """
 
     room_id: RoomId
@@ -91,6 +92,7 @@ class RoomView:
     joined_local_members: int = 0
     joined_members: int = 0
     uncounted: bool = False
+    needs_levels: bool = False
 
     @cached_property
     def levels(self) -> PowerLevels:

@@ -306,6 +306,7 @@ class Observer:
             server_name=self.server_name,
             federate=federate,
             uncounted=sees_state,
+            needs_levels=levels is None and sees_state and self.synapse.make_room_admin_needs_levels,
         )
 
     def _with_join_rule(self, view: RoomView) -> RoomView:

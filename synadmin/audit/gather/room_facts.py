@@ -180,6 +180,7 @@ class Asker:
                 # Until they are counted: at least one, as there is state.
                 joined_local_members=0 if is_left else max(listed or 0, 1),
                 joined_members=room.joined_members or 0,
+                needs_levels=levels is None and not is_left and self.synapse.make_room_admin_needs_levels,
             ),
             name=room.name,
             alias=room.canonical_alias,

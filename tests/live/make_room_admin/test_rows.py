@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from synadmin.errors import MatrixError
 from synadmin.ids import RoomAlias, RoomId, UserId, encoded
 from tests.live.differential import Reply, ask
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.sandbox.homeserver import Homeserver
+    from synadmin.sandbox.people import Person
     from tests.live.make_room_admin.conftest import Trial, Trials
 
 OK = (200, None, None)
@@ -123,6 +125,31 @@ def test_row_3_who_gets_50_is_told_what_50_does_not_do(trial: Trial) -> None:
     told = trial.regain(room_id)
     assert told.verdict == (0, "done", None, "api")
     assert told.record["power_level"] == {"before": 0, "after": 50, "needed": 50, "highest": 100}
+
+
+def test_a_room_without_power_levels_takes_its_creator_before_synapse_1_136(trial: Trial) -> None:
+    rooms = [_without_levels(trial, trial.someone(name)) for name in ("alice", "bob")]
+    version = trial.admin.synapse.server.version().server_version
+    if [int(number) for number in version.split(".")[:2]] < [1, 136]:
+        assert trial.asked(rooms[0], trial.admin) == (500, "M_UNKNOWN", "Internal server error")
+        assert trial.refused(rooms[1]).verdict == (5, "refused", "needs-impersonate", "impersonate")
+        reach = "impersonate"
+    else:
+        assert trial.asked(rooms[0], trial.admin) == OK
+        reach = "api"
+    told = trial.regain(rooms[1], None, "--allow", "impersonate")
+    assert told.verdict == (0, "done", None, reach)
+    assert trial.level(rooms[1], trial.admin) == 100
+    assert trial.held(rooms[1], trial.admin).membership == "join"
+
+
+def _without_levels(trial: Trial, creator: Person) -> RoomId:
+    """Return a room with its creator and without power levels: Synapse refuses these once the room exists."""
+    with pytest.raises(MatrixError):
+        creator.create_room(levels={"users": {creator.user_id: "no number"}})
+    (room_id,) = trial.admin.synapse.activity.joined_rooms(creator.user_id).joined_rooms
+    assert trial.held(room_id, creator).content is None
+    return room_id
 
 
 def test_rows_4_and_5_a_banned_target_is_given_nothing(trial: Trial) -> None:

@@ -9,12 +9,16 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError
 from synadmin.ids import UserId
+from synadmin.journal import Journal
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.stub import Stub
 
 USERS = "/_synapse/admin/v3/users"
+ACCOUNT = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
 ALICE = UserId("@alice:example.org")
 NO_GUESTS = refused(400, "M_INVALID_PARAM", "The guests parameter is not supported when delegating to MAS.")
 
@@ -56,3 +60,35 @@ def test_what_is_not_given_is_left_alone_and_null_is_null(
         synapse.users.modify(ALICE, **changes)
 
     assert stub.requests[-1].json == body
+
+
+def test_the_password_that_an_old_synapse_wants_for_reactivating_is_kept_nowhere(
+    stub: Stub, tmp_path: Path
+) -> None:
+    wanted = refused(400, "M_UNKNOWN", "Must provide a password to re-activate an account.")
+    stub.on(ACCOUNT, wanted, told({"name": ALICE}), wanted, told({"name": ALICE}))
+    trace = list[str]()
+
+    journal = Journal(tmp_path / "journal.sqlite3")
+    with Synapse(stub.url, token="t", journal=journal, trace=trace.append) as synapse:
+        synapse.users.reactivate(ALICE)
+        synapse.users.reactivate(ALICE)
+
+    bodies = [request.json for request in stub.requests if request.method == "PUT"]
+    assert bodies[::2] == [{"deactivated": False}] * 2
+    first, second = (body["password"] for body in bodies[1::2])
+    assert len(first) >= 32
+    assert first != second
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("journal*")) + "".join(trace).encode()
+    assert b"deactivated" in written
+    assert first.encode() not in written
+    assert second.encode() not in written
+
+
+def test_reactivating_is_not_tried_again_where_no_password_is_wanted(stub: Stub) -> None:
+    stub.on(ACCOUNT, refused(400, "M_UNKNOWN", "no"))
+
+    with Synapse(stub.url, token="t") as synapse, pytest.raises(MatrixError, match="no"):
+        synapse.users.reactivate(ALICE)
+
+    assert [request.json for request in stub.requests] == [{"deactivated": False}]

@@ -83,6 +83,12 @@ class TestThePromoter:
         assert answer(predict(gone, ADMIN)) == (400, "M_UNKNOWN", TOO_WEAK)
         assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
 
+    def test_is_not_found_by_synapse_before_1_136_where_there_are_no_levels(self) -> None:
+        view = room({ALICE: "join"}, power_levels=None, needs_levels=True)
+        assert answer(predict(view, ADMIN)) == (500, "M_UNKNOWN", "Internal server error")
+        assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
+        assert predict(replace(view, power_levels=levels({ALICE: 100})), ADMIN).status == 200
+
     def test_may_be_locked_or_shadow_banned_but_not_suspended(self) -> None:
         for account in ("locked", Account(shadow_banned=True)):
             assert predict(room({ALICE: "join"}, accounts={ALICE: account}), ADMIN).status == 200

@@ -426,6 +426,17 @@ def test_the_first_levels_of_a_room_cost_its_creator_theirs() -> None:
     )
 
 
+def test_the_creator_sets_the_first_levels_where_synapse_before_1_136_cannot() -> None:
+    view = room({ALICE: "join", ADMIN: "join"}, power_levels=None, needs_levels=True)
+    refusal = refused(view)
+    assert (refusal.reason, refusal.reach) == ("needs-impersonate", Reach.IMPERSONATE)
+    assert refusal.message.startswith(
+        "The room has no power-levels event, and Make Room Admin fails there before Synapse 1.136. "
+        "--allow impersonate can do it:"
+    )
+    assert told(planned(view, allow=Reach.IMPERSONATE)) == ["set-level alice → admin"]
+
+
 def test_a_plan_names_whom_it_relies_on_without_having_looked() -> None:
     view = replace(room({ALICE: "join", CAROL: "join"}), accounts={})
     assert planned(view).unverified == (ALICE,)

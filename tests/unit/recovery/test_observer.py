@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -23,7 +24,7 @@ from tests.unit.recovery.rooms import (
     power,
     state,
 )
-from tests.unit.stub import ADMIN, Stub, refused, told
+from tests.unit.stub import ADMIN, Reply, Stub, refused, told
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -84,6 +85,28 @@ def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) ->
     observation = observer.look(RoomId(room.id), ME)
     assert observation.view is not None
     assert observation.view.creators == (ALICE, "@bob:example.org")
+
+
+@pytest.mark.parametrize(
+    ("version", "reach"),
+    [
+        (told({"server_version": "1.98.0"}), Reach.IMPERSONATE),
+        (told({"server_version": "1.135.2 (b=matrix-org-hotfixes)"}), Reach.IMPERSONATE),
+        (told({"server_version": "1.136.0rc1"}), Reach.API),
+        (told({"server_version": "2.0.0"}), Reach.API),
+        (told({"server_version": ""}), Reach.API),
+        (refused(404, "M_UNRECOGNIZED"), Reach.API),
+    ],
+)
+def test_a_room_without_power_levels_takes_more_on_an_older_synapse(
+    stub: Stub, observer: Observer, version: Reply, reach: Reach
+) -> None:
+    room = LostRoom(stub)
+    room.on(POWER, told({"state": []}))
+    stub.on("/_synapse/admin/v1/server_version", version)
+    found = observer.look(RoomId(room.id), replace(ME, allow=Reach.IMPERSONATE)).found
+    assert isinstance(found, Plan)
+    assert found.reach is reach
 
 
 def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
