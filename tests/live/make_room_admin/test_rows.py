@@ -24,8 +24,8 @@ from tests.live.differential import Reply, ask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
-    from synadmin.sandbox.people import Person
     from tests.live.make_room_admin.conftest import Trial, Trials
 
 OK = (200, None, None)

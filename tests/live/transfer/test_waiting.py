@@ -125,7 +125,7 @@ def test_killed_after_any_change_somebody_has_control_and_resuming_finishes_it(
     if way == "as a server admin":
         acting = household.home.admin
         options = ["--old-owner", household.old.user_id, "--allow", "impersonate"]
-    killed = 0
+    killed = lost = 0
     for number in itertools.count(1):
         (room_id,) = household.rooms(1)
         changes = itertools.count(1)
@@ -148,8 +148,12 @@ def test_killed_after_any_change_somebody_has_control_and_resuming_finishes_it(
             here = {"SYNADMIN_HOMESERVER": proxy.here}
             again = ("journal", "resume", "last", "-o", "ndjson")
             answer = synadmin(*again, server=household.home, acting=acting, env=here)
-        assert answer.code == 0, answer.stderr
+        # The answer with the token was lost: it cannot be ended, and is open until it expires.
+        is_lost = f"a token for {household.old.user_id} may still be valid" in answer.stderr
+        lost += is_lost
+        assert answer.code == (1 if is_lost else 0), answer.stderr
         assert json.loads(answer.stdout)["outcome"] == "done"
         household.is_handed_over(room_id)
+    assert lost == (0 if acting is household.old else 1)
     # Power, invitation, power away; Make Room Admin, a token, power away, the token ended.
     assert killed == (3 if acting is household.old else 4)
