@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
+from synadmin.cli.targets import user_id_of
 from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from synadmin.audit.rules import Rule
     from synadmin.audit.runner import AuditResult
     from synadmin.client import Synapse
+    from synadmin.ids import UserId
 
 _SCOPES = ("rooms", "users", "server")
 _RULES = "rules"
@@ -38,6 +40,12 @@ _LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
 @click.command(cls=Command)
 @click.argument("scopes", nargs=-1, metavar="[rooms|users|server]... | rules [ID]")
 @click.option("--rule", "only", multiple=True, metavar="ID", help="Run only this rule; may be repeated.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="USER[,USER]",
+    help="Check the rooms as if these accounts were deactivated.",
+)
 @click.option("--skip", multiple=True, metavar="ID", help="Do not run this rule; may be repeated.")
 @click.option(
     "--fail-on",
@@ -72,6 +80,7 @@ def audit(
     scopes: tuple[str, ...],
     *,
     only: tuple[str, ...],
+    without: tuple[str, ...],
     skip: tuple[str, ...],
     fail_on: str,
     config_file: str | None,
@@ -98,6 +107,7 @@ def audit(
     Examples:
         synadmin audit
         synadmin audit rooms --rule no-local-control -o json
+        synadmin audit rooms --without alice --rule no-local-control
         synadmin audit --config audit.toml --baseline audit.json --update-baseline
         synadmin audit rules single-controller
 
@@ -115,6 +125,7 @@ def audit(
     if update_baseline and baseline_file is None:
         message = "--update-baseline needs --baseline FILE"
         raise UsageError(message)
+    _refuse_without(scopes, without, update_baseline=update_baseline)
     until = None if time_limit is None else time.monotonic() + time_limit / 1000
     path = None if baseline_file is None else Path(baseline_file)
     with ExitStack() as stack:
@@ -126,7 +137,7 @@ def audit(
         config = _config(config_file)
         rules = _rules(config, scopes, only, skip)
         known = _baseline(path, may_be_missing=update_baseline)
-        run = _Run(rules, config, known, until, form == "html")
+        run = _Run(rules, config, known, until, form == "html", _leavers(synapse, without))
         outcome = _run(invocation, prefetcher, run)
         _write(outcome.report, output, output_file)
         _tell(invocation, outcome, output, to_file=output_file is not None)
@@ -164,6 +175,28 @@ def _rules(
         message = "these options leave no rule to run"
         raise UsageError(message)
     return rules
+
+
+def _refuse_without(scopes: tuple[str, ...], without: tuple[str, ...], *, update_baseline: bool) -> None:
+    if without and scopes != ("rooms",):
+        message = "--without is about rooms: `synadmin audit rooms --without USER`"
+        raise UsageError(message)
+    if without and update_baseline:
+        message = "--without finds what is not so yet: leave out --update-baseline"
+        raise UsageError(message)
+
+
+def _leavers(synapse: "Synapse", without: tuple[str, ...]) -> "Collection[UserId]":
+    """Return the accounts to leave out.
+
+    Raises:
+        NotFoundError: there is no such account.
+    """
+    names = (name.strip() for text in without for name in text.split(","))
+    users = dict.fromkeys(user_id_of(synapse, name) for name in names if name)
+    for user in users:
+        synapse.users.get(user)
+    return users
 
 
 def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
@@ -229,6 +262,7 @@ class _Run:
     known: "Baseline"
     until: float | None
     count_controllers: bool
+    without: "Collection[UserId]"
 
 
 def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "AuditResult":
@@ -246,6 +280,7 @@ def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "AuditR
         until=run.until,
         delegation=delegation,
         update_at_baseline=run.known.update_running,
+        without=run.without,
     )
     with _progress(invocation, lambda: gatherer.coverage.total_rooms) as checked:
         return runner.audit(

@@ -5,7 +5,7 @@ from the rooms' member lists, which grow. More is asked of a room only where a f
 answers contradict each other, and of all rooms alike on a server that is small enough for it not to matter.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cached_property
@@ -42,6 +42,7 @@ class Gatherer:
         until: float | None = None,
         delegation: Callable[[str], DelegationFacts] | None = None,
         update_at_baseline: str | None = None,
+        without: Collection[UserId] = (),
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -51,6 +52,7 @@ class Gatherer:
             until: the time of the monotonic clock, in seconds, at which the run ends.
             delegation: checks whether the server's name leads to it.
             update_at_baseline: the background update that was running when the baseline was written.
+            without: local accounts that the checks of rooms take for deactivated.
         """
         self.coverage = Coverage(needs, until=until)
         self._prefetcher = prefetcher
@@ -58,6 +60,7 @@ class Gatherer:
         self._pool = prefetcher.pool
         self._delegation = delegation
         self._update_at_baseline = update_at_baseline
+        self._without = without
 
     @cached_property
     def caller(self) -> UserId:
@@ -95,7 +98,12 @@ class Gatherer:
         # The server has little to do while it makes its list of rooms.
         self._parts  # noqa: B018
         rooms = RoomGatherer(
-            self._prefetcher, self.coverage, accounts=accounts, users=self._user_list, caller=self.caller
+            self._prefetcher,
+            self.coverage,
+            accounts=accounts,
+            users=self._user_list,
+            caller=self.caller,
+            without=self._without,
         )
         for facts in rooms.facts():
             self.coverage.checked["rooms"] += 1

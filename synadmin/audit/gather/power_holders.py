@@ -8,7 +8,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -57,7 +57,15 @@ class PowerHolder:
 class PowerHolders:
     """The users that this run has asked about; from any thread."""
 
-    def __init__(self, synapse: Synapse, accounts: AccountIndex, *, server_name: str, now: int) -> None:
+    def __init__(
+        self,
+        synapse: Synapse,
+        accounts: AccountIndex,
+        *,
+        server_name: str,
+        now: int,
+        without: Mapping[UserId, Collection[RoomId]] | None = None,
+    ) -> None:
         """Begin, with nobody asked about.
 
         Args:
@@ -65,7 +73,9 @@ class PowerHolders:
             accounts: the user list.
             server_name: of the server.
             now: when this is asked, in milliseconds since the epoch.
+            without: local accounts that are taken for deactivated, and the rooms that they are in.
         """
+        self.without = {user: frozenset(map(hash, rooms)) for user, rooms in (without or {}).items()}
         self._synapse = synapse
         self._accounts = accounts
         self._server_name = server_name
@@ -114,6 +124,10 @@ class PowerHolders:
             self._complete = all(future.exception() is None for future in self._everyone)
         return self._joined[hash(room_id)] if self._complete else None
 
+    def number_without(self, room_id: RoomId) -> int:
+        """Return how many of the users that are taken for deactivated are joined to a room."""
+        return sum(hash(room_id) in rooms for rooms in self.without.values())
+
     def in_other_rooms(self, listed: Container[int]) -> Iterator[UserId]:
         """Yield the accounts, of those asked about, that are in a room whose hash is not listed."""
         for user in self._accounts.users or ():
@@ -155,8 +169,9 @@ class PowerHolders:
         if hash(user) in self._places:
             return
         rooms: tuple[RoomId, ...] = ()
-        with suppress(NotFoundError):
-            rooms = self._synapse.activity.joined_rooms(user).joined_rooms
+        if user not in self.without:
+            with suppress(NotFoundError):
+                rooms = self._synapse.activity.joined_rooms(user).joined_rooms
         digests = sorted(map(hash, rooms))
         with self._lock:
             if self._accounts.users is not None and server_name_of(user) == self._server_name:
@@ -171,7 +186,7 @@ class PowerHolders:
         if server_name_of(user) != self._server_name:
             return _STATES.index(AccountState.ACTIVE)
         entry = self._accounts.get(user)
-        if entry is not None and entry.deactivated:
+        if user in self.without or (entry is not None and entry.deactivated):
             return _STATES.index(AccountState.DEACTIVATED)
         # The list does not tell who is suspended, and accounts that it lacks may be new.
         try:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from synadmin.api.rooms import Room, RoomState, StateEvent
 from synadmin.audit.facts import DAY, Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
@@ -107,7 +109,18 @@ class Asker:
         Raises:
             MatrixError: the server does not say.
         """
+        if self.holders.without:
+            room = self._without(room)
         return self._facts(room, RoomEvents(lambda event_type: self._state(room.room_id, event_type)))
+
+    def _without(self, room: Room) -> Room:
+        """Return a room with its members counted without the users who are taken for deactivated."""
+        number = self.holders.number_without(room.room_id)
+        joined, local = (
+            None if count is None else max(0, count - number)
+            for count in (room.joined_members, room.joined_local_members)
+        )
+        return msgspec.structs.replace(room, joined_members=joined, joined_local_members=local)
 
     def facts_of_unlisted(self, room_id: RoomId) -> RoomFacts:
         """Return the facts about a room that the room list lacks.
@@ -185,7 +198,7 @@ class Asker:
             name=room.name,
             alias=room.canonical_alias,
             state_events=room.state_events or 0,
-            caller=self.caller,
+            caller=None if self.caller in self.holders.without else self.caller,
             possible=self.possible(),
             now=self.coverage.now,
         )
@@ -217,6 +230,8 @@ class Asker:
 
     def memberships(self, look: "Look", user: UserId) -> str:
         """Return the membership of a user who is not joined: invite, knock, ban or leave."""
+        if user in self.holders.without:
+            return "leave"
         known = self._memberships.get(user)
         if known is None:
             try:
@@ -272,7 +287,8 @@ class Look:
     def with_members(self, facts: RoomFacts) -> RoomFacts:
         """Return the facts with the room's members in them."""
         if self.members is None:
-            self.members = frozenset(self.asker.synapse.rooms.members(facts.room_id).members)
+            members = self.asker.synapse.rooms.members(facts.room_id).members
+            self.members = frozenset(members).difference(self.asker.holders.without)
         view = facts.view
         users = dict.fromkeys((*view.memberships, *facts.with_power))
         memberships = {

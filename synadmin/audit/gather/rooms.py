@@ -1,7 +1,7 @@
 """All rooms of a server: each is checked by one worker, and they come in the order of the list."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 
 from synadmin.api.rooms import Room
@@ -32,6 +32,7 @@ class RoomGatherer:
         accounts: Future[AccountIndex],
         users: Callable[[], Iterator[User]],
         caller: UserId,
+        without: Collection[UserId] = (),
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -41,6 +42,7 @@ class RoomGatherer:
             accounts: the future user list.
             users: lists the users again.
             caller: whose token it is.
+            without: local accounts that are taken for deactivated.
         """
         self._prefetcher = prefetcher
         self._synapse = prefetcher.synapse
@@ -49,6 +51,7 @@ class RoomGatherer:
         self._accounts = accounts
         self._users = users
         self._caller = caller
+        self._without = without
         self._itself = Subject("server", server_name_of(caller))
         self._listed: set[int] = set()
         self._begun: deque[tuple[Subject, Future[RoomFacts]]] = deque()
@@ -118,7 +121,13 @@ class RoomGatherer:
 
     def _holders(self) -> PowerHolders:
         accounts = self._coverage.awaited(self._accounts)
-        holders = PowerHolders(self._synapse, accounts, server_name=self._itself.id, now=self._coverage.now)
+        without = {
+            user: self._coverage.awaited(self._pool.submit(self._joined_rooms, user))
+            for user in self._without
+        }
+        holders = PowerHolders(
+            self._synapse, accounts, server_name=self._itself.id, now=self._coverage.now, without=without
+        )
         holders.ask_everyone(self._pool)
         return holders
 

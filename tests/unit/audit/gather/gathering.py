@@ -60,12 +60,13 @@ def gathering(
     **options: Any,  # noqa: ANN401
 ) -> Iterator[Gatherer]:
     """Gather for some rules; ``begun`` where the list of rooms is asked for before, as an audit does."""
+    without = options.pop("without", ())
     with Synapse(url, token="syt_token") as synapse:
         ahead = Prefetcher(synapse, concurrency=concurrency)
         try:
             if begun:
                 ahead.begin()
-            yield Gatherer(ahead, needs(*rules or OF_ROOMS, **options))
+            yield Gatherer(ahead, needs(*rules or OF_ROOMS, **options), without=without)
         finally:
             ahead.close()
 

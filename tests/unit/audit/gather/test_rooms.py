@@ -13,8 +13,8 @@ import pytest
 
 from synadmin.audit.gather import account_index
 from synadmin.audit.gather.pool import FAILURES, Pool
-from synadmin.ids import RoomId
-from synadmin.power.room import RoomView
+from synadmin.ids import RoomId, UserId
+from synadmin.power.room import AccountState, RoomView
 from tests.standin import running
 from tests.unit.audit.gather.gathering import ADMIN, IN_ROOMS, ROOM, STATE, gathering, one_room, the_room
 from tests.unit.stub import Reply, Stub, refused, told
@@ -184,3 +184,22 @@ def test_a_room_that_was_made_while_the_list_was_read_is_not_lacking(stub: Stub)
         stub.on(_path("v1", "rooms", "!b:example.org", "state"), told({"state": []}))
         assert len(list(gatherer.rooms())) == 2
     assert gatherer.coverage.skipped == []
+
+
+@pytest.mark.parametrize("few", [account_index.FEW, 0], ids=["few accounts", "many accounts"])
+def test_accounts_that_are_left_out_are_in_no_room(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(account_index, "FEW", few)
+    gone = UserId("@u1:big.example")
+    with running("--rooms", "20", "--users", "10") as url:
+        with gathering(url, "no-local-control") as gatherer:
+            before = {facts.room_id: facts for facts in gatherer.rooms()}
+        with gathering(url, "no-local-control", without=(gone,)) as gatherer:
+            after = {facts.room_id: facts for facts in gatherer.rooms()}
+    assert after.keys() == before.keys()
+    held = [room for room, facts in before.items() if gone in facts.controllers]
+    assert held
+    for room in held:
+        view = after[room].view
+        assert view.joined_local_members == before[room].view.joined_local_members - 1
+        assert view.account_of(gone).state is AccountState.DEACTIVATED
+        assert gone not in after[room].controllers
