@@ -13,7 +13,7 @@ from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.report import PastRun
 from synadmin.errors import SettingsError, UsageError
 from synadmin.files import replace_file
-from synadmin.render import as_json
+from synadmin.tables import as_json
 
 Key = tuple[str, str, str, str]
 

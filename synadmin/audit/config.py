@@ -19,7 +19,7 @@ from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import RULES, Rule, options
 from synadmin.errors import SettingsError, UsageError
 from synadmin.ids import UserId, parse_user_id
-from synadmin.render import plain
+from synadmin.text import safe_text
 
 _BY_ID: Final = {rule.ID: rule for rule in RULES}
 _LARGEST: Final = 1024 * 1024  # characters
@@ -179,7 +179,7 @@ def parse(text: str) -> Config:
     except ValueError as error:
         # Python reads no number of thousands of digits, and says so in words for programmers.
         words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
-        message = f"not TOML: {plain(words)}"
+        message = f"not TOML: {safe_text(words)}"
         raise SettingsError(message) from None
     _known(document, {"audit"}, where="the file")
     audit = _table(document.get("audit", {}), "[audit]")
@@ -314,4 +314,4 @@ def _nearest(name: str, known: Collection[str]) -> str:
 def _quoted(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{plain(value)}"' if isinstance(value, str) else plain(str(value))
+    return f'"{safe_text(value)}"' if isinstance(value, str) else safe_text(str(value))

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 from synadmin.audit.findings import Subject
+from synadmin.columns import time_of
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach, RoomView
-from synadmin.render import time_of
 
 DAY = 86_400_000  # milliseconds
 

@@ -11,7 +11,7 @@ from synadmin.audit.report import Report
 from synadmin.audit.report.table import named, summary
 from synadmin.client import Synapse
 from synadmin.ids import EventId, RoomId
-from synadmin.render import plain
+from synadmin.text import safe_text
 
 _LARGEST = 48_000  # bytes of content: an event has 65,536, and what servers add to it must find room
 
@@ -37,7 +37,7 @@ def message(report: Report) -> dict[str, Any] | None:
     new = [one.finding for one in report.findings if one.new]
     if not new and not report.solved:
         return None
-    headline = plain(f"Audit of {report.server_name}: {summary(report, new)}")
+    headline = safe_text(f"Audit of {report.server_name}: {summary(report, new)}")
     body, formatted = [headline], [f"<p><strong>{html.escape(headline)}</strong></p><ul>"]
     size = _size(body) + _size(formatted)
     items = [*(_of_finding(finding) for finding in new), *(_of_solved(finding) for finding in report.solved)]
@@ -62,14 +62,14 @@ def message(report: Report) -> dict[str, Any] | None:
 
 
 def _of_finding(finding: Finding) -> tuple[str, str]:
-    lines = [plain(line) for line in _lines(finding)]
+    lines = [safe_text(line) for line in _lines(finding)]
     markup = (
         f"<strong>{html.escape(str(finding.severity))}</strong>: "
-        f"{html.escape(finding.rule)}: {html.escape(plain(named(finding.subject)))}"
-        f"<br>{html.escape(plain(finding.message))}"
+        f"{html.escape(finding.rule)}: {html.escape(safe_text(named(finding.subject)))}"
+        f"<br>{html.escape(safe_text(finding.message))}"
     )
     if finding.fix is not None:
-        markup += f"<br><code>{html.escape(plain(finding.fix))}</code>"
+        markup += f"<br><code>{html.escape(safe_text(finding.fix))}</code>"
     return "\n".join(lines), f"<li>{markup}</li>"
 
 
@@ -81,7 +81,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _of_solved(finding: Finding) -> tuple[str, str]:
-    text = plain(f"solved: {finding.rule}: {named(finding.subject)}")
+    text = safe_text(f"solved: {finding.rule}: {named(finding.subject)}")
     return text, f"<li>{html.escape(text)}</li>"
 
 

@@ -13,6 +13,7 @@ from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
 from synadmin.errors import UsageError
 
 _METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -108,7 +109,7 @@ def _send(
     from synadmin.http.endpoint import Endpoint
     from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
-    from synadmin.render import as_json
+    from synadmin.tables import as_json
 
     if body is None and method in {"POST", "PUT"}:
         body = {}
@@ -131,7 +132,7 @@ def _send(
 
 def _print(answer: bytes) -> None:
     """Print an answer: byte for byte, but for what a terminal would obey."""
-    from synadmin.render import safe_json
+    from synadmin.tables import safe_json
 
     if not is_terminal(sys.stdout):
         click.echo(answer, nl=not answer.endswith(b"\n"))
@@ -189,7 +190,6 @@ def _body(data: str | None) -> dict[str, Any] | None:
 
 def _list(output: Output) -> None:
     from synadmin.cli.operations import operations
-    from synadmin.render import Column
 
     columns = [
         Column("method"),

@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every w
         code = EXIT_DONE
     except OSError as error:
         code = EXIT_FAILED
-        _tell(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
+        _print_error(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
         try:
             sys.stdout.flush()
         except OSError:
@@ -166,7 +166,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every w
     except KeyboardInterrupt:
         # While another end was being told.
         code = EXIT_INTERRUPTED
-        _tell(invocation, "interrupted", _changes_made(invocation))
+        _print_error(invocation, "interrupted", _changes_made(invocation))
     invocation.end(code)
     sys.exit(code)
 
@@ -182,13 +182,13 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         if isinstance(error, NotPermittedError) and hint is None and "server admin" in error.reason:
             hint = "`synadmin whoami` shows whose token it is and what it may do"
         if isinstance(error, NotSupportedError) and hint is None:
-            from synadmin.cli.unsupported import explained
+            from synadmin.cli.unsupported import explain_unsupported
 
-            message, hint = explained(invocation, error)
+            message, hint = explain_unsupported(invocation, error)
         code = exit_code(error)
         if code not in {EXIT_USAGE, EXIT_REFUSED}:
             hint = ". ".join(filter(None, (hint, _changes_made(invocation))))
-        _tell(invocation, message, hint or None)
+        _print_error(invocation, message, hint or None)
         return code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -196,11 +196,11 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"`{context.command_path} --help` shows how it is used" if context is not None else None
-        _tell(invocation, error.format_message(), hint)
+        _print_error(invocation, error.format_message(), hint)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""
-        _tell(invocation, f"interrupted{done}", _changes_made(invocation))
+        _print_error(invocation, f"interrupted{done}", _changes_made(invocation))
         return EXIT_INTERRUPTED
     except SystemExit as leaving:
         # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
@@ -227,7 +227,7 @@ def _changes_made(invocation: Invocation) -> str | None:
     )
 
 
-def _tell(invocation: Invocation, message: str, hint: str | None) -> None:
+def _print_error(invocation: Invocation, message: str, hint: str | None) -> None:
     if invocation.verbose > 1:
         # Its last line has words of the server's in it.
         import traceback

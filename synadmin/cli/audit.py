@@ -16,6 +16,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.targets import user_id_of
+from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _RULES = "rules"
 _FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
 _RECORDS = ("table", "json", "ndjson", "csv")
 _REDRAW = 0.2  # seconds
-_LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
+_LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 
 
 @click.command(cls=Command)
@@ -129,7 +130,7 @@ def audit(
     until = None if time_limit is None else time.monotonic() + time_limit / 1000
     path = None if baseline_file is None else Path(baseline_file)
     with ExitStack() as stack:
-        stack.enter_context(_alone(invocation, path, wait=wait, until=until))
+        stack.enter_context(_exclusive(invocation, path, wait=wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
         prefetcher = stack.enter_context(
             _prefetching(invocation, synapse, begin=not only and "rooms" in (scopes or _SCOPES))
@@ -140,7 +141,7 @@ def audit(
         run = _Run(rules, config, known, until, form == "html", _leavers(synapse, without))
         outcome = _run(invocation, prefetcher, run)
         _write(outcome.report, output, output_file)
-        _tell(invocation, outcome, output, to_file=output_file is not None)
+        _say_coverage(invocation, outcome, output, to_file=output_file is not None)
         if notify is not None:
             _post(synapse, notify, outcome.report)
         # Last of all: what was not shown stays new.
@@ -225,7 +226,7 @@ def _output(form: str, columns: str | None) -> Output:
 
 
 @contextmanager
-def _alone(
+def _exclusive(
     invocation: Invocation, baseline: Path | None, *, wait: bool, until: float | None
 ) -> Iterator[None]:
     """Let no other audit of the same server, or with the same baseline, run beside this one."""
@@ -299,14 +300,14 @@ def _delegation(invocation: Invocation) -> "Callable[[str], DelegationFacts]":
 
     settings = invocation.settings
 
-    def look(server_name: str) -> DelegationFacts:
+    def check_server(server_name: str) -> DelegationFacts:
         timeout = min(settings.timeout, _LONGEST_DELEGATION)
         report = check(server_name, timeout=timeout, ca_file=settings.ca_file)
         verdict: Literal["ok", "degraded", "broken"]
         verdict = "broken" if report.verdict == "broken" else "ok" if report.verdict == "ok" else "degraded"
         return DelegationFacts(verdict=verdict, message=report.message)
 
-    return look
+    return check_server
 
 
 @contextmanager
@@ -347,28 +348,28 @@ def _write(report: "Report", output: Output, file: str | None) -> None:
         from synadmin.audit.report.json import new_findings
 
         if file is not None:
-            from synadmin import render as records
+            from synadmin import tables
 
             text = io.StringIO()
-            records.write(new_findings(report), output.chosen(COLUMNS), output.form, text, all_fields=False)
-            _into(file, text.getvalue())
+            tables.write(new_findings(report), output.chosen(COLUMNS), output.form, text, all_fields=False)
+            _write_file(file, text.getvalue())
         else:
             output.write(new_findings(report), COLUMNS)
     elif file is not None:
         text = io.StringIO()
         render(output.form, report, text)
-        _into(file, text.getvalue())
+        _write_file(file, text.getvalue())
     else:
         render(output.form, report, sys.stdout)
 
 
-def _into(file: str, text: str) -> None:
+def _write_file(file: str, text: str) -> None:
     from synadmin.files import replace_file
 
     replace_file(Path(file), text, mode=0o644, into_devices=True, setting="--output-file")
 
 
-def _tell(invocation: Invocation, outcome: "AuditResult", output: Output, *, to_file: bool) -> None:
+def _say_coverage(invocation: Invocation, outcome: "AuditResult", output: Output, *, to_file: bool) -> None:
     """Warn of an audit that is not complete; on a terminal, say that there are no findings."""
     report = outcome.report
     if not outcome.complete:
@@ -415,7 +416,6 @@ def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
     from synadmin.audit.config import rule_of
     from synadmin.audit.rules import RULES, options, page, summary
     from synadmin.audit.runner import scope_of
-    from synadmin.render import Column
 
     if form not in _RECORDS:
         message = f"the rules are printed as {', '.join(_RECORDS)}, not as {form}"

@@ -8,6 +8,7 @@ import click
 
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import RefusedError, UsageError
+from synadmin.text import safe_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +47,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
     try:
-        agreed = _agreed(question)
+        agreed = _is_yes(question)
     except KeyboardInterrupt:
         click.echo(err=True)  # the cursor still stands behind the question
         message = "nothing was changed"
@@ -56,10 +57,8 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         raise Declined(message)
 
 
-def _agreed(question: str) -> bool:
-    from synadmin.render import plain
-
-    question = "\n".join(plain(line) for line in question.split("\n"))
+def _is_yes(question: str) -> bool:
+    question = "\n".join(safe_text(line) for line in question.split("\n"))
     for attempt in range(1, _ATTEMPTS + 1):
         click.echo(f"{question} [y/N]: ", nl=False, err=True)
         line = sys.stdin.readline()

@@ -78,7 +78,7 @@ def _(*, switched_on: tuple[str, ...], switched_off: tuple[str, ...]) -> dict[st
     return {"features": dict.fromkeys(switched_on, True) | dict.fromkeys(switched_off, False)}
 
 
-def _require_known(wanted: "Mapping[str, bool]", known: "Mapping[str, bool]") -> None:
+def _require_known(features: "Mapping[str, bool]", known: "Mapping[str, bool]") -> None:
     """Make sure that the server has these features to switch.
 
     Raises:
@@ -86,7 +86,7 @@ def _require_known(wanted: "Mapping[str, bool]", known: "Mapping[str, bool]") ->
     """
     import difflib
 
-    for feature in wanted:
+    for feature in features:
         if feature not in known:
             nearest_first = difflib.get_close_matches(feature, known, n=len(known) or 1, cutoff=0)
             message = f"this server has no feature {feature!a} to switch for single users"

@@ -9,11 +9,11 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.delegation.server_check import ServerCheck
-    from synadmin.render import Column
-
 _PROXIES = ("nginx", "apache", "caddy", "haproxy")
 
 
@@ -71,26 +71,22 @@ def check(
 
 
 def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [Column("name", title="check"), Column("ok"), Column("detail")]
 
 
 def _explain(report: "ServerCheck") -> None:
-    from synadmin.render import plain
-
-    click.echo(plain(report.message))
+    click.echo(safe_text(report.message))
     click.echo("\nThe way there:")
     for number, step in enumerate(report.steps, 1):
-        click.echo(plain(f"  {number}. {step.detail}"))
+        click.echo(safe_text(f"  {number}. {step.detail}"))
     click.echo()
     for one in report.checks:
         mark = "ok" if one.ok else "!!" if one.severity == "error" else "! "
-        click.echo(f"  {mark}  {one.name:<17}  {plain(one.detail)}")
+        click.echo(f"  {mark}  {one.name:<17}  {safe_text(one.detail)}")
     if report.advice:
         click.echo("\nWhat to do:")
         for advice in report.advice:
-            click.echo(plain(f"  - {advice}"))
+            click.echo(safe_text(f"  - {advice}"))
 
 
 @click.command("well-known", cls=Command)
@@ -127,7 +123,6 @@ def well_known(
     from synadmin.delegation.names import parse_name
     from synadmin.delegation.proxy_snippets import base_url, files, snippets
     from synadmin.errors import UsageError
-    from synadmin.render import Column
 
     name, target = parse_name(server_name), parse_name(to)
     if name.literal or name.port is not None:

@@ -11,12 +11,11 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.progress import progress
+from synadmin.columns import Column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from synadmin.delegation.ping import Ping
-    from synadmin.render import Column
-
 _MOST = 100
 _COLOURS = {"fast": "green", "slow": "yellow", "none": "red"}
 
@@ -122,8 +121,6 @@ def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) 
 
 
 def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("server_name", title="server"),
         Column("sent", right=True),
@@ -151,7 +148,7 @@ def _show(records: list[dict[str, Any]]) -> None:
     import sys
 
     from synadmin.cli.invocation import is_terminal
-    from synadmin.render import Column, as_text
+    from synadmin.tables import as_text
 
     columns = [Column("mark", title="", value=_mark), *_columns()]
     if all(record["problem"] is None for record in records):

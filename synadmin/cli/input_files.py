@@ -156,7 +156,7 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
     if source is None:
         message = f"which {kind.noun}? Name it, or give a list with --from FILE"
     else:
-        message = f"{_place(_split(source)[0])} names no {kind.noun}"
+        message = f"{_source_name(_split(source)[0])} names no {kind.noun}"
     raise UsageError(message)
 
 
@@ -181,7 +181,7 @@ def read_rows(
     names = {**(aliases or {}), **{name: name for name in columns}}
     found = _rows(source, known=names.keys(), raw=frozenset(raw))
     if not found:
-        raise UsageError(f"{_place(source)} is empty")
+        raise UsageError(f"{_source_name(source)} is empty")
     rows = []
     for row in found:
         unknown = [name for name in row.cells if name and name not in names]
@@ -207,7 +207,7 @@ def read_text(source: str) -> str:
     Raises:
         UsageError: it cannot be read, is not UTF-8 text, or is too large.
     """
-    place = _place(source)
+    place = _source_name(source)
     try:
         if source == "-":
             content = sys.stdin.buffer.read(_LARGEST + 1) if sys.stdin is not None else b""
@@ -226,7 +226,7 @@ def read_text(source: str) -> str:
         raise UsageError(f"{place}, line {line}: not UTF-8 text") from None
 
 
-def _place(source: str) -> str:
+def _source_name(source: str) -> str:
     return "standard input" if source == "-" else source
 
 
@@ -250,7 +250,7 @@ def _listed(source: str, kind: InputKind) -> list[str]:
     rows = _rows(name, known=kind.headings | ({column} if column else set()))
     if not rows:
         return []
-    heading = column if column is not None else _column_of(rows, kind, _place(name))
+    heading = column if column is not None else _column_of(rows, kind, _source_name(name))
     return [_target(row, heading, kind, bare=column is None) for row in rows]
 
 
@@ -301,7 +301,7 @@ def _column_of(rows: Sequence[Row], kind: InputKind, place: str) -> str:
 
 
 def _rows(source: str, *, known: Collection[str], raw: Collection[str] = ()) -> list[Row]:
-    place = _place(source)
+    place = _source_name(source)
     lines = [
         (f"{place}, line {number}", line)
         for number, line in enumerate(io.StringIO(read_text(source), newline=None), 1)
@@ -316,7 +316,7 @@ def _rows(source: str, *, known: Collection[str], raw: Collection[str] = ()) -> 
     separator = max(_SEPARATORS, key=first.count)
     headings = [_heading(cell) for cell in _cells(where, first, separator)]
     if not set(headings) & set(known):
-        return [_plain(where, line) for where, line in lines]
+        return [_single_value(where, line) for where, line in lines]
     named = [name for name in headings if name]
     if len(set(named)) < len(named):
         raise UsageError(f"{where}: two columns have the same heading")
@@ -367,7 +367,7 @@ def _table(
         yield Row(where, named)
 
 
-def _plain(where: str, line: str) -> Row:
+def _single_value(where: str, line: str) -> Row:
     text = _TRAILING_COMMENT.sub("", line.strip())
     if not text.startswith(_MAY_HOLD_SEPARATORS) and any(mark in text for mark in _SEPARATORS):
         raise UsageError(
@@ -386,19 +386,19 @@ def _record(where: str, line: str) -> Row:
         _not_a_record(where)
     if not isinstance(record, dict):
         _not_a_record(where)
-    return Row(where, dict(_flat(record)))
+    return Row(where, dict(_flatten(record)))
 
 
 def _not_a_record(where: str) -> NoReturn:
     raise UsageError(f"{where}: this is not a JSON object on one line")
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     import json
 
     for name, value in record.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         elif isinstance(value, str):
             yield prefix + name, value
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from synadmin.errors import SettingsError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,10 +146,8 @@ class Invocation:
 
     def draw(self, line: str) -> None:
         """Show how far it is, in place of what was shown so before; nothing with an empty line."""
-        from synadmin.render import plain
-
         if line or self._drawn:
-            click.echo(f"\r\x1b[K{plain(line)}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{safe_text(line)}", nl=False, err=True)
         self._drawn = bool(line)
 
     @property
@@ -169,11 +168,11 @@ def wrapped(message: str, stream: TextIO | None) -> str:
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
     # A command is copied as a whole: its spaces are no place for a line break.
     whole = [_COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), line) for line in lines]
-    text = "\n".join(wrap(line, columns, indent=" " * _hanging(line)) for line in whole)
+    text = "\n".join(wrap(line, columns, indent=" " * _hanging_indent(line)) for line in whole)
     return text.replace(_NO_BREAK, " ")
 
 
-def _hanging(line: str) -> int:
+def _hanging_indent(line: str) -> int:
     """Return where a line goes on below: under its text, behind a label such as `1.` or `now:`."""
     label = _LABEL.match(line)
     if label is not None:

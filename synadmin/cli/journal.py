@@ -17,8 +17,9 @@ from synadmin.cli.app import (
 )
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Group, words_of
+from synadmin.cli.lazy import Group, command_words
 from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
 from synadmin.errors import (
     JournalError,
     NoSuchRunError,
@@ -93,11 +94,9 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
         synadmin journal list --limit 0 -o csv
         synadmin journal list --requests -o ndjson
     """
-    from synadmin.render import Column
-
     columns = [
         Column("run", whole=True),
-        Column("time", value=_to_the_second),
+        Column("time", value=_time_to_seconds),
         Column("command"),
         Column("server", shown=False),
         Column("user", shown=False),
@@ -106,7 +105,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
         Column("unknown", right=True),
         Column("state"),
     ]
-    with _reading(invocation) as store:
+    with _open_journal(invocation) as store:
         if requests:
             entries = store.entries(limit=limit or None)
             output.write(entries, _request_columns(), empty="The journal is empty.")
@@ -129,7 +128,7 @@ def show(invocation: Invocation, run: str, *, output: Output) -> None:
         synadmin journal show last
         synadmin journal show 20261120T221507-4f2a9c -o json
     """
-    with _reading(invocation) as store:
+    with _open_journal(invocation) as store:
         output.write(store.entries(run=_run_of(store, run).run), _request_columns())
 
 
@@ -142,7 +141,7 @@ def export(invocation: Invocation) -> None:
     Examples:
         synadmin journal export > journal.ndjson
     """
-    with _reading(invocation) as store:
+    with _open_journal(invocation) as store:
         Output("ndjson", None).write(store.entries(), _request_columns())
 
 
@@ -167,7 +166,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     from synadmin.recovery.temporary_changes import abandoned, revert_crashed_runs
 
     del yes  # nothing is asked
-    with _reading(invocation) as store:
+    with _open_journal(invocation) as store:
         record = _run_of(store, run)
         chain = store.chain(record)
     left: Sequence[Revert] = ()
@@ -180,7 +179,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
             invocation.journal.links["resumes"] = record.run
             left = revert_crashed_runs(synapse, invocation.journal, invocation.warn)
     if left:
-        invocation.warn(f"hint: {_later(left)}.")
+        invocation.warn(f"hint: {_open_reverts_hint(left)}.")
     arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
     if record.is_finished or arguments == []:
         output.write([], [])
@@ -190,13 +189,13 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     if arguments is None:
         message = f"the run {record.run} ({record.command}) did not note how to go on"
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
-    code = _type_again(invocation, record.run, arguments, output, dry_run=dry_run)
+    code = _run_command_line(invocation, record.run, arguments, output, dry_run=dry_run)
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
         invocation.journal.conclude([one.run for one in chain], code)
     return EXIT_FAILED if left and code == EXIT_DONE else code
 
 
-def _later(left: "Sequence[Revert]") -> str:
+def _open_reverts_hint(left: "Sequence[Revert]") -> str:
     """Return what to do about temporary changes that are still open."""
     if all(one.token is not None for one in left):
         return (
@@ -205,7 +204,7 @@ def _later(left: "Sequence[Revert]") -> str:
     return "`synadmin journal resume last` tries again"
 
 
-def _type_again(
+def _run_command_line(
     invocation: Invocation, run: str, arguments: list[str], output: Output, *, dry_run: bool
 ) -> int:
     """Run a command line as a run of its own, and return its exit code."""
@@ -224,7 +223,7 @@ def _type_again(
         options += ["--columns", ",".join(output.names)]
     if dry_run:
         options.append("--dry-run")
-    words = words_of(app, arguments)
+    words = command_words(app, arguments)
     command = [*arguments[:words], *options, *arguments[words:]]
     result = EXIT_FAILED
     try:
@@ -280,8 +279,8 @@ def undo(
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.temporary_changes import revert_crashed_runs
 
-    with _reading(invocation) as store:
-        record = _undoable(store, run)
+    with _open_journal(invocation) as store:
+        record = _run_to_undo(store, run)
         entries = list(store.entries(run=record.run))
         is_clean = not store.has_open_reverts(record.run)
         later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
@@ -303,18 +302,18 @@ def undo(
         planned = undo_levels.plan_all(observer, entries, later, allow=Reach[(allow or "api").upper()])
         needed = any(one.plans or one.impossible for one in planned)
         if needed and (output.for_people or not yes):
-            invocation.warn("\n".join(_in_words(one) for one in planned))
+            invocation.warn("\n".join(_undo_text(one) for one in planned))
         for other in undo_levels.others(entries):
             invocation.say(f"stays as it is: {other}")
         if dry_run or not any(one.plans for one in planned):
-            output.write([_told(one, "planned") for one in planned], _undo_columns())
+            output.write([_undo_record(one, "planned") for one in planned], _undo_columns())
             _say_unchanged(invocation, needed=needed, dry_run=dry_run)
             return _undo_code(planned)
         confirm(invocation, "Put these levels back?", yes=yes)
         again = ["journal", "undo", run, "--yes"]
         invocation.journal.arguments = [*again, "--allow", allow] if allow else again
         invocation.journal.links["undoes"] = run
-        records = _carried_out(invocation, synapse, observer, planned)
+        records = _undo_all(invocation, synapse, observer, planned)
         output.write(records, _undo_columns())
     if record.ended is None:
         invocation.journal.conclude([run], EXIT_REFUSED)
@@ -329,7 +328,7 @@ def _say_unchanged(invocation: Invocation, *, needed: bool, dry_run: bool) -> No
         invocation.say("Nothing was changed: --dry-run.")
 
 
-def _carried_out(
+def _undo_all(
     invocation: Invocation, synapse: "Synapse", observer: "Observer", planned: "Sequence[UndoPlan]"
 ) -> list[dict[str, Any]]:
     from synadmin.recovery.impersonation import Impersonation
@@ -339,7 +338,7 @@ def _carried_out(
         Impersonation(synapse, invocation.warn) as sessions,
         TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
     ):
-        return [_undone(one, observer, sessions, temporary) for one in planned]
+        return [_undo_room(one, observer, sessions, temporary) for one in planned]
 
 
 def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, Any]], output: Output) -> int:
@@ -353,7 +352,7 @@ def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, A
     return EXIT_DONE
 
 
-def _reading(invocation: Invocation) -> "AbstractContextManager[Store]":
+def _open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
     from synadmin.journal import reading
 
     return reading(invocation.settings.journal, warn=invocation.say)
@@ -372,7 +371,7 @@ def _run_of(store: "Store", run: str) -> "RunRecord":
     return record
 
 
-def _undoable(store: "Store", run: str) -> "RunRecord":
+def _run_to_undo(store: "Store", run: str) -> "RunRecord":
     """Return the run that is to be taken back.
 
     Raises:
@@ -402,7 +401,7 @@ def _require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecor
         raise RefusedError(message, hint="wait until it has ended, or end it with Ctrl-C")
 
 
-def _undone(
+def _undo_room(
     one: "UndoPlan",
     observer: "Observer",
     sessions: "Impersonation",
@@ -416,11 +415,11 @@ def _undone(
     except (JournalError, NotAuthenticatedError):
         raise
     except SynadminError as error:
-        return {**_told(one, "done"), "outcome": "failed", "message": str(error)}
-    return _told(one, "done")
+        return {**_undo_record(one, "done"), "outcome": "failed", "message": str(error)}
+    return _undo_record(one, "done")
 
 
-def _in_words(one: "UndoPlan") -> str:
+def _undo_text(one: "UndoPlan") -> str:
     from synadmin.power.level_changes import changes
 
     lines: list[str] = [one.noted.room_id]
@@ -433,7 +432,7 @@ def _in_words(one: "UndoPlan") -> str:
     return "\n".join(lines)
 
 
-def _told(one: "UndoPlan", outcome: str) -> dict[str, Any]:
+def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
     from synadmin.power.level_changes import changes
     from synadmin.power.levels import format_level
 
@@ -465,12 +464,10 @@ def _undo_code(planned: "Sequence[UndoPlan]") -> int:
 
 
 def _undo_columns() -> list[Any]:
-    from synadmin.render import Column
-
     return [Column("room_id", title="room", whole=True), Column("outcome"), Column("message")]
 
 
-def _to_the_second(line: Mapping[str, Any]) -> object:
+def _time_to_seconds(line: Mapping[str, Any]) -> object:
     time = line.get("time")
     return f"{time[:19]}Z" if isinstance(time, str) else None
 
@@ -484,7 +481,7 @@ def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
 
 
 def _request_columns() -> list[Any]:
-    from synadmin.render import Column, as_json
+    from synadmin.tables import as_json
 
     def answer(line: Mapping[str, Any]) -> object:
         status, errcode = line.get("status"), line.get("errcode")

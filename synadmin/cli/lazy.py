@@ -93,7 +93,7 @@ class _WithCommonOptions(click.Command):
             _point_to_common_options(formatter)
 
 
-def words_of(group: click.Group, arguments: Sequence[str]) -> int:
+def command_words(group: click.Group, arguments: Sequence[str]) -> int:
     """Return how many of the arguments name the command: three of ``user admin grant alice``."""
     command: click.Command | None = group
     for number, name in enumerate(arguments):

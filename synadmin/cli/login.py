@@ -11,6 +11,7 @@ from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
 from synadmin.errors import (
     NotAuthenticatedError,
     NotPermittedError,
@@ -20,6 +21,7 @@ from synadmin.errors import (
     SynadminError,
     UsageError,
 )
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -63,14 +65,14 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
         invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
         del invocation.settings
     if dry_run:
-        _rehearse_login(invocation, user, by_token=by_token)
+        _dry_run_login(invocation, user, by_token=by_token)
         return
     if by_token:
         token = checked_token(secrets.ask("Access token: "), "standard input")
         with invocation.synapse(token=token) as synapse:
             owner = synapse.owner
-            _keep(invocation, synapse, token)
-            _greet(invocation, synapse, owner)
+            _save_profile(invocation, synapse, token)
+            _say_owner(invocation, synapse, owner)
         return
     with invocation.synapse(anonymous=True) as synapse:
         _require_password_login(synapse)
@@ -82,15 +84,15 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
         session = synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
     with invocation.synapse(token=session.access_token) as synapse:
         try:
-            _keep(invocation, synapse, session.access_token)
+            _save_profile(invocation, synapse, session.access_token)
         except SettingsError:
             # A session whose token nobody has could not be ended by anybody.
             synapse.client_server.logout()
             raise
-        _greet(invocation, synapse, session.user_id)
+        _say_owner(invocation, synapse, session.user_id)
 
 
-def _rehearse_login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
+def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
     with invocation.synapse(anonymous=True) as synapse:
         if by_token:
             done = "check the token that is pasted or piped in"
@@ -99,14 +101,12 @@ def _rehearse_login(invocation: Invocation, user: str | None, *, by_token: bool)
             done = f"sign in as {user or 'the user that is asked for'}, which makes a new session,"
         homeserver = synapse.transport.homeserver
     kept = invocation.settings.profile_file
-    _tell(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}.")
+    _print_plan(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}.")
     invocation.say("Nothing was changed: --dry-run.")
 
 
-def _tell(plan: str) -> None:
-    from synadmin.render import plain
-
-    click.echo(plain(plan))
+def _print_plan(plan: str) -> None:
+    click.echo(safe_text(plan))
 
 
 def _require_password_login(synapse: "Synapse") -> None:
@@ -130,7 +130,7 @@ def _require_password_login(synapse: "Synapse") -> None:
     raise RefusedError(message, hint=_MAS_HINT)
 
 
-def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
+def _save_profile(invocation: Invocation, synapse: "Synapse", token: str) -> None:
     from pathlib import Path
 
     from synadmin import settings
@@ -156,7 +156,7 @@ def _keep(invocation: Invocation, synapse: "Synapse", token: str) -> None:
         invocation.warn("A token in the environment or in .env goes before it: remove that one to use this.")
 
 
-def _greet(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
+def _say_owner(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
     if is_server_admin(synapse):
         invocation.say(f"Signed in as {owner}, a server admin.")
         return
@@ -202,7 +202,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
             # With MAS, Synapse has no /logout; a proxy may lead it to MAS, which takes mct_ tokens there.
             ends = not synapse.mas_manages_accounts or (token or "").startswith(_MAS_COMPATIBILITY)
             if ends and not dry_run:
-                ends = _ended(synapse)
+                ends = _end_session(synapse)
         except NotAuthenticatedError:
             invocation.say("The server had ended this session already.")
     if dry_run:
@@ -210,7 +210,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
             f"end the session of {owner} on {synapse.transport.homeserver} and " if owner and ends else ""
         )
         done = f"remove the token from {kept}" if is_there else f"leave the token, which is not in {kept}"
-        _tell(f"Would {session}{done}.")
+        _print_plan(f"Would {session}{done}.")
     if not ends and owner is not None:
         invocation.warn(_still_valid(owner))
     if dry_run:
@@ -228,7 +228,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     return EXIT_DONE
 
 
-def _ended(synapse: "Synapse") -> bool:
+def _end_session(synapse: "Synapse") -> bool:
     """End the session of the token, and return whether that was possible."""
     try:
         synapse.client_server.logout()
@@ -263,8 +263,6 @@ def whoami(invocation: Invocation, *, output: Output) -> int:
         synadmin whoami
         synadmin whoami -o json
     """
-    from synadmin.render import Column
-
     with invocation.synapse() as synapse:
         me = synapse.client_server.whoami()
         admin = is_server_admin(synapse)

@@ -163,7 +163,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
-class Work:
+class BulkChange:
     """A change of targets.
 
     Attributes:
@@ -186,7 +186,7 @@ class Work:
     columns: "Sequence[Column]" = ()
     resumable: bool = False
 
-    def one(self, synapse: "Synapse", name: str) -> Record:
+    def change_one(self, synapse: "Synapse", name: str) -> Record:
         """Change one target.
 
         Raises:
@@ -209,7 +209,7 @@ class _Result:
 def carry_out(
     invocation: Invocation,
     synapse: "Synapse",
-    work: Work,
+    work: BulkChange,
     *,
     dry_run: bool,
     yes: bool,
@@ -230,13 +230,13 @@ def carry_out(
     if dry_run:
         return _dry_run(invocation, synapse, work, output)
     if not yes:
-        _ask(invocation, synapse, work)
+        _ask_if_needed(invocation, synapse, work)
     outcomes = Outcomes(work.kind, len(work.targets.names))
     ended: list[BaseException] = []
     try:
         code = outcomes.report(
             invocation,
-            _acting(synapse, work, ended),
+            _change_each(synapse, work, ended),
             count=_count,
             write=_writing(output, _columns(work.kind, work.columns)),
         )
@@ -259,48 +259,48 @@ def _count(result: _Result, outcomes: Outcomes) -> None:
     outcomes.add(result.outcome, result.code, names=[str(name)])
 
 
-def _acting(synapse: "Synapse", work: Work, ended: list[BaseException]) -> Iterator[_Result]:
+def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException]) -> Iterator[_Result]:
     """Change one target after the other; what ends all of it goes into ``ended``."""
     names = work.targets.names
     for number, name in enumerate(names):
-        told: dict[str, Any] = {work.kind.field: name}
+        fields: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.one(synapse, name))
+            record = dict(work.change_one(synapse, name))
         except KeyboardInterrupt as interruption:
             if len(names) == 1:
                 raise
-            # A table is printed at the end: what was done before has to be told all the same.
+            # A table is printed at the end: what was done before has to be printed all the same.
             ended.append(interruption)
             message = "interrupted in the middle of it"
             yield _Result(
-                {**told, "outcome": "unknown", "message": message, "errcode": None},
+                {**fields, "outcome": "unknown", "message": message, "errcode": None},
                 "unknown",
                 EXIT_INTERRUPTED,
             )
             return
         except SynadminError as error:
-            ends_all = _ends_all(error)
-            if len(names) == 1 or (ends_all and not number):
+            is_fatal = _is_fatal(error)
+            if len(names) == 1 or (is_fatal and not number):
                 raise
             outcome, errcode = _outcome_of(error), getattr(error, "errcode", None)
-            told |= {"outcome": outcome, "message": str(error), "errcode": errcode}
-            yield _Result(told, outcome, exit_code(error))
-            if ends_all:
+            fields |= {"outcome": outcome, "message": str(error), "errcode": errcode}
+            yield _Result(fields, outcome, exit_code(error))
+            if is_fatal:
                 ended.append(error)
                 return
         else:
-            yield _finished(told | {"outcome": "done", "message": None, "errcode": None}, record)
+            yield _success(fields | {"outcome": "done", "message": None, "errcode": None}, record)
 
 
-def _finished(told: dict[str, Any], record: dict[str, Any]) -> _Result:
+def _success(fields: dict[str, Any], record: dict[str, Any]) -> _Result:
     """Return the result of a target that was changed, or that is as asked for already."""
-    outcome = record.get("outcome", told["outcome"])
+    outcome = record.get("outcome", fields["outcome"])
     if outcome == "unchanged":
         record["outcome"] = "done"
-    return _Result(told | record, outcome, _CODES.get(outcome, EXIT_DONE))
+    return _Result(fields | record, outcome, _CODES.get(outcome, EXIT_DONE))
 
 
-def _ends_all(error: SynadminError) -> bool:
+def _is_fatal(error: SynadminError) -> bool:
     return isinstance(error, JournalError | NotAuthenticatedError)
 
 
@@ -324,38 +324,38 @@ def _columns(kind: Kind, columns: "Sequence[Column]") -> "list[Column]":
     ]
 
 
-def _looked_at(synapse: "Synapse", work: Work) -> Iterator[_Result]:
+def _preview(synapse: "Synapse", work: BulkChange) -> Iterator[_Result]:
     """Look at one target after the other: what would be sent, or why it would be refused."""
     from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
 
     synapse = synapse.dry_run()
     for name in work.targets.names:
-        told: dict[str, Any] = {work.kind.field: name}
+        fields: dict[str, Any] = {work.kind.field: name}
         try:
-            record = dict(work.one(synapse, name))
+            record = dict(work.change_one(synapse, name))
         except DryRunStop as request:
             body = without_secrets(request.body)
-            told |= {"outcome": "planned", "method": request.method, "path": request.path, "body": body}
-            yield _Result(told, "planned")
+            fields |= {"outcome": "planned", "method": request.method, "path": request.path, "body": body}
+            yield _Result(fields, "planned")
         except SynadminError as error:
-            if len(work.targets.names) == 1 or _ends_all(error):
+            if len(work.targets.names) == 1 or _is_fatal(error):
                 raise
             outcome = _outcome_of(error)
-            yield _Result(told | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))
+            yield _Result(fields | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))
         else:
-            told |= {"outcome": "done", "message": "nothing would be changed"}
+            fields |= {"outcome": "done", "message": "nothing would be changed"}
             record.setdefault("outcome", "unchanged")
             if record["outcome"] == "done":
                 record["outcome"] = "unchanged"
-            yield _finished(told, record)
+            yield _success(fields, record)
 
 
-def _dry_run(invocation: Invocation, synapse: "Synapse", work: Work, output: Output) -> int:
+def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, output: Output) -> int:
     outcomes = Outcomes(work.kind, len(work.targets.names))
-    looked_at = _looked_at(synapse, work)
-    results = list(progress(invocation, looked_at, total=outcomes.total, what="looked at"))
-    question = _question(work, _planned(work, results))
+    previewed = _preview(synapse, work)
+    results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
+    question = _question(work, _planned_names(work, results))
     columns = [
         Column(work.kind.field, title=work.kind.title, whole=True),
         Column("outcome"),
@@ -371,11 +371,11 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: Work, output: Out
     return code
 
 
-def _planned(work: Work, results: Iterable[_Result]) -> list[str]:
+def _planned_names(work: BulkChange, results: Iterable[_Result]) -> list[str]:
     return [result.record[work.kind.field] for result in results if result.outcome == "planned"]
 
 
-def _question(work: Work, names: list[str]) -> str | None:
+def _question(work: BulkChange, names: list[str]) -> str | None:
     """Return what to ask before these are changed; None where there is no need to."""
     question = work.question(names) if names and work.question is not None else None
     if not question and len(names) >= _ASK_FROM:
@@ -383,7 +383,7 @@ def _question(work: Work, names: list[str]) -> str | None:
     return question or None
 
 
-def _ask(invocation: Invocation, synapse: "Synapse", work: Work) -> None:
+def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange) -> None:
     """Ask where something is taken away from people or given to them, or more than three are changed.
 
     On a terminal the targets are looked at first: those that would be refused stand before the question.
@@ -396,12 +396,12 @@ def _ask(invocation: Invocation, synapse: "Synapse", work: Work) -> None:
         return
     if invocation.on_terminal:
         outcomes = Outcomes(work.kind, len(names))
-        looked_at = _looked_at(synapse, work)
-        results = list(progress(invocation, looked_at, total=outcomes.total, what="looked at"))
+        previewed = _preview(synapse, work)
+        results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
         for result in results:
             _count(result, outcomes)
-        names = _planned(work, results)
-        _tell_refusals(invocation, work, results)
+        names = _planned_names(work, results)
+        _warn_of_refusals(invocation, work, results)
         others = outcomes.parts("unchanged", "refused", "failed", "unknown")
         if others and names:
             invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *others])}.")
@@ -410,7 +410,7 @@ def _ask(invocation: Invocation, synapse: "Synapse", work: Work) -> None:
         confirm(invocation, question, yes=False)
 
 
-def _tell_refusals(invocation: Invocation, work: Work, results: Sequence[_Result]) -> None:
+def _warn_of_refusals(invocation: Invocation, work: BulkChange, results: Sequence[_Result]) -> None:
     refused = [result for result in results if result.outcome not in {"planned", "unchanged"}]
     for result in refused[:_MOST_REFUSALS]:
         invocation.warn(f"  {result.record[work.kind.field]}: {result.outcome}: {result.record['message']}")

@@ -70,7 +70,7 @@ class Output:
             columns: all there are; those marked as shown are the default.
             empty: what to say on stderr where a person gets an empty table.
         """
-        from synadmin import render
+        from synadmin import tables
 
         chosen = self.chosen(columns)
         # Where not even the first one comes, an error is to be told and not half of a list before it.
@@ -84,7 +84,7 @@ class Output:
                 written += 1
                 yield record
 
-        render.write(
+        tables.write(
             counted(),
             chosen,
             self.form,
@@ -97,26 +97,26 @@ class Output:
 
     def write_one(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
         """Print a single record: for a person a line for each field, as JSON one object."""
-        from synadmin import render
+        from synadmin import tables
 
         if self.form == "json":
             shown = record
             if self.names is not None:
                 shown = {column.name: column.of(record) for column in self.chosen(columns)}
-            click.echo(render.as_json(shown, indent=2))
+            click.echo(tables.as_json(shown, indent=2))
         elif self.for_people:
-            text = render.record_as_text(record, self.chosen(columns), width=terminal_width())
+            text = tables.record_as_text(record, self.chosen(columns), width=terminal_width())
             click.echo(text, nl=False)
         else:
             self.write([record], columns)
 
     def stream(self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "") -> None:
         """Print a list while its pages come in, every field as the server sent it."""
-        from synadmin import render
+        from synadmin import tables
 
         if self.form == "ndjson" and self.names is None:
             for page in pager.pages():
-                sys.stdout.write("".join(f"{render.safe_json(line)}\n" for line in page.lines()))
+                sys.stdout.write("".join(f"{tables.safe_json(line)}\n" for line in page.lines()))
                 sys.stdout.flush()
             return
         self.write((record.as_sent() for record in pager), columns, empty=empty)

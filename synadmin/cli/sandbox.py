@@ -16,6 +16,7 @@ import click
 
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Group
+from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
     """
     from synadmin.sandbox.registry import up as put_up
 
-    with _ended_in_good_order():
+    with _clean_up_on_signal():
         made = put_up(
             directory,
             state=_state(),
@@ -166,7 +167,7 @@ def demo(invocation: Invocation) -> None:
     from synadmin.sandbox.community import fill
     from synadmin.sandbox.homeserver import Homeserver
 
-    with _ended_in_good_order():
+    with _clean_up_on_signal():
         invocation.say("Starting a throwaway Synapse ...")
         with Homeserver() as homeserver:
             invocation.say("Making people and rooms ...")
@@ -183,7 +184,7 @@ def demo(invocation: Invocation) -> None:
 
 
 def _show_lost_rooms(community: "Community") -> None:
-    from synadmin.render import Column, as_text
+    from synadmin.tables import as_text
 
     lost = [{"name": one.name, "about": one.about} for one in community.situations.values() if one.lost]
     server, version = community.homeserver, community.people["admin"].synapse.server.version().server_version
@@ -207,12 +208,12 @@ def _regain(community: "Community", room_id: "RoomId") -> bool:
     click.echo(f'Greta holds all the power in "Committee" and has gone quiet. {admin.user_id} takes over:')
     power = ("room", "power", room_id)
     return all(
-        _typed(*command, environment=environment, directory=home)
+        _run_synadmin(*command, environment=environment, directory=home)
         for command in (power, ("room", "make-admin", room_id, "--yes"), power)
     )
 
 
-def _typed(*arguments: str, environment: Mapping[str, str], directory: Path) -> bool:
+def _run_synadmin(*arguments: str, environment: Mapping[str, str], directory: Path) -> bool:
     click.echo(f"\n$ synadmin {shlex.join(arguments)}")
     sys.stdout.flush()
     ended = subprocess.run(  # noqa: S603 - this program itself
@@ -226,7 +227,7 @@ def _typed(*arguments: str, environment: Mapping[str, str], directory: Path) -> 
 
 
 @contextlib.contextmanager
-def _ended_in_good_order() -> Iterator[None]:
+def _clean_up_on_signal() -> Iterator[None]:
     """Clean up after `kill` and a closed terminal as after Ctrl-C."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -101,7 +101,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
-def listed(names: "Sequence[str]", *, most: int = 5) -> str:
+def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
     """Return targets as a sentence names them: all of a few, the first of many."""
     if len(names) <= most:
         return ", ".join(names)

@@ -27,7 +27,7 @@ _IN_MAS = {
 }
 
 
-def explained(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
+def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
     """Return what to tell about an operation that the server does not have: the error, and what to do."""
     from synadmin.cli.operations import operation_of
 

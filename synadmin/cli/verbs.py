@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from synadmin.cli.confirm import CHANGE_OPTIONS
-from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
-from synadmin.cli.outcomes import Record, Work, carry_out
+from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
+from synadmin.cli.server_task import wait_for_task
 from synadmin.cli.targets import ANY_USERS, BY_FIELD, Kind, Targets
 from synadmin.columns import Column
 
@@ -290,7 +290,7 @@ class Change(Verb):
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Look, ask, change the targets, and print what became of each."""
-        kind, names = self._named(values)
+        kind, names = self._read_targets(values)
         with invocation.synapse() as synapse:
             self.resolve(synapse, values)
             selected: Selection | None = None
@@ -311,7 +311,7 @@ class Change(Verb):
                 values |= _call(guard, synapse, targets.names, values=values) or {}
             if resumable:
                 invocation.journal.arguments = self.command_line(targets.names, values)
-            work = self._work(synapse, kind, targets, values, resumable=resumable)
+            work = self._bulk_change(synapse, kind, targets, values, resumable=resumable)
             code = carry_out(
                 invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output
             )
@@ -319,7 +319,7 @@ class Change(Verb):
                 _call(self._after, code, values=values)
             return code
 
-    def _named(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
+    def _read_targets(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
         """Return the targets that the command line names, checked."""
         kind, named = self.kind, values.get(self.kind.field)
         if self._select is not None and not named and values.get("source") is None:
@@ -328,7 +328,7 @@ class Change(Verb):
             return kind, kind.read(named or (), values.get("source"), values.get("input"))
         return kind, [] if named is None else [str(named)]
 
-    def _work(
+    def _bulk_change(
         self,
         synapse: "Synapse",
         kind: Kind,
@@ -336,10 +336,10 @@ class Change(Verb):
         values: dict[str, Any],
         *,
         resumable: bool,
-    ) -> Work:
+    ) -> BulkChange:
         ask = self._question
         columns = self._columns
-        return Work(
+        return BulkChange(
             kind,
             targets,
             act=lambda client, name: self.act(client, name, values),
@@ -362,7 +362,7 @@ class Change(Verb):
     def command_line(self, names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         """Return the command line that does the rest of it, the targets resolved."""
         words = click.get_current_context().command_path.split()[1:]
-        options = [text for option in self.own_options for text in _written(option, values)]
+        options = [text for option in self.own_options for text in _option_arguments(option, values)]
         arguments: list[str] = []
         for name in self.arguments:
             if name == self.kind.field:
@@ -373,7 +373,7 @@ class Change(Verb):
         return [*words, *options, "--yes", "--", *arguments]
 
 
-def _written(option: click.Parameter, values: Mapping[str, Any]) -> Iterator[str]:
+def _option_arguments(option: click.Parameter, values: Mapping[str, Any]) -> Iterator[str]:
     """Yield an option as the command line has it; nothing where it was not given."""
     value = values.get(str(option.name))
     if not isinstance(option, click.Option) or value is None or value in ((), False) or value == []:
@@ -439,7 +439,7 @@ class Status(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Work that goes on at the server.
+    """BulkChange that goes on at the server.
 
     Attributes:
         field: the field of a record that has its id: ``purge_id``.
@@ -453,13 +453,15 @@ class Task:
     doing: str
     status: str
 
-    def again(self, task_id: str) -> str:
+    def wait_command(self, task_id: str) -> str:
         """Return the command that takes the waiting up again."""
         return f"synadmin {self.status} {task_id} --wait"
 
-    def followed(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
+    def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
         """Wait until the server has finished, and return what it says then."""
-        return follow(invocation, lambda: self.poll(synapse, task_id), what=what, again=self.again(task_id))
+        return wait_for_task(
+            invocation, lambda: self.poll(synapse, task_id), what=what, again=self.wait_command(task_id)
+        )
 
 
 class ServerTask(Change):
@@ -487,9 +489,9 @@ class ServerTask(Change):
             return begun
         told = {self._task.field: begun}
         if values["no_wait"]:
-            message = f"the server goes on with it: {self._task.again(begun)}"
+            message = f"the server goes on with it: {self._task.wait_command(begun)}"
             return told | {"outcome": "pending", "message": message}
-        status = self._task.followed(values["invocation"], synapse, begun, what=self._task.doing.format(name))
+        status = self._task.wait_for(values["invocation"], synapse, begun, what=self._task.doing.format(name))
         if self._finish is None:
             return told | {"status": status.status}
         return told | dict(_call(self._finish, synapse, name, begun, status, values=values))

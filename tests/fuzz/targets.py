@@ -29,8 +29,8 @@ from synadmin.http.transport import Transport
 from synadmin.http.wire import Connection, RequestsWire
 from synadmin.journal.old_format import OldJournal
 from synadmin.power.levels import PowerLevels, RoomVersion
-from synadmin.render import as_text
 from synadmin.settings import checked_token, first_line
+from synadmin.tables import as_text
 from synadmin.text import UNSAFE, safe_text, wrap
 
 if TYPE_CHECKING:

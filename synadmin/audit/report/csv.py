@@ -2,10 +2,10 @@
 
 from typing import TextIO
 
-from synadmin import render
+from synadmin import tables
 from synadmin.audit.report import Report
 from synadmin.audit.report.json import new_findings
-from synadmin.render import Column
+from synadmin.columns import Column
 
 COLUMNS = (
     Column("severity"),
@@ -23,4 +23,4 @@ COLUMNS = (
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
-    render.write(new_findings(report), COLUMNS, "csv", out)
+    tables.write(new_findings(report), COLUMNS, "csv", out)

@@ -18,8 +18,9 @@ from markupsafe import Markup
 from synadmin.audit.findings import Severity
 from synadmin.audit.report import Report, Reported
 from synadmin.audit.rules import RULES, summary
+from synadmin.columns import time_of
 from synadmin.ids import UserId
-from synadmin.render import plain, time_of
+from synadmin.text import safe_text
 
 _SEVERITIES: Final = tuple(reversed(Severity))
 _ORDER: Final = {rule.ID: place for place, rule in enumerate(RULES)}
@@ -85,7 +86,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         # What reorders or hides text is spelled out here as everywhere; what is markup is our own.
-        finalize=lambda value: plain(value) if type(value) is str else value,
+        finalize=lambda value: safe_text(value) if type(value) is str else value,
     )
     environment.filters["time"] = lambda at: time_of(at) or "-"
     return environment
@@ -123,7 +124,7 @@ def _by_user(controllers: Mapping[UserId, int]) -> list[Bar]:
 
 
 def _fitting(text: str) -> str:
-    text = plain(text)
+    text = safe_text(text)
     return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
 
 

@@ -5,7 +5,8 @@ from typing import Any, TextIO
 
 from synadmin.audit.findings import Finding, Subject
 from synadmin.audit.report import Report
-from synadmin.render import as_json, time_of
+from synadmin.columns import time_of
+from synadmin.tables import as_json
 
 
 def write(report: Report, out: TextIO) -> None:

@@ -12,7 +12,8 @@ from typing import TextIO
 from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import Report
 from synadmin.audit.rules import RULES, summary
-from synadmin.render import plain, time_of
+from synadmin.columns import time_of
+from synadmin.text import safe_text
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#!|~&:@$^=+]|(?<=www)\.)")
 _SUMMARIES = {rule.ID: summary(rule) for rule in RULES}
@@ -49,12 +50,12 @@ def write(report: Report, out: TextIO) -> None:
 
 def escaped(text: str) -> str:
     """Return text that means itself in Markdown."""
-    return _MARKUP.sub(r"\\\1", plain(text))
+    return _MARKUP.sub(r"\\\1", safe_text(text))
 
 
 def code(text: str) -> str:
     """Return text as code, in which nothing but the fence and a table's line has a meaning."""
-    text = plain(text).replace("|", "\\|")
+    text = safe_text(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{fence}{pad}{text}{pad}{fence}"

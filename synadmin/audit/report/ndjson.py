@@ -4,7 +4,7 @@ from typing import TextIO
 
 from synadmin.audit.report import Report
 from synadmin.audit.report.json import new_findings
-from synadmin.render import as_json
+from synadmin.tables import as_json
 
 
 def write(report: Report, out: TextIO) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from synadmin.audit.report import Report
 from synadmin.audit.rules import RULES
-from synadmin.render import plain
+from synadmin.text import safe_text
 
 _Sample = tuple[Mapping[str, str], float]
 
@@ -55,4 +55,4 @@ def write(report: Report, out: TextIO) -> None:
 
 
 def _escaped(text: str) -> str:
-    return plain(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return safe_text(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -8,14 +8,14 @@ from typing import TextIO
 
 from synadmin.audit.findings import Finding, Severity, Subject
 from synadmin.audit.report import Report
-from synadmin.render import plain
+from synadmin.text import safe_text
 
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
     new = [one.finding for one in report.findings if one.new]
     if new or report.solved or report.errors:
-        out.write("".join(f"{plain(line)}\n" for line in _lines(report, new)))
+        out.write("".join(f"{safe_text(line)}\n" for line in _lines(report, new)))
 
 
 def _lines(report: Report, new: list[Finding]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from typing import Any
 from synadmin.audit.facts import DAY, AccountFacts, Need
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command
-from synadmin.render import time_of
+from synadmin.columns import time_of
 
 ID = "dormant-account"
 SEVERITY = Severity.INFO

@@ -25,7 +25,7 @@ from typing import Any
 from synadmin.audit.facts import DAY, Need, ServerFacts
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command_to_revoke_admin
-from synadmin.render import time_of
+from synadmin.columns import time_of
 
 ID = "dormant-server-admin"
 SEVERITY = Severity.WARNING

@@ -24,7 +24,7 @@ from typing import Any
 from synadmin.audit.facts import Need, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
 from synadmin.audit.regain import command
-from synadmin.render import time_of
+from synadmin.columns import time_of
 
 ID = "failed-task"
 SEVERITY = Severity.WARNING

@@ -28,7 +28,7 @@ from typing import Any
 from synadmin.audit.facts import DAY, Need, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
 from synadmin.audit.regain import command
-from synadmin.render import time_of
+from synadmin.columns import time_of
 
 ID = "failing-destination"
 SEVERITY = Severity.WARNING

@@ -27,9 +27,9 @@ from typing import Any
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import way_to_regain
+from synadmin.columns import time_of
 from synadmin.ids import UserId
 from synadmin.power.room import AccountState
-from synadmin.render import time_of
 
 ID = "inactive-controller"
 SEVERITY = Severity.WARNING

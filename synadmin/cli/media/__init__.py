@@ -4,16 +4,16 @@ import click
 
 from synadmin.cli.lazy import Group
 
-_LOOK = "synadmin.cli.media.look"
+_READ = "synadmin.cli.media.read"
 _QUARANTINE = "synadmin.cli.media.quarantine"
 _DELETE = "synadmin.cli.media.delete"
 _COMMANDS = {
-    "list": (f"{_LOOK}:list_", "List the media of a room or of a user."),
-    "show": (f"{_LOOK}:show", "Show the details of a media item."),
+    "list": (f"{_READ}:list_", "List the media of a room or of a user."),
+    "show": (f"{_READ}:show", "Show the details of a media item."),
     "quarantine": (f"{_QUARANTINE}:quarantine", "Make media unavailable without deleting it."),
     "unquarantine": (f"{_QUARANTINE}:unquarantine", "Make quarantined media available again."),
     "quarantine-changes": (
-        f"{_LOOK}:quarantine_changes",
+        f"{_READ}:quarantine_changes",
         "List changes of the quarantine, oldest first.",
     ),
     "protect": (f"{_QUARANTINE}:protect", "Protect local media from quarantine."),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.media.quarantine import described, look, media_id_of, require_local
+from synadmin.cli.media.quarantine import describe_media, media_id_of, media_info, require_local
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
@@ -160,7 +160,7 @@ def _accepted(moment: int) -> int:
 def _delete_item(synapse: "Synapse", media: str) -> Record:
     item = media_id_of(media)
     require_local(synapse, item, "deleted (`synadmin media purge-remote` removes copies of others')")
-    look(synapse, item)  # a dry run, too, says that there is no such item
+    media_info(synapse, item)  # a dry run, too, says that there is no such item
     unknown: UnknownOutcomeError | None = None
     deleted = True
     try:
@@ -168,7 +168,7 @@ def _delete_item(synapse: "Synapse", media: str) -> Record:
     except UnknownOutcomeError as error:
         unknown = error
     try:
-        left = look(synapse, item)
+        left = media_info(synapse, item)
     except NotFoundError:
         left = unknown = None
     if unknown is not None:
@@ -199,8 +199,8 @@ def _delete_of_user(synapse: "Synapse", name: str) -> Record:
 def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
     if len(names) > 1:
         return f"Delete {MEDIA.counted(len(names))} for good?"
-    info = look(synapse, media_id_of(names[0]))
-    return f"Delete {names[0]}{f' ({described(info)})' if info is not None else ''} for good?"
+    info = media_info(synapse, media_id_of(names[0]))
+    return f"Delete {names[0]}{f' ({describe_media(info)})' if info is not None else ''} for good?"
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.media.look import of_room
+from synadmin.cli.media.read import media_in_room
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of, user_id_of
 from synadmin.cli.verbs import Selection, changes
@@ -109,11 +109,11 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
         synadmin media unquarantine --user alice --dry-run
     """
     item = media_id_of(media)
-    before = look(synapse, item)
+    before = media_info(synapse, item)
     if before is not None and before.quarantined_by is None:
         return unchanged("it was not in quarantine")
     synapse.media.unquarantine(*item)
-    after = look(synapse, item)
+    after = media_info(synapse, item)
     if after is not None and after.quarantined_by is not None:
         message = f"{media} is still in quarantine, by {after.quarantined_by}"
         raise NotAsAskedError(message)
@@ -172,11 +172,11 @@ def unprotect(synapse: "Synapse", media: str) -> Record:
 def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
     item = media_id_of(media)
     require_local(synapse, item, "protected from quarantine")
-    before = look(synapse, item)
+    before = media_info(synapse, item)
     if before is not None and before.safe_from_quarantine is safe:
         return unchanged(f"it was {'' if safe else 'not '}protected already")
     (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
-    after = look(synapse, item)
+    after = media_info(synapse, item)
     if after is not None and after.safe_from_quarantine is not safe:
         message = f"{media} is {'not' if safe else 'still'} protected"
         raise NotAsAskedError(message)
@@ -191,7 +191,7 @@ def media_id_of(media: str) -> "MediaId":
     return parse_media_id(media)
 
 
-def look(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
+def media_info(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
     """Return what is known of an item; None where this Synapse is too old to be asked.
 
     Raises:
@@ -217,7 +217,7 @@ def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
         raise RefusedError(message)
 
 
-def described(info: "MediaInfo") -> str:
+def describe_media(info: "MediaInfo") -> str:
     """Return an item's type, size and uploader in words."""
     size = "of unknown size" if info.media_length is None else counted(info.media_length, "byte")
     by = f", uploaded by {info.user_id}" if info.user_id else ""
@@ -237,14 +237,14 @@ def _require_one_kind(
 
 def _quarantine_item(synapse: "Synapse", media: str) -> Record:
     item = media_id_of(media)
-    before = look(synapse, item)
+    before = media_info(synapse, item)
     if before is not None and before.quarantined_by is not None:
         return unchanged("it was in quarantine already", quarantined_by=before.quarantined_by)
     if before is not None and before.safe_from_quarantine:
         message = f"{media} is protected from quarantine"
         raise RefusedError(message, hint=f"`synadmin media unprotect {media}` ends that")
     synapse.media.quarantine(*item)
-    after = look(synapse, item)
+    after = media_info(synapse, item)
     if after is not None and after.quarantined_by is None:
         message = f"{media} is not in quarantine, although the server said yes"
         raise NotAsAskedError(message)
@@ -282,14 +282,14 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
 def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
     if len(names) > 1:
         return f"Quarantine {MEDIA.counted(len(names))}? {_AFTERWARDS}"
-    info = look(synapse, media_id_of(names[0]))
-    return f"Quarantine {names[0]}{f' ({described(info)})' if info is not None else ''}? {_AFTERWARDS}"
+    info = media_info(synapse, media_id_of(names[0]))
+    return f"Quarantine {names[0]}{f' ({describe_media(info)})' if info is not None else ''}? {_AFTERWARDS}"
 
 
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
     from synadmin.ids import RoomId
 
-    found = {item["media"]: item["local"] for room in names for item in of_room(synapse, RoomId(room))}
+    found = {item["media"]: item["local"] for room in names for item in media_in_room(synapse, RoomId(room))}
     local = sum(found.values())
     where = ROOMS.named(names, most=1)
     items_of = (
@@ -307,9 +307,9 @@ def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _quarantined_in(synapse: "Synapse", room: "RoomId") -> "Iterator[str]":
-    for uri in dict.fromkeys(item["media"] for item in of_room(synapse, room)):
+    for uri in dict.fromkeys(item["media"] for item in media_in_room(synapse, room)):
         try:
-            info = look(synapse, media_id_of(uri))
+            info = media_info(synapse, media_id_of(uri))
         except NotFoundError:  # deleted since, or of another server and not in the cache
             continue
         if info is None or info.quarantined_by is not None:

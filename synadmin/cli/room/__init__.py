@@ -4,13 +4,13 @@ import click
 
 from synadmin.cli.lazy import Group
 
-_LOOK = "synadmin.cli.room.look"
+_READ = "synadmin.cli.room.read"
 _COMMANDS = {
-    "list": (f"{_LOOK}:list_", "List the rooms that the server knows."),
-    "show": (f"{_LOOK}:show", "Show the details of a room."),
-    "members": (f"{_LOOK}:members", "List the members of a room, also of other servers."),
-    "state": (f"{_LOOK}:state", "Show the current state of a room."),
-    "power": (f"{_LOOK}:power", "Show who can do what in a room."),
+    "list": (f"{_READ}:list_", "List the rooms that the server knows."),
+    "show": (f"{_READ}:show", "Show the details of a room."),
+    "members": (f"{_READ}:members", "List the members of a room, also of other servers."),
+    "state": (f"{_READ}:state", "Show the current state of a room."),
+    "power": (f"{_READ}:power", "Show who can do what in a room."),
     "set-power": ("synadmin.cli.room.levels:set_power", "Change power levels in a room."),
     "demote": ("synadmin.cli.room.levels:demote", "Lower a user's power level in a room."),
     "messages": ("synadmin.cli.room.timeline:messages", "List the events of a room, newest first."),

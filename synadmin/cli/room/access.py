@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.input_files import ROOMS_AND_USERS, read_targets
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
-from synadmin.cli.room.describe import described
+from synadmin.cli.room.describe import describe_room
 from synadmin.cli.targets import ROOMS, USERS, Kind, Targets
 from synadmin.cli.verbs import Selection, changes
 from synadmin.columns import Column
@@ -111,7 +111,7 @@ def block(synapse: "Synapse", room_id: "RoomId") -> Record:
 
 @block.question
 def _(synapse: "Synapse", rooms: list[str]) -> str:
-    which = described(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
+    which = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
     return f"Users of this server will no longer be able to join {which}. Go on?"
 
 

@@ -82,13 +82,13 @@ def delete(
     if options.get("new_room_user_id"):
         earlier = _with_new_room(synapse, room_id)
         if earlier is not None:
-            return _taken_up(room_id, earlier)
+            return _continue_deletion(room_id, earlier)
     if not options.get("block"):
         # The server would say that a room nobody has heard of was deleted.
         try:
             synapse.rooms.get(room_id)
         except NotFoundError:
-            earlier = _deletion(synapse, room_id, "complete")
+            earlier = _find_deletion(synapse, room_id, "complete")
             if earlier is None:
                 raise
             return unchanged("already deleted", delete_id=earlier.delete_id)
@@ -101,7 +101,7 @@ def delete(
         # Also where an answer was lost, and the request was sent again.
         if "already in progress" not in error.reason:
             raise
-        earlier = _deletion(synapse, room_id, "active", "scheduled")
+        earlier = _find_deletion(synapse, room_id, "active", "scheduled")
         if earlier is None:
             error.hint = f"take it up with `synadmin room delete-status '{room_id}' --wait`"
             raise
@@ -160,7 +160,7 @@ def _(synapse: "Synapse", rooms: list[str], *, options: "DeletionOptions", invoc
     local = 0
     lines = []
     for room in progress(invocation, rooms, total=len(rooms), what="looked at"):
-        line, number = _described(synapse, RoomId(room))
+        line, number = _describe_room(synapse, RoomId(room))
         lines.append(line)
         local += number
     invocation.warn("\n".join(lines))
@@ -188,7 +188,7 @@ def _(
     return {**(status.as_sent()["shutdown_room"] or {}), **told}
 
 
-def _described(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
+def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
     """Return a line about a room for the question, and how many local users are in it."""
     try:
         details = synapse.rooms.get(room_id)
@@ -210,7 +210,7 @@ def _members(synapse: "Synapse", room_id: RoomId) -> "Sequence[UserId]":
         return ()
 
 
-def _deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "DeletionStatus | None":
+def _find_deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "DeletionStatus | None":
     """Return an earlier deletion of the room that is in one of these states; the server keeps them a week."""
     try:
         deletions = synapse.room_deletion.of_room(room_id).results
@@ -229,7 +229,7 @@ def _with_new_room(synapse: "Synapse", room_id: RoomId) -> "DeletionStatus | Non
     return next(made, None)
 
 
-def _taken_up(room_id: RoomId, earlier: "DeletionStatus") -> "str | Record":
+def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Record":
     """Return what becomes of a room that an earlier deletion has a new room for.
 
     Raises:
@@ -317,7 +317,7 @@ def delete_status(
     if not deletion.startswith(("!", "#")):
         status = synapse.room_deletion.status(deletion)
         if wait:
-            status = _followed(invocation, synapse, status)
+            status = _wait_for(invocation, synapse, status)
         output.write_one(status.as_sent(), _STATUS_COLUMNS)
         told = _not_removed(status.shutdown_room, None) if wait else {}
         if told:
@@ -327,15 +327,15 @@ def delete_status(
     found = synapse.room_deletion.of_room(room_id)
     if wait:
         for one in found.results:
-            _followed(invocation, synapse, one)
+            _wait_for(invocation, synapse, one)
         found = synapse.room_deletion.of_room(room_id)
     output.write(found.as_sent()["results"], _STATUS_COLUMNS)
     return None
 
 
-def _followed(invocation: "Invocation", synapse: "Synapse", status: "DeletionStatus") -> "DeletionStatus":
+def _wait_for(invocation: "Invocation", synapse: "Synapse", status: "DeletionStatus") -> "DeletionStatus":
     what = _DELETION.doing.format(status.room_id)
-    ended: DeletionStatus = _DELETION.followed(invocation, synapse, status.delete_id, what=what)
+    ended: DeletionStatus = _DELETION.wait_for(invocation, synapse, status.delete_id, what=what)
     return ended
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 
-def described(synapse: "Synapse", room: str) -> str:
+def describe_room(synapse: "Synapse", room: str) -> str:
     """Return a room's name, id and number of members; the id alone where the server does not know it."""
     from synadmin.ids import RoomId
 

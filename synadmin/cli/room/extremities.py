@@ -8,7 +8,7 @@ import click
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
-from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
+from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.columns import Column, time_column
@@ -56,7 +56,7 @@ def forward_extremities(
         raise UsageError(message)
     with invocation.synapse() as synapse:
         if clear:
-            work = Work(
+            work = BulkChange(
                 ROOMS,
                 ROOMS.resolve(synapse, names),
                 act=_clear,

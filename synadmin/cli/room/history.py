@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.parameters import PAST_TIME
-from synadmin.cli.room.describe import described
+from synadmin.cli.room.describe import describe_room
 from synadmin.cli.targets import ROOMS
 from synadmin.cli.verbs import Task, reads, server_task
 from synadmin.columns import Column, time_of
@@ -101,7 +101,7 @@ def _(_: "Synapse", rooms: list[str], *, before: int | str) -> None:
 
 @purge_history.question
 def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_events: bool) -> str:
-    subject = described(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
+    subject = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
     return (
         f"Remove {_boundary(synapse, before)} from {subject}, "
         f"{'that of' if delete_local_events else 'but not that of'} this server's own users"
@@ -123,7 +123,7 @@ def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "
         synadmin room purge-status vViGiqTmZpaPVUwH --wait
     """
     if wait:
-        return _PURGE.followed(invocation, synapse, purge_id, what=f"purge {purge_id}")
+        return _PURGE.wait_for(invocation, synapse, purge_id, what=f"purge {purge_id}")
     return synapse.history.purge_status(purge_id)
 
 

@@ -11,6 +11,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import LEVEL
 from synadmin.cli.targets import room_id_of
+from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from synadmin.ids import RoomId
     from synadmin.power.level_changes import Edit
     from synadmin.recovery.change_levels import EditPlan
-    from synadmin.render import Column
-
 # Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 
@@ -218,7 +217,7 @@ def _edit(
             )
             return 0
         if output.for_people or not yes:
-            invocation.warn(_in_words(planned))
+            invocation.warn(_plan_text(planned))
         if dry_run:
             output.write_one(_record(planned, "planned", planned.author.words), _columns())
             invocation.say("Nothing was changed: --dry-run.")
@@ -226,7 +225,7 @@ def _edit(
         confirm(invocation, _question(planned), yes=yes)
         options = ["--yes", *(["--allow", allow] if allow else [])]
         options += ["--leave-rooms"] if leave_rooms else []
-        invocation.journal.arguments = _again(planned, options)
+        invocation.journal.arguments = _resume_command(planned, options)
         with (
             Impersonation(synapse, invocation.warn) as sessions,
             TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
@@ -244,7 +243,7 @@ def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_defa
             raise UsageError(message, hint="`synadmin room set-power` raises a level")
 
 
-def _again(planned: "EditPlan", options: list[str]) -> list[str]:
+def _resume_command(planned: "EditPlan", options: list[str]) -> list[str]:
     """Return the command line that makes sure of the edit."""
     edit = planned.edit
     arguments, level_of = ["room", "set-power", *options], list[str]()
@@ -260,7 +259,7 @@ def _again(planned: "EditPlan", options: list[str]) -> list[str]:
     return [*arguments, "--", planned.view.room_id, *level_of]
 
 
-def _in_words(planned: "EditPlan") -> str:
+def _plan_text(planned: "EditPlan") -> str:
     from synadmin.power.level_changes import changes, gives_everybody_control, losses
 
     lines: list[str] = [planned.view.room_id]
@@ -316,6 +315,4 @@ def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError
 
 
 def _columns() -> "Sequence[Column]":
-    from synadmin.render import Column
-
     return [Column("room_id", title="room"), Column("outcome"), Column("message")]

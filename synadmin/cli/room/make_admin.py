@@ -12,8 +12,9 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.progress import progress
-from synadmin.cli.room.words import in_words
+from synadmin.cli.room.outcome_text import outcome_text
 from synadmin.cli.targets import ROOMS, room_id_of
+from synadmin.columns import Column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
-    from synadmin.render import Column
-
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 
@@ -111,8 +110,8 @@ def make_admin(
             promoter=None if promoter is None else parse_user_id(promoter, home=home),
         )
         if space is not None:
-            wanted = list(dict.fromkeys([*wanted, *_below(invocation, synapse, space)]))
-        again = _again(wanted, goal, servers)
+            wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, synapse, space)]))
+        again = _resume_command(wanted, goal, servers)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         observer = Observer(synapse, servers)
         total = len(wanted)
@@ -127,13 +126,13 @@ def make_admin(
             temporary.revert_crashed_runs()
             lifts = total > _FEW and not keep_rate_limits
             if not yes:
-                previews = _asked(invocation, previews, goal, total=total, lifts=lifts)
+                previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
             run = make_admin.Run(observer, sessions, temporary, goal)
-            regained = _regained(run, previews, lifts=lifts, say=invocation.say)
+            regained = _carry_out(run, previews, lifts=lifts, say=invocation.say)
             return _report(invocation, regained, output, total=total, dry_run=False)
 
 
-def _below(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
+def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
     """Return a space and all below it, and tell of the rooms that this server is not in."""
     from synadmin.recovery.rooms_in_space import rooms_in_space
 
@@ -153,7 +152,7 @@ def _refuse_old_names(via: "Sequence[str]", through: "Sequence[str]") -> None:
         raise UsageError(message)
 
 
-def _again(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[str]:
+def _resume_command(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[str]:
     """Return the command line that goes on where this run may break off."""
     arguments = ["room", "make-admin", *rooms, "--user", goal.target, "--yes"]
     if goal.allow:
@@ -165,7 +164,7 @@ def _again(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[s
     return arguments if goal.join else [*arguments, "--no-join"]
 
 
-def _regained(
+def _carry_out(
     run: "Run",
     previews: "Iterable[Preview]",
     *,
@@ -188,7 +187,7 @@ def _regained(
             raise
 
 
-def _asked(
+def _ask_about_plans(
     invocation: Invocation,
     previews: "Iterable[Preview]",
     goal: "Goal",
@@ -205,7 +204,7 @@ def _asked(
     if not todo:
         return seen
     for preview in [one for one in seen if one.result.outcome == "refused"] + todo:
-        invocation.warn(in_words(preview.result))
+        invocation.warn(outcome_text(preview.result))
     if lifts:
         invocation.warn(
             f"For the length of this run the rate limits of {goal.caller} are lifted, and put back as they "
@@ -238,7 +237,7 @@ def _report(
     def write(finished: "Iterator[Outcome]") -> None:
         if output.for_people and output.names is None:
             for outcome in finished:
-                click.echo(wrapped(in_words(outcome), sys.stdout))
+                click.echo(wrapped(outcome_text(outcome), sys.stdout))
                 sys.stdout.flush()
         else:
             output.write((outcome.as_record() for outcome in finished), _columns())
@@ -252,8 +251,6 @@ def _report(
 
 
 def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("room_id", title="room", whole=True),
         Column("room.name", title="name"),

@@ -9,13 +9,15 @@ import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.confirm import change_options, confirm_by_name
-from synadmin.cli.follow import TaskFailedError, follow
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.server_task import TaskFailedError, wait_for_task
 from synadmin.cli.targets import counted, room_id_of
+from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from synadmin.recovery.impersonation import Impersonation
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.replace_room import Replacement, ReplaceOptions
-    from synadmin.render import Column
 
 
 @click.command(cls=Command)
@@ -114,15 +115,17 @@ def replace(
             _print(planned, output)
             return EXIT_REFUSED
         if not dry_run:
-            order = _asked(invocation, planned, order, room, given=given, ask_block=block is None and not yes)
-            planned = _replaced(invocation, synapse, observer, planned, order)
+            order = _confirmed(
+                invocation, planned, order, room, given=given, ask_block=block is None and not yes
+            )
+            planned = _carry_out(invocation, synapse, observer, planned, order)
     _print(planned, output)
     if dry_run:
         invocation.say("Nothing was changed: --dry-run.")
     return EXIT_PARTLY if planned.outcome == "partly" else EXIT_DONE
 
 
-def _asked(
+def _confirmed(
     invocation: Invocation,
     planned: "Replacement",
     order: "ReplaceOptions",
@@ -137,7 +140,7 @@ def _asked(
     if planned.new_room_id is not None:
         invocation.warn(planned.message)
         return order
-    invocation.warn("\n".join(_explanation(planned, order)))
+    invocation.warn("\n".join(_plan_text(planned, order)))
     if ask_block and given is None and invocation.on_terminal:
         question = "Block the old room too, so that nobody of this server gets into it again?"
         order = changed(order, block=click.confirm(question, err=True))
@@ -146,7 +149,7 @@ def _asked(
     return order
 
 
-def _explanation(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
+def _plan_text(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     details = planned.details
     elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
     called = f"{details.name}: " if details and details.name else ""
@@ -164,7 +167,7 @@ def _explanation(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     return lines
 
 
-def _replaced(
+def _carry_out(
     invocation: Invocation,
     synapse: "Synapse",
     observer: "Observer",
@@ -176,7 +179,7 @@ def _replaced(
     from synadmin.recovery.impersonation import Impersonation
     from synadmin.recovery.replace_room import NOTE, configure_new_room, options, to_note
 
-    again = _again(planned, order)
+    again = _resume_command(planned, order)
     invocation.journal.arguments = again
     delete_id = planned.delete_id
     if delete_id is None:
@@ -184,8 +187,8 @@ def _replaced(
             delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
     planned = changed(planned, delete_id=delete_id)
     with Impersonation(synapse, invocation.warn) as sessions:
-        watch = _Watch(synapse, observer, sessions, planned, order)
-        told = watch.until_the_end(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
+        watch = _DeletionWatcher(synapse, observer, sessions, planned, order)
+        told = watch.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
         if told is None:
             message = "the server says that it is done, and not what it did"
             raise UsageError(message)
@@ -193,7 +196,7 @@ def _replaced(
 
 
 @dataclass
-class _Watch:
+class _DeletionWatcher:
     """Follows the deletion, and closes the new room as soon as its id is known."""
 
     synapse: "Synapse"
@@ -203,7 +206,7 @@ class _Watch:
     order: "ReplaceOptions"
     new: "RoomId | None" = None
 
-    def until_the_end(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
+    def wait(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
         """Wait for the end of the deletion.
 
         Raises:
@@ -211,17 +214,17 @@ class _Watch:
         """
         what = f"moving the users of {self.planned.room_id}"
         try:
-            return follow(invocation, self._poll, what=what, again=again)
+            return wait_for_task(invocation, self._poll, what=what, again=again)
         except TaskFailedError as error:
             hint = (
                 f"`synadmin room delete '{self.planned.room_id}' --no-purge` removes them from the old room"
             )
-            raise TaskFailedError(f"{error}. {self._standing()}", hint=hint) from error
+            raise TaskFailedError(f"{error}. {self._state_now()}", hint=hint) from error
         except StillUnderWayError as error:
-            message = f"{error}. {self._standing()}"
+            message = f"{error}. {self._state_now()}"
             raise StillUnderWayError(message, hint=f"to go on, run: {again}") from error
         except KeyboardInterrupt:
-            invocation.warn(self._standing())
+            invocation.warn(self._state_now())
             raise
 
     def _poll(self) -> "DeletionStatus":
@@ -240,7 +243,7 @@ class _Watch:
             with suppress(SynadminError):
                 secure(self.observer, self.sessions, self.planned, self.order, new)
 
-    def _standing(self) -> str:
+    def _state_now(self) -> str:
         """Return what holds now; where the server was never heard, its list of tasks names the new room."""
         from synadmin.recovery.replace_room import standing
 
@@ -252,7 +255,7 @@ class _Watch:
         return standing(self.observer, self.planned, self.new)
 
 
-def _again(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
+def _resume_command(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     """Return the command line that goes on where this run may break off: it makes no second new room."""
     arguments = ["room", "replace", planned.room_id, "--admin", order.admin, "--confirm", planned.room_id]
     arguments += ["--allow", str(order.allow)] if order.allow else []
@@ -269,15 +272,13 @@ def _again(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
 
 def _print(replacement: "Replacement", output: Output) -> None:
     if output.for_people and output.names is None:
-        click.echo(_in_words(replacement))
+        click.echo(_replacement_text(replacement))
     else:
         output.write_one(replacement.as_record(), _columns())
 
 
-def _in_words(replacement: "Replacement") -> str:
+def _replacement_text(replacement: "Replacement") -> str:
     """Return what becomes of the room as a few lines of text, safe to be shown."""
-    from synadmin.render import plain
-
     details, done = replacement.details, replacement.control
     name = f"{details.name}: " if details and details.name else ""
     version = f" (room version {details.version})" if details and details.version else ""
@@ -290,12 +291,10 @@ def _in_words(replacement: "Replacement") -> str:
         lines.append(f"  leading there now: {', '.join(replacement.aliases)}")
     if done:
         lines.append(f"  who may come in: {replacement.join_rule or 'invite'}")
-    return "\n".join(plain(line) for line in lines)
+    return "\n".join(safe_text(line) for line in lines)
 
 
 def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("room_id", title="room", whole=True),
         Column("room.name", title="name"),

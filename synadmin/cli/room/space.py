@@ -9,6 +9,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
 from synadmin.errors import NotSupportedError, ServerError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -25,8 +26,6 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
         root: the space to begin with.
         max_depth: how far down they were asked for.
     """
-    from synadmin.render import plain
-
     known = {room["room_id"]: room for room in rooms}
     opened: set[str] = set()
     # Not by recursion: whoever made the spaces decides how deep they are.
@@ -37,13 +36,13 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
         words = f"{room_id}  (nobody of this server is in it)"
         if room_id in known:
             children = _children(known[room_id])
-            words = _in_words(known[room_id])
+            words = _room_line(known[room_id])
         if room_id in opened and children:
             words, children = f"{words}  (see above)", []
         opened.add(room_id)
         if max_depth is not None and depth >= max_depth and children:
             words, children = f"{words}  ({len(children)} in it)", []
-        yield plain(f"{lead}{words}")
+        yield safe_text(f"{lead}{words}")
         following = [
             (child, depth + 1, f"{below}├─ ", f"{below}│  ")
             if number < len(children)
@@ -58,7 +57,7 @@ def _children(room: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(child["state_key"] for child in room.get("children_state", ())))
 
 
-def _in_words(room: Mapping[str, Any]) -> str:
+def _room_line(room: Mapping[str, Any]) -> str:
     count = room.get("num_joined_members", 0)
     details = [
         "space" if room.get("room_type") == "m.space" else "",

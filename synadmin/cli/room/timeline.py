@@ -1,4 +1,4 @@
-"""``synadmin room messages|context|event-at``: what was said and done in a room."""
+"""``synadmin room messages|context|event-at``: what was event_text and done in a room."""
 
 import itertools
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LARGEST_PAGE = 500
 
 
-def said(event: Mapping[str, Any]) -> object:
+def event_text(event: Mapping[str, Any]) -> object:
     """Return what an event says, for a person: the text where it has one, else its content."""
     content = event.get("content")
     body = content.get("body") if isinstance(content, Mapping) else None
@@ -34,7 +34,7 @@ _COLUMNS = (
     time_column("origin_server_ts", "time"),
     Column("sender"),
     Column("type"),
-    Column("content", value=said),
+    Column("content", value=event_text),
     Column("event_id", title="event"),
     Column("state_key", title="key", shown=False),
     Column("room_id", title="room", shown=False),

@@ -16,7 +16,9 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.progress import progress
 from synadmin.cli.targets import ROOMS, counted, room_id_of
+from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId
     from synadmin.recovery.transfer import Move, RoomTransfer, Way
-    from synadmin.render import Column
-
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
 _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to read the invitation
@@ -114,33 +114,33 @@ def transfer(
             raise UsageError(message)
         move = Move(target, giver)
         if space is not None:
-            wanted += _below(invocation, synapse, space, as_member=as_member)
+            wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys(wanted))
         newcomer = (
-            None if to_profile is None else stack.enter_context(_newcomer(invocation, to_profile, move))
+            None if to_profile is None else stack.enter_context(_new_owner(invocation, to_profile, move))
         )
-        # RecordedChange with the first change, whatever that is.
-        invocation.journal.arguments = _again(wanted, move, to_profile, allow, as_member=as_member)
-        way = _way(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
+        # Recorded with the first change, whatever that is.
+        invocation.journal.arguments = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
+        way = _choose_method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         missing = missing_account(synapse, move)
-        looked = [
+        planned = [
             refused(room, missing) if missing else way.look(room)
             for room in progress(invocation, wanted, total=len(wanted), what="looked at")
         ]
-        todo = [room_transfer for room_transfer in looked if room_transfer.outcome == "planned"]
+        todo = [room_transfer for room_transfer in planned if room_transfer.outcome == "planned"]
         if dry_run:
-            code = _report(invocation, looked, move, output, total=len(looked))
+            code = _report(invocation, planned, move, output, total=len(planned))
             invocation.say("Nothing was changed: --dry-run.")
             return code
         if todo and not yes:
-            _tell(invocation, looked, move)
-            of = "" if len(todo) == len(looked) else f" of {len(looked)}"
+            _warn_of_plan(invocation, planned, move)
+            of = "" if len(todo) == len(planned) else f" of {len(planned)}"
             confirm(invocation, f"Hand {counted(len(todo), 'room')}{of} over to {target}?", yes=False)
         if isinstance(way, AsAdmin) and len(todo) > _FEW:
             rate_limits.lift(synapse, way.run.temporary)
         accept = None if newcomer is None else accepting(newcomer, [home])
-        handed = hand_over(way, looked, move, accept=accept, pause=_pausing(invocation, wait / 1000, move))
-        return _report(invocation, handed, move, output, total=len(looked))
+        handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
+        return _report(invocation, handed, move, output, total=len(planned))
 
 
 def _refuse_old_names(source: str | None, rooms_from: str | None) -> None:
@@ -152,7 +152,7 @@ def _refuse_old_names(source: str | None, rooms_from: str | None) -> None:
         raise UsageError(message)
 
 
-def _below(
+def _rooms_in_space(
     invocation: Invocation,
     synapse: "Synapse",
     space: str,
@@ -167,7 +167,7 @@ def _below(
     return list(found.rooms)
 
 
-def _newcomer(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
+def _new_owner(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
     """Return the new owner's homeserver with its own token.
 
     Raises:
@@ -186,7 +186,7 @@ def _newcomer(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
     return synapse
 
 
-def _way(
+def _choose_method(
     invocation: Invocation,
     stack: ExitStack,
     synapse: "Synapse",
@@ -215,45 +215,43 @@ def _way(
     return AsAdmin(Run(Observer(synapse), sessions, temporary, goal(move, synapse.owner, reach)), move)
 
 
-def _pausing(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
+def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
     """Return what waits for the new owner, until the time is up."""
     end = time.monotonic() + seconds
-    nap = _POLL
-    told = False
+    interval = _POLL
+    reported = False
 
     def pause(left: int) -> bool:
-        nonlocal nap, told
+        nonlocal interval, reported
         remaining = end - time.monotonic()
         if remaining <= 0:
             return False
-        if not told:
-            told = True
+        if not reported:
+            reported = True
             invocation.say(f"Waiting for {move.new} to come into {counted(left, 'room')}.")
-        time.sleep(min(nap, remaining))
-        nap = min(nap * 1.5, _LONGEST_POLL)
+        time.sleep(min(interval, remaining))
+        interval = min(interval * 1.5, _LONGEST_POLL)
         return True
 
     return pause
 
 
-def _tell(invocation: Invocation, looked: "list[RoomTransfer]", move: "Move") -> None:
-    for room_transfer in looked:
-        invocation.warn(_in_words(room_transfer))
+def _warn_of_plan(invocation: Invocation, planned: "list[RoomTransfer]", move: "Move") -> None:
+    for room_transfer in planned:
+        invocation.warn(_transfer_text(room_transfer))
     invocation.warn(f"Until {move.new} is in a room and has control of it, {move.old} keeps it.")
 
 
-def _in_words(room_transfer: "RoomTransfer") -> str:
+def _transfer_text(room_transfer: "RoomTransfer") -> str:
     """Return what becomes of a room as two lines of text, safe to be shown."""
-    from synadmin.render import plain
-
     room = room_transfer.room_id or room_transfer.room
     version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
     lines = [f"{f'{room_transfer.name}: ' if room_transfer.name else ''}{room}{version}"]
     lines.append(f"  {room_transfer.outcome}: {room_transfer.message}")
-    return "\n".join(plain(line) for line in lines)
+    return "\n".join(safe_text(line) for line in lines)
 
 
-def _again(
+def _resume_command(
     rooms: "Iterable[str]",
     move: "Move",
     to_profile: str | None,
@@ -280,7 +278,7 @@ def _report(
     def write(finished: "Iterator[RoomTransfer]") -> None:
         if output.for_people and output.names is None:
             for room_transfer in finished:
-                click.echo(_in_words(room_transfer))
+                click.echo(_transfer_text(room_transfer))
                 sys.stdout.flush()
         else:
             output.write((room_transfer.as_record(move) for room_transfer in finished), _columns())
@@ -300,8 +298,6 @@ def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
 
 
 def _columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("room_id", title="room", whole=True),
         Column("room.name", title="name"),

@@ -4,19 +4,19 @@ import click
 
 from synadmin.cli.lazy import Group
 
-_LOOK = "synadmin.cli.user.look"
+_READ = "synadmin.cli.user.read"
 _ACTIVITY = "synadmin.cli.user.activity"
 _ACCOUNT = "synadmin.cli.user.account"
 _STATE = "synadmin.cli.user.state"
 _ACCESS = "synadmin.cli.user.access"
 _REDACT = "synadmin.cli.user.redact"
 _COMMANDS = {
-    "list": (f"{_LOOK}:list_", "List the accounts of the server."),
-    "show": (f"{_LOOK}:show", "Show an account: profile, addresses, external ids, rights."),
-    "find": (f"{_LOOK}:find", "Find the account with an address or external id."),
-    "search": (f"{_LOOK}:search", "Search in user ids."),
-    "available": (f"{_LOOK}:available", "Check whether a username is available."),
-    "whois": (f"{_LOOK}:whois", "Show the IP addresses and clients of a user."),
+    "list": (f"{_READ}:list_", "List the accounts of the server."),
+    "show": (f"{_READ}:show", "Show an account: profile, addresses, external ids, rights."),
+    "find": (f"{_READ}:find", "Find the account with an address or external id."),
+    "search": (f"{_READ}:search", "Search in user ids."),
+    "available": (f"{_READ}:available", "Check whether a username is available."),
+    "whois": (f"{_READ}:whois", "Show the IP addresses and clients of a user."),
     "offboard": (
         "synadmin.cli.user.offboard:offboard",
         "Hand over the rooms of a leaver, then lock the account.",

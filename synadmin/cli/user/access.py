@@ -10,10 +10,10 @@ from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
 from synadmin.cli.mas import refuse_under_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
+from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import USERS, Targets, counted, listed, user_id_of
+from synadmin.cli.targets import USERS, Targets, counted, join_names, user_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
@@ -65,7 +65,7 @@ def password(
             client.users.reset_password(user_id, new, logout_devices=not keep_devices)
             return {}
 
-        work = Work(USERS, Targets([user_id]), act)
+        work = BulkChange(USERS, Targets([user_id]), act)
         return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
 
 
@@ -106,7 +106,7 @@ def grant(synapse: "Synapse", user_id: "UserId") -> Record:
 def _(_: "Synapse", users: "list[UserId]") -> str:
     return (
         f"{counted(len(users), 'account')} will be able to do everything on this server, as you can: "
-        f"{listed(users)}. Go on?"
+        f"{join_names(users)}. Go on?"
     )
 
 
@@ -127,7 +127,7 @@ def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
 
 @revoke.question
 def _(_: "Synapse", users: "list[UserId]") -> str:
-    return f"{counted(len(users), 'account')} will no longer be a server admin: {listed(users)}. Go on?"
+    return f"{counted(len(users), 'account')} will no longer be a server admin: {join_names(users)}. Go on?"
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
@@ -187,7 +187,7 @@ def login(
             message = f"{user_id} is locked: the server would refuse the token"
             raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
         if dry_run:
-            work = Work(
+            work = BulkChange(
                 USERS,
                 Targets([user_id]),
                 lambda client, _: client.users.login(user_id, valid_until_ms=expiry).as_sent(),

@@ -14,7 +14,7 @@ from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas import refuse_under_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, Work, carry_out, unchanged
+from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import USERS, Targets, user_id_of
 from synadmin.cli.user.read_back import read_back
@@ -477,5 +477,5 @@ def register(
 
     with invocation.synapse(anonymous=True) as synapse:
         refuse_under_mas(synapse, "register-user {user}", [localpart])
-        work = Work(USERS, Targets([localpart]), act)
+        work = BulkChange(USERS, Targets([localpart]), act)
         return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)

@@ -10,9 +10,9 @@ from synadmin.cli.confirm import LEAVE_ROOMS
 from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
-from synadmin.cli.targets import USERS, counted, listed, user_id_of
+from synadmin.cli.targets import USERS, counted, join_names, user_id_of
 from synadmin.cli.user.read_back import read_back
-from synadmin.cli.user.rooms import hanging_rooms, would_lose_control
+from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
@@ -54,7 +54,7 @@ def offboard(
     user_id: "UserId",
     *,
     successors: "Mapping[UserId, tuple[UserId, ...]]",
-    hanging: "dict[str, list[RoomControl]]",
+    controlled: "dict[str, list[RoomControl]]",
     then: str,
     allow: str | None,
     leave_rooms: bool,
@@ -87,29 +87,29 @@ def offboard(
     before = synapse.users.get(user_id)
     observer = Observer(synapse)
     work = Offboarding(observer, successors[user_id], Reach[(allow or "api").upper()])
-    rooms = hanging.get(user_id, [])
+    rooms = controlled.get(user_id, [])
     if synapse.transport.is_dry_run:
         handed = work.planned(rooms)
         _say_rooms(invocation, handed)
         bad = [room for room in handed if room.outcome in {"refused", "failed"}]
         action = {"action": then, "outcome": "planned"}
         if bad and not leave_rooms:
-            return _stopped(bad, handed, then)
+            return _not_offboarded(bad, handed, then)
         return {"outcome": "planned", "message": _plan(handed, then), **_fields(handed, action)}
-    handed, failed = _hand_over(synapse, invocation, work, rooms, user_id, gives_up=allow is not None)
+    handed, failed = _give_rooms(synapse, invocation, work, rooms, user_id, gives_up=allow is not None)
     _say_rooms(invocation, handed)
     bad = [room for room in handed if room.outcome != "done"]
     if bad and not leave_rooms:
-        return _stopped(bad, handed, then)
+        return _not_offboarded(bad, handed, then)
     if failed and not leave_rooms:
         message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
         return {"outcome": "partly", "message": message, **_fields(handed, _skipped(then))}
     if not leave_rooms:
-        left = hanging_rooms(synapse, [user_id]).get(user_id)
+        left = rooms_losing_control(synapse, [user_id]).get(user_id)
         if left:  # the room has changed since the look
-            return {**_fields(handed, _skipped(then)), **would_lose_control(user_id, left)}
+            return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
     _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
-    message = f"{_counts(handed)} The account is {_DONE_WORDS[then]}."
+    message = f"{_rooms_summary(handed)} The account is {_DONE_WORDS[then]}."
     return {"message": message, **_fields(handed, {"action": then, "outcome": "done"})}
 
 
@@ -152,19 +152,19 @@ def _(
         raise RefusedError(message, hint="use the token of another server admin")
     admins = {account.name for account in synapse.users.list_v2(admins=True)}
     if admins and admins <= set(users):
-        message = f"{listed(sorted(admins))} is the last server admin"
+        message = f"{join_names(sorted(admins))} is the last server admin"
         raise RefusedError(message, hint="`synadmin user admin grant USER` makes another account one")
     for successor in dict.fromkeys(name for named in successors.values() for name in named):
         _require_active(synapse, successor)
     del leave_rooms
-    return {"successors": successors, "hanging": hanging_rooms(synapse, users)}
+    return {"successors": successors, "controlled": rooms_losing_control(synapse, users)}
 
 
 @offboard.question
 def _(
-    _: "Synapse", users: "list[UserId]", *, hanging: "dict[str, list[RoomControl]]", then: str
+    _: "Synapse", users: "list[UserId]", *, controlled: "dict[str, list[RoomControl]]", then: str
 ) -> str | None:
-    rooms = sum(len(hanging.get(user, [])) for user in users)
+    rooms = sum(len(controlled.get(user, [])) for user in users)
     account = (
         ""
         if then == "nothing"
@@ -172,7 +172,7 @@ def _(
     )
     return (
         f"{counted(len(users), 'account')} will give up {counted(rooms, 'room')} to the successors{account}: "
-        f"{listed(users)}. Go on?"
+        f"{join_names(users)}. Go on?"
     )
 
 
@@ -184,7 +184,7 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
         raise RefusedError(message, hint="name an active account with --to")
 
 
-def _hand_over(
+def _give_rooms(
     synapse: "Synapse",
     invocation: Invocation,
     work: "Offboarding",
@@ -220,13 +220,13 @@ def _finish(synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, d
 def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
     for room in handed:
         if room.outcome in _MARKS:
-            names = listed([result.user_id for result in room.outcomes])
+            names = join_names([result.user_id for result in room.outcomes])
             invocation.say(f"{room.control.label}: {room.outcome}: {names} {_MARKS[room.outcome]} control.")
         else:
             invocation.say(f"{room.control.label}: {room.outcome}: {room.worst.message}")
 
 
-def _stopped(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
+def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
     """Return the record of an account that stays as it is, since rooms are not done."""
     pending = all(room.outcome == "pending" for room in bad)
     done = any(room.outcome in {"done", "pending", "partly"} for room in handed)
@@ -261,7 +261,7 @@ def _plan(handed: "list[RoomHandover]", then: str) -> str:
     return f"{counted(len(handed), 'room')} to hand over. {account}"
 
 
-def _counts(handed: "list[RoomHandover]") -> str:
+def _rooms_summary(handed: "list[RoomHandover]") -> str:
     if not handed:
         return "No room hangs on this account."
     done = sum(room.outcome == "done" for room in handed)

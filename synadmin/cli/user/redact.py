@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY
-from synadmin.cli.follow import follow
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
-from synadmin.cli.targets import ANY_USERS, ROOMS, counted, listed, room_id_of
+from synadmin.cli.server_task import wait_for_task
+from synadmin.cli.targets import ANY_USERS, ROOMS, counted, join_names, room_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column
 from synadmin.errors import NotSupportedError, UnknownTargetError, UsageError
@@ -88,7 +88,7 @@ def redact(
     )
     if no_wait:
         return {"outcome": "pending", **begun.as_sent()}
-    status = _followed(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
+    status = _wait_for(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
     failed = status.failed_redactions or {}
     left = scope.count(synapse, user_id)
     done = sum(found.values()) - sum(left.values())
@@ -120,7 +120,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
     messages = counted(sum(sum(one.values()) for one in found), "message")
     where = counted(len({room for one in found for room in one}), "room")
     return (
-        f"{messages} of {listed(users)} in {where} will be redacted for good "
+        f"{messages} of {join_names(users)} in {where} will be redacted for good "
         f"(at most {scope.limit} in each room). Go on?"
     )
 
@@ -192,8 +192,8 @@ def _is_redactable(event: "Event") -> bool:
     return event.type != "m.room.member" or event.content.get("membership") == "join"
 
 
-def _followed(invocation: Invocation, synapse: "Synapse", redact_id: str, what: str) -> "RedactionStatus":
-    return follow(
+def _wait_for(invocation: Invocation, synapse: "Synapse", redact_id: str, what: str) -> "RedactionStatus":
+    return wait_for_task(
         invocation,
         lambda: synapse.moderation.redact_status(redact_id),
         what=what,
@@ -218,7 +218,7 @@ def redact_status(
         synadmin user redact-status CQgWpTzCxKMVnbeo --wait -o json
     """
     if wait:
-        status = _followed(invocation, synapse, redact_id, "redacting")
+        status = _wait_for(invocation, synapse, redact_id, "redacting")
     else:
         status = synapse.moderation.redact_status(redact_id)
     record = {"redact_id": redact_id, **status.as_sent()}

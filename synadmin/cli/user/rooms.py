@@ -61,20 +61,20 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
     return records()
 
 
-def hanging_rooms(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
+def rooms_losing_control(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
     """Return for each user the rooms that nobody on this server would control without all of them."""
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import rooms_without
 
-    hanging: dict[str, list[RoomControl]] = {}
+    controlled: dict[str, list[RoomControl]] = {}
     for control in rooms_without(Observer(synapse), frozenset(users)):
         for user in control.controllers:
             if user in users:
-                hanging.setdefault(user, []).append(control)
-    return hanging
+                controlled.setdefault(user, []).append(control)
+    return controlled
 
 
-def would_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
+def refuse_to_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
     """Return the record of an account that must not leave its rooms."""
     named = ", ".join(control.label for control in rooms[:_SHOWN])
     more = f" and {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""

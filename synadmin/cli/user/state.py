@@ -7,9 +7,9 @@ import click
 from synadmin.cli.confirm import LEAVE_ROOMS, confirm_by_name
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record, unchanged
-from synadmin.cli.targets import USERS, counted, listed
+from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.user.read_back import read_back
-from synadmin.cli.user.rooms import hanging_rooms, would_lose_control
+from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 
@@ -139,7 +139,7 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be deactivated.")
 @LEAVE_ROOMS
 def deactivate(
-    synapse: "Synapse", user_id: "UserId", *, erase: bool, hanging: "dict[str, list[RoomControl]]"
+    synapse: "Synapse", user_id: "UserId", *, erase: bool, controlled: "dict[str, list[RoomControl]]"
 ) -> Record:
     """Deactivate accounts.
 
@@ -159,8 +159,8 @@ def deactivate(
     before = synapse.users.get(user_id)
     if before.deactivated and (before.erased or not erase):
         return unchanged("already deactivated")
-    if user_id in hanging:
-        return would_lose_control(user_id, hanging[user_id])
+    if user_id in controlled:
+        return refuse_to_lose_control(user_id, controlled[user_id])
     record = synapse.users.deactivate(user_id, erase=erase).as_sent()
     read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
     return record
@@ -182,7 +182,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
     one = len(users) == 1
     done = "deactivated and erased" if erase else "deactivated"
     text = (
-        f"{counted(len(users), 'account')} will be {done}: {listed(users)}. "
+        f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. "
         f"{'It leaves' if one else 'They leave'} {counted(rooms, 'room')}; {counted(sessions, 'session')} "
         "and all encryption keys, passwords, addresses and account data are deleted for good. "
     )
@@ -217,7 +217,7 @@ def _ask(verb: Change, done: str, then: str) -> None:
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
-        return f"{counted(len(users), 'account')} will be {done}: {listed(users)}. {then} Go on?"
+        return f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. {then} Go on?"
 
 
 _ask(lock, "locked", "Their sessions can do nothing until you unlock them.")
@@ -249,7 +249,7 @@ def _guard_own_account(verb: Change, does: str) -> None:
         # Not by version 3, which an older Synapse does not have.
         admins = {account.name for account in synapse.users.list_v2(admins=True)}
         if admins and admins <= set(users):
-            why = f"This {does} the last server admin of this server ({listed(sorted(admins))})."
+            why = f"This {does} the last server admin of this server ({join_names(sorted(admins))})."
             confirm_by_name(invocation, min(admins), why, given=confirm, dry_run=dry_run)
 
 
@@ -259,4 +259,4 @@ _guard_own_account(deactivate, "deactivates")
 
 @deactivate.guard
 def _(synapse: "Synapse", users: "list[UserId]", *, leave_rooms: bool) -> dict[str, object]:
-    return {"hanging": {} if leave_rooms else hanging_rooms(synapse, users)}
+    return {"controlled": {} if leave_rooms else rooms_losing_control(synapse, users)}

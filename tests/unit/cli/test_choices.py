@@ -8,8 +8,8 @@ from synadmin.api import background_updates, federation, media, rooms, statistic
 from synadmin.cli import background_update as background_update_command
 from synadmin.cli import federation as federation_command
 from synadmin.cli import stats, task
-from synadmin.cli.media import look as media_command
-from synadmin.cli.room import look as room_command
+from synadmin.cli.media import read as media_command
+from synadmin.cli.room import read as room_command
 
 
 @pytest.mark.parametrize(

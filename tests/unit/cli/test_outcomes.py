@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.outcomes import Work, carry_out
+from synadmin.cli.outcomes import BulkChange, carry_out
 from synadmin.cli.output import Output
 from synadmin.cli.targets import ROOMS, Targets
 from synadmin.client import Synapse
+from synadmin.columns import Column
 from synadmin.errors import JournalError
-from synadmin.render import Column
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def changed(form: str, trouble: BaseException | None, columns: Sequence[Column] 
             raise trouble
         return {}
 
-    work = Work(ROOMS, Targets(["a", "b", "c"]), act, columns=columns)
+    work = BulkChange(ROOMS, Targets(["a", "b", "c"]), act, columns=columns)
     synapse = Synapse("http://127.0.0.1:9", token="t")
     carry_out(Invocation(), synapse, work, dry_run=False, yes=True, output=Output(form, None))
 

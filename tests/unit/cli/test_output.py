@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.cli.output import Output
+from synadmin.columns import Column
 from synadmin.errors import UsageError
-from synadmin.render import Column
 from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import WHOAMI, refused, told
 

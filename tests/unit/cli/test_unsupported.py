@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.unsupported import explained
+from synadmin.cli.unsupported import explain_unsupported
 from synadmin.errors import NotSupportedError
 from tests.unit.stub import HTML, Stub, nobody_there, refused, told
 
@@ -32,7 +32,7 @@ def why(stub: Stub) -> Callable[..., str]:
 
     def ask(operation: str, errcode: str = "M_UNRECOGNIZED", *, homeserver: str = stub.url) -> str:
         return " | ".join(
-            map(str, explained(Invocation(homeserver=homeserver), unrecognized(operation, errcode)))
+            map(str, explain_unsupported(Invocation(homeserver=homeserver), unrecognized(operation, errcode)))
         )
 
     return ask

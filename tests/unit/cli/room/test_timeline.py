@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from synadmin.cli.room.timeline import said
+from synadmin.cli.room.timeline import event_text
 from tests.unit.stub import told
 
 if TYPE_CHECKING:
@@ -84,4 +84,4 @@ def test_no_more_pages_are_fetched_than_are_shown(signed_in: Stub, synadmin: Syn
     ],
 )
 def test_what_an_event_says(event: dict[str, object], words: object) -> None:
-    assert said(event) == words
+    assert event_text(event) == words

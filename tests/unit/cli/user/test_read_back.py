@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from synadmin.cli.targets import listed
+from synadmin.cli.targets import join_names
 from synadmin.ids import UserId
 from tests.unit.stub import ADMIN, refused, told
 
@@ -85,5 +85,5 @@ def test_the_last_admin_needs_the_name_said_even_by_somebody_else(
 def test_of_many_users_the_first_are_named() -> None:
     users = [UserId(f"@u{number}:example.org") for number in range(9)]
 
-    assert listed(users[:2]) == "@u0:example.org, @u1:example.org"
-    assert listed(users, most=1) == "@u0:example.org and 8 more"
+    assert join_names(users[:2]) == "@u0:example.org, @u1:example.org"
+    assert join_names(users, most=1) == "@u0:example.org and 8 more"

@@ -11,11 +11,11 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of
 from synadmin.cli.verbs import reads
+from synadmin.columns import Column, time_of
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
-    from synadmin.render import Column
-
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
 ORDERS = (
     "name",
@@ -39,8 +39,6 @@ _DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "s
 
 
 def _list_columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("room_id", title="room", whole=True),
         Column("name"),
@@ -97,8 +95,6 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
         synadmin room show '#club:example.org'
         synadmin room show '!abcdef:example.org' -o json
     """
-    from synadmin.render import Column
-
     with invocation.synapse() as synapse:
         room_id = room_id_of(synapse, room)
         details = synapse.rooms.get(room_id).as_sent()
@@ -120,7 +116,6 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
         synadmin room members '!abcdef:example.org' -o csv
     """
     from synadmin.ids import server_name_of
-    from synadmin.render import Column
 
     with invocation.synapse() as synapse:
         joined = synapse.rooms.members(room_id_of(synapse, room)).members
@@ -148,8 +143,6 @@ def state(invocation: Invocation, room: str, *, event_type: str | None, output: 
         synadmin room state '#club:example.org' --type m.room.power_levels -o json
         synadmin room state '!abcdef:example.org' --columns type,state_key,sender
     """
-    from synadmin.render import Column, time_of
-
     with invocation.synapse() as synapse:
         events = synapse.rooms.state(room_id_of(synapse, room), type=event_type).as_sent()["state"]
     columns = [
@@ -190,8 +183,6 @@ def power(invocation: Invocation, room: str, *, output: Output) -> None:
 
 
 def _power_columns() -> "list[Column]":
-    from synadmin.render import Column
-
     return [
         Column("user_id", title="user", whole=True),
         Column("level", right=True),
@@ -205,8 +196,6 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
     import shutil
     import textwrap
 
-    from synadmin.render import plain
-
     output.write(record["users"], _power_columns())
     if not record["users"]:
         click.echo("Nobody in particular has power here.")
@@ -217,9 +206,9 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
     width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize
     for level in sorted(by_level, reverse=True):
         start = f"  {level:>4}  to "
-        words = plain(", ".join(by_level[level]))
+        words = safe_text(", ".join(by_level[level]))
         indent = " " * len(start)
         click.echo(textwrap.fill(words, width, initial_indent=start, subsequent_indent=indent))
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
-        click.echo(plain(f"Creators stand above every number in room version {record['version']}."))
+        click.echo(safe_text(f"Creators stand above every number in room version {record['version']}."))

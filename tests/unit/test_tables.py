@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synadmin.columns import Column, field, time_of
 from synadmin.errors import ReplyError
-from synadmin.render import Column, as_json, as_text, cell, field, plain, time_of, write
+from synadmin.tables import as_json, as_text, cell, write
+from synadmin.text import safe_text
 from synadmin.text import width as text_width
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ def test_json_means_what_the_server_sent(text: str) -> None:
 @given(st.text(st.characters(codec=None)))
 def test_no_text_at_all_is_obeyed_or_changed_in_meaning(text: str) -> None:
     assert json.loads(as_json(text)) == text
-    shown = plain(text)
+    shown = safe_text(text)
     assert "\n" not in shown
     assert not set("\x1b\x9b\r\x00\u202e") & set(shown)
     assert shown.splitlines() == ([shown] if shown else [])
@@ -158,7 +160,7 @@ def test_no_text_at_all_is_obeyed_or_changed_in_meaning(text: str) -> None:
 
 def test_ordinary_text_of_any_language_is_left_alone() -> None:
     for text in ("Köln", "Клуб", "クラブ", "نادي", "🎉", "a\\b", "'\"`$"):
-        assert plain(text) == text
+        assert safe_text(text) == text
         assert as_json(text) == json.dumps(text, ensure_ascii=False)
 
 
@@ -309,7 +311,7 @@ def test_what_a_terminal_would_obey_is_never_printable() -> None:
     everything = map(chr, range(sys.maxunicode + 1))
 
     assert [
-        character for character in everything if plain(character) != character and character.isprintable()
+        character for character in everything if safe_text(character) != character and character.isprintable()
     ] == []
 
 

@@ -57,7 +57,9 @@ def list_(
     from synadmin.ids import server_name_of
 
     if room is not None:
-        output.write(of_room(synapse, room_id_of(synapse, room)), _ROOM_COLUMNS, empty="No media there.")
+        output.write(
+            media_in_room(synapse, room_id_of(synapse, room)), _ROOM_COLUMNS, empty="No media there."
+        )
         return
     user_id = user_id_of(synapse, user or "")
     pager = synapse.media.of_user(user_id, order_by=sort[0], reverse=sort[1])
@@ -76,7 +78,7 @@ def _(*, room: str | None, user: str | None, sort: tuple[str | None, bool]) -> N
         raise UsageError(message)
 
 
-def of_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
+def media_in_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
     """Return each item that the room's events point to, once.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.api import rooms
-from synadmin.cli.room.look import ORDERS
+from synadmin.cli.room.read import ORDERS
 from tests.unit.cli.terminal import Terminal
 from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synadmin.cli.room.words import in_words
+from synadmin.cli.room.outcome_text import outcome_text
 from synadmin.ids import RoomId
 from synadmin.power.room import Reach
 from synadmin.power.steps import Refusal
@@ -25,7 +25,7 @@ def test_a_refusal_tells_what_would_do_step_by_step() -> None:
         reason="needs-impersonate", reach=Reach.IMPERSONATE, message=" ".join(lines), lines=lines
     )
 
-    words = in_words(refused(start, refusal))
+    words = outcome_text(refused(start, refusal))
 
     assert words == (
         "!a:example.org\n"

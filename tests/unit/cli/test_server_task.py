@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.cli.follow import TaskFailedError, elapsed, follow
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import StillUnderWayError
+from synadmin.cli.server_task import TaskFailedError, elapsed, wait_for_task
 from synadmin.errors import ConnectError, ServerError
 from tests.unit.stub import SILENT, told
 
@@ -46,22 +46,24 @@ def answers(*records: Record) -> Callable[[], Record]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Time that passes when somebody sleeps; what is in the list is how long each slept."""
     slept: list[float] = []
-    monkeypatch.setattr("synadmin.cli.follow.time.sleep", slept.append)
-    monkeypatch.setattr("synadmin.cli.follow.time.monotonic", lambda: sum(slept))
+    monkeypatch.setattr("synadmin.cli.server_task.time.sleep", slept.append)
+    monkeypatch.setattr("synadmin.cli.server_task.time.monotonic", lambda: sum(slept))
     return slept
 
 
 def test_what_the_server_says_in_the_end_is_returned(clock: list[float]) -> None:
     poll = answers(Record("scheduled"), Record("active"), Record("active"), Record("complete"))
 
-    task = follow(Invocation(), poll, what="purging", again="synadmin again")
+    task = wait_for_task(Invocation(), poll, what="purging", again="synadmin again")
 
     assert task == Record("complete")
     assert len(clock) == 3
 
 
 def test_the_server_is_asked_ever_more_rarely_but_not_too_rarely(clock: list[float]) -> None:
-    follow(Invocation(), answers(*[Record("active")] * 40, Record("complete")), what="purging", again="x")
+    wait_for_task(
+        Invocation(), answers(*[Record("active")] * 40, Record("complete")), what="purging", again="x"
+    )
 
     assert clock == sorted(clock)
     assert clock[0] == pytest.approx(0.1)
@@ -79,7 +81,7 @@ def test_the_server_is_asked_ever_more_rarely_but_not_too_rarely(clock: list[flo
 )
 def test_whatever_is_not_complete_in_the_end_is_a_failure(record: Record, words: str) -> None:
     with pytest.raises(TaskFailedError) as failed:
-        follow(Invocation(), answers(record), what="purging", again="x")
+        wait_for_task(Invocation(), answers(record), what="purging", again="x")
 
     assert str(failed.value) == words
 
@@ -90,7 +92,7 @@ def test_a_server_that_goes_away_leaves_it_open_and_the_way_back_is_told() -> No
         raise ConnectError(message)
 
     with pytest.raises(StillUnderWayError) as left:
-        follow(Invocation(), poll, what="purging", again="synadmin room purge-status 7 --wait")
+        wait_for_task(Invocation(), poll, what="purging", again="synadmin room purge-status 7 --wait")
 
     assert left.value.hint is not None
     assert "synadmin room purge-status 7 --wait" in left.value.hint
@@ -101,7 +103,7 @@ def test_without_a_terminal_there_is_a_line_a_minute(
 ) -> None:
     poll = answers(*[Record("active")] * 60, Record("complete"))
 
-    follow(Invocation(), poll, what="purging !a\x1b[0m", again="x")
+    wait_for_task(Invocation(), poll, what="purging !a\x1b[0m", again="x")
 
     lines = capsys.readouterr().err.splitlines()
     assert sum(clock) == pytest.approx(180, abs=40)
@@ -112,7 +114,7 @@ def test_without_a_terminal_there_is_a_line_a_minute(
 def test_quietly_there_is_none(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     poll = answers(*[Record("active")] * 60, Record("complete"))
 
-    follow(Invocation(quiet=True), poll, what="purging", again="x")
+    wait_for_task(Invocation(quiet=True), poll, what="purging", again="x")
 
     assert sum(clock) > 60
     assert capsys.readouterr().err == ""
@@ -183,7 +185,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again(clock: list[float]) -> 
             raise answer
         return answer
 
-    assert follow(Invocation(), poll, what="purging", again="synadmin again") == Record("complete")
+    assert wait_for_task(Invocation(), poll, what="purging", again="synadmin again") == Record("complete")
     assert len(clock) == 4
 
 
@@ -192,7 +194,7 @@ def test_work_that_the_server_cannot_tell_of_any_more_is_pending(clock: list[flo
         raise ServerError(status=500, errcode="M_UNKNOWN", reason="Internal server error")
 
     with pytest.raises(StillUnderWayError) as caught:
-        follow(Invocation(), poll, what="purging", again="synadmin again")
+        wait_for_task(Invocation(), poll, what="purging", again="synadmin again")
 
     assert "synadmin again" in str(caught.value.hint)
     assert 0 < len(clock) < 10

@@ -7,22 +7,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from synadmin.columns import Column, field, time_of
+from synadmin.columns import Column
 from synadmin.errors import ReplyError
 from synadmin.text import UNSAFE, safe_text, wrap
 from synadmin.text import width as text_width
 
 __all__ = [
     "FORMATS",
-    "Column",
     "as_json",
     "as_text",
     "cell",
-    "field",
-    "plain",
     "record_as_text",
     "safe_json",
-    "time_of",
     "write",
 ]
 
@@ -36,11 +32,6 @@ _WIDEST = 100  # columns of a cell where no terminal sets a limit
 _NARROWEST = 20  # columns of a value below its heading
 _LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
 _LONGEST_WORD = 60  # columns; of a longer one, which no id is, the pieces are put on several lines
-
-
-def plain(text: str) -> str:
-    """Return text as it may be shown: whatever a terminal would obey is spelled out instead."""
-    return safe_text(text)
 
 
 def safe_json(text: str) -> str:
@@ -72,11 +63,11 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return plain(value)
+        return safe_text(value)
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
-        return plain(", ".join(value)) or "-"
+        return safe_text(", ".join(value)) or "-"
     return as_json(value)
 
 
@@ -125,7 +116,7 @@ def _write_names(records: Iterable[Mapping[str, Any]], columns: Sequence[Column]
     """Write the ids alone: of each record the first column that is never shortened, else the first."""
     column = next((column for column in columns if column.whole), columns[0])
     for record in records:
-        out.write(f"{plain(str(column.of(record)))}\n")
+        out.write(f"{safe_text(str(column.of(record)))}\n")
         out.flush()
 
 
@@ -161,7 +152,7 @@ def _csv_cell(value: object) -> str | int | float:
     text = value if isinstance(value, str) else cell(value)
     dangerous = text.startswith(_FORMULA)
     # Spreadsheets take a leading apostrophe as "this is text".
-    return f"'{plain(text)}" if dangerous else plain(text)
+    return f"'{safe_text(text)}" if dangerous else safe_text(text)
 
 
 def _write_table(

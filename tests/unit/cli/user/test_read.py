@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.api import users
-from synadmin.cli.user import look
+from synadmin.cli.user import read
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ SEARCH = "/_synapse/admin/v1/search_users/%40admin%3Aexample.org"
 
 
 def test_the_orders_of_the_option_are_those_of_the_library() -> None:
-    assert look.ORDERS == users.ORDERS
+    assert read.ORDERS == users.ORDERS
 
 
 @pytest.mark.parametrize(

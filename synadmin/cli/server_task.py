@@ -9,16 +9,16 @@ from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.progress import elapsed
 from synadmin.errors import ConnectError, ServerError, SynadminError
 
-__all__ = ["TaskFailedError", "elapsed", "follow"]
+__all__ = ["TaskFailedError", "elapsed", "wait_for_task"]
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
 _LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
 _GROWTH = 1.3
-_ATTEMPTS = 6  # to be told how far it is, where the server answers that it failed
-_TOLD_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
+_ATTEMPTS = 6  # of asking how far it is, where the server answers that it failed
+_REPORT_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
 
 
-class Task(Protocol):
+class TaskStatus(Protocol):
     """What the server tells of work under way: any model that has a status."""
 
     @property
@@ -26,14 +26,14 @@ class Task(Protocol):
         """``scheduled``, ``active``, ``complete``, ``failed`` or ``cancelled``."""
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=TaskStatus)
 
 
 class TaskFailedError(SynadminError):
     """The server has given up on the work that it had begun."""
 
 
-def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: str) -> T:
+def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, again: str) -> T:
     """Wait until the server has finished, and return what it says then.
 
     Args:
@@ -46,16 +46,16 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
         TaskFailedError: the server gave up; its words are in the message, where it says any.
         StillUnderWayError: the server could not be asked any more.
     """
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     pause = _FIRST_PAUSE
     try:
-        while (task := _answered(poll)).status in {"scheduled", "active"}:
+        while (task := _poll_again_on_errors(poll)).status in {"scheduled", "active"}:
             now = time.monotonic()
             line = f"{what}: {task.status}, {elapsed(now - started)}"
             if invocation.is_watched:
                 invocation.draw(line)
-            elif now - told >= _TOLD_EVERY:
-                told = now
+            elif now - reported >= _REPORT_EVERY:
+                reported = now
                 invocation.say(line)
             time.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
@@ -74,7 +74,7 @@ def follow(invocation: Invocation, poll: Callable[[], T], *, what: str, again: s
     return task
 
 
-def _answered(poll: Callable[[], T]) -> T:
+def _poll_again_on_errors(poll: Callable[[], T]) -> T:
     """Ask how far it is, and again where the server fails: the work goes on all the same.
 
     Raises:

@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+from synadmin.text import safe_text
+
 if TYPE_CHECKING:
     from synadmin.recovery.outcome import Outcome
 
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
 
 
-def in_words(outcome: "Outcome") -> str:
+def outcome_text(outcome: "Outcome") -> str:
     """Return the outcome as a few lines of text, safe to be shown."""
-    from synadmin.render import plain
-
     lines = [_heading(outcome)]
     if outcome.outcome == "planned":
         lines += _planned(outcome)
@@ -22,7 +22,7 @@ def in_words(outcome: "Outcome") -> str:
             lines += _before_and_after(outcome)
         if outcome.outcome == "failed":
             lines += [f"    {step.status}: {step.detail}" for step in outcome.steps]
-    return "\n".join(plain(line) for line in lines)
+    return "\n".join(safe_text(line) for line in lines)
 
 
 def _heading(outcome: "Outcome") -> str:
