@@ -1,14 +1,15 @@
 """The last resort: a new room in place of one that nobody here can regain.
 
-Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. The
-new room is its own notion of one: nobody but the administrator may speak in it, and anybody may come in.
-So the members are brought in and it is closed as soon as it exists; in the end it is read back.
+Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. It
+makes the new room public, though not listed, and mutes everybody but its admin; no request can have it make
+another one. So the room is closed as soon as its id is known, and then the members are brought in; in the
+end it is read back.
 
 Source: ``RoomShutdownHandler`` in ``synapse/handlers/room.py``.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -300,28 +301,38 @@ def secure(
     order: ReplaceOptions,
     new: RoomId,
 ) -> None:
-    """Bring the members into the new room, and close it, while the server still deletes the old one.
+    """Close the new room and bring the members in, while the server still deletes the old one.
 
-    Synapse makes the room public and lets users in one by one. Those who are in it already stay in it, so
-    that it can be closed at once; a deletion that fails leaves nobody without a room.
+    Synapse, which moves one user after the other, cannot let them into a closed room: they are brought in
+    here. A deletion that fails leaves no member without a room.
 
     Raises:
         SynadminError: the new room could not be configured.
     """
-    if order.muted:
-        return
-    if not _is_new(observer, new):
-        return  # an earlier run has done it
-    for user in planned.members:
+    if order.muted or not _is_new(observer, new):
+        return  # or an earlier run has done it
+    planned = replace(planned, new_room_id=new)
+    if order.admin == observer.synapse.owner:
+        _set_right(observer, sessions, planned, order)
+        _bring_in(observer, sessions, order, new, planned.members)
+    else:
+        # Into a closed room only its own admin could let the members in.
+        _bring_in(observer, sessions, order, new, planned.members)
+        _set_right(observer, sessions, planned, order)
+
+
+def _bring_in(
+    observer: Observer, sessions: Impersonation, order: ReplaceOptions, new: RoomId, users: Iterable[UserId]
+) -> None:
+    """Make users join the new room, or invite them; who is in it is read back in the end."""
+    for user in users:
         if user == order.admin:
             continue
         try:
             observer.synapse.rooms.join(new, user_id=user)
-        except MatrixError:
-            # Invited, it can join when the room is closed; the server tries that again.
-            with contextlib.suppress(MatrixError):
+        except SynadminError:
+            with contextlib.suppress(SynadminError):
                 sessions.of(order.admin).client_server.invite(new, user)
-    _set_right(observer, sessions, replace(planned, new_room_id=new), order)
 
 
 def standing(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
@@ -382,17 +393,21 @@ def configure_new_room(
             _set_addresses(observer, sessions, planned, order)
         except SynadminError as error:
             failure = error
+    was_in = planned.members or told.kicked_users
+    members = {user for user in was_in if user != order.admin}
+    if not order.muted:
+        outside = members - set(observer.synapse.rooms.members(new).members)
+        _bring_in(observer, sessions, order, new, sorted(outside))
     not_invited = _invite(observer, sessions, planned, order)
     observer.forget(order.admin)
     view = levels_of(observer, new)
     inside = set(observer.synapse.rooms.members(new).members)
-    was_in = planned.members or told.kicked_users
-    members = {user for user in was_in if user != order.admin}
+    not_removed = _not_removed(observer, planned.room_id, set(told.failed_to_kick_users), inside)
     rules = observer.state_event(new, _JOIN_RULES)
     result = replace(
         planned,
         moved=tuple(sorted(members & inside)),
-        not_moved=tuple(sorted({*(members - inside if planned.members else ()), *told.failed_to_kick_users})),
+        not_moved=tuple(sorted({*(members - inside if planned.members else ()), *not_removed})),
         not_invited=not_invited,
         control=observer.membership(order.admin, new) == "join"
         and view.levels.level_of(order.admin) >= view.levels.control,
@@ -400,6 +415,23 @@ def configure_new_room(
         join_rule=None if rules is None else str(rules.content.get("join_rule")),
     )
     return _told(result, told, failure)
+
+
+def _not_removed(
+    observer: Observer, room_id: RoomId, failed: set[UserId], inside: set[UserId]
+) -> set[UserId]:
+    """Return who could not be moved, of those that Synapse could not remove or let into the new room.
+
+    Who was put out of the old room, and was brought into the new one here, is moved.
+    """
+    if not failed:
+        return failed
+    try:
+        return failed & ({*observer.synapse.rooms.members(room_id).members} | (failed - inside))
+    except NotFoundError:  # it is purged: nobody is in it
+        return failed - inside
+    except SynadminError:
+        return failed
 
 
 def _invite(

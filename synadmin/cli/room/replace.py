@@ -1,6 +1,7 @@
 """``synadmin room replace``: a new room in place of one that is lost for good."""
 
 import shlex
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from synadmin.recovery.impersonation import Impersonation
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.replace_room import Replacement, ReplaceOptions
+
+_AWAITED = 10.0  # seconds in which the server names the new room, unless it is very busy
+_STEP = 0.05
 
 
 @click.command(cls=Command)
@@ -205,6 +209,7 @@ class _DeletionWatcher:
     planned: "Replacement"
     order: "ReplaceOptions"
     new: "RoomId | None" = None
+    is_awaited: bool = False
 
     def wait(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
         """Wait for the end of the deletion.
@@ -228,11 +233,18 @@ class _DeletionWatcher:
             raise
 
     def _poll(self) -> "DeletionStatus":
-        status = self.synapse.room_deletion.status(self.planned.delete_id or "")
-        new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
-        if self.new is None:
-            self._close(new)
-        return status
+        """Ask how far it is, at first until the new room is named: it is public until it is closed here."""
+        until = time.monotonic() + (0 if self.is_awaited else _AWAITED)
+        while True:
+            status = self.synapse.room_deletion.status(self.planned.delete_id or "")
+            new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
+            if self.new is None:
+                self._close(new)
+            is_over = status.status not in {"scheduled", "active"}
+            if self.new is not None or is_over or time.monotonic() > until:
+                self.is_awaited = True
+                return status
+            time.sleep(_STEP)
 
     def _close(self, new: "RoomId | None") -> None:
         from synadmin.recovery.replace_room import secure

@@ -12,7 +12,14 @@ from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import Journal
 from synadmin.power.room import Reach
 from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.replace_room import Replacement, ReplaceOptions, configure_new_room, look, to_note
+from synadmin.recovery.replace_room import (
+    Replacement,
+    ReplaceOptions,
+    configure_new_room,
+    look,
+    secure,
+    to_note,
+)
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
@@ -150,3 +157,28 @@ def test_a_new_room_that_cannot_be_set_right_says_that_nobody_may_speak(
     assert (result.outcome, result.reason, result.may_speak) == ("partly", "server-error", False)
     assert "a bad day" in result.message
     assert f"nobody but {ADMIN} may speak" in result.message
+
+
+def test_the_new_room_is_closed_before_anybody_is_brought_in(stub: Stub, observer: Observer) -> None:
+    new_room(stub, MUTED, [ADMIN])
+    stub.on("/_synapse/admin/v1/join/%21new%3Aexample.org", told({"room_id": NEW}))
+    for kind in ("join_rules", "power_levels"):
+        path = f"/_matrix/client/v3/rooms/%21new%3Aexample.org/state/m.room.{kind}/"
+        stub.on(path, told({"event_id": "$2"}))
+    with Impersonation(observer.synapse) as sessions:
+        secure(observer, sessions, begun(), ReplaceOptions(admin=BOSS), NEW)
+    changes = [one for one in stub.targets if not one.startswith("GET")]
+    assert ["join_rules" in changes[0], "/join/" in changes[-1]] == [True, True], changes
+    assert sum("/join/" in one for one in changes) == 1
+
+
+@pytest.mark.parametrize("is_in_old", [True, False])
+def test_who_was_put_out_by_the_server_and_brought_in_here_is_moved(
+    stub: Stub, observer: Observer, *, is_in_old: bool
+) -> None:
+    new_room(stub, OPEN, [ADMIN, MIKE])
+    old = told({"members": [MIKE], "total": 1}) if is_in_old else refused(404, "M_NOT_FOUND")
+    stub.on(f"{ROOMS}/%21old%3Aexample.org/members", old)
+    result = settled(observer, RoomShutDown(new_room_id=NEW, failed_to_kick_users=(MIKE,)))
+    assert result.moved == (MIKE,)
+    assert (result.outcome, result.not_moved) == (("partly", (MIKE,)) if is_in_old else ("done", ()))
