@@ -13,23 +13,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
-from tests.live.delegation.test_proxies import free_port, nginx_configuration, program
+from synadmin.sandbox.homeserver import Homeserver
+from tests.live.delegation.test_proxies import (
+    free_port,
+    nginx_configuration,
+    nginx_server,
+    program,
+    written,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Synadmin
-
 
 _START_UP = 60.0  # seconds
 
 
+def _nginx(folder: Path, listen: str, locations: str) -> contextlib.AbstractContextManager[None]:
+    """Serve these locations until the test is over."""
+    return _running(folder, listen, f"server {{ listen {listen}; {locations} }}")
+
+
 @contextlib.contextmanager
-def _nginx(folder: Path, listen: str, locations: str) -> Iterator[None]:
+def _running(folder: Path, listen: str, servers: str) -> Iterator[None]:
     """Run nginx until the test is over, and wait until it takes connections."""
-    path = nginx_configuration(folder, f"server {{ listen {listen}; {locations} }}")
+    path = nginx_configuration(folder, servers)
     command = [program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
     process = subprocess.Popen(command, cwd=folder, env={"PATH": os.environ["PATH"]})
     until = time.monotonic() + _START_UP
@@ -71,6 +82,7 @@ def behind(folder: Path) -> Iterator[Callable[[str], str]]:
         yield serve
 
 
+BELOW_MATRIX = "location /matrix/ {{ rewrite_log off; rewrite ^/matrix(/.*)$ $1 break; proxy_pass {url}; }}"
 REFUSING = 'if ($request_uri ~* "%2F") {{ return 404; }} location / {{ proxy_pass {url}; }}'
 
 
@@ -125,10 +137,7 @@ def test_rooms_are_listed_regained_and_audited_at_every_address(
             )
             address = f"unix://{path}"
         else:
-            below = (
-                "location /matrix/ {{ rewrite_log off; rewrite ^/matrix(/.*)$ $1 break; proxy_pass {url}; }}"
-            )
-            address = behind(below.format(url=homeserver.url)) + "/matrix"
+            address = behind(BELOW_MATRIX.format(url=homeserver.url)) + "/matrix"
         env = {"SYNADMIN_HOMESERVER": address}
 
         listed = synadmin("room", "list", "-o", "ndjson", env=env)
@@ -140,3 +149,49 @@ def test_rooms_are_listed_regained_and_audited_at_every_address(
     assert json.loads(regained.stdout)[0]["outcome"] == "done", regained.stderr
     assert audited.code == 0, audited.stderr
     assert json.loads(audited.stdout)["checked"]["rooms"] > 0
+
+
+def test_a_well_known_file_may_name_a_base_url_with_a_path(
+    homeserver: Homeserver, synadmin: Synadmin, folder: Path
+) -> None:
+    authority = trustme.CA()
+    chain, key, _ = written(folder, authority.issue_cert("localhost"), "name")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    port = free_port()
+    named = json.dumps({"m.homeserver": {"base_url": f"https://localhost:{port}/matrix"}})
+    body = (
+        f"location = /.well-known/matrix/client {{ default_type application/json; return 200 '{named}'; }}"
+        + BELOW_MATRIX.format(url=homeserver.url)
+    )
+    env = {"SYNADMIN_HOMESERVER": f"localhost:{port}", "SYNADMIN_CA_FILE": f"{folder}/ca.pem"}
+    with _running(folder, f"127.0.0.1:{port}", nginx_server("localhost", port, chain, key, body)):
+        answer = synadmin("whoami", "-o", "json", env=env)
+        listed = synadmin("room", "list", "-o", "ndjson", env=env)
+
+    assert answer.code == 0, answer.stderr
+    assert json.loads(answer.stdout)["user_id"] == homeserver.admin.user_id
+    assert listed.code == 0, listed.stderr
+
+
+def test_synapse_itself_may_listen_on_a_unix_socket(synadmin: Synadmin, folder: Path) -> None:
+    (folder / "synapse").mkdir()
+    with Homeserver(folder / "synapse") as server:
+        admin = server.admin
+    # The same server again, with the socket beside its port.
+    record = folder / "synapse" / "sandbox.json"
+    facts = json.loads(record.read_text("utf-8"))
+    client = {"type": "http", "resources": [{"names": ["client", "keys"]}]}
+    listeners = [
+        {"port": facts["port"], "bind_addresses": ["127.0.0.1"], **client},
+        {"path": f"{folder}/s", **client},
+    ]
+    record.write_text(json.dumps(facts | {"extra_config": {"listeners": listeners}}), "utf-8")
+    env = {"SYNADMIN_HOMESERVER": f"unix://{folder}/s"}
+    with Homeserver(folder / "synapse") as server:
+        assert server.admin.user_id == admin.user_id
+        room_id = server.register("alice").make_room("Lost")
+        regained = synadmin("room", "make-admin", room_id, "--yes", "-o", "json", server=server, env=env)
+        assert server.admin.synapse.rooms.get(room_id).joined_local_members == 2
+
+    assert regained.code == 0, regained.stderr
+    assert json.loads(regained.stdout)[0]["outcome"] == "done"

@@ -92,6 +92,28 @@ def test_a_list_that_is_not_understood_makes_nobody_and_is_not_repeated(
         homeserver.admin.synapse.users.get(homeserver.user_id("violet"))
 
 
+@pytest.mark.parametrize("typed", ["\ufeffnew secret\r\n", "new secret\n\n", "new secret"])
+def test_a_password_on_standard_input_is_its_first_line_alone(
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, typed: str
+) -> None:
+    user_id = newcomer("pansy").user_id
+    answer = synadmin("user", "password", user_id, "--yes", stdin=typed)
+    assert answer.code == 0, answer.stderr
+    with Synapse(homeserver.url) as anonymous:
+        assert anonymous.client_server.login(user_id, "new secret").user_id == user_id
+
+
+def test_a_password_with_notes_below_it_is_refused(
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    user_id = newcomer("pansy").user_id
+    answer = synadmin("user", "password", user_id, "--yes", stdin="new secret\nlogin: pansy\n")
+    assert answer.code == 2
+    assert "secret" not in answer.stderr
+    with Synapse(homeserver.url) as anonymous:
+        assert anonymous.client_server.login(user_id, homeserver.password).user_id == user_id
+
+
 def test_a_locked_account_gets_no_token(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
