@@ -1,12 +1,5 @@
-"""The configuration of an audit: a TOML file, checked when it is read.
+"""The configuration of an audit: a TOML file, checked when it is read."""
 
-A misspelled limit that is silently ignored is worse than none, so an unknown name is an error that suggests
-the nearest known one.
-"""
-
-import difflib
-import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,17 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from synadmin import toml_files
 from synadmin.audit.facts import IgnoreFacts
 from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import RULES, Rule, options
 from synadmin.errors import SettingsError, UsageError
 from synadmin.ids import UserId, parse_user_id
-from synadmin.text import safe_text
+from synadmin.toml_files import document, nearest, quoted, require_known, strings, table
 
 _BY_ID: Final = {rule.ID: rule for rule in RULES}
-_LARGEST: Final = 1024 * 1024  # characters
-_MOST_DOTS: Final = 16  # of a key, which has three: tomllib takes quadratic time and memory for them
-_QUOTED_OR_COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -139,7 +130,7 @@ def rule_of(name: str) -> Rule:
         UsageError: there is none; the message suggests the nearest.
     """
     if name not in _BY_ID:
-        message = f"there is no rule {_quoted(name)}{_nearest(name, _BY_ID)}"
+        message = f"there is no rule {quoted(name)}{nearest(name, _BY_ID)}"
         raise UsageError(message, hint="`synadmin audit rules` lists them")
     return _BY_ID[name]
 
@@ -150,18 +141,7 @@ def read(path: Path) -> Config:
     Raises:
         SettingsError: it cannot be read, is not TOML, or has an unknown or invalid setting.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
-        message = f"cannot read {path}: {reason}"
-        raise SettingsError(message) from None
-    try:
-        return parse(text)
-    except SettingsError as error:
-        message = f"{path}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
+    return toml_files.read(path, parse)
 
 
 def parse(text: str) -> Config:
@@ -170,44 +150,22 @@ def parse(text: str) -> Config:
     Raises:
         SettingsError: it is not TOML, or has an unknown or invalid setting.
     """
-    _bounded(text)
-    try:
-        document = tomllib.loads(text)
-    except RecursionError:
-        message = "not TOML: nested too deep"
-        raise SettingsError(message) from None
-    except ValueError as error:
-        # Python reads no number of thousands of digits, and says so in words for programmers.
-        words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
-        message = f"not TOML: {safe_text(words)}"
-        raise SettingsError(message) from None
-    _known(document, {"audit"}, where="the file")
-    audit = _table(document.get("audit", {}), "[audit]")
-    _known(audit, {"server_admins", "skip", "rules", "ignore"}, where="[audit]")
-    rules = _table(audit.get("rules", {}), "[audit.rules]")
+    content = document(text)
+    require_known(content, {"audit"}, where="the file")
+    audit = table(content.get("audit", {}), "[audit]")
+    require_known(audit, {"server_admins", "skip", "rules", "ignore"}, where="[audit]")
+    rules = table(audit.get("rules", {}), "[audit.rules]")
     admins = audit.get("server_admins")
     return Config(
         server_admins=None if admins is None else tuple(_admins(admins)),
-        skip=tuple(
-            _rule(name, "[audit] skip").ID for name in _strings(audit.get("skip", []), "[audit] skip")
-        ),
+        skip=tuple(_rule(name, "[audit] skip").ID for name in strings(audit.get("skip", []), "[audit] skip")),
         rules={name: _settings(name, settings) for name, settings in rules.items()},
         ignores=_ignores(audit.get("ignore", [])),
     )
 
 
-def _bounded(text: str) -> None:
-    if len(text) > _LARGEST:
-        message = f"larger than {_LARGEST // 1024**2} MiB"
-        raise SettingsError(message)
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > _MOST_DOTS and _QUOTED_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
-            message = f"line {number} has more than {_MOST_DOTS} dots outside of quotation marks"
-            raise SettingsError(message)
-
-
 def _admins(value: object) -> Iterator[UserId]:
-    for name in _strings(value, "[audit] server_admins"):
+    for name in strings(value, "[audit] server_admins"):
         try:
             yield parse_user_id(name)
         except UsageError as error:
@@ -226,9 +184,9 @@ def _rule(name: str, where: str) -> Rule:
 def _settings(name: str, value: object) -> Mapping[str, Any]:
     rule = _rule(name, "[audit.rules]")
     where = f"[audit.rules.{name}]"
-    settings = _table(value, where)
+    settings = table(value, where)
     expected = options(rule)
-    _known(settings, {"severity", *expected}, where=where)
+    require_known(settings, {"severity", *expected}, where=where)
     for option, given in settings.items():
         if option == "severity":
             _severity(given, where)
@@ -239,8 +197,8 @@ def _settings(name: str, value: object) -> Mapping[str, Any]:
 
 def _severity(value: object, where: str) -> None:
     if not isinstance(value, str) or value not in set(Severity):
-        near = _nearest(value, list(Severity)) if isinstance(value, str) else ""
-        message = f"{where} severity: {_quoted(value)} is not one of {', '.join(Severity)}{near}"
+        near = nearest(value, list(Severity)) if isinstance(value, str) else ""
+        message = f"{where} severity: {quoted(value)} is not one of {', '.join(Severity)}{near}"
         raise SettingsError(message)
 
 
@@ -248,10 +206,10 @@ def _like(default: object, given: object, where: str) -> None:
     """Check an option against the kind of its default."""
     if isinstance(default, bool):
         if not isinstance(given, bool):
-            message = f"{where}: {_quoted(given)} is not true or false"
+            message = f"{where}: {quoted(given)} is not true or false"
             raise SettingsError(message)
     elif not isinstance(given, int) or isinstance(given, bool) or given < 0:
-        message = f"{where}: {_quoted(given)} is not a whole number of at least 0"
+        message = f"{where}: {quoted(given)} is not a whole number of at least 0"
         raise SettingsError(message)
 
 
@@ -262,56 +220,23 @@ def _ignores(value: object) -> tuple[Ignore, ...]:
     found: dict[tuple[str, str], Ignore] = {}
     for number, entry in enumerate(value, 1):
         where = f"[[audit.ignore]] number {number}"
-        ignore = _ignore(_table(entry, where), where)
+        ignore = _ignore(table(entry, where), where)
         if (ignore.rule, ignore.subject) in found:
-            message = f"{where}: {ignore.rule} of {_quoted(ignore.subject)} is already ignored"
+            message = f"{where}: {ignore.rule} of {quoted(ignore.subject)} is already ignored"
             raise SettingsError(message)
         found[ignore.rule, ignore.subject] = ignore
     return tuple(found.values())
 
 
 def _ignore(entry: Mapping[str, Any], where: str) -> Ignore:
-    _known(entry, {"rule", "subject", "reason", "until"}, where=where)
+    require_known(entry, {"rule", "subject", "reason", "until"}, where=where)
     for name in ("rule", "subject", "reason"):
         if not isinstance(entry.get(name), str) or not entry[name].strip():
             message = f"{where}: {name} is missing, or not a text"
             raise SettingsError(message)
     until = entry.get("until")
     if isinstance(until, datetime) or (until is not None and not isinstance(until, date)):
-        message = f"{where} until: {_quoted(until)} is not a date: write it as 2027-01-31, without quotes"
+        message = f"{where} until: {quoted(until)} is not a date: write it as 2027-01-31, without quotes"
         raise SettingsError(message)
     rule = _rule(entry["rule"], where)
     return Ignore(rule=rule.ID, subject=entry["subject"], reason=entry["reason"], until=until)
-
-
-def _table(value: object, where: str) -> Mapping[str, Any]:
-    if isinstance(value, dict):
-        return value
-    message = f"{where} is not a table"
-    raise SettingsError(message)
-
-
-def _strings(value: object, where: str) -> list[str]:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return value
-    message = f'{where} is not a list of texts: write ["…", "…"]'
-    raise SettingsError(message)
-
-
-def _known(table: Mapping[str, Any], known: Collection[str], *, where: str) -> None:
-    for name in table:
-        if name not in known:
-            near = _nearest(name, known) or f": use one of {', '.join(sorted(known))}"
-            message = f"{where} has no {_quoted(name)}{near}"
-            raise SettingsError(message)
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _quoted(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{safe_text(value)}"' if isinstance(value, str) else safe_text(str(value))

@@ -144,6 +144,8 @@ class Refusal:
         "target-deactivated",
         "target-suspended",
         "room-blocked",
+        "would-lose-control",
+        "too-few-controllers",
     ]
     reach: Reach | None
     message: str

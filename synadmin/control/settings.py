@@ -1,0 +1,159 @@
+"""The settings of a room that a room admin can change: what a file may say, and the events for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from synadmin.errors import SettingsError
+from synadmin.toml_files import quoted, require_known, strings, table
+
+RoomSettings = Mapping[str, Any]
+"""By name: the content of the state event; for ``directory`` whether the room is listed."""
+
+DIRECTORY: Final = "directory"
+_DAY: Final = 86_400_000  # milliseconds
+_MOST_DAYS: Final = 36_500
+_RESTRICTED: Final = ("restricted", "knock_restricted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A setting that has one of a few values."""
+
+    type: str
+    key: str
+    values: tuple[str, ...]
+
+
+_CHOICES: Final = {
+    "join_rule": _Choice("m.room.join_rules", "join_rule", ("public", "invite", "knock", *_RESTRICTED)),
+    "history_visibility": _Choice(
+        "m.room.history_visibility",
+        "history_visibility",
+        ("invited", "joined", "shared", "world_readable"),
+    ),
+    "guest_access": _Choice("m.room.guest_access", "guest_access", ("can_join", "forbidden")),
+}
+EVENT_TYPES: Final[Mapping[str, str]] = {
+    **{name: choice.type for name, choice in _CHOICES.items()},
+    "encryption": "m.room.encryption",
+    "server_acl": "m.room.server_acl",
+    "retention": "m.room.retention",
+}
+"""The state event of each setting that is one."""
+
+
+def parse_settings(value: object, where: str) -> RoomSettings:
+    """Return the settings of an entry.
+
+    Raises:
+        SettingsError: one is unknown or not valid.
+    """
+    settings = table(value, where)
+    require_known(settings, (*EVENT_TYPES, DIRECTORY, "allow_members_of"), where=where)
+    found: dict[str, Any] = {}
+    for name, given in settings.items():
+        place = f"{where} {name}"
+        if name in _CHOICES:
+            found[name] = _choice(_CHOICES[name], given, place)
+        elif name == "encryption":
+            found[name] = _encryption(given, place)
+        elif name == DIRECTORY:
+            found[name] = _boolean(given, place)
+        elif name == "server_acl":
+            found[name] = _server_acl(given, place)
+        elif name == "retention":
+            found[name] = {"max_lifetime": _days(given, place)}
+    return _with_allowed_rooms(found, settings.get("allow_members_of"), where)
+
+
+def is_as_written(name: str, wanted: Any, found: Any) -> bool:  # noqa: ANN401  the content of an event
+    """Tell whether a room is set as the file says; what the file does not mention does not count."""
+    if name == DIRECTORY or found is None:
+        return bool(wanted == found)
+    if name == "encryption":
+        return bool(found.get("algorithm"))
+    return all(found.get(key) == value for key, value in wanted.items())
+
+
+def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an event
+    """Return the content of a setting's event as the file writes it; None where there is none."""
+    if name == DIRECTORY or not content:
+        return content if name == DIRECTORY else None
+    if name in _CHOICES:
+        return content.get(_CHOICES[name].key)
+    if name == "encryption":
+        return bool(content.get("algorithm"))
+    if name == "retention":
+        lifetime = content.get("max_lifetime")
+        whole = isinstance(lifetime, int) and lifetime % _DAY == 0
+        return f"{lifetime // _DAY}d" if whole else lifetime
+    return dict(content)
+
+
+def shuts_out(name: str, content: Mapping[str, Any], server_name: str) -> bool:
+    """Tell whether a server ACL would shut a server out of the room."""
+    if name != "server_acl":
+        return False
+    from fnmatch import fnmatchcase
+
+    host = server_name.rpartition(":")[0] if server_name.rpartition(":")[2].isdigit() else server_name
+
+    def matches(patterns: object) -> bool:
+        return isinstance(patterns, list) and any(fnmatchcase(host, pattern) for pattern in patterns)
+
+    return matches(content.get("deny")) or not matches(content.get("allow"))
+
+
+def _choice(choice: _Choice, given: object, where: str) -> dict[str, Any]:
+    if given not in choice.values:
+        message = f"{where}: {quoted(given)} is not one of {', '.join(choice.values)}"
+        raise SettingsError(message)
+    return {choice.key: given}
+
+
+def _encryption(given: object, where: str) -> dict[str, Any]:
+    if given is not True:
+        message = f"{where}: write true, or leave it out: encryption cannot be turned off"
+        raise SettingsError(message)
+    return {"algorithm": "m.megolm.v1.aes-sha2"}
+
+
+def _boolean(given: object, where: str) -> bool:
+    if isinstance(given, bool):
+        return given
+    message = f"{where}: {quoted(given)} is not true or false"
+    raise SettingsError(message)
+
+
+def _server_acl(given: object, where: str) -> dict[str, Any]:
+    content = table(given, where)
+    require_known(content, ("allow", "deny", "allow_ip_literals"), where=where)
+    return {
+        "allow": strings(content.get("allow", ["*"]), f"{where} allow"),
+        "deny": strings(content.get("deny", []), f"{where} deny"),
+        "allow_ip_literals": _boolean(content.get("allow_ip_literals", True), f"{where} allow_ip_literals"),
+    }
+
+
+def _days(given: object, where: str) -> int:
+    text = given.removesuffix("d") if isinstance(given, str) else ""
+    if text == given or not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= _MOST_DAYS:
+        message = f"{where}: {quoted(given)} is not a number of days: write 90d"
+        raise SettingsError(message)
+    return int(text) * _DAY
+
+
+def _with_allowed_rooms(found: dict[str, Any], allowed: object, where: str) -> RoomSettings:
+    """Put the rooms whose members may join into the join rule."""
+    restricted = found.get("join_rule", {}).get("join_rule") in _RESTRICTED
+    if restricted != (allowed is not None):
+        message = (
+            f"{where}: join_rule restricted or knock_restricted and allow_members_of go together: "
+            "allow_members_of has the ids of the rooms whose members may join"
+        )
+        raise SettingsError(message)
+    if restricted:
+        rooms = strings(allowed, f"{where} allow_members_of")
+        found["join_rule"]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]
+    return found

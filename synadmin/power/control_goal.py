@@ -1,0 +1,167 @@
+"""Who shall have control of a room: what differs from it, what rules it out, which edits lead there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from synadmin.ids import UserId
+from synadmin.power.level_changes import Edit
+from synadmin.power.room import RoomView
+from synadmin.power.steps import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlGoal:
+    """Who shall have control of a room and who moderates it.
+
+    Attributes:
+        admins: shall be joined with control.
+        moderators: shall have these levels, joined or not.
+        at_least: how many local users shall have control.
+        nobody_else: whoever else has the level for control is lowered to ``users_default``.
+    """
+
+    admins: tuple[UserId, ...] = ()
+    moderators: Mapping[UserId, int] = field(default_factory=dict)
+    at_least: int = 1
+    nobody_else: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A user whose power is not as the goal says.
+
+    Attributes:
+        kind: what the user shall become; ``lower``: shall lose control.
+        user: who.
+        before: the level now.
+        after: the level then; for an admin the least that is enough.
+    """
+
+    kind: Literal["admin", "moderator", "lower"]
+    user: UserId
+    before: int
+    after: int
+
+
+def differences(view: RoomView, goal: ControlGoal) -> tuple[Difference, ...]:
+    """Return what is not as the goal says; empty where all is, or :func:`refusal` rules it out."""
+    return (*_missing_admins(view, goal), *level_differences(view, goal))
+
+
+def _missing_admins(view: RoomView, goal: ControlGoal) -> Iterator[Difference]:
+    levels = view.levels
+    for user in goal.admins:
+        if not view.has_control(user):
+            level = levels.level_of(user)
+            yield Difference("admin", user, level, max(level, levels.control))
+
+
+def level_differences(view: RoomView, goal: ControlGoal) -> tuple[Difference, ...]:
+    """Return what is not as the goal says and can be changed by setting levels alone."""
+    levels = view.levels
+    moderators = [
+        Difference("moderator", user, levels.level_of(user), level)
+        for user, level in goal.moderators.items()
+        if levels.level_of(user) != level
+    ]
+    lowered = [
+        Difference("lower", user, levels.level_of(user), levels.users_default)
+        for user in sorted(_others_with_the_level(view, goal), key=levels.level_of)
+    ]
+    return (*moderators, *lowered)
+
+
+def edits(view: RoomView, goal: ControlGoal) -> tuple[Edit, ...]:
+    """Return the edits that settle the level differences, in order.
+
+    Levels are raised together. Each level that is taken is an edit of its own, the lowest first: an admin can
+    lower no equal but itself, so not every one can be made by the same user.
+    """
+    found = level_differences(view, goal)
+    raised = {one.user: one.after for one in found if one.after > one.before}
+    lowered = sorted((one for one in found if one.after < one.before), key=lambda one: one.before)
+    taken = (Edit(users={one.user: None if one.kind == "lower" else one.after}) for one in lowered)
+    return (*((Edit(users=raised),) if raised else ()), *taken)
+
+
+def with_admin(view: RoomView, user: UserId, level: int) -> RoomView:
+    """Return the room as it is when a user has joined and got a level."""
+    memberships = {**view.memberships, user: "join"}
+    levels = view.levels
+    if levels.is_creator(user) or levels.level_of(user) >= level:
+        return replace(view, memberships=memberships)
+    return replace(view, memberships=memberships, power_levels=levels.granting(user, level))
+
+
+def refusal(view: RoomView, goal: ControlGoal) -> Refusal | None:
+    """Say why the goal cannot hold in a room, whoever acts; None where it may."""
+    levels = view.levels
+    creator = next((user for user in goal.moderators if levels.is_creator(user)), None)
+    if creator is not None:
+        return _refused(
+            "insufficient-power",
+            f"{creator} created the room. In version {view.version} no level can be set for a creator.",
+        )
+    if goal.nobody_else:
+        reason = _shared_control(view, goal)
+        if reason is not None:
+            return _refused("insufficient-power", reason)
+    able = _controllers_then(view, goal)
+    if len(able) < goal.at_least:
+        has = "1 user of this server would have" if len(able) == 1 else f"{len(able)} users would have"
+        return _refused(
+            "would-lose-control" if not able else "too-few-controllers",
+            f"{has} control of the room, and at_least is {goal.at_least}. Name more local users in admins.",
+        )
+    return None
+
+
+def _shared_control(view: RoomView, goal: ControlGoal) -> str | None:
+    """Say who would keep control beside the admins, where that cannot be changed; None where it can."""
+    levels = view.levels
+    if levels.users_default >= levels.control:
+        return f"Every user in the room has control: users_default is {levels.users_default}."
+    moderator = next((user for user, level in goal.moderators.items() if level >= levels.control), None)
+    if moderator is not None:
+        return (
+            f"The level of the moderator {moderator} is enough for control of this room, which takes "
+            f"{levels.control}, and nobody_else is true."
+        )
+    creators = levels.creators if levels.version.creator_power else ()
+    for user in creators:
+        if view.membership_of(user) == "join" and user not in goal.admins:
+            return (
+                f"{user} created the room. In version {view.version} a creator keeps control as long as it "
+                "is joined."
+            )
+    return None
+
+
+def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
+    """Return who has the level for control, joined or not, and is not named; creators stay out of it."""
+    levels = view.levels
+    if not goal.nobody_else:
+        return []
+    listed = levels.listed() if levels.content is not None else dict.fromkeys(levels.creators[:1], 0)
+    return [
+        user
+        for user in listed
+        if levels.level_of(user) >= levels.control
+        and not levels.is_creator(user)
+        and user not in goal.admins
+        and user not in goal.moderators
+    ]
+
+
+def _controllers_then(view: RoomView, goal: ControlGoal) -> set[UserId]:
+    """Return the local users who would have control."""
+    lowered = {one.user for one in level_differences(view, goal) if one.after < view.levels.control}
+    have = {user for user in view.known_local_members if view.has_control(user)} - lowered
+    return have | {user for user in goal.admins if view.is_local(user)}
+
+
+def _refused(
+    reason: Literal["insufficient-power", "would-lose-control", "too-few-controllers"], message: str
+) -> Refusal:
+    return Refusal(reason=reason, reach=None, message=message)

@@ -1,0 +1,108 @@
+"""What a room lacks of the control that a file asks for, and what rules it out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.power.control_goal import ControlGoal, Difference, differences, edits, refusal, with_admin
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import CREATOR_LEVEL
+from tests.unit.power.rooms import ALICE, BOB, CAROL, DAVE, MALLORY, levels, room
+
+if TYPE_CHECKING:
+    from synadmin.ids import UserId
+
+
+def held(users: dict[UserId, int], **others: Any) -> Any:  # noqa: ANN401
+    """Return a room in which these users are, with these levels."""
+    return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
+
+
+def test_a_room_in_order_has_no_differences() -> None:
+    goal = ControlGoal(admins=(ALICE,), moderators={BOB: 50}, nobody_else=True)
+    view = held({ALICE: 100, BOB: 50, CAROL: 75})
+    assert (differences(view, goal), edits(view, goal), refusal(view, goal)) == ((), (), None)
+
+
+def test_an_admin_needs_the_level_and_to_be_in_the_room() -> None:
+    goal = ControlGoal(admins=(ALICE, BOB, CAROL))
+    view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50, CAROL: 100}))
+    assert differences(view, goal) == (
+        Difference("admin", BOB, 50, 100),
+        Difference("admin", CAROL, 100, 100),
+    )
+    after = with_admin(with_admin(view, BOB, 100), CAROL, 100)
+    assert differences(after, goal) == ()
+
+
+def test_others_are_lowered_only_where_the_file_says_so() -> None:
+    view = held({ALICE: 100, BOB: 100, CAROL: 100, MALLORY: 100, DAVE: 50})
+    assert differences(view, ControlGoal(admins=(ALICE,), moderators={BOB: 50})) == (
+        Difference("moderator", BOB, 100, 50),
+    )
+    goal = ControlGoal(admins=(ALICE,), moderators={BOB: 50}, nobody_else=True)
+    assert [(one.kind, one.user, one.after) for one in differences(view, goal)] == [
+        ("moderator", BOB, 50),
+        ("lower", CAROL, 0),
+        ("lower", MALLORY, 0),
+    ]
+
+
+def test_levels_are_raised_together_and_taken_one_by_one() -> None:
+    view = held({ALICE: 150, BOB: 100, CAROL: 120})
+    goal = ControlGoal(admins=(ALICE,), moderators={DAVE: 50, MALLORY: 50, CAROL: 10}, nobody_else=True)
+    assert edits(view, goal) == (
+        Edit(users={DAVE: 50, MALLORY: 50}),
+        Edit(users={BOB: None}),
+        Edit(users={CAROL: 10}),
+    )
+
+
+def test_an_admin_who_left_with_the_level_loses_it() -> None:
+    view = room({ALICE: "join", BOB: "leave"}, power_levels=levels({ALICE: 100, BOB: 100}))
+    assert edits(view, ControlGoal(admins=(ALICE,), nobody_else=True)) == (Edit(users={BOB: None}),)
+
+
+@pytest.mark.parametrize(
+    ("view", "goal", "reason"),
+    [
+        (held({ALICE: 100}), ControlGoal(at_least=2), "too-few-controllers"),
+        (held({MALLORY: 100}), ControlGoal(), "would-lose-control"),
+        (held({ALICE: 100}), ControlGoal(admins=(MALLORY,), nobody_else=True), "would-lose-control"),
+        (held({ALICE: 100}), ControlGoal(moderators={ALICE: 50}), "would-lose-control"),
+        (
+            held({ALICE: 100}, users_default=100),
+            ControlGoal(admins=(ALICE,), nobody_else=True),
+            "insufficient-power",
+        ),
+        (
+            held({ALICE: 100}),
+            ControlGoal(admins=(ALICE,), moderators={BOB: 100}, nobody_else=True),
+            "insufficient-power",
+        ),
+        (
+            room({ALICE: "join", BOB: "join"}, version="12", power_levels=levels({BOB: 100})),
+            ControlGoal(admins=(BOB,), nobody_else=True),
+            "insufficient-power",
+        ),
+        (
+            room({ALICE: "join"}, version="12"),
+            ControlGoal(moderators={ALICE: 50}),
+            "insufficient-power",
+        ),
+    ],
+)
+def test_what_cannot_hold_is_refused(view: Any, goal: ControlGoal, reason: str) -> None:  # noqa: ANN401
+    found = refusal(view, goal)
+    assert found is not None
+    assert found.reason == reason
+
+
+def test_a_creator_of_version_12_is_an_admin_without_a_level() -> None:
+    view = room({ALICE: "join"}, version="12")
+    goal = ControlGoal(admins=(ALICE, BOB), nobody_else=True)
+    assert differences(view, goal) == (Difference("admin", BOB, 0, 100),)
+    assert view.levels.level_of(ALICE) == CREATOR_LEVEL
+    assert with_admin(view, ALICE, 100).power_levels == view.power_levels
