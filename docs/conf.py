@@ -12,6 +12,7 @@ import click
 from sphinx.application import Sphinx
 
 from synadmin._version import __version__
+from synadmin.cli.app import app
 from synadmin.cli.operations import commands
 
 _ROOT = Path(__file__).parent.parent
@@ -59,7 +60,7 @@ default_role = "code"
 smartquotes = False
 
 # sphinx-click reads the commands that a group has loaded; ours load on use, and this loads them all.
-list(commands())
+list(commands(app))
 
 
 def _examples_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -> None:

@@ -34,7 +34,7 @@ _BLOCK = re.compile(r"^(<!-- (transcript|file): (.+) -->\n```\w+\n)(?:(?!```).*\
 def pages() -> dict[str, str]:
     """Return all generated pages: paths relative to docs/, and texts."""
     generated = {
-        "api-coverage.md": "\n".join(_coverage(operations())) + "\n",
+        "api-coverage.md": "\n".join(_coverage(operations(app))) + "\n",
         "audit-rules.md": rules.document(),
         "commands.md": "\n".join(_commands()) + "\n",
     }

@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, ServerError, SynadminError
+from synadmin.http.connection import Connection, checked_homeserver
 from synadmin.http.transport import Retries, Transport
-from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
+from synadmin.http.wire import RequestsWire
 from synadmin.ids import UserId
 from synadmin.journal import Journal
 

@@ -200,4 +200,5 @@ def _list(output: Output) -> None:
         Column("mas", title="with MAS"),
         Column("instead", shown=False),
     ]
-    output.write((operation.as_record() for operation in operations()), columns)
+    root = click.get_current_context().find_root().command
+    output.write((operation.as_record() for operation in operations(root)), columns)

@@ -8,41 +8,17 @@ from typing import NoReturn
 import click
 
 from synadmin import __version__
+from synadmin.cli.exit_codes import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    exit_code,
+)
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
-from synadmin.errors import (
-    NoSuchRunError,
-    NotAuthenticatedError,
-    NotFoundError,
-    NotPermittedError,
-    NotSupportedError,
-    RefusedError,
-    SettingsError,
-    SynadminError,
-    UnknownTargetError,
-    UsageError,
-)
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_NOT_PERMITTED = 3
-EXIT_NOT_FOUND = 4
-EXIT_REFUSED = 5
-EXIT_PARTLY = 6
-EXIT_FOUND = 10
-EXIT_INTERRUPTED = 130
-
-_EXIT_CODES: tuple[tuple[type[SynadminError], int], ...] = (
-    (UsageError, EXIT_USAGE),
-    (SettingsError, EXIT_USAGE),
-    (NotAuthenticatedError, EXIT_NOT_PERMITTED),
-    (NotPermittedError, EXIT_NOT_PERMITTED),
-    (NotFoundError, EXIT_NOT_FOUND),
-    (NoSuchRunError, EXIT_NOT_FOUND),
-    (UnknownTargetError, EXIT_NOT_FOUND),
-    (RefusedError, EXIT_REFUSED),
-)
+from synadmin.errors import NotAuthenticatedError, NotPermittedError, NotSupportedError, SynadminError
 
 _COMMANDS = {
     "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
@@ -125,11 +101,6 @@ def app(context: click.Context) -> None:
         synadmin room make-admin '#club:example.org'
     """
     context.ensure_object(Invocation)
-
-
-def exit_code(error: SynadminError) -> int:
-    """Return the exit code that an error means to scripts. This is the only place that knows."""
-    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), EXIT_FAILED)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every way a program can end

@@ -2,20 +2,19 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from synadmin.cli.app import (
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.exit_codes import (
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_PARTLY,
     EXIT_REFUSED,
-    app,
     exit_code,
 )
-from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Group, command_words
 from synadmin.cli.output import Output, output_options
@@ -223,11 +222,12 @@ def _run_command_line(
         options += ["--columns", ",".join(output.names)]
     if dry_run:
         options.append("--dry-run")
-    words = command_words(app, arguments)
+    root = cast("click.Group", click.get_current_context().find_root().command)
+    words = command_words(root, arguments)
     command = [*arguments[:words], *options, *arguments[words:]]
     result = EXIT_FAILED
     try:
-        code = app.main(command, "synadmin", standalone_mode=False, obj=again)
+        code = root.main(command, "synadmin", standalone_mode=False, obj=again)
         result = code if isinstance(code, int) else EXIT_DONE
     except SynadminError as error:
         result = exit_code(error)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.app import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.confirm import change_options
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options

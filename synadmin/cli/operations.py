@@ -51,9 +51,13 @@ class Operation:
         return path == self.path or re.fullmatch(template, path.partition("?")[0]) is not None
 
 
-def operations() -> list[Operation]:
-    """Return every typed operation of the Admin API, by path and method."""
-    commands = _commands_by_call()
+def operations(root: click.Command | None = None) -> list[Operation]:
+    """Return every typed operation of the Admin API, by path and method.
+
+    Args:
+        root: the root of the command tree; without it no operation has a command.
+    """
+    commands = {} if root is None else _commands_by_call(root)
     found = [
         Operation(
             method=endpoint.method,
@@ -71,7 +75,7 @@ def operations() -> list[Operation]:
 
 
 def operation_of(method: str, path: str) -> Operation | None:
-    """Return the operation that a request is for; None where it is for none of the Admin API's."""
+    """Return the operation that a request is for, without its command; None where there is none."""
     asked = [operation for operation in operations() if operation.is_asked_for_by(method, path)]
     # /media/delete before /media/{server_name}/{media_id}, as Synapse has it.
     return min(asked, key=lambda operation: operation.path.count("{"), default=None)
@@ -94,14 +98,9 @@ def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
 
 
 def commands(
-    command: click.Command | None = None,
-    path: tuple[str, ...] = (),
+    command: click.Command, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Walk the command tree: each command's words after ``synadmin``, and the command; groups too."""
-    if command is None:
-        from synadmin.cli.app import app
-
-        command = app
     yield path, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -111,11 +110,11 @@ def commands(
                 yield from commands(below, (*path, name))
 
 
-def _commands_by_call() -> dict[str, str]:
+def _commands_by_call(root: click.Command) -> dict[str, str]:
     """Return the command of each call: the one that names it first."""
     named = [
         (calls.index(call), order, call, " ".join(path))
-        for order, (path, command) in enumerate(commands())
+        for order, (path, command) in enumerate(commands(root))
         for calls in [getattr(command, "calls", ())]
         for call in calls
     ]

@@ -9,8 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTLY, EXIT_REFUSED, exit_code
 from synadmin.cli.confirm import confirm
+from synadmin.cli.exit_codes import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PARTLY,
+    EXIT_REFUSED,
+    exit_code,
+)
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.progress import progress

@@ -9,10 +9,10 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from synadmin.http.connection import Connection, certificates
 from synadmin.http.deadline import Deadline
 from synadmin.http.no_answer import ConnectTimeoutError, FinalConnectError, no_answer
 from synadmin.http.reader import Answer, UnreadableError, read
-from synadmin.http.wire import Connection, certificates
 
 if TYPE_CHECKING:
     import ssl

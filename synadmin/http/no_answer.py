@@ -12,7 +12,7 @@ from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminErr
 from synadmin.http.reader import UnreadableError
 
 if TYPE_CHECKING:
-    from synadmin.http.wire import Connection
+    from synadmin.http.connection import Connection
 
 # What a connection that was never made fails with. After anything else the request may have got there.
 _NEVER_CONNECTED = {

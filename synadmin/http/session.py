@@ -10,8 +10,8 @@ import urllib3
 from requests.utils import get_environ_proxies
 
 from synadmin._version import __version__
+from synadmin.http.connection import Connection
 from synadmin.http.deadline import Deadline
-from synadmin.http.wire import Connection
 
 
 class UnfollowingSession(requests.Session):

@@ -24,9 +24,10 @@ from synadmin.errors import (
     UsageError,
 )
 from synadmin.http.answers import decoded, error_of
+from synadmin.http.connection import Connection
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.no_answer import FinalConnectError
-from synadmin.http.wire import Connection, LimitedWire, Limiter, RequestsWire, Wire
+from synadmin.http.wire import LimitedWire, Limiter, RequestsWire, Wire
 from synadmin.ids import UserId
 from synadmin.journal import NOT_SENT, Entry, Journal, path_without_secrets
 

@@ -23,10 +23,11 @@ from synadmin.columns import Column
 from synadmin.delegation import names
 from synadmin.http import reader
 from synadmin.http.answers import decoded, error_of
+from synadmin.http.connection import Connection
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.fast_wire import FastWire
 from synadmin.http.transport import Transport
-from synadmin.http.wire import Connection, RequestsWire
+from synadmin.http.wire import RequestsWire
 from synadmin.journal.old_format import OldJournal
 from synadmin.power.levels import PowerLevels, RoomVersion
 from synadmin.settings import checked_token, first_line

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.app import EXIT_REFUSED
 from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
+from synadmin.cli.exit_codes import EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options

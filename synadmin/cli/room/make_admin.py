@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_PARTLY
 from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, wrapped
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes

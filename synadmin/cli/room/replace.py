@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.confirm import change_options, confirm_by_name
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import StillUnderWayError

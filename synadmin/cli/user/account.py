@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.app import EXIT_DONE
 from synadmin.cli.confirm import change_options
+from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.app import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin import __version__
-from synadmin.cli.app import exit_code
+from synadmin.cli.exit_codes import exit_code
 from synadmin.errors import (
     ConnectError,
     JournalError,

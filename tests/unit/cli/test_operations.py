@@ -12,6 +12,7 @@ import click
 import pytest
 from synapse.rest import admin
 
+from synadmin.cli.app import app
 from synadmin.cli.operations import commands, endpoints, operation_of, operations
 from synadmin.client import Synapse
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from re import Pattern
 
 OPERATIONS = json.loads((Path(__file__).parents[2] / "operations.json").read_text("utf-8"))["operations"]
-COMMANDS = [(" ".join(path), command) for path, command in commands()]
+COMMANDS = [(" ".join(path), command) for path, command in commands(app)]
 
 
 def registered(*, mas: bool) -> set[tuple[str, str]]:
@@ -43,13 +44,13 @@ def registered(*, mas: bool) -> set[tuple[str, str]]:
 
 
 def test_synapse_has_no_operation_that_is_not_here() -> None:
-    ours = {(operation.method, operation.path) for operation in operations()}
+    ours = {(operation.method, operation.path) for operation in operations(app)}
 
     assert sorted(registered(mas=False) - ours) == []
 
 
 def test_these_are_the_102_operations_of_the_list() -> None:
-    ours = [(operation.method, operation.path) for operation in operations()]
+    ours = [(operation.method, operation.path) for operation in operations(app)]
     listed = [(operation["method"], operation["path"]) for operation in OPERATIONS]
 
     assert sorted(ours) == sorted(listed)
@@ -57,8 +58,8 @@ def test_these_are_the_102_operations_of_the_list() -> None:
 
 
 def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None:
-    ours = {(operation.method, operation.path) for operation in operations() if operation.mas}
-    known = {(operation.method, operation.path) for operation in operations()}
+    ours = {(operation.method, operation.path) for operation in operations(app) if operation.mas}
+    known = {(operation.method, operation.path) for operation in operations(app)}
     listed = {(operation["method"], operation["path"]) for operation in OPERATIONS if operation["with_mas"]}
 
     assert sorted(ours) == sorted(listed)
@@ -66,8 +67,8 @@ def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None
 
 
 def test_the_deprecated_ones_name_what_replaces_them() -> None:
-    ours = {(operation.method, operation.path): operation.instead for operation in operations()}
-    calls = {operation.call for operation in operations()}
+    ours = {(operation.method, operation.path): operation.instead for operation in operations(app)}
+    calls = {operation.call for operation in operations(app)}
 
     for operation in OPERATIONS:
         instead = ours[operation["method"], operation["path"]]
@@ -77,16 +78,16 @@ def test_the_deprecated_ones_name_what_replaces_them() -> None:
 def test_each_has_a_call_of_the_client() -> None:
     synapse = Synapse("http://127.0.0.1")
 
-    for operation in operations():
+    for operation in operations(app):
         group, _, method = operation.call.partition(".")
         assert callable(getattr(getattr(synapse, group), method))
-    assert len({operation.call for operation in operations()}) == len(operations())
+    assert len({operation.call for operation in operations(app)}) == len(operations(app))
 
 
 def test_each_has_a_command() -> None:
     names = {name for name, _ in COMMANDS}
 
-    assert [operation.call for operation in operations() if operation.command not in names] == []
+    assert [operation.call for operation in operations(app) if operation.command not in names] == []
 
 
 def test_commands_call_what_there_is() -> None:

@@ -135,7 +135,7 @@ def test_an_interrupted_bulk_names_the_command_that_goes_on(
     assert arguments == ["user", "lock", "--yes", "--", "@a:example.org", "@b:example.org"]
 
 
-CHANGES = [(path, command) for path, command in commands() if isinstance(command, Change)]
+CHANGES = [(path, command) for path, command in commands(app) if isinstance(command, Change)]
 
 
 @pytest.mark.parametrize(

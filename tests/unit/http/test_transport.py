@@ -25,9 +25,9 @@ from synadmin.errors import (
     UnknownOutcomeError,
     UsageError,
 )
+from synadmin.http.connection import checked_homeserver
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.transport import DryRunStop, Transport
-from synadmin.http.wire import checked_homeserver
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries
 from tests.unit.http.ways import way_to

@@ -13,10 +13,11 @@ import pytest
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
 from synadmin.http import reader, wire
+from synadmin.http.connection import Connection, checked_homeserver
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.fast_wire import FastWire
 from synadmin.http.transport import Transport
-from synadmin.http.wire import Connection, RequestsWire, checked_homeserver
+from synadmin.http.wire import RequestsWire
 from tests.unit.http.raw import listening, saying
 
 if TYPE_CHECKING:

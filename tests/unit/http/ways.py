@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synadmin.http.connection import Connection
 from synadmin.http.transport import Retries, Transport
-from synadmin.http.wire import Connection, RequestsWire
+from synadmin.http.wire import RequestsWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable

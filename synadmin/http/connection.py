@@ -1,0 +1,163 @@
+"""Where a homeserver is, and how it is talked to: its base URL, token, timeouts and certificates."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from synadmin._version import __version__
+from synadmin.errors import SettingsError
+from synadmin.settings import checked_token, is_loopback
+
+if TYPE_CHECKING:
+    import ssl
+
+_CONNECT_TIMEOUT = 10.0  # seconds
+_PORTS = {"http": 80, "https": 443}
+_SOCKET = "unix://"
+_LONGEST_SOCKET = 107  # bytes, on Linux
+_OF_REQUESTS = re.compile(r"/_(?:matrix|synapse)\b")
+_BASE_PATH = re.compile(r"(?:/(?!_matrix\b|_synapse\b|\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where a homeserver is, and how it is talked to.
+
+    Attributes:
+        homeserver: the base URL, checked: ``https://matrix.example.org``, ``unix:///run/synapse.sock``.
+        token: the access token.
+        timeout: seconds for one whole answer, from connecting to its last byte.
+        ca_file: certificates to trust instead of the usual ones.
+        pool_size: how many connections to keep open.
+    """
+
+    homeserver: str
+    _: KW_ONLY
+    token: str | None = field(default=None, repr=False)
+    timeout: float = 60.0
+    ca_file: str | None = None
+    pool_size: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "homeserver", self.homeserver.rstrip("/"))
+        if self.token is not None:
+            # http.client would repeat a token that is no header's value in its ValueError.
+            checked_token(self.token, "token")
+
+    @property
+    def connect_timeout(self) -> float:
+        """Return the seconds for connecting alone."""
+        return min(_CONNECT_TIMEOUT, self.timeout)
+
+    @property
+    def socket_path(self) -> str | None:
+        """Return the path of the unix socket that it listens on; None where it has an address."""
+        return unquote(self.homeserver[len(_SOCKET) :]) if self.homeserver.startswith(_SOCKET) else None
+
+    @property
+    def host(self) -> str:
+        """Return what it is called in messages: host and port, or the path of its socket."""
+        return self.socket_path or urlsplit(self.homeserver).netloc
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port."""
+        parts = urlsplit(self.homeserver)
+        return parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+    @property
+    def base_path(self) -> str:
+        """Return the path that goes before each request's own; mostly none."""
+        return "" if self.socket_path else urlsplit(self.homeserver).path
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine, where no proxy is wanted and no encryption is needed."""
+        return self.socket_path is not None or is_loopback(urlsplit(self.homeserver).hostname or "")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.homeserver.startswith("https://")
+
+    def headers(self, content: bytes | None) -> Mapping[str, str]:
+        """Return the headers of a request."""
+        headers = {"User-Agent": f"synadmin/{__version__}", "Accept": "application/json"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return headers
+
+
+def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
+    """Check a homeserver's base URL and return it without a trailing slash.
+
+    Raises:
+        SettingsError: it has no scheme, credentials, a path of requests, or is plain http to another machine.
+    """
+    if url.startswith("unix:"):
+        return _checked_socket(url)
+    if "@" in url:
+        # Before anything that would repeat it.
+        message = "the homeserver's URL must not hold a user name or password"
+        raise SettingsError(message)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        message = f"homeserver {url!a} is not a URL: {error}"
+        raise SettingsError(message) from None
+    if (
+        parts.scheme not in {"http", "https"}
+        or not host
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+    ):
+        message = f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org"
+        raise SettingsError(message)
+    path = parts.path.rstrip("/")
+    if parts.query or parts.fragment or "?" in url or "#" in url or not _BASE_PATH.fullmatch(path):
+        bare = f"{parts.scheme}://{parts.netloc}{_OF_REQUESTS.split(path)[0]}"
+        message = f"homeserver {url!a} has a path: give the base URL alone, {bare}"
+        raise SettingsError(message)
+    if parts.scheme == "http" and not is_loopback(host) and not allow_plain_http:
+        message = f"homeserver {url}: plain http would send the token readable over the network"
+        raise SettingsError(
+            message,
+            hint="use https://, or set SYNADMIN_ALLOW_HTTP=1 where the network is your own",
+        )
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _checked_socket(url: str) -> str:
+    path = unquote(url.removeprefix(_SOCKET))
+    if not url.startswith(f"{_SOCKET}/") or not path.strip("/") or "\0" in path or not url.isprintable():
+        message = f"homeserver {url!a} is not a URL: a unix socket looks like unix:///run/synapse/main.sock"
+        raise SettingsError(message)
+    if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:
+        message = f"homeserver {url!a}: the path of a unix socket has at most {_LONGEST_SOCKET} bytes"
+        raise SettingsError(message)
+    return url.rstrip("/")
+
+
+def certificates(ca_file: str | None) -> "ssl.SSLContext":
+    """Return the certificates that are trusted: those of a file, else those that ``requests`` trusts.
+
+    Raises:
+        SettingsError: the file holds none.
+    """
+    import ssl
+
+    if ca_file is None:
+        import certifi
+
+        ca_file = certifi.where()
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        message = f"SYNADMIN_CA_FILE: {ca_file} holds no certificates"
+        raise SettingsError(message) from None
