@@ -12,9 +12,10 @@ import pkgutil
 import random
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import inspect
 
 from synadmin import api, ids
 from synadmin.audit import baseline, config
@@ -112,33 +113,76 @@ def anything(rng: Rng, fields: tuple[str, ...] = (), depth: int = 0) -> Any:  # 
     return {name: anything(rng, fields, depth + 1) for name in [*chosen, text(rng)][: rng.randrange(1, 7)]}
 
 
+def shaped(rng: Rng, kind: inspect.Type, depth: int = 0) -> Any:  # noqa: ANN401  any JSON
+    """Return JSON of the shape that a record has; sometimes a part of it is anything."""
+    if rng.random() < 0.03:
+        return anything(rng)
+    deeper = partial(shaped, rng, depth=depth + 1)
+    count = 0 if depth > 4 else rng.randrange(4)
+    match kind:
+        case inspect.StructType(fields=fields):
+            chosen = [field for field in fields if field.required or rng.random() < 0.7]
+            return {field.encode_name: deeper(field.type) for field in chosen}
+        case inspect.UnionType(types=types):
+            return deeper(rng.choice(types))
+        case inspect.DictType(key_type=key, value_type=value):
+            return {str(deeper(key)): deeper(value) for _ in range(count)}
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return [deeper(item) for _ in range(count)]
+    return _leaf(rng, kind)
+
+
+def _leaf(rng: Rng, kind: inspect.Type) -> Any:  # noqa: ANN401  any JSON
+    match kind:
+        case inspect.StrType():
+            return text(rng, *IDS, "2026-11-27T10:00:00Z", "invite", "A name")
+        case inspect.LiteralType(values=values):
+            return rng.choice(values)
+        case inspect.NoneType():
+            return None
+    numbers: dict[type, list[float]] = {
+        inspect.IntType: [0, 1, 50, 100, -1, 1764288000000, 2**53, 2**64],
+        inspect.FloatType: [0, 0.5, 1e300, 1764288000.5],
+        inspect.BoolType: [False, True],
+    }
+    return rng.choice(numbers[type(kind)]) if type(kind) in numbers else anything(rng)
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
 def parse_ids(rng: Rng) -> None:
     """Parse ids, server names and names for delegation."""
-    value = text(rng, *IDS)
-    parsers: list[Callable[[str], object]] = [
-        ids.parse_user_id,
-        ids.parse_room,
-        ids.parse_alias,
-        ids.parse_event_id,
-        ids.parse_server_name,
-        ids.parse_media_id,
-        names.parse_name,
-        lambda name: ids.parse_local_user_id(name, home="example.org"),
-        lambda name: names.parse_address(name, port=8448),
-        lambda name: checked_token(name, "token"),
-        lambda name: first_line(name, "input"),
+    user, room, alias, event, media, server = IDS
+    parsers: list[tuple[Callable[[str], object], str]] = [
+        (ids.parse_user_id, user),
+        (ids.parse_room, room),
+        (ids.parse_alias, alias),
+        (ids.parse_event_id, event),
+        (ids.parse_server_name, server),
+        (ids.parse_media_id, media),
+        (names.parse_name, server),
+        (lambda name: ids.parse_local_user_id(name, home="example.org"), user),
+        (lambda name: names.parse_address(name, port=8448), server),
+        (lambda name: checked_token(name, "token"), "syt_YWxpY2U_abc"),
+        (lambda name: first_line(name, "input"), "a password"),
     ]
-    rng.choice(parsers)(value)
+    parser, valid = rng.choice(parsers)
+    parser(text(rng, *([valid] if rng.random() < 0.8 else IDS)))
 
 
 def parse_options(rng: Rng) -> None:
     """Parse sizes, levels and times as click does."""
-    kind = rng.choice([parameters.SIZE, parameters.Level(), parameters.Duration(), parameters.PAST_TIME])
-    kind.convert(text(rng, "10MB", "1.5GiB", "30d", "2026-11-27", "2026-11-27T10:00:00Z", "100"), None, None)
+    kind, valid = rng.choice(
+        [
+            (parameters.SIZE, ("10MB", "1.5GiB", "4096")),
+            (parameters.Level(), ("100", "-1", "9007199254740991")),
+            (parameters.Duration(), ("30d", "90s", "1h30m")),
+            (parameters.PAST_TIME, ("2025-11-27", "2025-11-27T10:00:00Z", "30d")),
+        ]
+    )
+    kind.convert(text(rng, *valid), None, None)
 
 
 def read_lists(rng: Rng, folder: Path) -> None:
@@ -201,8 +245,8 @@ def show(rng: Rng) -> None:
     assert "X" not in rest or "X" in value, ascii(value)
 
 
-ENDPOINTS: list[Endpoint[Any]] = [
-    value
+ENDPOINTS: list[tuple[Endpoint[Any], Any]] = [
+    (value, inspect.type_info(value.reply))
     for module in pkgutil.iter_modules(api.__path__, "synadmin.api.")
     for value in vars(importlib.import_module(module.name)).values()
     if isinstance(value, Endpoint)
@@ -211,16 +255,16 @@ ENDPOINTS: list[Endpoint[Any]] = [
 
 def decode_answers(rng: Rng) -> None:
     """Decode answers and errors of every operation."""
-    endpoint = rng.choice(ENDPOINTS)
-    fields: tuple[str, ...] = ()
-    with contextlib.suppress(TypeError):
-        fields = tuple(field.encode_name for field in msgspec.structs.fields(endpoint.reply))
-    raw = _json(anything(rng, fields))
-    if rng.random() < 0.3:
+    endpoint, kind = rng.choice(ENDPOINTS)
+    raw = _json(shaped(rng, kind))
+    if rng.random() < 0.2:
         raw = mutated(rng, raw, b'{"errcode":"M_UNKNOWN","error":"x","retry_after_ms":5}')
     if rng.random() < 0.3:
         raise error_of(reader.Answer(rng.choice([301, 400, 401, 403, 404, 429, 500, 502]), {}, raw), endpoint)
-    decoded(endpoint, raw)
+    record = decoded(endpoint, raw)
+    as_text(
+        [{"id": "!a", "name": safe_text(str(record))}], [Column("id", whole=True), Column("name")], width=80
+    )
 
 
 def read_http(rng: Rng) -> None:
