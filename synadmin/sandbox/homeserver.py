@@ -96,6 +96,7 @@ class Homeserver:
         default_rate_limits: bool = False,
         extra_config: Mapping[str, Any] | None = None,
         password: str | None = None,
+        port: int | None = None,
     ) -> None:
         """Choose a server; nothing runs until :meth:`start`.
 
@@ -108,6 +109,7 @@ class Homeserver:
             default_rate_limits: leave Synapse's rate limits as they are, rather than raise them all.
             extra_config: laid over the configuration (Synapse's configuration manual).
             password: everybody's password; drawn anew where it is None.
+            port: for clients, unless it is taken; None: any.
         """
         facts = _Facts(
             server_name=server_name,
@@ -116,6 +118,7 @@ class Homeserver:
             temporary=directory is None,
             extra_config=dict(extra_config or {}),
             password=password or secrets.token_urlsafe(12),
+            port=port or 0,
         )
         if directory is None:
             directory = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))

@@ -1,0 +1,82 @@
+"""Ids, tokens and times as MAS writes them."""
+
+import datetime as dt
+import itertools
+import secrets
+import string
+import time
+import zlib
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_ULID = 26  # characters
+_RANDOM, _CHECKSUM = 30, 6  # characters of a token
+# The random part of the ids grows, so that ids made in one millisecond are in order, too.
+_growing = itertools.count(secrets.randbits(60) << 19)
+
+
+def new_id() -> str:
+    """Return a new ULID: 48 bits of time in milliseconds and 80 bits that grow."""
+    number = (time.time_ns() // 1_000_000) << 80 | next(_growing)
+    return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(_ULID)))
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is a ULID; lower case counts."""
+    return len(text) == _ULID and set(text.upper()) <= set(_CROCKFORD)
+
+
+def random_text(length: int) -> str:
+    """Return that many random letters and digits."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(length))
+
+
+def new_token(kind: str) -> str:
+    """Return a new token.
+
+    Args:
+        kind: ``mat`` (OAuth access token), ``mar`` (refresh token), ``mct`` (compatibility token),
+            ``mpt`` (personal token).
+    """
+    base = f"{kind}_{random_text(_RANDOM)}"
+    return f"{base}_{_checksum(base)}"
+
+
+def kind_of(token: str) -> str | None:
+    """Return the kind of a token; None where it is not written as MAS writes one."""
+    base, _, checksum = token.rpartition("_")
+    kind, _, text = base.partition("_")
+    fits = kind in {"mat", "mar", "mct", "mcr", "mpt"} and len(text) == _RANDOM
+    return kind if fits and checksum == _checksum(base) else None
+
+
+def _checksum(base: str) -> str:
+    number, digits = zlib.crc32(base.encode()), ""
+    for _ in range(_CHECKSUM):
+        number, digit = divmod(number, len(_BASE62))
+        digits += _BASE62[digit]
+    return digits
+
+
+def now() -> dt.datetime:
+    """Return the time."""
+    return dt.datetime.now(dt.UTC)
+
+
+def written(moment: dt.datetime) -> str:
+    """Return a time as RFC 3339 with ``Z``."""
+    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+def moment(text: str) -> dt.datetime:
+    """Return the time that RFC 3339 text names.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    when = dt.datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        message = f"{text!r} has no zone"
+        raise ValueError(message)
+    return when

@@ -1,0 +1,417 @@
+"""What MAS serves besides its admin API: discovery, clients, tokens, introspection, the page of a person."""
+
+import base64
+import binascii
+import datetime as dt
+import html
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote_plus, urlsplit
+
+from synadmin.sandbox.mas.admin import Service
+from synadmin.sandbox.mas.jobs import SYNC
+from synadmin.sandbox.mas.names import kind_of, moment, new_id, now, random_text, written
+from synadmin.sandbox.mas.store import (
+    API,
+    BROWSER,
+    COMPAT,
+    MAS_ADMIN,
+    OAUTH,
+    PERSONAL,
+    SYNAPSE_ADMIN,
+    UNSTABLE_API,
+    Knobs,
+    Record,
+    Store,
+    devices_in,
+    has_ended,
+    with_twins,
+)
+from synadmin.sandbox.mas.synapse import SynapseError
+from synadmin.sandbox.mas.web import Refused, Reply, Request
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+_CLIENT, _GRANT = "oauth2-client", "grant"
+_NO_USER_SCOPES = {API, UNSTABLE_API, SYNAPSE_ADMIN}
+_METADATA = ("client_name", "client_uri", "logo_uri", "redirect_uris", "grant_types")
+
+
+def _error(status: int, code: str, description: str = "") -> Refused:
+    body = {"error": code} | ({"error_description": description} if description else {})
+    return Refused(Reply(status, body))
+
+
+def discovery(service: Service, request: Request) -> Reply:
+    """Return the discovery document."""
+    url = request.url
+    knobs = service.store.knobs
+    document = {
+        "issuer": url,
+        "authorization_endpoint": f"{url}authorize",
+        "token_endpoint": f"{url}oauth2/token",
+        "jwks_uri": f"{url}oauth2/keys.json",
+        "registration_endpoint": f"{url}oauth2/registration",
+        "introspection_endpoint": f"{url}oauth2/introspect",
+        "revocation_endpoint": f"{url}oauth2/revoke",
+        "scopes_supported": ["openid", "email"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["form_post", "query", "fragment"],
+        "grant_types_supported": _grant_types(knobs),
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["plain", "S256"],
+        "account_management_uri": f"{url}account/",
+    }
+    if knobs.device_code:
+        document["device_authorization_endpoint"] = f"{url}oauth2/device"
+    return Reply(200, document)
+
+
+def _grant_types(knobs: Knobs) -> list[str]:
+    types = ["authorization_code", "refresh_token", "client_credentials"]
+    return [*types, DEVICE_CODE] if knobs.device_code else types
+
+
+# Clients
+
+
+def register_client(service: Service, request: Request) -> Reply:
+    """Register a client. Equal metadata without a secret is the client that it was."""
+    try:
+        metadata = json.loads(request.body)
+    except ValueError:
+        raise _error(400, "invalid_request") from None
+    uri = urlsplit(str(metadata.get("client_uri", "")))
+    if uri.scheme != "https" or not uri.hostname or uri.hostname == "localhost":
+        raise _error(400, "invalid_client_metadata", "client_uri is missing or not valid")
+    grants = metadata.get("grant_types", ["authorization_code"])
+    if "authorization_code" in grants and not metadata.get("redirect_uris"):
+        raise _error(400, "invalid_redirect_uri")
+    metadata["grant_types"] = [one for one in grants if one in _grant_types(service.store.knobs)]
+    attributes = {name: metadata.get(name) for name in _METADATA}
+    attributes["redirect_uris"] = attributes["redirect_uris"] or []
+    method = metadata.get("token_endpoint_auth_method", "client_secret_basic")
+    for client in service.store.table(_CLIENT).values():
+        same = all(client[name] == value for name, value in attributes.items())
+        if same and method == "none" == client["_method"] and not client["is_static"]:
+            break
+    else:
+        client = add_client(service.store, attributes, method=method)
+    answer = {**metadata, "client_id": client["client_id"]}
+    if client["_secret"]:
+        answer |= {"client_secret": client["_secret"], "client_secret_expires_at": 0}
+    return Reply(201, answer)
+
+
+def add_client(
+    store: Store,
+    attributes: Mapping[str, Any],
+    *,
+    method: str,
+    client_id: str = "",
+    secret: str | None = None,
+) -> Record:
+    """Keep a client; one whose id is given is static, as those of MAS's configuration file are.
+
+    Args:
+        store: where.
+        attributes: its metadata.
+        method: how it authenticates.
+        client_id: its ULID.
+        secret: its secret; None: one is made up where the method needs one.
+    """
+    key = client_id or new_id()
+    secret = secret or (None if method == "none" else random_text(32))
+    client: Record = {"_id": key, "_kind": _CLIENT, "_method": method, "_secret": secret, "client_id": key}
+    client |= {**dict.fromkeys(_METADATA), "is_static": bool(client_id), **attributes}
+    store.table(_CLIENT)[key] = client
+    return client
+
+
+def _client(service: Service, request: Request) -> Record:
+    """Return the client that authenticates itself."""
+    form = request.form()
+    client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+    scheme, _, encoded = (request.headers.get("Authorization") or "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise _error(401, "invalid_client") from None
+        client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+    client = service.store.table(_CLIENT).get(client_id)
+    if client is None or (client["_secret"] or "") != secret:
+        raise _error(401, "invalid_client")
+    return client
+
+
+# The device code
+
+
+def device_authorization(service: Service, request: Request) -> Reply:
+    """Begin a sign-in by device code."""
+    knobs = service.store.knobs
+    if not knobs.device_code:
+        raise _error(400, "invalid_request", "The Device Authorization Grant is disabled on this server")
+    client = _client(service, request)
+    if DEVICE_CODE not in client["grant_types"]:
+        raise _error(401, "unauthorized_client")
+    expires = written(now() + dt.timedelta(seconds=knobs.device_code_seconds))
+    grant = {"client_id": client["_id"], "scope": request.form().get("scope", ""), "state": "pending"}
+    grant |= {"user_code": random_text(6).upper(), "session": None, "expires": expires}
+    device_code = random_text(32)
+    service.store.table(_GRANT)[device_code] = grant
+    answer = {
+        "device_code": device_code,
+        "user_code": grant["user_code"],
+        "verification_uri": f"{request.url}link",
+        "expires_in": knobs.device_code_seconds,
+        "interval": knobs.interval,
+    }
+    return Reply(200, answer)
+
+
+_FORM = """<!DOCTYPE html><html><head><title>Link a device</title></head><body>
+<h1>Link a device</h1><p>{said}</p><form method="post">
+<p><label>Code <input name="code" value="{code}"></label></p>
+<p><label>Username <input name="username"></label></p>
+<p><label>Password <input name="password" type="password"></label></p>
+<p><button name="action" value="allow">Allow</button> <button name="action" value="deny">Deny</button></p>
+</form></body></html>"""
+
+
+def _page(said: str, code: str = "", status: int = 200) -> Reply:
+    text = _FORM.format(said=html.escape(said), code=html.escape(code))
+    return Reply(status, text=text, content_type="text/html; charset=utf-8")
+
+
+def link(service: Service, request: Request) -> Reply:
+    """Show the page on which a person allows a device, and take what was typed there."""
+    if request.method == "GET":
+        return _page("Type the code that the device shows.", request.query.get("code", [""])[-1])
+    form, store = request.form(), service.store
+    code = form.get("code", "").upper()
+    grants = store.table(_GRANT).values()
+    grant = next((one for one in grants if one["user_code"] == code and one["state"] == "pending"), None)
+    if grant is None or moment(grant["expires"]) <= now():
+        return _page("There is no such code.", code, 400)
+    user = store.user_named(form.get("username", ""))
+    if user is None or not _may_sign_in(store, user, form.get("password")):
+        return _page("Wrong username or password.", code, 403)
+    if form.get("action") != "allow":
+        grant["state"] = "denied"
+        return _page("The device was denied.")
+    if {SYNAPSE_ADMIN, MAS_ADMIN} & set(grant["scope"].split()) and not user["admin"]:
+        # The device is left waiting: MAS does the same.
+        return _page("The policy does not let this user ask for these scopes.", code, 403)
+    session = store.add_session(BROWSER, {"user_id": user["_id"]})
+    grant |= {"state": "allowed", "session": session["_id"]}
+    return _page("The device was linked.")
+
+
+def _may_sign_in(store: Store, user: Record, password: str | None) -> bool:
+    return password is not None and user["_password"] == password and store.is_valid(user["_id"])
+
+
+# Tokens
+
+
+def token(service: Service, request: Request) -> Reply:
+    """Give out tokens."""
+    client = _client(service, request)
+    form = request.form()
+    grant_type = form.get("grant_type", "")
+    known = {"client_credentials": _client_credentials, "refresh_token": _refresh, DEVICE_CODE: _device_code}
+    if grant_type not in known or grant_type not in _grant_types(service.store.knobs):
+        raise _error(400, "unsupported_grant_type")
+    if grant_type not in client["grant_types"]:
+        raise _error(401, "unauthorized_client")
+    return Reply(200, known[grant_type](service.store, service, client, form))
+
+
+def _client_credentials(store: Store, _: Service, client: Record, form: Mapping[str, str]) -> Record:
+    scope = form.get("scope", "")
+    asked = set(scope.split())
+    if asked & _NO_USER_SCOPES or devices_in(scope):
+        raise _error(403, "invalid_scope", "A client without a user may not ask for these scopes")
+    if MAS_ADMIN in asked and client["_id"] not in store.knobs.admin_clients:
+        raise _error(403, "invalid_scope", "This client may not ask for urn:mas:admin")
+    return _tokens(store, client, _oauth_session(store, client, scope, None), refreshable=False)
+
+
+def _device_code(store: Store, service: Service, client: Record, form: Mapping[str, str]) -> Record:
+    grant = store.table(_GRANT).get(form.get("device_code", ""))
+    if grant is None or grant["client_id"] != client["_id"]:
+        raise _error(400, "invalid_grant")
+    if moment(grant["expires"]) <= now():
+        raise _error(403, "expired_token")
+    if grant["state"] != "allowed":
+        answers = {"pending": (403, "authorization_pending"), "denied": (403, "access_denied")}
+        raise _error(*answers.get(grant["state"], (400, "invalid_grant")))
+    browser = store.table(BROWSER)[grant["session"]]
+    user = store.table("user")[browser["user_id"]]
+    _make_devices(service, user, devices_in(grant["scope"]))
+    session = _oauth_session(store, client, grant["scope"], browser)
+    grant["state"] = "exchanged"
+    return _tokens(store, client, session)
+
+
+def _make_devices(service: Service, user: Record, devices: list[str]) -> None:
+    try:
+        for device in devices:
+            service.synapse.post("upsert_device", localpart=user["username"], device_id=device)
+    except SynapseError:
+        raise _error(500, "server_error") from None
+
+
+def _oauth_session(store: Store, client: Record, scope: str, browser: Record | None) -> Record:
+    session = {
+        "user_id": browser and browser["user_id"],
+        "user_session_id": browser and browser["_id"],
+        "client_id": client["_id"],
+        "scope": " ".join(sorted(set(scope.split()))),
+        "human_name": None,
+    }
+    return store.add_session(OAUTH, session)
+
+
+def _tokens(store: Store, client: Record, session: Record, *, refreshable: bool = True) -> Record:
+    seconds = store.knobs.access_token_seconds
+    access = store.add_token(session, "mat", seconds)
+    answer = {"access_token": access["_token"], "token_type": "Bearer", "expires_in": seconds}
+    if session["scope"]:
+        answer["scope"] = session["scope"]
+    if refreshable and "refresh_token" in client["grant_types"]:
+        refresh = store.add_token(session, "mar", None, _access=access["_token"], _next=None)
+        answer["refresh_token"] = refresh["_token"]
+    return answer
+
+
+def _refresh(store: Store, _: Service, client: Record, form: Mapping[str, str]) -> Record:
+    old = store.table("token").get(form.get("refresh_token", ""))
+    if old is None or kind_of(old["_token"]) != "mar":
+        raise _error(400, "invalid_grant")
+    session = store.session_of(old)
+    if has_ended(session) or session["client_id"] != client["_id"]:
+        raise _error(400, "invalid_grant")
+    if old["_revoked"] or old["_next"]:
+        # Used once before. As long as nothing of what it gave was used, the answer may have been lost.
+        following = store.table("token").get(old["_next"] or "")
+        if following is None or following["_next"] or following["_revoked"]:
+            raise _error(400, "invalid_grant")
+        access = store.table("token")[following["_access"]]
+        if access["_used"]:
+            raise _error(400, "invalid_grant")
+        following["_revoked"] = access["_revoked"] = True
+    answer = _tokens(store, client, session)
+    store.table("token")[old["_access"]]["_revoked"] = True
+    old["_next"] = answer["refresh_token"]
+    return answer
+
+
+def revoke(service: Service, request: Request) -> Reply:
+    """End the session of a token; a token that is unknown is none."""
+    client = _client(service, request)
+    store = service.store
+    found = store.table("token").get(request.form().get("token", ""))
+    if found is None or found["_session_kind"] != OAUTH or not store.is_live(found) or found.get("_next"):
+        return Reply(200, text="")
+    session = store.session_of(found)
+    if session["client_id"] != client["_id"]:
+        raise _error(401, "unauthorized_client")
+    store.end(session)
+    if session["user_id"]:
+        service.worker.schedule(SYNC, store.table("user")[session["user_id"]])
+    return Reply(200, text="")
+
+
+def introspect(service: Service, request: Request) -> Reply:
+    """Tell the homeserver, or a client with a secret, what a token is."""
+    if request.bearer is not None:
+        if request.bearer != service.synapse.secret:
+            raise _error(401, "access_denied")
+    elif not _client(service, request)["_secret"]:
+        raise _error(401, "unauthorized_client")
+    store = service.store
+    found = store.table("token").get(request.form().get("token", ""))
+    if found is None or not store.is_live(found) or found.get("_next"):
+        return Reply(200, {"active": False})
+    session = store.session_of(found)
+    user_id = session["actor_user_id"] if session["_kind"] == PERSONAL else session["user_id"]
+    # A personal session: the actor has to be valid here, and its owner.
+    if not (store.is_valid(user_id) and store.is_valid(session.get("owner_user_id"))):
+        return Reply(200, {"active": False})
+    found["_used"] = True
+    session["last_active_at"] = written(now())
+    kind = kind_of(found["_token"])
+    created = int(moment(found["created_at"]).timestamp())
+    answer = {"active": True, "scope": _scope(session), "iat": created, "nbf": created}
+    answer["token_type"] = "refresh_token" if kind == "mar" else "access_token"
+    client_id = {COMPAT: "legacy", PERSONAL: session.get("owner_client_id")}
+    answer["client_id"] = client_id.get(session["_kind"], session.get("client_id"))
+    if user_id is not None:
+        answer |= {"username": store.table("user")[user_id]["username"], "sub": user_id}
+    if session["_kind"] == COMPAT:
+        answer["device_id"] = session["device_id"]
+    if found["_expires"] is not None:
+        expires = moment(found["_expires"])
+        answer["exp"] = int(expires.timestamp())
+        answer["expires_in"] = int((expires - now()).total_seconds())
+    return Reply(200, {name: value for name, value in answer.items() if value is not None})
+
+
+def _scope(session: Record) -> str:
+    if session["_kind"] == COMPAT:
+        return " ".join(sorted([API, UNSTABLE_API, *([SYNAPSE_ADMIN] if session["_is_admin"] else [])]))
+    return with_twins(session["scope"])
+
+
+# What Matrix clients know
+
+
+def login(service: Service, request: Request) -> Reply:
+    """Sign in with a password, as Matrix clients did before there was OAuth."""
+    if request.method == "GET":
+        flows = [{"type": "m.login.password"}] if service.store.knobs.passwords else []
+        return Reply(200, {"flows": flows})
+    body = json.loads(request.body)
+    named = str((body.get("identifier") or {}).get("user") or body.get("user", ""))
+    store = service.store
+    user = store.user_named(named.removeprefix("@").partition(":")[0])
+    if user is None or not _may_sign_in(store, user, body.get("password")):
+        raise Refused(Reply(403, {"errcode": "M_FORBIDDEN", "error": "Invalid username/password"}))
+    device = str(body.get("device_id") or random_text(10))
+    _make_devices(service, user, [device])
+    attributes = {"user_id": user["_id"], "device_id": device, "user_session_id": None, "_is_admin": False}
+    attributes |= {"redirect_uri": None, "human_name": body.get("initial_device_display_name")}
+    session = store.add_session(COMPAT, attributes)
+    access = store.add_token(session, "mct", None)
+    user_id = f"@{user['username']}:{service.server_name()}"
+    return Reply(200, {"access_token": access["_token"], "device_id": device, "user_id": user_id})
+
+
+def logout(service: Service, request: Request) -> Reply:
+    """End the compatibility session of a token."""
+    store = service.store
+    found = store.table("token").get(request.bearer or "")
+    if found is None or found["_session_kind"] != COMPAT or not store.is_live(found):
+        raise Refused(Reply(401, {"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token"}))
+    session = store.session_of(found)
+    store.end(session)
+    service.worker.schedule(SYNC, store.table("user")[session["user_id"]])
+    return Reply(200, {})
+
+
+PATHS: dict[tuple[str, str], Callable[[Service, Request], Reply]] = {
+    ("GET", "/.well-known/openid-configuration"): discovery,
+    ("POST", "/oauth2/registration"): register_client,
+    ("POST", "/oauth2/device"): device_authorization,
+    ("POST", "/oauth2/token"): token,
+    ("POST", "/oauth2/introspect"): introspect,
+    ("POST", "/oauth2/revoke"): revoke,
+    ("GET", "/link"): link,
+    ("POST", "/link"): link,
+    ("GET", "/_matrix/client/v3/login"): login,
+    ("POST", "/_matrix/client/v3/login"): login,
+    ("POST", "/_matrix/client/v3/logout"): logout,
+}

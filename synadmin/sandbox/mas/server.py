@@ -1,0 +1,197 @@
+"""The stand-in as an HTTP server on loopback, in threads of this process."""
+
+import json
+import secrets
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+from urllib.parse import parse_qs
+
+# Importing them fills the table of operations.
+from synadmin.sandbox.mas import admin, oauth, sessions, settings, users  # noqa: F401
+from synadmin.sandbox.mas.admin import Service, answer
+from synadmin.sandbox.mas.jobs import Worker
+from synadmin.sandbox.mas.store import Knobs, Store
+from synadmin.sandbox.mas.synapse import Provisioner
+from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here
+
+CLIENT_ID = "01JADM1N000000000000000000"
+"""The client of the stand-in that may use the admin API with client credentials alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer, for whoever watches.
+
+    Attributes:
+        request: the request.
+        reply: the answer.
+    """
+
+    request: Request
+    reply: Reply
+
+
+class AuthenticationService:
+    """A MAS of one's own, beside a Synapse.
+
+    As a context manager it serves while the block runs.
+
+    Attributes:
+        secret: what it shares with Synapse.
+        store: what it knows.
+        synapse: how it speaks to Synapse.
+        watch: is given each exchange after it has been answered.
+    """
+
+    def __init__(
+        self,
+        homeserver: Callable[[], str],
+        server_name: Callable[[], str],
+        *,
+        port: int = 0,
+        secret: str | None = None,
+        path: Path | None = None,
+    ) -> None:
+        """Take a port; nothing is served until :meth:`start`.
+
+        Args:
+            homeserver: returns Synapse's base URL, once it is asked for.
+            server_name: returns Synapse's server name.
+            port: the port; 0: any that is free.
+            secret: what it shares with Synapse; None: drawn anew.
+            path: the file that keeps what it knows; None: nothing is kept.
+        """
+        self.secret = secret or secrets.token_hex()
+        self.store = Store(path)
+        self.synapse = Provisioner(homeserver, self.secret)
+        self.watch: Callable[[Exchange], None] | None = None
+        self._worker = Worker(self.store, self.synapse)
+        self._service = Service(self.store, self.synapse, self._worker, server_name)
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.service = self
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="mas", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return int(self._server.server_port)
+
+    @property
+    def url(self) -> str:
+        """Its base URL, with a slash in the end."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def knobs(self) -> Knobs:
+        """What can be set."""
+        return self.store.knobs
+
+    @property
+    def client_secret(self) -> str:
+        """The secret of the client that may use the admin API; it is made when first asked for."""
+        with self.store.lock:
+            client = self.store.table("oauth2-client").get(CLIENT_ID) or self._add_client()
+        return str(client["_secret"])
+
+    def start(self) -> Self:
+        """Serve, and run jobs."""
+        self._worker.start()
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End, after the requests that are being answered."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._worker.stop()
+        self._server.server_close()
+        self.store.save()
+
+    def __enter__(self) -> Self:
+        """Serve."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self.stop()
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request."""
+        known = oauth.PATHS.get((request.method, request.path))
+        with self.store.lock:
+            try:
+                if request.path.startswith(f"{admin.BASE}/"):
+                    reply = answer(self._service, request)
+                else:
+                    reply = known(self._service, request) if known else not_here()
+            except Refused as error:
+                reply = error.reply
+            if request.method != "GET" and request.path != "/oauth2/introspect":
+                self.store.save()
+        if self.watch is not None:
+            self.watch(Exchange(request, reply))
+        return reply
+
+    def _add_client(self) -> dict[str, object]:
+        client = oauth.add_client(
+            self.store,
+            {"grant_types": ["client_credentials", "refresh_token", oauth.DEVICE_CODE], "redirect_uris": []},
+            method="client_secret_basic",
+            client_id=CLIENT_ID,
+        )
+        self.knobs.admin_clients.append(CLIENT_ID)
+        return client
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    service: AuthenticationService
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a caller who is gone."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet
+    server: _Server
+
+    def _answer(self) -> None:
+        path, _, query = self.path.partition("?")
+        request = Request(
+            method=self.command,
+            path=path,
+            query=parse_qs(query, keep_blank_values=True),
+            headers={name.title(): value for name, value in self.headers.items()},
+            body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+            url=self.server.service.url,
+        )
+        reply = self.server.service.answer(request)
+        content, kind = b"", reply.content_type
+        if reply.text is not None:
+            content = reply.text.encode()
+        elif reply.json is not None:
+            content, kind = json.dumps(reply.json).encode(), "application/json"
+        self.send_response(reply.status)
+        if content:
+            self.send_header("Content-Type", kind)
+        if reply.status != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server looks for these names
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""

@@ -1,0 +1,232 @@
+"""The operations of the admin API on the four kinds of sessions, and on clients."""
+
+from synadmin.sandbox.mas.admin import (
+    Call,
+    Filter,
+    Fits,
+    has_scope,
+    has_status,
+    has_text,
+    has_time,
+    is_flag,
+    page,
+    refers,
+    route,
+    single,
+)
+from synadmin.sandbox.mas.jobs import SYNC
+from synadmin.sandbox.mas.store import BROWSER, COMPAT, OAUTH, PERSONAL, Record, devices_in, has_ended
+from synadmin.sandbox.mas.synapse import SynapseError
+from synadmin.sandbox.mas.web import Reply, is_count, is_text, is_ulid, json_body, refused
+
+_NO_USER, _NO_CLIENT = "User ID {} not found", "Client ID {} not found"
+_FINISHED = has_status(active=lambda one: not has_ended(one), finished=has_ended)
+_TIMES: dict[str, Filter] = {
+    f"{name}-{side}": has_time(f"{name.replace('-', '_')}_at", before=side == "before")
+    for name in ("created", "last-active")
+    for side in ("before", "after")
+}
+_USER = refers("user_id", "user", _NO_USER)
+_STARTED_IN = refers("user_session_id", BROWSER, "User session ID {} not found")
+_TITLES = {
+    COMPAT: "Compatibility session",
+    OAUTH: "OAuth 2.0 session",
+    BROWSER: "User session",
+    PERSONAL: "Personal session",
+}
+
+
+def _find(call: Call, kind: str) -> Record:
+    return call.find(kind, f"{_TITLES[kind]} with ID {{}} not found")
+
+
+def _finish(call: Call, kind: str) -> Reply:
+    session = _find(call, kind)
+    if has_ended(session):
+        raise refused(400, f"{_TITLES[kind]} with ID {session['_id']} is already finished")
+    call.store.end(session)
+    if session["user_id"] and kind != BROWSER:
+        call.service.worker.schedule(SYNC, call.store.table("user")[session["user_id"]])
+    return single(session, action="finish")
+
+
+@route("GET", "/compat-sessions", since=(0, 14))
+def list_compat_sessions(call: Call) -> Reply:
+    """List compatibility sessions."""
+    return page(call, COMPAT, {"user": _USER, "user-session": _STARTED_IN, "status": _FINISHED, **_TIMES})
+
+
+@route("GET", "/compat-sessions/{id}", since=(0, 14))
+def get_compat_session(call: Call) -> Reply:
+    """Return a compatibility session."""
+    return single(_find(call, COMPAT))
+
+
+@route("POST", "/compat-sessions/{id}/finish", since=(1, 4))
+def finish_compat_session(call: Call) -> Reply:
+    """End a compatibility session."""
+    return _finish(call, COMPAT)
+
+
+@route("GET", "/user-sessions", since=(0, 14))
+def list_user_sessions(call: Call) -> Reply:
+    """List browser sessions."""
+    return page(call, BROWSER, {"user": _USER, "status": _FINISHED, **_TIMES})
+
+
+@route("GET", "/user-sessions/{id}", since=(0, 14))
+def get_user_session(call: Call) -> Reply:
+    """Return a browser session."""
+    return single(_find(call, BROWSER))
+
+
+@route("POST", "/user-sessions/{id}/finish", since=(1, 4))
+def finish_user_session(call: Call) -> Reply:
+    """End a browser session, and none of those that were started from it."""
+    return _finish(call, BROWSER)
+
+
+def _client_kind(call: Call, values: list[str]) -> Fits:
+    clients = call.store.table("oauth2-client")
+    kinds = has_status(
+        static=lambda one: clients[one["client_id"]]["is_static"],
+        dynamic=lambda one: not clients[one["client_id"]]["is_static"],
+    )
+    return kinds(call, values)
+
+
+@route("GET", "/oauth2-sessions", since=(0, 10))
+def list_oauth2_sessions(call: Call) -> Reply:
+    """List OAuth sessions."""
+    filters = {
+        "user": _USER,
+        "client": refers("client_id", "oauth2-client", _NO_CLIENT),
+        "client-kind": _client_kind,
+        "user-session": _STARTED_IN,
+        "scope": has_scope,
+        "status": _FINISHED,
+    }
+    return page(call, OAUTH, filters | _TIMES)
+
+
+@route("GET", "/oauth2-sessions/{id}", since=(0, 10))
+def get_oauth2_session(call: Call) -> Reply:
+    """Return an OAuth session."""
+    return single(_find(call, OAUTH))
+
+
+@route("POST", "/oauth2-sessions/{id}/finish", since=(1, 4))
+def finish_oauth2_session(call: Call) -> Reply:
+    """End an OAuth session."""
+    return _finish(call, OAUTH)
+
+
+# Personal sessions
+
+
+@route("GET", "/personal-sessions", since=(1, 5))
+def list_personal_sessions(call: Call) -> Reply:
+    """List personal sessions."""
+    filters = {
+        "owner_user": refers("owner_user_id", "user", _NO_USER),
+        "owner_client": refers("owner_client_id", "oauth2-client", _NO_CLIENT),
+        "actor_user": refers("actor_user_id", "user", _NO_USER),
+        "scope": has_scope,
+        "status": has_status(active=lambda one: not has_ended(one), revoked=has_ended),
+        "expires_before": has_time("expires_at", before=True),
+        "expires_after": has_time("expires_at", before=False),
+        "expires": is_flag(lambda one: one["expires_at"] is not None),
+    }
+    return page(call, PERSONAL, filters)
+
+
+@route("POST", "/personal-sessions", since=(1, 5))
+def create_personal_session(call: Call) -> Reply:
+    """Make a session in which its owner acts as a user."""
+    required = {"actor_user_id": is_ulid, "human_name": is_text, "scope": is_text}
+    body = json_body(call.request, required, {"expires_in": is_count})
+    actor = call.store.table("user").get(body["actor_user_id"].upper())
+    if actor is None:
+        raise refused(404, "User not found")
+    if actor["deactivated_at"] is not None:
+        raise refused(410, "User is not active")
+    scope = body["scope"].split()
+    if any('"' in token or "\\" in token for token in scope):
+        raise refused(400, "Invalid scope")
+    try:
+        for device in devices_in(body["scope"]):
+            call.service.synapse.post("upsert_device", localpart=actor["username"], device_id=device)
+    except SynapseError as error:
+        raise refused(500, "Failed to provision device", str(error)) from None
+    attributes = {"human_name": body["human_name"], "scope": " ".join(sorted(set(scope)))}
+    attributes |= {**call.owner(), "actor_user_id": actor["_id"], "expires_at": None}
+    return _with_token(call, call.store.add_session(PERSONAL, attributes), body.get("expires_in"))
+
+
+@route("GET", "/personal-sessions/{id}", since=(1, 5))
+def get_personal_session(call: Call) -> Reply:
+    """Return a personal session."""
+    return single(_find(call, PERSONAL))
+
+
+@route("POST", "/personal-sessions/{id}/revoke", since=(1, 5))
+def revoke_personal_session(call: Call) -> Reply:
+    """End a personal session."""
+    session = _find(call, PERSONAL)
+    if has_ended(session):
+        raise refused(409, f"Personal session with ID {session['_id']} is already revoked")
+    call.store.end(session)
+    session["expires_at"] = None
+    if devices_in(session["scope"]):
+        call.service.worker.schedule(SYNC, call.store.table("user")[session["actor_user_id"]])
+    return single(session, action="revoke")
+
+
+@route("POST", "/personal-sessions/{id}/regenerate", since=(1, 5))
+def regenerate_personal_session(call: Call) -> Reply:
+    """Give a personal session a new token; the old one ends."""
+    session = call.find(PERSONAL, "Session not found")
+    body = json_body(call.request, {}, {"expires_in": is_count})
+    if has_ended(session):
+        raise refused(422, "Session not valid")
+    if call.owner() != {name: session[name] for name in ("owner_user_id", "owner_client_id")}:
+        raise refused(403, "Session does not belong to you")
+    for token in call.store.table("token").values():
+        if token["_session"] == session["_id"]:
+            token["_revoked"] = True
+    return _with_token(call, session, body.get("expires_in"))
+
+
+def _with_token(call: Call, session: Record, seconds: int | None) -> Reply:
+    token = call.store.add_token(session, "mpt", seconds)
+    session["expires_at"] = token["_expires"]
+    return single(session, status=201, access_token=token["_token"])
+
+
+# Clients
+
+
+def _has_sessions(call: Call, values: list[str]) -> Fits:
+    active = {one["client_id"] for one in call.store.table(OAUTH).values() if not has_ended(one)}
+    return is_flag(lambda client: client["_id"] in active)(call, values)
+
+
+@route("GET", "/oauth2-clients", since=(1, 20))
+def list_oauth2_clients(call: Call) -> Reply:
+    """List OAuth clients."""
+    filters: dict[str, Filter] = {
+        "client-kind": has_status(
+            static=lambda client: client["is_static"], dynamic=lambda client: not client["is_static"]
+        ),
+        "client-name": has_text("client_name"),
+        "client-uri": has_text("client_uri"),
+        "grant-type": lambda _, values: lambda client: values[-1] in client["grant_types"],
+        "has-active-sessions": _has_sessions,
+    }
+    return page(call, "oauth2-client", filters)
+
+
+@route("GET", "/oauth2-clients/{id}", since=(1, 20))
+def get_oauth2_client(call: Call) -> Reply:
+    """Return an OAuth client."""
+    return single(call.find("oauth2-client", "OAuth 2.0 client ID {} not found"))

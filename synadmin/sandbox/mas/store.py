@@ -1,0 +1,185 @@
+"""What the stand-in knows: users, four kinds of sessions, tokens, jobs; and what a session permits.
+
+Everything is a record, attributes by name, so that it can be written to a file as JSON. Attributes whose
+name begins with ``_`` are not in any answer of the admin API.
+"""
+
+import datetime as dt
+import json
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from synadmin.files import replace_file
+from synadmin.sandbox.mas.names import moment, new_id, new_token, now, written
+
+Record: TypeAlias = dict[str, Any]
+
+API, UNSTABLE_API = "urn:matrix:client:api:*", "urn:matrix:org.matrix.msc2967.client:api:*"
+SYNAPSE_ADMIN, MAS_ADMIN = "urn:synapse:admin:*", "urn:mas:admin"
+_DEVICES = ("urn:matrix:client:device:", "urn:matrix:org.matrix.msc2967.client:device:")
+OAUTH, COMPAT, BROWSER, PERSONAL = "oauth2-session", "compat-session", "user-session", "personal-session"
+_ENDED = {OAUTH: "finished_at", COMPAT: "finished_at", BROWSER: "finished_at", PERSONAL: "revoked_at"}
+_OF_USER = {OAUTH: "user_id", COMPAT: "user_id", BROWSER: "user_id", PERSONAL: "actor_user_id"}
+
+
+@dataclass
+class Knobs:
+    """What an operator, or a test, may set.
+
+    Attributes:
+        adminapi: the admin API is served. It is not unless an operator adds it.
+        version: the version that is played. What is younger than it is not there.
+        device_code: the device code grant is switched on.
+        worker: jobs are run.
+        failures: the next jobs that fail, each to be tried again later.
+        passwords: users sign in with passwords.
+        admin_clients: the clients that may ask for ``urn:mas:admin``.
+        access_token_seconds: the life of OAuth access tokens.
+        device_code_seconds: the life of a device code.
+        interval: seconds between two requests of a client that waits for a device code.
+    """
+
+    adminapi: bool = True
+    version: str = "v1.22.0"
+    device_code: bool = True
+    worker: bool = True
+    failures: int = 0
+    passwords: bool = True
+    admin_clients: list[str] = field(default_factory=list)
+    access_token_seconds: int = 300
+    device_code_seconds: int = 1200
+    interval: int = 5
+
+    def is_at_least(self, since: tuple[int, int]) -> bool:
+        """Whether the version that is played has what came with this one."""
+        major, minor = self.version.lstrip("v").split(".")[:2]
+        return (int(major), int(minor)) >= since
+
+
+class Store:
+    """The records, by kind and id. Hold ``lock`` while looking and changing.
+
+    Attributes:
+        lock: for whoever reads or writes records.
+        knobs: what can be set.
+        tables: records by kind, then by id, in the order in which they were made.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Read the file if there is one; None: nothing is kept."""
+        self.lock = threading.RLock()
+        self.knobs = Knobs()
+        self.tables: dict[str, dict[str, Record]] = {}
+        self._path = path
+        if path is not None and path.exists():
+            kept = json.loads(path.read_text("utf-8"))
+            self.knobs, self.tables = Knobs(**kept["knobs"]), kept["tables"]
+
+    def save(self) -> None:
+        """Write the file."""
+        if self._path is not None:
+            with self.lock:
+                kept = json.dumps({"knobs": asdict(self.knobs), "tables": self.tables})
+            replace_file(self._path, kept)
+
+    def table(self, kind: str) -> dict[str, Record]:
+        """Return the records of a kind by id."""
+        return self.tables.setdefault(kind, {})
+
+    def add(self, kind: str, attributes: Record) -> Record:
+        """Keep a new record, with ``id``, ``kind`` and ``created_at``."""
+        record = {"_id": new_id(), "_kind": kind, "created_at": written(now()), **attributes}
+        self.table(kind)[record["_id"]] = record
+        return record
+
+    def add_user(self, username: str) -> Record:
+        """Keep a new user."""
+        user = {"username": username, "locked_at": None, "deactivated_at": None, "admin": False}
+        return self.add("user", {**user, "legacy_guest": False, "_password": None})
+
+    def user_named(self, username: str) -> Record | None:
+        """Return the user with this name; letters count without their case."""
+        matching = (user for user in self.table("user").values() if user["username"] == username.lower())
+        return next(matching, None)
+
+    def add_session(self, kind: str, attributes: Record) -> Record:
+        """Keep a new session of a kind."""
+        session = {_ENDED[kind]: None, "last_active_at": None, "last_active_ip": None}
+        if kind != PERSONAL:
+            session["user_agent"] = None
+        return self.add(kind, session | attributes)
+
+    def add_token(self, session: Record, kind: str, seconds: int | None, **more: Any) -> Record:  # noqa: ANN401
+        """Keep a new token of a session; without seconds it lives on."""
+        expires = None if seconds is None else written(now() + dt.timedelta(seconds=seconds))
+        token = {"_session": session["_id"], "_session_kind": session["_kind"], "_revoked": False}
+        token |= {"_token": new_token(kind), "_expires": expires, "_used": False, "_kind": "token", **more}
+        self.table("token")[token["_token"]] = token | {"created_at": written(now())}
+        return self.table("token")[token["_token"]]
+
+    def session_of(self, token: Record) -> Record:
+        """Return the session that a token belongs to."""
+        return self.table(token["_session_kind"])[token["_session"]]
+
+    def is_live(self, token: Record) -> bool:
+        """Whether a token is neither revoked nor expired, and its session not ended."""
+        expired = token["_expires"] is not None and moment(token["_expires"]) <= now()
+        return not (token["_revoked"] or expired or has_ended(self.session_of(token)))
+
+    def is_valid(self, user_id: str | None) -> bool:
+        """Whether a user is neither locked nor deactivated; no user at all is valid."""
+        user = self.table("user").get(user_id or "")
+        return user is None or not (user["locked_at"] or user["deactivated_at"])
+
+    def sessions(self, kind: str, user_id: str) -> list[Record]:
+        """Return a user's sessions that have not ended; personal ones: those that act as the user."""
+        every = self.table(kind).values()
+        return [one for one in every if one[_OF_USER[kind]] == user_id and not has_ended(one)]
+
+    def devices(self, user_id: str) -> list[str]:
+        """Return the devices that a user's sessions have."""
+        compat = [one["device_id"] for one in self.sessions(COMPAT, user_id)]
+        scopes = [one["scope"] for kind in (OAUTH, PERSONAL) for one in self.sessions(kind, user_id)]
+        return [device for device in compat if device] + [
+            device for scope in scopes for device in devices_in(scope)
+        ]
+
+    def end(self, session: Record) -> None:
+        """End a session."""
+        session[_ENDED[session["_kind"]]] = written(now())
+
+    def end_all(self, user_id: str) -> None:
+        """End every session of a user, and those that act for the user."""
+        for kind in _ENDED:
+            for session in self.sessions(kind, user_id):
+                self.end(session)
+        for session in self.table(PERSONAL).values():
+            if session["owner_user_id"] == user_id and not has_ended(session):
+                self.end(session)
+
+
+def has_ended(session: Record) -> bool:
+    """Whether a session was finished or revoked."""
+    return session[_ENDED[session["_kind"]]] is not None
+
+
+def devices_in(scope: str) -> list[str]:
+    """Return the devices that a scope names, each once."""
+    found = [
+        token.removeprefix(prefix)
+        for token in scope.split()
+        for prefix in _DEVICES
+        if token.startswith(prefix)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def with_twins(scope: str) -> str:
+    """Return a scope with the stable and the unstable name of all that has both."""
+    tokens = set(scope.split())
+    if tokens & {API, UNSTABLE_API}:
+        tokens |= {API, UNSTABLE_API}
+    tokens |= {prefix + device for device in devices_in(scope) for prefix in _DEVICES}
+    return " ".join(sorted(tokens))

@@ -1,0 +1,273 @@
+"""The operations of the admin API on users, their e-mail addresses and their upstream links."""
+
+import re
+
+from synadmin.sandbox.mas.admin import (
+    Call,
+    Fits,
+    has_status,
+    has_text,
+    is_flag,
+    is_text,
+    page,
+    refers,
+    route,
+    single,
+)
+from synadmin.sandbox.mas.jobs import DEACTIVATE, PROVISION
+from synadmin.sandbox.mas.names import now, written
+from synadmin.sandbox.mas.store import COMPAT, OAUTH, Record, has_ended
+from synadmin.sandbox.mas.synapse import SynapseError
+from synadmin.sandbox.mas.web import Refused, Reply, is_ulid, json_body, refused
+from synadmin.sandbox.mas.web import is_flag as is_boolean
+from synadmin.sandbox.mas.web import is_text as is_string
+
+_NO_USER = "User ID {} not found"
+_USERNAME = re.compile(r"[a-z0-9=\-./+][a-z0-9=_\-./+]{0,254}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_WEAK = 3  # characters of a password that is refused; MAS estimates how long guessing would take
+
+
+def _has_session(call: Call, kind: str, user: Record) -> bool:
+    return bool(call.store.sessions(kind, user["_id"]))
+
+
+def _active_client(call: Call, values: list[str]) -> Fits:
+    clients = {call.known("oauth2-client", value, "Client ID {} not found")["_id"] for value in values}
+    sessions = call.store.table(OAUTH).values()
+    users = {one["user_id"] for one in sessions if one["client_id"] in clients and not has_ended(one)}
+    return lambda user: user["_id"] in users
+
+
+_USER_FILTERS = {
+    "admin": is_flag(lambda user: user["admin"]),
+    "legacy-guest": is_flag(lambda user: user["legacy_guest"]),
+    "search": has_text("username"),
+    "status": has_status(
+        active=lambda user: not (user["locked_at"] or user["deactivated_at"]),
+        locked=lambda user: user["locked_at"] is not None,
+        deactivated=lambda user: user["deactivated_at"] is not None,
+    ),
+    "active-oauth2-client": _active_client,
+    "has-active-oauth2-session": lambda call, values: is_flag(lambda user: _has_session(call, OAUTH, user))(
+        call, values
+    ),
+    "has-active-compat-session": lambda call, values: is_flag(lambda user: _has_session(call, COMPAT, user))(
+        call, values
+    ),
+}
+
+
+def _failed(error: SynapseError) -> Refused:
+    return refused(500, "Unexpected HTTP response from the homeserver", str(error))
+
+
+@route("GET", "/users", since=(0, 10))
+def list_users(call: Call) -> Reply:
+    """List users."""
+    return page(call, "user", _USER_FILTERS)
+
+
+@route("POST", "/users", since=(0, 10))
+def create_user(call: Call) -> Reply:
+    """Create a user, in Synapse as well."""
+    optional = {"skip_homeserver_check": is_boolean, "displayname": is_string, "avatar_url": is_string}
+    body = json_body(call.request, {"username": is_string}, optional)
+    username = body["username"]
+    if call.store.user_named(username):
+        raise refused(409, "User already exists")
+    if not _USERNAME.fullmatch(username):
+        raise refused(400, "Username is not valid")
+    names = ("displayname", "avatar_url")
+    profile = {f"set_{name}": body[name] for name in names if body.get(name) is not None}
+    synapse = call.service.synapse
+    try:
+        if not (synapse.is_available(username) or body.get("skip_homeserver_check")):
+            raise refused(409, "Username is reserved by the homeserver")
+        synapse.post("provision_user", localpart=username, locked=False, **profile)
+    except SynapseError as error:
+        raise _failed(error) from None
+    return single(call.store.add_user(username), status=201)
+
+
+@route("GET", "/users/by-username/{username}", since=(0, 10))
+def get_user_by_username(call: Call) -> Reply:
+    """Return the user with a name."""
+    user = call.store.user_named(call.parameter)
+    if user is None:
+        raise refused(404, f'User with username "{call.parameter}" not found')
+    itself = single(user)
+    itself.json["links"]["self"] = f"/api/admin/v1/users/by-username/{call.parameter}"
+    return itself
+
+
+@route("GET", "/users/{id}", since=(0, 10))
+def get_user(call: Call) -> Reply:
+    """Return a user."""
+    return single(call.find("user", _NO_USER))
+
+
+@route("POST", "/users/{id}/set-password", since=(0, 10))
+def set_password(call: Call) -> Reply:
+    """Set a user's password. Sessions go on."""
+    if not call.store.knobs.passwords:
+        raise refused(403, "Password auth is disabled")
+    user = call.find("user", _NO_USER)
+    body = json_body(call.request, {"password": is_string}, {"skip_password_check": is_boolean})
+    if len(body["password"]) <= _WEAK and not body.get("skip_password_check"):
+        raise refused(400, "Password is too weak")
+    user["_password"] = body["password"]
+    return Reply(204)
+
+
+@route("POST", "/users/{id}/set-admin", since=(0, 10))
+def set_admin(call: Call) -> Reply:
+    """Set whether a user may ask for admin scopes."""
+    user = call.find("user", _NO_USER)
+    user["admin"] = json_body(call.request, {"admin": is_boolean}, {})["admin"]
+    return single(user, action="set-admin")
+
+
+@route("POST", "/users/{id}/deactivate", since=(0, 10))
+def deactivate(call: Call) -> Reply:
+    """Deactivate a user; the rest is a job."""
+    user = call.find("user", _NO_USER)
+    optional = {"skip_erase": is_boolean} if call.store.knobs.is_at_least((0, 20)) else {}
+    body = json_body(call.request, {}, optional, whole=False)
+    user["deactivated_at"] = user["deactivated_at"] or written(now())
+    erase = not (optional and body.get("skip_erase"))
+    call.service.worker.schedule(DEACTIVATE, user, erase=erase)
+    return single(user, action="deactivate")
+
+
+@route("POST", "/users/{id}/reactivate", since=(0, 20))
+def reactivate(call: Call) -> Reply:
+    """Reactivate a user, in Synapse first."""
+    user = call.find("user", _NO_USER)
+    try:
+        call.service.synapse.post("reactivate_user", localpart=user["username"])
+    except SynapseError as error:
+        raise _failed(error) from None
+    user["deactivated_at"] = None
+    return single(user, action="reactivate")
+
+
+@route("POST", "/users/{id}/lock", since=(0, 10))
+def lock(call: Call) -> Reply:
+    """Lock a user."""
+    user = call.find("user", _NO_USER)
+    user["locked_at"] = user["locked_at"] or written(now())
+    return _locked(call, user, "lock")
+
+
+@route("POST", "/users/{id}/unlock", since=(0, 10))
+def unlock(call: Call) -> Reply:
+    """Unlock a user."""
+    user = call.find("user", _NO_USER)
+    user["locked_at"] = None
+    return _locked(call, user, "unlock")
+
+
+def _locked(call: Call, user: Record, action: str) -> Reply:
+    if call.store.knobs.is_at_least((1, 14)):
+        call.service.worker.schedule(PROVISION, user)
+    return single(user, action=action)
+
+
+# E-mail addresses
+
+
+@route("GET", "/user-emails", since=(0, 14))
+def list_user_emails(call: Call) -> Reply:
+    """List e-mail addresses."""
+    return page(call, "user-email", {"user": refers("user_id", "user", _NO_USER), "email": is_text("email")})
+
+
+@route("POST", "/user-emails", since=(0, 15))
+def add_user_email(call: Call) -> Reply:
+    """Give a user an e-mail address."""
+    body = json_body(call.request, {"user_id": is_ulid, "email": is_string}, {})
+    user = call.known("user", body["user_id"], _NO_USER)
+    if not _EMAIL.fullmatch(body["email"]):
+        raise refused(400, f'Email "{body["email"]}" is not valid', "missing domain or user")
+    if any(one["email"].lower() == body["email"].lower() for one in call.store.table("user-email").values()):
+        raise refused(409, f'User email "{body["email"]}" already in use')
+    email = call.store.add("user-email", {"user_id": user["_id"], "email": body["email"]})
+    call.service.worker.schedule(PROVISION, user)
+    return single(email, status=201)
+
+
+@route("GET", "/user-emails/{id}", since=(0, 14))
+def get_user_email(call: Call) -> Reply:
+    """Return an e-mail address."""
+    return single(call.find("user-email", "User email ID {} not found"))
+
+
+@route("DELETE", "/user-emails/{id}", since=(0, 15))
+def delete_user_email(call: Call) -> Reply:
+    """Take an e-mail address away."""
+    email = call.find("user-email", "User email ID {} not found")
+    del call.store.table("user-email")[email["_id"]]
+    call.service.worker.schedule(PROVISION, call.store.table("user")[email["user_id"]])
+    return Reply(204)
+
+
+# Upstream links and providers
+
+_LINK, _NO_LINK = "upstream-oauth-link", "Upstream OAuth 2.0 Link ID {} not found"
+_PROVIDER, _NO_PROVIDER = "upstream-oauth-provider", "Upstream OAuth 2.0 Provider ID {} not found"
+
+
+@route("GET", "/upstream-oauth-links", since=(0, 14))
+def list_links(call: Call) -> Reply:
+    """List upstream links."""
+    filters = {
+        "user": refers("user_id", "user", _NO_USER),
+        "provider": refers("provider_id", _PROVIDER, _NO_PROVIDER),
+        "subject": is_text("subject"),
+        "human-account-name": has_text("human_account_name"),
+    }
+    return page(call, _LINK, filters)
+
+
+@route("POST", "/upstream-oauth-links", since=(0, 15))
+def add_link(call: Call) -> Reply:
+    """Link a user to an account at an upstream provider."""
+    required = {"user_id": is_ulid, "provider_id": is_ulid, "subject": is_string}
+    body = json_body(call.request, required, {"human_account_name": is_string})
+    user = call.known("user", body["user_id"], _NO_USER)
+    provider = call.known(_PROVIDER, body["provider_id"], _NO_PROVIDER)
+    for link in call.store.table(_LINK).values():
+        if (link["provider_id"], link["subject"]) == (provider["_id"], body["subject"]):
+            if link["user_id"] is not None:
+                raise refused(409, "The subject is already linked to a user")
+            link["user_id"] = user["_id"]
+            return single(link)
+    attributes = {"provider_id": provider["_id"], "subject": body["subject"], "user_id": user["_id"]}
+    attributes["human_account_name"] = body.get("human_account_name")
+    return single(call.store.add(_LINK, attributes), status=201)
+
+
+@route("GET", "/upstream-oauth-links/{id}", since=(0, 14))
+def get_link(call: Call) -> Reply:
+    """Return an upstream link."""
+    return single(call.find(_LINK, _NO_LINK))
+
+
+@route("DELETE", "/upstream-oauth-links/{id}", since=(0, 15))
+def delete_link(call: Call) -> Reply:
+    """Remove an upstream link."""
+    del call.store.table(_LINK)[call.find(_LINK, _NO_LINK)["_id"]]
+    return Reply(204)
+
+
+@route("GET", "/upstream-oauth-providers", since=(1, 3))
+def list_providers(call: Call) -> Reply:
+    """List upstream providers."""
+    return page(call, _PROVIDER, {"enabled": is_flag(lambda provider: provider["disabled_at"] is None)})
+
+
+@route("GET", "/upstream-oauth-providers/{id}", since=(1, 4))
+def get_provider(call: Call) -> Reply:
+    """Return an upstream provider."""
+    return single(call.find(_PROVIDER, _NO_PROVIDER))
