@@ -165,15 +165,15 @@ class Synapse:
     def __exit__(self, *_: object) -> None:
         self.transport.close()
 
-    def as_user(self, user_id: UserId, token: str) -> "Synapse":
+    def as_user(self, user_id: str, token: str) -> Self:
         """Return a client for the same server with the token of another user."""
-        return self._over(self.transport.as_user(user_id, token))
+        return self._over(self.transport.as_user(UserId(user_id), token))
 
-    def dry_run(self) -> "Synapse":
+    def dry_run(self) -> Self:
         """Return a client for the same server that reads, and raises DryRunStop instead of changing."""
         return self._over(self.transport.dry_run())
 
-    def fast(self, limiter: "Limiter | None" = None) -> "Synapse":
+    def fast(self, limiter: "Limiter | None" = None) -> Self:
         """Return a client for the same server, made for reading much in many threads.
 
         Args:
@@ -181,8 +181,8 @@ class Synapse:
         """
         return self._over(self.transport.fast(limiter))
 
-    def _over(self, transport: Transport) -> "Synapse":
-        return Synapse(transport.homeserver, transport=transport)
+    def _over(self, transport: Transport) -> Self:
+        return type(self)(transport.homeserver, transport=transport)
 
     @property
     def owner(self) -> UserId:

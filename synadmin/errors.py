@@ -34,11 +34,24 @@ class UnknownTargetError(SynadminError):
 
 
 class RefusedError(SynadminError):
-    """Looked, and the answer is no. Nothing was changed."""
+    """Looked, and the answer is no. Nothing was changed.
+
+    Attributes:
+        reason: a code, as in the records of the commands.
+    """
+
+    reason = "insufficient-power"
+
+    def __init__(self, message: str, *, hint: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        if reason is not None:
+            self.reason = reason
 
 
 class WouldLoseControlError(RefusedError):
     """Rooms would be left without a user of this server who has control."""
+
+    reason = "would-lose-control"
 
 
 class ConnectError(SynadminError):

@@ -152,7 +152,7 @@ class Settings:
             SettingsError: it names the home directory of nobody.
         """
         name = self.values.get("SYNADMIN_JOURNAL")
-        return _path(name, "SYNADMIN_JOURNAL") if name else state_directory() / "journal.sqlite3"
+        return _path(name, "SYNADMIN_JOURNAL") if name else default_journal()
 
     @property
     def profile_file(self) -> Path:
@@ -481,6 +481,11 @@ def profile_file(name: str) -> Path:
         message = f"{name!a} is not a profile's name: letters, digits, dashes"
         raise SettingsError(message)
     return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
+
+
+def default_journal() -> Path:
+    """Return the journal's file where no setting names one."""
+    return state_directory() / "journal.sqlite3"
 
 
 def state_directory() -> Path:

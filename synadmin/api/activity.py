@@ -115,14 +115,14 @@ PUSHERS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/pushers", Pushers)
 class Activity(ResourceGroup):
     """What users do and have: ``synapse.activity``."""
 
-    def whois(self, user_id: UserId) -> Whois:
+    def whois(self, user_id: str) -> Whois:
         """Return from which addresses a user was seen, a few minutes late.
 
         Source: ``WhoisRestServlet``.
         """
         return self._send(WHOIS, user_id=user_id)
 
-    def joined_rooms(self, user_id: UserId) -> JoinedRooms:
+    def joined_rooms(self, user_id: str) -> JoinedRooms:
         """Return the rooms that a user is joined to; empty where there is no such user.
 
         Of users elsewhere only the rooms that this server is in.
@@ -131,7 +131,7 @@ class Activity(ResourceGroup):
         """
         return self._send(JOINED_ROOMS, user_id=user_id)
 
-    def sent_invite_count(self, user_id: UserId, *, from_ts: int) -> InviteCount:
+    def sent_invite_count(self, user_id: str, *, from_ts: int) -> InviteCount:
         """Count the invitations that a user has sent.
 
         Args:
@@ -142,7 +142,7 @@ class Activity(ResourceGroup):
         """
         return self._send(SENT_INVITE_COUNT, query={"from_ts": from_ts}, user_id=user_id)
 
-    def joined_room_count(self, user_id: UserId, *, from_ts: int) -> JoinedRoomCount:
+    def joined_room_count(self, user_id: str, *, from_ts: int) -> JoinedRoomCount:
         """Count the rooms that a user has joined, those they have left again included.
 
         Args:
@@ -153,7 +153,7 @@ class Activity(ResourceGroup):
         """
         return self._send(JOINED_ROOM_COUNT, query={"from_ts": from_ts}, user_id=user_id)
 
-    def account_data(self, user_id: UserId) -> AccountData:
+    def account_data(self, user_id: str) -> AccountData:
         """Return what a user's clients keep on the server.
 
         Raises:
@@ -163,7 +163,7 @@ class Activity(ResourceGroup):
         """
         return self._send(ACCOUNT_DATA, user_id=user_id)
 
-    def pushers(self, user_id: UserId) -> Pushers:
+    def pushers(self, user_id: str) -> Pushers:
         """Return where a user's notifications are sent.
 
         Raises:

@@ -11,7 +11,7 @@ import msgspec
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
-from synadmin.ids import EventId, RoomAlias, RoomId, UserId
+from synadmin.ids import EventId, RoomId, UserId
 
 
 class WhoAmI(Record, frozen=True, kw_only=True):
@@ -133,7 +133,7 @@ class ClientServer(ResourceGroup):
         """Return the supported versions of the specification; needs no token. Source: "API Versions"."""
         return self._send(VERSIONS)
 
-    def profile(self, user_id: UserId) -> dict[str, Any]:
+    def profile(self, user_id: str) -> dict[str, Any]:
         """Return a user's profile; that of a user elsewhere is asked of their server.
 
         Raises:
@@ -183,7 +183,7 @@ class ClientServer(ResourceGroup):
         """End this token and its device; the user's other sessions stay. Source: "Logout"."""
         return self._send(LOGOUT, body={})
 
-    def resolve_alias(self, alias: RoomAlias) -> AliasTarget:
+    def resolve_alias(self, alias: str) -> AliasTarget:
         """Find the room that an alias leads to.
 
         Raises:
@@ -193,7 +193,7 @@ class ClientServer(ResourceGroup):
         """
         return self._send(RESOLVE_ALIAS, alias=alias)
 
-    def hierarchy(self, room_id: RoomId) -> Pager[HierarchyRoom]:
+    def hierarchy(self, room_id: str) -> Pager[HierarchyRoom]:
         """Walk a space and what is below it, as far as a member may see. Source: "Spaces"."""
         return self._walk(HIERARCHY, query={}, room_id=room_id)
 
@@ -201,37 +201,37 @@ class ClientServer(ResourceGroup):
         """Make a room with the options of ``createRoom``. Source: "Creation"."""
         return self._send(CREATE_ROOM, body=options)
 
-    def join(self, room: RoomId | RoomAlias, *, via: list[str] | None = None) -> RoomReference:
+    def join(self, room: str, *, via: list[str] | None = None) -> RoomReference:
         """Join a room, through a server in ``via`` where ours is not in it. Source: "Joining rooms"."""
         return self._send(JOIN, query={"via": via, "server_name": via}, body={}, room=room)
 
-    def knock(self, room: RoomId | RoomAlias, *, via: list[str] | None = None) -> RoomReference:
+    def knock(self, room: str, *, via: list[str] | None = None) -> RoomReference:
         """Ask to be let in. Source: "Knocking on rooms"."""
         return self._send(KNOCK, query={"via": via, "server_name": via}, body={}, room=room)
 
-    def leave(self, room_id: RoomId) -> Empty:
+    def leave(self, room_id: str) -> Empty:
         """Leave a room, or turn an invitation down. Source: "Leaving rooms"."""
         return self._send(LEAVE, body={}, room_id=room_id)
 
-    def invite(self, room_id: RoomId, user_id: UserId) -> Empty:
+    def invite(self, room_id: str, user_id: str) -> Empty:
         """Invite a user. Source: "Joining rooms"."""
         return self._send(INVITE, body={"user_id": user_id}, room_id=room_id)
 
-    def kick(self, room_id: RoomId, user_id: UserId) -> Empty:
+    def kick(self, room_id: str, user_id: str) -> Empty:
         """Remove a user from a room. Source: "Leaving rooms"."""
         return self._send(KICK, body={"user_id": user_id}, room_id=room_id)
 
-    def ban(self, room_id: RoomId, user_id: UserId) -> Empty:
+    def ban(self, room_id: str, user_id: str) -> Empty:
         """Ban a user from a room. Source: "Banning users in a room"."""
         return self._send(BAN, body={"user_id": user_id}, room_id=room_id)
 
-    def unban(self, room_id: RoomId, user_id: UserId) -> Empty:
+    def unban(self, room_id: str, user_id: str) -> Empty:
         """Lift a ban. Source: "Banning users in a room"."""
         return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
 
     def state_event(
         self,
-        room_id: RoomId,
+        room_id: str,
         type: str,  # noqa: A002  the specification's name
         state_key: str = "",
         *,
@@ -254,7 +254,7 @@ class ClientServer(ResourceGroup):
 
     def send_state(
         self,
-        room_id: RoomId,
+        room_id: str,
         type: str,  # noqa: A002  the specification's name
         content: Mapping[str, Any],
         state_key: str = "",
@@ -264,7 +264,7 @@ class ClientServer(ResourceGroup):
 
     def send_event(
         self,
-        room_id: RoomId,
+        room_id: str,
         type: str,  # noqa: A002  the specification's name
         content: Mapping[str, Any],
         *,
@@ -281,7 +281,7 @@ class ClientServer(ResourceGroup):
 
     def send_event_anew(
         self,
-        room_id: RoomId,
+        room_id: str,
         type: str,  # noqa: A002  the specification's name
         content: Mapping[str, Any],
     ) -> EventReference:

@@ -50,14 +50,14 @@ DELETE_MANY = Endpoint(
 class Devices(ResourceGroup):
     """Devices: ``synapse.devices``. In every one, a user who does not exist is a NotFoundError."""
 
-    def list(self, user_id: UserId) -> DeviceList:
+    def list(self, user_id: str) -> DeviceList:
         """Return a user's devices, all at once.
 
         Source: ``DevicesRestServlet``.
         """
         return self._send(LIST, user_id=user_id)
 
-    def get(self, user_id: UserId, device_id: str) -> Device:
+    def get(self, user_id: str, device_id: str) -> Device:
         """Return one device.
 
         Raises:
@@ -67,7 +67,7 @@ class Devices(ResourceGroup):
         """
         return self._send(GET, user_id=user_id, device_id=device_id)
 
-    def create(self, user_id: UserId, device_id: str) -> Empty:
+    def create(self, user_id: str, device_id: str) -> Empty:
         """Make a device, which nobody is signed in to; nothing happens where it exists already.
 
         Source: ``DevicesRestServlet``.
@@ -76,7 +76,7 @@ class Devices(ResourceGroup):
 
     def modify(
         self,
-        user_id: UserId,
+        user_id: str,
         device_id: str,
         *,
         display_name: str | UnsetType = UNSET,
@@ -96,14 +96,14 @@ class Devices(ResourceGroup):
         body = {"display_name": display_name}
         return self._send(MODIFY, body=body, user_id=user_id, device_id=device_id)
 
-    def delete(self, user_id: UserId, device_id: str) -> Empty:
+    def delete(self, user_id: str, device_id: str) -> Empty:
         """Delete a device, which ends its session. A device that is not there is none to complain about.
 
         Source: ``DeviceRestServlet``.
         """
         return self._send(DELETE, user_id=user_id, device_id=device_id)
 
-    def delete_many(self, user_id: UserId, devices: Sequence[str]) -> Empty:
+    def delete_many(self, user_id: str, devices: Sequence[str]) -> Empty:
         """Delete several devices of one user, which ends their sessions.
 
         Source: ``DeleteDevicesRestServlet``.

@@ -104,7 +104,7 @@ class Events(ResourceGroup):
 
     def messages(
         self,
-        room_id: RoomId,
+        room_id: str,
         *,
         backwards: bool = False,
         start: str | None = None,
@@ -142,8 +142,8 @@ class Events(ResourceGroup):
 
     def context(
         self,
-        room_id: RoomId,
-        event_id: EventId,
+        room_id: str,
+        event_id: str,
         *,
         limit: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002  Synapse's name
@@ -164,7 +164,7 @@ class Events(ResourceGroup):
         query = {"limit": limit, "filter": _as_json(filter)}
         return self._send(CONTEXT, query=query, room_id=room_id, event_id=event_id)
 
-    def at_time(self, room_id: RoomId, timestamp: int, *, backwards: bool = False) -> EventAtTime:
+    def at_time(self, room_id: str, timestamp: int, *, backwards: bool = False) -> EventAtTime:
         """Return the first event at or after a moment. May ask other servers for it.
 
         Args:
@@ -180,7 +180,7 @@ class Events(ResourceGroup):
         query = {"ts": timestamp, "dir": "b" if backwards else None}
         return self._send(AT_TIME, query=query, room_id=room_id)
 
-    def fetch(self, event_id: EventId) -> FetchedEvent:
+    def fetch(self, event_id: str) -> FetchedEvent:
         """Return an event of any room, with its content even where it was redacted.
 
         Synapse keeps the content of redacted events for a week, unless configured otherwise.

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.group import ResourceGroup
-from synadmin.ids import UserId
 
 
 class Features(Record, frozen=True, kw_only=True):
@@ -24,14 +23,14 @@ SET = Endpoint("PUT", "/_synapse/admin/v1/experimental_features/{user_id}", Empt
 class Experimental(ResourceGroup):
     """Experimental features: ``synapse.experimental``."""
 
-    def get(self, user_id: UserId) -> Features:
+    def get(self, user_id: str) -> Features:
         """Return which features are on for a local user, those that are on for all not counted.
 
         Source: ``ExperimentalFeaturesRestServlet``.
         """
         return self._send(GET, user_id=user_id)
 
-    def set(self, user_id: UserId, features: Mapping[str, bool]) -> Empty:
+    def set(self, user_id: str, features: Mapping[str, bool]) -> Empty:
         """Switch features on or off for a local user; those that are not named stay as they are.
 
         Raises:

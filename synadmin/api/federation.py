@@ -4,18 +4,21 @@ Source: Synapse, ``docs/usage/administration/admin_api/federation.md`` and
 ``synapse/rest/admin/federation.py``.
 """
 
+from typing import Literal, get_args
+
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId
 
-ORDERS = (
+DestinationOrder = Literal[
     "destination",
     "retry_last_ts",
     "retry_interval",
     "failure_ts",
     "last_successful_stream_ordering",
-)
+]
+ORDERS: tuple[str, ...] = get_args(DestinationOrder)
 """What a list of destinations can be ordered by."""
 
 
@@ -72,7 +75,7 @@ class Federation(ResourceGroup):
         self,
         *,
         destination: str | None = None,
-        order_by: str | None = None,
+        order_by: DestinationOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[Destination]:
@@ -80,7 +83,7 @@ class Federation(ResourceGroup):
 
         Args:
             destination: only those that this is part of the name of.
-            order_by: one of :data:`ORDERS`; Synapse's default is by name.
+            order_by: one of :data:`DestinationOrder`; Synapse's default is by name.
             reverse: the other way round.
             page_size: servers a request; None lets pages grow.
 

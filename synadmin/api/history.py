@@ -7,7 +7,6 @@ import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import ResourceGroup
-from synadmin.ids import EventId, RoomId
 
 
 class PurgeStarted(Record, frozen=True, kw_only=True):
@@ -37,9 +36,9 @@ class History(ResourceGroup):
 
     def purge(
         self,
-        room_id: RoomId,
+        room_id: str,
         *,
-        up_to_event_id: EventId | msgspec.UnsetType = msgspec.UNSET,
+        up_to_event_id: str | msgspec.UnsetType = msgspec.UNSET,
         up_to_ts: int | msgspec.UnsetType = msgspec.UNSET,
         delete_local_events: bool | msgspec.UnsetType = msgspec.UNSET,
     ) -> PurgeStarted:

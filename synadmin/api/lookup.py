@@ -43,7 +43,7 @@ BY_THREEPID = Endpoint("GET", "/_synapse/admin/v1/threepid/{medium}/users/{addre
 class Lookup(ResourceGroup):
     """Looking accounts up: ``synapse.lookup``."""
 
-    def search(self, term: str, *, user_id: UserId) -> tuple[FoundUser, ...]:
+    def search(self, term: str, *, user_id: str) -> tuple[FoundUser, ...]:
         """Return the accounts with the term in their user id, all at once.
 
         Deactivated and locked ones are among them. ``%`` and ``_`` in the term stand for anything.

@@ -4,12 +4,14 @@ Source: Synapse, ``docs/admin_api/media_admin_api.md``, ``docs/admin_api/user_ad
 ``synapse/rest/admin/media.py``.
 """
 
+from typing import Literal, get_args
+
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
-from synadmin.ids import RoomId, UserId
+from synadmin.ids import UserId
 
-ORDERS = (
+MediaOrder = Literal[
     "media_id",
     "upload_name",
     "created_ts",
@@ -18,7 +20,8 @@ ORDERS = (
     "media_type",
     "quarantined_by",
     "safe_from_quarantine",
-)
+]
+ORDERS: tuple[str, ...] = get_args(MediaOrder)
 """What a user's media can be ordered by."""
 
 
@@ -187,7 +190,7 @@ class Media(ResourceGroup):
         """
         return self._send(GET, server_name=server_name, media_id=media_id)
 
-    def in_room(self, room_id: RoomId) -> RoomMedia:
+    def in_room(self, room_id: str) -> RoomMedia:
         """Return what the room's unencrypted events point to. Grows with the room.
 
         Source: ``ListMediaInRoom``.
@@ -196,9 +199,9 @@ class Media(ResourceGroup):
 
     def of_user(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
-        order_by: str | None = None,
+        order_by: MediaOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[UserMedia]:
@@ -206,7 +209,7 @@ class Media(ResourceGroup):
 
         Args:
             user_id: the user.
-            order_by: one of :data:`ORDERS`; Synapse's default is the newest first.
+            order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
             reverse: the other way round than ``order_by`` has it.
             page_size: items a request; None lets pages grow.
 
@@ -237,21 +240,21 @@ class Media(ResourceGroup):
         """
         return self._send(UNQUARANTINE, body={}, server_name=server_name, media_id=media_id)
 
-    def quarantine_in_room(self, room_id: RoomId) -> Quarantined:
+    def quarantine_in_room(self, room_id: str) -> Quarantined:
         """Quarantine what the room's unencrypted events point to.
 
         Source: ``QuarantineMediaInRoom``.
         """
         return self._send(QUARANTINE_IN_ROOM, body={}, room_id=room_id)
 
-    def quarantine_in_room_old(self, room_id: RoomId) -> Quarantined:
+    def quarantine_in_room_old(self, room_id: str) -> Quarantined:
         """Do the same through the path that Synapse has deprecated: use :meth:`quarantine_in_room`.
 
         Source: ``QuarantineMediaInRoom``.
         """
         return self._send(QUARANTINE_IN_ROOM_OLD, body={}, room_id=room_id)
 
-    def quarantine_of_user(self, user_id: UserId) -> Quarantined:
+    def quarantine_of_user(self, user_id: str) -> Quarantined:
         """Quarantine what a user of this server has uploaded.
 
         Source: ``QuarantineMediaByUser``.
@@ -337,11 +340,11 @@ class Media(ResourceGroup):
 
     def delete_of_user(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
         limit: int | None = None,
         start: int | None = None,
-        order_by: str | None = None,
+        order_by: MediaOrder | None = None,
         reverse: bool = False,
     ) -> DeletedMedia:
         """Delete the first so many items that a user of this server has uploaded.
@@ -352,7 +355,7 @@ class Media(ResourceGroup):
             user_id: the user.
             limit: how many.
             start: how many to leave before those.
-            order_by: one of :data:`ORDERS`; Synapse's default is the newest first.
+            order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
             reverse: the other way round than ``order_by`` has it.
 
         Raises:

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.group import ResourceGroup
-from synadmin.ids import EventId, RoomId, UserId
+from synadmin.ids import EventId
 
 
 class Redaction(Record, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ REDACT_STATUS = Endpoint(
 class Moderation(ResourceGroup):
     """Keeping messages from others: ``synapse.moderation``."""
 
-    def shadow_ban(self, user_id: UserId) -> Empty:
+    def shadow_ban(self, user_id: str) -> Empty:
         """Shadow-ban a local user: what they send seems to succeed, and reaches nobody.
 
         Raises:
@@ -60,7 +60,7 @@ class Moderation(ResourceGroup):
         """
         return self._send(SHADOW_BAN, body={}, user_id=user_id)
 
-    def lift_shadow_ban(self, user_id: UserId) -> Empty:
+    def lift_shadow_ban(self, user_id: str) -> Empty:
         """Lift a shadow-ban. What was sent under it stays unsent.
 
         Source: ``ShadowBanRestServlet``.
@@ -69,9 +69,9 @@ class Moderation(ResourceGroup):
 
     def redact(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
-        rooms: Sequence[RoomId] = (),
+        rooms: Sequence[str] = (),
         reason: str | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         use_admin: bool | UnsetType = UNSET,

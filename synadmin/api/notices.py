@@ -10,7 +10,7 @@ import msgspec
 
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import ResourceGroup
-from synadmin.ids import EventId, UserId
+from synadmin.ids import EventId
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Notices(ResourceGroup):
 
     def send(
         self,
-        user_id: UserId,
+        user_id: str,
         content: Mapping[str, Any],
         *,
         type: str | msgspec.UnsetType = msgspec.UNSET,  # noqa: A002  Synapse's name
@@ -54,7 +54,7 @@ class Notices(ResourceGroup):
 
     def send_once(
         self,
-        user_id: UserId,
+        user_id: str,
         content: Mapping[str, Any],
         *,
         txn_id: str,
@@ -82,7 +82,7 @@ class Notices(ResourceGroup):
 
 
 def _body(
-    user_id: UserId,
+    user_id: str,
     content: Mapping[str, Any],
     type: str | msgspec.UnsetType,  # noqa: A002  Synapse's name
     state_key: str | msgspec.UnsetType,

@@ -83,7 +83,7 @@ class Reports(ResourceGroup):
         *,
         user_id: str | None = None,
         room_id: str | None = None,
-        event_sender_user_id: UserId | None = None,
+        event_sender_user_id: str | None = None,
         oldest_first: bool = False,
         page_size: int | None = None,
     ) -> Pager[EventReport]:

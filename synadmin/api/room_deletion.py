@@ -73,7 +73,7 @@ class DeletionOptions(TypedDict, total=False):
     purge: bool
     force_purge: bool
     block: bool
-    new_room_user_id: UserId | None
+    new_room_user_id: str | None
     room_name: str | None
     message: str | None
 
@@ -91,7 +91,7 @@ class RoomDeletion(ResourceGroup):
     Users of other servers are not touched: for them the room goes on.
     """
 
-    def delete(self, room_id: RoomId, **options: Unpack[DeletionOptions]) -> DeletionStarted:
+    def delete(self, room_id: str, **options: Unpack[DeletionOptions]) -> DeletionStarted:
         """Begin to put all local users out of a room and to remove it from the database.
 
         Args:
@@ -105,7 +105,7 @@ class RoomDeletion(ResourceGroup):
         """
         return self._send(DELETE, body=options, room_id=room_id)
 
-    def delete_at_once(self, room_id: RoomId, **options: Unpack[DeletionOptions]) -> RoomShutDown:
+    def delete_at_once(self, room_id: str, **options: Unpack[DeletionOptions]) -> RoomShutDown:
         """Delete a room, and answer when it is done: minutes later, where the room is large.
 
         Takes the same as :meth:`delete`, which is to be preferred.
@@ -124,7 +124,7 @@ class RoomDeletion(ResourceGroup):
         """
         return self._send(STATUS, delete_id=delete_id)
 
-    def of_room(self, room_id: RoomId) -> Deletions:
+    def of_room(self, room_id: str) -> Deletions:
         """Return the deletions of a room that have begun, those that have ended included.
 
         Raises:

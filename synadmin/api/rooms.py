@@ -5,14 +5,14 @@ Source: Synapse, ``docs/admin_api/rooms.md`` and ``synapse/rest/admin/rooms.py``
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
 
-ORDERS = (
+RoomOrder = Literal[
     "name",
     "canonical_alias",
     "joined_members",
@@ -26,7 +26,8 @@ ORDERS = (
     "guest_access",
     "history_visibility",
     "state_events",
-)
+]
+ORDERS: tuple[str, ...] = get_args(RoomOrder)
 """What a list of rooms can be ordered by."""
 
 
@@ -223,7 +224,7 @@ class Rooms(ResourceGroup):
         search: str | None = None,
         public: bool | None = None,
         empty: bool | None = None,
-        order_by: str | None = None,
+        order_by: RoomOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[Room]:
@@ -233,7 +234,7 @@ class Rooms(ResourceGroup):
             search: part of a name, or a whole alias, or a whole room id.
             public: only those in the room directory, or only those that are not.
             empty: only those without anybody joined, or only those with.
-            order_by: one of :data:`ORDERS`; Synapse's default is by name.
+            order_by: one of :data:`RoomOrder`; Synapse's default is by name.
             reverse: the other way round.
             page_size: rooms a request; None lets pages grow.
 
@@ -251,7 +252,7 @@ class Rooms(ResourceGroup):
             },
         )
 
-    def get(self, room_id: RoomId) -> RoomDetails:
+    def get(self, room_id: str) -> RoomDetails:
         """Return what the server knows of one room. Its size does not depend on the room's.
 
         Raises:
@@ -261,14 +262,14 @@ class Rooms(ResourceGroup):
         """
         return self._send(GET, room_id=room_id)
 
-    def members(self, room_id: RoomId) -> RoomMembers:
+    def members(self, room_id: str) -> RoomMembers:
         """Return who is joined. Grows with the room.
 
         Source: ``RoomMembersRestServlet``.
         """
         return self._send(MEMBERS, room_id=room_id)
 
-    def state(self, room_id: RoomId, *, type: str | None = None) -> RoomState:  # noqa: A002  Synapse's name
+    def state(self, room_id: str, *, type: str | None = None) -> RoomState:  # noqa: A002  Synapse's name
         """Return the room's current state; empty where this server is no longer in the room.
 
         Args:
@@ -283,14 +284,14 @@ class Rooms(ResourceGroup):
         endpoint = replace(STATE, idempotent=False) if type in {None, "m.room.member"} else STATE
         return self._send(endpoint, query={"type": type}, room_id=room_id)
 
-    def block_status(self, room_id: RoomId) -> Block:
+    def block_status(self, room_id: str) -> Block:
         """Tell whether the room is blocked on this server.
 
         Source: ``BlockRoomRestServlet``.
         """
         return self._send(BLOCK_STATUS, room_id=room_id)
 
-    def block(self, room_id: RoomId, *, block: bool = True) -> Block:
+    def block(self, room_id: str, *, block: bool = True) -> Block:
         """Block a room on this server, or lift that: whether local users can come in.
 
         The room need not be known to the server. Who is in it stays in it.
@@ -301,7 +302,7 @@ class Rooms(ResourceGroup):
 
     def hierarchy(
         self,
-        room_id: RoomId,
+        room_id: str,
         *,
         max_depth: int | None = None,
         page_size: int | None = None,
@@ -320,14 +321,14 @@ class Rooms(ResourceGroup):
         query = {"max_depth": max_depth, "limit": page_size}
         return self._walk(HIERARCHY, query=query, room_id=room_id)
 
-    def forward_extremities(self, room: RoomId | RoomAlias) -> ForwardExtremities:
+    def forward_extremities(self, room: str) -> ForwardExtremities:
         """Return the ends of the room's history; many of them make a room slow.
 
         Source: ``ForwardExtremitiesRestServlet``.
         """
         return self._send(FORWARD_EXTREMITIES, room_identifier=room)
 
-    def delete_forward_extremities(self, room: RoomId | RoomAlias) -> ForwardExtremitiesDeleted:
+    def delete_forward_extremities(self, room: str) -> ForwardExtremitiesDeleted:
         """Forget all ends of the room's history but the newest.
 
         Raises:
@@ -339,9 +340,9 @@ class Rooms(ResourceGroup):
 
     def join(
         self,
-        room: RoomId | RoomAlias,
+        room: str,
         *,
-        user_id: UserId,
+        user_id: str,
         via: Sequence[str] = (),
     ) -> JoinedRoom:
         """Make a user of this server join a room; where it is not public, the administrator invites first.
@@ -364,7 +365,7 @@ class Rooms(ResourceGroup):
             room_identifier=room,
         )
 
-    def make_admin(self, room: RoomId | RoomAlias, *, user_id: UserId | None = None) -> Empty:
+    def make_admin(self, room: str, *, user_id: str | None = None) -> Empty:
         """Give a user the power of the most powerful local user who is joined.
 
         An answer does not mean that the user has control, nor an error that nothing was changed: use

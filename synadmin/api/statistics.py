@@ -3,12 +3,15 @@
 Source: Synapse, ``docs/admin_api/statistics.md`` and ``synapse/rest/admin/statistics.py``.
 """
 
+from typing import Literal, get_args
+
 from synadmin.http.endpoint import Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId, UserId
 
-ORDERS = ("user_id", "displayname", "media_count", "media_length")
+UserStatisticsOrder = Literal["user_id", "displayname", "media_count", "media_length"]
+ORDERS: tuple[str, ...] = get_args(UserStatisticsOrder)
 """What a list of users with media can be ordered by."""
 
 
@@ -54,7 +57,7 @@ class Statistics(ResourceGroup):
         search: str | None = None,
         from_ts: int | None = None,
         until_ts: int | None = None,
-        order_by: str | None = None,
+        order_by: UserStatisticsOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[MediaUsage]:
@@ -64,7 +67,7 @@ class Statistics(ResourceGroup):
             search: part of a user id or display name.
             from_ts: only what was uploaded since, in milliseconds since the epoch.
             until_ts: only what was uploaded before, in milliseconds since the epoch.
-            order_by: one of :data:`ORDERS`; Synapse's default is by user id.
+            order_by: one of :data:`UserStatisticsOrder`; Synapse's default is by user id.
             reverse: the other way round.
             page_size: users a request; None lets pages grow.
 

@@ -6,7 +6,7 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/u
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, Literal, get_args
 
 from msgspec import UNSET, UnsetType
 
@@ -16,7 +16,7 @@ from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Page, Pager
 from synadmin.ids import RoomId, UserId
 
-ORDERS = (
+UserOrder = Literal[
     "name",
     "displayname",
     "avatar_url",
@@ -28,7 +28,8 @@ ORDERS = (
     "shadow_banned",
     "creation_ts",
     "last_seen_ts",
-)
+]
+ORDERS: tuple[str, ...] = get_args(UserOrder)
 """What a list of accounts can be ordered by."""
 
 
@@ -228,7 +229,7 @@ class Users(ResourceGroup):
         locked: bool | None = None,
         approved: bool | None = None,
         not_user_types: Sequence[str] = (),
-        order_by: str | None = None,
+        order_by: UserOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[User]:
@@ -244,7 +245,7 @@ class Users(ResourceGroup):
             locked: True shows the locked ones too; Synapse leaves them out by default.
             approved: False shows only those that wait for approval (MSC3866).
             not_user_types: types to leave out; ``""`` stands for accounts without a type.
-            order_by: one of :data:`ORDERS`; Synapse's default is by name. Only ``name`` and
+            order_by: one of :data:`UserOrder`; Synapse's default is by name. Only ``name`` and
                 ``creation_ts`` have an index: mind large servers.
             reverse: the other way round.
             page_size: accounts a request; None lets pages grow.
@@ -267,7 +268,7 @@ class Users(ResourceGroup):
         locked: bool | None = None,
         approved: bool | None = None,
         not_user_types: Sequence[str] = (),
-        order_by: str | None = None,
+        order_by: UserOrder | None = None,
         reverse: bool = False,
         page_size: int | None = None,
     ) -> Pager[User]:
@@ -283,7 +284,7 @@ class Users(ResourceGroup):
         query |= {"approved": approved, "not_user_type": [*not_user_types]}
         return UserPager(self.transport, LIST_V2, {}, query)
 
-    def get(self, user_id: UserId) -> UserDetails:
+    def get(self, user_id: str) -> UserDetails:
         """Return an account of this server.
 
         Raises:
@@ -295,7 +296,7 @@ class Users(ResourceGroup):
 
     def modify(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
         password: str | UnsetType = UNSET,
         logout_devices: bool | UnsetType = UNSET,
@@ -343,7 +344,7 @@ class Users(ResourceGroup):
         }
         return self._send(MODIFY, body=body, user_id=user_id)
 
-    def reactivate(self, user_id: UserId) -> UserDetails:
+    def reactivate(self, user_id: str) -> UserDetails:
         """Make a deactivated account active again, without a password, and no longer erased.
 
         Older Synapses (1.98 among them) want a password for it: they get a random one that is not kept.
@@ -357,7 +358,7 @@ class Users(ResourceGroup):
                 raise
         return self.modify(user_id, deactivated=False, password=token_urlsafe(32))
 
-    def deactivate(self, user_id: UserId, *, erase: bool | UnsetType = UNSET) -> Deactivated:
+    def deactivate(self, user_id: str, *, erase: bool | UnsetType = UNSET) -> Deactivated:
         """Deactivate an account: it leaves all rooms, and can no longer be signed in to.
 
         Args:
@@ -368,14 +369,14 @@ class Users(ResourceGroup):
         """
         return self._send(DEACTIVATE, body={"erase": erase}, target_user_id=user_id)
 
-    def suspend(self, user_id: UserId, *, suspend: bool) -> dict[str, Any]:
+    def suspend(self, user_id: str, *, suspend: bool) -> dict[str, Any]:
         """Suspend an account, or lift that. A suspended user reads, and does almost nothing else.
 
         Source: ``SuspendAccountRestServlet``.
         """
         return self._send(SUSPEND, body={"suspend": suspend}, target_user_id=user_id)
 
-    def login(self, user_id: UserId, *, valid_until_ms: int | None = None) -> LoginToken:
+    def login(self, user_id: str, *, valid_until_ms: int | None = None) -> LoginToken:
         """Return a token to act as a local user. It makes no device; the user's own sessions stay.
 
         Args:
@@ -388,7 +389,7 @@ class Users(ResourceGroup):
 
     def reset_password(
         self,
-        user_id: UserId,
+        user_id: str,
         new_password: str,
         *,
         logout_devices: bool | UnsetType = UNSET,
@@ -405,14 +406,14 @@ class Users(ResourceGroup):
         body = {"new_password": new_password, "logout_devices": logout_devices}
         return self._send(RESET_PASSWORD, body=body, target_user_id=user_id)
 
-    def admin(self, user_id: UserId) -> AdminFlag:
+    def admin(self, user_id: str) -> AdminFlag:
         """Tell whether an account is a server admin's; an unknown one is not.
 
         Source: ``UserAdminServlet``.
         """
         return self._send(ADMIN, user_id=user_id)
 
-    def set_admin(self, user_id: UserId, *, admin: bool) -> Empty:
+    def set_admin(self, user_id: str, *, admin: bool) -> Empty:
         """Make somebody a server admin, or take that away; not from oneself.
 
         Source: ``UserAdminServlet``.
@@ -421,7 +422,7 @@ class Users(ResourceGroup):
 
     def renew_validity(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
         expiration_ts: int | UnsetType = UNSET,
         enable_renewal_emails: bool | UnsetType = UNSET,
@@ -443,7 +444,7 @@ class Users(ResourceGroup):
         }
         return self._send(RENEW_VALIDITY, body=body)
 
-    def allow_cross_signing_reset(self, user_id: UserId) -> CrossSigningReset:
+    def allow_cross_signing_reset(self, user_id: str) -> CrossSigningReset:
         """Let a user replace their cross-signing keys for ten minutes without signing in again.
 
         It is meant for the Matrix Authentication Service: where Synapse keeps the accounts itself, it takes
@@ -456,7 +457,7 @@ class Users(ResourceGroup):
         """
         return self._send(ALLOW_CROSS_SIGNING_RESET, body={}, user_id=user_id)
 
-    def memberships(self, user_id: UserId) -> Memberships:
+    def memberships(self, user_id: str) -> Memberships:
         """Return a user's memberships; empty where there is no such user.
 
         Of users elsewhere only what happened in rooms that this server is in.
@@ -465,7 +466,7 @@ class Users(ResourceGroup):
         """
         return self._send(MEMBERSHIPS, user_id=user_id)
 
-    def ratelimit(self, user_id: UserId) -> RateLimitOverride:
+    def ratelimit(self, user_id: str) -> RateLimitOverride:
         """Return the account's own message limits.
 
         Source: ``RateLimitRestServlet``.
@@ -474,7 +475,7 @@ class Users(ResourceGroup):
 
     def set_ratelimit(
         self,
-        user_id: UserId,
+        user_id: str,
         *,
         messages_per_second: int,
         burst_count: int,
@@ -494,7 +495,7 @@ class Users(ResourceGroup):
             user_id=user_id,
         )
 
-    def delete_ratelimit(self, user_id: UserId) -> Empty:
+    def delete_ratelimit(self, user_id: str) -> Empty:
         """Take the account's own message limits away: the server's hold again.
 
         Source: ``RateLimitRestServlet``.
@@ -505,7 +506,7 @@ class Users(ResourceGroup):
 def _list_query(
     user_id: str | None,
     name: str | None,
-    order_by: str | None,
+    order_by: UserOrder | None,
     *,
     reverse: bool,
     page_size: int | None,

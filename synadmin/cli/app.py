@@ -18,7 +18,7 @@ from synadmin.cli.exit_codes import (
 )
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
-from synadmin.errors import NotAuthenticatedError, NotPermittedError, NotSupportedError, SynadminError
+from synadmin.errors import NotPermittedError, NotSupportedError, SynadminError
 
 _COMMANDS = {
     "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
@@ -148,8 +148,6 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
     except SynadminError as error:
         message, hint = str(error), error.hint
-        if isinstance(error, NotAuthenticatedError) and hint is None:
-            hint = "`synadmin login` gets a new token"
         if isinstance(error, NotPermittedError) and hint is None and "server admin" in error.reason:
             hint = "`synadmin whoami` shows whose token it is and what it may do"
         if isinstance(error, NotSupportedError) and hint is None:

@@ -4,9 +4,8 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,10 +21,9 @@ from synadmin.errors import SettingsError, UsageError
 if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
     from synadmin.audit.config import Config
-    from synadmin.audit.facts import DelegationFacts, Facts
-    from synadmin.audit.gather.prefetch import Prefetcher
+    from synadmin.audit.facts import Facts
+    from synadmin.audit.gather.coverage import Coverage
     from synadmin.audit.report import Report
-    from synadmin.audit.rules import Rule
     from synadmin.audit.runner import AuditResult
     from synadmin.client import Synapse
     from synadmin.ids import UserId
@@ -115,6 +113,8 @@ def audit(
     Exit codes: 0 no (new) findings; 10 findings at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
     """
+    from synadmin.library import audit as library
+
     if scopes[:1] == (_RULES,):
         _show_rules(scopes[1:], form, columns)
         return EXIT_DONE
@@ -132,14 +132,18 @@ def audit(
     with ExitStack() as stack:
         stack.enter_context(_exclusive(invocation, path, wait=wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
-        prefetcher = stack.enter_context(
-            _prefetching(invocation, synapse, begin=not only and "rooms" in (scopes or _SCOPES))
-        )
+        settings, begin = invocation.settings, not only and "rooms" in (scopes or _SCOPES)
+        prefetcher = stack.enter_context(library.prefetching(synapse, settings.concurrency, begin=begin))
         config = _config(config_file)
-        rules = _rules(config, scopes, only, skip)
+        rules = library.rules_of(config, scopes, only, skip)
         known = _baseline(path, may_be_missing=update_baseline)
-        run = _Run(rules, config, known, until, form == "html", _leavers(synapse, without))
-        outcome = _run(invocation, prefetcher, run)
+        run = library.AuditRun(
+            rules, config, known, until, count_controllers=form == "html", without=_leavers(synapse, without)
+        )
+        with _progress(invocation) as progress:
+            outcome = library.run(
+                prefetcher, run, timeout=settings.timeout, ca_file=settings.ca_file, progress=progress
+            )
         _write(outcome.report, output, output_file)
         _say_coverage(invocation, outcome, output, to_file=output_file is not None)
         if notify is not None:
@@ -148,34 +152,6 @@ def audit(
         if update_baseline and path is not None and outcome.complete:
             outcome.baseline.write(path)
     return _exit_code(outcome, fail_on)
-
-
-@contextmanager
-def _prefetching(invocation: Invocation, synapse: "Synapse", *, begin: bool) -> "Iterator[Prefetcher]":
-    """Send the first requests while the rest is still being loaded."""
-    from synadmin.audit.gather.pool import on_one_core
-    from synadmin.audit.gather.prefetch import Prefetcher
-
-    with on_one_core():
-        prefetcher = Prefetcher(synapse, concurrency=invocation.settings.concurrency)
-        try:
-            if begin:
-                prefetcher.begin()
-            yield prefetcher
-        finally:
-            prefetcher.close()
-
-
-def _rules(
-    config: "Config", scopes: tuple[str, ...], only: tuple[str, ...], skip: tuple[str, ...]
-) -> "tuple[Rule, ...]":
-    from synadmin.audit.runner import within
-
-    rules = within(config.enabled(only=only, skip=skip), scopes)
-    if not rules:
-        message = "these options leave no rule to run"
-        raise UsageError(message)
-    return rules
 
 
 def _refuse_without(scopes: tuple[str, ...], without: tuple[str, ...], *, update_baseline: bool) -> None:
@@ -254,86 +230,31 @@ def _exclusive(
         yield
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What an audit runs, and for how long."""
-
-    rules: "tuple[Rule, ...]"
-    config: "Config"
-    known: "Baseline"
-    until: float | None
-    count_controllers: bool
-    without: "Collection[UserId]"
-
-
-def _run(invocation: Invocation, prefetcher: "Prefetcher", run: _Run) -> "AuditResult":
-    from synadmin.audit import runner
-    from synadmin.audit.facts import Need
-    from synadmin.audit.gather.gatherer import Gatherer
-
-    delegation = None
-    needs = runner.needs_of(run.rules, run.config)
-    if Need.DELEGATION in needs:
-        delegation = _delegation(invocation)
-    gatherer = Gatherer(
-        prefetcher,
-        needs,
-        until=run.until,
-        delegation=delegation,
-        update_at_baseline=run.known.update_running,
-        without=run.without,
-    )
-    with _progress(invocation, lambda: gatherer.coverage.total_rooms) as checked:
-        return runner.audit(
-            gatherer,
-            run.rules,
-            run.config,
-            run.known,
-            count_controllers=run.count_controllers,
-            checked=checked,
-        )
-
-
-def _delegation(invocation: Invocation) -> "Callable[[str], DelegationFacts]":
-    from synadmin.audit.facts import DelegationFacts
-    from synadmin.delegation import check
-
-    settings = invocation.settings
-
-    def check_server(server_name: str) -> DelegationFacts:
-        timeout = min(settings.timeout, _LONGEST_DELEGATION)
-        report = check(server_name, timeout=timeout, ca_file=settings.ca_file)
-        verdict: Literal["ok", "degraded", "broken"]
-        verdict = "broken" if report.verdict == "broken" else "ok" if report.verdict == "ok" else "degraded"
-        return DelegationFacts(verdict=verdict, message=report.message)
-
-    return check_server
-
-
 @contextmanager
-def _progress(
-    invocation: Invocation, total: "Callable[[], int | None]"
-) -> "Iterator[Callable[[Facts], None]]":
+def _progress(invocation: Invocation) -> "Iterator[Callable[[Coverage], Callable[[Facts], None]]]":
     """Show the progress on a terminal."""
     if not invocation.is_watched:
-        yield lambda _: None
+        yield lambda _: lambda _: None
         return
     from synadmin.audit.facts import RoomFacts
 
     started = drawn = time.monotonic()
     rooms = 0
 
-    def checked(facts: "Facts") -> None:
-        nonlocal drawn, rooms
-        rooms += isinstance(facts, RoomFacts)
-        now = time.monotonic()
-        if now - drawn >= _REDRAW:
-            drawn = now
-            of = "" if total() is None else f" of {total()}"
-            invocation.draw(f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s")
+    def progress(coverage: "Coverage") -> "Callable[[Facts], None]":
+        def checked(facts: "Facts") -> None:
+            nonlocal drawn, rooms
+            rooms += isinstance(facts, RoomFacts)
+            now = time.monotonic()
+            if now - drawn >= _REDRAW:
+                drawn = now
+                of = "" if coverage.total_rooms is None else f" of {coverage.total_rooms}"
+                invocation.draw(f"{rooms}{of} rooms, {rooms / (now - started):.0f}/s")
+
+        return checked
 
     try:
-        yield checked
+        yield progress
     finally:
         invocation.draw("")
 

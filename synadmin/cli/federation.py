@@ -13,6 +13,7 @@ from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 
 if TYPE_CHECKING:
+    from synadmin.api.federation import DestinationOrder
     from synadmin.client import Synapse
 
 # Repeated from synadmin.api.federation, which is not loaded for --help; a test compares them.
@@ -63,7 +64,9 @@ def federation() -> None:
 @reads("federation.destinations", columns=_COLUMNS, empty="No servers.")
 @click.option("--search", metavar="TEXT", help="Part of a server name.")
 @sort_option(ORDERS, default="destination")
-def destinations(synapse: "Synapse", *, search: str | None, sort: tuple[str | None, bool]) -> object:
+def destinations(
+    synapse: "Synapse", *, search: str | None, sort: tuple["DestinationOrder | None", bool]
+) -> object:
     """List the servers that this one sends to.
 
     Also those that cannot be reached.

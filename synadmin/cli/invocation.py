@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from synadmin.errors import SettingsError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
@@ -88,36 +87,13 @@ class Invocation:
             SettingsError: no homeserver or no token is configured.
         """
         from synadmin.client import Synapse
-        from synadmin.http.well_known import base_url
+        from synadmin.library.connect import connection_of
 
-        settings = self.settings
-        unread = f" ({settings.unread_profile})" if settings.unread_profile else ""
-        if settings.homeserver is None:
-            message = f"no homeserver is configured{unread}"
-            raise SettingsError(
-                message,
-                hint="run `synadmin login`, or set SYNADMIN_HOMESERVER and SYNADMIN_ACCESS_TOKEN",
-            )
-        if not anonymous:
-            token = token or settings.token()
-            if token is None:
-                message = f"no access token is configured{unread}"
-                raise SettingsError(
-                    message,
-                    hint="run `synadmin login`, or set SYNADMIN_ACCESS_TOKEN, _FILE or _COMMAND",
-                )
-        return Synapse(
-            base_url(settings.homeserver, timeout=settings.timeout, ca_file=settings.ca_file),
-            token=token,
-            timeout=settings.timeout,
-            longest_wait=60.0 if longest_wait is None else longest_wait,
-            ca_file=settings.ca_file,
-            journal=self.journal,
-            notify=self.say,
-            trace=self._trace(),
-            connections=settings.concurrency,
-            allow_plain_http=settings.allow_plain_http,
-        )
+        homeserver, options = connection_of(self.settings, token=token, anonymous=anonymous)
+        if longest_wait is not None:
+            options["longest_wait"] = longest_wait
+        options["notify"], options["trace"] = self.say, self._trace()
+        return Synapse(homeserver, journal=self.journal, **options)
 
     def _trace(self) -> Callable[[str], None] | None:
         return self._log if self.verbose else None

@@ -11,6 +11,7 @@ from synadmin.columns import Column
 from synadmin.errors import MatrixError, ServerError, UsageError
 
 if TYPE_CHECKING:
+    from synadmin.api.statistics import UserStatisticsOrder
     from synadmin.client import Synapse
 
 # Repeated from synadmin.api.statistics, which is not loaded for --help; a test compares them.
@@ -43,7 +44,7 @@ def media(
     search: str | None,
     since: int | None,
     until: int | None,
-    sort: tuple[str | None, bool],
+    sort: tuple["UserStatisticsOrder | None", bool],
 ) -> object:
     """List users by the size of their media.
 

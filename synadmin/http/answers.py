@@ -113,7 +113,9 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
         reason = f"{endpoint.method} {endpoint.path}: {what}"
         if chosen is NotFoundError:
             chosen = NotSupportedError
-    error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason or "no reason given")
+    hint = "run `synadmin login` to get a new token" if chosen is NotAuthenticatedError else None
+    reason = reason or "no reason given"
+    error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason, hint=hint)
     error.operation = f"{endpoint.method} {endpoint.path}"
     error.by_proxy = by_proxy
     return error

@@ -94,6 +94,19 @@ class Pager(Generic[T]):
         pager._most = number  # noqa: SLF001  a copy of this one
         return pager
 
+    def first(self, number: int) -> list[T]:
+        """Return the first ``number`` records."""
+        return list(self.limited(number))
+
+    @property
+    def total(self) -> int | None:
+        """The number of records, as the server counts them; None where it does not say. Sends a request.
+
+        What :meth:`where` leaves out is counted.
+        """
+        page = next(copy(self).limited(1).pages(), None)
+        return None if page is None else page.total
+
     def where(self, wanted: Callable[[T], bool]) -> "Pager[T]":
         """Return the list of those records for which ``wanted`` is true."""
         pager = copy(self)

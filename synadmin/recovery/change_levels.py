@@ -144,6 +144,7 @@ def plan(
         raise RefusedError(
             f"not done: it takes more than your own token. {ways[0].words}",
             hint=f"--allow {ways[0].reach} does it",
+            reason=f"needs-{ways[0].reach}",
         )
     return EditPlan(view, edit, ways[0])
 

@@ -124,7 +124,7 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
             return Preview(observation, _replaced(replace(planned, abilities=()), observation), first)
         return Preview(observation, _replaced(outcome.refused(start, found), observation))
     if not found.steps:
-        kind = outcome.DONE if start.control else outcome.PENDING
+        kind: outcome.State = outcome.DONE if start.control else outcome.PENDING
         return Preview(observation, replace(start, outcome=kind, message=found.message, reach=found.reach))
     return Preview(observation, _replaced(outcome.planned(start, found, observation.view), observation))
 
@@ -266,7 +266,8 @@ class Run:
                 self.temporary.keep(mark)
             left = self.temporary.put_back(mark)
             self.observer.forget_all()
-        status = "done" if told.outcome in {outcome.DONE, outcome.PENDING} or left else "undone"
+        stands = told.outcome in {outcome.DONE, outcome.PENDING} or left
+        status: outcome.StepState = "done" if stands else "undone"
         taken = StepTaken(join, status, join.detail)
         told = replace(told, membership_before=preview.result.membership_before, steps=(taken, *told.steps))
         if goal.target != goal.caller or stays or left:
@@ -299,7 +300,8 @@ class Run:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
                     raise
                 failure = _explained(error, step, view, observation)
-                status = "planned" if isinstance(failure, IncompleteRoomError) else "failed"
+                waits = isinstance(failure, IncompleteRoomError)
+                status: outcome.StepState = "planned" if waits else "failed"
                 taken.append(StepTaken(step, status, f"{step.detail} {failure}"))
             except KeyboardInterrupt:
                 taken.append(StepTaken(step, "failed", f"{step.detail} Interrupted; it may have been done."))

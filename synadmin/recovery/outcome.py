@@ -1,7 +1,7 @@
 """What became of one room: the record that people and scripts get."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Literal
 
 from synadmin.api.rooms import RoomDetails
 from synadmin.ids import RoomId, UserId
@@ -9,11 +9,15 @@ from synadmin.power.levels import Ability, format_level
 from synadmin.power.room import Reach, RoomView
 from synadmin.power.steps import Plan, Refusal, Step
 
-DONE = "done"
-PENDING = "pending"
-PLANNED = "planned"
-REFUSED = "refused"
-FAILED = "failed"
+DONE: Final = "done"
+PENDING: Final = "pending"
+PLANNED: Final = "planned"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+StepState = Literal["planned", "done", "failed", "undone"]
+"""What became of a step."""
+State = Literal["done", "pending", "planned", "refused", "failed"]
+"""What became of a room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class StepTaken:
     """
 
     step: Step
-    status: str
+    status: StepState
     detail: str
 
     def as_record(self) -> dict[str, Any]:
@@ -47,7 +51,7 @@ class Outcome:
     room: str
     room_id: RoomId | None
     user_id: UserId
-    outcome: str
+    outcome: State
     message: str
     lines: tuple[str, ...] = ()
     reason: str | None = None

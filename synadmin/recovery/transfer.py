@@ -8,7 +8,7 @@ owner still has control.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from synadmin.client import Synapse
 from synadmin.errors import (
@@ -31,7 +31,7 @@ from synadmin.recovery import change_levels, outcome
 from synadmin.recovery.make_admin import Preview, Run, look_ahead
 from synadmin.recovery.member import Member
 
-PARTLY = "partly"
+PARTLY: Final = "partly"
 _RATE_LIMITED = "rate-limited"
 _INSIDE = frozenset({"join", "invite"})
 _RETRY = 30.0  # seconds, where the server does not say how long it holds an invitation back
@@ -57,7 +57,7 @@ class RoomTransfer:
 
     room: str
     room_id: RoomId | None
-    outcome: str
+    outcome: outcome.State | Literal["partly"]
     message: str
     reason: str | None = None
     name: str | None = None

@@ -15,6 +15,7 @@ from synadmin.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synadmin.api.media import MediaOrder
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
 
@@ -43,7 +44,7 @@ def list_(
     *,
     room: str | None,
     user: str | None,
-    sort: tuple[str | None, bool],
+    sort: tuple["MediaOrder | None", bool],
     output: Output,
 ) -> None:
     """List the media of a room or of a user.
@@ -69,7 +70,7 @@ def list_(
 
 
 @list_.check
-def _(*, room: str | None, user: str | None, sort: tuple[str | None, bool]) -> None:
+def _(*, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bool]) -> None:
     if (room is None) == (user is None):
         message = "whose media? Name one --room or one --user"
         raise UsageError(message)

@@ -15,6 +15,7 @@ from synadmin.columns import Column, time_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
+    from synadmin.api.rooms import RoomOrder
     from synadmin.client import Synapse
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -70,7 +71,7 @@ def list_(
     search: str | None,
     public: bool | None,
     empty: bool | None,
-    sort: tuple[str | None, bool],
+    sort: tuple["RoomOrder | None", bool],
 ) -> object:
     """List the rooms that the server knows.
 

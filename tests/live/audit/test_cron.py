@@ -78,7 +78,7 @@ def test_news_are_posted_to_a_room_as_the_tokens_owner(
     kept = ("--baseline", str(tmp_path / "baseline.json"), "--update-baseline", "--notify", alias)
     assert audit(town, synadmin, *kept).code == 10
     assert audit(town, synadmin, *kept).code == 0
-    room = admin.synapse.client_server.resolve_alias(alias).room_id  # type: ignore[arg-type]
+    room = admin.synapse.client_server.resolve_alias(alias).room_id
     path = f"/_matrix/client/v3/rooms/{encoded(room)}/messages"
     events = admin.call("GET", path, query={"dir": "b", "limit": 50})["chunk"]
     (message,) = (event for event in events if event["type"] == "m.room.message")

@@ -1,0 +1,139 @@
+"""Running an audit: the same for the command line and the library."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synadmin.audit.baseline import Baseline
+    from synadmin.audit.config import Config
+    from synadmin.audit.facts import DelegationFacts, Facts
+    from synadmin.audit.gather.coverage import Coverage
+    from synadmin.audit.gather.prefetch import Prefetcher
+    from synadmin.audit.rules import Rule
+    from synadmin.audit.runner import AuditResult
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+_LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun:
+    """What an audit runs.
+
+    Attributes:
+        rules: the rules.
+        config: their options, and what is to be ignored.
+        baseline: what is known already.
+        until: when it stops, by the monotonic clock.
+        count_controllers: count how many rooms each user controls.
+        without: accounts that are taken for deactivated.
+    """
+
+    rules: "tuple[Rule, ...]"
+    config: "Config"
+    baseline: "Baseline"
+    until: float | None = None
+    count_controllers: bool = False
+    without: "Collection[UserId]" = ()
+
+
+@contextmanager
+def prefetching(synapse: "Synapse", concurrency: int, *, begin: bool = False) -> "Iterator[Prefetcher]":
+    """Send the first requests while the rest is still being loaded.
+
+    Args:
+        synapse: the server.
+        concurrency: how many requests may be under way at once.
+        begin: ask for the rooms now.
+    """
+    from synadmin.audit.gather.pool import on_one_core
+    from synadmin.audit.gather.prefetch import Prefetcher
+
+    with on_one_core():
+        prefetcher = Prefetcher(synapse, concurrency=concurrency)
+        try:
+            if begin:
+                prefetcher.begin()
+            yield prefetcher
+        finally:
+            prefetcher.close()
+
+
+def rules_of(
+    config: "Config", scopes: Collection[str], only: Collection[str], skip: Collection[str]
+) -> "tuple[Rule, ...]":
+    """Return the rules to run.
+
+    Raises:
+        UsageError: there are none, or a scope is not one.
+    """
+    from synadmin.audit.runner import SCOPES, within
+
+    for scope in scopes:
+        if scope not in SCOPES:
+            message = f"{scope!a} is not one of {', '.join(SCOPES)}"
+            raise UsageError(message)
+    rules = within(config.enabled(only=tuple(only), skip=tuple(skip)), scopes)
+    if not rules:
+        message = "these options leave no rule to run"
+        raise UsageError(message)
+    return rules
+
+
+def run(
+    prefetcher: "Prefetcher",
+    order: AuditRun,
+    *,
+    timeout: float,
+    ca_file: str | None,
+    progress: "Callable[[Coverage], Callable[[Facts], None]]" = lambda _: lambda _: None,
+) -> "AuditResult":
+    """Gather the facts and run the rules.
+
+    Args:
+        prefetcher: sends the requests.
+        order: what to run.
+        timeout: seconds for an answer of the check of the server's own name.
+        ca_file: certificates to trust there.
+        progress: gets what is checked so far; returns what is called with each fact.
+    """
+    from synadmin.audit import runner
+    from synadmin.audit.facts import Need
+    from synadmin.audit.gather.gatherer import Gatherer
+
+    needs = runner.needs_of(order.rules, order.config)
+    delegation = _delegation(timeout, ca_file) if Need.DELEGATION in needs else None
+    gatherer = Gatherer(
+        prefetcher,
+        needs,
+        until=order.until,
+        delegation=delegation,
+        update_at_baseline=order.baseline.update_running,
+        without=order.without,
+    )
+    return runner.audit(
+        gatherer,
+        order.rules,
+        order.config,
+        order.baseline,
+        count_controllers=order.count_controllers,
+        checked=progress(gatherer.coverage),
+    )
+
+
+def _delegation(timeout: float, ca_file: str | None) -> "Callable[[str], DelegationFacts]":
+    from synadmin.audit.facts import DelegationFacts
+    from synadmin.delegation import check
+
+    def check_server(server_name: str) -> DelegationFacts:
+        report = check(server_name, timeout=min(timeout, _LONGEST_DELEGATION), ca_file=ca_file)
+        verdict: Literal["ok", "degraded", "broken"]
+        verdict = "broken" if report.verdict == "broken" else "ok" if report.verdict == "ok" else "degraded"
+        return DelegationFacts(verdict=verdict, message=report.message)
+
+    return check_server

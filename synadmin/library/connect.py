@@ -1,0 +1,65 @@
+"""From settings to a connection: what the command line and the library have in common."""
+
+from typing import TYPE_CHECKING, TypedDict
+
+from synadmin.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synadmin.http.transport import Transport
+    from synadmin.settings import Settings
+
+
+class Options(TypedDict, total=False):
+    """The options of a client, as :class:`synadmin.client.Synapse` explains them."""
+
+    token: str | None
+    timeout: float
+    longest_wait: float
+    ca_file: str | None
+    notify: "Callable[[str], None] | None"
+    trace: "Callable[[str], None] | None"
+    connections: int
+    allow_plain_http: bool
+    transport: "Transport | None"
+
+
+def connection_of(
+    settings: "Settings", *, token: str | None = None, anonymous: bool = False
+) -> tuple[str, Options]:
+    """Return the homeserver's base URL and the options of its client.
+
+    Args:
+        settings: the settings.
+        token: instead of the one that is set.
+        anonymous: no token is needed.
+
+    Raises:
+        SettingsError: no homeserver or no token is set.
+        ConnectError: the homeserver is given as a server name that leads nowhere.
+    """
+    from synadmin.http.well_known import base_url
+
+    unread = f" ({settings.unread_profile})" if settings.unread_profile else ""
+    if settings.homeserver is None:
+        message = f"no homeserver is configured{unread}"
+        raise SettingsError(
+            message,
+            hint="run `synadmin login`, or set SYNADMIN_HOMESERVER and SYNADMIN_ACCESS_TOKEN",
+        )
+    if not anonymous:
+        token = token or settings.token()
+        if token is None:
+            message = f"no access token is configured{unread}"
+            raise SettingsError(
+                message,
+                hint="run `synadmin login`, or set SYNADMIN_ACCESS_TOKEN, _FILE or _COMMAND",
+            )
+    return base_url(settings.homeserver, timeout=settings.timeout, ca_file=settings.ca_file), {
+        "token": token,
+        "timeout": settings.timeout,
+        "ca_file": settings.ca_file,
+        "connections": settings.concurrency,
+        "allow_plain_http": settings.allow_plain_http,
+    }
