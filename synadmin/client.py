@@ -1,13 +1,13 @@
 """Synapse: every resource group, loaded on first use."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, ServerError, SynadminError
 from synadmin.http.connection import Connection, checked_homeserver
+from synadmin.http.group import LoadedGroup, groups_of
 from synadmin.http.transport import Retries, Transport
 from synadmin.http.wire import RequestsWire
 from synadmin.ids import UserId
@@ -36,28 +36,14 @@ if TYPE_CHECKING:
     from synadmin.api.tasks import Tasks
     from synadmin.api.users import Users
     from synadmin.http.wire import Limiter
+    from synadmin.mas.service import Mas, MasAccess
 
 _STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
 _WITHOUT_LEVELS = (1, 136)  # from here on, Make Room Admin works in rooms without a power-levels event
 
 
-class _Loaded:
-    """A resource group that is imported on first use: ``rooms: "Rooms"`` is of ``synadmin/api/rooms.py``."""
-
-    _name = ""
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, synapse: "Synapse | None", _: type) -> object:
-        if synapse is None:
-            return self
-        group = getattr(import_module(f"synadmin.api.{self._name}"), Synapse.__annotations__[self._name])
-        return vars(synapse).setdefault(self._name, group(synapse.transport))
-
-
 def _loaded() -> Any:  # noqa: ANN401  the annotation beside it says of which type
-    return _Loaded()
+    return LoadedGroup("synadmin.api")
 
 
 class Synapse:
@@ -109,7 +95,7 @@ class Synapse:
     client_server: "ClientServer" = _loaded()
     """The Client-Server API, as the token's owner."""
 
-    _mas_manages_accounts: bool | None = None
+    _parent: "Synapse | None" = None
 
     def __init__(
         self,
@@ -125,6 +111,7 @@ class Synapse:
         connections: int = 8,
         allow_plain_http: bool = False,
         transport: Transport | None = None,
+        mas: "MasAccess | None" = None,
     ) -> None:
         """Prepare the client; nothing is sent yet.
 
@@ -140,6 +127,7 @@ class Synapse:
             connections: how many to keep open.
             allow_plain_http: send the token over plain http to other machines.
             transport: what to send with; then nothing else is used.
+            mas: how to reach the admin API of the Matrix Authentication Service, where that is in charge.
 
         Raises:
             SettingsError: the homeserver is not a base URL.
@@ -155,6 +143,8 @@ class Synapse:
             retries = Retries(longest_wait=longest_wait, notify=notify or (lambda _: None), trace=trace)
             transport = Transport(connection, RequestsWire(connection), journal=journal, retries=retries)
         self.transport = transport
+        self._mas_access = mas
+        self._allow_plain_http = allow_plain_http
 
     def __repr__(self) -> str:
         return f"Synapse({self.transport.homeserver!r})"
@@ -163,6 +153,9 @@ class Synapse:
         return self
 
     def __exit__(self, *_: object) -> None:
+        mas = vars(self).get("mas")
+        if mas is not None and self._parent is None:
+            mas.close()
         self.transport.close()
 
     def as_user(self, user_id: str, token: str) -> Self:
@@ -182,7 +175,9 @@ class Synapse:
         return self._over(self.transport.fast(limiter))
 
     def _over(self, transport: Transport) -> Self:
-        return type(self)(transport.homeserver, transport=transport)
+        other = type(self)(transport.homeserver, transport=transport)
+        other._parent = self  # noqa: SLF001  of its own class
+        return other
 
     @property
     def owner(self) -> UserId:
@@ -198,9 +193,35 @@ class Synapse:
         Raises:
             SynadminError: the server did not say.
         """
-        if self._mas_manages_accounts is None:
-            self._mas_manages_accounts = self._ask_for_mas()
-        return self._mas_manages_accounts
+        return self.auth_metadata is not None
+
+    @cached_property
+    def auth_metadata(self) -> Mapping[str, Any] | None:
+        """The metadata of the Matrix Authentication Service (MAS), asked for once; None where there is none.
+
+        Raises:
+            SynadminError: the server did not say.
+        """
+        return self._ask_for_mas() if self._parent is None else self._parent.auth_metadata
+
+    @cached_property
+    def mas(self) -> "Mas | None":
+        """The admin API of the Matrix Authentication Service (MAS); None where that is not in charge.
+
+        Nothing is sent to it yet: ``mas.require()`` finds out whether it can be used.
+
+        Raises:
+            SynadminError: the server did not say whether it is in charge.
+        """
+        if self.auth_metadata is None:
+            return None
+        from synadmin.mas.service import Mas, MasAccess
+
+        if self._parent is not None:
+            mas = self._parent.mas
+            return mas.dry_run() if mas is not None and self.transport.is_dry_run else mas
+        access = self._mas_access or MasAccess(allow_plain_http=self._allow_plain_http)
+        return Mas.of(self.transport, self.auth_metadata, access)
 
     @cached_property
     def make_room_admin_needs_levels(self) -> bool:
@@ -217,14 +238,14 @@ class Synapse:
             return False
         return version is not None and (int(version[1]), int(version[2])) < _WITHOUT_LEVELS
 
-    def _ask_for_mas(self) -> bool:
+    def _ask_for_mas(self) -> Mapping[str, Any] | None:
         for ask in (self.client_server.auth_metadata, self.client_server.auth_metadata_unstable):
             try:
                 metadata = ask()
             except (NotSupportedError, NotFoundError):
                 version = self.transport.synapse_version()
                 if version is not None and version >= _STABLE_AUTH_METADATA:
-                    return False
+                    return None
                 continue
             except ServerError as error:
                 message = (
@@ -232,9 +253,9 @@ class Synapse:
                     f"accounts: {error}"
                 )
                 raise SynadminError(message, hint="make sure that MAS runs, then try again") from error
-            return "issuer" in metadata
-        return False
+            return metadata if "issuer" in metadata else None
+        return None
 
 
-RESOURCE_GROUPS = tuple(name for name, attribute in vars(Synapse).items() if isinstance(attribute, _Loaded))
+RESOURCE_GROUPS = groups_of(Synapse)
 """The names of the resource groups of a client, in the order of their declaration."""

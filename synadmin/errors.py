@@ -97,7 +97,8 @@ class MatrixError(SynadminError):
 
     Attributes:
         status: the HTTP status.
-        errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none.
+        errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none; empty where the
+            Matrix Authentication Service answered, which has none.
         reason: the server's own words.
         operation: which it was, as method and path template; empty where nobody knows.
         by_proxy: the answer was no Matrix error: it came from a proxy in front of the server.
@@ -107,7 +108,8 @@ class MatrixError(SynadminError):
     by_proxy = False
 
     def __init__(self, *, status: int, errcode: str, reason: str, hint: str | None = None) -> None:
-        super().__init__(f"{reason} ({errcode}, HTTP {status})", hint=hint)
+        code = f"{errcode}, " if errcode else ""
+        super().__init__(f"{reason} ({code}HTTP {status})", hint=hint)
         self.status = status
         self.errcode = errcode
         self.reason = reason

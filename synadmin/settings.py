@@ -25,6 +25,10 @@ ALLOW_HTTP = "SYNADMIN_ALLOW_HTTP"
 TOKEN = "SYNADMIN_ACCESS_TOKEN"  # noqa: S105  the name of a setting
 TOKEN_FILE = "SYNADMIN_ACCESS_TOKEN_FILE"  # noqa: S105
 TOKEN_COMMAND = "SYNADMIN_ACCESS_TOKEN_COMMAND"  # noqa: S105
+MAS = "SYNADMIN_MAS"
+MAS_CLIENT_ID = "SYNADMIN_MAS_CLIENT_ID"
+MAS_CLIENT_SECRET = "SYNADMIN_MAS_CLIENT_SECRET"  # noqa: S105  the name of a setting
+_SECRET_NAMES = (MAS_CLIENT_SECRET, f"{MAS_CLIENT_SECRET}_FILE", f"{MAS_CLIENT_SECRET}_COMMAND")
 _NAMES = (
     HOMESERVER,
     TOKEN,
@@ -35,8 +39,12 @@ _NAMES = (
     "SYNADMIN_CONCURRENCY",
     "SYNADMIN_JOURNAL",
     ALLOW_HTTP,
+    MAS,
+    MAS_CLIENT_ID,
+    *_SECRET_NAMES,
 )
 _TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
+_SECRETS = {_TOKEN_NAMES: "the access token", _SECRET_NAMES: "the client secret"}
 _TIMEOUT = 60.0  # seconds
 _LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket takes no number of any size
 _CONCURRENCY = 8
@@ -165,19 +173,48 @@ class Settings:
         Raises:
             SettingsError: it cannot be read, or is not a token.
         """
-        text = self.values.get(TOKEN)
+        return self._secret(_TOKEN_NAMES)
+
+    @property
+    def mas(self) -> str | None:
+        """Return the base URL of the admin API of the Matrix Authentication Service, where it is set."""
+        return self.values.get(MAS, "").strip() or None
+
+    @property
+    def mas_client_id(self) -> str | None:
+        """Return the id of the OAuth 2.0 client for that API, where it is set."""
+        return self.values.get(MAS_CLIENT_ID, "").strip() or None
+
+    def mas_client_secret(self) -> str:
+        """Return the secret of the OAuth 2.0 client for the admin API of MAS.
+
+        Raises:
+            SettingsError: none is set, it cannot be read, or is none.
+        """
+        secret = self._secret(_SECRET_NAMES)
+        if secret is None:
+            message = f"{MAS_CLIENT_ID} is set, and its secret is not"
+            raise SettingsError(message, hint=f"set {MAS_CLIENT_SECRET}, _FILE or _COMMAND")
+        return secret
+
+    def _secret(self, names: Sequence[str]) -> str | None:
+        """Return a secret: set itself, in a file, or printed by a command."""
+        itself, of_file, of_command = names
+        what = "the access token" if itself == TOKEN else "the client secret"
+        text = self.values.get(itself)
         if text:
-            return checked_token(text, TOKEN)
-        name = self.values.get(TOKEN_FILE)
+            return checked_token(text, itself, what=what)
+        name = self.values.get(of_file)
         if name:
-            return checked_token(first_line(_token_file(name), TOKEN_FILE).rstrip(), TOKEN_FILE)
-        command = self.values.get(TOKEN_COMMAND)
+            return checked_token(first_line(_token_file(name, of_file), of_file).rstrip(), of_file, what=what)
+        command = self.values.get(of_command)
         if command:
-            return checked_token(first_line(_printed_by(command), TOKEN_COMMAND), TOKEN_COMMAND)
+            printed = first_line(_printed_by(command, of_command), of_command)
+            return checked_token(printed, of_command, what=what)
         return None
 
 
-def checked_token(text: str, where: str) -> str:
+def checked_token(text: str, where: str, *, what: str = "the access token") -> str:
     """Check that a text can be an access token; never repeats it.
 
     Raises:
@@ -185,8 +222,8 @@ def checked_token(text: str, where: str) -> str:
     """
     text = text.rstrip("\r\n")
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        what = "is empty" if not text else "holds a space, a line break or another character no token has"
-        message = f"{where}: the access token {what}"
+        why = "is empty" if not text else "holds a space, a line break or another character no token has"
+        message = f"{where}: {what} {why}"
         raise SettingsError(message)
     return text
 
@@ -204,19 +241,19 @@ def first_line(text: str, where: str) -> str:
     return secret
 
 
-def _token_file(name: str) -> str:
+def _token_file(name: str, setting: str) -> str:
     try:
-        read = trusted_files.read(_path(name, TOKEN_FILE), may_be_pipe=True)
+        read = trusted_files.read(_path(name, setting), may_be_pipe=True)
     except OSError as error:
-        message = f"{TOKEN_FILE}: {name} cannot be read: {error.strerror}"
+        message = f"{setting}: {name} cannot be read: {error.strerror}"
         raise SettingsError(message) from None
     if read is None:
-        message = f"{TOKEN_FILE}: {name} cannot be read: it is not a file"
+        message = f"{setting}: {name} cannot be read: it is not a file"
         raise SettingsError(message)
     try:
         return read.text(name)
     except SettingsError as error:
-        message = f"{TOKEN_FILE}: {error}"
+        message = f"{setting}: {error}"
         raise SettingsError(message, hint=error.hint) from None
 
 
@@ -230,11 +267,11 @@ def _path(name: str, setting: str) -> Path:
     raise SettingsError(message)
 
 
-def _printed_by(command: str) -> str:
+def _printed_by(command: str, setting: str) -> str:
     try:
         arguments = shlex.split(command)
         if not arguments:
-            message = f"{TOKEN_COMMAND}: there is no command in it"
+            message = f"{setting}: there is no command in it"
             raise SettingsError(message)
         run = subprocess.run(  # noqa: S603  the administrator's own command
             arguments,
@@ -245,13 +282,13 @@ def _printed_by(command: str) -> str:
             check=False,
         )
     except (OSError, ValueError) as error:
-        message = f"{TOKEN_COMMAND}: the command cannot be run: {error}"
+        message = f"{setting}: the command cannot be run: {error}"
         raise SettingsError(message) from None
     except subprocess.TimeoutExpired:
-        message = f"{TOKEN_COMMAND}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
+        message = f"{setting}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
         raise SettingsError(message) from None
     if run.returncode != 0:
-        message = f"{TOKEN_COMMAND}: the command ended with exit code {run.returncode}"
+        message = f"{setting}: the command ended with exit code {run.returncode}"
         raise SettingsError(message)
     return run.stdout
 
@@ -272,10 +309,9 @@ class _Source:
     lies_about: bool = False
     problem: str | None = None
 
-    @property
-    def token_names(self) -> list[str]:
-        """Return which settings of the token are in it."""
-        return [name for name in _TOKEN_NAMES if self.values.get(name)]
+    def names_of(self, secret: Sequence[str]) -> list[str]:
+        """Return which settings of a secret are in it."""
+        return [name for name in secret if self.values.get(name)]
 
 
 def load(
@@ -312,30 +348,31 @@ def load(
     ]
     values: dict[str, str] = {}
     for source in sources:
-        if len(source.token_names) > 1:
-            message = f"{source.where}: {' and '.join(source.token_names)} are both set; keep one"
-            raise SettingsError(message)
-        has_token = any(key in values for key in _TOKEN_NAMES)
-        for key, value in source.values.items():
-            if key in values or (key in _TOKEN_NAMES and has_token):
-                continue
-            values[key] = value
-    _refuse_to_send_the_token_elsewhere(sources)
-    _warn_of_a_readable_token_file(values, warnings)
+        taken = set(values)
+        for secret in _SECRETS:
+            if len(both := source.names_of(secret)) > 1:
+                message = f"{source.where}: {' and '.join(both)} are both set; keep one"
+                raise SettingsError(message)
+            if any(key in values for key in secret):
+                taken.update(secret)
+        values.update({key: value for key, value in source.values.items() if key not in taken})
+    for secret, what in _SECRETS.items():
+        _refuse_to_send_elsewhere(sources, secret, what)
+        _warn_of_a_readable_file(values, secret[1], warnings)
     return Settings(name, values, tuple(warnings), of_profile.problem)
 
 
-def _refuse_to_send_the_token_elsewhere(sources: Sequence[_Source]) -> None:
-    """Keep a token with the homeserver that its own source names, unless the command line names another.
+def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str], what: str) -> None:
+    """Keep a secret with the homeserver that its own source names, unless the command line names another.
 
     Raises:
         SettingsError: the homeserver, or how its certificate is checked, comes from elsewhere.
     """
-    holder = next((source for source in sources if source.token_names), None)
+    holder = next((source for source in sources if source.names_of(secret)), None)
     names_homeserver = next((source for source in sources if source.values.get(HOMESERVER)), None)
     if holder is None:
         return
-    token = f"the access token is set in {holder.where}"
+    token = f"{what} is set in {holder.where}"
     if names_homeserver is not None and names_homeserver is not sources[0]:
         named, own = names_homeserver.values[HOMESERVER], holder.values.get(HOMESERVER)
         if (names_homeserver.lies_about and own is None and holder is not names_homeserver) or (
@@ -344,15 +381,15 @@ def _refuse_to_send_the_token_elsewhere(sources: Sequence[_Source]) -> None:
             instead = "which names no homeserver" if own is None else f"which names {own!a}"
             raise SettingsError(
                 f"{names_homeserver.where} names the homeserver {named!a}, but {token}, {instead}",
-                hint=f"set {HOMESERVER} where the token is set, or use --homeserver",
+                hint=f"set {HOMESERVER} where {what} is set, or use --homeserver",
             )
     for source in sources:
         if not source.lies_about or source is holder:
             continue
-        for name in (CA_FILE, ALLOW_HTTP):
+        for name in (CA_FILE, ALLOW_HTTP, MAS):
             if source.values.get(name, holder.values.get(name)) != holder.values.get(name):
                 raise SettingsError(
-                    f"{source.where} sets {name}, but {token}", hint=f"set {name} where the token is set"
+                    f"{source.where} sets {name}, but {token}", hint=f"set {name} where {what} is set"
                 )
 
 
@@ -371,11 +408,11 @@ def _is_same(one: str, other: str) -> bool:
     return parts(one) == parts(other)
 
 
-def _warn_of_a_readable_token_file(values: Mapping[str, str], warnings: list[str]) -> None:
-    name = values.get(TOKEN_FILE)
+def _warn_of_a_readable_file(values: Mapping[str, str], setting: str, warnings: list[str]) -> None:
+    name = values.get(setting)
     if name:
         try:
-            mode = _path(name, TOKEN_FILE).stat().st_mode
+            mode = _path(name, setting).stat().st_mode
         except (OSError, SettingsError):
             return  # told when it is read
         if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -404,7 +441,7 @@ def of_profile(name: str) -> Settings:
     """
     warnings: list[str] = []
     held = _file(profile_file(name), warnings, required=True, is_profile=True).values
-    about_the_account = {HOMESERVER, *_TOKEN_NAMES}
+    about_the_account = {HOMESERVER, MAS, MAS_CLIENT_ID, *_TOKEN_NAMES, *_SECRET_NAMES}
     around = {key: os.environ[key] for key in _NAMES if os.environ.get(key) and key not in about_the_account}
     return Settings(name, {**held, **around}, tuple(warnings))
 
@@ -457,7 +494,7 @@ def _settings_in(
             raise SettingsError(message)
         if ours:
             warnings.append(f"{message}; it is passed over")
-    if TOKEN in ours and read.others_read:
+    if ours.keys() & {TOKEN, MAS_CLIENT_SECRET} and read.others_read:
         warnings.append(_readable_by_others(path))
     return ours
 

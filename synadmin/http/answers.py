@@ -17,7 +17,7 @@ from synadmin.errors import (
     ServerError,
     SynadminError,
 )
-from synadmin.http.endpoint import Endpoint, Record
+from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.reader import Answer
 
 T = TypeVar("T")
@@ -46,6 +46,8 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
         ReplyError: it is something else.
     """
     check_text(endpoint, raw)
+    if endpoint.dialect != "matrix" and endpoint.reply is Empty:
+        raw = raw or b"{}"  # it answers 204, or 200 with no body
     try:
         answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
     except UNREADABLE as error:
@@ -96,6 +98,10 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
         return ReplyError(
             message, hint="set the homeserver to where it redirects; redirects are not followed"
         )
+    if endpoint.dialect != "matrix":
+        from synadmin.http.mas_answers import mas_error
+
+        return mas_error(answer, endpoint)
     errcode, reason, retry_after = _spoken(answer)
     if status == 429 or errcode == "M_LIMIT_EXCEEDED":  # noqa: PLR2004
         return RateLimitedError(

@@ -1,10 +1,11 @@
 """Where a homeserver is, and how it is talked to: its base URL, token, timeouts and certificates."""
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_plus, unquote, urlsplit
 
 from synadmin._version import __version__
 from synadmin.errors import SettingsError
@@ -31,6 +32,9 @@ class Connection:
         timeout: seconds for one whole answer, from connecting to its last byte.
         ca_file: certificates to trust instead of the usual ones.
         pool_size: how many connections to keep open.
+        service: what is there, for messages.
+        is_form: bodies are written as a form, as OAuth 2.0 has them, instead of JSON.
+        client: id and secret of an OAuth 2.0 client, sent in place of a token.
     """
 
     homeserver: str
@@ -39,6 +43,9 @@ class Connection:
     timeout: float = 60.0
     ca_file: str | None = None
     pool_size: int = 8
+    service: str = "the homeserver"
+    is_form: bool = False
+    client: tuple[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "homeserver", self.homeserver.rstrip("/"))
@@ -86,9 +93,14 @@ class Connection:
         """Return the headers of a request."""
         headers = {"User-Agent": f"synadmin/{__version__}", "Accept": "application/json"}
         if content is not None:
-            headers["Content-Type"] = "application/json"
+            form = "application/x-www-form-urlencoded"
+            headers["Content-Type"] = form if self.is_form else "application/json"
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
+        elif self.client is not None:
+            # RFC 6749, section 2.3.1: both are form-encoded before they are joined.
+            pair = ":".join(quote_plus(part) for part in self.client)
+            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         return headers
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import msgspec
 
 from synadmin.ids import encoded
 
 T = TypeVar("T")
+Dialect = Literal["matrix", "mas", "oauth"]
 
 _IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
 
@@ -55,6 +56,8 @@ class Endpoint(Generic[T]):
         instead: for a deprecated operation, what to use instead.
         absent: for one that deletes: the GET with the same parameters that answers 404 afterwards. It decides
             where the first attempt got no answer and the second one finds nothing to delete.
+        dialect: whose errors its answers are: Matrix, the admin API of the Matrix Authentication Service
+            (MAS), where ``since`` is a version of MAS, or OAuth 2.0.
     """
 
     method: str
@@ -67,6 +70,7 @@ class Endpoint(Generic[T]):
     mas: bool = True
     instead: str | None = None
     absent: "Endpoint[Any] | None" = None
+    dialect: Dialect = "matrix"
 
     @property
     def changes(self) -> bool:
@@ -97,6 +101,7 @@ class Paged(Endpoint[T]):
         key: the field that tells one record from another.
         log: a record may well come twice: each is an entry of a log.
         grows: the server takes any ``limit``, so that pages may grow where the caller names no size.
+        by_links: there is another page where ``links.next`` is there; its cursor is the last record's key.
     """
 
     items: str = ""
@@ -106,3 +111,4 @@ class Paged(Endpoint[T]):
     key: str = ""
     log: bool = False
     grows: bool = False
+    by_links: bool = False

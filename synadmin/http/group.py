@@ -1,5 +1,6 @@
 """What the resource groups of the API have in common: a way to the server."""
 
+from importlib import import_module
 from typing import Any, TypeVar
 
 from synadmin.http.endpoint import Endpoint, Paged
@@ -7,6 +8,33 @@ from synadmin.http.paging import Pager
 from synadmin.http.transport import Body, Query, Transport
 
 T = TypeVar("T")
+
+
+class LoadedGroup:
+    """A resource group that is imported on first use: ``rooms: "Rooms"`` is of ``rooms.py`` in the package.
+
+    It is an attribute of a client, which has a ``transport``.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._name = ""
+        self._kind: type = object
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self._kind, self._name = kind, name
+
+    def __get__(self, client: Any, _: type) -> object:  # noqa: ANN401
+        if client is None:
+            return self
+        module = import_module(f"{self._package}.{self._name}")
+        group = getattr(module, self._kind.__annotations__[self._name])
+        return vars(client).setdefault(self._name, group(client.transport))
+
+
+def groups_of(client: type) -> tuple[str, ...]:
+    """Return the names of the resource groups of a client, in the order of their declaration."""
+    return tuple(name for name, attribute in vars(client).items() if isinstance(attribute, LoadedGroup))
 
 
 class ResourceGroup:

@@ -144,7 +144,7 @@ def _tls(root: BaseException, connection: "Connection", detail: str) -> ConnectE
 
 
 def _is_it(connection: "Connection") -> str:
-    return f"is {connection.homeserver} the homeserver, and is it running?"
+    return f"is {connection.homeserver} {connection.service}, and is it running?"
 
 
 def _through(error: BaseException, host: str) -> str:

@@ -27,6 +27,10 @@ _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dic
 _ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class _Links(msgspec.Struct):
+    next: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page.
@@ -179,13 +183,24 @@ class Pager(Generic[T]):
                 raise not_as_expected(self._endpoint, bytes(item), str(error)) from None
             yield bytes(item) if key == b"null" else key
 
+    def _last_key(self, envelope: Mapping[str, msgspec.Raw], items: list[msgspec.Raw]) -> Any:  # noqa: ANN401
+        """Return the key of the last record, where the server links to another page."""
+        links = msgspec.json.decode(envelope["links"], type=_Links)
+        if not links.next or not items:
+            return None
+        return msgspec.json.decode(next(self._keys(items[-1:])))
+
     def _opened(self, raw: bytes) -> tuple[list[msgspec.Raw], Any, int | None]:
         endpoint = self._endpoint
         check_text(endpoint, raw)
         try:
             envelope = _FIELDS.decode(raw)
             items = _ITEMS.decode(envelope[endpoint.items])
-            following = msgspec.json.decode(envelope[endpoint.next]) if endpoint.next in envelope else None
+            following: Any = None
+            if endpoint.by_links:
+                following = self._last_key(envelope, items)
+            elif endpoint.next in envelope:
+                following = msgspec.json.decode(envelope[endpoint.next])
             total = None
             if endpoint.total is not None and endpoint.total in envelope:
                 total = msgspec.json.decode(envelope[endpoint.total], type=int | None)

@@ -98,6 +98,7 @@ class Transport:
         user: UserId | None = None,
         owner: UserId | None = None,
         dry_run: bool = False,
+        recorded_as: str | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -109,7 +110,9 @@ class Transport:
             user: whose token this is, where it is not the administrator's own.
             owner: the administrator, where that is known already; else it is asked for.
             dry_run: raise DryRunStop where a change would be sent.
+            recorded_as: the homeserver that the journal names, where this is another service beside it.
         """
+        self.recorded_as = recorded_as or connection.homeserver
         self.connection = connection
         self.requests_sent = 0
         self._wire = wire
@@ -182,7 +185,19 @@ class Transport:
             user=user,
             owner=self._owner,
             dry_run=dry_run or self._dry_run,
+            recorded_as=self.recorded_as,
         )
+
+    def beside(self, connection: Connection, wire: Wire | None = None) -> "Transport":
+        """Return a transport to another service of the homeserver, with the same journal and owner.
+
+        Args:
+            connection: where the service is.
+            wire: what requests are sent with, where it is not the ordinary one.
+        """
+        if self.connection.token is not None:
+            self.owner()  # the other service could not be asked
+        return self._derived(connection, wire or RequestsWire(connection), user=None)
 
     @contextmanager
     def recording(self, **notes: object) -> Iterator[Recorded]:
@@ -280,13 +295,13 @@ class Transport:
         """Carry out an operation and return the answer's bytes. See :meth:`send`."""
         if body is not None:
             body = {name: value for name, value in body.items() if value is not msgspec.UNSET}
-        target, content = _written(endpoint, parameters or {}, query, body)
+        target, content = _written(self.connection, endpoint, parameters or {}, query, body)
         if self._dry_run and endpoint.changes:
             raise DryRunStop(endpoint.method, target, body)
         entry: Entry | None = None
         if self._journal is not None and endpoint.changes:
             entry = self._journal.begin(
-                server=self.homeserver,
+                server=self.recorded_as,
                 user=self._known_owner(),
                 on_behalf_of=self._user,
                 method=endpoint.method,
@@ -426,6 +441,7 @@ def _pause(attempt: int) -> float:
 
 
 def _written(
+    connection: Connection,
     endpoint: Endpoint[Any],
     parameters: Mapping[str, str],
     query: Query | None,
@@ -434,6 +450,8 @@ def _written(
     """Return the path with its query, and the body, as they go over the wire."""
     try:
         target = endpoint.filled(parameters) + _encoded_query(query)
+        if connection.is_form:
+            return target, urlencode(body or {}).encode()
         return target, None if body is None else msgspec.json.encode(body)
     except UnicodeEncodeError:
         message = f"{endpoint.method} {endpoint.path}: what was to be sent is not valid Unicode text"

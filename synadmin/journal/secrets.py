@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 _SECRET_FIELDS = frozenset(
-    {"password", "new_password", "access_token", "refresh_token", "token", "mac", "secret", "client_secret"},
+    {
+        "password",
+        "new_password",
+        "access_token",
+        "refresh_token",
+        "token",
+        "mac",
+        "secret",
+        "client_secret",
+        "device_code",
+    },
 )
 _SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
 # Whoever has a registration token can make an account. `registration_tokens/new` has none in its path.

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from synadmin.http.transport import Transport
+    from synadmin.mas.service import MasAccess
     from synadmin.settings import Settings
 
 
@@ -23,6 +24,7 @@ class Options(TypedDict, total=False):
     connections: int
     allow_plain_http: bool
     transport: "Transport | None"
+    mas: "MasAccess | None"
 
 
 def connection_of(
@@ -62,4 +64,15 @@ def connection_of(
         "ca_file": settings.ca_file,
         "connections": settings.concurrency,
         "allow_plain_http": settings.allow_plain_http,
+        "mas": _mas_access(settings),
     }
+
+
+def _mas_access(settings: "Settings") -> "MasAccess | None":
+    if settings.mas is None and settings.mas_client_id is None:
+        return None
+    from synadmin.mas.service import MasAccess
+
+    return MasAccess(
+        settings.mas, settings.mas_client_id, settings.mas_client_secret, settings.allow_plain_http
+    )

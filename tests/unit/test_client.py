@@ -14,6 +14,8 @@ from synadmin.errors import NotAuthenticatedError, SettingsError
 from synadmin.http.group import ResourceGroup
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries
+from synadmin.mas.oauth import OAuth
+from synadmin.mas.service import Mas
 from tests.unit.api.test_groups import MODULES, group_of
 from tests.unit.stub import ADMIN, WHOAMI, refused, told
 
@@ -24,13 +26,17 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("synadmin."))
 def test_every_group_is_there_under_the_name_of_its_file(module: ModuleType) -> None:
+    _, package, name = module.__name__.split(".")
     with Synapse("https://matrix.example.org") as synapse:
-        group = getattr(synapse, module.__name__.rpartition(".")[2])
+        metadata = {"token_endpoint": "https://mas.example.org/oauth2/token"}
+        mas = Mas(synapse.transport, OAuth(synapse.transport, metadata))
+        client = mas if package == "mas" else synapse
+        group = getattr(client, name)
         assert type(group) is group_of(module)
         assert isinstance(group, ResourceGroup)
-        assert group.transport is synapse.transport
+        assert group.transport is client.transport
 
 
 def test_importing_the_package_costs_nothing_and_a_group_comes_when_it_is_used() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import synadmin.api
+import synadmin.mas
 from synadmin.errors import SynadminError
 from synadmin.http.endpoint import Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
     from tests.unit.stub import Stub
 
+NO_GROUPS = {"oauth", "records", "service"}  # of synadmin.mas
 MODULES = [
-    importlib.import_module(f"synadmin.api.{found.name}")
-    for found in pkgutil.iter_modules(synadmin.api.__path__)
+    importlib.import_module(f"{package.__name__}.{found.name}")
+    for package in (synadmin.api, synadmin.mas)
+    for found in pkgutil.iter_modules(package.__path__)
+    if found.name not in NO_GROUPS
 ]
 
 
@@ -44,13 +48,13 @@ def _endpoints(module: ModuleType) -> dict[str, Endpoint[Any]]:
 
 
 OPERATIONS = [
-    pytest.param(module, name, id=f"{module.__name__.rpartition('.')[2]}.{name}")
+    pytest.param(module, name, id=f"{module.__name__.removeprefix('synadmin.')}.{name}")
     for module in MODULES
     for name in _endpoints(module)
 ]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("synadmin."))
 def test_a_file_has_one_group_and_at_least_one_operation(module: ModuleType) -> None:
     assert group_of(module).__doc__
     assert _endpoints(module)
@@ -71,7 +75,7 @@ def test_an_endpoint_in_capitals_has_a_documented_method_of_the_same_name(
 def test_an_endpoint_makes_sense(module: ModuleType, name: str) -> None:
     endpoint = _endpoints(module)[name]
     assert endpoint.method in {"GET", "PUT", "POST", "DELETE"}
-    assert endpoint.path.startswith(("/_synapse/", "/_matrix/"))
+    assert endpoint.path.startswith(("/_synapse/", "/_matrix/", "/api/admin/v1/"))
     if isinstance(endpoint, Paged):
         assert endpoint.items
         assert endpoint.method == "GET" or endpoint.reads
@@ -135,7 +139,7 @@ def _records(module: ModuleType) -> list[type[Record]]:
 @pytest.mark.parametrize(
     "record",
     [
-        pytest.param(record, id=f"{module.__name__.rpartition('.')[2]}.{record.__name__}")
+        pytest.param(record, id=f"{module.__name__.removeprefix('synadmin.')}.{record.__name__}")
         for module, record in itertools.chain.from_iterable(
             [(module, record) for record in _records(module)] for module in MODULES
         )

@@ -1,0 +1,1 @@
+"""The Matrix Authentication Service (MAS): its admin API, and signing in by OAuth 2.0."""

@@ -1,0 +1,274 @@
+"""Mas: the admin API of the Matrix Authentication Service (MAS), and whether it can be used."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from synadmin.errors import (
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    NotSupportedError,
+    RefusedError,
+    ReplyError,
+    SynadminError,
+)
+from synadmin.http.connection import Connection, checked_homeserver
+from synadmin.http.group import LoadedGroup, groups_of
+from synadmin.http.reader import Answer
+from synadmin.http.transport import Transport
+from synadmin.http.wire import RequestsWire, Wire
+from synadmin.ids import server_name_of
+from synadmin.mas.oauth import MAS_ADMIN_SCOPE, AccessToken, OAuth
+
+if TYPE_CHECKING:
+    from synadmin.mas.compat_sessions import CompatSessions
+    from synadmin.mas.oauth2_clients import OAuth2Clients
+    from synadmin.mas.oauth2_sessions import OAuth2Sessions
+    from synadmin.mas.personal_sessions import PersonalSessions
+    from synadmin.mas.policy_data import AllPolicyData
+    from synadmin.mas.registration_tokens import RegistrationTokens
+    from synadmin.mas.site import Site
+    from synadmin.mas.upstream_links import UpstreamLinks
+    from synadmin.mas.upstream_providers import UpstreamProviders
+    from synadmin.mas.user_emails import UserEmails
+    from synadmin.mas.user_sessions import UserSessions
+    from synadmin.mas.users import Users
+
+PERSONAL_SESSIONS = (1, 5)
+REACTIVATE = (0, 20)
+TELLS_OF_LOCKS = (1, 14)  # this MAS and newer ones tell the homeserver that an account is locked
+_WITH_VERSION = (1, 4)
+_RENEWED = 60.0  # seconds before a token expires
+_COMPATIBILITY = ("mct_", "syt_")  # how the tokens begin that the admin API never takes
+_NAME = "the Matrix Authentication Service (MAS)"
+_SIGN_IN = "sign in with `synadmin login`, or set SYNADMIN_MAS_CLIENT_ID and SYNADMIN_MAS_CLIENT_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class MasAccess:
+    """How to reach the admin API.
+
+    Attributes:
+        url: its base URL, where it is not that of the token endpoint.
+        client_id: the OAuth 2.0 client whose token is used; None: the token of the homeserver.
+        client_secret: returns the client's secret.
+        allow_plain_http: send secrets over plain http to other machines.
+    """
+
+    url: str | None = None
+    client_id: str | None = None
+    client_secret: Callable[[], str] | None = field(default=None, repr=False)
+    allow_plain_http: bool = False
+
+
+def _loaded() -> Any:  # noqa: ANN401  the annotation beside it says of which type
+    return LoadedGroup("synadmin.mas")
+
+
+class Mas:
+    """The Matrix Authentication Service (MAS), through its admin API."""
+
+    users: "Users" = _loaded()
+    """Accounts."""
+    user_emails: "UserEmails" = _loaded()
+    """E-mail addresses of accounts."""
+    upstream_links: "UpstreamLinks" = _loaded()
+    """Links to accounts of upstream identity providers."""
+    upstream_providers: "UpstreamProviders" = _loaded()
+    """Upstream identity providers."""
+    compat_sessions: "CompatSessions" = _loaded()
+    """Sessions that began with a password or by single sign-on, as before MAS."""
+    oauth2_sessions: "OAuth2Sessions" = _loaded()
+    """Sessions of OAuth 2.0 clients."""
+    user_sessions: "UserSessions" = _loaded()
+    """Sessions of browsers."""
+    personal_sessions: "PersonalSessions" = _loaded()
+    """Tokens that act as a user."""
+    oauth2_clients: "OAuth2Clients" = _loaded()
+    """OAuth 2.0 clients."""
+    registration_tokens: "RegistrationTokens" = _loaded()
+    """Registration tokens."""
+    policy_data: "AllPolicyData" = _loaded()
+    """Data for the policy."""
+    site: "Site" = _loaded()
+    """The service itself."""
+
+    def __init__(self, transport: Transport, oauth: OAuth, *, wire: "ClientTokenWire | None" = None) -> None:
+        """Prepare; nothing is sent yet. See :meth:`of`.
+
+        Args:
+            transport: to the admin API.
+            oauth: to sign in.
+            wire: what the transport sends with, where it is the token of a client.
+        """
+        self.transport = transport
+        self.oauth = oauth
+        self._wire = wire
+
+    @classmethod
+    def of(cls, homeserver: Transport, metadata: Mapping[str, Any], access: MasAccess) -> Self:
+        """Return the service of a homeserver; nothing is sent yet.
+
+        Raises:
+            SettingsError: its URL is none, or is plain http to another machine.
+            ReplyError: where its admin API is cannot be seen.
+        """
+        oauth = OAuth(homeserver, metadata, access.allow_plain_http)
+        url = checked_homeserver(access.url or oauth.base, allow_plain_http=access.allow_plain_http)
+        connection = replace(
+            homeserver.connection, homeserver=url, service="the Matrix Authentication Service"
+        )
+        if access.client_id is None or access.client_secret is None:
+            return cls(homeserver.beside(connection), oauth)
+        wire = ClientTokenWire(connection, oauth, access.client_id, access.client_secret)
+        return cls(homeserver.beside(connection, wire), oauth, wire=wire)
+
+    def __repr__(self) -> str:
+        return f"Mas({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Return the base URL of the admin API."""
+        return self.transport.homeserver
+
+    @property
+    def is_client(self) -> bool:
+        """Whether a client is used instead of a user's token."""
+        return self._wire is not None
+
+    def close(self) -> None:
+        """End the session of the client, where there is one, and close the connections."""
+        self.transport.close()
+
+    def dry_run(self) -> "Mas":
+        """Return the same service that reads, and raises DryRunStop instead of changing."""
+        other = Mas(self.transport.dry_run(), self.oauth, wire=self._wire)
+        vars(other).update({name: vars(self)[name] for name in ("version",) if name in vars(self)})
+        return other
+
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """The version, as (1, 22, 0), asked for once; empty where it cannot be read.
+
+        The first question to the service: it shows whether the admin API can be used at all.
+
+        Raises:
+            RefusedError: it cannot be used; ``hint`` is who can change that.
+            SynadminError: there was no answer.
+        """
+        try:
+            version = self._asked_version()
+            server_name = self.site.site_config().server_name if version != (0,) else None
+        except NotPermittedError as error:
+            raise self._cannot("the token has no scope urn:mas:admin", _SIGN_IN) from error
+        except NotAuthenticatedError as error:
+            token = self.transport.connection.token or ""
+            if not self.is_client and token.startswith(_COMPATIBILITY):
+                reason = "it does not take compatibility tokens, as the one in use"
+            else:
+                reason = f"it does not take the token: {error.reason.removeprefix('MAS: ')}"
+            raise self._cannot(reason, _SIGN_IN) from error
+        except NotSupportedError as error:
+            raise self._cannot(
+                f"{self.url} does not serve it",
+                "the operator of MAS adds the resource `adminapi` to a listener; where that is another "
+                "address, set SYNADMIN_MAS to it",
+            ) from error
+        except ReplyError as error:
+            hint = "set SYNADMIN_MAS to the base URL of its admin API"
+            raise self._cannot(f"what answers at {self.url} is not MAS ({error})", hint) from error
+        home = server_name_of(self.transport.owner())
+        if server_name not in {None, home}:
+            message = f"it is for the server {server_name}, and the homeserver is {home}"
+            raise self._cannot(message, "set SYNADMIN_MAS to the service of this homeserver")
+        return version
+
+    def require(self, least: tuple[int, int] = (0, 10), *, for_what: str = "this") -> None:
+        """Make sure that the admin API can be used.
+
+        Args:
+            least: the oldest version of MAS that will do.
+            for_what: what needs it.
+
+        Raises:
+            RefusedError: it cannot be used; ``hint`` is who can change that.
+            SynadminError: there was no answer.
+        """
+        if self.version and self.version < least:
+            reason = f"MAS {'.'.join(map(str, self.version))} is too old for {for_what}"
+            if self.version == (0,):
+                reason = f"MAS before 1.4 is too old for {for_what}"
+            raise self._cannot(reason, f"it came with MAS {'.'.join(map(str, least))}: update MAS")
+
+    def _asked_version(self) -> tuple[int, ...]:
+        """Return the version; (0,) for a MAS before 1.4, which does not tell it."""
+        try:
+            text = self.site.version().version
+        except NotSupportedError:
+            # Before 1.4, or no admin API at all.
+            next(self.users.list().limited(1).pages(), None)
+            return (0,)
+        return tuple(int(number) for number in re.findall(r"\d+", text.partition("-")[0])[:3])
+
+    def _cannot(self, reason: str, hint: str) -> RefusedError:
+        message = f"{_NAME} manages the accounts of this server, and its admin API cannot be used: {reason}"
+        return RefusedError(message, hint=hint)
+
+
+class ClientTokenWire:
+    """Sends requests with the token of an OAuth 2.0 client, and takes a new token before one expires."""
+
+    def __init__(
+        self, connection: Connection, oauth: OAuth, client_id: str, secret: Callable[[], str]
+    ) -> None:
+        self._connection = connection
+        self._oauth = oauth
+        self._client_id = client_id
+        self._secret = secret
+        self._held: tuple[Wire, AccessToken, float] | None = None
+        self._taking = threading.Lock()
+
+    def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
+        """Send a request and return its answer."""
+        return self._current().exchange(method, target, content)
+
+    def close(self) -> None:
+        """End the session of the client: each token is one of its own."""
+        held, self._held = self._held, None
+        if held is not None:
+            wire, token, _ = held
+            wire.close()
+            with suppress(SynadminError):
+                self._oauth.revoke(token.access_token, self._client_id, self._secret())
+
+    def _current(self) -> Wire:
+        with self._taking:
+            if self._held is None or self._held[2] < time.monotonic():
+                self.close()
+                token = self._token()
+                lasts = token.expires_in or _RENEWED
+                until = time.monotonic() + max(lasts - _RENEWED, lasts / 2)
+                wire = RequestsWire(replace(self._connection, token=token.access_token))
+                self._held = wire, token, until
+            return self._held[0]
+
+    def _token(self) -> AccessToken:
+        try:
+            return self._oauth.client_token(self._client_id, self._secret(), MAS_ADMIN_SCOPE)
+        except (NotAuthenticatedError, NotPermittedError, NotFoundError) as error:
+            message = f"{_NAME} gives the client {self._client_id} no token for its admin API: {error.reason}"
+            raise RefusedError(
+                message,
+                hint="the operator of MAS lists the client under `clients`, and its id under "
+                "`policy.data.admin_clients`",
+            ) from error
+
+
+RESOURCE_GROUPS = groups_of(Mas)
+"""The names of the resource groups of the service, in the order of their declaration."""
