@@ -51,8 +51,8 @@ def prefetching(synapse: "Synapse", concurrency: int, *, begin: bool = False) ->
         concurrency: how many requests may be under way at once.
         begin: ask for the rooms now.
     """
-    from synadmin.audit.gather.pool import on_one_core
     from synadmin.audit.gather.prefetch import Prefetcher
+    from synadmin.parallel import on_one_core
 
     with on_one_core():
         prefetcher = Prefetcher(synapse, concurrency=concurrency)

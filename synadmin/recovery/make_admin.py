@@ -19,6 +19,7 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.parallel import side_by_side
 from synadmin.power.level_changes import Edit
 from synadmin.power.levels import format_level
 from synadmin.power.room import Goal, Reach, RoomView
@@ -59,23 +60,35 @@ class Preview:
         return found if isinstance(found, Plan) and found.steps else None
 
 
-def look_ahead(observer: Observer, rooms: Iterable[RoomId | RoomAlias], goal: Goal) -> Iterator[Preview]:
+def look_ahead(
+    observer: Observer, rooms: Iterable[RoomId | RoomAlias], goal: Goal, *, at_once: int = 1
+) -> Iterator[Preview]:
     """Look at each room and plan; nothing is changed.
 
     A room that is given twice, by its id and by an alias, is looked at once. A room that the server fails to
-    show is no reason to leave the others alone: it has failed.
+    show does not stop the others: it has failed.
+
+    Args:
+        observer: looks at the rooms.
+        rooms: which.
+        goal: who is to have control.
+        at_once: how many rooms are looked at at the same time. More than one only where nothing is changed
+            between two looks.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
         SynadminError: the server could not be asked.
     """
-    looked_at: set[RoomId] = set()
-    for room in rooms:
+
+    def look(room: RoomId | RoomAlias) -> Preview:
         try:
-            preview = _preview(observer, room, goal)
+            return _preview(observer if at_once == 1 else observer.beside(), room, goal)
         except (ServerError, ReplyError) as error:
             hint = f" ({error.hint})" if error.hint else ""
-            preview = _unseen(room, goal, f"The room could not be looked at: {error}{hint}.")
+            return _unseen(room, goal, f"The room could not be looked at: {error}{hint}.")
+
+    looked_at: set[RoomId] = set()
+    for preview in side_by_side(look, rooms, at_once=at_once):
         room_id = preview.result.room_id
         if room_id not in looked_at:
             yield preview

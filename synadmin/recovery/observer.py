@@ -17,6 +17,7 @@ from synadmin.api.rooms import RoomDetails, StateEvent
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, MatrixError, NotFoundError, NotSupportedError, ReplyError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.parallel import side_by_side
 from synadmin.power.levels import POWER_LEVELS, RoomVersion
 from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
@@ -28,6 +29,8 @@ CREATE = "m.room.create"
 JOIN_RULES = "m.room.join_rules"
 MEMBER = "m.room.member"
 TOMBSTONE = "m.room.tombstone"
+_FEW = 20  # users who are asked about one after the other
+_SIDE_BY_SIDE = 4  # requests, above that
 _SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _ABOUT_THE_TARGET = frozenset(
@@ -80,6 +83,10 @@ class Observer:
     def server_name(self) -> str:
         """The server name of the token's owner."""
         return server_name_of(self.synapse.owner)
+
+    def beside(self) -> "Observer":
+        """Return an observer for another thread, which shares what is known of users."""
+        return replace(self, _whole={})
 
     def resolve(self, room: RoomId | RoomAlias) -> tuple[RoomId, tuple[str, ...]]:
         """Return a room's id, and the servers that its alias names.
@@ -171,6 +178,15 @@ class Observer:
                 self._by_room = True
         return self.member_events(room_id).get(user, "leave")
 
+    def memberships(self, users: Sequence[UserId], room_id: RoomId) -> dict[UserId, str]:
+        """Return the memberships of local users; of many of them by one request, whose answer is long."""
+        if len([user for user in users if user not in self._memberships]) > _FEW:
+            # Where the room's state is not complete, the server may not list all members in time.
+            with contextlib.suppress(ReplyError):
+                events = self.member_events(room_id)
+                return {user: events.get(user, "leave") for user in users}
+        return {user: self.membership(user, room_id) for user in users}
+
     def membership_now(self, user: UserId, room_id: RoomId) -> str:
         """Return a user's membership, asked anew."""
         self.forget(user)
@@ -194,6 +210,11 @@ class Observer:
         if user not in self._accounts:
             self._accounts[user] = account_of(self.synapse, user)
         return self._accounts[user]
+
+    def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
+        """Return what state local accounts are in; many are asked for side by side."""
+        at_once = 1 if len(users) <= _FEW else _SIDE_BY_SIDE
+        return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
 
     def _from_outside(
         self,
@@ -321,7 +342,7 @@ class Observer:
         """See everybody local who has power, and who may come in by which rule."""
         users = {goal.caller, goal.target, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
-        memberships = {user: self.membership(user, view.room_id) for user in locals_}
+        memberships = self.memberships(locals_, view.room_id)
         blocked = view.blocked
         if view.memberships.get(goal.target, "join") == "join":
             # Only now they matter: not to the target, who is in the room, but to whoever comes to help.
@@ -344,8 +365,8 @@ class Observer:
     def seeing(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
         """See these local users, too: where they are, and what state their accounts are in."""
         users = tuple(users)
-        accounts = {user: self.account(user) for user in users}
-        memberships = {user: self.membership(user, view.room_id) for user in users}
+        accounts = self.accounts(users)
+        memberships = self.memberships(users, view.room_id)
         return replace(
             view,
             accounts={**view.accounts, **accounts},

@@ -36,19 +36,20 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
     levels = PowerLevels(None if event is None else event.content, version, creators)
     holders = dict.fromkeys((*(creators if version.creator_power or event is None else ()), *levels.listed()))
     home = observer.server_name
-    memberships = _memberships(observer, room_id, [user for user in holders if server_name_of(user) != home])
-    users = []
-    for user in sorted(holders, key=lambda user: (-levels.level_of(user), user)):
-        local = server_name_of(user) == home
-        users.append(
-            {
-                "user_id": user,
-                "level": format_level(levels.level_of(user)),
-                "membership": observer.membership(user, room_id) if local else memberships.get(user),
-                "local": local,
-                "account": str(observer.account(user).state) if local else None,
-            },
-        )
+    local_users = [user for user in holders if server_name_of(user) == home]
+    accounts = observer.accounts(local_users)
+    memberships = observer.memberships(local_users, room_id)
+    memberships |= _memberships(observer, room_id, [user for user in holders if user not in accounts])
+    users = [
+        {
+            "user_id": user,
+            "level": format_level(levels.level_of(user)),
+            "membership": memberships.get(user),
+            "local": user in accounts,
+            "account": str(accounts[user].state) if user in accounts else None,
+        }
+        for user in sorted(holders, key=lambda user: (-levels.level_of(user), user))
+    ]
     return {
         "room_id": room_id,
         "version": room_version,

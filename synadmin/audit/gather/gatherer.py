@@ -16,13 +16,13 @@ from synadmin.audit.facts import AccountFacts, DelegationFacts, Need, RoomFacts,
 from synadmin.audit.findings import Subject
 from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError, is_fatal
-from synadmin.audit.gather.pool import FAILURES, GaveUpError
 from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.rooms import RoomGatherer
 from synadmin.audit.gather.server_facts import ASK, ServerAsker
 from synadmin.errors import ConnectError, NotSupportedError, SynadminError
 from synadmin.ids import UserId, server_name_of
+from synadmin.parallel import FAILURES, GaveUpError
 
 _DAY = 86_400_000  # milliseconds
 

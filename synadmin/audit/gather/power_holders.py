@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from synadmin.api.users import User
 from synadmin.audit.facts import AccountFacts, RoomFacts
 from synadmin.audit.gather.account_index import AccountIndex
-from synadmin.audit.gather.pool import Pool
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError, NotFoundError, RateLimitedError, ServerError
 from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.parallel import Pool
 from synadmin.power.room import Account, AccountState
 
 _STATES = tuple(AccountState)

@@ -10,10 +10,10 @@ from typing import cast
 
 from synadmin.api.rooms import Room, RoomState
 from synadmin.audit.gather.limiter import ConcurrencyLimiter
-from synadmin.audit.gather.pool import Pool
 from synadmin.client import Synapse
 from synadmin.http.paging import Page
 from synadmin.ids import RoomId, UserId
+from synadmin.parallel import Pool
 
 _AHEAD = 8  # rooms whose levels are asked for, for each request that may be under way
 _LEVELS = "m.room.power_levels"
@@ -36,7 +36,7 @@ class Prefetcher:
             concurrency: how many requests may be under way at once.
         """
         self.synapse = synapse.fast(ConcurrencyLimiter(concurrency))
-        self.pool = Pool(concurrency)
+        self.pool = Pool(concurrency, gives_up=True)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None
         self._page: Future[Page[Room] | None] | None = None

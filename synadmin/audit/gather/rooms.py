@@ -10,12 +10,12 @@ from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Subject
 from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
-from synadmin.audit.gather.pool import FAILURES, GaveUpError
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.room_facts import Asker
 from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.parallel import FAILURES, GaveUpError
 
 _BEGUN = 4  # rooms, for each request that may be under way
 _CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them

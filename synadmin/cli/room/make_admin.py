@@ -115,7 +115,9 @@ def make_admin(
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         observer = Observer(synapse, servers)
         total = len(wanted)
-        previews: Iterable[Preview] = make_admin.look_ahead(observer, wanted, goal)
+        # With --yes each room is changed before the next one is looked at.
+        at_once = invocation.settings.concurrency if dry_run or not yes else 1
+        previews: Iterable[Preview] = make_admin.look_ahead(observer, wanted, goal, at_once=at_once)
         if dry_run:
             rehearsed = (preview.result for preview in previews)
             return _report(invocation, rehearsed, output, total=total, dry_run=True)

@@ -42,3 +42,19 @@ def test_all_are_regained_by_one_command_and_the_limits_are_as_they_were(
     assert all(memberships[room_id] == "join" for room_id in rooms)
     limits = scene.admin.synapse.users.ratelimit(chief.user_id)
     assert (limits.messages_per_second, limits.burst_count) == (7, 9)
+
+
+def test_several_rooms_looked_at_side_by_side_have_the_plans_of_each_alone(scene: Scene) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    gone = "!gone:nowhere.example"
+    rooms = [alice.make_room(members=[bob]), alice.make_room(left=[alice], members=[bob]), gone] * 4
+    rooms += [alice.make_room() for _ in range(8)]
+    looked_at = [
+        scene.run(
+            "room", "make-admin", *rooms, "--dry-run", "-o", "json", env={"SYNADMIN_CONCURRENCY": number}
+        )
+        for number in ("1", "4")
+    ]
+    assert looked_at[0].stdout == looked_at[1].stdout
+    assert len(json.loads(looked_at[0].stdout)) == 11
+    assert looked_at[0].code == looked_at[1].code

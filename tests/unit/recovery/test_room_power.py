@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -97,3 +98,17 @@ def test_members_that_the_server_does_not_list_yet_are_waited_for_once(stub: Stu
         absent: None,
     }
     assert sum("m.room.member" in target for target in stub.targets) == 1
+
+
+def test_of_many_local_users_the_memberships_are_asked_for_at_once(stub: Stub) -> None:
+    room = LostRoom(stub)
+    many = [f"@u{number}:{ALICE.partition(':')[2]}" for number in range(30)]
+    room.on(POWER, power({"users": dict.fromkeys(many, 50) | {ALICE: 100}}))
+    room.on(MEMBERS, told({"state": [state("m.room.member", {"membership": "ban"}, user) for user in many]}))
+    for user in many:
+        stub.on(f"/_synapse/admin/v2/users/{quote(user, safe='')}", told({"name": user, "locked": True}))
+    record = of(stub, room)
+    held = {user["user_id"]: (user["membership"], user["account"]) for user in record["users"]}
+    assert held == dict.fromkeys(many, ("ban", "locked")) | {ALICE: ("leave", "active")}
+    assert sum("memberships" in one for one in stub.targets) == 0
+    assert sum("m.room.member" in one for one in stub.targets) == 1

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 
 from synadmin.audit.gather import account_index
-from synadmin.audit.gather.pool import FAILURES, Pool
 from synadmin.ids import RoomId, UserId
+from synadmin.parallel import FAILURES, Pool
 from synadmin.power.room import AccountState, RoomView
 from tests.standin import running
 from tests.unit.audit.gather.gathering import ADMIN, IN_ROOMS, ROOM, STATE, gathering, one_room, the_room

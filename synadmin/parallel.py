@@ -1,11 +1,13 @@
-"""Several jobs at once, until a few in a row have failed."""
+"""Threads that work side by side."""
 
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from itertools import islice
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
@@ -13,9 +15,10 @@ from synadmin.errors import ConnectError, RateLimitedError, ReplyError, ServerEr
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 FAILURES = 5
-"""After so many failed jobs in a row no other is started."""
+"""After so many failed jobs in a row no other is started, where that is asked for."""
 
 
 class GaveUpError(Exception):
@@ -52,18 +55,20 @@ class Pool:
         failure: what the last job failed with, once no other is started.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, gives_up: bool = False) -> None:
         """Start the threads.
 
         Args:
             size: how many.
+            gives_up: start no other job after :data:`FAILURES` failed ones in a row.
         """
         self.size = size
+        self._gives_up = gives_up
         self.failure: SynadminError | None = None
         self._failed = 0  # jobs, since one succeeded
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         for _ in range(size):
-            threading.Thread(target=self._work, daemon=True, name="audit").start()
+            threading.Thread(target=self._work, daemon=True, name="synadmin").start()
 
     def submit(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
         """Queue a job; return the future of its result."""
@@ -100,9 +105,38 @@ class Pool:
         if not isinstance(error, ConnectError | ServerError | ReplyError | RateLimitedError):
             return
         self._failed += 1
-        if self._failed >= FAILURES:
+        if self._gives_up and self._failed >= FAILURES:
             self.failure = error
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+
+
+def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -> Generator[R]:
+    """Yield the result for each thing, in their order.
+
+    At most ``2 * at_once`` results wait to be taken. If work fails, or the caller stops, what has not begun
+    is dropped.
+
+    Args:
+        work: what is done with a thing; from any thread.
+        things: which.
+        at_once: how many threads work. With 1 no thread is started.
+
+    Raises:
+        Exception: what the work raised, at the place of its thing.
+    """
+    if at_once == 1:
+        yield from map(work, things)
+        return
+    waiting = iter(things)
+    pool = Pool(at_once)
+    begun = deque(pool.submit(work, thing) for thing in islice(waiting, 2 * at_once))
+    try:
+        while begun:
+            result = begun.popleft().result()
+            begun.extend(pool.submit(work, thing) for thing in islice(waiting, 1))
+            yield result
+    finally:
+        pool.close()

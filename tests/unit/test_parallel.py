@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.audit.gather.pool import Pool, on_one_core
+from synadmin.parallel import Pool, on_one_core, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,3 +89,31 @@ def test_where_no_core_may_be_chosen_an_audit_runs_all_the_same(monkeypatch: pyt
         pool = Pool(1)
         assert pool.submit(lambda: "done").result(10) == "done"
         pool.close()
+
+
+def test_results_come_in_the_order_of_the_things_and_no_more_are_begun_than_needed() -> None:
+    begun: list[int] = []
+    first_two = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        begun.append(number)
+        if number < 2:
+            first_two.wait(60)
+        return number * 2
+
+    results = side_by_side(work, range(100), at_once=2)
+    assert [next(results), next(results)] == [0, 2]
+    results.close()
+    assert len(begun) <= 6
+
+
+def test_work_that_fails_raises_at_the_place_of_its_thing() -> None:
+    results = side_by_side(lambda number: 6 // number, [3, 2, 0, 1], at_once=2)
+    assert [next(results), next(results)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_one_at_once_needs_no_thread() -> None:
+    results = side_by_side(lambda _: threading.current_thread(), [1, 2], at_once=1)
+    assert set(results) == {threading.main_thread()}
