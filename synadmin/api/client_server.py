@@ -3,7 +3,7 @@
 Source: Matrix specification, Client-Server API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -65,6 +65,31 @@ class RoomReference(Record, frozen=True, kw_only=True):
     room_id: RoomId
 
 
+class RoomVersions(Record, frozen=True, kw_only=True):
+    """The room versions that the server knows, each with ``stable`` or ``unstable``."""
+
+    default: str
+    available: Mapping[str, str]
+
+
+class Capabilities(Record, frozen=True, kw_only=True):
+    """What the server lets its users do; ``as_sent()`` has the rest."""
+
+    capabilities: Mapping[str, Any]
+
+    @property
+    def room_versions(self) -> RoomVersions:
+        """The room versions; version 1 alone where the server names none."""
+        versions = self.capabilities.get("m.room_versions", {"default": "1", "available": {"1": "stable"}})
+        return msgspec.convert(versions, RoomVersions)
+
+
+class UpgradedRoom(Record, frozen=True, kw_only=True):
+    """The room that replaces another one."""
+
+    replacement_room: RoomId
+
+
 class HierarchyRoom(Record, frozen=True, kw_only=True):
     """A room of a space. ``as_sent()`` has the rest, ``children_state`` among it."""
 
@@ -100,6 +125,8 @@ LOGIN = Endpoint("POST", "/_matrix/client/v3/login", LoginSession)
 LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Empty, idempotent=True)
 RESOLVE_ALIAS = Endpoint("GET", "/_matrix/client/v3/directory/room/{alias}", AliasTarget)
 CREATE_ROOM = Endpoint("POST", "/_matrix/client/v3/createRoom", RoomReference)
+UPGRADE_ROOM = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/upgrade", UpgradedRoom)
+CAPABILITIES = Endpoint("GET", "/_matrix/client/v3/capabilities", Capabilities)
 JOIN = Endpoint("POST", "/_matrix/client/v3/join/{room}", RoomReference, idempotent=True)
 KNOCK = Endpoint("POST", "/_matrix/client/v3/knock/{room}", RoomReference, idempotent=True)
 LEAVE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/leave", Empty, idempotent=True)
@@ -200,6 +227,32 @@ class ClientServer(ResourceGroup):
     def create_room(self, **options: Any) -> RoomReference:  # noqa: ANN401  the specification's own shape
         """Make a room with the options of ``createRoom``. Source: "Creation"."""
         return self._send(CREATE_ROOM, body=options)
+
+    def capabilities(self) -> Capabilities:
+        """Return what the server lets its users do. Source: "Capabilities negotiation"."""
+        return self._send(CAPABILITIES)
+
+    def upgrade_room(
+        self, room_id: RoomId, new_version: str, *, additional_creators: Sequence[UserId] = ()
+    ) -> UpgradedRoom:
+        """Replace a room with a new one of another version, whose creator is the token's owner.
+
+        The server copies names, levels, join rule, bans and a space's rooms, and moves the aliases. It
+        neither invites nor joins the members.
+
+        Args:
+            room_id: the room.
+            new_version: the version of the new room.
+            additional_creators: who counts as a creator, too, from version 12 on.
+
+        Raises:
+            NotPermittedError: the token's owner is not in the room, or may not close it.
+
+        Source: "Room Upgrades"; Synapse, ``RoomUpgradeRestServlet``.
+        """
+        creators = list(additional_creators) or msgspec.UNSET
+        body = {"new_version": new_version, "additional_creators": creators}
+        return self._send(UPGRADE_ROOM, body=body, room_id=room_id)
 
     def join(self, room: str, *, via: list[str] | None = None) -> RoomReference:
         """Join a room, through a server in ``via`` where ours is not in it. Source: "Joining rooms"."""

@@ -24,6 +24,7 @@ class Need(StrEnum):
 
     # Of a room
     CREATORS = "creators"
+    OWNERS = "owners"
     FOREIGN_CONTROLLERS = "foreign controllers"
     LOCAL_MEMBERS = "local members"
     WAY_TO_REGAIN = "way to regain"
@@ -106,6 +107,7 @@ class RoomFacts:
         alias: its canonical alias.
         state_events: how many state events it has.
         accounts: the accounts of the local users with power.
+        all_creators: its view names all creators; false where only the first was asked for.
         tombstoned: it was replaced; None where that was not asked.
         replacement: the room that replaced it.
         forward_extremities: how many there are; None where that was not asked.
@@ -119,6 +121,7 @@ class RoomFacts:
     alias: RoomAlias | None = None
     state_events: int = 0
     accounts: Mapping[UserId, AccountFacts] = field(default_factory=dict)
+    all_creators: bool = True
     tombstoned: bool | None = None
     replacement: RoomId | None = None
     forward_extremities: int | None = None

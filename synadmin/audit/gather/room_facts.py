@@ -311,6 +311,20 @@ def _ask_for_creators(look: Look, facts: RoomFacts, _options: Mapping[str, Any])
     """Ask for all creators of a room of version 12 or later, where those not known may matter."""
     if look.creators_known or not _may_have_more_creators(facts):
         return facts
+    return _with_all_creators(look, facts)
+
+
+def _ask_for_owners(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+    """Ask for all creators of a room of version 12 or later whose first one is not active in it."""
+    view = facts.view
+    if look.creators_known or not view.levels.version.creator_power:
+        return facts
+    if any(user in facts.controllers for user in view.creators) or not (facts.is_ours or facts.controllers):
+        return replace(facts, all_creators=False)
+    return _with_all_creators(look, facts)
+
+
+def _with_all_creators(look: Look, facts: RoomFacts) -> RoomFacts:
     creators = look.creators(facts.view.creators)
     facts = replace(facts, view=replace(facts.view, creators=creators))
     holders = look.asker.holders
@@ -398,6 +412,7 @@ def _ask_for_extremities(look: Look, facts: RoomFacts, options: Mapping[str, Any
 
 ASK: Mapping[Need, Callable[[Look, RoomFacts, Mapping[str, Any]], RoomFacts]] = {
     Need.CREATORS: _ask_for_creators,
+    Need.OWNERS: _ask_for_owners,
     Need.FOREIGN_CONTROLLERS: _ask_for_foreign_controllers,
     Need.LOCAL_MEMBERS: _ask_for_local_members,
     Need.WAY_TO_REGAIN: _ask_what_regaining_takes,

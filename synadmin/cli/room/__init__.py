@@ -21,6 +21,10 @@ _COMMANDS = {
     ),
     "hierarchy": ("synadmin.cli.room.space:hierarchy", "Show a space and its rooms as a tree."),
     "transfer": ("synadmin.cli.room.transfer:transfer", "Move rooms to an account on another homeserver."),
+    "upgrade": (
+        "synadmin.cli.room.upgrade:upgrade",
+        "Upgrade rooms to another version, with chosen creators.",
+    ),
     "replace": (
         "synadmin.cli.room.replace:replace",
         "Create a new room in place of one that is lost.",
@@ -50,7 +54,7 @@ _COMMANDS = {
 
 
 _SECTIONS = {
-    "Control": ("make-admin", "power", "set-power", "demote", "transfer", "replace"),
+    "Control": ("make-admin", "power", "set-power", "demote", "transfer", "upgrade", "replace"),
     "Show": ("list", "show", "members", "state", "messages", "context", "event-at", "hierarchy"),
     "Moderation": ("block", "unblock", "delete", "delete-status"),
     "Maintenance": ("join", "purge-history", "purge-status", "forward-extremities"),

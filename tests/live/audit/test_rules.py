@@ -71,6 +71,19 @@ def test_a_room_of_three_that_hangs_on_one_person_is_found(audited: Audited) -> 
     assert audited.subjects("single-controller") == {"alone", "one creator"}
 
 
+def test_a_room_of_version_12_without_a_second_creator_is_found(audited: Audited, synadmin: Synadmin) -> None:
+    assert audited.subjects("owner-gone") == {"one creator"}
+    (finding,) = audited.about("owner-gone", "one creator")
+    assert (finding["severity"], finding["details"]["local_members"]) == ("info", 3)
+    anna = audited.town.server.user_id("anna")
+    answer = audit(audited.town, synadmin, "rooms", "--rule", "owner-gone", "--without", anna)
+    (finding,) = json.loads(answer.stdout)["findings"]
+    assert (finding["severity"], finding["message"]) == (
+        "warning",
+        f"No creator of the room is active here: {anna} (deactivated).",
+    )
+
+
 def test_a_room_whose_controllers_are_away_is_found(audited: Audited) -> None:
     assert audited.subjects("inactive-controller") == {"of suspended", "of locked", "of away"}
     (finding,) = audited.about("inactive-controller", "of away")

@@ -1,0 +1,196 @@
+"""``synadmin room upgrade``: a new room of another version, with chosen creators."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.outcomes import Record
+from synadmin.cli.targets import ROOMS, any_user_id_of, counted, join_names, room_id_of
+from synadmin.cli.verbs import Selection, changes
+from synadmin.columns import Column
+from synadmin.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synadmin.client import Synapse
+    from synadmin.ids import RoomId, UserId
+    from synadmin.recovery.parent_spaces import SpaceIndex
+    from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeOptions
+
+_COLUMNS = (
+    Column("new_room_id", title="new_room", whole=True),
+    Column("version"),
+    Column("creators"),
+    Column("reason", shown=False),
+    Column("members.before", title="members_before", shown=False),
+    Column("members.after", title="members_after", shown=False),
+    Column("spaces", shown=False),
+    Column("steps", shown=False),
+    Column("room.name", title="name", shown=False),
+)
+
+
+@changes(ROOMS, does="Upgrade", columns=_COLUMNS)
+@click.option("--to-version", "version", metavar="V", help="The new room version [default: the server's].")
+@click.option(
+    "--creator",
+    "creators",
+    multiple=True,
+    metavar="USER",
+    help="Make this user a creator, too (version 12 or later); repeatable.",
+)
+@click.option("--space", metavar="SPACE", help="A space and all rooms in it; the rooms first.")
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate"]),
+    help="Act as a local user with control for a short time.",
+)
+def upgrade(
+    synapse: "Synapse",
+    room_id: "RoomId",
+    *,
+    upgrade_options: "UpgradeOptions",
+    spaces: "SpaceIndex",
+    invocation: Invocation,
+) -> Record:
+    """Upgrade rooms to another version, with chosen creators.
+
+    A new room replaces the old one. It is made by a local user who may close the old room: you, or with
+    --allow impersonate another one, a --creator first. This user is a creator of the new room. From version
+    12 on the creators own a room: nobody can add one later, so name a second one with --creator.
+
+    Synapse copies levels, join rule and bans, and moves the aliases. Then the new room takes the old one's
+    place in its spaces. Local members join a public room; they are invited to any other. All of it is
+    read back. Run it again to finish what was interrupted.
+
+    \b
+    Examples:
+        synadmin room upgrade '#club:example.org' --to-version 12 \\
+            --creator alice --creator bob --dry-run
+        synadmin room upgrade --space '#club:example.org' --allow impersonate
+    """
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.upgrade_plan import look
+
+    observer = Observer(synapse)
+    planned = look(observer, room_id, upgrade_options, spaces)
+    if planned.outcome == "planned":
+        _say_plan(invocation, planned)
+    if planned.outcome != "planned" or synapse.transport.is_dry_run:
+        return planned.as_record()
+    from synadmin.recovery.impersonation import Impersonation
+    from synadmin.recovery.temporary_changes import TemporaryChanges
+    from synadmin.recovery.upgrade_room import Upgrade
+
+    with (
+        Impersonation(synapse, invocation.warn) as sessions,
+        TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
+    ):
+        temporary.revert_crashed_runs()
+        return Upgrade(observer, sessions, temporary, planned, upgrade_options.allow).carry_out().as_record()
+
+
+@upgrade.check
+def _(*, room_id: tuple[str, ...], source: str | None, space: str | None) -> None:
+    if not room_id and source is None and space is None:
+        message = "name a room, or give --space or --from"
+        raise UsageError(message)
+
+
+@upgrade.select
+def _(
+    synapse: "Synapse",
+    *,
+    room_id: tuple[str, ...],
+    source: str | None,
+    space: str | None,
+    invocation: Invocation,
+) -> Selection | None:
+    if space is None:
+        return None
+    from synadmin.recovery.rooms_in_space import rooms_in_space
+
+    below = rooms_in_space(synapse, room_id_of(synapse, space))
+    for elsewhere in below.elsewhere:
+        invocation.warn(f"{elsewhere} is in the space, but this server is not in it: left out.")
+    named = ROOMS.read(room_id, source) if room_id or source else []
+    return Selection(ROOMS, [*named, *below.rooms])
+
+
+@upgrade.guard
+def _(
+    synapse: "Synapse",
+    _rooms: "list[str]",
+    *,
+    version: str | None,
+    creators: tuple[str, ...],
+    allow: str | None,
+) -> dict[str, Any]:
+    from synadmin.power.levels import RoomVersion
+    from synadmin.power.room import Reach
+    from synadmin.recovery.parent_spaces import SpaceIndex
+    from synadmin.recovery.upgrade_plan import UpgradeOptions
+
+    versions = synapse.client_server.capabilities().capabilities["m.room_versions"]
+    known = versions["available"]
+    chosen = version or versions["default"]
+    if version is None and creators and not RoomVersion.of(chosen).creator_power:
+        owned = [
+            name for name, state in known.items() if state == "stable" and RoomVersion.of(name).creator_power
+        ]
+        chosen = owned[-1] if owned else chosen
+    if chosen not in known:
+        message = f"this server does not know room version {chosen!a}; it knows {', '.join(known)}"
+        raise UsageError(message)
+    if creators and not RoomVersion.of(chosen).creator_power:
+        message = f"--creator needs room version 12 or later, not {chosen}"
+        raise UsageError(message)
+    users = tuple(dict.fromkeys(any_user_id_of(synapse, name) for name in creators))
+    for user in users:
+        _require_active(synapse, user)
+    reach = Reach[(allow or "api").upper()]
+    options = UpgradeOptions(chosen, users, explicit=version is not None, allow=reach)
+    return {"upgrade_options": options, "spaces": SpaceIndex(synapse)}
+
+
+@upgrade.order
+def _(synapse: "Synapse") -> "Callable[[str], bool]":
+    from synadmin.errors import NotFoundError
+    from synadmin.ids import RoomId
+
+    def is_space(room: str) -> bool:
+        try:
+            return synapse.rooms.get(RoomId(room)).room_type == "m.space"
+        except NotFoundError:
+            return False
+
+    return is_space
+
+
+@upgrade.question
+def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> str:
+    return (
+        f"{counted(len(rooms), 'room')} will be closed and replaced by a new one of version "
+        f"{upgrade_options.version}: {join_names(rooms)}. This cannot be undone. Go on?"
+    )
+
+
+def _require_active(synapse: "Synapse", user: "UserId") -> None:
+    from synadmin.ids import server_name_of
+
+    if server_name_of(user) != server_name_of(synapse.owner):
+        return
+    details = synapse.users.get(user)
+    state = next((name for name in ("deactivated", "suspended", "locked") if getattr(details, name)), None)
+    if state is not None:
+        message = f"{user} is {state} and cannot own a room"
+        raise RefusedError(message, hint="name an active account with --creator")
+
+
+def _say_plan(invocation: Invocation, planned: "RoomUpgrade") -> None:
+    lines = [f"{planned.control.label}: {planned.message}"]
+    lines += [f"  {number}. {step.detail}" for number, step in enumerate(planned.steps, 1)]
+    for line in lines:
+        invocation.say(line)

@@ -1,0 +1,230 @@
+"""Upgrading a room as planned: the new room, its members, its spaces; then it is read back."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    MatrixError,
+    NotAuthenticatedError,
+    NotFoundError,
+    ReplyError,
+    SynadminError,
+)
+from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.room import Reach
+from synadmin.recovery import outcome, rate_limits
+from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.observer import CREATE, JOIN_RULES, TOMBSTONE, Observer, creators_of
+from synadmin.recovery.parent_spaces import (
+    PARENT,
+    editor_of,
+    follow_space,
+    replace_child,
+    rooms_tied_to,
+    state_of,
+)
+from synadmin.recovery.room_control import control_of
+from synadmin.recovery.room_lock import room_lock
+from synadmin.recovery.temporary_changes import TemporaryChanges
+from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeStep, join_users
+
+PARTLY = "partly"
+_CANONICAL_ALIAS = "m.room.canonical_alias"
+_MANY = 5  # invitations that the default rate limits let pass
+
+
+@dataclass
+class Upgrade:
+    """Carries out the upgrade of one room.
+
+    Attributes:
+        observer: looks at rooms.
+        sessions: the ways to the server as other users.
+        temporary: what is put back at the end.
+        planned: the plan.
+        allow: how far it may go.
+    """
+
+    observer: Observer
+    sessions: Impersonation
+    temporary: TemporaryChanges
+    planned: RoomUpgrade
+    allow: Reach
+    problems: list[str] = field(default_factory=list)
+
+    def carry_out(self) -> RoomUpgrade:
+        """Take the steps, read back what the new room holds, and return what became of the room.
+
+        Raises:
+            NotAuthenticatedError: the token has become invalid.
+            JournalError: the journal cannot be written.
+            SynadminError: the room was not upgraded, or the new one cannot be seen.
+        """
+        planned, synapse = self.planned, self.observer.synapse
+        if not planned.steps or planned.outcome != outcome.PLANNED:
+            return planned
+        with room_lock(synapse, self.temporary.journal, planned.room_id, self.temporary.say):
+            if len(planned.invited) > _MANY:
+                rate_limits.lift(synapse, self.temporary)
+            before = self._state(planned.room_id)
+            new = planned.new_room_id or self._upgraded()
+            for step in planned.steps:
+                if step.action != "upgrade":
+                    self._take(step, new)
+        return self._read_back(new, before)
+
+    def _upgraded(self) -> RoomId:
+        planned, step = self.planned, self.planned.steps[0]
+        actor = planned.actor or self.observer.synapse.owner
+        acting = self.sessions.of(actor)
+        named = planned.creators[1:]
+        version = planned.version or ""
+        before = {"room_id": planned.room_id, "power_levels": planned.control.view.power_levels}
+        try:
+            with acting.transport.recording(before=before):
+                answer = acting.client_server.upgrade_room(
+                    planned.room_id, version, additional_creators=named
+                )
+        except (ConnectError, ReplyError) as error:
+            new = self._replacement()
+            if not error.sent or new is None:
+                raise
+        else:
+            new = answer.replacement_room
+            if self._replacement() != new:
+                raise SynadminError(
+                    f"the server named {new}, but the room does not show that it was replaced"
+                )
+        step.status = outcome.DONE
+        return new
+
+    def _replacement(self) -> RoomId | None:
+        event = self.observer.state_event(self.planned.room_id, TOMBSTONE)
+        room = None if event is None else event.content.get("replacement_room")
+        return RoomId(room) if isinstance(room, str) else None
+
+    def _take(self, step: UpgradeStep, new: RoomId) -> None:
+        """Take a step; what fails in it is told, and the next step is taken all the same."""
+        take = {"join": self._join, "invite": self._invite, "space": self._space, "rooms": self._rooms}[
+            step.action
+        ]
+        if step.action == "space" and step.as_user is None:
+            self.problems.append(step.detail.rstrip("."))
+            return
+        failed = take(step, new)
+        step.status = outcome.FAILED if failed else outcome.DONE
+        self.problems += failed
+
+    def _join(self, _step: UpgradeStep, new: RoomId) -> list[str]:
+        join = self.observer.synapse.rooms.join
+        return _each(self.planned.joined, "join {}", lambda user: join(new, user_id=user))
+
+    def _invite(self, step: UpgradeStep, new: RoomId) -> list[str]:
+        actor = step.as_user or self.observer.synapse.owner
+
+        def invite(user: UserId) -> None:
+            self.sessions.of(actor).client_server.invite(new, user)
+
+        return _each(self.planned.invited, "invite {}", invite)
+
+    def _space(self, step: UpgradeStep, new: RoomId) -> list[str]:
+        space, editor = step.space, step.as_user
+        if space is None or editor is None:
+            return []
+
+        def put(space_id: str) -> None:
+            replace_child(self.sessions.of(editor), space, self.planned.room_id, new)
+            self._name_parent(RoomId(space_id), new)
+
+        return _each([space.room_id], "change the space {}", put)
+
+    def _name_parent(self, space: RoomId, new: RoomId) -> None:
+        """Have the new room name the space as its parent, where the old one does."""
+        for event in state_of(self.observer.synapse, self.planned.room_id, PARENT):
+            if event.state_key == space and event.content.get("via") and self.planned.actor is not None:
+                self.sessions.of(self.planned.actor).client_server.send_state(
+                    new, PARENT, event.content, space
+                )
+
+    def _rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
+        failed = []
+        old = self.planned.room_id
+        for room_id, names, allows in list(rooms_tied_to(self.observer, old, new)):
+            types = tuple(kind for kind, needed in ((PARENT, names), (JOIN_RULES, allows)) if needed)
+            editor = editor_of(self.observer, room_id, types, allow=self.allow, first=self.planned.creators)
+            if editor is None:
+                failed.append(f"no user that you can act as may change {room_id}, which names the old space")
+                continue
+            acting = self.sessions.of(editor)
+            follow = partial(follow_space, self.observer, acting, old=old, new=new)
+            failed += _each([room_id], "change {}", follow)
+        return failed
+
+    def _state(self, room_id: RoomId) -> dict[str, Mapping[str, Any] | None]:
+        events = {kind: self.observer.state_event(room_id, kind) for kind in (JOIN_RULES, _CANONICAL_ALIAS)}
+        return {kind: None if event is None else event.content for kind, event in events.items()}
+
+    def _read_back(self, new: RoomId, before: Mapping[str, Mapping[str, Any] | None]) -> RoomUpgrade:
+        """Return what the new room holds, compared with the plan and the old room."""
+        self.observer.forget_all()
+        planned, view = self.planned, control_of(self.observer, new).view
+        create = self.observer.state_event(new, CREATE)
+        creators = () if create is None else creators_of(create)
+        if not set(planned.creators) <= set(creators):
+            self.problems.append(f"the new room was created by {join_users(creators)}")
+        self.problems += self._lost_aliases(before[_CANONICAL_ALIAS] or {}, new)
+        if self._state(new)[JOIN_RULES] != before[JOIN_RULES]:
+            self.problems.append("the join rule is not the old room's")
+        levels = planned.control.view.levels
+        for user, level in levels.listed().items():
+            if not view.levels.is_creator(user) and view.levels.level_of(user) != level:
+                self.problems.append(f"{user} has level {view.levels.level_of(user)}, before {level}")
+        here = view.known_local_members
+        events = self.observer.member_events(new)
+        waiting = sum(events.get(user) == "invite" for user in (*planned.invited, *planned.joined))
+        message = f"{new} of version {view.version} has replaced the room, created by {join_users(creators)}."
+        message += f" {len(here)} local members are in it, {waiting} invited."
+        kind = outcome.PENDING if waiting else outcome.DONE
+        if self.problems:
+            kind = PARTLY
+            message += f" Not done: {'; '.join(self.problems[:3])}. Run it again to finish."
+        return replace(
+            planned,
+            outcome=kind,
+            message=message,
+            new_room_id=new,
+            version=view.version,
+            creators=creators,
+            members_after=len(here),
+        )
+
+    def _lost_aliases(self, content: Mapping[str, Any], new: RoomId) -> Iterable[str]:
+        """Yield the old room's published aliases of this server that do not lead to the new one."""
+        others = content.get("alt_aliases")
+        names = [content.get("alias"), *(others if isinstance(others, list) else [])]
+        for name in names:
+            if not isinstance(name, str) or name.partition(":")[2] != self.observer.server_name:
+                continue
+            try:
+                leads_to = self.observer.synapse.client_server.resolve_alias(RoomAlias(name)).room_id
+            except NotFoundError:
+                continue  # it led nowhere before
+            if leads_to != new:
+                yield f"{name} leads to {leads_to}"
+
+
+def _each(names: Sequence[str], what: str, act: Callable[[Any], object]) -> list[str]:
+    """Do something for each of these, and return what did not succeed."""
+    failed = []
+    for name in names:
+        try:
+            act(name)
+        except (JournalError, NotAuthenticatedError):
+            raise
+        except (MatrixError, ConnectError, ReplyError) as error:
+            failed.append(f"{what.format(name)}: {error}")
+    return failed

@@ -1,0 +1,72 @@
+"""Rooms of version 12 whose creators are gone, or that have a single one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from synadmin.audit.findings import Severity
+from synadmin.audit.rules import owner_gone as rule
+from synadmin.power.room import Reach
+from tests.unit.audit.rules.case import chess, finding, findings
+from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels
+
+V12: Any = {"version": "12"}
+BOB_HOLDS = levels({BOB: 100}, events={"m.room.tombstone": 100})
+FOUND = chess({ALICE: "leave", BOB: "join", CAROL: "join"}, power_levels=BOB_HOLDS, **V12)
+PASSED = {
+    "its creator is here": chess({ALICE: "join", BOB: "join"}, power_levels=levels({}), **V12),
+    "it has two creators": chess(
+        {ALICE: "join", BOB: "join", CAROL: "join"}, creators=(ALICE, BOB), power_levels=levels({}), **V12
+    ),
+    "its version has no owners": chess({ALICE: "leave", BOB: "join"}, power_levels=levels({BOB: 100})),
+    "it is another server's and nobody here has control": chess(
+        {BOB: "join"}, creators=(MALLORY,), power_levels=levels({}), **V12
+    ),
+    "a creator elsewhere is the second": chess(
+        {ALICE: "join", BOB: "join", CAROL: "join", MALLORY: "join"},
+        creators=(ALICE, MALLORY),
+        power_levels=levels({}),
+        **V12,
+    ),
+}
+
+
+def test_the_fix_makes_whoever_runs_the_audit_a_creator() -> None:
+    found = finding(rule, FOUND)
+    assert found.message == f"No creator of the room is active here: {ALICE} (left)."
+    assert found.fix == (
+        f"synadmin room upgrade '!chess:example.org' --to-version 12 --creator {ADMIN} --allow impersonate"
+    )
+
+
+@pytest.mark.parametrize("change", [{"caller": None}, {"possible": Reach.API}])
+def test_no_fix_is_named_that_would_be_refused(change: dict[str, object]) -> None:
+    assert finding(rule, replace(FOUND, **change)).fix is None  # type: ignore[arg-type]
+
+
+def test_no_fix_is_named_where_nobody_here_may_upgrade() -> None:
+    room = chess({ALICE: "leave", BOB: "join"}, power_levels=levels({}), **V12)
+    assert finding(rule, room).fix is None
+
+
+@pytest.mark.parametrize("state", ["deactivated", "suspended", "locked", "missing"])
+def test_a_creator_whose_account_is_not_active_is_gone(state: str) -> None:
+    room = chess({ALICE: "join", BOB: "join"}, power_levels=levels({}), accounts={ALICE: state}, **V12)
+    assert finding(rule, room).details["creators"] == [{"user_id": ALICE, "state": state}]
+
+
+def test_creators_on_another_server_are_none_here() -> None:
+    room = chess({BOB: "join", MALLORY: "join"}, creators=(MALLORY,), power_levels=BOB_HOLDS, **V12)
+    assert finding(rule, room).message == (
+        f"No creator of the room is active here: {MALLORY} (on another server)."
+    )
+
+
+def test_a_single_creator_matters_from_three_members_on() -> None:
+    room = chess({ALICE: "join", BOB: "join", CAROL: "join"}, power_levels=levels({}), **V12)
+    assert finding(rule, room).severity is Severity.INFO
+    assert not findings(rule, room, local_members=4)
+    assert not findings(rule, replace(room, all_creators=False))
