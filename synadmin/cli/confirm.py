@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from synadmin.cli.invocation import Invocation
+from synadmin.cli.invocation import Invocation, wrapped
 from synadmin.errors import RefusedError, UsageError
-from synadmin.text import safe_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,9 +57,9 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
 
 
 def _is_yes(question: str) -> bool:
-    question = "\n".join(safe_text(line) for line in question.split("\n"))
+    question = wrapped(f"{question} [y/N]:", sys.stderr)
     for attempt in range(1, _ATTEMPTS + 1):
-        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        click.echo(f"{question} ", nl=False, err=True)
         line = sys.stdin.readline()
         answer = line.strip().casefold()
         if not line:
