@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -248,6 +248,7 @@ def _run_command_line(
     help="How far it may go: act as other local users for a moment; reactivate deactivated and suspended "
     "accounts for a moment, too.",
 )
+@LEAVE_ROOMS
 @change_options
 @output_options
 @pass_invocation
@@ -256,6 +257,7 @@ def undo(
     run: str,
     *,
     allow: str | None,
+    leave_rooms: bool,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -264,8 +266,8 @@ def undo(
 
     The last run that is not an undo is called `last`. The newest change is taken back first, through a user
     who may change the levels. A room is refused if its levels were changed since the run, or if no active
-    local user would have control of it afterwards. Users who joined or were invited stay. A run is taken
-    back once.
+    local user would have control of it afterwards; --leave-rooms allows the latter. Users who joined or
+    were invited stay. A run is taken back once.
 
     \b
     Examples:
@@ -299,7 +301,8 @@ def undo(
         if not undo_levels.noted(entries):
             return _nothing_to_undo(invocation, run, entries, output)
         observer = Observer(synapse)
-        planned = undo_levels.plan_all(observer, entries, later, allow=Reach[(allow or "api").upper()])
+        reach = Reach[(allow or "api").upper()]
+        planned = undo_levels.plan_all(observer, entries, later, allow=reach, leave_rooms=leave_rooms)
         needed = any(one.plans or one.impossible for one in planned)
         if needed and (output.for_people or not yes):
             invocation.warn("\n".join(_undo_text(one) for one in planned))
@@ -311,7 +314,8 @@ def undo(
             return _undo_code(planned)
         confirm(invocation, "Put these levels back?", yes=yes)
         again = ["journal", "undo", run, "--yes"]
-        invocation.journal.arguments = [*again, "--allow", allow] if allow else again
+        again += ["--allow", allow] if allow else []
+        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
         invocation.journal.links["undoes"] = run
         records = _undo_all(invocation, synapse, observer, planned)
         output.write(records, _undo_columns())
@@ -447,6 +451,7 @@ def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
     return {
         "room_id": one.noted.room_id,
         "outcome": outcome,
+        "reason": one.reason,
         "message": "; ".join(one.impossible) or messages[outcome],
         "changes": [
             {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}

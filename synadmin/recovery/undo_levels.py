@@ -53,11 +53,13 @@ class UndoPlan:
         noted: the change.
         plans: the edits to be made for it, one after the other.
         impossible: what the rules, or others' changes since, do not let be put back, and why.
+        reason: ``would-lose-control`` where no active local user would have control afterwards.
     """
 
     noted: RecordedChange
     plans: tuple[EditPlan, ...] = ()
     impossible: tuple[str, ...] = field(default=())
+    reason: str | None = None
 
 
 def noted(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
@@ -93,7 +95,12 @@ def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def plan_all(
-    observer: Observer, run: Sequence[Mapping[str, Any]], later: Sequence[Mapping[str, Any]], *, allow: Reach
+    observer: Observer,
+    run: Sequence[Mapping[str, Any]],
+    later: Sequence[Mapping[str, Any]],
+    *,
+    allow: Reach,
+    leave_rooms: bool = False,
 ) -> list[UndoPlan]:
     """Return how each change of a run is undone, the newest first.
 
@@ -102,6 +109,7 @@ def plan_all(
         run: the entries of the run in the journal.
         later: those of earlier attempts to undo it: what they did is no change by others.
         allow: how far it may go.
+        leave_rooms: also where no active local user would have control of a room afterwards.
 
     Raises:
         NotAuthenticatedError: the token is not valid.
@@ -115,13 +123,18 @@ def plan_all(
     undoings: dict[str, UndoPlan] = {}
     for room_id in dict.fromkeys(change.room_id for change in changes):
         of_room = [change for change in changes if change.room_id == room_id]
-        for undoing in _plan_room(observer, of_room, newest[room_id], allow):
+        for undoing in _plan_room(observer, of_room, newest[room_id], allow, leave_rooms=leave_rooms):
             undoings[undoing.noted.entry] = undoing
     return [undoings[change.entry] for change in changes]
 
 
 def _plan_room(
-    observer: Observer, of_room: Sequence[RecordedChange], newest: RecordedChange, allow: Reach
+    observer: Observer,
+    of_room: Sequence[RecordedChange],
+    newest: RecordedChange,
+    allow: Reach,
+    *,
+    leave_rooms: bool,
 ) -> Iterator[UndoPlan]:
     """Yield how the changes of one room are undone, each in the room as the ones before will leave it."""
     try:
@@ -134,15 +147,16 @@ def _plan_room(
         undoings.append(plan(observer, view, change, allow=allow))
         if undoings[-1].plans:
             view = edited(undoings[-1].plans[-1].view, undoings[-1].plans[-1].edit)
-    reason = None
+    message = reason = None
     if not any(undoing.plans or undoing.impossible for undoing in undoings):
         pass
     elif not _is_as_left(start, newest):
-        reason = "the power levels were changed since that run, so they stay as they are"
-    elif _has_controller(observer, start) and not _has_controller(observer, view):
-        reason = "no active local user would have control of the room afterwards"
+        message = "the power levels were changed since that run, so they stay as they are"
+    elif not leave_rooms and _has_controller(observer, start) and not _has_controller(observer, view):
+        reason = "would-lose-control"
+        message = "no active local user would have control of the room afterwards (--leave-rooms allows it)"
     for undoing in undoings:
-        yield undoing if reason is None else UndoPlan(undoing.noted, impossible=(reason,))
+        yield undoing if message is None else UndoPlan(undoing.noted, impossible=(message,), reason=reason)
 
 
 def _is_as_left(view: RoomView, newest: RecordedChange) -> bool:

@@ -61,6 +61,26 @@ def test_an_account_that_a_room_hangs_on_is_not_deactivated(
     assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
 
 
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [("lock", "works through a locked account"), ("suspend", "does not work through a suspended account")],
+)
+def test_a_lock_and_a_suspension_warn_of_rooms_that_depend_on_the_account(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, verb: str, words: str
+) -> None:
+    for how in ("--dry-run", "--yes"):
+        answer = synadmin("user", verb, leaver.alice.user_id, how)
+        assert answer.code == 0, answer.stderr
+        (warning,) = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
+        assert f"with control of 1 room: {leaver.hangs} (Chess)" in warning
+        assert words in warning
+    details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
+    assert details.locked if verb == "lock" else details.suspended
+    answer = synadmin("user", verb, leaver.bob.user_id, "--yes")
+    # Through a locked account power can be given, through a suspended one it cannot.
+    assert ("warning: " in answer.stderr) == (verb == "suspend"), answer.stderr
+
+
 def test_two_who_leave_together_are_not_each_others_control(leaver: Leaver, synadmin: Synadmin) -> None:
     dave = leaver.carol
     leaver.alice.bring_in(leaver.shared, dave)

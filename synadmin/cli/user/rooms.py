@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.targets import counted
+from synadmin.cli.targets import counted, join_names
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from synadmin.cli.outcomes import Record
     from synadmin.client import Synapse
@@ -74,15 +74,41 @@ def rooms_losing_control(synapse: "Synapse", users: "Sequence[UserId]") -> "dict
     return controlled
 
 
+def warn_of_rooms(
+    synapse: "Synapse", warn: "Callable[[str], None]", users: "Sequence[UserId]", *, suspends: bool
+) -> None:
+    """Warn of the rooms in which these accounts are the only ones with control, before or after a lock."""
+    from synadmin.errors import SynadminError
+
+    try:
+        rooms = rooms_losing_control(synapse, users)
+    except SynadminError as error:
+        warn(f"warning: it could not be checked which rooms depend on {join_names(users)}: {error}")
+        return
+    for user_id, controls in rooms.items():
+        how = (
+            "Make Room Admin does not work through a suspended account: `synadmin user offboard "
+            f"{user_id} --to USER --then nothing` gives control to another user."
+            if suspends
+            else "Make Room Admin works through a locked account: you can still regain them."
+        )
+        warn(
+            f"warning: {user_id} is the only user of this server with control of "
+            f"{counted(len(controls), 'room')}: {_labels(controls)}. {how}"
+        )
+
+
+def _labels(rooms: "Sequence[RoomControl]") -> str:
+    return join_names([control.label for control in rooms], most=_SHOWN)
+
+
 def refuse_to_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
     """Return the record of an account that must not leave its rooms."""
-    named = ", ".join(control.label for control in rooms[:_SHOWN])
-    more = f" and {len(rooms) - _SHOWN} more" if len(rooms) > _SHOWN else ""
     return {
         "outcome": "refused",
         "reason": "would-lose-control",
         "message": f"{counted(len(rooms), 'room')} would have no user of this server with control: "
-        f"{named}{more}. `synadmin user offboard {user_id} --to USER` gives control to another user "
+        f"{_labels(rooms)}. `synadmin user offboard {user_id} --to USER` gives control to another user "
         "first; --leave-rooms leaves the rooms as they are.",
         "rooms": [{"room_id": control.view.room_id, "room": control.room} for control in rooms],
     }

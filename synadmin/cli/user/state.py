@@ -9,7 +9,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.user.read_back import read_back
-from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
+from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control, warn_of_rooms
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 
@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 
 @changes(USERS, "users.modify", mas="lock-user {user}")
 @click.option("--confirm", metavar="USER", help="Name your own account, where it is to be locked.")
-def lock(synapse: "Synapse", user_id: "UserId") -> Record:
+def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
     """Lock accounts: their sessions stay, but stop working.
 
-    Unlock the account to let its sessions work again.
+    Unlock the account to let its sessions work again. You are warned of rooms in which no other user of this
+    server has control.
 
     \b
     Examples:
         synadmin user lock alice
         synadmin user lock --from compromised.txt --yes -o ndjson
     """
-    return _set_locked(synapse, user_id, locked=True)
+    record = _set_locked(synapse, user_id, locked=True)
+    if yes and not record:
+        warn_of_rooms(synapse, invocation.warn, [user_id], suspends=False)
+    return record
 
 
 @changes(USERS, "users.modify", mas="unlock-user {user}")
@@ -58,17 +62,21 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Recor
 
 
 @changes(USERS, "users.suspend")
-def suspend(synapse: "Synapse", user_id: "UserId") -> Record:
+def suspend(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
     """Suspend accounts: they can read, but send nothing.
 
-    They can also leave rooms and sign out, and do almost nothing else.
+    They can also leave rooms and sign out, and do almost nothing else. You are warned of rooms in which no
+    other user of this server has control.
 
     \b
     Examples:
         synadmin user suspend alice
         synadmin user suspend --from reported.txt --yes -o ndjson
     """
-    return _set_suspended(synapse, user_id, suspended=True)
+    record = _set_suspended(synapse, user_id, suspended=True)
+    if yes and not record:
+        warn_of_rooms(synapse, invocation.warn, [user_id], suspends=True)
+    return record
 
 
 @changes(USERS, "users.suspend")
@@ -226,6 +234,20 @@ _ask(shadow_ban, "shadow-banned", "Their messages will appear sent, but reach no
 _ask(reactivate, "made active again", "They can sign in again once they have a password.")
 
 
+def _warn_before(verb: Change, *, suspends: bool) -> None:
+    """Have a verb warn of rooms that depend on the accounts; with --yes it acts first, and warns then."""
+
+    @verb.guard
+    def _(
+        synapse: "Synapse", users: "list[UserId]", *, yes: bool, dry_run: bool, invocation: Invocation
+    ) -> None:
+        if dry_run or not yes:
+            warn_of_rooms(synapse, invocation.warn, users, suspends=suspends)
+
+
+_warn_before(suspend, suspends=True)
+
+
 def _guard_own_account(verb: Change, does: str) -> None:
     """Have a verb ask for a name before it takes away the way back in; that account comes last."""
 
@@ -255,6 +277,7 @@ def _guard_own_account(verb: Change, does: str) -> None:
 
 _guard_own_account(lock, "locks")
 _guard_own_account(deactivate, "deactivates")
+_warn_before(lock, suspends=False)
 
 
 @deactivate.guard

@@ -52,6 +52,7 @@ def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
         {
             "room_id": room_id,
             "outcome": "done",
+            "reason": None,
             "message": "The levels are as they were.",
             "changes": [{"what": scene.admin.user_id, "before": 100, "after": 0}],
             "as": [scene.admin.user_id],
@@ -85,11 +86,12 @@ def test_a_room_is_not_left_without_an_active_local_controller(scene: Scene) -> 
     before = [users(scene, room_id) for room_id in (left, deactivated)]
     code, records, stderr = undone(scene, "--allow", "reactivate")
     assert code == 5, stderr
-    assert [record["message"] for record in records] == [
-        "no active local user would have control of the room afterwards"
-    ] * 2
+    assert [record["reason"] for record in records] == ["would-lose-control"] * 2
     assert [users(scene, room_id) for room_id in (left, deactivated)] == before
     assert scene.has_control(left, scene.admin)
+    code, records, stderr = undone(scene, "--allow", "reactivate", "--leave-rooms")
+    assert (code, [record["outcome"] for record in records]) == (0, ["done"] * 2), stderr
+    assert not scene.has_control(left, scene.admin)
 
 
 def test_a_room_that_was_changed_since_stays_as_it_is(scene: Scene) -> None:
