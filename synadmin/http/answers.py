@@ -19,6 +19,7 @@ from synadmin.errors import (
 )
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.reader import Answer
+from synadmin.text import safe_text
 
 T = TypeVar("T")
 
@@ -145,6 +146,7 @@ def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
         retry_after = min(milliseconds, 10**15) / 1000
     return (
         errcode if isinstance(errcode, str) else None,
-        reason[:_LONGEST_REASON] if isinstance(reason, str) else None,
+        # In a message for people it is one line, whatever the server has sent.
+        safe_text(reason[:_LONGEST_REASON]) if isinstance(reason, str) else None,
         retry_after,
     )

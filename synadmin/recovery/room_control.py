@@ -14,6 +14,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import POWER_LEVELS, format_level
 from synadmin.power.room import AccountState, RoomView
 from synadmin.recovery.observer import Observer, local_members
+from synadmin.text import safe_text
 
 _ABLE = frozenset({AccountState.ACTIVE, AccountState.LOCKED})
 """Make Room Admin gives power through a locked account, not through a suspended one."""
@@ -47,7 +48,7 @@ class RoomControl:
     def label(self) -> str:
         """The room in a sentence: its name, where it has one, and its id."""
         name = self.details.name or self.details.canonical_alias
-        return f"{self.view.room_id} ({name})" if name else self.view.room_id
+        return f"{self.view.room_id} ({safe_text(name)})" if name else self.view.room_id
 
     def others(self, leaving: Collection[UserId]) -> list[UserId]:
         """Return the joined local members who stay."""

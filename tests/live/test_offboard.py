@@ -28,7 +28,7 @@ class Leaver(NamedTuple):
 @pytest.fixture
 def leaver(newcomer: Newcomer) -> Leaver:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
-    hangs = alice.make_room("Chess", members=[bob])
+    hangs = alice.make_room("Chess\nclub", members=[bob])
     shared = alice.make_room("Board", members=[bob], users={bob: 100})
     return Leaver(alice, bob, carol, hangs, shared, alice.make_room("Notes"))
 
@@ -58,6 +58,7 @@ def test_an_account_that_a_room_hangs_on_is_not_deactivated(
     (record,) = records(synadmin, "deactivate", leaver.alice.user_id, *how, code=5)
     assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
     assert [room["room_id"] for room in record["rooms"]] == [leaver.hangs]
+    assert r"Chess\nclub" in record["message"], "a name breaks no line"
     assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
 
 

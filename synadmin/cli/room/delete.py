@@ -11,6 +11,7 @@ from synadmin.cli.verbs import Task, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
 from synadmin.ids import RoomId, server_name_of
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,7 +199,7 @@ def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
     home = server_name_of(synapse.owner)
     local = sum(server_name_of(user) == home for user in members)
     name = details.name or details.canonical_alias
-    called = f"{name}: {room_id}" if name else room_id
+    called = f"{safe_text(name)}: {room_id}" if name else room_id
     return f"  {called}, {counted(len(members), 'member')}, {local} of them of this server", local
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from synadmin.cli.targets import counted
 from synadmin.errors import NotFoundError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -18,5 +19,5 @@ def describe_room(synapse: "Synapse", room: str) -> str:
     except NotFoundError:
         return room
     name = details.name or details.canonical_alias
-    called = f"{name} ({room})" if name else room
+    called = f"{safe_text(name)} ({room})" if name else room
     return f"{called} with {counted(details.joined_members or 0, 'member')}"

@@ -31,7 +31,7 @@ def _heading(outcome: "Outcome") -> str:
     if details is None:
         return room
     name = details.name or details.canonical_alias
-    called = f"{name}: " if name else ""
+    called = f"{safe_text(name)}: " if name else ""
     return f"{called}{room} (room version {details.version or 'unknown'})"
 
 

@@ -156,7 +156,7 @@ def _confirmed(
 def _plan_text(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     details = planned.details
     elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
-    called = f"{details.name}: " if details and details.name else ""
+    called = f"{safe_text(details.name)}: " if details and details.name else ""
     moved = f"{counted(len(planned.members), 'user')} of this server will be put out of it"
     lines = [
         f"{called}{planned.room_id}",
@@ -292,7 +292,7 @@ def _print(replacement: "Replacement", output: Output) -> None:
 def _replacement_text(replacement: "Replacement") -> str:
     """Return what becomes of the room as a few lines of text, safe to be shown."""
     details, done = replacement.details, replacement.control
-    name = f"{details.name}: " if details and details.name else ""
+    name = f"{safe_text(details.name)}: " if details and details.name else ""
     version = f" (room version {details.version})" if details and details.version else ""
     lines = [f"{name}{replacement.room_id}{version}", f"  {replacement.outcome}: {replacement.message}"]
     if replacement.outcome == "planned" and replacement.members:

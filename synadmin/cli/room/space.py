@@ -65,7 +65,7 @@ def _room_line(room: Mapping[str, Any]) -> str:
         str(room.get("join_rule") or ""),
     ]
     name = room.get("name") or room.get("canonical_alias")
-    called = f"{name}  " if name else ""
+    called = f"{safe_text(name)}  " if name else ""
     return f"{called}{room['room_id']}  ({', '.join(filter(None, details))})"
 
 

@@ -246,7 +246,7 @@ def _transfer_text(room_transfer: "RoomTransfer") -> str:
     """Return what becomes of a room as two lines of text, safe to be shown."""
     room = room_transfer.room_id or room_transfer.room
     version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
-    lines = [f"{f'{room_transfer.name}: ' if room_transfer.name else ''}{room}{version}"]
+    lines = [f"{f'{safe_text(room_transfer.name)}: ' if room_transfer.name else ''}{room}{version}"]
     lines.append(f"  {room_transfer.outcome}: {room_transfer.message}")
     return "\n".join(safe_text(line) for line in lines)
 
