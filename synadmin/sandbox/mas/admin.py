@@ -1,5 +1,6 @@
 """The admin API: who may use it, its pages and its answers for single resources."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,8 +8,8 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 from synadmin.sandbox.mas.jobs import Worker
-from synadmin.sandbox.mas.names import is_id, kind_of, moment, now, written
-from synadmin.sandbox.mas.store import MAS_ADMIN, PERSONAL, Record, Store, has_ended
+from synadmin.sandbox.mas.names import is_id, kind_of, moment
+from synadmin.sandbox.mas.store import MAS_ADMIN, PERSONAL, Record, Store, has_ended, is_scope
 from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here, refused
 
@@ -115,7 +116,7 @@ class Call:
             Refused: there is none, or the id is no ULID.
         """
         if not is_id(self.parameter):
-            raise refused(400, "Invalid ULID in path", "invalid ULID")
+            raise refused(400, "Invalid ULID in path", "invalid length")
         return self.known(kind, self.parameter, title)
 
     def known(self, kind: str, record_id: str, title: str) -> Record:
@@ -188,7 +189,6 @@ def _caller(store: Store, request: Request) -> Record:
         raise refused(401, "User locked")
     if MAS_ADMIN not in session["scope"].split():
         raise refused(401, "Missing urn:mas:admin scope")
-    session["last_active_at"] = written(now())
     return session
 
 
@@ -342,6 +342,9 @@ def has_text(field: str) -> Filter:
 
 def has_scope(_: Call, values: list[str]) -> Fits:
     """Choose the sessions that have all the scope tokens named."""
+    for value in values:
+        if not is_scope(value):
+            raise refused(400, f"Invalid scope {json.dumps(value)} in filter parameters")
     return lambda record: set(values) <= set(record["scope"].split())
 
 

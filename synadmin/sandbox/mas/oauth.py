@@ -33,7 +33,7 @@ from synadmin.sandbox.mas.web import Refused, Reply, Request
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 _CLIENT, _GRANT = "oauth2-client", "grant"
-_NO_USER_SCOPES = {API, UNSTABLE_API, SYNAPSE_ADMIN}
+_FOR_EVERYBODY = {"openid", "email", "urn:mas:graphql:*"}
 _METADATA = ("client_name", "client_uri", "logo_uri", "redirect_uris", "grant_types")
 
 
@@ -57,7 +57,7 @@ def discovery(service: Service, request: Request) -> Reply:
         "scopes_supported": ["openid", "email"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["form_post", "query", "fragment"],
-        "grant_types_supported": _grant_types(knobs),
+        "grant_types_supported": grant_types(knobs),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["plain", "S256"],
         "account_management_uri": f"{url}account/",
@@ -67,7 +67,8 @@ def discovery(service: Service, request: Request) -> Reply:
     return Reply(200, document)
 
 
-def _grant_types(knobs: Knobs) -> list[str]:
+def grant_types(knobs: Knobs) -> list[str]:
+    """Return the grants that are served, or that a static client has."""
     types = ["authorization_code", "refresh_token", "client_credentials"]
     return [*types, DEVICE_CODE] if knobs.device_code else types
 
@@ -81,13 +82,16 @@ def register_client(service: Service, request: Request) -> Reply:
         metadata = json.loads(request.body)
     except ValueError:
         raise _error(400, "invalid_request") from None
-    uri = urlsplit(str(metadata.get("client_uri", "")))
-    if uri.scheme != "https" or not uri.hostname or uri.hostname == "localhost":
-        raise _error(400, "invalid_client_metadata", "client_uri is missing or not valid")
     grants = metadata.get("grant_types", ["authorization_code"])
+    if not isinstance(grants, list):
+        raise _error(400, "invalid_client_metadata", "grant_types is no list")
     if "authorization_code" in grants and not metadata.get("redirect_uris"):
         raise _error(400, "invalid_redirect_uri")
-    metadata["grant_types"] = [one for one in grants if one in _grant_types(service.store.knobs)]
+    uri = urlsplit(str(metadata.get("client_uri", "")))
+    # MAS refuses every public suffix, and has a list of them.
+    if uri.scheme != "https" or "." not in (uri.hostname or ""):
+        raise _error(400, "invalid_client_metadata", "client_uri is missing or not valid")
+    metadata["grant_types"] = sorted(set(grants) & set(grant_types(service.store.knobs)))
     attributes = {name: metadata.get(name) for name in _METADATA}
     attributes["redirect_uris"] = attributes["redirect_uris"] or []
     method = metadata.get("token_endpoint_auth_method", "client_secret_basic")
@@ -97,10 +101,11 @@ def register_client(service: Service, request: Request) -> Reply:
             break
     else:
         client = add_client(service.store, attributes, method=method)
-    answer = {**metadata, "client_id": client["client_id"]}
+    answer = {**metadata, "client_id": client["client_id"], "redirect_uris": attributes["redirect_uris"]}
+    answer["client_id_issued_at"] = int(now().timestamp())
     if client["_secret"]:
-        answer |= {"client_secret": client["_secret"], "client_secret_expires_at": 0}
-    return Reply(201, answer)
+        answer["client_secret"] = client["_secret"]
+    return Reply(201, {name: value for name, value in answer.items() if value or name == "redirect_uris"})
 
 
 def add_client(
@@ -131,16 +136,18 @@ def add_client(
 def _client(service: Service, request: Request) -> Record:
     """Return the client that authenticates itself."""
     form = request.form()
-    client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+    client_id, secret, method = form.get("client_id", ""), form.get("client_secret", ""), "client_secret_post"
     scheme, _, encoded = (request.headers.get("Authorization") or "").partition(" ")
     if scheme.lower() == "basic":
         try:
             client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise _error(401, "invalid_client") from None
-        client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+        client_id, secret, method = unquote_plus(client_id), unquote_plus(secret), "client_secret_basic"
+    if not client_id:
+        raise _error(400, "invalid_request", "No credentials were presented")
     client = service.store.table(_CLIENT).get(client_id)
-    if client is None or (client["_secret"] or "") != secret:
+    if client is None or (client["_secret"] or "") != secret or (secret and method != client["_method"]):
         raise _error(401, "invalid_client")
     return client
 
@@ -222,20 +229,25 @@ def token(service: Service, request: Request) -> Reply:
     form = request.form()
     grant_type = form.get("grant_type", "")
     known = {"client_credentials": _client_credentials, "refresh_token": _refresh, DEVICE_CODE: _device_code}
-    if grant_type not in known or grant_type not in _grant_types(service.store.knobs):
+    needed = {"refresh_token": "refresh_token", DEVICE_CODE: "device_code"}.get(grant_type, "grant_type")
+    if not form.get(needed):
+        # No misprint: MAS takes a form that lacks a field for a fault of its own.
+        raise _error(500, "server_error", f"Failed to deserialize form body: missing field `{needed}`")
+    if grant_type not in grant_types(service.store.knobs):
         raise _error(400, "unsupported_grant_type")
     if grant_type not in client["grant_types"]:
         raise _error(401, "unauthorized_client")
+    if grant_type not in known:
+        raise _error(400, "invalid_grant")
     return Reply(200, known[grant_type](service.store, service, client, form))
 
 
 def _client_credentials(store: Store, _: Service, client: Record, form: Mapping[str, str]) -> Record:
     scope = form.get("scope", "")
-    asked = set(scope.split())
-    if asked & _NO_USER_SCOPES or devices_in(scope):
-        raise _error(403, "invalid_scope", "A client without a user may not ask for these scopes")
-    if MAS_ADMIN in asked and client["_id"] not in store.knobs.admin_clients:
-        raise _error(403, "invalid_scope", "This client may not ask for urn:mas:admin")
+    allowed = {*_FOR_EVERYBODY, *([MAS_ADMIN] if client["_id"] in store.knobs.admin_clients else [])}
+    refused = sorted(set(scope.split()) - allowed)
+    if refused:
+        raise _error(403, "invalid_scope", f"scope '{refused[0]}' not allowed")
     return _tokens(store, client, _oauth_session(store, client, scope, None), refreshable=False)
 
 
@@ -313,7 +325,10 @@ def revoke(service: Service, request: Request) -> Reply:
     """End the session of a token; a token that is unknown is none."""
     client = _client(service, request)
     store = service.store
-    found = store.table("token").get(request.form().get("token", ""))
+    form = request.form()
+    if "token" not in form:
+        raise _error(500, "server_error", "Failed to deserialize form body: missing field `token`")
+    found = store.table("token").get(form["token"])
     if found is None or found["_session_kind"] != OAUTH or not store.is_live(found) or found.get("_next"):
         return Reply(200, text="")
     session = store.session_of(found)
@@ -329,12 +344,16 @@ def introspect(service: Service, request: Request) -> Reply:
     """Tell the homeserver, or a client with a secret, what a token is."""
     if request.bearer is not None:
         if request.bearer != service.synapse.secret:
-            raise _error(401, "access_denied")
+            raise _error(401, "access_denied", "bearer token presented is invalid")
     elif not _client(service, request)["_secret"]:
         raise _error(401, "unauthorized_client")
     store = service.store
-    found = store.table("token").get(request.form().get("token", ""))
-    if found is None or not store.is_live(found) or found.get("_next"):
+    form = request.form()
+    found = store.table("token").get(form.get("token", ""))
+    kind = kind_of(form.get("token", ""))
+    hint = "refresh_token" if kind == "mar" else "access_token"
+    unexpected = form.get("token_type_hint", hint) != hint
+    if found is None or unexpected or not store.is_live(found) or found.get("_next"):
         return Reply(200, {"active": False})
     session = store.session_of(found)
     user_id = session["actor_user_id"] if session["_kind"] == PERSONAL else session["user_id"]
@@ -342,11 +361,9 @@ def introspect(service: Service, request: Request) -> Reply:
     if not (store.is_valid(user_id) and store.is_valid(session.get("owner_user_id"))):
         return Reply(200, {"active": False})
     found["_used"] = True
-    session["last_active_at"] = written(now())
-    kind = kind_of(found["_token"])
     created = int(moment(found["created_at"]).timestamp())
     answer = {"active": True, "scope": _scope(session), "iat": created, "nbf": created}
-    answer["token_type"] = "refresh_token" if kind == "mar" else "access_token"
+    answer["token_type"] = hint
     client_id = {COMPAT: "legacy", PERSONAL: session.get("owner_client_id")}
     answer["client_id"] = client_id.get(session["_kind"], session.get("client_id"))
     if user_id is not None:
@@ -378,6 +395,8 @@ def login(service: Service, request: Request) -> Reply:
     named = str((body.get("identifier") or {}).get("user") or body.get("user", ""))
     store = service.store
     user = store.user_named(named.removeprefix("@").partition(":")[0])
+    if user is not None and user["_password"] == body.get("password") and user["locked_at"]:
+        raise Refused(Reply(401, {"errcode": "M_USER_LOCKED", "error": "User account has been locked"}))
     if user is None or not _may_sign_in(store, user, body.get("password")):
         raise Refused(Reply(403, {"errcode": "M_FORBIDDEN", "error": "Invalid username/password"}))
     device = str(body.get("device_id") or random_text(10))
@@ -393,7 +412,9 @@ def login(service: Service, request: Request) -> Reply:
 def logout(service: Service, request: Request) -> Reply:
     """End the compatibility session of a token."""
     store = service.store
-    found = store.table("token").get(request.bearer or "")
+    if request.bearer is None:
+        raise Refused(Reply(401, {"errcode": "M_MISSING_TOKEN", "error": "Missing access token"}))
+    found = store.table("token").get(request.bearer)
     if found is None or found["_session_kind"] != COMPAT or not store.is_live(found):
         raise Refused(Reply(401, {"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token"}))
     session = store.session_of(found)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from synadmin.sandbox.mas import admin, oauth, sessions, settings, users  # noqa: F401
 from synadmin.sandbox.mas.admin import Service, answer
 from synadmin.sandbox.mas.jobs import Worker
-from synadmin.sandbox.mas.store import Knobs, Store
+from synadmin.sandbox.mas.store import Knobs, Record, Store
 from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here
 
@@ -140,10 +140,19 @@ class AuthenticationService:
             self.watch(Exchange(request, reply))
         return reply
 
+    def add_provider(self, issuer: str, name: str) -> str:
+        """Configure an upstream provider, and return its id."""
+        provider: Record = {"issuer": issuer, "human_name": name, "brand_name": None, "disabled_at": None}
+        with self.store.lock:
+            kept = self.store.add(
+                "upstream-oauth-provider", provider | {"registration_token_required": False}
+            )
+        return str(kept["_id"])
+
     def _add_client(self) -> dict[str, object]:
         client = oauth.add_client(
             self.store,
-            {"grant_types": ["client_credentials", "refresh_token", oauth.DEVICE_CODE], "redirect_uris": []},
+            {"grant_types": oauth.grant_types(Knobs()), "redirect_uris": []},
             method="client_secret_basic",
             client_id=CLIENT_ID,
         )

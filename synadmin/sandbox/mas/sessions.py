@@ -15,7 +15,16 @@ from synadmin.sandbox.mas.admin import (
     single,
 )
 from synadmin.sandbox.mas.jobs import SYNC
-from synadmin.sandbox.mas.store import BROWSER, COMPAT, OAUTH, PERSONAL, Record, devices_in, has_ended
+from synadmin.sandbox.mas.store import (
+    BROWSER,
+    COMPAT,
+    OAUTH,
+    PERSONAL,
+    Record,
+    devices_in,
+    has_ended,
+    is_scope,
+)
 from synadmin.sandbox.mas.synapse import SynapseError
 from synadmin.sandbox.mas.web import Reply, is_count, is_text, is_ulid, json_body, refused
 
@@ -59,7 +68,7 @@ def list_compat_sessions(call: Call) -> Reply:
 @route("GET", "/compat-sessions/{id}", since=(0, 14))
 def get_compat_session(call: Call) -> Reply:
     """Return a compatibility session."""
-    return single(_find(call, COMPAT))
+    return single(call.find(COMPAT, "Compatibility session ID {} not found"))
 
 
 @route("POST", "/compat-sessions/{id}/finish", since=(1, 4))
@@ -77,7 +86,7 @@ def list_user_sessions(call: Call) -> Reply:
 @route("GET", "/user-sessions/{id}", since=(0, 14))
 def get_user_session(call: Call) -> Reply:
     """Return a browser session."""
-    return single(_find(call, BROWSER))
+    return single(call.find(BROWSER, "User session ID {} not found"))
 
 
 @route("POST", "/user-sessions/{id}/finish", since=(1, 4))
@@ -112,7 +121,7 @@ def list_oauth2_sessions(call: Call) -> Reply:
 @route("GET", "/oauth2-sessions/{id}", since=(0, 10))
 def get_oauth2_session(call: Call) -> Reply:
     """Return an OAuth session."""
-    return single(_find(call, OAUTH))
+    return single(call.find(OAUTH, "OAuth 2.0 session ID {} not found"))
 
 
 @route("POST", "/oauth2-sessions/{id}/finish", since=(1, 4))
@@ -150,15 +159,15 @@ def create_personal_session(call: Call) -> Reply:
         raise refused(404, "User not found")
     if actor["deactivated_at"] is not None:
         raise refused(410, "User is not active")
-    scope = body["scope"].split()
-    if any('"' in token or "\\" in token for token in scope):
+    if not is_scope(body["scope"]):
         raise refused(400, "Invalid scope")
+    scope = " ".join(sorted(set(body["scope"].split())))
     try:
         for device in devices_in(body["scope"]):
             call.service.synapse.post("upsert_device", localpart=actor["username"], device_id=device)
     except SynapseError as error:
         raise refused(500, "Failed to provision device", str(error)) from None
-    attributes = {"human_name": body["human_name"], "scope": " ".join(sorted(set(scope)))}
+    attributes = {"human_name": body["human_name"], "scope": scope}
     attributes |= {**call.owner(), "actor_user_id": actor["_id"], "expires_at": None}
     return _with_token(call, call.store.add_session(PERSONAL, attributes), body.get("expires_in"))
 
@@ -166,7 +175,7 @@ def create_personal_session(call: Call) -> Reply:
 @route("GET", "/personal-sessions/{id}", since=(1, 5))
 def get_personal_session(call: Call) -> Reply:
     """Return a personal session."""
-    return single(_find(call, PERSONAL))
+    return single(call.find(PERSONAL, "Personal session not found"))
 
 
 @route("POST", "/personal-sessions/{id}/revoke", since=(1, 5))
@@ -179,7 +188,7 @@ def revoke_personal_session(call: Call) -> Reply:
     session["expires_at"] = None
     if devices_in(session["scope"]):
         call.service.worker.schedule(SYNC, call.store.table("user")[session["actor_user_id"]])
-    return single(session, action="revoke")
+    return single(session)
 
 
 @route("POST", "/personal-sessions/{id}/regenerate", since=(1, 5))

@@ -104,7 +104,10 @@ _POLICY = "policy-data"
 @route("POST", "/policy-data", since=(0, 15))
 def set_policy_data(call: Call) -> Reply:
     """Keep new policy data. The stand-in has no policy that reads it."""
-    body = json_body(call.request, {"data": lambda value: isinstance(value, dict)}, {})
+    body = json_body(call.request, {"data": lambda _: True}, {})
+    # MAS takes null, too, and has no policy data at all then: not even that of its configuration file.
+    if not isinstance(body["data"], dict | None):
+        raise refused(400, "Failed to instanciate policy with the provided data", "invalid policy data")
     return single(call.store.add(_POLICY, {"data": body["data"]}), status=201)
 
 
@@ -114,15 +117,14 @@ def get_latest_policy_data(call: Call) -> Reply:
     every = list(call.store.table(_POLICY).values())
     if not every:
         raise refused(404, "No policy data found")
-    latest = single(every[-1])
-    latest.json["links"]["self"] = "/api/admin/v1/policy-data/latest"
-    return latest
+    return single(every[-1])
 
 
 @route("GET", "/policy-data/{id}", since=(0, 15))
 def get_policy_data(call: Call) -> Reply:
-    """Return policy data."""
-    return single(call.find(_POLICY, "Policy data with ID {} not found"))
+    """Return the newest policy data, whatever the id: MAS 1.22.0 does so, too."""
+    every = list(call.store.table(_POLICY).values())
+    return single(every[-1]) if every else single(call.find(_POLICY, "Policy data with ID {} not found"))
 
 
 # The site
@@ -144,7 +146,7 @@ def site_config(call: Call) -> Reply:
         "account_recovery_allowed": False,
         "account_deactivation_allowed": True,
         "captcha_enabled": False,
-        "minimum_password_complexity": 0,
+        "minimum_password_complexity": call.store.knobs.minimum_password_complexity,
     }
     return Reply(200, config)
 

@@ -6,6 +6,7 @@ name begins with ``_`` are not in any answer of the admin API.
 
 import datetime as dt
 import json
+import re
 import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class Knobs:
         worker: jobs are run.
         failures: the next jobs that fail, each to be tried again later.
         passwords: users sign in with passwords.
+        minimum_password_complexity: 0 to 4, what a password has to have.
         admin_clients: the clients that may ask for ``urn:mas:admin``.
         access_token_seconds: the life of OAuth access tokens.
         device_code_seconds: the life of a device code.
@@ -47,6 +49,7 @@ class Knobs:
     worker: bool = True
     failures: int = 0
     passwords: bool = True
+    minimum_password_complexity: int = 0
     admin_clients: list[str] = field(default_factory=list)
     access_token_seconds: int = 300
     device_code_seconds: int = 1200
@@ -163,6 +166,11 @@ class Store:
 def has_ended(session: Record) -> bool:
     """Whether a session was finished or revoked."""
     return session[_ENDED[session["_kind"]]] is not None
+
+
+def is_scope(text: str) -> bool:
+    """Whether the text is a scope, as RFC 6749 writes it."""
+    return re.fullmatch(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", text) is not None
 
 
 def devices_in(scope: str) -> list[str]:

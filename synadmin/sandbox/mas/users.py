@@ -25,7 +25,7 @@ from synadmin.sandbox.mas.web import is_text as is_string
 _NO_USER = "User ID {} not found"
 _USERNAME = re.compile(r"[a-z0-9=\-./+][a-z0-9=_\-./+]{0,254}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_WEAK = 3  # characters of a password that is refused; MAS estimates how long guessing would take
+_STRONGER = 4  # characters for each step of complexity; MAS estimates how long guessing would take
 
 
 def _has_session(call: Call, kind: str, user: Record) -> bool:
@@ -33,9 +33,9 @@ def _has_session(call: Call, kind: str, user: Record) -> bool:
 
 
 def _active_client(call: Call, values: list[str]) -> Fits:
-    clients = {call.known("oauth2-client", value, "Client ID {} not found")["_id"] for value in values}
+    fits = refers("client_id", "oauth2-client", "Client ID {} not found")(call, values)
     sessions = call.store.table(OAUTH).values()
-    users = {one["user_id"] for one in sessions if one["client_id"] in clients and not has_ended(one)}
+    users = {one["user_id"] for one in sessions if fits(one) and not has_ended(one)}
     return lambda user: user["_id"] in users
 
 
@@ -114,7 +114,8 @@ def set_password(call: Call) -> Reply:
         raise refused(403, "Password auth is disabled")
     user = call.find("user", _NO_USER)
     body = json_body(call.request, {"password": is_string}, {"skip_password_check": is_boolean})
-    if len(body["password"]) <= _WEAK and not body.get("skip_password_check"):
+    shortest = _STRONGER * call.store.knobs.minimum_password_complexity
+    if len(body["password"]) < shortest and not body.get("skip_password_check"):
         raise refused(400, "Password is too weak")
     user["_password"] = body["password"]
     return Reply(204)
@@ -177,10 +178,14 @@ def _locked(call: Call, user: Record, action: str) -> Reply:
 # E-mail addresses
 
 
+def _is_email(_: Call, values: list[str]) -> Fits:
+    return lambda email: bool(email["email"].lower() == values[-1].lower())
+
+
 @route("GET", "/user-emails", since=(0, 14))
 def list_user_emails(call: Call) -> Reply:
     """List e-mail addresses."""
-    return page(call, "user-email", {"user": refers("user_id", "user", _NO_USER), "email": is_text("email")})
+    return page(call, "user-email", {"user": refers("user_id", "user", _NO_USER), "email": _is_email})
 
 
 @route("POST", "/user-emails", since=(0, 15))
@@ -189,7 +194,7 @@ def add_user_email(call: Call) -> Reply:
     body = json_body(call.request, {"user_id": is_ulid, "email": is_string}, {})
     user = call.known("user", body["user_id"], _NO_USER)
     if not _EMAIL.fullmatch(body["email"]):
-        raise refused(400, f'Email "{body["email"]}" is not valid', "missing domain or user")
+        raise refused(400, f'Email "{body["email"]}" is not valid', "Missing domain or user")
     if any(one["email"].lower() == body["email"].lower() for one in call.store.table("user-email").values()):
         raise refused(409, f'User email "{body["email"]}" already in use')
     email = call.store.add("user-email", {"user_id": user["_id"], "email": body["email"]})
@@ -223,7 +228,7 @@ def list_links(call: Call) -> Reply:
     """List upstream links."""
     filters = {
         "user": refers("user_id", "user", _NO_USER),
-        "provider": refers("provider_id", _PROVIDER, _NO_PROVIDER),
+        "provider": refers("provider_id", _PROVIDER, "Provider ID {} not found"),
         "subject": is_text("subject"),
         "human-account-name": has_text("human_account_name"),
     }
@@ -270,4 +275,4 @@ def list_providers(call: Call) -> Reply:
 @route("GET", "/upstream-oauth-providers/{id}", since=(1, 4))
 def get_provider(call: Call) -> Reply:
     """Return an upstream provider."""
-    return single(call.find(_PROVIDER, _NO_PROVIDER))
+    return single(call.find(_PROVIDER, "Provider not found"))

@@ -55,7 +55,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "count": {"type": "integer", "minimum": 0},
     "any": {},
 }
-_PAGING = {"page[before]": "id", "page[after]": "id", "page[first]": "count", "page[last]": "count"}
+PAGING = {"page[before]": "id", "page[after]": "id", "page[first]": "count", "page[last]": "count"}
+PAGING["count"] = "true|false|only"
 
 
 @cache
@@ -102,14 +103,18 @@ def _of_request(operation: str, request: Request) -> Iterator[str]:
     facts = described()["operations"][operation]
     known = dict(facts.get("query", {}))
     if facts.get("paged"):
-        known |= {**_PAGING, "count": "true|false|only"}
+        known |= PAGING
     for name, values in request.query.items():
         kind = known.get(name)
         if kind is None:
             yield f"the query has {name}, which is not described"
         elif not kind.startswith("[") and len(values) > 1:
             yield f"the query has {name} more than once"
-    body = json.loads(request.body) if request.body else None
+    try:
+        body = json.loads(request.body) if request.body else None
+    except ValueError:
+        yield "the request's body is no JSON"
+        return
     if "body" not in facts:
         if body not in (None, {}):
             yield "the request has a body, and none is described"

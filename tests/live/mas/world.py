@@ -27,6 +27,7 @@ from synadmin.sandbox.accounts import Person
 from synadmin.sandbox.homeserver import Homeserver
 from synadmin.sandbox.mas.server import CLIENT_ID, AuthenticationService
 from synadmin.sandbox.mas.web import Reply, Request
+from tests.live.mas.browser import allow
 from tests.live.mas.description import BASE, violations
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 API, SYNAPSE_ADMIN, MAS_ADMIN = "urn:matrix:client:api:*", "urn:synapse:admin:*", "urn:mas:admin"
 ALL_SCOPES = f"{API} {SYNAPSE_ADMIN} {MAS_ADMIN}"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 REAL = os.environ.get("SYNADMIN_TEST_MAS")
 _PATIENCE = 90  # seconds until a job has run, on a machine that is busy
 _numbers = itertools.count(1)
@@ -49,6 +51,7 @@ class World:
         server: Synapse.
         url: MAS's base URL, with a slash in the end.
         service: the stand-in; None where MAS is a real one.
+        secret: what Synapse and MAS share.
         client: id and secret of the client that may use the admin API.
         violations: exchanges that do not fit the description of the admin API, since the last look.
     """
@@ -56,6 +59,7 @@ class World:
     server: Homeserver
     url: str
     service: AuthenticationService | None
+    secret: str
     client: tuple[str, str]
     violations: list[str] = field(default_factory=list)
     _people: list[Person] = field(default_factory=list)
@@ -82,14 +86,21 @@ class World:
         token = self.oauth("token", {"grant_type": "client_credentials", "scope": scope}, client=self.client)
         return str(token["access_token"])
 
-    def someone(self, name: str = "alice") -> Person:
-        """Return a new user who has signed in with a password: their session has a device."""
+    def with_password(self, name: str = "alice", *, admin: bool = False) -> tuple[str, str]:
+        """Make a user with a password, and return both."""
         name = f"{name}-{secrets.token_hex(3)}-{next(_numbers)}"
         user_id = self.create(name)
         password = secrets.token_urlsafe(12)
-        body: dict[str, Any] = {"password": password, "skip_password_check": True}
+        body = {"password": password, "skip_password_check": True}
         self.api("POST", f"/users/{user_id}/set-password", body)
-        body = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": name}}
+        if admin:
+            self.api("POST", f"/users/{user_id}/set-admin", {"admin": True})
+        return name, password
+
+    def someone(self, name: str = "alice") -> Person:
+        """Return a new user who has signed in with a password: their session has a device."""
+        name, password = self.with_password(name)
+        body: dict[str, Any] = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": name}}
         session = self.send("POST", "_matrix/client/v3/login", {**body, "password": password})
         return self._person(name, session.json["access_token"])
 
@@ -180,6 +191,38 @@ class World:
             return Reply(answer.status, json.loads(text))
         return Reply(answer.status, text=text, content_type=kind)
 
+    def introspect(self, token: str) -> Any:  # noqa: ANN401
+        """Return what MAS tells Synapse of a token."""
+        headers = {
+            "Authorization": f"Bearer {self.secret}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-MAS-Supports-Device-Id": "1",
+        }
+        return self.send("POST", "oauth2/introspect", urlencode({"token": token}), headers=headers).json
+
+    # Signing in
+
+    def register_client(self) -> str:
+        """Register the client that `synadmin login` is, and return its id."""
+        metadata = {
+            "client_name": "synadmin",
+            "client_uri": "https://synadmin.example/",
+            "application_type": "native",
+            "grant_types": [DEVICE_CODE, "refresh_token"],
+            "response_types": [],
+            "token_endpoint_auth_method": "none",
+        }
+        return str(self.send("POST", "oauth2/registration", metadata).json["client_id"])
+
+    def sign_in_with_device_code(self, username: str, password: str, scope: str) -> dict[str, Any]:
+        """Return the answer of the token endpoint, and ``client_id``."""
+        client_id = self.register_client()
+        grant = self.oauth("device", {"client_id": client_id, "scope": scope})
+        allow(self.url, grant["user_code"], username, password)
+        form = {"grant_type": DEVICE_CODE, "device_code": grant["device_code"], "client_id": client_id}
+        tokens: dict[str, Any] = self.oauth("token", form)
+        return {**tokens, "client_id": client_id}
+
     # Waiting, and the stand-in's knobs
 
     def eventually(self, so: Callable[[], bool]) -> None:
@@ -233,7 +276,7 @@ def running(server_name: str = "delegated.example") -> Iterator[World]:
             )
             config = delegation(service.url, service.secret)
             server = stack.enter_context(Homeserver(server_name=server_name, extra_config=config))
-            world = World(server, service.url, service, (CLIENT_ID, service.client_secret))
+            world = World(server, service.url, service, service.secret, (CLIENT_ID, service.client_secret))
             service.watch = world.watch
         stack.callback(world.close)
         yield world
@@ -243,10 +286,11 @@ def _real(stack: ExitStack) -> World:
     client_id, _, client_secret = os.environ["SYNADMIN_TEST_MAS_CLIENT"].partition(":")
     url = f"{str(REAL).rstrip('/')}/"
     port = urlsplit(os.environ["SYNADMIN_TEST_MAS_HOMESERVER"]).port
-    config = delegation(url, os.environ["SYNADMIN_TEST_MAS_SECRET"])
+    secret = os.environ["SYNADMIN_TEST_MAS_SECRET"]
+    config = delegation(url, secret)
     # MAS knows the name of its homeserver; it needs no homeserver to tell it.
-    nameless = World(Homeserver(port=port), url, None, (client_id, client_secret))
+    nameless = World(Homeserver(port=port), url, None, secret, (client_id, client_secret))
     name = nameless.api("GET", "/site-config", token=nameless.client_token())["server_name"]
     nameless.server.discard()
     server = stack.enter_context(Homeserver(server_name=name, port=port, extra_config=config))
-    return World(server, url, None, (client_id, client_secret))
+    return World(server, url, None, secret, (client_id, client_secret))
