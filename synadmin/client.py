@@ -211,7 +211,7 @@ class Synapse:
         Nothing is sent to it yet: ``mas.require()`` finds out whether it can be used.
 
         Raises:
-            SynadminError: the server did not say whether it is in charge.
+            SynadminError: the server did not say whether it is in charge, or where its admin API is.
         """
         if self.auth_metadata is None:
             return None

@@ -76,6 +76,11 @@ def server_name_of(identifier: str) -> str:
     return identifier.partition(":")[2]
 
 
+def localpart_of(user_id: str) -> str:
+    """Return the localpart of a user id."""
+    return user_id.removeprefix("@").partition(":")[0]
+
+
 def _checked(text: str, *, sigil: str, kind: str, example: str, local: re.Pattern[str]) -> str:
     shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
     if not text.startswith(sigil):

@@ -240,7 +240,7 @@ def _end_session(synapse: "Synapse") -> bool:
 
 
 def _still_valid(owner: str) -> str:
-    from synadmin.cli.mas import mas_cli
+    from synadmin.cli.mas_required import mas_cli
 
     name = shlex.quote(owner[1:].partition(":")[0])
     return (

@@ -17,7 +17,7 @@ import click
 from synadmin.cli.confirm import CHANGE_OPTIONS
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Command
-from synadmin.cli.mas import refuse_under_mas
+from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.server_task import wait_for_task
@@ -303,7 +303,7 @@ class Change(Verb):
             targets = selected.targets if selected is not None else None
             targets = targets or kind.resolve(synapse, names)
             if self._mas is not None:
-                refuse_under_mas(synapse, self._mas, targets.names)
+                require_mas(synapse, self._mas, targets.names)
             if self._order is not None:
                 targets.names.sort(key=_call(self._order, synapse, values=values))
             values["kind"] = kind
@@ -410,7 +410,7 @@ def changes(
         columns: what the function returns that a table shows.
         many: whether it takes several targets.
         resumable: whether to run it again does the rest, and nothing twice.
-        mas: what ``mas-cli manage`` needs to do the same, where it is refused under MAS.
+        mas: what ``mas-cli manage`` needs to do the same, where the admin API of MAS cannot be used.
     """
 
     def declare(function: Function) -> Change:

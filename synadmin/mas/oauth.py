@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from synadmin._version import __version__
-from synadmin.errors import NotSupportedError, ReplyError
+from synadmin.errors import NotSupportedError, RefusedError
 from synadmin.http.connection import checked_homeserver
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.transport import Transport
@@ -90,12 +90,15 @@ class OAuth:
         """Return where the service is: the URL of its token endpoint without ``oauth2/token``.
 
         Raises:
-            ReplyError: its token endpoint is somewhere else.
+            RefusedError: its token endpoint is somewhere else.
         """
         url = self.url(_TOKEN)
         if not url.endswith("/oauth2/token"):
-            message = f"{_SERVICE} has its token endpoint at {url}: where its admin API is cannot be seen"
-            raise ReplyError(message, hint="set SYNADMIN_MAS to the base URL of its admin API")
+            message = (
+                f"{_SERVICE} (MAS) manages the accounts of this server, and does not say where its admin "
+                f"API is: its token endpoint is {url}"
+            )
+            raise RefusedError(message, hint="set SYNADMIN_MAS to the base URL of its admin API")
         return url.removesuffix("/oauth2/token")
 
     def client_token(self, client_id: str, secret: str, scope: str) -> AccessToken:

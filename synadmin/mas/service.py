@@ -117,7 +117,7 @@ class Mas:
 
         Raises:
             SettingsError: its URL is none, or is plain http to another machine.
-            ReplyError: where its admin API is cannot be seen.
+            RefusedError: where its admin API is cannot be seen.
         """
         oauth = OAuth(homeserver, metadata, access.allow_plain_http)
         url = checked_homeserver(access.url or oauth.base, allow_plain_http=access.allow_plain_http)
@@ -141,6 +141,11 @@ class Mas:
     def is_client(self) -> bool:
         """Whether a client is used instead of a user's token."""
         return self._wire is not None
+
+    @property
+    def has_personal_sessions(self) -> bool:
+        """Whether this MAS is new enough for personal sessions."""
+        return not self.version or self.version >= PERSONAL_SESSIONS
 
     def close(self) -> None:
         """End the session of the client, where there is one, and close the connections."""

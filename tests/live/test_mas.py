@@ -28,8 +28,8 @@ MANAGED = [
     (("user", "create", "rose", "--modify", "--admin"), "mas-cli manage register-user rose"),
     (("user", "modify", "rose", "--add-threepid", "email", "r@x.org"), "mas-cli manage add-email rose"),
     (("user", "modify", "rose", "--remove-threepid", "email", "r@x.org"), "account page of MAS"),
-    (("user", "modify", "rose", "--add-external-id", "oidc-x", "rose"), "upstream-oauth-links"),
-    (("user", "modify", "rose", "--remove-external-id", "oidc-x", "rose"), "upstream-oauth-links"),
+    (("user", "modify", "rose", "--add-external-id", "oidc-x", "rose"), "synadmin user link"),
+    (("user", "modify", "rose", "--remove-external-id", "oidc-x", "rose"), "synadmin user link"),
     (("user", "modify", "rose", "--not-approved"), "mas-cli manage lock-user rose"),
     (("user", "lock", "rose", "violet"), "mas-cli manage lock-user USERNAME"),
 ]

@@ -9,7 +9,7 @@ from synadmin.cli import secrets
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command, Group
-from synadmin.cli.mas import refuse_under_mas
+from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
@@ -21,6 +21,7 @@ from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, Us
 if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+    from synadmin.recovery.mas_account import MasAccount
 
 
 @click.command(cls=Command, calls=["users.reset_password"])
@@ -50,23 +51,47 @@ def password(
         pass generate -n matrix/alice | tail -1 | synadmin user password alice \\
             --yes
     """
+    from synadmin.recovery.mas_account import account_in_mas
+
     with invocation.synapse() as synapse:
         user_id = user_id_of(synapse, user)
-        refuse_under_mas(synapse, "set-password {user} PASSWORD", [user_id])
+        require_mas(synapse, "set-password {user} PASSWORD", [user_id])
+        account = account_in_mas(synapse, user_id)
         question = None
         if not keep_devices and not dry_run and not yes:
-            sessions = synapse.devices.list(user_id).total
+            sessions = synapse.devices.list(user_id).total if account is None else len(account.sessions())
             question = f"{counted(sessions, 'session')} of {user_id} will end. Go on?" if sessions else None
         if question is not None:
             confirm(invocation, question, yes=yes)
         new = "rehearsal" if dry_run else secrets.ask_new(user_id)
 
         def act(client: "Synapse", _: str) -> Record:
+            here = account_in_mas(client, user_id)
+            if here is not None:
+                return _set_password(here, new, keep_sessions=keep_devices)
             client.users.reset_password(user_id, new, logout_devices=not keep_devices)
             return {}
 
         work = BulkChange(USERS, Targets([user_id]), act)
         return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
+
+
+def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Record:
+    """Set the password at MAS, which ends no session, and end them."""
+    from synadmin.recovery.mas_account import end_session
+
+    account.mas.users.set_password(account.record.id, new)
+    if keep_sessions:
+        return {}
+    for session in account.sessions():
+        end_session(account.mas, session)
+    left = account.sessions()
+    if left:
+        message = (
+            f"the password was set, but {counted(len(left), 'session')} of {account.user_id} did not end"
+        )
+        raise NotAsAskedError(message)
+    return {}
 
 
 @click.group(cls=Group)
@@ -75,17 +100,29 @@ def admin() -> None:
 
 
 @admin.verb
-@reads("users.admin", name="show", columns=(Column("user_id", title="user"), Column("admin")))
+@reads(
+    "users.admin",
+    name="show",
+    columns=(Column("user_id", title="user"), Column("admin"), Column("sessions", shown=False)),
+)
 def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
     """Check whether a user is a server admin.
 
-    `synadmin user list --admins` lists all.
+    `synadmin user list --admins` lists all. Under the Matrix Authentication Service `sessions` counts the
+    sessions that have admin rights now.
 
     \b
     Examples:
         synadmin user admin show alice
         synadmin user admin show alice -o json
     """
+    from synadmin.recovery.mas_account import account_in_mas
+
+    require_mas(synapse, "list-admin-users")
+    account = account_in_mas(synapse, user_id)
+    if account is not None:
+        may, sessions = account.record.attributes.admin, len(account.admin_sessions())
+        return {"user_id": user_id, "admin": may or sessions > 0, "may_ask": may, "sessions": sessions}
     return {"user_id": user_id, **synapse.users.admin(user_id).as_sent()}
 
 
@@ -115,7 +152,8 @@ def _(_: "Synapse", users: "list[UserId]") -> str:
 def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
     """Revoke server admin rights.
 
-    The server lets no admin revoke their own.
+    The server lets no admin revoke their own. Under the Matrix Authentication Service the sessions that
+    have admin rights end.
 
     \b
     Examples:
@@ -131,11 +169,18 @@ def _(_: "Synapse", users: "list[UserId]") -> str:
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
+    from synadmin.recovery.mas_account import account_in_mas
+
     if not admin and user_id == synapse.owner:
-        message = (
-            f"{user_id} is the account whose token you are using: Synapse lets nobody take their own rights"
-        )
+        message = f"{user_id} is the account whose token you are using: nobody can revoke their own rights"
         raise RefusedError(message, hint="nothing was changed; another server admin can do it")
+    account = account_in_mas(synapse, user_id)
+    if account is not None:
+        held = [] if admin else account.admin_sessions()
+        if account.record.attributes.admin == admin and not held:
+            return unchanged(f"already {'' if admin else 'not '}a server admin")
+        ended = account.set_admin(admin=admin)
+        return {"message": f"{counted(ended, 'session')} with admin rights ended"} if ended else {}
     if synapse.users.get(user_id).admin == admin:
         return unchanged(f"already {'' if admin else 'not '}a server admin")
     synapse.users.set_admin(user_id, admin=admin)
@@ -183,23 +228,22 @@ def login(
     expiry = None if forever else _future(until)
     with invocation.synapse() as synapse:
         user_id = user_id_of(synapse, user)
+        require_mas(synapse, "issue-compatibility-token {user}", [user_id])
         if synapse.users.get(user_id).locked:
             message = f"{user_id} is locked: the server would refuse the token"
             raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
         if dry_run:
             work = BulkChange(
-                USERS,
-                Targets([user_id]),
-                lambda client, _: client.users.login(user_id, valid_until_ms=expiry).as_sent(),
+                USERS, Targets([user_id]), lambda client, _: _token(client, user_id, expiry, invocation)
             )
             return carry_out(invocation, synapse, work, dry_run=True, yes=yes, output=output)
         ends = "never ends" if expiry is None else f"ends at {time_of(expiry)}"
         question = f"A token that {ends} will be shown: with it, everything can be done as {user_id}. Go on?"
         confirm(invocation, question, yes=yes)
-        sent = synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
+        sent = _token(synapse, user_id, expiry, invocation)
         acting = synapse.as_user(user_id, sent["access_token"])
         with acting:
-            _check_token(acting, user_id)
+            _check_token(synapse, acting, user_id, sent.get("session"))
     if output.for_people and output.names is None:
         click.echo(sent["access_token"])
         return 0
@@ -208,7 +252,26 @@ def login(
     return 0
 
 
-def _check_token(acting: "Synapse", user_id: "UserId") -> None:
+def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation: Invocation) -> Record:
+    """Return a token to act as a user; under MAS it is that of a personal session."""
+    from synadmin.recovery.mas_account import account_in_mas
+
+    account = account_in_mas(synapse, user_id)
+    if account is None:
+        return synapse.users.login(user_id, valid_until_ms=expiry).as_sent()
+    from msgspec import UNSET
+
+    from synadmin.mas.oauth import MATRIX_SCOPE
+    from synadmin.mas.service import PERSONAL_SESSIONS
+
+    account.mas.require(PERSONAL_SESSIONS, for_what="acting as a user")
+    lasts = UNSET if expiry is None else max(1, round(expiry / 1000 - account.mas.transport.server_time()))
+    name = f"synadmin user login {invocation.journal.run}"
+    made = account.mas.personal_sessions.create(account.record.id, name, MATRIX_SCOPE, expires_in=lasts)
+    return {"access_token": made.attributes.access_token, "session": made.id}
+
+
+def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", session: str | None) -> None:
     """End a new token that is not what was asked for.
 
     Raises:
@@ -220,7 +283,10 @@ def _check_token(acting: "Synapse", user_id: "UserId") -> None:
         message = f"the server gave a token, but not one of {user_id}"
     except NotAuthenticatedError as error:
         message = f"the server gave a token for {user_id}, and refuses it: {error}"
-    acting.client_server.logout()
+    if session is not None and synapse.mas is not None:
+        synapse.mas.personal_sessions.revoke(session)
+    else:
+        acting.client_server.logout()
     raise NotAsAskedError(message, hint="the token was ended")
 
 

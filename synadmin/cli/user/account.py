@@ -13,7 +13,7 @@ from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
-from synadmin.cli.mas import refuse_under_mas
+from synadmin.cli.mas_required import refuse_under_mas, require_mas
 from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import USERS, Targets, user_id_of
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+    from synadmin.recovery.mas_account import MasAccount
 
 _MEDIA = {"email", "msisdn"}
 _COLUMNS = ("name", "displayname", "email", "password", "admin")
+_AT_MAS = frozenset({"password", "admin"})
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 Pairs = tuple[tuple[str, str], ...]
 
@@ -67,6 +69,20 @@ class _Changes:
         if wanted != ids:
             changed["external_ids"] = [{"auth_provider": one, "external_id": two} for one, two in wanted]
         return changed
+
+    @property
+    def emails(self) -> tuple[str, ...]:
+        """Return the e-mail addresses to add."""
+        return tuple(address for medium, address in self.add_threepids if medium == "email")
+
+    def at_synapse(self) -> "_Changes":
+        """Return what Synapse keeps of it, where MAS manages the accounts."""
+        return replace(
+            self,
+            fields={name: value for name, value in self.fields.items() if name not in _AT_MAS},
+            add_threepids=tuple(one for one in self.add_threepids if one[0] != "email"),
+            remove_threepids=tuple(one for one in self.remove_threepids if one[0] != "email"),
+        )
 
     def check(self, synapse: "Synapse", user_id: "UserId") -> None:
         """Look whether an address is somebody else's: Synapse would take it from them without a word.
@@ -131,6 +147,13 @@ def _require_one(changes: _Changes, users: tuple[str, ...], source: str | None) 
 
 
 def _apply(synapse: "Synapse", user_id: "UserId", changes: _Changes, before: "UserDetails | None") -> None:
+    if changes != changes.at_synapse():
+        from synadmin.recovery.mas_account import account_in_mas
+
+        account = account_in_mas(synapse, user_id)
+        if account is not None:
+            _apply_in_mas(account, changes)
+            changes = changes.at_synapse()
     body = changes.body(before)
     if body or before is None:
         changes.check(synapse, user_id)
@@ -140,6 +163,20 @@ def _apply(synapse: "Synapse", user_id: "UserId", changes: _Changes, before: "Us
     read_back(synapse, user_id, **{name: None if value == "" else value for name, value in expected.items()})
     if "threepids" in body or "external_ids" in body:
         _compare_lists(synapse.users.get(user_id), body)
+
+
+def _apply_in_mas(account: "MasAccount", changes: _Changes) -> None:
+    """Change what MAS keeps: password, rights, e-mail addresses."""
+    from synadmin.cli.user.with_mas import change_in_mas, remove_email
+
+    kept = {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}
+    fields = {name: value for name, value in changes.fields.items() if name in _AT_MAS}
+    if fields.get("admin") == account.record.attributes.admin:
+        del fields["admin"]
+    change_in_mas(account, fields, [email for email in changes.emails if email not in kept])
+    for medium, address in changes.remove_threepids:
+        if medium == "email":
+            remove_email(account, address)
 
 
 def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
@@ -194,7 +231,7 @@ def create(
 
     An account that exists is refused; with --modify it is changed. An account without a password is
     signed in to by single sign-on, or after `synadmin user password`. Where the Matrix Authentication
-    Service manages the accounts, create them there.
+    Service manages the accounts, they are created there.
 
     --from takes a user on each line, or CSV or NDJSON with these columns: name, displayname, email,
     password, admin (true or false). Another column is refused.
@@ -209,7 +246,14 @@ def create(
     if before is not None and not may_exist:
         message = f"{user_id} exists already"
         raise RefusedError(message, hint="--modify changes it where it is otherwise")
-    _apply(synapse, user_id, accounts.get(user_id, changes), before)
+    of_this = accounts.get(user_id, changes)
+    if before is None and synapse.mas is not None:
+        from synadmin.cli.user.with_mas import create_in_mas
+
+        create_in_mas(synapse, synapse.mas, user_id)
+        _apply(synapse, user_id, of_this, synapse.users.get(user_id))
+        return {"created": True}
+    _apply(synapse, user_id, of_this, before)
     return {"created": before is None}
 
 
@@ -237,7 +281,10 @@ def _(
 
 
 @create.guard
-def _(synapse: "Synapse", _: "list[UserId]", *, listed: dict[str, _Changes]) -> dict[str, Any]:
+def _(
+    synapse: "Synapse", _: "list[UserId]", *, listed: dict[str, _Changes], changes: _Changes
+) -> dict[str, Any]:
+    _refuse_external_ids(synapse, changes)
     accounts: dict[UserId, _Changes] = {}
     for name, row in listed.items():
         user_id = user_id_of(synapse, name)
@@ -363,7 +410,7 @@ def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Recor
     """
     # Looked at first: the request would make an account of this name where there is none.
     before = synapse.users.get(user_id)
-    if not changes.body(before):
+    if not changes.body(before) and not (changes.emails or changes.remove_threepids):
         return unchanged()
     _apply(synapse, user_id, changes, before)
     return {}
@@ -396,16 +443,20 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
 def _(synapse: "Synapse", users: "list[UserId]", *, changes: _Changes) -> None:
     # Telephone numbers stay as they are in Synapse; the rest of these MAS overwrites or never reads.
     if any(medium == "email" for medium, _ in changes.add_threepids):
-        refuse_under_mas(synapse, "add-email {user} ADDRESS", users)
+        require_mas(synapse, "add-email {user} ADDRESS", users)
     if any(medium == "email" for medium, _ in changes.remove_threepids):
-        refuse_under_mas(synapse, None, instead="the user removes the address on the account page of MAS")
-    if changes.add_external_ids or changes.remove_external_ids:
-        instead = "use upstream-oauth-links of the admin API of MAS: sign-on goes through MAS"
-        refuse_under_mas(synapse, None, instead=instead)
+        require_mas(synapse, None, instead="the user removes the address on the account page of MAS")
+    _refuse_external_ids(synapse, changes)
     if "approved" in changes.fields:
         refuse_under_mas(
             synapse, "lock-user {user}" if not changes.fields["approved"] else "unlock-user {user}", users
         )
+
+
+def _refuse_external_ids(synapse: "Synapse", changes: _Changes) -> None:
+    if changes.add_external_ids or changes.remove_external_ids:
+        instead = "sign-on goes through MAS: `synadmin user link add`, `synadmin user link remove`"
+        refuse_under_mas(synapse, None, instead=instead)
 
 
 @click.command(cls=Command, calls=["registration.nonce", "registration.register"])

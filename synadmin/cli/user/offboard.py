@@ -108,9 +108,10 @@ def offboard(
         left = rooms_losing_control(synapse, [user_id]).get(user_id)
         if left:  # the room has changed since the look
             return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
-    _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
-    message = f"{_rooms_summary(handed)} The account is {_DONE_WORDS[then]}."
-    return {"message": message, **_fields(handed, {"action": then, "outcome": "done"})}
+    later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
+    outcome = "done" if later is None else "pending"
+    message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
+    return {"outcome": outcome, "message": message, **_fields(handed, _account(then, outcome))}
 
 
 @offboard.check
@@ -150,7 +151,9 @@ def _(
     if synapse.owner in users:
         message = f"{synapse.owner} is your own account, whose token you are using"
         raise RefusedError(message, hint="use the token of another server admin")
-    admins = {account.name for account in synapse.users.list_v2(admins=True)}
+    from synadmin.recovery.mas_account import server_admins
+
+    admins = server_admins(synapse)
     if admins and admins <= set(users):
         message = f"{join_names(sorted(admins))} is the last server admin"
         raise RefusedError(message, hint="`synadmin user admin grant USER` makes another account one")
@@ -208,13 +211,25 @@ def _give_rooms(
         return handed, work.give_up(sessions, temporary, user_id)
 
 
-def _finish(synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool) -> None:
+def _finish(
+    synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool
+) -> str | None:
+    """Lock or deactivate the account; return what is still to come, None where nothing is."""
+    from synadmin.recovery.mas_account import account_in_mas
+
     if then == "lock" and not locked and not deactivated:
+        account = account_in_mas(synapse, user_id)
+        if account is not None:
+            return account.set_locked(locked=True)
         synapse.users.modify(user_id, locked=True)
         read_back(synapse, user_id, locked=True)
     elif then == "deactivate" and not deactivated:
+        account = account_in_mas(synapse, user_id)
+        if account is not None:
+            return account.deactivate(erase=False)
         synapse.users.deactivate(user_id, erase=False)
         read_back(synapse, user_id, deactivated=True)
+    return None
 
 
 def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
@@ -244,8 +259,12 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
 
 
+def _account(then: str, outcome: str) -> dict[str, str]:
+    return {"action": then, "outcome": outcome}
+
+
 def _skipped(then: str) -> dict[str, str]:
-    return {"action": then, "outcome": "not started"}
+    return _account(then, "not started")
 
 
 def _fields(handed: "list[RoomHandover]", account: Mapping[str, str]) -> dict[str, Any]:

@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
+from synadmin.cli.mas_required import require_mas
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
-from synadmin.errors import UsageError
+from synadmin.errors import NotFoundError, RefusedError, UsageError
+from synadmin.ids import server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+    from synadmin.mas.service import Mas
 
 # Repeated from synadmin.api.users, which is not loaded for --help; a test compares them.
 ORDERS = (
@@ -84,7 +87,8 @@ _LIST_COLUMNS = (
 def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> object:
     """List the accounts of the server.
 
-    Locked accounts are left out; --locked lists only these.
+    Locked accounts are left out; --locked lists only these. Under the Matrix Authentication Service
+    --admins lists who is one there; the column admin is Synapse's own, and without a meaning.
 
     \b
     Examples:
@@ -94,6 +98,13 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> obj
     """
     ask = synapse.users.list_v2 if old else synapse.users.list
     accounts = ask(**filters)
+    if filters["admins"] is not None and synapse.mas is not None:
+        from synadmin.recovery.mas_account import server_admins
+
+        require_mas(synapse, "list-admin-users")
+        admins = server_admins(synapse)
+        found = ask(**{**filters, "admins": None})
+        return found.where(lambda account: (account.name in admins) == filters["admins"])
     # Synapse shows locked accounts beside the others.
     return accounts.where(lambda account: account.locked) if filters["locked"] else accounts
 
@@ -117,10 +128,24 @@ def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
         synadmin user show alice
         synadmin user show @alice:example.org -o json
     """
-    details = synapse.users.get(user_id).as_sent()
+    details = {**synapse.users.get(user_id).as_sent(), **_in_mas(synapse, user_id)}
     # What a person looks for first; everything else follows in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
     output.write_one(details, [_detail(name) for name in names])
+
+
+def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
+    """Return what the Matrix Authentication Service has of an account, where it can be asked."""
+    from synadmin.recovery.mas_account import account_in_mas
+
+    mas = _mas(synapse)
+    if mas is None:
+        return {}
+    account = account_in_mas(synapse, user_id)
+    if account is None:
+        return {"mas": None}
+    emails = [one.attributes.email for one in mas.user_emails.list(user=account.record.id)]
+    return {"admin": account.record.attributes.admin, "mas": {**account.record.flat(), "emails": emails}}
 
 
 def _detail(name: str) -> Column:
@@ -176,12 +201,60 @@ def find(
         synadmin user find --external-id oidc-keycloak 4711
     """
     if external_id is not None:
-        return synapse.lookup.by_external_id(*external_id)
+        try:
+            return synapse.lookup.by_external_id(*external_id)
+        except NotFoundError:
+            found = _linked_in_mas(synapse, *external_id)
+            if found is None:
+                raise
+            return found
     if email is not None:
-        # Synapse keeps addresses in lower case.
-        return synapse.lookup.by_threepid("email", email.casefold())
+        try:
+            # Synapse keeps addresses in lower case.
+            return synapse.lookup.by_threepid("email", email.casefold())
+        except NotFoundError:
+            found = _with_email_in_mas(synapse, email)
+            if found is None:
+                raise
+            return found
     medium, address = threepid or ("msisdn", _number(phone or ""))
     return synapse.lookup.by_threepid(medium, address)
+
+
+def _with_email_in_mas(synapse: "Synapse", email: str) -> dict[str, Any] | None:
+    """Return whose address it is at the Matrix Authentication Service; None where it knows none."""
+    mas = _mas(synapse)
+    if mas is None:
+        return None
+    addresses = list(mas.user_emails.list(email=email))
+    return _user_record(synapse, mas, addresses[0].attributes.user_id) if addresses else None
+
+
+def _linked_in_mas(synapse: "Synapse", provider: str, subject: str) -> dict[str, Any] | None:
+    """Return who is linked to an account of an identity provider; None where it is not one link.
+
+    Synapse calls the provider by its id of the old configuration, MAS by a ULID.
+    """
+    mas = _mas(synapse)
+    if mas is None:
+        return None
+    links = [one.attributes for one in mas.upstream_links.list(subject=subject) if one.attributes.user_id]
+    links = [link for link in links if link.provider_id == provider] or links
+    return _user_record(synapse, mas, str(links[0].user_id)) if len(links) == 1 else None
+
+
+def _mas(synapse: "Synapse") -> "Mas | None":
+    """Return the Matrix Authentication Service; None where there is none, or it cannot be asked."""
+    try:
+        if synapse.mas is not None:
+            synapse.mas.require()
+    except RefusedError:
+        return None
+    return synapse.mas
+
+
+def _user_record(synapse: "Synapse", mas: "Mas", id_: str) -> dict[str, Any]:
+    return {"user_id": f"@{mas.users.get(id_).attributes.username}:{server_name_of(synapse.owner)}"}
 
 
 @find.check

@@ -53,12 +53,23 @@ def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Record:
+    from synadmin.recovery.mas_account import account_in_mas
+
     # Looked at first: the request would make an account of this name where there is none.
-    if synapse.users.get(user_id).locked == locked:
+    is_so = synapse.users.get(user_id).locked == locked
+    account = account_in_mas(synapse, user_id)
+    if is_so and (account is None or account.is_locked == locked):
         return unchanged(f"already {'locked' if locked else 'not locked'}")
+    if account is not None:
+        return _changed(account.set_locked(locked=locked))
     synapse.users.modify(user_id, locked=locked)
     read_back(synapse, user_id, locked=locked)
     return {}
+
+
+def _changed(still_to_come: str | None) -> Record:
+    """Return the outcome of a change through MAS, which Synapse hears of later."""
+    return {} if still_to_come is None else {"outcome": "pending", "message": still_to_come}
 
 
 @changes(USERS, "users.suspend")
@@ -164,11 +175,16 @@ def deactivate(
         synadmin user deactivate alice --erase
         synadmin user deactivate --from left-the-club.txt --dry-run
     """
+    from synadmin.recovery.mas_account import account_in_mas
+
     before = synapse.users.get(user_id)
-    if before.deactivated and (before.erased or not erase):
+    account = account_in_mas(synapse, user_id)
+    if before.deactivated and (before.erased or not erase) and (account is None or account.is_deactivated):
         return unchanged("already deactivated")
     if user_id in controlled:
         return refuse_to_lose_control(user_id, controlled[user_id])
+    if account is not None:
+        return _changed(account.deactivate(erase=erase or before.erased))
     record = synapse.users.deactivate(user_id, erase=erase).as_sent()
     read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
     return record
@@ -176,10 +192,13 @@ def deactivate(
 
 @deactivate.question
 def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
+    from synadmin.recovery.mas_account import server_admins
+
     rooms = sessions = admins = 0
+    known_admins = server_admins(synapse) if synapse.mas_manages_accounts else frozenset()
     for user_id in users:
         try:
-            admins += synapse.users.get(user_id).admin
+            admins += synapse.users.get(user_id).admin or user_id in known_admins
         except NotFoundError:
             # Told as its outcome, where it is one of several.
             if len(users) == 1:
@@ -204,17 +223,24 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make deactivated accounts active again.
 
     They have no password, no sessions, no addresses and are in no rooms; an erased one is no longer
-    erased. `synadmin user password` lets somebody sign in.
+    erased. `synadmin user password` lets somebody sign in. The Matrix Authentication Service keeps
+    passwords and links to identity providers: there they can sign in at once.
 
     \b
     Examples:
         synadmin user reactivate alice
         synadmin user reactivate --from came-back.txt --yes -o ndjson
     """
+    from synadmin.recovery.mas_account import account_in_mas
+
     # Looked at first: the request would make an account of this name where there is none.
-    if not synapse.users.get(user_id).deactivated:
+    account = account_in_mas(synapse, user_id)
+    if not synapse.users.get(user_id).deactivated and (account is None or not account.is_deactivated):
         message = f"{user_id} is not deactivated"
         raise RefusedError(message)
+    if account is not None:
+        account.reactivate()
+        return {"message": "still locked: `synadmin user unlock` unlocks it"} if account.is_locked else {}
     synapse.users.reactivate(user_id)
     read_back(synapse, user_id, deactivated=False)
     return {}
@@ -268,8 +294,9 @@ def _guard_own_account(verb: Change, does: str) -> None:
             why = f"This {does} your own account, whose token you are using."
             confirm_by_name(invocation, synapse.owner, why, given=confirm, dry_run=dry_run)
             return
-        # Not by version 3, which an older Synapse does not have.
-        admins = {account.name for account in synapse.users.list_v2(admins=True)}
+        from synadmin.recovery.mas_account import server_admins
+
+        admins = server_admins(synapse)
         if admins and admins <= set(users):
             why = f"This {does} the last server admin of this server ({join_names(sorted(admins))})."
             confirm_by_name(invocation, min(admins), why, given=confirm, dry_run=dry_run)

@@ -1,0 +1,72 @@
+"""What the Matrix Authentication Service (MAS) decides: done through its admin API, or refused.
+
+A refusal names what is missing, and the command of MAS itself that does the same.
+"""
+
+import shlex
+from typing import TYPE_CHECKING
+
+from synadmin.errors import RefusedError
+from synadmin.ids import localpart_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synadmin.client import Synapse
+
+
+def require_mas(
+    synapse: "Synapse", command: str | None, users: "Sequence[str]" = (), *, instead: str = ""
+) -> None:
+    """Make sure that the admin API of MAS can be used, where MAS manages the accounts.
+
+    Args:
+        synapse: the server.
+        command: what does the same: ``lock-user {user}`` of ``mas-cli manage``; None where nothing does.
+        users: whose accounts; where there is exactly one, the command names it.
+        instead: what to do where ``mas-cli`` has no command for it.
+
+    Raises:
+        RefusedError: MAS manages the accounts, and its admin API cannot be used.
+    """
+    try:
+        if synapse.mas is not None:
+            synapse.mas.require()
+    except RefusedError as error:
+        other = instead if command is None else mas_cli(_filled(command, users))
+        hint = f"{error.hint}. Or {other}" if other else error.hint
+        raise RefusedError(str(error), hint=hint) from error
+
+
+def refuse_under_mas(
+    synapse: "Synapse", command: str | None, users: "Sequence[str]" = (), *, instead: str = ""
+) -> None:
+    """Refuse a change that Synapse would accept and that MAS would ignore.
+
+    Args:
+        synapse: the server.
+        command: what does it: ``lock-user {user}`` of ``mas-cli manage``; None where it has no such command.
+        users: whose accounts; where there is exactly one, the command names it.
+        instead: what to do where ``mas-cli`` has no command for it.
+
+    Raises:
+        RefusedError: MAS manages the accounts of this server.
+    """
+    if not synapse.mas_manages_accounts:
+        return
+    hint = instead if command is None else mas_cli(_filled(command, users))
+    raise RefusedError(
+        "the Matrix Authentication Service (MAS) manages the accounts of this server, not Synapse: "
+        "nothing was changed",
+        hint=hint,
+    )
+
+
+def mas_cli(command: str) -> str:
+    """Return where and how to run a command of ``mas-cli manage``."""
+    return f"on the machine of MAS, run: mas-cli manage {command}"
+
+
+def _filled(command: str, users: "Sequence[str]") -> str:
+    name = localpart_of(users[0]) if len(users) == 1 else "USERNAME"
+    return command.format(user=shlex.quote(name))

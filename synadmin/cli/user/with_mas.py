@@ -1,0 +1,74 @@
+"""Creating and changing accounts through the Matrix Authentication Service (MAS)."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from synadmin.cli.outcomes import NotAsAskedError
+from synadmin.errors import MatrixError, RefusedError
+from synadmin.ids import localpart_of
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.mas.service import Mas
+    from synadmin.recovery.mas_account import MasAccount
+
+_BAD_REQUEST = 400
+_CONFLICT = 409
+
+
+def create_in_mas(synapse: "Synapse", mas: "Mas", user_id: "UserId") -> None:
+    """Create an account at MAS, which provisions it at Synapse before it answers.
+
+    Raises:
+        RefusedError: the name is taken, or not valid.
+    """
+    try:
+        mas.users.create(localpart_of(user_id))
+    except MatrixError as error:
+        if error.status not in {_BAD_REQUEST, _CONFLICT}:
+            raise
+        raise RefusedError(f"{user_id} cannot be created: {error.reason}") from error
+    synapse.users.get(user_id)
+
+
+def change_in_mas(account: "MasAccount", fields: Mapping[str, Any], emails: Iterable[str] = ()) -> None:
+    """Set password and admin rights, and add addresses.
+
+    Raises:
+        RefusedError: an address belongs to another account.
+    """
+    for email in emails:
+        add_email(account, email)
+    if fields.get("password"):
+        account.mas.users.set_password(account.record.id, fields["password"])
+    if fields.get("admin") is not None:
+        account.set_admin(admin=fields["admin"])
+
+
+def add_email(account: "MasAccount", email: str) -> None:
+    """Add an e-mail address, and read it back.
+
+    Raises:
+        RefusedError: it belongs to another account, or is no address.
+    """
+    try:
+        account.mas.user_emails.create(account.record.id, email)
+    except MatrixError as error:
+        if error.status not in {_BAD_REQUEST, _CONFLICT}:
+            raise
+        raise RefusedError(f"{email} cannot be added to {account.user_id}: {error.reason}") from error
+    if email not in {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}:
+        message = f"MAS said yes, but {account.user_id} does not have {email}"
+        raise NotAsAskedError(message)
+
+
+def remove_email(account: "MasAccount", email: str) -> bool:
+    """Remove an e-mail address; return whether there was one."""
+    found = list(account.mas.user_emails.list(user=account.record.id, email=email))
+    for one in found:
+        account.mas.user_emails.delete(one.id)
+    if any(account.mas.user_emails.list(user=account.record.id, email=email)):
+        message = f"MAS said yes, but {account.user_id} still has {email}"
+        raise NotAsAskedError(message)
+    return bool(found)

@@ -1,0 +1,241 @@
+"""The commands for accounts where MAS manages them: done there, read back on both sides."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from synadmin.errors import MatrixError, NotFoundError
+from tests.live.mas.world import ALL_SCOPES, API, REAL
+
+if TYPE_CHECKING:
+    from synadmin.sandbox.accounts import Person
+    from tests.live.conftest import Answer, Synadmin
+    from tests.live.mas.world import World
+
+needs_stand_in = pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+
+
+class Run(Protocol):
+    def __call__(
+        self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None
+    ) -> Answer: ...
+
+
+@pytest.fixture
+def run(mas_homeserver: World, synadmin: Synadmin) -> Run:
+    """Run a command as the admin of both."""
+
+    def call(*arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Answer:
+        server, admin = mas_homeserver.server, mas_homeserver.admin
+        return synadmin(*arguments, server=server, acting=admin, stdin=stdin, env=env)
+
+    return call
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    """The one record that a command printed with ``-o json``."""
+    (found,) = json.loads(answer.stdout)
+    return dict(found)
+
+
+def is_refused(who: Person) -> bool:
+    """Whether Synapse refuses the user's own token."""
+    try:
+        who.synapse.client_server.whoami()
+    except MatrixError as error:
+        return error.status == 401
+    return False
+
+
+def test_a_lock_is_on_both_sides_and_is_lifted(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    answer = run("user", "lock", alice.user_id, "--yes", "-o", "json")
+    assert answer.code == 0, answer.stderr
+    assert mas_homeserver.user(alice)["locked_at"] is not None
+    assert mas_homeserver.admin.synapse.users.get(alice.user_id).locked
+    # The session is new: Synapse may have asked MAS for it.
+    assert record(answer)["outcome"] == "pending"
+    assert "for up to 2 minutes" in record(answer)["message"]
+    assert is_refused(alice)  # it had not been used
+    again = run("user", "lock", alice.user_id, "--yes", "-o", "json")
+    assert (again.code, record(again)["message"]) == (0, "already locked")
+    answer = run("user", "unlock", alice.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.user(alice)["locked_at"] is None
+    assert not mas_homeserver.admin.synapse.users.get(alice.user_id).locked
+
+
+def test_a_lock_of_an_account_without_sessions_is_done(mas_homeserver: World, run: Run) -> None:
+    name = f"quiet-{secrets.token_hex(4)}"
+    mas_homeserver.create(name)
+    answer = run("user", "lock", name, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+
+
+def test_a_deactivation_is_done_where_the_users_token_is_refused(mas_homeserver: World, run: Run) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    answer = run("user", "deactivate", alice.user_id, "--yes", "--leave-rooms", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert is_refused(alice)
+    assert mas_homeserver.user(alice)["deactivated_at"] is not None
+    details = mas_homeserver.admin.synapse.users.get(alice.user_id)
+    assert (details.deactivated, details.erased) == (True, False)
+    assert mas_homeserver.admin.membership(room_id, alice) == "leave"
+    answer = run("user", "reactivate", alice.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.user(alice)["deactivated_at"] is None
+    assert not mas_homeserver.admin.synapse.users.get(alice.user_id).deactivated
+
+
+def test_an_erased_account(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    answer = run("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.admin.synapse.users.get(alice.user_id).erased
+
+
+@pytest.mark.parametrize("verb", ["lock", "deactivate", "reactivate"])
+def test_a_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -> None:
+    alice = mas_homeserver.someone()
+    if verb == "reactivate":
+        assert run("user", "deactivate", alice.user_id, "--yes").code == 0
+    before = mas_homeserver.user(alice)
+    answer = run("user", verb, alice.user_id, "--dry-run", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "planned"), answer
+    assert record(answer)["path"] == f"/api/admin/v1/users/{before['id']}/{verb}"
+    assert mas_homeserver.user(alice) == before
+
+
+def test_a_new_password_ends_the_sessions(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    answer = run("user", "password", alice.user_id, "--yes", "-o", "json", stdin="correct horse battery\n")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    mas_homeserver.eventually(lambda: is_refused(alice))
+    assert "correct horse" not in answer.stdout + answer.stderr
+
+
+def test_admin_rights_are_granted_and_what_is_held_ends(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    answer = run("user", "admin", "grant", alice.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.user(alice)["admin"] is True
+    assert alice.user_id in run("user", "list", "--admins", "-o", "name").stdout.splitlines()
+    mas_homeserver.personal_token(mas_homeserver.user(alice)["id"], ALL_SCOPES)
+    shown = json.loads(run("user", "admin", "show", alice.user_id, "-o", "json").stdout)
+    assert (shown["admin"], shown["sessions"]) == (True, 1)
+    answer = run("user", "admin", "revoke", alice.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["message"]) == (0, "1 session with admin rights ended"), answer
+    shown = json.loads(run("user", "admin", "show", alice.user_id, "-o", "json").stdout)
+    assert (shown["admin"], shown["sessions"]) == (False, 0)
+    assert alice.user_id not in run("user", "list", "--admins", "-o", "name").stdout.splitlines()
+
+
+def test_an_account_is_created_with_all_that_belongs_to_it(mas_homeserver: World, run: Run) -> None:
+    name = f"rose-{secrets.token_hex(4)}"
+    user_id = mas_homeserver.server.user_id(name)
+    answer = run(
+        *("user", "create", name, "--displayname", "Rose", "--password-stdin", "--admin"),
+        *("--threepid", "email", f"{name}@example.org", "--yes", "-o", "json"),
+        stdin="correct horse battery\n",
+    )
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.user(name)["admin"] is True
+    details = mas_homeserver.admin.synapse.users.get(user_id)
+    assert details.displayname == "Rose"
+    shown = json.loads(run("user", "show", name, "-o", "json").stdout)
+    assert shown["mas"]["emails"] == [f"{name}@example.org"]
+    found = json.loads(run("user", "find", "--email", f"{name}@example.org", "-o", "json").stdout)
+    assert found["user_id"] == user_id
+    again = run("user", "create", name, "--yes")
+    assert again.code == 5
+    assert "exists already" in again.stderr
+
+
+def test_addresses_are_changed_at_mas(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    address = f"{secrets.token_hex(4)}@example.org"
+    answer = run("user", "modify", alice.user_id, "--add-threepid", "email", address, "--yes")
+    assert answer.code == 0, answer.stderr
+    shown = json.loads(run("user", "show", alice.user_id, "-o", "json").stdout)
+    assert shown["mas"]["emails"] == [address]
+    bob = mas_homeserver.someone("bob")
+    taken = run("user", "modify", bob.user_id, "--add-threepid", "email", address, "--yes")
+    assert taken.code == 5, taken
+    answer = run("user", "modify", alice.user_id, "--remove-threepid", "email", address, "--yes")
+    assert answer.code == 0, answer.stderr
+    shown = json.loads(run("user", "show", alice.user_id, "-o", "json").stdout)
+    assert shown["mas"]["emails"] == []
+
+
+def test_a_token_to_act_as_a_user_is_a_personal_session(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    answer = run("user", "login", alice.user_id, "--until", "10m", "--yes")
+    assert answer.code == 0, answer.stderr
+    token = answer.stdout.strip()
+    acting = type(alice)(mas_homeserver.server.url, alice.user_id, token)
+    assert acting.synapse.client_server.whoami().user_id == alice.user_id
+    acting.close()
+
+
+def test_an_account_that_is_not_there(mas_homeserver: World, run: Run) -> None:
+    answer = run("user", "lock", "nobody-has-this-name", "--yes")
+    assert answer.code == 4, answer
+    with pytest.raises(NotFoundError):
+        mas_homeserver.admin.synapse.users.get(mas_homeserver.server.user_id("nobody-has-this-name"))
+
+
+@needs_stand_in
+def test_where_no_job_runs_the_outcome_is_pending(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    with mas_homeserver.knobs(worker=False):
+        answer = run("user", "deactivate", alice.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "pending"), answer
+    assert "a job of MAS has not run" in record(answer)["message"]
+
+
+@needs_stand_in
+@pytest.mark.parametrize(
+    ("knob", "words"), [({"adminapi": False}, "does not serve it"), ({"version": "v0.19.0"}, "too old")]
+)
+def test_what_is_missing_is_named(mas_homeserver: World, run: Run, knob: dict[str, Any], words: str) -> None:
+    alice = mas_homeserver.someone()
+    verb = "lock" if "adminapi" in knob else "reactivate"
+    if verb == "reactivate":
+        assert run("user", "deactivate", alice.user_id, "--yes").code == 0
+    with mas_homeserver.knobs(**knob):
+        answer = run("user", verb, alice.user_id, "--yes")
+    assert answer.code == 5, answer
+    assert words in " ".join(answer.stderr.split())
+
+
+def test_a_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice = mas_homeserver.someone()
+    me = mas_homeserver.user(mas_homeserver.admin)
+    token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
+    acting = type(alice)(mas_homeserver.server.url, mas_homeserver.admin.user_id, token)
+    answer = synadmin("user", "lock", alice.user_id, "--yes", server=mas_homeserver.server, acting=acting)
+    acting.close()
+    assert answer.code == 5, answer
+    assert "urn:mas:admin" in answer.stderr
+    assert "mas-cli manage lock-user" in answer.stderr
+    assert mas_homeserver.user(alice)["locked_at"] is None
+
+
+def test_a_client_does_what_the_token_may_not(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice = mas_homeserver.someone()
+    me = mas_homeserver.user(mas_homeserver.admin)
+    token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
+    acting = type(alice)(mas_homeserver.server.url, mas_homeserver.admin.user_id, token)
+    client_id, secret = mas_homeserver.client
+    env = {"SYNADMIN_MAS_CLIENT_ID": client_id, "SYNADMIN_MAS_CLIENT_SECRET": secret}
+    answer = synadmin(
+        "user", "lock", alice.user_id, "--yes", server=mas_homeserver.server, acting=acting, env=env
+    )
+    acting.close()
+    assert answer.code == 0, answer
+    assert mas_homeserver.user(alice)["locked_at"] is not None
