@@ -178,17 +178,18 @@ def device_authorization(service: Service, request: Request) -> Reply:
     return Reply(200, answer)
 
 
-_FORM = """<!DOCTYPE html><html><head><title>Link a device</title></head><body>
-<h1>Link a device</h1><p>{said}</p><form method="post">
+_FORM = """<form method="post">
 <p><label>Code <input name="code" value="{code}"></label></p>
 <p><label>Username <input name="username"></label></p>
 <p><label>Password <input name="password" type="password"></label></p>
-<p><button name="action" value="allow">Allow</button> <button name="action" value="deny">Deny</button></p>
-</form></body></html>"""
+<p><button name="action" value="consent">Allow</button> <button name="action" value="reject">Deny</button></p>
+</form>"""
 
 
-def _page(said: str, code: str = "", status: int = 200) -> Reply:
-    text = _FORM.format(said=html.escape(said), code=html.escape(code))
+def _page(said: str, code: str | None = None, status: int = 200) -> Reply:
+    form = "" if code is None else _FORM.format(code=html.escape(code))
+    body = f"<body><p>{html.escape(said)}</p>{form}</body>"
+    text = f"<!DOCTYPE html><html><head><title>Link a device</title></head>{body}</html>"
     return Reply(status, text=text, content_type="text/html; charset=utf-8")
 
 
@@ -205,7 +206,7 @@ def link(service: Service, request: Request) -> Reply:
     user = store.user_named(form.get("username", ""))
     if user is None or not _may_sign_in(store, user, form.get("password")):
         return _page("Wrong username or password.", code, 403)
-    if form.get("action") != "allow":
+    if form.get("action") != "consent":
         grant["state"] = "denied"
         return _page("The device was denied.")
     if {SYNAPSE_ADMIN, MAS_ADMIN} & set(grant["scope"].split()) and not user["admin"]:

@@ -5,31 +5,26 @@ from __future__ import annotations
 import urllib.request
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urljoin
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_PAGES = 8  # at most, until the device is allowed
+_PAGES = 6  # at most, until the device is allowed
 
 
-class _Form(HTMLParser):
-    """The fields of the last form of a page."""
+class _Forms(HTMLParser):
+    """The forms of a page: where each goes, and its fields; a choice of buttons is the value of one field."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.fields: dict[str, str] = {}
-        self.target = ""
+        self.forms: list[tuple[str, dict[str, list[str]]]] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag == "form" and given.get("method", "").lower() == "post":
-            self.fields, self.target = {}, given.get("action", "")
-        elif tag in {"input", "button"} and "name" in given:
-            self.fields.setdefault(given["name"], given.get("value", ""))
+        if tag == "form":
+            self.forms.append((given.get("action", ""), {}))
+        elif tag in {"input", "button"} and given.get("name") and self.forms:
+            self.forms[-1][1].setdefault(given["name"], []).append(given.get("value", ""))
 
 
 def allow(url: str, code: str, username: str, password: str, *, deny: bool = False) -> str:
@@ -43,25 +38,27 @@ def allow(url: str, code: str, username: str, password: str, *, deny: bool = Fal
         deny: deny the device instead.
     """
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-    opener.addheaders = [("Accept-Language", "en")]
-    action = "deny" if deny else "allow"
-    answers = {"code": code, "username": username, "password": password, "action": action}
-
-    def load(target: str, form: Mapping[str, str] | None = None) -> tuple[str, str]:
-        data = None if form is None else urlencode(form).encode()
+    decision = "reject" if deny else "consent"
+    typed = {"code": code, "username": username, "password": password, "action": decision}
+    typed["confirm_device"] = "on"
+    target, text = urljoin(url, "link"), ""
+    data: bytes | None = None
+    for _ in range(_PAGES):
         try:
             with opener.open(target, data, timeout=60) as answer:
-                return answer.url, answer.read().decode()
+                target, text = str(answer.url), str(answer.read().decode())
         except HTTPError as error:
             with error:
-                return error.url, error.read().decode()
-
-    at, text = load(f"{url}link?code={code}")
-    for _ in range(_PAGES):
-        form = _Form(text)
-        if not form.fields.keys() & answers.keys():
+                return str(error.read().decode())
+        form = next((one for one in _Forms(text).forms if _leads_on(one[1], decision)), None)
+        if form is None:
             break
-        at, text = load(
-            urljoin(at, form.target), form.fields | {n: v for n, v in answers.items() if n in form.fields}
-        )
+        target = urljoin(target, form[0])
+        data = urlencode({name: typed.get(name, values[0]) for name, values in form[1].items()}).encode()
     return text
+
+
+def _leads_on(fields: dict[str, list[str]], decision: str) -> bool:
+    if "action" in fields:
+        return decision in fields["action"]
+    return bool(fields.keys() & {"code", "username"})
