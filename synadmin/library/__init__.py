@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from synadmin.audit.report import Report
     from synadmin.http.transport import Body, Query
     from synadmin.ids import RoomId
-    from synadmin.recovery.impersonation import Impersonation
     from synadmin.recovery.outcome import Outcome
-    from synadmin.recovery.temporary_changes import TemporaryChanges
     from synadmin.recovery.transfer import RoomTransfer
+    from synadmin.recovery.workspace import Recovery
 
 Allow = Literal["api", "impersonate", "reactivate"]
 """How far a task may go: with your own token alone, as other local users, also with reactivated accounts."""
@@ -150,7 +149,6 @@ class Synapse(client.Synapse):
         from synadmin.ids import parse_room, parse_server_name, parse_user_id, server_name_of
         from synadmin.power.room import Goal, Reach
         from synadmin.recovery import make_admin
-        from synadmin.recovery.observer import Observer
 
         parsed = parse_room(room)
         caller = self.owner
@@ -162,12 +160,10 @@ class Synapse(client.Synapse):
             join=join,
             promoter=None if promoter is None else parse_user_id(promoter, home=home),
         )
-        observer = Observer(self, tuple(parse_server_name(server) for server in via))
-        if dry_run:
-            return next(make_admin.look_ahead(observer, [parsed], goal)).result
-        with self._changing() as (sessions, temporary):
-            preview = next(make_admin.look_ahead(observer, [parsed], goal))
-            return make_admin.Run(observer, sessions, temporary, goal).carry_out(preview)
+        servers = tuple(parse_server_name(server) for server in via)
+        with self._changing(servers, dry_run=dry_run) as recovery:
+            preview = next(make_admin.look_ahead(recovery.observer, [parsed], goal))
+            return preview.result if dry_run else make_admin.Run(recovery, goal).carry_out(preview)
 
     def set_power(
         self,
@@ -205,12 +201,11 @@ class Synapse(client.Synapse):
         from synadmin.power.level_changes import Edit
         from synadmin.power.room import Reach
         from synadmin.recovery import change_levels, outcome
-        from synadmin.recovery.observer import Observer
 
         target = parse_user_id(user, home=server_name_of(self.owner))
         room_id = self._room_id(room)
-        observer = Observer(self)
-        with self._changing(dry_run=dry_run) as (sessions, temporary):
+        with self._changing(dry_run=dry_run) as recovery:
+            observer = recovery.observer
             view = observer.seeing(change_levels.look(observer, room_id), [target])
             start = outcome.before(room, target, self.rooms.get(room_id), view)
             try:
@@ -227,7 +222,7 @@ class Synapse(client.Synapse):
             start = replace(start, promoter=planned.author.user, reach=reach)
             if dry_run:
                 return replace(start, outcome=outcome.PLANNED, message=words, level_after=level)
-            content = change_levels.carry_out(observer, sessions, temporary, planned).power_levels
+            content = change_levels.carry_out(recovery, planned).power_levels
             done = f"{target} has level {level}."
             return replace(
                 start.seen(replace(view, power_levels=content)), outcome=outcome.DONE, message=done
@@ -267,7 +262,6 @@ class Synapse(client.Synapse):
         from synadmin.power.room import Reach
         from synadmin.recovery import transfer
         from synadmin.recovery.make_admin import Run
-        from synadmin.recovery.observer import Observer
 
         parsed, caller = parse_room(room), self.owner
         old = caller if old_owner is None else parse_user_id(old_owner, home=server_name_of(caller))
@@ -285,9 +279,9 @@ class Synapse(client.Synapse):
             time.sleep(max(0.0, min(_POLL, remaining)))
             return remaining > 0
 
-        with self._changing(dry_run=dry_run) as (sessions, temporary):
+        with self._changing(dry_run=dry_run) as recovery:
             goal = transfer.goal(move, caller, Reach[allow.upper()])
-            way = transfer.AsAdmin(Run(Observer(self), sessions, temporary, goal), move)
+            way = transfer.AsAdmin(Run(recovery, goal), move)
             looked = way.look(parsed)
             if dry_run:
                 return looked
@@ -367,19 +361,15 @@ class Synapse(client.Synapse):
         return RoomId(parsed)
 
     @contextmanager
-    def _changing(self, *, dry_run: bool = False) -> "Iterator[tuple[Impersonation, TemporaryChanges]]":
+    def _changing(self, via: tuple[str, ...] = (), *, dry_run: bool = False) -> "Iterator[Recovery]":
         """Revert in the end what is changed in here for a while only, and first what a crash has left."""
-        from synadmin.recovery.impersonation import Impersonation
-        from synadmin.recovery.temporary_changes import TemporaryChanges
+        from synadmin.recovery.workspace import Recovery
 
         journal = self.transport.journal or _journal(None)
-        with (
-            Impersonation(self, _log.warning) as sessions,
-            TemporaryChanges(self, sessions, journal, _log.warning) as temporary,
-        ):
+        with Recovery(self, journal, _log.warning, via=via) as recovery:
             if not dry_run:
-                temporary.revert_crashed_runs()
-            yield sessions, temporary
+                recovery.revert_crashed_runs()
+            yield recovery
 
 
 def _journal(journal: Journal | Path | Literal["default"] | None) -> Journal:

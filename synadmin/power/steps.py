@@ -25,6 +25,23 @@ class Action(StrEnum):
     LOCK = "lock"
     SUSPEND = "suspend"
 
+    @property
+    def reverts(self) -> "Action | None":
+        """The action of an earlier step that this one reverts; None where it reverts none."""
+        match self:
+            case Action.LEAVE:
+                return Action.JOIN
+            case Action.DEACTIVATE:
+                return Action.REACTIVATE
+            case Action.LOCK:
+                return Action.UNLOCK
+            case Action.SUSPEND:
+                return Action.UNSUSPEND
+            case Action.MAKE_ROOM_ADMIN | Action.SET_LEVEL | Action.INVITE | Action.JOIN | Action.UNBAN:
+                return None
+            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
+                return None
+
 
 ENABLING = {
     AccountState.DEACTIVATED: (Action.REACTIVATE, Action.DEACTIVATE),

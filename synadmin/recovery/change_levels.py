@@ -22,11 +22,9 @@ from synadmin.power.levels import POWER_LEVELS, format_level
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.power.search import unnamed_member
 from synadmin.recovery.account_state import enable_temporarily
-from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.observer import Observer, counted
-from synadmin.recovery.room_lock import room_lock
-from synadmin.recovery.temporary_changes import TemporaryChanges
 from synadmin.recovery.temporary_membership import TemporaryMembership
+from synadmin.recovery.workspace import Recovery
 
 _DEACTIVATED = AccountState.DEACTIVATED
 _NEWEST = 30  # events of a room, among which those of others are looked for
@@ -256,13 +254,8 @@ def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
     return "not done: no local user has the power for it, or could get it"
 
 
-def carry_out(
-    observer: Observer,
-    sessions: Impersonation,
-    temporary: TemporaryChanges,
-    planned: EditPlan,
-) -> RoomView:
-    """Make an edit, put back what was for a while only, and return the room as it is then.
+def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
+    """Make an edit, revert temporary changes, and return the room as it is then.
 
     Raises:
         SynadminError: it was not made, or what was read back is not what was asked for.
@@ -270,10 +263,11 @@ def carry_out(
     view, author = planned.view, planned.author
     if author is None:
         return view
-    with room_lock(observer.synapse, temporary.journal, view.room_id, temporary.say):
+    temporary = recovery.temporary
+    with recovery.lock(view.room_id):
         mark = temporary.mark
         try:
-            content = _send(observer, sessions, temporary, planned, author)
+            content = _send(recovery, planned, author)
         finally:
             left = temporary.put_back(mark)
     if left:
@@ -281,26 +275,17 @@ def carry_out(
     return replace(view, power_levels=content)
 
 
-def _send(
-    observer: Observer,
-    sessions: Impersonation,
-    temporary: TemporaryChanges,
-    planned: EditPlan,
-    author: Actor,
-) -> Mapping[str, Any]:
-    view = planned.view
-    room_id, user = view.room_id, author.user
+def _send(recovery: Recovery, planned: EditPlan, author: Actor) -> Mapping[str, Any]:
+    view, user, observer = planned.view, author.user, recovery.observer
     base = _unchanged_part(observer, view, planned.edit)
     if author.state is not AccountState.ACTIVE:
-        enable_temporarily(observer.synapse, temporary, user)
-    visiting = TemporaryMembership(
-        observer, sessions, temporary, room_id, leaves=author.state is not _DEACTIVATED
-    )
+        enable_temporarily(recovery.synapse, recovery.temporary, user)
+    visiting = TemporaryMembership(recovery, view.room_id, leaves=author.state is not _DEACTIVATED)
     if author.inviter is not None:
         visiting.invite(user, by=author.inviter)
     if author.enters:
         visiting.join(user)
-    return send_levels(observer, sessions.of(user), view, planned.edit, base=base)
+    return send_levels(observer, recovery.as_user(user), view, planned.edit, base=base)
 
 
 def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEvent | None:

@@ -1,9 +1,7 @@
 """From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
 
-import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import unquote
 
 from synadmin.errors import (
@@ -20,21 +18,17 @@ from synadmin.errors import (
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.parallel import side_by_side
-from synadmin.power.level_changes import Edit
 from synadmin.power.levels import format_level
 from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
-from synadmin.recovery.account_state import enable_temporarily
-from synadmin.recovery.change_levels import send_levels
-from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.actions import Actions
 from synadmin.recovery.observer import Observation, Observer
 from synadmin.recovery.outcome import Outcome, StepTaken
-from synadmin.recovery.room_lock import room_lock
-from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
+from synadmin.recovery.temporary_changes import Revert
 from synadmin.recovery.temporary_membership import TemporaryMembership
+from synadmin.recovery.workspace import Recovery
 
-_UNTIL_HEARD_OF = (0.5, 1.0, 2.0)  # seconds until an invitation has reached another server
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
 _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
@@ -188,15 +182,11 @@ class Run:
     """Carries out plans, one room after the other.
 
     Attributes:
-        observer: looks at rooms.
-        sessions: the ways to the server as other users.
-        temporary: what is put back at the end, whatever happens.
+        recovery: the server, and what is reverted at the end.
         goal: what is asked for.
     """
 
-    observer: Observer
-    sessions: Impersonation
-    temporary: TemporaryChanges
+    recovery: Recovery
     goal: Goal
 
     def carry_out(self, preview: Preview) -> Outcome:
@@ -212,11 +202,10 @@ class Run:
         plan, view = preview.plan, preview.observation.view
         if plan is None or view is None:
             return preview.result
-        synapse, temporary = self.observer.synapse, self.temporary
-        with room_lock(synapse, temporary.journal, view.room_id, temporary.say) as waited:
+        with self.recovery.lock(view.room_id) as waited:
             if waited:
-                self.observer.forget_all()
-                preview = _preview(self.observer, view.room_id, self.goal)
+                self.recovery.observer.forget_all()
+                preview = _preview(self.recovery.observer, view.room_id, self.goal)
             return self._carry_out(preview)
 
     def _carry_out(self, preview: Preview) -> Outcome:
@@ -225,7 +214,7 @@ class Run:
             return preview.result
         if preview.enters is not None:
             return self._from_within(preview, preview.enters.steps[0], view.room_id)
-        mark = self.temporary.mark
+        mark = self.recovery.temporary.mark
         taken: list[StepTaken] = []
         failure: SynadminError | None = None
         interruption: KeyboardInterrupt | None = None
@@ -234,14 +223,14 @@ class Run:
         except KeyboardInterrupt as caught:
             interruption = caught
         finally:
-            left = self.temporary.put_back(mark)
+            left = self.recovery.temporary.put_back(mark)
         begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
         if interruption is not None:
             raise InterruptedRun(_broken_off(start)) from interruption
         try:
-            now = self.observer.again(preview.observation, self.goal)
+            now = self.recovery.observer.again(preview.observation, self.goal)
         except (MatrixError, ConnectError, ReplyError) as error:
             return replace(
                 start,
@@ -260,25 +249,25 @@ class Run:
 
     def _from_within(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
         """Join a room that nobody of this server is in, and plan and act from there; or leave it again."""
-        observation, goal, mark = preview.observation, self.goal, self.temporary.mark
-        visit = TemporaryMembership(self.observer, self.sessions, self.temporary, room_id)
+        observation, goal, mark = preview.observation, self.goal, self.recovery.temporary.mark
+        visit = TemporaryMembership(self.recovery, room_id)
         told: Outcome | None = None
         try:
             try:
                 visit.join(join.user, via=list(observation.via))
             except (MatrixError, ConnectError) as error:
                 return _not_let_in(preview, join, error)
-            self.observer.forget_all()
+            self.recovery.observer.forget_all()
             # By its id: an address may lead elsewhere by now.
-            found = _preview(self.observer, room_id, goal, may_enter=False)
+            found = _preview(self.recovery.observer, room_id, goal, may_enter=False)
             told = self._carry_out(found)
         finally:
             mine = goal.join and goal.target == goal.caller
             stays = mine and told is not None and told.outcome == outcome.DONE
             if stays:
-                self.temporary.keep(mark)
-            left = self.temporary.put_back(mark)
-            self.observer.forget_all()
+                self.recovery.temporary.keep(mark)
+            left = self.recovery.temporary.put_back(mark)
+            self.recovery.observer.forget_all()
         stands = told.outcome in {outcome.DONE, outcome.PENDING} or left
         status: outcome.StepState = "done" if stands else "undone"
         taken = StepTaken(join, status, join.detail)
@@ -297,8 +286,7 @@ class Run:
     ) -> SynadminError | None:
         """Take the steps until one fails; those that put things back are not among them."""
         failure: SynadminError | None = None
-        come_and_go = {step.user for step in plan.steps if step.action is Action.LEAVE}
-        visit = TemporaryMembership(self.observer, self.sessions, self.temporary, view.room_id)
+        actions = Actions(self.recovery, plan, view, observation.via)
         for step in plan.steps:
             if step.puts_back:
                 continue
@@ -306,7 +294,7 @@ class Run:
                 taken.append(StepTaken(step, "planned", step.detail))
                 continue
             try:
-                self._take(view, step, visit if step.user in come_and_go else None, observation.via)
+                actions.take(step)
             except JournalError:
                 raise
             except SynadminError as error:
@@ -329,57 +317,6 @@ class Run:
             return True
         return (step.as_user or self.goal.caller) == self.goal.caller
 
-    def _take(
-        self, view: RoomView, step: Step, visit: TemporaryMembership | None, via: Sequence[str]
-    ) -> None:
-        """Take a step; with a visit where it lets somebody in who leaves again."""
-        room_id, synapse = view.room_id, self.observer.synapse
-        actor = step.as_user or self.goal.caller
-        match step.action:
-            case Action.MAKE_ROOM_ADMIN:
-                with synapse.transport.recording(before=_power_before(view)):
-                    synapse.rooms.make_admin(room_id, user_id=step.user)
-            case Action.JOIN if visit is not None:
-                visit.join(step.user, via=[*via])
-            case Action.JOIN:
-                self._join(step.user, room_id, via)
-            case Action.INVITE if visit is not None:
-                visit.invite(step.user, by=actor)
-            case Action.INVITE:
-                self.sessions.of(actor).client_server.invite(room_id, step.user)
-            case Action.UNBAN:
-                self.sessions.of(actor).client_server.unban(room_id, step.user)
-            case Action.SET_LEVEL if step.level is not None:
-                edit = Edit(users={step.user: step.level})
-                send_levels(self.observer, self.sessions.of(actor), view, edit)
-            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
-                enable_temporarily(synapse, self.temporary, step.user)
-            case _:
-                message = f"no plan holds {step.action} here"
-                raise ValueError(message)
-
-    def _join(self, user: UserId, room_id: RoomId, via: Sequence[str]) -> None:
-        """Join; again where the server that is asked has yet to hear of the invitation."""
-        client = self.sessions.of(user).client_server
-        for pause in (*_UNTIL_HEARD_OF, None):
-            try:
-                client.join(room_id, via=[*via])
-            except NotPermittedError:
-                invited = via and self.observer.membership_now(user, room_id) == "invite"
-                if pause is None or not invited:
-                    raise
-                time.sleep(pause)
-            else:
-                return
-
-
-_UNDOES = {
-    Action.LEAVE: Action.JOIN,
-    Action.DEACTIVATE: Action.REACTIVATE,
-    Action.SUSPEND: Action.UNSUSPEND,
-    Action.LOCK: Action.UNLOCK,
-}
-
 
 def _put_back(
     step: Step,
@@ -387,7 +324,7 @@ def _put_back(
     left: Sequence[Revert],
 ) -> StepTaken:
     """Say what became of a step that puts an earlier one back."""
-    if (_UNDOES[step.action], step.user) not in begun:
+    if (step.action.reverts, step.user) not in begun:
         return StepTaken(step, "planned", step.detail)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
     return StepTaken(step, "failed" if failed else "done", step.detail)
@@ -419,11 +356,6 @@ def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError)
         steps=() if refused else (StepTaken(join, "failed", f"{join.detail} {error}"),),
         warnings=(),
     ).as_before()
-
-
-def _power_before(view: RoomView) -> dict[str, Any]:
-    """Return what the journal keeps of a room whose levels are about to change."""
-    return {"room_id": view.room_id, "power_levels": view.power_levels}
 
 
 class IncompleteRoomError(SynadminError):

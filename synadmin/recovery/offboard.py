@@ -14,12 +14,10 @@ from synadmin.power.level_changes import Edit
 from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
-from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.make_admin import Preview, Run, look_ahead
-from synadmin.recovery.observer import Observer
 from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
-from synadmin.recovery.temporary_changes import TemporaryChanges
+from synadmin.recovery.workspace import Recovery
 
 _SPACE = "m.space"
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
@@ -74,12 +72,12 @@ class Offboarding:
     """Hands the rooms of accounts over to successors.
 
     Attributes:
-        observer: looks at the server.
+        recovery: the run.
         successors: who gets control.
         allow: how far it may go.
     """
 
-    observer: Observer
+    recovery: Recovery
     successors: tuple[UserId, ...]
     allow: Reach
 
@@ -93,7 +91,7 @@ class Offboarding:
             previews = [
                 preview
                 for goal in self._goals()
-                for preview in look_ahead(self.observer, [control.view.room_id], goal)
+                for preview in look_ahead(self.recovery.observer, [control.view.room_id], goal)
             ]
             yield control, previews
 
@@ -104,9 +102,7 @@ class Offboarding:
             for control, previews in self.look(rooms)
         ]
 
-    def carry_out(
-        self, sessions: Impersonation, temporary: TemporaryChanges, rooms: Iterable[RoomControl]
-    ) -> Iterator[RoomHandover]:
+    def carry_out(self, rooms: Iterable[RoomControl]) -> Iterator[RoomHandover]:
         """Give the successors control of each room, and read back who has it.
 
         Raises:
@@ -115,13 +111,12 @@ class Offboarding:
         for control, previews in self.look(rooms):
             outcomes = []
             for preview, goal in zip(previews, self._goals(), strict=True):
-                run = Run(self.observer, sessions, temporary, goal)
-                outcomes.append(run.carry_out(preview))
-            self.observer.forget_all()
-            after = control_of(self.observer, control.view.room_id).controllers
+                outcomes.append(Run(self.recovery, goal).carry_out(preview))
+            self.recovery.observer.forget_all()
+            after = control_of(self.recovery.observer, control.view.room_id).controllers
             yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
 
-    def give_up(self, sessions: Impersonation, temporary: TemporaryChanges, user: UserId) -> list[str]:
+    def give_up(self, user: UserId) -> list[str]:
         """Take the account's power away in each room that it has joined, and let it leave there.
 
         Creators of version 12 rooms keep their power: no level can be taken from them. A room that no other
@@ -131,33 +126,31 @@ class Offboarding:
             The rooms in which that did not succeed, each with the reason.
         """
         failed = []
-        for room_id, membership in rooms_of(self.observer, user).items():
+        for room_id, membership in rooms_of(self.recovery.observer, user).items():
             if membership != "join":
                 continue
             try:
-                self._give_up(sessions, temporary, user, room_id)
+                self._give_up(user, room_id)
             except (MatrixError, RefusedError) as error:
                 failed.append(f"{room_id}: {error}")
         return failed
 
-    def _give_up(
-        self, sessions: Impersonation, temporary: TemporaryChanges, user: UserId, room_id: RoomId
-    ) -> None:
-        view = change_levels.look(self.observer, room_id)
+    def _give_up(self, user: UserId, room_id: RoomId) -> None:
+        view = change_levels.look(self.recovery.observer, room_id)
         if view.levels.level_of(user) <= view.levels.users_default:
             return
-        if not control_of(self.observer, room_id).others({user}):
+        if not control_of(self.recovery.observer, room_id).others({user}):
             return
         if not view.levels.is_creator(user):
             edit = Edit(users={user: None})
-            plan = change_levels.plan(self.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
-            change_levels.carry_out(self.observer, sessions, temporary, plan)
-        sessions.of(user).client_server.leave(room_id)
-        if self.observer.membership_now(user, room_id) == "join":
+            plan = change_levels.plan(self.recovery.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
+            change_levels.carry_out(self.recovery, plan)
+        self.recovery.as_user(user).client_server.leave(room_id)
+        if self.recovery.observer.membership_now(user, room_id) == "join":
             raise SynadminError(f"{user} is still in {room_id}")
 
     def _goals(self) -> Sequence[Goal]:
-        caller = self.observer.synapse.owner
+        caller = self.recovery.observer.synapse.owner
         return [Goal(target=user, caller=caller, allow=self.allow) for user in self.successors]
 
 

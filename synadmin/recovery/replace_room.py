@@ -9,38 +9,35 @@ Source: ``RoomShutdownHandler`` in ``synapse/handlers/room.py``.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synadmin.api.room_deletion import DeletionOptions, RoomShutDown
+from synadmin.api.room_deletion import DeletionOptions
 from synadmin.api.rooms import RoomDetails
-from synadmin.errors import MatrixError, NotFoundError, SynadminError
+from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import entries
 from synadmin.power.levels import POWER_LEVELS
 from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
-from synadmin.recovery.change_levels import look as levels_of
-from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.observer import MEMBER, Observer, local_members
 
-_JOIN_RULES = "m.room.join_rules"
-_CANONICAL_ALIAS = "m.room.canonical_alias"
+JOIN_RULES = "m.room.join_rules"
+CANONICAL_ALIAS = "m.room.canonical_alias"
 _INHERITED = (
-    _JOIN_RULES,
+    JOIN_RULES,
     "m.room.history_visibility",
     "m.room.encryption",
     "m.room.topic",
     "m.room.avatar",
-    _CANONICAL_ALIAS,
+    CANONICAL_ALIAS,
 )
 PARTLY = "partly"
 NOTE = "inherits"
 """What the note of :func:`to_note` is called in the journal."""
-_MUTED = -10  # the users_default of the room that Synapse makes
 _MESSAGE = "This room takes the place of one that nobody could look after any more."
 
 
@@ -292,251 +289,3 @@ def options(planned: Replacement, order: ReplaceOptions) -> DeletionOptions:
         "purge": order.purge,
         "block": order.block,
     }
-
-
-def secure(
-    observer: Observer,
-    sessions: Impersonation,
-    planned: Replacement,
-    order: ReplaceOptions,
-    new: RoomId,
-) -> None:
-    """Close the new room and bring the members in, while the server still deletes the old one.
-
-    Synapse, which moves one user after the other, cannot let them into a closed room: they are brought in
-    here. A deletion that fails leaves no member without a room.
-
-    Raises:
-        SynadminError: the new room could not be configured.
-    """
-    if order.muted or not _is_new(observer, new):
-        return  # or an earlier run has done it
-    planned = replace(planned, new_room_id=new)
-    if order.admin == observer.synapse.owner:
-        _set_right(observer, sessions, planned, order)
-        _bring_in(observer, sessions, order, new, planned.members)
-    else:
-        # Into a closed room only its own admin could let the members in.
-        _bring_in(observer, sessions, order, new, planned.members)
-        _set_right(observer, sessions, planned, order)
-
-
-def _bring_in(
-    observer: Observer, sessions: Impersonation, order: ReplaceOptions, new: RoomId, users: Iterable[UserId]
-) -> None:
-    """Make users join the new room, or invite them; who is in it is read back in the end."""
-    for user in users:
-        if user == order.admin:
-            continue
-        try:
-            observer.synapse.rooms.join(new, user_id=user)
-        except SynadminError:
-            with contextlib.suppress(SynadminError):
-                sessions.of(order.admin).client_server.invite(new, user)
-
-
-def standing(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
-    """Return what holds now, read back, for a run that ends before the replacement does."""
-    if new is None:
-        return "It is not known whether the new room exists."
-    try:
-        inside = set(observer.synapse.rooms.members(new).members)
-        rules = observer.state_event(new, _JOIN_RULES)
-        muted = _is_new(observer, new)
-    except SynadminError:
-        return f"The new room {new} exists; its members and who may join it cannot be read now."
-    rule = "unknown" if rules is None else rules.content.get("join_rule")
-    moved = [user for user in planned.members if user in inside]
-    return (
-        f"The new room {new} exists, its join rule is {rule}"
-        f"{', and its members may not speak' if muted else ''}. "
-        f"{len(moved)} of {len(planned.members)} members are in it."
-    )
-
-
-def _is_new(observer: Observer, new: RoomId) -> bool:
-    event = observer.state_event(new, POWER_LEVELS)
-    return event is not None and event.content.get("users_default") == _MUTED
-
-
-def configure_new_room(
-    observer: Observer,
-    sessions: Impersonation,
-    planned: Replacement,
-    order: ReplaceOptions,
-    told: RoomShutDown,
-) -> Replacement:
-    """Set the new room right, and read back what is so.
-
-    Args:
-        observer: looks at rooms.
-        sessions: the ways to the server as other users.
-        planned: what :func:`look` returned.
-        order: what is asked for.
-        told: what Synapse says that it did.
-
-    Raises:
-        SynadminError: the new room cannot be seen.
-    """
-    new = told.new_room_id
-    if new is None:
-        raise SynadminError(
-            "the server has put its users out of the old room, but it tells of no new one",
-            hint=f"`synadmin room delete-status {planned.delete_id}` shows what it tells",
-        )
-    aliases = tuple(alias for alias in told.local_aliases if _leads_to(observer, alias) == new)
-    planned = replace(planned, new_room_id=new, aliases=aliases)
-    failure: SynadminError | None = None
-    if not order.muted:
-        try:
-            _set_right(observer, sessions, planned, order)
-            _set_addresses(observer, sessions, planned, order)
-        except SynadminError as error:
-            failure = error
-    was_in = planned.members or told.kicked_users
-    members = {user for user in was_in if user != order.admin}
-    if not order.muted:
-        outside = members - set(observer.synapse.rooms.members(new).members)
-        _bring_in(observer, sessions, order, new, sorted(outside))
-    not_invited = _invite(observer, sessions, planned, order)
-    observer.forget(order.admin)
-    view = levels_of(observer, new)
-    inside = set(observer.synapse.rooms.members(new).members)
-    not_removed = _not_removed(observer, planned.room_id, set(told.failed_to_kick_users), inside)
-    rules = observer.state_event(new, _JOIN_RULES)
-    result = replace(
-        planned,
-        moved=tuple(sorted(members & inside)),
-        not_moved=tuple(sorted({*(members - inside if planned.members else ()), *not_removed})),
-        not_invited=not_invited,
-        control=observer.membership(order.admin, new) == "join"
-        and view.levels.level_of(order.admin) >= view.levels.control,
-        may_speak=view.levels.users_default >= view.levels.needed("m.room.message", state=False),
-        join_rule=None if rules is None else str(rules.content.get("join_rule")),
-    )
-    return _told(result, told, failure)
-
-
-def _not_removed(
-    observer: Observer, room_id: RoomId, failed: set[UserId], inside: set[UserId]
-) -> set[UserId]:
-    """Return who could not be moved, of those that Synapse could not remove or let into the new room.
-
-    Who was put out of the old room, and was brought into the new one here, is moved.
-    """
-    if not failed:
-        return failed
-    try:
-        return failed & ({*observer.synapse.rooms.members(room_id).members} | (failed - inside))
-    except NotFoundError:  # it is purged: nobody is in it
-        return failed - inside
-    except SynadminError:
-        return failed
-
-
-def _invite(
-    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
-) -> tuple[UserId, ...]:
-    """Invite those who were invited to the old room; return those who could not be."""
-    new = planned.new_room_id
-    if new is None:
-        return ()
-    there = {
-        event.state_key
-        for event in observer.synapse.rooms.state(new, type=MEMBER).state
-        if event.content.get("membership") in {"join", "invite"}
-    }
-    waiting = [user for user in planned.invited if user not in there and user != order.admin]
-    if order.admin != observer.synapse.owner and order.allow < Reach.IMPERSONATE:
-        return tuple(waiting)
-    failed = []
-    for user in waiting:
-        try:
-            sessions.of(order.admin).client_server.invite(new, user)
-        except MatrixError:
-            failed.append(user)
-    return tuple(failed)
-
-
-def _told(result: Replacement, told: RoomShutDown, failure: SynadminError | None) -> Replacement:
-    """Say what is so, from what was read back."""
-    words = [f"{result.new_room_id} is in its place; {len(result.moved)} moved there"]
-    shortfall: str | None = None
-    if result.not_moved:
-        shortfall = "not-moved"
-        words.append(f"not moved: {', '.join(result.not_moved)}")
-    if result.not_invited:
-        shortfall = "not-invited"
-        words.append(f"invited to the old room and not to this one: {', '.join(result.not_invited)}")
-    lost = [alias for alias in told.local_aliases if alias not in result.aliases]
-    if lost:
-        shortfall = "aliases-astray"
-        words.append(f"not leading there: {', '.join(lost)}")
-    if failure is not None:
-        shortfall = "server-error"
-        words.append(f"it could not be set right ({failure}): run it again")
-    if not result.control:
-        shortfall = "no-control"
-        words.append(f"{result.admin} has no control of it")
-    if not result.may_speak:
-        words.append(f"nobody but {result.admin} may speak in it")
-    return replace(
-        result,
-        outcome=PARTLY if shortfall else outcome.DONE,
-        reason=shortfall,
-        message="; ".join(words) + ".",
-    )
-
-
-def _set_right(
-    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
-) -> None:
-    """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
-    new = planned.new_room_id
-    if new is None:
-        return
-    event = observer.state_event(new, POWER_LEVELS)
-    levels = {} if event is None else event.content
-    if levels.get("users_default") != _MUTED:
-        return  # done already
-    # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
-    # of them: until then anybody may come in.
-    wanted: dict[str, dict[str, Any]] = {_JOIN_RULES: {"join_rule": "invite"}}
-    wanted |= {
-        kind: dict(content)
-        for kind, content in planned.inherited.items()
-        if kind not in {POWER_LEVELS, _CANONICAL_ALIAS}
-    }
-    old = planned.inherited.get(POWER_LEVELS, {}).get("events_default")
-    speaking = {"events_default": old} if isinstance(old, int) and old > 0 else {}
-    # The last of them: it tells a later run that the others are done.
-    wanted[POWER_LEVELS] = {**levels, "users_default": 0, **speaking}
-    for kind, content in wanted.items():
-        now = observer.state_event(new, kind)
-        if content and (now is None or now.content != content):
-            sessions.of(order.admin).client_server.send_state(new, kind, content)
-
-
-def _set_addresses(
-    observer: Observer, sessions: Impersonation, planned: Replacement, order: ReplaceOptions
-) -> None:
-    """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
-    new, content = planned.new_room_id, _addresses(planned)
-    if new is not None and content and observer.state_event(new, _CANONICAL_ALIAS) is None:
-        sessions.of(order.admin).client_server.send_state(new, _CANONICAL_ALIAS, content)
-
-
-def _addresses(planned: Replacement) -> dict[str, Any]:
-    """Return the old room's addresses as far as they lead to the new one."""
-    old = planned.inherited.get(_CANONICAL_ALIAS, {})
-    main = old.get("alias") or (planned.details.canonical_alias if planned.details else None)
-    others = [alias for alias in old.get("alt_aliases") or () if alias in planned.aliases]
-    content = {"alias": main} if main in planned.aliases else {}
-    return {**content, "alt_aliases": others} if others else content
-
-
-def _leads_to(observer: Observer, alias: RoomAlias) -> RoomId | None:
-    try:
-        return observer.synapse.client_server.resolve_alias(alias).room_id
-    except MatrixError:
-        return None

@@ -28,27 +28,6 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.read_back import is_reverted
 
 
-def revert_crashed_runs(synapse: Synapse, journal: Journal, say: Callable[[str], None]) -> "list[Revert]":
-    """Revert what runs that crashed have left on this server; return what could not be reverted.
-
-    Args:
-        synapse: the server, with a server admin's token.
-        journal: where they wrote it down.
-        say: is told what is reverted.
-
-    Raises:
-        NotAuthenticatedError: the token is not valid.
-    """
-    left = abandoned(synapse, journal)
-    if not left:
-        return []
-    with (
-        Impersonation(synapse, say) as sessions,
-        TemporaryChanges(synapse, sessions, journal, say) as temporary,
-    ):
-        return temporary.revert_crashed_runs(left)
-
-
 def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Revert]]":
     """Return what runs that crashed have left on this server, newest first: run, and what reverts it."""
     return [
@@ -237,11 +216,9 @@ class TemporaryChanges:
                 raise failure or SynadminError(message)
         self._journal.reverted(revert.entry, "read back")
 
-    def revert_crashed_runs(self, left: "list[tuple[str, Revert]] | None" = None) -> list[Revert]:
+    def revert_crashed_runs(self) -> list[Revert]:
         """Revert what runs that crashed have left on this server; return what could not be reverted."""
-        if left is None:
-            left = abandoned(self._synapse, self._journal)
-        failed = []
+        left, failed = abandoned(self._synapse, self._journal), []
         for run, revert in left:
             if revert.token is not None:
                 continue

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from synadmin.api.client_server import LEAVE
 from synadmin.ids import RoomId, UserId
-from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.observer import Observer
-from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
+from synadmin.recovery.temporary_changes import Revert
+from synadmin.recovery.workspace import Recovery
 
 _IN = frozenset({"invite", "join"})
 
@@ -16,44 +15,40 @@ class TemporaryMembership:
     """The ways in and out of one room for local users who only come to help.
 
     Attributes:
-        observer: looks whether they are out again.
-        sessions: the ways to the server as other users.
-        temporary: makes them leave again.
+        recovery: the run; at its end they leave again.
         room_id: the room.
         leaves: they leave by themselves; a deactivated account needs not, Synapse takes it out.
     """
 
-    observer: Observer
-    sessions: Impersonation
-    temporary: TemporaryChanges
+    recovery: Recovery
     room_id: RoomId
     leaves: bool = True
     _invited: set[UserId] = field(default_factory=set)
 
     def invite(self, user: UserId, *, by: UserId) -> None:
         """Invite a user who is to come in; leaving turns the invitation down, too, if it comes to that."""
-        inviter = self.sessions.of(by).client_server
+        inviter = self.recovery.as_user(by).client_server
         if not self.leaves:
             inviter.invite(self.room_id, user)
             return
         back = leaving(user, self.room_id)
-        with self.temporary.apply(back, by=by, is_made=lambda: self._membership(user) in _IN):
+        with self.recovery.temporary.apply(back, by=by, is_made=lambda: self._membership(user) in _IN):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
 
     def join(self, user: UserId, *, via: list[str] | None = None) -> None:
         """Let a user come in until ``temporary`` makes them leave."""
-        guest = self.sessions.of(user).client_server
+        guest = self.recovery.as_user(user).client_server
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
         back = leaving(user, self.room_id)
         # An invitation that the user had before is not ours to turn down.
-        with self.temporary.apply(back, is_made=lambda: self._membership(user) == "join"):
+        with self.recovery.temporary.apply(back, is_made=lambda: self._membership(user) == "join"):
             guest.join(self.room_id, via=via)
 
     def _membership(self, user: UserId) -> str | None:
-        return self.observer.membership_now(user, self.room_id)
+        return self.recovery.observer.membership_now(user, self.room_id)
 
 
 def leaving(user: UserId, room_id: RoomId) -> Revert:

@@ -120,7 +120,7 @@ class AsAdmin:
 
     def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
-        preview = next(iter(look_ahead(self.run.observer, [room], self.run.goal)))
+        preview = next(iter(look_ahead(self.run.recovery.observer, [room], self.run.goal)))
         result, observation = preview.result, preview.observation
         shell = RoomTransfer(
             room=room,
@@ -164,7 +164,7 @@ class AsAdmin:
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room with both owners, asked anew."""
-        observer = self.run.observer
+        observer = self.run.recovery.observer
         observer.forget(self.move.new, self.move.old)
         view = change_levels.look(observer, room_id)
         users = (self.move.new, self.move.old)
@@ -174,7 +174,7 @@ class AsAdmin:
     def demote(self, view: RoomView) -> None:
         """Lower the old owner, as whoever may."""
         planned = self._parting(view)
-        change_levels.carry_out(self.run.observer, self.run.sessions, self.run.temporary, planned)
+        change_levels.carry_out(self.run.recovery, planned)
 
     def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
         edit = _parting(view, self.move)
@@ -182,7 +182,7 @@ class AsAdmin:
             return change_levels.EditPlan(view, Edit(), None)
         allow = self.run.goal.allow if allow is None else allow
         try:
-            return change_levels.plan(self.run.observer, view, edit, allow=allow, last=True)
+            return change_levels.plan(self.run.recovery.observer, view, edit, allow=allow, last=True)
         except RefusedError:
             if view.levels.is_creator(self.move.old):
                 return change_levels.EditPlan(

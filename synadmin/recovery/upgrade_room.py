@@ -16,9 +16,8 @@ from synadmin.errors import (
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import Reach
-from synadmin.recovery import outcome, rate_limits
-from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.observer import CREATE, JOIN_RULES, TOMBSTONE, Observer, creators_of
+from synadmin.recovery import outcome
+from synadmin.recovery.observer import CREATE, JOIN_RULES, TOMBSTONE, creators_of
 from synadmin.recovery.parent_spaces import (
     PARENT,
     editor_of,
@@ -28,9 +27,8 @@ from synadmin.recovery.parent_spaces import (
     state_of,
 )
 from synadmin.recovery.room_control import control_of
-from synadmin.recovery.room_lock import room_lock
-from synadmin.recovery.temporary_changes import TemporaryChanges
 from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeStep, join_users
+from synadmin.recovery.workspace import Recovery
 
 PARTLY = "partly"
 _CANONICAL_ALIAS = "m.room.canonical_alias"
@@ -42,16 +40,12 @@ class Upgrade:
     """Carries out the upgrade of one room.
 
     Attributes:
-        observer: looks at rooms.
-        sessions: the ways to the server as other users.
-        temporary: what is put back at the end.
+        recovery: the run.
         planned: the plan.
         allow: how far it may go.
     """
 
-    observer: Observer
-    sessions: Impersonation
-    temporary: TemporaryChanges
+    recovery: Recovery
     planned: RoomUpgrade
     allow: Reach
     problems: list[str] = field(default_factory=list)
@@ -64,12 +58,12 @@ class Upgrade:
             JournalError: the journal cannot be written.
             SynadminError: the room was not upgraded, or the new one cannot be seen.
         """
-        planned, synapse = self.planned, self.observer.synapse
+        planned = self.planned
         if not planned.steps or planned.outcome != outcome.PLANNED:
             return planned
-        with room_lock(synapse, self.temporary.journal, planned.room_id, self.temporary.say):
+        with self.recovery.lock(planned.room_id):
             if len(planned.invited) > _MANY:
-                rate_limits.lift(synapse, self.temporary)
+                self.recovery.lift_rate_limits()
             before = self._state(planned.room_id)
             new = planned.new_room_id or self._upgraded()
             for step in planned.steps:
@@ -79,8 +73,8 @@ class Upgrade:
 
     def _upgraded(self) -> RoomId:
         planned, step = self.planned, self.planned.steps[0]
-        actor = planned.actor or self.observer.synapse.owner
-        acting = self.sessions.of(actor)
+        actor = planned.actor or self.recovery.synapse.owner
+        acting = self.recovery.as_user(actor)
         named = planned.creators[1:]
         version = planned.version or ""
         before = {"room_id": planned.room_id, "power_levels": planned.control.view.power_levels}
@@ -103,7 +97,7 @@ class Upgrade:
         return new
 
     def _replacement(self) -> RoomId | None:
-        event = self.observer.state_event(self.planned.room_id, TOMBSTONE)
+        event = self.recovery.observer.state_event(self.planned.room_id, TOMBSTONE)
         room = None if event is None else event.content.get("replacement_room")
         return RoomId(room) if isinstance(room, str) else None
 
@@ -120,14 +114,14 @@ class Upgrade:
         self.problems += failed
 
     def _join(self, _step: UpgradeStep, new: RoomId) -> list[str]:
-        join = self.observer.synapse.rooms.join
+        join = self.recovery.synapse.rooms.join
         return _each(self.planned.joined, "join {}", lambda user: join(new, user_id=user))
 
     def _invite(self, step: UpgradeStep, new: RoomId) -> list[str]:
-        actor = step.as_user or self.observer.synapse.owner
+        actor = step.as_user or self.recovery.synapse.owner
 
         def invite(user: UserId) -> None:
-            self.sessions.of(actor).client_server.invite(new, user)
+            self.recovery.as_user(actor).client_server.invite(new, user)
 
         return _each(self.planned.invited, "invite {}", invite)
 
@@ -137,42 +131,46 @@ class Upgrade:
             return []
 
         def put(space_id: str) -> None:
-            replace_child(self.sessions.of(editor), space, self.planned.room_id, new)
+            replace_child(self.recovery.as_user(editor), space, self.planned.room_id, new)
             self._name_parent(RoomId(space_id), new)
 
         return _each([space.room_id], "change the space {}", put)
 
     def _name_parent(self, space: RoomId, new: RoomId) -> None:
         """Have the new room name the space as its parent, where the old one does."""
-        for event in state_of(self.observer.synapse, self.planned.room_id, PARENT):
+        for event in state_of(self.recovery.synapse, self.planned.room_id, PARENT):
             if event.state_key == space and event.content.get("via") and self.planned.actor is not None:
-                self.sessions.of(self.planned.actor).client_server.send_state(
+                self.recovery.as_user(self.planned.actor).client_server.send_state(
                     new, PARENT, event.content, space
                 )
 
     def _rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
-        failed = []
+        failed, observer = [], self.recovery.observer
         old = self.planned.room_id
-        for room_id, names, allows in list(rooms_tied_to(self.observer, old, new)):
+        for room_id, names, allows in list(rooms_tied_to(observer, old, new)):
             types = tuple(kind for kind, needed in ((PARENT, names), (JOIN_RULES, allows)) if needed)
-            editor = editor_of(self.observer, room_id, types, allow=self.allow, first=self.planned.creators)
+            editor = editor_of(
+                self.recovery.observer, room_id, types, allow=self.allow, first=self.planned.creators
+            )
             if editor is None:
                 failed.append(f"no user that you can act as may change {room_id}, which names the old space")
                 continue
-            acting = self.sessions.of(editor)
-            follow = partial(follow_space, self.observer, acting, old=old, new=new)
+            acting = self.recovery.as_user(editor)
+            follow = partial(follow_space, observer, acting, old=old, new=new)
             failed += _each([room_id], "change {}", follow)
         return failed
 
     def _state(self, room_id: RoomId) -> dict[str, Mapping[str, Any] | None]:
-        events = {kind: self.observer.state_event(room_id, kind) for kind in (JOIN_RULES, _CANONICAL_ALIAS)}
+        events = {
+            kind: self.recovery.observer.state_event(room_id, kind) for kind in (JOIN_RULES, _CANONICAL_ALIAS)
+        }
         return {kind: None if event is None else event.content for kind, event in events.items()}
 
     def _read_back(self, new: RoomId, before: Mapping[str, Mapping[str, Any] | None]) -> RoomUpgrade:
         """Return what the new room holds, compared with the plan and the old room."""
-        self.observer.forget_all()
-        planned, view = self.planned, control_of(self.observer, new).view
-        create = self.observer.state_event(new, CREATE)
+        self.recovery.observer.forget_all()
+        planned, view = self.planned, control_of(self.recovery.observer, new).view
+        create = self.recovery.observer.state_event(new, CREATE)
         creators = () if create is None else creators_of(create)
         if not set(planned.creators) <= set(creators):
             self.problems.append(f"the new room was created by {join_users(creators)}")
@@ -184,7 +182,7 @@ class Upgrade:
             if not view.levels.is_creator(user) and view.levels.level_of(user) != level:
                 self.problems.append(f"{user} has level {view.levels.level_of(user)}, before {level}")
         here = view.known_local_members
-        events = self.observer.member_events(new)
+        events = self.recovery.observer.member_events(new)
         waiting = sum(events.get(user) == "invite" for user in (*planned.invited, *planned.joined))
         message = f"{new} of version {view.version} has replaced the room, created by {join_users(creators)}."
         message += f" {len(here)} local members are in it, {waiting} invited."
@@ -207,10 +205,10 @@ class Upgrade:
         others = content.get("alt_aliases")
         names = [content.get("alias"), *(others if isinstance(others, list) else [])]
         for name in names:
-            if not isinstance(name, str) or name.partition(":")[2] != self.observer.server_name:
+            if not isinstance(name, str) or name.partition(":")[2] != self.recovery.observer.server_name:
                 continue
             try:
-                leads_to = self.observer.synapse.client_server.resolve_alias(RoomAlias(name)).room_id
+                leads_to = self.recovery.synapse.client_server.resolve_alias(RoomAlias(name)).room_id
             except NotFoundError:
                 continue  # it led nowhere before
             if leads_to != new:

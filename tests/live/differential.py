@@ -22,9 +22,8 @@ from synadmin.power.make_room_admin import Prediction, predict
 from synadmin.power.room import Account, Goal, Reach
 from synadmin.power.steps import Action, Plan, Refusal
 from synadmin.recovery import make_admin
-from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.observer import Observation, Observer
-from synadmin.recovery.temporary_changes import TemporaryChanges
+from synadmin.recovery.workspace import Recovery
 from tests.live import random_rooms
 
 if TYPE_CHECKING:
@@ -380,9 +379,8 @@ class Comparison:
                 others[0].pop(step.user, None)
         (preview,) = make_admin.look_ahead(Observer(synapse), [self.room_id], self.goal)
         journal = Journal(self.stage.server.directory / "journal.sqlite3")
-        with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
-            run = make_admin.Run(Observer(synapse), sessions, temporary, self.goal)
-            result = run.carry_out(preview)
+        with Recovery(synapse, journal) as recovery:
+            result = make_admin.Run(recovery, self.goal).carry_out(preview)
         self.same("outcome", foreseen=(plan.outcome, None), seen=(result.outcome, result.reason))
         self.same("level", foreseen=plan.level, seen=result.level_after)
         self.same("control", foreseen=plan.outcome == "done", seen=result.control)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
-from synadmin.cli.exit_codes import EXIT_REFUSED
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import LEVEL
+from synadmin.cli.parameters import LEVEL, renamed
 from synadmin.cli.targets import room_id_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
@@ -30,7 +30,7 @@ _allow = click.option(
     help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
     "accounts for a moment, too.",
 )
-_OLD_NAME = click.option("--last", is_flag=True, hidden=True)
+_OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
 
 
 @click.command("set-power", cls=Command)
@@ -69,7 +69,6 @@ def set_power(
     defaults: tuple[tuple[str, int], ...],
     allow: str | None,
     leave_rooms: bool,
-    last: bool,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -107,7 +106,6 @@ def set_power(
         edit,
         allow=allow,
         leave_rooms=leave_rooms,
-        last=last,
         dry_run=dry_run,
         yes=yes,
         output=output,
@@ -138,7 +136,6 @@ def demote(
     level: int | None,
     allow: str | None,
     leave_rooms: bool,
-    last: bool,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -164,7 +161,6 @@ def demote(
         lambda home: Edit(users={parse_user_id(user, home=home): level}),
         allow=allow,
         leave_rooms=leave_rooms,
-        last=last,
         dry_run=dry_run,
         yes=yes,
         output=output,
@@ -179,7 +175,6 @@ def _edit(
     *,
     allow: str | None,
     leave_rooms: bool,
-    last: bool,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -188,51 +183,38 @@ def _edit(
     from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
     from synadmin.recovery import change_levels
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.observer import Observer
-    from synadmin.recovery.temporary_changes import TemporaryChanges, revert_crashed_runs
+    from synadmin.recovery.workspace import Recovery
 
-    if last:
-        message = "--last is now --leave-rooms"
-        raise UsageError(message)
-    with invocation.synapse() as synapse:
+    with (
+        invocation.synapse() as synapse,
+        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
+    ):
         edit = edit_at(server_name_of(synapse.owner))
         room_id = room_id_of(synapse, room)
         if not dry_run:
-            # Before looking: what a crash has left may be in the way.
-            revert_crashed_runs(synapse, invocation.journal, invocation.warn)
-        observer = Observer(synapse)
-        view = change_levels.look(observer, room_id)
+            recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
+        view = change_levels.look(recovery.observer, room_id)
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach[(allow or "api").upper()]
         try:
-            planned = change_levels.plan(observer, view, edit, allow=reach, last=leave_rooms)
+            planned = change_levels.plan(recovery.observer, view, edit, allow=reach, last=leave_rooms)
         except WouldLoseControlError as error:
             output.write_one(_refused(synapse, room_id, error), _columns())
             return EXIT_REFUSED
-        if planned.author is None:
-            output.write_one(
-                _record(planned, "done", "Nothing to change: the levels are so already."), _columns()
-            )
-            return 0
-        if output.for_people or not yes:
-            invocation.warn(_plan_text(planned))
-        if dry_run:
-            output.write_one(_record(planned, "planned", planned.author.words), _columns())
-            invocation.say("Nothing was changed: --dry-run.")
-            return 0
-        confirm(invocation, _question(planned), yes=yes)
-        options = ["--yes", *(["--allow", allow] if allow else [])]
-        options += ["--leave-rooms"] if leave_rooms else []
-        invocation.journal.arguments = _resume_command(planned, options)
-        with (
-            Impersonation(synapse, invocation.warn) as sessions,
-            TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
-        ):
-            change_levels.carry_out(observer, sessions, temporary, planned)
-        output.write_one(_record(planned, "done", "The power levels are set."), _columns())
-    return 0
+        if planned.author is not None:
+            if output.for_people or not yes:
+                invocation.warn(_plan_text(planned))
+            if not dry_run:
+                confirm(invocation, _question(planned), yes=yes)
+                options = ["--yes", *(["--allow", allow] if allow else [])]
+                options += ["--leave-rooms"] if leave_rooms else []
+                invocation.journal.arguments = _resume_command(planned, options)
+                change_levels.carry_out(recovery, planned)
+    output.write_one(_record(planned, dry_run=dry_run), _columns())
+    if planned.author is not None and dry_run:
+        invocation.say("Nothing was changed: --dry-run.")
+    return EXIT_DONE
 
 
 def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_default: int) -> None:
@@ -283,11 +265,16 @@ def _question(planned: "EditPlan") -> str:
     return "Change the levels?"
 
 
-def _record(planned: "EditPlan", outcome: str, message: str) -> dict[str, Any]:
+def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     from synadmin.power.level_changes import changes
     from synadmin.power.levels import format_level
 
     author = planned.author
+    outcome, message = "done", "The power levels are set."
+    if author is None:
+        message = "Nothing to change: the levels are so already."
+    elif dry_run:
+        outcome, message = "planned", author.words
     return {
         "room_id": planned.view.room_id,
         "outcome": outcome,

@@ -11,6 +11,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation, wrapped
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.room.outcome_text import outcome_text
 from synadmin.cli.targets import ROOMS, room_id_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
+    from synadmin.ids import RoomId, UserId
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
@@ -43,7 +44,7 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 @click.option(
     "--via", metavar="SERVER", multiple=True, help="A server to join the rooms through; repeatable."
 )
-@click.option("--through", multiple=True, hidden=True)
+@renamed("--through", "--via SERVER")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
@@ -59,7 +60,6 @@ def make_admin(
     promoter: str | None,
     space: str | None,
     via: tuple[str, ...],
-    through: tuple[str, ...],
     source: str | None,
     no_join: bool,
     keep_rate_limits: bool,
@@ -85,53 +85,61 @@ def make_admin(
     Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
     changed); 1 every one failed; 6 some of each.
     """
-    from synadmin.ids import parse_room, parse_server_name, parse_user_id, server_name_of
-    from synadmin.power.room import Goal, Reach
-    from synadmin.recovery import make_admin
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.observer import Observer
-    from synadmin.recovery.temporary_changes import TemporaryChanges
+    from synadmin.ids import parse_room, parse_server_name
+    from synadmin.recovery.make_admin import Run, look_ahead
+    from synadmin.recovery.workspace import Recovery
 
-    _refuse_old_names(via, through)
+    _refuse_user(via)
     named = ROOMS.read(rooms, source) if rooms or source or space is None else []
     wanted = [parse_room(room) for room in named]
     servers = tuple(parse_server_name(server) for server in via)
-    for name in (user, promoter):
-        if name is not None and name.startswith("@"):
-            parse_user_id(name)
-    with invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse:
-        caller = synapse.owner
-        home = server_name_of(caller)
-        goal = Goal(
-            target=caller if user is None else parse_user_id(user, home=home),
-            caller=caller,
-            allow=Reach[(allow or "api").upper()],
-            join=not no_join,
-            promoter=None if promoter is None else parse_user_id(promoter, home=home),
-        )
+    goal_at = _goal(user, promoter, allow=allow, join=not no_join)
+    with (
+        invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse,
+        Recovery(synapse, invocation.journal, invocation.warn, via=servers) as recovery,
+    ):
+        goal = goal_at(synapse.owner)
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, synapse, space)]))
         again = _resume_command(wanted, goal, servers)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
-        observer = Observer(synapse, servers)
         total = len(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
-        previews: Iterable[Preview] = make_admin.look_ahead(observer, wanted, goal, at_once=at_once)
+        previews: Iterable[Preview] = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
         if dry_run:
-            rehearsed = (preview.result for preview in previews)
-            return _report(invocation, rehearsed, output, total=total, dry_run=True)
-        with (
-            Impersonation(synapse, invocation.warn) as sessions,
-            TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
-        ):
-            temporary.revert_crashed_runs()
-            lifts = total > _FEW and not keep_rate_limits
-            if not yes:
-                previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
-            run = make_admin.Run(observer, sessions, temporary, goal)
-            regained = _carry_out(run, previews, lifts=lifts, say=invocation.say)
-            return _report(invocation, regained, output, total=total, dry_run=False)
+            results = (preview.result for preview in previews)
+            return _report(invocation, results, output, total=total, dry_run=True)
+        recovery.revert_crashed_runs()
+        lifts = total > _FEW and not keep_rate_limits
+        if not yes:
+            previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
+        regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts)
+        return _report(invocation, regained, output, total=total, dry_run=False)
+
+
+def _goal(
+    user: str | None, promoter: str | None, *, allow: str | None, join: bool
+) -> "Callable[[UserId], Goal]":
+    """Check the users, and return what makes the goal for the token's owner, whose server completes them."""
+    from synadmin.ids import parse_user_id, server_name_of
+    from synadmin.power.room import Goal, Reach
+
+    for name in (user, promoter):
+        if name is not None and name.startswith("@"):
+            parse_user_id(name)
+
+    def goal(caller: "UserId") -> Goal:
+        home = server_name_of(caller)
+        return Goal(
+            target=caller if user is None else parse_user_id(user, home=home),
+            caller=caller,
+            allow=Reach[(allow or "api").upper()],
+            join=join,
+            promoter=None if promoter is None else parse_user_id(promoter, home=home),
+        )
+
+    return goal
 
 
 def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
@@ -144,10 +152,7 @@ def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "
     return found.rooms
 
 
-def _refuse_old_names(via: "Sequence[str]", through: "Sequence[str]") -> None:
-    if through:
-        message = "--through is now --via SERVER"
-        raise UsageError(message)
+def _refuse_user(via: "Sequence[str]") -> None:
     user = next((name for name in via if name.startswith("@")), None)
     if user is not None:
         message = f"--via takes a server to join through; the user who grants is --promoter {user}"
@@ -167,20 +172,16 @@ def _resume_command(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") 
 
 
 def _carry_out(
-    run: "Run",
-    previews: "Iterable[Preview]",
-    *,
-    lifts: bool,
-    say: "Callable[[str], None]",
+    invocation: Invocation, run: "Run", previews: "Iterable[Preview]", *, lifts: bool
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
-    from synadmin.recovery import rate_limits
     from synadmin.recovery.make_admin import InterruptedRun
 
     for preview in previews:
         if lifts and preview.plan is not None:
-            rate_limits.lift(run.observer.synapse, run.temporary)
-            say(f"The rate limits of {run.goal.caller} are lifted for this run, and put back after it.")
+            run.recovery.lift_rate_limits()
+            caller = run.goal.caller
+            invocation.say(f"The rate limits of {caller} are lifted for this run, and put back after it.")
             lifts = False
         try:
             yield run.carry_out(preview)

@@ -23,11 +23,28 @@ from synadmin.text import safe_text
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.observer import Observer
+    from synadmin.ids import RoomId, UserId
     from synadmin.recovery.replace_room import Replacement, ReplaceOptions
+    from synadmin.recovery.workspace import Recovery
 
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("room.name", title="name"),
+    Column("outcome"),
+    Column("reason"),
+    Column("message"),
+    Column("new_room_id", title="new room", whole=True),
+    Column("admin"),
+    Column("control"),
+    Column("members_may_speak", title="members may speak"),
+    Column("join_rule", title="join rule"),
+    Column("moved"),
+    Column("not_moved", title="not moved"),
+    Column("invited", shown=False),
+    Column("not_invited", title="not invited"),
+    Column("aliases"),
+    Column("delete_id", shown=False),
+)
 _AWAITED = 10.0  # seconds in which the server names the new room, unless it is very busy
 _STEP = 0.05
 
@@ -92,19 +109,16 @@ def replace(
 
     Exit codes: 0 done or planned; 5 refused, nothing was changed; 6 some could not be moved.
     """
-    from synadmin.ids import parse_user_id, server_name_of
     from synadmin.power.room import Reach
-    from synadmin.recovery.observer import Observer
     from synadmin.recovery.replace_room import ReplaceOptions, look
+    from synadmin.recovery.workspace import Recovery
 
-    with invocation.synapse() as synapse:
-        home = server_name_of(synapse.owner)
-        chosen = parse_user_id(admin, home=home)
-        if server_name_of(chosen) != home:
-            words = f"{chosen} is not a user of this server, and Synapse lets nobody else have the new room"
-            raise UsageError(words, hint="hand it over afterwards with `synadmin room transfer`")
+    with (
+        invocation.synapse() as synapse,
+        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
+    ):
         order = ReplaceOptions(
-            admin=chosen,
+            admin=_local_user(synapse, admin),
             name=name,
             message=message,
             allow=Reach[(allow or "api").upper()],
@@ -113,20 +127,35 @@ def replace(
             block=bool(block),
             anyway=anyway,
         )
-        observer = Observer(synapse)
-        planned = look(observer, room_id_of(synapse, room), order, invocation.settings.journal)
-        if planned.outcome == "refused":
-            _print(planned, output)
-            return EXIT_REFUSED
-        if not dry_run:
-            order = _confirmed(
-                invocation, planned, order, room, given=given, ask_block=block is None and not yes
-            )
-            planned = _carry_out(invocation, synapse, observer, planned, order)
-    _print(planned, output)
-    if dry_run:
+        room_id = room_id_of(synapse, room)
+        planned = look(recovery.observer, room_id, order, invocation.settings.journal)
+        if planned.outcome != "refused" and not dry_run:
+            ask_block = block is None and not yes
+            order = _confirmed(invocation, planned, order, room, given=given, ask_block=ask_block)
+            planned = _carry_out(invocation, recovery, planned, order)
+    if output.for_people and output.names is None:
+        click.echo(_replacement_text(planned))
+    else:
+        output.write_one(planned.as_record(), _COLUMNS)
+    if planned.outcome == "planned":
         invocation.say("Nothing was changed: --dry-run.")
-    return EXIT_PARTLY if planned.outcome == "partly" else EXIT_DONE
+    return {"partly": EXIT_PARTLY, "refused": EXIT_REFUSED}.get(planned.outcome, EXIT_DONE)
+
+
+def _local_user(synapse: "Synapse", admin: str) -> "UserId":
+    """Return the id of the user who is to control the new room.
+
+    Raises:
+        UsageError: it is a user of another server.
+    """
+    from synadmin.ids import parse_user_id, server_name_of
+
+    home = server_name_of(synapse.owner)
+    chosen = parse_user_id(admin, home=home)
+    if server_name_of(chosen) != home:
+        message = f"{chosen} is not a user of this server, and Synapse lets nobody else have the new room"
+        raise UsageError(message, hint="hand it over afterwards with `synadmin room transfer`")
+    return chosen
 
 
 def _confirmed(
@@ -172,40 +201,33 @@ def _plan_text(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
 
 
 def _carry_out(
-    invocation: Invocation,
-    synapse: "Synapse",
-    observer: "Observer",
-    planned: "Replacement",
-    order: "ReplaceOptions",
+    invocation: Invocation, recovery: "Recovery", planned: "Replacement", order: "ReplaceOptions"
 ) -> "Replacement":
     from dataclasses import replace as changed
 
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.replace_room import NOTE, configure_new_room, options, to_note
+    from synadmin.recovery.new_room import configure_new_room
+    from synadmin.recovery.replace_room import NOTE, options, to_note
 
     again = _resume_command(planned, order)
     invocation.journal.arguments = again
-    delete_id = planned.delete_id
+    synapse, delete_id = recovery.synapse, planned.delete_id
     if delete_id is None:
         with synapse.transport.recording(**{NOTE: to_note(planned)}):
             delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
     planned = changed(planned, delete_id=delete_id)
-    with Impersonation(synapse, invocation.warn) as sessions:
-        watch = _DeletionWatcher(synapse, observer, sessions, planned, order)
-        told = watch.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
-        if told is None:
-            message = "the server says that it is done, and not what it did"
-            raise UsageError(message)
-        return configure_new_room(observer, sessions, planned, order, told)
+    watcher = _DeletionWatcher(recovery, planned, order)
+    shut_down = watcher.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
+    if shut_down is None:
+        message = "the server says that it is done, and not what it did"
+        raise UsageError(message)
+    return configure_new_room(recovery, planned, order, shut_down)
 
 
 @dataclass
 class _DeletionWatcher:
     """Follows the deletion, and closes the new room as soon as its id is known."""
 
-    synapse: "Synapse"
-    observer: "Observer"
-    sessions: "Impersonation"
+    recovery: "Recovery"
     planned: "Replacement"
     order: "ReplaceOptions"
     new: "RoomId | None" = None
@@ -236,7 +258,7 @@ class _DeletionWatcher:
         """Ask how far it is, at first until the new room is named: it is public until it is closed here."""
         until = time.monotonic() + (0 if self.is_awaited else _AWAITED)
         while True:
-            status = self.synapse.room_deletion.status(self.planned.delete_id or "")
+            status = self.recovery.synapse.room_deletion.status(self.planned.delete_id or "")
             new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
             if self.new is None:
                 self._close(new)
@@ -247,24 +269,24 @@ class _DeletionWatcher:
             time.sleep(_STEP)
 
     def _close(self, new: "RoomId | None") -> None:
-        from synadmin.recovery.replace_room import secure
+        from synadmin.recovery.new_room import secure
 
         self.new = new
         if new is not None:
             # What fails here is done, or told of, in the end.
             with suppress(SynadminError):
-                secure(self.observer, self.sessions, self.planned, self.order, new)
+                secure(self.recovery, self.planned, self.order, new)
 
     def _state_now(self) -> str:
         """Return what holds now; where the server was never heard, its list of tasks names the new room."""
-        from synadmin.recovery.replace_room import standing
+        from synadmin.recovery.new_room import describe_new_room
 
         if self.new is None:
             with suppress(SynadminError):
-                tasks = self.synapse.tasks.list(resource_id=self.planned.room_id).scheduled_tasks
+                tasks = self.recovery.synapse.tasks.list(resource_id=self.planned.room_id).scheduled_tasks
                 results = (task.result or {} for task in tasks if task.id == self.planned.delete_id)
                 self._close(next((result.get("new_room_id") for result in results), None))
-        return standing(self.observer, self.planned, self.new)
+        return describe_new_room(self.recovery.observer, self.planned, self.new)
 
 
 def _resume_command(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
@@ -282,13 +304,6 @@ def _resume_command(planned: "Replacement", order: "ReplaceOptions") -> list[str
     return arguments + [option for option, given in flags if given]
 
 
-def _print(replacement: "Replacement", output: Output) -> None:
-    if output.for_people and output.names is None:
-        click.echo(_replacement_text(replacement))
-    else:
-        output.write_one(replacement.as_record(), _columns())
-
-
 def _replacement_text(replacement: "Replacement") -> str:
     """Return what becomes of the room as a few lines of text, safe to be shown."""
     details, done = replacement.details, replacement.control
@@ -304,24 +319,3 @@ def _replacement_text(replacement: "Replacement") -> str:
     if done:
         lines.append(f"  who may come in: {replacement.join_rule or 'invite'}")
     return "\n".join(safe_text(line) for line in lines)
-
-
-def _columns() -> "list[Column]":
-    return [
-        Column("room_id", title="room", whole=True),
-        Column("room.name", title="name"),
-        Column("outcome"),
-        Column("reason"),
-        Column("message"),
-        Column("new_room_id", title="new room", whole=True),
-        Column("admin"),
-        Column("control"),
-        Column("members_may_speak", title="members may speak"),
-        Column("join_rule", title="join rule"),
-        Column("moved"),
-        Column("not_moved", title="not moved"),
-        Column("invited", shown=False),
-        Column("not_invited", title="not invited"),
-        Column("aliases"),
-        Column("delete_id", shown=False),
-    ]

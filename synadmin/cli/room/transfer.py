@@ -13,7 +13,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
-from synadmin.cli.parameters import DURATION
+from synadmin.cli.parameters import DURATION, renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.targets import ROOMS, counted, room_id_of
 from synadmin.columns import Column
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId
+    from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.recovery.transfer import Move, RoomTransfer, Way
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
@@ -37,7 +37,7 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
 @click.option("--old-owner", "old", metavar="USER", help="The user who gives the power away; default: you.")
 @click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
-@click.option("--rooms-from", hidden=True)
+@renamed("--rooms-from", "--from FILE")
 @click.option("--to-profile", metavar="NAME", help="Accept the invitations with the token of this profile.")
 @click.option("--as-member", is_flag=True, help="With your own token alone; you need not be a server admin.")
 @click.option(
@@ -63,7 +63,6 @@ def transfer(
     old: str | None,
     space: str | None,
     source: str | None,
-    rooms_from: str | None,
     to_profile: str | None,
     as_member: bool,
     wait: int,
@@ -89,10 +88,9 @@ def transfer(
     one failed; 6 else, as where somebody has yet to come in.
     """
     from synadmin.ids import parse_room, parse_user_id, server_name_of
-    from synadmin.recovery import rate_limits
-    from synadmin.recovery.transfer import AsAdmin, Move, accepting, hand_over, missing_account, refused
+    from synadmin.recovery.transfer import AsAdmin, accepting, hand_over, missing_account, refused
 
-    _refuse_old_names(source, rooms_from)
+    _refuse_user(source)
     target = parse_user_id(new)
     wanted = [parse_room(room) for room in ROOMS.read(rooms, source)] if rooms or source else []
     if not wanted and space is None:
@@ -103,53 +101,58 @@ def transfer(
         raise UsageError(message)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
-        caller = synapse.owner
-        home = server_name_of(caller)
-        giver = caller if old is None else parse_user_id(old, home=home)
-        if as_member and giver != caller:
-            message = f"with --as-member the token must be {giver}'s, and it is {caller}'s"
-            raise UsageError(message)
-        if target == giver:
-            message = f"{target} would hand the rooms over to itself"
-            raise UsageError(message)
-        move = Move(target, giver)
+        move = _move(synapse.owner, target, old, as_member=as_member)
         if space is not None:
             wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys(wanted))
-        newcomer = (
-            None if to_profile is None else stack.enter_context(_new_owner(invocation, to_profile, move))
-        )
+        newcomer = stack.enter_context(_new_owner(invocation, to_profile, move)) if to_profile else None
         # Recorded with the first change, whatever that is.
         invocation.journal.arguments = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
-        way = _choose_method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
+        way = _method(invocation, stack, synapse, move, allow, as_member=as_member)
+        if isinstance(way, AsAdmin) and not dry_run:
+            way.run.recovery.revert_crashed_runs()
         missing = missing_account(synapse, move)
         planned = [
             refused(room, missing) if missing else way.look(room)
             for room in progress(invocation, wanted, total=len(wanted), what="looked at")
         ]
-        todo = [room_transfer for room_transfer in planned if room_transfer.outcome == "planned"]
         if dry_run:
             code = _report(invocation, planned, move, output, total=len(planned))
             invocation.say("Nothing was changed: --dry-run.")
             return code
+        todo = sum(room_transfer.outcome == "planned" for room_transfer in planned)
         if todo and not yes:
-            _warn_of_plan(invocation, planned, move)
-            of = "" if len(todo) == len(planned) else f" of {len(planned)}"
-            confirm(invocation, f"Hand {counted(len(todo), 'room')}{of} over to {target}?", yes=False)
-        if isinstance(way, AsAdmin) and len(todo) > _FEW:
-            rate_limits.lift(synapse, way.run.temporary)
-        accept = None if newcomer is None else accepting(newcomer, [home])
+            _ask_about_plan(invocation, planned, todo, move)
+        if isinstance(way, AsAdmin) and todo > _FEW:
+            way.run.recovery.lift_rate_limits()
+        accept = accepting(newcomer, [server_name_of(synapse.owner)]) if newcomer else None
         handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
         return _report(invocation, handed, move, output, total=len(planned))
 
 
-def _refuse_old_names(source: str | None, rooms_from: str | None) -> None:
-    if rooms_from is not None:
-        message = "--rooms-from is now --from FILE"
-        raise UsageError(message)
+def _refuse_user(source: str | None) -> None:
     if source is not None and source.startswith("@"):
         message = f"--from takes a file of rooms; the user who gives the power away is --old-owner {source}"
         raise UsageError(message)
+
+
+def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) -> "Move":
+    """Return from whom to whom the rooms go.
+
+    Raises:
+        UsageError: the token is not the old owner's, or both are the same user.
+    """
+    from synadmin.ids import parse_user_id, server_name_of
+    from synadmin.recovery.transfer import Move
+
+    giver = caller if old is None else parse_user_id(old, home=server_name_of(caller))
+    if as_member and giver != caller:
+        message = f"with --as-member the token must be {giver}'s, and it is {caller}'s"
+        raise UsageError(message)
+    if new == giver:
+        message = f"{new} would hand the rooms over to itself"
+        raise UsageError(message)
+    return Move(new, giver)
 
 
 def _rooms_in_space(
@@ -186,7 +189,7 @@ def _new_owner(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
     return synapse
 
 
-def _choose_method(
+def _method(
     invocation: Invocation,
     stack: ExitStack,
     synapse: "Synapse",
@@ -194,25 +197,18 @@ def _choose_method(
     allow: str | None,
     *,
     as_member: bool,
-    change: bool,
 ) -> "Way":
     from synadmin.power.room import Reach
-    from synadmin.recovery.impersonation import Impersonation
     from synadmin.recovery.make_admin import Run
     from synadmin.recovery.member import Member
-    from synadmin.recovery.observer import Observer
-    from synadmin.recovery.temporary_changes import TemporaryChanges
     from synadmin.recovery.transfer import AsAdmin, AsMember, goal
+    from synadmin.recovery.workspace import Recovery
 
     if as_member:
         return AsMember(Member(synapse), move)
-    sessions = stack.enter_context(Impersonation(synapse, invocation.warn))
-    temporary = TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn)
-    if change:
-        stack.enter_context(temporary)
-        temporary.revert_crashed_runs()
+    recovery = stack.enter_context(Recovery(synapse, invocation.journal, invocation.warn))
     reach = Reach[(allow or "api").upper()]
-    return AsAdmin(Run(Observer(synapse), sessions, temporary, goal(move, synapse.owner, reach)), move)
+    return AsAdmin(Run(recovery, goal(move, synapse.owner, reach)), move)
 
 
 def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":
@@ -236,10 +232,12 @@ def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
     return pause
 
 
-def _warn_of_plan(invocation: Invocation, planned: "list[RoomTransfer]", move: "Move") -> None:
+def _ask_about_plan(invocation: Invocation, planned: "list[RoomTransfer]", todo: int, move: "Move") -> None:
     for room_transfer in planned:
         invocation.warn(_transfer_text(room_transfer))
     invocation.warn(f"Until {move.new} is in a room and has control of it, {move.old} keeps it.")
+    of = "" if todo == len(planned) else f" of {len(planned)}"
+    confirm(invocation, f"Hand {counted(todo, 'room')}{of} over to {move.new}?", yes=False)
 
 
 def _transfer_text(room_transfer: "RoomTransfer") -> str:

@@ -71,25 +71,19 @@ def upgrade(
             --creator alice --creator bob --dry-run
         synadmin room upgrade --space '#club:example.org' --allow impersonate
     """
-    from synadmin.recovery.observer import Observer
     from synadmin.recovery.upgrade_plan import look
+    from synadmin.recovery.workspace import Recovery
 
-    observer = Observer(synapse)
-    planned = look(observer, room_id, upgrade_options, spaces)
-    if planned.outcome == "planned":
-        _say_plan(invocation, planned)
-    if planned.outcome != "planned" or synapse.transport.is_dry_run:
-        return planned.as_record()
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.temporary_changes import TemporaryChanges
-    from synadmin.recovery.upgrade_room import Upgrade
+    with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
+        planned = look(recovery.observer, room_id, upgrade_options, spaces)
+        if planned.outcome == "planned":
+            _say_plan(invocation, planned)
+        if planned.outcome != "planned" or synapse.transport.is_dry_run:
+            return planned.as_record()
+        from synadmin.recovery.upgrade_room import Upgrade
 
-    with (
-        Impersonation(synapse, invocation.warn) as sessions,
-        TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
-    ):
-        temporary.revert_crashed_runs()
-        return Upgrade(observer, sessions, temporary, planned, upgrade_options.allow).carry_out().as_record()
+        recovery.revert_crashed_runs()
+        return Upgrade(recovery, planned, upgrade_options.allow).carry_out().as_record()
 
 
 @upgrade.check

@@ -79,32 +79,26 @@ def offboard(
         synadmin user offboard --from leavers.csv --then lock
     """
     from synadmin.power.room import Reach
-    from synadmin.recovery.observer import Observer
     from synadmin.recovery.offboard import Offboarding
+    from synadmin.recovery.workspace import Recovery
 
     if from_file:
         invocation.journal.arguments = None  # the file may be another one by then
     before = synapse.users.get(user_id)
-    observer = Observer(synapse)
-    work = Offboarding(observer, successors[user_id], Reach[(allow or "api").upper()])
     rooms = controlled.get(user_id, [])
-    if synapse.transport.is_dry_run:
-        handed = work.planned(rooms)
-        _say_rooms(invocation, handed)
-        bad = [room for room in handed if room.outcome in {"refused", "failed"}]
-        action = {"action": then, "outcome": "planned"}
-        if bad and not leave_rooms:
-            return _not_offboarded(bad, handed, then)
-        return {"outcome": "planned", "message": _plan(handed, then), **_fields(handed, action)}
-    handed, failed = _give_rooms(synapse, invocation, work, rooms, user_id, gives_up=allow is not None)
+    with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
+        work = Offboarding(recovery, successors[user_id], Reach[(allow or "api").upper()])
+        if synapse.transport.is_dry_run:
+            return _dry_run(work.planned(rooms), then, leave_rooms=leave_rooms, invocation=invocation)
+        handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
     _say_rooms(invocation, handed)
-    bad = [room for room in handed if room.outcome != "done"]
-    if bad and not leave_rooms:
-        return _not_offboarded(bad, handed, then)
-    if failed and not leave_rooms:
-        message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
-        return {"outcome": "partly", "message": message, **_fields(handed, _skipped(then))}
     if not leave_rooms:
+        bad = [room for room in handed if room.outcome != "done"]
+        if bad:
+            return _not_offboarded(bad, handed, then)
+        if failed:
+            message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
+            return {"outcome": "partly", "message": message, **_fields(handed, _skipped(then))}
         left = rooms_losing_control(synapse, [user_id]).get(user_id)
         if left:  # the room has changed since the look
             return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
@@ -187,28 +181,24 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
         raise RefusedError(message, hint="name an active account with --to")
 
 
+def _dry_run(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool, invocation: Invocation) -> Record:
+    _say_rooms(invocation, handed)
+    bad = [room for room in handed if room.outcome in {"refused", "failed"}]
+    if bad and not leave_rooms:
+        return _not_offboarded(bad, handed, then)
+    account = {"action": then, "outcome": "planned"}
+    return {"outcome": "planned", "message": _plan(handed, then), **_fields(handed, account)}
+
+
 def _give_rooms(
-    synapse: "Synapse",
-    invocation: Invocation,
-    work: "Offboarding",
-    rooms: "list[RoomControl]",
-    user_id: "UserId",
-    *,
-    gives_up: bool,
+    work: "Offboarding", rooms: "list[RoomControl]", user_id: "UserId", *, gives_up: bool
 ) -> "tuple[list[RoomHandover], list[str]]":
     """Hand the rooms over, and have the account give up its power where that was asked for."""
-    from synadmin.recovery.impersonation import Impersonation
-    from synadmin.recovery.temporary_changes import TemporaryChanges
-
-    with (
-        Impersonation(synapse, invocation.warn) as sessions,
-        TemporaryChanges(synapse, sessions, invocation.journal, invocation.warn) as temporary,
-    ):
-        temporary.revert_crashed_runs()
-        handed = list(work.carry_out(sessions, temporary, rooms))
-        if not gives_up or any(room.outcome != "done" for room in handed):
-            return handed, []
-        return handed, work.give_up(sessions, temporary, user_id)
+    work.recovery.revert_crashed_runs()
+    handed = list(work.carry_out(rooms))
+    if not gives_up or any(room.outcome != "done" for room in handed):
+        return handed, []
+    return handed, work.give_up(user_id)
 
 
 def _finish(

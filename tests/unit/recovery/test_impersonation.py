@@ -18,7 +18,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries, unrestored
 from synadmin.recovery import impersonation
 from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.temporary_changes import revert_crashed_runs
+from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Stub, refused, told
 

@@ -11,15 +11,9 @@ from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import Journal
 from synadmin.power.room import Reach
-from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.replace_room import (
-    Replacement,
-    ReplaceOptions,
-    configure_new_room,
-    look,
-    secure,
-    to_note,
-)
+from synadmin.recovery.new_room import configure_new_room, secure
+from synadmin.recovery.replace_room import Replacement, ReplaceOptions, look, to_note
+from synadmin.recovery.workspace import Recovery
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
@@ -120,9 +114,15 @@ def begun() -> Replacement:
     return Replacement(room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,))
 
 
+def recovery_of(observer: Observer) -> Recovery:
+    journal = observer.synapse.transport.journal
+    assert journal is not None
+    return Recovery(observer.synapse, journal)
+
+
 def settled(observer: Observer, shut_down: RoomShutDown) -> Replacement:
-    with Impersonation(observer.synapse) as sessions:
-        return configure_new_room(observer, sessions, begun(), ReplaceOptions(admin=BOSS), shut_down)
+    with recovery_of(observer) as recovery:
+        return configure_new_room(recovery, begun(), ReplaceOptions(admin=BOSS), shut_down)
 
 
 def test_a_server_that_tells_of_no_new_room_is_not_believed(observer: Observer) -> None:
@@ -165,8 +165,8 @@ def test_the_new_room_is_closed_before_anybody_is_brought_in(stub: Stub, observe
     for kind in ("join_rules", "power_levels"):
         path = f"/_matrix/client/v3/rooms/%21new%3Aexample.org/state/m.room.{kind}/"
         stub.on(path, told({"event_id": "$2"}))
-    with Impersonation(observer.synapse) as sessions:
-        secure(observer, sessions, begun(), ReplaceOptions(admin=BOSS), NEW)
+    with recovery_of(observer) as recovery:
+        secure(recovery, begun(), ReplaceOptions(admin=BOSS), NEW)
     changes = [one for one in stub.targets if not one.startswith("GET")]
     assert ["join_rules" in changes[0], "/join/" in changes[-1]] == [True, True], changes
     assert sum("/join/" in one for one in changes) == 1

@@ -16,7 +16,8 @@ from synadmin.http.endpoint import Endpoint
 from synadmin.ids import UserId
 from synadmin.journal import Journal, entries, unrestored
 from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.temporary_changes import Revert, TemporaryChanges, revert_crashed_runs
+from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
+from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Request, Stub, refused, told
 

@@ -12,16 +12,16 @@ from synadmin.client import Synapse
 from synadmin.errors import SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal
-from synadmin.recovery.impersonation import Impersonation
-from synadmin.recovery.observer import Observer
-from synadmin.recovery.temporary_changes import TemporaryChanges
 from synadmin.recovery.temporary_membership import TemporaryMembership
+from synadmin.recovery.workspace import Recovery
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import Stub, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from synadmin.recovery.temporary_changes import TemporaryChanges
 
 BOB = "@bob:example.org"
 HER, HIM, ROOM = UserId(ALICE), UserId(BOB), RoomId("!chess")
@@ -42,11 +42,10 @@ def temporary(stub: Stub, tmp_path: Path) -> Iterator[TemporaryChanges]:
     stub.on(JOIN, told({"room_id": ROOM}))
     with (
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
-        Impersonation(synapse) as sessions,
-        TemporaryChanges(synapse, sessions, journal) as changes,
+        Recovery(synapse, journal) as recovery,
     ):
-        visiting[changes] = TemporaryMembership(Observer(synapse), sessions, changes, ROOM)
-        yield changes
+        visiting[recovery.temporary] = TemporaryMembership(recovery, ROOM)
+        yield recovery.temporary
     visiting.clear()
 
 

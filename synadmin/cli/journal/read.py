@@ -1,0 +1,135 @@
+"""``synadmin journal list|show|export``: what earlier runs have changed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.journal.runs import find_run, open_journal
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.journal import RunRecord
+
+_NEWEST = 100
+
+
+@click.command("list", cls=Command)
+@click.option("--requests", is_flag=True, help="Show a line for each request instead of one for each run.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=_NEWEST,
+    show_default=True,
+    metavar="N",
+    help="Show the newest N; 0 shows all.",
+)
+@output_options
+@pass_invocation
+def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output) -> None:
+    """List the newest runs that changed something.
+
+    The oldest of them comes first.
+
+    A run is ended, running, or broken off: `journal resume` goes on with it.
+
+    \b
+    Examples:
+        synadmin journal list
+        synadmin journal list --limit 0 -o csv
+        synadmin journal list --requests -o ndjson
+    """
+    columns = [
+        Column("run", whole=True),
+        Column("time", value=_time_to_seconds),
+        Column("command"),
+        Column("server", shown=False),
+        Column("user", shown=False),
+        Column("requests", right=True),
+        Column("failed", right=True),
+        Column("unknown", right=True),
+        Column("state"),
+    ]
+    with open_journal(invocation) as store:
+        if requests:
+            entries = store.entries(limit=limit or None)
+            output.write(entries, _request_columns(), empty="The journal is empty.")
+            return
+        runs = [_summary(store.path, run) for run in store.runs(limit or None)]
+        output.write(runs, columns, empty="The journal is empty: nothing was changed from here.")
+
+
+@click.command(cls=Command)
+@click.argument("run", default="last")
+@output_options
+@pass_invocation
+def show(invocation: Invocation, run: str, *, output: Output) -> None:
+    """Show the requests of one run.
+
+    The last run is called `last`.
+
+    \b
+    Examples:
+        synadmin journal show last
+        synadmin journal show 20261120T221507-4f2a9c -o json
+    """
+    with open_journal(invocation) as store:
+        output.write(store.entries(run=find_run(store, run).run), _request_columns())
+
+
+@click.command(cls=Command)
+@pass_invocation
+def export(invocation: Invocation) -> None:
+    """Print the whole journal as JSON, one request a line.
+
+    \b
+    Examples:
+        synadmin journal export > journal.ndjson
+    """
+    with open_journal(invocation) as store:
+        Output("ndjson", None).write(store.entries(), _request_columns())
+
+
+def _time_to_seconds(line: Mapping[str, Any]) -> object:
+    time = line.get("time")
+    return f"{time[:19]}Z" if isinstance(time, str) else None
+
+
+def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
+    from synadmin.journal import is_alive
+
+    state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "broken off"
+    names = ("run", "time", "command", "server", "user", "requests", "failed", "unknown")
+    return {**{name: getattr(run, name) for name in names}, "state": state}
+
+
+def _request_columns() -> list[Any]:
+    from synadmin.tables import as_json
+
+    def answer(line: Mapping[str, Any]) -> object:
+        status, errcode = line.get("status"), line.get("errcode")
+        if status is None:
+            return errcode or "unknown"
+        return f"{status} {errcode}" if errcode else str(status)
+
+    def body(line: Mapping[str, Any]) -> object:
+        return as_json(line["body"]) if line.get("body") else None
+
+    return [
+        Column("time"),
+        Column("run", shown=False),
+        Column("id", shown=False),
+        Column("command", shown=False),
+        Column("server", shown=False),
+        Column("user"),
+        Column("on_behalf_of", title="on behalf of"),
+        Column("method"),
+        Column("path"),
+        Column("body", value=body),
+        Column("status", title="answer", value=answer),
+    ]

@@ -1,0 +1,132 @@
+"""``synadmin journal resume``: go on with a run that was interrupted."""
+
+import shlex
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from synadmin.cli.confirm import change_options
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED, exit_code
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.journal.runs import find_run, open_journal, require_ended
+from synadmin.cli.lazy import Command, command_words
+from synadmin.cli.output import Output, output_options
+from synadmin.errors import SynadminError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synadmin.recovery.temporary_changes import Revert
+
+_RUN_AGAIN = "run its command again; `synadmin journal show` shows what was done"
+_HOW_TO_GO_ON = {
+    "user create": "`synadmin user show USER` shows whether the account exists. Then run the command again, "
+    "with --modify if it does",
+    "user password": "run the command again: it sets the password once more",
+    "user login": "run the command again, if you still need the token. The journal does not keep tokens",
+    "registration-token create": "`synadmin registration-token list` shows whether the token exists. "
+    "If it does not, run the command again",
+    "registration-token update": "run the command again: it sets the same values",
+    "registration-token delete": "`synadmin registration-token list` shows whether the token still exists. "
+    "If it does, run the command again",
+    "notice send": "run the command again, with the --transaction-id that the run printed if it printed one",
+    "room join": "run the command again: who is in the room already stays there",
+}
+"""What to do where the command line of a run has secrets, or cannot be repeated as it is."""
+
+
+@click.command(cls=Command)
+@click.argument("run")
+@change_options
+@output_options
+@pass_invocation
+def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output: Output) -> int:
+    """Continue a run that was interrupted.
+
+    The last run is called `last`. Reverts what the run had changed for a while only. Then runs its command
+    again, which does what is still to be done, and nothing twice. You are not asked: you agreed when the run
+    began. A run that has ended is not done again.
+
+    \b
+    Examples:
+        synadmin journal resume last --dry-run
+        synadmin journal resume last
+        synadmin journal resume 20261120T221507-4f2a9c -o json
+    """
+    from synadmin.recovery.temporary_changes import abandoned
+    from synadmin.recovery.workspace import revert_crashed_runs
+
+    del yes  # nothing is asked
+    with open_journal(invocation) as store:
+        record = find_run(store, run)
+        chain = store.chain(record)
+    left: Sequence[Revert] = ()
+    with invocation.synapse() as synapse:
+        require_ended(invocation, synapse, record)
+        if dry_run:
+            for earlier, revert in abandoned(synapse, invocation.journal):
+                invocation.warn(f"The run {earlier} ended before it could revert this: {revert}")
+        else:
+            invocation.journal.links["resumes"] = record.run
+            left = revert_crashed_runs(synapse, invocation.journal, invocation.warn)
+    if left:
+        invocation.warn(f"hint: {_open_reverts_hint(left)}.")
+    arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
+    if record.is_finished or arguments == []:
+        output.write([], [])
+        if not left:
+            invocation.say(f"The run {record.run} has ended: there is nothing to do.")
+        return EXIT_FAILED if left else EXIT_DONE
+    if arguments is None:
+        message = f"the run {record.run} ({record.command}) did not note how to go on"
+        raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
+    code = _run_command_line(invocation, record.run, arguments, output, dry_run=dry_run)
+    if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
+        invocation.journal.conclude([one.run for one in chain], code)
+    return EXIT_FAILED if left and code == EXIT_DONE else code
+
+
+def _open_reverts_hint(left: "Sequence[Revert]") -> str:
+    """Return what to do about temporary changes that are still open."""
+    if all(one.token is not None for one in left):
+        return (
+            "run `synadmin journal resume last` after that time: the journal keeps the token open until then"
+        )
+    return "`synadmin journal resume last` tries again"
+
+
+def _run_command_line(
+    invocation: Invocation, run: str, arguments: list[str], output: Output, *, dry_run: bool
+) -> int:
+    """Run a command line as a run of its own, and return its exit code."""
+    again = Invocation(
+        profile=invocation.profile,
+        env_file=invocation.env_file,
+        homeserver=invocation.homeserver,
+        timeout=invocation.timeout,
+        verbose=invocation.verbose,
+        quiet=invocation.quiet,
+        resumes=run,
+    )
+    invocation.say(f"Going on: synadmin {shlex.join(arguments)}")
+    options = ["-o", output.form]
+    if output.names is not None:
+        options += ["--columns", ",".join(output.names)]
+    if dry_run:
+        options.append("--dry-run")
+    root = cast("click.Group", click.get_current_context().find_root().command)
+    words = command_words(root, arguments)
+    command = [*arguments[:words], *options, *arguments[words:]]
+    result = EXIT_FAILED
+    try:
+        code = root.main(command, "synadmin", standalone_mode=False, obj=again)
+        result = code if isinstance(code, int) else EXIT_DONE
+    except SynadminError as error:
+        result = exit_code(error)
+        raise
+    except KeyboardInterrupt:
+        result = EXIT_INTERRUPTED
+        raise
+    finally:
+        again.end(result)
+    return result

@@ -1,0 +1,44 @@
+"""The runs of the journal, for those who resume or undo one."""
+
+from typing import TYPE_CHECKING
+
+from synadmin.cli.invocation import Invocation
+from synadmin.errors import NoSuchRunError, RefusedError, SettingsError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from synadmin.client import Synapse
+    from synadmin.journal import RunRecord
+    from synadmin.journal.store import Store
+
+
+def open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
+    """Return the journal, opened to be read; a warning tells what of it could not be read."""
+    from synadmin.journal import reading
+
+    return reading(invocation.settings.journal, warn=invocation.say)
+
+
+def find_run(store: "Store", run: str) -> "RunRecord":
+    """Return a run.
+
+    Raises:
+        NoSuchRunError: the journal has none of that name.
+    """
+    record = store.run(run)
+    if record is None:
+        message = f"the journal has no run {run!a}"
+        raise NoSuchRunError(message, hint="`synadmin journal list` shows those it has")
+    return record
+
+
+def require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecord") -> None:
+    """Make sure that a run was on this server, and is over."""
+    here, there = synapse.transport.homeserver, record.server
+    if here != there:
+        message = f"the run {record.run} was on {there}, and {here} is configured"
+        raise SettingsError(message, hint=f"--profile, or --homeserver {there}, chooses it")
+    if invocation.journal.is_alive(record.run):
+        message = f"the run {record.run} is still running"
+        raise RefusedError(message, hint="wait until it has ended, or end it with Ctrl-C")

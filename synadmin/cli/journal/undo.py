@@ -1,0 +1,215 @@
+"""``synadmin journal undo``: restore the power levels that a run has changed."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.journal.runs import find_run, open_journal, require_ended
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.columns import Column
+from synadmin.errors import JournalError, NotAuthenticatedError, RefusedError, SynadminError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from synadmin.journal import RunRecord
+    from synadmin.journal.store import Store
+    from synadmin.recovery.undo_levels import UndoPlan
+    from synadmin.recovery.workspace import Recovery
+
+
+@click.command(cls=Command)
+@click.argument("run")
+@click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="How far it may go: act as other local users for a moment; reactivate deactivated and suspended "
+    "accounts for a moment, too.",
+)
+@LEAVE_ROOMS
+@change_options
+@output_options
+@pass_invocation
+def undo(
+    invocation: Invocation,
+    run: str,
+    *,
+    allow: str | None,
+    leave_rooms: bool,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
+) -> int:
+    """Restore the power levels that a run has changed.
+
+    The last run that is not an undo is called `last`. The newest change is taken back first, through a user
+    who may change the levels. A room is refused if its levels were changed since the run, or if no active
+    local user would have control of it afterwards; --leave-rooms allows the latter. Users who joined or
+    were invited stay. A run is taken back once.
+
+    \b
+    Examples:
+        synadmin journal undo last --dry-run
+        synadmin journal undo 20261120T221507-4f2a9c --allow impersonate
+
+    Exit codes: 0 all levels are as before that run; 5 nothing can be taken back; 6 some of it.
+    """
+    from synadmin.power.room import Reach
+    from synadmin.recovery import undo_levels
+    from synadmin.recovery.workspace import Recovery
+
+    with open_journal(invocation) as store:
+        record = _run_to_undo(store, run)
+        entries = list(store.entries(run=record.run))
+        is_clean = not store.has_open_reverts(record.run)
+        later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
+    if is_clean and not undo_levels.noted(entries):
+        return _nothing_to_undo(invocation, record.run, entries, output)
+    with (
+        invocation.synapse() as synapse,
+        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
+    ):
+        require_ended(invocation, synapse, record)
+        if not dry_run:
+            recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
+        elif record.ended is None:
+            resume = f"`synadmin journal resume {record.run} --dry-run` shows the rest"
+            invocation.say(f"The run {record.run} broke off: {resume}.")
+        if not undo_levels.noted(entries):
+            return _nothing_to_undo(invocation, record.run, entries, output)
+        reach = Reach[(allow or "api").upper()]
+        planned = undo_levels.plan_all(
+            recovery.observer, entries, later, allow=reach, leave_rooms=leave_rooms
+        )
+        _show_undo(invocation, planned, others=undo_levels.others(entries), asks=output.for_people or not yes)
+        if dry_run or not any(one.plans for one in planned):
+            output.write([_undo_record(one, "planned") for one in planned], _undo_columns())
+            _say_unchanged(invocation, planned, dry_run=dry_run)
+            return _undo_code(planned)
+        confirm(invocation, "Put these levels back?", yes=yes)
+        again = ["journal", "undo", record.run, "--yes"]
+        again += ["--allow", allow] if allow else []
+        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
+        invocation.journal.links["undoes"] = record.run
+        records = [_undo_room(one, recovery) for one in planned]
+    output.write(records, _undo_columns())
+    if record.ended is None:
+        invocation.journal.conclude([record.run], EXIT_REFUSED)
+    failed = any(one["outcome"] == "failed" for one in records)
+    return EXIT_FAILED if failed else _undo_code(planned)
+
+
+def _show_undo(
+    invocation: Invocation, planned: "Sequence[UndoPlan]", *, others: "Iterable[str]", asks: bool
+) -> None:
+    if asks and _is_needed(planned):
+        invocation.warn("\n".join(_undo_text(one) for one in planned))
+    for other in others:
+        invocation.say(f"stays as it is: {other}")
+
+
+def _is_needed(planned: "Sequence[UndoPlan]") -> bool:
+    return any(one.plans or one.impossible for one in planned)
+
+
+def _say_unchanged(invocation: Invocation, planned: "Sequence[UndoPlan]", *, dry_run: bool) -> None:
+    if not _is_needed(planned):
+        invocation.say("There is nothing to undo: the levels are as they were before that run.")
+    elif dry_run:
+        invocation.say("Nothing was changed: --dry-run.")
+
+
+def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, Any]], output: Output) -> int:
+    from synadmin.recovery import undo_levels
+
+    if next(undo_levels.others(entries), None) is not None:
+        message = f"the run {run} has changed no power levels: `journal undo` takes back nothing else"
+        raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
+    output.write([], _undo_columns())
+    invocation.say(f"There is nothing to undo in the run {run}.")
+    return EXIT_DONE
+
+
+def _run_to_undo(store: "Store", run: str) -> "RunRecord":
+    """Return the run that is to be taken back.
+
+    Raises:
+        NoSuchRunError: the journal has none of that name.
+        RefusedError: it was taken back already, or is itself an undo.
+    """
+    record = find_run(store, run)
+    if record.undoes is not None and run != "last":
+        message = f"the run {record.run} took back the run {record.undoes}, and is not taken back itself"
+        raise RefusedError(message, hint="run the first command again: `synadmin journal show` shows it")
+    record = find_run(store, record.undoes) if record.undoes is not None else record
+    done = next((one for one in store.undone_by(record.run) if one.code == EXIT_DONE), None)
+    if done is not None:
+        message = f"the run {record.run} was taken back already, by the run {done.run}"
+        raise RefusedError(message, hint="`synadmin journal list` shows other runs")
+    return record
+
+
+def _undo_room(one: "UndoPlan", recovery: "Recovery") -> dict[str, Any]:
+    from synadmin.recovery import change_levels
+
+    try:
+        for planned in one.plans:
+            change_levels.carry_out(recovery, planned)
+    except (JournalError, NotAuthenticatedError):
+        raise
+    except SynadminError as error:
+        return {**_undo_record(one, "done"), "outcome": "failed", "message": str(error)}
+    return _undo_record(one, "done")
+
+
+def _undo_text(one: "UndoPlan") -> str:
+    from synadmin.power.level_changes import changes
+
+    lines: list[str] = [one.noted.room_id]
+    for planned in one.plans:
+        lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
+        lines += [f"    {planned.author.words}"] if planned.author is not None else []
+    lines += [f"  cannot: {words}" for words in one.impossible]
+    if not one.plans and not one.impossible:
+        lines.append("  is so already")
+    return "\n".join(lines)
+
+
+def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
+    from synadmin.power.level_changes import changes
+    from synadmin.power.levels import format_level
+
+    if one.impossible:
+        outcome = "partly" if one.plans else "refused"
+    elif not one.plans:
+        outcome = "done"
+    messages = {
+        "planned": "The levels can be put back as they were.",
+        "done": "The levels are as they were." if one.plans else "The levels are as they were already.",
+    }
+    return {
+        "room_id": one.noted.room_id,
+        "outcome": outcome,
+        "reason": one.reason,
+        "message": "; ".join(one.impossible) or messages[outcome],
+        "changes": [
+            {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
+            for planned in one.plans
+            for change in changes(planned.view, planned.edit)
+        ],
+        "as": [planned.author.user for planned in one.plans if planned.author is not None],
+    }
+
+
+def _undo_code(planned: "Sequence[UndoPlan]") -> int:
+    if not any(one.impossible for one in planned):
+        return EXIT_DONE
+    return EXIT_PARTLY if any(one.plans or not one.impossible for one in planned) else EXIT_REFUSED
+
+
+def _undo_columns() -> list[Any]:
+    return [Column("room_id", title="room", whole=True), Column("outcome"), Column("message")]

@@ -1,0 +1,262 @@
+"""Configuring the room that Synapse makes in place of a lost one, and bringing the members in.
+
+Synapse makes it public, though not listed, and mutes everybody but its admin. So it is closed as soon as its
+id is known, and then the members are brought in; in the end it is read back.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from synadmin.api.room_deletion import RoomShutDown
+from synadmin.errors import MatrixError, NotFoundError, SynadminError
+from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.room import Reach
+from synadmin.recovery import outcome
+from synadmin.recovery.change_levels import look as levels_of
+from synadmin.recovery.observer import MEMBER, Observer
+from synadmin.recovery.replace_room import CANONICAL_ALIAS, JOIN_RULES, PARTLY, Replacement, ReplaceOptions
+from synadmin.recovery.workspace import Recovery
+
+_MUTED = -10  # the users_default of the room that Synapse makes
+
+
+def secure(
+    recovery: Recovery,
+    planned: Replacement,
+    order: ReplaceOptions,
+    new: RoomId,
+) -> None:
+    """Close the new room and bring the members in, while the server still deletes the old one.
+
+    Synapse, which moves one user after the other, cannot let them into a closed room: they are brought in
+    here. A deletion that fails leaves no member without a room.
+
+    Raises:
+        SynadminError: the new room could not be configured.
+    """
+    if order.muted or not _is_new(recovery.observer, new):
+        return  # or an earlier run has done it
+    planned = replace(planned, new_room_id=new)
+    if order.admin == recovery.synapse.owner:
+        _configure(recovery, planned, order)
+        _join_or_invite(recovery, order, new, planned.members)
+    else:
+        # Into a closed room only its own admin could let the members in.
+        _join_or_invite(recovery, order, new, planned.members)
+        _configure(recovery, planned, order)
+
+
+def _join_or_invite(recovery: Recovery, order: ReplaceOptions, new: RoomId, users: Iterable[UserId]) -> None:
+    """Make users join the new room, or invite them; who is in it is read back in the end."""
+    for user in users:
+        if user == order.admin:
+            continue
+        try:
+            recovery.synapse.rooms.join(new, user_id=user)
+        except SynadminError:
+            with contextlib.suppress(SynadminError):
+                recovery.as_user(order.admin).client_server.invite(new, user)
+
+
+def describe_new_room(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
+    """Return what holds now, read back, for a run that ends before the replacement does."""
+    if new is None:
+        return "It is not known whether the new room exists."
+    try:
+        inside = set(observer.synapse.rooms.members(new).members)
+        rules = observer.state_event(new, JOIN_RULES)
+        muted = _is_new(observer, new)
+    except SynadminError:
+        return f"The new room {new} exists; its members and who may join it cannot be read now."
+    rule = "unknown" if rules is None else rules.content.get("join_rule")
+    moved = [user for user in planned.members if user in inside]
+    return (
+        f"The new room {new} exists, its join rule is {rule}"
+        f"{', and its members may not speak' if muted else ''}. "
+        f"{len(moved)} of {len(planned.members)} members are in it."
+    )
+
+
+def _is_new(observer: Observer, new: RoomId) -> bool:
+    event = observer.state_event(new, POWER_LEVELS)
+    return event is not None and event.content.get("users_default") == _MUTED
+
+
+def configure_new_room(
+    recovery: Recovery,
+    planned: Replacement,
+    order: ReplaceOptions,
+    shut_down: RoomShutDown,
+) -> Replacement:
+    """Set the new room right, and read back what is so.
+
+    Args:
+        recovery: the run.
+        planned: what :func:`look` returned.
+        order: what is asked for.
+        shut_down: what Synapse says that it did.
+
+    Raises:
+        SynadminError: the new room cannot be seen.
+    """
+    observer = recovery.observer
+    new = shut_down.new_room_id
+    if new is None:
+        raise SynadminError(
+            "the server has put its users out of the old room, but it tells of no new one",
+            hint=f"`synadmin room delete-status {planned.delete_id}` shows what it tells",
+        )
+    aliases = tuple(alias for alias in shut_down.local_aliases if _leads_to(observer, alias) == new)
+    planned = replace(planned, new_room_id=new, aliases=aliases)
+    failure: SynadminError | None = None
+    if not order.muted:
+        try:
+            _configure(recovery, planned, order)
+            _set_addresses(recovery, planned, order)
+        except SynadminError as error:
+            failure = error
+    was_in = planned.members or shut_down.kicked_users
+    members = {user for user in was_in if user != order.admin}
+    if not order.muted:
+        outside = members - set(recovery.synapse.rooms.members(new).members)
+        _join_or_invite(recovery, order, new, sorted(outside))
+    not_invited = _invite(recovery, planned, order)
+    observer.forget(order.admin)
+    view = levels_of(observer, new)
+    inside = set(recovery.synapse.rooms.members(new).members)
+    not_removed = _not_removed(observer, planned.room_id, set(shut_down.failed_to_kick_users), inside)
+    rules = observer.state_event(new, JOIN_RULES)
+    result = replace(
+        planned,
+        moved=tuple(sorted(members & inside)),
+        not_moved=tuple(sorted({*(members - inside if planned.members else ()), *not_removed})),
+        not_invited=not_invited,
+        control=observer.membership(order.admin, new) == "join"
+        and view.levels.level_of(order.admin) >= view.levels.control,
+        may_speak=view.levels.users_default >= view.levels.needed("m.room.message", state=False),
+        join_rule=None if rules is None else str(rules.content.get("join_rule")),
+    )
+    return _outcome(result, shut_down, failure)
+
+
+def _not_removed(
+    observer: Observer, room_id: RoomId, failed: set[UserId], inside: set[UserId]
+) -> set[UserId]:
+    """Return who could not be moved, of those that Synapse could not remove or let into the new room.
+
+    Who was put out of the old room, and was brought into the new one here, is moved.
+    """
+    if not failed:
+        return failed
+    try:
+        return failed & ({*observer.synapse.rooms.members(room_id).members} | (failed - inside))
+    except NotFoundError:  # it is purged: nobody is in it
+        return failed - inside
+    except SynadminError:
+        return failed
+
+
+def _invite(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> tuple[UserId, ...]:
+    """Invite those who were invited to the old room; return those who could not be."""
+    new = planned.new_room_id
+    if new is None:
+        return ()
+    there = {
+        event.state_key
+        for event in recovery.synapse.rooms.state(new, type=MEMBER).state
+        if event.content.get("membership") in {"join", "invite"}
+    }
+    waiting = [user for user in planned.invited if user not in there and user != order.admin]
+    if order.admin != recovery.synapse.owner and order.allow < Reach.IMPERSONATE:
+        return tuple(waiting)
+    failed = []
+    for user in waiting:
+        try:
+            recovery.as_user(order.admin).client_server.invite(new, user)
+        except MatrixError:
+            failed.append(user)
+    return tuple(failed)
+
+
+def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminError | None) -> Replacement:
+    """Say what is so, from what was read back."""
+    words = [f"{result.new_room_id} is in its place; {len(result.moved)} moved there"]
+    shortfall: str | None = None
+    if result.not_moved:
+        shortfall = "not-moved"
+        words.append(f"not moved: {', '.join(result.not_moved)}")
+    if result.not_invited:
+        shortfall = "not-invited"
+        words.append(f"invited to the old room and not to this one: {', '.join(result.not_invited)}")
+    lost = [alias for alias in shut_down.local_aliases if alias not in result.aliases]
+    if lost:
+        shortfall = "aliases-astray"
+        words.append(f"not leading there: {', '.join(lost)}")
+    if failure is not None:
+        shortfall = "server-error"
+        words.append(f"it could not be set right ({failure}): run it again")
+    if not result.control:
+        shortfall = "no-control"
+        words.append(f"{result.admin} has no control of it")
+    if not result.may_speak:
+        words.append(f"nobody but {result.admin} may speak in it")
+    return replace(
+        result,
+        outcome=PARTLY if shortfall else outcome.DONE,
+        reason=shortfall,
+        message="; ".join(words) + ".",
+    )
+
+
+def _configure(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> None:
+    """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
+    observer = recovery.observer
+    new = planned.new_room_id
+    if new is None:
+        return
+    event = observer.state_event(new, POWER_LEVELS)
+    levels = {} if event is None else event.content
+    if levels.get("users_default") != _MUTED:
+        return  # done already
+    # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
+    # of them: until then anybody may come in.
+    wanted: dict[str, dict[str, Any]] = {JOIN_RULES: {"join_rule": "invite"}}
+    wanted |= {
+        kind: dict(content)
+        for kind, content in planned.inherited.items()
+        if kind not in {POWER_LEVELS, CANONICAL_ALIAS}
+    }
+    old = planned.inherited.get(POWER_LEVELS, {}).get("events_default")
+    speaking = {"events_default": old} if isinstance(old, int) and old > 0 else {}
+    # The last of them: it tells a later run that the others are done.
+    wanted[POWER_LEVELS] = {**levels, "users_default": 0, **speaking}
+    for kind, content in wanted.items():
+        now = observer.state_event(new, kind)
+        if content and (now is None or now.content != content):
+            recovery.as_user(order.admin).client_server.send_state(new, kind, content)
+
+
+def _set_addresses(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> None:
+    """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
+    new, content = planned.new_room_id, _addresses(planned)
+    if new is not None and content and recovery.observer.state_event(new, CANONICAL_ALIAS) is None:
+        recovery.as_user(order.admin).client_server.send_state(new, CANONICAL_ALIAS, content)
+
+
+def _addresses(planned: Replacement) -> dict[str, Any]:
+    """Return the old room's addresses as far as they lead to the new one."""
+    old = planned.inherited.get(CANONICAL_ALIAS, {})
+    main = old.get("alias") or (planned.details.canonical_alias if planned.details else None)
+    others = [alias for alias in old.get("alt_aliases") or () if alias in planned.aliases]
+    content = {"alias": main} if main in planned.aliases else {}
+    return {**content, "alt_aliases": others} if others else content
+
+
+def _leads_to(observer: Observer, alias: RoomAlias) -> RoomId | None:
+    try:
+        return observer.synapse.client_server.resolve_alias(alias).room_id
+    except MatrixError:
+        return None
