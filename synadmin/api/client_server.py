@@ -96,6 +96,12 @@ class HierarchyRoom(Record, frozen=True, kw_only=True):
     room_id: RoomId
 
 
+class DirectoryVisibility(Record, frozen=True, kw_only=True):
+    """Whether the room directory of this server lists a room: ``public`` or ``private``."""
+
+    visibility: str
+
+
 class EventReference(Record, frozen=True, kw_only=True):
     """The event that was sent."""
 
@@ -134,6 +140,10 @@ INVITE = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/invite", Empty, id
 KICK = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/kick", Empty, idempotent=True)
 BAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/ban", Empty, idempotent=True)
 UNBAN = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/unban", Empty, idempotent=True)
+DIRECTORY_VISIBILITY = Endpoint(
+    "GET", "/_matrix/client/v3/directory/list/room/{room_id}", DirectoryVisibility
+)
+SET_DIRECTORY_VISIBILITY = Endpoint("PUT", "/_matrix/client/v3/directory/list/room/{room_id}", Empty)
 STATE_EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/state/{type}/{state_key}", dict[str, Any])
 SEND_STATE = Endpoint(
     "PUT",
@@ -281,6 +291,18 @@ class ClientServer(ResourceGroup):
     def unban(self, room_id: str, user_id: str) -> Empty:
         """Lift a ban. Source: "Banning users in a room"."""
         return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
+
+    def directory_visibility(self, room_id: RoomId) -> DirectoryVisibility:
+        """Return whether the room directory lists a room. Source: "Listing rooms"."""
+        return self._send(DIRECTORY_VISIBILITY, room_id=room_id)
+
+    def set_directory_visibility(self, room_id: RoomId, *, listed: bool) -> Empty:
+        """List a room in the room directory, or take it out; a server admin may do so for every room.
+
+        Source: "Listing rooms".
+        """
+        body = {"visibility": "public" if listed else "private"}
+        return self._send(SET_DIRECTORY_VISIBILITY, body=body, room_id=room_id)
 
     def state_event(
         self,

@@ -25,6 +25,7 @@ _COMMANDS = {
     "logout": ("synadmin.cli.login:logout", "End the session and remove its token from the profile."),
     "whoami": ("synadmin.cli.login:whoami", "Show the token's owner, the server, and admin rights."),
     "room": ("synadmin.cli.room:room", "Show, change and delete rooms, and regain control of them."),
+    "control": ("synadmin.cli.control:control", "Keep control of rooms as a file says."),
     "event": ("synadmin.cli.event:event", "Show events."),
     "notice": ("synadmin.cli.notice:notice", "Send server notices to users."),
     "user": ("synadmin.cli.user:user", "Show, create, change and remove accounts."),
@@ -55,7 +56,7 @@ _COMMANDS = {
 }
 
 _SECTIONS = {
-    "Rooms and control": ("room", "audit", "journal"),
+    "Rooms and control": ("room", "control", "audit", "journal"),
     "Accounts": ("user", "device", "registration-token"),
     "Moderation": ("report", "media", "event", "notice"),
     "Server": (

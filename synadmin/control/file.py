@@ -4,7 +4,7 @@ Of several entries that match a room the last one in the file decides about it, 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,16 @@ from synadmin import toml_files
 from synadmin.control.lines import Lines
 from synadmin.control.settings import RoomSettings, parse_settings
 from synadmin.errors import SettingsError, UsageError
-from synadmin.ids import RoomAlias, RoomId, UserId, parse_alias, parse_room, parse_room_id, parse_user_id
+from synadmin.ids import (
+    RoomAlias,
+    RoomId,
+    UserId,
+    parse_alias,
+    parse_room,
+    parse_room_id,
+    parse_user_id,
+    server_name_of,
+)
 from synadmin.power.control_goal import ControlGoal
 from synadmin.power.room import Reach
 from synadmin.toml_files import nearest, quoted, require_known, strings, table
@@ -219,6 +228,23 @@ class _Reader:
             message = f"{where}: notify is longer than after"
             raise SettingsError(message)
         return Heirs(users=users, after=after, notify=notify)
+
+
+def require_local_admins(entries: Iterable[Entry], server_name: str) -> None:
+    """Refuse an entry whose only admins are on other servers, where nobody else may have control.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for entry in entries:
+        local = [user for user in entry.goal.admins if server_name_of(user) == server_name]
+        if entry.goal.nobody_else and len(local) < max(1, entry.goal.at_least):
+            place = "" if entry.line is None else f"line {entry.line}: "
+            message = (
+                f"{place}{quoted(entry.name)} has nobody_else = true and {len(local)} of its admins are on "
+                f"{server_name}: {max(1, entry.goal.at_least)} needed"
+            )
+            raise SettingsError(message, hint="add local users to admins")
 
 
 def _require_consistent(entries: tuple[Entry, ...], lines: Lines) -> None:

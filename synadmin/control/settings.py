@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from synadmin.errors import SettingsError
@@ -43,6 +44,10 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
 """The state event of each setting that is one."""
 
 
+_ABSENT: Final[Mapping[str, Mapping[str, Any]]] = {"server_acl": {"deny": [], "allow_ip_literals": True}}
+"""What holds where an event does not say it."""
+
+
 def parse_settings(value: object, where: str) -> RoomSettings:
     """Return the settings of an entry.
 
@@ -73,7 +78,30 @@ def is_as_written(name: str, wanted: Any, found: Any) -> bool:  # noqa: ANN401  
         return bool(wanted == found)
     if name == "encryption":
         return bool(found.get("algorithm"))
-    return all(found.get(key) == value for key, value in wanted.items())
+    absent = _ABSENT.get(name, {})
+    return all(found.get(key, absent.get(key)) == value for key, value in wanted.items())
+
+
+def as_written(name: str, content: Any) -> dict[str, Any]:  # noqa: ANN401  the content of an event
+    """Return the keys of the file that say how a room is set; empty where the file cannot say it."""
+    value = shown(name, content)
+    keys: dict[str, Any] = {} if value is None or (value is False and name == "encryption") else {name: value}
+    if name == "server_acl" and keys:
+        known = {"allow": [], **_ABSENT[name], **value}
+        keys[name] = {key: known[key] for key in ("allow", "deny", "allow_ip_literals")}
+    if name == "join_rule" and value in _RESTRICTED:
+        allow = content.get("allow")
+        rooms = (
+            [entry.get("room_id") for entry in allow if isinstance(entry, dict)]
+            if isinstance(allow, list)
+            else []
+        )
+        keys["allow_members_of"] = rooms
+    try:
+        settings = parse_settings(keys, name)
+    except SettingsError:
+        return {}
+    return keys if all(is_as_written(key, wanted, content) for key, wanted in settings.items()) else {}
 
 
 def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an event
@@ -91,12 +119,13 @@ def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an ev
     return dict(content)
 
 
-def shuts_out(name: str, content: Mapping[str, Any], server_name: str) -> bool:
-    """Tell whether a server ACL would shut a server out of the room."""
-    if name != "server_acl":
-        return False
-    from fnmatch import fnmatchcase
+def content_to_send(name: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the content of the event that makes a setting as the file says."""
+    return {**(found or {}), **wanted} if name == "retention" else dict(wanted)
 
+
+def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
+    """Tell whether a server ACL would shut a server out of the room."""
     host = server_name.rpartition(":")[0] if server_name.rpartition(":")[2].isdigit() else server_name
 
     def matches(patterns: object) -> bool:

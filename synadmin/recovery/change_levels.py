@@ -1,6 +1,6 @@
 """Editing the levels of a room through somebody who may: look, choose who, act, read back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -68,14 +68,14 @@ class EditPlan:
     """None where there is nothing to change."""
 
 
-def look(observer: Observer, room_id: RoomId) -> RoomView:
-    """See a room as far as editing its levels takes it: everybody local with power.
+def look(observer: Observer, room_id: RoomId, also: Collection[UserId] = ()) -> RoomView:
+    """See a room as far as editing its levels takes it: everybody local with power, or in ``also``.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
     """
     details = observer.synapse.rooms.get(room_id)
-    view = observer.widest_view(details)
+    view = observer.widest_view(details, also)
     if not view.in_room or not view.creators:
         raise NotFoundError(
             status=404,
@@ -188,7 +188,9 @@ def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
 def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
     """Return through whom an edit can be made, the least intrusive first."""
     ways = [
-        way for user in level_changes.authors(view, edit) if (way := _way(observer, view, user)) is not None
+        way
+        for user in level_changes.authors(view, edit)
+        if (way := way_to_act(observer, view, user)) is not None
     ]
     return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
 
@@ -211,7 +213,7 @@ def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
     return counted(view)
 
 
-def _way(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
+def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
     """Return what it takes to act as a user in the room, None where it cannot be done."""
     state = observer.account(user).state
     reach = _reach_as(observer, user)
@@ -276,16 +278,27 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
 
 
 def _send(recovery: Recovery, planned: EditPlan, author: Actor) -> Mapping[str, Any]:
-    view, user, observer = planned.view, author.user, recovery.observer
+    view, observer = planned.view, recovery.observer
     base = _unchanged_part(observer, view, planned.edit)
+    acting = start_acting(recovery, view.room_id, author)
+    return send_levels(observer, acting, view, planned.edit, base=base)
+
+
+def start_acting(recovery: Recovery, room_id: RoomId, author: Actor) -> Synapse:
+    """Do what it takes to act as a user in a room, reverted with the room; return the way as them.
+
+    Raises:
+        SynadminError: it could not be done.
+    """
+    user = author.user
     if author.state is not AccountState.ACTIVE:
         enable_temporarily(recovery.synapse, recovery.temporary, user)
-    visiting = TemporaryMembership(recovery, view.room_id, leaves=author.state is not _DEACTIVATED)
+    visiting = TemporaryMembership(recovery, room_id, leaves=author.state is not _DEACTIVATED)
     if author.inviter is not None:
         visiting.invite(user, by=author.inviter)
     if author.enters:
         visiting.join(user)
-    return send_levels(observer, recovery.as_user(user), view, planned.edit, base=base)
+    return recovery.as_user(user)
 
 
 def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEvent | None:

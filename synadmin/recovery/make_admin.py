@@ -235,7 +235,7 @@ class Run:
             return replace(
                 start,
                 outcome=outcome.FAILED,
-                reason=_reason(failure or error),
+                reason=reason_of(failure or error),
                 message=f"What the room now holds could not be read back: {error}. Run it again to see.",
                 control=False,
                 level_after=None,
@@ -350,7 +350,7 @@ def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError)
     return replace(
         preview.result,
         outcome=outcome.REFUSED if refused else outcome.FAILED,
-        reason="not-in-room" if refused else _reason(error),
+        reason="not-in-room" if refused else reason_of(error),
         message=f"No user of this server is in the room any more, and {way}",
         reach=None,
         steps=() if refused else (StepTaken(join, "failed", f"{join.detail} {error}"),),
@@ -399,7 +399,7 @@ def _told(
             outcome=outcome.DONE,
             message=f"{user} is in the room with level {format_level(level)} and has control.",
         )
-    reason = _reason(failure) if failure is not None else None
+    reason = reason_of(failure) if failure is not None else None
     may_come = membership == "invite" or (
         now.join_rule == "public" and membership != "ban" and not now.blocked
     )
@@ -430,7 +430,8 @@ def _wait(error: RateLimitedError) -> str:
     return f"for {error.retry_after:.0f} s"
 
 
-def _reason(error: SynadminError) -> str:
+def reason_of(error: SynadminError) -> str:
+    """Return the code for scripts of what the server answered."""
     if isinstance(error, RateLimitedError):
         return "rate-limited"
     if isinstance(error, NotPermittedError):

@@ -9,7 +9,7 @@ read back after a change is always asked anew.
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,7 +114,7 @@ class Observer:
             return Observation(room)
         levels = self.event_seen(room_id, POWER_LEVELS)
         view = self._first_view(details, levels, goal)
-        view, found = self._plan_until_verified(view, goal)
+        view, found = self.plan_until_verified(view, goal)
         if isinstance(found, Refusal) and found.reason == "not-in-room":
             return self._from_outside(room, details, view, goal, named)
         return Observation(
@@ -127,9 +127,19 @@ class Observer:
             replacement=self._replacement(details),
         )
 
-    def _plan_until_verified(self, view: RoomView, goal: Goal) -> tuple[RoomView, Plan | Refusal]:
-        """Plan, and look further until the plan relies on nothing that nobody has looked at."""
-        wide = False
+    def plan_until_verified(
+        self, view: RoomView, goal: Goal, *, wide: bool = False
+    ) -> tuple[RoomView, Plan | Refusal]:
+        """Plan, and look further until the plan relies on nothing that nobody has looked at.
+
+        Args:
+            view: the room.
+            goal: what is asked for.
+            wide: everybody local who has power is in the view already.
+
+        Returns:
+            The view with all that was looked at, and the plan or refusal.
+        """
         strangers: Iterator[UserId] | None = None
         while True:
             found = plan(view, goal)
@@ -283,15 +293,15 @@ class Observer:
                 break
         return replace(view, memberships=memberships, accounts=accounts, blocked=blocked)
 
-    def widest_view(self, details: RoomDetails) -> RoomView:
-        """See a room with everybody local who has power, and all that may hinder them."""
+    def widest_view(self, details: RoomDetails, also: Collection[UserId] = ()) -> RoomView:
+        """See a room with everybody local who has power or is in ``also``, and all that may hinder them."""
         self._whole.clear()
         levels = self.event_seen(details.room_id, POWER_LEVELS)
         view = self.bare_view(details, levels, other_servers=True)
         if not view.in_room:
             return view
         caller = self.synapse.owner
-        return self._with_all_holders(view, Goal(target=caller, caller=caller))
+        return self._with_all_holders(view, Goal(target=caller, caller=caller), also)
 
     def bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
         """See the room without anybody in it.
@@ -338,9 +348,9 @@ class Observer:
         allowed = _allowed_rooms(rules) if join_rule in _RESTRICTED else ()
         return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
-    def _with_all_holders(self, view: RoomView, goal: Goal) -> RoomView:
+    def _with_all_holders(self, view: RoomView, goal: Goal, also: Collection[UserId] = ()) -> RoomView:
         """See everybody local who has power, and who may come in by which rule."""
-        users = {goal.caller, goal.target, *view.creators, *view.levels.listed()}
+        users = {goal.caller, goal.target, *also, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
         memberships = self.memberships(locals_, view.room_id)
         blocked = view.blocked

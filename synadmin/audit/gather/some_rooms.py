@@ -1,0 +1,69 @@
+"""Some rooms, looked at as an audit looks at all: one request a room, and two for each user with power."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar
+
+from synadmin.api.rooms import Room
+from synadmin.api.users import User
+from synadmin.audit.facts import Need, RoomFacts
+from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.coverage import Coverage, Needs
+from synadmin.audit.gather.power_holders import PowerHolders
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.room_facts import Asker
+from synadmin.client import Synapse
+from synadmin.errors import NotSupportedError
+from synadmin.ids import server_name_of
+from synadmin.parallel import Pool
+
+T = TypeVar("T")
+
+_BEGUN = 4  # rooms, for each request that may be under way
+
+
+def look_at(
+    prefetcher: Prefetcher, rooms: Iterable[Room], ask: Callable[[Synapse, RoomFacts], T]
+) -> Iterator[Future[T]]:
+    """Yield for each room, in order, the future of what ``ask`` makes of the facts about it.
+
+    Args:
+        prefetcher: the way to the server.
+        rooms: the rooms.
+        ask: may ask for more; it runs in the threads of the pool.
+
+    Raises:
+        NotPermittedError: the token is not a server admin's.
+        ConnectError: the server does not answer.
+    """
+    synapse, pool = prefetcher.synapse, prefetcher.pool
+    caller = prefetcher.owner.result()
+    coverage = Coverage(Needs({Need.CREATORS: {"look_at_creators": True}}))
+    accounts = AccountIndex(_accounts(synapse))
+    holders = PowerHolders(synapse, accounts, server_name=server_name_of(caller), now=coverage.now)
+    holders.ask_everyone(pool)
+    asker = Asker(prefetcher, coverage, holders, caller=caller)
+
+    def job(room: Room) -> T:
+        return ask(synapse, asker.facts(room))
+
+    yield from _in_order(pool, rooms, job)
+
+
+def _in_order(pool: Pool, rooms: Iterable[Room], job: Callable[[Room], T]) -> Iterator[Future[T]]:
+    begun: deque[Future[T]] = deque()
+    for room in rooms:
+        begun.append(pool.submit(job, room))
+        if len(begun) >= _BEGUN * pool.size:
+            yield begun.popleft()
+    while begun:
+        yield begun.popleft()
+
+
+def _accounts(synapse: Synapse) -> Iterator[User]:
+    try:
+        yield from synapse.users.list(locked=True)
+    except NotSupportedError:
+        # Synapse before 1.103.
+        yield from synapse.users.list_v2(deactivated=True, locked=True)

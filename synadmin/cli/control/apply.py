@@ -1,0 +1,158 @@
+"""``synadmin control apply``: look, plan, ask, act, read back."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.control.plan import plan_rooms
+from synadmin.cli.control.report import (
+    ALLOW,
+    ControlRooms,
+    find_rooms,
+    reach_of,
+    read_file,
+    report_text,
+    write_reports,
+)
+from synadmin.cli.exit_codes import EXIT_PARTLY
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Outcomes
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.targets import ROOMS, counted
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.control.apply import Apply
+    from synadmin.control.plan import RoomReport
+    from synadmin.recovery.workspace import Recovery
+
+_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+
+
+@click.command(cls=Command, calls=("rooms.make_admin", "rooms.state"))
+@click.argument("file", metavar="FILE")
+@ALLOW
+@change_options
+@output_options
+@pass_invocation
+def apply(
+    invocation: Invocation, *, file: str, allow: str | None, dry_run: bool, yes: bool, output: Output
+) -> int:
+    """Bring the rooms to what the file says.
+
+    Shows the plan and asks. Then it changes one room after the other and reads back what the room holds.
+    Admins come first, so no room has fewer local users with control after a step than the file says. A room
+    that cannot be brought to it is refused with the reason; the others go on. Run it again after an
+    interruption: what is done is not done twice.
+
+    \b
+    Examples:
+        synadmin control apply control.toml --dry-run
+        synadmin control apply control.toml
+        synadmin control apply control.toml --allow impersonate --yes -o json
+
+    Exit codes: 0 every room is in order, done or pending; 5 every one was refused, or matches no room; 1
+    every one failed; 6 some of each.
+    """
+    entries = read_file(file)
+    with invocation.synapse() as synapse:
+        rooms = find_rooms(invocation, synapse, entries, file)
+        again = ["control", "apply", str(Path(file).absolute()), "--yes"]
+        invocation.journal.arguments = [*again, "--allow", allow] if allow else again
+        if dry_run:
+            code = _report(invocation, rooms, plan_rooms(invocation, synapse, rooms, allow), output)
+            invocation.say("Nothing was changed: --dry-run.")
+            return code
+        if not yes:
+            rooms = _ask(invocation, synapse, rooms, allow)
+        return _apply(invocation, synapse, rooms, allow, output)
+
+
+def _apply(
+    invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None, output: Output
+) -> int:
+    from synadmin.control.apply import Apply
+    from synadmin.recovery.workspace import Recovery
+
+    with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
+        recovery.revert_crashed_runs()
+        work = Apply(recovery, _lifting(invocation, recovery, rooms))
+        return _report(invocation, rooms, chain(rooms.unknown(), _applied(work, rooms, allow)), output)
+
+
+def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) -> Callable[[], None]:
+    """Return what lifts the rate limits before the first change, where many rooms may be changed."""
+    lifted = sum(not is_in_order for _, is_in_order in rooms.looked_at) <= _FEW
+
+    def lift() -> None:
+        nonlocal lifted
+        if not lifted:
+            lifted = True
+            recovery.lift_rate_limits()
+            owner = recovery.synapse.owner
+            invocation.say(f"The rate limits of {owner} are lifted for this run, and put back after it.")
+
+    return lift
+
+
+def _applied(work: "Apply", rooms: ControlRooms, allow: str | None) -> "Iterator[RoomReport]":
+    from synadmin.control.apply import InterruptedApply
+    from synadmin.control.plan import in_order, reach_for
+
+    upper = reach_of(allow)
+    for target, is_in_order in rooms.looked_at:
+        if is_in_order:
+            yield in_order(target)
+            continue
+        try:
+            yield work.carry_out(target, allow=reach_for(target.entry, upper))
+        except InterruptedApply as interruption:
+            yield interruption.report
+            raise
+
+
+def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None) -> ControlRooms:
+    """Show the plan and ask; return the rooms, those marked that the plan found in order."""
+    reports = list(plan_rooms(invocation, synapse, rooms, allow))
+    planned = [report for report in reports if report.outcome == "planned"]
+    if not planned:
+        return rooms
+    for report in sorted(reports, key=lambda report: report.outcome == "planned"):
+        if report.outcome != "in-order":
+            invocation.warn(report_text(report))
+    confirm(invocation, f"Change {counted(len(planned), 'room')} as planned?", yes=False)
+    ordered = {report.target.room_id for report in reports if report.outcome == "in-order"}
+    looked_at = tuple((target, target.room_id in ordered) for target, _ in rooms.looked_at)
+    return ControlRooms(rooms.selection, looked_at)
+
+
+def _report(
+    invocation: Invocation, rooms: ControlRooms, reports: "Iterable[RoomReport]", output: Output
+) -> int:
+    """Print each room as it is finished, then the summary; return the exit code."""
+    unmatched = rooms.selection.unmatched
+    outcomes = Outcomes(ROOMS, rooms.total, mixed=EXIT_PARTLY)
+    code = outcomes.report(
+        invocation,
+        reports,
+        count=_count,
+        write=lambda finished: write_reports(output, finished, unmatched),
+        what="finished",
+    )
+    if unmatched:
+        names = ", ".join(entry.name for entry in unmatched)
+        invocation.warn(f"{counted(len(unmatched), 'entry', 'entries')} without a room: {names}")
+        outcomes.add("refused")
+        code = outcomes.exit_code
+    return code
+
+
+def _count(report: "RoomReport", outcomes: Outcomes) -> None:
+    kind = "unchanged" if report.outcome == "in-order" else report.outcome
+    allow = str(report.reach) if kind == "refused" and report.reach else None
+    outcomes.add(kind, allow=allow)

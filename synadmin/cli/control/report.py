@@ -1,0 +1,175 @@
+"""The rooms of a control file: looked at, and printed for people and for scripts."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.invocation import Invocation, wrapped
+from synadmin.cli.output import Output
+from synadmin.cli.targets import counted
+from synadmin.columns import Column
+from synadmin.text import safe_text
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.control.file import Entry
+    from synadmin.control.plan import Change, RoomReport, Target
+    from synadmin.control.selection import Selection
+    from synadmin.power.room import Reach
+
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("room.name", title="name"),
+    Column("entry"),
+    Column("outcome"),
+    Column("reason"),
+    Column("message"),
+    Column("changes", shown=False),
+    Column("steps", shown=False),
+)
+
+ALLOW = click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="The most it may do beyond your own token. Without it each entry's own `allow` counts.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRooms:
+    """The rooms that the entries of a file match.
+
+    Attributes:
+        selection: the rooms, and what matches nothing.
+        looked_at: each room, with whether a quick look found it in order.
+    """
+
+    selection: "Selection"
+    looked_at: "tuple[tuple[Target, bool], ...]"
+
+    def unknown(self) -> "Iterator[RoomReport]":
+        """Yield the reports of the ids in the file that the server knows no room of."""
+        from synadmin.api.rooms import Room
+        from synadmin.control.plan import RoomReport, Target
+
+        for room_id, entry in self.selection.unknown:
+            message = f"This server knows no room {room_id}."
+            target = Target(Room(room_id=room_id), entry)
+            yield RoomReport(target=target, outcome="refused", reason="unknown-room", message=message)
+
+    @property
+    def total(self) -> int:
+        """How many reports there will be."""
+        return len(self.looked_at) + len(self.selection.unknown)
+
+
+def read_file(path: str) -> "tuple[Entry, ...]":
+    """Return the entries of a file.
+
+    Raises:
+        SettingsError: it cannot be read, or something in it is not valid.
+    """
+    from synadmin.control import file
+
+    return file.read(Path(path))
+
+
+def find_rooms(
+    invocation: Invocation, synapse: "Synapse", entries: "Sequence[Entry]", path: str
+) -> ControlRooms:
+    """Ask the server for the rooms of a file, and take a quick look at each.
+
+    Raises:
+        SettingsError: an entry leaves no local user with control, or two contradict each other.
+        SynadminError: the server could not be asked.
+    """
+    from synadmin.control import file, look, selection
+    from synadmin.errors import SettingsError
+    from synadmin.ids import server_name_of
+    from synadmin.library.audit import prefetching
+
+    try:
+        file.require_local_admins(entries, server_name_of(synapse.owner))
+        found = selection.select(synapse, entries)
+    except SettingsError as error:
+        message = f"{path}: {error}"
+        raise SettingsError(message, hint=error.hint) from None
+    for room_id in dict.fromkeys(found.elsewhere):
+        invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
+    with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
+        return ControlRooms(found, tuple(look.looked_at(prefetcher, found.targets)))
+
+
+def reach_of(allow: str | None) -> "Reach | None":
+    """Return what ``--allow`` says."""
+    from synadmin.power.room import Reach
+
+    return None if allow is None else Reach[allow.upper()]
+
+
+def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[Entry]") -> None:
+    """Print the reports: for people those of rooms that are not in order, for scripts all."""
+    if output.for_people and output.names is None:
+        for report in reports:
+            if report.outcome != "in-order":
+                click.echo(wrapped(report_text(report), sys.stdout))
+                sys.stdout.flush()
+        for entry in unmatched:
+            click.echo(safe_text(f"{_entry_text(entry)} matches no room."))
+    elif output.form == "json" and output.names is None:
+        records = [report.as_record() for report in reports]
+        output.write_one(document(records, unmatched), _COLUMNS)
+    else:
+        output.write((report.as_record() for report in reports), _COLUMNS)
+
+
+def document(records: "Sequence[Mapping[str, Any]]", unmatched: "Sequence[Entry]") -> dict[str, Any]:
+    """Return what ``-o json`` prints."""
+    return {"version": 1, "rooms": [*records], "unmatched": [entry.name for entry in unmatched]}
+
+
+def summary(outcomes: Mapping[str, int], unmatched: int) -> str:
+    """Return the counts in one sentence: ``18 rooms: 12 in order, 5 planned, 1 refused.``."""
+    total = sum(outcomes.values())
+    names = ("in-order", "planned", "done", "pending", "refused", "failed")
+    parts = [f"{outcomes[name]} {name.replace('-', ' ')}" for name in names if outcomes.get(name)]
+    lost = f" {counted(unmatched, 'entry', 'entries')} without a room." if unmatched else ""
+    return f"{counted(total, 'room')}{': ' if parts else ''}{', '.join(parts)}.{lost}"
+
+
+def report_text(report: "RoomReport") -> str:
+    """Return a report as a few lines of text, safe to be shown."""
+    room = report.target.room
+    name = room.name or room.canonical_alias
+    lines = [f"{name}: {room.room_id}" if name else room.room_id]
+    lines += [f"  {line}" for line in map(_change_text, report.changes)]
+    if report.outcome == "planned":
+        lines += [f"  {number}.    {step.detail}" for number, step in enumerate(report.steps, 1)]
+        lines.append(f"  then: {report.message}")
+    else:
+        lines.append(f"  {report.outcome}: {report.message}")
+        if report.outcome == "failed":
+            lines += [f"    {step.status}: {step.detail}" for step in report.steps]
+    return "\n".join(map(safe_text, lines))
+
+
+def _change_text(change: "Change") -> str:
+    """Return a change as a line."""
+    from synadmin.control.plan import where
+    from synadmin.control.toml_text import toml_value
+
+    if change.kind != "admin":
+        return f"{change.kind} {change.subject}: {toml_value(change.before)} -> {toml_value(change.after)}"
+    before, after = change.before, change.after
+    return (
+        f"admin {change.subject}: level {before['level']}, {where(before['membership'])} -> "
+        f"level {after['level']}, {where(after['membership'])}"
+    )
+
+
+def _entry_text(entry: "Entry") -> str:
+    return f"The entry {entry.name!r}" + ("" if entry.line is None else f" (line {entry.line})")

@@ -1,0 +1,246 @@
+"""Bringing rooms to what the file says: one room after the other, each step read back.
+
+Admins come first, then levels are raised, then those of others are taken, then the settings: so a room has
+never fewer local users with control than before, unless the file says so. Each room is planned anew before it
+is changed; what a killed run has left undone is a step of the next plan.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synadmin.control.plan import (
+    Change,
+    ControlStep,
+    NotPossible,
+    RoomReport,
+    Target,
+    differences_now,
+    look,
+    plan_edit,
+    plan_room,
+    plan_setting,
+    preview_admin,
+    read_setting,
+    step_of_edit,
+    step_of_setting,
+    takes_power,
+)
+from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
+from synadmin.errors import (
+    ConnectError,
+    JournalError,
+    MatrixError,
+    NotAuthenticatedError,
+    ReplyError,
+    SynadminError,
+)
+from synadmin.power import control_goal
+from synadmin.power.room import Goal, Reach
+from synadmin.recovery import change_levels
+from synadmin.recovery import outcome as results
+from synadmin.recovery.make_admin import Run, reason_of
+from synadmin.recovery.room_state import set_state
+from synadmin.recovery.workspace import Recovery
+
+
+class InterruptedApply(KeyboardInterrupt):
+    """Ctrl-C in the middle of a room.
+
+    Attributes:
+        report: what was begun in it. What was temporary is reverted already.
+    """
+
+    def __init__(self, report: RoomReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Brings rooms to what the file says.
+
+    Attributes:
+        recovery: the run.
+        before: is called before the first room is changed.
+    """
+
+    recovery: Recovery
+    before: Callable[[], None] = lambda: None
+
+    def carry_out(self, target: Target, *, allow: Reach) -> RoomReport:
+        """Plan a room as it is now, carry the plan out, and read back what the room holds.
+
+        Raises:
+            NotAuthenticatedError: the token has become invalid.
+            JournalError: the journal cannot be written.
+            ConnectError: the server does not answer.
+            InterruptedApply: Ctrl-C came.
+        """
+        self.recovery.observer.forget_all()
+        planned = plan_room(self.recovery.observer, target, allow=allow)
+        if planned.outcome != results.PLANNED:
+            return planned
+        self.before()
+        work = _RoomWork(self, target, allow)
+        failure: SynadminError | NotPossible | None = None
+        try:
+            work.carry_out(planned.changes)
+        except (JournalError, NotAuthenticatedError):
+            raise
+        except (SynadminError, NotPossible) as caught:
+            failure = caught
+        except KeyboardInterrupt as interruption:
+            message = "Interrupted in the middle of it. Run it again to finish."
+            report = replace(
+                planned,
+                outcome=results.FAILED,
+                reason="interrupted",
+                message=message,
+                steps=tuple(work.steps),
+            )
+            raise InterruptedApply(report) from interruption
+        return self._read_back(replace(planned, steps=tuple(work.steps)), failure)
+
+    def _read_back(self, report: RoomReport, failure: SynadminError | NotPossible | None) -> RoomReport:
+        """Return the report of what the room holds now."""
+        begun = any(step.status != "planned" for step in report.steps)
+        if isinstance(failure, NotPossible) and not begun:
+            return replace(
+                report, outcome=results.REFUSED, reason=failure.reason, message=failure.message, steps=()
+            )
+        self.recovery.observer.forget_all()
+        try:
+            left = differences_now(self.recovery.observer, report.target)
+        except (MatrixError, ConnectError, ReplyError) as error:
+            message = f"What the room holds now could not be read back: {error}. Run it again to see."
+            return replace(report, outcome=results.FAILED, reason=reason_of(error), message=message)
+        if not left:
+            return replace(report, outcome=results.DONE, message="Everything is as the file says.")
+        waits = [change.subject for change in left if _waits(change)]
+        others = [change for change in left if not _waits(change)]
+        if failure is None and waits and all(change.kind == "lower" for change in others):
+            who = ", ".join(waits)
+            message = f"{who} has the level and has to join the room to have control."
+            if others:
+                message += " Other admins keep their level until then."
+            return replace(report, outcome=results.PENDING, message=message)
+        reason = "server-error"
+        words = "The server said yes, but the room does not show it."
+        if isinstance(failure, NotPossible):
+            reason, words = failure.reason, failure.message
+        elif failure is not None:
+            reason, words = reason_of(failure), f"{failure}."
+        what = ", ".join(change.subject for change in left)
+        return replace(
+            report, outcome=results.FAILED, reason=reason, message=f"{words} Not as the file says: {what}."
+        )
+
+
+def _waits(change: Change) -> bool:
+    """Tell whether a user has the level for control and only has to join."""
+    return (
+        change.kind == "admin"
+        and change.before["membership"] != "join"
+        and change.before["level"] == change.after["level"]
+    )
+
+
+@dataclass(slots=True)
+class _RoomWork:
+    """The work on one room."""
+
+    apply: Apply
+    target: Target
+    allow: Reach
+    steps: list[ControlStep] = field(default_factory=list)
+
+    def carry_out(self, changes: tuple[Change, ...]) -> None:
+        """Take all steps.
+
+        Raises:
+            NotPossible: one cannot be taken any more.
+            SynadminError: one failed.
+        """
+        waits = False
+        for change in changes:
+            if change.kind == "admin":
+                waits = self._make_admin(change) or waits
+        self._set_levels(waits=waits)
+        self._change_settings([change.subject for change in changes if change.kind == "setting"])
+
+    def _make_admin(self, change: Change) -> bool:
+        """Give a user control; return whether they have to join by themselves."""
+        observer = self.apply.recovery.observer
+        observer.forget_all()
+        (user,) = (user for user in self.target.entry.goal.admins if user == change.subject)
+        preview = preview_admin(observer, self.target.room_id, user, allow=self.allow)
+        goal = Goal(target=user, caller=observer.synapse.owner, allow=self.allow)
+        run = Run(self.apply.recovery, goal)
+        result = run.carry_out(preview)
+        self.steps += [
+            ControlStep(str(step.step.action), step.step.as_user, step.status, step.detail)
+            for step in result.steps
+        ]
+        if result.outcome not in {results.DONE, results.PENDING}:
+            raise NotPossible(result.reason or "server-error", result.message, result.reach)
+        return result.outcome == results.PENDING
+
+    def _set_levels(self, *, waits: bool) -> None:
+        observer = self.apply.recovery.observer
+        observer.forget_all()
+        view = look(observer, self.target)
+        for edit in control_goal.edits(view, self.target.entry.goal):
+            if waits and takes_power(view, edit):
+                continue
+            planned = plan_edit(observer, view, edit)
+            author = planned.author
+            if author is None:
+                continue
+            self._require_reach(author)
+            with _Recorded(self.steps, step_of_edit(edit, author.user)):
+                view = change_levels.carry_out(self.apply.recovery, planned)
+
+    def _change_settings(self, names: list[str]) -> None:
+        observer, entry = self.apply.recovery.observer, self.target.entry
+        view = look(observer, self.target) if names else None
+        for name in names:
+            wanted = entry.settings[name]
+            if view is None or name == DIRECTORY:
+                self._list_in_directory(wanted=bool(wanted))
+                continue
+            actor = plan_setting(observer, view, name, wanted)
+            self._require_reach(actor)
+            found = read_setting(observer.synapse, self.target.room_id, name)
+            content: Mapping[str, Any] = content_to_send(name, wanted, found)
+            with _Recorded(self.steps, step_of_setting(name, content, actor.user)):
+                set_state(self.apply.recovery, self.target.room_id, actor, EVENT_TYPES[name], content)
+
+    def _list_in_directory(self, *, wanted: bool) -> None:
+        """List the room in the room directory, or take it out: a server admin may do so."""
+        synapse = self.apply.recovery.synapse
+        with _Recorded(self.steps, step_of_setting(DIRECTORY, wanted, synapse.owner)):
+            synapse.client_server.set_directory_visibility(self.target.room_id, listed=wanted)
+
+    def _require_reach(self, actor: change_levels.Actor) -> None:
+        if actor.reach > self.allow:
+            message = f"It takes acting as {actor.user}: --allow {actor.reach}."
+            raise NotPossible(f"needs-{actor.reach}", message, actor.reach)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """Records a step: done, or failed where an error comes out of it."""
+
+    steps: list[ControlStep]
+    step: ControlStep
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.steps.append(replace(self.step, status="done"))
+        else:
+            words = "Interrupted; it may have been done." if isinstance(error, KeyboardInterrupt) else error
+            self.steps.append(replace(self.step, status="failed", detail=f"{self.step.detail} {words}"))

@@ -1,0 +1,49 @@
+"""A quick look at many rooms, as cheap as an audit: which of them are as the file says?"""
+
+from collections.abc import Iterator, Sequence
+
+from synadmin.audit.facts import RoomFacts
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.some_rooms import look_at
+from synadmin.client import Synapse
+from synadmin.control.plan import Target, has_control_as_written, has_settings_as_written, read_settings
+from synadmin.errors import MatrixError, NotAuthenticatedError, NotPermittedError
+
+_FEW = 10  # rooms that are looked at closely at once: a quick look would list all accounts first
+
+
+def looked_at(prefetcher: Prefetcher, targets: Sequence[Target]) -> Iterator[tuple[Target, bool]]:
+    """Yield the rooms, each with whether it is in order; False also where only a closer look can tell.
+
+    Rooms that match a kind of rooms, and that no user of this server is in or that the server itself uses for
+    its notices, are left out.
+
+    Raises:
+        NotPermittedError: the token is not a server admin's.
+        SynadminError: the server could not be asked.
+    """
+    if len(targets) <= _FEW and all(target.named for target in targets):
+        yield from ((target, False) for target in targets)
+        return
+    by_id = {target.room_id: target for target in targets}
+
+    def judge(synapse: Synapse, facts: RoomFacts) -> bool | None:
+        target = by_id[facts.room_id]
+        if not target.named and (not facts.view.in_room or facts.is_for_server_notices):
+            return None
+        if not facts.view.in_room:
+            return False
+        if not has_control_as_written(target, facts.view):
+            return False
+        return has_settings_as_written(target, read_settings(synapse, target))
+
+    futures = look_at(prefetcher, (target.room for target in targets), judge)
+    for target, future in zip(targets, futures, strict=True):
+        try:
+            is_ordered = future.result()
+        except (NotAuthenticatedError, NotPermittedError):
+            raise
+        except MatrixError:
+            is_ordered = False
+        if is_ordered is not None:
+            yield target, is_ordered

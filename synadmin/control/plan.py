@@ -1,0 +1,445 @@
+"""What a room lacks of what the file says, and the steps that lead there. Nothing is changed here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synadmin.api.rooms import Room
+from synadmin.client import Synapse
+from synadmin.control.file import Entry
+from synadmin.control.settings import (
+    DIRECTORY,
+    EVENT_TYPES,
+    content_to_send,
+    is_as_written,
+    shown,
+    shuts_out,
+)
+from synadmin.control.toml_text import toml_value
+from synadmin.errors import NotFoundError, RefusedError, SynadminError, WouldLoseControlError
+from synadmin.ids import RoomId, UserId
+from synadmin.power import control_goal
+from synadmin.power.control_goal import Difference
+from synadmin.power.level_changes import Edit, edited
+from synadmin.power.levels import format_level
+from synadmin.power.room import Goal, Reach, RoomView
+from synadmin.power.steps import Refusal
+from synadmin.recovery import change_levels
+from synadmin.recovery import outcome as results
+from synadmin.recovery.make_admin import Preview, look_ahead
+from synadmin.recovery.observer import Observer, local_members
+from synadmin.recovery.room_state import sender_of
+
+IN_ORDER = "in-order"
+_WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knocking"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A room, and the entry that decides about it.
+
+    Attributes:
+        room: as the server lists it.
+        entry: the last entry of the file that matches it.
+        named: the entry names this room itself, not a kind of rooms.
+    """
+
+    room: Room
+    entry: Entry
+    named: bool = True
+
+    @property
+    def room_id(self) -> RoomId:
+        """The room's id."""
+        return self.room.room_id
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something in a room that is not as the file says.
+
+    Attributes:
+        kind: ``admin``, ``moderator``, ``lower``, ``setting`` or ``heir``.
+        subject: the user, or the name of the setting.
+        before: the level, the membership and level of an admin, or the value of the setting now.
+        after: the same, as the file says.
+    """
+
+    kind: str
+    subject: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ControlStep:
+    """A step and what became of it, as in ``room make-admin -o json``."""
+
+    action: str
+    as_user: UserId | None
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomReport:
+    """A room, what is not as the file says, and what becomes or became of it.
+
+    Attributes:
+        target: the room and its entry.
+        outcome: ``in-order``, ``planned``, ``refused``; after an apply ``done``, ``pending`` or ``failed``.
+        reason: a code for scripts; None where nothing went wrong.
+        message: one sentence on what holds now, or will.
+        changes: what is not as the file says.
+        steps: what is to be done, or was.
+        reach: for a refused room the least ``--allow`` that would do.
+    """
+
+    target: Target
+    outcome: str
+    reason: str | None = None
+    message: str = ""
+    changes: tuple[Change, ...] = ()
+    steps: tuple[ControlStep, ...] = ()
+    reach: Reach | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as ``control plan -o json`` shows it."""
+        room = self.target.room
+        return {
+            "room_id": room.room_id,
+            "room": {
+                "name": room.name,
+                "canonical_alias": room.canonical_alias,
+                "version": room.version,
+            },
+            "entry": self.target.entry.name,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "changes": [
+                {"kind": one.kind, "subject": one.subject, "before": one.before, "after": one.after}
+                for one in self.changes
+            ],
+            "steps": [
+                {"action": one.action, "as": one.as_user, "status": one.status, "detail": one.detail}
+                for one in self.steps
+            ],
+        }
+
+
+class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
+    """The room cannot be brought to what the file says."""
+
+    def __init__(self, reason: str, message: str, reach: Reach | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.reach = reason, message, reach
+
+
+def in_order(target: Target) -> RoomReport:
+    """Return the report of a room in which everything is as the file says."""
+    return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
+
+
+def has_control_as_written(target: Target, view: RoomView) -> bool:
+    """Tell whether a room has the admins and moderators that its entry says.
+
+    Args:
+        target: the room and its entry.
+        view: the room, with the local users who have power. A remote admin counts as missing.
+    """
+    goal = target.entry.goal
+    return control_goal.refusal(view, goal) is None and not control_goal.differences(view, goal)
+
+
+def has_settings_as_written(target: Target, found: Mapping[str, Any]) -> bool:
+    """Tell whether a room is set as its entry says; ``found`` is from :func:`read_settings`."""
+    return not _other_settings(target.entry, found)
+
+
+def plan_room(observer: Observer, target: Target, *, allow: Reach) -> RoomReport:
+    """Look at a room, and plan what its entry takes.
+
+    Args:
+        observer: looks at the server.
+        target: the room and its entry.
+        allow: how far the plan may go.
+
+    Raises:
+        NotAuthenticatedError: the token is not valid.
+        NotPermittedError: the token is not a server admin's.
+        ConnectError: the server does not answer.
+    """
+    planner = _Planner(observer, target, allow)
+    try:
+        return planner.report()
+    except NotPossible as answer:
+        return RoomReport(
+            target=target,
+            outcome=results.REFUSED,
+            reason=answer.reason,
+            message=answer.message,
+            changes=tuple(planner.changes),
+            reach=answer.reach,
+        )
+
+
+def look(observer: Observer, target: Target) -> RoomView:
+    """See a room as far as its entry takes it: everybody local with power, and all that it names.
+
+    Raises:
+        NotFoundError: the server knows no such room, or is no longer in it.
+    """
+    goal = target.entry.goal
+    view = change_levels.look(observer, target.room_id, goal.admins)
+    if view.levels.users_default >= view.levels.control:
+        members = local_members(observer.synapse, view.room_id)
+        view = replace(view, memberships={**view.memberships, **dict.fromkeys(members, "join")})
+    named = [user for user in (*goal.admins, *goal.moderators) if user not in view.memberships]
+    # The accounts of the admins are looked at now: a plan for one counts on those that it has made before.
+    view = observer.seeing(view, [user for user in goal.admins if view.is_local(user)])
+    view = observer.seeing(view, [user for user in named if view.is_local(user)])
+    return observer.seeing_foreigners(view, [user for user in named if not view.is_local(user)])
+
+
+def read_settings(synapse: Synapse, target: Target) -> dict[str, Any]:
+    """Return the contents of the events that an entry's settings are about; None where there is none."""
+    return {name: read_setting(synapse, target.room_id, name) for name in target.entry.settings}
+
+
+def read_setting(synapse: Synapse, room_id: RoomId, name: str) -> Any:  # noqa: ANN401  the content of an event
+    """Return the content of the event of a setting; for ``directory`` whether the room is listed."""
+    if name == DIRECTORY:
+        return synapse.client_server.directory_visibility(room_id).visibility == "public"
+    event_type = EVENT_TYPES[name]
+    events = synapse.rooms.state(room_id, type=event_type).state
+    found = (event.content for event in events if (event.type, event.state_key) == (event_type, ""))
+    return next(found, None)
+
+
+def _other_settings(entry: Entry, found: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings that are not as an entry says."""
+    return [
+        name for name, wanted in entry.settings.items() if not is_as_written(name, wanted, found.get(name))
+    ]
+
+
+def step_of_edit(edit: Edit, as_user: UserId, status: str = "planned") -> ControlStep:
+    """Return an edit of levels as a step."""
+    levels = ", ".join(
+        f"{user} to the default level" if level is None else f"{user} to level {format_level(level)}"
+        for user, level in edit.users.items()
+    )
+    return ControlStep("set-level", as_user, status, f"As {as_user} set {levels}.")
+
+
+def step_of_setting(name: str, content: Any, as_user: UserId, status: str = "planned") -> ControlStep:  # noqa: ANN401
+    """Return the change of a setting as a step."""
+    shown_text = toml_value(shown(name, content))
+    return ControlStep("set-setting", as_user, status, f"As {as_user} set {name} to {shown_text}.")
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Plans one room."""
+
+    observer: Observer
+    target: Target
+    allow: Reach
+    changes: list[Change] = field(default_factory=list)
+    steps: list[ControlStep] = field(default_factory=list)
+    waits_for: list[UserId] = field(default_factory=list)
+
+    def report(self) -> RoomReport:
+        try:
+            view = look(self.observer, self.target)
+        except NotFoundError as error:
+            reason = "not-in-room" if "no longer in" in error.reason else "unknown-room"
+            raise NotPossible(reason, _sentence(error)) from None
+        settings = read_settings(self.observer.synapse, self.target)
+        goal = self.target.entry.goal
+        differences = control_goal.differences(view, goal)
+        self.changes += _changes(self.target.entry, view, settings)
+        refusal = control_goal.refusal(view, goal)
+        if refusal is not None:
+            raise NotPossible(refusal.reason, refusal.message)
+        if not self.changes:
+            return in_order(self.target)
+        for one in differences:
+            if one.kind == "admin":
+                view = self._plan_admin(view, one.user)
+        view = self._plan_levels(view)
+        self._plan_settings(view, settings)
+        return RoomReport(
+            target=self.target,
+            outcome=results.PLANNED,
+            message=self._message(),
+            changes=tuple(self.changes),
+            steps=tuple(self.steps),
+        )
+
+    def _plan_admin(self, view: RoomView, user: UserId) -> RoomView:
+        """Plan how a user gets control; return the room as it is then."""
+        goal = Goal(target=user, caller=self.observer.synapse.owner, allow=self.allow)
+        view, found = self.observer.plan_until_verified(view, goal, wide=True)
+        if isinstance(found, Refusal):
+            raise NotPossible(found.reason, found.message, found.reach)
+        self.steps += [
+            ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in found.steps
+        ]
+        then = control_goal.with_admin(view, user, found.level)
+        if found.outcome == results.DONE:
+            return then
+        self.waits_for.append(user)
+        return replace(then, memberships={**then.memberships, user: "invite"})
+
+    def _plan_levels(self, view: RoomView) -> RoomView:
+        """Plan the edits of levels; return the room as it is then."""
+        for edit in control_goal.edits(view, self.target.entry.goal):
+            if self.waits_for and takes_power(view, edit):
+                continue
+            planned = plan_edit(self.observer, view, edit)
+            if planned.author is None:
+                continue
+            self._require_reach(planned.author)
+            self.steps.append(step_of_edit(edit, planned.author.user))
+            view = edited(planned.view, edit)
+        return view
+
+    def _plan_settings(self, view: RoomView, found: Mapping[str, Any]) -> None:
+        entry = self.target.entry
+        for name in _other_settings(entry, found):
+            wanted = entry.settings[name]
+            as_user = self.observer.synapse.owner
+            if name != DIRECTORY:
+                actor = plan_setting(self.observer, view, name, wanted)
+                self._require_reach(actor)
+                as_user = actor.user
+            content = wanted if name == DIRECTORY else content_to_send(name, wanted, found[name])
+            self.steps.append(step_of_setting(name, content, as_user))
+
+    def _require_reach(self, actor: change_levels.Actor) -> None:
+        if actor.reach > self.allow:
+            raise NotPossible(
+                f"needs-{actor.reach}",
+                f'It takes acting as {actor.user}: --allow {actor.reach}, or allow = "{actor.reach}" in the '
+                "entry, does it.",
+                actor.reach,
+            )
+
+    def _message(self) -> str:
+        if not self.waits_for:
+            return "Everything will be as the file says."
+        who = ", ".join(self.waits_for)
+        words = f"{who} will have the level and has to join before it has control."
+        later = any(change.kind == "lower" for change in self.changes)
+        return f"{words} Other admins keep their level until then." if later else words
+
+
+def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: Reach) -> Preview:
+    """Look at a room, and plan how a user gets control of it."""
+    goal = Goal(target=user, caller=observer.synapse.owner, allow=allow)
+    return next(iter(look_ahead(observer, [room_id], goal)))
+
+
+def takes_power(view: RoomView, edit: Edit) -> bool:
+    """Tell whether an edit lowers a user."""
+    return any(level is None or level < view.levels.level_of(user) for user, level in edit.users.items())
+
+
+def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.EditPlan:
+    """Find through whom levels can be set, whatever reach that takes.
+
+    Raises:
+        NotPossible: no local user may, or the room would lose its last local control.
+    """
+    for user in edit.users:
+        if view.membership_of(user) == "ban" and not takes_power(view, edit):
+            raise NotPossible("target-banned", f"{user} is banned from the room.")
+    try:
+        return change_levels.plan(observer, view, edit, allow=Reach.REACTIVATE, last=False)
+    except WouldLoseControlError as error:
+        raise NotPossible("would-lose-control", _sentence(error)) from None
+    except NotFoundError as error:
+        raise NotPossible("target-unknown", _sentence(error)) from None
+    except RefusedError as error:
+        raise NotPossible("insufficient-power", _sentence(error)) from None
+
+
+def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401
+    """Find through whom a setting can be changed, whatever reach that takes.
+
+    Raises:
+        NotPossible: no local user may, or the setting would shut this server out.
+    """
+    if name == "server_acl" and shuts_out(wanted, observer.server_name):
+        message = f"The server_acl would shut {observer.server_name} itself out of the room."
+        raise NotPossible("would-lose-control", message)
+    actor = sender_of(observer, view, EVENT_TYPES[name])
+    if actor is None:
+        needed = view.levels.needed(EVENT_TYPES[name])
+        message = f"No local user in the room may change {name}: that needs level {needed}."
+        raise NotPossible("insufficient-power", message)
+    return actor
+
+
+def differences_now(observer: Observer, target: Target) -> list[Change]:
+    """Return what is not as the file says, asked of the server.
+
+    Raises:
+        NotFoundError: the server knows no such room, or is no longer in it.
+    """
+    return _changes(target.entry, look(observer, target), read_settings(observer.synapse, target))
+
+
+def _changes(entry: Entry, view: RoomView, settings: Mapping[str, Any]) -> list[Change]:
+    found = [_change(view, one) for one in control_goal.differences(view, entry.goal)]
+    found += [
+        Change("setting", name, shown(name, settings[name]), shown(name, entry.settings[name]))
+        for name in _other_settings(entry, settings)
+    ]
+    return found
+
+
+def _change(view: RoomView, one: Difference) -> Change:
+    if one.kind != "admin":
+        return Change(one.kind, one.user, format_level(one.before), format_level(one.after))
+    membership = view.membership_of(one.user)
+    before = {"level": format_level(one.before), "membership": membership}
+    return Change(one.kind, one.user, before, {"level": format_level(one.after), "membership": "join"})
+
+
+def _sentence(error: SynadminError) -> str:
+    """Return an error as a sentence for a report."""
+    words = getattr(error, "reason", None) or str(error)
+    words = words.removeprefix("not done: ")
+    return f"{words[0].upper()}{words[1:].rstrip('.')}."
+
+
+def where(membership: str) -> str:
+    """Return a membership as a person reads it."""
+    return _WHERE.get(membership, "not in the room")
+
+
+def reports(
+    observer: Observer, targets: Iterator[tuple[Target, bool]], *, allow: Reach | None
+) -> Iterator[RoomReport]:
+    """Yield the report of each room; those that a quick look found in order are not looked at again.
+
+    Args:
+        observer: looks at the server.
+        targets: the rooms, each with whether it was found in order.
+        allow: ``--allow``.
+    """
+    for target, is_ordered in targets:
+        if is_ordered:
+            yield in_order(target)
+        else:
+            yield plan_room(observer, target, allow=reach_for(target.entry, allow))
+
+
+def reach_for(entry: Entry, allow: Reach | None) -> Reach:
+    """Return how far a plan may go: what the entry allows, and no further than ``--allow``."""
+    if entry.allow is None:
+        return Reach.API if allow is None else allow
+    return entry.allow if allow is None else min(entry.allow, allow)

@@ -1,0 +1,288 @@
+"""One file says who controls which rooms: planned, applied, checked, exported, and finished after a kill."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.live.conftest import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+@dataclass
+class Club:
+    """Rooms of all kinds, most of them not as the file says, and the people in them."""
+
+    alice: Person
+    bob: Person
+    carol: Person
+    dave: Person
+    space: RoomId
+    rooms: dict[str, RoomId]
+    lost: RoomId
+    text: str
+
+    def write(self, path: Path) -> str:
+        path.write_text(self.text, "utf-8")
+        return str(path)
+
+
+@pytest.fixture
+def club(newcomer: Newcomer) -> Club:
+    """Alice's club: a space with rooms; Bob shall have control of all, Carol moderates, Dave loses it."""
+    alice, bob, carol, dave = (newcomer(name) for name in ("alice", "bob", "carol", "dave"))
+    number = alice.user_id.partition(":")[0].rpartition("-")[2]
+    rooms = {
+        "sole": alice.make_room("Sole admin", members=[carol]),
+        "public": alice.make_room("Public", public=True, alias=f"club-{number}-public"),
+        "pair": alice.make_room("Two admins", members=[bob], users={bob: 100, carol: 50}),
+        "extra": alice.make_room("Dave has control, too", members=[dave], users={dave: 100}),
+        "above": alice.make_room(
+            "Dave has left with the level",
+            left=[dave],
+            levels={"users": {alice.user_id: 150, dave.user_id: 100}},
+        ),
+        "newest": alice.make_room("Version 12", version="12", members=[carol]),
+        "left": alice.make_room("Its admin has left", members=[carol], left=[alice]),
+        "hidden": alice.make_room("Banned", banned=[bob]),
+    }
+    space = alice.make_room("The club", space=True, alias=f"club-{number}-space")
+    for room_id in rooms.values():
+        alice.send_state(space, "m.space.child", {"via": [alice.server_name]}, room_id)
+    lost = alice.make_room("Lost", members=[carol], exact_levels={"users": {"@x:elsewhere.example": 100}})
+    text = f"""\
+version = 1
+
+[teams]
+board = ["{alice.user_id}", "{bob.user_id}"]
+
+[[rooms]]
+name = "club"
+match = {{ space = "#club-{number}-space:{alice.server_name}" }}
+admins = ["board"]
+moderators = {{ level = 50, users = ["{carol.user_id}"] }}
+at_least = 2
+nobody_else = true
+allow = "impersonate"
+
+[[rooms]]
+name = "lost"
+match = {{ ids = ["{lost}"] }}
+admins = ["{carol.user_id}"]
+
+[[rooms]]
+name = "settings"
+match = {{ alias = "#club-{number}-p*:{alice.server_name}" }}
+admins = ["board"]
+allow = "impersonate"
+
+[rooms.settings]
+join_rule = "knock"
+history_visibility = "joined"
+guest_access = "forbidden"
+encryption = true
+directory = false
+retention = "90d"
+server_acl = {{ deny = ["evil.example"] }}
+"""
+    return Club(alice, bob, carol, dave, space, rooms, lost, text)
+
+
+def document(synadmin: Synadmin, *arguments: str, code: int = 0) -> dict[str, Any]:
+    answer = synadmin("control", *arguments, "-o", "json")
+    assert answer.code == code, (answer.stdout, answer.stderr)
+    return {**json.loads(answer.stdout)}
+
+
+def by_room(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {record["room_id"]: record for record in found["rooms"]}
+
+
+def controllers(admin: Person, room_id: RoomId) -> set[str]:
+    event = admin.levels_event(room_id)
+    assert event is not None
+    return {user for user, level in event["content"]["users"].items() if level >= 100}
+
+
+def events_of(admin: Person, club: Club) -> list[set[str]]:
+    return [{event["event_id"] for event in admin.state_events(room_id)} for room_id in club.rooms.values()]
+
+
+def changes_of(record: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(change["kind"], change["subject"]) for change in record["changes"]}
+
+
+def test_a_plan_shows_each_difference_and_changes_nothing(
+    club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    file = club.write(tmp_path / "control.toml")
+    bob, carol, dave = (who.user_id for who in (club.bob, club.carol, club.dave))
+    before = events_of(homeserver.admin, club)
+
+    found = document(synadmin, "plan", file)
+
+    assert (found["version"], found["unmatched"]) == (1, [])
+    records = by_room(found)
+    assert records.keys() == {*club.rooms.values(), club.space, club.lost}
+    of = {name: records[room_id] for name, room_id in club.rooms.items()}
+    assert (of["pair"]["outcome"], of["pair"]["changes"], of["pair"]["steps"]) == ("in-order", [], [])
+    assert changes_of(of["sole"]) == {("admin", bob), ("moderator", carol)}
+    assert changes_of(of["extra"]) == {("admin", bob), ("moderator", carol), ("lower", dave)}
+    assert of["extra"]["steps"][-1] == {
+        "action": "set-level",
+        "as": dave,  # nobody else in the room stands above this level
+        "status": "planned",
+        "detail": f"As {dave} set {dave} to the default level.",
+    }
+    assert {change["subject"] for change in of["public"]["changes"]} == {
+        bob, "join_rule", "history_visibility", "guest_access", "encryption", "directory", "retention",
+        "server_acl",
+    }  # fmt: skip
+    assert {record["outcome"] for name, record in of.items() if name != "pair"} == {"planned"}
+    lost = records[club.lost]
+    assert (lost["entry"], lost["outcome"], lost["reason"]) == ("lost", "refused", "no-local-power")
+    assert events_of(homeserver.admin, club) == before
+
+    text = synadmin("control", "plan", file)
+    assert "Two admins" not in text.stdout
+    assert text.stderr == "10 rooms: 1 in order, 8 planned, 1 refused.\n"
+
+
+def test_rooms_come_to_what_the_file_says_and_drift_is_found(
+    club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    file = club.write(tmp_path / "control.toml")
+    admin, alice, bob, dave = homeserver.admin, club.alice.user_id, club.bob.user_id, club.dave.user_id
+
+    records = by_room(document(synadmin, "apply", file, "--yes", code=6))
+    assert {record["outcome"] for room, record in records.items() if room != club.lost} == {
+        "done", "in-order",
+    }  # fmt: skip
+    assert records[club.lost]["outcome"] == "refused"
+    for name, room_id in club.rooms.items():
+        assert admin.membership(room_id, bob) == "join", name
+        assert controllers(admin, room_id) == ({bob} if name == "newest" else {alice, bob}), name
+    public = club.rooms["public"]
+    assert club.alice.state(public, "m.room.join_rules")["join_rule"] == "knock"
+    assert club.alice.state(public, "m.room.encryption")["algorithm"] == "m.megolm.v1.aes-sha2"
+    assert club.alice.state(public, "m.room.retention") == {"max_lifetime": 90 * 86_400_000}
+    assert not admin.synapse.rooms.get(public).public
+
+    club.text = club.text.replace(f'["{club.lost}"]', f'["{club.rooms["pair"]}"]').replace(
+        f'admins = ["{club.carol.user_id}"]', 'admins = ["board"]'
+    )
+    file = club.write(tmp_path / "control.toml")
+    quiet = synadmin("control", "check", file)
+    assert (quiet.code, quiet.stdout, quiet.stderr) == (0, "", "")
+    again = synadmin("-v", "control", "apply", file, "--yes")
+    assert again.code == 0
+    assert not [line for line in again.stderr.splitlines() if line.startswith(("PUT", "POST", "DELETE"))]
+
+    club.alice.set_power(club.rooms["extra"], {club.dave: 100})
+    club.bob.leave(club.rooms["sole"])
+    club.alice.send_state(public, "m.room.join_rules", {"join_rule": "public"})
+    drifted = by_room(document(synadmin, "check", file, code=10))
+    assert {room: changes_of(record) for room, record in drifted.items() if record["changes"]} == {
+        club.rooms["extra"]: {("lower", dave)},
+        club.rooms["sole"]: {("admin", bob)},
+        public: {("setting", "join_rule")},
+    }
+    assert synadmin("control", "apply", file, "--yes").code == 0
+    assert synadmin("control", "check", file).code == 0
+    assert controllers(admin, club.rooms["extra"]) == {alice, bob}
+
+    exported = str(tmp_path / "exported.toml")
+    answer = synadmin("control", "export", exported, "--space", club.space, "--settings")
+    assert (answer.code, answer.stdout) == (0, ""), answer.stderr
+    found = document(synadmin, "plan", exported)
+    assert by_room(found).keys() == {*club.rooms.values(), club.space}
+    assert {record["outcome"] for record in found["rooms"]} == {"in-order"}, found
+
+
+def test_a_killed_apply_is_finished_by_the_next(
+    club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    file = club.write(tmp_path / "control.toml")
+    admin, bob = homeserver.admin, club.bob
+    with running(tmp_path, homeserver.url, admin, "control", "apply", file, "--yes") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()  # the first room is done
+        process.kill()
+        process.wait()
+    assert synadmin("control", "apply", file, "--yes").code == 6  # the lost room is refused
+    records = by_room(document(synadmin, "plan", file))
+    assert {record["outcome"] for room, record in records.items() if room != club.lost} == {"in-order"}
+    assert {admin.membership(room_id, bob) for room_id in club.rooms.values()} == {"join"}
+    limits = admin.call("GET", f"/_synapse/admin/v1/users/{admin.user_id}/override_ratelimit")
+    assert limits == {}
+
+
+def test_others_keep_control_until_the_new_admins_have_joined(
+    club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    room_id = club.rooms["extra"]
+    path = tmp_path / "control.toml"
+    path.write_text(
+        f"""\
+version = 1
+[[rooms]]
+match = {{ ids = ["{room_id}", "!nowhere:{club.alice.server_name}"] }}
+admins = ["{club.bob.user_id}"]
+nobody_else = true
+[[rooms]]
+name = "none"
+match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
+""",
+        "utf-8",
+    )
+    found = document(synadmin, "apply", str(path), "--yes", code=6)
+    assert found["unmatched"] == ["none"]
+    nowhere, record = found["rooms"]
+    assert (nowhere["outcome"], nowhere["reason"]) == ("refused", "unknown-room")
+    assert (record["outcome"], record["reason"]) == ("pending", None)
+    assert controllers(homeserver.admin, room_id) == {
+        club.alice.user_id, club.bob.user_id, club.dave.user_id,
+    }  # fmt: skip
+    club.bob.join(room_id)
+    # Each of the others can be lowered by itself alone, which takes acting as them.
+    nowhere, record = document(synadmin, "apply", str(path), "--yes", code=5)["rooms"]
+    assert (record["outcome"], record["reason"]) == ("refused", "needs-impersonate")
+    found = document(synadmin, "apply", str(path), "--yes", "--allow", "impersonate", code=6)
+    assert found["rooms"][1]["outcome"] == "done"
+    assert controllers(homeserver.admin, room_id) == {club.bob.user_id}
+
+
+def test_a_file_that_is_not_valid_changes_nothing(
+    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    alice = newcomer()
+    room_id = alice.make_room("Chess", alias=f"chess-{alice.user_id.partition(':')[0][1:]}")
+    alias = alice.state(room_id, "m.room.canonical_alias")["alias"]
+    path = tmp_path / "control.toml"
+    for body, words in (
+        (f'match = {{ ids = ["{room_id}"] }}\nadmin = []', 'has no "admin"'),
+        (f'match = {{ ids = ["{room_id}"] }}\nadmins = ["bored"]', 'no team "bored"'),
+        (
+            f'match = {{ ids = ["{room_id}"] }}\nadmins = ["@x:elsewhere.example"]\nnobody_else = true',
+            "0 of its admins are on",
+        ),
+        (
+            f'match = {{ ids = ["{room_id}"] }}\n[[rooms]]\nmatch = {{ alias = "{alias}" }}\nat_least = 0',
+            "lines 2 and 4",
+        ),
+    ):
+        path.write_text(f"version = 1\n[[rooms]]\n{body}\n", "utf-8")
+        answer = synadmin("control", "apply", str(path), "--yes")
+        assert (answer.code, answer.stdout) == (2, ""), answer
+        assert f"synadmin: {path}: " in answer.stderr
+        assert words in answer.stderr, answer.stderr
