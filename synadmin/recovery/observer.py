@@ -9,8 +9,9 @@ read back after a change is always asked anew.
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from synadmin.api.rooms import RoomDetails, StateEvent
@@ -30,7 +31,6 @@ JOIN_RULES = "m.room.join_rules"
 MEMBER = "m.room.member"
 TOMBSTONE = "m.room.tombstone"
 _FEW = 20  # users who are asked about one after the other
-_SIDE_BY_SIDE = 4  # requests, above that
 _SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _ABOUT_THE_TARGET = frozenset(
@@ -68,10 +68,12 @@ class Observer:
     Attributes:
         synapse: the server.
         via: servers to join rooms through, beside those that addresses and members name.
+        at_once: how many requests that do not depend on each other are under way at the same time.
     """
 
     synapse: Synapse
     via: tuple[str, ...] = ()
+    at_once: int = 4
     _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
     _accounts: dict[UserId, Account] = field(default_factory=dict)
     _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
@@ -86,7 +88,12 @@ class Observer:
 
     def beside(self) -> "Observer":
         """Return an observer for another thread, which shares what is known of users."""
-        return replace(self, _whole={})
+        return replace(self, at_once=1, _whole={})
+
+    def _together(self, asks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+        """Send requests that do not depend on each other, and return the answers under the same names."""
+        answers = side_by_side(lambda ask: ask(), asks.values(), at_once=min(self.at_once, max(len(asks), 1)))
+        return dict(zip(asks, answers, strict=True))
 
     def resolve(self, room: RoomId | RoomAlias) -> tuple[RoomId, tuple[str, ...]]:
         """Return a room's id, and the servers that its alias names.
@@ -108,11 +115,19 @@ class Observer:
         """
         room_id, named = self.resolve(room)
         self._whole.clear()
+        asks: dict[str, Callable[[], Any]] = {
+            "details": partial(self.synapse.rooms.get, room_id),
+            "levels": partial(self.event_seen, room_id, POWER_LEVELS),
+        }
+        if server_name_of(goal.target) == self.server_name:
+            asks["account"] = partial(self.account, goal.target)
+            asks["memberships"] = partial(self._ask_for_memberships, goal.target)
         try:
-            details = self.synapse.rooms.get(room_id)
+            answers = self._together(asks)
         except NotFoundError:
             return Observation(room)
-        levels = self.event_seen(room_id, POWER_LEVELS)
+        details: RoomDetails = answers["details"]
+        levels: StateEvent | None = answers["levels"]
         view = self._first_view(details, levels, goal)
         view, found = self.plan_until_verified(view, goal)
         if isinstance(found, Refusal) and found.reason == "not-in-room":
@@ -167,8 +182,14 @@ class Observer:
             message = "there was nothing to see before"
             raise ValueError(message)
         view = observation.view
-        levels = self.state_event(view.room_id, POWER_LEVELS)
         self.forget(goal.target)
+        answers = self._together(
+            {
+                "levels": partial(self.event_seen, view.room_id, POWER_LEVELS),
+                "memberships": partial(self._ask_for_memberships, goal.target),
+            }
+        )
+        levels: StateEvent | None = answers["levels"]
         memberships = {**view.memberships, goal.target: self.membership(goal.target, view.room_id)}
         return replace(
             view,
@@ -178,15 +199,21 @@ class Observer:
         )
 
     def membership(self, user: UserId, room_id: RoomId) -> str:
-        """Return a user's membership; ``leave`` for whoever never was in the room."""
-        if server_name_of(user) == self.server_name and not self._by_room:
-            try:
-                if user not in self._memberships:
-                    self._memberships[user] = self.synapse.users.memberships(user).memberships
+        """Return a user's membership; ``leave`` for a user who never was in the room."""
+        if server_name_of(user) == self.server_name:
+            self._ask_for_memberships(user)
+            if not self._by_room:
                 return self._memberships[user].get(room_id, "leave")
-            except NotSupportedError:
-                self._by_room = True
         return self.member_events(room_id).get(user, "leave")
+
+    def _ask_for_memberships(self, user: UserId) -> None:
+        """Ask for the memberships of a local user, unless that was done or the server does not list them."""
+        if self._by_room or user in self._memberships or server_name_of(user) != self.server_name:
+            return
+        try:
+            self._memberships[user] = self.synapse.users.memberships(user).memberships
+        except NotSupportedError:
+            self._by_room = True
 
     def memberships(self, users: Sequence[UserId], room_id: RoomId) -> dict[UserId, str]:
         """Return the memberships of local users; of many of them by one request, whose answer is long."""
@@ -223,7 +250,7 @@ class Observer:
 
     def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
         """Return what state local accounts are in; many are asked for side by side."""
-        at_once = 1 if len(users) <= _FEW else _SIDE_BY_SIDE
+        at_once = 1 if len(users) <= _FEW else self.at_once
         return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
 
     def _from_outside(
@@ -282,16 +309,24 @@ class Observer:
             return view
         accounts = {target: self.account(target)} if view.is_local(target) else {}
         memberships = {target: self.membership(target, details.room_id)}
-        blocked = False
+        asks: dict[str, Callable[[], Any]] = {}
         if memberships[target] != "join":
-            # Both matter to whoever is not in the room, and to nobody else.
-            blocked = self.synapse.rooms.block_status(details.room_id).block
-            view = self._with_join_rule(view)
+            # Both matter only to a user who is not in the room.
+            asks["blocked"] = partial(self.synapse.rooms.block_status, details.room_id)
+            asks["join rule"] = partial(self._with_join_rule, view)
+        first = next(iter(_candidates(view)), None)
+        if first is not None and not self._by_room:
+            # Most probably the one whom Synapse acts as: what the plan relies on is asked with the rest.
+            asks["account"] = partial(self.account, first)
+            asks["memberships"] = partial(self._ask_for_memberships, first)
+        answers = self._together(asks)
+        seen: RoomView = answers.get("join rule", view)
+        blocked = "blocked" in answers and answers["blocked"].block
         for user in _candidates(view):
             memberships[user] = self.membership(user, details.room_id)
             if memberships[user] == "join":
                 break
-        return replace(view, memberships=memberships, accounts=accounts, blocked=blocked)
+        return replace(seen, memberships=memberships, accounts=accounts, blocked=blocked)
 
     def widest_view(self, details: RoomDetails, also: Collection[UserId] = ()) -> RoomView:
         """See a room with everybody local who has power or is in ``also``, and all that may hinder them."""

@@ -90,7 +90,7 @@ _FAILURES = {
     "a connection closed without a word": (BROKEN, 1, "closed the connection without an answer"),
     "something that is not HTTP": (Reply(raw=b"SSH-2.0-OpenSSH_9.2\r\n"), 1, "is not Matrix: it is no HTTP"),
     "silence": (SILENT, 1, "did not answer within 0.2 s"),
-    "an escape sequence": (refused(400, "M_\x1b[2J", "a\x1b[31mb\nc\r\u202ed"), 1, r"a\x1b[31mb c\r\u202ed"),
+    "an escape sequence": (refused(400, "M_\x1b[2J", "a\x1b[31mb\nc\r\u202ed"), 1, r"a\x1b[31mb\nc\r\u202ed"),
 }
 
 

@@ -62,10 +62,10 @@ def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, obs
     observer.look(RoomId(second.id), ME)
     before = len(stub.targets)
     observer.look(RoomId(first.id), ME)
-    assert [target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:]][:4] == [
+    assert sorted(target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:][:4]) == [
         "%21first%3Aexample.org",
-        "state",
         "block",
+        "state",
         "state",
     ]
 
