@@ -50,8 +50,9 @@ def sandbox() -> None:
     "--servers", type=click.IntRange(1, 2), default=1, show_default=True, help="2: two that federate."
 )
 @click.option("--empty", is_flag=True, help="No community: the administrator alone, and no rooms.")
+@click.option("--mas", is_flag=True, help="A stand-in for MAS manages the accounts.")
 @pass_invocation
-def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool) -> None:
+def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool, mas: bool) -> None:
     """Start a sandbox and leave it running.
 
     In DIRECTORY, or in a temporary one.
@@ -62,7 +63,9 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
     Examples:
         synadmin sandbox up
         synadmin sandbox up ~/rehearsal --servers 2
+        synadmin sandbox up --mas
     """
+    from synadmin.sandbox.mas.homeserver import DelegatedHomeserver
     from synadmin.sandbox.registry import up as put_up
 
     with _clean_up_on_signal():
@@ -71,12 +74,18 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
             state=_state(),
             servers=servers,
             empty=empty,
+            mas=mas,
             say=lambda text: invocation.say(f"{text} ..."),
         )
     ours, *others = made.servers
     named = "" if made.temporary else f" {shlex.quote(str(made.directory))}"
     lines = [
         f"A sandbox is up: {ours.url} is {ours.server_name}, with {len(made.rooms)} rooms.",
+        *(
+            f"A stand-in for MAS manages its accounts: {ours.mas_url}"
+            for ours in made.servers
+            if isinstance(ours, DelegatedHomeserver)
+        ),
         *(f"It federates with {other.url}, which is {other.server_name}." for other in others),
         f"Its files are in {made.directory}.",
         "",

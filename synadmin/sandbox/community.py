@@ -346,7 +346,7 @@ def fill(homeserver: Homeserver, neighbour: Homeserver | None = None) -> Communi
         if situation.blocked:
             people["admin"].block(rooms[situation.slug])
     for member in members:
-        _meet_fate(people["admin"], people[member.localpart], member.fate)
+        _meet_fate(homeserver, people[member.localpart], member.fate)
     return Community(homeserver, people, rooms, {situation.slug: situation for situation in situations})
 
 
@@ -394,9 +394,10 @@ def _exact(levels: Mapping[str, Any] | None, people: Mapping[str, Person]) -> Ma
     return {**levels, "users": users}
 
 
-def _meet_fate(admin: Person, who: Person, fate: str | None) -> None:
+def _meet_fate(homeserver: Homeserver, who: Person, fate: str | None) -> None:
+    admin = homeserver.admin
     if fate == "deactivated":
-        admin.modify_user(who, deactivated=True)
+        homeserver.deactivate(who)
         # Synapse takes them out of their rooms after it has answered.
         until = time.monotonic() + _PATIENCE
         while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
@@ -407,4 +408,4 @@ def _meet_fate(admin: Person, who: Person, fate: str | None) -> None:
     elif fate == "suspended":
         admin.suspend(who)
     elif fate == "locked":
-        admin.modify_user(who, locked=True)
+        homeserver.lock(who)

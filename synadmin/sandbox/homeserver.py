@@ -251,6 +251,14 @@ class Homeserver:
             )
         return self._people[localpart]
 
+    def deactivate(self, who: Person) -> None:
+        """Deactivate an account. The person leaves their rooms after it has answered."""
+        self.admin.modify_user(who, deactivated=True)
+
+    def lock(self, who: Person) -> None:
+        """Lock an account."""
+        self.admin.modify_user(who, locked=True)
+
     def user_id(self, localpart: str) -> UserId:
         """Return the id that a user of this server has, or would have."""
         return UserId(f"@{localpart}:{self.server_name}")

@@ -20,6 +20,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.sandbox import process
 from synadmin.sandbox.community import fill
 from synadmin.sandbox.homeserver import Homeserver, require_synapse
+from synadmin.sandbox.mas.homeserver import DelegatedHomeserver
 
 _RECORD = "community.json"
 _FOLDERS = ("ours", "next-door")
@@ -43,7 +44,7 @@ class Sandbox:
     def servers(self) -> tuple[Homeserver, ...]:
         """Its servers; the first is the one that has the community."""
         folders = (self.directory / name for name in _FOLDERS)
-        return tuple(Homeserver(folder) for folder in folders if folder.is_dir())
+        return tuple(_server_in(folder) for folder in folders if folder.is_dir())
 
     @property
     def is_up(self) -> bool:
@@ -96,6 +97,7 @@ def up(
     state: Path,
     servers: int = 1,
     empty: bool = False,
+    mas: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Sandbox:
     """Put a sandbox up, and leave it running.
@@ -105,6 +107,7 @@ def up(
         state: where sandboxes are noted.
         servers: 1, or 2 that federate.
         empty: no people but the administrator, and no rooms.
+        mas: a stand-in for MAS manages the accounts of the first server.
         say: is told what goes on.
 
     Raises:
@@ -114,7 +117,7 @@ def up(
     require_synapse()
     with contextlib.ExitStack() as undo:
         with process.uninterrupted():
-            root = _checked(directory, servers) if directory is not None else _temporary_directory()
+            root = _checked(directory, servers, mas=mas) if directory is not None else _temporary_directory()
             sandbox = Sandbox(root, directory is None, _note_of(root, state))
             if sandbox.is_up:
                 message = f"the sandbox in {root} is up already"
@@ -128,7 +131,8 @@ def up(
             say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
             # One password for all of them: it is for whoever practises, not against anybody.
             password = started[0].password if started else None
-            server = Homeserver(root / folder, federates=servers > 1, password=password)
+            kind = DelegatedHomeserver if mas and not started else Homeserver
+            server = kind(root / folder, federates=servers > 1, password=password)
             started.append(server.start(stay=True))
         _settle(sandbox, started, empty=empty, say=say)
         for server in started:
@@ -168,7 +172,11 @@ def running_sandbox(directory: Path | None, *, state: Path) -> Sandbox:
     return running[0]
 
 
-def _checked(directory: Path, servers: int) -> Path:
+def _server_in(folder: Path) -> Homeserver:
+    return DelegatedHomeserver(folder) if DelegatedHomeserver.is_in(folder) else Homeserver(folder)
+
+
+def _checked(directory: Path, servers: int, *, mas: bool) -> Path:
     root = directory.resolve()
     if not root.exists():
         root.mkdir(parents=True)
@@ -181,6 +189,11 @@ def _checked(directory: Path, servers: int) -> Path:
             f"the sandbox in {directory} has {present} server{'s' if present > 1 else ''}, not {servers}"
         )
         raise UsageError(message, hint=f"`--servers {present}`, or another directory")
+    if present and mas != DelegatedHomeserver.is_in(root / _FOLDERS[0]):
+        message = f"the sandbox in {directory} was made {'without' if mas else 'with'} --mas"
+        raise UsageError(
+            message, hint=f"start it {'without' if mas else 'with'} --mas, or name another directory"
+        )
     return root
 
 

@@ -44,6 +44,7 @@ class AuthenticationService:
 
     Attributes:
         secret: what it shares with Synapse.
+        client_secret: the secret of the client that may use the admin API.
         store: what it knows.
         synapse: how it speaks to Synapse.
         watch: is given each exchange after it has been answered.
@@ -56,6 +57,7 @@ class AuthenticationService:
         *,
         port: int = 0,
         secret: str | None = None,
+        client_secret: str | None = None,
         path: Path | None = None,
     ) -> None:
         """Take a port; nothing is served until :meth:`start`.
@@ -65,10 +67,13 @@ class AuthenticationService:
             server_name: returns Synapse's server name.
             port: the port; 0: any that is free.
             secret: what it shares with Synapse; None: drawn anew.
+            client_secret: the secret of the client that may use the admin API; None: drawn anew.
             path: the file that keeps what it knows; None: nothing is kept.
         """
         self.secret = secret or secrets.token_hex()
+        self.client_secret = client_secret or secrets.token_hex()
         self.store = Store(path)
+        self._add_client()
         self.synapse = Provisioner(homeserver, self.secret)
         self.watch: Callable[[Exchange], None] | None = None
         self._worker = Worker(self.store, self.synapse)
@@ -93,13 +98,6 @@ class AuthenticationService:
     def knobs(self) -> Knobs:
         """What can be set."""
         return self.store.knobs
-
-    @property
-    def client_secret(self) -> str:
-        """The secret of the client that may use the admin API; it is made when first asked for."""
-        with self.store.lock:
-            client = self.store.table("oauth2-client").get(CLIENT_ID) or self._add_client()
-        return str(client["_secret"])
 
     def start(self) -> Self:
         """Serve, and run jobs."""
@@ -149,15 +147,17 @@ class AuthenticationService:
             )
         return str(kept["_id"])
 
-    def _add_client(self) -> dict[str, object]:
-        client = oauth.add_client(
+    def _add_client(self) -> None:
+        """Configure the client that may use the admin API."""
+        metadata = {"grant_types": oauth.grant_types(Knobs()), "redirect_uris": []}
+        oauth.add_client(
             self.store,
-            {"grant_types": oauth.grant_types(Knobs()), "redirect_uris": []},
+            metadata,
             method="client_secret_basic",
             client_id=CLIENT_ID,
+            secret=self.client_secret,
         )
-        self.knobs.admin_clients.append(CLIENT_ID)
-        return client
+        self.knobs.admin_clients = [CLIENT_ID]
 
 
 class _Server(ThreadingHTTPServer):

@@ -19,6 +19,8 @@ Record: TypeAlias = dict[str, Any]
 
 API, UNSTABLE_API = "urn:matrix:client:api:*", "urn:matrix:org.matrix.msc2967.client:api:*"
 SYNAPSE_ADMIN, MAS_ADMIN = "urn:synapse:admin:*", "urn:mas:admin"
+ALL_SCOPES = f"{API} {SYNAPSE_ADMIN} {MAS_ADMIN}"
+"""The scopes of an administrator's token: the Matrix API, and the admin APIs of Synapse and of MAS."""
 _DEVICES = ("urn:matrix:client:device:", "urn:matrix:org.matrix.msc2967.client:device:")
 OAUTH, COMPAT, BROWSER, PERSONAL = "oauth2-session", "compat-session", "user-session", "personal-session"
 _ENDED = {OAUTH: "finished_at", COMPAT: "finished_at", BROWSER: "finished_at", PERSONAL: "revoked_at"}

@@ -70,3 +70,10 @@ def test_a_sandbox_that_was_never_finished_is_cleared_away_from_a_given_director
         _ = sandbox.settings
     sandbox.down()
     assert list(directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mas", "words"), [(True, "made without --mas"), (False, "made with --mas")])
+def test_a_sandbox_keeps_its_accounts_where_they_are(tmp_path: Path, *, mas: bool, words: str) -> None:
+    (tmp_path / "here" / "ours" / ("other" if mas else "mas")).mkdir(parents=True)
+    with pytest.raises(UsageError, match=words):
+        up(tmp_path / "here", state=tmp_path / "state", mas=mas)

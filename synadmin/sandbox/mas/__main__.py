@@ -1,0 +1,59 @@
+"""Runs the stand-in in a process of its own: ``python -m synadmin.sandbox.mas tethered|free DIRECTORY``.
+
+The directory is that of the Synapse that delegates to it. It prints its port once it serves. Tethered, it
+ends with the process that started it, which holds the other end of its standard input.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from synadmin.sandbox.mas.server import AuthenticationService
+
+FOLDER, RECORD, STORE = "mas", "service.json", "store.json"
+
+
+def _port_if_free(port: int) -> int:
+    """Return the port, or 0 (any other) where somebody else has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+def main(mode: str, directory: Path) -> None:
+    """Serve until it is ended."""
+
+    def facts() -> dict[str, Any]:
+        record: dict[str, Any] = json.loads((directory / "sandbox.json").read_text("utf-8"))
+        return record
+
+    record = json.loads((directory / FOLDER / RECORD).read_text("utf-8"))
+    service = AuthenticationService(
+        lambda: f"http://127.0.0.1:{facts()['port']}",
+        lambda: facts()["server_name"],
+        port=_port_if_free(record["port"]),
+        secret=record["secret"],
+        client_secret=record["client_secret"],
+        path=directory / FOLDER / STORE,
+    ).start()
+    print(service.port, flush=True)  # noqa: T201 - the starter reads it
+    # Held back by the starter until this process was noted.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    if mode == "tethered":
+        while os.read(sys.stdin.fileno(), 1):
+            pass  # nobody writes; the empty read is the news
+    else:
+        while True:
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
