@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from synadmin.journal import Journal
     from synadmin.library import Synapse
     from synadmin.recovery.outcome import Outcome
-    from synadmin.recovery.transfer import RoomTransfer
+    from synadmin.recovery.transfer_plan import RoomTransfer
 
 __all__ = [
     "ConnectError",
@@ -75,7 +75,7 @@ _MODULES = {
     "Outcome": "synadmin.recovery.outcome",
     "Pager": "synadmin.http.paging",
     "Report": "synadmin.audit.report",
-    "RoomTransfer": "synadmin.recovery.transfer",
+    "RoomTransfer": "synadmin.recovery.transfer_plan",
     "Synapse": "synadmin.library",
 }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synadmin.http.transport import Body, Query
     from synadmin.ids import RoomId
     from synadmin.recovery.outcome import Outcome
-    from synadmin.recovery.transfer import RoomTransfer
+    from synadmin.recovery.transfer_plan import RoomTransfer
     from synadmin.recovery.workspace import Recovery
 
 Allow = Literal["api", "impersonate", "reactivate"]
@@ -236,6 +236,7 @@ class Synapse(client.Synapse):
         *,
         allow: Allow = "api",
         wait: float = 0.0,
+        leave_rooms: bool = False,
         dry_run: bool = False,
     ) -> "RoomTransfer":
         """Move a room to another account, mostly on another server, as ``synadmin room transfer`` does.
@@ -249,6 +250,7 @@ class Synapse(client.Synapse):
             to: the user id of the new owner.
             old_owner: a user id or a local localpart; None is the token's owner.
             allow: how far it may go.
+            leave_rooms: allow that no local user has control of the room afterwards.
             wait: seconds to wait for the new owner to join; after that the outcome is ``pending``, and the
                 same call goes on later.
             dry_run: look and plan only; the outcome is ``planned``, ``refused`` or ``done``.
@@ -262,10 +264,11 @@ class Synapse(client.Synapse):
         from synadmin.power.room import Reach
         from synadmin.recovery import transfer
         from synadmin.recovery.make_admin import Run
+        from synadmin.recovery.transfer_plan import Move
 
         parsed, caller = parse_room(room), self.owner
         old = caller if old_owner is None else parse_user_id(old_owner, home=server_name_of(caller))
-        move = transfer.Move(parse_user_id(to), old)
+        move = Move(parse_user_id(to), old)
         if move.new == move.old:
             message = f"{move.new} is the old and the new owner"
             raise UsageError(message)
@@ -281,7 +284,7 @@ class Synapse(client.Synapse):
 
         with self._changing(dry_run=dry_run) as recovery:
             goal = transfer.goal(move, caller, Reach[allow.upper()])
-            way = transfer.AsAdmin(Run(recovery, goal), move)
+            way = transfer.AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
             looked = way.look(parsed)
             if dry_run:
                 return looked

@@ -126,9 +126,14 @@ def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[R
         if all(view.levels.level_of(user) < view.levels.control for user in members):
             continue
         control = _with_members(observer, details, view)
-        stay = [user for user in control.controllers if user not in leaving]
-        if control.others(leaving) and not any(observer.account(user).state in _ABLE for user in stay):
+        if loses_control(observer, control, leaving):
             yield control
+
+
+def loses_control(observer: Observer, control: RoomControl, leaving: Collection[UserId]) -> bool:
+    """Whether other local users are in a room, and none of them would have control without these."""
+    stay = [user for user in control.controllers if user not in leaving]
+    return bool(control.others(leaving)) and not any(observer.account(user).state in _ABLE for user in stay)
 
 
 def record_of_user(

@@ -8,7 +8,7 @@ owner still has control.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from synadmin.client import Synapse
 from synadmin.errors import (
@@ -20,6 +20,7 @@ from synadmin.errors import (
     RateLimitedError,
     RefusedError,
     SynadminError,
+    WouldLoseControlError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power import rules
@@ -30,78 +31,40 @@ from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels, outcome
 from synadmin.recovery.make_admin import Preview, Run, look_ahead
 from synadmin.recovery.member import Member
+from synadmin.recovery.room_control import control_of, loses_control
+from synadmin.recovery.transfer_plan import (
+    LOWER,
+    TOMBSTONE,
+    Move,
+    RoomTransfer,
+    TransferStep,
+    granted,
+    is_over,
+    lowering,
+    objection,
+    outlook,
+    over_message,
+    parting,
+    step,
+)
 
 PARTLY: Final = "partly"
 _RATE_LIMITED = "rate-limited"
 _INSIDE = frozenset({"join", "invite"})
 _RETRY = 30.0  # seconds, where the server does not say how long it holds an invitation back
-_TOMBSTONE = "m.room.tombstone"
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What is asked for.
-
-    Attributes:
-        new: who is to have the rooms.
-        old: who has them now, and is to have no power afterwards.
-    """
-
-    new: UserId
-    old: UserId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomTransfer:
-    """What became of one room, so far."""
-
-    room: str
-    room_id: RoomId | None
-    outcome: outcome.State | Literal["partly"]
-    message: str
-    reason: str | None = None
-    name: str | None = None
-    before: RoomView | None = None
-    now: RoomView | None = None
-    not_before: float = 0.0
-    """By the monotonic clock: what the rate limits held back is not tried again earlier."""
-
-    def as_record(self, move: Move) -> dict[str, Any]:
-        """Return it as scripts get it."""
-        return {
-            "room_id": self.room_id,
-            "room": {"name": self.name, "version": self.before.version if self.before else None},
-            "from": move.old,
-            "to": move.new,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "message": self.message,
-            "power_level": {
-                "needed": format_level(self.now.levels.control) if self.now else None,
-                "from": self._levels(move.old),
-                "to": self._levels(move.new),
-            },
-            "membership": {
-                "before": self.before.membership_of(move.new) if self.before else None,
-                "after": self.now.membership_of(move.new) if self.now else None,
-            },
-        }
-
-    def _levels(self, user: UserId) -> dict[str, int | str | None]:
-        return {
-            "before": format_level(self.before.levels.level_of(user)) if self.before else None,
-            "after": format_level(self.now.levels.level_of(user)) if self.now else None,
-        }
 
 
 class Way(Protocol):
     """How rooms are seen and changed: as a server admin, or as the old owner."""
 
+    leave_rooms: bool
+    """Also where no user of this server would have control afterwards; a member does not know that."""
+
     def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and tell what can be done; nothing is changed."""
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
-        """Give the new owner the power and an invitation; it is told where the invitation is held back."""
+        """Give the new owner the power and an invitation; the result says where that is held back."""
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room as it is now, with both owners."""
@@ -116,6 +79,7 @@ class AsAdmin:
 
     run: Run
     move: Move
+    leave_rooms: bool = False
     _previews: dict[str, Preview] = field(default_factory=dict)
 
     def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
@@ -137,21 +101,60 @@ class AsAdmin:
         except NotFoundError as error:
             return replace(shell, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
         shell = replace(shell, before=view, now=view)
-        if _is_over(view, self.move):
-            return replace(shell, outcome=outcome.DONE, message=_over(self.move))
-        against = _against(view, self.move)
+        if is_over(view, self.move):
+            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
+        self._previews[room] = preview
+        return self._planned(shell, view, preview)
+
+    def _planned(self, shell: RoomTransfer, view: RoomView, preview: Preview) -> RoomTransfer:
+        """Return the plan of a room in which there is something to be done, or why it is refused."""
+        against = objection(view, self.move)
         if against is not None:
             return replace(shell, outcome=outcome.REFUSED, reason=against[0], message=against[1])
         try:
-            self._parting(_granted(view, self.move))
+            self._keep_control(view)
+            planned = self._parting(granted(view, self.move))
+        except WouldLoseControlError as error:
+            message = f"{error}: {error.hint}."
+            return replace(shell, outcome=outcome.REFUSED, reason=error.reason, message=message)
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
             words = str(error).removeprefix("not done: ")
             message = f"{self.move.old} could not be lowered afterwards: {words}{hint}"
-            reason = self._why_not(_granted(view, self.move))
+            reason = self._why_not(granted(view, self.move))
             return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
-        self._previews[room] = preview
-        return replace(shell, message=_outlook(view, self.move))
+        steps = self._steps(view, preview, planned)
+        return replace(shell, message=outlook(view, self.move), steps=steps)
+
+    def _steps(
+        self, view: RoomView, preview: Preview, planned: change_levels.EditPlan
+    ) -> tuple[TransferStep, ...]:
+        """Return what make-admin does, how the new owner comes in, and who lowers the old one."""
+        steps: list[TransferStep] = [taken.as_record() for taken in preview.result.steps]
+        joins = any(one["action"] == "join" and one["as"] == self.move.new for one in steps)
+        if view.membership_of(self.move.new) != "join" and not joins:
+            steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
+        if planned.author is not None:
+            how = planned.author.words.removesuffix("set the levels.")
+            lowered = lowering(granted(view, self.move), self.move)
+            steps.append(step(LOWER, planned.author.user, f"{how}{lowered}."))
+        return tuple(steps)
+
+    def _keep_control(self, view: RoomView) -> None:
+        """Refuse a room where other local users are, and none of them would have control afterwards.
+
+        Raises:
+            WouldLoseControlError: it is such a room, and that was not asked for.
+        """
+        old, observer = self.move.old, self.run.recovery.observer
+        stays = view.is_local(self.move.new) or view.levels.is_creator(old)
+        if self.leave_rooms or stays or not view.has_control(old):
+            return
+        if loses_control(observer, control_of(observer, view.room_id), {old}):
+            raise WouldLoseControlError(
+                f"no user of this server would have control of the room when {old} has none",
+                hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
+            )
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Carry out what make-admin planned for the new owner."""
@@ -160,7 +163,8 @@ class AsAdmin:
             raise SynadminError(result.message)
         if result.reason == _RATE_LIMITED and result.membership_after != "invite":
             return _held_back(room_transfer, self.move, None)
-        return replace(room_transfer, reason=None)
+        made = tuple(taken.as_record() for taken in result.steps)
+        return replace(room_transfer, reason=None, steps=(*made, *room_transfer.steps[len(made) :]))
 
     def see(self, room_id: RoomId) -> RoomView:
         """See the room with both owners, asked anew."""
@@ -172,12 +176,13 @@ class AsAdmin:
         return replace(view, memberships={**view.memberships, **memberships})
 
     def demote(self, view: RoomView) -> None:
-        """Lower the old owner, as whoever may."""
+        """Lower the old owner, as whoever may, unless the room has changed so that it would be lost."""
+        self._keep_control(view)
         planned = self._parting(view)
         change_levels.carry_out(self.run.recovery, planned)
 
     def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
-        edit = _parting(view, self.move)
+        edit = parting(view, self.move)
         if edit is None:
             return change_levels.EditPlan(view, Edit(), None)
         allow = self.run.goal.allow if allow is None else allow
@@ -198,12 +203,13 @@ class AsAdmin:
         return "insufficient-power" if author is None else f"needs-{author.reach}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AsMember:
     """As the old owner, with nothing but its own token."""
 
     member: Member
     move: Move
+    leave_rooms: bool = True
 
     def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room as a member, and tell whether this member can hand it over."""
@@ -216,8 +222,8 @@ class AsMember:
                 raise
             return replace(shell, reason="not-in-room", message=f"{room} cannot be seen: {error}")
         shell = replace(shell, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
-        if _is_over(view, self.move):
-            return replace(shell, outcome=outcome.DONE, message=_over(self.move))
+        if is_over(view, self.move):
+            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
         if not view.has_control(self.move.old):
             message = f"{self.move.old} has no control of it: level {view.levels.control} is needed"
             return replace(shell, reason="insufficient-power", message=message)
@@ -230,7 +236,20 @@ class AsMember:
             forbidden = rules.inviting(view, self.move.old, self.move.new)
         if forbidden:
             return replace(shell, reason="insufficient-power", message=str(forbidden))
-        return replace(shell, outcome=outcome.PLANNED, message=_outlook(view, self.move))
+        steps = self._steps(view, content)
+        return replace(shell, outcome=outcome.PLANNED, message=outlook(view, self.move), steps=steps)
+
+    def _steps(self, view: RoomView, content: dict[str, Any] | None) -> tuple[TransferStep, ...]:
+        old, new = self.move.old, self.move.new
+        steps = []
+        if content is not None:
+            steps.append(step(LOWER, old, f"As {old} give {new} level {content['users'][new]}."))
+        if view.membership_of(new) not in _INSIDE:
+            steps.append(step("invite", old, f"As {old} invite {new}."))
+        if view.membership_of(new) != "join":
+            steps.append(step("join", new, f"Join the room as {new}."))
+        lowered = lowering(granted(view, self.move), self.move)
+        return (*steps, step(LOWER, old, f"As {old}: {lowered}.")) if lowered else tuple(steps)
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Set the level, unless it is there, and invite."""
@@ -243,11 +262,16 @@ class AsMember:
                 before={"room_id": view.room_id, "power_levels": view.power_levels}
             ):
                 synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
+            room_transfer = replace(
+                room_transfer,
+                steps=({**room_transfer.steps[0], "status": outcome.DONE}, *room_transfer.steps[1:]),
+            )
         if view.membership_of(self.move.new) not in _INSIDE:
             try:
                 synapse.client_server.invite(view.room_id, self.move.new)
             except RateLimitedError as error:
                 return _held_back(room_transfer, self.move, error.retry_after)
+            room_transfer = room_transfer.taken("invite")
         return replace(room_transfer, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:
@@ -256,7 +280,7 @@ class AsMember:
 
     def demote(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""
-        edit = _parting(view, self.move)
+        edit = parting(view, self.move)
         if edit is None:
             return
         synapse = self.member.synapse
@@ -270,17 +294,6 @@ class AsMember:
         own = levels.level_of(self.move.old)
         level = max(LEVEL_WITHOUT_EVENT, levels.control) if levels.is_creator(self.move.old) else own
         return levels.granting(self.move.new, level)
-
-
-def _against(view: RoomView, move: Move) -> tuple[str, str] | None:
-    """Return why a room is not handed over, as a reason and a sentence."""
-    if view.levels.level_of(move.old) < view.levels.control and view.membership_of(move.old) != "join":
-        message = f"{move.old} is not in it and has no power to give away: name its owner with --from"
-        return "insufficient-power", message
-    if view.membership_of(move.new) == "ban":
-        # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
-        return "target-banned", f"{move.new} is banned from it: lift the ban first"
-    return None
 
 
 def missing_account(synapse: Synapse, move: Move) -> str | None:
@@ -328,58 +341,6 @@ def _held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -
         message=message,
         not_before=time.monotonic() + (_RETRY if seconds is None else seconds),
     )
-
-
-def _is_over(view: RoomView, move: Move) -> bool:
-    """Tell whether the new owner has control and the old one nothing that could be taken."""
-    return (
-        view.has_control(move.new) and _parting(view, move) is None and not view.levels.is_creator(move.old)
-    )
-
-
-def _over(move: Move) -> str:
-    return f"{move.new} has control, and {move.old} has no power, already."
-
-
-def _outlook(view: RoomView, move: Move) -> str:
-    """Say what will be so."""
-    if view.levels.is_creator(move.old):
-        rest = (
-            f"{move.old} created the room and stays above every number (version {view.version}): nobody "
-            "can take that"
-        )
-    else:
-        rest = f"{move.old} gives its power away then"
-    if view.has_control(move.new):
-        return f"{move.new} has control already; {rest}."
-    return f"{move.new} gets power and an invitation, and comes in; {rest}."
-
-
-def _granted(view: RoomView, move: Move) -> RoomView:
-    """Return the room as it will be when the new owner has come in with control."""
-    level = max(view.levels.control, view.levels.level_of(move.new))
-    if not view.levels.is_creator(move.new):
-        view = replace(view, power_levels=view.levels.granting(move.new, level))
-    return replace(view, memberships={**view.memberships, move.new: "join"})
-
-
-def _parting(view: RoomView, move: Move) -> Edit | None:
-    """Return the edit that ends it; None where nothing is left to be done.
-
-    It takes the old owner's power. Where that cannot be, the room's creator standing above every number,
-    it gives the new one what an upgrade of the room takes: whoever upgrades it creates the next one.
-    """
-    levels = view.levels
-    if levels.is_creator(move.old):
-        needed = levels.needed(_TOMBSTONE)
-        return Edit(users={move.new: needed}) if levels.level_of(move.new) < needed else None
-    held = levels.level_of(move.old)
-    if held <= max(levels.users_default, 0):
-        return None
-    users: dict[UserId, int | None] = {move.old: None if levels.users_default <= 0 else 0}
-    if levels.level_of(move.new) < held:
-        users[move.new] = held  # control may take less than what the old one had
-    return Edit(users=users)
 
 
 def hand_over(
@@ -448,8 +409,10 @@ def _finished(
         room_transfer = replace(room_transfer, now=view)
         if view.membership_of(move.new) != "join":
             return _pending(room_transfer, view, move, refused)
+        room_transfer = room_transfer.taken("join")
         if view.has_control(move.new):
             way.demote(view)
+            room_transfer = room_transfer.taken(LOWER)
         return _concluded(replace(room_transfer, now=way.see(room_id)), move)
     except NotAuthenticatedError:
         raise
@@ -505,7 +468,7 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
             f"{move.new} has control, but {move.old} created the room, and in version {view.version} a "
             "creator stands above every number: nobody can take that."
         )
-        if view.levels.level_of(move.new) >= view.levels.needed(_TOMBSTONE):
+        if view.levels.level_of(move.new) >= view.levels.needed(TOMBSTONE):
             message += f" If {move.new} upgrades the room, the next one is theirs alone."
         return replace(room_transfer, outcome=PARTLY, reason="creator-stays", message=message)
     if level > max(view.levels.users_default, 0):

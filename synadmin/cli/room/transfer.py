@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId, UserId
-    from synadmin.recovery.transfer import Move, RoomTransfer, Way
+    from synadmin.recovery.transfer import Way
+    from synadmin.recovery.transfer_plan import Move, RoomTransfer
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
 _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to read the invitation
@@ -52,6 +53,7 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
     type=click.Choice(["impersonate", "reactivate"]),
     help="How far it may go: act as other local users for a moment; wake accounts for a moment, too.",
 )
+@LEAVE_ROOMS
 @change_options
 @output_options
 @pass_invocation
@@ -67,6 +69,7 @@ def transfer(
     as_member: bool,
     wait: int,
     allow: str | None,
+    leave_rooms: bool,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -75,7 +78,8 @@ def transfer(
 
     In each room the new owner gets power and an invitation, comes in, is seen to have control; then the
     old owner's power is taken away. Where that cannot be finished the old owner keeps control: run it
-    again, or `synadmin journal resume last`.
+    again, or `synadmin journal resume last`. A room is refused where the old owner has no control, and where
+    no user of this server would have control afterwards (--leave-rooms allows that).
 
     \b
     Examples:
@@ -107,8 +111,11 @@ def transfer(
         wanted = list(dict.fromkeys(wanted))
         newcomer = stack.enter_context(_new_owner(invocation, to_profile, move)) if to_profile else None
         # Recorded with the first change, whatever that is.
-        invocation.journal.arguments = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
+        invocation.journal.arguments = _resume_command(
+            wanted, move, to_profile, allow, as_member=as_member, leave_rooms=leave_rooms
+        )
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member)
+        way.leave_rooms = leave_rooms
         if isinstance(way, AsAdmin) and not dry_run:
             way.run.recovery.revert_crashed_runs()
         missing = missing_account(synapse, move)
@@ -143,7 +150,7 @@ def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) 
         UsageError: the token is not the old owner's, or both are the same user.
     """
     from synadmin.ids import parse_user_id, server_name_of
-    from synadmin.recovery.transfer import Move
+    from synadmin.recovery.transfer_plan import Move
 
     giver = caller if old is None else parse_user_id(old, home=server_name_of(caller))
     if as_member and giver != caller:
@@ -246,6 +253,9 @@ def _transfer_text(room_transfer: "RoomTransfer") -> str:
     version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
     lines = [f"{f'{safe_text(room_transfer.name)}: ' if room_transfer.name else ''}{room}{version}"]
     lines.append(f"  {room_transfer.outcome}: {room_transfer.message}")
+    if room_transfer.outcome == "planned":
+        steps = enumerate(room_transfer.steps, 1)
+        lines += [f"  {number}.    {step['detail']}" for number, step in steps]
     return "\n".join(safe_text(line) for line in lines)
 
 
@@ -256,10 +266,12 @@ def _resume_command(
     allow: str | None,
     *,
     as_member: bool,
+    leave_rooms: bool,
 ) -> list[str]:
     arguments = ["room", "transfer", *rooms, "--to", move.new, "--old-owner", move.old, "--yes"]
     arguments += ["--to-profile", to_profile] if to_profile else []
     arguments += ["--allow", allow] if allow else []
+    arguments += ["--leave-rooms"] if leave_rooms else []
     return [*arguments, "--as-member"] if as_member else arguments
 
 

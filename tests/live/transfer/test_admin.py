@@ -41,7 +41,7 @@ def test_a_space_with_five_rooms_is_handed_over_to_another_server(
     space = household.space(rooms)
     devices = home.admin.synapse.devices.list(old.user_id).total
 
-    answer = transfer(synadmin, household, "--space", space, *ALLOWED)
+    answer = transfer(synadmin, household, "--space", space, *ALLOWED, "--leave-rooms")
 
     assert answer.code == 0, answer.stderr
     told = records(answer)
@@ -53,6 +53,12 @@ def test_a_space_with_five_rooms_is_handed_over_to_another_server(
         # The new owner does with it what owners do, and the old one no longer.
         household.new.send_state(room_id, "m.room.topic", {"topic": "Now from the other bank"})
     (first,) = [record for record in told if record["room_id"] == rooms[0]]
+    steps = [(step["action"], step["as"], step["status"]) for step in first.pop("steps")]
+    assert steps == [
+        ("make-room-admin", old.user_id, "done"),
+        ("join", household.new.user_id, "done"),
+        ("set-level", old.user_id, "done"),
+    ]
     assert first == {
         "room_id": rooms[0],
         "room": {"name": "Room 1", "version": "11"},
@@ -131,18 +137,62 @@ def test_a_rehearsal_changes_nothing(household: Household, synadmin: Synadmin, t
     assert not (tmp_path / "state" / "synadmin" / "journal.sqlite3").exists()
 
 
-def test_where_the_old_owner_has_no_power_somebody_else_gives_it(
+def test_a_room_of_which_the_old_owner_has_no_control_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     chair = newcomer("chair", server=household.home)
     room_id = chair.make_room("Committee", members=[household.old])
+    before = household.levels_id(room_id)
     answer = transfer(synadmin, household, room_id, *ALLOWED)
-    assert answer.code == 0, answer.stderr
-    household.is_handed_over(room_id)
-    # The chair was not to be lowered.
+    (record,) = records(answer)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "insufficient-power")
+    assert f"{chair.user_id} has control" in record["message"]
+    assert f"synadmin room make-admin '{room_id}' --user {household.new.user_id}" in record["message"]
+    assert household.levels_id(room_id) == before
+
+
+def test_the_plan_says_who_keeps_control_and_through_whom_an_absent_owner_is_lowered(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    chair, old, new = newcomer("chair", server=household.home), household.old, household.new
+    room_id = chair.make_room("Committee", members=[old], users={old: 100}, left=[old])
+    answer = transfer(synadmin, household, room_id, *ALLOWED, "--dry-run")
+    (planned,) = records(answer)
+    assert planned["message"].endswith(f"{chair.user_id} keeps control.")
+    details = [step["detail"] for step in planned["steps"]]
+    assert (
+        details[0]
+        == f"Give {new.user_id} level 100 through {chair.user_id} (Make Room Admin), and invite them."
+    )
+    assert details[1] == f"Join the room as {new.user_id}."
+    assert details[2].startswith(f"As {old.user_id}: ")
+    assert details[2].endswith(f"lower {old.user_id} from 100 to 0.")
+    text = transfer(synadmin, household, room_id, "--allow", "impersonate", "--dry-run").stdout
+    assert f"  1.    {details[0]}" in text
+
+    (record,) = records(transfer(synadmin, household, room_id, *ALLOWED))
+    assert (record["outcome"], {step["status"] for step in record["steps"]}) == ("done", {"done"})
     event = household.home.admin.levels_event(room_id)
     assert event is not None
-    assert event["content"]["users"][chair.user_id] == 100
+    assert event["content"]["users"] == {chair.user_id: 100, new.user_id: 100}
+    assert household.home.admin.membership(room_id, old) == "leave"
+
+
+def test_a_room_in_which_others_of_this_server_would_be_left_without_control_is_refused(
+    household: Household, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    friend, second = newcomer("friend", server=household.home), newcomer("second", server=household.home)
+    alone = household.old.make_room("Friends", members=[friend])
+    held = household.old.make_room("Shared", members=[second], users={second: 100})
+    before = household.levels_id(alone)
+    answer = transfer(synadmin, household, alone, held, *ALLOWED)
+    assert answer.code == 6
+    told = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer)}
+    assert told == {alone: ("refused", "would-lose-control"), held: ("done", None)}
+    household.is_untouched(alone, before)
+    # An heir on the same server keeps the control here.
+    to = ("--to", friend.user_id, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes")
+    assert synadmin("room", "transfer", alone, *to, server=household.home).code == 0
 
 
 def test_a_creator_of_version_12_stays_but_the_new_owner_can_upgrade_the_room(

@@ -21,7 +21,8 @@ from synadmin.errors import (
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import RoomView
 from synadmin.recovery import transfer
-from synadmin.recovery.transfer import Move, RoomTransfer, hand_over
+from synadmin.recovery.transfer import hand_over
+from synadmin.recovery.transfer_plan import Move, RoomTransfer, parting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ class Rooms:
 
     views: dict[RoomId, RoomView]
     trouble: dict[tuple[str, RoomId], list[SynadminError]] = field(default_factory=dict)
+    leave_rooms: bool = True
 
     def _may_fail(self, step: str, room_id: RoomId) -> None:
         waiting = self.trouble.get((step, room_id))
@@ -84,7 +86,7 @@ class Rooms:
 
     def demote(self, view: RoomView) -> None:
         self._may_fail("demote", view.room_id)
-        edit = transfer._parting(view, MOVE)  # noqa: SLF001
+        edit = parting(view, MOVE)
         if edit is not None:
             self.views[view.room_id] = replace(view, power_levels=edit.applied(view))
 

@@ -1,0 +1,187 @@
+"""What handing a room over comes to: from whom to whom, the steps, and what speaks against it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from synadmin.ids import RoomId, UserId
+from synadmin.power import level_changes
+from synadmin.power.level_changes import Edit
+from synadmin.power.levels import format_level
+from synadmin.power.room import RoomView
+from synadmin.recovery.outcome import DONE, PLANNED, State
+
+TOMBSTONE = "m.room.tombstone"
+LOWER = "set-level"
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is asked for.
+
+    Attributes:
+        new: who is to have the rooms.
+        old: who has them now, and is to have no power afterwards.
+    """
+
+    new: UserId
+    old: UserId
+
+
+TransferStep = Mapping[str, Any]
+"""A step as scripts get it: ``{action, as, status, detail}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomTransfer:
+    """What became of one room, so far.
+
+    Attributes:
+        steps: what is done in it, in order; the last one takes the old owner's power.
+    """
+
+    room: str
+    room_id: RoomId | None
+    outcome: State | Literal["partly"]
+    message: str
+    reason: str | None = None
+    name: str | None = None
+    before: RoomView | None = None
+    now: RoomView | None = None
+    steps: tuple[TransferStep, ...] = ()
+    not_before: float = 0.0
+    """By the monotonic clock: what the rate limits held back is not tried again earlier."""
+
+    def as_record(self, move: Move) -> dict[str, Any]:
+        """Return it as scripts get it."""
+        return {
+            "room_id": self.room_id,
+            "room": {"name": self.name, "version": self.before.version if self.before else None},
+            "from": move.old,
+            "to": move.new,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "power_level": {
+                "needed": format_level(self.now.levels.control) if self.now else None,
+                "from": self._levels(move.old),
+                "to": self._levels(move.new),
+            },
+            "membership": {
+                "before": self.before.membership_of(move.new) if self.before else None,
+                "after": self.now.membership_of(move.new) if self.now else None,
+            },
+            "steps": [dict(step) for step in self.steps],
+        }
+
+    def taken(self, action: str, status: str = DONE) -> "RoomTransfer":
+        """Return it with the last step of this kind done, or failed."""
+        last = max(
+            (number for number, step in enumerate(self.steps) if step["action"] == action), default=None
+        )
+        if last is None:
+            return self
+        step = {**self.steps[last], "status": status}
+        return replace(self, steps=(*self.steps[:last], step, *self.steps[last + 1 :]))
+
+    def _levels(self, user: UserId) -> dict[str, int | str | None]:
+        return {
+            "before": format_level(self.before.levels.level_of(user)) if self.before else None,
+            "after": format_level(self.now.levels.level_of(user)) if self.now else None,
+        }
+
+
+def step(action: str, as_user: UserId | None, detail: str) -> TransferStep:
+    """Return a step that is planned."""
+    return {"action": action, "as": as_user, "status": PLANNED, "detail": detail}
+
+
+def lowering(view: RoomView, move: Move) -> str:
+    """Return how the levels change in the last step, as a part of a sentence: ``lower … from 100 to 0``."""
+    edit = parting(view, move)
+    changes = level_changes.changes(view, edit) if edit is not None else ()
+    words = [
+        f"lower {change.what} from {format_level(change.before)} to {format_level(change.after)}"
+        if change.after < change.before
+        else f"give {change.what} level {format_level(change.after)}"
+        for change in sorted(changes, key=lambda change: change.what != move.old)
+    ]
+    return ", ".join(words)
+
+
+def keepers(view: RoomView, move: Move) -> tuple[UserId, ...]:
+    """Return who has control of the room beside the two, and keeps it."""
+    return tuple(user for user in level_changes.controllers(view) if user not in {move.new, move.old})
+
+
+def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
+    """Return why a room is not handed over, as a reason and a sentence."""
+    level, control = view.levels.level_of(move.old), view.levels.control
+    if level < control and not view.has_control(move.new):
+        others = keepers(view, move)
+        have = f"{', '.join(others[:_MOST_NAMED])} has" if others else "No user in the room has"
+        return "insufficient-power", (
+            f"{move.old} has level {format_level(level)} and no control to give away: that takes {control}. "
+            f"{have} control. `synadmin room make-admin '{view.room_id}' --user {move.new}` gives it to "
+            f"{move.new}."
+        )
+    if view.membership_of(move.new) == "ban":
+        # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
+        return "target-banned", f"{move.new} is banned from it: lift the ban first"
+    return None
+
+
+def is_over(view: RoomView, move: Move) -> bool:
+    """Tell whether the new owner has control and the old one nothing that could be taken."""
+    return view.has_control(move.new) and parting(view, move) is None and not view.levels.is_creator(move.old)
+
+
+def over_message(move: Move) -> str:
+    """Say that nothing is left to be done."""
+    return f"{move.new} has control, and {move.old} has no power, already."
+
+
+def outlook(view: RoomView, move: Move) -> str:
+    """Say what will be so."""
+    if view.levels.is_creator(move.old):
+        rest = (
+            f"{move.old} created the room and stays above every number (version {view.version}): nobody "
+            "can take that"
+        )
+    else:
+        rest = f"{move.old} gives its power away then"
+    if parting(view, move) is None and not view.levels.is_creator(move.old):
+        rest = f"{move.old} has no power to give away"
+    others = keepers(view, move)
+    kept = f" {', '.join(others[:_MOST_NAMED])} keep{'' if others[1:] else 's'} control." if others else ""
+    if view.has_control(move.new):
+        return f"{move.new} has control already; {rest}.{kept}"
+    return f"{move.new} gets power and an invitation, and comes in; {rest}.{kept}"
+
+
+def granted(view: RoomView, move: Move) -> RoomView:
+    """Return the room as it will be when the new owner has come in with control."""
+    level = max(view.levels.control, view.levels.level_of(move.new))
+    if not view.levels.is_creator(move.new):
+        view = replace(view, power_levels=view.levels.granting(move.new, level))
+    return replace(view, memberships={**view.memberships, move.new: "join"})
+
+
+def parting(view: RoomView, move: Move) -> Edit | None:
+    """Return the edit that ends it; None where nothing is left to be done.
+
+    It takes the old owner's power. Where that cannot be, the room's creator standing above every number,
+    it gives the new one what an upgrade of the room takes: whoever upgrades it creates the next one.
+    """
+    levels = view.levels
+    if levels.is_creator(move.old):
+        needed = levels.needed(TOMBSTONE)
+        return Edit(users={move.new: needed}) if levels.level_of(move.new) < needed else None
+    held = levels.level_of(move.old)
+    if held <= max(levels.users_default, 0):
+        return None
+    users: dict[UserId, int | None] = {move.old: None if levels.users_default <= 0 else 0}
+    if levels.level_of(move.new) < held:
+        users[move.new] = held  # control may take less than what the old one had
+    return Edit(users=users)
