@@ -55,7 +55,7 @@ class WouldLoseControlError(RefusedError):
 
 
 class ConnectError(SynadminError):
-    """No answer came: not reachable, timed out, broken off.
+    """No answer came: not reachable, timed out, interrupted.
 
     Attributes:
         sent: the request may have been carried out all the same.

@@ -119,7 +119,7 @@ class Settings:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds <= _LONGEST_TIMEOUT:
-            message = f"--timeout (SYNADMIN_TIMEOUT): {text!a} is not a number of seconds, a day at most"
+            message = f"--timeout (SYNADMIN_TIMEOUT): {text!a} is not a valid timeout: use 1 to 86400 seconds"
             raise SettingsError(message)
         return seconds
 
@@ -263,7 +263,7 @@ def _path(name: str, setting: str) -> Path:
             return Path(name).expanduser()
     except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
         pass
-    message = f"{setting}: there can be no file {name!a}"
+    message = f"{setting}: {name!a} is not a valid file name"
     raise SettingsError(message)
 
 
@@ -493,7 +493,7 @@ def _settings_in(
         if named:
             raise SettingsError(message)
         if ours:
-            warnings.append(f"{message}; it is passed over")
+            warnings.append(f"{message}; it is ignored")
     if ours.keys() & {TOKEN, MAS_CLIENT_SECRET} and read.others_read:
         warnings.append(_readable_by_others(path))
     return ours

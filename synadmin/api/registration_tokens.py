@@ -14,7 +14,7 @@ class RegistrationToken(Record, frozen=True, kw_only=True):
     """A registration token. It is a secret as long as it is valid.
 
     ``uses_allowed`` is None where there is no limit, ``expiry_time`` (milliseconds since the epoch) where
-    it never ends. ``pending`` counts registrations under way, ``completed`` those that are done.
+    it never expires. ``pending`` counts registrations under way, ``completed`` those that are done.
     """
 
     token: str

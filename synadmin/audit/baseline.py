@@ -18,7 +18,7 @@ from synadmin.tables import as_json
 Key = tuple[str, str, str, str]
 
 _VERSION = 1
-_LARGEST = 256 * 1024 * 1024  # bytes: a file that never ends (/dev/zero) is to end in an error
+_LARGEST = 256 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
 _REMEMBERED = 400  # runs: a year of nights, and some more
 
 

@@ -39,7 +39,7 @@ class _Api(Command):
 @click.argument("method", required=False)
 @click.argument("path", required=False)
 @click.option(
-    "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="A part of the query; encoded for you."
+    "--query", "pairs", multiple=True, metavar="NAME=VALUE", help="A query parameter; it is encoded for you."
 )
 @click.option(
     "-d", "--data", metavar="JSON|@FILE|-", help="The body: a JSON object, a file's, or what is piped in."
@@ -89,7 +89,7 @@ def api(
         message = (
             "which request? Give METHOD and PATH, as in: synadmin api GET /_synapse/admin/v1/server_version"
         )
-        raise UsageError(message, hint="`synadmin api --list` shows what there is")
+        raise UsageError(message, hint="`synadmin api --list` lists all requests")
     method = method.upper()
     if method not in _METHODS:
         message = f"{method!a} is not a method: give GET, POST, PUT or DELETE, and then the PATH"
@@ -140,8 +140,8 @@ def _print(answer: bytes) -> None:
     try:
         click.echo(safe_json(answer.decode()))
     except UnicodeDecodeError:
-        message = f"the answer is no text: {len(answer)} bytes"
-        raise UsageError(message, hint="send it into a file with > FILE") from None
+        message = f"the answer is not text: {len(answer)} bytes"
+        raise UsageError(message, hint="write it to a file with > FILE") from None
 
 
 def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
@@ -183,7 +183,7 @@ def _body(data: str | None) -> dict[str, Any] | None:
         message = f"{where} is not JSON: {error}"
         raise UsageError(message) from None
     if not isinstance(body, dict):
-        message = f"{where} is not a JSON object: bodies of Matrix are"
+        message = f"{where} is not a JSON object"
         raise UsageError(message)
     return body
 

@@ -129,7 +129,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every w
         code = EXIT_DONE
     except OSError as error:
         code = EXIT_FAILED
-        _print_error(invocation, f"{error.filename or 'the system'}: {error.strerror or error}", None)
+        _print_error(
+            invocation, f"{error.filename or 'cannot write the output'}: {error.strerror or error}", None
+        )
         try:
             sys.stdout.flush()
         except OSError:

@@ -159,7 +159,9 @@ def _refuse_without(scopes: tuple[str, ...], without: tuple[str, ...], *, update
         message = "--without is about rooms: `synadmin audit rooms --without USER`"
         raise UsageError(message)
     if without and update_baseline:
-        message = "--without finds what is not so yet: leave out --update-baseline"
+        message = (
+            "--without and --update-baseline do not go together: it shows what would be, not what holds now"
+        )
         raise UsageError(message)
 
 
@@ -223,7 +225,7 @@ def _exclusive(
                 stack.enter_context(locked(path, wait=wait, until=until, setting="--baseline"))
         except LockedError:
             if wait:
-                message = "another audit is still running, and the time is up"
+                message = "another audit is still running, and the time limit was reached"
                 raise LockedError(message, hint="raise --time-limit") from None
             message = "another audit is running"
             raise LockedError(message, hint="--wait waits until it has ended") from None

@@ -97,10 +97,8 @@ def _set_enabled(synapse: "Synapse", *, enabled: bool) -> Record:
 @background_update.verb
 @changes(_JOBS, "background_updates.start_job", many=False)
 @click.argument("job_name", metavar="JOB", type=click.Choice(JOBS))
-@click.option("--old-key", metavar="KEY", help="With event_resign: what only this key of ours has signed.")
-@click.option(
-    "--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only what was sent before."
-)
+@click.option("--old-key", metavar="KEY", help="With event_resign: only events signed by this old key.")
+@click.option("--before", metavar="TIME", type=PAST_TIME, help="With event_resign: only events sent before.")
 def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int | None) -> Record:
     """Start a background update by hand.
 
@@ -117,7 +115,7 @@ def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int
     """
     synapse.background_updates.start_job(job_name, old_key=old_key, before_ts=before)
     enabled = synapse.background_updates.status().enabled
-    waits = "it begins when background updates are enabled again: they are disabled"
+    waits = "background updates are disabled: it starts when they are enabled"
     return {"message": None if enabled else waits}
 
 

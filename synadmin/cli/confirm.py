@@ -12,7 +12,7 @@ from synadmin.errors import RefusedError, UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 CHANGE_OPTIONS = (
-    click.Option(["--dry-run"], is_flag=True, help="Show what would be done, and do nothing."),
+    click.Option(["--dry-run"], is_flag=True, help="Show what would be done, and change nothing."),
     click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."),
 )
 _YES = {"y", "yes"}
@@ -21,7 +21,7 @@ _ATTEMPTS = 2
 
 
 LEAVE_ROOMS = click.option(
-    "--leave-rooms", is_flag=True, help="Even if rooms are left without control of this server."
+    "--leave-rooms", is_flag=True, help="Continue even if no local user keeps control of a room."
 )
 
 
@@ -89,7 +89,7 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
         RefusedError: it was not typed.
     """
     if given is None and invocation.on_terminal and not dry_run:
-        given = click.prompt(f"{why} To go on, type {name}", err=True)
+        given = click.prompt(f"{why} To continue, type {name}", err=True)
     if given != name:
         message = f"nothing was changed: {why[0].lower()}{why[1:].rstrip('.')}"
         raise RefusedError(message, hint=f"if you want this, add --confirm {name}")

@@ -41,7 +41,7 @@ def device() -> None:
 
 
 @device.verb
-@reads("devices.list", name="list", columns=_COLUMNS, empty="No devices: nobody is signed in.")
+@reads("devices.list", name="list", columns=_COLUMNS, empty="No devices: the user is not signed in.")
 def list_(synapse: "Synapse", user_id: "UserId") -> object:
     """List a user's devices.
 
@@ -98,7 +98,7 @@ def rename(synapse: "Synapse", user_id: "UserId", device_id: str, name: str) -> 
     synapse.devices.modify(user_id, device_id, display_name=name)
     found = synapse.devices.get(user_id, device_id).display_name
     if found != name:
-        message = f"the server said yes, but {device_id} is called {found!a}"
+        message = f"the server reported success, but {device_id} is called {found!a}"
         raise NotAsAskedError(message)
     return {"display_name": found}
 
@@ -128,7 +128,7 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
     found = synapse.devices.get(user_id, device_id)
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
-        message = f"the server said yes, but {device_id} is still there"
+        message = f"the server reported success, but {device_id} is still there"
         raise NotAsAskedError(message)
     return {"display_name": found.display_name}
 
@@ -144,8 +144,8 @@ def _(synapse: "Synapse", *, user_id: "UserId") -> "Callable[[str], bool]":
 def _(synapse: "Synapse", device_ids: list[str], *, user_id: "UserId") -> str:
     question = f"{counted(len(device_ids), 'session')} of {user_id} will end: {', '.join(device_ids)}."
     if _own_device(synapse, user_id) in device_ids:
-        question += " One of them is the one that you are using now."
-    return f"{question} Go on?"
+        question += " One of them is your current session."
+    return f"{question} Continue?"
 
 
 def _own_device(synapse: "Synapse", user_id: "UserId") -> str | None:
@@ -168,7 +168,7 @@ def _is_there(synapse: "Synapse", user_id: "UserId", device_id: str) -> bool:
 
 @device.verb
 @changes(USERS, "devices.delete_many", columns=(Column("devices"),))
-@click.option("--unused-since", type=PAST_TIME, help="Only those that were not seen since: 90d, 2026-01-31.")
+@click.option("--unused-since", type=PAST_TIME, help="Only devices not seen since: 90d, 2026-01-31.")
 def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | None) -> Record:
     """Delete all devices of users: signs them out everywhere.
 
@@ -187,7 +187,7 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
     synapse.devices.delete_many(user_id, devices)
     left = set(devices) & {one.device_id for one in synapse.devices.list(user_id).devices}
     if left:
-        message = f"the server said yes, but {', '.join(sorted(left))} of {user_id} is still there"
+        message = f"the server reported success, but {', '.join(sorted(left))} of {user_id} is still there"
         raise NotAsAskedError(message)
     return {"devices": devices}
 
@@ -203,7 +203,9 @@ def _(synapse: "Synapse", users: "list[UserId]", *, unused_since: int | None) ->
     if not number:
         return None
     whose = users[0] if len(users) == 1 else counted(len(users), "user")
-    return f"{counted(number, 'session')} of {whose} will end, and their encryption keys are deleted. Go on?"
+    return (
+        f"{counted(number, 'session')} of {whose} will end, and their encryption keys are deleted. Continue?"
+    )
 
 
 def _deleted_with(synapse: "Synapse", user_id: "UserId", unused_since: int | None) -> list[str]:

@@ -61,7 +61,7 @@ def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]
     synapse.experimental.set(user_id, features)
     found = synapse.experimental.get(user_id).features
     if any(found.get(feature) != enabled for feature, enabled in features.items()):
-        message = f"the server said yes, but the features of {user_id} are {dict(found)}"
+        message = f"the server reported success, but the features of {user_id} are {dict(found)}"
         raise NotAsAskedError(message)
     return {"features": dict(found)}
 

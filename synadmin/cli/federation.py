@@ -120,12 +120,12 @@ def reset(synapse: "Synapse", destination: str) -> Record:
     """
     before = synapse.federation.destination(destination)
     if not before.retry_last_ts:
-        return unchanged("nothing to reset: it is not waiting to be tried again")
+        return unchanged("nothing to reset: the connection is not delayed")
     synapse.federation.reset_connection(destination)
     after = synapse.federation.destination(destination)
     if not after.retry_last_ts:
         return {}
     if after.retry_last_ts == before.retry_last_ts:
-        message = f"{destination} still waits to be tried again"
+        message = f"the connection to {destination} is still delayed"
         raise NotAsAskedError(message)
-    return {"message": "it was tried at once, and still cannot be reached"}
+    return {"message": "it was tried again, and is still not reachable"}

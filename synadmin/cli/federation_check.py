@@ -76,7 +76,7 @@ def _columns() -> "list[Column]":
 
 def _explain(report: "ServerCheck") -> None:
     click.echo(safe_text(report.message))
-    click.echo("\nThe way there:")
+    click.echo("\nHow it is found:")
     for number, step in enumerate(report.steps, 1):
         click.echo(safe_text(f"  {number}. {step.detail}"))
     click.echo()
@@ -94,8 +94,8 @@ def _explain(report: "ServerCheck") -> None:
 @click.option(
     "--to", metavar="HOST[:PORT]", required=True, help="Where the homeserver answers other servers."
 )
-@click.option("--client", metavar="URL", help="Base URL for clients; https://HOST, unless said otherwise.")
-@click.option("--for", "proxy", type=click.Choice(_PROXIES), help="Print the snippet for this proxy alone.")
+@click.option("--client", metavar="URL", help="Base URL for clients [default: https://HOST].")
+@click.option("--for", "proxy", type=click.Choice(_PROXIES), help="Print only the snippet for this proxy.")
 @output_options
 @pass_invocation
 def well_known(

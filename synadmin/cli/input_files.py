@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from synadmin.errors import UsageError
 
-_LARGEST = 64 * 1024 * 1024  # bytes: a file that never ends (/dev/zero) is to end in an error
+_LARGEST = 64 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
 _SEPARATORS = ",;\t"
 _COMMENT = re.compile(r"#(\s|\Z)")
 _TRAILING_COMMENT = re.compile(r"\s+#(\s.*)?\Z", re.DOTALL)
@@ -147,7 +147,7 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
         kind: what they are.
 
     Raises:
-        UsageError: the list cannot be read or holds something else, or nothing was named.
+        UsageError: the list cannot be read or is not empty and not a sandbox, or nothing was named.
     """
     listed = [] if source is None else _listed(source, kind)
     targets = list(dict.fromkeys([*arguments, *listed]))

@@ -125,7 +125,7 @@ def _require_password_login(synapse: "Synapse") -> None:
         flows = set()
     if _PASSWORD in flows:
         return
-    offered = ", ".join(sorted(flows)) or "nothing that this tool can use"
+    offered = ", ".join(sorted(flows)) or "no method that synadmin supports"
     message = f"{synapse.transport.homeserver} offers no password login (it offers: {offered})"
     raise RefusedError(message, hint=_MAS_HINT)
 
@@ -153,7 +153,9 @@ def _save_profile(invocation: Invocation, synapse: "Synapse", token: str) -> Non
         invocation.warn(f"warning: the next command will be refused: {error}")
         return
     if in_force.get(settings.TOKEN) != token:
-        invocation.warn("A token in the environment or in .env goes before it: remove that one to use this.")
+        invocation.warn(
+            "The environment or .env also has a token, which takes precedence: remove it to use this one."
+        )
 
 
 def _say_owner(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
@@ -161,7 +163,7 @@ def _say_owner(invocation: Invocation, synapse: "Synapse", owner: str) -> None:
         invocation.say(f"Signed in as {owner}, a server admin.")
         return
     invocation.say(
-        f"Signed in as {owner}, who is not a server admin: the Admin API will refuse what is asked."
+        f"Signed in as {owner}, who is not a server admin: the Admin API will refuse all requests."
     )
 
 
@@ -204,7 +206,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
             if ends and not dry_run:
                 ends = _end_session(synapse)
         except NotAuthenticatedError:
-            invocation.say("The server had ended this session already.")
+            invocation.say("The session had already ended.")
     if dry_run:
         session = (
             f"end the session of {owner} on {synapse.transport.homeserver} and " if owner and ends else ""
@@ -218,7 +220,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
         return EXIT_DONE
     if is_there:
         settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
-        invocation.say(f"The token is gone from {kept}.")
+        invocation.say(f"The token was removed from {kept}.")
     else:
         invocation.say(f"The token was not in {kept}: remove it from where it is.")
     if not ends:

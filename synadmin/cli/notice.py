@@ -33,12 +33,12 @@ def notice() -> None:
 @notice.verb
 # Its message may have come from standard input: --transaction-id is how to go on.
 @changes(USERS, "notices.send", "notices.send_once", columns=_COLUMNS, resumable=False)
-@click.option("-m", "--message", metavar="TEXT", help="What to say; else it is read from standard input.")
-@click.option("--content", metavar="JSON", help="The whole content of the event, in place of a message.")
-@click.option("--type", "event_type", metavar="TYPE", help="The event's type; m.room.message, unless given.")
+@click.option("-m", "--message", metavar="TEXT", help="The message [default: read from standard input].")
+@click.option("--content", metavar="JSON", help="The content of the event as JSON, instead of a message.")
+@click.option("--type", "event_type", metavar="TYPE", help="The event type [default: m.room.message].")
 @click.option("--state-key", metavar="KEY", help="Make it a state event.")
-@click.option("--transaction-id", metavar="ID", help="A repeat with the same one sends nothing again.")
-@click.option("--no-transaction", is_flag=True, help="Send without one: a repeat sends again.")
+@click.option("--transaction-id", metavar="ID", help="A repeat with the same id is not sent again.")
+@click.option("--no-transaction", is_flag=True, help="Send without an id: a repeat is sent again.")
 def send(
     synapse: "Synapse",
     user_id: "UserId",
@@ -92,7 +92,7 @@ def _(
     no_transaction: bool,
 ) -> dict[str, Any]:
     if no_transaction and transaction_id is not None:
-        words = "--transaction-id and --no-transaction contradict each other"
+        words = "--transaction-id and --no-transaction do not go together"
         raise UsageError(words)
     if transaction_id == "":
         words = "the transaction id is empty"
@@ -114,7 +114,7 @@ def _(
 ) -> dict[str, Any]:
     once = not no_transaction and synapse.client_server.whoami().device_id is not None
     if not once and transaction_id is not None:
-        message = "your token has no device: the server takes no transaction id with it"
+        message = "your token has no device: the server accepts no transaction id from it"
         raise RefusedError(message, hint="send with --no-transaction, or with a token of a device")
     if once and not dry_run:
         invocation.say(f"Transaction id: {run}")
@@ -144,7 +144,7 @@ def _content(message: str | None, content: str | None, *, input_is_taken: bool) 
         return parsed
     if message is None:
         if input_is_taken or is_terminal(sys.stdin):
-            words = "what is the notice to say? Give it with --message, or on standard input"
+            words = "which message? Give it with --message, or on standard input"
             raise UsageError(words)
         message = read_text("-").rstrip("\r\n")
     if not message.strip():

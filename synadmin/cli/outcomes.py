@@ -252,7 +252,7 @@ def carry_out(
         code = EXIT_INTERRUPTED
     if ended:
         if work.resumable and outcomes.counts["done"]:
-            invocation.warn("hint: `synadmin journal resume last` goes on with the rest.")
+            invocation.warn("hint: `synadmin journal resume last` continues with the rest.")
         raise ended[0]
     return code
 
@@ -278,7 +278,7 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
                 raise
             # A table is printed at the end: what was done before has to be printed all the same.
             ended.append(interruption)
-            message = "interrupted in the middle of it"
+            message = "interrupted at this point"
             yield _Result(
                 {**fields, "outcome": "unknown", "message": message, "errcode": None},
                 "unknown",

@@ -75,7 +75,7 @@ class Duration(click.ParamType[int]):
             return value
         milliseconds = _milliseconds(str(value))
         if milliseconds is None or milliseconds > _LARGEST:
-            self.fail(f"{value!a} is not a length of time: write 90s, 12h or 30d", param, ctx)
+            self.fail(f"{value!a} is not a duration: write 90s, 12h or 30d", param, ctx)
         return milliseconds
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}\Z")
 _LONGEST = 64
 _MOST_USES = 2**31 - 1
-_DRAWN = "(drawn by the server)"
+_DRAWN = "(chosen by the server)"
 _DETAILS = (
     Column("uses_allowed", title="uses allowed", right=True),
     Column("completed", title="used", right=True),
@@ -43,9 +43,9 @@ def registration_token() -> None:
     "registration_tokens.list",
     name="list",
     columns=_COLUMNS,
-    empty="There is no registration token, or none of that kind.",
+    empty="No registration tokens.",
 )
-@click.option("--valid/--invalid", default=None, help="Only those that can (no longer) be used.")
+@click.option("--valid/--invalid", default=None, help="Only tokens that can (no longer) be used.")
 def list_(synapse: "Synapse", *, valid: bool | None) -> object:
     """List the registration tokens.
 
@@ -74,12 +74,10 @@ def show(synapse: "Synapse", token: str) -> object:
 @changes(TOKENS, "registration_tokens.create", columns=_DETAILS)
 @click.argument("token", required=False)
 @click.option(
-    "--length", type=click.IntRange(1, _LONGEST), help="How long the token is that the server draws."
+    "--length", type=click.IntRange(1, _LONGEST), help="Length of the token that the server chooses."
 )
-@click.option(
-    "--uses", type=click.IntRange(0, _MOST_USES), help="How many accounts; any number, unless given."
-)
-@click.option("--expires", type=FUTURE_TIME, help="When it ends: 14d, 2027-01-31; never, unless given.")
+@click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts [default: unlimited].")
+@click.option("--expires", type=FUTURE_TIME, help="Expiry: 14d, 2027-01-31 [default: never].")
 def create(
     synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
 ) -> Record:
@@ -109,7 +107,7 @@ def create(
 @create.check
 def _(*, token: str | None, length: int | None, expires: int | None) -> None:
     if token is not None and length is not None:
-        message = "--length is for a token that the server draws: name none, or leave it out"
+        message = "--length is for a token that the server chooses: leave out the token, or --length"
         raise UsageError(message)
     if token is not None and not _TOKEN.match(token):
         message = f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -"
@@ -141,17 +139,19 @@ def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> Record
     found = synapse.registration_tokens.get(token)
     for name, value in expected.items():
         if getattr(found, name) != value:
-            message = f"the server said yes, but {name} of {token} is {getattr(found, name)}, not {value}"
+            message = (
+                f"the server reported success, but {name} of {token} is {getattr(found, name)}, not {value}"
+            )
             raise NotAsAskedError(message)
     return found.as_sent()
 
 
 @registration_token.verb
 @changes(TOKENS, "registration_tokens.update", columns=_DETAILS)
-@click.option("--uses", type=click.IntRange(0, _MOST_USES), help="How many accounts altogether.")
+@click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts altogether.")
 @click.option("--unlimited", is_flag=True, help="Any number of accounts.")
-@click.option("--expires", type=FUTURE_TIME, help="When it ends: 14d, 2027-01-31.")
-@click.option("--never-expires", is_flag=True, help="It does not end.")
+@click.option("--expires", type=FUTURE_TIME, help="Expiry: 14d, 2027-01-31.")
+@click.option("--never-expires", is_flag=True, help="No expiry.")
 def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) -> Record:
     """Change the uses and the expiry of registration tokens.
 
@@ -207,10 +207,10 @@ def delete(synapse: "Synapse", token: str) -> Record:
         synapse.registration_tokens.get(token)
     except NotFoundError:
         return {}
-    message = f"the server said yes, but {token} is still there"
+    message = f"the server reported success, but {token} is still there"
     raise NotAsAskedError(message)
 
 
 @delete.question
 def _(_: "Synapse", tokens: list[str]) -> str:
-    return f"{TOKENS.counted(len(tokens))} will be deleted for good. Go on?"
+    return f"{TOKENS.counted(len(tokens))} will be deleted for good. Continue?"

@@ -51,10 +51,10 @@ def _columns(*, users: bool) -> tuple[Column, ...]:
 @report.verb
 @reads("reports.events", "reports.users", name="list", columns=_columns, empty="No reports.")
 @click.option("--users", is_flag=True, help="The reports of users instead of those of events.")
-@click.option("--by", metavar="TEXT", help="Only by whom this is (part of) the user id of.")
+@click.option("--by", metavar="TEXT", help="Only by users with this text in their user id.")
 @click.option("--about", metavar="USER", help="Only about this user, or about an event that this user sent.")
 @click.option("--room", metavar="ROOM", help="Only about events in this room.")
-@click.option("--oldest-first", is_flag=True, help="The newest come first otherwise.")
+@click.option("--oldest-first", is_flag=True, help="Oldest first [default: newest first].")
 def list_(
     synapse: "Synapse",
     *,
@@ -86,7 +86,7 @@ def list_(
 @list_.check
 def _(*, users: bool, room: str | None) -> None:
     if users and room is not None:
-        message = "--room is about events, --users about users: one of them"
+        message = "--room is about reports of events, --users about reports of users: use only one"
         raise UsageError(message)
 
 

@@ -47,9 +47,13 @@ def sandbox() -> None:
 @sandbox.command()
 @_DIRECTORY
 @click.option(
-    "--servers", type=click.IntRange(1, 2), default=1, show_default=True, help="2: two that federate."
+    "--servers",
+    type=click.IntRange(1, 2),
+    default=1,
+    show_default=True,
+    help="Number of servers; 2 federate with each other.",
 )
-@click.option("--empty", is_flag=True, help="No community: the administrator alone, and no rooms.")
+@click.option("--empty", is_flag=True, help="Only an admin account: no users and no rooms.")
 @click.option("--mas", is_flag=True, help="A stand-in for MAS manages the accounts.")
 @pass_invocation
 def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool, mas: bool) -> None:
@@ -89,7 +93,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
         *(f"It federates with {other.url}, which is {other.server_name}." for other in others),
         f"Its files are in {made.directory}.",
         "",
-        f"Everybody's password is {ours.password}; the administrator is {made.admin}.",
+        f"Every account's password is {ours.password}; the server admin is {made.admin}.",
         f'Point synadmin at it:   eval "$(synadmin sandbox env{named})"',
         "See what is there:      synadmin room list",
     ]
@@ -122,7 +126,11 @@ def down(invocation: Invocation, directory: Path | None) -> None:
         invocation.say(f"No sandbox is up{where}.")
     for one in found:
         one.down()
-        kept = "" if one.temporary else f"; its files stay, and `synadmin sandbox up {one.directory}` goes on"
+        kept = (
+            ""
+            if one.temporary
+            else f"; its files are kept, and `synadmin sandbox up {one.directory}` starts it again"
+        )
         invocation.say(f"The sandbox in {one.directory} is down{kept}.")
 
 
@@ -179,7 +187,7 @@ def demo(invocation: Invocation) -> None:
     with _clean_up_on_signal():
         invocation.say("Starting a throwaway Synapse ...")
         with Homeserver() as homeserver:
-            invocation.say("Making people and rooms ...")
+            invocation.say("Creating accounts and rooms ...")
             community = fill(homeserver)
             _show_lost_rooms(community)
             regained = _regain(community, community.rooms[_REGAINED])
@@ -214,7 +222,9 @@ def _regain(community: "Community", room_id: "RoomId") -> bool:
         "SYNADMIN_HOMESERVER": community.homeserver.url,
         "SYNADMIN_ACCESS_TOKEN": admin.token,
     }
-    click.echo(f'Greta holds all the power in "Committee" and has gone quiet. {admin.user_id} takes over:')
+    click.echo(
+        f'Greta is the only admin of "Committee" and does not answer. {admin.user_id} regains control:'
+    )
     power = ("room", "power", room_id)
     return all(
         _run_synadmin(*command, environment=environment, directory=home)

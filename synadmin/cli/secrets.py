@@ -40,8 +40,8 @@ def ask_new(what: str) -> str:
     if not password:
         message = "the password is empty"
         raise UsageError(message)
-    if is_terminal(sys.stdin) and getpass.getpass("Once more: ") != password:
-        message = "the two passwords are not the same: nothing was changed"
+    if is_terminal(sys.stdin) and getpass.getpass("Repeat it: ") != password:
+        message = "the passwords differ: nothing was changed"
         raise UsageError(message)
     return password
 

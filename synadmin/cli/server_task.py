@@ -60,10 +60,10 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
             time.sleep(pause)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
     except (ConnectError, ServerError) as error:
-        message = f"{error}; the server may go on {what}"
-        raise StillUnderWayError(message, hint=f"take it up again with `{again}`") from error
+        message = f"{error}; the server may continue {what}"
+        raise StillUnderWayError(message, hint=f"follow it again with `{again}`") from error
     except KeyboardInterrupt:
-        invocation.warn(f"The server goes on {what}. Take it up again with `{again}`.")
+        invocation.warn(f"The server continues {what}. Follow it again with `{again}`.")
         raise
     finally:
         invocation.draw("")

@@ -31,12 +31,10 @@ def stats() -> None:
 
 
 @stats.verb
-@reads("statistics.media", columns=_MEDIA_COLUMNS, empty="Nobody has uploaded anything.")
+@reads("statistics.media", columns=_MEDIA_COLUMNS, empty="No uploads.")
 @click.option("--search", metavar="TEXT", help="Part of a user id or display name.")
-@click.option(
-    "--since", metavar="TIME", type=PAST_TIME, help="Only what was uploaded since: 30d, 2026-01-31."
-)
-@click.option("--until", metavar="TIME", type=ANY_TIME, help="Only what was uploaded before.")
+@click.option("--since", metavar="TIME", type=PAST_TIME, help="Only media uploaded since: 30d, 2026-01-31.")
+@click.option("--until", metavar="TIME", type=ANY_TIME, help="Only media uploaded before.")
 @sort_option(ORDERS, default="user_id")
 def media(
     synapse: "Synapse",
@@ -84,7 +82,7 @@ def rooms(synapse: "Synapse") -> object:
         return synapse.statistics.rooms().as_sent()["rooms"]
     except MatrixError as error:
         if "PostgreSQL" in error.reason:
-            error.hint = "this Synapse has SQLite for its database, which counts nothing of the kind"
+            error.hint = "this Synapse uses SQLite, which has no such statistics"
         elif isinstance(error, ServerError):
             error.hint = (
                 "Synapse fails here where PostgreSQL has no statistics of a table: on a young database, and "

@@ -49,7 +49,10 @@ def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> t
 
 def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tuple[str, str | None]:
     if operation is not None and not operation.mas and synapse.mas_manages_accounts:
-        why = "the Matrix Authentication Service keeps this server's accounts and has taken it away"
+        why = (
+            "the Matrix Authentication Service (MAS) manages this server's accounts, so Synapse does "
+            "not have it"
+        )
         return why, _in_mas(operation)
     version = _version(synapse)
     if version is None:
@@ -61,7 +64,7 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
         ) else None
     if _older(version, operation.since or _OLDEST_KNOWN):
         least = operation.since or f"{_OLDEST_KNOWN} at the latest"
-        return f"Synapse {version} is too old for it", f"it has come with Synapse {least}"
+        return f"Synapse {version} is too old for it", f"it needs Synapse {least}"
     return _not_arrived(synapse, version, path)
 
 
@@ -75,7 +78,7 @@ def _not_arrived(synapse: "Synapse", version: str, path: str) -> tuple[str, str 
     if "{" in path and _changes_encoded_slashes(synapse):
         return _DECODED, _KEEP_ENCODED
     return (
-        f"Synapse {version} has it, but a worker answered, which has not",
+        f"Synapse {version} has it, but a worker answered, which does not have it",
         "a worker serves one room and one user by id, and no more: send /_synapse/admin to the main process",
     )
 
@@ -95,7 +98,7 @@ def _not_the_main_process(synapse: "Synapse") -> tuple[str, str]:
         return why, "synadmin works with Synapse: other homeservers do not have its Admin API"
     return (
         "what answers here is not Synapse's main process",
-        "a worker serves next to nothing of the Admin API: --homeserver has to lead to the main process",
+        "a worker serves little of the Admin API: --homeserver must lead to the main process",
     )
 
 

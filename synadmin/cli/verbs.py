@@ -31,9 +31,7 @@ Function = Callable[..., Any]
 Columns = Sequence[Column] | Callable[..., Sequence[Column]]
 
 _LIMIT = click.Option(["--limit"], type=click.IntRange(min=1), metavar="N", help="Print the first N.")
-_NO_WAIT = click.Option(
-    ["--no-wait"], is_flag=True, help="Print the id of the work, and do not wait for its end."
-)
+_NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the task, and do not wait.")
 
 
 def _call(function: Function, *arguments: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -489,7 +487,7 @@ class ServerTask(Change):
             return begun
         told = {self._task.field: begun}
         if values["no_wait"]:
-            message = f"the server goes on with it: {self._task.wait_command(begun)}"
+            message = f"the server continues: {self._task.wait_command(begun)}"
             return told | {"outcome": "pending", "message": message}
         status = self._task.wait_for(values["invocation"], synapse, begun, what=self._task.doing.format(name))
         if self._finish is None:

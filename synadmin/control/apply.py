@@ -242,5 +242,9 @@ class _Recorded:
         if error is None:
             self.steps.append(replace(self.step, status="done"))
         else:
-            words = "Interrupted; it may have been done." if isinstance(error, KeyboardInterrupt) else error
+            words = (
+                "Interrupted: it may have been carried out."
+                if isinstance(error, KeyboardInterrupt)
+                else error
+            )
             self.steps.append(replace(self.step, status="failed", detail=f"{self.step.detail} {words}"))

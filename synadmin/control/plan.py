@@ -412,7 +412,7 @@ def _change(view: RoomView, one: Difference) -> Change:
 def _sentence(error: SynadminError) -> str:
     """Return an error as a sentence for a report."""
     words = getattr(error, "reason", None) or str(error)
-    words = words.removeprefix("not done: ")
+    words = words.removeprefix("refused: ")
     return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 

@@ -112,9 +112,9 @@ def _timed_out(error: BaseException, connection: "Connection", method: str, deta
         message = f"{connection.host} could not be reached within {connection.connect_timeout:g} s"
         return ConnectError(message, hint=_is_it(connection), detail=detail)
     message = f"{connection.host} did not answer within {connection.timeout:g} s"
-    hint = "--timeout (SYNADMIN_TIMEOUT) gives it longer"
+    hint = "--timeout (SYNADMIN_TIMEOUT) allows more time"
     if method != "GET":
-        hint = f"what was asked for may have been done all the same; {hint}"
+        hint = f"the request may have been carried out; {hint}"
     return ConnectError(message, sent=True, hint=hint, detail=detail)
 
 

@@ -425,7 +425,9 @@ def _failed(error: ServerError, endpoint: Endpoint[Any]) -> SynadminError:
     if not (endpoint.changes and error.by_proxy):
         return error
     message = f"{error}. The server may have carried it out"
-    return UnknownOutcomeError(message, answer=error, hint=error.hint or "look before you run it again")
+    return UnknownOutcomeError(
+        message, answer=error, hint=error.hint or "check the server before you run it again"
+    )
 
 
 def _perhaps_sent(error: ReplyError) -> ReplyError:

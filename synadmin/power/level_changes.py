@@ -131,12 +131,12 @@ def validation_error(view: RoomView, edit: Edit) -> str | None:
     """Say why an edit must not be made, whoever makes it; None where it may be."""
     for level in (*edit.users.values(), *edit.events.values(), *edit.named.values()):
         if level is not None and not -_HIGHEST <= level <= _HIGHEST:
-            return f"{level} is no level: a room can hold whole numbers up to {_HIGHEST}"
+            return f"{level} is not a power level: use whole numbers up to {_HIGHEST}"
     creator = next((user for user in edit.users if view.levels.is_creator(user)), None)
     if creator is not None:
         return (
-            f"{creator} created the room, and in version {view.version} a creator stands above every number: "
-            "no level can be given to them or taken from them"
+            f"{creator} created the room, and in version {view.version} a creator is above every level: "
+            "no level can be set for them"
         )
     return None
 
@@ -145,7 +145,7 @@ def locks_everybody_out(view: RoomView, edit: Edit) -> str | None:
     """Say that an edit takes the last control out of the room; None where it does not."""
     if any(controllers(edited(view, edit))) or not any(controllers(view)):
         return None
-    return "nobody in the room could change its power levels any more, ever"
+    return "no user could ever change the room's power levels again"
 
 
 def takes_last_local_control(view: RoomView, edit: Edit) -> bool:

@@ -80,29 +80,37 @@ def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
         return Refusal(
             reason="target-unknown",
             reach=None,
-            message=f"There is no account {target} on this server; whoever registered that name would own "
-            "the room. Create the account first, or name another user.",
+            message=(
+                f"There is no account {target} on this server: anyone who registers that name would "
+                f"control the room. Create the account first, or name another user."
+            ),
         )
     if state is AccountState.DEACTIVATED:
         return Refusal(
             reason="target-deactivated",
             reach=None,
-            message=f"The account {target} is deactivated: nobody could use the power. Reactivate it for "
-            "good first, or name another user.",
+            message=(
+                f"The account {target} is deactivated: it cannot use the power. Reactivate it first, "
+                f"or name another user."
+            ),
         )
     if state is AccountState.SUSPENDED:
         return Refusal(
             reason="target-suspended",
             reach=None,
-            message=f"The account {target} is suspended: it can neither join nor change anything. "
-            "Unsuspend it for good first, or name another user.",
+            message=(
+                f"The account {target} is suspended: it cannot join or change anything. Unsuspend it "
+                f"first, or name another user."
+            ),
         )
     if view.blocked and view.membership_of(target) != "join":
         return Refusal(
             reason="room-blocked",
             reach=None,
-            message=f"The room is blocked on this server, so {target} can be neither invited nor joined. "
-            "Unblock the room first.",
+            message=(
+                f"The room is blocked on this server, so {target} cannot be invited or join. Unblock "
+                f"the room first."
+            ),
         )
     return None
 
@@ -115,7 +123,7 @@ def _finished(view: RoomView, goal: Goal) -> Plan:
         outcome="done",
         level=level,
         promoter=None,
-        message=f"{goal.target} is joined and has control already (level {format_level(level)}).",
+        message=f"{goal.target} is joined and already has control (level {format_level(level)}).",
         warnings=tuple(_warnings(view, goal, (), level, "done")),
     )
 
@@ -148,7 +156,7 @@ def _outlook(view: RoomView, goal: Goal, outcome: Outcome, level: int) -> str:
         needed = view.levels.control
         return f"{target} will be joined with level {format_level(level)}; changing levels needs {needed}."
     how = "has to join" if view.join_rule == "public" else "has to accept the invitation"
-    return f"{target} will hold level {format_level(level)}, and {how} by itself before it has control."
+    return f"{target} will have level {format_level(level)}, and {how} to have control."
 
 
 def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, outcome: Outcome) -> list[str]:
@@ -172,7 +180,7 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
         creator = next((user for user in view.creators[:1] if user != target), None)
         if by_synapse and creator:
             warnings.append(
-                f"The room has no power levels yet; with the first ones {creator} loses the "
+                f"The room has no power levels yet. When they are set, {creator} loses the level "
                 f"{LEVEL_WITHOUT_EVENT} of its creator."
             )
     if view.is_local(target):
@@ -183,16 +191,16 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
             )
     elif outcome == "pending":
         warnings.append(
-            f"{target} holds the level from the start; nobody here can bring it in, that is up to "
+            f"{target} gets the level at once, but this server cannot make it join: that is up to "
             f"{server_name_of(target)}."
         )
     if view.blocked:
         warnings.append(
-            "The room is blocked on this server: nobody here can be invited or join until it is unblocked."
+            "The room is blocked on this server: local users cannot be invited or join until it is unblocked."
         )
     visible = [step.user for step in steps if step.action is Action.JOIN and step.user != target]
     if visible:
-        warnings.append(f"Everybody in the room sees {_names(tuple(visible))} come, and leave again.")
+        warnings.append(f"All members of the room see {_names(tuple(visible))} join and leave.")
     return warnings
 
 
@@ -203,8 +211,8 @@ def _out_of_reach(view: RoomView, goal: Goal, found: Plan) -> Refusal:
     if found.reach > goal.possible:
         how: tuple[str, ...] = (
             (
-                "It would take acting as other users, which this server does not let an administrator do "
-                "(its accounts are kept by the Matrix Authentication Service)."
+                "This needs acting as other users, and a server admin cannot do that here: the Matrix "
+                "Authentication Service (MAS) manages the accounts."
             ),
         )
     else:
@@ -233,11 +241,11 @@ def _why_not_the_api_alone(view: RoomView) -> str:
     takes = f"changing the levels takes {levels.control}"
     if levels.users_default >= levels.control:
         return (
-            f"Everybody in the room may change its levels ({takes}), but Synapse acts through nobody who has "
-            "no level of their own."
+            f"Every member can change the room's levels ({takes}), but Synapse does not act through "
+            f"users that hold only the default level."
         )
     if not able:
-        return f"No user of this server holds enough power in the room ({takes})."
+        return f"No user of this server has enough power in the room ({takes})."
     if view.power_levels is None and view.needs_levels:
         return "The room has no power-levels event, and Make Room Admin fails there before Synapse 1.136."
     user = able[0]
@@ -246,7 +254,7 @@ def _why_not_the_api_alone(view: RoomView) -> str:
         left = "is deactivated" if state is AccountState.DEACTIVATED else "is not in it"
         holds = "created the room" if levels.is_creator(user) else f"has {level}"
         return (
-            f"Nobody of this server who is in the room may change its levels ({takes}): "
+            f"No joined user of this server can change the room's levels ({takes}): "
             f"{user} {holds} and {left}."
         )
     if state is not AccountState.ACTIVE:
@@ -269,15 +277,19 @@ def _impossible(view: RoomView, goal: Goal) -> Refusal:
         return Refusal(
             reason="insufficient-power",
             reach=None,
-            message=f"The room is closed to other servers (m.federate is false): {target} can never come in. "
-            "Name a user of this server.",
+            message=(
+                f"The room is closed to other servers (m.federate is false): {target} can never join. "
+                f"Name a user of this server."
+            ),
         )
     if view.membership_of(target) == "ban":
         return Refusal(
             reason="target-banned",
             reach=None,
-            message=f"{target} is banned from the room, and no local user could lift the ban and give "
-            f"them control. {_who_holds_it(view)}",
+            message=(
+                f"{target} is banned from the room, and no local user can lift the ban and give them "
+                f"control. {_who_holds_it(view)}"
+            ),
         )
     return _powerless(view, goal)
 
@@ -298,24 +310,24 @@ def _powerless(view: RoomView, goal: Goal) -> Refusal:
         return Refusal(
             reason="no-local-power",
             reach=None,
-            message=f"{_names(able)} could change the levels, but {'are' if len(able) > 1 else 'is'} not in "
-            f"the room, and nobody here may invite them (needs {levels.invite}). {_who_holds_it(view)}",
+            message=f"{_names(able)} can change the levels, but {'are' if len(able) > 1 else 'is'} not in "
+            f"the room, and no local user can invite them (needs {levels.invite}). {_who_holds_it(view)}",
         )
     if best is None:
         return Refusal(
             reason="no-local-power",
             reach=None,
-            message=f"No user of this server holds power in the room; changing the levels needs "
+            message=f"No user of this server has power in the room; changing the levels needs "
             f"{levels.control}. {_who_holds_it(view)}",
         )
     if able:
-        short = f"nobody here can bring {goal.target} in: inviting needs {levels.invite}, and"
+        short = f"no local user can invite {goal.target}: inviting needs {levels.invite}, and"
     else:
         short = f"changing the levels needs {levels.control}, and"
     return Refusal(
         reason="insufficient-power",
         reach=None,
-        message=f"The power of this server's users does not suffice: {short} of those in the room {best} "
+        message=f"No user of this server has enough power: {short} of those in the room {best} "
         f"has the most, {format_level(some[best])}. {_who_holds_it(view)}",
     )
 
@@ -328,8 +340,8 @@ def _who_holds_it(view: RoomView) -> str:
         if level >= levels.control and not view.is_local(user) and view.membership_of(user) != "ban"
     )
     if elsewhere:
-        return f"The power is with {_names(elsewhere)}: ask them, or replace the room."
-    return "Nobody elsewhere holds it either: what is left is to replace the room."
+        return f"{_names(elsewhere)} can change the levels: ask them, or replace the room."
+    return "No user of another server can either: replace the room (`synadmin room replace`)."
 
 
 def _holders(levels: PowerLevels) -> dict[UserId, int]:
@@ -343,12 +355,12 @@ def _not_in_room(view: RoomView) -> str:
     elsewhere = tuple(user for user in view.creators if not view.is_local(user))
     if elsewhere:
         return (
-            "No user of this server is in the room any more, so nobody here knows what holds there now. If "
-            "it is public, let somebody join it by its address first, and look again."
+            "No user of this server is in the room, so its current state is not known here. If it is "
+            "public, let a user join it by its alias first, and try again."
         )
     return (
-        "No user of this server is in the room any more. If another server is, name it with --via; if "
-        "not, nobody can join it again: what is left is to replace it with a new one."
+        "No user of this server is in the room. If another server is, name it with --via. If not, no "
+        "user can join it again: replace it (`synadmin room replace`)."
     )
 
 

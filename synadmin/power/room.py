@@ -19,9 +19,9 @@ class Reach(IntEnum):
     API = 0
     """Make Room Admin, and what the token's owner may do in the room as an ordinary member."""
     IMPERSONATE = 1
-    """Act for a moment as other local users; lift a ban that stands."""
+    """Act for a short time as other local users; lift a ban that stands."""
     REACTIVATE = 2
-    """Change the state of accounts for a moment, too."""
+    """Change the state of accounts for a short time, too."""
 
     def __str__(self) -> str:
         return self.name.lower()

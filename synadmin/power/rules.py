@@ -167,7 +167,7 @@ def joining(view: RoomView, user: UserId) -> Forbidden | None:
         return None
     if rule == "invite" or (rule == "knock" and version.knock):
         return None if membership in {"join", "invite"} else Forbidden(f"{user} is not invited")
-    return Forbidden(f"nobody can join by the rule {rule}")
+    return Forbidden(f"the join rule {rule} lets no user join")
 
 
 def _local_voucher(view: RoomView) -> bool:
@@ -184,7 +184,7 @@ def knocking(view: RoomView, user: UserId) -> Forbidden | None:
     if not version.knock or not (
         rule == "knock" or (rule == "knock_restricted" and version.knock_restricted)
     ):
-        return Forbidden("nobody can knock here")
+        return Forbidden("the room does not allow knocking")
     if membership in {"join", "invite", "ban"}:
         already = {"join": "in the room", "invite": "invited", "ban": "banned"}[membership]
         return Forbidden(f"{user} is already {already}")

@@ -48,7 +48,7 @@ ENABLING = {
     AccountState.LOCKED: (Action.UNLOCK, Action.LOCK),
     AccountState.SUSPENDED: (Action.UNSUSPEND, Action.SUSPEND),
 }
-"""For each state in which an account cannot act: what makes it act for a moment, and what puts that back."""
+"""How an account that cannot act is enabled for a short time, and what reverts that, by its state."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,7 @@ class Step:
             case Action.LEAVE:
                 return f"Leave the room again as {self.user}."
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
-                return f"{self.action.capitalize()} the account {self.user} for a moment."
+                return f"{self.action.capitalize()} the account {self.user} for a short time."
             case Action.DEACTIVATE:
                 return f"Deactivate the account {self.user} again; that makes it leave, too."
             case Action.LOCK | Action.SUSPEND:

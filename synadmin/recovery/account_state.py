@@ -1,4 +1,4 @@
-"""What state a local account is in, and waking one for a moment."""
+"""What state a local account is in, and waking one for a short time."""
 
 from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND
 from synadmin.client import Synapse

@@ -52,10 +52,14 @@ class Actor:
     @property
     def words(self) -> str:
         """How it is done, as a sentence."""
-        wake = f"wake the account ({self.state}) for a moment, " if self.reach is Reach.REACTIVATE else ""
-        let_in = f"invited by {self.inviter}, " if self.inviter else ""
-        enter = f"{let_in}come in for a moment, " if self.enters else ""
-        return f"As {self.user}: {wake}{enter}set the levels."
+        steps = [f"Act as {self.user}"]
+        if self.reach is Reach.REACTIVATE:
+            steps.append(f"reactivate the account ({self.state}) for a short time")
+        if self.inviter:
+            steps.append(f"accept an invitation by {self.inviter}")
+        if self.enters:
+            steps.append("join the room for a short time")
+        return f"{', '.join(steps)}{',' if len(steps) > 1 else ''} and set the levels."
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +125,15 @@ def plan(
         return EditPlan(view, edit, None)
     reason = reason or _nobody_there(observer, view, edit)
     if reason is not None:
-        raise RefusedError(f"not done: {reason}")
+        raise RefusedError(f"refused: {reason}")
     reason = None if undoing else level_changes.locks_everybody_out(view, edit)
     if reason is not None:
         raise WouldLoseControlError(
-            f"not done: {reason}", hint="give another user control first (`synadmin room set-power`)"
+            f"refused: {reason}", hint="give another user control first (`synadmin room set-power`)"
         )
     if not last and level_changes.takes_last_local_control(view, edit):
         raise WouldLoseControlError(
-            "not done: no user of this server would have control of the room",
+            "refused: no user of this server would have control of the room",
             hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
         )
     ways = _ways(observer, view, edit)
@@ -140,8 +144,8 @@ def plan(
         raise RefusedError(_nobody_may(observer, view, edit))
     if ways[0].reach > allow:
         raise RefusedError(
-            f"not done: it takes more than your own token. {ways[0].words}",
-            hint=f"--allow {ways[0].reach} does it",
+            f"refused: your account has too little power for this. Possible: {ways[0].words}",
+            hint=f"add --allow {ways[0].reach} to permit this",
             reason=f"needs-{ways[0].reach}",
         )
     return EditPlan(view, edit, ways[0])
@@ -168,7 +172,7 @@ def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
         if user not in edit.users or change.after <= change.before or not view.is_local(user):
             continue
         if observer.account(user).state is AccountState.MISSING:
-            return f"there is no account {user}; whoever registered that name would have the power"
+            return f"there is no account {user}: anyone who registers that name would get the power"
     return None
 
 
@@ -244,16 +248,16 @@ def _reach_as(observer: Observer, user: UserId) -> Reach | None:
 def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
     if observer.accounts_are_elsewhere and any(True for _ in level_changes.authors(view, edit)):
         return (
-            "not done: it would take acting as another user, which this server does not let an administrator "
-            "do (its accounts are kept by the Matrix Authentication Service)"
+            "refused: this needs acting as another user, and a server admin cannot do that here: the "
+            "Matrix Authentication Service (MAS) manages the accounts"
         )
     equals = level_changes.equal_remote_admins(view, edit)
     if equals:
         return (
-            f"not done: {', '.join(equals)} is on another server and has no less power than anybody here; "
-            "the rules let nobody take it but themselves"
+            f"refused: {', '.join(equals)} on another server has at least as much power as any local "
+            f"user, and only they can lower it"
         )
-    return "not done: no local user has the power for it, or could get it"
+    return "refused: no local user has enough power in the room, and none can get it"
 
 
 def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
@@ -273,7 +277,9 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
         finally:
             left = temporary.put_back(mark)
     if left:
-        raise SynadminError(f"the levels are set, but not put back: {'; '.join(map(str, left))}")
+        raise SynadminError(
+            f"the levels are set, but these temporary changes were not reverted: {'; '.join(map(str, left))}"
+        )
     return replace(view, power_levels=content)
 
 
@@ -344,7 +350,7 @@ def send_levels(
         The content of the levels that was read back.
 
     Raises:
-        SynadminError: it was not sent, or somebody else has changed the same level at the same time.
+        SynadminError: it was not sent, or another user changed the same level at the same time.
     """
     room_id = view.room_id
     if base is None:
@@ -376,7 +382,7 @@ def send_levels(
         content, conflicts = level_changes.merged(made_from, theirs, content)
         if conflicts:
             raise SynadminError(
-                f"somebody else has changed the same level at the same time: {', '.join(conflicts)}",
+                f"another user changed the same level at the same time: {', '.join(conflicts)}",
                 hint=f"`synadmin room power '{room_id}'` shows what holds now",
             )
         base = read

@@ -1,4 +1,4 @@
-"""Acting for a moment as other local users, with tokens that live for minutes and are ended when done.
+"""Acting for a short time as other local users, with tokens that live for minutes and are ended when done.
 
 Such a token makes no device and touches none of the user's own sessions. Synapse has no way to list or to
 end it but the token itself. So the journal has it as a temporary change before it is made, and the token is

@@ -110,9 +110,9 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
         observation = Observation(room)
     if observation.view is None or observation.found is None or observation.details is None:
         reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
-        message = f"This server knows no room {room}."
+        message = f"This server does not know the room {room}."
         if reason == "unknown-alias":
-            message = f"The alias {room} leads to no room that this server knows."
+            message = f"The alias {room} does not point to a room that this server knows."
         nothing = Outcome(
             room=room,
             room_id=None if is_alias else RoomId(room),
@@ -154,12 +154,14 @@ def _entering(observation: Observation, goal: Goal) -> Plan:
         outcome="pending",
         level=0,
         promoter=None,
-        message=f"What can be done for {goal.target} is seen only from within; then it is done, if it needs "
-        f"no more than --allow says. Else {caller} leaves again.",
+        message=(
+            f"The rest of the plan depends on the room's state, which is visible only after joining. "
+            f"It is carried out if --allow permits it. Otherwise {caller} leaves again."
+        ),
         warnings=(
             (
-                f"No user of this server is in the room any more: {caller} tries to join it through "
-                f"{servers}. That works where the room is public."
+                f"No user of this server is in the room: {caller} tries to join it through {servers}. "
+                f"That works if the room is public."
             ),
         ),
     )
@@ -236,14 +238,14 @@ class Run:
                 start,
                 outcome=outcome.FAILED,
                 reason=reason_of(failure or error),
-                message=f"What the room now holds could not be read back: {error}. Run it again to see.",
+                message=f"The room's state could not be read back: {error}. Run the command again to see it.",
                 control=False,
                 level_after=None,
                 membership_after=None,
             )
         told = _told(start.seen(now), view, now, failure)
         if left:
-            words = f"Not put back, and tried once more at the end: {'; '.join(map(str, left))}."
+            words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
             told = replace(told, message=f"{told.message} {words}")
         return told
 
@@ -305,7 +307,9 @@ class Run:
                 status: outcome.StepState = "planned" if waits else "failed"
                 taken.append(StepTaken(step, status, f"{step.detail} {failure}"))
             except KeyboardInterrupt:
-                taken.append(StepTaken(step, "failed", f"{step.detail} Interrupted; it may have been done."))
+                taken.append(
+                    StepTaken(step, "failed", f"{step.detail} Interrupted: it may have been carried out.")
+                )
                 raise
             else:
                 taken.append(StepTaken(step, "done", step.detail))
@@ -335,8 +339,10 @@ def _broken_off(start: Outcome) -> Outcome:
         start,
         outcome=outcome.FAILED,
         reason="interrupted",
-        message="Interrupted in the middle of it, and not looked at again: `synadmin journal resume last` "
-        "goes on, and says what is so then.",
+        message=(
+            "Interrupted in this room, and not read back. `synadmin journal resume last` continues, "
+            "and reads it back."
+        ),
         control=False,
         level_after=None,
         membership_after=None,
@@ -351,7 +357,7 @@ def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError)
         preview.result,
         outcome=outcome.REFUSED if refused else outcome.FAILED,
         reason="not-in-room" if refused else reason_of(error),
-        message=f"No user of this server is in the room any more, and {way}",
+        message=f"No user of this server is in the room, and {way}",
         reach=None,
         steps=() if refused else (StepTaken(join, "failed", f"{join.detail} {error}"),),
         warnings=(),
@@ -374,11 +380,13 @@ def _explained(error: SynadminError, step: Step, view: RoomView, observation: Ob
     if step.action is not Action.JOIN or not needs_servers or "restricted" in (view.join_rule or ""):
         return error
     tried = (
-        f"through {', '.join(observation.via)}" if observation.via else "and no other server in it is known"
+        f"through {', '.join(observation.via)}"
+        if observation.via
+        else "(no other server in the room is known)"
     )
     return IncompleteRoomError(
-        f"this server does not have the room's state complete yet, and could not join {tried} ({error})",
-        hint="run it again when one of the room's servers can be reached, or name one with --via",
+        f"this server does not have the complete state of the room yet, and could not join {tried} ({error})",
+        hint="run it again when a server of the room is reachable, or name one with --via",
     )
 
 
@@ -414,11 +422,17 @@ def _told(
         return replace(read, outcome=outcome.PENDING, message=message)
     changed = now.power_levels != earlier.power_levels or membership != earlier.membership_of(user)
     holds = f"{user} has level {format_level(level)} now and {_IS.get(membership, 'is not in the room')}"
-    words = f"{failure}" if failure is not None else "the server said yes, but the room does not show it"
+    words = (
+        f"{failure}"
+        if failure is not None
+        else "the server reported success, but the room does not show the change"
+    )
     message = f"{words}. {holds}." if changed else f"{words}. Nothing was changed."
     if isinstance(failure, RateLimitedError):
-        again = "Run it again then" if failure.retry_after is not None else "Run it again later"
-        message = f"{message} The rate limit holds {_wait(failure)}. {again}: what is done is not done twice."
+        again = "Run it again after that" if failure.retry_after is not None else "Run it again later"
+        message = (
+            f"{message} The rate limit lasts {_wait(failure)}. {again}: finished steps are not repeated."
+        )
     elif enough and may_come:
         message = f"{message} Run it again to finish."
     return replace(read, outcome=outcome.FAILED, reason=reason or "server-error", message=message)

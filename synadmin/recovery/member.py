@@ -42,7 +42,7 @@ class Member:
         create = self._state(room_id, _CREATE, event=True)
         if create is None:
             raise NotFoundError(
-                status=404, errcode="M_NOT_FOUND", reason=f"nothing is to be seen of {room_id}"
+                status=404, errcode="M_NOT_FOUND", reason=f"you cannot read the state of {room_id}"
             )
         content = create.get("content")
         content = content if isinstance(content, dict) else {}

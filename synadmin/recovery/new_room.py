@@ -70,12 +70,12 @@ def describe_new_room(observer: Observer, planned: Replacement, new: RoomId | No
         rules = observer.state_event(new, JOIN_RULES)
         muted = _is_new(observer, new)
     except SynadminError:
-        return f"The new room {new} exists; its members and who may join it cannot be read now."
+        return f"The new room {new} exists; its members and its join rule cannot be read now."
     rule = "unknown" if rules is None else rules.content.get("join_rule")
     moved = [user for user in planned.members if user in inside]
     return (
         f"The new room {new} exists, its join rule is {rule}"
-        f"{', and its members may not speak' if muted else ''}. "
+        f"{', and its members cannot send messages' if muted else ''}. "
         f"{len(moved)} of {len(planned.members)} members are in it."
     )
 
@@ -106,8 +106,8 @@ def configure_new_room(
     new = shut_down.new_room_id
     if new is None:
         raise SynadminError(
-            "the server has put its users out of the old room, but it tells of no new one",
-            hint=f"`synadmin room delete-status {planned.delete_id}` shows what it tells",
+            "the server removed its users from the old room, but reports no new room",
+            hint=f"`synadmin room delete-status {planned.delete_id}` shows its report",
         )
     aliases = tuple(alias for alias in shut_down.local_aliases if _leads_to(observer, alias) == new)
     planned = replace(planned, new_room_id=new, aliases=aliases)
@@ -183,26 +183,26 @@ def _invite(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> 
 
 def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminError | None) -> Replacement:
     """Say what is so, from what was read back."""
-    words = [f"{result.new_room_id} is in its place; {len(result.moved)} moved there"]
+    words = [f"{result.new_room_id} replaces it; {len(result.moved)} moved there"]
     shortfall: str | None = None
     if result.not_moved:
         shortfall = "not-moved"
         words.append(f"not moved: {', '.join(result.not_moved)}")
     if result.not_invited:
         shortfall = "not-invited"
-        words.append(f"invited to the old room and not to this one: {', '.join(result.not_invited)}")
+        words.append(f"invited to the old room but not to the new one: {', '.join(result.not_invited)}")
     lost = [alias for alias in shut_down.local_aliases if alias not in result.aliases]
     if lost:
         shortfall = "aliases-astray"
-        words.append(f"not leading there: {', '.join(lost)}")
+        words.append(f"aliases that do not point there: {', '.join(lost)}")
     if failure is not None:
         shortfall = "server-error"
-        words.append(f"it could not be set right ({failure}): run it again")
+        words.append(f"its levels could not be set ({failure}): run it again")
     if not result.control:
         shortfall = "no-control"
-        words.append(f"{result.admin} has no control of it")
+        words.append(f"{result.admin} does not have control of it")
     if not result.may_speak:
-        words.append(f"nobody but {result.admin} may speak in it")
+        words.append(f"only {result.admin} can send messages in it")
     return replace(
         result,
         outcome=PARTLY if shortfall else outcome.DONE,

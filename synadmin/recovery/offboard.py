@@ -158,5 +158,5 @@ def _verified(result: Outcome, controllers: Sequence[UserId]) -> Outcome:
     """Return a result that is ``done`` only where the successor was read back as a controller."""
     if result.outcome != results.DONE or result.user_id in controllers:
         return result
-    message = f"{result.user_id} does not have control of the room: it was read back without it."
+    message = f"{result.user_id} does not have control of the room, as read back."
     return replace(result, outcome=results.FAILED, reason="server-error", message=message)

@@ -38,7 +38,7 @@ _INHERITED = (
 PARTLY = "partly"
 NOTE = "inherits"
 """What the note of :func:`to_note` is called in the journal."""
-_MESSAGE = "This room takes the place of one that nobody could look after any more."
+_MESSAGE = "This room replaces one that no active admin controlled."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def look(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Pa
         room_id=room_id,
         admin=order.admin,
         outcome=outcome.PLANNED,
-        message=f"A new room of {order.admin} takes its place.",
+        message=f"A new room replaces it, controlled by {order.admin}.",
         details=details,
         members=local_members(synapse, room_id),
         invited=_invited(observer, room_id),
@@ -194,7 +194,7 @@ def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal
                 room_id=room_id,
                 admin=order.admin,
                 outcome=outcome.PLANNED,
-                message=f"It is being replaced by {told.new_room_id} already: that is brought to its end.",
+                message=f"It is being replaced by {told.new_room_id} already: this run continues it.",
                 details=details,
                 members=tuple(UserId(user) for user in noted.get("members", ())),
                 invited=tuple(UserId(user) for user in noted.get("invited", ())),
@@ -231,16 +231,16 @@ def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) ->
             f"The account of {order.admin} is {account.state}: it could not use the room.",
         )
     if order.admin != observer.synapse.owner and not order.muted:
-        mute = f"In the room that Synapse makes, nobody but {order.admin} may speak, and anybody may come in."
+        mute = f"In the room that Synapse creates, only {order.admin} can send messages, and anyone can join."
         if observer.accounts_are_elsewhere:
             return "not-permitted", (
-                f"{mute} Only they could change that: this server's accounts are kept by the Matrix "
-                "Authentication Service. Take the room yourself, or leave it like that with --muted."
+                f"{mute} Only they can change that, because the Matrix Authentication Service (MAS) "
+                f"manages the accounts. Use your own account as admin, or keep it so with --muted."
             )
         if order.allow < Reach.IMPERSONATE:
             return "needs-impersonate", (
-                f"{mute} To set that right takes acting as {order.admin} for a moment: --allow impersonate. "
-                "With --muted it is left like that."
+                f"{mute} To change that, act as {order.admin} for a short time: --allow impersonate. "
+                f"--muted leaves it as it is."
             )
     return None if order.anyway else _not_lost(observer, planned, order)
 
@@ -248,7 +248,10 @@ def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) ->
 def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
     """Say why a room need not, or should not, be replaced: a code and a sentence."""
     if planned.details is not None and planned.details.room_type == "m.space":
-        return "is-a-space", "It is a space, and Synapse's new room is none. With --anyway it is done."
+        return (
+            "is-a-space",
+            "It is a space, and Synapse's new room is not a space. --anyway replaces it all the same.",
+        )
     caller = observer.synapse.owner
     for target in dict.fromkeys((order.admin, caller)):
         way = _way_back(observer, planned.room_id, target, caller)
@@ -261,16 +264,16 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     """Say how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
     found = observer.look(room_id, goal).found
-    insist = "With --anyway it is replaced all the same."
+    insist = "--anyway replaces it all the same."
     if isinstance(found, Refusal) and found.reason == "room-blocked":
         return "room-blocked", (
-            "The room is blocked on this server, and that may be all that is wrong: lift it with "
-            f"`synadmin room unblock '{room_id}'` and look again. {insist}"
+            "The room is blocked on this server, which may be the only problem: run `synadmin room "
+            "unblock '{room_id}'` and try again. {insist}"
         )
     if not isinstance(found, Plan):
         return None
     if not found.steps and found.outcome == outcome.DONE:
-        return "not-lost", f"{target} has control of it already. {insist}"
+        return "not-lost", f"{target} already has control of it. {insist}"
     allow = f" --allow {found.reach}" if found.reach else ""
     user = "" if target == caller else f" --user {target}"
     return "can-be-regained", (

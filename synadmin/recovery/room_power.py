@@ -27,7 +27,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         raise NotFoundError(
             status=404,
             errcode="M_NOT_FOUND",
-            reason=f"this server is no longer in {room_id}: it has no state of it",
+            reason=f"this server is no longer in {room_id}: it does not have the room's state",
         )
     event = observer.event_seen(room_id, POWER_LEVELS)
     room_version = details.version or str(create.content.get("room_version", "1"))

@@ -183,7 +183,7 @@ class TemporaryChanges:
             revert = self._made[-1]
             try:
                 if revert.asleep in {one.user for one in left} - {None}:
-                    message = f"{revert.asleep} has something to do before, which did not succeed"
+                    message = f"an earlier step as {revert.asleep} did not succeed"
                     raise SynadminError(message)  # noqa: TRY301 - told and kept as any other
                 self.restore(revert)
             except SynadminError as error:
@@ -212,7 +212,7 @@ class TemporaryChanges:
                 self._sessions.end(revert.asleep)
             failure = self._sent(revert)
             if not self._is_reverted(revert):
-                message = "the server said yes, but a look shows that it is not so"
+                message = "the server reported success, but reading back shows no change"
                 raise failure or SynadminError(message)
         self._journal.reverted(revert.entry, "read back")
 

@@ -1,4 +1,4 @@
-"""Bringing somebody into a room for a moment."""
+"""Bringing somebody into a room for a short time."""
 
 from dataclasses import dataclass, field
 
@@ -52,5 +52,5 @@ class TemporaryMembership:
 
 
 def leaving(user: UserId, room_id: RoomId) -> Revert:
-    """Return how a user who came in for a moment leaves again."""
+    """Return how a user who came in for a short time leaves again."""
     return Revert(LEAVE.method, LEAVE.filled({"room_id": room_id}), {}, user)

@@ -119,8 +119,8 @@ class AsAdmin:
             return replace(shell, outcome=outcome.REFUSED, reason=error.reason, message=message)
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            words = str(error).removeprefix("not done: ")
-            message = f"{self.move.old} could not be lowered afterwards: {words}{hint}"
+            words = str(error).removeprefix("refused: ")
+            message = f"the power of {self.move.old} could not be removed afterwards: {words}{hint}"
             reason = self._why_not(granted(view, self.move))
             return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
         steps = self._steps(view, preview, planned)
@@ -220,15 +220,15 @@ class AsMember:
         except MatrixError as error:
             if isinstance(error, NotAuthenticatedError):
                 raise
-            return replace(shell, reason="not-in-room", message=f"{room} cannot be seen: {error}")
+            return replace(shell, reason="not-in-room", message=f"{room} cannot be read: {error}")
         shell = replace(shell, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
         if is_over(view, self.move):
             return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
         if not view.has_control(self.move.old):
-            message = f"{self.move.old} has no control of it: level {view.levels.control} is needed"
+            message = f"{self.move.old} does not have control of it: level {view.levels.control} is needed"
             return replace(shell, reason="insufficient-power", message=message)
         if view.membership_of(self.move.new) == "ban":
-            message = f"{self.move.new} is banned from it: lift the ban first"
+            message = f"{self.move.new} is banned from the room: lift the ban first"
             return replace(shell, reason="target-banned", message=message)
         content = self._granting(view)
         forbidden = content and rules.changing_power_levels(view, self.move.old, content)
@@ -306,7 +306,7 @@ def missing_account(synapse: Synapse, move: Move) -> str | None:
         try:
             synapse.users.get(move.old)
         except NotFoundError:
-            return f"{move.old} does not exist: name the owner with --from"
+            return f"{move.old} does not exist: name the owner with --old-owner"
     # Of a local new owner it is looked at in each room: an account may have no profile.
     for user in (move.old, move.new):
         if server_name_of(user) == home:
@@ -331,8 +331,8 @@ def _held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -
     """Say that the server's rate limits hold the invitation back."""
     wait = "" if seconds is None else f" for {seconds:.0f} s"
     message = (
-        f"{move.new} has the power, but the server's rate limits hold the invitation back{wait}; "
-        f"{move.old} keeps control until {move.new} is in."
+        f"{move.new} has the level, but the server's rate limits delay the invitation{wait}; "
+        f"{move.old} keeps control until {move.new} joins."
     )
     return replace(
         room_transfer,
@@ -451,7 +451,7 @@ def _pending(
     elif view.join_rule == "public":
         how = "join it (the room is public)"
     because = f" ({error})" if error is not None else ""
-    message = f"{move.new} has yet to {how}{because}; {move.old} keeps control until then."
+    message = f"{move.new} has to {how}{because}; {move.old} keeps control until then."
     return replace(pending, message=message)
 
 
@@ -460,16 +460,19 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
     view = room_transfer.now
     if view is None or not view.has_control(move.new):
         holds = "" if view is None else f", and has level {format_level(view.levels.level_of(move.new))}"
-        message = f"{move.new} is in the room{holds}: that is no control. {move.old} was not lowered."
+        message = (
+            f"{move.new} is in the room{holds}, and does not have control. The level of {move.old} was "
+            f"not changed."
+        )
         return replace(room_transfer, outcome=outcome.FAILED, reason="insufficient-power", message=message)
     level = view.levels.level_of(move.old)
     if view.levels.is_creator(move.old):
         message = (
-            f"{move.new} has control, but {move.old} created the room, and in version {view.version} a "
-            "creator stands above every number: nobody can take that."
+            f"{move.new} has control, but {move.old} created the room and keeps the power of a "
+            f"creator: in version {view.version} it cannot be removed."
         )
         if view.levels.level_of(move.new) >= view.levels.needed(TOMBSTONE):
-            message += f" If {move.new} upgrades the room, the next one is theirs alone."
+            message += f" If {move.new} upgrades the room, only {move.new} is a creator of the new one."
         return replace(room_transfer, outcome=PARTLY, reason="creator-stays", message=message)
     if level > max(view.levels.users_default, 0):
         message = f"{move.new} has control, but {move.old} still has level {format_level(level)}."

@@ -128,7 +128,7 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
         )
     if view.membership_of(move.new) == "ban":
         # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
-        return "target-banned", f"{move.new} is banned from it: lift the ban first"
+        return "target-banned", f"{move.new} is banned from the room: lift the ban first"
     return None
 
 
@@ -139,25 +139,25 @@ def is_over(view: RoomView, move: Move) -> bool:
 
 def over_message(move: Move) -> str:
     """Say that nothing is left to be done."""
-    return f"{move.new} has control, and {move.old} has no power, already."
+    return f"{move.new} already has control, and {move.old} has no power."
 
 
 def outlook(view: RoomView, move: Move) -> str:
     """Say what will be so."""
     if view.levels.is_creator(move.old):
         rest = (
-            f"{move.old} created the room and stays above every number (version {view.version}): nobody "
-            "can take that"
+            f"{move.old} created the room and keeps the power of a creator (version {view.version}): "
+            f"it cannot be removed"
         )
     else:
-        rest = f"{move.old} gives its power away then"
+        rest = f"then {move.old} loses its power"
     if parting(view, move) is None and not view.levels.is_creator(move.old):
         rest = f"{move.old} has no power to give away"
     others = keepers(view, move)
     kept = f" {', '.join(others[:_MOST_NAMED])} keep{'' if others[1:] else 's'} control." if others else ""
     if view.has_control(move.new):
-        return f"{move.new} has control already; {rest}.{kept}"
-    return f"{move.new} gets power and an invitation, and comes in; {rest}.{kept}"
+        return f"{move.new} already has control; {rest}.{kept}"
+    return f"{move.new} gets power and an invitation, and joins; {rest}.{kept}"
 
 
 def granted(view: RoomView, move: Move) -> RoomView:

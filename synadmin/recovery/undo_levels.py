@@ -151,7 +151,7 @@ def _plan_room(
     if not any(undoing.plans or undoing.impossible for undoing in undoings):
         pass
     elif not _is_as_left(start, newest):
-        message = "the power levels were changed since that run, so they stay as they are"
+        message = "the power levels were changed after that run, so they are not undone"
     elif not leave_rooms and _has_controller(observer, start) and not _has_controller(observer, view):
         reason = "would-lose-control"
         message = "no active local user would have control of the room afterwards (--leave-rooms allows it)"
@@ -257,7 +257,7 @@ def _turned_round(view: RoomView, change: RecordedChange) -> tuple[Edit, list[st
         differing = {key: old.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
         for key in list(differing):
             if now.get(key) not in {new.get(key), differing[key]}:
-                since.append(f"{key}: somebody has changed it since; it stays as it is")
+                since.append(f"{key}: it was changed after that run, so it is not undone")
                 del differing[key]
         return differing
 
@@ -274,7 +274,7 @@ def _turned_round(view: RoomView, change: RecordedChange) -> tuple[Edit, list[st
         if now in {new, old}:
             named[name] = int(getattr(default, name))
         else:
-            since.append(f"{name}: somebody has changed it since; it stays as it is")
+            since.append(f"{name}: it was changed after that run, so it is not undone")
     return Edit(users=users, events=events, named=named), since
 
 

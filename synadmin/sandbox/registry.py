@@ -72,7 +72,7 @@ class Sandbox:
             record: dict[str, Any] = json.loads((self.directory / _RECORD).read_text("utf-8"))
         except FileNotFoundError:
             message = f"the sandbox in {self.directory} was never finished"
-            raise UsageError(message, hint="`synadmin sandbox down` clears it away") from None
+            raise UsageError(message, hint="`synadmin sandbox down` removes it") from None
         return record
 
     def down(self) -> bool:
@@ -111,7 +111,7 @@ def up(
         say: is told what goes on.
 
     Raises:
-        UsageError: the directory holds something else, or its sandbox is up already.
+        UsageError: the directory is not empty and not a sandbox, or its sandbox is up already.
         ConnectError: Synapse did not come up.
     """
     require_synapse()
@@ -121,7 +121,7 @@ def up(
             sandbox = Sandbox(root, directory is None, _note_of(root, state))
             if sandbox.is_up:
                 message = f"the sandbox in {root} is up already"
-                raise UsageError(message, hint="`synadmin sandbox env` tells how to use it")
+                raise UsageError(message, hint="`synadmin sandbox env` shows how to use it")
             undo.callback(sandbox.down)  # Ctrl-C included: nothing may stay behind
             make_directory(state, setting="XDG_STATE_HOME")
             note = json.dumps({"directory": str(root), "temporary": sandbox.temporary})
@@ -164,7 +164,7 @@ def running_sandbox(directory: Path | None, *, state: Path) -> Sandbox:
         running = [sandbox for sandbox in running if sandbox.directory == directory.resolve()]
     if not running:
         where = f"no sandbox is up in {directory}" if directory is not None else "no sandbox is up"
-        raise UsageError(where, hint="`synadmin sandbox up` puts one up")
+        raise UsageError(where, hint="`synadmin sandbox up` starts one")
     if len(running) > 1:
         which = ", ".join(str(sandbox.directory) for sandbox in running)
         message = f"{len(running)} sandboxes are up: {which}"
@@ -181,7 +181,7 @@ def _checked(directory: Path, servers: int, *, mas: bool) -> Path:
     if not root.exists():
         root.mkdir(parents=True)
     elif not root.is_dir() or (any(root.iterdir()) and not (root / _FOLDERS[0]).is_dir()):
-        message = f"{directory} holds something else"
+        message = f"{directory} is not empty and not a sandbox"
         raise UsageError(message, hint="name an empty directory, or one that was a sandbox before")
     present = sum((root / folder).is_dir() for folder in _FOLDERS)
     if present not in {0, servers}:
@@ -213,7 +213,7 @@ def _settle(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Ca
     if path.exists():
         rooms = sandbox.rooms
     elif not empty:
-        say("making people and rooms")
+        say("creating accounts and rooms")
         rooms = dict(fill(ours, *started[1:]).rooms)
     record = {
         "homeserver": ours.url,

@@ -34,8 +34,9 @@ _MEMORY = 600 * 1024  # KiB: an answer may unpack to 256 MB
 _SETTLED = 15.0  # seconds that the server gets to finish what it was asked for
 # How a command says that something was changed, or may have been, or how it goes on.
 _NAMES_CHANGE = re.compile(
-    r"may have been|may be|unknown|goes on|go on|resume|was done|were done|has been|is done|still"
-    r'|"status": "(done|failed|undone)"|"outcome": "(pending|partly|unknown|done)"|before that|put back',
+    r"may have been|may be|unknown|goes on|go on|continue|resume|was done|were done|has been|is done|still"
+    r'|"status": "(done|failed|undone)"|"outcome": "(pending|partly|unknown|done)"|before that|put back'
+    r"|reverted|restored",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"nothing was (changed|done)|was not changed|nothing has been changed", re.IGNORECASE)

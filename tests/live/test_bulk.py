@@ -251,7 +251,7 @@ def test_a_room_whose_invitation_is_held_back_is_failed_until_a_later_run_sends_
         assert (answer.code, record["outcome"], record["reason"]) == (1, "failed", "rate-limited")
         assert (record["power_level"]["before"], record["power_level"]["after"]) == levels
         assert record["membership"] == {"before": "leave", "after": "leave"}
-        assert "The rate limit holds for" in record["message"]
+        assert "The rate limit lasts for" in record["message"]
         assert history(chief, room_id, chief.user_id) == {"levels": 2}
     # With enough rooms to lift the limits for, it goes through.
     rooms = [room_id, *lost_rooms(default_limits, promoter, 3)]

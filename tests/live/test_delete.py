@@ -87,7 +87,7 @@ def test_the_question_counts_members_and_not_statistics(synadmin: Synadmin, newc
     room_id = alice.make_room("counted", members=[newcomer("bob"), newcomer("carol")])
     answer = synadmin("room", "delete", room_id)
     assert answer.code == 2
-    assert "3 members, 3 of them of this server" in answer.stderr
+    assert "3 members, 3 of them local" in answer.stderr
 
 
 def test_a_history_with_nothing_older_is_purged_already(synadmin: Synadmin, newcomer: Newcomer) -> None:

@@ -300,7 +300,7 @@ def test_a_person_is_asked_about_the_old_room_and_has_to_type_which_one_is_meant
         terminal.type("y\n")
         terminal.see(f"type {room_id}: ")
         terminal.type(f"{room_id if typed == 'the room' else 'yes'}\n")
-        assert "1 user of this server will be put out of it" in terminal.shown
+        assert "1 user of this server will be removed from it" in terminal.shown
         assert "The history stays in the database" in terminal.shown
         assert terminal.end() == (0 if typed == "the room" else 5)
     assert homeserver.admin.membership(room_id, chair) == (None if typed == "the room" else "join")

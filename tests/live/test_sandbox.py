@@ -266,7 +266,7 @@ def shell(tmp_path: Path) -> Shell:
 def test_a_sandbox_is_put_up_used_and_taken_down(shell: Shell) -> None:
     try:
         code, stdout, stderr = shell.run("sandbox", "up")
-        assert (code, stderr) == (0, "starting Synapse ...\nmaking people and rooms ...\n")
+        assert (code, stderr) == (0, "starting Synapse ...\ncreating accounts and rooms ...\n")
         assert f"with {len(SITUATIONS)} rooms" in stdout
         assert 'eval "$(synadmin sandbox env)"' in stdout
 

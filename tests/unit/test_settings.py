@@ -211,7 +211,7 @@ def test_a_line_that_is_no_setting_is_warned_about_and_passed_over(capfd: pytest
         Path(".env"), "SYNADMIN_HOMESERVER=https://example.org\nSYNADMIN CONCURRENCY=3\nSYNADMIN_TIMEOUT=7\n"
     )
     loaded = settings.load()
-    assert loaded.warnings == (".env: line 2 is not NAME=VALUE; it is passed over",)
+    assert loaded.warnings == (".env: line 2 is not NAME=VALUE; it is ignored",)
     assert (loaded.homeserver, loaded.timeout) == ("https://example.org", 7.0)
     assert capfd.readouterr().err == ""
 
@@ -240,7 +240,7 @@ def test_a_pipe_called_dotenv_does_not_hang() -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1e300", "86401"])
 def test_a_timeout_that_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match=r"--timeout \(SYNADMIN_TIMEOUT\): .* is not a number of seconds"):
+    with pytest.raises(SettingsError, match=r"--timeout \(SYNADMIN_TIMEOUT\): .* is not a valid timeout"):
         _ = settings.load(options={"SYNADMIN_TIMEOUT": text}).timeout
 
 
@@ -263,7 +263,9 @@ def test_plain_http_is_allowed_only_where_somebody_said_so(monkeypatch: pytest.M
 @pytest.mark.parametrize("name", ["missing.pem", ".", "~nobody-of-that-name/ca.pem"])
 def test_a_ca_file_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_CA_FILE", name)
-    with pytest.raises(SettingsError, match=r"SYNADMIN_CA_FILE: there (is no|can be no) file"):
+    with pytest.raises(
+        SettingsError, match=r"SYNADMIN_CA_FILE: (there is no file|.* is not a valid file name)"
+    ):
         _ = settings.load().ca_file
 
 
@@ -493,7 +495,7 @@ def test_a_ca_file_whose_name_is_too_long_is_told(monkeypatch: pytest.MonkeyPatc
 
 def test_a_home_directory_of_a_user_whose_name_is_not_unicode_is_told() -> None:
     held = settings.Settings("club", {"SYNADMIN_JOURNAL": "~a\ud800/journal"})
-    with pytest.raises(SettingsError, match="SYNADMIN_JOURNAL: there can be no file"):
+    with pytest.raises(SettingsError, match=r"SYNADMIN_JOURNAL: .* is not a valid file name"):
         _ = held.journal
 
 

@@ -67,7 +67,7 @@ class Coverage:
         """Wait for a result, for as long as there is time.
 
         Raises:
-            OutOfTimeError: the time was up first.
+            OutOfTimeError: the time limit was reached first.
             GaveUpError: the job was not started, because too many before it had failed.
         """
         if self._until is None:

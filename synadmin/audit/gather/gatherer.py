@@ -2,7 +2,7 @@
 
 A room costs its power levels. Who is where comes from the rooms of the users, asked for once each, and not
 from the rooms' member lists, which grow. More is asked of a room only where a finding depends on it or the
-answers contradict each other, and of all rooms alike on a server that is small enough for it not to matter.
+answers do not go together, and of all rooms alike on a server that is small enough for it not to matter.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -72,7 +72,7 @@ class Gatherer:
         try:
             return self.coverage.awaited(self._prefetcher.owner)
         except OutOfTimeError:
-            message = "the time was up before the server had answered"
+            message = "the time limit was reached before the server had answered"
             raise ConnectError(message) from None
 
     @cached_property
@@ -125,7 +125,9 @@ class Gatherer:
             delegated = self._synapse.mas_manages_accounts
             for user in self._user_list():
                 if self.coverage.is_over:
-                    self.coverage.skip(self._itself, "the time was up before all accounts were checked")
+                    self.coverage.skip(
+                        self._itself, "the time limit was reached before all accounts were checked"
+                    )
                     return
                 facts = replace(facts_of(user, now=self.coverage.now), delegated=delegated)
                 if facts.unseen >= unseen:
@@ -176,7 +178,7 @@ class Gatherer:
             try:
                 facts = replace(facts, **self.coverage.awaited(part))
             except OutOfTimeError:
-                self.coverage.skip(self._itself, f"the time was up before the {need} were checked")
+                self.coverage.skip(self._itself, f"the time limit was reached before the {need} were checked")
             except GaveUpError:
                 self.coverage.skip(self._itself, f"the {need}: gave up after {FAILURES} failures in a row")
             except NotSupportedError as error:

@@ -67,7 +67,7 @@ class RoomGatherer:
         try:
             yield from self._all()
         except OutOfTimeError:
-            self._not_reached("the time was up")
+            self._not_reached("the time limit was reached")
         except GaveUpError:
             self._not_reached(f"gave up after {FAILURES} failures in a row ({self._pool.failure})")
         except SynadminError as error:

@@ -4,8 +4,8 @@ No local user who is joined, with an active account, has the power level that ch
 takes. The finding names how far you have to go to regain the room:
 
 - `api`: Make Room Admin is enough.
-- `impersonate`: synadmin has to act as a local user for a moment.
-- `reactivate`: it has to reactivate an account for a moment, too.
+- `impersonate`: synadmin has to act as a local user for a short time.
+- `reactivate`: it has to reactivate an account for a short time, too.
 - none: no local user, present or past, can give control to anybody.
 
 Rooms in which the server sends its notices are left out: the server controls them.

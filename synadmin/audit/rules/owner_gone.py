@@ -28,7 +28,7 @@ Upgrade the room, and name the creators of the new one:
 
     synadmin room upgrade '!chess:example.org' --to-version 12 --creator alice --creator bob
 
-Where no local user may upgrade it, bring a creator back for a moment first:
+Where no local user may upgrade it, bring a creator back for a short time first:
 
     synadmin room make-admin '!chess:example.org' --allow reactivate
 """

@@ -95,7 +95,7 @@ def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) 
             lifted = True
             recovery.lift_rate_limits()
             owner = recovery.synapse.owner
-            invocation.say(f"The rate limits of {owner} are lifted for this run, and put back after it.")
+            invocation.say(f"The rate limits of {owner} are lifted for this run, and restored after it.")
 
     return lift
 

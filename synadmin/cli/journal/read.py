@@ -36,7 +36,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
 
     The oldest of them comes first.
 
-    A run is ended, running, or broken off: `journal resume` goes on with it.
+    A run is ended, running, or interrupted: `journal resume` goes on with it.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
             output.write(entries, _request_columns(), empty="The journal is empty.")
             return
         runs = [_summary(store.path, run) for run in store.runs(limit or None)]
-        output.write(runs, columns, empty="The journal is empty: nothing was changed from here.")
+        output.write(runs, columns, empty="The journal is empty: no changes were made from this machine.")
 
 
 @click.command(cls=Command)
@@ -103,7 +103,7 @@ def _time_to_seconds(line: Mapping[str, Any]) -> object:
 def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
     from synadmin.journal import is_alive
 
-    state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "broken off"
+    state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "interrupted"
     names = ("run", "time", "command", "server", "user", "requests", "failed", "unknown")
     return {**{name: getattr(run, name) for name in names}, "state": state}
 

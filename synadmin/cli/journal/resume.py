@@ -30,7 +30,7 @@ _HOW_TO_GO_ON = {
     "registration-token delete": "`synadmin registration-token list` shows whether the token still exists. "
     "If it does, run the command again",
     "notice send": "run the command again, with the --transaction-id that the run printed if it printed one",
-    "room join": "run the command again: who is in the room already stays there",
+    "room join": "run the command again: users who are in the room stay there",
 }
 """What to do where the command line of a run has secrets, or cannot be repeated as it is."""
 
@@ -78,7 +78,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
             invocation.say(f"The run {record.run} has ended: there is nothing to do.")
         return EXIT_FAILED if left else EXIT_DONE
     if arguments is None:
-        message = f"the run {record.run} ({record.command}) did not note how to go on"
+        message = f"the run {record.run} ({record.command}) cannot be resumed automatically"
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
     code = _run_command_line(invocation, record.run, arguments, output, dry_run=dry_run)
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
@@ -108,7 +108,7 @@ def _run_command_line(
         quiet=invocation.quiet,
         resumes=run,
     )
-    invocation.say(f"Going on: synadmin {shlex.join(arguments)}")
+    invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
     options = ["-o", output.form]
     if output.names is not None:
         options += ["--columns", ",".join(output.names)]

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 @click.option(
     "--allow",
     type=click.Choice(["impersonate", "reactivate"]),
-    help="How far it may go: act as other local users for a moment; reactivate deactivated and suspended "
-    "accounts for a moment, too.",
+    help=(
+        "What it may do beyond your own token: act as other local users for a short time; also "
+        "reactivate deactivated and suspended accounts for a short time."
+    ),
 )
 @LEAVE_ROOMS
 @change_options
@@ -90,7 +92,7 @@ def undo(
             output.write([_undo_record(one, "planned") for one in planned], _undo_columns())
             _say_unchanged(invocation, planned, dry_run=dry_run)
             return _undo_code(planned)
-        confirm(invocation, "Put these levels back?", yes=yes)
+        confirm(invocation, "Restore these levels?", yes=yes)
         again = ["journal", "undo", record.run, "--yes"]
         again += ["--allow", allow] if allow else []
         invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
@@ -109,7 +111,7 @@ def _show_undo(
     if asks and _is_needed(planned):
         invocation.warn("\n".join(_undo_text(one) for one in planned))
     for other in others:
-        invocation.say(f"stays as it is: {other}")
+        invocation.say(f"not undone: {other}")
 
 
 def _is_needed(planned: "Sequence[UndoPlan]") -> bool:
@@ -127,8 +129,8 @@ def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, A
     from synadmin.recovery import undo_levels
 
     if next(undo_levels.others(entries), None) is not None:
-        message = f"the run {run} has changed no power levels: `journal undo` takes back nothing else"
-        raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it has changed")
+        message = f"the run {run} changed no power levels: `journal undo` undoes nothing else"
+        raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it changed")
     output.write([], _undo_columns())
     invocation.say(f"There is nothing to undo in the run {run}.")
     return EXIT_DONE
@@ -143,12 +145,12 @@ def _run_to_undo(store: "Store", run: str) -> "RunRecord":
     """
     record = find_run(store, run)
     if record.undoes is not None and run != "last":
-        message = f"the run {record.run} took back the run {record.undoes}, and is not taken back itself"
+        message = f"the run {record.run} undid the run {record.undoes}, and cannot be undone itself"
         raise RefusedError(message, hint="run the first command again: `synadmin journal show` shows it")
     record = find_run(store, record.undoes) if record.undoes is not None else record
     done = next((one for one in store.undone_by(record.run) if one.code == EXIT_DONE), None)
     if done is not None:
-        message = f"the run {record.run} was taken back already, by the run {done.run}"
+        message = f"the run {record.run} was already undone, by the run {done.run}"
         raise RefusedError(message, hint="`synadmin journal list` shows other runs")
     return record
 
@@ -175,7 +177,7 @@ def _undo_text(one: "UndoPlan") -> str:
         lines += [f"    {planned.author.words}"] if planned.author is not None else []
     lines += [f"  cannot: {words}" for words in one.impossible]
     if not one.plans and not one.impossible:
-        lines.append("  is so already")
+        lines.append("  nothing to change")
     return "\n".join(lines)
 
 
@@ -188,7 +190,7 @@ def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
     elif not one.plans:
         outcome = "done"
     messages = {
-        "planned": "The levels can be put back as they were.",
+        "planned": "The levels can be restored.",
         "done": "The levels are as they were." if one.plans else "The levels are as they were already.",
     }
     return {

@@ -17,7 +17,7 @@ _COMMANDS = {
         "List changes of the quarantine, oldest first.",
     ),
     "protect": (f"{_QUARANTINE}:protect", "Protect local media from quarantine."),
-    "unprotect": (f"{_QUARANTINE}:unprotect", "Let local media be quarantined again."),
+    "unprotect": (f"{_QUARANTINE}:unprotect", "Allow the quarantine of local media again."),
     "delete": (f"{_DELETE}:delete", "Delete local media for good."),
     "purge-remote": (f"{_DELETE}:purge_remote", "Delete old cached copies of other servers' media."),
 }

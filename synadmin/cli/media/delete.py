@@ -26,13 +26,13 @@ _FIRST_ACCEPTED = 30_000_000_000  # milliseconds: Synapse takes anything below f
     columns=(Column("total", title="deleted", right=True),),
 )
 @click.argument("media", nargs=-1, metavar="[MEDIA]...")
-@click.option("--user", "users", multiple=True, metavar="USER", help="All that a user has uploaded.")
+@click.option("--user", "users", multiple=True, metavar="USER", help="All media that a user uploaded.")
 @click.option(
-    "--before", metavar="TIME", type=PAST_TIME, help="What nobody has looked at since: 90d, 2026-01-31."
+    "--before", metavar="TIME", type=PAST_TIME, help="Only media not accessed since: 90d, 2026-01-31."
 )
-@click.option("--larger-than", metavar="SIZE", type=SIZE, help="Only what is larger: 500, 10MB.")
-@click.option("--avatars-too", is_flag=True, help="With --before: also what users and rooms have as avatars.")
-@click.option("--old-path", is_flag=True, help="With --before: through the path that Synapse has deprecated.")
+@click.option("--larger-than", metavar="SIZE", type=SIZE, help="Only media larger than this: 500, 10MB.")
+@click.option("--avatars-too", is_flag=True, help="With --before: also avatars of users and rooms.")
+@click.option("--old-path", is_flag=True, help="With --before: use the deprecated path.")
 def delete(
     synapse: "Synapse",
     media: str,
@@ -119,7 +119,7 @@ def _(
     metavar="TIME",
     type=PAST_TIME,
     required=True,
-    help="What nobody has looked at since: 90d, 2026-01-31.",
+    help="Only media not accessed since: 90d, 2026-01-31.",
 )
 def purge_remote(synapse: "Synapse", *, before: int) -> Record:
     """Delete old cached copies of other servers' media.
@@ -145,8 +145,8 @@ def _(*, before: int) -> None:
 @purge_remote.question
 def _(_: "Synapse", __: list[str], *, before: int) -> str:
     return (
-        f"Remove every cached copy of other servers' media that nobody has looked at since "
-        f"{time_of(before)}? How many that are the server says only afterwards. Go on?"
+        f"Delete all cached copies of other servers' media not accessed since {time_of(before)}? The "
+        f"server reports their number afterwards. Continue?"
     )
 
 
@@ -218,8 +218,8 @@ def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
 
 def _question_of_unused(home: str, before: int, larger_than: int | None, *, avatars_too: bool) -> str:
     larger = f" and is larger than {counted(larger_than, 'byte')}" if larger_than else ""
-    avatars = "Avatars go with it" if avatars_too else "Avatars stay"
+    avatars = "Avatars are deleted too" if avatars_too else "Avatars are kept"
     return (
-        f"Delete for good all media of {home} that nobody has looked at since {time_of(before)}{larger}? "
-        f"{avatars}. How many that are the server says only afterwards."
+        f"Delete for good all media of {home} not accessed since {time_of(before)}{larger}? {avatars}. "
+        f"The server reports their number afterwards."
     )

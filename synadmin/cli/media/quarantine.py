@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import MediaId, RoomId, UserId
 
-_AFTERWARDS = "Nobody can look at it then, until it is taken out again; nothing is deleted."
+_AFTERWARDS = "Users cannot open it until its quarantine is lifted. Nothing is deleted."
 
 
 _OF_ROOM = click.option(
-    "--room", "rooms", multiple=True, metavar="ROOM", help="All that the events of a room point to."
+    "--room", "rooms", multiple=True, metavar="ROOM", help="All media in the events of a room."
 )
 _OF_USER = click.option(
-    "--user", "users", multiple=True, metavar="USER", help="All that a user has uploaded."
+    "--user", "users", multiple=True, metavar="USER", help="All media that a user uploaded."
 )
 
 
@@ -43,7 +43,7 @@ _OF_USER = click.option(
 @click.argument("media", nargs=-1, metavar="[MEDIA]...")
 @_OF_ROOM
 @_OF_USER
-@click.option("--old-path", is_flag=True, help="With --room: through the path that Synapse has deprecated.")
+@click.option("--old-path", is_flag=True, help="With --room: use the deprecated path.")
 def quarantine(synapse: "Synapse", media: str, *, kind: Kind, old_path: bool) -> Record:
     """Make media unavailable without deleting it.
 
@@ -111,7 +111,7 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
     item = media_id_of(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is None:
-        return unchanged("it was not in quarantine")
+        return unchanged("already not in quarantine")
     synapse.media.unquarantine(*item)
     after = media_info(synapse, item)
     if after is not None and after.quarantined_by is not None:
@@ -137,7 +137,7 @@ def _(
     for user in dict.fromkeys(user_id_of(synapse, user) for user in users):
         names += _quarantined_of(synapse, user)
     if not names:
-        invocation.say("Nothing of it is in quarantine.")
+        invocation.say("None of it is in quarantine.")
     return Selection(MEDIA, names)
 
 
@@ -159,7 +159,7 @@ def protect(synapse: "Synapse", media: str) -> Record:
 
 @changes(MEDIA, "media.unprotect")
 def unprotect(synapse: "Synapse", media: str) -> Record:
-    """Let local media be quarantined again.
+    """Allow the quarantine of local media again.
 
     \b
     Examples:
@@ -174,13 +174,13 @@ def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
     require_local(synapse, item, "protected from quarantine")
     before = media_info(synapse, item)
     if before is not None and before.safe_from_quarantine is safe:
-        return unchanged(f"it was {'' if safe else 'not '}protected already")
+        return unchanged(f"already {'' if safe else 'not '}protected")
     (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
     after = media_info(synapse, item)
     if after is not None and after.safe_from_quarantine is not safe:
         message = f"{media} is {'not' if safe else 'still'} protected"
         raise NotAsAskedError(message)
-    note = "it is in quarantine, and stays in it" if safe and after and after.quarantined_by else None
+    note = "it stays in quarantine" if safe and after and after.quarantined_by else None
     return {"message": note}
 
 
@@ -213,7 +213,7 @@ def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
 
     home = server_name_of(synapse.owner)
     if item.server_name != home:
-        message = f"{item} was not uploaded to {home}: only what was can be {what}"
+        message = f"{item} was not uploaded to {home}: only local media can be {what}"
         raise RefusedError(message)
 
 
@@ -239,14 +239,14 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
     item = media_id_of(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is not None:
-        return unchanged("it was in quarantine already", quarantined_by=before.quarantined_by)
+        return unchanged("already in quarantine", quarantined_by=before.quarantined_by)
     if before is not None and before.safe_from_quarantine:
         message = f"{media} is protected from quarantine"
         raise RefusedError(message, hint=f"`synadmin media unprotect {media}` ends that")
     synapse.media.quarantine(*item)
     after = media_info(synapse, item)
     if after is not None and after.quarantined_by is None:
-        message = f"{media} is not in quarantine, although the server said yes"
+        message = f"{media} is not in quarantine, although the server reported success"
         raise NotAsAskedError(message)
     return {"quarantined_by": after.quarantined_by if after is not None else None}
 
@@ -273,7 +273,7 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
         if item.safe_from_quarantine:
             protected += 1
         elif item.quarantined_by is None and item.url_cache is None:
-            message = f"{item.media_id} of {user} is not in quarantine, although the server said yes"
+            message = f"{item.media_id} of {user} is not in quarantine, although the server reported success"
             raise NotAsAskedError(message)
     note = f"{counted(protected, 'item')} protected from quarantine" if protected else None
     return {"num_quarantined": answer.num_quarantined, "message": note}

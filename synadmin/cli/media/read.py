@@ -36,8 +36,8 @@ _ROOM_COLUMNS = (Column("media"), Column("local"))
 
 
 @reads("media.in_room", "media.of_user", name="list")
-@click.option("--room", metavar="ROOM", help="What the unencrypted events of a room point to.")
-@click.option("--user", metavar="USER", help="What a user of this server has uploaded.")
+@click.option("--room", metavar="ROOM", help="Media in the unencrypted events of a room.")
+@click.option("--user", metavar="USER", help="Media that a local user uploaded.")
 @sort_option(ORDERS, default="newest first; only with --user")
 def list_(
     synapse: "Synapse",
@@ -140,7 +140,9 @@ _CHANGE_COLUMNS = (
 
 
 @reads("media.quarantine_changes")
-@click.option("--after", metavar="N", type=click.IntRange(min=0), help="Only what came after an earlier run.")
+@click.option(
+    "--after", metavar="N", type=click.IntRange(min=0), help="Only changes after those of an earlier run."
+)
 def quarantine_changes(
     synapse: "Synapse", *, after: int | None, output: Output, invocation: Invocation
 ) -> None:
@@ -164,4 +166,4 @@ def quarantine_changes(
 
     output.write(changes(), _CHANGE_COLUMNS, empty="Nothing was quarantined.")
     if reached is not None:
-        invocation.say(f"What comes after this: --after {reached}")
+        invocation.say(f"Later changes: --after {reached}")

@@ -85,7 +85,7 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> Selection:
     users = USERS.resolve(synapse, named[1])
     away = next((user for user in users.names if server_name_of(user) != home), None)
     if away is not None:
-        message = f"{away} is not a user of this server: only {home}'s own can be made to join"
+        message = f"{away} is not a user of this server: only local users can be joined to rooms"
         raise UsageError(message)
     rooms = ROOMS.resolve(synapse, named[0])
     values = {"rooms": rooms, "users": users.names}
@@ -112,7 +112,7 @@ def block(synapse: "Synapse", room_id: "RoomId") -> Record:
 @block.question
 def _(synapse: "Synapse", rooms: list[str]) -> str:
     which = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
-    return f"Users of this server will no longer be able to join {which}. Go on?"
+    return f"Users of this server will no longer be able to join {which}. Continue?"
 
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)

@@ -54,11 +54,11 @@ _COLUMNS = (
 @server_task(ROOMS, "room_deletion.delete", "room_deletion.delete_at_once", task=_DELETION, columns=_COLUMNS)
 @click.option("--purge/--no-purge", default=None, help="Remove it from the database too, or keep it there.")
 @click.option("--force-purge", is_flag=True, help="Remove it even where a member could not be removed.")
-@click.option("--block", is_flag=True, help="Keep users of this server from joining it again.")
+@click.option("--block", is_flag=True, help="Block the room: local users cannot join it again.")
 @click.option("--new-room-user", metavar="USER", help="Move the users to a new room that this user controls.")
 @click.option("--room-name", metavar="NAME", help="The new room's name.")
 @click.option("--message", metavar="TEXT", help="The first message in the new room.")
-@click.option("--at-once", is_flag=True, help="By the older way, one long request that cannot be left.")
+@click.option("--at-once", is_flag=True, help="Use the older API: one long request.")
 def delete(
     synapse: "Synapse",
     room_id: "RoomId",
@@ -104,7 +104,7 @@ def delete(
             raise
         earlier = _find_deletion(synapse, room_id, "active", "scheduled")
         if earlier is None:
-            error.hint = f"take it up with `synadmin room delete-status '{room_id}' --wait`"
+            error.hint = f"follow it with `synadmin room delete-status '{room_id}' --wait`"
             raise
         return earlier.delete_id
 
@@ -129,7 +129,7 @@ def _(
     }
     for words, so in contradictions.items():
         if so:
-            text = f"{words} makes no sense"
+            text = f"{words}: not a possible combination"
             raise UsageError(text)
     given = {
         "purge": purge,
@@ -200,7 +200,7 @@ def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
     local = sum(server_name_of(user) == home for user in members)
     name = details.name or details.canonical_alias
     called = f"{safe_text(name)}: {room_id}" if name else room_id
-    return f"  {called}, {counted(len(members), 'member')}, {local} of them of this server", local
+    return f"  {called}, {counted(len(members), 'member')}, {local} of them local", local
 
 
 def _members(synapse: "Synapse", room_id: RoomId) -> "Sequence[UserId]":

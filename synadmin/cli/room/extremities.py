@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
-@click.option("--clear", is_flag=True, help="Forget all but the newest.")
+@click.option("--clear", is_flag=True, help="Delete all but the newest.")
 @change_options
 @output_options
 @pass_invocation
@@ -62,7 +62,7 @@ def forward_extremities(
                 act=_clear,
                 does="Clear",
                 question=lambda left: (
-                    f"Forget all ends of the history of {ROOMS.counted(len(left))} but the newest?"
+                    f"Delete all forward extremities of {ROOMS.counted(len(left))} but the newest?"
                 ),
                 columns=[Column("deleted", right=True)],
             )
@@ -90,10 +90,10 @@ def _clear(synapse: "Synapse", room: str) -> Record:
 
     room_id = RoomId(room)
     if synapse.rooms.forward_extremities(room_id).count <= 1:
-        return unchanged("there is nothing to tidy", deleted=0)
+        return unchanged("nothing to delete", deleted=0)
     deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
     left = synapse.rooms.forward_extremities(room_id).count
     if left > 1:
-        message = f"{deleted} were deleted, but {left} are there afterwards"
+        message = f"{deleted} were deleted, but {left} are left"
         raise NotAsAskedError(message)
     return {"deleted": deleted}

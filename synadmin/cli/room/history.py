@@ -50,12 +50,12 @@ class EventOrTime(click.ParamType[int | str]):
     metavar="TIME|EVENT",
     type=EventOrTime(),
     required=True,
-    help="What is older than this goes: 90d, 2026-01-31, or an event of the room.",
+    help="Delete what is older than this: 90d, 2026-01-31, or an event of the room.",
 )
 @click.option(
     "--delete-local-events",
     is_flag=True,
-    help="Also what this server's own users sent, which may exist nowhere else.",
+    help="Also messages of local users, which may exist nowhere else.",
 )
 def purge_history(
     synapse: "Synapse", room_id: "RoomId", *, before: int | str, delete_local_events: bool

@@ -27,8 +27,10 @@ NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "
 _allow = click.option(
     "--allow",
     type=click.Choice(["impersonate", "reactivate"]),
-    help="How far it may go: act as other local users for a moment; wake deactivated and suspended "
-    "accounts for a moment, too.",
+    help=(
+        "What it may do beyond your own token: act as other local users for a short time; also "
+        "reactivate deactivated and suspended accounts for a short time."
+    ),
 )
 _OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
 
@@ -120,7 +122,7 @@ def set_power(
     "level",
     type=LEVEL,
     metavar="LEVEL",
-    help="The level to leave; what everybody has, unless said otherwise.",
+    help="The new level [default: the default level of the room].",
 )
 @_allow
 @LEAVE_ROOMS
@@ -221,7 +223,7 @@ def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_defa
     for user, level in edit.users.items():
         wanted = users_default if level is None else level
         if wanted > level_of(user):
-            message = f"{user} has {level_of(user)}, which is not more than {wanted}"
+            message = f"{user} has {level_of(user)}, which is not higher than {wanted}"
             raise UsageError(message, hint="`synadmin room set-power` raises a level")
 
 
@@ -251,7 +253,7 @@ def _plan_text(planned: "EditPlan") -> str:
         for user, lost in losses(planned.view, planned.edit)
     ]
     if gives_everybody_control(planned.view, planned.edit):
-        lines.append("  warning: every member of the room would have control of it, and everyone who joins")
+        lines.append("  warning: every member of the room would have control of it, and every user who joins")
     if planned.author is not None:
         lines.append(f"  {planned.author.words}")
     return "\n".join(lines)
@@ -261,7 +263,7 @@ def _question(planned: "EditPlan") -> str:
     from synadmin.power.level_changes import gives_everybody_control
 
     if gives_everybody_control(planned.view, planned.edit):
-        return "Give control of the room to everybody in it?"
+        return "Give control of the room to every member?"
     return "Change the levels?"
 
 
@@ -272,7 +274,7 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     author = planned.author
     outcome, message = "done", "The power levels are set."
     if author is None:
-        message = "Nothing to change: the levels are so already."
+        message = "Nothing to change: the room already has these levels."
     elif dry_run:
         outcome, message = "planned", author.words
     return {

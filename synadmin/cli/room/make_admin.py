@@ -181,7 +181,7 @@ def _carry_out(
         if lifts and preview.plan is not None:
             run.recovery.lift_rate_limits()
             caller = run.goal.caller
-            invocation.say(f"The rate limits of {caller} are lifted for this run, and put back after it.")
+            invocation.say(f"The rate limits of {caller} are lifted for this run, and restored after it.")
             lifts = False
         try:
             yield run.carry_out(preview)
@@ -210,8 +210,8 @@ def _ask_about_plans(
         invocation.warn(outcome_text(preview.result))
     if lifts:
         invocation.warn(
-            f"For the length of this run the rate limits of {goal.caller} are lifted, and put back as they "
-            "were after it (--keep-rate-limits does without, and waits).",
+            f"During this run the rate limits of {goal.caller} are lifted, and restored afterwards. "
+            f"--keep-rate-limits leaves them, and waits.",
         )
     others = outcomes.parts("unchanged", "refused", "failed")
     if others:

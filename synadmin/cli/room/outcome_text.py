@@ -36,7 +36,7 @@ def _heading(outcome: "Outcome") -> str:
 
 
 def _planned(outcome: "Outcome") -> list[str]:
-    can = "everything there is to do in a room"
+    can = "everything in the room"
     if not all(ability.allowed for ability in outcome.abilities):
         can = ", ".join(ability.words for ability in outcome.abilities if ability.allowed)
     where = _WHERE.get(outcome.membership_before or "", "not in the room")

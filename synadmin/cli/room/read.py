@@ -125,7 +125,7 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
     output.write(
         records,
         [Column("user_id", title="user", whole=True), Column("local")],
-        empty="Nobody is in the room.",
+        empty="The room has no members.",
     )
 
 
@@ -199,8 +199,8 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
 
     output.write(record["users"], _power_columns())
     if not record["users"]:
-        click.echo("Nobody in particular has power here.")
-    click.echo(f"\nEverybody else has {record['users_default']}.\nIt takes")
+        click.echo("No user has a level of their own.")
+    click.echo(f"\nAll other users have level {record['users_default']}.\nIt takes")
     by_level: dict[int, list[str]] = {}
     for what, level in record["abilities"].items():
         by_level.setdefault(level, []).append(what)
@@ -212,4 +212,4 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
         click.echo(textwrap.fill(words, width, initial_indent=start, subsequent_indent=indent))
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
-        click.echo(safe_text(f"Creators stand above every number in room version {record['version']}."))
+        click.echo(safe_text(f"Creators are above every level in room version {record['version']}."))

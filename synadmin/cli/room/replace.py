@@ -52,7 +52,7 @@ _STEP = 0.05
 @click.command(cls=Command)
 @click.argument("room")
 @click.option("--admin", required=True, metavar="USER", help="Who is to control the new room.")
-@click.option("--name", metavar="NAME", help="The new room's name; the old one's, unless said otherwise.")
+@click.option("--name", metavar="NAME", help="The new room's name [default: that of the old room].")
 @click.option("--message", metavar="TEXT", help="The first message in it.")
 @click.option(
     "--purge", is_flag=True, help="Remove the old room and its history from the database, for good."
@@ -60,16 +60,18 @@ _STEP = 0.05
 @click.option(
     "--block/--no-block",
     default=None,
-    help="Let nobody of this server into the old room again, or do not; asked where neither is given.",
+    help="Block the old room for local users, or not [default: ask].",
 )
-@click.option("--muted", is_flag=True, help="Leave the new room as Synapse makes it: nobody may speak.")
+@click.option(
+    "--muted", is_flag=True, help="Keep the new room as Synapse creates it: only the admin can send messages."
+)
 @click.option(
     "--allow",
     type=click.Choice(["impersonate"]),
-    help="Act as the new room's administrator for a moment, to set it right.",
+    help="Act as the new room's admin for a short time, to set its levels.",
 )
-@click.option("--anyway", is_flag=True, help="Also where the room itself could be regained.")
-@click.option("--confirm", "given", metavar="ROOM", help="Say beforehand that this room is meant.")
+@click.option("--anyway", is_flag=True, help="Replace the room even if it can be regained.")
+@click.option("--confirm", "given", metavar="ROOM", help="Confirm the room beforehand.")
 @change_options
 @output_options
 @pass_invocation
@@ -153,8 +155,8 @@ def _local_user(synapse: "Synapse", admin: str) -> "UserId":
     home = server_name_of(synapse.owner)
     chosen = parse_user_id(admin, home=home)
     if server_name_of(chosen) != home:
-        message = f"{chosen} is not a user of this server, and Synapse lets nobody else have the new room"
-        raise UsageError(message, hint="hand it over afterwards with `synadmin room transfer`")
+        message = f"{chosen} is not a user of this server, and Synapse gives the new room only to local users"
+        raise UsageError(message, hint="transfer it afterwards with `synadmin room transfer`")
     return chosen
 
 
@@ -175,9 +177,9 @@ def _confirmed(
         return order
     invocation.warn("\n".join(_plan_text(planned, order)))
     if ask_block and given is None and invocation.on_terminal:
-        question = "Block the old room too, so that nobody of this server gets into it again?"
+        question = "Block the old room too, so that local users cannot join it again?"
         order = changed(order, block=click.confirm(question, err=True))
-    why = "This puts everybody out of the room and cannot be undone."
+    why = "This removes all local users from the room and cannot be undone."
     confirm_by_name(invocation, room, why, given=given, dry_run=False)
     return order
 
@@ -186,17 +188,17 @@ def _plan_text(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
     details = planned.details
     elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
     called = f"{safe_text(details.name)}: " if details and details.name else ""
-    moved = f"{counted(len(planned.members), 'user')} of this server will be put out of it"
+    moved = f"{counted(len(planned.members), 'user')} of this server will be removed from it"
     lines = [
         f"{called}{planned.room_id}",
-        f"  {moved} and into a new room that {order.admin} controls; the addresses will lead there.",
+        f"  {moved} and joined to a new room that {order.admin} controls; the aliases will point there.",
     ]
     if elsewhere:
-        lines.append(f"  {counted(elsewhere, 'user')} of other servers will stay behind in the old room.")
+        lines.append(f"  {counted(elsewhere, 'user')} of other servers stay in the old room.")
     history = "is removed from the database for good" if order.purge else "stays in the database"
-    lines.append(f"  The history {history}; nobody here has it in a client any more.")
+    lines.append(f"  The history {history}; local users no longer see it in their clients.")
     if order.muted:
-        lines.append("  Nobody but the administrator may speak in the new room, and anybody may come in.")
+        lines.append("  Only the admin can send messages in the new room, and anyone can join.")
     return lines
 
 
@@ -218,7 +220,7 @@ def _carry_out(
     watcher = _DeletionWatcher(recovery, planned, order)
     shut_down = watcher.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
     if shut_down is None:
-        message = "the server says that it is done, and not what it did"
+        message = "the server reports that it is done, without details"
         raise UsageError(message)
     return configure_new_room(recovery, planned, order, shut_down)
 
@@ -315,7 +317,7 @@ def _replacement_text(replacement: "Replacement") -> str:
     if replacement.moved:
         lines.append(f"  moved: {', '.join(replacement.moved)}")
     if replacement.aliases:
-        lines.append(f"  leading there now: {', '.join(replacement.aliases)}")
+        lines.append(f"  aliases: {', '.join(replacement.aliases)}")
     if done:
-        lines.append(f"  who may come in: {replacement.join_rule or 'invite'}")
+        lines.append(f"  join rule: {replacement.join_rule or 'invite'}")
     return "\n".join(safe_text(line) for line in lines)

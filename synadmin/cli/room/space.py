@@ -33,7 +33,7 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
     while waiting:
         room_id, depth, lead, below = waiting.pop()
         children: list[str] = []
-        words = f"{room_id}  (nobody of this server is in it)"
+        words = f"{room_id}  (no local user is in it)"
         if room_id in known:
             children = _children(known[room_id])
             words = _room_line(known[room_id])
@@ -124,7 +124,7 @@ def hierarchy(
         )
         raise
     if not rooms:
-        click.echo("No such space: nobody of this server is in it.", err=True)
+        click.echo("No such space: no local user is in it.", err=True)
         return
     for line in tree(rooms, room_id, max_depth=max_depth):
         click.echo(line)

@@ -46,11 +46,11 @@ _COLUMNS = (
 @reads(
     "events.messages",
     columns=_COLUMNS,
-    empty="No such event: this server may know none of this room.",
+    empty="No such event: this server may know no events of this room.",
 )
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=50, help="How many; 50, unless given.")
-@click.option("--all", "everything", is_flag=True, help="All there are.")
-@click.option("--oldest-first", is_flag=True, help="From the room's beginning, not from its end.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=50, help="Number of events [default: 50].")
+@click.option("--all", "everything", is_flag=True, help="All events.")
+@click.option("--oldest-first", is_flag=True, help="Oldest first, from the room's beginning.")
 @click.option("--type", "types", metavar="TYPE", multiple=True, help="Only events of this type; repeatable.")
 @click.option(
     "--sender", "senders", metavar="USER", multiple=True, help="Only what this user sent; repeatable."
@@ -58,7 +58,7 @@ _COLUMNS = (
 @click.option("--filter", "filter_", metavar="JSON", help="A RoomEventFilter of the Matrix specification.")
 @click.option("--start", metavar="TOKEN", help="Begin here: a start or end of `room context`.")
 @click.option("--end", metavar="TOKEN", help="Stop here.")
-@click.option("--raw", is_flag=True, help="As servers exchange them, with hashes and signatures.")
+@click.option("--raw", is_flag=True, help="The raw events, with hashes and signatures.")
 def messages(
     synapse: "Synapse",
     room_id: "RoomId",
@@ -106,9 +106,7 @@ def _(*, filter_: str | None) -> dict[str, Any]:
 
 
 @reads("events.context")
-@click.option(
-    "-n", "--limit", type=click.IntRange(min=0), help="How many around it, altogether; 10, unless given."
-)
+@click.option("-n", "--limit", type=click.IntRange(min=0), help="Number of events around it [default: 10].")
 @click.option("--filter", "filter_", metavar="JSON", help="A RoomEventFilter of the Matrix specification.")
 def context(
     synapse: "Synapse",
@@ -150,7 +148,7 @@ def _(*, filter_: str | None) -> dict[str, Any]:
 
 @reads("events.at_time", columns=(Column("event_id", title="event"), time_column("origin_server_ts", "time")))
 @click.argument("time", type=ANY_TIME)
-@click.option("--before", is_flag=True, help="The last event at or before it, not the first at or after it.")
+@click.option("--before", is_flag=True, help="Find the last event at or before it, not the first after it.")
 def event_at(synapse: "Synapse", room_id: "RoomId", time: int, *, before: bool) -> object:
     """Find the event of a room that is closest to a time.
 

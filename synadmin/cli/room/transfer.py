@@ -34,24 +34,27 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
 
 @click.command(cls=Command)
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
-@click.option("--to", "new", required=True, metavar="USER", help="Who is to have the rooms.")
-@click.option("--old-owner", "old", metavar="USER", help="The user who gives the power away; default: you.")
+@click.option("--to", "new", required=True, metavar="USER", help="The new owner of the rooms.")
+@click.option("--old-owner", "old", metavar="USER", help="The user who loses the power [default: you].")
 @click.option("--space", metavar="SPACE", help="A space and all rooms below it.")
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @renamed("--rooms-from", "--from FILE")
 @click.option("--to-profile", metavar="NAME", help="Accept the invitations with the token of this profile.")
-@click.option("--as-member", is_flag=True, help="With your own token alone; you need not be a server admin.")
+@click.option("--as-member", is_flag=True, help="Use only your own token; you need not be a server admin.")
 @click.option(
     "--wait",
     type=DURATION,
     default="5m",
     show_default=True,
-    help="How long to wait for the new owner to come in.",
+    help="How long to wait for the new owner to join.",
 )
 @click.option(
     "--allow",
     type=click.Choice(["impersonate", "reactivate"]),
-    help="How far it may go: act as other local users for a moment; wake accounts for a moment, too.",
+    help=(
+        "What it may do beyond your own token: act as other local users for a short time; also "
+        "reactivate deactivated and suspended accounts for a short time."
+    ),
 )
 @LEAVE_ROOMS
 @change_options
@@ -101,7 +104,7 @@ def transfer(
         message = "which room? Name it, or give --space or --from"
         raise UsageError(message)
     if as_member and allow is not None:
-        message = "--allow is a server admin's, and --as-member does without one"
+        message = "--allow needs a server admin, and --as-member does not use one"
         raise UsageError(message)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
@@ -139,7 +142,7 @@ def transfer(
 
 def _refuse_user(source: str | None) -> None:
     if source is not None and source.startswith("@"):
-        message = f"--from takes a file of rooms; the user who gives the power away is --old-owner {source}"
+        message = f"--from takes a file of rooms; the old owner is --old-owner {source}"
         raise UsageError(message)
 
 
@@ -157,7 +160,7 @@ def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) 
         message = f"with --as-member the token must be {giver}'s, and it is {caller}'s"
         raise UsageError(message)
     if new == giver:
-        message = f"{new} would hand the rooms over to itself"
+        message = f"{new} is both the old and the new owner"
         raise UsageError(message)
     return Move(new, giver)
 
@@ -173,7 +176,7 @@ def _rooms_in_space(
 
     found = rooms_in_space(synapse, room_id_of(synapse, space), as_member=as_member)
     for room_id in found.elsewhere:
-        invocation.say(f"Left out: {room_id} is in the space, but cannot be seen from here.")
+        invocation.say(f"Left out: {room_id} is in the space, but you cannot see it.")
     return list(found.rooms)
 
 
@@ -231,7 +234,7 @@ def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
             return False
         if not reported:
             reported = True
-            invocation.say(f"Waiting for {move.new} to come into {counted(left, 'room')}.")
+            invocation.say(f"Waiting for {move.new} to join {counted(left, 'room')}.")
         time.sleep(min(interval, remaining))
         interval = min(interval * 1.5, _LONGEST_POLL)
         return True
@@ -242,7 +245,7 @@ def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
 def _ask_about_plan(invocation: Invocation, planned: "list[RoomTransfer]", todo: int, move: "Move") -> None:
     for room_transfer in planned:
         invocation.warn(_transfer_text(room_transfer))
-    invocation.warn(f"Until {move.new} is in a room and has control of it, {move.old} keeps it.")
+    invocation.warn(f"{move.old} keeps control of each room until {move.new} has joined it and has control.")
     of = "" if todo == len(planned) else f" of {len(planned)}"
     confirm(invocation, f"Hand {counted(todo, 'room')}{of} over to {move.new}?", yes=False)
 

@@ -167,7 +167,7 @@ def _(synapse: "Synapse") -> "Callable[[str], bool]":
 def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> str:
     return (
         f"{counted(len(rooms), 'room')} will be closed and replaced by a new one of version "
-        f"{upgrade_options.version}: {join_names(rooms)}. This cannot be undone. Go on?"
+        f"{upgrade_options.version}: {join_names(rooms)}. This cannot be undone. Continue?"
     )
 
 

@@ -60,7 +60,9 @@ def password(
         question = None
         if not keep_devices and not dry_run and not yes:
             sessions = synapse.devices.list(user_id).total if account is None else len(account.sessions())
-            question = f"{counted(sessions, 'session')} of {user_id} will end. Go on?" if sessions else None
+            question = (
+                f"{counted(sessions, 'session')} of {user_id} will end. Continue?" if sessions else None
+            )
         if question is not None:
             confirm(invocation, question, yes=yes)
         new = "rehearsal" if dry_run else secrets.ask_new(user_id)
@@ -142,8 +144,8 @@ def grant(synapse: "Synapse", user_id: "UserId") -> Record:
 @grant.question
 def _(_: "Synapse", users: "list[UserId]") -> str:
     return (
-        f"{counted(len(users), 'account')} will be able to do everything on this server, as you can: "
-        f"{join_names(users)}. Go on?"
+        f"{counted(len(users), 'account')} will have full admin rights on this server: "
+        f"{join_names(users)}. Continue?"
     )
 
 
@@ -165,7 +167,9 @@ def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
 
 @revoke.question
 def _(_: "Synapse", users: "list[UserId]") -> str:
-    return f"{counted(len(users), 'account')} will no longer be a server admin: {join_names(users)}. Go on?"
+    return (
+        f"{counted(len(users), 'account')} will no longer be a server admin: {join_names(users)}. Continue?"
+    )
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
@@ -185,7 +189,9 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
         return unchanged(f"already {'' if admin else 'not '}a server admin")
     synapse.users.set_admin(user_id, admin=admin)
     if synapse.users.admin(user_id).admin != admin:
-        message = f"the server said yes, but {user_id} is {'not ' if admin else 'still '}a server admin"
+        message = (
+            f"the server reported success, but {user_id} is {'not ' if admin else 'still '}a server admin"
+        )
         raise NotAsAskedError(message)
     return {}
 
@@ -197,9 +203,9 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     type=FUTURE_TIME,
     default="1h",
     show_default=True,
-    help="When the token ends: 10m, 1h, 2027-01-31.",
+    help="When the token expires: 10m, 1h, 2027-01-31.",
 )
-@click.option("--forever", is_flag=True, help="A token that does not end.")
+@click.option("--forever", is_flag=True, help="A token that does not expire.")
 @change_options
 @output_options
 @pass_invocation
@@ -237,8 +243,8 @@ def login(
                 USERS, Targets([user_id]), lambda client, _: _token(client, user_id, expiry, invocation)
             )
             return carry_out(invocation, synapse, work, dry_run=True, yes=yes, output=output)
-        ends = "never ends" if expiry is None else f"ends at {time_of(expiry)}"
-        question = f"A token that {ends} will be shown: with it, everything can be done as {user_id}. Go on?"
+        ends = "never expires" if expiry is None else f"expires at {time_of(expiry)}"
+        question = f"This shows a token that {ends}. With it, anyone can act as {user_id}. Continue?"
         confirm(invocation, question, yes=yes)
         sent = _token(synapse, user_id, expiry, invocation)
         acting = synapse.as_user(user_id, sent["access_token"])
@@ -280,9 +286,9 @@ def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", sessi
     try:
         if acting.client_server.whoami().user_id == user_id:
             return
-        message = f"the server gave a token, but not one of {user_id}"
+        message = f"the server returned a token, but not of {user_id}"
     except NotAuthenticatedError as error:
-        message = f"the server gave a token for {user_id}, and refuses it: {error}"
+        message = f"the server returned a token for {user_id}, and refuses it: {error}"
     if session is not None and synapse.mas is not None:
         synapse.mas.personal_sessions.revoke(session)
     else:
@@ -297,7 +303,7 @@ def _future(moment: int) -> int:
         UsageError: it is.
     """
     if moment <= time.time() * 1000:
-        message = "this moment is in the past"
+        message = "this time is in the past"
         raise UsageError(message, hint="times without an offset are UTC")
     return moment
 
@@ -308,11 +314,11 @@ def _future(moment: int) -> int:
     does="Set the validity of",
     columns=(time_column("expiration_ts", "valid until"),),
 )
-@click.option("--until", type=FUTURE_TIME, help="Until when: 90d, 2027-01-31; one more period, unless given.")
+@click.option("--until", type=FUTURE_TIME, help="Expiry: 90d, 2027-01-31 [default: one more period].")
 @click.option(
     "--renewal-emails/--no-renewal-emails",
     default=None,
-    help="Whether they are asked by e-mail to renew it.",
+    help="Send e-mails that ask to renew it, or not.",
 )
 def validity(
     synapse: "Synapse", user_id: "UserId", *, until: int | None, renewal_emails: bool | None
@@ -341,7 +347,7 @@ def validity(
             error.hint = "does its configuration have an account_validity.period? Else give --until"
         raise
     if until is not None and answer.expiration_ts != until:
-        message = f"the server said yes, but {user_id} is valid until {time_of(answer.expiration_ts)}"
+        message = f"the server reported success, but {user_id} is valid until {time_of(answer.expiration_ts)}"
         raise NotAsAskedError(message)
     return answer.as_sent()
 

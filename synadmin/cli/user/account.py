@@ -184,7 +184,7 @@ def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
     ids = {(one.auth_provider, one.external_id) for one in after.external_ids}
     for name, found in (("threepids", threepids), ("external_ids", ids)):
         if name in body and found != {tuple(one.values()) for one in body[name]}:
-            message = f"the server said yes, but the {name} of {after.name} are not as asked for"
+            message = f"the server reported success, but the {name} of {after.name} are not as asked for"
             raise NotAsAskedError(message)
 
 
@@ -195,7 +195,7 @@ def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
     mas="register-user {user}",
     resumable=False,
 )
-@click.option("--displayname", metavar="TEXT", help="Display name; the localpart, unless given.")
+@click.option("--displayname", metavar="TEXT", help="Display name [default: the localpart].")
 @click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id.")
 @click.option(
     "--threepid",
@@ -213,12 +213,12 @@ def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
     type=str,
     multiple=True,
     metavar="PROVIDER ID",
-    help="Who it is at a single sign-on provider. Repeatable.",
+    help="External id at a single sign-on provider. Repeatable.",
 )
 @click.option("--admin/--no-admin", default=None, help="Make it a server admin.")
-@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own.")
+@click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
 @click.option("--password-stdin", is_flag=True, help="Ask for a password, or read it from standard input.")
-@click.option("--modify", "may_exist", is_flag=True, help="Change the account where there is one already.")
+@click.option("--modify", "may_exist", is_flag=True, help="Change the account if it exists.")
 def create(
     synapse: "Synapse",
     user_id: "UserId",
@@ -245,7 +245,7 @@ def create(
     before = _account(synapse, user_id)
     if before is not None and not may_exist:
         message = f"{user_id} exists already"
-        raise RefusedError(message, hint="--modify changes it where it is otherwise")
+        raise RefusedError(message, hint="--modify changes it")
     of_this = accounts.get(user_id, changes)
     if before is None and synapse.mas is not None:
         from synadmin.cli.user.with_mas import create_in_mas
@@ -385,7 +385,7 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
     type=str,
     multiple=True,
     metavar="PROVIDER ID",
-    help="Add who it is at a single sign-on provider. Repeatable.",
+    help="Add an external id at a single sign-on provider. Repeatable.",
 )
 @click.option(
     "--remove-external-id",
@@ -395,8 +395,8 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
     metavar="PROVIDER ID",
     help="Remove one. Repeatable.",
 )
-@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own; '' for none.")
-@click.option("--approved/--not-approved", default=None, help="Whether it may sign in (MSC3866).")
+@click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one; '' for none.")
+@click.option("--approved/--not-approved", default=None, help="Approve the account, or not (MSC3866).")
 def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Record:
     """Change profiles, addresses, external ids or account types.
 
@@ -433,7 +433,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
         options["remove_external_id"],
     )
     if changes == _Changes({}):
-        message = "nothing to change: say what shall be different"
+        message = "nothing to change: give at least one option"
         raise UsageError(message)
     _require_one(changes, user_id, source)
     return {"changes": changes}
@@ -465,11 +465,11 @@ def _refuse_external_ids(synapse: "Synapse", changes: _Changes) -> None:
     "--secret-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A file that holds registration_shared_secret, and nothing else; asked for, unless given.",
+    help="A file that holds only registration_shared_secret [default: ask].",
 )
-@click.option("--displayname", metavar="TEXT", help="Display name; the localpart, unless given.")
+@click.option("--displayname", metavar="TEXT", help="Display name [default: the localpart].")
 @click.option("--admin", is_flag=True, help="Make it a server admin.")
-@click.option("--user-type", metavar="TYPE", help="bot, support, or one of the server's own.")
+@click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
 @change_options
 @output_options
 @pass_invocation

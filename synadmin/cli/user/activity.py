@@ -27,7 +27,7 @@ _PUSHER_COLUMNS = (
     Column("profile_tag", shown=False),
     Column("data", shown=False),
 )
-_since = click.option("--since", type=PAST_TIME, default=0, help="Only from then on: 7d, 2026-01-31.")
+_since = click.option("--since", type=PAST_TIME, default=0, help="Only since: 7d, 2026-01-31.")
 
 
 def _counting(field: str) -> tuple[Column, ...]:
@@ -49,7 +49,7 @@ def joined_rooms(synapse: "Synapse", user_id: "UserId") -> object:
 
 
 @reads("users.memberships", columns=(_ROOM, Column("membership")), empty="No such membership.", anyone=True)
-@click.option("--membership", metavar="KIND", help="Only this one: join, invite, knock, leave, ban.")
+@click.option("--membership", metavar="KIND", help="Only this membership: join, invite, knock, leave, ban.")
 def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None) -> object:
     """List all memberships of a user, past ones included.
 

@@ -35,7 +35,7 @@ _MARKS = {"done": "has", "planned": "gets", "pending": "is invited and has to jo
     columns=(Column("account.outcome", title="account"), Column("rooms", shown=False)),
     mas="lock-user {user}",
 )
-@click.option("--to", metavar="USER[,USER]", help="Who gets control of the rooms.")
+@click.option("--to", metavar="USER[,USER]", help="The users who get control of the rooms.")
 @click.option(
     "--then",
     type=click.Choice(["lock", "deactivate", "nothing"]),
@@ -68,7 +68,7 @@ def offboard(
     deactivated with --then deactivate. With --allow impersonate the successors join at once, and the account
     gives up its power and leaves the rooms where it has some.
 
-    A room that cannot be handed over stops the account step; --leave-rooms goes on all the same. Run the
+    A room that cannot be handed over stops the account step; --leave-rooms continues all the same. Run the
     command again to finish: what is done is not done twice.
 
     \b
@@ -140,7 +140,7 @@ def _(
     for user, named in successors.items():
         leaves = next((successor for successor in named if successor in users), None)
         if leaves is not None:
-            message = f"{leaves} cannot be the successor of {user}: this account is to leave, too"
+            message = f"{leaves} cannot be the successor of {user}: it is one of the leavers"
             raise UsageError(message)
     if synapse.owner in users:
         message = f"{synapse.owner} is your own account, whose token you are using"
@@ -169,7 +169,7 @@ def _(
     )
     return (
         f"{counted(len(users), 'account')} will give up {counted(rooms, 'room')} to the successors{account}: "
-        f"{join_names(users)}. Go on?"
+        f"{join_names(users)}. Continue?"
     )
 
 
@@ -244,7 +244,7 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
         )
     else:
         message = f"{rooms} would have no user of this server with control: {bad[0].worst.message}"
-        message += " The account is unchanged; --leave-rooms goes on all the same."
+        message += " The account is unchanged; --leave-rooms continues all the same."
     reason = bad[0].worst.reason if pending else "would-lose-control"
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
 
@@ -263,15 +263,15 @@ def _fields(handed: "list[RoomHandover]", account: Mapping[str, str]) -> dict[st
 
 def _plan(handed: "list[RoomHandover]", then: str) -> str:
     account = (
-        "The account stays as it is." if then == "nothing" else f"Then the account is {_DONE_WORDS[then]}."
+        "The account is not changed." if then == "nothing" else f"Then the account is {_DONE_WORDS[then]}."
     )
     if not handed:
-        return f"No room hangs on this account. {account}"
+        return f"No room depends on this account. {account}"
     return f"{counted(len(handed), 'room')} to hand over. {account}"
 
 
 def _rooms_summary(handed: "list[RoomHandover]") -> str:
     if not handed:
-        return "No room hangs on this account."
+        return "No room depends on this account."
     done = sum(room.outcome == "done" for room in handed)
     return f"{done} of {counted(len(handed), 'room')} handed over."

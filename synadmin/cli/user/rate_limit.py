@@ -41,8 +41,10 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
 
 @rate_limit.verb
 @changes(USERS, "users.set_ratelimit", name="set", does="Set the rate limits of")
-@click.option("--messages-per-second", type=click.IntRange(0, 2**31 - 1), help="Messages a second.")
-@click.option("--burst-count", type=click.IntRange(0, 2**31 - 1), help="Messages at once before that counts.")
+@click.option("--messages-per-second", type=click.IntRange(0, 2**31 - 1), help="Messages per second.")
+@click.option(
+    "--burst-count", type=click.IntRange(0, 2**31 - 1), help="Messages at once before the limit applies."
+)
 @click.option("--unlimited", is_flag=True, help="No limits at all.")
 def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> Record:
     """Set rate limits for accounts, or switch them off.
@@ -56,7 +58,7 @@ def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> R
     synapse.users.set_ratelimit(user_id, messages_per_second=limits[0], burst_count=limits[1])
     found = synapse.users.ratelimit(user_id)
     if (found.messages_per_second, found.burst_count) != limits:
-        message = f"the server said yes, but the limits of {user_id} are {found.as_sent()}"
+        message = f"the server reported success, but the limits of {user_id} are {found.as_sent()}"
         raise NotAsAskedError(message)
     return found.as_sent()
 
@@ -89,6 +91,6 @@ def clear(synapse: "Synapse", user_id: "UserId") -> Record:
     synapse.users.delete_ratelimit(user_id)
     found = synapse.users.ratelimit(user_id).as_sent()
     if found:
-        message = f"the server said yes, but {user_id} still has limits of its own: {found}"
+        message = f"the server reported success, but {user_id} still has limits of its own: {found}"
         raise NotAsAskedError(message)
     return {}

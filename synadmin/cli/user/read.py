@@ -63,7 +63,7 @@ _LIST_COLUMNS = (
 @click.option(
     "--deactivated/--not-deactivated",
     default=None,
-    help="Only deactivated accounts, or only others; both, unless said otherwise.",
+    help="Only deactivated accounts, or none of them. [default: both]",
 )
 @click.option("--locked/--no-locked", default=None, help="Only (no) locked accounts. [default: none]")
 @renamed("--not-locked", "--no-locked", is_flag=True)
@@ -75,7 +75,9 @@ _LIST_COLUMNS = (
     multiple=True,
     help="Leave this type out, such as bot or support; '' is for accounts without a type. Repeatable.",
 )
-@click.option("--approved/--not-approved", default=None, help="Only those who wait for approval (MSC3866).")
+@click.option(
+    "--approved/--not-approved", default=None, help="Only accounts that wait for approval (MSC3866)."
+)
 @sort_option(ORDERS, default="name")
 @click.option(
     "--v2",
@@ -166,21 +168,21 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
 
 
 @reads("lookup.by_threepid", "lookup.by_external_id", columns=(Column("user_id", title="user"),))
-@click.option("--email", metavar="ADDRESS", help="Whose e-mail address it is.")
-@click.option("--phone", metavar="NUMBER", help="Whose telephone number it is, with its country code.")
+@click.option("--email", metavar="ADDRESS", help="The e-mail address of the account.")
+@click.option("--phone", metavar="NUMBER", help="The telephone number of the account, with country code.")
 @click.option(
     "--threepid",
     nargs=2,
     type=str,
     metavar="MEDIUM ADDRESS",
-    help="Whose third-party id it is, of whatever medium.",
+    help="A third-party id of the account, of any medium.",
 )
 @click.option(
     "--external-id",
     nargs=2,
     type=str,
     metavar="PROVIDER ID",
-    help="Who somebody at a single sign-on provider is; oidc-… for OpenID Connect.",
+    help="An external id of the account at a single sign-on provider; oidc-… for OpenID Connect.",
 )
 def find(
     synapse: "Synapse",

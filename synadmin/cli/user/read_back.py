@@ -26,5 +26,5 @@ def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None
     for name, value in expected.items():
         found = getattr(details, name)
         if found != value:
-            message = f"the server said yes, but {name} of {user_id} is {found!a}, not {value!a}"
+            message = f"the server reported success, but {name} of {user_id} is {found!a}, not {value!a}"
             raise NotAsAskedError(message)

@@ -35,16 +35,16 @@ _REDACTED_TYPES = ["m.room.member", "m.room.message", "m.room.encrypted"]
     columns=(Column("messages"), Column("rooms"), Column("redact_id", title="id")),
 )
 @click.option("--room", "rooms", metavar="ROOM", multiple=True, help="Only in this room. Repeatable.")
-@click.option("--reason", metavar="TEXT", help="Why; everybody in the rooms can read it.")
-@click.option("--after", type=PAST_TIME, help="Only what was sent then or later: 7d, 2026-01-31.")
-@click.option("--before", type=ANY_TIME, help="Only what was sent then or earlier.")
+@click.option("--reason", metavar="TEXT", help="The reason; all members of the rooms can read it.")
+@click.option("--after", type=PAST_TIME, help="Only messages sent since: 7d, 2026-01-31.")
+@click.option("--before", type=ANY_TIME, help="Only messages sent until then.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 2**31 - 1),
-    help=f"How many events to look at in each room, newest first; {_DEFAULT_LIMIT}, unless given.",
+    help=f"Events to check in each room, newest first [default: {_DEFAULT_LIMIT}].",
 )
-@click.option("--use-admin", is_flag=True, help="Redact in your own name, which needs the power for it.")
-@click.option("--no-wait", is_flag=True, help="Print the id of the work, and leave it to the server.")
+@click.option("--use-admin", is_flag=True, help="Redact as yourself, which needs power in the rooms.")
+@click.option("--no-wait", is_flag=True, help="Print the id of the task, and do not wait.")
 def redact(
     synapse: "Synapse",
     user_id: "UserId",
@@ -121,7 +121,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
     where = counted(len({room for one in found for room in one}), "room")
     return (
         f"{messages} of {join_names(users)} in {where} will be redacted for good "
-        f"(at most {scope.limit} in each room). Go on?"
+        f"(at most {scope.limit} in each room). Continue?"
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @changes(USERS, "users.modify", mas="lock-user {user}")
-@click.option("--confirm", metavar="USER", help="Name your own account, where it is to be locked.")
+@click.option("--confirm", metavar="USER", help="Confirm that your own account is locked.")
 def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
     """Lock accounts: their sessions stay, but stop working.
 
@@ -153,9 +153,9 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 @click.option(
     "--erase",
     is_flag=True,
-    help="Remove the profile, too, and hide what was sent from those who join rooms later.",
+    help="Also remove the profile, and hide messages from users who join later.",
 )
-@click.option("--confirm", metavar="USER", help="Name your own account, where it is to be deactivated.")
+@click.option("--confirm", metavar="USER", help="Confirm that your own account is deactivated.")
 @LEAVE_ROOMS
 def deactivate(
     synapse: "Synapse", user_id: "UserId", *, erase: bool, controlled: "dict[str, list[RoomControl]]"
@@ -215,7 +215,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
     )
     if admins:
         text += "It is a server admin. " if one else f"Server admins among them: {admins}. "
-    return text + "Go on?"
+    return text + "Continue?"
 
 
 @changes(USERS, "users.modify", mas="unlock-user {user} --reactivate")
@@ -251,11 +251,11 @@ def _ask(verb: Change, done: str, then: str) -> None:
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
-        return f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. {then} Go on?"
+        return f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. {then} Continue?"
 
 
-_ask(lock, "locked", "Their sessions can do nothing until you unlock them.")
-_ask(suspend, "suspended", "They can read, leave rooms and sign out, and do almost nothing else.")
+_ask(lock, "locked", "Their sessions stop working until you unlock the accounts.")
+_ask(suspend, "suspended", "They can only read, leave rooms and sign out.")
 _ask(shadow_ban, "shadow-banned", "Their messages will appear sent, but reach nobody.")
 _ask(reactivate, "made active again", "They can sign in again once they have a password.")
 

@@ -91,7 +91,7 @@ def test_a_server_is_tried_again_at_once(
     assert json.loads(planned.stdout)[0]["path"].endswith("/reset_connection")
     told = [json.loads(line) for line in said.stdout.splitlines()]
     assert [line["outcome"] for line in told] == ["done", "done", "failed"]
-    assert told[1]["message"] == "nothing to reset: it is not waiting to be tried again"
+    assert told[1]["message"] == "nothing to reset: the connection is not delayed"
     assert said.code == 6
 
 

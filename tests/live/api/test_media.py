@@ -164,7 +164,7 @@ def test_an_item_goes_into_quarantine_unless_it_is_protected(
     assert f"synadmin media unprotect {logo}" in refused.stderr
     assert (held.safe_from_quarantine, held.quarantined_by) == (True, None)
     assert json.loads(quarantined.stdout)[0]["quarantined_by"] == homeserver.admin.user_id
-    assert json.loads(twice.stdout)[0]["message"] == "it was in quarantine already"
+    assert json.loads(twice.stdout)[0]["message"] == "already in quarantine"
     assert json.loads(unquarantined.stdout)[0]["outcome"] == "done"
     assert media.get(*logo).media_info.quarantined_by is None
 

@@ -245,7 +245,7 @@ def test_the_command_draws_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synad
         f"├─ Board  {below}  (space, 1 member, invite)\n"
         f"│  ├─ Chess  {chess}  (1 member, knock)\n"
         f"│  └─ Club  {space}  (space, 1 member, invite)  (see above)\n"
-        "└─ !elsewhere:other.example  (nobody of this server is in it)\n"
+        "└─ !elsewhere:other.example  (no local user is in it)\n"
     )
     assert [json.loads(line)["room_id"] for line in listed.stdout.splitlines()] == [space, chess, below]
 

@@ -50,7 +50,7 @@ def test_a_rehearsal_shows_the_plan_and_changes_nothing(trial: Trial, tmp_path: 
         f"  1.    Give {me} level 100 through {promoter} (Make Room Admin), and invite them.\n"
         f"  2.    Join the room as {me}.\n"
         f"  then: {me} will be joined with level 100; changing levels needs 100.\n"
-        "  can:  everything there is to do in a room\n"
+        "  can:  everything in the room\n"
     )
     assert answer.stderr == "Nothing was changed: --dry-run.\n"
     assert answer.code == 0
@@ -78,8 +78,8 @@ def test_people_read_what_became_of_each_room_and_a_summary(trial: Trial) -> Non
         f"  level 0 -> 100 (changing levels takes 100), not in the room -> in the room, "
         f"through {alice.user_id}\n"
         f"{lost} (room version 11)\n"
-        "  refused: No user of this server is in the room any more. If another server is, name it with "
-        "--via; if not, nobody can join it again: what is left is to replace it with a new one.\n"
+        "  refused: No user of this server is in the room. If another server is, name it with --via. "
+        "If not, no user can join it again: replace it (`synadmin room replace`).\n"
     )
     assert answer.stderr == "2 rooms: 1 done, 1 refused.\n"
     assert answer.code == 6
@@ -231,7 +231,7 @@ def test_a_person_is_shown_the_plan_and_asked(trial: Trial, tmp_path: Path) -> N
         f"  1.    Give {me} level 100 through {promoter} (Make Room Admin), and invite them.\n"
         f"  2.    Join the room as {me}.\n"
         f"  then: {me} will be joined with level 100; changing levels needs 100.\n"
-        "  can:  everything there is to do in a room\n"
+        "  can:  everything in the room\n"
         "Regain this room? [y/N]: n\n"
         "synadmin: nothing was changed: the answer was no\n"
     )

@@ -49,7 +49,7 @@ def test_the_administrator_comes_in_by_the_address_and_finds_who_held_power(
     rehearsed = ours.make_admin(alias, "--allow", "impersonate", "--dry-run")
     assert rehearsed.verdict == (0, "planned", None, "api")
     assert rehearsed.steps == [("join", ours.admin.user_id, "planned")]
-    assert "seen only from within" in rehearsed.record["message"]
+    assert "visible only after joining" in rehearsed.record["message"]
     assert ours.standings() == before
 
     told = ours.make_admin(alias, "--allow", "impersonate")

@@ -152,7 +152,7 @@ def test_an_equal_on_another_server_keeps_what_they_have(
     event = scene.held(room_id, alice).event_id
     code, _, stderr = told(scene, "demote", room_id, vera.user_id, "--allow", "reactivate")
     assert code == 5
-    assert f"{vera.user_id} is on another server and has no less power than anybody here" in stderr
+    assert f"{vera.user_id} on another server has at least as much power" in stderr
     assert scene.held(room_id, alice).event_id == event
     # The last local control may go where others elsewhere have it, and only if that is meant.
     told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
@@ -174,7 +174,7 @@ def test_what_locks_everybody_out_is_not_done_however_it_is_asked_for(scene: Sce
     ):
         code, record, _ = told(scene, *arguments, "--allow", "reactivate")
         assert (code, record["reason"]) == (5, "would-lose-control")
-        assert "nobody in the room could change its power levels any more" in record["message"]
+        assert "no user could ever change the room's power levels" in record["message"]
     assert scene.held(room_id, alice).event_id == event
 
 
@@ -183,7 +183,7 @@ def test_a_name_that_nobody_has_is_given_no_power(scene: Scene) -> None:
     event = scene.held(room_id, scene.admin).event_id
     code, _, stderr = told(scene, "set-power", room_id, "nobody-of-that-name", "100")
     assert code == 5
-    assert "whoever registered that name would have the power" in stderr
+    assert "anyone who registers that name would get the power" in stderr
     assert scene.held(room_id, scene.admin).event_id == event
 
 
@@ -192,7 +192,7 @@ def test_a_creator_of_version_12_stands_above_every_number(scene: Scene) -> None
     room_id = alice.make_room(version="12", members=[scene.admin], users={scene.admin: 100})
     code, _, stderr = told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
     assert code == 5
-    assert "a creator stands above every number" in stderr
+    assert "a creator is above every level" in stderr
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_room_is_joined_through_a_server_that_is_in_it_and_waits_where_none_an
     told = regain(scene, rooms[2])
     assert (told.code, told.record["outcome"]) == (0, "pending"), told.record
     assert [status for _, _, status in told.steps] == ["done", "planned"]
-    assert "does not have the room's state complete yet" in told.message
+    assert "does not have the complete state of the room yet" in told.message
     assert theirs.server_name in told.message
 
 

@@ -1,4 +1,4 @@
-"""What is changed for a moment is put back: after a failure, after Ctrl-C, after the power has gone."""
+"""What is changed for a short time is put back: after a failure, after Ctrl-C, after the power has gone."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_put_back_at_once_is_told_and_put_back_in_the_end(club: C
         stdout, stderr = process.communicate()
     (record,) = json.loads(stdout)
     assert record["outcome"] == "done"
-    assert "Not put back, and tried once more at the end" in record["message"]
+    assert "Not reverted, and tried again at the end" in record["message"]
     assert [step["status"] for step in record["steps"] if step["action"] == "deactivate"] == ["failed"]
     assert process.returncode == 0, stderr
     assert scene.standing(club.alice) == alice

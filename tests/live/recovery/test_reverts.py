@@ -36,7 +36,7 @@ def test_an_account_that_a_proxy_says_to_have_deactivated_is_open_until_it_reall
         with running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process:
             _, stderr = process.communicate()
         assert process.returncode == 1
-        assert "the server said yes, but a look shows that it is not so" in stderr
+        assert "the server reported success, but reading back shows no change" in stderr
         assert "`synadmin journal resume last` tries again" in stderr
         assert not scene.standing(alice).account["deactivated"]
         lying = False

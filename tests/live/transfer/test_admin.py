@@ -308,7 +308,7 @@ def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin
     ("arguments", "words"),
     [
         (("--as-member", "--old-owner", "somebody"), "the token must be @somebody:"),
-        (("--as-member", "--allow", "impersonate"), "--as-member does without one"),
+        (("--as-member", "--allow", "impersonate"), "--as-member does not use one"),
         (("--old-owner", "@new"), "not"),
         (("--from", "@somebody:old.example"), "--old-owner @somebody:old.example"),
         (("--rooms-from", "rooms.txt"), "--rooms-from is now --from FILE"),

@@ -34,7 +34,7 @@ def test_the_new_owner_comes_in_by_itself_while_the_command_waits(
         acting = household.home.admin
         options = ["--old-owner", household.old.user_id, "--allow", "impersonate"]
     with running(*command(household, *rooms, *options, "--wait", "60s"), acting=acting) as process:
-        heard(process, f"Waiting for {household.new.user_id} to come into 2 rooms.")
+        heard(process, f"Waiting for {household.new.user_id} to join 2 rooms.")
         for room_id in rooms:
             assert household.held(household.home, room_id) == (100, 100, "invite")
             household.new.join(room_id, via=[household.home.server_name])
@@ -56,7 +56,7 @@ def test_without_a_wait_it_is_pending_and_a_second_run_finishes_it(
         record = json.loads(line)
         assert (record["outcome"], record["reason"]) == ("pending", None)
         assert record["message"] == (
-            f"{household.new.user_id} has yet to accept the invitation; "
+            f"{household.new.user_id} has to accept the invitation; "
             f"{household.old.user_id} keeps control until then."
         )
         assert record["power_level"]["from"] == {"before": 100, "after": 100}
@@ -94,7 +94,7 @@ def test_whatever_interrupts_the_wait_the_old_owner_stays_in_control(
     admin = household.home.admin
     arguments = command(household, *rooms, "--old-owner", household.old.user_id, "--allow", "impersonate")
     with running(*arguments, "--wait", "60s", acting=admin) as process:
-        heard(process, "to come into 3 rooms.")
+        heard(process, "to join 3 rooms.")
         assert admin.synapse.users.ratelimit(admin.user_id).messages_per_second == 0
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)

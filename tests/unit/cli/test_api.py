@@ -70,7 +70,7 @@ def test_a_terminal_gets_nothing_that_it_would_obey(
     assert run("GET", PATH) == 0
     assert capsys.readouterr().out == '{"name": "\\u001b[31m\\u202ered"}\n'
     assert run("GET", PATH) == 2
-    assert "no text: 2 bytes" in capsys.readouterr().err
+    assert "not text: 2 bytes" in capsys.readouterr().err
 
 
 def test_an_empty_body_is_an_empty_object_where_one_is_due(stub: Stub) -> None:

@@ -83,7 +83,7 @@ _FAILURES = {
     "401": (refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."), 3, "M_UNKNOWN_TOKEN, HTTP 401"),
     "403": (refused(403, "M_FORBIDDEN", "You are not a server admin"), 3, "You are not a server admin"),
     "404": (refused(404, "M_NOT_FOUND", "Room not found"), 4, "Room not found"),
-    "404 by a proxy": (Reply(404, b"<html>"), 1, "not in the shape a homeserver answers with"),
+    "404 by a proxy": (Reply(404, b"<html>"), 1, "which is not a Matrix error"),
     "429": (refused(429, "M_LIMIT_EXCEEDED", "Too Many", retry_after_ms=99_000), 1, "M_LIMIT_EXCEEDED"),
     "500": (refused(500, "M_UNKNOWN", "Internal server error"), 1, "Internal server error"),
     "502": (Reply(502, b"<html>"), 1, "Bad Gateway"),

@@ -238,12 +238,15 @@ def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
     report = _report(answer.stdout)
     seen = report["checked"]["rooms"]
     assert (answer.code, 0 < seen < 3000) == (1, True)
-    assert "the time was up" in answer.stderr
+    assert "the time limit was reached" in answer.stderr
     *begun, rest = [
         one for one in report["skipped"] if "before" not in one["reason"] or "rooms" in one["reason"]
     ]
-    assert {one["reason"] for one in begun} <= {"the time was up"}
-    assert rest["reason"] == f"the time was up before {3000 - seen - len(begun)} more rooms were begun"
+    assert {one["reason"] for one in begun} <= {"the time limit was reached"}
+    assert (
+        rest["reason"]
+        == f"the time limit was reached before {3000 - seen - len(begun)} more rooms were begun"
+    )
     assert not baseline.exists()
 
 
@@ -365,7 +368,7 @@ def test_a_token_that_is_not_a_server_admins_ends_with_three(
         stub.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
         at(stub.url)
         answer = synadmin("audit")
-    # The stub speaks up, too, when the requests that were under way are broken off.
+    # The stub speaks up, too, when the requests that were under way are interrupted.
     assert (answer.code, answer.stdout) == (3, "")
     assert "synadmin: You are not a server admin (M_FORBIDDEN, HTTP 403)\n" in answer.stderr
 

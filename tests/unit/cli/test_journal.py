@@ -44,7 +44,7 @@ def runs() -> list[str]:
 def test_an_empty_journal_is_told_on_stderr_and_is_no_error(synadmin: Synadmin) -> None:
     answer = synadmin("journal", "list")
     assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == "The journal is empty: nothing was changed from here.\n"
+    assert answer.stderr == "The journal is empty: no changes were made from this machine.\n"
     assert synadmin("journal", "list", "-o", "json").stdout == "[]\n"
 
 
@@ -86,7 +86,7 @@ def test_the_last_run_needs_no_name(runs: list[str], synadmin: Synadmin) -> None
 def test_a_run_that_is_not_there_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
     answer = synadmin("journal", verb, run)
     answer.assert_is_one_clear_line(code=4)
-    assert "`synadmin journal list` shows those it has" in answer.stderr
+    assert "`synadmin journal list` lists its runs" in answer.stderr
 
 
 @pytest.mark.usefixtures("runs")
@@ -125,4 +125,4 @@ def test_a_run_that_changed_something_other_than_levels_is_not_said_to_be_undone
     answer = synadmin("journal", "undo", "last")
 
     answer.assert_is_one_clear_line(code=5)
-    assert "has changed no power levels" in answer.stderr
+    assert "changed no power levels" in answer.stderr

@@ -100,7 +100,7 @@ def test_a_token_that_goes_before_the_new_one_is_pointed_out(
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_another")
     answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
     assert answer.code == 0
-    assert "A token in the environment or in .env goes before it" in answer.stderr
+    assert "The environment or .env also has a token" in answer.stderr
 
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"  \n"])
@@ -280,7 +280,7 @@ def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: S
     path = _signed_in(server)
     answer = synadmin("logout")
     assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == f"The token is gone from {path}.\n{ADMIN} is signed out here.\n"
+    assert answer.stderr == f"The token was removed from {path}.\n{ADMIN} is signed out here.\n"
     assert [target for target in server.targets if not target.startswith("GET ")] == [f"POST {LOGOUT}"]
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
     synadmin("whoami").assert_is_one_clear_line(code=2)
@@ -291,7 +291,7 @@ def test_logout_removes_a_token_that_the_server_has_forgotten(server: Stub, syna
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     answer = synadmin("logout")
     assert answer.code == 0
-    assert "The server had ended this session already." in answer.stderr
+    assert "The session had already ended." in answer.stderr
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
 
 

@@ -50,7 +50,7 @@ def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.Captu
         assert outcomes == [("a", "done"), ("b", "unknown")]
     else:
         assert "done" in captured.out
-        assert "interrupted in the middle of it" in captured.out
+        assert "interrupted at this point" in captured.out
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])

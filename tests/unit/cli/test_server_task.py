@@ -152,9 +152,9 @@ def test_who_leaves_is_told_that_it_goes_on_and_how_to_take_it_up_again(
 
     assert process.returncode == 130
     assert stdout == ""
-    again = "Take it up again with `synadmin room delete-status D1 --wait`."
+    again = "Follow it again with `synadmin room delete-status D1 --wait`."
     *lines, changes = [line for line in stderr.splitlines() if line]
-    assert lines == [f"The server goes on deleting !spam:example.org. {again}", "synadmin: interrupted"]
+    assert lines == [f"The server continues deleting !spam:example.org. {again}", "synadmin: interrupted"]
     assert changes.startswith("hint: 1 change of this run may have been made: `synadmin journal show ")
 
 
@@ -170,7 +170,7 @@ def test_one_that_is_left_open_in_a_bulk_is_pending_and_the_others_go_on(
     spam, ham = json.loads(answer.stdout)
     assert answer.code == 1
     assert (spam["outcome"], ham["outcome"]) == ("pending", "failed")
-    assert "the server may go on deleting !spam:example.org" in spam["message"]
+    assert "the server may continue deleting !spam:example.org" in spam["message"]
 
 
 def test_a_server_that_fails_now_and_then_is_asked_again(clock: list[float]) -> None:

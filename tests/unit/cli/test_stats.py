@@ -27,7 +27,7 @@ def test_a_server_with_sqlite_is_told_what_is_missing(signed_in: Stub, synadmin:
     answer = synadmin("stats", "rooms")
 
     answer.assert_is_one_clear_line(code=1)
-    assert "this Synapse has SQLite" in answer.stderr
+    assert "this Synapse uses SQLite" in answer.stderr
 
 
 def test_synapses_own_failure_over_missing_statistics_is_explained(

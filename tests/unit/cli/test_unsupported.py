@@ -45,7 +45,7 @@ def test_a_synapse_that_is_too_old_is_told_from_the_version_that_brought_it(
 
     assert why(TASKS) == (
         "GET /_synapse/admin/v1/scheduled_tasks: Synapse 1.99.0 is too old for it (M_UNRECOGNIZED, HTTP 404)"
-        " | it has come with Synapse 1.130"
+        " | it needs Synapse 1.130"
     )
 
 

@@ -26,7 +26,7 @@ ASKING = [
     (("user", "suspend"), {}, "1 account will be suspended: @alice:example.org."),
     (("user", "shadow-ban"), {}, "1 account will be shadow-banned: @alice:example.org."),
     (("user", "reactivate"), {"deactivated": True}, "1 account will be made active again"),
-    (("user", "admin", "grant"), {}, "1 account will be able to do everything on this server"),
+    (("user", "admin", "grant"), {}, "1 account will have full admin rights on this server"),
     (("user", "admin", "revoke"), {"admin": True}, "1 account will no longer be a server admin"),
 ]
 
@@ -130,7 +130,7 @@ def test_an_interrupted_bulk_names_the_command_that_goes_on(
 
     assert answer.code == 130
     assert [record["outcome"] for record in json.loads(answer.stdout)] == ["done", "unknown"]
-    assert "hint: `synadmin journal resume last` goes on with the rest." in answer.stderr
+    assert "hint: `synadmin journal resume last` continues with the rest." in answer.stderr
     arguments = next(json.loads(line)["arguments"] for line in entries if "arguments" in line)
     assert arguments == ["user", "lock", "--yes", "--", "@a:example.org", "@b:example.org"]
 

@@ -63,7 +63,7 @@ def saying(
 
 
 def request(connection: socket.socket) -> bytes:
-    """Return a request's head; its body is passed over."""
+    """Return a request's head; its body is ignored."""
     received = b""
     while b"\r\n\r\n" not in received:
         data = connection.recv(65536)

@@ -54,7 +54,7 @@ class TestTheTable:
         found = planned(room({ALICE: "join"}, join_rule="public"), BOB)
         assert told(found) == ["make-room-admin alice → bob"]
         assert found.outcome == "pending"
-        assert found.message == f"{BOB} will hold level 100, and has to join by itself before it has control."
+        assert found.message == f"{BOB} will have level 100, and has to join to have control."
 
     def test_row_2_a_private_room_is_granted_by_invitation_and_then_joined(self) -> None:
         found = planned(room({ALICE: "join"}))
@@ -65,7 +65,7 @@ class TestTheTable:
     def test_row_2_another_user_has_to_accept_by_itself(self) -> None:
         found = planned(room({ALICE: "join"}), BOB)
         assert (told(found), found.outcome) == (["make-room-admin alice → bob"], "pending")
-        assert "has to accept the invitation by itself" in found.message
+        assert "has to accept the invitation" in found.message
 
     def test_row_3_who_gets_50_is_told_so(self) -> None:
         view = room(
@@ -99,8 +99,8 @@ class TestTheTable:
         )
         assert found.warnings == (
             (
-                f"{MALLORY} holds the level from the start; nobody here can bring it in, "
-                "that is up to elsewhere.net."
+                f"{MALLORY} gets the level at once, but this server cannot make it join: that is up to "
+                f"elsewhere.net."
             ),
         )
 
@@ -125,8 +125,9 @@ class TestTheTable:
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("insufficient-power", None)
         assert refusal.message == (
-            "The power of this server's users does not suffice: changing the levels needs 100, and of those "
-            f"in the room {BOB} has the most, 50. The power is with {MALLORY}: ask them, or replace the room."
+            "No user of this server has enough power: changing the levels needs 100, and of those "
+            f"in the room {BOB} has the most, 50. {MALLORY} can change the levels: "
+            "ask them, or replace the room."
         )
 
     def test_row_10_the_only_admin_has_left(self) -> None:
@@ -145,7 +146,7 @@ class TestTheTable:
             "make-room-admin alice → admin",
             "leave alice",
         ]
-        assert found.warnings == (f"Everybody in the room sees {ALICE} come, and leave again.",)
+        assert found.warnings == (f"All members of the room see {ALICE} join and leave.",)
 
     def test_row_11_everybody_has_power_by_default(self) -> None:
         view = room({BOB: "join"}, power_levels=levels({}, users_default=100))
@@ -245,7 +246,10 @@ class TestTheTable:
         found = planned(room({ALICE: "join", ADMIN: "join"}, blocked=True))
         assert told(found) == ["make-room-admin alice → admin"]
         assert found.warnings == (
-            "The room is blocked on this server: nobody here can be invited or join until it is unblocked.",
+            (
+                "The room is blocked on this server: local users cannot be invited or join until it is "
+                "unblocked."
+            ),
         )
 
 
@@ -395,22 +399,23 @@ class TestNoWay:
         assert (refusal.reason, refusal.reach) == ("not-in-room", None)
         assert "replace it" in refusal.message
         theirs = room({ALICE: "leave"}, creators=(MALLORY,))
-        assert "by its address" in refused(theirs).message
+        assert "by its alias" in refused(theirs).message
 
     def test_nobody_is_left_who_may_invite(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}, invite=50))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
         assert refusal.message == (
-            f"{ALICE} could change the levels, but is not in the room, and nobody here may invite them "
-            "(needs 50). Nobody elsewhere holds it either: what is left is to replace the room."
+            f"{ALICE} can change the levels, but is not in the room, and no local user can invite "
+            "them (needs 50). No user of another server can either: replace the room "
+            "(`synadmin room replace`)."
         )
 
     def test_all_power_is_elsewhere(self) -> None:
         view = room({MALLORY: "join", BOB: "join"}, power_levels=levels({MALLORY: 100, remote("oscar"): 100}))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
-        assert f"The power is with {MALLORY} and {remote('oscar')}" in refusal.message
+        assert f"{MALLORY} and {remote('oscar')} can change the levels" in refusal.message
 
     def test_a_ghost_with_power_is_nobody(self) -> None:
         ghost = local("ghost")
@@ -422,7 +427,7 @@ class TestNoWay:
 def test_the_first_levels_of_a_room_cost_its_creator_theirs() -> None:
     found = planned(room({ALICE: "join", ADMIN: "join"}, power_levels=None))
     assert found.warnings == (
-        f"The room has no power levels yet; with the first ones {ALICE} loses the 100 of its creator.",
+        f"The room has no power levels yet. When they are set, {ALICE} loses the level 100 of its creator.",
     )
 
 

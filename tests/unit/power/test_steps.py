@@ -19,7 +19,7 @@ from tests.unit.power.rooms import ADMIN, ALICE
         (Step(action=Action.JOIN, as_user=ALICE, user=ALICE), "Join the room as @alice:example.org."),
         (
             Step(action=Action.UNSUSPEND, as_user=ADMIN, user=ALICE, reach=Reach.REACTIVATE),
-            "Unsuspend the account @alice:example.org for a moment.",
+            "Unsuspend the account @alice:example.org for a short time.",
         ),
         (
             Step(action=Action.DEACTIVATE, as_user=ADMIN, user=ALICE, reach=Reach.REACTIVATE, puts_back=True),

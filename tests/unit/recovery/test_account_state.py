@@ -1,4 +1,4 @@
-"""An account is woken for a moment, whatever keeps it from acting, and put to sleep again just so."""
+"""An account is woken for a short time, whatever keeps it from acting, and put to sleep again just so."""
 
 from __future__ import annotations
 

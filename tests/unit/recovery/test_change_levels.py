@@ -61,7 +61,9 @@ def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
     view = room({ALICE: "leave", CAROL: "leave", BOB: "join"}, power_levels=power)
     found = author(stub, synapse, view)
     assert found == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, inviter=BOB, enters=True)
-    assert found.words == f"As {ALICE}: invited by {BOB}, come in for a moment, set the levels."
+    assert found.words == (
+        f"Act as {ALICE}, accept an invitation by {BOB}, join the room for a short time, and set the levels."
+    )
     public = replace(view, join_rule="public")
     assert author(stub, synapse, public) == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
 
@@ -76,33 +78,33 @@ def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100}), accounts=asleep)
     found = author(stub, synapse, view)
     assert found == Actor(ALICE, Reach.REACTIVATE, AccountState.SUSPENDED)
-    assert "wake the account (suspended) for a moment" in found.words
+    assert "reactivate the account (suspended) for a short time" in found.words
 
 
 def test_more_than_is_allowed_is_refused_with_what_would_do(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"})
-    with pytest.raises(RefusedError, match=f"As {ALICE}: set the levels") as caught:
+    with pytest.raises(RefusedError, match=f"Act as {ALICE} and set the levels") as caught:
         planned(stub, synapse, view, allow=Reach.API)
-    assert caught.value.hint == "--allow impersonate does it"
+    assert caught.value.hint == "add --allow impersonate to permit this"
 
 
 def test_nobody_is_sent_with_whose_words_are_not_heard(stub: Stub, synapse: Synapse) -> None:
     heard = {ALICE: Account(shadow_banned=True)}
     view = room({ALICE: "join", BOB: "join"}, accounts=heard)
-    with pytest.raises(RefusedError, match="no local user has the power for it"):
+    with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
 def test_an_inviter_has_to_be_awake_and_heard(stub: Stub, synapse: Synapse) -> None:
     asleep = {BOB: Account(AccountState.LOCKED), CAROL: Account(shadow_banned=True)}
     view = room({ALICE: "leave", BOB: "join", CAROL: "join"}, accounts=asleep)
-    with pytest.raises(RefusedError, match="no local user has the power for it"):
+    with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
 def test_nobody_comes_into_a_blocked_room(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "leave", BOB: "join"}, join_rule="public", blocked=True)
-    with pytest.raises(RefusedError, match="no local user has the power for it"):
+    with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
@@ -152,21 +154,21 @@ def test_the_last_local_control_goes_only_if_that_is_meant(stub: Stub, synapse: 
 def test_a_room_is_locked_only_by_undoing_what_unlocked_it(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ADMIN: 100}))
     lower = Edit(users={ADMIN: 0})
-    with pytest.raises(RefusedError, match="nobody in the room could change its power levels"):
+    with pytest.raises(RefusedError, match="no user could ever change the room"):
         planned(stub, synapse, view, lower, last=True)
     assert planned(stub, synapse, view, lower, last=True, undoing=True).author is not None
 
 
 def test_power_is_not_given_to_a_name_that_nobody_has(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ADMIN: 100, BOB: 50}), accounts={BOB: "missing"})
-    with pytest.raises(RefusedError, match="whoever registered that name"):
+    with pytest.raises(RefusedError, match="anyone who registers that name"):
         planned(stub, synapse, view, Edit(users={BOB: 60}))
     assert planned(stub, synapse, view, Edit(users={BOB: 0})).author is not None
 
 
 def test_an_equal_elsewhere_is_named(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=levels({ADMIN: 100, MALLORY: 100}))
-    with pytest.raises(RefusedError, match=f"{MALLORY} is on another server"):
+    with pytest.raises(RefusedError, match=f"{MALLORY} on another server"):
         planned(stub, synapse, view, Edit(users={MALLORY: 0}))
 
 

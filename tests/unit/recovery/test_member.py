@@ -69,7 +69,7 @@ def test_creators_that_are_no_user_ids_are_nobody(stub: Stub, member: Member) ->
 
 
 def test_a_room_of_which_nothing_is_to_be_seen_is_not_found(member: Member) -> None:
-    with pytest.raises(NotFoundError, match="nothing is to be seen"):
+    with pytest.raises(NotFoundError, match="you cannot read the state"):
         member.look(ROOM)
 
 

@@ -236,7 +236,7 @@ def test_an_invitation_that_is_held_back_to_the_end_is_pending_and_says_for_how_
     ]
     (told,) = club.hand_over(naps=0)
     assert (told.outcome, told.reason, clock) == ("pending", "rate-limited", [1000.0])
-    assert "hold the invitation back for 327 s" in told.message
+    assert "delay the invitation for 327 s" in told.message
     assert club.levels() == (100, 100)
 
 

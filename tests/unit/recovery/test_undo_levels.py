@@ -117,8 +117,8 @@ def test_what_others_have_changed_since_stays(stub: Stub, synapse: Synapse) -> N
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == {**view.power_levels, "invite": 0}  # type: ignore[dict-item]
     assert found.impossible == (
-        f"{BOB}: somebody has changed it since; it stays as it is",
-        "kick: somebody has changed it since; it stays as it is",
+        f"{BOB}: it was changed after that run, so it is not undone",
+        "kick: it was changed after that run, so it is not undone",
     )
 
 
@@ -129,7 +129,7 @@ def test_what_the_rules_keep_is_told_and_the_rest_put_back(stub: Stub, synapse: 
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == levels({ADMIN: 100, MALLORY: 100})
     (told,) = found.impossible
-    assert told.startswith(f"{MALLORY}: 100 -> 0: not done: {MALLORY} is on another server")
+    assert told.startswith(f"{MALLORY}: 100 -> 0: refused: {MALLORY} on another server")
 
 
 def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
@@ -143,7 +143,7 @@ def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
     assert {planned.author.user for planned in found.plans if planned.author} == {ADMIN, BOB}
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == levels({ALICE: 100, BOB: 100})
-    assert found.impossible[0].endswith("(--allow impersonate does it)")
+    assert found.impossible[0].endswith("(add --allow impersonate to permit this)")
 
 
 def test_a_lost_room_is_as_lost_again(stub: Stub, synapse: Synapse) -> None:

@@ -23,7 +23,7 @@ def test_a_directory_that_holds_something_else_is_not_touched(tmp_path: Path) ->
     directory, state = tmp_path / "photos", tmp_path / "state"
     directory.mkdir()
     (directory / "holiday.jpg").touch()
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="is not empty and not a sandbox"):
         up(directory, state=state)
     assert [path.name for path in directory.iterdir()] == ["holiday.jpg"]
     assert not state.exists()
@@ -31,7 +31,7 @@ def test_a_directory_that_holds_something_else_is_not_touched(tmp_path: Path) ->
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="is not empty and not a sandbox"):
         up(tmp_path / "file", state=tmp_path / "state")
 
 

@@ -60,10 +60,10 @@ def _holdings(signed_in: Stub) -> None:
         ),
         (
             ("delete", "--before", "2026-01-31", "--larger-than", "10MB"),
-            "since 2026-01-31T00:00:00Z and is larger than 10000000 bytes? Avatars stay.",
+            "since 2026-01-31T00:00:00Z and is larger than 10000000 bytes? Avatars are kept.",
         ),
-        (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars go with it."),
-        (("purge-remote", "--before", "2026-01-31"), "Remove every cached copy of other servers' media"),
+        (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars are deleted too."),
+        (("purge-remote", "--before", "2026-01-31"), "Delete all cached copies of other servers' media"),
     ],
 )
 def test_a_person_hears_what_will_happen_and_can_say_no(

@@ -52,7 +52,7 @@ def test_it_asks_what_would_happen_to_whom_and_does_nothing_unasked(server: Stub
 
     assert answer.code == 2
     # The counts that the room's details have are statistics: the members are counted.
-    assert "Spam: !spam:example.org, 2 members, 1 of them of this server" in answer.stderr
+    assert "Spam: !spam:example.org, 2 members, 1 of them local" in answer.stderr
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 

@@ -118,7 +118,7 @@ def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadm
         "------------------  -----  ----------  -------  -----\n"
         "@alice:example.org    100  join        active   yes\n"
         "\n"
-        "Everybody else has 0.\n"
+        "All other users have level 0.\n"
         "It takes\n"
         "   100  to change power levels"
     )
@@ -168,7 +168,7 @@ def test_an_id_is_one_segment_of_the_path_whatever_is_in_it(
     lost = LostRoom(signed_in, room)
     lost.on("members", told({"members": [], "total": 0}))
     answer = synadmin("room", "members", room)
-    assert (answer.code, answer.stderr) == (0, "Nobody is in the room.\n")
+    assert (answer.code, answer.stderr) == (0, "The room has no members.\n")
     (target,) = signed_in.targets
     assert target.count("/") == len(f"{ROOMS}/id/members".split("/")) - 1
     assert target == f"GET {lost.admin_path}/members"

@@ -58,7 +58,7 @@ def test_a_hostile_name_is_spelled_out_and_rooms_elsewhere_are_told() -> None:
 
     assert list(tree(rooms, "!a")) == [
         "\\x1b[2J\\u202egpj  !a  (space, 1 member, public)",
-        "└─ !b  (nobody of this server is in it)",
+        "└─ !b  (no local user is in it)",
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_space_that_is_not_here_is_told_on_stderr(signed_in: Stub, synadmin: S
     answer = synadmin("room", "hierarchy", "!a:example.org")
 
     assert (answer.code, answer.stdout) == (0, "")
-    assert answer.stderr == "No such space: nobody of this server is in it.\n"
+    assert answer.stderr == "No such space: no local user is in it.\n"
 
 
 def test_every_field_of_every_page_is_printed_as_ndjson(signed_in: Stub, synadmin: Synadmin) -> None:

@@ -51,7 +51,7 @@ def test_options_and_filter_go_together(signed_in: Stub, synadmin: Synadmin) -> 
     )
 
     query = parse_qs(urlsplit(signed_in.targets[-1].partition(" ")[2]).query)
-    assert answer.stderr == "No such event: this server may know none of this room.\n"
+    assert answer.stderr == "No such event: this server may know no events of this room.\n"
     assert json.loads(query.pop("filter")[0]) == {
         "contains_url": True,
         "types": ["m.room.message"],

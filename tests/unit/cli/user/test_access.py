@@ -59,11 +59,11 @@ def test_a_person_hears_how_many_sessions_end_and_types_the_password_twice(
     signed_in.on(RESET, told({}))
 
     with Terminal("-m", "synadmin", "user", "password", "alice", cwd=work) as terminal:
-        terminal.see("1 session of @alice:example.org will end. Go on? [y/N]")
+        terminal.see("1 session of @alice:example.org will end. Continue? [y/N]")
         terminal.type("y\n")
         terminal.see("New password for @alice:example.org:")
         terminal.type("wonderland\n")
-        terminal.see("Once more:")
+        terminal.see("Repeat it:")
         terminal.type("wonderland\n")
         code = terminal.end()
 
@@ -77,7 +77,7 @@ def test_a_password_that_is_another_the_second_time_is_not_set(signed_in: Stub, 
     with Terminal("-m", "synadmin", "user", "password", "alice", "--keep-devices", cwd=work) as terminal:
         terminal.see("New password")
         terminal.type("wonderland\n")
-        terminal.see("Once more:")
+        terminal.see("Repeat it:")
         terminal.type("wunderland\n")
         code = terminal.end()
 

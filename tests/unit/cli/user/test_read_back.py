@@ -43,7 +43,7 @@ def test_a_yes_that_does_not_show_is_a_failure(signed_in: Stub, synadmin: Synadm
     answer = synadmin("user", "suspend", "alice", "--yes")
 
     answer.assert_is_one_clear_line(code=1)
-    assert "the server said yes, but suspended of @alice:example.org is False" in answer.stderr
+    assert "the server reported success, but suspended of @alice:example.org is False" in answer.stderr
 
 
 def test_ones_own_account_comes_last_and_the_token_that_is_gone_shows_that_it_worked(
