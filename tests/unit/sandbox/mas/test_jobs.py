@@ -1,0 +1,112 @@
+"""Jobs of the stand-in for MAS run after the answer, and again where they fail."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.sandbox.mas.jobs import DEACTIVATE, PROVISION, Worker
+from synadmin.sandbox.mas.store import COMPAT, Store, has_ended
+from synadmin.sandbox.mas.synapse import Provisioner, SynapseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Silent(Provisioner):
+    """A homeserver that does everything at once, or fails as often as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: "http://127.0.0.1:1", "secret")
+        self.failures = 0
+
+    def post(self, operation: str, **body: Any) -> None:  # noqa: ANN401 - any JSON
+        self.asked.append((operation, body))
+        if self.failures:
+            self.failures -= 1
+            raise SynapseError(operation)
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def synapse() -> Silent:
+    return Silent()
+
+
+@pytest.fixture
+def worker(store: Store, synapse: Silent) -> Iterator[Worker]:
+    worker = Worker(store, synapse)
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def test_a_deactivation_ends_sessions_and_takes_addresses_away(
+    store: Store, synapse: Silent, worker: Worker
+) -> None:
+    user = store.add_user("rose")
+    session = store.add_session(COMPAT, {"user_id": user["_id"], "device_id": "D"})
+    store.add("user-email", {"user_id": user["_id"], "email": "rose@example.org"})
+    with store.lock:
+        worker.schedule(DEACTIVATE, user, erase=False)
+    wait_until(lambda: not store.table("job"))
+    assert synapse.asked == [("delete_user", {"localpart": "rose", "erase": False})]
+    assert has_ended(session)
+    assert store.table("user-email") == {}
+
+
+def test_provisioning_sends_addresses_and_lock_then_devices(
+    store: Store, synapse: Silent, worker: Worker
+) -> None:
+    user = store.add_user("rose") | {"locked_at": "2026-01-01T00:00:00Z"}
+    store.table("user")[user["_id"]] = user
+    store.add_session(COMPAT, {"user_id": user["_id"], "device_id": "D"})
+    with store.lock:
+        worker.schedule(PROVISION, user)
+    wait_until(lambda: not store.table("job") and len(synapse.asked) > 1)
+    assert synapse.asked == [
+        ("provision_user", {"localpart": "rose", "set_emails": [], "locked": True}),
+        ("sync_devices", {"localpart": "rose", "devices": ["D"]}),
+    ]
+
+
+def test_a_job_that_fails_is_run_again(store: Store, synapse: Silent, worker: Worker) -> None:
+    synapse.failures = 2
+    store.knobs.failures = 1
+    with store.lock:
+        worker.schedule(DEACTIVATE, store.add_user("rose"), erase=True)
+    wait_until(lambda: not store.table("job"))
+    assert [operation for operation, _ in synapse.asked] == ["delete_user"] * 3
+
+
+def test_jobs_outlast_the_process(tmp_path: Path) -> None:
+    before, synapse = Store(tmp_path / "store.json"), Silent()
+    before.knobs.worker = False
+    with before.lock:
+        Worker(before, synapse).schedule(DEACTIVATE, before.add_user("rose"), erase=False)
+    before.save()
+    after = Store(tmp_path / "store.json")
+    assert after.user_named("ROSE") is not None
+    worker = Worker(after, synapse)
+    worker.start()
+    assert threading.active_count() > 1
+    assert synapse.asked == []
+    after.knobs.worker = True
+    wait_until(lambda: not after.table("job"))
+    worker.stop()
+    assert [operation for operation, _ in synapse.asked] == ["delete_user"]
