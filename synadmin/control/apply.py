@@ -77,6 +77,7 @@ class Apply:
             ConnectError: the server does not answer.
             InterruptedApply: Ctrl-C came.
         """
+        self.recovery.observer.keeps_creators = True
         self.recovery.observer.forget_all()
         planned = plan_room(self.recovery.observer, target, allow=allow)
         if planned.outcome != results.PLANNED:

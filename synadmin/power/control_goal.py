@@ -89,7 +89,7 @@ def with_admin(view: RoomView, user: UserId, level: int) -> RoomView:
     """Return the room as it is when a user has joined and got a level."""
     memberships = {**view.memberships, user: "join"}
     levels = view.levels
-    if levels.is_creator(user) or levels.level_of(user) >= level:
+    if levels.is_creator(user) or levels.level_of(user) == level:
         return replace(view, memberships=memberships)
     return replace(view, memberships=memberships, power_levels=levels.granting(user, level))
 

@@ -247,7 +247,10 @@ def _why_not_the_api_alone(view: RoomView) -> str:
     if not able:
         return f"No user of this server has enough power in the room ({takes})."
     if view.power_levels is None and view.needs_levels:
-        return "The room has no power-levels event, and Make Room Admin fails there before Synapse 1.136."
+        return (
+            "The room has no power-levels event. Make Room Admin fails there before Synapse 1.136, and takes "
+            "the creator's level later."
+        )
     user = able[0]
     state, level = view.account_of(user).state, format_level(levels.level_of(user))
     if view.membership_of(user) != "join":

@@ -73,7 +73,8 @@ class RoomView:
         joined_members: how many users are joined.
         uncounted: this server is in the room, and nobody has asked yet how many local users are: somebody
             local may be joined who is not among ``memberships``.
-        needs_levels: Make Room Admin fails where the room has no power-levels event: Synapse before 1.136.
+        needs_levels: Make Room Admin must not be used where the room has no power-levels event: it fails
+            before Synapse 1.136, and takes the level of the creator later.
     """
 
     room_id: RoomId

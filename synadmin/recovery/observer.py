@@ -69,11 +69,14 @@ class Observer:
         synapse: the server.
         via: servers to join rooms through, beside those that addresses and members name.
         at_once: how many requests that do not depend on each other are under way at the same time.
+        keeps_creators: plan no Make Room Admin in a room without a power-levels event, whose creator would
+            lose its level by it.
     """
 
     synapse: Synapse
     via: tuple[str, ...] = ()
     at_once: int = 4
+    keeps_creators: bool = False
     _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
     _accounts: dict[UserId, Account] = field(default_factory=dict)
     _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
@@ -372,7 +375,9 @@ class Observer:
             server_name=self.server_name,
             federate=federate,
             uncounted=sees_state,
-            needs_levels=levels is None and sees_state and self.synapse.make_room_admin_needs_levels,
+            needs_levels=levels is None
+            and sees_state
+            and (self.keeps_creators or self.synapse.make_room_admin_needs_levels),
         )
 
     def _with_join_rule(self, view: RoomView) -> RoomView:

@@ -96,7 +96,7 @@ def plan_rooms(
     from synadmin.control.plan import reports
     from synadmin.recovery.observer import Observer
 
-    planned = reports(Observer(synapse), iter(rooms.looked_at), allow=reach_of(allow))
+    planned = reports(Observer(synapse, keeps_creators=True), iter(rooms.looked_at), allow=reach_of(allow))
     return progress(invocation, chain(rooms.unknown(), planned), total=rooms.total, what="looked at")
 
 

@@ -436,8 +436,8 @@ def test_the_creator_sets_the_first_levels_where_synapse_before_1_136_cannot() -
     refusal = refused(view)
     assert (refusal.reason, refusal.reach) == ("needs-impersonate", Reach.IMPERSONATE)
     assert refusal.message.startswith(
-        "The room has no power-levels event, and Make Room Admin fails there before Synapse 1.136. "
-        "--allow impersonate can do it:"
+        "The room has no power-levels event. Make Room Admin fails there before Synapse 1.136, and takes "
+        "the creator's level later. --allow impersonate can do it:"
     )
     assert told(planned(view, allow=Reach.IMPERSONATE)) == ["set-level alice → admin"]
 

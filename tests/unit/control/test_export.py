@@ -1,0 +1,69 @@
+"""The exported file is TOML that the reader takes, whatever rooms are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from synadmin.control.export import RoomControl, text
+from synadmin.control.file import parse
+from synadmin.control.toml_text import toml_value
+from synadmin.ids import RoomId, UserId
+
+ALICE, BOB, CAROL = (UserId(f"@{name}:example.org") for name in ("alice", "bob", "carol"))
+
+
+def room(number: int, label: str, *admins: UserId, settings: tuple[str, ...] = ()) -> RoomControl:
+    moderators = ((50, (CAROL,)), (75, (BOB,)))[:number]
+    return RoomControl(
+        RoomId(f"!{number}{label if label.isalnum() else len(label)}:example.org"),
+        label,
+        admins,
+        moderators,
+        settings,
+    )
+
+
+def test_rooms_that_are_controlled_alike_share_an_entry() -> None:
+    rooms = [room(0, "a", ALICE), room(0, "b", ALICE), room(0, "c", BOB, ALICE), room(1, "d", ALICE)]
+    shared, *others = parse(text(rooms, now="now"))
+    assert (shared.name, shared.match.ids) == ("rooms of alice", ("!0a:example.org", "!0b:example.org"))
+    assert [(entry.name, entry.goal.admins, entry.goal.moderators) for entry in others] == [
+        ("c", (BOB, ALICE), {}),
+        ("d", (ALICE,), {CAROL: 50}),
+    ]
+
+
+def test_rooms_of_the_same_name_have_entries_of_different_names() -> None:
+    entries = parse(text([room(0, "a", ALICE), room(1, "a", ALICE), room(2, "a", ALICE)], now="now"))
+    assert len({entry.name for entry in entries}) == 3
+    assert entries[2].goal.moderators == {CAROL: 50, BOB: 75}
+
+
+def test_a_room_without_control_is_a_comment() -> None:
+    written = text([room(0, "lost")], now="now")
+    assert parse(written) == ()
+    assert "#   !0lost:example.org lost" in written
+
+
+def test_settings_are_written() -> None:
+    (entry,) = parse(text([room(0, "a", ALICE, settings=('join_rule = "knock"',))], now="now"))
+    assert entry.settings == {"join_rule": {"join_rule": "knock"}}
+
+
+@pytest.mark.parametrize(
+    "label",
+    ['quo"te', "back\\slash", "two\nlines", "\x00\x1b[31m\x7f", "\u202eright", "'''", '"""', "#", " "],
+)
+def test_a_name_that_a_stranger_chose_stays_a_name(label: str) -> None:
+    single = room(0, label, ALICE)
+    (entry,) = parse(text([single], now="now"))
+    assert entry.name == (label.strip() or single.room_id)
+    assert entry.goal.admins == (ALICE,)
+    assert len(parse(text([single, room(0, "b", ALICE)], now="now"))) == 1
+    written = text([single], now="now")
+    assert all(character.isprintable() or character == "\n" for character in written)
+
+
+def test_values_are_written_as_toml_writes_them() -> None:
+    value = {"allow": ["*"], "odd key": None, "deny": [], "ip": True, "n": 5}
+    assert toml_value(value) == '{ allow = ["*"], "odd key" = not set, deny = [], ip = true, n = 5 }'

@@ -1,0 +1,94 @@
+"""Room settings: what the file may say, and when a room is as it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from synadmin.control.settings import (
+    as_written,
+    content_to_send,
+    is_as_written,
+    parse_settings,
+    shown,
+    shuts_out,
+)
+
+DAY = 86_400_000
+
+
+def wanted(**settings: Any) -> Any:  # noqa: ANN401
+    return dict(parse_settings(settings, "settings"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "content"),
+    [
+        ({"join_rule": "invite"}, {"join_rule": "invite"}),
+        ({"history_visibility": "shared"}, {"history_visibility": "shared"}),
+        ({"encryption": True}, {"algorithm": "m.megolm.v1.aes-sha2", "rotation_period_ms": 1}),
+        ({"retention": "90d"}, {"max_lifetime": 90 * DAY, "min_lifetime": DAY}),
+        ({"server_acl": {"deny": ["evil.example"]}}, {"allow": ["*"], "deny": ["evil.example"]}),
+        ({"directory": True}, True),
+    ],
+)
+def test_a_room_may_say_more_than_the_file(settings: dict[str, Any], content: object) -> None:
+    ((name, value),) = wanted(**settings).items()
+    assert is_as_written(name, value, content)
+    assert not is_as_written(name, value, False if name == "directory" else {})
+    assert not is_as_written(name, value, None)
+
+
+def test_restricted_rooms_name_the_rooms_whose_members_may_join() -> None:
+    settings = wanted(join_rule="restricted", allow_members_of=["!space:example.org"])
+    assert settings["join_rule"] == {
+        "join_rule": "restricted",
+        "allow": [{"type": "m.room_membership", "room_id": "!space:example.org"}],
+    }
+    assert as_written("join_rule", settings["join_rule"]) == {
+        "join_rule": "restricted",
+        "allow_members_of": ["!space:example.org"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "keys"),
+    [
+        ("join_rule", {"join_rule": "knock"}, {"join_rule": "knock"}),
+        ("join_rule", {"join_rule": "private"}, {}),
+        ("join_rule", {"join_rule": "restricted", "allow": [{"type": "org.example"}]}, {}),
+        ("encryption", None, {}),
+        ("encryption", {"algorithm": "m.megolm.v1.aes-sha2"}, {"encryption": True}),
+        ("retention", {"max_lifetime": 90 * DAY}, {"retention": "90d"}),
+        ("retention", {"max_lifetime": 5}, {}),
+        (
+            "server_acl",
+            {"allow": ["*"]},
+            {"server_acl": {"allow": ["*"], "deny": [], "allow_ip_literals": True}},
+        ),
+        ("server_acl", {"allow": "*"}, {}),
+        ("directory", False, {"directory": False}),
+    ],
+)
+def test_what_is_exported_is_what_the_file_can_say(name: str, content: Any, keys: dict[str, Any]) -> None:  # noqa: ANN401
+    assert as_written(name, content) == keys
+
+
+def test_what_the_file_does_not_say_of_retention_stays() -> None:
+    content = content_to_send("retention", {"max_lifetime": DAY}, {"min_lifetime": 5, "max_lifetime": 9})
+    assert content == {"min_lifetime": 5, "max_lifetime": DAY}
+    assert shown("retention", content) == "1d"
+
+
+@pytest.mark.parametrize(
+    ("acl", "out"),
+    [
+        ({"deny": ["evil.example"]}, False),
+        ({"deny": ["*.org"]}, True),
+        ({"allow": ["elsewhere.example"]}, True),
+        ({"allow": ["example.org"]}, False),
+    ],
+)
+def test_an_acl_that_shuts_out_the_own_server_is_noticed(acl: dict[str, Any], out: bool) -> None:
+    assert shuts_out(wanted(server_acl=acl)["server_acl"], "example.org:8448") is out
