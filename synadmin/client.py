@@ -202,7 +202,12 @@ class Synapse:
         Raises:
             SynadminError: the server did not say.
         """
-        return self._ask_for_mas() if self._parent is None else self._parent.auth_metadata
+        if self._parent is None:
+            return self._ask_for_mas()
+        known = vars(self._parent)  # where the answer is kept for all copies, over whichever wire it came
+        if "auth_metadata" not in known:
+            known["auth_metadata"] = self._ask_for_mas()
+        return known["auth_metadata"]  # type: ignore[no-any-return]
 
     @cached_property
     def mas(self) -> "Mas | None":

@@ -292,11 +292,11 @@ def test_a_rule_that_crashes_is_told_and_the_others_go_on(
 def test_of_two_runs_at_once_the_second_leaves_or_waits(
     synadmin: Synadmin, at: Callable[[str], None]
 ) -> None:
-    with running("--rooms", "300", "--users", "10", "--delay", "0.05") as url:
+    with running("--rooms", "600", "--users", "10", "--delay", "0.05") as url:
         at(url)
         command = [sys.executable, "-m", "synadmin", "audit", "--fail-on", "never"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
-            _until_asked(url)
+            _until_asked(url, 150)  # the first hundred requests are sent before it takes its lock
             first.send_signal(signal.SIGSTOP)  # it is under way for as long as this takes
             second = synadmin("audit", "--rule", "failed-task")
             first.send_signal(signal.SIGCONT)
@@ -307,8 +307,8 @@ def test_of_two_runs_at_once_the_second_leaves_or_waits(
             assert first.wait(60) == 0
 
 
-def _until_asked(url: str) -> None:
-    while json.load(urllib.request.urlopen(f"{url}/standin"))["requests"] < 10:  # noqa: S310
+def _until_asked(url: str, times: int = 10) -> None:
+    while json.load(urllib.request.urlopen(f"{url}/standin"))["requests"] < times:  # noqa: S310
         time.sleep(0.05)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -15,8 +15,10 @@ from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from synadmin.client import Synapse
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
@@ -37,6 +39,7 @@ def test_what_is_taken_or_given_is_asked_about(
 ) -> None:
     signed_in.on("*", told(ACCOUNT | state))
     signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", told({"memberships": {}}))
 
     answer = synadmin(*command, "alice")
     dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
@@ -116,14 +119,14 @@ def test_an_interrupted_bulk_names_the_command_that_goes_on(
     signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
     from synadmin.cli.user import state
 
-    done = state.lock.function
+    done = state.lock.act
 
-    def interrupted(synapse: object, user_id: str) -> object:
-        if user_id.startswith("@b"):
+    def interrupted(synapse: Synapse, name: str, values: Mapping[str, Any]) -> object:
+        if name.startswith("@b"):
             raise KeyboardInterrupt
-        return done(synapse, user_id)
+        return done(synapse, name, values)
 
-    monkeypatch.setattr(state.lock, "function", interrupted)
+    monkeypatch.setattr(state.lock, "act", interrupted)
 
     answer = synadmin("user", "lock", "a", "@b:example.org", "a", "--yes", "-o", "json")
     entries = synadmin("journal", "show", "last", "-o", "ndjson").stdout.splitlines()
