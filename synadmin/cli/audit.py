@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.cli import colors
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
@@ -282,6 +283,10 @@ def _write(report: "Report", output: Output, file: str | None) -> None:
         text = io.StringIO()
         render(output.form, report, text)
         _write_file(file, text.getvalue())
+    elif output.for_people and colors.enabled(sys.stdout):
+        text = io.StringIO()
+        render(output.form, report, text)
+        colors.echo(text.getvalue(), nl=False)
     else:
         render(output.form, report, sys.stdout)
 

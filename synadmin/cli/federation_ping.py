@@ -147,6 +147,7 @@ def _show(records: list[dict[str, Any]]) -> None:
     import shutil
     import sys
 
+    from synadmin.cli import colors
     from synadmin.cli.invocation import is_terminal
     from synadmin.tables import as_text
 
@@ -154,9 +155,11 @@ def _show(records: list[dict[str, Any]]) -> None:
     if all(record["problem"] is None for record in records):
         columns.pop()
     on_terminal = is_terminal(sys.stdout)
+    colored = colors.enabled(sys.stdout)
     text = as_text(records, columns, width=shutil.get_terminal_size().columns if on_terminal else None)
     for line in text.splitlines():
         mark = line[:4]
         click.echo(
-            click.style(mark, fg=_COLOURS[mark]) + line[4:] if on_terminal and mark in _COLOURS else line
+            click.style(mark, fg=_COLOURS[mark]) + line[4:] if colored and mark in _COLOURS else line,
+            color=colored,
         )

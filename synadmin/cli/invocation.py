@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from synadmin.cli import colors
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Invocation:
     command: str | None = None
     new_profile: bool = False
     resumes: str | None = None
+    color: str | None = None
     _drawn: bool = False
 
     @cached_property
@@ -113,7 +115,7 @@ class Invocation:
     def warn(self, message: str) -> None:
         """Tell the person something on stderr, in any case."""
         self.draw("")
-        click.echo(wrapped(message, sys.stderr), err=True)
+        colors.echo(wrapped(message, sys.stderr), sys.stderr)
 
     @property
     def is_watched(self) -> bool:
@@ -136,6 +138,8 @@ def wrapped(message: str, stream: TextIO | None) -> str:
     """Return a message as it may be shown; for a terminal its lines are wrapped at words."""
     from synadmin.text import safe_text, wrap
 
+    if colors.enabled(stream):
+        message = colors.marked(message)
     lines = [safe_text(line) for line in message.split("\n")]
     if not is_terminal(stream):
         return "\n".join(lines)
@@ -146,6 +150,14 @@ def wrapped(message: str, stream: TextIO | None) -> str:
     whole = [_COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), line) for line in lines]
     text = "\n".join(wrap(line, columns, indent=" " * _hanging_indent(line)) for line in whole)
     return text.replace(_NO_BREAK, " ")
+
+
+def print_block(text: str, *, first: bool = True) -> None:
+    """Print what became of a target on stdout; in colour, an empty line separates it from the one before."""
+    if not first and colors.enabled(sys.stdout):
+        click.echo()
+    colors.echo(wrapped(text, sys.stdout))
+    sys.stdout.flush()
 
 
 def _hanging_indent(line: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from synadmin.cli import colors
 from synadmin.cli.invocation import Invocation
 
 C = TypeVar("C", bound=click.Command)
@@ -24,6 +25,9 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
         from pathlib import Path
 
         value = Path(str(value))
+    elif parameter.name == "color" and value != "auto":
+        # click removes colours from what goes into a pipe, unless the context says otherwise.
+        context.color = context.find_root().color = value == "always"
     setattr(invocation, parameter.name, value)
 
 
@@ -48,6 +52,12 @@ def common_options() -> list[click.Option]:
             **shared,
         ),
         click.Option(["-q", "--quiet"], is_flag=True, help="No progress and notes on stderr.", **shared),
+        click.Option(
+            ["--color"],
+            type=click.Choice(colors.CHOICES),
+            help="When to use colours [default: auto].",
+            **shared,
+        ),
     ]
 
 
@@ -67,6 +77,8 @@ def _point_to_common_options(formatter: click.HelpFormatter) -> None:
 
 class _WithCommonOptions(click.Command):
     """Mixed into commands and groups alike."""
+
+    context_class = colors.Context
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return ``-h`` and ``--help`` in every context: click keeps the option of the first one."""

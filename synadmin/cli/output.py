@@ -1,6 +1,7 @@
 """``-o`` and ``--columns``: how a command that prints records prints them."""
 
 import functools
+import io
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import click
 
+from synadmin.cli import colors
 from synadmin.cli.invocation import is_terminal
 from synadmin.errors import UsageError
 
@@ -84,14 +86,13 @@ class Output:
                 written += 1
                 yield record
 
-        tables.write(
-            counted(),
-            chosen,
-            self.form,
-            sys.stdout,
-            width=terminal_width(),
-            all_fields=self.names is None,
-        )
+        colored = self.for_people and colors.enabled(sys.stdout)
+        out = io.StringIO() if colored else sys.stdout
+        shown = map(colors.with_marks, counted()) if colored else counted()
+        all_fields = self.names is None
+        tables.write(shown, chosen, self.form, out, width=terminal_width(), all_fields=all_fields)
+        if isinstance(out, io.StringIO):
+            colors.echo(out.getvalue(), nl=False)
         if self.for_people and not written and empty:
             click.echo(empty, err=True)
 
@@ -105,8 +106,9 @@ class Output:
                 shown = {column.name: column.of(record) for column in self.chosen(columns)}
             click.echo(tables.as_json(shown, indent=2))
         elif self.for_people:
-            text = tables.record_as_text(record, self.chosen(columns), width=terminal_width())
-            click.echo(text, nl=False)
+            shown = colors.with_marks(record) if colors.enabled(sys.stdout) else record
+            text = tables.record_as_text(shown, self.chosen(columns), width=terminal_width())
+            colors.echo(text, nl=False)
         else:
             self.write([record], columns)
 

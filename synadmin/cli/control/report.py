@@ -1,6 +1,5 @@
 """The rooms of a control file: looked at, and printed for people and for scripts."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, wrapped
+from synadmin.cli.invocation import Invocation, print_block
 from synadmin.cli.output import Output
 from synadmin.cli.targets import counted
 from synadmin.columns import Column
@@ -114,10 +113,11 @@ def reach_of(allow: str | None) -> "Reach | None":
 def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[Entry]") -> None:
     """Print the reports: for people those of rooms that are not in order, for scripts all."""
     if output.for_people and output.names is None:
+        first = True
         for report in reports:
             if report.outcome != "in-order":
-                click.echo(wrapped(report_text(report), sys.stdout))
-                sys.stdout.flush()
+                print_block(report_text(report), first=first)
+                first = False
         for entry in unmatched:
             click.echo(safe_text(f"{_entry_text(entry)} matches no room."))
     elif output.form == "json" and output.names is None:

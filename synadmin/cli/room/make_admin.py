@@ -1,13 +1,12 @@
 """``synadmin room make-admin``: look, plan, ask, act, read back, report."""
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from synadmin.cli.confirm import change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
-from synadmin.cli.invocation import Invocation, pass_invocation, wrapped
+from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -239,9 +238,8 @@ def _report(
 
     def write(finished: "Iterator[Outcome]") -> None:
         if output.for_people and output.names is None:
-            for outcome in finished:
-                click.echo(wrapped(outcome_text(outcome), sys.stdout))
-                sys.stdout.flush()
+            for number, outcome in enumerate(finished):
+                print_block(outcome_text(outcome), first=not number)
         else:
             output.write((outcome.as_record() for outcome in finished), _columns())
         outcomes.total = len(outcomes.codes)  # two names of one room are one room

@@ -10,7 +10,7 @@ import click
 
 from synadmin.cli.confirm import change_options, confirm_by_name
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
-from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.output import Output, output_options
@@ -136,7 +136,7 @@ def replace(
             order = _confirmed(invocation, planned, order, room, given=given, ask_block=ask_block)
             planned = _carry_out(invocation, recovery, planned, order)
     if output.for_people and output.names is None:
-        click.echo(_replacement_text(planned))
+        print_block(_replacement_text(planned))
     else:
         output.write_one(planned.as_record(), _COLUMNS)
     if planned.outcome == "planned":

@@ -1,6 +1,5 @@
 """``synadmin room transfer``: moving a community to an account on another homeserver."""
 
-import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import click
 
 from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
-from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -290,9 +289,8 @@ def _report(
 
     def write(finished: "Iterator[RoomTransfer]") -> None:
         if output.for_people and output.names is None:
-            for room_transfer in finished:
-                click.echo(_transfer_text(room_transfer))
-                sys.stdout.flush()
+            for number, room_transfer in enumerate(finished):
+                print_block(_transfer_text(room_transfer), first=not number)
         else:
             output.write((room_transfer.as_record(move) for room_transfer in finished), _columns())
 
