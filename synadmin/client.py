@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, ServerError, SynadminError
+from synadmin.errors import (
+    MatrixError,
+    NotFoundError,
+    NotSupportedError,
+    ServerError,
+    SettingsError,
+    SynadminError,
+)
 from synadmin.http.connection import Connection, checked_homeserver
 from synadmin.http.group import LoadedGroup, groups_of
 from synadmin.http.transport import Retries, Transport
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from synadmin.mas.service import Mas, MasAccess
 
 _STABLE_AUTH_METADATA = (1, 150)  # this Synapse and newer ones have the stable path where MAS is in charge
+_MAS_API = "/api/admin/v1/"
 _WITHOUT_LEVELS = (1, 136)  # from here on, Make Room Admin works in rooms without a power-levels event
 
 
@@ -242,6 +250,19 @@ class Synapse:
         except MatrixError:
             return False
         return version is not None and (int(version[1]), int(version[2])) < _WITHOUT_LEVELS
+
+    def transport_of(self, path: str) -> Transport:
+        """Return what a request is sent with: paths of MAS's admin API lead to MAS.
+
+        Raises:
+            SettingsError: MAS does not manage the accounts of this server.
+        """
+        if not path.startswith(_MAS_API):
+            return self.transport
+        if self.mas is None:
+            message = "the Matrix Authentication Service (MAS) does not manage the accounts of this server"
+            raise SettingsError(message)
+        return self.mas.transport
 
     def _ask_for_mas(self) -> Mapping[str, Any] | None:
         for ask in (self.client_server.auth_metadata, self.client_server.auth_metadata_unstable):

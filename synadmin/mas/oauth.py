@@ -92,7 +92,7 @@ class OAuth:
         Raises:
             RefusedError: its token endpoint is somewhere else.
         """
-        url = self.url(_TOKEN)
+        url = str(self.metadata.get(_TOKEN))
         if not url.endswith("/oauth2/token"):
             message = (
                 f"{_SERVICE} (MAS) manages the accounts of this server, and does not say where its admin "

@@ -15,6 +15,7 @@ from synadmin.http.transport import Body
 
 T = TypeVar("T", bound=Record)
 
+API = "/api/admin/v1/"
 _PAGE = 100  # records; MAS knows no maximum, and its default is 10
 
 
@@ -40,7 +41,7 @@ def listed(path: str, kind: type[T], *, since: str | None = None) -> Paged[Resou
     """Return the operation that lists records of a kind."""
     return Paged(
         "GET",
-        f"/api/admin/v1/{path}",
+        f"{API}{path}",
         Resource[kind],  # type: ignore[valid-type]
         items="data",
         key="id",
@@ -58,7 +59,7 @@ def one(
     """Return an operation that answers with one record."""
     return Endpoint(
         method,
-        f"/api/admin/v1/{path}",
+        f"{API}{path}",
         Single[kind],  # type: ignore[valid-type]
         since=since,
         idempotent=idempotent,

@@ -209,12 +209,7 @@ def _out_of_reach(view: RoomView, goal: Goal, found: Plan) -> Refusal:
     impersonate = found.reach is Reach.IMPERSONATE
     why = f"{goal.target} is banned from the room." if banned else _why_not_the_api_alone(view)
     if found.reach > goal.possible:
-        how: tuple[str, ...] = (
-            (
-                "This needs acting as other users, and a server admin cannot do that here: the Matrix "
-                "Authentication Service (MAS) manages the accounts."
-            ),
-        )
+        how: tuple[str, ...] = (f"This needs acting as other users. {goal.why_not or ''}".rstrip(),)
     else:
         steps = (f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1))
         how = (f"--allow {found.reach} can do it:", *steps)

@@ -44,6 +44,8 @@ class Account:
     state: AccountState = AccountState.ACTIVE
     shadow_banned: bool = False
     """What it sends with a token of its own is dropped without a word; joining and leaving are not."""
+    actable: bool = True
+    """An admin can act as it: not where the service that manages the accounts does not know it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,8 @@ class Goal:
         join: whether the target shall be joined as well, where that can be done.
         promoter: the local user who shall grant the level; None leaves the choice to the planner.
         possible: how far this server lets anybody go, to name the least reach that would do. With the
-            Matrix Authentication Service, which keeps accounts and logins to itself, ``Reach.API``.
+            Matrix Authentication Service, where its admin API cannot be used, ``Reach.API``.
+        why_not: why it is no further, in sentences.
     """
 
     target: UserId
@@ -157,3 +160,4 @@ class Goal:
     join: bool = True
     promoter: UserId | None = None
     possible: Reach = Reach.REACTIVATE
+    why_not: str | None = None

@@ -184,7 +184,7 @@ class Search:
         back: list[Step] = []
         awake = None
         if account.state in ENABLING:
-            if reach < Reach.REACTIVATE or user == self._goal.caller:
+            if reach < Reach.REACTIVATE or user == self._goal.caller or not account.actable:
                 return
             wake, sleep = ENABLING[account.state]
             awake = user
@@ -264,7 +264,9 @@ class Search:
                 yield actor
 
     def _in_reach(self, user: UserId, reach: Reach) -> bool:
-        return user == self._goal.caller or reach >= Reach.IMPERSONATE
+        if user == self._goal.caller:
+            return True
+        return reach >= Reach.IMPERSONATE and self._view.account_of(user).actable
 
     def _step(self, action: Action, actor: UserId, user: UserId) -> Step:
         reach = Reach.API if actor == self._goal.caller else Reach.IMPERSONATE
@@ -315,6 +317,7 @@ class _Worth:
     near: int  # joined, invited, neither
     account: AccountState
     heard: bool  # not shadow-banned
+    actable: bool
     listed: bool  # Make Room Admin considers them
     allowed: bool  # a member of a room whose members may join
 
@@ -324,6 +327,7 @@ class _Worth:
             and self.near >= other.near
             and other.account in _NO_EASIER[self.account]
             and self.heard >= other.heard
+            and self.actable >= other.actable
             and self.listed >= other.listed
             and self.allowed >= other.allowed
         )
@@ -355,6 +359,7 @@ def _unsurpassed(view: RoomView, users: Iterable[UserId]) -> Iterator[UserId]:
             near=_NEAR.get(membership, 0),
             account=account.state,
             heard=not account.shadow_banned,
+            actable=account.actable,
             listed=user in considered or levels.is_creator(user),
             allowed=user in view.allowed_members,
         )

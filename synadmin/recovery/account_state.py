@@ -1,28 +1,12 @@
-"""What state a local account is in, and waking one for a short time."""
+"""Making an account able to act, until its state is put back."""
 
-from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND
+from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND, UserDetails
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError
 from synadmin.ids import UserId
-from synadmin.power.room import Account, AccountState
+from synadmin.mas.users import DEACTIVATE as DEACTIVATE_IN_MAS
+from synadmin.mas.users import LOCK as LOCK_IN_MAS
+from synadmin.recovery.mas_account import MasAccount, account_in_mas
 from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
-
-
-def account_of(synapse: Synapse, user: UserId) -> Account:
-    """Return what state a local account is in, asked of the server."""
-    try:
-        details = synapse.users.get(user)
-    except NotFoundError:
-        return Account(AccountState.MISSING)
-    state = AccountState.ACTIVE
-    if details.deactivated:
-        state = AccountState.DEACTIVATED
-    elif details.suspended:
-        # Through a locked account power can be given, through a suspended one it cannot, locked or not.
-        state = AccountState.SUSPENDED
-    elif details.locked:
-        state = AccountState.LOCKED
-    return Account(state, details.shadow_banned)
 
 
 def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
@@ -36,8 +20,10 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
     """
     before = synapse.users.get(user)
     users = synapse.users
-
-    if before.deactivated:
+    in_mas = account_in_mas(synapse, user)
+    if in_mas is not None:
+        _enable_in_mas(in_mas, temporary, before)
+    elif before.deactivated:
         back = Revert(
             DEACTIVATE.method,
             DEACTIVATE.filled({"target_user_id": user}),
@@ -47,7 +33,7 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
         )
         with temporary.apply(back):
             users.reactivate(user)
-    if before.locked:
+    if before.locked and in_mas is None:
         path = MODIFY.filled({"user_id": user})
         back = Revert(MODIFY.method, path, {"locked": True}, asleep=user)
         with temporary.apply(back):
@@ -57,3 +43,21 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
         back = Revert(SUSPEND.method, path, {"suspend": True}, asleep=user)
         with temporary.apply(back):
             users.suspend(user, suspend=False)
+
+
+def _enable_in_mas(account: MasAccount, temporary: TemporaryChanges, before: UserDetails) -> None:
+    """Make an account that MAS manages active and unlocked. While it is, its owner can sign in."""
+    user, id_ = account.user_id, {"id": account.record.id}
+    if account.is_deactivated or before.deactivated:
+        if account.is_deactivated:
+            path = DEACTIVATE_IN_MAS.filled(id_)
+            back = Revert(DEACTIVATE_IN_MAS.method, path, {"skip_erase": not before.erased}, asleep=user)
+        else:  # at Synapse alone: nothing is put back in MAS
+            path = DEACTIVATE.filled({"target_user_id": user})
+            back = Revert(DEACTIVATE.method, path, {"erase": before.erased}, asleep=user)
+        with temporary.apply(back, transport=account.mas.transport):
+            account.reactivate()
+    if account.is_locked:
+        back = Revert(LOCK_IN_MAS.method, LOCK_IN_MAS.filled(id_), None, asleep=user)
+        with temporary.apply(back, transport=account.mas.transport):
+            account.set_locked(locked=False)

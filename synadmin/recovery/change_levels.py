@@ -237,20 +237,19 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
 
 def _reach_as(observer: Observer, user: UserId) -> Reach | None:
     """Return what acting as a user takes, None where nobody can."""
-    account = observer.account(user)
     if user == observer.synapse.owner:
-        return Reach.API if account.state is AccountState.ACTIVE else None
-    if account.state is AccountState.MISSING or account.shadow_banned or observer.accounts_are_elsewhere:
+        return Reach.API if observer.account(user).state is AccountState.ACTIVE else None
+    if observer.cannot_act:
+        return None
+    account = observer.account(user)
+    if account.state is AccountState.MISSING or account.shadow_banned or not account.actable:
         return None
     return Reach.IMPERSONATE if account.state is AccountState.ACTIVE else Reach.REACTIVATE
 
 
 def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
-    if observer.accounts_are_elsewhere and any(True for _ in level_changes.authors(view, edit)):
-        return (
-            "refused: this needs acting as another user, and a server admin cannot do that here: the "
-            "Matrix Authentication Service (MAS) manages the accounts"
-        )
+    if observer.cannot_act and any(True for _ in level_changes.authors(view, edit)):
+        return f"refused: this needs acting as another user. {observer.means.why_not}"
     equals = level_changes.equal_remote_admins(view, edit)
     if equals:
         return (

@@ -24,7 +24,7 @@ from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
 from synadmin.power.room import Account, Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
-from synadmin.recovery.account_state import account_of
+from synadmin.recovery.means import Means, SynapseMeans, means_of
 
 CREATE = "m.room.create"
 JOIN_RULES = "m.room.join_rules"
@@ -81,6 +81,8 @@ class Observer:
     _accounts: dict[UserId, Account] = field(default_factory=dict)
     _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
     """The whole state of the room being looked at, where the server (before 1.123) sends no less."""
+    _means: Means | None = None
+    """What an admin can do here; None where nobody has asked: that may take a request."""
     _by_room: bool = False
     """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
 
@@ -158,6 +160,7 @@ class Observer:
         Returns:
             The view with all that was looked at, and the plan or refusal.
         """
+        asked = False
         strangers: Iterator[UserId] | None = None
         while True:
             found = plan(view, goal)
@@ -167,8 +170,11 @@ class Observer:
                 view, wide = self._with_all_holders(view, goal), True
             elif found.reach is not None and found.reach > goal.possible:
                 break
-            elif found.reach is not None and found.reach > Reach.API and self.accounts_are_elsewhere:
-                goal = replace(goal, possible=Reach.API)
+            elif found.reach is not None and found.reach > Reach.API and not asked:
+                asked = True
+                if self.synapse.mas_manages_accounts:
+                    goal = self._as_far_as_possible(goal)
+                    view = replace(view, accounts=self.accounts(list(view.accounts)))
             elif found.unverified:
                 view = self.seeing(view, found.unverified)
             elif found.needs_member:
@@ -178,6 +184,10 @@ class Observer:
             else:
                 break
         return view, found
+
+    def _as_far_as_possible(self, goal: Goal) -> Goal:
+        means = self.means
+        return replace(goal, possible=min(goal.possible, means.possible), why_not=means.why_not)
 
     def again(self, observation: Observation, goal: Goal) -> RoomView:
         """Look again at what a plan was to change: the levels, and the target's membership."""
@@ -248,7 +258,7 @@ class Observer:
     def account(self, user: UserId) -> Account:
         """Return what state a local account is in."""
         if user not in self._accounts:
-            self._accounts[user] = account_of(self.synapse, user)
+            self._accounts[user] = (self._means or SynapseMeans(self.synapse)).account_of(user)
         return self._accounts[user]
 
     def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
@@ -446,9 +456,18 @@ class Observer:
                 yield user
 
     @property
-    def accounts_are_elsewhere(self) -> bool:
-        """Whether the Matrix Authentication Service keeps the accounts: nobody can act as others then."""
-        return self.synapse.mas_manages_accounts
+    def means(self) -> Means:
+        """What an admin can do here in the place of others, asked for once."""
+        if self._means is None:
+            self._means = means_of(self.synapse)
+            if self.synapse.mas_manages_accounts:
+                self._accounts.clear()  # MAS knows more of them
+        return self._means
+
+    @property
+    def cannot_act(self) -> bool:
+        """Whether nobody can act as others here: why, is in ``means.why_not``."""
+        return self.means.possible < Reach.IMPERSONATE
 
     def _members_of_any(self, users: Iterable[UserId], rooms: Iterable[RoomId]) -> Iterable[UserId]:
         rooms = tuple(rooms)

@@ -101,14 +101,15 @@ def editor_of(
     """
     view = control_of(observer, room_id).view
     caller = observer.synapse.owner
-    others = () if observer.accounts_are_elsewhere or allow < Reach.IMPERSONATE else view.known_local_members
+    others = () if observer.cannot_act or allow < Reach.IMPERSONATE else view.known_local_members
     members = [user for user in (caller, *others) if view.membership_of(user) == "join"]
     members.sort(key=lambda user: (user not in first, user != caller, -view.levels.level_of(user)))
     for user in dict.fromkeys(members):
         if any(rules.sending_state(view, user, event_type) for event_type in event_types):
             continue
         account = observer.account(user)
-        if account.state is AccountState.ACTIVE and not account.shadow_banned:
+        able = user == caller or account.actable
+        if account.state is AccountState.ACTIVE and not account.shadow_banned and able:
             return user
     return None
 

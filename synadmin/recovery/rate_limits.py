@@ -7,22 +7,33 @@ and so a temporary change like any other.
 
 from synadmin.api.users import DELETE_RATELIMIT, SET_RATELIMIT
 from synadmin.client import Synapse
+from synadmin.ids import UserId
 from synadmin.recovery.read_back import numbers
 from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 
 def lift(synapse: Synapse, temporary: TemporaryChanges) -> None:
-    """Lift every rate limit of the token's owner until ``temporary`` puts it back.
+    """Lift every rate limit of the run until ``temporary`` puts it back.
 
     Raises:
         SynadminError: it could not be done.
     """
-    owner = synapse.owner
-    before = synapse.users.ratelimit(owner)
+    _lift(synapse, temporary, synapse.owner)
+    # With MAS a token to act as a user is that user's own: the limits are, too.
+    temporary.when_acting(lambda user: _lift_of(synapse, temporary, user))
+
+
+def _lift_of(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
+    if synapse.mas_manages_accounts:
+        _lift(synapse, temporary, user)
+
+
+def _lift(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
+    before = synapse.users.ratelimit(user)
     if before.messages_per_second == 0 and before.burst_count == 0:
         return
     earlier = numbers(before)
     endpoint = DELETE_RATELIMIT if earlier is None else SET_RATELIMIT
-    back = Revert(endpoint.method, endpoint.filled({"user_id": owner}), earlier)
-    with temporary.apply(back):
-        synapse.users.set_ratelimit(owner, messages_per_second=0, burst_count=0)
+    back = Revert(endpoint.method, endpoint.filled({"user_id": user}), earlier)
+    with temporary.apply(back, lasting=user != synapse.owner):
+        synapse.users.set_ratelimit(user, messages_per_second=0, burst_count=0)

@@ -12,9 +12,12 @@ from urllib.parse import unquote
 from synadmin.api.client_server import LEAVE
 from synadmin.api.users import DEACTIVATE, DELETE_RATELIMIT, MODIFY, SET_RATELIMIT, SUSPEND, RateLimitOverride
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError, NotSupportedError, SettingsError
 from synadmin.http.endpoint import Endpoint
-from synadmin.ids import RoomId, UserId
+from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.mas.service import Mas
+from synadmin.mas.users import DEACTIVATE as DEACTIVATE_IN_MAS
+from synadmin.mas.users import LOCK as LOCK_IN_MAS
 
 _PATIENCE = 20.0  # seconds until Synapse has taken a deactivated user out of their rooms
 _STEP = 0.1
@@ -77,6 +80,39 @@ def _has_limits(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, A
     return numbers(synapse.users.ratelimit(UserId(found["user_id"]))) == (body or None)
 
 
+def _is_deactivated_in_mas(
+    synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId
+) -> bool:
+    """Whether MAS has an account deactivated, and Synapse too: a job of MAS sees to that."""
+    record = _mas(synapse).users.get(found["id"]).attributes
+    if record.deactivated_at is None:
+        return False
+    user = UserId(f"@{record.username}:{server_name_of(synapse.owner)}")
+
+    def holds() -> bool:
+        now = synapse.users.get(user)
+        erased = bool(now.erased) == (not body.get("skip_erase"))
+        return now.deactivated and erased and not synapse.activity.joined_rooms(user).total
+
+    until = time.monotonic() + _PATIENCE
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(_STEP)
+    return True
+
+
+def _is_locked_in_mas(synapse: Synapse, found: Mapping[str, str], _: Mapping[str, Any], __: UserId) -> bool:
+    return _mas(synapse).users.get(found["id"]).attributes.locked_at is not None
+
+
+def _mas(synapse: Synapse) -> Mas:
+    if synapse.mas is None:
+        message = "the Matrix Authentication Service (MAS) does not manage the accounts of this server"
+        raise SettingsError(message)
+    return synapse.mas
+
+
 _Check = Callable[[Synapse, Mapping[str, str], Mapping[str, Any], UserId], bool]
 _CHECKS: tuple[tuple[Endpoint[Any], _Check], ...] = (
     (LEAVE, _has_left),
@@ -85,6 +121,8 @@ _CHECKS: tuple[tuple[Endpoint[Any], _Check], ...] = (
     (MODIFY, _is_locked),
     (SET_RATELIMIT, _has_limits),
     (DELETE_RATELIMIT, _has_limits),
+    (DEACTIVATE_IN_MAS, _is_deactivated_in_mas),
+    (LOCK_IN_MAS, _is_locked_in_mas),
 )
 
 

@@ -232,10 +232,10 @@ def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) ->
         )
     if order.admin != observer.synapse.owner and not order.muted:
         mute = f"In the room that Synapse creates, only {order.admin} can send messages, and anyone can join."
-        if observer.accounts_are_elsewhere:
+        if observer.cannot_act:
             return "not-permitted", (
-                f"{mute} Only they can change that, because the Matrix Authentication Service (MAS) "
-                f"manages the accounts. Use your own account as admin, or keep it so with --muted."
+                f"{mute} Only they can change that. {observer.means.why_not} Use your own account as admin, "
+                "or keep it so with --muted."
             )
         if order.allow < Reach.IMPERSONATE:
             return "needs-impersonate", (

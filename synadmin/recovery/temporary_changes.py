@@ -21,10 +21,12 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.http.endpoint import Endpoint
+from synadmin.http.transport import Transport
 from synadmin.ids import UserId
 from synadmin.journal import Journal, unrestored, was_refused
 from synadmin.recovery import impersonation
 from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.means import is_token
 from synadmin.recovery.read_back import is_reverted
 
 
@@ -72,7 +74,7 @@ class Revert:
             back.get("body"),
             UserId(user) if user else None,
             str(entry["id"]),
-            token=entry if impersonation.is_token(entry) else None,
+            token=entry if is_token(back) else None,
         )
 
     def __str__(self) -> str:
@@ -104,6 +106,7 @@ class TemporaryChanges:
         self._say = self.say = say
         self._made: list[Revert] = []
         self._failed: list[Revert] = []
+        self._lasting: list[Revert] = []
         self._reverted = 0
 
     def __enter__(self) -> Self:
@@ -116,7 +119,8 @@ class TemporaryChanges:
         trace: TracebackType | None,
     ) -> None:
         # What could not be reverted at the end of its room is tried once more.
-        self._made, self._failed = [*reversed(self._failed), *self._made], []
+        self._made = [*self._lasting, *reversed(self._failed), *self._made]
+        self._failed, self._lasting = [], []
         left = self.put_back()
         if isinstance(error, JournalError) and self._reverted:
             were = "change was" if self._reverted == 1 else "changes were"
@@ -124,6 +128,10 @@ class TemporaryChanges:
         if left and error is None:
             message = f"not reverted: {'; '.join(map(str, left))}"
             raise SynadminError(message, hint="`synadmin journal resume last` tries again")
+
+    def when_acting(self, does: Callable[[UserId], None]) -> None:
+        """Set what is done when there is a token to act as a user."""
+        self._sessions.opened = does
 
     @property
     def mark(self) -> int:
@@ -137,6 +145,8 @@ class TemporaryChanges:
         *,
         by: UserId | None = None,
         is_made: Callable[[], bool] | None = None,
+        transport: Transport | None = None,
+        lasting: bool = False,
     ) -> Iterator[None]:
         """Make a temporary change in here: one request.
 
@@ -145,8 +155,10 @@ class TemporaryChanges:
             by: in whose name it is made; the one that puts it back, unless said otherwise.
             is_made: reads whether the change holds, where the server refused it; unless given, it holds
                 unless it is reverted.
+            transport: what the request is sent with, where it is not that of the homeserver.
+            lasting: it stays until the end of the run, whatever is put back before.
         """
-        transport = self._sessions.of(by or revert.user or self._synapse.owner).transport
+        transport = transport or self._sessions.of(by or revert.user or self._synapse.owner).transport
         back = {
             "method": revert.method,
             "path": revert.path,
@@ -173,7 +185,8 @@ class TemporaryChanges:
                 raise
             finally:
                 if not refused:
-                    self._made.append(replace(revert, entry=recorded.entry))
+                    made = self._lasting if lasting else self._made
+                    made.append(replace(revert, entry=recorded.entry))
 
     def put_back(self, mark: int = 0) -> list[Revert]:
         """Revert what was changed since the mark, the newest first; return what could not be reverted."""
@@ -256,9 +269,13 @@ class TemporaryChanges:
         # The path is percent-encoded, so nothing in it is a parameter to be filled in.
         endpoint = Endpoint(revert.method, revert.path, dict, idempotent=True)
         try:
-            acting = self._sessions.of(revert.user or self._synapse.owner)
-            with acting.transport.recording(restores=revert.entry):
-                acting.transport.send(endpoint, body=revert.body)
+            transport = self._synapse.transport_of(revert.path)
+            if transport is self._synapse.transport:
+                transport = self._sessions.of(revert.user or self._synapse.owner).transport
+            else:
+                endpoint = replace(endpoint, dialect="mas")
+            with transport.recording(restores=revert.entry):
+                transport.send(endpoint, body=revert.body)
         except SynadminError as error:
             return error
         return None

@@ -199,9 +199,10 @@ def _actor(observer: Observer, control: RoomControl, options: UpgradeOptions) ->
         user
         for user in control.controllers
         if rules.sending_state(view, user, TOMBSTONE) is None
-        and (user == caller or (options.allow >= Reach.IMPERSONATE and not observer.accounts_are_elsewhere))
+        and (user == caller or (options.allow >= Reach.IMPERSONATE and not observer.cannot_act))
         and observer.account(user).state is AccountState.ACTIVE
         and not observer.account(user).shadow_banned
+        and (user == caller or observer.account(user).actable)
     ]
     order = (
         lambda user: user not in options.creators,
@@ -213,7 +214,7 @@ def _actor(observer: Observer, control: RoomControl, options: UpgradeOptions) ->
 
 def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOptions) -> tuple[str, str]:
     room = control.view.room_id
-    if options.allow < Reach.IMPERSONATE and not observer.accounts_are_elsewhere:
+    if options.allow < Reach.IMPERSONATE and not observer.cannot_act:
         other = _actor(observer, control, replace(options, allow=Reach.IMPERSONATE))
         if other is not None:
             return "needs-impersonate", (

@@ -132,6 +132,20 @@ def test_without_mas_an_account_change_asks_for_it_once(
     assert asked == ["/_matrix/client/v1/auth_metadata"]
 
 
+def test_without_mas_regaining_a_room_takes_no_request_more(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    easy, hard = alice.make_room(), alice.make_room(members=[bob], left=[alice])
+    for room_id, options, asked in ((easy, (), 0), (hard, ("--allow", "impersonate"), 1)):
+        sent = len(homeserver.processed())
+        answer = synadmin("room", "make-admin", room_id, *options, "--yes")
+        assert answer.code == 0, answer.stderr
+        uris = [one.uri for one in homeserver.processed()[sent:]]
+        assert len([uri for uri in uris if "auth_metadata" in uri]) == asked, uris
+        assert not [uri for uri in uris if "/api/admin/v1" in uri or "oauth2" in uri]
+
+
 def test_login_tells_of_mas_before_it_asks_for_a_password(delegated: Delegated, synadmin: Synadmin) -> None:
     no_token = {"SYNADMIN_ACCESS_TOKEN": ""}
     answer = synadmin("login", "admin", server=delegated.server, acting=delegated.admin, env=no_token)

@@ -17,8 +17,10 @@ from synadmin.audit.facts import DAY, Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
 from synadmin.audit.gather.power_holders import PowerHolders, with_holders
 from synadmin.audit.gather.prefetch import Prefetcher
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.client import Synapse
+from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
 from synadmin.ids import RoomId, UserId
+from synadmin.mas.service import PERSONAL_SESSIONS
 from synadmin.power.levels import PowerLevels, RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 
@@ -251,9 +253,20 @@ class Asker:
         """Return how far this server lets an administrator go."""
         with self._lock:
             if self._possible is None:
-                # Where the Matrix Authentication Service keeps the accounts, nobody can act as others.
-                self._possible = Reach.API if self.synapse.mas_manages_accounts else Reach.REACTIVATE
+                self._possible = how_far(self.synapse)
         return self._possible
+
+
+def how_far(synapse: Synapse) -> Reach:
+    """Return how far a server lets an admin go: where MAS manages the accounts, its admin API decides."""
+    if not synapse.mas_manages_accounts:
+        return Reach.REACTIVATE
+    try:
+        if synapse.mas is not None:
+            synapse.mas.require(PERSONAL_SESSIONS)
+    except RefusedError:
+        return Reach.API
+    return Reach.REACTIVATE
 
 
 @dataclass(slots=True)

@@ -386,11 +386,13 @@ class TestTheWayIsChosen:
 
     def test_where_logins_are_kept_elsewhere_no_other_reach_is_offered(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})
-        goal = Goal(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE, possible=Reach.API)
+        goal = Goal(
+            target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE, possible=Reach.API, why_not="MAS is too old."
+        )
         refusal = plan(view, goal)
         assert isinstance(refusal, Refusal)
         assert (refusal.reason, refusal.reach) == ("needs-impersonate", None)
-        assert "Matrix Authentication Service" in refusal.message
+        assert refusal.message.endswith("This needs acting as other users. MAS is too old.")
 
 
 class TestNoWay:

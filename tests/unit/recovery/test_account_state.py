@@ -11,8 +11,9 @@ from synadmin.errors import SynadminError
 from synadmin.ids import UserId
 from synadmin.power.room import Account, AccountState
 from synadmin.recovery import read_back
-from synadmin.recovery.account_state import account_of, enable_temporarily
+from synadmin.recovery.account_state import enable_temporarily
 from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.means import SynapseMeans
 from synadmin.recovery.temporary_changes import TemporaryChanges
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import Request, Stub, refused, told
@@ -72,12 +73,12 @@ def test_of_several_states_the_one_that_hinders_most_counts(
     stub: Stub, synapse: Synapse, details: dict[str, bool], state: AccountState
 ) -> None:
     Her(stub, **details)
-    assert account_of(synapse, HER) == Account(state)
+    assert SynapseMeans(synapse).account_of(HER) == Account(state)
 
 
 def test_a_name_that_nobody_has_is_missing(stub: Stub, synapse: Synapse) -> None:
     stub.on(ACCOUNT, refused(404, "M_NOT_FOUND", "User not found"))
-    assert account_of(synapse, HER) == Account(AccountState.MISSING)
+    assert SynapseMeans(synapse).account_of(HER) == Account(AccountState.MISSING)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_everything_is_lifted_and_put_back(
     earlier = dict(her.state)
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         enable_temporarily(synapse, temporary, HER)
-        assert account_of(synapse, HER) == Account(AccountState.ACTIVE)
+        assert SynapseMeans(synapse).account_of(HER) == Account(AccountState.ACTIVE)
     assert {name: state for name, state in her.state.items() if state} == earlier
     sent = [one for one in stub.requests if one.method != "GET"]
     assert not any("password" in one.json for one in sent)

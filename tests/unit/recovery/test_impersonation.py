@@ -16,8 +16,8 @@ from synadmin.errors import NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.endpoint import Endpoint
 from synadmin.ids import RoomId, UserId
 from synadmin.journal import Journal, entries, unrestored
-from synadmin.recovery import impersonation
 from synadmin.recovery.impersonation import Impersonation
+from synadmin.recovery.means import SynapseMeans
 from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
 from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Stub, refused, told
@@ -36,6 +36,7 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on(LEAVE, told({}))
     stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
     assert synapse.owner == ADMIN
+    assert not synapse.mas_manages_accounts
     stub.requests.clear()
     return synapse
 
@@ -67,7 +68,7 @@ def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
 def test_long_work_takes_a_new_one_before_the_old_one_ends(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(impersonation, "_RENEWED", -1.0)
+    monkeypatch.setattr(SynapseMeans, "renewed", -1.0)
     with Impersonation(synapse) as sessions:
         sessions.of(HER)
         sessions.of(HER)

@@ -1,0 +1,270 @@
+"""What an admin can do in the place of others on this server: act as them, and make their accounts active.
+
+Synapse has operations for it; where the Matrix Authentication Service (MAS) manages the accounts, its admin
+API has them. What is not possible says why.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
+
+from synadmin.api.client_server import LOGOUT
+from synadmin.client import Synapse
+from synadmin.errors import NotAuthenticatedError, NotFoundError, RefusedError, SynadminError
+from synadmin.http.transport import Transport
+from synadmin.ids import UserId
+from synadmin.mas.oauth import MATRIX_SCOPE
+from synadmin.mas.personal_sessions import REVOKE, PersonalSession
+from synadmin.mas.records import Resource
+from synadmin.mas.service import PERSONAL_SESSIONS, Mas
+from synadmin.power.room import Account, AccountState, Reach
+from synadmin.recovery.mas_account import account_in_mas, end_session
+from synadmin.recovery.token_file import forget, kept, optional
+
+_TRIES = 2
+
+
+class Means(Protocol):
+    """The ways of a server to act as others, and to make accounts active."""
+
+    @property
+    def life(self) -> float:
+        """Seconds for which a token is valid: what a crash leaves is worthless after that."""
+
+    @property
+    def renewed(self) -> float:
+        """Seconds after which a new token is made: a request may take as long as that again."""
+
+    @property
+    def possible(self) -> Reach:
+        """How far an admin can go."""
+
+    @property
+    def why_not(self) -> str | None:
+        """Why it is no further, and what to do, in sentences; None where all is possible."""
+
+    @property
+    def transport(self) -> Transport:
+        """What tokens are made with."""
+
+    def account_of(self, user: UserId) -> Account:
+        """Return what state a local account is in, and whether one can act as it."""
+
+    def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
+        """Return how a token is ended, for the journal, before it is made."""
+
+    def make(self, user: UserId, restoring: Mapping[str, Any]) -> str:
+        """Make a token to act as a user.
+
+        Raises:
+            SynadminError: it was not made, or the answer was lost.
+        """
+
+    def end(self, entry: str, restoring: Mapping[str, Any], token: str | None) -> bool:
+        """End a token, and read back that it has ended.
+
+        Args:
+            entry: the journal's entry of its making.
+            restoring: what the journal has of it.
+            token: its secret; None where it is lost.
+        """
+
+
+def means_of(synapse: Synapse) -> Means:
+    """Return the means of a server.
+
+    Raises:
+        SynadminError: the server did not say whether MAS manages its accounts.
+    """
+    return MasMeans(synapse) if synapse.mas_manages_accounts else SynapseMeans(synapse)
+
+
+@dataclass
+class SynapseMeans:
+    """Synapse's own operations: tokens that live for minutes, made for the admin."""
+
+    synapse: Synapse
+    life: ClassVar[float] = 180.0
+    renewed: ClassVar[float] = 60.0
+    possible: Reach = Reach.REACTIVATE
+    why_not: str | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """Synapse's."""
+        return self.synapse.transport
+
+    def account_of(self, user: UserId) -> Account:
+        """Return what state a local account is in, asked of the server."""
+        try:
+            details = self.synapse.users.get(user)
+        except NotFoundError:
+            return Account(AccountState.MISSING)
+        state = AccountState.ACTIVE
+        if details.deactivated:
+            state = AccountState.DEACTIVATED
+        elif details.suspended:
+            # Through a locked account power can be given, through a suspended one it cannot, locked or not.
+            state = AccountState.SUSPENDED
+        elif details.locked:
+            state = AccountState.LOCKED
+        return Account(state, details.shadow_banned)
+
+    def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
+        """Return how a token is ended: only its secret can do it."""
+        valid_until = {"valid_until_ms": int(until * 1000)}
+        return {"method": LOGOUT.method, "path": LOGOUT.path, "body": {}, "user": user, **valid_until}
+
+    def make(self, user: UserId, restoring: Mapping[str, Any]) -> str:
+        """Make a token to act as a user."""
+        return self.synapse.users.login(user, valid_until_ms=restoring["valid_until_ms"]).access_token
+
+    def end(self, entry: str, restoring: Mapping[str, Any], token: str | None) -> bool:
+        """End a token, and read back that it is refused."""
+        journal = self.transport.journal
+        if token is None:
+            return False
+        with self.synapse.as_user(UserId(restoring["user"]), token) as acting:
+            for _ in range(_TRIES):
+                try:
+                    with acting.transport.recording(restores=entry), optional(journal):
+                        acting.client_server.logout()
+                except SynadminError:
+                    pass  # what counts is read back
+                try:
+                    acting.client_server.whoami()
+                except NotAuthenticatedError as error:
+                    # A locked account's token is refused as well, and lives on.
+                    if error.errcode == "M_UNKNOWN_TOKEN":
+                        forget(journal, entry, "ended")
+                        return True
+                except SynadminError:
+                    pass
+        return False
+
+
+@dataclass
+class MasMeans:
+    """The admin API of MAS: personal sessions without a device, named for the run, and ended by that name."""
+
+    synapse: Synapse
+    life: ClassVar[float] = 600.0
+    renewed: ClassVar[float] = 300.0
+    _made: int = 0
+    _ids: dict[UserId, str] = field(default_factory=dict)
+
+    @cached_property
+    def _refusal(self) -> RefusedError | None:
+        try:
+            if self.synapse.mas is not None:
+                self.synapse.mas.require(PERSONAL_SESSIONS, for_what="acting as other users")
+        except RefusedError as error:
+            return error
+        return None
+
+    @property
+    def possible(self) -> Reach:
+        """All, where the admin API can be used: making accounts active is older than acting as users."""
+        return Reach.REACTIVATE if self._refusal is None else Reach.API
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the admin API cannot be used, and who can change that."""
+        error = self._refusal
+        return None if error is None else f"{_sentence(str(error))} {_sentence(error.hint or '')}".strip()
+
+    @property
+    def _mas(self) -> Mas:
+        if self._refusal is not None or self.synapse.mas is None:
+            raise self._refusal or RefusedError("MAS does not manage the accounts of this server")
+        return self.synapse.mas
+
+    @property
+    def transport(self) -> Transport:
+        """The admin API's."""
+        return self._mas.transport
+
+    def account_of(self, user: UserId) -> Account:
+        """Return what state a local account is in. Those that MAS does not know cannot be acted as."""
+        account = SynapseMeans(self.synapse).account_of(user)
+        if account.state is AccountState.MISSING or self._refusal is not None:
+            return account
+        in_mas = account_in_mas(self.synapse, user)
+        if in_mas is None:
+            return replace(account, actable=False)
+        state = account.state
+        if in_mas.is_deactivated:
+            state = AccountState.DEACTIVATED
+        elif state in {AccountState.ACTIVE, AccountState.LOCKED}:
+            state = AccountState.LOCKED if in_mas.is_locked else AccountState.ACTIVE
+        return replace(account, state=state)
+
+    def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
+        """Return how a session is ended: it is found by its name."""
+        self._made += 1
+        journal = self.synapse.transport.journal
+        run = os.urandom(6).hex() if journal is None else journal.run
+        return {
+            "method": REVOKE.method,
+            "path": REVOKE.path,
+            "body": {"human_name": f"synadmin {run}-{self._made}"},
+            "user": user,
+            "valid_until_ms": int(until * 1000),
+        }
+
+    def make(self, user: UserId, restoring: Mapping[str, Any]) -> str:
+        """Make a session without a device."""
+        name = restoring["body"]["human_name"]
+        made = self._mas.personal_sessions.create(
+            self._id(user), name, MATRIX_SCOPE, expires_in=int(self.life)
+        )
+        return str(made.attributes.access_token)
+
+    def end(self, entry: str, restoring: Mapping[str, Any], token: str | None) -> bool:
+        """Revoke the sessions of this name, and read back that none is left."""
+        del token  # nothing needs it
+        journal = self.synapse.transport.journal
+        for _ in range(_TRIES):
+            try:
+                with self.transport.recording(restores=entry), optional(journal):
+                    for session in self._named(restoring):
+                        end_session(self._mas, session)
+                if not self._named(restoring):
+                    forget(journal, entry, "ended")
+                    return True
+            except SynadminError:
+                pass  # what counts is read back
+        return False
+
+    def _named(self, restoring: Mapping[str, Any]) -> list[Resource[PersonalSession]]:
+        name, user = restoring["body"]["human_name"], UserId(restoring["user"])
+        active = self._mas.personal_sessions.list(actor_user=self._id(user), status="active")
+        return [session for session in active if session.attributes.human_name == name]
+
+    def _id(self, user: UserId) -> str:
+        if user not in self._ids:
+            account = account_in_mas(self.synapse, user)
+            if account is None:
+                message = f"MAS does not know {user}: nobody can act as the user of an application service"
+                raise RefusedError(message)
+            self._ids[user] = account.record.id
+        return self._ids[user]
+
+
+def is_token(restoring: Mapping[str, Any]) -> bool:
+    """Whether what the journal has of a temporary change is that of a token."""
+    return restoring.get("path") in {LOGOUT.path, REVOKE.path}
+
+
+def end_left(synapse: Synapse, entry: str, restoring: Mapping[str, Any]) -> bool:
+    """End a token that a run has left, whatever it was made with."""
+    journal = synapse.transport.journal
+    means: Means = MasMeans(synapse) if restoring["path"] == REVOKE.path else SynapseMeans(synapse)
+    return means.end(entry, restoring, None if journal is None else kept(journal, entry))
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

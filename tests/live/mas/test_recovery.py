@@ -1,0 +1,304 @@
+"""Rooms regained where MAS manages the accounts, by its admin API: acting as others, and reactivating them.
+
+Afterwards accounts, sessions and rate limits are as they were before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.ids import encoded
+from tests.live.conftest import environment_of
+from tests.live.mas.world import REAL
+from tests.live.recovery.proxy import Proxy
+from tests.live.told import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
+    from tests.live.conftest import Synadmin
+    from tests.live.mas.world import World
+    from tests.live.recovery.proxy import Passing
+
+needs_stand_in = pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+
+
+def deactivate(world: World, who: Person, *, erase: bool = False) -> None:
+    """Deactivate an account at MAS, and wait until Synapse has heard of it."""
+    world.api("POST", f"/users/{world.user(who)['id']}/deactivate", {"skip_erase": not erase})
+    world.eventually(lambda: bool(world.admin.synapse.users.get(who.user_id).deactivated))
+    world.eventually(lambda: not world.admin.synapse.activity.joined_rooms(who.user_id).total)
+
+
+def lock(world: World, who: Person) -> None:
+    world.api("POST", f"/users/{world.user(who)['id']}/lock")
+    world.eventually(lambda: bool(world.admin.synapse.users.get(who.user_id).locked))
+
+
+def state_of(world: World, *people: Person) -> list[Any]:
+    """What shall be as before: states at both sides, rate limits, active personal sessions."""
+    found: list[Any] = []
+    for one in people:
+        user, details = world.user(one), world.admin.synapse.users.get(one.user_id)
+        limits = world.admin.synapse.users.ratelimit(one.user_id).as_sent()
+        filters = {"filter[actor_user]": user["id"], "filter[status]": "active"}
+        sessions = world.ask("GET", "/personal-sessions", query=filters).json["data"]
+        flags = (details.deactivated, details.locked, details.suspended, details.erased, details.admin)
+        at_mas = (user["deactivated_at"] is not None, user["locked_at"] is not None)
+        found.append((one.user_id, flags, at_mas, limits, [one["id"] for one in sessions]))
+    return found
+
+
+def regain(world: World, synadmin: Synadmin, room_id: RoomId, *options: str) -> Told:
+    arguments = ("room", "make-admin", room_id, "--yes", "-o", "json", *options)
+    return Told.by(synadmin(*arguments, server=world.server, acting=world.admin))
+
+
+def left_by_its_admin(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    return alice.make_room(members=[bob], left=[alice]), (alice, bob)
+
+
+def left_by_its_admin_to_a_moderator(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, mod = world.someone(), world.someone("mod")
+    levels = {"users": {alice.user_id: 100, mod.user_id: 50}, "events": {"m.room.power_levels": 100}}
+    return alice.make_room(members=[mod], exact_levels=levels, left=[alice]), (alice, mod)
+
+
+def everybody_controls(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    levels = {"users": {}, "users_default": 100}
+    return alice.make_room(members=[bob], exact_levels=levels, left=[alice]), (alice, bob)
+
+
+def admin_deactivated(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    deactivate(world, alice)
+    return room_id, (alice, bob)
+
+
+def admin_erased(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    deactivate(world, alice, erase=True)
+    return room_id, (alice, bob)
+
+
+def admin_locked_and_gone(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    room_id = alice.make_room(members=[bob], left=[alice])
+    lock(world, alice)
+    return room_id, (alice, bob)
+
+
+def admin_deactivated_at_synapse_alone(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    world.admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}", {"erase": False})
+    world.eventually(lambda: world.admin.membership(room_id, alice) == "leave")
+    return room_id, (alice, bob)
+
+
+def creator_left_in_version_12(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice, bob = world.someone(), world.someone("bob")
+    return alice.make_room(version="12", members=[bob], left=[alice]), (alice, bob)
+
+
+def admin_suspended(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice = world.someone()
+    room_id = alice.make_room(members=[world.someone("bob")])
+    world.admin.suspend(alice)
+    return room_id, (alice,)
+
+
+def target_banned(world: World) -> tuple[RoomId, tuple[Person, ...]]:
+    alice = world.someone()
+    room_id = alice.make_room()
+    alice.ban(room_id, world.admin)
+    return room_id, (alice,)
+
+
+SITUATIONS = [
+    (left_by_its_admin, "impersonate"),
+    (left_by_its_admin_to_a_moderator, "impersonate"),
+    (everybody_controls, "impersonate"),
+    (creator_left_in_version_12, "impersonate"),
+    (target_banned, "impersonate"),
+    (admin_deactivated, "reactivate"),
+    (admin_erased, "reactivate"),
+    (admin_locked_and_gone, "reactivate"),
+    (admin_deactivated_at_synapse_alone, "reactivate"),
+    (admin_suspended, "reactivate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("situation", "reach"), [pytest.param(one, reach, id=one.__name__) for one, reach in SITUATIONS]
+)
+def test_a_room_is_regained_and_all_else_is_as_before(
+    mas_homeserver: World,
+    synadmin: Synadmin,
+    situation: Callable[[World], tuple[RoomId, tuple[Person, ...]]],
+    reach: str,
+) -> None:
+    room_id, people = situation(mas_homeserver)
+    before = state_of(mas_homeserver, *people)
+    refused = regain(mas_homeserver, synadmin, room_id)
+    reason = "target-banned" if situation is target_banned else f"needs-{reach}"
+    assert refused.verdict == (5, "refused", reason, reach), refused.stderr
+    told = regain(mas_homeserver, synadmin, room_id, "--allow", reach)
+    assert told.verdict == (0, "done", None, reach), told
+    assert told.record["control"] is True
+    assert state_of(mas_homeserver, *people) == before
+    assert "warning" not in told.stderr
+
+
+def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob], users={bob: 50})
+    before = state_of(mas_homeserver, alice, bob)
+    arguments = ("room", "demote", room_id, bob.user_id, "--allow", "impersonate", "--yes")
+    answer = synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin)
+    assert answer.code == 0, answer.stderr
+    content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
+    assert bob.user_id not in content["users"]
+    assert state_of(mas_homeserver, alice, bob) == before
+
+
+def test_rooms_are_transferred(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    arguments = ("room", "transfer", room_id, "--old-owner", alice.user_id, "--to", bob.user_id)
+    answer = synadmin(
+        *arguments,
+        "--allow",
+        "impersonate",
+        "--yes",
+        server=mas_homeserver.server,
+        acting=mas_homeserver.admin,
+    )
+    assert answer.code == 0, answer.stderr
+    content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
+    assert content["users"][bob.user_id] == 100
+
+
+def test_many_rooms_lift_the_limits_of_each_user_acted_as(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    rooms = [alice.make_room(members=[bob], left=[alice]) for _ in range(4)]
+    before = state_of(mas_homeserver, alice, bob, mas_homeserver.admin)
+    arguments = ("room", "make-admin", *rooms, "--allow", "impersonate", "--yes", "-o", "json", "-v")
+    answer = synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin)
+    assert answer.code == 0, answer.stderr
+    assert {one["outcome"] for one in json.loads(answer.stdout)} == {"done"}
+    lifted = f"POST /_synapse/admin/v1/users/{encoded(alice.user_id)}/override_ratelimit -> 200"
+    assert lifted in answer.stderr
+    after = state_of(mas_homeserver, alice, bob, mas_homeserver.admin)
+    # The admin's own personal sessions are the fixture's.
+    assert after == before
+
+
+def test_a_user_that_mas_does_not_know_cannot_be_acted_as(mas_homeserver: World, synadmin: Synadmin) -> None:
+    if mas_homeserver.service is None:
+        pytest.skip("the homeserver's secret is the stand-in's")
+    from synadmin.client import Synapse
+    from synadmin.http.endpoint import Endpoint
+
+    name = f"bridged-{secrets.token_hex(3)}"
+    with Synapse(mas_homeserver.server.url, token=mas_homeserver.service.secret) as synapse:
+        synapse.transport.send(
+            Endpoint("POST", "/_synapse/mas/provision_user", dict), body={"localpart": name}
+        )
+    alice = mas_homeserver.someone()
+    room_id = alice.make_room()
+    bridged = mas_homeserver.server.user_id(name)
+    mas_homeserver.admin.call(
+        "POST", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/make_room_admin", {"user_id": bridged}
+    )
+    alice.leave(room_id)
+    told = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
+    # Only the two of them have power: alice has to be brought in again, and nobody is there to invite her.
+    assert told.code in {0, 5}
+    assert bridged not in [by for _, by, _ in told.steps]
+
+
+@needs_stand_in
+def test_without_the_admin_api_the_reason_is_told(mas_homeserver: World, synadmin: Synadmin) -> None:
+    room_id, _ = left_by_its_admin(mas_homeserver)
+    with mas_homeserver.knobs(adminapi=False):
+        told = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
+    assert told.verdict == (5, "refused", "needs-impersonate", None)
+    assert "does not serve it" in told.message
+    assert "`adminapi`" in told.message
+    with mas_homeserver.knobs(version="v1.4.0"):
+        told = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
+    assert told.verdict == (5, "refused", "needs-impersonate", None)
+    assert "MAS 1.4.0 is too old for acting as other users" in told.message
+
+
+def active_sessions(world: World, who: Person) -> list[str]:
+    filters = {"filter[actor_user]": world.user(who)["id"], "filter[status]": "active"}
+    found = world.ask("GET", "/personal-sessions", query=filters).json["data"]
+    return [one["attributes"]["human_name"] for one in found]
+
+
+POSITIONS = range(1, 9) if os.environ.get("SYNADMIN_TEST_EVERY") else (1, 2, 4, 7)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_what_a_crash_leaves_is_put_back_by_the_next_run(
+    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path, position: int
+) -> None:
+    """The run is killed when the server has done the change, and before the command knows."""
+    room_id, people = admin_deactivated(mas_homeserver)
+    alice = people[0]
+    before = state_of(mas_homeserver, *people)
+    changes: list[str] = []
+    process: list[subprocess.Popen[bytes]] = []
+
+    def kill(passing: Passing) -> int | None:
+        if passing.answered and passing.method != "GET":
+            changes.append(passing.path)
+            if len(changes) == position:
+                process[0].send_signal(signal.SIGKILL)
+                process[0].wait(60)
+        return None
+
+    with (
+        Proxy(mas_homeserver.server.url, kill) as matrix,
+        Proxy(mas_homeserver.url.rstrip("/"), kill) as mas,
+    ):
+        here = {"SYNADMIN_HOMESERVER": matrix.here, "SYNADMIN_MAS": mas.here}
+        arguments = ("room", "make-admin", room_id, "--allow", "reactivate", "--yes")
+        environment = environment_of(tmp_path, matrix.here, mas_homeserver.admin) | here
+        command = [sys.executable, "-m", "synadmin", *arguments]
+        process.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL))
+        with process[0]:
+            process[0].wait(120)
+        assert len(changes) >= position, changes
+        changes.extend([""] * 1000)  # nothing is killed from here on
+        resumed = synadmin(
+            *("journal", "resume", "last", "--yes"),
+            server=mas_homeserver.server,
+            acting=mas_homeserver.admin,
+            env=here,
+        )
+        assert resumed.code == 0, resumed.stderr
+    assert state_of(mas_homeserver, *people) == before
+    assert active_sessions(mas_homeserver, alice) == []
+    content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
+    assert content["users"][mas_homeserver.admin.user_id] == 100
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert b"mpt_" not in file.read_bytes(), file
