@@ -9,13 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from synadmin.control.heirs import HeirNotices, notify
 from synadmin.control.plan import (
-    Change,
-    ControlStep,
-    NotPossible,
-    RoomReport,
-    Target,
     differences_now,
+    find_succession,
     look,
     plan_edit,
     plan_room,
@@ -26,6 +23,7 @@ from synadmin.control.plan import (
     step_of_setting,
     takes_power,
 )
+from synadmin.control.records import Change, ControlStep, NotPossible, RoomReport, Target
 from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
 from synadmin.errors import (
     ConnectError,
@@ -62,10 +60,12 @@ class Apply:
 
     Attributes:
         recovery: the run.
+        notices: whose controllers were notified that heirs take over.
         before: is called before the first room is changed.
     """
 
     recovery: Recovery
+    notices: HeirNotices
     before: Callable[[], None] = lambda: None
 
     def carry_out(self, target: Target, *, allow: Reach) -> RoomReport:
@@ -77,16 +77,18 @@ class Apply:
             ConnectError: the server does not answer.
             InterruptedApply: Ctrl-C came.
         """
-        self.recovery.observer.keeps_creators = True
-        self.recovery.observer.forget_all()
-        planned = plan_room(self.recovery.observer, target, allow=allow)
+        observer = self.recovery.observer
+        observer.keeps_creators = True
+        observer.forget_all()
+        planned = plan_room(observer, target, allow=allow, notices=self.notices)
         if planned.outcome != results.PLANNED:
             return planned
         self.before()
-        work = _RoomWork(self, target, allow)
+        work = _RoomWork(self, planned.target, allow)
         failure: SynadminError | NotPossible | None = None
         try:
             work.carry_out(planned.changes)
+            work.announce(planned)
         except (JournalError, NotAuthenticatedError):
             raise
         except (SynadminError, NotPossible) as caught:
@@ -116,7 +118,10 @@ class Apply:
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"What the room holds now could not be read back: {error}. Run it again to see."
             return replace(report, outcome=results.FAILED, reason=reason_of(error), message=message)
-        if not left:
+        announced = [change for change in report.changes if change.kind == "heir" and change.before is None]
+        if not left and failure is None and announced:
+            return replace(report, outcome=results.PENDING)
+        if not left and failure is None:
             return replace(report, outcome=results.DONE, message="Everything is as the file says.")
         waits = [change.subject for change in left if _waits(change)]
         others = [change for change in left if not _waits(change)]
@@ -132,16 +137,15 @@ class Apply:
             reason, words = failure.reason, failure.message
         elif failure is not None:
             reason, words = reason_of(failure), f"{failure}."
-        what = ", ".join(change.subject for change in left)
-        return replace(
-            report, outcome=results.FAILED, reason=reason, message=f"{words} Not as the file says: {what}."
-        )
+        if left:
+            words += f" Not as the file says: {', '.join(change.subject for change in left)}."
+        return replace(report, outcome=results.FAILED, reason=reason, message=words)
 
 
 def _waits(change: Change) -> bool:
     """Tell whether a user has the level for control and only has to join."""
     return (
-        change.kind == "admin"
+        change.kind in {"admin", "heir"}
         and change.before["membership"] != "join"
         and change.before["level"] == change.after["level"]
     )
@@ -165,10 +169,28 @@ class _RoomWork:
         """
         waits = False
         for change in changes:
-            if change.kind == "admin":
+            if change.kind in {"admin", "heir"} and change.before is not None:
                 waits = self._make_admin(change) or waits
         self._set_levels(waits=waits)
         self._change_settings([change.subject for change in changes if change.kind == "setting"])
+
+    def announce(self, planned: RoomReport) -> None:
+        """Notify the controllers that heirs take over, where that is planned, and record it.
+
+        Raises:
+            SynadminError: it could not be done.
+        """
+        steps = [step for step in planned.steps if step.action == "notify"]
+        heirs, observer = self.target.entry.heirs, self.apply.recovery.observer
+        if not steps or heirs is None:
+            return
+        found = find_succession(observer, self.target, self.apply.notices)
+        room = self.target.room
+        called = f"{room.name} ({room.room_id})" if room.name else room.room_id
+        with _Recorded(self.steps, steps[0]):
+            if found is not None:
+                notify(self.apply.recovery.synapse, called, room.room_id, heirs, found)
+                self.apply.notices.record(room.room_id)
 
     def _make_admin(self, change: Change) -> bool:
         """Give a user control; return whether they have to join by themselves."""

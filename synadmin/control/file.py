@@ -150,11 +150,13 @@ class _Reader:
         admins = tuple(dict.fromkeys(self._people(content.get("admins", []), f"{where} admins")))
         moderators = dict(self._moderators(content.get("moderators", []), f"{where} moderators"))
         nobody_else = _boolean(content.get("nobody_else", False), f"{where} nobody_else")
+        heirs = self._heirs(content["heirs"], f"{where} heirs") if "heirs" in content else None
         goal = ControlGoal(
             admins=admins,
             moderators=moderators,
             at_least=_whole(content.get("at_least", 1), f"{where} at_least"),
             nobody_else=nobody_else,
+            spared=heirs.users if heirs is not None else (),
         )
         self._require_possible(goal, where)
         return Entry(
@@ -164,7 +166,7 @@ class _Reader:
             goal=goal,
             allow=_reach(content["allow"], f"{where} allow") if "allow" in content else None,
             settings=parse_settings(content.get("settings", {}), f"{where} settings"),
-            heirs=self._heirs(content["heirs"], f"{where} heirs") if "heirs" in content else None,
+            heirs=heirs,
         )
 
     def _require_possible(self, goal: ControlGoal, where: str) -> None:

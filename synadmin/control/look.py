@@ -6,13 +6,17 @@ from synadmin.audit.facts import RoomFacts
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.some_rooms import look_at
 from synadmin.client import Synapse
-from synadmin.control.plan import Target, has_control_as_written, has_settings_as_written, read_settings
+from synadmin.control.heirs import HeirNotices, Stage, succession
+from synadmin.control.plan import has_control_as_written, has_settings_as_written, read_settings
+from synadmin.control.records import Target
 from synadmin.errors import MatrixError, NotAuthenticatedError, NotPermittedError
 
 _FEW = 10  # rooms that are looked at closely at once: a quick look would list all accounts first
 
 
-def looked_at(prefetcher: Prefetcher, targets: Sequence[Target]) -> Iterator[tuple[Target, bool]]:
+def looked_at(
+    prefetcher: Prefetcher, targets: Sequence[Target], notices: HeirNotices
+) -> Iterator[tuple[Target, bool]]:
     """Yield the rooms, each with whether it is in order; False also where only a closer look can tell.
 
     Rooms that match a kind of rooms, and that no user of this server is in or that the server itself uses for
@@ -28,14 +32,7 @@ def looked_at(prefetcher: Prefetcher, targets: Sequence[Target]) -> Iterator[tup
     by_id = {target.room_id: target for target in targets}
 
     def judge(synapse: Synapse, facts: RoomFacts) -> bool | None:
-        target = by_id[facts.room_id]
-        if not target.named and (not facts.view.in_room or facts.is_for_server_notices):
-            return None
-        if not facts.view.in_room:
-            return False
-        if not has_control_as_written(target, facts.view):
-            return False
-        return has_settings_as_written(target, read_settings(synapse, target))
+        return _is_in_order(synapse, by_id[facts.room_id], facts, notices)
 
     futures = look_at(prefetcher, (target.room for target in targets), judge)
     for target, future in zip(targets, futures, strict=True):
@@ -47,3 +44,32 @@ def looked_at(prefetcher: Prefetcher, targets: Sequence[Target]) -> Iterator[tup
             is_ordered = False
         if is_ordered is not None:
             yield target, is_ordered
+
+
+def _is_in_order(synapse: Synapse, target: Target, facts: RoomFacts, notices: HeirNotices) -> bool | None:
+    """Tell whether a room is in order; None where it is to be left out."""
+    if not target.named and (not facts.view.in_room or facts.is_for_server_notices):
+        return None
+    if not facts.view.in_room or not has_control_as_written(target, facts.view):
+        return False
+    if _concerns_heirs(target, facts, notices):
+        return False
+    return has_settings_as_written(target, read_settings(synapse, target))
+
+
+def _concerns_heirs(target: Target, facts: RoomFacts, notices: HeirNotices) -> bool:
+    """Tell whether the controllers of a room may have been inactive for so long that heirs are named."""
+    if target.entry.heirs is None:
+        return False
+    accounts = [facts.accounts.get(user) for user in facts.holders]
+    times = [
+        notices.now if account is None or account.appservice else notices.now - account.unseen
+        for account in accounts
+    ]
+    planned = succession(
+        target.entry.heirs,
+        active=max(times, default=None),
+        notified=notices.notified(target.room_id),
+        now=notices.now,
+    )
+    return planned.stage is not Stage.ACTIVE

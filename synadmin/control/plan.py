@@ -4,9 +4,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from synadmin.api.rooms import Room
 from synadmin.client import Synapse
 from synadmin.control.file import Entry
+from synadmin.control.heirs import (
+    HeirNotices,
+    Stage,
+    Succession,
+    controllers_of,
+    last_activity,
+    succession,
+    with_heirs,
+)
+from synadmin.control.records import (
+    IN_ORDER,
+    Change,
+    ControlStep,
+    NotPossible,
+    RoomReport,
+    Target,
+    in_order,
+)
 from synadmin.control.settings import (
     DIRECTORY,
     EVENT_TYPES,
@@ -16,7 +33,14 @@ from synadmin.control.settings import (
     shuts_out,
 )
 from synadmin.control.toml_text import toml_value
-from synadmin.errors import NotFoundError, RefusedError, SynadminError, WouldLoseControlError
+from synadmin.errors import (
+    NotFoundError,
+    RefusedError,
+    ReplyError,
+    ServerError,
+    SynadminError,
+    WouldLoseControlError,
+)
 from synadmin.ids import RoomId, UserId
 from synadmin.power import control_goal
 from synadmin.power.control_goal import Difference
@@ -29,116 +53,6 @@ from synadmin.recovery import outcome as results
 from synadmin.recovery.make_admin import Preview, look_ahead
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.room_state import sender_of
-
-IN_ORDER = "in-order"
-_WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knocking"}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A room, and the entry that decides about it.
-
-    Attributes:
-        room: as the server lists it.
-        entry: the last entry of the file that matches it.
-        named: the entry names this room itself, not a kind of rooms.
-    """
-
-    room: Room
-    entry: Entry
-    named: bool = True
-
-    @property
-    def room_id(self) -> RoomId:
-        """The room's id."""
-        return self.room.room_id
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something in a room that is not as the file says.
-
-    Attributes:
-        kind: ``admin``, ``moderator``, ``lower``, ``setting`` or ``heir``.
-        subject: the user, or the name of the setting.
-        before: the level, the membership and level of an admin, or the value of the setting now.
-        after: the same, as the file says.
-    """
-
-    kind: str
-    subject: str
-    before: Any
-    after: Any
-
-
-@dataclass(frozen=True, slots=True)
-class ControlStep:
-    """A step and what became of it, as in ``room make-admin -o json``."""
-
-    action: str
-    as_user: UserId | None
-    status: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomReport:
-    """A room, what is not as the file says, and what becomes or became of it.
-
-    Attributes:
-        target: the room and its entry.
-        outcome: ``in-order``, ``planned``, ``refused``; after an apply ``done``, ``pending`` or ``failed``.
-        reason: a code for scripts; None where nothing went wrong.
-        message: one sentence on what holds now, or will.
-        changes: what is not as the file says.
-        steps: what is to be done, or was.
-        reach: for a refused room the least ``--allow`` that would do.
-    """
-
-    target: Target
-    outcome: str
-    reason: str | None = None
-    message: str = ""
-    changes: tuple[Change, ...] = ()
-    steps: tuple[ControlStep, ...] = ()
-    reach: Reach | None = None
-
-    def as_record(self) -> dict[str, Any]:
-        """Return it as ``control plan -o json`` shows it."""
-        room = self.target.room
-        return {
-            "room_id": room.room_id,
-            "room": {
-                "name": room.name,
-                "canonical_alias": room.canonical_alias,
-                "version": room.version,
-            },
-            "entry": self.target.entry.name,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "message": self.message,
-            "changes": [
-                {"kind": one.kind, "subject": one.subject, "before": one.before, "after": one.after}
-                for one in self.changes
-            ],
-            "steps": [
-                {"action": one.action, "as": one.as_user, "status": one.status, "detail": one.detail}
-                for one in self.steps
-            ],
-        }
-
-
-class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
-    """The room cannot be brought to what the file says."""
-
-    def __init__(self, reason: str, message: str, reach: Reach | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.message, self.reach = reason, message, reach
-
-
-def in_order(target: Target) -> RoomReport:
-    """Return the report of a room in which everything is as the file says."""
-    return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
 
 
 def has_control_as_written(target: Target, view: RoomView) -> bool:
@@ -157,13 +71,14 @@ def has_settings_as_written(target: Target, found: Mapping[str, Any]) -> bool:
     return not _other_settings(target.entry, found)
 
 
-def plan_room(observer: Observer, target: Target, *, allow: Reach) -> RoomReport:
+def plan_room(observer: Observer, target: Target, *, allow: Reach, notices: HeirNotices) -> RoomReport:
     """Look at a room, and plan what its entry takes.
 
     Args:
         observer: looks at the server.
         target: the room and its entry.
         allow: how far the plan may go.
+        notices: whose controllers were notified that heirs take over.
 
     Raises:
         NotAuthenticatedError: the token is not valid.
@@ -171,17 +86,74 @@ def plan_room(observer: Observer, target: Target, *, allow: Reach) -> RoomReport
         ConnectError: the server does not answer.
     """
     planner = _Planner(observer, target, allow)
+    reach = None
     try:
-        return planner.report()
+        planned = find_succession(observer, target, notices)
+        planner.target = target_of(target, planned)
+        return _with_announcement(planner.report(), planned)
     except NotPossible as answer:
-        return RoomReport(
-            target=target,
-            outcome=results.REFUSED,
-            reason=answer.reason,
-            message=answer.message,
-            changes=tuple(planner.changes),
-            reach=answer.reach,
-        )
+        reason, message, reach = answer.reason, answer.message, answer.reach
+    except NotFoundError as error:
+        reason = "not-in-room" if "no longer in" in error.reason else "unknown-room"
+        message = sentence_of(error)
+    except (ServerError, ReplyError) as error:
+        reason, message = "server-error", f"The room could not be looked at: {error}."
+    return RoomReport(
+        target=target,
+        outcome=results.REFUSED,
+        reason=reason,
+        message=message,
+        changes=tuple(planner.changes),
+        reach=reach,
+    )
+
+
+def find_succession(observer: Observer, target: Target, notices: HeirNotices) -> Succession | None:
+    """Return how far it is with the heirs of a room; None where its entry names none.
+
+    Raises:
+        NotFoundError: the server knows no such room, or is no longer in it.
+    """
+    heirs = target.entry.heirs
+    if heirs is None:
+        return None
+    controllers = controllers_of(look(observer, target))
+    return succession(
+        heirs,
+        active=last_activity(observer.synapse, controllers, now=notices.now),
+        notified=notices.notified(target.room_id),
+        now=notices.now,
+        controllers=controllers,
+    )
+
+
+def target_of(target: Target, planned: Succession | None) -> Target:
+    """Return the target with the heirs among the admins, where they are due."""
+    due = planned is not None and planned.stage is Stage.DUE
+    return replace(target, entry=with_heirs(target.entry)) if due else target
+
+
+def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomReport:
+    """Return a report that announces when the heirs take over."""
+    heirs = report.target.entry.heirs
+    if planned is None or heirs is None or planned.stage not in {Stage.ANNOUNCE, Stage.WAIT}:
+        return report
+    waiting = [user for user in heirs.users if user not in planned.controllers]
+    if not waiting:
+        return report
+    changes = (Change("heir", user, None, planned.date) for user in waiting)
+    words = f"{', '.join(waiting)} will get control on {planned.date}, unless an admin is active before."
+    steps = report.steps
+    if planned.stage is Stage.ANNOUNCE:
+        who = ", ".join(planned.controllers)
+        steps = (*steps, ControlStep("notify", None, "planned", f"Send {who} a server notice about that."))
+    return replace(
+        report,
+        outcome=results.PLANNED,
+        message=words if report.outcome == IN_ORDER else f"{report.message} {words}",
+        changes=(*report.changes, *changes),
+        steps=steps,
+    )
 
 
 def look(observer: Observer, target: Target) -> RoomView:
@@ -251,11 +223,7 @@ class _Planner:
     waits_for: list[UserId] = field(default_factory=list)
 
     def report(self) -> RoomReport:
-        try:
-            view = look(self.observer, self.target)
-        except NotFoundError as error:
-            reason = "not-in-room" if "no longer in" in error.reason else "unknown-room"
-            raise NotPossible(reason, _sentence(error)) from None
+        view = look(self.observer, self.target)
         settings = read_settings(self.observer.synapse, self.target)
         goal = self.target.entry.goal
         differences = control_goal.differences(view, goal)
@@ -359,11 +327,11 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.E
     try:
         return change_levels.plan(observer, view, edit, allow=Reach.REACTIVATE, last=False)
     except WouldLoseControlError as error:
-        raise NotPossible("would-lose-control", _sentence(error)) from None
+        raise NotPossible("would-lose-control", sentence_of(error)) from None
     except NotFoundError as error:
-        raise NotPossible("target-unknown", _sentence(error)) from None
+        raise NotPossible("target-unknown", sentence_of(error)) from None
     except RefusedError as error:
-        raise NotPossible("insufficient-power", _sentence(error)) from None
+        raise NotPossible("insufficient-power", sentence_of(error)) from None
 
 
 def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401
@@ -393,7 +361,7 @@ def differences_now(observer: Observer, target: Target) -> list[Change]:
 
 
 def _changes(entry: Entry, view: RoomView, settings: Mapping[str, Any]) -> list[Change]:
-    found = [_change(view, one) for one in control_goal.differences(view, entry.goal)]
+    found = [_change(entry, view, one) for one in control_goal.differences(view, entry.goal)]
     found += [
         Change("setting", name, shown(name, settings[name]), shown(name, entry.settings[name]))
         for name in _other_settings(entry, settings)
@@ -401,28 +369,28 @@ def _changes(entry: Entry, view: RoomView, settings: Mapping[str, Any]) -> list[
     return found
 
 
-def _change(view: RoomView, one: Difference) -> Change:
+def _change(entry: Entry, view: RoomView, one: Difference) -> Change:
     if one.kind != "admin":
         return Change(one.kind, one.user, format_level(one.before), format_level(one.after))
     membership = view.membership_of(one.user)
     before = {"level": format_level(one.before), "membership": membership}
-    return Change(one.kind, one.user, before, {"level": format_level(one.after), "membership": "join"})
+    kind = "heir" if entry.heirs is not None and one.user in entry.heirs.users else "admin"
+    return Change(kind, one.user, before, {"level": format_level(one.after), "membership": "join"})
 
 
-def _sentence(error: SynadminError) -> str:
+def sentence_of(error: SynadminError) -> str:
     """Return an error as a sentence for a report."""
     words = getattr(error, "reason", None) or str(error)
     words = words.removeprefix("refused: ")
     return f"{words[0].upper()}{words[1:].rstrip('.')}."
 
 
-def where(membership: str) -> str:
-    """Return a membership as a person reads it."""
-    return _WHERE.get(membership, "not in the room")
-
-
 def reports(
-    observer: Observer, targets: Iterator[tuple[Target, bool]], *, allow: Reach | None
+    observer: Observer,
+    targets: Iterator[tuple[Target, bool]],
+    *,
+    allow: Reach | None,
+    notices: HeirNotices,
 ) -> Iterator[RoomReport]:
     """Yield the report of each room; those that a quick look found in order are not looked at again.
 
@@ -430,12 +398,13 @@ def reports(
         observer: looks at the server.
         targets: the rooms, each with whether it was found in order.
         allow: ``--allow``.
+        notices: whose controllers were notified that heirs take over.
     """
     for target, is_ordered in targets:
         if is_ordered:
             yield in_order(target)
         else:
-            yield plan_room(observer, target, allow=reach_for(target.entry, allow))
+            yield plan_room(observer, target, allow=reach_for(target.entry, allow), notices=notices)
 
 
 def reach_for(entry: Entry, allow: Reach | None) -> Reach:

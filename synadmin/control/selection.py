@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from synadmin.api.rooms import Room
 from synadmin.client import Synapse
 from synadmin.control.file import Entry, Selector, content_of, contradiction
-from synadmin.control.plan import Target
+from synadmin.control.records import Target
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, server_name_of
 from synadmin.recovery.rooms_in_space import rooms_in_space

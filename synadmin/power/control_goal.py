@@ -19,12 +19,14 @@ class ControlGoal:
         moderators: shall have these levels, joined or not.
         at_least: how many local users shall have control.
         nobody_else: whoever else has the level for control is lowered to ``users_default``.
+        spared: are not lowered: they may have got control, as heirs have.
     """
 
     admins: tuple[UserId, ...] = ()
     moderators: Mapping[UserId, int] = field(default_factory=dict)
     at_least: int = 1
     nobody_else: bool = False
+    spared: tuple[UserId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _shared_control(view: RoomView, goal: ControlGoal) -> str | None:
         )
     creators = levels.creators if levels.version.creator_power else ()
     for user in creators:
-        if view.membership_of(user) == "join" and user not in goal.admins:
+        if view.membership_of(user) == "join" and user not in {*goal.admins, *goal.spared}:
             return (
                 f"{user} created the room. In version {view.version} a creator keeps control as long as it "
                 "is joined."
@@ -151,6 +153,7 @@ def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
         and not levels.is_creator(user)
         and user not in goal.admins
         and user not in goal.moderators
+        and user not in goal.spared
     ]
 
 

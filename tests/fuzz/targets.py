@@ -21,6 +21,8 @@ from synadmin import api, ids
 from synadmin.audit import baseline, config
 from synadmin.cli import input_files, parameters
 from synadmin.columns import Column
+from synadmin.control import file as control_file
+from synadmin.control import settings as control_settings
 from synadmin.delegation import names
 from synadmin.http import reader
 from synadmin.http.answers import decoded, error_of
@@ -67,6 +69,11 @@ IDS = [
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 TOML = '[audit]\nskip = ["departed-power"]\n[audit.rules.single-controller]\nlocal_members = 5\n'
+CONTROL = (
+    'version = 1\n[teams]\nboard = ["@a:b.c"]\n[[rooms]]\nname = "x"\nmatch = { alias = "#c-*:b.c" }\n'
+    'admins = ["board"]\nmoderators = { level = 50, users = ["@d:b.c"] }\nallow = "impersonate"\n'
+    '[rooms.settings]\nserver_acl = { deny = ["x"] }\n[rooms.heirs]\nusers = ["board"]\nafter = "1d"\n'
+)
 CSV = "user_id,displayname\n@alice:example.org,Alice\n"
 OLD = '{"id":"r-1","run":"r","server":"http://x","method":"PUT","path":"/p","restoring":{"method":"PUT","path":"/q"}}\n'
 BASELINE = '{"version":1,"server_name":"example.org","findings":[]}'
@@ -209,6 +216,17 @@ def read_audit_files(rng: Rng, folder: Path) -> None:
     baseline.read(path, may_be_missing=True)
 
 
+def read_control(rng: Rng) -> None:
+    """Read a control file, and what a room says of its settings."""
+    if rng.random() < 0.5:
+        control_file.parse(text(rng, CONTROL))
+        return
+    name = rng.choice([*control_settings.EVENT_TYPES])
+    content = anything(rng, ("join_rule", "allow", "deny", "max_lifetime", "algorithm", "restricted"))
+    if isinstance(content, dict):
+        control_settings.as_written(name, content)
+
+
 def read_old_journal(rng: Rng, folder: Path) -> None:
     """Read a journal of text lines."""
     path = folder / "journal.jsonl"
@@ -303,9 +321,10 @@ class Server:
 def targets(folder: Path) -> Mapping[str, tuple[int, Callable[[Rng], None]]]:
     """Return the targets by name, with the share in a hundred that each has."""
     return {
-        "ids": (20, parse_ids),
+        "ids": (15, parse_ids),
         "options": (10, parse_options),
         "lists": (8, lambda rng: read_lists(rng, folder)),
+        "control file": (5, read_control),
         "audit files": (5, lambda rng: read_audit_files(rng, folder)),
         "old journals": (5, lambda rng: read_old_journal(rng, folder)),
         "power levels": (12, read_levels),

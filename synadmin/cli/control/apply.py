@@ -28,7 +28,7 @@ from synadmin.cli.targets import ROOMS, counted
 if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.control.apply import Apply
-    from synadmin.control.plan import RoomReport
+    from synadmin.control.records import RoomReport
     from synadmin.recovery.workspace import Recovery
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
@@ -81,7 +81,7 @@ def _apply(
 
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
         recovery.revert_crashed_runs()
-        work = Apply(recovery, _lifting(invocation, recovery, rooms))
+        work = Apply(recovery, rooms.notices, _lifting(invocation, recovery, rooms))
         return _report(invocation, rooms, chain(rooms.unknown(), _applied(work, rooms, allow)), output)
 
 
@@ -102,7 +102,8 @@ def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) 
 
 def _applied(work: "Apply", rooms: ControlRooms, allow: str | None) -> "Iterator[RoomReport]":
     from synadmin.control.apply import InterruptedApply
-    from synadmin.control.plan import in_order, reach_for
+    from synadmin.control.plan import reach_for
+    from synadmin.control.records import in_order
 
     upper = reach_of(allow)
     for target, is_in_order in rooms.looked_at:
@@ -128,7 +129,7 @@ def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow:
     confirm(invocation, f"Change {counted(len(planned), 'room')} as planned?", yes=False)
     ordered = {report.target.room_id for report in reports if report.outcome == "in-order"}
     looked_at = tuple((target, target.room_id in ordered) for target, _ in rooms.looked_at)
-    return ControlRooms(rooms.selection, looked_at)
+    return ControlRooms(rooms.selection, looked_at, rooms.notices)
 
 
 def _report(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.client import Synapse
-    from synadmin.control.plan import RoomReport
+    from synadmin.control.records import RoomReport
 
 _CALLS = ("rooms.state", "rooms.list")
 
@@ -96,7 +96,12 @@ def plan_rooms(
     from synadmin.control.plan import reports
     from synadmin.recovery.observer import Observer
 
-    planned = reports(Observer(synapse, keeps_creators=True), iter(rooms.looked_at), allow=reach_of(allow))
+    planned = reports(
+        Observer(synapse, keeps_creators=True),
+        iter(rooms.looked_at),
+        allow=reach_of(allow),
+        notices=rooms.notices,
+    )
     return progress(invocation, chain(rooms.unknown(), planned), total=rooms.total, what="looked at")
 
 

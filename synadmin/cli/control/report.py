@@ -1,9 +1,11 @@
 """The rooms of a control file: looked at, and printed for people and for scripts."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -16,7 +18,8 @@ from synadmin.text import safe_text
 if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.control.file import Entry
-    from synadmin.control.plan import Change, RoomReport, Target
+    from synadmin.control.heirs import HeirNotices
+    from synadmin.control.records import Change, RoomReport, Target
     from synadmin.control.selection import Selection
     from synadmin.power.room import Reach
 
@@ -45,15 +48,17 @@ class ControlRooms:
     Attributes:
         selection: the rooms, and what matches nothing.
         looked_at: each room, with whether a quick look found it in order.
+        notices: whose controllers were notified that heirs take over.
     """
 
     selection: "Selection"
     looked_at: "tuple[tuple[Target, bool], ...]"
+    notices: "HeirNotices"
 
     def unknown(self) -> "Iterator[RoomReport]":
         """Yield the reports of the ids in the file that the server knows no room of."""
         from synadmin.api.rooms import Room
-        from synadmin.control.plan import RoomReport, Target
+        from synadmin.control.records import RoomReport, Target
 
         for room_id, entry in self.selection.unknown:
             message = f"This server knows no room {room_id}."
@@ -99,8 +104,19 @@ def find_rooms(
         raise SettingsError(message, hint=error.hint) from None
     for room_id in dict.fromkeys(found.elsewhere):
         invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
+    notices = _notices(invocation)
     with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
-        return ControlRooms(found, tuple(look.looked_at(prefetcher, found.targets)))
+        looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))
+    return ControlRooms(found, looked_at, notices)
+
+
+def _notices(invocation: Invocation) -> "HeirNotices":
+    """Return when controllers of this server's rooms were notified that heirs take over."""
+    from synadmin.control.heirs import HeirNotices
+    from synadmin.settings import state_directory
+
+    name = f"{quote(invocation.settings.homeserver or '', safe='')}.json"
+    return HeirNotices.read(state_directory() / "control" / name, now=int(time.time() * 1000))
 
 
 def reach_of(allow: str | None) -> "Reach | None":
@@ -159,14 +175,14 @@ def report_text(report: "RoomReport") -> str:
 
 def _change_text(change: "Change") -> str:
     """Return a change as a line."""
-    from synadmin.control.plan import where
+    from synadmin.control.records import where
     from synadmin.control.toml_text import toml_value
 
-    if change.kind != "admin":
+    if not isinstance(change.before, dict):
         return f"{change.kind} {change.subject}: {toml_value(change.before)} -> {toml_value(change.after)}"
     before, after = change.before, change.after
     return (
-        f"admin {change.subject}: level {before['level']}, {where(before['membership'])} -> "
+        f"{change.kind} {change.subject}: level {before['level']}, {where(before['membership'])} -> "
         f"level {after['level']}, {where(after['membership'])}"
     )
 

@@ -1,0 +1,200 @@
+"""Heirs: who takes over a room whose controllers have all been inactive, and when.
+
+The controllers are the joined local users with control. They get a server notice before the heirs take over;
+one who is active again stops it. What was notified is in a file, since the server does not tell.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from synadmin import files
+from synadmin.api.users import User
+from synadmin.client import Synapse
+from synadmin.control.file import Entry, Heirs
+from synadmin.errors import NotFoundError, NotSupportedError, SettingsError
+from synadmin.ids import RoomId, UserId
+from synadmin.power.room import RoomView
+
+
+class Stage(StrEnum):
+    """How far it is with the heirs of a room."""
+
+    ACTIVE = "active"
+    """A controller was active lately: there is nothing to do."""
+    ANNOUNCE = "announce"
+    """The controllers are to be notified."""
+    WAIT = "wait"
+    """They were notified, and the time has not come."""
+    DUE = "due"
+    """The heirs take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """How far it is with the heirs of a room.
+
+    Attributes:
+        stage: how far.
+        on: when the heirs take over unless a controller is active, in milliseconds since the epoch.
+        controllers: whose inactivity counts.
+    """
+
+    stage: Stage
+    on: int = 0
+    controllers: tuple[UserId, ...] = ()
+
+    @property
+    def date(self) -> str:
+        """The day on which the heirs take over."""
+        return f"{datetime.fromtimestamp(self.on / 1000, UTC):%Y-%m-%d}"
+
+
+def succession(
+    heirs: Heirs, *, active: int | None, notified: int | None, now: int, controllers: Iterable[UserId] = ()
+) -> Succession:
+    """Return how far it is with the heirs of a room; all times in milliseconds since the epoch.
+
+    Args:
+        heirs: who takes over, and when.
+        active: when a controller was last active; None where the room has no controller.
+        notified: when the controllers were notified; None where they were not.
+        now: the time.
+        controllers: the controllers.
+    """
+    controllers = tuple(controllers)
+    if active is None:
+        return Succession(Stage.DUE, now, controllers)
+    if notified is not None and notified < active:
+        notified = None  # a controller was active again: it begins anew
+    by_inactivity = active + heirs.after
+    if now < by_inactivity - heirs.notify:
+        return Succession(Stage.ACTIVE, by_inactivity, controllers)
+    if heirs.notify == 0:
+        return Succession(Stage.DUE, by_inactivity, controllers)
+    on = max(by_inactivity, (now if notified is None else notified) + heirs.notify)
+    if notified is None:
+        return Succession(Stage.ANNOUNCE, on, controllers)
+    return Succession(Stage.DUE if now >= on else Stage.WAIT, on, controllers)
+
+
+def with_heirs(entry: Entry) -> Entry:
+    """Return an entry whose heirs are among its admins."""
+    heirs = entry.heirs.users if entry.heirs is not None else ()
+    admins = tuple(dict.fromkeys((*entry.goal.admins, *heirs)))
+    return replace(entry, goal=replace(entry.goal, admins=admins))
+
+
+@dataclass(slots=True)
+class HeirNotices:
+    """When the controllers of which room were notified.
+
+    Attributes:
+        path: the file; None keeps it in memory alone.
+        now: the time of this run, in milliseconds since the epoch.
+    """
+
+    path: Path | None
+    now: int
+    _times: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path, *, now: int) -> "HeirNotices":
+        """Read the file; there need not be one.
+
+        Raises:
+            SettingsError: it cannot be read, or is something else.
+        """
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return cls(path, now)
+        except (OSError, ValueError) as error:
+            message = f"cannot read {path}: {error}"
+            raise SettingsError(
+                message, hint="without it, controllers are notified again: move it away"
+            ) from None
+        times = found.get("notified") if isinstance(found, dict) else None
+        if not isinstance(times, dict) or not all(isinstance(time, int) for time in times.values()):
+            message = f"{path} is not a record of notifications"
+            raise SettingsError(message, hint="without it, controllers are notified again: move it away")
+        return cls(path, now, times)
+
+    def notified(self, room_id: RoomId) -> int | None:
+        """Return when the controllers of a room were notified."""
+        return self._times.get(room_id)
+
+    def record(self, room_id: RoomId) -> None:
+        """Record that the controllers of a room have been notified now.
+
+        Raises:
+            SettingsError: the file cannot be written.
+        """
+        self._times[room_id] = self.now
+        if self.path is not None:
+            files.make_directory(self.path.parent)
+            files.replace_file(self.path, json.dumps({"version": 1, "notified": self._times}, indent=1))
+
+
+def last_activity(synapse: Synapse, users: Iterable[UserId], *, now: int) -> int | None:
+    """Return when the most recently active of some local users was active; None where there is none.
+
+    Accounts of application services count as active: Synapse does not record their use.
+    """
+    times = [_last_seen(synapse, user, now=now) for user in users]
+    return max(times, default=None)
+
+
+def _last_seen(synapse: Synapse, user: UserId, *, now: int) -> int:
+    try:
+        if synapse.users.get(user).appservice_id is not None:
+            return now
+    except NotFoundError:
+        return 0
+    # Asked for by itself, an account tells its last use only for the last 28 days.
+    found = next((account for account in _named(synapse, user) if account.name == user), None)
+    if found is None:
+        return now
+    return found.last_seen_ts or found.creation_ts or now
+
+
+def _named(synapse: Synapse, user: UserId) -> Iterable[User]:
+    try:
+        yield from synapse.users.list(user_id=user, locked=True)
+    except NotSupportedError:
+        # Synapse before 1.103.
+        yield from synapse.users.list_v2(user_id=user, deactivated=True, locked=True)
+
+
+def controllers_of(view: RoomView) -> tuple[UserId, ...]:
+    """Return the local users who are joined with control."""
+    return tuple(user for user in view.known_local_members if view.has_control(user))
+
+
+def notify(synapse: Synapse, room: str, room_id: RoomId, heirs: Heirs, planned: Succession) -> None:
+    """Send each controller a server notice that says who takes over, when, and how to stop it.
+
+    Args:
+        synapse: the server.
+        room: the room in words.
+        room_id: the room.
+        heirs: who takes over.
+        planned: when, and from whom.
+
+    Raises:
+        MatrixError: the server has no server notices.
+    """
+    body = (
+        f"You are an admin of the room {room}, and no admin of it has been active for a long time. On "
+        f"{planned.date}, {', '.join(heirs.users)} will become admin of the room. To stop this, use your "
+        "account before that day."
+    )
+    content: dict[str, Any] = {"msgtype": "m.text", "body": body}
+    for user in planned.controllers:
+        name = hashlib.sha256(f"{room_id} {user} {planned.date}".encode()).hexdigest()[:16]
+        synapse.notices.send_once(user, content, txn_id=f"synadmin-heirs-{name}")

@@ -1,0 +1,124 @@
+"""What a plan or an apply says about a room: the differences, the steps, the outcome."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from synadmin.api.rooms import Room
+from synadmin.control.file import Entry
+from synadmin.ids import RoomId, UserId
+from synadmin.power.room import Reach
+
+IN_ORDER = "in-order"
+_WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knocking"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A room, and the entry that decides about it.
+
+    Attributes:
+        room: as the server lists it.
+        entry: the last entry of the file that matches it.
+        named: the entry names this room itself, not a kind of rooms.
+    """
+
+    room: Room
+    entry: Entry
+    named: bool = True
+
+    @property
+    def room_id(self) -> RoomId:
+        """The room's id."""
+        return self.room.room_id
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something in a room that is not as the file says.
+
+    Attributes:
+        kind: ``admin``, ``moderator``, ``lower``, ``setting`` or ``heir``.
+        subject: the user, or the name of the setting.
+        before: the level, the membership and level of an admin, or the value of the setting now.
+        after: the same, as the file says.
+    """
+
+    kind: str
+    subject: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ControlStep:
+    """A step and what became of it, as in ``room make-admin -o json``."""
+
+    action: str
+    as_user: UserId | None
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomReport:
+    """A room, what is not as the file says, and what becomes or became of it.
+
+    Attributes:
+        target: the room and its entry.
+        outcome: ``in-order``, ``planned``, ``refused``; after an apply ``done``, ``pending`` or ``failed``.
+        reason: a code for scripts; None where nothing went wrong.
+        message: one sentence on what holds now, or will.
+        changes: what is not as the file says.
+        steps: what is to be done, or was.
+        reach: for a refused room the least ``--allow`` that would do.
+    """
+
+    target: Target
+    outcome: str
+    reason: str | None = None
+    message: str = ""
+    changes: tuple[Change, ...] = ()
+    steps: tuple[ControlStep, ...] = ()
+    reach: Reach | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as ``control plan -o json`` shows it."""
+        room = self.target.room
+        return {
+            "room_id": room.room_id,
+            "room": {
+                "name": room.name,
+                "canonical_alias": room.canonical_alias,
+                "version": room.version,
+            },
+            "entry": self.target.entry.name,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "message": self.message,
+            "changes": [
+                {"kind": one.kind, "subject": one.subject, "before": one.before, "after": one.after}
+                for one in self.changes
+            ],
+            "steps": [
+                {"action": one.action, "as": one.as_user, "status": one.status, "detail": one.detail}
+                for one in self.steps
+            ],
+        }
+
+
+class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
+    """The room cannot be brought to what the file says."""
+
+    def __init__(self, reason: str, message: str, reach: Reach | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.message, self.reach = reason, message, reach
+
+
+def in_order(target: Target) -> RoomReport:
+    """Return the report of a room in which everything is as the file says."""
+    return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
+
+
+def where(membership: str) -> str:
+    """Return a membership as a person reads it."""
+    return _WHERE.get(membership, "not in the room")

@@ -1,0 +1,74 @@
+"""When heirs are announced, when they take over, and what stops them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.control.file import Heirs, parse
+from synadmin.control.heirs import HeirNotices, Stage, succession, with_heirs
+from synadmin.errors import SettingsError
+from synadmin.ids import RoomId, UserId
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = 86_400_000
+NOW = 1_000 * DAY
+DORA = UserId("@dora:example.org")
+HEIRS = Heirs(users=(DORA,), after=180 * DAY, notify=30 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("idle", "notified", "stage", "on"),
+    [
+        (10, None, Stage.ACTIVE, 170),
+        (149, None, Stage.ACTIVE, 31),
+        (150, None, Stage.ANNOUNCE, 30),
+        (160, 5, Stage.WAIT, 25),
+        (400, None, Stage.ANNOUNCE, 30),  # however long it is: nobody was told
+        (400, 29, Stage.WAIT, 1),
+        (400, 30, Stage.DUE, 0),
+        (180, 30, Stage.DUE, 0),
+        (5, 30, Stage.ACTIVE, 175),  # active again after the notice
+        (155, 170, Stage.ANNOUNCE, 30),  # active again, and inactive again: a new notice
+    ],
+)
+def test_controllers_are_told_before_heirs_take_over(
+    idle: int, notified: int | None, stage: Stage, on: int
+) -> None:
+    told = None if notified is None else NOW - notified * DAY
+    found = succession(HEIRS, active=NOW - idle * DAY, notified=told, now=NOW)
+    assert (found.stage, found.on) == (stage, NOW + on * DAY)
+
+
+def test_without_a_controller_there_is_nobody_to_wait_for() -> None:
+    assert succession(HEIRS, active=None, notified=None, now=NOW).stage is Stage.DUE
+
+
+def test_without_a_time_to_notify_heirs_take_over_at_once() -> None:
+    heirs = Heirs(users=(DORA,), after=DAY, notify=0)
+    assert succession(heirs, active=NOW - DAY, notified=None, now=NOW).stage is Stage.DUE
+    assert succession(heirs, active=NOW - DAY + 1, notified=None, now=NOW).stage is Stage.ACTIVE
+
+
+def test_heirs_become_admins_and_are_never_lowered() -> None:
+    (entry,) = parse(
+        "version = 1\n[[rooms]]\nmatch = { ours = true }\nnobody_else = true\n"
+        'admins = ["@alice:example.org"]\n'
+        '[rooms.heirs]\nusers = ["@dora:example.org"]\nafter = "180d"\n'
+    )
+    assert entry.goal.spared == (DORA,)
+    assert with_heirs(entry).goal.admins == ("@alice:example.org", DORA)
+
+
+def test_what_was_notified_is_remembered(tmp_path: Path) -> None:
+    path, room = tmp_path / "state" / "control.json", RoomId("!a:example.org")
+    HeirNotices.read(path, now=NOW).record(room)
+    assert HeirNotices.read(path, now=NOW + 1).notified(room) == NOW
+    assert path.stat().st_mode & 0o777 == 0o600
+    for text in ("{", "[]", '{"notified": {"a": "b"}}'):
+        path.write_text(text, "utf-8")
+        with pytest.raises(SettingsError):
+            HeirNotices.read(path, now=NOW)
