@@ -6,7 +6,7 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/u
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from msgspec import UNSET, UnsetType
 
@@ -150,16 +150,43 @@ class CrossSigningReset(Record, frozen=True, kw_only=True):
     updatable_without_uia_before_ms: int
 
 
+class UserFilters(TypedDict, total=False):
+    """Which accounts a list has, and in which order.
+
+    Attributes:
+        user_id: part of a user id; not looked at where ``name`` is given.
+        name: part of a localpart or of a display name.
+        guests: False leaves guests out; they are left out, too, where the Matrix Authentication Service
+            keeps the accounts.
+        deactivated: only those that are deactivated, or only those that are not.
+        admins: only server admins, or only others.
+        locked: True shows the locked ones too; Synapse leaves them out by default.
+        approved: False shows only those that wait for approval (MSC3866).
+        not_user_types: types to leave out; ``""`` stands for accounts without a type.
+        order_by: one of :data:`UserOrder`; Synapse's default is by name. Only ``name`` and ``creation_ts``
+            have an index, so the others are slow on large servers.
+        reverse: the other way round.
+        page_size: accounts a request; None lets pages grow.
+    """
+
+    user_id: str | None
+    name: str | None
+    guests: bool | None
+    deactivated: bool | None
+    admins: bool | None
+    locked: bool | None
+    approved: bool | None
+    not_user_types: Sequence[str]
+    order_by: UserOrder | None
+    reverse: bool
+    page_size: int | None
+
+
 LIST = Paged("GET", "/_synapse/admin/v3/users", User, items="users", key="name", grows=True, since="1.103")
 LIST_V2 = Paged("GET", "/_synapse/admin/v2/users", User, items="users", key="name", grows=True)
 GET = Endpoint("GET", "/_synapse/admin/v2/users/{user_id}", UserDetails)
 MODIFY = Endpoint("PUT", "/_synapse/admin/v2/users/{user_id}", UserDetails)
-DEACTIVATE = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/deactivate/{target_user_id}",
-    Deactivated,
-    idempotent=True,
-)
+DEACTIVATE = Endpoint("POST", "/_synapse/admin/v1/deactivate/{target_user_id}", Deactivated, idempotent=True)
 SUSPEND = Endpoint("PUT", "/_synapse/admin/v1/suspend/{target_user_id}", dict[str, Any], since="1.121")
 LOGIN = Endpoint("POST", "/_synapse/admin/v1/users/{user_id}/login", LoginToken, mas=False)
 RESET_PASSWORD = Endpoint(
@@ -184,12 +211,7 @@ ALLOW_CROSS_SIGNING_RESET = Endpoint(
     CrossSigningReset,
     idempotent=True,
 )
-MEMBERSHIPS = Endpoint(
-    "GET",
-    "/_synapse/admin/v1/users/{user_id}/memberships",
-    Memberships,
-    since="1.145",
-)
+MEMBERSHIPS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/memberships", Memberships, since="1.145")
 RATELIMIT = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", RateLimitOverride)
 SET_RATELIMIT = Endpoint(
     "POST",
@@ -218,71 +240,28 @@ class UserPager(Pager[User]):
 class Users(ResourceGroup):
     """Accounts: ``synapse.users``."""
 
-    def list(
-        self,
-        *,
-        user_id: str | None = None,
-        name: str | None = None,
-        guests: bool | None = None,
-        deactivated: bool | None = None,
-        admins: bool | None = None,
-        locked: bool | None = None,
-        approved: bool | None = None,
-        not_user_types: Sequence[str] = (),
-        order_by: UserOrder | None = None,
-        reverse: bool = False,
-        page_size: int | None = None,
-    ) -> Pager[User]:
+    def list(self, **filters: Unpack[UserFilters]) -> Pager[User]:
         """List the accounts of this server, a page at a time.
 
         Args:
-            user_id: part of a user id; not looked at where ``name`` is given.
-            name: part of a localpart or of a display name.
-            guests: False leaves guests out; they are left out, too, where the Matrix Authentication
-                Service keeps the accounts.
-            deactivated: only those that are deactivated, or only those that are not.
-            admins: only server admins, or only others.
-            locked: True shows the locked ones too; Synapse leaves them out by default.
-            approved: False shows only those that wait for approval (MSC3866).
-            not_user_types: types to leave out; ``""`` stands for accounts without a type.
-            order_by: one of :data:`UserOrder`; Synapse's default is by name. Only ``name`` and
-                ``creation_ts`` have an index: mind large servers.
-            reverse: the other way round.
-            page_size: accounts a request; None lets pages grow.
+            **filters: which accounts, and in which order; see :class:`UserFilters`.
 
         Source: ``UsersRestServletV3``.
         """
-        query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
-        query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
-        query |= {"approved": approved, "not_user_type": [*not_user_types]}
-        return UserPager(self.transport, LIST, {}, query)
+        return UserPager(self.transport, LIST, {}, _list_query(filters))
 
-    def list_v2(
-        self,
-        *,
-        user_id: str | None = None,
-        name: str | None = None,
-        guests: bool | None = None,
-        deactivated: bool | None = None,
-        admins: bool | None = None,
-        locked: bool | None = None,
-        approved: bool | None = None,
-        not_user_types: Sequence[str] = (),
-        order_by: UserOrder | None = None,
-        reverse: bool = False,
-        page_size: int | None = None,
-    ) -> Pager[User]:
+    def list_v2(self, **filters: Unpack[UserFilters]) -> Pager[User]:
         """List the accounts of this server, as Synapse did before version 1.103.
 
         Everything is as in :meth:`list`, but ``deactivated``: True shows the deactivated accounts beside
         the others, everything else leaves them out.
 
+        Args:
+            **filters: which accounts, and in which order; see :class:`UserFilters`.
+
         Source: ``UsersRestServletV2``.
         """
-        query = _list_query(user_id, name, order_by, reverse=reverse, page_size=page_size)
-        query |= {"guests": guests, "deactivated": deactivated, "admins": admins, "locked": locked}
-        query |= {"approved": approved, "not_user_type": [*not_user_types]}
-        return UserPager(self.transport, LIST_V2, {}, query)
+        return UserPager(self.transport, LIST_V2, {}, _list_query(filters))
 
     def get(self, user_id: str) -> UserDetails:
         """Return an account of this server.
@@ -503,18 +482,13 @@ class Users(ResourceGroup):
         return self._send(DELETE_RATELIMIT, user_id=user_id)
 
 
-def _list_query(
-    user_id: str | None,
-    name: str | None,
-    order_by: UserOrder | None,
-    *,
-    reverse: bool,
-    page_size: int | None,
-) -> dict[str, Any]:
+def _list_query(filters: UserFilters) -> dict[str, Any]:
+    query: dict[str, Any] = {**filters}
+    reverse, page_size = query.pop("reverse", False), query.pop("page_size", None)
+    not_user_types = query.pop("not_user_types", ())
     return {
-        "user_id": user_id,
-        "name": name,
-        "order_by": order_by,
+        **query,
         "dir": "b" if reverse else None,
         "limit": page_size,
+        "not_user_type": [*not_user_types],
     }

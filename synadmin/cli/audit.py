@@ -4,8 +4,9 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,21 +78,12 @@ _LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 @pass_invocation
 def audit(
     invocation: Invocation,
+    /,
     scopes: tuple[str, ...],
     *,
-    only: tuple[str, ...],
-    without: tuple[str, ...],
-    skip: tuple[str, ...],
-    fail_on: str,
-    config_file: str | None,
-    baseline_file: str | None,
-    update_baseline: bool,
-    output_file: str | None,
-    notify: str | None,
-    wait: bool,
-    time_limit: int | None,
     form: str,
     columns: str | None,
+    **options: Any,  # noqa: ANN401  those of _Options, as click has parsed them
 ) -> int:
     """Audit rooms, accounts, federation and the server.
 
@@ -114,56 +106,84 @@ def audit(
     Exit codes: 0 no (new) findings; 10 findings at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
     """
-    from synadmin.library import audit as library
-
     if scopes[:1] == (_RULES,):
         _show_rules(scopes[1:], form, columns)
         return EXIT_DONE
     output = _output(form, columns)
-    for scope in scopes:
-        if scope not in _SCOPES:
-            message = f"{scope!a} is not one of {', '.join((*_SCOPES, _RULES))}"
+    return _audit(invocation, _Options(scopes=scopes, **options), output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What an audit is asked for, as the command line has it.
+
+    Raises:
+        UsageError: options do not go together.
+    """
+
+    scopes: tuple[str, ...]
+    only: tuple[str, ...]
+    without: tuple[str, ...]
+    skip: tuple[str, ...]
+    fail_on: str
+    config_file: str | None
+    baseline_file: str | None
+    update_baseline: bool
+    output_file: str | None
+    notify: str | None
+    wait: bool
+    time_limit: int | None
+
+    def __post_init__(self) -> None:
+        message = None
+        unknown = next((scope for scope in self.scopes if scope not in _SCOPES), None)
+        if unknown is not None:
+            message = f"{unknown!a} is not one of {', '.join((*_SCOPES, _RULES))}"
+        elif self.update_baseline and self.baseline_file is None:
+            message = "--update-baseline needs --baseline FILE"
+        elif self.without and self.scopes != ("rooms",):
+            message = "--without is about rooms: `synadmin audit rooms --without USER`"
+        elif self.without and self.update_baseline:
+            message = (
+                "--without and --update-baseline do not go together: "
+                "it shows what would be, not what holds now"
+            )
+        if message is not None:
             raise UsageError(message)
-    if update_baseline and baseline_file is None:
-        message = "--update-baseline needs --baseline FILE"
-        raise UsageError(message)
-    _refuse_without(scopes, without, update_baseline=update_baseline)
-    until = None if time_limit is None else time.monotonic() + time_limit / 1000
-    path = None if baseline_file is None else Path(baseline_file)
+
+
+def _audit(invocation: Invocation, options: _Options, output: Output) -> int:
+    from synadmin.library import audit as library
+
+    until = None if options.time_limit is None else time.monotonic() + options.time_limit / 1000
+    path = None if options.baseline_file is None else Path(options.baseline_file)
     with ExitStack() as stack:
-        stack.enter_context(_exclusive(invocation, path, wait=wait, until=until))
+        stack.enter_context(_exclusive(invocation, path, wait=options.wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
-        settings, begin = invocation.settings, not only and "rooms" in (scopes or _SCOPES)
+        settings = invocation.settings
+        begin = not options.only and "rooms" in (options.scopes or _SCOPES)
         prefetcher = stack.enter_context(library.prefetching(synapse, settings.concurrency, begin=begin))
-        config = _config(config_file)
-        rules = library.rules_of(config, scopes, only, skip)
-        known = _baseline(path, may_be_missing=update_baseline)
+        config = _config(options.config_file)
         run = library.AuditRun(
-            rules, config, known, until, count_controllers=form == "html", without=_leavers(synapse, without)
+            library.rules_of(config, options.scopes, options.only, options.skip),
+            config,
+            _baseline(path, may_be_missing=options.update_baseline),
+            until,
+            count_controllers=output.form == "html",
+            without=_leavers(synapse, options.without),
         )
         with _progress(invocation) as progress:
             outcome = library.run(
                 prefetcher, run, timeout=settings.timeout, ca_file=settings.ca_file, progress=progress
             )
-        _write(outcome.report, output, output_file)
-        _say_coverage(invocation, outcome, output, to_file=output_file is not None)
-        if notify is not None:
-            _post(synapse, notify, outcome.report)
+        _write(outcome.report, output, options.output_file)
+        _say_coverage(invocation, outcome, output, to_file=options.output_file is not None)
+        if options.notify is not None:
+            _post(synapse, options.notify, outcome.report)
         # Last of all: what was not shown stays new.
-        if update_baseline and path is not None and outcome.complete:
+        if options.update_baseline and path is not None and outcome.complete:
             outcome.baseline.write(path)
-    return _exit_code(outcome, fail_on)
-
-
-def _refuse_without(scopes: tuple[str, ...], without: tuple[str, ...], *, update_baseline: bool) -> None:
-    if without and scopes != ("rooms",):
-        message = "--without is about rooms: `synadmin audit rooms --without USER`"
-        raise UsageError(message)
-    if without and update_baseline:
-        message = (
-            "--without and --update-baseline do not go together: it shows what would be, not what holds now"
-        )
-        raise UsageError(message)
+    return _exit_code(outcome, options.fail_on)
 
 
 def _leavers(synapse: "Synapse", without: tuple[str, ...]) -> "Collection[UserId]":

@@ -58,20 +58,15 @@ def ping(
 
     Exit codes: 0 all of them answered; 5 one of them did not.
     """
-    from synadmin.delegation import names
-    from synadmin.delegation.connection import Trust
+    from synadmin.delegation.names import parse_name
     from synadmin.delegation.ping import ping as ping_one
     from synadmin.delegation.ping import ping_all
     from synadmin.delegation.server_check import Network
 
     for name in server_names:
-        names.parse_name(name)
+        parse_name(name)
     settings = invocation.settings
-    network = Network(
-        Trust(settings.ca_file),
-        None if nameserver is None else names.parse_nameserver(nameserver),
-        names.parse_overrides(resolve),
-    )
+    network = Network.parsed(settings.ca_file, nameserver, resolve)
     known = _known(invocation, from_rooms, destinations=destinations) if from_rooms or destinations else []
     wanted = list(dict.fromkeys((*server_names, *known)))
     if not wanted:
@@ -86,21 +81,27 @@ def ping(
         lambda name: ping_one(name, network, count=count, timeout=settings.timeout),
         at_once=settings.concurrency,
     )
+    finished = progress(invocation, pings, total=len(wanted), what="servers")
+    return _report(finished, output)
+
+
+def _report(pings: "Iterable[Ping]", output: Output) -> int:
+    """Print each server, the fastest first unless they are printed as they come; return the exit code."""
     silent = 0
 
-    def counted() -> "Iterator[dict[str, Any]]":
+    def records() -> "Iterator[dict[str, Any]]":
         nonlocal silent
-        shown = progress(invocation, pings, total=len(wanted), what="servers")
+        shown = pings
         if output.form != "ndjson":
-            shown = iter(sorted(shown, key=lambda one: (one.average, one.server_name)))
+            shown = sorted(pings, key=lambda one: (one.average, one.server_name))
         for one in shown:
             silent += not one.answered
             yield one.as_record()
 
     if output.for_people and output.names is None:
-        _show(list(counted()))
+        _show(list(records()))
     else:
-        output.write(counted(), _columns())
+        output.write(records(), _columns())
     return EXIT_REFUSED if silent else EXIT_DONE
 
 

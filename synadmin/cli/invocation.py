@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.journal import Journal
+    from synadmin.recovery.workspace import Recovery
     from synadmin.settings import Settings
 
 _COMMAND = re.compile("`[^`]*`")
@@ -96,6 +98,24 @@ class Invocation:
             options["longest_wait"] = longest_wait
         options["notify"], options["trace"] = self.say, self._trace()
         return Synapse(homeserver, journal=self.journal, **options)
+
+    @contextmanager
+    def recovery(
+        self, *, via: tuple[str, ...] = (), longest_wait: float | None = None
+    ) -> "Iterator[Recovery]":
+        """Yield what a run needs to change rooms; on leaving, temporary changes are reverted.
+
+        Args:
+            via: servers to join rooms through.
+            longest_wait: as for :meth:`synapse`.
+        """
+        from synadmin.recovery.workspace import Recovery
+
+        with (
+            self.synapse(longest_wait=longest_wait) as synapse,
+            Recovery(synapse, self.journal, self.warn, via=via) as recovery,
+        ):
+            yield recovery
 
     def _trace(self) -> Callable[[str], None] | None:
         return self._log if self.verbose else None

@@ -6,7 +6,6 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 ``invocation``, ``output`` or ``dry_run`` gets these, too.
 """
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,107 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from synadmin.cli.confirm import CHANGE_OPTIONS
+from synadmin.cli.declared import Function, Verb, call
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.lazy import Command
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.server_task import wait_for_task
-from synadmin.cli.targets import ANY_USERS, BY_FIELD, Kind, Targets
+from synadmin.cli.targets import Kind, Targets
 from synadmin.columns import Column
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-Function = Callable[..., Any]
 Columns = Sequence[Column] | Callable[..., Sequence[Column]]
 
 _LIMIT = click.Option(["--limit"], type=click.IntRange(min=1), metavar="N", help="Print the first N.")
 _NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the task, and do not wait.")
-
-
-def _call(function: Function, *arguments: object, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Call a function with those of the values that it has keyword parameters for."""
-    code = function.__code__
-    names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    return function(*arguments, **{name: values[name] for name in names})
-
-
-def _positional(function: Function) -> tuple[str, ...]:
-    """Return the names of a function's positional parameters, without the client."""
-    return tuple(function.__code__.co_varnames[1 : function.__code__.co_argcount])
-
-
-class Verb(Command):
-    """A command that was declared."""
-
-    def __init__(
-        self, function: Function, calls: Sequence[str], name: str | None, *, anyone: bool = False
-    ) -> None:
-        self.function = function
-        self.kinds = {**BY_FIELD, "user_id": ANY_USERS} if anyone else BY_FIELD
-        self.arguments = _positional(function)
-        given = {option.name: option for option in reversed(getattr(function, "__click_params__", []))}
-        self._given_arguments: dict[str, click.Parameter] = {
-            name: given.pop(name) for name in self.arguments if name in given
-        }
-        self.own_options = list(given.values())
-        self._check: Function | None = None
-        super().__init__(
-            name or function.__name__.rstrip("_").replace("_", "-"),
-            callback=self._invoked,
-            params=[*map(self.argument, self.arguments), *self.options()],
-            help=inspect.cleandoc(function.__doc__ or ""),
-            calls=calls,
-        )
-
-    def argument(self, name: str) -> click.Parameter:
-        """Return the argument of the command line for a positional parameter."""
-        if name in self._given_arguments:
-            return self._given_arguments[name]
-        kind = self.kinds.get(name)
-        return click.Argument([name], metavar=kind.metavar if kind else None)
-
-    def options(self) -> list[click.Parameter]:
-        """Return the options in the order of the help."""
-        return [*self.own_options, *OUTPUT_OPTIONS]
-
-    def check(self, hook: Function) -> Function:
-        """Set what looks at the options before anything is sent; what it returns is added to them."""
-        self._check = hook
-        return hook
-
-    def _invoked(self, **values: Any) -> object:  # noqa: ANN401  what click has parsed
-        invocation = click.get_current_context().ensure_object(Invocation)
-        output = Output.of(values.pop("form"), values.pop("columns"))
-        for name in self.arguments:
-            if self.is_id(name) and isinstance(values.get(name), str):
-                values[name] = self.kinds[name].parse(values[name])
-        options = {
-            str(option.name): values[str(option.name)] for option in self.own_options if option.expose_value
-        }
-        values |= {"invocation": invocation, "output": output, "options": options}
-        if self._check is not None:
-            values |= _call(self._check, values=values) or {}
-        return self.run(invocation, output, values)
-
-    def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
-        """Do the work; the result is the exit code, where it is a number."""
-        raise NotImplementedError
-
-    def resolve(self, synapse: "Synapse", values: dict[str, Any]) -> None:
-        """Put ids in place of the arguments that may be written another way."""
-        for name in self.single_ids():
-            if values[name] is not None:
-                (values[name],) = self.kinds[name].resolve(synapse, [values[name]]).names
-
-    def is_id(self, name: str) -> bool:
-        """Whether a positional parameter is an id that is parsed and resolved here."""
-        return name in self.kinds and name not in self._given_arguments
-
-    def single_ids(self) -> list[str]:
-        """Return the positional parameters that take one id."""
-        return [name for name in self.arguments if self.is_id(name)]
 
 
 class Read(Verb):
@@ -148,7 +62,7 @@ class Read(Verb):
         with invocation.synapse(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
             arguments = [values[name] for name in self.arguments]
-            answer = _call(self.function, synapse, *arguments, values=values)
+            answer = call(self.function, synapse, *arguments, values=values)
             return self._print(answer, output, values)
 
     def _print(self, answer: Any, output: Output, values: Mapping[str, Any]) -> object:  # noqa: ANN401
@@ -156,7 +70,7 @@ class Read(Verb):
             return answer
         columns = self._columns
         if callable(columns):
-            columns = _call(columns, values=values)
+            columns = call(columns, values=values)
         most = values.get("limit")
         if hasattr(answer, "pages"):
             output.stream(answer if most is None else answer.limited(most), columns or (), empty=self._empty)
@@ -293,7 +207,7 @@ class Change(Verb):
             self.resolve(synapse, values)
             selected: Selection | None = None
             if self._select is not None:
-                selected = _call(self._select, synapse, values=values)
+                selected = call(self._select, synapse, values=values)
             if selected is not None:
                 kind, names = selected.kind, selected.names
                 values |= selected.values
@@ -303,10 +217,10 @@ class Change(Verb):
             if self._mas is not None:
                 require_mas(synapse, self._mas, targets.names)
             if self._order is not None:
-                targets.names.sort(key=_call(self._order, synapse, values=values))
+                targets.names.sort(key=call(self._order, synapse, values=values))
             values["kind"] = kind
             for guard in self._guards:
-                values |= _call(guard, synapse, targets.names, values=values) or {}
+                values |= call(guard, synapse, targets.names, values=values) or {}
             if resumable:
                 invocation.journal.arguments = self.command_line(targets.names, values)
             work = self._bulk_change(synapse, kind, targets, values, resumable=resumable)
@@ -314,7 +228,7 @@ class Change(Verb):
                 invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output
             )
             if self._after is not None:
-                _call(self._after, code, values=values)
+                call(self._after, code, values=values)
             return code
 
     def _read_targets(self, values: dict[str, Any]) -> tuple[Kind, list[str]]:
@@ -342,15 +256,15 @@ class Change(Verb):
             targets,
             act=lambda client, name: self.act(client, name, values),
             does=self._does or str(self.name).replace("-", " ").capitalize(),
-            question=None if ask is None else lambda names: _call(ask, synapse, names, values=values),
-            columns=_call(columns, values=values) if callable(columns) else columns,
+            question=None if ask is None else lambda names: call(ask, synapse, names, values=values),
+            columns=call(columns, values=values) if callable(columns) else columns,
             resumable=resumable,
         )
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
         """Change one target."""
         arguments = [name if one == self.kind.field else values[one] for one in self.arguments]
-        result: Record = _call(self.function, synapse, *arguments, values=values)
+        result: Record = call(self.function, synapse, *arguments, values=values)
         return result
 
     def single_ids(self) -> list[str]:
@@ -492,7 +406,7 @@ class ServerTask(Change):
         status = self._task.wait_for(values["invocation"], synapse, begun, what=self._task.doing.format(name))
         if self._finish is None:
             return told | {"status": status.status}
-        return told | dict(_call(self._finish, synapse, name, begun, status, values=values))
+        return told | dict(call(self._finish, synapse, name, begun, status, values=values))
 
 
 def server_task(

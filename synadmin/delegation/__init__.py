@@ -34,14 +34,8 @@ def check(
 
     Source: Matrix specification, Server-Server API, "Resolving server names".
     """
-    from synadmin.delegation import names
-    from synadmin.delegation.connection import Trust
+    from synadmin.delegation.names import parse_name
     from synadmin.delegation.server_check import Network, check_server
 
-    names.parse_name(server_name)
-    network = Network(
-        Trust(ca_file),
-        None if nameserver is None else names.parse_nameserver(nameserver),
-        names.parse_overrides(resolve),
-    )
-    return check_server(server_name, network, timeout=timeout)
+    parse_name(server_name)
+    return check_server(server_name, Network.parsed(ca_file, nameserver, resolve), timeout=timeout)

@@ -1,6 +1,6 @@
 """Everything together: discover the route, probe every address, look at what clients need, judge."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,15 @@ from synadmin.delegation.connection import Trust
 from synadmin.delegation.discovery import DEFAULT, Discovery, RouteStep, discover
 from synadmin.delegation.dns import DnsResolver
 from synadmin.delegation.https_files import HttpsFetcher
-from synadmin.delegation.names import HTTPS_PORT, Address, ServerName, bracketed, parse_name
+from synadmin.delegation.names import (
+    HTTPS_PORT,
+    Address,
+    ServerName,
+    bracketed,
+    parse_name,
+    parse_nameserver,
+    parse_overrides,
+)
 from synadmin.delegation.probe import Probe, ProbeTarget, probe
 from synadmin.delegation.verdict import Facts, Verdict, judge
 from synadmin.delegation.well_known import FileKind
@@ -35,6 +43,16 @@ class Network:
     trust: Trust
     nameserver: Address | None = None
     overrides: Mapping[tuple[str, int], tuple[Address, ...]] | None = None
+
+    @classmethod
+    def parsed(cls, ca_file: str | None, nameserver: str | None, resolve: Sequence[str]) -> "Network":
+        """Read it from text: ``ADDRESS[:PORT]``, and ``NAME:PORT:ADDRESS[:PORT]`` each.
+
+        Raises:
+            UsageError: one of them is not what it should be.
+        """
+        asked = None if nameserver is None else parse_nameserver(nameserver)
+        return cls(Trust(ca_file), asked, parse_overrides(resolve))
 
     def resolver(self, deadline: Deadline) -> DnsResolver:
         """Return a resolver that ends by the deadline."""

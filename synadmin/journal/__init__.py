@@ -137,15 +137,18 @@ class Journal:
                     self._warn(f"warning: {error}. The change is reverted without an entry in the journal")
                     self._changes += 1
                     return Entry(fields, recorded=False)
-                were = "change of this run was" if self._changes == 1 else "changes of this run were"
-                stands = "nothing was changed"
-                if self._changes:
-                    stands = f"this change was not sent; {self._changes} {were} sent before it"
-                raise JournalError(f"{error}; {stands}", hint=error.hint) from None
+                raise JournalError(f"{error}; {self._sent_so_far}", hint=error.hint) from None
             self._told.update(name for name, value in whole.items() if value is not None)
             self._count += 1
             self._changes += 1
         return Entry(fields)
+
+    @property
+    def _sent_so_far(self) -> str:
+        if not self._changes:
+            return "nothing was changed"
+        were = "change of this run was" if self._changes == 1 else "changes of this run were"
+        return f"this change was not sent; {self._changes} {were} sent before it"
 
     def finish(self, entry: Entry, *, status: int | None, errcode: str | None = None) -> None:
         """Complete an entry with the answer; ``errcode`` alone where the request did not get out.

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -215,18 +215,16 @@ class Synapse(client.Synapse):
             except RefusedError as error:
                 hint = f" Next: {error.hint}." if error.hint else ""
                 return replace(start, outcome=outcome.REFUSED, reason=error.reason, message=f"{error}.{hint}")
-            if planned.author is None:
+            actor = planned.author
+            if actor is None:
                 done = "Nothing to change: the user has this level already."
                 return replace(start, outcome=outcome.DONE, message=done)
-            words, reach = planned.author.words, planned.author.reach
-            start = replace(start, promoter=planned.author.user, reach=reach)
+            start = replace(start, promoter=actor.user, reach=actor.reach)
             if dry_run:
-                return replace(start, outcome=outcome.PLANNED, message=words, level_after=level)
+                return replace(start, outcome=outcome.PLANNED, message=actor.words, level_after=level)
             content = change_levels.carry_out(recovery, planned).power_levels
-            done = f"{target} has level {level}."
-            return replace(
-                start.seen(replace(view, power_levels=content)), outcome=outcome.DONE, message=done
-            )
+            now = start.seen(replace(view, power_levels=content))
+            return replace(now, outcome=outcome.DONE, message=f"{target} has level {level}.")
 
     def transfer(
         self,
@@ -264,6 +262,7 @@ class Synapse(client.Synapse):
         from synadmin.power.room import Reach
         from synadmin.recovery import transfer
         from synadmin.recovery.make_admin import Run
+        from synadmin.recovery.transfer_as_admin import AsAdmin
         from synadmin.recovery.transfer_plan import Move
 
         parsed, caller = parse_room(room), self.owner
@@ -275,20 +274,13 @@ class Synapse(client.Synapse):
         missing = transfer.missing_account(self, move)
         if missing is not None:
             return transfer.refused(parsed, missing)
-        end = time.monotonic() + wait
-
-        def pause(_: int) -> bool:
-            remaining = end - time.monotonic()
-            time.sleep(max(0.0, min(_POLL, remaining)))
-            return remaining > 0
-
         with self._changing(dry_run=dry_run) as recovery:
             goal = transfer.goal(move, caller, Reach[allow.upper()])
-            way = transfer.AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
+            way = AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
             looked = way.look(parsed)
             if dry_run:
                 return looked
-            return next(transfer.hand_over(way, [looked], move, accept=None, pause=pause))
+            return next(transfer.hand_over(way, [looked], move, accept=None, pause=_pausing(wait)))
 
     def audit(
         self,
@@ -373,6 +365,18 @@ class Synapse(client.Synapse):
             if not dry_run:
                 recovery.revert_crashed_runs()
             yield recovery
+
+
+def _pausing(seconds: float) -> Callable[[int], bool]:
+    """Return what waits a little; it returns whether there is time left to look again."""
+    end = time.monotonic() + seconds
+
+    def pause(_: int) -> bool:
+        remaining = end - time.monotonic()
+        time.sleep(max(0.0, min(_POLL, remaining)))
+        return remaining > 0
+
+    return pause
 
 
 def _journal(journal: Journal | Path | Literal["default"] | None) -> Journal:

@@ -14,8 +14,7 @@ from functools import cache, cached_property
 from typing import Any, Final, Literal
 
 from synadmin.ids import UserId
-
-POWER_LEVELS: Final = "m.room.power_levels"
+from synadmin.power.events import POWER_LEVELS
 
 HIGHEST_NUMBER: Final = 2**53 - 1
 """The highest integer of canonical JSON, and so the highest level that can be written down."""

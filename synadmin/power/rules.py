@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from synadmin.ids import UserId, server_name_of
-from synadmin.power.levels import HIGHEST_NUMBER, POWER_LEVELS, RoomVersion, as_level
+from synadmin.power.events import POWER_LEVELS
+from synadmin.power.levels import HIGHEST_NUMBER, RoomVersion, as_level
 from synadmin.power.room import RoomView
 
 _SINGLE = ("users_default", "events_default", "state_default", "ban", "redact", "kick", "invite")

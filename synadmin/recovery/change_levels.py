@@ -1,6 +1,6 @@
 """Editing the levels of a room through somebody who may: look, choose who, act, read back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,8 +17,9 @@ from synadmin.errors import (
 )
 from synadmin.ids import EventId, RoomId, UserId
 from synadmin.power import level_changes, rules
+from synadmin.power.events import POWER_LEVELS
 from synadmin.power.level_changes import Edit
-from synadmin.power.levels import POWER_LEVELS, format_level
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.power.search import unnamed_member
 from synadmin.recovery.account_state import enable_temporarily
@@ -371,25 +372,37 @@ def send_levels(
             if read.event_id in ours:
                 return read.content
             break
-        made_from = _with_levels(view, base).levels.written()
-        theirs: Mapping[str, Any] = made_from
-        for other in others.values():
-            # Of others the later one counts.
-            theirs, _conflicts = level_changes.merged(
-                made_from, _with_levels(view, other).levels.written(), theirs
-            )
-        content, conflicts = level_changes.merged(made_from, theirs, content)
-        if conflicts:
-            raise SynadminError(
-                f"another user changed the same level at the same time: {', '.join(conflicts)}",
-                hint=f"`synadmin room power '{room_id}'` shows what holds now",
-            )
+        content = _merged_with_others(view, base, others.values(), content)
         base = read
         merged.update(others)
     raise SynadminError(
         "the power levels were sent, but the room does not show them",
         hint=f"`synadmin room power '{room_id}'` shows what holds now",
     )
+
+
+def _merged_with_others(
+    view: RoomView, base: StateEvent | None, others: Iterable[Mapping[str, Any]], content: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return our content with the changes of others, whose events replaced the same one as ours.
+
+    Raises:
+        SynadminError: somebody else has changed the same level.
+    """
+    made_from = _with_levels(view, base).levels.written()
+    theirs: Mapping[str, Any] = made_from
+    for other in others:
+        # Of others the later one counts.
+        theirs, _conflicts = level_changes.merged(
+            made_from, _with_levels(view, other).levels.written(), theirs
+        )
+    merged, conflicts = level_changes.merged(made_from, theirs, content)
+    if conflicts:
+        raise SynadminError(
+            f"another user changed the same level at the same time: {', '.join(conflicts)}",
+            hint=f"`synadmin room power '{view.room_id}'` shows what holds now",
+        )
+    return merged
 
 
 def _others_since(

@@ -7,13 +7,8 @@ from typing import Any
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
-from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.events import CREATE, JOIN_RULES, MEMBER, NAME, POWER_LEVELS, creators
 from synadmin.power.room import RoomView
-
-_CREATE = "m.room.create"
-_JOIN_RULES = "m.room.join_rules"
-_MEMBER = "m.room.member"
-_NAME = "m.room.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +34,19 @@ class Member:
         Raises:
             NotPermittedError: this user is not in the room.
         """
-        create = self._state(room_id, _CREATE, event=True)
+        create = self._state(room_id, CREATE, event=True)
         if create is None:
             raise NotFoundError(
                 status=404, errcode="M_NOT_FOUND", reason=f"you cannot read the state of {room_id}"
             )
         content = create.get("content")
         content = content if isinstance(content, dict) else {}
-        additional = content.get("additional_creators")
-        additional = additional if isinstance(additional, list) else []
-        beside = (UserId(user) for user in additional if isinstance(user, str))
-        creators = (UserId(str(create.get("sender"))), *beside)
-        join_rules = self._state(room_id, _JOIN_RULES) or {}
+        join_rules = self._state(room_id, JOIN_RULES) or {}
         users = (self.user_id, *others)
         return RoomView(
             room_id=room_id,
             version=str(content.get("room_version", "1")),
-            creators=creators,
+            creators=creators(str(create.get("sender")), content),
             power_levels=self._state(room_id, POWER_LEVELS),
             server_name=server_name_of(self.user_id),
             join_rule=str(join_rules.get("join_rule", "invite")),
@@ -67,12 +58,12 @@ class Member:
 
     def name(self, room_id: RoomId) -> str | None:
         """Return the room's name."""
-        name = (self._state(room_id, _NAME) or {}).get("name")
+        name = (self._state(room_id, NAME) or {}).get("name")
         return name if isinstance(name, str) else None
 
     def membership(self, room_id: RoomId, user: UserId) -> str:
         """Return a user's membership; ``leave`` for whoever never was in the room."""
-        return str((self._state(room_id, _MEMBER, user) or {}).get("membership", "leave"))
+        return str((self._state(room_id, MEMBER, user) or {}).get("membership", "leave"))
 
     def _state(
         self,

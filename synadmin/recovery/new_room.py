@@ -12,12 +12,12 @@ from typing import Any
 from synadmin.api.room_deletion import RoomShutDown
 from synadmin.errors import MatrixError, NotFoundError, SynadminError
 from synadmin.ids import RoomAlias, RoomId, UserId
-from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.events import CANONICAL_ALIAS, JOIN_RULES, MEMBER, POWER_LEVELS
 from synadmin.power.room import Reach
 from synadmin.recovery import outcome
 from synadmin.recovery.change_levels import look as levels_of
-from synadmin.recovery.observer import MEMBER, Observer
-from synadmin.recovery.replace_room import CANONICAL_ALIAS, JOIN_RULES, PARTLY, Replacement, ReplaceOptions
+from synadmin.recovery.observer import Observer
+from synadmin.recovery.replace_room import PARTLY, Replacement, ReplaceOptions
 from synadmin.recovery.workspace import Recovery
 
 _MUTED = -10  # the users_default of the room that Synapse makes

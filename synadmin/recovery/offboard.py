@@ -10,6 +10,7 @@ from typing import Any
 
 from synadmin.errors import MatrixError, RefusedError, SynadminError
 from synadmin.ids import RoomId, UserId
+from synadmin.power.events import SPACE
 from synadmin.power.level_changes import Edit
 from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
@@ -19,7 +20,6 @@ from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
 from synadmin.recovery.workspace import Recovery
 
-_SPACE = "m.space"
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
 
 
@@ -87,7 +87,7 @@ class Offboarding:
         Raises:
             SynadminError: the server could not be asked.
         """
-        for control in sorted(rooms, key=lambda room: room.details.room_type == _SPACE):
+        for control in sorted(rooms, key=lambda room: room.details.room_type == SPACE):
             previews = [
                 preview
                 for goal in self._goals()

@@ -16,14 +16,10 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId, UserId
 from synadmin.power import rules
+from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT
 from synadmin.power.room import AccountState, Reach
-from synadmin.recovery.observer import JOIN_RULES, Observer
+from synadmin.recovery.observer import Observer
 from synadmin.recovery.room_control import control_of
-
-CHILD = "m.space.child"
-PARENT = "m.space.parent"
-
-_SPACE = "m.space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class SpaceIndex:
     def _parents(self) -> dict[str, list[ParentSpace]]:
         parents: dict[str, list[ParentSpace]] = {}
         for room in self.synapse.rooms.list():
-            if room.room_type == _SPACE:
+            if room.room_type == SPACE:
                 for child in children_of(self.synapse, room.room_id):
                     parents.setdefault(child.state_key, []).append(ParentSpace(room.room_id, child.content))
         return parents
@@ -66,10 +62,10 @@ class SpaceIndex:
 def children_of(synapse: Synapse, space: RoomId) -> list[StateEvent]:
     """Return the events with which a space names its rooms; one without servers (``via``) names none."""
     try:
-        events = synapse.rooms.state(space, type=CHILD).state
+        events = synapse.rooms.state(space, type=SPACE_CHILD).state
     except NotFoundError:
         return []
-    return [event for event in events if event.type == CHILD and event.content.get("via")]
+    return [event for event in events if event.type == SPACE_CHILD and event.content.get("via")]
 
 
 def state_of(synapse: Synapse, room_id: RoomId, event_type: str) -> list[StateEvent]:
@@ -121,8 +117,8 @@ def replace_child(acting: Synapse, space: ParentSpace, old: RoomId, new: RoomId)
         SynadminError: that did not succeed.
     """
     via = {"via": [acting.owner.partition(":")[2]]}  # the servers of the old room do not know the new one
-    acting.client_server.send_state(space.room_id, CHILD, {**space.content, **via}, new)
-    acting.client_server.send_state(space.room_id, CHILD, {}, old)
+    acting.client_server.send_state(space.room_id, SPACE_CHILD, {**space.content, **via}, new)
+    acting.client_server.send_state(space.room_id, SPACE_CHILD, {}, old)
 
 
 def rooms_tied_to(
@@ -142,7 +138,7 @@ def rooms_tied_to(
     for child in children_of(synapse, new or old):
         room_id = RoomId(child.state_key)
         try:
-            parents = state_of(synapse, room_id, PARENT)
+            parents = state_of(synapse, room_id, SPACE_PARENT)
             join_rules = observer.state_event(room_id, JOIN_RULES)
         except NotFoundError:
             continue  # this server is not in it
@@ -161,10 +157,10 @@ def follow_space(observer: Observer, acting: Synapse, room_id: RoomId, *, old: R
     Raises:
         SynadminError: that did not succeed.
     """
-    for event in state_of(observer.synapse, room_id, PARENT):
+    for event in state_of(observer.synapse, room_id, SPACE_PARENT):
         if event.state_key == old and event.content.get("via"):
-            acting.client_server.send_state(room_id, PARENT, event.content, new)
-            acting.client_server.send_state(room_id, PARENT, {}, old)
+            acting.client_server.send_state(room_id, SPACE_PARENT, event.content, new)
+            acting.client_server.send_state(room_id, SPACE_PARENT, {}, old)
     join_rules = observer.state_event(room_id, JOIN_RULES)
     if join_rules is not None and _allows(join_rules.content, old) and not _allows(join_rules.content, new):
         allow = [*join_rules.content["allow"], {"type": "m.room_membership", "room_id": new}]

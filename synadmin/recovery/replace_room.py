@@ -19,14 +19,12 @@ from synadmin.api.rooms import RoomDetails
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import entries
-from synadmin.power.levels import POWER_LEVELS
+from synadmin.power.events import CANONICAL_ALIAS, JOIN_RULES, MEMBER, POWER_LEVELS, SPACE
 from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
-from synadmin.recovery.observer import MEMBER, Observer, local_members
+from synadmin.recovery.observer import Observer, local_members
 
-JOIN_RULES = "m.room.join_rules"
-CANONICAL_ALIAS = "m.room.canonical_alias"
 _INHERITED = (
     JOIN_RULES,
     "m.room.history_visibility",
@@ -247,7 +245,7 @@ def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) ->
 
 def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
     """Say why a room need not, or should not, be replaced: a code and a sentence."""
-    if planned.details is not None and planned.details.room_type == "m.space":
+    if planned.details is not None and planned.details.room_type == SPACE:
         return (
             "is-a-space",
             "It is a space, and Synapse's new room is not a space. --anyway replaces it all the same.",

@@ -11,7 +11,8 @@ from typing import Any
 from synadmin.api.rooms import RoomDetails
 from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.levels import POWER_LEVELS, format_level
+from synadmin.power.events import POWER_LEVELS
+from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, RoomView
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.text import safe_text

@@ -6,8 +6,10 @@ from typing import Any
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, ReplyError
 from synadmin.ids import RoomId, UserId, server_name_of
-from synadmin.power.levels import POWER_LEVELS, PowerLevels, RoomVersion, format_level
-from synadmin.recovery.observer import CREATE, Observer, creators_of
+from synadmin.power import events
+from synadmin.power.events import CREATE, POWER_LEVELS
+from synadmin.power.levels import PowerLevels, RoomVersion, format_level
+from synadmin.recovery.observer import Observer
 
 
 def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
     event = observer.event_seen(room_id, POWER_LEVELS)
     room_version = details.version or str(create.content.get("room_version", "1"))
     version = RoomVersion.of(room_version)
-    creators = creators_of(create)
+    creators = events.creators(create.sender, create.content)
     levels = PowerLevels(None if event is None else event.content, version, creators)
     holders = dict.fromkeys((*(creators if version.creator_power or event is None else ()), *levels.listed()))
     home = observer.server_name

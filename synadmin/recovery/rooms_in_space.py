@@ -8,10 +8,7 @@ from synadmin.api.rooms import RoomInSpace, SpaceChild, StateEvent
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId
-
-_CREATE = "m.room.create"
-_CHILD = "m.space.child"
-_SPACE = "m.space"
+from synadmin.power.events import CREATE, SPACE, SPACE_CHILD
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +85,15 @@ def hierarchy_from_state(
             details = synapse.rooms.get(room_id)
         except NotFoundError:
             continue
-        events = synapse.rooms.state(room_id, type=_CREATE).state
-        create = next((event for event in events if event.type == _CREATE), None)
+        events = synapse.rooms.state(room_id, type=CREATE).state
+        create = next((event for event in events if event.type == CREATE), None)
         if create is None:
             continue  # this server is no longer in it
         room_type = create.content.get("type")
         children: list[SpaceChild] = []
-        if room_type == _SPACE:
-            if all(event.type == _CREATE for event in events):
-                events = synapse.rooms.state(room_id, type=_CHILD).state
+        if room_type == SPACE:
+            if all(event.type == CREATE for event in events):
+                events = synapse.rooms.state(room_id, type=SPACE_CHILD).state
             children = sorted(_placed(events), key=_place)
         yield RoomInSpace(
             room_id=room_id,
@@ -117,7 +114,7 @@ def hierarchy_from_state(
 def _placed(events: Iterable[StateEvent]) -> Iterator[SpaceChild]:
     for event in events:
         # A child without servers to find it through has been taken out of the space.
-        if event.type == _CHILD and isinstance(event.content.get("via"), list):
+        if event.type == SPACE_CHILD and isinstance(event.content.get("via"), list):
             yield SpaceChild(
                 type=event.type,
                 state_key=RoomId(event.state_key),

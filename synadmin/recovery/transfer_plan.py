@@ -1,19 +1,24 @@
 """What handing a room over comes to: from whom to whom, the steps, and what speaks against it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from synadmin.ids import RoomId, UserId
 from synadmin.power import level_changes
+from synadmin.power.events import TOMBSTONE
 from synadmin.power.level_changes import Edit
 from synadmin.power.levels import format_level
 from synadmin.power.room import RoomView
+from synadmin.recovery import outcome
 from synadmin.recovery.outcome import DONE, PLANNED, State
 
-TOMBSTONE = "m.room.tombstone"
 LOWER = "set-level"
 _MOST_NAMED = 5
+RATE_LIMITED = "rate-limited"
+INSIDE = frozenset({"join", "invite"})
+RETRY = 30.0  # seconds, where the server does not say how long it holds an invitation back
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +190,19 @@ def parting(view: RoomView, move: Move) -> Edit | None:
     if levels.level_of(move.new) < held:
         users[move.new] = held  # control may take less than what the old one had
     return Edit(users=users)
+
+
+def held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -> RoomTransfer:
+    """Say that the server's rate limits hold the invitation back."""
+    wait = "" if seconds is None else f" for {seconds:.0f} s"
+    message = (
+        f"{move.new} has the level, but the server's rate limits delay the invitation{wait}; "
+        f"{move.old} keeps control until {move.new} joins."
+    )
+    return replace(
+        room_transfer,
+        outcome=outcome.PENDING,
+        reason=RATE_LIMITED,
+        message=message,
+        not_before=time.monotonic() + (RETRY if seconds is None else seconds),
+    )

@@ -15,15 +15,15 @@ from typing import Any
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId, UserId
 from synadmin.power import rules
+from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT, TOMBSTONE
 from synadmin.power.levels import RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.recovery import outcome
-from synadmin.recovery.observer import JOIN_RULES, TOMBSTONE, Observer
-from synadmin.recovery.parent_spaces import CHILD, PARENT, ParentSpace, SpaceIndex, editor_of, rooms_tied_to
+from synadmin.recovery.observer import Observer
+from synadmin.recovery.parent_spaces import ParentSpace, SpaceIndex, editor_of, rooms_tied_to
 from synadmin.recovery.room_control import RoomControl, control_of
 
 UNCHANGED = "unchanged"
-_SPACE = "m.space"
 _MOST_NAMED = 5
 
 
@@ -101,7 +101,7 @@ class RoomUpgrade:
     @property
     def is_space(self) -> bool:
         """Whether it is a space."""
-        return self.control.details.room_type == _SPACE
+        return self.control.details.room_type == SPACE
 
     def as_record(self) -> dict[str, Any]:
         """Return it as ``room upgrade -o json`` shows it."""
@@ -251,7 +251,7 @@ def _finishing(
         )
         return replace(shell, message=message)
     present = {UserId(user) for user in observer.member_events(new)}
-    actor = editor_of(observer, new, (PARENT,), allow=options.allow, first=creators)
+    actor = editor_of(observer, new, (SPACE_PARENT,), allow=options.allow, first=creators)
     planned = _with_rest(observer, replace(shell, actor=actor), [], spaces, options, present=present)
     if not planned.steps:
         message = f"already upgraded: {new} has replaced it"
@@ -295,7 +295,7 @@ def _with_rest(
     parents = spaces.parents_of(room_id)
     for space in parents:
         editor = editor_of(
-            observer, space.room_id, (CHILD,), allow=options.allow, first=(actor,) if actor else ()
+            observer, space.room_id, (SPACE_CHILD,), allow=options.allow, first=(actor,) if actor else ()
         )
         detail = f"put the new room into the space {space.room_id} and take the old one out."
         if editor is None:

@@ -15,23 +15,16 @@ from synadmin.errors import (
     SynadminError,
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
+from synadmin.power.events import CANONICAL_ALIAS, CREATE, JOIN_RULES, SPACE_PARENT, TOMBSTONE
+from synadmin.power.events import creators as creators_of
 from synadmin.power.room import Reach
 from synadmin.recovery import outcome
-from synadmin.recovery.observer import CREATE, JOIN_RULES, TOMBSTONE, creators_of
-from synadmin.recovery.parent_spaces import (
-    PARENT,
-    editor_of,
-    follow_space,
-    replace_child,
-    rooms_tied_to,
-    state_of,
-)
+from synadmin.recovery.parent_spaces import editor_of, follow_space, replace_child, rooms_tied_to, state_of
 from synadmin.recovery.room_control import control_of
 from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeStep, join_users
 from synadmin.recovery.workspace import Recovery
 
 PARTLY = "partly"
-_CANONICAL_ALIAS = "m.room.canonical_alias"
 _MANY = 5  # invitations that the default rate limits let pass
 
 
@@ -138,17 +131,17 @@ class Upgrade:
 
     def _name_parent(self, space: RoomId, new: RoomId) -> None:
         """Have the new room name the space as its parent, where the old one does."""
-        for event in state_of(self.recovery.synapse, self.planned.room_id, PARENT):
+        for event in state_of(self.recovery.synapse, self.planned.room_id, SPACE_PARENT):
             if event.state_key == space and event.content.get("via") and self.planned.actor is not None:
                 self.recovery.as_user(self.planned.actor).client_server.send_state(
-                    new, PARENT, event.content, space
+                    new, SPACE_PARENT, event.content, space
                 )
 
     def _rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
         failed, observer = [], self.recovery.observer
         old = self.planned.room_id
         for room_id, names, allows in list(rooms_tied_to(observer, old, new)):
-            types = tuple(kind for kind, needed in ((PARENT, names), (JOIN_RULES, allows)) if needed)
+            types = tuple(kind for kind, needed in ((SPACE_PARENT, names), (JOIN_RULES, allows)) if needed)
             editor = editor_of(
                 self.recovery.observer, room_id, types, allow=self.allow, first=self.planned.creators
             )
@@ -162,7 +155,7 @@ class Upgrade:
 
     def _state(self, room_id: RoomId) -> dict[str, Mapping[str, Any] | None]:
         events = {
-            kind: self.recovery.observer.state_event(room_id, kind) for kind in (JOIN_RULES, _CANONICAL_ALIAS)
+            kind: self.recovery.observer.state_event(room_id, kind) for kind in (JOIN_RULES, CANONICAL_ALIAS)
         }
         return {kind: None if event is None else event.content for kind, event in events.items()}
 
@@ -171,10 +164,10 @@ class Upgrade:
         self.recovery.observer.forget_all()
         planned, view = self.planned, control_of(self.recovery.observer, new).view
         create = self.recovery.observer.state_event(new, CREATE)
-        creators = () if create is None else creators_of(create)
+        creators = () if create is None else creators_of(create.sender, create.content)
         if not set(planned.creators) <= set(creators):
             self.problems.append(f"the new room was created by {join_users(creators)}")
-        self.problems += self._lost_aliases(before[_CANONICAL_ALIAS] or {}, new)
+        self.problems += self._lost_aliases(before[CANONICAL_ALIAS] or {}, new)
         if self._state(new)[JOIN_RULES] != before[JOIN_RULES]:
             self.problems.append("the join rule is not the old room's")
         levels = planned.control.view.levels

@@ -96,27 +96,31 @@ def write(
         # Nothing that happens in a sandbox may reach a server of the real world.
         config["federation_domain_whitelist"] = []
     else:
-        certificate, key = _certificate(directory)
-        config |= {
-            "tls_certificate_path": str(certificate),
-            "tls_private_key_path": str(key),
-            "federation_verify_certificates": False,
-            "ip_range_blacklist": [],
-            "allow_public_rooms_over_federation": True,
-            # The other server may start later: do not sulk for ten minutes.
-            "federation": {
-                "destination_min_retry_interval": 100,  # milliseconds
-                "destination_max_retry_interval": "1s",
-                "max_short_retries": 1,
-                "max_long_retries": 1,
-            },
-        }
+        config |= _federation(directory)
         config["listeners"].append(_listener(federation_port, tls=True))
     if not default_rate_limits:
         config |= RAISED_RATE_LIMITS
     path = directory / "homeserver.yaml"
     _write_private(path, json.dumps(merged(config, extra), indent=1))
     return path
+
+
+def _federation(directory: Path) -> dict[str, Any]:
+    certificate, key = _certificate(directory)
+    return {
+        "tls_certificate_path": str(certificate),
+        "tls_private_key_path": str(key),
+        "federation_verify_certificates": False,
+        "ip_range_blacklist": [],
+        "allow_public_rooms_over_federation": True,
+        # The other server may start later: do not sulk for ten minutes.
+        "federation": {
+            "destination_min_retry_interval": 100,  # milliseconds
+            "destination_max_retry_interval": "1s",
+            "max_short_retries": 1,
+            "max_long_retries": 1,
+        },
+    }
 
 
 def make_signing_key(directory: Path) -> str:

@@ -14,9 +14,9 @@ from synadmin.client import Synapse
 from synadmin.http.paging import Page
 from synadmin.ids import RoomId, UserId
 from synadmin.parallel import Pool
+from synadmin.power.events import POWER_LEVELS
 
 _AHEAD = 8  # rooms whose levels are asked for, for each request that may be under way
-_LEVELS = "m.room.power_levels"
 
 
 class Prefetcher:
@@ -67,7 +67,7 @@ class Prefetcher:
         # A job that waits for its turn may wait for the thread that asks here.
         if begun is not None and not begun.cancel():
             return begun.result()
-        return self.synapse.rooms.state(room_id, type=_LEVELS)
+        return self.synapse.rooms.state(room_id, type=POWER_LEVELS)
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -79,5 +79,5 @@ class Prefetcher:
         if page is not None:
             state = self.synapse.rooms.state
             for room, _ in zip(page.records(), range(_AHEAD * self.pool.size), strict=False):
-                self._levels[room.room_id] = self.pool.submit(state, room.room_id, type=_LEVELS)
+                self._levels[room.room_id] = self.pool.submit(state, room.room_id, type=POWER_LEVELS)
         return page

@@ -6,7 +6,7 @@ where nothing contradicts them.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,17 +21,13 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
 from synadmin.ids import RoomId, UserId
 from synadmin.mas.service import PERSONAL_SESSIONS
+from synadmin.power.events import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS, TOMBSTONE, allowed_rooms, creators
 from synadmin.power.levels import PowerLevels, RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 
 FEW_ROOMS = 250
 """On a server of so many rooms and fewer, each room is asked for everything."""
 
-_LEVELS = "m.room.power_levels"
-_CREATE = "m.room.create"
-_JOIN_RULES = "m.room.join_rules"
-_MEMBER = "m.room.member"
-_TOMBSTONE = "m.room.tombstone"
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _AFTER_UPGRADE = 50
 _LONG_UNSEEN = 30 * DAY
@@ -133,7 +129,7 @@ class Asker:
         events = RoomEvents(lambda _: self.synapse.rooms.state(room_id))
         count = events.count()
         name, alias, create = (
-            events.single(event_type) for event_type in ("m.room.name", "m.room.canonical_alias", _CREATE)
+            events.single(event_type) for event_type in ("m.room.name", "m.room.canonical_alias", CREATE)
         )
         room = Room(
             room_id=room_id,
@@ -146,7 +142,7 @@ class Asker:
         return self._facts(room, events)
 
     def _state(self, room_id: RoomId, event_type: str | None) -> RoomState:
-        if event_type == _LEVELS:
+        if event_type == POWER_LEVELS:
             return self._prefetcher.levels(room_id)
         return self.synapse.rooms.state(room_id, type=event_type)
 
@@ -168,7 +164,7 @@ class Asker:
 
     def _of_state(self, look: "Look") -> RoomFacts:
         """Return the facts that the room's own state tells."""
-        room, levels = look.room, look.events.single(_LEVELS)
+        room, levels = look.room, look.events.single(POWER_LEVELS)
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
         look.creators_known = bool(creators) and not in_version_12
@@ -180,7 +176,7 @@ class Asker:
             look.creators_known = True
         elif levels is None or not creators or (in_version_12 and self._looks_at_creators):
             # Without its first event the room has no state, which is dropped with the last local user.
-            is_left = levels is None and look.events.single(_CREATE) is None
+            is_left = levels is None and look.events.single(CREATE) is None
             creators = look.creators(creators)
         listed = room.joined_local_members
         return RoomFacts(
@@ -242,7 +238,7 @@ class Asker:
                 answer = {}
             except NotSupportedError:
                 # Synapse before 1.145: the room's own member events tell.
-                events = (event for event in look.events.of(_MEMBER) if event.state_key == user)
+                events = (event for event in look.events.of(MEMBER) if event.state_key == user)
                 return _text(next(events, None), "membership") or "leave"
             # Most are "leave", which is what is assumed.
             known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
@@ -290,12 +286,10 @@ class Look:
     def creators(self, fallback: tuple[UserId, ...]) -> tuple[UserId, ...]:
         """Return the creators that the room's first event names."""
         self.creators_known = True
-        event = self.events.single(_CREATE)
+        event = self.events.single(CREATE)
         if event is None:
             return fallback
-        additional = event.content.get("additional_creators")
-        others = additional if isinstance(additional, list) else []
-        return (event.sender, *(UserId(user) for user in others if isinstance(user, str)))
+        return creators(event.sender, event.content)
 
     def with_members(self, facts: RoomFacts) -> RoomFacts:
         """Return the facts with the room's members in them."""
@@ -378,7 +372,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
         for user, membership in view.memberships.items()
         if view.is_local(user)
     }
-    create, join_rules = look.events.single(_CREATE), look.events.single(_JOIN_RULES)
+    create, join_rules = look.events.single(CREATE), look.events.single(JOIN_RULES)
     view = replace(
         view,
         memberships={**view.memberships, **memberships},
@@ -387,7 +381,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
         blocked=asker.synapse.rooms.block_status(view.room_id).block,
     )
     if view.join_rule in _RESTRICTED:
-        allowed = tuple(_allowed_rooms({} if join_rules is None else join_rules.content))
+        allowed = allowed_rooms({} if join_rules is None else join_rules.content)
         inside = (
             user
             for user in memberships
@@ -403,7 +397,7 @@ def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any])
     everywhere = look.asker.asks_everything or options.get("look_at_every_room")
     if not everywhere and not _looks_replaced(facts.view.levels):
         return facts
-    event = look.events.single(_TOMBSTONE)
+    event = look.events.single(TOMBSTONE)
     replacement = _text(event, "replacement_room")
     return replace(
         facts, tombstoned=event is not None, replacement=RoomId(replacement) if replacement else None
@@ -475,12 +469,3 @@ def _may_be_regained(facts: RoomFacts, options: Mapping[str, Any]) -> bool:
     return not present or (
         members is not None and len(facts.controllers) == 1 and facts.view.joined_local_members >= members
     )
-
-
-def _allowed_rooms(join_rules: Mapping[str, Any]) -> Iterator[RoomId]:
-    allow = join_rules.get("allow")
-    for entry in allow if isinstance(allow, list) else []:
-        if isinstance(entry, dict) and entry.get("type") == "m.room_membership":
-            room = entry.get("room_id")
-            if isinstance(room, str):
-                yield RoomId(room)

@@ -29,8 +29,8 @@ from typing import Any
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command_to_edit
+from synadmin.power.events import POWER_LEVELS
 from synadmin.power.level_changes import Edit
-from synadmin.power.levels import POWER_LEVELS
 from synadmin.power.room import AccountState
 
 ID = "everyone-controls"

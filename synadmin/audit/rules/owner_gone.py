@@ -41,6 +41,7 @@ from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command
 from synadmin.ids import UserId
 from synadmin.power import rules
+from synadmin.power.events import TOMBSTONE
 from synadmin.power.room import AccountState, Reach
 
 ID = "owner-gone"
@@ -48,7 +49,6 @@ SEVERITY = Severity.WARNING
 SUBJECT = RoomFacts
 NEEDS = frozenset({Need.CREATORS, Need.OWNERS})
 OPTIONS: dict[str, Any] = {"local_members": 3}
-_TOMBSTONE = "m.room.tombstone"
 
 
 def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
@@ -97,7 +97,7 @@ def _state(facts: RoomFacts, user: UserId) -> str:
 def _fix(facts: RoomFacts) -> str | None:
     """Return the upgrade that makes the token's owner a creator; None where no local user may upgrade."""
     caller = facts.caller
-    able = [user for user in facts.controllers if rules.sending_state(facts.view, user, _TOMBSTONE) is None]
+    able = [user for user in facts.controllers if rules.sending_state(facts.view, user, TOMBSTONE) is None]
     others = [user for user in able if user != caller]
     if caller is None or not able or (caller not in able and facts.possible < Reach.IMPERSONATE):
         return None

@@ -25,8 +25,8 @@ from typing import Any
 from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Found, Severity
 from synadmin.audit.regain import command_to_edit
+from synadmin.power.events import POWER_LEVELS
 from synadmin.power.level_changes import Edit
-from synadmin.power.levels import POWER_LEVELS
 
 ID = "weak-control"
 SEVERITY = Severity.WARNING

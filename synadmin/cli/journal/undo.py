@@ -14,7 +14,7 @@ from synadmin.columns import Column
 from synadmin.errors import JournalError, NotAuthenticatedError, RefusedError, SynadminError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from synadmin.journal import RunRecord
     from synadmin.journal.store import Store
@@ -62,7 +62,6 @@ def undo(
     """
     from synadmin.power.room import Reach
     from synadmin.recovery import undo_levels
-    from synadmin.recovery.workspace import Recovery
 
     with open_journal(invocation) as store:
         record = _run_to_undo(store, run)
@@ -71,46 +70,47 @@ def undo(
         later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
     if is_clean and not undo_levels.noted(entries):
         return _nothing_to_undo(invocation, record.run, entries, output)
-    with (
-        invocation.synapse() as synapse,
-        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
-    ):
-        require_ended(invocation, synapse, record)
+    with invocation.recovery() as recovery:
+        require_ended(invocation, recovery.synapse, record)
         if not dry_run:
             recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
         elif record.ended is None:
-            resume = f"`synadmin journal resume {record.run} --dry-run` shows the rest"
-            invocation.say(f"The run {record.run} broke off: {resume}.")
+            _say_broken_off(invocation, record.run)
         if not undo_levels.noted(entries):
             return _nothing_to_undo(invocation, record.run, entries, output)
         reach = Reach[(allow or "api").upper()]
         planned = undo_levels.plan_all(
             recovery.observer, entries, later, allow=reach, leave_rooms=leave_rooms
         )
-        _show_undo(invocation, planned, others=undo_levels.others(entries), asks=output.for_people or not yes)
+        _show_undo(invocation, planned if output.for_people or not yes else (), entries)
         if dry_run or not any(one.plans for one in planned):
             output.write([_undo_record(one, "planned") for one in planned], _undo_columns())
             _say_unchanged(invocation, planned, dry_run=dry_run)
             return _undo_code(planned)
         confirm(invocation, "Restore these levels?", yes=yes)
-        again = ["journal", "undo", record.run, "--yes"]
-        again += ["--allow", allow] if allow else []
-        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
+        options = [*(["--allow", allow] if allow else []), *(["--leave-rooms"] if leave_rooms else [])]
+        invocation.journal.arguments = ["journal", "undo", record.run, "--yes", *options]
         invocation.journal.links["undoes"] = record.run
         records = [_undo_room(one, recovery) for one in planned]
     output.write(records, _undo_columns())
     if record.ended is None:
         invocation.journal.conclude([record.run], EXIT_REFUSED)
-    failed = any(one["outcome"] == "failed" for one in records)
-    return EXIT_FAILED if failed else _undo_code(planned)
+    return _undo_code(planned, records)
+
+
+def _say_broken_off(invocation: Invocation, run: str) -> None:
+    invocation.say(f"The run {run} broke off: `synadmin journal resume {run} --dry-run` shows the rest.")
 
 
 def _show_undo(
-    invocation: Invocation, planned: "Sequence[UndoPlan]", *, others: "Iterable[str]", asks: bool
+    invocation: Invocation, planned: "Sequence[UndoPlan]", entries: "Sequence[Mapping[str, Any]]"
 ) -> None:
-    if asks and _is_needed(planned):
+    """Show the plans, and what the run has changed that is not undone."""
+    from synadmin.recovery import undo_levels
+
+    if _is_needed(planned):
         invocation.warn("\n".join(_undo_text(one) for one in planned))
-    for other in others:
+    for other in undo_levels.others(entries):
         invocation.say(f"not undone: {other}")
 
 
@@ -207,7 +207,9 @@ def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
     }
 
 
-def _undo_code(planned: "Sequence[UndoPlan]") -> int:
+def _undo_code(planned: "Sequence[UndoPlan]", records: "Sequence[Mapping[str, Any]]" = ()) -> int:
+    if any(record["outcome"] == "failed" for record in records):
+        return EXIT_FAILED
     if not any(one.impossible for one in planned):
         return EXIT_DONE
     return EXIT_PARTLY if any(one.plans or not one.impossible for one in planned) else EXIT_REFUSED

@@ -185,12 +185,9 @@ def _edit(
     from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
     from synadmin.recovery import change_levels
-    from synadmin.recovery.workspace import Recovery
 
-    with (
-        invocation.synapse() as synapse,
-        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
-    ):
+    with invocation.recovery() as recovery:
+        synapse = recovery.synapse
         edit = edit_at(server_name_of(synapse.owner))
         room_id = room_id_of(synapse, room)
         if not dry_run:

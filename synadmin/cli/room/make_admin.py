@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId, UserId
+    from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
@@ -84,22 +84,16 @@ def make_admin(
     Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
     changed); 1 every one failed; 6 some of each.
     """
-    from synadmin.ids import parse_room, parse_server_name
     from synadmin.recovery.make_admin import Run, look_ahead
-    from synadmin.recovery.workspace import Recovery
 
-    _refuse_user(via)
-    named = ROOMS.read(rooms, source) if rooms or source or space is None else []
-    wanted = [parse_room(room) for room in named]
-    servers = tuple(parse_server_name(server) for server in via)
+    servers = _servers(via)
+    wanted = _rooms(ROOMS.read(rooms, source) if rooms or source or space is None else [])
     goal_at = _goal(user, promoter, allow=allow, join=not no_join)
-    with (
-        invocation.synapse(longest_wait=_LONGEST_WAIT if keep_rate_limits else None) as synapse,
-        Recovery(synapse, invocation.journal, invocation.warn, via=servers) as recovery,
-    ):
-        goal = goal_at(synapse.owner)
+    longest_wait = _LONGEST_WAIT if keep_rate_limits else None
+    with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
+        goal = goal_at(recovery.synapse.owner)
         if space is not None:
-            wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, synapse, space)]))
+            wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, recovery.synapse, space)]))
         again = _resume_command(wanted, goal, servers)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         total = len(wanted)
@@ -151,11 +145,25 @@ def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "
     return found.rooms
 
 
-def _refuse_user(via: "Sequence[str]") -> None:
+def _rooms(names: "Sequence[str]") -> "list[RoomId | RoomAlias]":
+    from synadmin.ids import parse_room
+
+    return [parse_room(name) for name in names]
+
+
+def _servers(via: "Sequence[str]") -> tuple[str, ...]:
+    """Return the servers to join through, checked.
+
+    Raises:
+        UsageError: it is a user: an earlier version named the one who grants so.
+    """
+    from synadmin.ids import parse_server_name
+
     user = next((name for name in via if name.startswith("@")), None)
     if user is not None:
         message = f"--via takes a server to join through; the user who grants is --promoter {user}"
         raise UsageError(message)
+    return tuple(parse_server_name(server) for server in via)
 
 
 def _resume_command(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[str]:

@@ -4,7 +4,7 @@ import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,20 +77,17 @@ _STEP = 0.05
 @pass_invocation
 def replace(
     invocation: Invocation,
+    /,
     room: str,
     *,
     admin: str,
-    name: str | None,
-    message: str | None,
-    purge: bool,
-    block: bool | None,
-    muted: bool,
     allow: str | None,
-    anyway: bool,
+    block: bool | None,
     given: str | None,
     dry_run: bool,
     yes: bool,
     output: Output,
+    **options: Any,  # noqa: ANN401  those of ReplaceOptions, as click has parsed them
 ) -> int:
     """Create a new room in place of one that is lost.
 
@@ -113,22 +110,11 @@ def replace(
     """
     from synadmin.power.room import Reach
     from synadmin.recovery.replace_room import ReplaceOptions, look
-    from synadmin.recovery.workspace import Recovery
 
-    with (
-        invocation.synapse() as synapse,
-        Recovery(synapse, invocation.journal, invocation.warn) as recovery,
-    ):
-        order = ReplaceOptions(
-            admin=_local_user(synapse, admin),
-            name=name,
-            message=message,
-            allow=Reach[(allow or "api").upper()],
-            muted=muted,
-            purge=purge,
-            block=bool(block),
-            anyway=anyway,
-        )
+    with invocation.recovery() as recovery:
+        synapse = recovery.synapse
+        reach = Reach[(allow or "api").upper()]
+        order = ReplaceOptions(admin=_local_user(synapse, admin), allow=reach, block=bool(block), **options)
         room_id = room_id_of(synapse, room)
         planned = look(recovery.observer, room_id, order, invocation.settings.journal)
         if planned.outcome != "refused" and not dry_run:

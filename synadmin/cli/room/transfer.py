@@ -20,7 +20,7 @@ from synadmin.errors import SettingsError, UsageError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId, UserId
@@ -93,56 +93,71 @@ def transfer(
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
     one failed; 6 else, as where somebody has yet to come in.
     """
-    from synadmin.ids import parse_room, parse_user_id, server_name_of
-    from synadmin.recovery.transfer import AsAdmin, accepting, hand_over, missing_account, refused
+    from synadmin.ids import parse_user_id
+    from synadmin.recovery.transfer import hand_over
+    from synadmin.recovery.transfer_as_admin import AsAdmin
 
-    _refuse_user(source)
-    target = parse_user_id(new)
-    wanted = [parse_room(room) for room in ROOMS.read(rooms, source)] if rooms or source else []
-    if not wanted and space is None:
-        message = "which room? Name it, or give --space or --from"
-        raise UsageError(message)
-    if as_member and allow is not None:
-        message = "--allow needs a server admin, and --as-member does not use one"
-        raise UsageError(message)
+    _require_no_allow(allow, as_member=as_member)
+    target, wanted = parse_user_id(new), _read_rooms(rooms, source, space)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
         move = _move(synapse.owner, target, old, as_member=as_member)
-        if space is not None:
-            wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
+        wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys(wanted))
-        newcomer = stack.enter_context(_new_owner(invocation, to_profile, move)) if to_profile else None
-        # Recorded with the first change, whatever that is.
-        invocation.journal.arguments = _resume_command(
-            wanted, move, to_profile, allow, as_member=as_member, leave_rooms=leave_rooms
-        )
-        way = _method(invocation, stack, synapse, move, allow, as_member=as_member)
+        accept = _accepting(invocation, stack, to_profile, move)
+        again = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
+        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
+        way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         way.leave_rooms = leave_rooms
-        if isinstance(way, AsAdmin) and not dry_run:
-            way.run.recovery.revert_crashed_runs()
-        missing = missing_account(synapse, move)
-        planned = [
-            refused(room, missing) if missing else way.look(room)
-            for room in progress(invocation, wanted, total=len(wanted), what="looked at")
-        ]
+        planned = _look(invocation, way, synapse, wanted, move)
         if dry_run:
-            code = _report(invocation, planned, move, output, total=len(planned))
-            invocation.say("Nothing was changed: --dry-run.")
-            return code
+            return _report(invocation, planned, move, output, total=len(planned), dry_run=True)
         todo = sum(room_transfer.outcome == "planned" for room_transfer in planned)
         if todo and not yes:
             _ask_about_plan(invocation, planned, todo, move)
         if isinstance(way, AsAdmin) and todo > _FEW:
             way.run.recovery.lift_rate_limits()
-        accept = accepting(newcomer, [server_name_of(synapse.owner)]) if newcomer else None
         handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
         return _report(invocation, handed, move, output, total=len(planned))
 
 
-def _refuse_user(source: str | None) -> None:
+def _require_no_allow(allow: str | None, *, as_member: bool) -> None:
+    if as_member and allow is not None:
+        message = "--allow needs a server admin, and --as-member does not use one"
+        raise UsageError(message)
+
+
+def _look(
+    invocation: Invocation,
+    way: "Way",
+    synapse: "Synapse",
+    rooms: "Sequence[RoomId | RoomAlias]",
+    move: "Move",
+) -> "list[RoomTransfer]":
+    from synadmin.recovery.transfer import missing_account, refused
+
+    missing = missing_account(synapse, move)
+    looks = (refused(room, missing) if missing else way.look(room) for room in rooms)
+    return list(progress(invocation, looks, total=len(rooms), what="looked at"))
+
+
+def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -> "list[RoomId | RoomAlias]":
+    """Return the rooms that the command line and a file name.
+
+    Raises:
+        UsageError: there is none, or --from names a user, as in an earlier version.
+    """
+    from synadmin.ids import parse_room
+
     if source is not None and source.startswith("@"):
         message = f"--from takes a file of rooms; the old owner is --old-owner {source}"
         raise UsageError(message)
+    if not rooms and source is None:
+        if space is None:
+            message = "which room? Name it, or give --space or --from"
+            raise UsageError(message)
+        return []
+    return [parse_room(room) for room in ROOMS.read(rooms, source)]
 
 
 def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) -> "Move":
@@ -167,16 +182,30 @@ def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) 
 def _rooms_in_space(
     invocation: Invocation,
     synapse: "Synapse",
-    space: str,
+    space: str | None,
     *,
     as_member: bool,
-) -> "list[RoomId | RoomAlias]":
+) -> "Sequence[RoomId]":
+    if space is None:
+        return ()
     from synadmin.recovery.rooms_in_space import rooms_in_space
 
     found = rooms_in_space(synapse, room_id_of(synapse, space), as_member=as_member)
     for room_id in found.elsewhere:
         invocation.say(f"Left out: {room_id} is in the space, but you cannot see it.")
-    return list(found.rooms)
+    return found.rooms
+
+
+def _accepting(
+    invocation: Invocation, stack: ExitStack, profile: str | None, move: "Move"
+) -> "Callable[[RoomId], None] | None":
+    """Return what accepts an invitation with the token of a profile; None where none was named."""
+    from synadmin.ids import server_name_of
+    from synadmin.recovery.transfer import accepting
+
+    if profile is None:
+        return None
+    return accepting(stack.enter_context(_new_owner(invocation, profile, move)), [server_name_of(move.old)])
 
 
 def _new_owner(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
@@ -206,16 +235,21 @@ def _method(
     allow: str | None,
     *,
     as_member: bool,
+    change: bool,
 ) -> "Way":
     from synadmin.power.room import Reach
     from synadmin.recovery.make_admin import Run
     from synadmin.recovery.member import Member
-    from synadmin.recovery.transfer import AsAdmin, AsMember, goal
+    from synadmin.recovery.transfer import goal
+    from synadmin.recovery.transfer_as_admin import AsAdmin
+    from synadmin.recovery.transfer_as_member import AsMember
     from synadmin.recovery.workspace import Recovery
 
     if as_member:
         return AsMember(Member(synapse), move)
     recovery = stack.enter_context(Recovery(synapse, invocation.journal, invocation.warn))
+    if change:
+        recovery.revert_crashed_runs()
     reach = Reach[(allow or "api").upper()]
     return AsAdmin(Run(recovery, goal(move, synapse.owner, reach)), move)
 
@@ -268,12 +302,10 @@ def _resume_command(
     allow: str | None,
     *,
     as_member: bool,
-    leave_rooms: bool,
 ) -> list[str]:
     arguments = ["room", "transfer", *rooms, "--to", move.new, "--old-owner", move.old, "--yes"]
     arguments += ["--to-profile", to_profile] if to_profile else []
     arguments += ["--allow", allow] if allow else []
-    arguments += ["--leave-rooms"] if leave_rooms else []
     return [*arguments, "--as-member"] if as_member else arguments
 
 
@@ -284,6 +316,7 @@ def _report(
     output: Output,
     *,
     total: int,
+    dry_run: bool = False,
 ) -> int:
     """Print each room as it is finished, then the summary; return the exit code."""
 
@@ -296,10 +329,13 @@ def _report(
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     try:
-        return outcomes.report(invocation, room_transfers, count=_count, write=write, what="finished")
+        code = outcomes.report(invocation, room_transfers, count=_count, write=write, what="finished")
     except BaseException:
         invocation.warn(f"{move.old} keeps control of the rooms that are not done; run it again.")
         raise
+    if dry_run:
+        invocation.say("Nothing was changed: --dry-run.")
+    return code
 
 
 def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:

@@ -1,7 +1,7 @@
 """``synadmin user create|modify|register``."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,14 @@ from synadmin.cli.mas_required import refuse_under_mas, require_mas
 from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import USERS, Targets, user_id_of
-from synadmin.cli.user.read_back import read_back
+from synadmin.cli.user.account_changes import (
+    AccountChanges,
+    Pairs,
+    apply_changes,
+    parse_avatar,
+    parse_threepids,
+    require_one_account,
+)
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
@@ -27,165 +34,9 @@ if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
-    from synadmin.recovery.mas_account import MasAccount
 
-_MEDIA = {"email", "msisdn"}
 _COLUMNS = ("name", "displayname", "email", "password", "admin")
-_AT_MAS = frozenset({"password", "admin"})
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
-Pairs = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """What shall be different; lists are added to and taken from."""
-
-    fields: Mapping[str, Any]
-    add_threepids: Pairs = ()
-    remove_threepids: Pairs = ()
-    add_external_ids: Pairs = ()
-    remove_external_ids: Pairs = ()
-
-    @property
-    def of_one_account(self) -> bool:
-        """Tell whether it cannot be the same for several accounts."""
-        return bool(
-            self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys(),
-        )
-
-    def body(self, before: "UserDetails | None") -> dict[str, Any]:
-        """Return what has to be sent: fields that are so already are left out."""
-        changed = {
-            name: value
-            for name, value in self.fields.items()
-            if before is None or name == "password" or getattr(before, name) != value
-        }
-        threepids = [] if before is None else [(one.medium, one.address) for one in before.threepids]
-        wanted = _edited(threepids, self.add_threepids, self.remove_threepids)
-        if wanted != threepids:
-            changed["threepids"] = [{"medium": medium, "address": address} for medium, address in wanted]
-        ids = [] if before is None else [(one.auth_provider, one.external_id) for one in before.external_ids]
-        wanted = _edited(ids, self.add_external_ids, self.remove_external_ids)
-        if wanted != ids:
-            changed["external_ids"] = [{"auth_provider": one, "external_id": two} for one, two in wanted]
-        return changed
-
-    @property
-    def emails(self) -> tuple[str, ...]:
-        """Return the e-mail addresses to add."""
-        return tuple(address for medium, address in self.add_threepids if medium == "email")
-
-    def at_synapse(self) -> "_Changes":
-        """Return what Synapse keeps of it, where MAS manages the accounts."""
-        return replace(
-            self,
-            fields={name: value for name, value in self.fields.items() if name not in _AT_MAS},
-            add_threepids=tuple(one for one in self.add_threepids if one[0] != "email"),
-            remove_threepids=tuple(one for one in self.remove_threepids if one[0] != "email"),
-        )
-
-    def check(self, synapse: "Synapse", user_id: "UserId") -> None:
-        """Look whether an address is somebody else's: Synapse would take it from them without a word.
-
-        Raises:
-            RefusedError: it is.
-        """
-        for medium, address in self.add_threepids:
-            try:
-                owner = synapse.lookup.by_threepid(medium, address).user_id
-            except NotFoundError:
-                continue
-            if owner != user_id:
-                message = f"{address} belongs to {owner}: nothing was changed for {user_id}"
-                raise RefusedError(message)
-
-
-def _edited(
-    before: list[tuple[str, str]],
-    add: Iterable[tuple[str, str]],
-    remove: Iterable[tuple[str, str]],
-) -> list[tuple[str, str]]:
-    gone = set(remove)
-    return list(dict.fromkeys(pair for pair in [*before, *add] if pair not in gone))
-
-
-def _threepids(pairs: Pairs) -> Pairs:
-    """Check third-party ids, and write them as Synapse keeps them.
-
-    Raises:
-        UsageError: one of them is none.
-    """
-    for medium, address in pairs:
-        if medium not in _MEDIA:
-            message = f"{medium!a} is not a kind of address: it is email or msisdn (a telephone number)"
-            raise UsageError(message)
-        if medium == "email" and (address.count("@") != 1 or not address.isprintable() or " " in address):
-            message = f"{address!a} is not an e-mail address"
-            raise UsageError(message)
-        if medium == "msisdn" and not (address.isascii() and address.isdecimal()):
-            message = f"{address!a} is not a telephone number as Matrix has them: 44123456789"
-            raise UsageError(message)
-    return tuple((medium, address.casefold()) for medium, address in pairs)
-
-
-def _avatar(url: str) -> str:
-    if url and not url.startswith("mxc://"):
-        message = f"{url!a} is not an mxc:// URI: upload the picture first"
-        raise UsageError(message)
-    return url
-
-
-def _require_one(changes: _Changes, users: tuple[str, ...], source: str | None) -> None:
-    """Refuse to give several accounts what only one can have.
-
-    Raises:
-        UsageError: that was asked for.
-    """
-    if changes.of_one_account and (len(users) > 1 or source is not None):
-        message = "a display name, a password, an address and an external id are for one account"
-        raise UsageError(message, hint="name one USER, and no --from")
-
-
-def _apply(synapse: "Synapse", user_id: "UserId", changes: _Changes, before: "UserDetails | None") -> None:
-    if changes != changes.at_synapse():
-        from synadmin.recovery.mas_account import account_in_mas
-
-        account = account_in_mas(synapse, user_id)
-        if account is not None:
-            _apply_in_mas(account, changes)
-            changes = changes.at_synapse()
-    body = changes.body(before)
-    if body or before is None:
-        changes.check(synapse, user_id)
-        synapse.users.modify(user_id, **body)
-    expected = {name: value for name, value in body.items() if name in changes.fields and name != "password"}
-    # What is removed with "" is null afterwards.
-    read_back(synapse, user_id, **{name: None if value == "" else value for name, value in expected.items()})
-    if "threepids" in body or "external_ids" in body:
-        _compare_lists(synapse.users.get(user_id), body)
-
-
-def _apply_in_mas(account: "MasAccount", changes: _Changes) -> None:
-    """Change what MAS keeps: password, rights, e-mail addresses."""
-    from synadmin.cli.user.with_mas import change_in_mas, remove_email
-
-    kept = {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}
-    fields = {name: value for name, value in changes.fields.items() if name in _AT_MAS}
-    if fields.get("admin") == account.record.attributes.admin:
-        del fields["admin"]
-    change_in_mas(account, fields, [email for email in changes.emails if email not in kept])
-    for medium, address in changes.remove_threepids:
-        if medium == "email":
-            remove_email(account, address)
-
-
-def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
-    threepids = {(one.medium, one.address) for one in after.threepids}
-    ids = {(one.auth_provider, one.external_id) for one in after.external_ids}
-    for name, found in (("threepids", threepids), ("external_ids", ids)):
-        if name in body and found != {tuple(one.values()) for one in body[name]}:
-            message = f"the server reported success, but the {name} of {after.name} are not as asked for"
-            raise NotAsAskedError(message)
 
 
 @changes(
@@ -223,8 +74,8 @@ def create(
     synapse: "Synapse",
     user_id: "UserId",
     *,
-    changes: _Changes,
-    accounts: "Mapping[UserId, _Changes]",
+    changes: AccountChanges,
+    accounts: "Mapping[UserId, AccountChanges]",
     may_exist: bool,
 ) -> Record:
     """Create accounts.
@@ -251,9 +102,9 @@ def create(
         from synadmin.cli.user.with_mas import create_in_mas
 
         create_in_mas(synapse, synapse.mas, user_id)
-        _apply(synapse, user_id, of_this, synapse.users.get(user_id))
+        apply_changes(synapse, user_id, of_this, synapse.users.get(user_id))
         return {"created": True}
-    _apply(synapse, user_id, of_this, before)
+    apply_changes(synapse, user_id, of_this, before)
     return {"created": before is None}
 
 
@@ -264,7 +115,7 @@ def _(
     avatar = options["avatar_url"]
     given = {
         "displayname": options["displayname"],
-        "avatar_url": None if avatar is None else _avatar(avatar),
+        "avatar_url": None if avatar is None else parse_avatar(avatar),
         "admin": options["admin"],
         "user_type": options["user_type"],
     }
@@ -272,8 +123,8 @@ def _(
     if options["password_stdin"]:
         # Asked for further down, when everything else has been found to make sense.
         fields["password"] = ""
-    changes = _Changes(fields, _threepids(options["threepids"]), (), options["external_ids"])
-    _require_one(changes, user_id, source)
+    changes = AccountChanges(fields, parse_threepids(options["threepids"]), (), options["external_ids"])
+    require_one_account(changes, user_id, source)
     listed = {} if source is None else _of_rows(source, changes)
     if options["password_stdin"] and not dry_run:
         fields["password"] = secrets.ask_new(user_id[0] if user_id else "the account")
@@ -282,10 +133,10 @@ def _(
 
 @create.guard
 def _(
-    synapse: "Synapse", _: "list[UserId]", *, listed: dict[str, _Changes], changes: _Changes
+    synapse: "Synapse", _: "list[UserId]", *, listed: dict[str, AccountChanges], changes: AccountChanges
 ) -> dict[str, Any]:
     _refuse_external_ids(synapse, changes)
-    accounts: dict[UserId, _Changes] = {}
+    accounts: dict[UserId, AccountChanges] = {}
     for name, row in listed.items():
         user_id = user_id_of(synapse, name)
         if accounts.setdefault(user_id, row) is not row:
@@ -298,8 +149,8 @@ def _(
 def _(
     code: int,
     *,
-    changes: _Changes,
-    accounts: "Mapping[UserId, _Changes]",
+    changes: AccountChanges,
+    accounts: "Mapping[UserId, AccountChanges]",
     dry_run: bool,
     invocation: Invocation,
 ) -> None:
@@ -308,13 +159,13 @@ def _(
         invocation.say("No password was set: `synadmin user password` sets one.")
 
 
-def _of_rows(source: str, changes: _Changes) -> dict[str, _Changes]:
+def _of_rows(source: str, changes: AccountChanges) -> dict[str, AccountChanges]:
     """Return what a list says of each account, by its name there, on top of what holds for all.
 
     Raises:
         UsageError: it holds something else; the text of a line is not in the error.
     """
-    listed: dict[str, _Changes] = {}
+    listed: dict[str, AccountChanges] = {}
     for row in read_rows(source, _COLUMNS, aliases={"user_id": "name"}, raw={"password"}):
         name = row.cells.get("name", "")
         try:
@@ -347,7 +198,7 @@ def _fields_of(row: Row) -> dict[str, Any]:
 def _email_of(row: Row) -> Pairs:
     email = row.cells.get("email")
     try:
-        return _threepids((("email", email),)) if email else ()
+        return parse_threepids((("email", email),)) if email else ()
     except UsageError:
         message = f"{row.where}: the email is not a valid address"
         raise UsageError(message) from None
@@ -397,7 +248,7 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
 )
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one; '' for none.")
 @click.option("--approved/--not-approved", default=None, help="Approve the account, or not (MSC3866).")
-def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Record:
+def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) -> Record:
     """Change profiles, addresses, external ids or account types.
 
     Password, rights and state have commands of their own: password, admin, lock, suspend, deactivate.
@@ -412,7 +263,7 @@ def modify(synapse: "Synapse", user_id: "UserId", *, changes: _Changes) -> Recor
     before = synapse.users.get(user_id)
     if not changes.body(before) and not (changes.emails or changes.remove_threepids):
         return unchanged()
-    _apply(synapse, user_id, changes, before)
+    apply_changes(synapse, user_id, changes, before)
     return {}
 
 
@@ -424,23 +275,23 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
     if options["user_type"] == "":
         fields["user_type"] = None
     if options["avatar_url"] is not None:
-        fields["avatar_url"] = _avatar(options["avatar_url"])
-    changes = _Changes(
+        fields["avatar_url"] = parse_avatar(options["avatar_url"])
+    changes = AccountChanges(
         fields,
-        _threepids(options["add_threepid"]),
-        _threepids(options["remove_threepid"]),
+        parse_threepids(options["add_threepid"]),
+        parse_threepids(options["remove_threepid"]),
         options["add_external_id"],
         options["remove_external_id"],
     )
-    if changes == _Changes({}):
+    if changes == AccountChanges({}):
         message = "nothing to change: give at least one option"
         raise UsageError(message)
-    _require_one(changes, user_id, source)
+    require_one_account(changes, user_id, source)
     return {"changes": changes}
 
 
 @modify.guard
-def _(synapse: "Synapse", users: "list[UserId]", *, changes: _Changes) -> None:
+def _(synapse: "Synapse", users: "list[UserId]", *, changes: AccountChanges) -> None:
     # Telephone numbers stay as they are in Synapse; the rest of these MAS overwrites or never reads.
     if any(medium == "email" for medium, _ in changes.add_threepids):
         require_mas(synapse, "add-email {user} ADDRESS", users)
@@ -453,7 +304,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, changes: _Changes) -> None:
         )
 
 
-def _refuse_external_ids(synapse: "Synapse", changes: _Changes) -> None:
+def _refuse_external_ids(synapse: "Synapse", changes: AccountChanges) -> None:
     if changes.add_external_ids or changes.remove_external_ids:
         instead = "sign-on goes through MAS: `synadmin user link add`, `synadmin user link remove`"
         refuse_under_mas(synapse, None, instead=instead)

@@ -20,9 +20,8 @@ from synadmin.errors import (
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import RoomView
-from synadmin.recovery import transfer
 from synadmin.recovery.transfer import hand_over
-from synadmin.recovery.transfer_plan import Move, RoomTransfer, parting
+from synadmin.recovery.transfer_plan import Move, RoomTransfer, held_back, parting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +75,7 @@ class Rooms:
             self._may_fail("invite", room_id)
         except RateLimitedError as error:
             self.views[room_id] = view
-            return transfer._held_back(room_transfer, MOVE, error.retry_after)  # noqa: SLF001
+            return held_back(room_transfer, MOVE, error.retry_after)
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "invite"})
         return replace(room_transfer, reason=None)
 

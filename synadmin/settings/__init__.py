@@ -9,15 +9,30 @@ import os
 import re
 import shlex
 import stat
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from synadmin import files, trusted_files
+from synadmin import trusted_files
 from synadmin.errors import SettingsError
+from synadmin.settings.places import default_journal, profile_file, state_directory, write_profile
+from synadmin.settings.tokens import checked_token, first_line, path_of, secret_from_command, secret_in_file
+
+__all__ = [
+    "Settings",
+    "checked_token",
+    "default_journal",
+    "first_line",
+    "in_profile",
+    "is_loopback",
+    "load",
+    "of_profile",
+    "profile_file",
+    "state_directory",
+    "write_profile",
+]
 
 HOMESERVER = "SYNADMIN_HOMESERVER"
 CA_FILE = "SYNADMIN_CA_FILE"
@@ -49,13 +64,6 @@ _TIMEOUT = 60.0  # seconds
 _LONGEST_TIMEOUT = 24 * 60 * 60.0  # seconds; a socket takes no number of any size
 _CONCURRENCY = 8
 _MOST_CONCURRENCY = 64
-_TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
-# What a command that prints a token may need: to be found, to find its files, to ask, and to reach its agent.
-_FOR_THE_TOKEN_COMMAND = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TMPDIR|TZ|LANG|LANGUAGE|LC_\w+|XDG_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY"
-    r"|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|SSH_TTY|GNUPGHOME|GPG_\w+|PINENTRY_\w+|PASSWORD_STORE_\w+|GOPASS_\w+"
-    r"|OP_\w+|BW_\w+|BITWARDEN\w*_\w+|RBW_\w+|LPASS_\w+|VAULT_\w+|BAO_\w+|SOPS_\w+|KEYRING_\w+|CREDENTIALS_DIRECTORY"
-)
 _OUR_NAME = re.compile(rb"^\s*(?:export\s+)?[\"']?SYNADMIN_", re.MULTILINE)
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
@@ -93,7 +101,7 @@ class Settings:
         name = self.values.get("SYNADMIN_CA_FILE")
         if not name:
             return None
-        path = _path(name, "SYNADMIN_CA_FILE")
+        path = path_of(name, "SYNADMIN_CA_FILE")
         try:
             is_file = path.is_file()
         except OSError as error:  # the name is too long, or leads through a directory that is closed
@@ -160,7 +168,7 @@ class Settings:
             SettingsError: it names the home directory of nobody.
         """
         name = self.values.get("SYNADMIN_JOURNAL")
-        return _path(name, "SYNADMIN_JOURNAL") if name else default_journal()
+        return path_of(name, "SYNADMIN_JOURNAL") if name else default_journal()
 
     @property
     def profile_file(self) -> Path:
@@ -206,91 +214,11 @@ class Settings:
             return checked_token(text, itself, what=what)
         name = self.values.get(of_file)
         if name:
-            return checked_token(first_line(_token_file(name, of_file), of_file).rstrip(), of_file, what=what)
+            return checked_token(secret_in_file(name, of_file), of_file, what=what)
         command = self.values.get(of_command)
         if command:
-            printed = first_line(_printed_by(command, of_command), of_command)
-            return checked_token(printed, of_command, what=what)
+            return checked_token(secret_from_command(command, of_command), of_command, what=what)
         return None
-
-
-def checked_token(text: str, where: str, *, what: str = "the access token") -> str:
-    """Check that a text can be an access token; never repeats it.
-
-    Raises:
-        SettingsError: it is empty, or has spaces, line breaks or other characters no token has.
-    """
-    text = text.rstrip("\r\n")
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        why = "is empty" if not text else "holds a space, a line break or another character no token has"
-        message = f"{where}: {what} {why}"
-        raise SettingsError(message)
-    return text
-
-
-def first_line(text: str, where: str) -> str:
-    """Return the secret in a text: its first line, where no other line holds anything.
-
-    Raises:
-        SettingsError: another line is not empty. The text is not repeated.
-    """
-    secret, *others = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
-    if any(line.strip() for line in others):
-        message = f"{where}: there is more than one line; only the first may hold text"
-        raise SettingsError(message, hint="keep the first line only, for example: pass show NAME | head -n 1")
-    return secret
-
-
-def _token_file(name: str, setting: str) -> str:
-    try:
-        read = trusted_files.read(_path(name, setting), may_be_pipe=True)
-    except OSError as error:
-        message = f"{setting}: {name} cannot be read: {error.strerror}"
-        raise SettingsError(message) from None
-    if read is None:
-        message = f"{setting}: {name} cannot be read: it is not a file"
-        raise SettingsError(message)
-    try:
-        return read.text(name)
-    except SettingsError as error:
-        message = f"{setting}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
-
-
-def _path(name: str, setting: str) -> Path:
-    try:
-        if "\0" not in name:
-            return Path(name).expanduser()
-    except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
-        pass
-    message = f"{setting}: {name!a} is not a valid file name"
-    raise SettingsError(message)
-
-
-def _printed_by(command: str, setting: str) -> str:
-    try:
-        arguments = shlex.split(command)
-        if not arguments:
-            message = f"{setting}: there is no command in it"
-            raise SettingsError(message)
-        run = subprocess.run(  # noqa: S603  the administrator's own command
-            arguments,
-            env={name: os.environ[name] for name in os.environ if _FOR_THE_TOKEN_COMMAND.fullmatch(name)},
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=_TOKEN_COMMAND_TIMEOUT,
-            check=False,
-        )
-    except (OSError, ValueError) as error:
-        message = f"{setting}: the command cannot be run: {error}"
-        raise SettingsError(message) from None
-    except subprocess.TimeoutExpired:
-        message = f"{setting}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
-        raise SettingsError(message) from None
-    if run.returncode != 0:
-        message = f"{setting}: the command ended with exit code {run.returncode}"
-        raise SettingsError(message)
-    return run.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +340,7 @@ def _warn_of_a_readable_file(values: Mapping[str, str], setting: str, warnings: 
     name = values.get(setting)
     if name:
         try:
-            mode = _path(name, setting).stat().st_mode
+            mode = path_of(name, setting).stat().st_mode
         except (OSError, SettingsError):
             return  # told when it is read
         if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -421,16 +349,6 @@ def _warn_of_a_readable_file(values: Mapping[str, str], setting: str, warnings: 
 
 def _readable_by_others(path: object) -> str:
     return f"{path} holds an access token and is readable by others: chmod 600 {shlex.quote(str(path))}"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host's name or address is this machine's own, so that nothing leaves it."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def of_profile(name: str) -> Settings:
@@ -508,77 +426,11 @@ def in_profile(name: str) -> Mapping[str, str]:
     return _file(profile_file(name), [], required=False, is_profile=True).values
 
 
-def profile_file(name: str) -> Path:
-    """Return where a profile is kept.
-
-    Raises:
-        SettingsError: the name would lead out of the directory of profiles.
-    """
-    if not name or "/" in name or name.startswith(".") or not name.isprintable():
-        message = f"{name!a} is not a profile's name: letters, digits, dashes"
-        raise SettingsError(message)
-    return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
-
-
-def default_journal() -> Path:
-    """Return the journal's file where no setting names one."""
-    return state_directory() / "journal.sqlite3"
-
-
-def state_directory() -> Path:
-    """Return where synadmin keeps what it must remember between runs."""
-    return _directory("XDG_STATE_HOME", ".local/state")
-
-
-def _directory(variable: str, default: str) -> Path:
-    base = os.environ.get(variable, "")
-    # The XDG specification: a relative path is invalid and is ignored.
-    return (Path(base) if base.startswith("/") else _home() / default) / "synadmin"
-
-
-def _home() -> Path:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host's name or address is this machine's own, so that nothing leaves it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
     try:
-        return Path.home()
-    except RuntimeError:
-        return Path(os.devnull)  # as system accounts have it: nothing can be read or written there
-
-
-def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
-    """Change settings of a profile, or make it: mode 0600 from its first byte, replaced atomically.
-
-    Args:
-        name: the profile.
-        changes: settings by name; None removes one.
-
-    Returns:
-        The profile's file.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
-    path = profile_file(name)
-    kept: list[str] = []
-    try:
-        if path.exists():
-            kept = [
-                line
-                for line in path.read_text(encoding="utf-8").splitlines()
-                if line.partition("=")[0].removeprefix("export ").strip() not in changes
-            ]
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise SettingsError(message) from None
-    except UnicodeDecodeError:
-        message = f"cannot read {path}: it is not UTF-8 text"
-        raise SettingsError(message) from None
-    lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
-    files.make_directory(path.parent, setting="XDG_CONFIG_HOME")
-    files.replace_file(path, "".join(f"{line}\n" for line in lines), setting="XDG_CONFIG_HOME")
-    return path
-
-
-def _quoted(value: str) -> str:
-    if value.isascii() and all(character.isalnum() or character in "-_./:@+=~%," for character in value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,189 @@
+"""What shall be different about an account: sent, and read back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from synadmin.cli.outcomes import NotAsAskedError
+from synadmin.cli.user.read_back import read_back
+from synadmin.errors import NotFoundError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.api.users import UserDetails
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.recovery.mas_account import MasAccount
+
+_MEDIA = {"email", "msisdn"}
+_AT_MAS = frozenset({"password", "admin"})
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanges:
+    """What shall be different; lists are added to and taken from."""
+
+    fields: Mapping[str, Any]
+    add_threepids: Pairs = ()
+    remove_threepids: Pairs = ()
+    add_external_ids: Pairs = ()
+    remove_external_ids: Pairs = ()
+
+    @property
+    def of_one_account(self) -> bool:
+        """Tell whether it cannot be the same for several accounts."""
+        return bool(
+            self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys(),
+        )
+
+    def body(self, before: "UserDetails | None") -> dict[str, Any]:
+        """Return what has to be sent: fields that are so already are left out."""
+        changed = {
+            name: value
+            for name, value in self.fields.items()
+            if before is None or name == "password" or getattr(before, name) != value
+        }
+        threepids = [] if before is None else [(one.medium, one.address) for one in before.threepids]
+        wanted = _edited(threepids, self.add_threepids, self.remove_threepids)
+        if wanted != threepids:
+            changed["threepids"] = [{"medium": medium, "address": address} for medium, address in wanted]
+        ids = [] if before is None else [(one.auth_provider, one.external_id) for one in before.external_ids]
+        wanted = _edited(ids, self.add_external_ids, self.remove_external_ids)
+        if wanted != ids:
+            changed["external_ids"] = [{"auth_provider": one, "external_id": two} for one, two in wanted]
+        return changed
+
+    @property
+    def emails(self) -> tuple[str, ...]:
+        """Return the e-mail addresses to add."""
+        return tuple(address for medium, address in self.add_threepids if medium == "email")
+
+    def at_synapse(self) -> "AccountChanges":
+        """Return what Synapse keeps of it, where MAS manages the accounts."""
+        return replace(
+            self,
+            fields={name: value for name, value in self.fields.items() if name not in _AT_MAS},
+            add_threepids=tuple(one for one in self.add_threepids if one[0] != "email"),
+            remove_threepids=tuple(one for one in self.remove_threepids if one[0] != "email"),
+        )
+
+    def check(self, synapse: "Synapse", user_id: "UserId") -> None:
+        """Look whether an address is somebody else's: Synapse would take it from them without a word.
+
+        Raises:
+            RefusedError: it is.
+        """
+        for medium, address in self.add_threepids:
+            try:
+                owner = synapse.lookup.by_threepid(medium, address).user_id
+            except NotFoundError:
+                continue
+            if owner != user_id:
+                message = f"{address} belongs to {owner}: nothing was changed for {user_id}"
+                raise RefusedError(message)
+
+
+def _edited(
+    before: list[tuple[str, str]],
+    add: Iterable[tuple[str, str]],
+    remove: Iterable[tuple[str, str]],
+) -> list[tuple[str, str]]:
+    gone = set(remove)
+    return list(dict.fromkeys(pair for pair in [*before, *add] if pair not in gone))
+
+
+def parse_threepids(pairs: Pairs) -> Pairs:
+    """Check third-party ids, and write them as Synapse keeps them.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    for medium, address in pairs:
+        if medium not in _MEDIA:
+            message = f"{medium!a} is not a kind of address: it is email or msisdn (a telephone number)"
+            raise UsageError(message)
+        if medium == "email" and (address.count("@") != 1 or not address.isprintable() or " " in address):
+            message = f"{address!a} is not an e-mail address"
+            raise UsageError(message)
+        if medium == "msisdn" and not (address.isascii() and address.isdecimal()):
+            message = f"{address!a} is not a telephone number as Matrix has them: 44123456789"
+            raise UsageError(message)
+    return tuple((medium, address.casefold()) for medium, address in pairs)
+
+
+def parse_avatar(url: str) -> str:
+    """Check the URI of a picture and return it; an empty text removes the picture.
+
+    Raises:
+        UsageError: it is not an mxc:// URI.
+    """
+    if url and not url.startswith("mxc://"):
+        message = f"{url!a} is not an mxc:// URI: upload the picture first"
+        raise UsageError(message)
+    return url
+
+
+def require_one_account(changes: AccountChanges, users: tuple[str, ...], source: str | None) -> None:
+    """Refuse to give several accounts what only one can have.
+
+    Raises:
+        UsageError: that was asked for.
+    """
+    if changes.of_one_account and (len(users) > 1 or source is not None):
+        message = "a display name, a password, an address and an external id are for one account"
+        raise UsageError(message, hint="name one USER, and no --from")
+
+
+def apply_changes(
+    synapse: "Synapse", user_id: "UserId", changes: AccountChanges, before: "UserDetails | None"
+) -> None:
+    """Change an account, in MAS where that manages it, and read back.
+
+    Args:
+        synapse: the server.
+        user_id: the account.
+        changes: what shall be different.
+        before: the account as it is; None where it is to be created.
+
+    Raises:
+        SynadminError: it was not changed, or an address belongs to another account.
+    """
+    if changes != changes.at_synapse():
+        from synadmin.recovery.mas_account import account_in_mas
+
+        account = account_in_mas(synapse, user_id)
+        if account is not None:
+            _apply_in_mas(account, changes)
+            changes = changes.at_synapse()
+    body = changes.body(before)
+    if body or before is None:
+        changes.check(synapse, user_id)
+        synapse.users.modify(user_id, **body)
+    expected = {name: value for name, value in body.items() if name in changes.fields and name != "password"}
+    # What is removed with "" is null afterwards.
+    read_back(synapse, user_id, **{name: None if value == "" else value for name, value in expected.items()})
+    if "threepids" in body or "external_ids" in body:
+        _compare_lists(synapse.users.get(user_id), body)
+
+
+def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:
+    """Change what MAS keeps: password, rights, e-mail addresses."""
+    from synadmin.cli.user.with_mas import change_in_mas, remove_email
+
+    kept = {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}
+    fields = {name: value for name, value in changes.fields.items() if name in _AT_MAS}
+    if fields.get("admin") == account.record.attributes.admin:
+        del fields["admin"]
+    change_in_mas(account, fields, [email for email in changes.emails if email not in kept])
+    for medium, address in changes.remove_threepids:
+        if medium == "email":
+            remove_email(account, address)
+
+
+def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
+    threepids = {(one.medium, one.address) for one in after.threepids}
+    ids = {(one.auth_provider, one.external_id) for one in after.external_ids}
+    for name, found in (("threepids", threepids), ("external_ids", ids)):
+        if name in body and found != {tuple(one.values()) for one in body[name]}:
+            message = f"the server reported success, but the {name} of {after.name} are not as asked for"
+            raise NotAsAskedError(message)

@@ -1,0 +1,150 @@
+"""Reading users and state events, each asked for once a run: memberships, accounts, a room's state."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+from synadmin.api.rooms import StateEvent
+from synadmin.client import Synapse
+from synadmin.errors import ConnectError, NotSupportedError, ReplyError
+from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.parallel import side_by_side
+from synadmin.power.events import MEMBER
+from synadmin.power.room import Account, Reach
+from synadmin.recovery.means import Means, SynapseMeans, means_of
+
+_FEW = 20  # users who are asked about one after the other
+
+
+@dataclass
+class Reader:
+    """Reads what rooms and users are, and keeps what it has read of users until it is told to forget it.
+
+    Attributes:
+        synapse: the server, with a server admin's token.
+        at_once: how many requests that do not depend on each other are under way at the same time.
+    """
+
+    synapse: Synapse
+    _: KW_ONLY
+    at_once: int = 4
+    _memberships: dict[UserId, Mapping[RoomId, str]] = field(default_factory=dict)
+    _accounts: dict[UserId, Account] = field(default_factory=dict)
+    _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
+    """The whole state of the room being looked at, where the server (before 1.123) sends no less."""
+    _means: Means | None = None
+    """What an admin can do here; None where nobody has asked: that may take a request."""
+    _by_room: bool = False
+    """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
+
+    @property
+    def server_name(self) -> str:
+        """The server name of the token's owner."""
+        return server_name_of(self.synapse.owner)
+
+    @property
+    def means(self) -> Means:
+        """What an admin can do here in the place of others, asked for once."""
+        if self._means is None:
+            self._means = means_of(self.synapse)
+            if self.synapse.mas_manages_accounts:
+                self._accounts.clear()  # MAS knows more of them
+        return self._means
+
+    @property
+    def cannot_act(self) -> bool:
+        """Whether nobody can act as others here: why, is in ``means.why_not``."""
+        return self.means.possible < Reach.IMPERSONATE
+
+    def membership(self, user: UserId, room_id: RoomId) -> str:
+        """Return a user's membership; ``leave`` for a user who never was in the room."""
+        if server_name_of(user) == self.server_name:
+            self._ask_for_memberships(user)
+            if not self._by_room:
+                return self._memberships[user].get(room_id, "leave")
+        return self.member_events(room_id).get(user, "leave")
+
+    def _ask_for_memberships(self, user: UserId) -> None:
+        """Ask for the memberships of a local user, unless that was done or the server does not list them."""
+        if self._by_room or user in self._memberships or server_name_of(user) != self.server_name:
+            return
+        try:
+            self._memberships[user] = self.synapse.users.memberships(user).memberships
+        except NotSupportedError:
+            self._by_room = True
+
+    def memberships(self, users: Sequence[UserId], room_id: RoomId) -> dict[UserId, str]:
+        """Return the memberships of local users; of many of them by one request, whose answer is long."""
+        if len([user for user in users if user not in self._memberships]) > _FEW:
+            # Where the room's state is not complete, the server may not list all members in time.
+            with contextlib.suppress(ReplyError):
+                events = self.member_events(room_id)
+                return {user: events.get(user, "leave") for user in users}
+        return {user: self.membership(user, room_id) for user in users}
+
+    def membership_now(self, user: UserId, room_id: RoomId) -> str:
+        """Return a user's membership, asked anew."""
+        self.forget(user)
+        return self.membership(user, room_id)
+
+    def forget(self, *users: UserId) -> None:
+        """Ask anew about these users next time."""
+        self._whole.clear()
+        for user in users:
+            self._memberships.pop(user, None)
+            self._accounts.pop(user, None)
+
+    def forget_all(self) -> None:
+        """Ask anew about everybody next time."""
+        self._whole.clear()
+        self._memberships.clear()
+        self._accounts.clear()
+
+    def account(self, user: UserId) -> Account:
+        """Return what state a local account is in."""
+        if user not in self._accounts:
+            self._accounts[user] = (self._means or SynapseMeans(self.synapse)).account_of(user)
+        return self._accounts[user]
+
+    def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
+        """Return what state local accounts are in; many are asked for side by side."""
+        at_once = 1 if len(users) <= _FEW else self.at_once
+        return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
+
+    def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return a room's state event of a type that has no more than one, asked anew."""
+        self._whole.clear()
+        return self.event_seen(room_id, event_type)
+
+    def event_seen(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return such an event as it was at the last look, where a server has sent the whole state then."""
+        return next((event for event in self._events(room_id, event_type) if event.state_key == ""), None)
+
+    def _events(self, room_id: RoomId, event_type: str) -> list[StateEvent]:
+        events = self._whole.get(room_id)
+        if events is None:
+            events = self.synapse.rooms.state(room_id, type=event_type).state
+            if any(event.type != event_type for event in events):
+                self._whole = {room_id: events}
+        return [event for event in events if event.type == event_type]
+
+    def member_events(self, room_id: RoomId) -> dict[str, str]:
+        """Return everybody's membership of a room, those of other servers included.
+
+        The one answer that grows with the room: Synapse tells an administrator of one foreign member only
+        together with all the others.
+
+        Raises:
+            ReplyError: the server does not have the room's state complete, and did not get it in time.
+        """
+        try:
+            events = self._events(room_id, MEMBER)
+        except ConnectError as error:
+            if not error.sent:
+                raise
+            message = (
+                f"the server did not list the members of {room_id} in time ({error}). It may still be "
+                "getting the room's state from another server"
+            )
+            raise ReplyError(message, hint="try again later") from error
+        return {event.state_key: str(event.content.get("membership", "leave")) for event in events}

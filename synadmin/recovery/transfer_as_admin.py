@@ -1,0 +1,163 @@
+"""Moving rooms as a server admin: through the Admin API, and as the old owner where that is allowed."""
+
+from dataclasses import dataclass, field, replace
+
+from synadmin.errors import (
+    NotFoundError,
+    RefusedError,
+    SynadminError,
+    WouldLoseControlError,
+)
+from synadmin.ids import RoomAlias, RoomId
+from synadmin.power.level_changes import Edit
+from synadmin.power.room import Reach, RoomView
+from synadmin.power.steps import Refusal
+from synadmin.recovery import change_levels, outcome
+from synadmin.recovery.make_admin import Preview, Run, look_ahead
+from synadmin.recovery.room_control import control_of, loses_control
+from synadmin.recovery.transfer_plan import (
+    LOWER,
+    RATE_LIMITED,
+    Move,
+    RoomTransfer,
+    TransferStep,
+    granted,
+    held_back,
+    is_over,
+    lowering,
+    objection,
+    outlook,
+    over_message,
+    parting,
+    step,
+)
+
+
+@dataclass(slots=True)
+class AsAdmin:
+    """Through the Admin API, and as the old owner where that is allowed."""
+
+    run: Run
+    move: Move
+    leave_rooms: bool = False
+    _previews: dict[str, Preview] = field(default_factory=dict)
+
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+        """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
+        preview = next(iter(look_ahead(self.run.recovery.observer, [room], self.run.goal)))
+        result, observation = preview.result, preview.observation
+        shell = RoomTransfer(
+            room=room,
+            room_id=result.room_id,
+            outcome=outcome.PLANNED,
+            message=result.message,
+            reason=result.reason,
+            name=observation.details.name if observation.details else None,
+        )
+        if observation.view is None or result.room_id is None or isinstance(observation.found, Refusal):
+            return replace(shell, outcome=outcome.REFUSED)
+        try:
+            view = self.see(result.room_id)
+        except NotFoundError as error:
+            return replace(shell, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
+        shell = replace(shell, before=view, now=view)
+        if is_over(view, self.move):
+            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
+        self._previews[room] = preview
+        return self._planned(shell, view, preview)
+
+    def _planned(self, shell: RoomTransfer, view: RoomView, preview: Preview) -> RoomTransfer:
+        """Return the plan of a room in which there is something to be done, or why it is refused."""
+        against = objection(view, self.move)
+        if against is not None:
+            return replace(shell, outcome=outcome.REFUSED, reason=against[0], message=against[1])
+        try:
+            self._keep_control(view)
+            planned = self._parting(granted(view, self.move))
+        except WouldLoseControlError as error:
+            message = f"{error}: {error.hint}."
+            return replace(shell, outcome=outcome.REFUSED, reason=error.reason, message=message)
+        except RefusedError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            words = str(error).removeprefix("refused: ")
+            message = f"the power of {self.move.old} could not be removed afterwards: {words}{hint}"
+            reason = self._why_not(granted(view, self.move))
+            return replace(shell, outcome=outcome.REFUSED, reason=reason, message=message)
+        steps = self._steps(view, preview, planned)
+        return replace(shell, message=outlook(view, self.move), steps=steps)
+
+    def _steps(
+        self, view: RoomView, preview: Preview, planned: change_levels.EditPlan
+    ) -> tuple[TransferStep, ...]:
+        """Return what make-admin does, how the new owner comes in, and who lowers the old one."""
+        steps: list[TransferStep] = [taken.as_record() for taken in preview.result.steps]
+        joins = any(one["action"] == "join" and one["as"] == self.move.new for one in steps)
+        if view.membership_of(self.move.new) != "join" and not joins:
+            steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
+        if planned.author is not None:
+            how = planned.author.words.removesuffix("set the levels.")
+            lowered = lowering(granted(view, self.move), self.move)
+            steps.append(step(LOWER, planned.author.user, f"{how}{lowered}."))
+        return tuple(steps)
+
+    def _keep_control(self, view: RoomView) -> None:
+        """Refuse a room where other local users are, and none of them would have control afterwards.
+
+        Raises:
+            WouldLoseControlError: it is such a room, and that was not asked for.
+        """
+        old, observer = self.move.old, self.run.recovery.observer
+        stays = view.is_local(self.move.new) or view.levels.is_creator(old)
+        if self.leave_rooms or stays or not view.has_control(old):
+            return
+        if loses_control(observer, control_of(observer, view.room_id), {old}):
+            raise WouldLoseControlError(
+                f"no user of this server would have control of the room when {old} has none",
+                hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
+            )
+
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
+        """Carry out what make-admin planned for the new owner."""
+        result = self.run.carry_out(self._previews[room_transfer.room])
+        if result.outcome in {outcome.FAILED, outcome.REFUSED}:
+            raise SynadminError(result.message)
+        if result.reason == RATE_LIMITED and result.membership_after != "invite":
+            return held_back(room_transfer, self.move, None)
+        made = tuple(taken.as_record() for taken in result.steps)
+        return replace(room_transfer, reason=None, steps=(*made, *room_transfer.steps[len(made) :]))
+
+    def see(self, room_id: RoomId) -> RoomView:
+        """See the room with both owners, asked anew."""
+        observer = self.run.recovery.observer
+        observer.forget(self.move.new, self.move.old)
+        view = change_levels.look(observer, room_id)
+        users = (self.move.new, self.move.old)
+        memberships = {user: observer.membership(user, room_id) for user in users}
+        return replace(view, memberships={**view.memberships, **memberships})
+
+    def demote(self, view: RoomView) -> None:
+        """Lower the old owner, as whoever may, unless the room has changed so that it would be lost."""
+        self._keep_control(view)
+        planned = self._parting(view)
+        change_levels.carry_out(self.run.recovery, planned)
+
+    def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
+        edit = parting(view, self.move)
+        if edit is None:
+            return change_levels.EditPlan(view, Edit(), None)
+        allow = self.run.goal.allow if allow is None else allow
+        try:
+            return change_levels.plan(self.run.recovery.observer, view, edit, allow=allow, last=True)
+        except RefusedError:
+            if view.levels.is_creator(self.move.old):
+                return change_levels.EditPlan(
+                    view, Edit(), None
+                )  # nothing is taken: it would be good to have
+            raise
+
+    def _why_not(self, view: RoomView) -> str:
+        try:
+            author = self._parting(view, Reach.REACTIVATE).author
+        except RefusedError:
+            author = None
+        return "insufficient-power" if author is None else f"needs-{author.reach}"

@@ -1,0 +1,125 @@
+"""Moving rooms as the old owner, with nothing but its own token."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from synadmin.errors import (
+    MatrixError,
+    NotAuthenticatedError,
+    RateLimitedError,
+)
+from synadmin.ids import RoomAlias, RoomId
+from synadmin.power import rules
+from synadmin.power.events import POWER_LEVELS
+from synadmin.power.levels import LEVEL_WITHOUT_EVENT
+from synadmin.power.room import RoomView
+from synadmin.recovery import outcome
+from synadmin.recovery.member import Member
+from synadmin.recovery.transfer_plan import (
+    INSIDE,
+    LOWER,
+    Move,
+    RoomTransfer,
+    TransferStep,
+    granted,
+    held_back,
+    is_over,
+    lowering,
+    outlook,
+    over_message,
+    parting,
+    step,
+)
+
+
+@dataclass(slots=True)
+class AsMember:
+    """As the old owner, with nothing but its own token."""
+
+    member: Member
+    move: Move
+    leave_rooms: bool = True
+
+    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+        """Look at a room as a member, and tell whether this member can hand it over."""
+        shell = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
+        try:
+            room_id = self.member.resolved(room)
+            view = self.see(room_id)
+        except MatrixError as error:
+            if isinstance(error, NotAuthenticatedError):
+                raise
+            return replace(shell, reason="not-in-room", message=f"{room} cannot be read: {error}")
+        shell = replace(shell, room_id=room_id, before=view, now=view, name=self.member.name(room_id))
+        if is_over(view, self.move):
+            return replace(shell, outcome=outcome.DONE, message=over_message(self.move))
+        if not view.has_control(self.move.old):
+            message = f"{self.move.old} does not have control of it: level {view.levels.control} is needed"
+            return replace(shell, reason="insufficient-power", message=message)
+        if view.membership_of(self.move.new) == "ban":
+            message = f"{self.move.new} is banned from the room: lift the ban first"
+            return replace(shell, reason="target-banned", message=message)
+        content = self._granting(view)
+        forbidden = content and rules.changing_power_levels(view, self.move.old, content)
+        if not forbidden and view.membership_of(self.move.new) not in INSIDE:
+            forbidden = rules.inviting(view, self.move.old, self.move.new)
+        if forbidden:
+            return replace(shell, reason="insufficient-power", message=str(forbidden))
+        steps = self._steps(view, content)
+        return replace(shell, outcome=outcome.PLANNED, message=outlook(view, self.move), steps=steps)
+
+    def _steps(self, view: RoomView, content: dict[str, Any] | None) -> tuple[TransferStep, ...]:
+        old, new = self.move.old, self.move.new
+        steps = []
+        if content is not None:
+            steps.append(step(LOWER, old, f"As {old} give {new} level {content['users'][new]}."))
+        if view.membership_of(new) not in INSIDE:
+            steps.append(step("invite", old, f"As {old} invite {new}."))
+        if view.membership_of(new) != "join":
+            steps.append(step("join", new, f"Join the room as {new}."))
+        lowered = lowering(granted(view, self.move), self.move)
+        return (*steps, step(LOWER, old, f"As {old}: {lowered}.")) if lowered else tuple(steps)
+
+    def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
+        """Set the level, unless it is there, and invite."""
+        view = room_transfer.now
+        if view is None:
+            return room_transfer
+        synapse, content = self.member.synapse, self._granting(view)
+        if content is not None:
+            with synapse.transport.recording(
+                before={"room_id": view.room_id, "power_levels": view.power_levels}
+            ):
+                synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
+            room_transfer = replace(
+                room_transfer,
+                steps=({**room_transfer.steps[0], "status": outcome.DONE}, *room_transfer.steps[1:]),
+            )
+        if view.membership_of(self.move.new) not in INSIDE:
+            try:
+                synapse.client_server.invite(view.room_id, self.move.new)
+            except RateLimitedError as error:
+                return held_back(room_transfer, self.move, error.retry_after)
+            room_transfer = room_transfer.taken("invite")
+        return replace(room_transfer, reason=None)
+
+    def see(self, room_id: RoomId) -> RoomView:
+        """See the room as a member does."""
+        return self.member.look(room_id, self.move.new)
+
+    def demote(self, view: RoomView) -> None:
+        """Lower oneself, which is always allowed."""
+        edit = parting(view, self.move)
+        if edit is None:
+            return
+        synapse = self.member.synapse
+        with synapse.transport.recording(before={"room_id": view.room_id, "power_levels": view.power_levels}):
+            synapse.client_server.send_state(view.room_id, POWER_LEVELS, edit.applied(view))
+
+    def _granting(self, view: RoomView) -> dict[str, Any] | None:
+        levels = view.levels
+        if levels.level_of(self.move.new) >= levels.control:
+            return None
+        own = levels.level_of(self.move.old)
+        level = max(LEVEL_WITHOUT_EVENT, levels.control) if levels.is_creator(self.move.old) else own
+        return levels.granting(self.move.new, level)

@@ -1,0 +1,84 @@
+"""Where synadmin keeps its files, by the XDG specification, and the profiles among them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from synadmin import files
+from synadmin.errors import SettingsError
+
+
+def profile_file(name: str) -> Path:
+    """Return where a profile is kept.
+
+    Raises:
+        SettingsError: the name would lead out of the directory of profiles.
+    """
+    if not name or "/" in name or name.startswith(".") or not name.isprintable():
+        message = f"{name!a} is not a profile's name: letters, digits, dashes"
+        raise SettingsError(message)
+    return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
+
+
+def default_journal() -> Path:
+    """Return the journal's file where no setting names one."""
+    return state_directory() / "journal.sqlite3"
+
+
+def state_directory() -> Path:
+    """Return where synadmin keeps what it must remember between runs."""
+    return _directory("XDG_STATE_HOME", ".local/state")
+
+
+def _directory(variable: str, default: str) -> Path:
+    base = os.environ.get(variable, "")
+    # The XDG specification: a relative path is invalid and is ignored.
+    return (Path(base) if base.startswith("/") else _home() / default) / "synadmin"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)  # as system accounts have it: nothing can be read or written there
+
+
+def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
+    """Change settings of a profile, or make it: mode 0600 from its first byte, replaced atomically.
+
+    Args:
+        name: the profile.
+        changes: settings by name; None removes one.
+
+    Returns:
+        The profile's file.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    path = profile_file(name)
+    kept: list[str] = []
+    try:
+        if path.exists():
+            kept = [
+                line
+                for line in path.read_text(encoding="utf-8").splitlines()
+                if line.partition("=")[0].removeprefix("export ").strip() not in changes
+            ]
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise SettingsError(message) from None
+    except UnicodeDecodeError:
+        message = f"cannot read {path}: it is not UTF-8 text"
+        raise SettingsError(message) from None
+    lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
+    files.make_directory(path.parent, setting="XDG_CONFIG_HOME")
+    files.replace_file(path, "".join(f"{line}\n" for line in lines), setting="XDG_CONFIG_HOME")
+    return path
+
+
+def _quoted(value: str) -> str:
+    if value.isascii() and all(character.isalnum() or character in "-_./:@+=~%," for character in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

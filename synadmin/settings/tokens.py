@@ -1,0 +1,113 @@
+"""Access tokens and other secrets: from a setting, a file, or a command that prints them. Never repeated."""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from synadmin import trusted_files
+from synadmin.errors import SettingsError
+
+_TOKEN_COMMAND_TIMEOUT = 120.0  # seconds: a password manager may ask for its passphrase first
+# What a command that prints a token may need: to be found, to find its files, to ask, and to reach its agent.
+_FOR_THE_TOKEN_COMMAND = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TMPDIR|TZ|LANG|LANGUAGE|LC_\w+|XDG_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY"
+    r"|DBUS_SESSION_BUS_ADDRESS|SSH_AUTH_SOCK|SSH_TTY|GNUPGHOME|GPG_\w+|PINENTRY_\w+|PASSWORD_STORE_\w+|GOPASS_\w+"
+    r"|OP_\w+|BW_\w+|BITWARDEN\w*_\w+|RBW_\w+|LPASS_\w+|VAULT_\w+|BAO_\w+|SOPS_\w+|KEYRING_\w+|CREDENTIALS_DIRECTORY"
+)
+
+
+def checked_token(text: str, where: str, *, what: str = "the access token") -> str:
+    """Check that a text can be an access token; never repeats it.
+
+    Raises:
+        SettingsError: it is empty, or has spaces, line breaks or other characters no token has.
+    """
+    text = text.rstrip("\r\n")
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        why = "is empty" if not text else "holds a space, a line break or another character no token has"
+        message = f"{where}: {what} {why}"
+        raise SettingsError(message)
+    return text
+
+
+def first_line(text: str, where: str) -> str:
+    """Return the secret in a text: its first line, where no other line holds anything.
+
+    Raises:
+        SettingsError: another line is not empty. The text is not repeated.
+    """
+    secret, *others = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    if any(line.strip() for line in others):
+        message = f"{where}: there is more than one line; only the first may hold text"
+        raise SettingsError(message, hint="keep the first line only, for example: pass show NAME | head -n 1")
+    return secret
+
+
+def secret_in_file(name: str, setting: str) -> str:
+    """Return the secret in a file, which only the caller and root may change.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    try:
+        read = trusted_files.read(path_of(name, setting), may_be_pipe=True)
+    except OSError as error:
+        message = f"{setting}: {name} cannot be read: {error.strerror}"
+        raise SettingsError(message) from None
+    if read is None:
+        message = f"{setting}: {name} cannot be read: it is not a file"
+        raise SettingsError(message)
+    try:
+        text = read.text(name)
+    except SettingsError as error:
+        message = f"{setting}: {error}"
+        raise SettingsError(message, hint=error.hint) from None
+    return first_line(text, setting).rstrip()
+
+
+def path_of(name: str, setting: str) -> Path:
+    """Return the path that a setting names, with ``~`` replaced.
+
+    Raises:
+        SettingsError: there can be no such file.
+    """
+    try:
+        if "\0" not in name:
+            return Path(name).expanduser()
+    except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
+        pass
+    message = f"{setting}: {name!a} is not a valid file name"
+    raise SettingsError(message)
+
+
+def secret_from_command(command: str, setting: str) -> str:
+    """Return the secret that a command prints.
+
+    Raises:
+        SettingsError: it cannot be run, failed, or printed more than one line.
+    """
+    try:
+        arguments = shlex.split(command)
+        if not arguments:
+            message = f"{setting}: there is no command in it"
+            raise SettingsError(message)
+        run = subprocess.run(  # noqa: S603  the administrator's own command
+            arguments,
+            env={name: os.environ[name] for name in os.environ if _FOR_THE_TOKEN_COMMAND.fullmatch(name)},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_TOKEN_COMMAND_TIMEOUT,
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        message = f"{setting}: the command cannot be run: {error}"
+        raise SettingsError(message) from None
+    except subprocess.TimeoutExpired:
+        message = f"{setting}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
+        raise SettingsError(message) from None
+    if run.returncode != 0:
+        message = f"{setting}: the command ended with exit code {run.returncode}"
+        raise SettingsError(message)
+    return first_line(run.stdout, setting)
