@@ -212,7 +212,8 @@ def link(service: Service, request: Request) -> Reply:
     if {SYNAPSE_ADMIN, MAS_ADMIN} & set(grant["scope"].split()) and not user["admin"]:
         # The device is left waiting: MAS does the same.
         return _page("The policy does not let this user ask for these scopes.", code, 403)
-    session = store.add_session(BROWSER, {"user_id": user["_id"]})
+    browser = {"user_id": user["_id"], "user_agent": request.headers.get("User-Agent")}
+    session = store.add_session(BROWSER, browser)
     grant |= {"state": "allowed", "session": session["_id"]}
     return _page("The device was linked.")
 
@@ -403,6 +404,7 @@ def login(service: Service, request: Request) -> Reply:
     device = str(body.get("device_id") or random_text(10))
     _make_devices(service, user, [device])
     attributes = {"user_id": user["_id"], "device_id": device, "user_session_id": None, "_is_admin": False}
+    attributes["user_agent"] = request.headers.get("User-Agent")
     attributes |= {"redirect_uri": None, "human_name": body.get("initial_device_display_name")}
     session = store.add_session(COMPAT, attributes)
     access = store.add_token(session, "mct", None)

@@ -111,6 +111,7 @@ class Store:
 
     def add_session(self, kind: str, attributes: Record) -> Record:
         """Keep a new session of a kind."""
+        # MAS notes the last use of a session within a minute; the stand-in never does.
         session = {_ENDED[kind]: None, "last_active_at": None, "last_active_ip": None}
         if kind != PERSONAL:
             session["user_agent"] = None

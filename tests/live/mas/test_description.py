@@ -1,0 +1,73 @@
+"""What validates the exchanges with MAS sees what does not fit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from synadmin.sandbox.mas.web import Reply, Request
+from tests.live.mas.description import BASE, LEFT_OUT, described, violations
+
+USER = "01FV1XT8X1CXW4FAXT9SH13TVE"
+ATTRIBUTES = {
+    "username": "rose",
+    "created_at": "2026-01-01T00:00:00.5Z",
+    "locked_at": None,
+    "deactivated_at": None,
+    "admin": False,
+    "legacy_guest": False,
+}
+
+
+def found(
+    reply: Reply, method: str = "GET", path: str = f"/users/{USER}", body: object = None, **query: str
+) -> list[str]:
+    content = b"" if body is None else json.dumps(body).encode()
+    asked = {name: [value] for name, value in query.items()}
+    return list(violations(Request(method, BASE + path, asked, {}, content, ""), reply))
+
+
+def user(**attributes: object) -> dict[str, Any]:
+    path = {"self": f"{BASE}/users/{USER}"}
+    data = {"type": "user", "id": USER, "attributes": {**ATTRIBUTES, **attributes}, "links": path}
+    return {"data": data, "links": path}
+
+
+def test_what_is_described_fits() -> None:
+    assert found(Reply(200, user())) == []
+    assert found(Reply(404, {"errors": [{"title": "x"}]})) == []
+    assert found(Reply(200, user()), "POST", f"/users/{USER}/deactivate", {"skip_erase": True}) == []
+    assert found(Reply(200, user()), "POST", f"/users/{USER}/deactivate") == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(200, user(surplus=1)), "surplus"),
+        (Reply(200, user(admin="no")), "admin"),
+        (Reply(200, user(created_at="yesterday")), "created_at"),
+        (Reply(200, {**user(), "meta": {}}), "meta"),
+        (Reply(200, {"errors": [{"title": "x"}]}), "data"),
+        (Reply(418, {"errors": []}), "status"),
+        (Reply(404, {"errors": []}), "errors"),
+    ],
+    ids=str,
+)
+def test_what_is_not_described_is_named(reply: Reply, words: str) -> None:
+    assert any(words in text for text in found(reply))
+
+
+def test_requests_are_looked_at_too() -> None:
+    assert found(Reply(200, user()), full="true") != []
+    assert found(Reply(200, user()), "POST", f"/users/{USER}/lock", {"reason": "x"}) != []
+    assert found(Reply(200, user()), "POST", f"/users/{USER}/set-admin", {"admin": 1}) != []
+    assert found(Reply(200, user()), "PATCH") != []
+
+
+def test_what_the_document_leaves_out_is_about_operations_that_are_there() -> None:
+    assert set(LEFT_OUT) - {"*"} <= set(described()["operations"])
+    for operation, statuses in LEFT_OUT.items():
+        answers = described()["operations"].get(operation, {"answers": {}})["answers"]
+        assert not {str(status) for status in statuses} & set(answers)
