@@ -1,7 +1,6 @@
 """``synadmin``: the root of the command line, and what an error becomes there."""
 
 import os
-import signal
 import sys
 from typing import NoReturn
 
@@ -16,6 +15,7 @@ from synadmin.cli.exit_codes import (
     EXIT_USAGE,
     exit_code,
 )
+from synadmin.cli.interruption import interrupt_on_signals
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
 from synadmin.errors import NotPermittedError, NotSupportedError, SynadminError
@@ -104,7 +104,7 @@ def app(context: click.Context) -> None:
     context.ensure_object(Invocation)
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every way a program can end
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     if sys.stdin is None:
         # The shell has closed it (`<&-`): nobody is there to answer, and nothing comes in.
@@ -115,10 +115,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:  # noqa: C901  every w
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # What nohup ignores stays ignored.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+    interrupt_on_signals()
     invocation = Invocation()
     try:
         code = _run(arguments, invocation)
@@ -179,11 +176,6 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         # which is none of ours.
         return leaving.code if isinstance(leaving.code, int) and leaving.code != EXIT_FAILED else EXIT_DONE
     return result if isinstance(result, int) else EXIT_DONE
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    # A closed ssh session or a stopped unit ends a run like Ctrl-C does: what is temporary is put back.
-    raise KeyboardInterrupt
 
 
 def _changes_made(invocation: Invocation) -> str | None:
