@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.mas.scene import MasScene
 from tests.live.mas.world import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.live.conftest import Newcomer, Synadmin
     from tests.live.mas.world import World
 
 
@@ -19,6 +21,12 @@ def mas_homeserver() -> Iterator[World]:
     """A Synapse, the MAS that it delegates to, and an admin of both."""
     with running() as world:
         yield world
+
+
+@pytest.fixture
+def scene(mas_homeserver: World, synadmin: Synadmin, newcomer: Newcomer) -> MasScene:
+    """A room and the people around it, there."""
+    return MasScene(mas_homeserver.server, synadmin, newcomer, world=mas_homeserver)
 
 
 @pytest.fixture(autouse=True)

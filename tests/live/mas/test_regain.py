@@ -4,24 +4,7 @@ The tests are those of ``tests/live/recovery``; what is compared before and afte
 of them are in ``test_recovery.py``.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-import pytest
-
-from tests.live.mas.scene import MasScene
 from tests.live.recovery import test_regain as on_synapse
-
-if TYPE_CHECKING:
-    from tests.live.conftest import Newcomer, Synadmin
-    from tests.live.mas.world import World
-
-
-@pytest.fixture
-def scene(mas_homeserver: World, synadmin: Synadmin, newcomer: Newcomer) -> MasScene:
-    return MasScene(mas_homeserver.server, synadmin, newcomer, world=mas_homeserver)
-
 
 test_public = on_synapse.test_an_admin_who_left_a_public_room_needs_no_invitation
 test_restricted = on_synapse.test_an_admin_who_left_a_restricted_room_comes_in_as_a_member_of_the_allowed_one

@@ -1,0 +1,35 @@
+"""Levels are set and a room is replaced as another user, where MAS keeps the accounts.
+
+The tests of levels are those of ``tests/live/recovery``, with MAS's half in what is compared.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.live.recovery import test_levels as on_synapse
+
+if TYPE_CHECKING:
+    from tests.live.mas.scene import MasScene
+
+test_set_by_one_who_left = on_synapse.test_an_admin_who_left_comes_back_for_a_moment_to_set_a_level
+test_demoted = on_synapse.test_somebody_who_can_do_nothing_any_more_is_demoted_and_left_as_they_are
+
+
+def test_a_room_is_replaced_for_another_admin(scene: MasScene) -> None:
+    chair, heir, mike = scene.someone("chair"), scene.someone("heir"), scene.someone("mike")
+    room_id = chair.make_room("Committee", members=[mike], public=True, version="12")
+    before = scene.standing(heir)
+    arguments = ("room", "replace", room_id, "--admin", heir.user_id, "--anyway", "--confirm", room_id)
+    refused = scene.run(*arguments, "-o", "json")
+    assert (refused.code, json.loads(refused.stdout)["reason"]) == (5, "needs-impersonate"), refused
+    answer = scene.run(*arguments, "--allow", "impersonate", "-o", "json")
+    record = json.loads(answer.stdout)
+    assert (answer.code, record["outcome"], record["control"]) == (0, "done", True), answer
+    assert set(record["moved"]) == {chair.user_id, mike.user_id}
+    assert scene.admin.membership(record["new_room_id"], heir) == "join"
+    now = scene.standing(heir)
+    assert now.memberships.pop(record["new_room_id"]) == "join"
+    assert now == before
+    assert scene.borrowed_tokens() == 0
