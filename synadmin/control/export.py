@@ -55,7 +55,7 @@ def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -
             return None
         return _control(facts, tuple(_settings(synapse, facts.room_id)) if settings else ())
 
-    for future in look_at(prefetcher, rooms, ask):
+    for future in look_at(prefetcher, rooms, ask, all_creators=True):
         control = future.result()
         if control is not None:
             yield control

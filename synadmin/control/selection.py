@@ -13,6 +13,7 @@ from synadmin.ids import RoomAlias, RoomId, server_name_of
 from synadmin.recovery.rooms_in_space import rooms_in_space
 
 _SPACE = "m.space"
+_FEW = 20  # rooms that are asked for one by one, rather than with the list of all rooms
 
 
 @dataclass(slots=True)
@@ -44,30 +45,72 @@ def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
         SynadminError: the server could not be asked.
     """
     found = Selection()
-    matchers = [_Matcher.of(synapse, entry, found) for entry in entries]
-    _require_consistent(matchers)
+    index = _Index([_Matcher.of(synapse, entry, found) for entry in entries])
+    _require_consistent(index.matchers)
     matched: set[int] = set()
-    rooms = _listed(synapse, matchers) if any(matcher.by_list for matcher in matchers) else {}
+    rooms = index.listed(synapse)
     targets: list[Target] = []
-    for room_id in dict.fromkeys((*rooms, *(room for matcher in matchers for room in matcher.named))):
-        room = rooms.get(room_id)
+    for room_id in dict.fromkeys((*rooms, *index.by_name)):
+        room = rooms.get(room_id) or _room(synapse, room_id)
+        matching = index.matching(room_id if room is None else room)
+        matched.update(matching)
+        if not matching:
+            continue
+        last = index.matchers[matching[-1]]
         if room is None:
-            try:
-                room = synapse.rooms.get(room_id)
-            except NotFoundError:
-                last = next(one for one in reversed(matchers) if room_id in one.named)
-                if not last.excludes(room_id, None):
-                    found.unknown.append((room_id, last.entry))
-                    matched.add(id(last.entry))
-                continue
-        matching = [matcher for matcher in matchers if matcher.matches(room)]
-        matched.update(id(matcher.entry) for matcher in matching)
-        if matching:
-            last = matching[-1]
+            found.unknown.append((room_id, last.entry))
+        else:
             targets.append(Target(room, last.entry, named=room_id in last.named))
     found.targets = sorted(targets, key=lambda target: target.room.room_type == _SPACE)
-    found.unmatched = [entry for entry in entries if id(entry) not in matched]
+    found.unmatched = [entry for number, entry in enumerate(entries) if number not in matched]
     return found
+
+
+def _room(synapse: Synapse, room_id: RoomId) -> Room | None:
+    try:
+        return synapse.rooms.get(room_id)
+    except NotFoundError:
+        return None
+
+
+@dataclass(slots=True)
+class _Index:
+    """All entries of a file, found by the rooms that they name.
+
+    Attributes:
+        matchers: the entries, in the order of the file.
+        by_name: by room, the numbers of the entries that name it.
+    """
+
+    matchers: list["_Matcher"]
+    by_name: dict[RoomId, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, matcher in enumerate(self.matchers):
+            for room_id in matcher.named:
+                self.by_name.setdefault(room_id, []).append(number)
+
+    def listed(self, synapse: Synapse) -> Mapping[RoomId, Room]:
+        """Return the rooms of the server's list that match; none where the few rooms are named."""
+        if len(self.by_name) <= _FEW and not any(matcher.by_list for matcher in self.matchers):
+            return {}
+        return {room.room_id: room for room in synapse.rooms.list() if self.matching(room)}
+
+    def matching(self, room: Room | RoomId) -> list[int]:
+        """Return the numbers of the entries that match a room, in order."""
+        if isinstance(room, str):
+            return [
+                number for number in self.by_name.get(room, ()) if not self.matchers[number].excludes(room)
+            ]
+        named = self.by_name.get(room.room_id, [])
+        by_list = [
+            number
+            for number, matcher in enumerate(self.matchers)
+            if matcher.by_list is not None and matcher.by_list(room)
+        ]
+        numbers = sorted({*named, *by_list}) if by_list else named
+        alias = room.canonical_alias
+        return [number for number in numbers if not self.matchers[number].excludes(room.room_id, alias)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +123,7 @@ class _Matcher:
         by_list: whether a room matches of which the list of rooms tells enough; None where none does.
         one: the only room that it names, where it names one by id or alias.
         excluded: the rooms that it names as exceptions.
+        excluded_aliases: whether a main alias is one of its exceptions.
     """
 
     entry: Entry
@@ -87,6 +131,7 @@ class _Matcher:
     by_list: Callable[[Room], bool] | None
     one: RoomId | None
     excluded: frozenset[RoomId]
+    excluded_aliases: tuple[Callable[[str], bool], ...]
 
     @classmethod
     def of(cls, synapse: Synapse, entry: Entry, found: Selection) -> "_Matcher":
@@ -99,18 +144,14 @@ class _Matcher:
                 named += below[0]
                 found.elsewhere += below[1]
         excluded = frozenset(_resolved(synapse, match.excluded))
-        return cls(entry, frozenset(named), _by_list(match, server_name_of(synapse.owner)), one, excluded)
+        globs = tuple(_glob(alias) for alias in match.excluded if "*" in alias)
+        by_list = _by_list(match, server_name_of(synapse.owner))
+        return cls(entry, frozenset(named), by_list, one, excluded, globs)
 
-    def matches(self, room: Room) -> bool:
-        by_list = self.by_list is not None and self.by_list(room)
-        if not by_list and room.room_id not in self.named:
-            return False
-        return not self.excludes(room.room_id, room.canonical_alias)
-
-    def excludes(self, room_id: RoomId, alias: RoomAlias | None) -> bool:
+    def excludes(self, room_id: RoomId, alias: RoomAlias | None = None) -> bool:
         if room_id in self.excluded:
             return True
-        return alias is not None and any(_glob(one)(alias) for one in self.entry.match.excluded if "*" in one)
+        return alias is not None and any(glob(alias) for glob in self.excluded_aliases)
 
 
 def _require_consistent(matchers: Iterable[_Matcher]) -> None:
@@ -122,15 +163,6 @@ def _require_consistent(matchers: Iterable[_Matcher]) -> None:
         other = first.setdefault(matcher.one, matcher.entry)
         if content_of(other) != content_of(matcher.entry):
             raise contradiction(other, matcher.entry)
-
-
-def _listed(synapse: Synapse, matchers: Sequence[_Matcher]) -> Mapping[RoomId, Room]:
-    """Return the rooms of the list that match an entry."""
-    return {
-        room.room_id: room
-        for room in synapse.rooms.list()
-        if any(matcher.matches(room) for matcher in matchers)
-    }
 
 
 def _by_list(match: Selector, server_name: str) -> Callable[[Room], bool] | None:

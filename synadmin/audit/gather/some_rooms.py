@@ -24,7 +24,11 @@ _BEGUN = 4  # rooms, for each request that may be under way
 
 
 def look_at(
-    prefetcher: Prefetcher, rooms: Iterable[Room], ask: Callable[[Synapse, RoomFacts], T]
+    prefetcher: Prefetcher,
+    rooms: Iterable[Room],
+    ask: Callable[[Synapse, RoomFacts], T],
+    *,
+    all_creators: bool,
 ) -> Iterator[Future[T]]:
     """Yield for each room, in order, the future of what ``ask`` makes of the facts about it.
 
@@ -32,6 +36,7 @@ def look_at(
         prefetcher: the way to the server.
         rooms: the rooms.
         ask: may ask for more; it runs in the threads of the pool.
+        all_creators: ask for the additional creators of every room of version 12, one more request each.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
@@ -39,7 +44,7 @@ def look_at(
     """
     synapse, pool = prefetcher.synapse, prefetcher.pool
     caller = prefetcher.owner.result()
-    coverage = Coverage(Needs({Need.CREATORS: {"look_at_creators": True}}))
+    coverage = Coverage(Needs({Need.CREATORS: {"look_at_creators": all_creators}}))
     accounts = AccountIndex(_accounts(synapse))
     holders = PowerHolders(synapse, accounts, server_name=server_name_of(caller), now=coverage.now)
     holders.ask_everyone(pool)

@@ -96,16 +96,16 @@ def find_rooms(
     from synadmin.ids import server_name_of
     from synadmin.library.audit import prefetching
 
-    try:
-        file.require_local_admins(entries, server_name_of(synapse.owner))
-        found = selection.select(synapse, entries)
-    except SettingsError as error:
-        message = f"{path}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
-    for room_id in dict.fromkeys(found.elsewhere):
-        invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
     notices = _notices(invocation)
     with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
+        try:
+            file.require_local_admins(entries, server_name_of(prefetcher.owner.result()))
+            found = selection.select(prefetcher.synapse, entries)
+        except SettingsError as error:
+            message = f"{path}: {error}"
+            raise SettingsError(message, hint=error.hint) from None
+        for room_id in dict.fromkeys(found.elsewhere):
+            invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
         looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))
     return ControlRooms(found, looked_at, notices)
 
