@@ -160,7 +160,14 @@ SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{typ
 
 
 class ClientServer(ResourceGroup):
-    """What the token's owner does as an ordinary user: ``synapse.client_server``."""
+    """What the token's owner does as an ordinary user: ``synapse.client_server``.
+
+    Membership events get the reason of the run, where its journal has one.
+    """
+
+    def _reason(self) -> dict[str, str]:
+        journal = self.transport.journal
+        return {} if journal is None or journal.reason is None else {"reason": journal.reason}
 
     def whoami(self) -> WhoAmI:
         """Tell whose token it is. Source: "Current account information"."""
@@ -266,31 +273,31 @@ class ClientServer(ResourceGroup):
 
     def join(self, room: str, *, via: list[str] | None = None) -> RoomReference:
         """Join a room, through a server in ``via`` where ours is not in it. Source: "Joining rooms"."""
-        return self._send(JOIN, query={"via": via, "server_name": via}, body={}, room=room)
+        return self._send(JOIN, query={"via": via, "server_name": via}, body=self._reason(), room=room)
 
     def knock(self, room: str, *, via: list[str] | None = None) -> RoomReference:
         """Ask to be let in. Source: "Knocking on rooms"."""
-        return self._send(KNOCK, query={"via": via, "server_name": via}, body={}, room=room)
+        return self._send(KNOCK, query={"via": via, "server_name": via}, body=self._reason(), room=room)
 
     def leave(self, room_id: str) -> Empty:
         """Leave a room, or turn an invitation down. Source: "Leaving rooms"."""
-        return self._send(LEAVE, body={}, room_id=room_id)
+        return self._send(LEAVE, body=self._reason(), room_id=room_id)
 
     def invite(self, room_id: str, user_id: str) -> Empty:
         """Invite a user. Source: "Joining rooms"."""
-        return self._send(INVITE, body={"user_id": user_id}, room_id=room_id)
+        return self._send(INVITE, body={"user_id": user_id, **self._reason()}, room_id=room_id)
 
     def kick(self, room_id: str, user_id: str) -> Empty:
         """Remove a user from a room. Source: "Leaving rooms"."""
-        return self._send(KICK, body={"user_id": user_id}, room_id=room_id)
+        return self._send(KICK, body={"user_id": user_id, **self._reason()}, room_id=room_id)
 
     def ban(self, room_id: str, user_id: str) -> Empty:
         """Ban a user from a room. Source: "Banning users in a room"."""
-        return self._send(BAN, body={"user_id": user_id}, room_id=room_id)
+        return self._send(BAN, body={"user_id": user_id, **self._reason()}, room_id=room_id)
 
     def unban(self, room_id: str, user_id: str) -> Empty:
         """Lift a ban. Source: "Banning users in a room"."""
-        return self._send(UNBAN, body={"user_id": user_id}, room_id=room_id)
+        return self._send(UNBAN, body={"user_id": user_id, **self._reason()}, room_id=room_id)
 
     def directory_visibility(self, room_id: RoomId) -> DirectoryVisibility:
         """Return whether the room directory lists a room. Source: "Listing rooms"."""

@@ -11,10 +11,37 @@ from synadmin.errors import RefusedError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CHANGE_OPTIONS = (
+_LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client shows a line or two
+
+
+def _keep_reason(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Keep a reason for the journal, and for the membership events that are sent."""
+    if value is None:
+        return
+    if not value.strip():
+        message = "--reason is empty: say why, or leave it out"
+        raise UsageError(message)
+    if len(value) > _LONGEST_REASON:
+        message = f"--reason is too long: {len(value)} characters, {_LONGEST_REASON} at most"
+        raise UsageError(message)
+    context.ensure_object(Invocation).reason = value
+
+
+_ASK_OPTIONS = (
     click.Option(["--dry-run"], is_flag=True, help="Show what would be done, and change nothing."),
     click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."),
 )
+CHANGE_OPTIONS = (
+    click.Option(
+        ["--reason"],
+        metavar="TEXT",
+        help="Keep this reason in the journal and in membership events.",
+        callback=_keep_reason,
+        expose_value=False,
+    ),
+    *_ASK_OPTIONS,
+)
+"""The options of each command that changes something; the function of the command gets no reason."""
 _YES = {"y", "yes"}
 _NO = {"", "n", "no", "q", "quit"}
 _ATTEMPTS = 2
@@ -26,10 +53,27 @@ LEAVE_ROOMS = click.option(
 
 
 def change_options(function: F) -> F:
-    """Give a command that changes something ``--dry-run`` and ``--yes``."""
+    """Give a command that changes something ``--reason``, ``--dry-run`` and ``--yes``."""
     parameters = function.__dict__.setdefault("__click_params__", [])
     parameters.extend(reversed(CHANGE_OPTIONS))
     return function
+
+
+def profile_options(function: F) -> F:
+    """Give a command that changes a profile alone ``--dry-run`` and ``--yes``."""
+    parameters = function.__dict__.setdefault("__click_params__", [])
+    parameters.extend(reversed(_ASK_OPTIONS))
+    return function
+
+
+def announce_option(whom: str) -> Callable[[F], F]:
+    """Give a command ``--announce``.
+
+    Args:
+        whom: who speaks, for the help.
+    """
+    help_ = f"When done, send this message to the room as {whom}."
+    return click.option("--announce", metavar="TEXT", help=help_)
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:

@@ -41,6 +41,7 @@ class Invocation:
     new_profile: bool = False
     resumes: str | None = None
     color: str | None = None
+    reason: str | None = None
     _drawn: bool = False
 
     @cached_property
@@ -64,6 +65,7 @@ class Invocation:
         from synadmin.journal import Journal
 
         journal = Journal(self.settings.journal, command=self.command, warn=self.say)
+        journal.reason = self.reason
         if self.resumes is not None:
             journal.links["resumes"] = self.resumes
         return journal

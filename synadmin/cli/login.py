@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.confirm import change_options
+from synadmin.cli.confirm import profile_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -37,7 +37,7 @@ _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 @click.command(cls=Command)
 @click.argument("user", required=False)
 @click.option("--token", "by_token", is_flag=True, help="Paste an access token, or pipe it in.")
-@change_options
+@profile_options
 @pass_invocation
 def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: bool, yes: bool) -> None:
     """Sign in and save the token in a profile.
@@ -177,7 +177,7 @@ def is_server_admin(synapse: "Synapse") -> bool:
 
 
 @click.command(cls=Command)
-@change_options
+@profile_options
 @pass_invocation
 def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     """End the session and remove its token from the profile.

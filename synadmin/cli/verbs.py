@@ -173,7 +173,9 @@ class Change(Verb):
         if self._many and self.kind.listed is not None:
             help_ = f"Read {self.kind.listed} from a file, one a line."
             listed = [click.Option(["--from", "source"], metavar="FILE|-", help=help_)]
-        return [*listed, *self.own_options, *CHANGE_OPTIONS, *OUTPUT_OPTIONS]
+        own = {option.name for option in self.own_options}
+        common = [option for option in CHANGE_OPTIONS if option.name not in own]
+        return [*listed, *self.own_options, *common, *OUTPUT_OPTIONS]
 
     def question(self, hook: Function) -> Function:
         """Set what says what will happen, for targets that would be changed; it ends in a question."""

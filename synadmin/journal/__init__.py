@@ -54,6 +54,8 @@ class Journal:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
         self.arguments: list[str] | None = None
         """The command line that goes on where this run breaks off; kept with the next change."""
+        self.reason: str | None = None
+        """Why the run is made; kept with each change, and in the membership events that it sends."""
         self.links: dict[str, str] = {}
         """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
         self._finished: set[str] = set()
@@ -122,6 +124,8 @@ class Journal:
                 "path": path_without_secrets(path),
                 "body": without_secrets(body),
             }
+            if self.reason is not None:
+                fields["reason"] = self.reason
             whole = {"arguments": self.arguments, **self.links}
             fields.update(
                 {name: value for name, value in whole.items() if value is not None and name not in self._told}

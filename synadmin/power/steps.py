@@ -24,6 +24,7 @@ class Action(StrEnum):
     DEACTIVATE = "deactivate"
     LOCK = "lock"
     SUSPEND = "suspend"
+    ANNOUNCE = "announce"
 
     @property
     def reverts(self) -> "Action | None":
@@ -39,7 +40,7 @@ class Action(StrEnum):
                 return Action.UNSUSPEND
             case Action.MAKE_ROOM_ADMIN | Action.SET_LEVEL | Action.INVITE | Action.JOIN | Action.UNBAN:
                 return None
-            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
+            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND | Action.ANNOUNCE:
                 return None
 
 
@@ -99,6 +100,8 @@ class Step:
                 return f"Deactivate the account {self.user} again; that makes it leave, too."
             case Action.LOCK | Action.SUSPEND:
                 return f"{self.action.capitalize()} the account {self.user} again."
+            case Action.ANNOUNCE:
+                return f"As {actor} announce it in the room."
 
     @property
     def _level(self) -> str:

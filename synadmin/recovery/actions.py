@@ -64,8 +64,8 @@ class Actions:
                 self.recovery.as_user(actor).client_server.unban(room_id, step.user)
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 enable_temporarily(synapse, self.recovery.temporary, step.user)
-            case Action.LEAVE | Action.DEACTIVATE | Action.LOCK | Action.SUSPEND:
-                message = f"{step.action} reverts an earlier step, and is not carried out by itself"
+            case Action.LEAVE | Action.DEACTIVATE | Action.LOCK | Action.SUSPEND | Action.ANNOUNCE:
+                message = f"{step.action} comes after the plan, and is not carried out by itself"
                 raise ValueError(message)
             case _:
                 assert_never(step.action)

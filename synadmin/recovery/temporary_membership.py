@@ -31,7 +31,7 @@ class TemporaryMembership:
         if not self.leaves:
             inviter.invite(self.room_id, user)
             return
-        back = leaving(user, self.room_id)
+        back = leaving(user, self.room_id, self.recovery.journal.reason)
         with self.recovery.temporary.apply(back, by=by, is_made=lambda: self._membership(user) in _IN):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
@@ -42,7 +42,7 @@ class TemporaryMembership:
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
-        back = leaving(user, self.room_id)
+        back = leaving(user, self.room_id, self.recovery.journal.reason)
         # An invitation that the user had before is not ours to turn down.
         with self.recovery.temporary.apply(back, is_made=lambda: self._membership(user) == "join"):
             guest.join(self.room_id, via=via)
@@ -51,6 +51,7 @@ class TemporaryMembership:
         return self.recovery.observer.membership_now(user, self.room_id)
 
 
-def leaving(user: UserId, room_id: RoomId) -> Revert:
+def leaving(user: UserId, room_id: RoomId, reason: str | None = None) -> Revert:
     """Return how a user who came in for a short time leaves again."""
-    return Revert(LEAVE.method, LEAVE.filled({"room_id": room_id}), {}, user)
+    body = {} if reason is None else {"reason": reason}
+    return Revert(LEAVE.method, LEAVE.filled({"room_id": room_id}), body, user)

@@ -19,6 +19,7 @@ from synadmin.power.events import CANONICAL_ALIAS, CREATE, JOIN_RULES, SPACE_PAR
 from synadmin.power.events import creators as creators_of
 from synadmin.power.room import Reach
 from synadmin.recovery import outcome
+from synadmin.recovery.announce import announce
 from synadmin.recovery.parent_spaces import editor_of, follow_space, replace_child, rooms_tied_to, state_of
 from synadmin.recovery.room_control import control_of
 from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeStep, join_users
@@ -36,11 +37,13 @@ class Upgrade:
         recovery: the run.
         planned: the plan.
         allow: how far it may go.
+        announcement: a message for the new room, from its creator.
     """
 
     recovery: Recovery
     planned: RoomUpgrade
     allow: Reach
+    announcement: str | None = None
     problems: list[str] = field(default_factory=list)
 
     def carry_out(self) -> RoomUpgrade:
@@ -62,7 +65,20 @@ class Upgrade:
             for step in planned.steps:
                 if step.action != "upgrade":
                     self._take(step, new)
+            self._announce(new)
         return self._read_back(new, before)
+
+    def _announce(self, new: RoomId) -> None:
+        """Say in the new room what was done, where that is asked for."""
+        actor = self.planned.actor
+        if self.announcement is None or actor is None:
+            return
+        failed = announce(self.recovery.as_user(actor), new, self.announcement)
+        status = outcome.DONE if failed is None else outcome.FAILED
+        step = UpgradeStep("announce", actor, f"As {actor} announce it in the new room.", status)
+        self.planned = replace(self.planned, steps=(*self.planned.steps, step))
+        if failed is not None:
+            self.problems.append(f"the announcement: {failed}")
 
     def _upgraded(self) -> RoomId:
         planned, step = self.planned, self.planned.steps[0]

@@ -60,6 +60,8 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     with open_journal(invocation) as store:
         record = find_run(store, run)
         chain = store.chain(record)
+        reasons = (entry.get("reason") for one in chain for entry in store.entries(run=one.run, limit=1))
+        reason = invocation.reason or next((one for one in reasons if one), None)
     left: Sequence[Revert] = ()
     with invocation.synapse() as synapse:
         require_ended(invocation, synapse, record)
@@ -80,7 +82,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     if arguments is None:
         message = f"the run {record.run} ({record.command}) cannot be resumed automatically"
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
-    code = _run_command_line(invocation, record.run, arguments, output, dry_run=dry_run)
+    code = _run_command_line(invocation, record.run, arguments, output, reason=reason, dry_run=dry_run)
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
         invocation.journal.conclude([one.run for one in chain], code)
     return EXIT_FAILED if left and code == EXIT_DONE else code
@@ -96,7 +98,13 @@ def _open_reverts_hint(left: "Sequence[Revert]") -> str:
 
 
 def _run_command_line(
-    invocation: Invocation, run: str, arguments: list[str], output: Output, *, dry_run: bool
+    invocation: Invocation,
+    run: str,
+    arguments: list[str],
+    output: Output,
+    *,
+    reason: str | None,
+    dry_run: bool,
 ) -> int:
     """Run a command line as a run of its own, and return its exit code."""
     again = Invocation(
@@ -107,6 +115,7 @@ def _run_command_line(
         verbose=invocation.verbose,
         quiet=invocation.quiet,
         resumes=run,
+        reason=reason,
     )
     invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
     options = ["-o", output.form]

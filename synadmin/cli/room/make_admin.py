@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.confirm import announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -12,6 +12,7 @@ from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import renamed
 from synadmin.cli.progress import progress
+from synadmin.cli.room.announce import announce_admin, require_speaker
 from synadmin.cli.room.outcome_text import outcome_text
 from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.columns import Column
@@ -47,6 +48,7 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 @click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
+@announce_option("the new admin")
 @change_options
 @output_options
 @pass_invocation
@@ -62,6 +64,7 @@ def make_admin(
     source: str | None,
     no_join: bool,
     keep_rate_limits: bool,
+    announce: str | None,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -92,10 +95,13 @@ def make_admin(
     longest_wait = _LONGEST_WAIT if keep_rate_limits else None
     with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
+        if announce is not None:
+            require_speaker(recovery.synapse.owner, goal.target, goal.allow)
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, recovery.synapse, space)]))
         again = _resume_command(wanted, goal, servers)
-        invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
+        again += ["--keep-rate-limits"] if keep_rate_limits else []
+        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
         total = len(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
@@ -108,6 +114,8 @@ def make_admin(
         if not yes:
             previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts)
+        if announce is not None:
+            regained = (announce_admin(invocation, recovery, result, announce) for result in regained)
         return _report(invocation, regained, output, total=total, dry_run=False)
 
 

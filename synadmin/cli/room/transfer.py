@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
+from synadmin.cli.confirm import LEAVE_ROOMS, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -14,6 +14,7 @@ from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import DURATION, renamed
 from synadmin.cli.progress import progress
+from synadmin.cli.room.announce import announce_transfer, speaker_of
 from synadmin.cli.targets import ROOMS, counted, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
@@ -56,6 +57,7 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
     ),
 )
 @LEAVE_ROOMS
+@announce_option("the new owner")
 @change_options
 @output_options
 @pass_invocation
@@ -72,6 +74,7 @@ def transfer(
     wait: int,
     allow: str | None,
     leave_rooms: bool,
+    announce: str | None,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -104,10 +107,12 @@ def transfer(
         move = _move(synapse.owner, target, old, as_member=as_member)
         wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys(wanted))
-        accept = _accepting(invocation, stack, to_profile, move)
+        newcomer = _new_owner(invocation, stack, to_profile, move)
         again = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
-        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
+        again += ["--leave-rooms"] if leave_rooms else []
+        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
+        speak = speaker_of(way, newcomer, move) if announce is not None else None
         way.leave_rooms = leave_rooms
         planned = _look(invocation, way, synapse, wanted, move)
         if dry_run:
@@ -117,7 +122,10 @@ def transfer(
             _ask_about_plan(invocation, planned, todo, move)
         if isinstance(way, AsAdmin) and todo > _FEW:
             way.run.recovery.lift_rate_limits()
+        accept = _accepting(newcomer, move)
         handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
+        if speak is not None and announce is not None:
+            handed = (announce_transfer(invocation, one, move, speak, announce) for one in handed)
         return _report(invocation, handed, move, output, total=len(planned))
 
 
@@ -196,26 +204,26 @@ def _rooms_in_space(
     return found.rooms
 
 
-def _accepting(
-    invocation: Invocation, stack: ExitStack, profile: str | None, move: "Move"
-) -> "Callable[[RoomId], None] | None":
-    """Return what accepts an invitation with the token of a profile; None where none was named."""
+def _accepting(newcomer: "Synapse | None", move: "Move") -> "Callable[[RoomId], None] | None":
+    """Return what accepts an invitation as the new owner; None without the new owner's token."""
     from synadmin.ids import server_name_of
     from synadmin.recovery.transfer import accepting
 
-    if profile is None:
-        return None
-    return accepting(stack.enter_context(_new_owner(invocation, profile, move)), [server_name_of(move.old)])
+    return None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])
 
 
-def _new_owner(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
-    """Return the new owner's homeserver with its own token.
+def _new_owner(
+    invocation: Invocation, stack: ExitStack, profile: str | None, move: "Move"
+) -> "Synapse | None":
+    """Return the new owner's homeserver with the token of a profile; None where none was named.
 
     Raises:
         SettingsError: the profile holds no token, or the token of somebody else.
     """
     from synadmin import settings
 
+    if profile is None:
+        return None
     # What the environment says is about the old homeserver.
     other = Invocation(profile=profile, quiet=invocation.quiet, verbose=invocation.verbose)
     other.settings = settings.of_profile(profile)
@@ -224,7 +232,7 @@ def _new_owner(invocation: Invocation, profile: str, move: "Move") -> "Synapse":
     if synapse.owner != move.new:
         message = f"the profile {profile} holds the token of {synapse.owner}, not of {move.new}"
         raise SettingsError(message)
-    return synapse
+    return stack.enter_context(synapse)
 
 
 def _method(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.cli.confirm import announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
 from synadmin.cli.targets import ROOMS, any_user_id_of, counted, join_names, room_id_of
@@ -47,12 +48,14 @@ _COLUMNS = (
     type=click.Choice(["impersonate"]),
     help="Act as a local user with control for a short time.",
 )
+@announce_option("its creator")
 def upgrade(
     synapse: "Synapse",
     room_id: "RoomId",
     *,
     upgrade_options: "UpgradeOptions",
     spaces: "SpaceIndex",
+    announce: str | None,
     invocation: Invocation,
 ) -> Record:
     """Upgrade rooms to another version, with chosen creators.
@@ -83,7 +86,7 @@ def upgrade(
         from synadmin.recovery.upgrade_room import Upgrade
 
         recovery.revert_crashed_runs()
-        return Upgrade(recovery, planned, upgrade_options.allow).carry_out().as_record()
+        return Upgrade(recovery, planned, upgrade_options.allow, announce).carry_out().as_record()
 
 
 @upgrade.check

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
+MEMBERSHIPS = "/_synapse/admin/v1/users/%40{}%3Aexample.org/memberships"
 ACCOUNT = {"name": "@alice:example.org", "admin": False, "locked": False, "suspended": False}
 ASKING = [
     (("user", "lock"), {}, "1 account will be locked: @alice:example.org."),
@@ -39,7 +40,7 @@ def test_what_is_taken_or_given_is_asked_about(
 ) -> None:
     signed_in.on("*", told(ACCOUNT | state))
     signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
-    signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", told({"memberships": {}}))
+    signed_in.on(MEMBERSHIPS.format("alice"), told({"memberships": {}}))
 
     answer = synadmin(*command, "alice")
     dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
@@ -95,6 +96,8 @@ def test_what_would_be_refused_stands_before_the_question_and_is_not_counted_in_
     signed_in.on(accounts.format("bob"), told(ACCOUNT | {"locked": True}))
     signed_in.on(accounts.format("ghost"), refused(404, "M_NOT_FOUND", "User not found"))
     signed_in.on("*", told({"users": [], "total": 0}))
+    for user in ("alice", "bob", "ghost"):
+        signed_in.on(MEMBERSHIPS.format(user), told({"memberships": {}}))
 
     with Terminal("-m", "synadmin", "user", "lock", "alice", "bob", "ghost", cwd=work) as terminal:
         terminal.see("[y/N]")
@@ -116,6 +119,7 @@ def test_an_interrupted_bulk_names_the_command_that_goes_on(
     replies = [told(locked | {"locked": so}) for so in (False, True, True)]
     signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *replies)
     signed_in.on("/_synapse/admin/v2/users/%40b%3Aexample.org", told(locked))
+    signed_in.on(MEMBERSHIPS.format("a"), told({"memberships": {}}))
     signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
     from synadmin.cli.user import state
 

@@ -1,0 +1,94 @@
+"""``--announce``: after success, the new admin says in the room what was done."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from synadmin.cli.invocation import Invocation
+from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.power.room import Reach
+    from synadmin.recovery.outcome import Outcome
+    from synadmin.recovery.transfer import Way
+    from synadmin.recovery.transfer_plan import Move, RoomTransfer
+    from synadmin.recovery.workspace import Recovery
+
+
+def require_speaker(caller: "UserId", speaker: "UserId", allow: "Reach") -> None:
+    """Make sure that a message can be sent as a user.
+
+    Raises:
+        UsageError: the user is on another server, or acting as the user was not allowed.
+    """
+    from synadmin.ids import server_name_of
+    from synadmin.power.room import Reach
+
+    if speaker == caller:
+        return
+    if server_name_of(speaker) != server_name_of(caller):
+        message = f"--announce speaks as {speaker}, who is on another server"
+        raise UsageError(message, hint="leave --announce out, and write to the room from that account")
+    if allow < Reach.IMPERSONATE:
+        message = f"--announce speaks as {speaker}"
+        raise UsageError(message, hint="--allow impersonate lets synadmin act as this user for a short time")
+
+
+def speaker_of(way: "Way", newcomer: "Synapse | None", move: "Move") -> "Callable[[], Synapse]":
+    """Return what opens the server as the new owner of a transfer sees it.
+
+    Raises:
+        UsageError: nobody can speak as the new owner here.
+    """
+    from synadmin.recovery.transfer_as_admin import AsAdmin
+
+    if newcomer is not None:
+        return lambda: newcomer
+    if not isinstance(way, AsAdmin):
+        message = f"--announce speaks as {move.new}"
+        raise UsageError(message, hint="--to-profile NAME names a profile with the token of this account")
+    recovery = way.run.recovery
+    require_speaker(recovery.synapse.owner, move.new, way.run.goal.allow)
+    return lambda: recovery.as_user(move.new)
+
+
+def announce_transfer(
+    invocation: Invocation,
+    room_transfer: "RoomTransfer",
+    move: "Move",
+    speak: "Callable[[], Synapse]",
+    text: str,
+) -> "RoomTransfer":
+    """Announce in a room that the new owner has control now."""
+    from synadmin.recovery.announce import announce
+    from synadmin.recovery.transfer_plan import step
+
+    room_id = room_transfer.room_id
+    if room_transfer.outcome not in {"done", "partly"} or not room_transfer.steps or room_id is None:
+        return room_transfer
+    failed = announce(speak(), room_id, text)
+    if failed is not None:
+        invocation.warn(f"warning: {room_id}: {move.new} could not announce it: {failed}")
+    status = "done" if failed is None else "failed"
+    taken = {**step("announce", move.new, f"As {move.new} announce it in the room."), "status": status}
+    return replace(room_transfer, steps=(*room_transfer.steps, taken))
+
+
+def announce_admin(invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str) -> "Outcome":
+    """Announce in a room that the target has control now; a room that was not changed hears nothing."""
+    from synadmin.power.steps import Action, Step
+    from synadmin.recovery.announce import announce
+    from synadmin.recovery.outcome import StepTaken
+
+    if result.outcome != "done" or not result.steps or result.room_id is None:
+        return result
+    user = result.user_id
+    failed = announce(recovery.as_user(user), result.room_id, text)
+    if failed is not None:
+        invocation.warn(f"warning: {result.room_id}: {user} could not announce it: {failed}")
+    step = Step(action=Action.ANNOUNCE, as_user=user, user=user)
+    taken = StepTaken(step, "done" if failed is None else "failed", step.detail)
+    return replace(result, steps=(*result.steps, taken))

@@ -1,0 +1,116 @@
+"""Why and what for: --reason in the journal and in membership events, --announce in the room."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from synadmin.journal import Journal
+from tests.written import journal_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.ids import RoomId, UserId
+    from synadmin.sandbox.accounts import Person
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+WHY = 'Vorstandsbeschluss 7/26: "Übergabe"'
+
+
+def reasons(tmp_path: Path) -> set[str | None]:
+    """The reasons of all entries of the journal."""
+    return {json.loads(line).get("reason") for line in journal_of(tmp_path).splitlines()}
+
+
+def member_event(admin: Person, room_id: RoomId, user_id: UserId) -> dict[str, Any]:
+    (event,) = (one for one in admin.state_events(room_id, "m.room.member") if one["state_key"] == user_id)
+    content: dict[str, Any] = event["content"]
+    return content
+
+
+def last_message(admin: Person, room_id: RoomId) -> tuple[str, dict[str, Any]]:
+    for event in admin.synapse.events.messages(room_id, backwards=True):
+        if event.type == "m.room.message":
+            return event.sender, dict(event.content)
+    raise AssertionError
+
+
+def test_a_reason_is_in_the_journal_and_in_the_membership_events(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
+    lost = alice.make_room("Lost", members=[bob], left=[alice])
+    allowed = ("--allow", "impersonate", "--user", carol.user_id, "--yes")
+    answer = synadmin("room", "make-admin", lost, *allowed, "--reason", WHY)
+    assert answer.code == 0, answer.stderr
+    assert member_event(admin, lost, carol.user_id)["reason"] == WHY
+    # Alice came back for a moment, to give the power, and left again.
+    left = member_event(admin, lost, alice.user_id)
+    assert (left["membership"], left["reason"]) == ("leave", WHY)
+    assert reasons(tmp_path) == {WHY}
+
+
+def test_a_reason_is_kept_by_a_run_that_is_resumed(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    alice = newcomer("alice")
+    broken_off = Journal(tmp_path / "state" / "synadmin" / "journal.sqlite3", command="user lock")
+    broken_off.reason, broken_off.arguments = WHY, ["user", "lock", "--yes", "--", alice.user_id]
+    admin = homeserver.admin
+    request = {"method": "PUT", "path": f"/_synapse/admin/v2/users/{alice.user_id}", "body": {}}
+    broken_off.begin(server=homeserver.url, user=admin.user_id, on_behalf_of=None, **request)  # type: ignore[arg-type]
+    broken_off.close()
+    assert synadmin("journal", "resume", "last").code == 0
+    assert admin.synapse.users.get(alice.user_id).locked
+    assert reasons(tmp_path) == {WHY}
+    for empty in ("", " "):
+        answer = synadmin("user", "unlock", alice.user_id, "--yes", "--reason", empty)
+        assert (answer.code, answer.stdout) == (2, "")
+        assert "--reason is empty" in answer.stderr
+
+
+def test_the_new_admin_announces_what_was_done(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    room_id = alice.make_room("Hall", members=[bob])
+    text = "The board has made me admin of this room."
+    answer = synadmin("room", "make-admin", room_id, "--announce", text, "--yes", "-o", "json")
+    (record,) = json.loads(answer.stdout)
+    assert [(step["action"], step["status"]) for step in record["steps"]][-1] == ("announce", "done")
+    assert last_message(homeserver.admin, room_id) == (
+        homeserver.admin.user_id,
+        {"msgtype": "m.notice", "body": text, "m.mentions": {}},
+    )
+    answer = synadmin("room", "make-admin", room_id, "--announce", "again", "--yes")
+    assert answer.code == 0, answer.stderr
+    assert last_message(homeserver.admin, room_id)[1]["body"] == text, (
+        "a room that was not changed hears nothing"
+    )
+
+    answer = synadmin("room", "make-admin", room_id, "--user", bob.user_id, "--announce", text, "--yes")
+    assert answer.code == 2
+    assert "--allow impersonate" in answer.stderr
+
+    upgraded = synadmin(
+        "room", "upgrade", room_id, "--to-version", "12", "--announce", "Welcome", "--yes", "-o", "json"
+    )
+    (record,) = json.loads(upgraded.stdout)
+    sender, content = last_message(homeserver.admin, record["new_room_id"])
+    assert (sender, content["body"]) == (homeserver.admin.user_id, "Welcome")
+
+
+def test_the_new_owner_announces_a_transfer(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
+) -> None:
+    alice, heir = newcomer("alice"), newcomer("heir")
+    room_id = alice.make_room("Hall")
+    to = ("--old-owner", alice.user_id, "--to", heir.user_id, "--announce", "I am the new owner.", "--yes")
+    assert synadmin("room", "transfer", room_id, *to).code == 2
+    assert homeserver.admin.membership(room_id, heir) is None
+    answer = synadmin("room", "transfer", room_id, *to, "--allow", "impersonate")
+    assert answer.code == 0, answer.stderr
+    sender, content = last_message(homeserver.admin, room_id)
+    assert (sender, content["body"]) == (heir.user_id, "I am the new owner.")
