@@ -12,7 +12,7 @@ import click
 
 from synadmin.cli import colors
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
-from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
+from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation, wrapped
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
@@ -34,6 +34,7 @@ _SCOPES = ("rooms", "users", "server")
 _RULES = "rules"
 _FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
 _RECORDS = ("table", "json", "ndjson", "csv")
+_FIX = "    synadmin "
 _REDRAW = 0.2  # seconds
 _LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 
@@ -303,10 +304,12 @@ def _write(report: "Report", output: Output, file: str | None) -> None:
         text = io.StringIO()
         render(output.form, report, text)
         _write_file(file, text.getvalue())
-    elif output.for_people and colors.enabled(sys.stdout):
+    elif output.for_people and is_terminal(sys.stdout):
         text = io.StringIO()
         render(output.form, report, text)
-        colors.echo(text.getvalue(), nl=False)
+        for line in text.getvalue().splitlines():
+            # A command is copied as a whole.
+            colors.echo(line if line.startswith(_FIX) else wrapped(line, sys.stdout))
     else:
         render(output.form, report, sys.stdout)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synadmin.ids import EventId
 
 _COLUMNS = (
-    Column("event_id", title="event"),
+    Column("event_id", title="event", whole=True),
     Column("room_id", title="room"),
     Column("type"),
     Column("state_key", title="key"),

@@ -42,15 +42,15 @@ def _next_try(server: Mapping[str, Any]) -> str | None:
 
 
 _COLUMNS = (
-    Column("destination", title="server"),
+    Column("destination", title="server", whole=True),
     time_column("failure_ts", "failing since"),
     time_column("retry_last_ts", "last try", zero=False),
     Column("next_try", value=_next_try),
     Column("retry_interval", title="pause (ms)", right=True, shown=False),
-    Column("last_successful_stream_ordering", title="reached event", right=True),
+    Column("last_successful_stream_ordering", title="reached event", right=True, shown=False),
 )
 _ROOM_COLUMNS = (
-    Column("room_id", title="room"),
+    Column("room_id", title="room", whole=True),
     Column("stream_ordering", title="last event", right=True),
 )
 

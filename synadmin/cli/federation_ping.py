@@ -123,7 +123,7 @@ def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) 
 
 def _columns() -> "list[Column]":
     return [
-        Column("server_name", title="server"),
+        Column("server_name", title="server", whole=True),
         Column("sent", right=True),
         Column("received", right=True),
         Column("min_ms", title="min ms", right=True),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
 
 _COLUMNS = (
-    Column("event_id", title="event"),
+    Column("event_id", title="event", whole=True),
     Column("room_id", title="room", shown=False),
     Column("transaction_id", shown=False),
 )

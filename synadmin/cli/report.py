@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 _EVENT_COLUMNS = (
     Column("id", right=True, whole=True),
     time_column("received_ts", "received"),
-    Column("user_id", title="by"),
-    Column("sender", title="about"),
+    Column("user_id", title="by", whole=True),
+    Column("sender", title="about", whole=True),
     Column("reason"),
     Column("name", title="room name"),
-    Column("room_id", title="room"),
+    Column("room_id", title="room", whole=True),
     Column("canonical_alias", title="alias", shown=False),
     Column("score", right=True, shown=False),
-    Column("event_id", title="event"),
+    Column("event_id", title="event", whole=True),
 )
 _USER_COLUMNS = (
     Column("id", right=True, whole=True),
     time_column("received_ts", "received"),
-    Column("user_id", title="by"),
-    Column("target_user_id", title="about"),
+    Column("user_id", title="by", whole=True),
+    Column("target_user_id", title="about", whole=True),
     Column("reason"),
 )
 

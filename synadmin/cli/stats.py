@@ -22,7 +22,10 @@ _MEDIA_COLUMNS = (
     Column("media_count", title="items", right=True),
     Column("media_length", title="bytes", right=True),
 )
-_ROOM_COLUMNS = (Column("room_id", title="room"), Column("estimated_size", title="bytes", right=True))
+_ROOM_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("estimated_size", title="bytes", right=True),
+)
 
 
 @click.group(cls=Group)

@@ -159,10 +159,10 @@ def test_bad_successors_are_refused_before_anything_is_changed(
         ((alice,), None, 2, "--to USER"),
         ((alice, "--to", "no-such-account"), None, 4, "User not found"),
         ((alice, "--to", carol), None, 5, "is deactivated"),
-        ((alice, "--to", alice), None, 2, "is to leave, too"),
+        ((alice, "--to", alice), None, 2, "is one of the leavers"),
         ((alice, "--to", "@x:elsewhere.example"), None, 2, homeserver.server_name),
         ((homeserver.admin.user_id, "--to", bob), None, 5, "your own account"),
-        (("--from", "-"), pairs, 2, "is to leave, too"),
+        (("--from", "-"), pairs, 2, "is one of the leavers"),
     ):
         answer = synadmin("user", "offboard", *arguments, "--yes", stdin=stdin)
         assert (answer.code, answer.stdout) == (code, ""), (arguments, answer)

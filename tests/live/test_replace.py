@@ -132,7 +132,7 @@ def test_a_room_that_can_be_regained_is_not_replaced(
     for room_id, reason, words in (
         (present, "can-be-regained", f"synadmin room make-admin '{present}'`"),
         (departed, "can-be-regained", f"synadmin room make-admin '{departed}' --allow impersonate`"),
-        (own, "not-lost", "has control of it already"),
+        (own, "not-lost", "already has control of it"),
         (blocked, "room-blocked", f"synadmin room unblock '{blocked}'"),
         (space, "is-a-space", "is none"),
     ):
@@ -171,7 +171,7 @@ def test_for_another_admin_it_takes_acting_as_them_or_leaves_the_room_muted(
     answer = synadmin("room", "replace", rooms[1], *arguments, "--confirm", rooms[1], "--muted", "--purge")
     told = record(answer)
     assert (answer.code, told["outcome"], told["members_may_speak"]) == (0, "done", False), answer.stdout
-    assert f"nobody but {heir.user_id} may speak in it" in told["message"]
+    assert f"only {heir.user_id} can send messages in it" in told["message"]
     assert set(told["moved"]) == {chair.user_id, mike.user_id}
     with pytest.raises(Exception, match="not found"):
         homeserver.admin.synapse.rooms.get(rooms[1])

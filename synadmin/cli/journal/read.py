@@ -1,6 +1,7 @@
 """``synadmin journal list|show|export``: what earlier runs have changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from synadmin.journal import RunRecord
 
 _NEWEST = 100
+_SIGILS = frozenset("!#@")
 
 
 @click.command("list", cls=Command)
@@ -44,23 +46,13 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
         synadmin journal list --limit 0 -o csv
         synadmin journal list --requests -o ndjson
     """
-    columns = [
-        Column("run", whole=True),
-        Column("time", value=_time_to_seconds),
-        Column("command"),
-        Column("server", shown=False),
-        Column("user", shown=False),
-        Column("requests", right=True),
-        Column("failed", right=True),
-        Column("unknown", right=True),
-        Column("state"),
-    ]
     with open_journal(invocation) as store:
         if requests:
             entries = store.entries(limit=limit or None)
             output.write(entries, _request_columns(), empty="The journal is empty.")
             return
         runs = [_summary(store.path, run) for run in store.runs(limit or None)]
+        columns = _run_columns(several_servers=len({run["server"] for run in runs}) > 1)
         output.write(runs, columns, empty="The journal is empty: no changes were made from this machine.")
 
 
@@ -95,6 +87,30 @@ def export(invocation: Invocation) -> None:
         Output("ndjson", None).write(store.entries(), _request_columns())
 
 
+def _run_columns(*, several_servers: bool) -> list[Column]:
+    return [
+        Column("run", whole=True),
+        Column("command"),
+        Column("target", value=_target),
+        Column("state"),
+        Column("server", shown=several_servers),
+        Column("failed", right=True, shown=False),
+        # The name of a run begins with its time.
+        Column("time", value=_time_to_seconds, shown=False),
+        Column("user", shown=False),
+        Column("requests", right=True, shown=False),
+        Column("unknown", right=True, shown=False),
+    ]
+
+
+def _target(run: Mapping[str, Any]) -> str | None:
+    """Return the room or user that a run was about: of several the first one, and how many more."""
+    targets = run["targets"]
+    if not targets:
+        return None
+    return f"{targets[0]} +{len(targets) - 1}" if len(targets) > 1 else str(targets[0])
+
+
 def _time_to_seconds(line: Mapping[str, Any]) -> object:
     time = line.get("time")
     return f"{time[:19]}Z" if isinstance(time, str) else None
@@ -105,7 +121,18 @@ def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
 
     state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "interrupted"
     names = ("run", "time", "command", "server", "user", "requests", "failed", "unknown")
-    return {**{name: getattr(run, name) for name in names}, "state": state}
+    return {
+        **{name: getattr(run, name) for name in names},
+        "targets": _targets(run.arguments or ()),
+        "state": state,
+    }
+
+
+def _targets(arguments: Sequence[str]) -> list[str]:
+    """Return the rooms and users that a command line names before its options; else the first after them."""
+    ids = [word for word in arguments if word[:1] in _SIGILS]
+    before = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    return [word for word in before if word[:1] in _SIGILS] or ids[:1]
 
 
 def _request_columns() -> list[Any]:

@@ -24,7 +24,9 @@ _BLOCKED = (Column("blocked"), Column("blocked_by", title="by"))
     "rooms.join",
     does="Join",
     columns=lambda *, kind: (
-        [Column("room_id", title="room")] if kind is USERS else [Column("user_id", title="user")]
+        [Column("room_id", title="room", whole=True)]
+        if kind is USERS
+        else [Column("user_id", title="user", whole=True)]
     ),
     resumable=False,
 )

@@ -45,7 +45,7 @@ _DELETION = Task(
 )
 _COLUMNS = (
     Column("kicked_users", title="removed"),
-    Column("new_room_id", title="new room"),
+    Column("new_room_id", title="new room", whole=True),
     Column("local_aliases", title="aliases moved", shown=False),
     Column("delete_id", title="deletion", shown=False),
 )
@@ -342,7 +342,7 @@ def _wait_for(invocation: "Invocation", synapse: "Synapse", status: "DeletionSta
 
 _STATUS_COLUMNS = (
     Column("delete_id", title="deletion"),
-    Column("room_id", title="room"),
+    Column("room_id", title="room", whole=True),
     Column("status"),
     Column("shutdown_room.kicked_users", title="removed"),
     Column("shutdown_room.failed_to_kick_users", title="not removed"),

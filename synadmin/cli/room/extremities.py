@@ -69,7 +69,7 @@ def forward_extremities(
             return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
         columns = [
             Column("room_id", title="room", shown=len(names) > 1 or output.form == "csv"),
-            Column("event_id", title="event"),
+            Column("event_id", title="event", whole=True),
             Column("state_group", title="state group", right=True),
             Column("depth", right=True),
             time_column("received_ts", "received"),

@@ -301,4 +301,4 @@ def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError
 
 
 def _columns() -> "Sequence[Column]":
-    return [Column("room_id", title="room"), Column("outcome"), Column("message")]
+    return [Column("room_id", title="room", whole=True), Column("outcome"), Column("message")]

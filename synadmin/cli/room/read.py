@@ -1,6 +1,7 @@
 """``synadmin room list|show|members|state|power``: looking, and nothing else."""
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_of
+from synadmin.errors import MatrixError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ ORDERS = (
 )
 
 
+_FIRST = ("room_id", "name", "canonical_alias", "controllers", "joined_members", "joined_local_members")
 _DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "state_events"})
 """Synapse sorts by these from the largest to the smallest."""
 
@@ -91,17 +94,25 @@ def list_(
 def show(invocation: Invocation, room: str, *, output: Output) -> None:
     """Show the details of a room.
 
+    Also the local users who have control of it.
+
     \b
     Examples:
         synadmin room show '#club:example.org'
         synadmin room show '!abcdef:example.org' -o json
     """
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.room_control import control_of
+
     with invocation.synapse() as synapse:
         room_id = room_id_of(synapse, room)
         details = synapse.rooms.get(room_id).as_sent()
         block = synapse.rooms.block_status(room_id)
-        details |= {"blocked": block.block, "blocked_by": block.user_id}
-    output.write_one(details, [Column(name) for name in details])
+        details |= {"blocked": block.block, "blocked_by": block.user_id, "controllers": None}
+        with suppress(MatrixError):  # a room that this server has left: its state may be gone
+            details["controllers"] = list(control_of(Observer(synapse), room_id).controllers)
+    names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
+    output.write_one(details, [Column(name) for name in names])
 
 
 @click.command(cls=Command, calls=["rooms.members"])

@@ -35,7 +35,7 @@ _COLUMNS = (
     Column("sender"),
     Column("type"),
     Column("content", value=event_text),
-    Column("event_id", title="event"),
+    Column("event_id", title="event", whole=True),
     Column("state_key", title="key", shown=False),
     Column("room_id", title="room", shown=False),
     Column("redacts", shown=False),
@@ -146,7 +146,10 @@ def _(*, filter_: str | None) -> dict[str, Any]:
     return {"filter_": _parsed_filter(filter_)}
 
 
-@reads("events.at_time", columns=(Column("event_id", title="event"), time_column("origin_server_ts", "time")))
+@reads(
+    "events.at_time",
+    columns=(Column("event_id", title="event", whole=True), time_column("origin_server_ts", "time")),
+)
 @click.argument("time", type=ANY_TIME)
 @click.option("--before", is_flag=True, help="Find the last event at or before it, not the first after it.")
 def event_at(synapse: "Synapse", room_id: "RoomId", time: int, *, before: bool) -> object:

@@ -105,7 +105,7 @@ def admin() -> None:
 @reads(
     "users.admin",
     name="show",
-    columns=(Column("user_id", title="user"), Column("admin"), Column("sessions", shown=False)),
+    columns=(Column("user_id", title="user", whole=True), Column("admin"), Column("sessions", shown=False)),
 )
 def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
     """Check whether a user is a server admin.

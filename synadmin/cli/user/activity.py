@@ -31,7 +31,11 @@ _since = click.option("--since", type=PAST_TIME, default=0, help="Only since: 7d
 
 
 def _counting(field: str) -> tuple[Column, ...]:
-    return (Column("user_id", title="user"), time_column("from_ts", "since", zero=False), Column(field))
+    return (
+        Column("user_id", title="user", whole=True),
+        time_column("from_ts", "since", zero=False),
+        Column(field),
+    )
 
 
 @reads("activity.joined_rooms", columns=(_ROOM,), empty="In no room.", anyone=True)

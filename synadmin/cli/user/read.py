@@ -1,5 +1,6 @@
 """``synadmin user list|show|find|search|available|whois``: looking, and nothing else."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
-from synadmin.errors import NotFoundError, RefusedError, UsageError
+from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, UsageError
 from synadmin.ids import server_name_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,19 @@ ORDERS = (
     "creation_ts",
     "last_seen_ts",
 )
-_FIRST = ("name", "displayname", "threepids", "external_ids", "admin", "deactivated", "locked", "suspended")
+_FIRST = (
+    "name",
+    "displayname",
+    "joined_rooms",
+    "devices",
+    "last_seen_ts",
+    "threepids",
+    "external_ids",
+    "admin",
+    "deactivated",
+    "locked",
+    "suspended",
+)
 _NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
 
 
@@ -131,6 +144,10 @@ def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
         synadmin user show @alice:example.org -o json
     """
     details = {**synapse.users.get(user_id).as_sent(), **_in_mas(synapse, user_id)}
+    details |= {"joined_rooms": None, "devices": None}
+    with suppress(MatrixError, ReplyError):  # the account is shown without them, too
+        details["joined_rooms"] = synapse.activity.joined_rooms(user_id).total
+        details["devices"] = synapse.devices.list(user_id).total
     # What a person looks for first; everything else follows in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
     output.write_one(details, [_detail(name) for name in names])
@@ -167,7 +184,7 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
     return [f"{pair.get(first)} {pair.get(second)}" for pair in pairs]
 
 
-@reads("lookup.by_threepid", "lookup.by_external_id", columns=(Column("user_id", title="user"),))
+@reads("lookup.by_threepid", "lookup.by_external_id", columns=(Column("user_id", title="user", whole=True),))
 @click.option("--email", metavar="ADDRESS", help="The e-mail address of the account.")
 @click.option("--phone", metavar="NUMBER", help="The telephone number of the account, with country code.")
 @click.option(

@@ -137,7 +137,7 @@ def test_nothing_is_reported_as_done_for_a_room_or_a_user_that_does_not_exist(
     answer = synadmin("media", *options, *target, "-o", "json")
     assert answer.code == 4, answer.stdout + answer.stderr
     assert not {"done", "planned"} & set(outcomes(answer.stdout)), answer.stdout
-    assert "Nothing of it is in quarantine" not in answer.stderr
+    assert "None of it is in quarantine" not in answer.stderr
 
 
 def test_an_item_goes_into_quarantine_unless_it_is_protected(

@@ -42,8 +42,8 @@ def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
     rehearsed = scene.run("journal", "undo", "last", "--dry-run")
     assert rehearsed.code == 0, rehearsed.stderr
     assert f"{scene.admin.user_id}: 100 -> 0" in rehearsed.stderr
-    assert f"As {scene.admin.user_id}: set the levels." in rehearsed.stderr
-    assert "stays as it is: POST /_matrix/client/v3/join/" in rehearsed.stderr
+    assert f"Act as {scene.admin.user_id} and set the levels." in rehearsed.stderr
+    assert "not undone: POST /_matrix/client/v3/join/" in rehearsed.stderr
     assert users(scene, room_id) == {**before, scene.admin.user_id: 100}
 
     code, records, stderr = undone(scene)
@@ -172,7 +172,7 @@ def test_what_the_rules_do_not_allow_is_told_and_the_rest_is_done(
     assert code == 6, stderr
     assert records[0]["outcome"] == "partly"
     assert records[0]["changes"] == [{"what": "invite", "before": 50, "after": 0}]
-    assert f"{vera.user_id}: 100 -> 0: refused: {vera.user_id} is on another server" in records[0]["message"]
+    assert f"{vera.user_id}: 100 -> 0: refused: {vera.user_id} on another server" in records[0]["message"]
     content = scene.held(room_id, vera).content or {}
     assert (content["users"][vera.user_id], content["invite"]) == (100, 0)
     # Undone again there is nothing left that could be.
@@ -189,7 +189,7 @@ def test_two_who_cannot_lower_each_other_are_lowered_each_by_themselves(scene: S
     assert scene.run(*arguments).code == 0
     code, records, _ = undone(scene)
     assert code == 5
-    assert "--allow impersonate does it" in records[0]["message"]
+    assert "add --allow impersonate to permit this" in records[0]["message"]
     code, records, stderr = undone(scene, "--allow", "impersonate")
     assert code == 0, stderr
     assert records[0]["as"] == [bob.user_id]

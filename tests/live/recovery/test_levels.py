@@ -68,7 +68,7 @@ def test_a_rehearsal_shows_what_changes_for_whom_and_changes_nothing(scene: Scen
     assert answer.code == 0
     assert "kick: 50 -> 75" in answer.stderr
     assert f"warning: {bob.user_id} can no longer kick" in answer.stderr
-    assert f"As {scene.admin.user_id}: set the levels." in answer.stderr
+    assert f"Act as {scene.admin.user_id} and set the levels." in answer.stderr
     assert "Nothing was changed: --dry-run." in answer.stderr
     answer = scene.run("room", "set-power", room_id, "--default", "kick", "75")
     assert answer.code == 2
@@ -82,8 +82,8 @@ def test_somebody_who_turned_against_the_room_is_demoted_through_their_own_accou
     before = scene.standings()
     code, _, stderr = told(scene, "demote", room_id, mallory.user_id)
     assert code == 5
-    assert "--allow impersonate does it" in stderr
-    assert f"As {mallory.user_id}: set the levels." in stderr
+    assert "add --allow impersonate to permit this" in stderr
+    assert f"Act as {mallory.user_id} and set the levels." in stderr
     code, record, stderr = told(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
     assert code == 0, stderr
     assert (record["as"], record["reach"]) == (mallory.user_id, "impersonate")

@@ -165,7 +165,7 @@ def test_the_plan_says_who_keeps_control_and_through_whom_an_absent_owner_is_low
         == f"Give {new.user_id} level 100 through {chair.user_id} (Make Room Admin), and invite them."
     )
     assert details[1] == f"Join the room as {new.user_id}."
-    assert details[2].startswith(f"As {old.user_id}: ")
+    assert details[2].startswith(f"Act as {old.user_id}, ")
     assert details[2].endswith(f"lower {old.user_id} from 100 to 0.")
     text = transfer(synadmin, household, room_id, "--allow", "impersonate", "--dry-run").stdout
     assert f"  1.    {details[0]}" in text
@@ -296,7 +296,7 @@ def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin
     answer = transfer(synadmin, household, room_id, *ALLOWED)
     (record,) = records(answer)
     assert (answer.code, record["outcome"]) == (0, "done")
-    assert record["message"].endswith("already.")
+    assert record["message"].endswith("has no power.")
     assert household.levels_id(room_id) == event
     # Nor can it be taken back: nobody stands above the new owner.
     undone = synadmin("journal", "undo", "last", "--allow", "impersonate", "--yes", server=household.home)

@@ -1,0 +1,98 @@
+"""Every table at 80 columns: ids are whole, no word is broken, no line is too wide."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.conftest import environment_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.sandbox.community import Community
+    from synadmin.sandbox.homeserver import Homeserver
+
+_WIDTH = 80
+_ID = re.compile(r"[!@#$][^\s\"',]+:[a-z0-9.]+[a-z0-9]|mxc://\S+")
+COMMANDS = (
+    "room list",
+    "room show ROOM",
+    "room members ROOM",
+    "room state ROOM --columns type,state_key,sender",
+    "room power ROOM",
+    "room messages ROOM --limit 5 --columns event_id,sender,type",
+    "user list",
+    "user show greta",
+    "user rooms greta",
+    "user whois greta",
+    "device list greta",
+    "report list",
+    "journal list",
+    "audit rules --columns rule,severity,finds",
+    "audit rooms",
+)
+
+
+@pytest.fixture(scope="module")
+def places(homeserver: Homeserver, community: Community) -> dict[str, str]:
+    names = community.rooms
+    return {"ROOM": names["committee"], "server": homeserver.server_name}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_table_fits_and_breaks_neither_ids_nor_words(
+    command: str, homeserver: Homeserver, places: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = [places.get(word, word) for word in command.split()]
+    env = environment_of(tmp_path, homeserver.url, homeserver.admin) | {"COLUMNS": str(_WIDTH)}
+    piped = _run(arguments, env, terminal=False)
+    shown = _run(arguments, env, terminal=True)
+    words = set(piped.split())
+    for line in shown.splitlines():
+        # A line may be wider where an id or a command on it is all that it holds, but for its heading.
+        is_command = line.lstrip().startswith("synadmin ")
+        assert len(line) <= _WIDTH or is_command or len(line.split(maxsplit=1)[-1].split()) == 1, line
+        broken = [word for word in line.split() if word not in words and not set(word) <= set("-─│├└…")]
+        assert not broken, (broken, line)
+    missing = {found for found in _ID.findall(piped) if found not in shown}
+    assert not missing
+
+
+def _run(arguments: list[str], env: dict[str, str], *, terminal: bool) -> str:
+    """Return what a command prints on stdout: in a pipe, or on a terminal."""
+    command = [sys.executable, "-m", "synadmin", *arguments]
+    if not terminal:
+        ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+        assert ended.returncode in {0, 10}, ended.stderr
+        return ended.stdout
+    ours, theirs = os.openpty()
+    with subprocess.Popen(command, env=env, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # the other end is closed, and all is read
+            pass
+        process.wait(120)
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_the_first_columns_are_those_that_people_look_for(
+    homeserver: Homeserver, places: dict[str, str], tmp_path: Path
+) -> None:
+    env = environment_of(tmp_path, homeserver.url, homeserver.admin)
+    room = json.loads(_run(["room", "show", places["ROOM"], "-o", "json"], env, terminal=False))
+    assert room["controllers"] == [f"@greta:{places['server']}"]
+    shown = _run(["room", "show", places["ROOM"]], env, terminal=False).splitlines()
+    assert shown[3].startswith("controllers ")
+    user = _run(["user", "show", "greta"], env, terminal=False).splitlines()
+    assert [line.split("  ")[0] for line in user[2:5]] == ["joined rooms", "devices", "last seen"]
