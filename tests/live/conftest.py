@@ -177,12 +177,14 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
 
 
 @contextmanager
-def running(home: Path, url: str, acting: Person, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    home: Path, url: str, acting: Person, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """The command line at work beside the test, to be watched and disturbed; killed in the end."""
     with subprocess.Popen(
         [sys.executable, "-m", "synadmin", *arguments],
         cwd=home,
-        env=environment_of(home, url, acting),
+        env=environment_of(home, url, acting) | dict(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,101 @@
+"""A run under MAS that is interrupted or loses its token leaves all as it was, or says what is left."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.sandbox.accounts import Person
+from tests.live.conftest import running
+from tests.live.mas.world import ALL_SCOPES
+from tests.live.recovery.proxy import Passing, Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from tests.live.mas.scene import MasScene
+
+MOMENTS: dict[str, Callable[[Passing], bool]] = {
+    "reactivated": lambda passing: passing.path.endswith("/reactivate"),
+    "acting": lambda passing: passing.method == "POST" and passing.path.endswith("/personal-sessions"),
+    "revoking": lambda passing: passing.path.endswith("/revoke"),
+}
+
+
+def deserted(scene: MasScene) -> tuple[RoomId, Person]:
+    """A room whose only admin is deactivated."""
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    return room_id, alice
+
+
+def make_admin(room_id: RoomId) -> tuple[str, ...]:
+    return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_puts_everything_back_at_once(scene: MasScene, tmp_path: Path, moment: str) -> None:
+    room_id, _ = deserted(scene)
+    before = scene.standings()
+    started = threading.Event()
+    interrupted: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if MOMENTS[moment](passing) and passing.answered and not interrupted:
+            started.wait()
+            interrupted.append(passing)
+            process.send_signal(signal.SIGINT)
+
+    with Proxy(scene.mas.url.rstrip("/"), happens) as mas:
+        environment = {"SYNADMIN_MAS": mas.here}
+        arguments = make_admin(room_id)
+        with running(tmp_path, scene.server.url, scene.admin, *arguments, env=environment) as process:
+            started.set()
+            _, stderr = process.communicate()
+    assert interrupted
+    assert process.returncode == 130, stderr
+    now = scene.standings()
+    mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
+    assert now == before, stderr
+    assert mine.limits == then.limits
+    assert scene.borrowed_tokens() == 0
+
+
+def test_a_token_that_is_revoked_in_the_middle_is_told_and_the_next_puts_it_back(
+    scene: MasScene, tmp_path: Path
+) -> None:
+    room_id, alice = deserted(scene)
+    before = scene.standing(alice)
+    admin = scene.mas.user(scene.admin)["id"]
+    wanted = {"actor_user_id": admin, "human_name": "short", "scope": ALL_SCOPES}
+    session = scene.mas.api("POST", "/personal-sessions", wanted)["data"]
+    holder = Person(scene.server.url, scene.admin.user_id, session["attributes"]["access_token"])
+    revoked: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if MOMENTS["reactivated"](passing) and passing.answered and not revoked:
+            revoked.append(passing)
+            scene.mas.api("POST", f"/personal-sessions/{session['id']}/revoke")
+
+    with Proxy(scene.mas.url.rstrip("/"), happens) as mas:
+        environment = {"SYNADMIN_MAS": mas.here}
+        arguments = make_admin(room_id)
+        with running(tmp_path, scene.server.url, holder, *arguments, env=environment) as process:
+            stdout, stderr = process.communicate()
+    holder.close()
+    assert revoked, (stdout, stderr)
+    assert process.returncode == 3, (stdout, stderr)
+    assert "Access token revoked" in stderr
+    assert "not reverted" in stderr
+    assert not scene.mas.user(alice)["deactivated_at"]
+    with running(tmp_path, scene.server.url, scene.admin, "journal", "resume", "last", "--yes") as process:
+        _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert scene.standing(alice) == before
+    assert scene.borrowed_tokens() == 0
