@@ -24,17 +24,18 @@ import click
 from synadmin.audit import rules
 from synadmin.cli.app import app
 from synadmin.cli.lazy import Group
-from synadmin.cli.operations import Operation, commands, operations
+from synadmin.cli.operations import MAS_ADMIN, Operation, commands, mas_operations, operations
 
 _HERE = Path(__file__).parent
 _SYNAPSE = "1.163.2"
+_MAS = "1.22.0"
 _BLOCK = re.compile(r"^(<!-- (transcript|file): (.+) -->\n```\w+\n)(?:(?!```).*\n)*?```$", re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
     """Return all generated pages: paths relative to docs/, and texts."""
     generated = {
-        "api-coverage.md": "\n".join(_coverage(operations(app))) + "\n",
+        "api-coverage.md": "\n".join([*_coverage(operations(app)), *_of_mas(mas_operations(app))]) + "\n",
         "audit-rules.md": rules.document(),
         "commands.md": "\n".join(_commands()) + "\n",
     }
@@ -104,6 +105,22 @@ def _coverage(found: list[Operation]) -> Iterator[str]:
             f"| `{one.method} {path}`{deprecated} | `{one.call}` | `synadmin {one.command}` "
             f"| {one.since or ''} | {'yes' if one.mas else 'no'} |"
         )
+
+
+def _of_mas(found: list[Operation]) -> Iterator[str]:
+    yield ""
+    yield "## The Matrix Authentication Service"
+    yield ""
+    yield f"The {len(found)} operations that the Matrix Authentication Service (MAS) {_MAS} has under"
+    yield f"`{MAS_ADMIN.rstrip('/')}`. `synadmin api` sends any of them. *Since* is the MAS version that"
+    yield "brought it, where that is younger than 0.10."
+    yield ""
+    yield "| Operation | Call | Command | Since |"
+    yield "|---|---|---|---|"
+    for one in found:
+        path = one.path.removeprefix(MAS_ADMIN.rstrip("/"))
+        command = f"`synadmin {one.command}`" if one.command else ""
+        yield f"| `{one.method} {path}` | `{one.call}` | {command} | {one.since or ''} |"
 
 
 def main() -> int:

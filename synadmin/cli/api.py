@@ -67,8 +67,8 @@ def api(
     PATH begins with / and is percent-encoded: the room #club:example.org is %23club:example.org in it. What
     changes something goes into the journal; nothing is asked.
 
-    --list shows each operation of the Admin API with its call in Python and its command; -o and --columns go
-    with it.
+    Paths that begin with /api/admin/v1/ go to the admin API of the Matrix Authentication Service. --list
+    shows each operation of both with its call in Python and its command; -o and --columns go with it.
 
     \b
     Examples:
@@ -106,7 +106,8 @@ def _send(
     body: dict[str, Any] | None,
     dry_run: bool,
 ) -> None:
-    from synadmin.http.endpoint import Endpoint
+    from synadmin.cli.operations import MAS_ADMIN
+    from synadmin.http.endpoint import Dialect, Endpoint
     from synadmin.http.transport import DryRunStop
     from synadmin.journal import without_secrets
     from synadmin.tables import as_json
@@ -114,9 +115,11 @@ def _send(
     if body is None and method in {"POST", "PUT"}:
         body = {}
     with invocation.synapse() as synapse:
-        transport = synapse.transport.dry_run() if dry_run else synapse.transport
+        transport = synapse.transport_of(path)
+        transport = transport.dry_run() if dry_run else transport
+        dialect: Dialect = "mas" if path.startswith(MAS_ADMIN) else "matrix"
         try:
-            answer = transport.send_raw(Endpoint(method, path, dict), query=query, body=body)
+            answer = transport.send_raw(Endpoint(method, path, dict, dialect=dialect), query=query, body=body)
         except DryRunStop as request:
             planned = {
                 "outcome": "planned",
@@ -189,7 +192,7 @@ def _body(data: str | None) -> dict[str, Any] | None:
 
 
 def _list(output: Output) -> None:
-    from synadmin.cli.operations import operations
+    from synadmin.cli.operations import mas_operations, operations
 
     columns = [
         Column("method"),
@@ -201,4 +204,5 @@ def _list(output: Output) -> None:
         Column("instead", shown=False),
     ]
     root = click.get_current_context().find_root().command
-    output.write((operation.as_record() for operation in operations(root)), columns)
+    both = [*operations(root), *mas_operations(root)]
+    output.write((operation.as_record() for operation in both), columns)

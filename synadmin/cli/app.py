@@ -29,6 +29,7 @@ _COMMANDS = {
     "event": ("synadmin.cli.event:event", "Show events."),
     "notice": ("synadmin.cli.notice:notice", "Send server notices to users."),
     "user": ("synadmin.cli.user:user", "Show, create, change and remove accounts."),
+    "mas": ("synadmin.cli.mas:mas", "Show the Matrix Authentication Service and its tokens."),
     "device": ("synadmin.cli.device:device", "Show, create, rename and delete devices (sessions)."),
     "registration-token": (
         "synadmin.cli.registration_token:registration_token",
@@ -57,7 +58,7 @@ _COMMANDS = {
 
 _SECTIONS = {
     "Rooms and control": ("room", "control", "audit", "journal"),
-    "Accounts": ("user", "device", "registration-token"),
+    "Accounts": ("user", "device", "registration-token", "mas"),
     "Moderation": ("report", "media", "event", "notice"),
     "Server": (
         "server",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from synadmin.http.endpoint import Endpoint
 
 _ADMIN = "/_synapse/admin/"
+MAS_ADMIN = "/api/admin/v1/"
+"""How the paths of the admin API of the Matrix Authentication Service begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,26 @@ class Operation:
 
 
 def operations(root: click.Command | None = None) -> list[Operation]:
-    """Return every typed operation of the Admin API, by path and method.
+    """Return every typed operation of Synapse's Admin API, by path and method.
 
     Args:
         root: the root of the command tree; without it no operation has a command.
     """
+    return _operations(_ADMIN, root)
+
+
+def mas_operations(root: click.Command | None = None) -> list[Operation]:
+    """Return every typed operation of the admin API of the Matrix Authentication Service (MAS).
+
+    ``since`` is a version of MAS.
+
+    Args:
+        root: the root of the command tree; without it no operation has a command.
+    """
+    return _operations(MAS_ADMIN, root)
+
+
+def _operations(prefix: str, root: click.Command | None) -> list[Operation]:
     commands = {} if root is None else _commands_by_call(root)
     found = [
         Operation(
@@ -69,14 +86,15 @@ def operations(root: click.Command | None = None) -> list[Operation]:
             instead=endpoint.instead,
         )
         for call, endpoint in endpoints()
-        if endpoint.path.startswith(_ADMIN)
+        if endpoint.path.startswith(prefix)
     ]
     return sorted(found, key=lambda operation: (operation.path, operation.method))
 
 
 def operation_of(method: str, path: str) -> Operation | None:
     """Return the operation that a request is for, without its command; None where there is none."""
-    asked = [operation for operation in operations() if operation.is_asked_for_by(method, path)]
+    known = [*operations(), *mas_operations()]
+    asked = [operation for operation in known if operation.is_asked_for_by(method, path)]
     # /media/delete before /media/{server_name}/{media_id}, as Synapse has it.
     return min(asked, key=lambda operation: operation.path.count("{"), default=None)
 
@@ -85,12 +103,17 @@ def endpoints() -> "Iterator[tuple[str, Endpoint[Any]]]":
     """Walk the client's groups: each operation as the method's name, ``rooms.make_admin``, and its data."""
     from synadmin.client import RESOURCE_GROUPS, Synapse
     from synadmin.http.endpoint import Endpoint
+    from synadmin.mas import service
+    from synadmin.mas.oauth import OAuth
+    from synadmin.mas.service import Mas
 
     synapse = Synapse("http://127.0.0.1")
-    for name in RESOURCE_GROUPS:
-        group = type(getattr(synapse, name))
-        for base in group.__mro__:
-            if not base.__module__.startswith("synadmin.api."):
+    mas = Mas(synapse.transport, OAuth(synapse.transport, {}))
+    groups = [(name, getattr(synapse, name)) for name in RESOURCE_GROUPS]
+    groups += [(f"mas.{name}", getattr(mas, name)) for name in service.RESOURCE_GROUPS]
+    for name, group in groups:
+        for base in type(group).__mro__:
+            if not base.__module__.startswith(("synadmin.api.", "synadmin.mas.")):
                 continue
             for constant, endpoint in vars(import_module(base.__module__)).items():
                 if isinstance(endpoint, Endpoint) and constant.lower() in vars(base):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record
+from synadmin.cli.mas_required import require_mas
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import TOKENS
 from synadmin.cli.verbs import Selection, changes, reads
@@ -16,6 +17,7 @@ from synadmin.errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
+    from synadmin.mas.token_list import MasTokens
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,64}\Z")
 _LONGEST = 64
@@ -41,6 +43,7 @@ def registration_token() -> None:
 @registration_token.verb
 @reads(
     "registration_tokens.list",
+    "mas.registration_tokens.list",
     name="list",
     columns=_COLUMNS,
     empty="No registration tokens.",
@@ -54,11 +57,14 @@ def list_(synapse: "Synapse", *, valid: bool | None) -> object:
         synadmin registration-token list
         synadmin registration-token list --valid -o json
     """
+    mas = _in_mas(synapse)
+    if mas is not None:
+        return mas.list(valid=valid)
     return synapse.registration_tokens.list(valid=valid).as_sent()["registration_tokens"]
 
 
 @registration_token.verb
-@reads("registration_tokens.get", columns=_COLUMNS)
+@reads("registration_tokens.get", "mas.registration_tokens.get", columns=_COLUMNS)
 def show(synapse: "Synapse", token: str) -> object:
     """Show one registration token.
 
@@ -67,11 +73,12 @@ def show(synapse: "Synapse", token: str) -> object:
         synadmin registration-token show summer-school
         synadmin registration-token show summer-school -o json
     """
-    return synapse.registration_tokens.get(token)
+    mas = _in_mas(synapse)
+    return synapse.registration_tokens.get(token) if mas is None else mas.get(token)
 
 
 @registration_token.verb
-@changes(TOKENS, "registration_tokens.create", columns=_DETAILS)
+@changes(TOKENS, "registration_tokens.create", "mas.registration_tokens.create", columns=_DETAILS)
 @click.argument("token", required=False)
 @click.option(
     "--length", type=click.IntRange(1, _LONGEST), help="Length of the token that the server chooses."
@@ -93,15 +100,22 @@ def create(
     """
     from msgspec import UNSET
 
+    mas = _in_mas(synapse)
     if token != _DRAWN:
-        _require_free(synapse, token)
+        _require_free(synapse, mas, token)
+    if mas is not None:
+        if length is not None:
+            message = "MAS draws tokens of 12 characters: leave --length out, or name the token"
+            raise RefusedError(message)
+        drawn = mas.create(None if token == _DRAWN else token, uses=uses, expires=expires)
+        return _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
     made = synapse.registration_tokens.create(
         token=UNSET if token == _DRAWN else token,
         length=UNSET if length is None else length,
         uses_allowed=UNSET if uses is None else uses,
         expiry_time=UNSET if expires is None else expires,
     )
-    return _read_back(synapse, made.token, uses_allowed=uses, expiry_time=expires)
+    return _read_back(synapse, None, made.token, uses_allowed=uses, expiry_time=expires)
 
 
 @create.check
@@ -120,9 +134,9 @@ def _(_: "Synapse", *, token: str | None) -> Selection:
     return Selection(TOKENS, [token or _DRAWN])
 
 
-def _require_free(synapse: "Synapse", token: str) -> None:
+def _require_free(synapse: "Synapse", mas: "MasTokens | None", token: str) -> None:
     try:
-        synapse.registration_tokens.get(token)
+        _get(synapse, mas, token)
     except NotFoundError:
         return
     message = f"there is a registration token {token} already; nothing was changed"
@@ -135,19 +149,37 @@ def _require_future(moment: int | None) -> None:
         raise UsageError(message, hint="times without an offset are UTC")
 
 
-def _read_back(synapse: "Synapse", token: str, **expected: int | None) -> Record:
-    found = synapse.registration_tokens.get(token)
+def _read_back(synapse: "Synapse", mas: "MasTokens | None", token: str, **expected: int | None) -> Record:
+    found = _get(synapse, mas, token)
     for name, value in expected.items():
-        if getattr(found, name) != value:
-            message = (
-                f"the server reported success, but {name} of {token} is {getattr(found, name)}, not {value}"
-            )
+        if found[name] != value:
+            message = f"the server said yes, but {name} of {token} is {found[name]}, not {value}"
             raise NotAsAskedError(message)
-    return found.as_sent()
+    return found
+
+
+def _get(synapse: "Synapse", mas: "MasTokens | None", token: str) -> Record:
+    return synapse.registration_tokens.get(token).as_sent() if mas is None else mas.get(token)
+
+
+def _in_mas(synapse: "Synapse") -> "MasTokens | None":
+    """Return the tokens of the Matrix Authentication Service; None where that is not in charge.
+
+    Raises:
+        RefusedError: it is, and its admin API cannot be used.
+    """
+    from synadmin.mas.service import REGISTRATION_TOKENS
+    from synadmin.mas.token_list import MasTokens
+
+    require_mas(synapse, "issue-user-registration-token")
+    if synapse.mas is None:
+        return None
+    synapse.mas.require(REGISTRATION_TOKENS, for_what="registration tokens")
+    return MasTokens(synapse.mas)
 
 
 @registration_token.verb
-@changes(TOKENS, "registration_tokens.update", columns=_DETAILS)
+@changes(TOKENS, "registration_tokens.update", "mas.registration_tokens.update", columns=_DETAILS)
 @click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts altogether.")
 @click.option("--unlimited", is_flag=True, help="Any number of accounts.")
 @click.option("--expires", type=FUTURE_TIME, help="Expiry: 14d, 2027-01-31.")
@@ -163,9 +195,13 @@ def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) ->
         synadmin registration-token update summer-school --unlimited \\
             --never-expires
     """
-    synapse.registration_tokens.get(token)  # a dry run, too, says that there is none
-    synapse.registration_tokens.update(token, **changed)
-    return _read_back(synapse, token, **changed)
+    mas = _in_mas(synapse)
+    _get(synapse, mas, token)  # a dry run, too, says that there is none
+    if mas is None:
+        synapse.registration_tokens.update(token, **changed)
+    else:
+        mas.update(token, changed)
+    return _read_back(synapse, mas, token, **changed)
 
 
 @update.check
@@ -189,11 +225,12 @@ def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: 
 
 
 @registration_token.verb
-@changes(TOKENS, "registration_tokens.delete")
+@changes(TOKENS, "registration_tokens.delete", "mas.registration_tokens.revoke")
 def delete(synapse: "Synapse", token: str) -> Record:
     """Delete registration tokens.
 
-    Accounts that were created with them stay.
+    Accounts that were created with them stay. The Matrix Authentication Service keeps a record of them: there
+    they are revoked.
 
     \b
     Examples:
@@ -201,7 +238,16 @@ def delete(synapse: "Synapse", token: str) -> Record:
         synadmin registration-token list --invalid -o ndjson | jq -r .token |
             synadmin registration-token delete --from - --yes
     """
-    synapse.registration_tokens.get(token)  # a dry run, too, says that there is none
+    mas = _in_mas(synapse)
+    found = _get(synapse, mas, token)  # a dry run, too, says that there is none
+    if mas is not None:
+        if found["revoked_at"] is not None:
+            return unchanged("already revoked")
+        mas.revoke(token)
+        if mas.get(token)["revoked_at"] is None:
+            message = f"MAS said yes, but {token} is not revoked"
+            raise NotAsAskedError(message)
+        return {"message": "revoked: MAS keeps the record"}
     synapse.registration_tokens.delete(token)
     try:
         synapse.registration_tokens.get(token)

@@ -29,12 +29,14 @@ _IN_MAS = {
 
 def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
     """Return what to tell about an operation that the server does not have: the error, and what to do."""
-    from synadmin.cli.operations import operation_of
+    from synadmin.cli.operations import MAS_ADMIN, operation_of
 
     told = str(error)
     method, _, path = error.operation.partition(" ")
     if not path:
         return told, None
+    if path.startswith(MAS_ADMIN):
+        return told, _not_in_mas(method, path)
     if error.errcode != "M_UNRECOGNIZED":
         with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
             if "{" in path and _changes_encoded_slashes(synapse):
@@ -45,6 +47,19 @@ def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> t
         why, hint = _reason(synapse, operation, path)
         return f"{method} {path}: {why} ({error.errcode}, HTTP {error.status})", hint
     return told, "this Synapse may be too old for it, or a worker has answered"
+
+
+def _not_in_mas(method: str, path: str) -> str:
+    """Say what to do where the Matrix Authentication Service has no such operation."""
+    from synadmin.cli.operations import operation_of
+
+    operation = operation_of(method, path)
+    if operation is None:
+        return "`synadmin api --list` shows the operations that there are"
+    return (
+        f"it came with MAS {operation.since or '0.10.0'}: `synadmin mas show` shows the version, and whether "
+        "the admin API is served"
+    )
 
 
 def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tuple[str, str | None]:

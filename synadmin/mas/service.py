@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 PERSONAL_SESSIONS = (1, 5)
 REACTIVATE = (0, 20)
+REGISTRATION_TOKENS = (0, 17)
 TELLS_OF_LOCKS = (1, 14)  # this MAS and newer ones tell the homeserver that an account is locked
 _WITH_VERSION = (1, 4)
 _RENEWED = 60.0  # seconds before a token expires

@@ -10,6 +10,8 @@ _ACCOUNT = "synadmin.cli.user.account"
 _STATE = "synadmin.cli.user.state"
 _ACCESS = "synadmin.cli.user.access"
 _REDACT = "synadmin.cli.user.redact"
+_SESSIONS = "synadmin.cli.user.sessions"
+_IDENTITIES = "synadmin.cli.user.identities"
 _COMMANDS = {
     "list": (f"{_READ}:list_", "List the accounts of the server."),
     "show": (f"{_READ}:show", "Show an account: profile, addresses, external ids, rights."),
@@ -34,6 +36,10 @@ _COMMANDS = {
     "password": (f"{_ACCESS}:password", "Set a new password for an account."),
     "admin": (f"{_ACCESS}:admin", "Show, grant and revoke server admin rights."),
     "login": (f"{_ACCESS}:login", "Get a token to act as a user."),
+    "sessions": (f"{_SESSIONS}:sessions", "List a user's sessions of all four kinds."),
+    "end-sessions": (f"{_SESSIONS}:end_sessions", "End the sessions of users: signs them out everywhere."),
+    "email": (f"{_IDENTITIES}:email", "List, add and remove e-mail addresses at MAS."),
+    "link": (f"{_IDENTITIES}:link", "List, add and remove links to identity providers."),
     "validity": (f"{_ACCESS}:validity", "Set when accounts expire."),
     "cross-signing-reset": (f"{_ACCESS}:cross_signing_reset", "Let users replace their cross-signing keys."),
     "rate-limit": (
@@ -58,6 +64,7 @@ _SECTIONS = {
     "Leave and stop": ("offboard", "lock", "unlock", "deactivate", "reactivate"),
     "Moderation": ("suspend", "unsuspend", "shadow-ban", "lift-shadow-ban", "redact", "redact-status"),
     "Create and change": ("create", "register", "modify", "password", "admin", "rate-limit", "validity"),
+    "With MAS": ("sessions", "end-sessions", "email", "link"),
     "Details": (
         "memberships",
         "joined-rooms",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synadmin.recovery.mas_account import MasAccount
 
 
-@click.command(cls=Command, calls=["users.reset_password"])
+@click.command(cls=Command, calls=["users.reset_password", "mas.users.set_password"])
 @click.argument("user")
 @click.option("--keep-devices", is_flag=True, help="Leave the sessions signed in.")
 @change_options
@@ -129,7 +129,9 @@ def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
 
 
 @admin.verb
-@changes(USERS, "users.set_admin", does="Make server admins of", mas="promote-admin {user}")
+@changes(
+    USERS, "users.set_admin", "mas.users.set_admin", does="Make server admins of", mas="promote-admin {user}"
+)
 def grant(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make users server admins.
 

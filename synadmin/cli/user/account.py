@@ -42,6 +42,7 @@ _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 @changes(
     USERS,
     "users.modify",
+    "mas.users.create",
     columns=(Column("created"),),
     mas="register-user {user}",
     resumable=False,

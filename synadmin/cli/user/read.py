@@ -69,7 +69,14 @@ _LIST_COLUMNS = (
 )
 
 
-@reads("users.list", "users.list_v2", name="list", columns=_LIST_COLUMNS, empty="No account matches.")
+@reads(
+    "users.list",
+    "users.list_v2",
+    "mas.users.list",
+    name="list",
+    columns=_LIST_COLUMNS,
+    empty="No account matches.",
+)
 @click.option("--name", metavar="TEXT", help="Part of a localpart or of a display name.")
 @click.option("--user-id", metavar="TEXT", help="Part of a user id; not together with --name.")
 @click.option("--admins/--no-admins", default=None, help="Only server admins, or only others.")
@@ -134,7 +141,7 @@ def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") ->
     return {"filters": {**filters, "order_by": order_by, "reverse": reverse}}
 
 
-@reads("users.get")
+@reads("users.get", "mas.users.by_username")
 def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
     """Show an account: profile, addresses, external ids, rights.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synadmin.recovery.room_control import RoomControl
 
 
-@changes(USERS, "users.modify", mas="lock-user {user}")
+@changes(USERS, "users.modify", "mas.users.lock", mas="lock-user {user}")
 @click.option("--confirm", metavar="USER", help="Confirm that your own account is locked.")
 def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
     """Lock accounts: their sessions stay, but stop working.
@@ -40,7 +40,7 @@ def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invoca
     return record
 
 
-@changes(USERS, "users.modify", mas="unlock-user {user}")
+@changes(USERS, "users.modify", "mas.users.unlock", mas="unlock-user {user}")
 def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
     """Unlock accounts.
 
@@ -149,7 +149,7 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
     return {}
 
 
-@changes(USERS, "users.deactivate", mas="lock-user {user} --deactivate")
+@changes(USERS, "users.deactivate", "mas.users.deactivate", mas="lock-user {user} --deactivate")
 @click.option(
     "--erase",
     is_flag=True,
@@ -218,7 +218,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
     return text + "Continue?"
 
 
-@changes(USERS, "users.modify", mas="unlock-user {user} --reactivate")
+@changes(USERS, "users.modify", "mas.users.reactivate", mas="unlock-user {user} --reactivate")
 def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make deactivated accounts active again.
 

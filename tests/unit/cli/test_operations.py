@@ -13,7 +13,7 @@ import pytest
 from synapse.rest import admin
 
 from synadmin.cli.app import app
-from synadmin.cli.operations import commands, endpoints, operation_of, operations
+from synadmin.cli.operations import commands, endpoints, mas_operations, operation_of, operations
 from synadmin.client import Synapse
 
 if TYPE_CHECKING:
@@ -55,6 +55,15 @@ def test_these_are_the_102_operations_of_the_list() -> None:
 
     assert sorted(ours) == sorted(listed)
     assert len(ours) == 102
+
+
+def test_these_are_the_47_operations_of_the_matrix_authentication_service() -> None:
+    ours = mas_operations(app)
+
+    assert len({(operation.method, operation.path) for operation in ours}) == len(ours) == 47
+    assert all(operation.path.startswith("/api/admin/v1/") and operation.mas for operation in ours)
+    names = {name for name, _ in COMMANDS}
+    assert {operation.command for operation in ours if operation.command} <= names
 
 
 def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None:

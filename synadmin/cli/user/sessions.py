@@ -1,0 +1,131 @@
+"""``synadmin user sessions|end-sessions``: what the Matrix Authentication Service (MAS) keeps."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.targets import USERS, counted
+from synadmin.cli.user.identities import account_of
+from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column
+from synadmin.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+    from synadmin.mas.records import Resource
+
+KINDS = ("browser", "compatibility", "client", "personal")
+_COLUMNS = (
+    Column("id", whole=True),
+    Column("kind"),
+    Column("name"),
+    Column("last_active_at", title="last used"),
+    Column("last_active_ip", title="from"),
+    Column("created_at", title="created", shown=False),
+    Column("scope", shown=False),
+    Column("device_id", title="device", shown=False),
+    Column("user_agent", title="with", shown=False),
+    Column("expires_at", title="expires", shown=False),
+)
+
+
+@reads(
+    "mas.user_sessions.list",
+    "mas.compat_sessions.list",
+    "mas.oauth2_sessions.list",
+    columns=_COLUMNS,
+    empty="No session.",
+)
+@click.option("--kind", "of_kind", type=click.Choice(KINDS), help="Only sessions of one kind.")
+def sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) -> object:
+    """List a user's sessions of all four kinds.
+
+    Where the Matrix Authentication Service manages the accounts: browsers, clients that signed in with a
+    password (compatibility) or with OAuth (client), and personal tokens. Elsewhere: `synadmin device list`.
+
+    \b
+    Examples:
+        synadmin user sessions alice
+        synadmin user sessions alice --kind personal -o json
+    """
+    from synadmin.recovery.mas_account import kind_of
+
+    found = ((kind_of(one), one) for one in account_of(synapse, user_id).sessions())
+    return [_record(name, one) for name, one in found if of_kind in {None, name}]
+
+
+def _record(kind: str, session: "Resource[Any]") -> dict[str, Any]:
+    flat = session.flat()
+    name = flat.get("human_name") or flat.get("user_agent") or flat.get("client_id") or flat.get("device_id")
+    return {"id": session.id, "kind": kind, "name": name, **flat}
+
+
+@changes(
+    USERS,
+    "mas.user_sessions.finish",
+    "mas.compat_sessions.finish",
+    "mas.oauth2_sessions.finish",
+    does="End the sessions of",
+    columns=(Column("sessions"),),
+)
+@click.option("--kind", "of_kind", type=click.Choice(KINDS), help="Only sessions of one kind.")
+def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) -> Record:
+    """End the sessions of users: signs them out everywhere.
+
+    Where the Matrix Authentication Service manages the accounts. Elsewhere: `synadmin device delete-all`. The
+    session that you are using yourself stays. The homeserver may accept a token that it knows for up to two
+    minutes, where its session has no device.
+
+    \b
+    Examples:
+        synadmin user end-sessions alice
+        synadmin user end-sessions --from compromised.txt --yes -o ndjson
+    """
+    from synadmin.recovery.mas_account import end_session, kind_of
+
+    account = account_of(synapse, user_id)
+    found = [
+        one for one in account.sessions() if of_kind in {None, kind_of(one)} and not _is_own(synapse, one)
+    ]
+    if not found:
+        return unchanged("there is no such session", sessions=0)
+    for session in found:
+        end_session(account.mas, session)
+    left = {one.id for one in account.sessions()} & {one.id for one in found}
+    if left:
+        message = f"MAS said yes, but {counted(len(left), 'session')} of {user_id} did not end"
+        raise NotAsAskedError(message)
+    return {"sessions": len(found)}
+
+
+@end_sessions.question
+def _(synapse: "Synapse", users: "list[UserId]", *, of_kind: str | None) -> str | None:
+    from synadmin.recovery.mas_account import kind_of
+
+    number = 0
+    for user_id in users:
+        try:
+            number += sum(of_kind in {None, kind_of(one)} for one in account_of(synapse, user_id).sessions())
+        except NotFoundError:  # told as its outcome
+            continue
+    whose = users[0] if len(users) == 1 else counted(len(users), "user")
+    return f"{counted(number, 'session')} of {whose} will end. Go on?" if number else None
+
+
+def _is_own(synapse: "Synapse", session: "Resource[Any]") -> bool:
+    """Whether a session may be the one in use: of our own user, with the rights that we use.
+
+    MAS does not say which session a token belongs to.
+    """
+    from synadmin.mas.oauth import MAS_ADMIN_SCOPE
+
+    mas = synapse.mas
+    if mas is None or mas.is_client:
+        return False
+    scope = getattr(session.attributes, "scope", "")
+    if MAS_ADMIN_SCOPE not in scope:
+        return False
+    me = mas.users.by_username(synapse.owner[1:].partition(":")[0]).id
+    return me in {getattr(session.attributes, name, None) for name in ("user_id", "actor_user_id")}

@@ -1,0 +1,165 @@
+"""The commands for what only MAS has: sessions, addresses, links, registration and personal tokens."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from tests.live.mas.world import API
+
+if TYPE_CHECKING:
+    from tests.live.conftest import Answer, Synadmin
+    from tests.live.mas.world import World
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: str, stdin: str | None = None) -> Answer: ...
+
+
+@pytest.fixture
+def run(mas_homeserver: World, synadmin: Synadmin) -> Run:
+    """Run a command as the admin of both."""
+
+    def call(*arguments: str, stdin: str | None = None) -> Answer:
+        return synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin, stdin=stdin)
+
+    return call
+
+
+def records(answer: Answer) -> list[dict[str, Any]]:
+    assert answer.code == 0, answer
+    return list(json.loads(answer.stdout))
+
+
+def test_the_service_is_shown(mas_homeserver: World, run: Run) -> None:
+    answer = run("mas", "show", "-o", "json")
+    assert answer.code == 0, answer.stderr
+    shown = json.loads(answer.stdout)
+    assert shown["url"] == mas_homeserver.url.rstrip("/")
+    assert shown["server_name"] == mas_homeserver.server.server_name
+    assert shown["version"].startswith("1.")
+
+
+def test_sessions_are_listed_and_ended(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    mas_homeserver.personal_token(mas_homeserver.user(alice)["id"], API)
+    found = records(run("user", "sessions", alice.user_id, "-o", "json"))
+    assert sorted(one["kind"] for one in found) == ["compatibility", "personal"]
+    assert (
+        records(run("user", "sessions", alice.user_id, "--kind", "personal", "-o", "json"))[0]["name"]
+        == "tests"
+    )
+    (ended,) = records(run("user", "end-sessions", alice.user_id, "--yes", "-o", "json"))
+    assert (ended["outcome"], ended["sessions"]) == ("done", 2)
+    assert records(run("user", "sessions", alice.user_id, "-o", "json")) == []
+    (again,) = records(run("user", "end-sessions", alice.user_id, "--yes", "-o", "json"))
+    assert (again["outcome"], again["message"]) == ("done", "there is no such session")
+
+
+def test_the_session_in_use_stays(mas_homeserver: World, run: Run) -> None:
+    assert run("user", "end-sessions", mas_homeserver.admin.user_id, "--yes").code == 0
+    assert run("mas", "show").code == 0
+
+
+def test_addresses(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    address = f"{secrets.token_hex(4)}@example.org"
+    assert records(run("user", "email", "add", alice.user_id, address, "-o", "json"))[0]["outcome"] == "done"
+    assert [one["email"] for one in records(run("user", "email", "list", alice.user_id, "-o", "json"))] == [
+        address
+    ]
+    again = records(run("user", "email", "add", alice.user_id, address, "-o", "json"))
+    assert again[0]["message"] == f"already has {address}"
+    assert run("user", "email", "remove", alice.user_id, address, "--yes").code == 0
+    assert records(run("user", "email", "list", alice.user_id, "-o", "json")) == []
+
+
+def test_links(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    providers = records(run("user", "link", "providers", "-o", "json"))
+    assert records(run("user", "link", "list", alice.user_id, "-o", "json")) == []
+    if not providers:
+        missing = run("user", "link", "add", alice.user_id, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "4711", "--yes")
+        assert missing.code == 4, missing
+        return
+    arguments = (alice.user_id, providers[0]["id"], secrets.token_hex(4))
+    assert run("user", "link", "add", *arguments, "--yes").code == 0
+    (found,) = records(run("user", "link", "list", alice.user_id, "-o", "json"))
+    assert found["subject"] == arguments[2]
+    assert run("user", "link", "remove", *arguments, "--yes").code == 0
+    assert records(run("user", "link", "list", alice.user_id, "-o", "json")) == []
+
+
+def test_registration_tokens(run: Run) -> None:
+    name = f"summer-{secrets.token_hex(4)}"
+    made = run("registration-token", "create", name, "--uses", "3", "--expires", "2099-01-01", "-o", "json")
+    (record,) = records(made)
+    assert (record["uses_allowed"], record["expiry_time"]) == (3, 4070908800000)
+    (drawn,) = records(run("registration-token", "create", "-o", "json"))
+    assert len(drawn["token"]) == 12
+    taken = run("registration-token", "create", name)
+    assert taken.code == 5
+    (changed,) = records(
+        run("registration-token", "update", name, "--unlimited", "--never-expires", "-o", "json")
+    )
+    assert (changed["uses_allowed"], changed["expiry_time"]) == (None, None)
+    assert run("registration-token", "delete", name, "--yes").code == 0
+    shown = json.loads(run("registration-token", "show", name, "-o", "json").stdout)
+    assert (shown["valid"], shown["revoked_at"] is not None) == (False, True)
+    (again,) = records(run("registration-token", "delete", name, "--yes", "-o", "json"))
+    assert again["message"] == "already revoked"
+    valid = records(run("registration-token", "list", "--valid", "-o", "json"))
+    assert name not in {one["token"] for one in valid}
+    assert run("registration-token", "show", f"{name}-x").code == 4
+
+
+def test_a_personal_token_for_cron(mas_homeserver: World, run: Run, synadmin: Synadmin) -> None:
+    admin = mas_homeserver.admin
+    without_end = run("mas", "token", "create", admin.user_id, "--name", "nightly", "--yes")
+    assert without_end.code == 2
+    answer = run(
+        "mas",
+        "token",
+        "create",
+        admin.user_id,
+        "--name",
+        "nightly",
+        "--expires",
+        "30d",
+        "--yes",
+        "-o",
+        "json",
+    )
+    (made,) = records(answer)
+    acting = type(admin)(mas_homeserver.server.url, admin.user_id, made["access_token"])
+    shown = synadmin("mas", "show", server=mas_homeserver.server, acting=acting)
+    acting.close()
+    assert shown.code == 0, shown.stderr
+    listed = records(run("mas", "token", "list", "--user", admin.user_id, "-o", "json"))
+    assert made["id"] in {one["id"] for one in listed}
+    assert all("mpt_" not in json.dumps(one) for one in listed)
+    unending = records(run("mas", "token", "list", "--unending", "-o", "json"))
+    assert made["id"] not in {one["id"] for one in unending}
+    assert run("mas", "token", "revoke", made["id"], "--yes").code == 0
+    (again,) = records(run("mas", "token", "revoke", made["id"], "--yes", "-o", "json"))
+    assert again["message"] == "already revoked"
+
+
+def test_any_operation_can_be_sent(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    name = alice.user_id[1:].partition(":")[0]
+    answer = run("api", "GET", f"/api/admin/v1/users/by-username/{name}")
+    assert json.loads(answer.stdout)["data"]["attributes"]["username"] == name
+    id_ = mas_homeserver.user(alice)["id"]
+    planned = json.loads(run("api", "POST", f"/api/admin/v1/users/{id_}/lock", "--dry-run").stdout)
+    assert planned["outcome"] == "planned"
+
+
+def test_without_mas_its_commands_are_refused(synadmin: Synadmin) -> None:
+    for arguments in (("mas", "show"), ("user", "sessions", "admin"), ("user", "email", "list", "admin")):
+        answer = synadmin(*arguments)
+        assert answer.code == 5, (arguments, answer)
+        assert "Synapse manages the accounts of this server" in answer.stderr
