@@ -7,7 +7,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
@@ -62,7 +62,7 @@ def announce_transfer(
     speak: "Callable[[], Synapse]",
     text: str,
 ) -> "RoomTransfer":
-    """Announce in a room that the new owner has control now."""
+    """Announce in a room that the new owner has control now; one that was not changed hears nothing."""
     from synadmin.recovery.announce import announce
     from synadmin.recovery.transfer_plan import step
 
@@ -77,8 +77,15 @@ def announce_transfer(
     return replace(room_transfer, steps=(*room_transfer.steps, taken))
 
 
-def announce_admin(invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str) -> "Outcome":
-    """Announce in a room that the target has control now; a room that was not changed hears nothing."""
+def announce_admin(
+    invocation: Invocation, recovery: "Recovery", results: "Iterator[Outcome]", text: str | None
+) -> "Iterator[Outcome]":
+    """Announce in each room that the target has control now; a room that was not changed hears nothing."""
+    for result in results:
+        yield result if text is None else _announced(invocation, recovery, result, text)
+
+
+def _announced(invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str) -> "Outcome":
     from synadmin.power.steps import Action, Step
     from synadmin.recovery.announce import announce
     from synadmin.recovery.outcome import StepTaken

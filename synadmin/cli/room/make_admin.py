@@ -91,36 +91,35 @@ def make_admin(
 
     servers = _servers(via)
     wanted = _rooms(ROOMS.read(rooms, source) if rooms or source or space is None else [])
-    goal_at = _goal(user, promoter, allow=allow, join=not no_join)
+    goal_at = _goal(user, promoter, allow=allow, join=not no_join, announces=announce is not None)
     longest_wait = _LONGEST_WAIT if keep_rate_limits else None
     with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
-        if announce is not None:
-            require_speaker(recovery.synapse.owner, goal.target, goal.allow)
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, recovery.synapse, space)]))
-        again = _resume_command(wanted, goal, servers)
-        again += ["--keep-rate-limits"] if keep_rate_limits else []
-        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
+        again = _resume_command(wanted, goal, servers, announce)
+        invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         total = len(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
         previews: Iterable[Preview] = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
         if dry_run:
-            results = (preview.result for preview in previews)
-            return _report(invocation, results, output, total=total, dry_run=True)
+            return _report(invocation, map(_result, previews), output, total=total, dry_run=True)
         recovery.revert_crashed_runs()
         lifts = total > _FEW and not keep_rate_limits
         if not yes:
             previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts)
-        if announce is not None:
-            regained = (announce_admin(invocation, recovery, result, announce) for result in regained)
+        regained = announce_admin(invocation, recovery, regained, announce)
         return _report(invocation, regained, output, total=total, dry_run=False)
 
 
+def _result(preview: "Preview") -> "Outcome":
+    return preview.result
+
+
 def _goal(
-    user: str | None, promoter: str | None, *, allow: str | None, join: bool
+    user: str | None, promoter: str | None, *, allow: str | None, join: bool, announces: bool
 ) -> "Callable[[UserId], Goal]":
     """Check the users, and return what makes the goal for the token's owner, whose server completes them."""
     from synadmin.ids import parse_user_id, server_name_of
@@ -132,10 +131,14 @@ def _goal(
 
     def goal(caller: "UserId") -> Goal:
         home = server_name_of(caller)
+        target = caller if user is None else parse_user_id(user, home=home)
+        reach = Reach[(allow or "api").upper()]
+        if announces:
+            require_speaker(caller, target, reach)
         return Goal(
-            target=caller if user is None else parse_user_id(user, home=home),
+            target=target,
             caller=caller,
-            allow=Reach[(allow or "api").upper()],
+            allow=reach,
             join=join,
             promoter=None if promoter is None else parse_user_id(promoter, home=home),
         )
@@ -174,7 +177,9 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
     return tuple(parse_server_name(server) for server in via)
 
 
-def _resume_command(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") -> list[str]:
+def _resume_command(
+    rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]", announce: str | None
+) -> list[str]:
     """Return the command line that goes on where this run may break off."""
     arguments = ["room", "make-admin", *rooms, "--user", goal.target, "--yes"]
     if goal.allow:
@@ -183,6 +188,7 @@ def _resume_command(rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]") 
         arguments += ["--promoter", goal.promoter]
     for server in via:
         arguments += ["--via", server]
+    arguments += ["--announce", announce] if announce else []
     return arguments if goal.join else [*arguments, "--no-join"]
 
 

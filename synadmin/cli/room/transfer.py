@@ -98,7 +98,6 @@ def transfer(
     """
     from synadmin.ids import parse_user_id
     from synadmin.recovery.transfer import hand_over
-    from synadmin.recovery.transfer_as_admin import AsAdmin
 
     _require_no_allow(allow, as_member=as_member)
     target, wanted = parse_user_id(new), _read_rooms(rooms, source, space)
@@ -117,16 +116,25 @@ def transfer(
         planned = _look(invocation, way, synapse, wanted, move)
         if dry_run:
             return _report(invocation, planned, move, output, total=len(planned), dry_run=True)
-        todo = sum(room_transfer.outcome == "planned" for room_transfer in planned)
-        if todo and not yes:
-            _ask_about_plan(invocation, planned, todo, move)
-        if isinstance(way, AsAdmin) and todo > _FEW:
-            way.run.recovery.lift_rate_limits()
-        accept = _accepting(newcomer, move)
-        handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
+        _begin(invocation, way, planned, move, yes=yes)
+        accept, pause = _accepting(newcomer, move), _waiting(invocation, wait / 1000, move)
+        handed = hand_over(way, planned, move, accept=accept, pause=pause)
         if speak is not None and announce is not None:
             handed = (announce_transfer(invocation, one, move, speak, announce) for one in handed)
         return _report(invocation, handed, move, output, total=len(planned))
+
+
+def _begin(
+    invocation: Invocation, way: "Way", planned: "list[RoomTransfer]", move: "Move", *, yes: bool
+) -> None:
+    """Ask about the plan, and lift the rate limits where there are many rooms."""
+    from synadmin.recovery.transfer_as_admin import AsAdmin
+
+    todo = sum(room_transfer.outcome == "planned" for room_transfer in planned)
+    if todo and not yes:
+        _ask_about_plan(invocation, planned, todo, move)
+    if isinstance(way, AsAdmin) and todo > _FEW:
+        way.run.recovery.lift_rate_limits()
 
 
 def _require_no_allow(allow: str | None, *, as_member: bool) -> None:
