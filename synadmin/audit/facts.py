@@ -96,6 +96,23 @@ class AccountFacts:
         return not gone and not self.appservice and self.unseen >= days * DAY
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeirFacts:
+    """Who takes over a room whose controllers are inactive, by a control file.
+
+    Attributes:
+        users: the heirs that have no control yet.
+        date: the day on which they take over, unless a controller is active before.
+        stage: ``announce``: the controllers are to be notified; ``wait``: they were; ``due``.
+        file: the control file.
+    """
+
+    users: tuple[UserId, ...]
+    date: str
+    stage: str
+    file: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoomFacts:
     """A room of this server.
@@ -111,6 +128,7 @@ class RoomFacts:
         tombstoned: it was replaced; None where that was not asked.
         replacement: the room that replaced it.
         forward_extremities: how many there are; None where that was not asked.
+        heirs: who takes over soon; None where nobody does, or no control file was given.
         caller: whose token it is: for whom a lost room would be regained. None where that is not known.
         possible: how far this server lets an administrator go.
         now: when this was asked.
@@ -125,6 +143,7 @@ class RoomFacts:
     tombstoned: bool | None = None
     replacement: RoomId | None = None
     forward_extremities: int | None = None
+    heirs: HeirFacts | None = None
     caller: UserId | None = None
     possible: Reach = Reach.REACTIVATE
     now: int = 0

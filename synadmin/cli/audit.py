@@ -59,6 +59,7 @@ _LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 @click.option(
     "--config", "config_file", metavar="FILE", help="Read limits, lists and ignores from this TOML file."
 )
+@click.option("--control", metavar="FILE", help="Announce the heirs of this control file (rule heir-due).")
 @click.option(
     "--baseline", "baseline_file", metavar="FILE", help="Do not show the findings in this file again."
 )
@@ -128,6 +129,7 @@ class _Options:
     skip: tuple[str, ...]
     fail_on: str
     config_file: str | None
+    control: str | None
     baseline_file: str | None
     update_baseline: bool
     output_file: str | None
@@ -172,6 +174,7 @@ def _audit(invocation: Invocation, options: _Options, output: Output) -> int:
             until,
             count_controllers=output.form == "html",
             without=_leavers(synapse, options.without),
+            control=None if options.control is None else Path(options.control),
         )
         with _progress(invocation) as progress:
             outcome = library.run(

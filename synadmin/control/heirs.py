@@ -6,12 +6,14 @@ one who is active again stops it. What was notified is in a file, since the serv
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from synadmin import files
 from synadmin.api.users import User
@@ -20,6 +22,7 @@ from synadmin.control.file import Entry, Heirs
 from synadmin.errors import NotFoundError, NotSupportedError, SettingsError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import RoomView
+from synadmin.settings import state_directory
 
 
 class Stage(StrEnum):
@@ -102,6 +105,16 @@ class HeirNotices:
     path: Path | None
     now: int
     _times: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, homeserver: str) -> "HeirNotices":
+        """Read what was notified on a homeserver, from the state directory.
+
+        Raises:
+            SettingsError: it cannot be read, or is something else.
+        """
+        path = state_directory() / "control" / f"{quote(homeserver, safe='')}.json"
+        return cls.read(path, now=int(time.time() * 1000))
 
     @classmethod
     def read(cls, path: Path, *, now: int) -> "HeirNotices":

@@ -1,12 +1,12 @@
 """A quick look at many rooms, as cheap as an audit: which of them are as the file says?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from synadmin.audit.facts import RoomFacts
+from synadmin.audit.facts import HeirFacts, RoomFacts
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.some_rooms import look_at
 from synadmin.client import Synapse
-from synadmin.control.heirs import HeirNotices, Stage, succession
+from synadmin.control.heirs import HeirNotices, Stage, Succession, succession
 from synadmin.control.plan import has_control_as_written, has_settings_as_written, read_settings
 from synadmin.control.records import Target
 from synadmin.errors import MatrixError, NotAuthenticatedError, NotPermittedError
@@ -55,24 +55,56 @@ def _is_in_order(synapse: Synapse, target: Target, facts: RoomFacts, notices: He
         return None
     if not facts.view.in_room or not has_control_as_written(target, facts.view):
         return False
-    if _concerns_heirs(target, facts, notices):
+    planned = succession_of(target, facts, notices)
+    if planned is not None and planned.stage is not Stage.ACTIVE:
         return False
     return has_settings_as_written(target, read_settings(synapse, target))
 
 
-def _concerns_heirs(target: Target, facts: RoomFacts, notices: HeirNotices) -> bool:
-    """Tell whether the controllers of a room may have been inactive for so long that heirs are named."""
+def succession_of(target: Target, facts: RoomFacts, notices: HeirNotices) -> Succession | None:
+    """Return how far it is with the heirs of a room; None where its entry names none.
+
+    Args:
+        target: the room and its entry.
+        facts: what an audit knows of the room.
+        notices: whose controllers were notified that heirs take over.
+    """
     if target.entry.heirs is None:
-        return False
-    accounts = [facts.accounts.get(user) for user in facts.holders]
+        return None
+    accounts = (facts.accounts.get(user) for user in facts.holders)
     times = [
         notices.now if account is None or account.appservice else notices.now - account.unseen
         for account in accounts
     ]
-    planned = succession(
+    return succession(
         target.entry.heirs,
         active=max(times, default=None),
         notified=notices.notified(target.room_id),
         now=notices.now,
+        controllers=facts.holders,
     )
-    return planned.stage is not Stage.ACTIVE
+
+
+def heir_facts(
+    targets: Sequence[Target], notices: HeirNotices, file: str
+) -> Callable[[RoomFacts], HeirFacts | None]:
+    """Return what says who takes over a room soon, for an audit.
+
+    Args:
+        targets: the rooms of the control file.
+        notices: whose controllers were notified that heirs take over.
+        file: the control file.
+    """
+    by_id = {target.room_id: target for target in targets}
+
+    def heirs_of(facts: RoomFacts) -> HeirFacts | None:
+        target = by_id.get(facts.room_id)
+        if target is None or target.entry.heirs is None or not facts.view.in_room:
+            return None
+        planned = succession_of(target, facts, notices)
+        users = tuple(user for user in target.entry.heirs.users if user not in facts.holders)
+        if planned is None or planned.stage is Stage.ACTIVE or not users:
+            return None
+        return HeirFacts(users=users, date=planned.date, stage=str(planned.stage), file=file)
+
+    return heirs_of

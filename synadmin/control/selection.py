@@ -127,7 +127,7 @@ class _Matcher:
     """
 
     entry: Entry
-    named: frozenset[RoomId]
+    named: Mapping[RoomId, None]
     by_list: Callable[[Room], bool] | None
     one: RoomId | None
     excluded: frozenset[RoomId]
@@ -146,7 +146,7 @@ class _Matcher:
         excluded = frozenset(_resolved(synapse, match.excluded))
         globs = tuple(_glob(alias) for alias in match.excluded if "*" in alias)
         by_list = _by_list(match, server_name_of(synapse.owner))
-        return cls(entry, frozenset(named), by_list, one, excluded, globs)
+        return cls(entry, dict.fromkeys(named), by_list, one, excluded, globs)
 
     def excludes(self, room_id: RoomId, alias: RoomAlias | None = None) -> bool:
         if room_id in self.excluded:

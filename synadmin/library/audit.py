@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synadmin.audit.baseline import Baseline
     from synadmin.audit.config import Config
-    from synadmin.audit.facts import DelegationFacts, Facts
+    from synadmin.audit.facts import DelegationFacts, Facts, HeirFacts, RoomFacts
     from synadmin.audit.gather.coverage import Coverage
     from synadmin.audit.gather.prefetch import Prefetcher
     from synadmin.audit.rules import Rule
@@ -32,6 +34,7 @@ class AuditRun:
         until: when it stops, by the monotonic clock.
         count_controllers: count how many rooms each user controls.
         without: accounts that are taken for deactivated.
+        control: a control file, whose heirs are announced.
     """
 
     rules: "tuple[Rule, ...]"
@@ -40,6 +43,7 @@ class AuditRun:
     until: float | None = None
     count_controllers: bool = False
     without: "Collection[UserId]" = ()
+    control: "Path | None" = None
 
 
 @contextmanager
@@ -115,6 +119,7 @@ def run(
         delegation=delegation,
         update_at_baseline=order.baseline.update_running,
         without=order.without,
+        heirs=(lambda _: None) if order.control is None else _heirs(prefetcher, order.control),
     )
     return runner.audit(
         gatherer,
@@ -124,6 +129,15 @@ def run(
         count_controllers=order.count_controllers,
         checked=progress(gatherer.coverage),
     )
+
+
+def _heirs(prefetcher: "Prefetcher", path: "Path") -> "Callable[[RoomFacts], HeirFacts | None]":
+    from synadmin.control import file, look, selection
+    from synadmin.control.heirs import HeirNotices
+
+    synapse = prefetcher.synapse
+    found = selection.select(synapse, file.read(path))
+    return look.heir_facts(found.targets, HeirNotices.of(synapse.transport.homeserver), str(path.absolute()))
 
 
 def _delegation(timeout: float, ca_file: str | None) -> "Callable[[str], DelegationFacts]":

@@ -72,6 +72,11 @@ notify = "30d"
     assert (change["kind"], change["subject"], change["before"]) == ("heir", dora.user_id, None)
     assert [step["action"] for step in record["steps"]] == ["notify"]
     rooms = admin.synapse.users.memberships(alice.user_id).memberships.keys()
+    audit = synadmin("audit", "rooms", "--rule", "heir-due", "--control", file, "-o", "json")
+    assert audit.code == 10, audit.stderr
+    (finding,) = json.loads(audit.stdout)["findings"]
+    assert (finding["subject"]["id"], finding["details"]["heirs"]) == (room_id, [dora.user_id])
+    assert finding["fix"] == f"synadmin control plan {file}"
 
     record = only(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], [step["status"] for step in record["steps"]]) == ("pending", ["done"])

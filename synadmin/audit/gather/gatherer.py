@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from synadmin.api.users import User
-from synadmin.audit.facts import AccountFacts, DelegationFacts, Need, RoomFacts, ServerFacts
+from synadmin.audit.facts import AccountFacts, DelegationFacts, HeirFacts, Need, RoomFacts, ServerFacts
 from synadmin.audit.findings import Subject
 from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError, is_fatal
@@ -43,6 +43,7 @@ class Gatherer:
         delegation: Callable[[str], DelegationFacts] | None = None,
         update_at_baseline: str | None = None,
         without: Collection[UserId] = (),
+        heirs: Callable[[RoomFacts], HeirFacts | None] = lambda _: None,
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -53,6 +54,7 @@ class Gatherer:
             delegation: checks whether the server's name leads to it.
             update_at_baseline: the background update that was running when the baseline was written.
             without: local accounts that the checks of rooms take for deactivated.
+            heirs: says who takes over a room soon, by a control file.
         """
         self.coverage = Coverage(needs, until=until)
         self._prefetcher = prefetcher
@@ -61,6 +63,7 @@ class Gatherer:
         self._delegation = delegation
         self._update_at_baseline = update_at_baseline
         self._without = without
+        self._heirs = heirs
 
     @cached_property
     def caller(self) -> UserId:
@@ -107,7 +110,8 @@ class Gatherer:
         )
         for facts in rooms.facts():
             self.coverage.checked["rooms"] += 1
-            yield facts
+            heirs = self._heirs(facts)
+            yield facts if heirs is None else replace(facts, heirs=heirs)
 
     # Accounts
 

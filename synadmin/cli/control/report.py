@@ -1,11 +1,9 @@
 """The rooms of a control file: looked at, and printed for people and for scripts."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import click
 
@@ -92,11 +90,12 @@ def find_rooms(
         SynadminError: the server could not be asked.
     """
     from synadmin.control import file, look, selection
+    from synadmin.control.heirs import HeirNotices
     from synadmin.errors import SettingsError
     from synadmin.ids import server_name_of
     from synadmin.library.audit import prefetching
 
-    notices = _notices(invocation)
+    notices = HeirNotices.of(synapse.transport.homeserver)
     with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
         try:
             file.require_local_admins(entries, server_name_of(prefetcher.owner.result()))
@@ -108,15 +107,6 @@ def find_rooms(
             invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
         looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))
     return ControlRooms(found, looked_at, notices)
-
-
-def _notices(invocation: Invocation) -> "HeirNotices":
-    """Return when controllers of this server's rooms were notified that heirs take over."""
-    from synadmin.control.heirs import HeirNotices
-    from synadmin.settings import state_directory
-
-    name = f"{quote(invocation.settings.homeserver or '', safe='')}.json"
-    return HeirNotices.read(state_directory() / "control" / name, now=int(time.time() * 1000))
 
 
 def reach_of(allow: str | None) -> "Reach | None":
