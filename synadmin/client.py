@@ -152,7 +152,7 @@ class Synapse:
             transport = Transport(connection, RequestsWire(connection), journal=journal, retries=retries)
         self.transport = transport
         self._mas_access = mas
-        self._allow_plain_http = allow_plain_http
+        self.allow_plain_http = allow_plain_http
 
     def __repr__(self) -> str:
         return f"Synapse({self.transport.homeserver!r})"
@@ -184,6 +184,7 @@ class Synapse:
 
     def _over(self, transport: Transport) -> Self:
         other = type(self)(transport.homeserver, transport=transport)
+        other.allow_plain_http = self.allow_plain_http
         other._parent = self  # noqa: SLF001  of its own class
         return other
 
@@ -233,7 +234,7 @@ class Synapse:
         if self._parent is not None:
             mas = self._parent.mas
             return mas.dry_run() if mas is not None and self.transport.is_dry_run else mas
-        access = self._mas_access or MasAccess(allow_plain_http=self._allow_plain_http)
+        access = self._mas_access or MasAccess(allow_plain_http=self.allow_plain_http)
         return Mas.of(self.transport, self.auth_metadata, access)
 
     @cached_property

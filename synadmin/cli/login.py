@@ -1,5 +1,6 @@
 """``synadmin login``, ``logout``, ``whoami``."""
 
+import contextlib
 import shlex
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from synadmin.cli.confirm import profile_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.mas_required import BY_COMPATIBILITY
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.columns import Column
 from synadmin.errors import (
     NotAuthenticatedError,
@@ -21,15 +24,12 @@ from synadmin.errors import (
     SynadminError,
     UsageError,
 )
+from synadmin.ids import localpart_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-_MAS_HINT = (
-    "on the machine of MAS, run: mas-cli manage issue-compatibility-token USER "
-    "--yes-i-want-to-grant-synapse-admin-privileges; pass the token to: synadmin login --token"
-)
 _MAS_COMPATIBILITY = "mct_"  # how the tokens of MAS begin that its own /logout takes
 _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 
@@ -37,15 +37,27 @@ _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 @click.command(cls=Command)
 @click.argument("user", required=False)
 @click.option("--token", "by_token", is_flag=True, help="Paste an access token, or pipe it in.")
+@click.option(
+    "--expires",
+    type=FUTURE_TIME,
+    default="30d",
+    show_default=True,
+    help="When a token of MAS ends: 12h, 90d, 2027-01-31.",
+)
 @profile_options
 @pass_invocation
-def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: bool, yes: bool) -> None:
+def login(
+    invocation: Invocation, user: str | None, *, by_token: bool, expires: int, dry_run: bool, yes: bool
+) -> None:
     """Sign in and save the token in a profile.
 
     Only you can read the profile.
 
     USER is a user id or a localpart. The password is asked for; without a terminal, password or token is
     read from standard input. The homeserver is given with --homeserver, by URL or by server name.
+
+    Where the Matrix Authentication Service (MAS) manages the accounts, you type a code in a browser. The
+    token opens both admin APIs, and ends with --expires.
 
     \b
     Examples:
@@ -75,6 +87,10 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
             _say_owner(invocation, synapse, owner)
         return
     with invocation.synapse(anonymous=True) as synapse:
+        if synapse.mas_manages_accounts:
+            # It may offer passwords all the same; a token got with one is never a server admin's.
+            _login_with_mas(invocation, synapse, user, expires)
+            return
         _require_password_login(synapse)
         if user is None:
             if not invocation.on_terminal:
@@ -92,10 +108,31 @@ def login(invocation: Invocation, user: str | None, *, by_token: bool, dry_run: 
         _say_owner(invocation, synapse, session.user_id)
 
 
+def _login_with_mas(invocation: Invocation, synapse: "Synapse", user: str | None, expires: int) -> None:
+    from synadmin.cli.device_code import signed_in
+
+    with (
+        signed_in(invocation, synapse, expires=expires) as made,
+        invocation.synapse(token=made.secret) as acting,
+    ):
+        owner = acting.owner
+        if user is not None and localpart_of(user) != localpart_of(owner):
+            message = f"{owner} has signed in in the browser, not {user}: the token was revoked"
+            raise RefusedError(message)
+        _save_profile(invocation, acting, made.secret, session=made.session)
+        _say_owner(invocation, acting, owner)
+    invocation.say(f"The token ends at {made.expires_at}.")
+
+
 def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
     with invocation.synapse(anonymous=True) as synapse:
         if by_token:
             done = "check the token that is pasted or piped in"
+        elif synapse.mas_manages_accounts:
+            from synadmin.cli.device_code import require_device_code
+
+            require_device_code(synapse)
+            done = "show a code to be typed in a browser, make a personal token"
         else:
             _require_password_login(synapse)
             done = f"sign in as {user or 'the user that is asked for'}, which makes a new session,"
@@ -115,10 +152,6 @@ def _require_password_login(synapse: "Synapse") -> None:
     Raises:
         RefusedError: it offers none, or the token would be no server admin's.
     """
-    if synapse.mas_manages_accounts:
-        # It may offer passwords all the same; a token got with one is never a server admin's.
-        message = "the Matrix Authentication Service (MAS) manages the accounts of this server"
-        raise RefusedError(message, hint=_MAS_HINT)
     try:
         flows = {flow.type for flow in synapse.client_server.login_flows().flows}
     except NotSupportedError:
@@ -127,10 +160,12 @@ def _require_password_login(synapse: "Synapse") -> None:
         return
     offered = ", ".join(sorted(flows)) or "no method that synadmin supports"
     message = f"{synapse.transport.homeserver} offers no password login (it offers: {offered})"
-    raise RefusedError(message, hint=_MAS_HINT)
+    raise RefusedError(message, hint=BY_COMPATIBILITY)
 
 
-def _save_profile(invocation: Invocation, synapse: "Synapse", token: str) -> None:
+def _save_profile(
+    invocation: Invocation, synapse: "Synapse", token: str, *, session: str | None = None
+) -> None:
     from pathlib import Path
 
     from synadmin import settings
@@ -142,6 +177,7 @@ def _save_profile(invocation: Invocation, synapse: "Synapse", token: str) -> Non
             settings.TOKEN: token,
             settings.TOKEN_FILE: None,
             settings.TOKEN_COMMAND: None,
+            settings.MAS_SESSION: session,
         },
     )
     home = Path.home()
@@ -182,8 +218,8 @@ def is_server_admin(synapse: "Synapse") -> bool:
 def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     """End the session and remove its token from the profile.
 
-    Where the Matrix Authentication Service manages the sessions, end the session there. Exit code 6: the
-    token was removed, and the session goes on.
+    Where the Matrix Authentication Service manages the sessions, a token that `synadmin login` made is
+    revoked; end another session there. Exit code 6: the token was removed, and the session goes on.
 
     \b
     Examples:
@@ -201,25 +237,27 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
         ends = True
         try:
             owner = synapse.owner
-            # With MAS, Synapse has no /logout; a proxy may lead it to MAS, which takes mct_ tokens there.
-            ends = not synapse.mas_manages_accounts or (token or "").startswith(_MAS_COMPATIBILITY)
+            session = _personal_session(invocation, synapse) if is_there else None
+            ends = _can_end(synapse, token, session)
             if ends and not dry_run:
-                ends = _end_session(synapse)
+                ends = _end_session(synapse, session)
         except NotAuthenticatedError:
             invocation.say("The session had already ended.")
     if dry_run:
-        session = (
+        ending = (
             f"end the session of {owner} on {synapse.transport.homeserver} and " if owner and ends else ""
         )
         done = f"remove the token from {kept}" if is_there else f"leave the token, which is not in {kept}"
-        _print_plan(f"Would {session}{done}.")
+        _print_plan(f"Would {ending}{done}.")
     if not ends and owner is not None:
         invocation.warn(_still_valid(owner))
     if dry_run:
         invocation.say("Nothing was changed: --dry-run.")
         return EXIT_DONE
     if is_there:
-        settings.write_profile(invocation.settings.profile, {settings.TOKEN: None})
+        settings.write_profile(
+            invocation.settings.profile, {settings.TOKEN: None, settings.MAS_SESSION: None}
+        )
         invocation.say(f"The token was removed from {kept}.")
     else:
         invocation.say(f"The token was not in {kept}: remove it from where it is.")
@@ -230,8 +268,32 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
     return EXIT_DONE
 
 
-def _end_session(synapse: "Synapse") -> bool:
+def _personal_session(invocation: Invocation, synapse: "Synapse") -> str | None:
+    """Return the personal session of MAS that the profile's token belongs to; None where it is not known."""
+    from synadmin import settings
+
+    session = settings.in_profile(invocation.settings.profile).get(settings.MAS_SESSION)
+    if session is None or not synapse.mas_manages_accounts or synapse.mas is None:
+        return None
+    try:
+        synapse.mas.require()
+    except RefusedError:
+        return None
+    return session
+
+
+def _can_end(synapse: "Synapse", token: str | None, session: str | None) -> bool:
+    # With MAS, Synapse has no /logout; a proxy may lead it to MAS, which takes mct_ tokens there.
+    if session is not None or not synapse.mas_manages_accounts:
+        return True
+    return (token or "").startswith(_MAS_COMPATIBILITY)
+
+
+def _end_session(synapse: "Synapse", session: str | None) -> bool:
     """End the session of the token, and return whether that was possible."""
+    if session is not None and synapse.mas is not None:
+        synapse.mas.personal_sessions.revoke(session)
+        return True
     try:
         synapse.client_server.logout()
     except NotSupportedError:
@@ -250,6 +312,33 @@ def _still_valid(owner: str) -> str:
         "Authentication Service (MAS) manages it. End it on the account page of MAS. To end all sessions of "
         f"this user except personal tokens, {mas_cli(f'kill-sessions {name}')}"
     )
+
+
+def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
+    """Return what the token can do at MAS; nothing where MAS does not manage the accounts."""
+    from synadmin import settings
+    from synadmin.errors import NotFoundError
+    from synadmin.mas.service import PERSONAL_SESSIONS
+
+    if not synapse.mas_manages_accounts:
+        return {}
+    record: dict[str, object] = {"mas": None, "mas_admin": False, "scopes": None, "expires_at": None}
+    try:
+        if synapse.mas is not None:
+            record["mas"] = synapse.mas.url
+            synapse.mas.require(PERSONAL_SESSIONS, for_what="acting as other users")
+    except RefusedError as error:
+        invocation.say(f"{error}.")
+        return record
+    record["mas_admin"] = True
+    values = settings.in_profile(invocation.settings.profile)
+    session = values.get(settings.MAS_SESSION)
+    if synapse.mas is None or session is None or values.get(settings.TOKEN) != invocation.settings.token():
+        return record
+    with contextlib.suppress(NotFoundError):
+        own = synapse.mas.personal_sessions.get(session).attributes
+        record |= {"scopes": own.scope.split(), "expires_at": own.expires_at}
+    return record
 
 
 @click.command(cls=Command)
@@ -278,6 +367,7 @@ def whoami(invocation: Invocation, *, output: Output) -> int:
             "synapse": version,
             "server_admin": admin,
             "device_id": me.device_id,
+            **_at_mas(invocation, synapse),
         }
     output.write_one(record, [Column(name) for name in record])
     if not admin:

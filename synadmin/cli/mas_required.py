@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 from synadmin.errors import RefusedError
 from synadmin.ids import localpart_of
 
+BY_COMPATIBILITY = (
+    "on the machine of MAS, run: mas-cli manage issue-compatibility-token USER "
+    "--yes-i-want-to-grant-synapse-admin-privileges; pass the token to: synadmin login --token"
+)
+"""How to get a token without signing in. It never opens the admin API of MAS."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -1,0 +1,167 @@
+"""Signing in by device code (RFC 8628) where the Matrix Authentication Service (MAS) manages the accounts.
+
+A person types a code in a browser. With the session that comes of it a personal token is made, which
+lives as long as was asked for.
+"""
+
+import contextlib
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from synadmin.cli.mas_required import BY_COMPATIBILITY
+from synadmin.errors import (
+    ConnectError,
+    MatrixError,
+    NotPermittedError,
+    NotSupportedError,
+    RefusedError,
+    ServerError,
+    SynadminError,
+)
+
+if TYPE_CHECKING:
+    from synadmin.cli.invocation import Invocation
+    from synadmin.client import Synapse
+    from synadmin.mas.oauth import AccessToken, DeviceCode, OAuth
+    from synadmin.mas.service import Mas
+
+_HINT = f"its operator sets oauth.device_code_grant_enabled. Or {BY_COMPATIBILITY}"
+_DEVICE = "device_authorization_endpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalToken:
+    """A token that was made by signing in.
+
+    Attributes:
+        secret: the token.
+        session: the ULID of its personal session.
+        expires_at: when it ends, RFC 3339.
+    """
+
+    secret: str
+    session: str
+    expires_at: str | None
+
+    def __repr__(self) -> str:
+        return f"PersonalToken({self.session!r})"
+
+
+def require_device_code(synapse: "Synapse") -> "OAuth":
+    """Return the operations to sign in by device code.
+
+    Raises:
+        RefusedError: MAS does not offer it.
+    """
+    from synadmin.mas.oauth import OAuth
+
+    oauth = OAuth(synapse.transport, synapse.auth_metadata or {}, synapse.allow_plain_http)
+    for name in (_DEVICE, "registration_endpoint"):
+        try:
+            oauth.url(name)
+        except NotSupportedError as error:
+            message = (
+                "the Matrix Authentication Service (MAS) manages the accounts of this server, and offers no "
+                "sign-in by device code"
+            )
+            raise RefusedError(message, hint=_HINT) from error
+    return oauth
+
+
+@contextlib.contextmanager
+def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> Iterator[PersonalToken]:
+    """Sign in by device code and make a personal token; where the block fails, it is revoked.
+
+    Args:
+        invocation: what the person is told with.
+        synapse: the homeserver, without a token.
+        expires: when the token shall end, in milliseconds since the epoch.
+
+    Raises:
+        SynadminError: the code was denied or expired, or the admin API of MAS cannot be used.
+    """
+    from synadmin.mas.service import PERSONAL_SESSIONS
+
+    oauth = require_device_code(synapse)
+    client_id, tokens = _signed_in(invocation, oauth)
+    try:
+        with invocation.synapse(token=tokens.access_token) as mine:
+            mas = mine.mas
+            if mas is None:
+                message = "the homeserver no longer says that MAS manages its accounts"
+                raise RefusedError(message)
+            try:
+                mas.require(PERSONAL_SESSIONS, for_what="personal tokens")
+            except RefusedError as error:
+                raise RefusedError(str(error), hint=f"{error.hint}. Or {BY_COMPATIBILITY}") from error
+            token = _personal_token(mas, mine.owner, expires)
+            try:
+                yield token
+            except BaseException:
+                with contextlib.suppress(SynadminError):
+                    mas.personal_sessions.revoke(token.session)
+                raise
+    finally:
+        with contextlib.suppress(SynadminError):
+            oauth.revoke(tokens.access_token, client_id)
+
+
+def _personal_token(mas: "Mas", owner: str, expires: int) -> PersonalToken:
+    from synadmin.ids import localpart_of
+    from synadmin.mas.oauth import MAS_ADMIN_SCOPE, MATRIX_SCOPE, SYNAPSE_ADMIN_SCOPE
+
+    me = mas.users.by_username(localpart_of(owner))
+    lasts = max(1, round(expires / 1000 - mas.transport.server_time()))
+    scope = f"{MATRIX_SCOPE} {SYNAPSE_ADMIN_SCOPE} {MAS_ADMIN_SCOPE}"
+    made = mas.personal_sessions.create(
+        me.id, f"synadmin login on {platform.node()}", scope, expires_in=lasts
+    )
+    return PersonalToken(str(made.attributes.access_token), made.id, made.attributes.expires_at)
+
+
+def _signed_in(invocation: "Invocation", oauth: "OAuth") -> "tuple[str, AccessToken]":
+    from synadmin.mas.oauth import DEVICE_CODE, MAS_ADMIN_SCOPE, MATRIX_SCOPE, SYNAPSE_ADMIN_SCOPE
+
+    client = oauth.register()
+    if DEVICE_CODE not in client.grant_types:
+        message = "the Matrix Authentication Service (MAS) does not let this program sign in by device code"
+        raise RefusedError(message, hint=_HINT)
+    code = oauth.device_code(client.client_id, f"{MATRIX_SCOPE} {SYNAPSE_ADMIN_SCOPE} {MAS_ADMIN_SCOPE}")
+    minutes = max(1, round(code.expires_in / 60))
+    invocation.warn(
+        f"Open {code.verification_uri_complete or code.verification_uri} in a browser, sign in as a server "
+        f"admin, and type the code {code.user_code}. It is valid for {minutes} minutes: waiting."
+    )
+    return client.client_id, _awaited(oauth, client.client_id, code)
+
+
+def _awaited(oauth: "OAuth", client_id: str, code: "DeviceCode") -> "AccessToken":
+    """Ask until the person has consented.
+
+    Raises:
+        NotPermittedError: they have not.
+        SynadminError: the code has expired.
+    """
+    until = time.monotonic() + code.expires_in
+    while time.monotonic() < until:
+        time.sleep(code.interval)
+        try:
+            return oauth.device_token(client_id, code.device_code)
+        except (ConnectError, ServerError):
+            continue  # a restart of the service, or of the network
+        except MatrixError as error:
+            if error.errcode == "access_denied":
+                message = "the sign-in was denied in the browser"
+                raise NotPermittedError(status=error.status, errcode=error.errcode, reason=message) from error
+            if error.errcode == "expired_token":
+                break
+            if error.errcode not in {"authorization_pending", "slow_down"}:
+                raise
+    raise SynadminError(
+        "the code has expired before the sign-in was allowed",
+        hint="run `synadmin login` again. Where the browser says that you may not have these rights, a "
+        "server admin of MAS gives them: mas-cli manage promote-admin USER",
+    )

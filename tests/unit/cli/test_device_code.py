@@ -1,0 +1,193 @@
+"""Signing in by device code, against a stand-in whose answers the test sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import pytest
+
+from synadmin import settings
+from tests.unit.mas.answers import ALICE, API, METADATA, NO_SUCH_PATH, VERSION, in_charge, single, user
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Reply, Stub
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+PENDING = told({"error": "authorization_pending"}, 403)
+TOKENS = told({"access_token": "mat_secret", "expires_in": 300, "refresh_token": "mar_secret", "scope": ""})
+SESSION = {
+    "created_at": "2026-01-02T03:04:05Z",
+    "actor_user_id": ALICE,
+    "owner_user_id": ALICE,
+    "human_name": "synadmin login",
+    "scope": "urn:mas:admin",
+    "expires_at": "2026-02-02T03:04:05Z",
+}
+CODE = {
+    "device_code": "secret-device-code",
+    "user_code": "ABC123",
+    "verification_uri": "https://mas.example.org/link",
+    "expires_in": 1200,
+    "interval": 5,
+}
+
+
+@pytest.fixture
+def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    in_charge(stub)
+    monkeypatch.setattr("synadmin.cli.device_code.time.sleep", lambda _: None)
+    stub.on("/oauth2/registration", told({"client_id": "01CLIENT", "grant_types": [DEVICE_CODE]}, 201))
+    stub.on("/oauth2/device", told(CODE))
+    stub.on("/oauth2/token", PENDING, PENDING, TOKENS)
+    stub.on("/oauth2/revoke", told({}))
+    stub.on(f"{API}/users/by-username/admin", single("user", ALICE, user("admin")))
+    made = {**SESSION, "access_token": "mpt_secret"}
+    stub.on(f"{API}/personal-sessions", single("personal-session", "01SESSION", made, status=201))
+    stub.on(f"{API}/personal-sessions/01SESSION", single("personal-session", "01SESSION", SESSION))
+    revoked = {**SESSION, "revoked_at": "2026-01-02T03:04:05Z"}
+    stub.on(f"{API}/personal-sessions/01SESSION/revoke", single("personal-session", "01SESSION", revoked))
+    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [], "total_rooms": 0}))
+    stub.on("/_synapse/admin/v1/server_version", told({"server_version": "1.163.2"}))
+    return stub
+
+
+def everything_written(folder: Path) -> bytes:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".env")
+    return b"".join(path.read_bytes() for path in files)
+
+
+def secrets_in(texts: Iterable[bytes]) -> list[bytes]:
+    secrets = (b"mat_secret", b"mar_secret", b"mpt_secret", b"secret-device-code")
+    return [secret for text in texts for secret in secrets if secret in text]
+
+
+def test_a_code_is_shown_and_a_personal_token_is_kept(
+    server: Stub, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    answer = synadmin("login", "--homeserver", server.url, "--expires", "90d", "-v")
+    assert answer.code == 0, answer.stderr
+    assert "https://mas.example.org/link" in answer.stderr
+    assert "ABC123" in answer.stderr
+    assert settings.in_profile("default") == {
+        settings.HOMESERVER: server.url,
+        settings.TOKEN: "mpt_secret",
+        settings.MAS_SESSION: "01SESSION",
+    }
+    sent = {one.target: one for one in server.requests}
+    client = sent["/oauth2/registration"].json
+    assert (client["application_type"], client["token_endpoint_auth_method"]) == ("native", "none")
+    scopes = "urn:matrix:client:api:* urn:synapse:admin:* urn:mas:admin"
+    assert parse_qs(sent["/oauth2/device"].body.decode())["scope"] == [scopes]
+    made = sent[f"{API}/personal-sessions"]
+    assert made.headers["authorization"] == "Bearer mat_secret"
+    assert (made.json["scope"], made.json["actor_user_id"]) == (scopes, ALICE)
+    assert 89 * 86_400 < made.json["expires_in"] <= 90 * 86_400
+    # The session of the browser's sign-in is over.
+    assert parse_qs(sent["/oauth2/revoke"].body.decode())["token"] == ["mat_secret"]
+    assert secrets_in([answer.stdout.encode(), answer.stderr.encode(), everything_written(tmp_path)]) == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "words"),
+    [
+        (told({"error": "access_denied"}, 403), 3, "the sign-in was denied in the browser"),
+        (told({"error": "expired_token"}, 403), 1, "the code has expired before the sign-in was allowed"),
+        (told({"error": "invalid_grant"}, 400), 1, "invalid grant"),
+    ],
+)
+def test_a_code_that_leads_nowhere_leaves_nothing(
+    server: Stub, synadmin: Synadmin, reply: Reply, code: int, words: str
+) -> None:
+    server.on("/oauth2/token", PENDING, reply)
+    answer = synadmin("login", "--homeserver", server.url)
+    assert answer.code == code, answer
+    assert words in answer.stderr
+    assert settings.in_profile("default") == {}
+
+
+def test_a_code_that_is_never_typed_expires(
+    server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("synadmin.cli.device_code.time.sleep", passes)
+    monkeypatch.setattr("synadmin.cli.device_code.time.monotonic", lambda: now[0])
+    server.on("/oauth2/token", PENDING)
+    answer = synadmin("login", "--homeserver", server.url)
+    assert answer.code == 1
+    assert "the code has expired" in answer.stderr
+    assert server.targets.count("POST /oauth2/token") == 240
+
+
+def test_ctrl_c_while_waiting_leaves_nothing(
+    server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synadmin.cli.device_code.time.sleep", interrupted)
+    answer = synadmin("login", "--homeserver", server.url)
+    assert answer.code == 130
+    assert settings.in_profile("default") == {}
+
+
+def test_where_the_admin_api_is_not_served_the_session_is_ended(server: Stub, synadmin: Synadmin) -> None:
+    server.on(VERSION, NO_SUCH_PATH)
+    server.on(f"{API}/users", NO_SUCH_PATH)
+    answer = synadmin("login", "--homeserver", server.url)
+    assert answer.code == 5, answer
+    assert "`adminapi`" in answer.stderr
+    assert "POST /oauth2/revoke" in server.targets
+    assert settings.in_profile("default") == {}
+
+
+def test_another_user_than_the_one_named_is_refused(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("login", "alice", "--homeserver", server.url)
+    assert answer.code == 5, answer
+    assert "has signed in in the browser, not alice" in answer.stderr
+    assert f"POST {API}/personal-sessions/01SESSION/revoke" in server.targets
+    assert settings.in_profile("default") == {}
+
+
+@pytest.mark.parametrize("grants", [["refresh_token"], []])
+def test_a_service_that_drops_the_grant_is_named(server: Stub, synadmin: Synadmin, grants: list[str]) -> None:
+    server.on("/oauth2/registration", told({"client_id": "01CLIENT", "grant_types": grants}, 201))
+    answer = synadmin("login", "--homeserver", server.url)
+    answer.assert_is_one_clear_line(code=5)
+    assert "oauth.device_code_grant_enabled" in answer.stderr
+
+
+def test_a_service_without_the_grant_is_named(server: Stub, synadmin: Synadmin) -> None:
+    server.on(METADATA, told({"issuer": "x", "token_endpoint": f"{server.url}/oauth2/token"}))
+    for options in ((), ("--dry-run",)):
+        answer = synadmin("login", "--homeserver", server.url, *options)
+        answer.assert_is_one_clear_line(code=5)
+        assert "offers no sign-in by device code" in answer.stderr
+
+
+def test_a_dry_run_registers_nothing(server: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("login", "--homeserver", server.url, "--dry-run")
+    assert (answer.code, "show a code" in answer.stdout) == (0, True), answer
+    assert not [one for one in server.requests if one.method == "POST"]
+
+
+def test_whoami_tells_scopes_and_expiry_and_logout_ends_the_session(server: Stub, synadmin: Synadmin) -> None:
+    assert synadmin("login", "--homeserver", server.url).code == 0
+    answer = synadmin("whoami", "-o", "json")
+    assert answer.code == 0, answer
+    assert '"mas_admin": true' in answer.stdout
+    assert '"urn:mas:admin"' in answer.stdout
+    assert "2026-02-02T03:04:05Z" in answer.stdout
+    answer = synadmin("logout")
+    assert answer.code == 0, answer
+    assert f"POST {API}/personal-sessions/01SESSION/revoke" in server.targets
+    assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
