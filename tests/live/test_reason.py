@@ -114,3 +114,29 @@ def test_the_new_owner_announces_a_transfer(
     assert answer.code == 0, answer.stderr
     sender, content = last_message(homeserver.admin, room_id)
     assert (sender, content["body"]) == (heir.user_id, "I am the new owner.")
+
+
+def test_a_report_says_who_changed_what_and_why(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    room_id = alice.make_room("Hall", members=[bob])
+    why = "=1+1 <script>alert(1)</script>"
+    assert synadmin("room", "make-admin", room_id, "--yes", "--reason", why).code == 0
+    assert synadmin("user", "lock", alice.user_id, "--yes").code == 0
+
+    records = json.loads(synadmin("journal", "report", "--since", "1d", "-o", "json").stdout)
+    told = [(one["user"], one["command"], one["target"], one["reason"], one["result"]) for one in records]
+    admin = homeserver.admin.user_id
+    assert told == [
+        (admin, "room make-admin", room_id, why, "done"),
+        (admin, "user lock", alice.user_id, None, "done"),
+    ]
+    assert records[0]["actions"] == ["give power (Make Room Admin)", "join"]
+    table = synadmin("journal", "report", "-o", "csv").stdout.splitlines()
+    assert table[0].split(",")[:4] == ["time", "user", "command", "target"]
+    assert "'=1+1" in table[1], "a spreadsheet computes nothing"
+    page = synadmin("journal", "report", "--since", "1d", "-o", "html").stdout
+    assert "<script>" not in page
+    assert room_id in page
+    assert synadmin("journal", "report", "--since", "2099-01-01").code == 2

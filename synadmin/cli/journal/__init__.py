@@ -8,6 +8,10 @@ _COMMANDS = {
     "list": ("synadmin.cli.journal.read:list_", "List the newest runs that changed something."),
     "show": ("synadmin.cli.journal.read:show", "Show the requests of one run."),
     "export": ("synadmin.cli.journal.read:export", "Print the whole journal as JSON, one request a line."),
+    "report": (
+        "synadmin.cli.journal.report:report",
+        "Report who changed which rooms and accounts, and why.",
+    ),
     "resume": ("synadmin.cli.journal.resume:resume", "Continue a run that was interrupted."),
     "undo": ("synadmin.cli.journal.undo:undo", "Restore the power levels that a run has changed."),
 }

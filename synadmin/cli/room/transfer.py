@@ -105,21 +105,21 @@ def transfer(
         synapse = stack.enter_context(invocation.synapse())
         move = _move(synapse.owner, target, old, as_member=as_member)
         wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
-        wanted = list(dict.fromkeys(wanted))
         newcomer = _new_owner(invocation, stack, to_profile, move)
+        wanted = list(dict.fromkeys(wanted))
         again = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
-        again += ["--leave-rooms"] if leave_rooms else []
-        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
+        more = ["--announce", announce] if announce else []
+        invocation.journal.arguments = [*again, *more, *(["--leave-rooms"] if leave_rooms else [])]
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
-        speak = speaker_of(way, newcomer, move) if announce is not None else None
         way.leave_rooms = leave_rooms
+        speak = speaker_of(way, newcomer, move) if announce else None
         planned = _look(invocation, way, synapse, wanted, move)
         if dry_run:
             return _report(invocation, planned, move, output, total=len(planned), dry_run=True)
         _begin(invocation, way, planned, move, yes=yes)
-        accept, pause = _accepting(newcomer, move), _waiting(invocation, wait / 1000, move)
-        handed = hand_over(way, planned, move, accept=accept, pause=pause)
-        if speak is not None and announce is not None:
+        pause = _waiting(invocation, wait / 1000, move)
+        handed = hand_over(way, planned, move, accept=_accepting(newcomer, move), pause=pause)
+        if speak and announce:
             handed = (announce_transfer(invocation, one, move, speak, announce) for one in handed)
         return _report(invocation, handed, move, output, total=len(planned))
 

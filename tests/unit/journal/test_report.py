@@ -1,0 +1,111 @@
+"""The journal as an auditor reads it: a row for each room and account of each run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from synadmin.journal import NOT_SENT
+from synadmin.journal.report import ReportRow, rows
+
+ROOM, ALICE = "!a:example.org", "@alice:example.org"
+ADMIN = "/_synapse/admin"
+V3 = "/_matrix/client/v3"
+
+
+def entry(method: str, path: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "time": "2026-11-21T09:30:00.000Z",
+        "run": "run-1",
+        "command": "room make-admin",
+        "server": "https://matrix.example.org",
+        "user": "@admin:example.org",
+        "method": method,
+        "path": path,
+        "status": 200,
+        "errcode": None,
+        **fields,
+    }
+
+
+def only(*entries: dict[str, Any]) -> ReportRow:
+    (row,) = rows(entries)
+    return row
+
+
+IN_ROOM, OF_ALICE = "rooms/%21a%3Aexample.org", "users/%40alice%3Aexample.org"
+OF_ROOMS = {
+    f"POST {ADMIN}/v1/{IN_ROOM}/make_room_admin": "give power (Make Room Admin)",
+    f"PUT {V3}/{IN_ROOM}/state/m.room.power_levels/": "change power levels",
+    f"POST {V3}/{IN_ROOM}/upgrade": "upgrade",
+    f"POST {V3}/join/%21a%3Aexample.org?via=x": "join",
+    f"DELETE {ADMIN}/v2/{IN_ROOM}": "delete",
+}
+OF_ACCOUNTS = {
+    f"POST {ADMIN}/v1/deactivate/%40alice%3Aexample.org": "deactivate",
+    f"POST {ADMIN}/v1/{OF_ALICE}/login": "get a short-lived token",
+}
+
+
+@pytest.mark.parametrize(("request_", "action"), OF_ROOMS.items())
+def test_a_change_of_a_room_is_told_in_words(request_: str, action: str) -> None:
+    row = only(entry(*request_.split(" ")))
+    assert (row.kind, row.target, row.actions) == ("room", ROOM, [action])
+
+
+@pytest.mark.parametrize(("request_", "action"), OF_ACCOUNTS.items())
+def test_a_change_of_an_account_is_told_in_words(request_: str, action: str) -> None:
+    row = only(entry(*request_.split(" ")))
+    assert (row.kind, row.target, row.actions) == ("user", ALICE, [action])
+
+
+@pytest.mark.parametrize(
+    ("body", "action"),
+    [
+        ({"locked": True}, "lock"),
+        ({"deactivated": False}, "reactivate"),
+        ({"displayname": "A"}, "change the account"),
+    ],
+)
+def test_a_change_of_an_account_is_told_by_its_fields(body: dict[str, Any], action: str) -> None:
+    assert only(entry("PUT", f"{ADMIN}/v2/{OF_ALICE}", body=body)).actions == [action]
+
+
+def test_what_is_not_known_is_told_as_it_was_sent() -> None:
+    row = only(entry("POST", f"{ADMIN}/v1/new_thing"))
+    assert (row.kind, row.target) == ("server", "https://matrix.example.org")
+    assert row.actions == [f"POST {ADMIN}/v1/new_thing"]
+
+
+def test_the_changes_of_a_run_to_one_room_are_one_row() -> None:
+    invite = entry("POST", f"{V3}/rooms/%21a%3Aexample.org/invite", on_behalf_of=ALICE, reason="why")
+    row = only(entry("POST", f"{V3}/join/%21a%3Aexample.org"), invite, invite)
+    assert (row.requests, row.actions, row.acted_as, row.reason) == (3, ["join", "invite"], [ALICE], "why")
+    others = rows([invite, {**invite, "run": "run-2"}, entry("POST", f"{ADMIN}/v1/deactivate/{ALICE}")])
+    assert [(one.run, one.target) for one in others] == [("run-1", ROOM), ("run-2", ROOM), ("run-1", ALICE)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "result"),
+    [
+        ([(200, None), (200, None)], "done"),
+        ([(403, "M_FORBIDDEN")], "failed"),
+        ([(200, None), (403, "M_FORBIDDEN")], "partly"),
+        ([(None, NOT_SENT)], "failed"),
+        ([(200, None), (None, None)], "unknown"),
+    ],
+)
+def test_the_result_follows_from_the_answers(
+    answers: list[tuple[int | None, str | None]], result: str
+) -> None:
+    path = f"{V3}/rooms/%21a%3Aexample.org/invite"
+    assert only(*(entry("POST", path, status=one, errcode=other) for one, other in answers)).result == result
+
+
+def test_earlier_changes_are_left_out() -> None:
+    path = f"{V3}/rooms/%21a%3Aexample.org/invite"
+    early = entry("POST", path, time="2026-11-20T09:30:00.000Z", run="early")
+    assert [row.run for row in rows([early, entry("POST", path)], since="2026-11-21T00:00:00.000Z")] == [
+        "run-1"
+    ]
