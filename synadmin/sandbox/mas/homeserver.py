@@ -19,7 +19,7 @@ from synadmin.sandbox import process
 from synadmin.sandbox.accounts import Person
 from synadmin.sandbox.homeserver import Homeserver
 from synadmin.sandbox.mas.__main__ import FOLDER, RECORD
-from synadmin.sandbox.mas.server import CLIENT_ID
+from synadmin.sandbox.mas.server import CLIENT_ID, delegation
 from synadmin.sandbox.mas.store import ALL_SCOPES
 
 _CONFLICT = 409
@@ -52,14 +52,7 @@ class DelegatedHomeserver(Homeserver):
         """Start the stand-in, then Synapse."""
         if self.pid is None:
             self._start_mas(stay=stay)
-            self._facts.extra_config |= {
-                "matrix_authentication_service": {
-                    "enabled": True,
-                    "endpoint": self.mas_url,
-                    "secret": self._mas()["secret"],
-                },
-                "password_config": {"enabled": False},
-            }
+            self._facts.extra_config |= delegation(self.mas_url, self._mas()["secret"])
         return super().start(stay=stay)
 
     def stop(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 # Importing them fills the table of operations.
@@ -158,6 +158,14 @@ class AuthenticationService:
             secret=self.client_secret,
         )
         self.knobs.admin_clients = [CLIENT_ID]
+
+
+def delegation(url: str, secret: str) -> dict[str, Any]:
+    """Return what the configuration of a Synapse that delegates to MAS needs."""
+    return {
+        "matrix_authentication_service": {"enabled": True, "endpoint": url, "secret": secret},
+        "password_config": {"enabled": False},
+    }
 
 
 class _Server(ThreadingHTTPServer):

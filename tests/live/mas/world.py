@@ -25,7 +25,7 @@ from urllib.parse import urlencode, urlsplit
 
 from synadmin.sandbox.accounts import Person
 from synadmin.sandbox.homeserver import Homeserver
-from synadmin.sandbox.mas.server import CLIENT_ID, AuthenticationService
+from synadmin.sandbox.mas.server import CLIENT_ID, AuthenticationService, delegation
 from synadmin.sandbox.mas.web import Reply, Request
 from tests.live.mas.browser import allow
 from tests.live.mas.description import BASE, violations
@@ -254,14 +254,6 @@ class World:
         """Close the people's connections."""
         for person in self._people:
             person.close()
-
-
-def delegation(url: str, secret: str) -> dict[str, Any]:
-    """Return the configuration of a Synapse that delegates to MAS."""
-    return {
-        "matrix_authentication_service": {"enabled": True, "endpoint": url, "secret": secret},
-        "password_config": {"enabled": False},
-    }
 
 
 @contextmanager
