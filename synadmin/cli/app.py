@@ -22,6 +22,11 @@ from synadmin.errors import NotPermittedError, NotSupportedError, SynadminError
 
 _COMMANDS = {
     "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
+    "profile": ("synadmin.cli.profile:profile", "List, choose and remove profiles."),
+    "completion": (
+        "synadmin.cli.completion:completion",
+        "Print the script that completes commands in a shell.",
+    ),
     "logout": ("synadmin.cli.login:logout", "End the session and remove its token from the profile."),
     "whoami": ("synadmin.cli.login:whoami", "Show the token's owner, the server, and admin rights."),
     "room": ("synadmin.cli.room:room", "Show, change and delete rooms, and regain control of them."),
@@ -69,7 +74,7 @@ _SECTIONS = {
         "experimental-feature",
         "api",
     ),
-    "Setup": ("login", "logout", "whoami", "sandbox", "help"),
+    "Setup": ("login", "logout", "whoami", "profile", "completion", "sandbox", "help"),
 }
 
 _WIDEST_HELP = 80  # columns
@@ -165,7 +170,9 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         return EXIT_USAGE
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f"`{context.command_path} --help` shows how it is used" if context is not None else None
+        from synadmin.cli.hints import usage_hint
+
+        hint = usage_hint(error, arguments) if context is not None else None
         _print_error(invocation, error.format_message(), hint)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:

@@ -39,16 +39,35 @@ _REDRAW = 0.2  # seconds
 _LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
 
 
+def _complete_rules(_context: click.Context, _option: click.Parameter, start: str) -> list[str]:
+    from synadmin.audit.rules import RULES
+
+    return [rule.ID for rule in RULES if rule.ID.startswith(start)]
+
+
 @click.command(cls=Command)
 @click.argument("scopes", nargs=-1, metavar="[rooms|users|server]... | rules [ID]")
-@click.option("--rule", "only", multiple=True, metavar="ID", help="Run only this rule; may be repeated.")
+@click.option(
+    "--rule",
+    "only",
+    multiple=True,
+    metavar="ID",
+    help="Run only this rule; may be repeated.",
+    shell_complete=_complete_rules,
+)
 @click.option(
     "--without",
     multiple=True,
     metavar="USER[,USER]",
     help="Check the rooms as if these accounts were deactivated.",
 )
-@click.option("--skip", multiple=True, metavar="ID", help="Do not run this rule; may be repeated.")
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="ID",
+    help="Do not run this rule; may be repeated.",
+    shell_complete=_complete_rules,
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["info", "warning", "error", "never"]),

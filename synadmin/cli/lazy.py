@@ -31,12 +31,24 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
     setattr(invocation, parameter.name, value)
 
 
+def _complete_profiles(_context: click.Context, _option: click.Parameter, start: str) -> list[str]:
+    from synadmin.settings.places import profiles
+
+    return [name for name in profiles() if name.startswith(start)]
+
+
 @functools.cache
 def common_options() -> list[click.Option]:
     """Return the common options, built once: a command line looks at its commands again and again."""
     shared: dict[str, Any] = {"expose_value": False, "callback": _remember}
     return [
-        click.Option(["--profile"], metavar="NAME", help="Settings of another homeserver.", **shared),
+        click.Option(
+            ["--profile"],
+            metavar="NAME",
+            help="Settings of another homeserver.",
+            shell_complete=_complete_profiles,
+            **shared,
+        ),
         click.Option(
             ["--env-file"],
             metavar="FILE",

@@ -139,6 +139,13 @@ class Output:
         return [known[name] for name in self.names]
 
 
+def _complete_columns(context: click.Context, _option: click.Parameter, start: str) -> list[str]:
+    """Complete the last of the column names, for commands that tell their columns."""
+    names: Sequence[str] = getattr(context.command, "column_names", list)()
+    before, comma, last = start.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+
 OUTPUT_OPTIONS = (
     click.Option(
         ["-o", "--output", "form"],
@@ -147,7 +154,12 @@ OUTPUT_OPTIONS = (
         metavar="FORMAT",
         help="table, json, ndjson, csv, or name for the ids alone. [default: table]",
     ),
-    click.Option(["--columns"], metavar="NAME,...", help="The columns to print, in this order."),
+    click.Option(
+        ["--columns"],
+        metavar="NAME,...",
+        help="The columns to print, in this order.",
+        shell_complete=_complete_columns,
+    ),
 )
 
 

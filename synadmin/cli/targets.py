@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import click
+
 from synadmin.cli import input_files
 from synadmin.cli.input_files import InputKind, read_targets
+from synadmin.cli.invocation import Invocation
 from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId, UserId
+    from synadmin.ids import RoomAlias, RoomId, UserId
 
 _LARGEST_REPORT_ID = 2**63 - 1
 
@@ -135,18 +139,64 @@ def any_user_id_of(synapse: "Synapse", text: str) -> "UserId":
 
 
 def room_id_of(synapse: "Synapse", text: str) -> "RoomId":
-    """Return the room id of a room id or of an alias.
+    """Return the room id of a room id, of an alias, or of the name of exactly one room.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is none of them.
         NotFoundError: the alias leads nowhere.
     """
     from synadmin.ids import RoomAlias, RoomId, parse_room
 
+    if is_room_name(text):
+        return _room_named(synapse, text)
     parsed = parse_room(text)
     if parsed.startswith("#"):
         return synapse.client_server.resolve_alias(RoomAlias(parsed)).room_id
     return RoomId(parsed)
+
+
+def rooms_of(synapse: "Synapse", names: "Sequence[str]") -> "list[RoomId | RoomAlias]":
+    """Return rooms as they were named, those named by their name by their id.
+
+    Raises:
+        UsageError: one is no room, or not exactly one.
+    """
+    from synadmin.ids import parse_room
+
+    return [room_id_of(synapse, name) if is_room_name(name) else parse_room(name) for name in names]
+
+
+def is_room_name(text: str) -> bool:
+    """Tell whether a text is no id of any kind, so that it may be the name of a room."""
+    return bool(text.strip()) and text[0] not in "!#@$" and text.isprintable()
+
+
+def _room_named(synapse: "Synapse", name: str) -> "RoomId":
+    """Return the room of that name.
+
+    Names are chosen by the members of rooms. So a change takes a name only where a person confirms the id.
+
+    Raises:
+        UsageError: no room has it, several have it, or nobody can confirm it.
+    """
+    room_ids = [room.room_id for room in synapse.rooms.list(search=name) if room.name == name]
+    if not room_ids:
+        message = f"no room has the name {name!a}"
+        raise UsageError(message, hint="`synadmin room list --search TEXT` searches in names")
+    if len(room_ids) > 1:
+        message = f"{len(room_ids)} rooms have the name {name!a}: {join_names(room_ids)}"
+        raise UsageError(message, hint="use the id")
+    context = click.get_current_context(silent=True)
+    options = context.params if context is not None else {}
+    if context is not None and "yes" in options and not options.get("dry_run"):
+        invocation = context.find_object(Invocation)
+        if options["yes"] or invocation is None or not invocation.on_terminal:
+            message = f"without a question, a change needs the room's id or alias, not its name {name!a}"
+            raise UsageError(message, hint=f"the id is '{room_ids[0]}'")
+        if not click.confirm(safe_text(f"{name} is {room_ids[0]}. Use this room?"), err=True):
+            message = "nothing was changed: the answer was no"
+            raise UsageError(message)
+    return room_ids[0]
 
 
 def _parse_user(text: str) -> str:
@@ -169,7 +219,7 @@ def _resolve_any_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
 def _parse_room(text: str) -> str:
     from synadmin.ids import parse_room
 
-    return parse_room(text)
+    return text if is_room_name(text) else parse_room(text)
 
 
 def _resolve_rooms(synapse: "Synapse", names: "Sequence[str]") -> Targets:

@@ -65,6 +65,16 @@ class Read(Verb):
             answer = call(self.function, synapse, *arguments, values=values)
             return self._print(answer, output, values)
 
+    def column_names(self) -> list[str]:
+        """Return the names of the columns, for the completion of ``--columns``."""
+        columns = self._columns
+        if callable(columns):
+            try:
+                columns = call(columns, values={option.name: option.default for option in self.params})
+            except (KeyError, TypeError):
+                return []
+        return [column.name for column in columns or ()]
+
     def _print(self, answer: Any, output: Output, values: Mapping[str, Any]) -> object:  # noqa: ANN401
         if answer is None or isinstance(answer, int):
             return answer

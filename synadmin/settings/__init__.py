@@ -17,7 +17,13 @@ from urllib.parse import urlsplit
 
 from synadmin import trusted_files
 from synadmin.errors import SettingsError
-from synadmin.settings.places import default_journal, profile_file, state_directory, write_profile
+from synadmin.settings.places import (
+    chosen_profile,
+    default_journal,
+    profile_file,
+    state_directory,
+    write_profile,
+)
 from synadmin.settings.tokens import checked_token, first_line, path_of, secret_from_command, secret_in_file
 
 __all__ = [
@@ -255,7 +261,8 @@ def load(
     """Gather the settings.
 
     Args:
-        profile: the profile's name; ``SYNADMIN_PROFILE`` or ``default`` where it is None.
+        profile: the profile's name; where it is None ``SYNADMIN_PROFILE``, or the one that
+            ``synadmin profile use`` chose, or ``default``.
         env_file: a file to read instead of ``.env``; it must be there.
         options: settings given on the command line, by name.
         new_profile: the profile need not be there although it is named: it is about to be made.
@@ -265,7 +272,7 @@ def load(
             over, or would go to a homeserver that its source does not name.
     """
     warnings: list[str] = []
-    name = profile or os.environ.get("SYNADMIN_PROFILE") or "default"
+    name = profile or os.environ.get("SYNADMIN_PROFILE") or chosen_profile() or "default"
     given = {key: value for key, value in (options or {}).items() if value is not None}
     environment = {key: os.environ[key] for key in _NAMES if os.environ.get(key)}
     of_profile = _file(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from synadmin import files
+from synadmin import files, trusted_files
 from synadmin.errors import SettingsError
 
 
@@ -18,6 +18,58 @@ def profile_file(name: str) -> Path:
         message = f"{name!a} is not a profile's name: letters, digits, dashes"
         raise SettingsError(message)
     return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
+
+
+def profiles() -> list[str]:
+    """Return the names of the profiles that there are."""
+    return sorted(path.stem for path in _directory("XDG_CONFIG_HOME", ".config").glob("*.env"))
+
+
+def chosen_profile() -> str | None:
+    """Return the profile that ``synadmin profile use`` chose; None where it chose none.
+
+    Raises:
+        SettingsError: others can change the choice.
+    """
+    path = _choice()
+    try:
+        read = trusted_files.read(path)
+    except OSError:
+        return None
+    return None if read is None else read.text(str(path)).strip() or None
+
+
+def choose_profile(name: str) -> None:
+    """Make a profile the one that is read where none is named.
+
+    Raises:
+        SettingsError: there is no such profile, or the choice cannot be written.
+    """
+    if not profile_file(name).exists():
+        message = f"there is no profile {name}"
+        raise SettingsError(message, hint="`synadmin profile list` lists the profiles")
+    files.make_directory(_choice().parent, setting="XDG_CONFIG_HOME")
+    files.replace_file(_choice(), f"{name}\n", setting="XDG_CONFIG_HOME")
+
+
+def remove_profile(name: str) -> None:
+    """Remove a profile's file. Its token stays valid.
+
+    Raises:
+        SettingsError: there is no such profile, or it cannot be removed.
+    """
+    path = profile_file(name)
+    try:
+        path.unlink()
+        if chosen_profile() == name:
+            _choice().unlink()
+    except OSError as error:
+        message = f"cannot remove {path}: {error.strerror}"
+        raise SettingsError(message, hint="`synadmin profile list` lists the profiles") from None
+
+
+def _choice() -> Path:
+    return _directory("XDG_CONFIG_HOME", ".config") / "profile"
 
 
 def default_journal() -> Path:

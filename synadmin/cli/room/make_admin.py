@@ -14,7 +14,7 @@ from synadmin.cli.parameters import renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.room.announce import announce_admin, require_speaker
 from synadmin.cli.room.outcome_text import outcome_text
-from synadmin.cli.targets import ROOMS, room_id_of
+from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId, UserId
+    from synadmin.ids import RoomId, UserId
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
@@ -90,11 +90,12 @@ def make_admin(
     from synadmin.recovery.make_admin import Run, look_ahead
 
     servers = _servers(via)
-    wanted = _rooms(ROOMS.read(rooms, source) if rooms or source or space is None else [])
+    named = ROOMS.read(rooms, source) if rooms or source or space is None else []
     goal_at = _goal(user, promoter, allow=allow, join=not no_join, announces=announce is not None)
     longest_wait = _LONGEST_WAIT if keep_rate_limits else None
     with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
+        wanted = rooms_of(recovery.synapse, named)
         if space is not None:
             wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, recovery.synapse, space)]))
         again = _resume_command(wanted, goal, servers, announce)
@@ -154,12 +155,6 @@ def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "
     for room_id in found.elsewhere:
         invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
     return found.rooms
-
-
-def _rooms(names: "Sequence[str]") -> "list[RoomId | RoomAlias]":
-    from synadmin.ids import parse_room
-
-    return [parse_room(name) for name in names]
 
 
 def _servers(via: "Sequence[str]") -> tuple[str, ...]:

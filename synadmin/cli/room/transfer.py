@@ -15,7 +15,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import DURATION, renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.room.announce import announce_transfer, speaker_of
-from synadmin.cli.targets import ROOMS, counted, room_id_of
+from synadmin.cli.targets import ROOMS, counted, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
 from synadmin.text import safe_text
@@ -100,10 +100,11 @@ def transfer(
     from synadmin.recovery.transfer import hand_over
 
     _require_no_allow(allow, as_member=as_member)
-    target, wanted = parse_user_id(new), _read_rooms(rooms, source, space)
+    target, named = parse_user_id(new), _read_rooms(rooms, source, space)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
         move = _move(synapse.owner, target, old, as_member=as_member)
+        wanted = rooms_of(synapse, named)
         wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
         newcomer = _new_owner(invocation, stack, to_profile, move)
         wanted = list(dict.fromkeys(wanted))
@@ -157,14 +158,12 @@ def _look(
     return list(progress(invocation, looks, total=len(rooms), what="looked at"))
 
 
-def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -> "list[RoomId | RoomAlias]":
+def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -> list[str]:
     """Return the rooms that the command line and a file name.
 
     Raises:
         UsageError: there is none, or --from names a user, as in an earlier version.
     """
-    from synadmin.ids import parse_room
-
     if source is not None and source.startswith("@"):
         message = f"--from takes a file of rooms; the old owner is --old-owner {source}"
         raise UsageError(message)
@@ -173,7 +172,7 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
             message = "which room? Name it, or give --space or --from"
             raise UsageError(message)
         return []
-    return [parse_room(room) for room in ROOMS.read(rooms, source)]
+    return ROOMS.read(rooms, source)
 
 
 def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) -> "Move":

@@ -1,5 +1,6 @@
 """``synadmin user list|show|find|search|available|whois``: looking, and nothing else."""
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
+from synadmin.cli.targets import user_id_of
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, UsageError
@@ -191,7 +193,13 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
     return [f"{pair.get(first)} {pair.get(second)}" for pair in pairs]
 
 
-@reads("lookup.by_threepid", "lookup.by_external_id", columns=(Column("user_id", title="user", whole=True),))
+@reads(
+    "lookup.by_threepid",
+    "lookup.by_external_id",
+    columns=(Column("user_id", title="user", whole=True),),
+    empty="No account found.",
+)
+@click.argument("text", required=False)
 @click.option("--email", metavar="ADDRESS", help="The e-mail address of the account.")
 @click.option("--phone", metavar="NUMBER", help="The telephone number of the account, with country code.")
 @click.option(
@@ -210,6 +218,7 @@ def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[s
 )
 def find(
     synapse: "Synapse",
+    text: str | None,
     *,
     email: str | None,
     phone: str | None,
@@ -218,14 +227,23 @@ def find(
 ) -> object:
     """Find the account with an address or external id.
 
-    An address is an e-mail address or a phone number. Exit code 4 where no account has it.
+    TEXT is an e-mail address, a phone number with +, a user id, a localpart, or part of a name. Exit code 4
+    where no account is found.
 
     \b
     Examples:
-        synadmin user find --email alice@example.org
+        synadmin user find alice@example.org
+        synadmin user find 'Alice Smith'
         synadmin user find --phone +44123456789
         synadmin user find --external-id oidc-keycloak 4711
     """
+    if text is not None:
+        if re.fullmatch(r"[^@\s]+@[^@\s:]+", text):
+            email = text
+        elif text.startswith("+"):
+            phone = text
+        else:
+            return _by_name(synapse, text)
     if external_id is not None:
         try:
             return synapse.lookup.by_external_id(*external_id)
@@ -245,6 +263,21 @@ def find(
             return found
     medium, address = threepid or ("msisdn", _number(phone or ""))
     return synapse.lookup.by_threepid(medium, address)
+
+
+def _by_name(synapse: "Synapse", text: str) -> object:
+    """Return the account of that id or localpart; else those with that text in their names.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    with suppress(NotFoundError, UsageError):
+        return {"user_id": synapse.users.get(user_id_of(synapse, text)).name}
+    found = [{"user_id": user.name} for user in synapse.users.list(name=text, guests=True)]
+    if not found:
+        reason = f"no account has {text!a} as an id, an address or part of its name"
+        raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
+    return found
 
 
 def _with_email_in_mas(synapse: "Synapse", email: str) -> dict[str, Any] | None:
@@ -284,9 +317,9 @@ def _user_record(synapse: "Synapse", mas: "Mas", id_: str) -> dict[str, Any]:
 
 
 @find.check
-def _(*, options: "Mapping[str, Any]") -> None:
-    if sum(value is not None for value in options.values()) != 1:
-        message = "give exactly one of --email, --phone, --threepid and --external-id"
+def _(*, text: str | None, options: "Mapping[str, Any]") -> None:
+    if sum(value is not None for value in (text, *options.values())) != 1:
+        message = "give exactly one of TEXT, --email, --phone, --threepid and --external-id"
         raise UsageError(message)
 
 

@@ -360,7 +360,6 @@ def test_it_runs_as_a_module_and_as_a_script(in_a_shell: Callable[[str], Answer]
 # Ids that a person types
 
 _NO_ROOMS = [
-    "club",
     "",
     "!",
     "#club",

@@ -26,7 +26,6 @@ MESSAGES = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/messages"
         ("messages", ROOM, "--filter", "[]"),
         ("messages", ROOM, "--limit", "0"),
         ("messages", ROOM, "--sender", "no one"),
-        ("messages", "club"),
         ("context", ROOM, "event"),
         ("context", ROOM, "$a b"),
         ("event-at", ROOM, "yesterday"),

@@ -37,7 +37,6 @@ def has_said(stub: Stub, **messages: int) -> None:
         ("--limit", "0"),
         ("--limit", "many"),
         ("--after", "2026-02-31"),
-        ("--room", "club"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_sent(

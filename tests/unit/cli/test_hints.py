@@ -1,0 +1,75 @@
+"""A command line that was not understood: the hint says what to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.stub import refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+ROOMS = "/_synapse/admin/v1/rooms"
+USER = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("-o json room list", "hint: options of a command go after it: synadmin room list -o json"),
+        ("-o json --profile x room list", "synadmin room list -o json --profile x"),
+        ("room show", "hint: put a room in single quotes: synadmin room show '#club:example.org'"),
+        ("room list --frob", "hint: `synadmin room list --help` shows how it is used"),
+    ],
+)
+def test_the_hint_is_what_to_type(synadmin: Synadmin, line: str, hint: str) -> None:
+    answer = synadmin(*line.split())
+    assert answer.code == 2
+    assert hint in answer.stderr
+
+
+def rooms(*names: str) -> list[dict[str, object]]:
+    return [{"room_id": f"!{number}:example.org", "name": name} for number, name in enumerate(names)]
+
+
+def test_a_room_is_found_by_its_name_where_one_room_has_it(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(f"{ROOMS}/%210%3Aexample.org/members", told({"members": [], "total": 0}))
+    signed_in.on(ROOMS, told({"rooms": rooms("Chess club", "Chess"), "total_rooms": 2, "offset": 0}))
+    assert synadmin("room", "members", "Chess club", "-o", "json").stdout.strip() == "[]"
+    signed_in.on(ROOMS, told({"rooms": rooms("Chess", "Chess"), "total_rooms": 2, "offset": 0}))
+    twice = synadmin("room", "members", "Chess")
+    assert twice.code == 2
+    assert "!0:example.org, !1:example.org" in twice.stderr
+    none = synadmin("room", "members", "Go")
+    assert (none.code, "no room has the name 'Go'" in none.stderr) == (2, True)
+
+
+def test_a_change_without_a_question_takes_no_name(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, told({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
+    for options in ([], ["--yes"]):
+        answer = synadmin("room", "block", "Chess", *options)
+        assert answer.code == 2
+        assert "hint: the id is '!0:example.org'" in answer.stderr
+    assert not [request for request in signed_in.requests if request.method != "GET"]
+
+
+def test_user_find_guesses_what_a_text_is(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(404, "M_NOT_FOUND", "User not found"))
+    by_address = "/_synapse/admin/v1/threepid"
+    signed_in.on(f"{by_address}/email/users/alice%40example.org", told({"user_id": "@alice:example.org"}))
+    signed_in.on(f"{by_address}/msisdn/users/44123", told({"user_id": "@bob:example.org"}))
+    signed_in.on(USER, told({"name": "@alice:example.org"}))
+    signed_in.on("/_synapse/admin/v3/users", told({"users": [{"name": "@ann:example.org"}], "total": 1}))
+    for text, found in (
+        ("alice@example.org", "@alice:example.org"),
+        ("+44 123", "@bob:example.org"),
+        ("alice", "@alice:example.org"),
+        ("@alice:example.org", "@alice:example.org"),
+        ("Ann Smith", "@ann:example.org"),
+    ):
+        assert synadmin("user", "find", text, "-o", "name").stdout.strip() == found
+    signed_in.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+    assert synadmin("user", "find", "Nobody Else").code == 4

@@ -1,0 +1,101 @@
+"""``synadmin profile`` and ``synadmin completion``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin import settings
+from synadmin.errors import SettingsError
+from synadmin.settings.places import write_profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+
+SECRET = "syt_abcdef"
+
+
+@pytest.fixture
+def two(work: Path) -> None:
+    del work
+    for name in ("home", "work"):
+        values = {settings.HOMESERVER: f"https://{name}.example", settings.TOKEN: SECRET}
+        write_profile(name, dict(values))
+
+
+@pytest.mark.usefixtures("two")
+def test_profiles_are_listed_without_their_tokens(synadmin: Synadmin) -> None:
+    shown = synadmin("profile", "list", "-o", "json").stdout
+    assert [(one["profile"], one["homeserver"]) for one in json.loads(shown)] == [
+        ("home", "https://home.example"),
+        ("work", "https://work.example"),
+    ]
+    assert SECRET not in shown
+
+
+@pytest.mark.usefixtures("two")
+def test_the_profile_that_is_used_is_read_where_none_is_named(
+    synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.load().homeserver is None
+    assert synadmin("profile", "use", "work").code == 0
+    assert settings.load().homeserver == "https://work.example"
+    assert settings.load(profile="home").homeserver == "https://home.example"
+    monkeypatch.setenv("SYNADMIN_PROFILE", "home")
+    assert settings.load().homeserver == "https://home.example"
+    monkeypatch.delenv("SYNADMIN_PROFILE")
+    synadmin("profile", "remove", "work", "--yes")
+    assert settings.load().homeserver is None
+    with pytest.raises(SettingsError, match="work"):
+        settings.of_profile("work")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_profile_that_is_not_there_is_neither_used_nor_removed(synadmin: Synadmin) -> None:
+    synadmin("profile", "use", "nowhere").assert_is_one_clear_line(code=2)
+    synadmin("profile", "remove", "nowhere", "--yes").assert_is_one_clear_line(code=2)
+    assert synadmin("profile", "remove", "home").code == 2, "nobody was asked"
+    assert synadmin("profile", "remove", "home", "--yes", "--dry-run").code == 0
+    assert len(json.loads(synadmin("profile", "list", "-o", "json").stdout)) == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_a_script(synadmin: Synadmin, shell: str) -> None:
+    answer = synadmin("completion", shell)
+    assert answer.code == 0
+    assert "_SYNADMIN_COMPLETE" in answer.stdout
+
+
+@pytest.mark.usefixtures("two")
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("synadmin room make-a", "make-admin"),
+        ("synadmin room list --columns room_id,na", "room_id,name"),
+        ("synadmin audit --rule departed", "departed-power"),
+        ("synadmin --profile wo", "work"),
+        ("synadmin room list -o js", "json"),
+    ],
+)
+def test_words_are_completed(line: str, completed: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from synadmin.cli.app import main; main()"],
+        env=os.environ
+        | {
+            "_SYNADMIN_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split()) - 1),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert f"plain,{completed}" in ended.stdout.splitlines(), ended
