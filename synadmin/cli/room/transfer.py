@@ -81,10 +81,9 @@ def transfer(
 ) -> int:
     """Move rooms to an account on another homeserver.
 
-    In each room the new owner gets power and an invitation, comes in, is seen to have control; then the
-    old owner's power is taken away. Where that cannot be finished the old owner keeps control: run it
-    again, or `synadmin journal resume last`. A room is refused where the old owner has no control, and where
-    no user of this server would have control afterwards (--leave-rooms allows that).
+    In each room the new owner gets power and an invitation, and joins. When it has control, the old owner's
+    power is removed; until then the old owner keeps control: run the command again. A room is refused if the
+    old owner has no control of it, or if no local user would have control afterwards (--leave-rooms).
 
     \b
     Examples:
@@ -94,7 +93,7 @@ def transfer(
             --as-member --to-profile new
 
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
-    one failed; 6 else, as where somebody has yet to come in.
+    one failed; 6 else, for example if a new owner has not joined yet.
     """
     from synadmin.ids import parse_user_id
     from synadmin.recovery.transfer import hand_over
