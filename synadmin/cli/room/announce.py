@@ -55,14 +55,28 @@ def speaker_of(way: "Way", newcomer: "Synapse | None", move: "Move") -> "Callabl
     return lambda: recovery.as_user(move.new)
 
 
-def announce_transfer(
+def announce_transfers(
+    invocation: Invocation,
+    room_transfers: "Iterator[RoomTransfer]",
+    move: "Move",
+    speak: "Callable[[], Synapse] | None",
+    text: str | None,
+) -> "Iterator[RoomTransfer]":
+    """Announce in each room that the new owner has control now; one that was not changed hears nothing."""
+    for room_transfer in room_transfers:
+        if speak is None or text is None:
+            yield room_transfer
+        else:
+            yield _announced_transfer(invocation, room_transfer, move, speak, text)
+
+
+def _announced_transfer(
     invocation: Invocation,
     room_transfer: "RoomTransfer",
     move: "Move",
     speak: "Callable[[], Synapse]",
     text: str,
 ) -> "RoomTransfer":
-    """Announce in a room that the new owner has control now; one that was not changed hears nothing."""
     from synadmin.recovery.announce import announce
     from synadmin.recovery.transfer_plan import step
 

@@ -14,7 +14,7 @@ from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import DURATION, renamed
 from synadmin.cli.progress import progress
-from synadmin.cli.room.announce import announce_transfer, speaker_of
+from synadmin.cli.room.announce import announce_transfers, speaker_of
 from synadmin.cli.targets import ROOMS, counted, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
@@ -119,8 +119,7 @@ def transfer(
         _begin(invocation, way, planned, move, yes=yes)
         pause = _waiting(invocation, wait / 1000, move)
         handed = hand_over(way, planned, move, accept=_accepting(newcomer, move), pause=pause)
-        if speak and announce:
-            handed = (announce_transfer(invocation, one, move, speak, announce) for one in handed)
+        handed = announce_transfers(invocation, handed, move, speak, announce)
         return _report(invocation, handed, move, output, total=len(planned))
 
 
