@@ -33,7 +33,7 @@ class Knobs:
 
     Attributes:
         adminapi: the admin API is served. It is not unless an operator adds it.
-        version: the version that is played. What is younger than it is not there.
+        version: the version that is played. Operations that are younger are not there; their filters are.
         device_code: the device code grant is switched on.
         worker: jobs are run.
         failures: the next jobs that fail, each to be tried again later.

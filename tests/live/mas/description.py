@@ -3,7 +3,8 @@
 MAS's own OpenAPI document is not part of this repository: its text is under the AGPL. Where it is at hand,
 every exchange is validated against it: the file that ``SYNADMIN_TEST_MAS_OPENAPI`` names, else
 ``../shared/mas-openapi.json``. ``operations.json`` has the same shapes in a notation of its own, permits no
-surplus fields, and is there everywhere. A test compares the two.
+surplus fields, and is there everywhere. A test compares the two. Neither has what MAS serves outside of
+``/api/admin/v1``: discovery, OAuth, introspection, and what Matrix clients ask for.
 """
 
 from __future__ import annotations
