@@ -172,7 +172,7 @@ def _is_there(synapse: "Synapse", user_id: "UserId", device_id: str) -> bool:
 def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | None) -> Record:
     """Delete all devices of users: signs them out everywhere.
 
-    With --unused-since only devices that were seen, and not lately; those that nobody has ever seen stay.
+    With --unused-since only devices that were seen, and not lately; devices that were never seen stay.
     The session that you are using yourself stays as well.
 
     \b

@@ -18,7 +18,7 @@ How to fix it
 
     synadmin room demote '!chess:example.org' @bob:example.org
 
-A member of the room has to stand above the user. Creators of a room of version 12 or later keep their
+A member of the room needs a higher level than the user. Creators of a room of version 12 or later keep their
 power, whatever you do.
 """
 

@@ -5,7 +5,7 @@ accounts do not count, nor do those of application services.
 
 Why it matters
 
-Unused accounts have old passwords, and nobody notices when they are stolen. Many servers keep them on
+Unused accounts have old passwords, and a theft goes unnoticed. Many servers keep them on
 purpose, so the rule is off unless the configuration has `enabled = true`, or you pass
 `--rule dormant-account`.
 
@@ -20,7 +20,7 @@ Lock the account; you can unlock it again:
 
     synadmin user lock @bob:example.org
 
-or deactivate it for good: `synadmin user deactivate`.
+or deactivate it: `synadmin user deactivate`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -4,8 +4,8 @@
 
 Why it matters
 
-Any member, of any server, can take over the room: make themselves the only admin, ban everybody else,
-close it. In a public room that is anybody.
+Any member, of any server, can take over the room: make themselves the only admin, ban all others,
+close it. In a public room that is any user.
 
 What it shows
 
@@ -16,7 +16,7 @@ How to fix it
 
     synadmin room set-power '!chess:example.org' --default users_default 0
 
-The command shows who can do less afterwards. It refuses where nobody would control the room afterwards.
+The command shows who can do less afterwards. It refuses if no user would control the room afterwards.
 Then give a user a level of their own in the same step:
 
     synadmin room set-power '!chess:example.org' alice 100 --default users_default 0 --allow impersonate

@@ -4,7 +4,7 @@ Deleting rooms, purging history and redacting a user's events are such tasks. Sy
 
 Why it matters
 
-An admin was told that the room is being deleted, and it is still there.
+The deletion of the room was started, but the room still exists.
 
 What it shows
 

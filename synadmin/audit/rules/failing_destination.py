@@ -18,7 +18,7 @@ Check the server as other servers see it:
 
     synadmin federation check gone.example
 
-When it is back, `synadmin federation reset gone.example` tries again at once. When it is gone for good, add
+When it is back, `synadmin federation reset gone.example` tries again at once. If it will not come back, add
 an ignore, with the reason.
 """
 

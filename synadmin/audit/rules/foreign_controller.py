@@ -4,9 +4,9 @@ The user's level is also enough to change the power levels. Only local users who
 
 Why it matters
 
-This user can demote everybody below, and by the rules of Matrix nobody can demote an equal. If the account
-is stolen, or you fall out with its owner, the room is theirs. On the server of a friend that may be what
-you want: then add an ignore, with the reason.
+This user can demote all users with a lower level. A user with the same level cannot be demoted. If the
+account is stolen, or its owner turns against you, they have the room. If you trust the user, add an ignore,
+with the reason.
 
 What it shows
 
@@ -15,7 +15,7 @@ What it shows
 
 How to fix it
 
-Ask the user to lower their own level. Where a local user stands above:
+Ask the user to lower their own level. If a local user has a higher level:
 
     synadmin room demote '!chess:example.org' @mallory:elsewhere.net
 

@@ -1,8 +1,8 @@
 """A user id of this server that has power in a room, but no account.
 
 The rule looks up each user id with more power than the default, creators included. Deactivated accounts
-exist: nobody can register their names again. Nor can anybody register the name that the server uses for
-its notices, or a name that an application service has reserved.
+exist: their names cannot be registered again. The same holds for the name that the server uses for its
+notices, and for names that an application service has reserved.
 
 Additional creators of a room of version 12 or later are looked up on servers of up to 250 rooms, and
 elsewhere where it may matter. With `look_at_creators = true` they are looked up in every such room, which
@@ -15,16 +15,16 @@ anybody. Usually the cause is a typing error when an admin was named.
 
 What it shows
 
-    @alcie:example.org has power level 100, but no such account exists: whoever registers the name gets it.
+    @alcie:example.org has power level 100, but no such account exists: anyone who registers the name gets it.
     (details: user_id, power_level)
 
 How to fix it
 
-Take the power away, where a local user stands above:
+Remove the power, if a local user has a higher level:
 
     synadmin room demote '!chess:example.org' @alcie:example.org
 
-Otherwise take the name, so that nobody else can:
+Otherwise register the name yourself:
 
     synadmin user create @alcie:example.org
     synadmin user deactivate @alcie:example.org
@@ -57,7 +57,7 @@ def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
         if view.account_of(user).state is not AccountState.MISSING or user in facts.reserved:
             continue
         level = view.levels.level_of(user)
-        follows = ": whoever registers the name gets it" if _can_be_made(facts, user) else ""
+        follows = ": anyone who registers the name gets it" if _can_be_made(facts, user) else ""
         yield Found(
             message=f"{user} {has_level(level)}, but no such account exists{follows}.",
             fix=_fix(facts, user),

@@ -6,7 +6,7 @@ active: the server does not record when they are used.
 
 Why it matters
 
-The room has an admin in name only. On the day when you need one, nobody answers.
+The admins of the room do not answer when you need them.
 
 What it shows
 

@@ -6,7 +6,7 @@ takes. The finding names how far you have to go to regain the room:
 - `api`: Make Room Admin is enough.
 - `impersonate`: synadmin has to act as a local user for a short time.
 - `reactivate`: it has to reactivate an account for a short time, too.
-- none: no local user, present or past, can give control to anybody.
+- none: no local user, present or past, can give control to another user.
 
 Rooms in which the server sends its notices are left out: the server controls them.
 
@@ -25,7 +25,7 @@ How to fix it
     synadmin room make-admin '!chess:example.org' --allow impersonate
 
 with the reach that the finding names. Where none is enough, `synadmin room replace` makes a new room in
-its place. The finding's `why` names the users who hold the power: you can ask them.
+its place. The finding's `why` names the users who have the power: you can ask them.
 """
 
 from collections.abc import Iterator, Mapping

@@ -4,7 +4,7 @@ The option `days` sets how old. A report is open until you dismiss it.
 
 Why it matters
 
-A user asked for help, and nobody has looked. Unlawful content that was reported and stays is also a matter
+A user asked for help and got no answer. Unlawful content that was reported and stays is also a matter
 of liability.
 
 What it shows

@@ -4,7 +4,7 @@ The option `local_members` sets from how many local members on this matters.
 
 Why it matters
 
-If this one user leaves or loses the password, nobody controls the room any more.
+If this one user leaves or loses the password, no local user controls the room.
 
 What it shows
 

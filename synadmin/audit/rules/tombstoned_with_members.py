@@ -6,7 +6,7 @@ request for each.
 
 Why it matters
 
-The members may write where nobody reads any more. Some clients show both rooms under the same name.
+The members may write in a room that no one reads. Some clients show both rooms under the same name.
 
 What it shows
 

@@ -16,7 +16,7 @@ How to fix it
 
     synadmin room set-power '!chess:example.org' --event m.room.power_levels 50
 
-The command refuses where nobody would reach that level: give a user the level first.
+The command refuses if no user would reach that level: give a user the level first.
 """
 
 from collections.abc import Iterator, Mapping

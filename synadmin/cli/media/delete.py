@@ -45,7 +45,7 @@ def delete(
 ) -> Record:
     """Delete local media for good.
 
-    Either items, or all that a user has uploaded, or all that nobody has looked at for long or that is
+    Either items, or all that a user has uploaded, or all that was not accessed for long or that is
     large. What is in quarantine or protected from it is left by --before and --larger-than.
 
     \b

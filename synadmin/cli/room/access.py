@@ -101,7 +101,7 @@ def block(synapse: "Synapse", room_id: "RoomId") -> Record:
     """Block rooms: local users cannot join them.
 
     Who is in a room stays in it; `room delete --block` puts them out too. A room that the server does not
-    know can be blocked beforehand. `room show` tells whether a room is blocked.
+    know can be blocked beforehand. `room show` shows whether a room is blocked.
 
     \b
     Examples:

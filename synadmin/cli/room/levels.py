@@ -79,7 +79,8 @@ def set_power(
 
     A local user with enough power sends the change; all other levels stay as they are.
 
-    Shows what changes and who can do less afterwards, and asks. What would lock everybody out is refused.
+    Shows what changes and who can do less afterwards, and asks. A change that would lock out
+    all users is refused.
 
     \b
     Examples:
@@ -147,7 +148,7 @@ def demote(
     A user who stands above does it, or the user itself.
 
     Lowering oneself is always allowed, so --allow impersonate takes power from any local user. A user of
-    another server with as much power as yours keeps it: the rules of Matrix let nobody take it.
+    another server with as much power as yours keeps it: the rules of Matrix do not allow to lower it.
 
     \b
     Examples:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId, UserId
+    from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
@@ -71,12 +71,11 @@ def make_admin(
 ) -> int:
     """Regain control of rooms through a local user with power.
 
-    First looks: who holds which level, who is joined, whose account is active. Says what will happen,
-    and asks. Then acts, joins the room where you are the one to have control, and reads back what the
-    room holds. A room that cannot be regained this way is refused before anything is touched, with the
-    reason.
+    Reads levels, members and accounts, shows a plan and asks. Then carries it out, joins the room if you
+    are to have control, and reads back what the room holds. A room that cannot be regained this way is
+    refused before anything is changed, with the reason.
 
-    ROOM is a room id or an alias; mind the shell and put it in single quotes.
+    ROOM is a room id, an alias, or the name of one room. Put it in single quotes.
 
     \b
     Examples:
@@ -95,9 +94,7 @@ def make_admin(
     longest_wait = _LONGEST_WAIT if keep_rate_limits else None
     with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
-        wanted = rooms_of(recovery.synapse, named)
-        if space is not None:
-            wanted = list(dict.fromkeys([*wanted, *_rooms_in_space(invocation, recovery.synapse, space)]))
+        wanted = _wanted_rooms(invocation, recovery.synapse, named, space)
         again = _resume_command(wanted, goal, servers, announce)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
         total = len(wanted)
@@ -145,6 +142,14 @@ def _goal(
         )
 
     return goal
+
+
+def _wanted_rooms(
+    invocation: Invocation, synapse: "Synapse", named: "Sequence[str]", space: str | None
+) -> "list[RoomId | RoomAlias]":
+    rooms = rooms_of(synapse, named)
+    in_space = () if space is None else _rooms_in_space(invocation, synapse, space)
+    return list(dict.fromkeys([*rooms, *in_space]))
 
 
 def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":

@@ -94,10 +94,10 @@ def replace(
     Use this where the room cannot be regained.
 
     All users of this server are put out of the old room and into a new one, and the addresses lead there.
-    Messages stay behind: the old room's history is kept in the database, but it is no longer in anybody's
+    Messages stay behind: the old room's history is kept in the database, but it is no longer in the
     list of rooms. Users of other servers are not moved: for them the old room goes on without you.
 
-    Where the room itself can be regained, it is refused, and you are told how. What is done cannot be
+    If the room itself can be regained, this is refused, with the command for it. What is done cannot be
     undone, so the room's name is to be typed, or to be given with --confirm; --yes is not enough.
 
     \b

@@ -95,7 +95,7 @@ def hierarchy(
 ) -> None:
     """Show a space and its rooms as a tree.
 
-    Rooms that nobody of this server is in are named by their id alone.
+    Rooms without a local user are shown by their id alone.
 
     \b
     Examples:

@@ -103,13 +103,12 @@ def transfer(
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
         move = _move(synapse.owner, target, old, as_member=as_member)
-        wanted = rooms_of(synapse, named)
-        wanted += _rooms_in_space(invocation, synapse, space, as_member=as_member)
+        in_space = _rooms_in_space(invocation, synapse, space, as_member=as_member)
+        wanted = list(dict.fromkeys([*rooms_of(synapse, named), *in_space]))
         newcomer = _new_owner(invocation, stack, to_profile, move)
-        wanted = list(dict.fromkeys(wanted))
         again = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
-        more = ["--announce", announce] if announce else []
-        invocation.journal.arguments = [*again, *more, *(["--leave-rooms"] if leave_rooms else [])]
+        again += ["--announce", announce] if announce else []
+        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         way.leave_rooms = leave_rooms
         speak = speaker_of(way, newcomer, move) if announce else None

@@ -116,7 +116,7 @@ def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
 
     Their messages appear sent to themselves, but reach nobody.
 
-    A last resort: clients get confused, and the user is not told. To keep an account from doing harm,
+    A last resort: clients get confused, and the user is not informed. To keep an account from doing harm,
     think of suspend and lock first.
 
     \b
@@ -162,7 +162,7 @@ def deactivate(
 ) -> Record:
     """Deactivate accounts.
 
-    They leave all rooms, and nobody can sign in to them any more.
+    They leave all rooms, and can no longer sign in.
 
     Sessions, encryption keys, password, addresses and account data are deleted. An account can be made
     active again (user reactivate), but none of this comes back. Media and messages stay: see media delete
