@@ -13,6 +13,7 @@
 #   make reference  write the pages of the documentation that are read off the program anew
 #   make transcripts  type the commands of the guides again, and write their output into the pages
 #   make venv    the development environment, .venv
+#   make release  wheel, source archive, bill of materials and checksums in dist/, checked
 #   make clean   remove everything that these have made
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts clean
+.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -97,6 +98,24 @@ transcripts: $(VENV)/.dev
 	@SYNADMIN_TEST_REWRITE=1 $(BIN)/python -m pytest --quiet --numprocesses=2 tests/live/test_transcripts.py $(PYTEST_ARGS)
 	@$(BIN)/python docs/generate.py
 
+# The wheel is installed without anything else, as users do, and has to run.
+release: .venv-release/.tools
+	@rm -rf dist .venv-release/alone
+	@.venv-release/bin/python -m build --outdir dist . > /dev/null 2>&1
+	@.venv-release/bin/twine check --strict dist/*
+	@$(PYTHON) -m venv .venv-release/alone
+	@.venv-release/alone/bin/python -m pip --quiet --disable-pip-version-check install dist/*.whl
+	@.venv-release/alone/bin/synadmin --version
+	@.venv-release/alone/bin/synadmin audit rules -o csv > /dev/null
+	@.venv-release/alone/bin/synadmin room make-admin --help > /dev/null
+	@.venv-release/bin/cyclonedx-py environment .venv-release/alone --output-file dist/synadmin.cdx.json
+	@cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+.venv-release/.tools:
+	@$(PYTHON) -m venv .venv-release
+	@.venv-release/bin/python -m pip --quiet --disable-pip-version-check install build twine cyclonedx-bom
+	@touch $@
+
 venv: $(VENV)/.dev
 
 # Two stamps, so that the demo does not wait for the development tools. Each is older than pyproject.toml as
@@ -115,5 +134,5 @@ $(VENV)/.dev: $(VENV)/.sandbox
 	@touch $@
 
 clean:
-	@rm -rf $(VENV) .venv-versions .venv-oldest docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-versions .venv-oldest .venv-release docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find synadmin tests -type d -name __pycache__ -prune -exec rm -rf {} +
