@@ -12,9 +12,8 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, 
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.mas_required import BY_COMPATIBILITY
-from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.columns import Column
+from synadmin.cli.verbs import Shown, reads
 from synadmin.errors import (
     NotAuthenticatedError,
     NotPermittedError,
@@ -341,10 +340,8 @@ def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
     return record
 
 
-@click.command(cls=Command)
-@output_options
-@pass_invocation
-def whoami(invocation: Invocation, *, output: Output) -> int:
+@reads()
+def whoami(synapse: "Synapse", *, invocation: Invocation) -> Shown:
     """Show the token's owner, the server, and admin rights.
 
     Exit code 3 where it is not.
@@ -354,23 +351,20 @@ def whoami(invocation: Invocation, *, output: Output) -> int:
         synadmin whoami
         synadmin whoami -o json
     """
-    with invocation.synapse() as synapse:
-        me = synapse.client_server.whoami()
-        admin = is_server_admin(synapse)
-        try:
-            version: str | None = synapse.server.version().server_version
-        except SynadminError:
-            version = None
-        record = {
-            "user_id": me.user_id,
-            "homeserver": synapse.transport.homeserver,
-            "synapse": version,
-            "server_admin": admin,
-            "device_id": me.device_id,
-            **_at_mas(invocation, synapse),
-        }
-    output.write_one(record, [Column(name) for name in record])
+    me = synapse.client_server.whoami()
+    admin = is_server_admin(synapse)
+    try:
+        version: str | None = synapse.server.version().server_version
+    except SynadminError:
+        version = None
+    record = {
+        "user_id": me.user_id,
+        "homeserver": synapse.transport.homeserver,
+        "synapse": version,
+        "server_admin": admin,
+        "device_id": me.device_id,
+        **_at_mas(invocation, synapse),
+    }
     if not admin:
         invocation.say("This token is not a server admin's.")
-        return EXIT_NOT_PERMITTED
-    return 0
+    return Shown(record, code=EXIT_DONE if admin else EXIT_NOT_PERMITTED)

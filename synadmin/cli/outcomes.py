@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import click
+
 from synadmin.cli.confirm import confirm
 from synadmin.cli.exit_codes import (
     EXIT_DONE,
@@ -183,6 +185,7 @@ class BulkChange:
             nothing is taken away from people or given to them.
         columns: what ``act`` returns that a table shows.
         resumable: whether the journal has the command line that goes on with it.
+        alone: the field that is all that a person sees of the only target's record.
     """
 
     kind: Kind
@@ -192,6 +195,7 @@ class BulkChange:
     question: Callable[[list[str]], str | None] | None = None
     columns: "Sequence[Column]" = ()
     resumable: bool = False
+    alone: str | None = None
 
     def change_one(self, synapse: "Synapse", name: str) -> Record:
         """Change one target.
@@ -245,7 +249,7 @@ def carry_out(
             invocation,
             _change_each(synapse, work, ended),
             count=_count,
-            write=_writing(output, _columns(work.kind, work.columns)),
+            write=_writing(output, _columns(work.kind, work.columns), work.alone),
         )
     except KeyboardInterrupt as interruption:  # while a record was being printed
         ended.append(interruption)
@@ -257,8 +261,21 @@ def carry_out(
     return code
 
 
-def _writing(output: Output, columns: "Sequence[Column]") -> Callable[[Iterator[_Result]], None]:
-    return lambda results: output.write((result.record for result in results), columns)
+def _writing(
+    output: Output, columns: "Sequence[Column]", alone: str | None = None
+) -> Callable[[Iterator[_Result]], None]:
+    def write(results: Iterator[_Result]) -> None:
+        records = (result.record for result in results)
+        if alone is None:
+            output.write(records, columns)
+            return
+        for record in records:
+            if output.for_people and output.names is None:
+                click.echo(record[alone])
+            else:
+                output.write_one(record, [Column(name) for name in record])
+
+    return write
 
 
 def _count(result: _Result, outcomes: Outcomes) -> None:

@@ -8,7 +8,7 @@ from synadmin.cli.input_files import EVENT_REPORTS, USER_REPORTS
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.targets import REPORTS, any_user_id_of, counted, room_id_of
-from synadmin.cli.verbs import changes, reads
+from synadmin.cli.verbs import Shown, changes, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, UsageError
 
@@ -93,7 +93,7 @@ def _(*, users: bool, room: str | None) -> None:
 @report.verb
 @reads("reports.event", "reports.user")
 @click.option("--users", is_flag=True, help="The report of a user instead of that of an event.")
-def show(synapse: "Synapse", report_id: str, *, users: bool, output: Any) -> None:  # noqa: ANN401
+def show(synapse: "Synapse", report_id: str, *, users: bool) -> object:
     """Show a report; for an event, also the event.
 
     \b
@@ -103,7 +103,7 @@ def show(synapse: "Synapse", report_id: str, *, users: bool, output: Any) -> Non
     """
     sent = (synapse.reports.user if users else synapse.reports.event)(int(report_id)).as_sent()
     columns = [Column(name) for name in sent if name != "received_ts"]
-    output.write_one(sent, [*columns[:1], time_column("received_ts", "received"), *columns[1:]])
+    return Shown(sent, [*columns[:1], time_column("received_ts", "received"), *columns[1:]])
 
 
 @report.verb

@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.progress import elapsed
 from synadmin.errors import ConnectError, ServerError, SynadminError
 
-__all__ = ["TaskFailedError", "elapsed", "wait_for_task"]
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+
+__all__ = ["Task", "TaskFailedError", "elapsed", "wait_for_task"]
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
 _LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
@@ -86,3 +90,30 @@ def _poll_again_on_errors(poll: Callable[[], T]) -> T:
         except ServerError:
             time.sleep(_FIRST_PAUSE * 2**attempt)
     return poll()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work that goes on at the server.
+
+    Attributes:
+        field: the field of a record that has its id: ``purge_id``.
+        poll: asks how far it is.
+        doing: what the server does, with the target: ``purging the history of {}``.
+        status: the command that shows how far it is: ``room purge-status``.
+    """
+
+    field: str
+    poll: Callable[["Synapse", str], TaskStatus]
+    doing: str
+    status: str
+
+    def wait_command(self, task_id: str) -> str:
+        """Return the command that takes the waiting up again."""
+        return f"synadmin {self.status} {task_id} --wait"
+
+    def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
+        """Wait until the server has finished, and return what it says then."""
+        return wait_for_task(
+            invocation, lambda: self.poll(synapse, task_id), what=what, again=self.wait_command(task_id)
+        )

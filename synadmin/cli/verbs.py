@@ -7,9 +7,9 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +19,10 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
-from synadmin.cli.server_task import wait_for_task
+from synadmin.cli.server_task import Task
 from synadmin.cli.targets import Kind, Targets
 from synadmin.columns import Column
+from synadmin.errors import SynadminError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -30,6 +31,46 @@ Columns = Sequence[Column] | Callable[..., Sequence[Column]]
 
 _LIMIT = click.Option(["--limit"], type=click.IntRange(min=1), metavar="N", help="Print the first N.")
 _NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the task, and do not wait.")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An answer with what its command does not declare.
+
+    Attributes:
+        answer: a record, several, or a pager.
+        columns: the columns of a table; those of the declaration where it is None.
+        empty: what is said where a list is empty.
+        code: the exit code.
+        error: what is raised when it is printed.
+    """
+
+    answer: Any
+    columns: Sequence[Column] | None = None
+    empty: str = ""
+    code: int | None = None
+    error: SynadminError | None = None
+
+
+def show(shown: Shown, output: Output, most: int | None = None) -> int | None:
+    """Print an answer, of a list at most so many; return the exit code.
+
+    Raises:
+        SynadminError: the answer shows that what was asked for did not succeed.
+    """
+    answer, columns = shown.answer, shown.columns
+    if hasattr(answer, "pages"):
+        pager = answer if most is None else answer.limited(most)
+        output.stream(pager, columns or (), empty=shown.empty)
+        return shown.code
+    answer = answer.as_sent() if hasattr(answer, "as_sent") else answer
+    if isinstance(answer, Mapping):
+        output.write_one(answer, [Column(name) for name in answer] if columns is None else columns)
+    else:
+        output.write(islice(answer, most), columns or (), empty=shown.empty)
+    if shown.error is not None:
+        raise shown.error
+    return shown.code
 
 
 class Read(Verb):
@@ -63,7 +104,14 @@ class Read(Verb):
             self.resolve(synapse, values)
             arguments = [values[name] for name in self.arguments]
             answer = call(self.function, synapse, *arguments, values=values)
-            return self._print(answer, output, values)
+            if answer is None:
+                return None
+            shown = answer if isinstance(answer, Shown) else Shown(answer)
+            columns = shown.columns
+            if columns is None:
+                columns = call(self._columns, values=values) if callable(self._columns) else self._columns
+            shown = replace(shown, columns=columns, empty=shown.empty or self._empty)
+            return show(shown, output, values.get("limit"))
 
     def column_names(self) -> list[str]:
         """Return the names of the columns, for the completion of ``--columns``."""
@@ -74,23 +122,6 @@ class Read(Verb):
             except (KeyError, TypeError):
                 return []
         return [column.name for column in columns or ()]
-
-    def _print(self, answer: Any, output: Output, values: Mapping[str, Any]) -> object:  # noqa: ANN401
-        if answer is None or isinstance(answer, int):
-            return answer
-        columns = self._columns
-        if callable(columns):
-            columns = call(columns, values=values)
-        most = values.get("limit")
-        if hasattr(answer, "pages"):
-            output.stream(answer if most is None else answer.limited(most), columns or (), empty=self._empty)
-            return None
-        answer = answer.as_sent() if hasattr(answer, "as_sent") else answer
-        if isinstance(answer, Mapping):
-            output.write_one(answer, [Column(name) for name in answer] if columns is None else columns)
-        else:
-            output.write(islice(answer, most), columns or (), empty=self._empty)
-        return None
 
 
 def reads(
@@ -103,7 +134,8 @@ def reads(
 ) -> Callable[[Function], Read]:
     """Declare a command that changes nothing.
 
-    The function returns a record, several, or a pager; or None or an exit code, where it prints by itself.
+    The function returns a record, several, or a pager; a :class:`Shown` with an exit code or columns of its
+    own; or None, where it prints by itself.
 
     Args:
         calls: the client's methods that it is the command for.
@@ -154,8 +186,12 @@ class Change(Verb):
         many: bool,
         resumable: bool,
         mas: str | None = None,
+        anonymous: bool = False,
+        alone: str | None = None,
     ) -> None:
         self.kind = kind
+        self._anonymous = anonymous
+        self._alone = alone
         self._mas = mas
         self._many = many and bool(kind.metavar)
         self._does = does
@@ -166,6 +202,7 @@ class Change(Verb):
         self._order: Function | None = None
         self._select: Function | None = None
         self._after: Function | None = None
+        self._shows: Function | None = None
         super().__init__(function, calls, name)
         # Where the kind has no argument (this server), the function gets it all the same.
         self.params = [one for one in self.params if one.name != kind.field or kind.metavar]
@@ -207,6 +244,11 @@ class Change(Verb):
         self._after = hook
         return hook
 
+    def shows(self, hook: Function) -> Function:
+        """Set what is shown where the options ask for no change: returns a Shown, or None."""
+        self._shows = hook
+        return hook
+
     def select(self, hook: Function) -> Function:
         """Set what chooses the targets by the options: returns a Selection, or None."""
         self._select = hook
@@ -215,8 +257,13 @@ class Change(Verb):
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Look, ask, change the targets, and print what became of each."""
         kind, names = self._read_targets(values)
-        with invocation.synapse() as synapse:
+        with invocation.synapse(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
+            shown: Shown | None = None
+            if self._shows is not None:
+                shown = call(self._shows, synapse, names, values=values)
+            if shown is not None:
+                return show(shown, output)
             selected: Selection | None = None
             if self._select is not None:
                 selected = call(self._select, synapse, values=values)
@@ -271,6 +318,7 @@ class Change(Verb):
             question=None if ask is None else lambda names: call(ask, synapse, names, values=values),
             columns=call(columns, values=values) if callable(columns) else columns,
             resumable=resumable,
+            alone=self._alone,
         )
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
@@ -321,6 +369,8 @@ def changes(
     many: bool = True,
     resumable: bool = True,
     mas: str | None = None,
+    anonymous: bool = False,
+    alone: str | None = None,
 ) -> Callable[[Function], Change]:
     """Declare a command that changes targets.
 
@@ -335,6 +385,8 @@ def changes(
         many: whether it takes several targets.
         resumable: whether to run it again does the rest, and nothing twice.
         mas: what ``mas-cli manage`` needs to do the same, where the admin API of MAS cannot be used.
+        anonymous: whether it needs no token.
+        alone: the field that is all that a person sees of the result, for a program to read: a token.
     """
 
     def declare(function: Function) -> Change:
@@ -348,44 +400,11 @@ def changes(
             many=many,
             resumable=resumable,
             mas=mas,
+            anonymous=anonymous,
+            alone=alone,
         )
 
     return declare
-
-
-class Status(Protocol):
-    """What the server tells of work under way."""
-
-    @property
-    def status(self) -> str:
-        """``scheduled``, ``active``, ``complete``, ``failed`` or ``cancelled``."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """BulkChange that goes on at the server.
-
-    Attributes:
-        field: the field of a record that has its id: ``purge_id``.
-        poll: asks how far it is.
-        doing: what the server does, with the target: ``purging the history of {}``.
-        status: the command that shows how far it is: ``room purge-status``.
-    """
-
-    field: str
-    poll: Callable[["Synapse", str], Status]
-    doing: str
-    status: str
-
-    def wait_command(self, task_id: str) -> str:
-        """Return the command that takes the waiting up again."""
-        return f"synadmin {self.status} {task_id} --wait"
-
-    def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
-        """Wait until the server has finished, and return what it says then."""
-        return wait_for_task(
-            invocation, lambda: self.poll(synapse, task_id), what=what, again=self.wait_command(task_id)
-        )
 
 
 class ServerTask(Change):

@@ -8,7 +8,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of, user_id_of
-from synadmin.cli.verbs import reads
+from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
 
@@ -45,8 +45,7 @@ def list_(
     room: str | None,
     user: str | None,
     sort: tuple["MediaOrder | None", bool],
-    output: Output,
-) -> None:
+) -> object:
     """List the media of a room or of a user.
 
     \b
@@ -58,15 +57,12 @@ def list_(
     from synadmin.ids import server_name_of
 
     if room is not None:
-        output.write(
-            media_in_room(synapse, room_id_of(synapse, room)), _ROOM_COLUMNS, empty="No media there."
-        )
-        return
+        media = media_in_room(synapse, room_id_of(synapse, room))
+        return Shown(media, _ROOM_COLUMNS, empty="No media there.")
     user_id = user_id_of(synapse, user or "")
     pager = synapse.media.of_user(user_id, order_by=sort[0], reverse=sort[1])
-    output.stream(
-        pager, _user_columns(server_name_of(synapse.owner)), empty=f"{user_id} has uploaded nothing."
-    )
+    columns = _user_columns(server_name_of(synapse.owner))
+    return Shown(pager, columns, empty=f"{user_id} has uploaded nothing.")
 
 
 @list_.check
@@ -113,7 +109,7 @@ def _user_columns(home: str) -> list[Column]:
 
 
 @reads("media.get")
-def show(synapse: "Synapse", media: str, *, output: Output) -> None:
+def show(synapse: "Synapse", media: str) -> object:
     """Show the details of a media item.
 
     Its own, or a copy of another server's.
@@ -128,7 +124,7 @@ def show(synapse: "Synapse", media: str, *, output: Output) -> None:
     info = synapse.media.get(*parse_media_id(media)).as_sent()["media_info"]
     times = {"created_ts": "uploaded", "last_access_ts": "looked at"}
     columns = [time_column(name, times[name], zero=False) if name in times else Column(name) for name in info]
-    output.write_one(info, columns)
+    return Shown(info, columns)
 
 
 _CHANGE_COLUMNS = (

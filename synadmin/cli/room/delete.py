@@ -6,8 +6,9 @@ import click
 
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.progress import progress
+from synadmin.cli.server_task import Task
 from synadmin.cli.targets import ROOMS, counted, room_id_of, user_id_of
-from synadmin.cli.verbs import Task, reads, server_task
+from synadmin.cli.verbs import Shown, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
 from synadmin.ids import RoomId, server_name_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from synadmin.api.room_deletion import DeletionOptions, DeletionStatus, RoomShutDown
     from synadmin.cli.invocation import Invocation
-    from synadmin.cli.output import Output
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
@@ -297,12 +297,22 @@ def _not_removed(shut_down: "RoomShutDown | None", delete_id: str | None) -> dic
     return {"outcome": "partly", "message": message}
 
 
-@reads("room_deletion.status", "room_deletion.of_room", name="delete-status")
+_STATUS_COLUMNS = (
+    Column("delete_id", title="deletion"),
+    Column("room_id", title="room", whole=True),
+    Column("status"),
+    Column("shutdown_room.kicked_users", title="removed"),
+    Column("shutdown_room.failed_to_kick_users", title="not removed"),
+    Column("shutdown_room.new_room_id", title="new room"),
+    Column("shutdown_room.local_aliases", title="aliases moved", shown=False),
+    Column("error", shown=False),
+)
+
+
+@reads("room_deletion.status", "room_deletion.of_room", name="delete-status", columns=_STATUS_COLUMNS)
 @click.argument("deletion", metavar="ID|ROOM")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
-def delete_status(
-    synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation", output: "Output"
-) -> int | None:
+def delete_status(synapse: "Synapse", deletion: str, *, wait: bool, invocation: "Invocation") -> object:
     """Show the progress of a room deletion.
 
     Takes the id of a deletion, or a room for all its deletions.
@@ -319,34 +329,19 @@ def delete_status(
         status = synapse.room_deletion.status(deletion)
         if wait:
             status = _wait_for(invocation, synapse, status)
-        output.write_one(status.as_sent(), _STATUS_COLUMNS)
-        told = _not_removed(status.shutdown_room, None) if wait else {}
-        if told:
-            raise NotAsAskedError(told["message"])
-        return None
+            not_removed = _not_removed(status.shutdown_room, None).get("message")
+            return Shown(status.as_sent(), error=NotAsAskedError(not_removed) if not_removed else None)
+        return status
     room_id = room_id_of(synapse, deletion)
     found = synapse.room_deletion.of_room(room_id)
     if wait:
         for one in found.results:
             _wait_for(invocation, synapse, one)
         found = synapse.room_deletion.of_room(room_id)
-    output.write(found.as_sent()["results"], _STATUS_COLUMNS)
-    return None
+    return found.as_sent()["results"]
 
 
 def _wait_for(invocation: "Invocation", synapse: "Synapse", status: "DeletionStatus") -> "DeletionStatus":
     what = _DELETION.doing.format(status.room_id)
     ended: DeletionStatus = _DELETION.wait_for(invocation, synapse, status.delete_id, what=what)
     return ended
-
-
-_STATUS_COLUMNS = (
-    Column("delete_id", title="deletion"),
-    Column("room_id", title="room", whole=True),
-    Column("status"),
-    Column("shutdown_room.kicked_users", title="removed"),
-    Column("shutdown_room.failed_to_kick_users", title="not removed"),
-    Column("shutdown_room.new_room_id", title="new room"),
-    Column("shutdown_room.local_aliases", title="aliases moved", shown=False),
-    Column("error", shown=False),
-)

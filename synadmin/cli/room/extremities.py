@@ -1,44 +1,32 @@
-"""``synadmin room forward-extremities``: the ends of a room's history."""
+"""``synadmin room forward-extremities``: the events of a room that no other event follows."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import change_options
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.output import Output
 from synadmin.cli.targets import ROOMS, room_id_of
+from synadmin.cli.verbs import Shown, changes
 from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
+    from synadmin.ids import RoomId
 
 
-@click.command(
-    "forward-extremities",
-    cls=Command,
-    calls=["rooms.forward_extremities", "rooms.delete_forward_extremities"],
+@changes(
+    ROOMS,
+    "rooms.forward_extremities",
+    "rooms.delete_forward_extremities",
+    does="Clear",
+    columns=[Column("deleted", right=True)],
+    resumable=False,
 )
-@click.argument("rooms", nargs=-1, metavar="ROOM...")
-@click.option("--from", "source", metavar="FILE|-", help="Read rooms from a file, one a line.")
 @click.option("--clear", is_flag=True, help="Delete all but the newest.")
-@change_options
-@output_options
-@pass_invocation
-def forward_extremities(
-    invocation: Invocation,
-    rooms: tuple[str, ...],
-    *,
-    source: str | None,
-    clear: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+def forward_extremities(synapse: "Synapse", room_id: "RoomId") -> Record:
     """Show or delete the forward extremities of rooms.
 
     These are the events that no other event follows. --clear keeps only the newest.
@@ -50,45 +38,6 @@ def forward_extremities(
         synadmin room forward-extremities '#club:example.org'
         synadmin room forward-extremities '!abcdef:example.org' --clear
     """
-    names = ROOMS.read(rooms, source)
-    if dry_run and not clear:
-        message = "--dry-run goes with --clear: without it nothing is changed anyway"
-        raise UsageError(message)
-    with invocation.synapse() as synapse:
-        if clear:
-            work = BulkChange(
-                ROOMS,
-                ROOMS.resolve(synapse, names),
-                act=_clear,
-                does="Clear",
-                question=lambda left: (
-                    f"Delete all forward extremities of {ROOMS.counted(len(left))} but the newest?"
-                ),
-                columns=[Column("deleted", right=True)],
-            )
-            return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
-        columns = [
-            Column("room_id", title="room", shown=len(names) > 1 or output.form == "csv"),
-            Column("event_id", title="event", whole=True),
-            Column("state_group", title="state group", right=True),
-            Column("depth", right=True),
-            time_column("received_ts", "received"),
-        ]
-        output.write(_extremities(synapse, names), columns, empty="None: this server is not in the room.")
-        return 0
-
-
-def _extremities(synapse: "Synapse", names: list[str]) -> Iterator[Record]:
-    for name in names:
-        room_id = room_id_of(synapse, name)
-        for event in synapse.rooms.forward_extremities(room_id).as_sent()["results"]:
-            yield {"room_id": room_id, **event}
-
-
-def _clear(synapse: "Synapse", room: str) -> Record:
-    from synadmin.ids import RoomId
-
-    room_id = RoomId(room)
     if synapse.rooms.forward_extremities(room_id).count <= 1:
         return unchanged("nothing to delete", deleted=0)
     deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
@@ -97,3 +46,36 @@ def _clear(synapse: "Synapse", room: str) -> Record:
         message = f"{deleted} were deleted, but {left} are left"
         raise NotAsAskedError(message)
     return {"deleted": deleted}
+
+
+@forward_extremities.check
+def _(*, clear: bool, dry_run: bool) -> None:
+    if dry_run and not clear:
+        message = "--dry-run goes with --clear: without it nothing is changed anyway"
+        raise UsageError(message)
+
+
+@forward_extremities.question
+def _(_: "Synapse", rooms: list[str]) -> str:
+    return f"Delete all forward extremities of {ROOMS.counted(len(rooms))} but the newest?"
+
+
+@forward_extremities.shows
+def _(synapse: "Synapse", rooms: list[str], *, clear: bool, output: Output) -> Shown | None:
+    if clear:
+        return None
+    columns = [
+        Column("room_id", title="room", shown=len(rooms) > 1 or output.form == "csv"),
+        Column("event_id", title="event", whole=True),
+        Column("state_group", title="state group", right=True),
+        Column("depth", right=True),
+        time_column("received_ts", "received"),
+    ]
+    return Shown(_extremities(synapse, rooms), columns, empty="None: this server is not in the room.")
+
+
+def _extremities(synapse: "Synapse", names: list[str]) -> Iterator[Record]:
+    for name in names:
+        room_id = room_id_of(synapse, name)
+        for event in synapse.rooms.forward_extremities(room_id).as_sent()["results"]:
+            yield {"room_id": room_id, **event}

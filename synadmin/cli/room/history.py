@@ -7,8 +7,9 @@ import click
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.room.describe import describe_room
+from synadmin.cli.server_task import Task
 from synadmin.cli.targets import ROOMS
-from synadmin.cli.verbs import Task, reads, server_task
+from synadmin.cli.verbs import reads, server_task
 from synadmin.columns import Column, time_of
 from synadmin.errors import NotFoundError, UsageError
 

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
-from synadmin.cli.lazy import Command
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.invocation import is_terminal
+from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
-from synadmin.cli.targets import room_id_of
-from synadmin.cli.verbs import reads
-from synadmin.columns import Column, time_of
+from synadmin.cli.verbs import Shown, reads
+from synadmin.columns import Column, time_column
 from synadmin.errors import MatrixError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.rooms import RoomOrder
     from synadmin.client import Synapse
+    from synadmin.ids import RoomId
 # Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
 ORDERS = (
     "name",
@@ -87,11 +86,8 @@ def list_(
     return synapse.rooms.list(search=search, public=public, empty=empty, order_by=sort[0], reverse=sort[1])
 
 
-@click.command(cls=Command, calls=["rooms.get", "rooms.block_status"])
-@click.argument("room")
-@output_options
-@pass_invocation
-def show(invocation: Invocation, room: str, *, output: Output) -> None:
+@reads("rooms.get", "rooms.block_status")
+def show(synapse: "Synapse", room_id: "RoomId") -> object:
     """Show the details of a room.
 
     Also the local users who have control of it.
@@ -104,22 +100,21 @@ def show(invocation: Invocation, room: str, *, output: Output) -> None:
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import control_of
 
-    with invocation.synapse() as synapse:
-        room_id = room_id_of(synapse, room)
-        details = synapse.rooms.get(room_id).as_sent()
-        block = synapse.rooms.block_status(room_id)
-        details |= {"blocked": block.block, "blocked_by": block.user_id, "controllers": None}
-        with suppress(MatrixError):  # a room that this server has left: its state may be gone
-            details["controllers"] = list(control_of(Observer(synapse), room_id).controllers)
+    details = synapse.rooms.get(room_id).as_sent()
+    block = synapse.rooms.block_status(room_id)
+    details |= {"blocked": block.block, "blocked_by": block.user_id, "controllers": None}
+    with suppress(MatrixError):  # a room that this server has left: its state may be gone
+        details["controllers"] = list(control_of(Observer(synapse), room_id).controllers)
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
-    output.write_one(details, [Column(name) for name in names])
+    return Shown(details, [Column(name) for name in names])
 
 
-@click.command(cls=Command, calls=["rooms.members"])
-@click.argument("room")
-@output_options
-@pass_invocation
-def members(invocation: Invocation, room: str, *, output: Output) -> None:
+@reads(
+    "rooms.members",
+    columns=(Column("user_id", title="user", whole=True), Column("local")),
+    empty="The room has no members.",
+)
+def members(synapse: "Synapse", room_id: "RoomId") -> object:
     """List the members of a room, also of other servers.
 
     \b
@@ -129,23 +124,25 @@ def members(invocation: Invocation, room: str, *, output: Output) -> None:
     """
     from synadmin.ids import server_name_of
 
-    with invocation.synapse() as synapse:
-        joined = synapse.rooms.members(room_id_of(synapse, room)).members
-        home = server_name_of(synapse.owner)
-    records = ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
-    output.write(
-        records,
-        [Column("user_id", title="user", whole=True), Column("local")],
-        empty="The room has no members.",
-    )
+    joined = synapse.rooms.members(room_id).members
+    home = server_name_of(synapse.owner)
+    return ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
 
 
-@click.command(cls=Command, calls=["rooms.state"])
-@click.argument("room")
+@reads(
+    "rooms.state",
+    columns=(
+        Column("type"),
+        Column("state_key", title="key"),
+        Column("sender"),
+        time_column("origin_server_ts", "time"),
+        Column("content"),
+        Column("event_id", shown=False),
+    ),
+    empty="No such state: this server may no longer be in the room.",
+)
 @click.option("--type", "event_type", metavar="TYPE", help="Only events of this type, such as m.room.name.")
-@output_options
-@pass_invocation
-def state(invocation: Invocation, room: str, *, event_type: str | None, output: Output) -> None:
+def state(synapse: "Synapse", room_id: "RoomId", *, event_type: str | None) -> object:
     """Show the current state of a room.
 
     Without --type, and with m.room.member, the answer grows with the room.
@@ -155,24 +152,20 @@ def state(invocation: Invocation, room: str, *, event_type: str | None, output: 
         synadmin room state '#club:example.org' --type m.room.power_levels -o json
         synadmin room state '!abcdef:example.org' --columns type,state_key,sender
     """
-    with invocation.synapse() as synapse:
-        events = synapse.rooms.state(room_id_of(synapse, room), type=event_type).as_sent()["state"]
-    columns = [
-        Column("type"),
-        Column("state_key", title="key"),
-        Column("sender"),
-        Column("origin_server_ts", title="time", value=lambda event: time_of(event.get("origin_server_ts"))),
-        Column("content"),
-        Column("event_id", shown=False),
-    ]
-    output.write(events, columns, empty="No such state: this server may no longer be in the room.")
+    return synapse.rooms.state(room_id, type=event_type).as_sent()["state"]
 
 
-@click.command(cls=Command)
-@click.argument("room")
-@output_options
-@pass_invocation
-def power(invocation: Invocation, room: str, *, output: Output) -> None:
+_POWER_COLUMNS = (
+    Column("user_id", title="user", whole=True),
+    Column("level", right=True),
+    Column("membership"),
+    Column("account"),
+    Column("local"),
+)
+
+
+@reads(columns=_POWER_COLUMNS)
+def power(synapse: "Synapse", room_id: "RoomId", *, output: Output) -> object:
     """Show who can do what in a room.
 
     Shows levels, memberships, accounts, and the level that each action needs.
@@ -184,31 +177,18 @@ def power(invocation: Invocation, room: str, *, output: Output) -> None:
     """
     from synadmin.recovery.room_power import power_of
 
-    with invocation.synapse() as synapse:
-        record = power_of(synapse, room_id_of(synapse, room))
+    record = power_of(synapse, room_id)
     if output.for_people:
         _explain_power(record, output)
-    elif output.form == "csv":
-        output.write(record["users"], _power_columns())
-    else:
-        output.write_one(record, [])
-
-
-def _power_columns() -> "list[Column]":
-    return [
-        Column("user_id", title="user", whole=True),
-        Column("level", right=True),
-        Column("membership"),
-        Column("account"),
-        Column("local"),
-    ]
+        return None
+    return record["users"] if output.form == "csv" else Shown(record, ())
 
 
 def _explain_power(record: dict[str, Any], output: Output) -> None:
     import shutil
     import textwrap
 
-    output.write(record["users"], _power_columns())
+    output.write(record["users"], _POWER_COLUMNS)
     if not record["users"]:
         click.echo("No user has a level of their own.")
     click.echo(f"\nAll other users have level {record['users_default']}.\nIt takes")

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.confirm import change_options, confirm
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command, Group
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
-from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import USERS, Targets, counted, join_names, user_id_of
+from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
@@ -23,22 +21,19 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
     from synadmin.recovery.mas_account import MasAccount
 
+_NOT_SENT = "-"  # in place of a password, in a dry run
 
-@click.command(cls=Command, calls=["users.reset_password", "mas.users.set_password"])
-@click.argument("user")
+
+@changes(
+    USERS,
+    "users.reset_password",
+    "mas.users.set_password",
+    many=False,
+    resumable=False,
+    mas="set-password {user} PASSWORD",
+)
 @click.option("--keep-devices", is_flag=True, help="Leave the sessions signed in.")
-@change_options
-@output_options
-@pass_invocation
-def password(
-    invocation: Invocation,
-    user: str,
-    *,
-    keep_devices: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+def password(synapse: "Synapse", user_id: "UserId", *, keep_devices: bool) -> Record:
     """Set a new password for an account.
 
     Ends its sessions, unless --keep-devices is given.
@@ -53,29 +48,24 @@ def password(
     """
     from synadmin.recovery.mas_account import account_in_mas
 
-    with invocation.synapse() as synapse:
-        user_id = user_id_of(synapse, user)
-        require_mas(synapse, "set-password {user} PASSWORD", [user_id])
-        account = account_in_mas(synapse, user_id)
-        question = None
-        if not keep_devices and not dry_run and not yes:
-            sessions = synapse.devices.list(user_id).total if account is None else len(account.sessions())
-            question = (
-                f"{counted(sessions, 'session')} of {user_id} will end. Continue?" if sessions else None
-            )
-        if question is not None:
-            confirm(invocation, question, yes=yes)
-        new = "rehearsal" if dry_run else secrets.ask_new(user_id)
+    account = account_in_mas(synapse, user_id)
+    new = _NOT_SENT if synapse.transport.is_dry_run else secrets.ask_new(user_id)
+    if account is not None:
+        return _set_password(account, new, keep_sessions=keep_devices)
+    synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
+    return {}
 
-        def act(client: "Synapse", _: str) -> Record:
-            here = account_in_mas(client, user_id)
-            if here is not None:
-                return _set_password(here, new, keep_sessions=keep_devices)
-            client.users.reset_password(user_id, new, logout_devices=not keep_devices)
-            return {}
 
-        work = BulkChange(USERS, Targets([user_id]), act)
-        return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
+@password.question
+def _(synapse: "Synapse", users: "list[UserId]", *, keep_devices: bool) -> str | None:
+    from synadmin.recovery.mas_account import account_in_mas
+
+    if keep_devices:
+        return None
+    (user_id,) = users
+    account = account_in_mas(synapse, user_id)
+    sessions = synapse.devices.list(user_id).total if account is None else len(account.sessions())
+    return f"{counted(sessions, 'session')} of {user_id} will end. Continue?" if sessions else None
 
 
 def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Record:
@@ -198,8 +188,14 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     return {}
 
 
-@click.command(cls=Command, calls=["users.login"])
-@click.argument("user")
+@changes(
+    USERS,
+    "users.login",
+    many=False,
+    resumable=False,
+    alone="access_token",
+    mas="issue-compatibility-token {user}",
+)
 @click.option(
     "--until",
     type=FUTURE_TIME,
@@ -208,19 +204,7 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     help="When the token expires: 10m, 1h, 2027-01-31.",
 )
 @click.option("--forever", is_flag=True, help="A token that does not expire.")
-@change_options
-@output_options
-@pass_invocation
-def login(
-    invocation: Invocation,
-    user: str,
-    *,
-    until: int,
-    forever: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+def login(synapse: "Synapse", user_id: "UserId", *, expiry: int | None, invocation: Invocation) -> Record:
     """Get a token to act as a user.
 
     Prints the token, and nothing else, on standard output.
@@ -233,31 +217,24 @@ def login(
         synadmin user login alice --until 10m
         TOKEN=$(synadmin user login alice --yes)
     """
-    expiry = None if forever else _future(until)
-    with invocation.synapse() as synapse:
-        user_id = user_id_of(synapse, user)
-        require_mas(synapse, "issue-compatibility-token {user}", [user_id])
-        if synapse.users.get(user_id).locked:
-            message = f"{user_id} is locked: the server would refuse the token"
-            raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
-        if dry_run:
-            work = BulkChange(
-                USERS, Targets([user_id]), lambda client, _: _token(client, user_id, expiry, invocation)
-            )
-            return carry_out(invocation, synapse, work, dry_run=True, yes=yes, output=output)
-        ends = "never expires" if expiry is None else f"expires at {time_of(expiry)}"
-        question = f"This shows a token that {ends}. With it, anyone can act as {user_id}. Continue?"
-        confirm(invocation, question, yes=yes)
-        sent = _token(synapse, user_id, expiry, invocation)
-        acting = synapse.as_user(user_id, sent["access_token"])
-        with acting:
-            _check_token(synapse, acting, user_id, sent.get("session"))
-    if output.for_people and output.names is None:
-        click.echo(sent["access_token"])
-        return 0
-    record = {"user_id": user_id, "valid_until_ms": expiry, **sent}
-    output.write_one(record, [Column(name) for name in record])
-    return 0
+    if synapse.users.get(user_id).locked:
+        message = f"{user_id} is locked: the server would refuse the token"
+        raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
+    sent = _token(synapse, user_id, expiry, invocation)
+    with synapse.as_user(user_id, sent["access_token"]) as acting:
+        _check_token(synapse, acting, user_id, sent.get("session"))
+    return {"valid_until_ms": expiry, **sent}
+
+
+@login.check
+def _(*, until: int, forever: bool) -> dict[str, int | None]:
+    return {"expiry": None if forever else _future(until)}
+
+
+@login.question
+def _(_: "Synapse", users: "list[UserId]", *, expiry: int | None) -> str:
+    ends = "never expires" if expiry is None else f"expires at {time_of(expiry)}"
+    return f"This shows a token that {ends}. With it, anyone can act as {users[0]}. Continue?"
 
 
 def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation: Invocation) -> Record:

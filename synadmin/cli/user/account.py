@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli import secrets
-from synadmin.cli.confirm import change_options
 from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.input_files import Row, read_rows
-from synadmin.cli.invocation import Invocation, pass_invocation
-from synadmin.cli.lazy import Command
+from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas_required import refuse_under_mas, require_mas
-from synadmin.cli.outcomes import BulkChange, NotAsAskedError, Record, carry_out, unchanged
-from synadmin.cli.output import Output, output_options
-from synadmin.cli.targets import USERS, Targets, user_id_of
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.targets import USERS, each_as_written, user_id_of
 from synadmin.cli.user.account_changes import (
     AccountChanges,
     Pairs,
@@ -28,7 +25,7 @@ from synadmin.cli.user.account_changes import (
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
-from synadmin.ids import parse_user_id
+from synadmin.ids import localpart_of, parse_user_id
 
 if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
@@ -311,8 +308,18 @@ def _refuse_external_ids(synapse: "Synapse", changes: AccountChanges) -> None:
         refuse_under_mas(synapse, None, instead=instead)
 
 
-@click.command(cls=Command, calls=["registration.nonce", "registration.register"])
-@click.argument("user")
+def _localpart(text: str) -> str:
+    return localpart_of(parse_user_id(text, home="localhost"))
+
+
+@changes(
+    replace(USERS, parse=_localpart, resolve=each_as_written),
+    "registration.nonce",
+    "registration.register",
+    many=False,
+    resumable=False,
+    anonymous=True,
+)
 @click.option(
     "--secret-file",
     type=click.Path(path_type=Path),
@@ -322,21 +329,16 @@ def _refuse_external_ids(synapse: "Synapse", changes: AccountChanges) -> None:
 @click.option("--displayname", metavar="TEXT", help="Display name [default: the localpart].")
 @click.option("--admin", is_flag=True, help="Make it a server admin.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
-@change_options
-@output_options
-@pass_invocation
 def register(
-    invocation: Invocation,
-    user: str,
+    synapse: "Synapse",
+    user_id: str,
     *,
-    secret_file: Path | None,
+    shared_secret: str,
+    password: str,
     displayname: str | None,
     admin: bool,
     user_type: str | None,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
-) -> int:
+) -> Record:
     """Create an account with the registration shared secret.
 
     Needs no token, but registration_shared_secret of the server's configuration.
@@ -351,34 +353,33 @@ def register(
         pass show matrix/bot | synadmin user register bot \\
             --secret-file /etc/matrix/registration_secret
     """
-    localpart = parse_user_id(user, home="localhost")[1:].partition(":")[0]
+    made = synapse.registration.register(
+        user_id,
+        password,
+        shared_secret=shared_secret,
+        admin=admin,
+        displayname=displayname,
+        user_type=user_type,
+        inhibit_login=True,
+    )
+    if localpart_of(made.user_id) != user_id.lower():
+        message = f"the server made {made.user_id}"
+        raise NotAsAskedError(message)
+    return {"user_id": made.user_id}
+
+
+@register.check
+def _(*, user_id: str, secret_file: Path | None, dry_run: bool, invocation: Invocation) -> dict[str, str]:
     if secret_file is None and not invocation.on_terminal:
         message = "where is the shared secret? Name the file that holds it with --secret-file"
         raise UsageError(message)
-    shared = "rehearsal"
-    password = "rehearsal"  # noqa: S105 (nothing is sent)
-    if not dry_run:
-        shared = (
-            secrets.ask("Registration shared secret: ") if secret_file is None else secrets.read(secret_file)
-        )
-        password = secrets.ask_new(localpart)
+    if dry_run:
+        return {"shared_secret": "-", "password": "-"}
+    ask = "Registration shared secret: "
+    shared_secret = secrets.ask(ask) if secret_file is None else secrets.read(secret_file)
+    return {"shared_secret": shared_secret, "password": secrets.ask_new(user_id)}
 
-    def act(client: "Synapse", username: str) -> Record:
-        made = client.registration.register(
-            username,
-            password,
-            shared_secret=shared,
-            admin=admin,
-            displayname=displayname,
-            user_type=user_type,
-            inhibit_login=True,
-        )
-        if made.user_id.partition(":")[0] != f"@{username.lower()}":
-            message = f"the server made {made.user_id}"
-            raise NotAsAskedError(message)
-        return {"user_id": made.user_id}
 
-    with invocation.synapse(anonymous=True) as synapse:
-        refuse_under_mas(synapse, "register-user {user}", [localpart])
-        work = BulkChange(USERS, Targets([localpart]), act)
-        return carry_out(invocation, synapse, work, dry_run=dry_run, yes=yes, output=output)
+@register.guard
+def _(synapse: "Synapse", users: list[str]) -> None:
+    refuse_under_mas(synapse, "register-user {user}", users)

@@ -11,7 +11,7 @@ from synadmin.cli.mas_required import require_mas
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.targets import user_id_of
-from synadmin.cli.verbs import reads
+from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, UsageError
 from synadmin.ids import server_name_of
@@ -144,7 +144,7 @@ def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") ->
 
 
 @reads("users.get", "mas.users.by_username")
-def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
+def show(synapse: "Synapse", user_id: "UserId") -> object:
     """Show an account: profile, addresses, external ids, rights.
 
     \b
@@ -159,7 +159,7 @@ def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> None:
         details["devices"] = synapse.devices.list(user_id).total
     # What a person looks for first; everything else follows in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
-    output.write_one(details, [_detail(name) for name in names])
+    return Shown(details, [_detail(name) for name in names])
 
 
 def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
@@ -364,8 +364,11 @@ def _without_hash(user: dict[str, Any]) -> dict[str, Any]:
     return {**user, "password_hash": "(withheld)"} if user.get("password_hash") else user
 
 
-@reads("lookup.username_available")
-def available(synapse: "Synapse", localpart: str, *, output: Output) -> int:
+@reads(
+    "lookup.username_available",
+    columns=(Column("available"), Column("reason"), Column("errcode", shown=False)),
+)
+def available(synapse: "Synapse", localpart: str) -> object:
     """Check whether a username is available.
 
     Exit code 5 where it is not.
@@ -385,8 +388,7 @@ def available(synapse: "Synapse", localpart: str, *, output: Output) -> int:
         if error.errcode not in _NOT_TO_BE_HAD:
             raise
         record = {"available": False, "errcode": error.errcode, "reason": error.reason}
-    output.write_one(record, [Column("available"), Column("reason"), Column("errcode", shown=False)])
-    return EXIT_DONE if record["available"] else EXIT_REFUSED
+    return Shown(record, code=EXIT_DONE if record["available"] else EXIT_REFUSED)
 
 
 _CONNECTION_COLUMNS = (

@@ -9,11 +9,10 @@ import click
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
-from synadmin.cli.output import Output
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME
 from synadmin.cli.server_task import wait_for_task
 from synadmin.cli.targets import ANY_USERS, ROOMS, counted, join_names, room_id_of
-from synadmin.cli.verbs import changes, reads
+from synadmin.cli.verbs import Shown, changes, reads
 from synadmin.columns import Column
 from synadmin.errors import NotSupportedError, UnknownTargetError, UsageError
 
@@ -204,9 +203,7 @@ def _wait_for(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
 @reads("moderation.redact_status")
 @click.argument("redact_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")
-def redact_status(
-    synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation, output: Output
-) -> int:
+def redact_status(synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation) -> object:
     """Show the progress of a redaction, and its failures.
 
     The server remembers it for a day. Exit code 1 where it has failed, 6 where it is complete but for
@@ -221,8 +218,6 @@ def redact_status(
         status = _wait_for(invocation, synapse, redact_id, "redacting")
     else:
         status = synapse.moderation.redact_status(redact_id)
+    code = EXIT_PARTLY if status.failed_redactions else EXIT_DONE
     record = {"redact_id": redact_id, **status.as_sent()}
-    output.write_one(record, [Column(name) for name in record])
-    if status.status == "failed":
-        return EXIT_FAILED
-    return EXIT_PARTLY if status.failed_redactions else EXIT_DONE
+    return Shown(record, code=EXIT_FAILED if status.status == "failed" else code)
