@@ -39,7 +39,7 @@ def pages() -> dict[str, str]:
         "audit-rules.md": rules.document(),
         "commands.md": "\n".join(_commands()) + "\n",
     }
-    for path in [_HERE.parent / "README.md", *sorted(_HERE.glob("*.md"))]:
+    for path in [*sorted(_HERE.parent.glob("README*.md")), *sorted(_HERE.glob("*.md"))]:
         text = path.read_text("utf-8")
         if _BLOCK.search(text) and path.name not in generated:
             generated[os.path.relpath(path, _HERE)] = with_blocks(text)

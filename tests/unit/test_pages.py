@@ -159,3 +159,16 @@ def parse(words: list[str]) -> None:
 def test_the_tasks_are_thirty() -> None:
     tasks = ROOT / "docs" / "tasks.md"
     assert len(list(commands(tasks))) == 30
+
+
+def test_the_chinese_readme_shows_the_same_commands_as_the_english_one() -> None:
+    english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
+
+    def shown(page: Path) -> list[str]:
+        return [token.content for token in tokens(page) if token.type == "fence"]
+
+    def in_tables(page: Path) -> list[str]:
+        return re.findall(r"^\| .*? \| (`synadmin .*?`) \|", page.read_text("utf-8"), re.MULTILINE)
+
+    assert shown(chinese) == shown(english)
+    assert in_tables(chinese) == in_tables(english) != []
