@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synadmin.cli.outcomes import NotAsAskedError
-from synadmin.cli.user.read_back import read_back
+from synadmin.cli.user.read_back import require_fields
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -156,14 +156,16 @@ def apply_changes(
             _apply_in_mas(account, changes)
             changes = changes.at_synapse()
     body = changes.body(before)
-    if body or before is None:
-        changes.check(synapse, user_id)
-        synapse.users.modify(user_id, **body)
+    if not body and before is not None:
+        return
+    changes.check(synapse, user_id)
+    # Synapse answers with the account as it reads it after the change.
+    after = synapse.users.modify(user_id, **body)
     expected = {name: value for name, value in body.items() if name in changes.fields and name != "password"}
     # What is removed with "" is null afterwards.
-    read_back(synapse, user_id, **{name: None if value == "" else value for name, value in expected.items()})
+    require_fields(after, **{name: None if value == "" else value for name, value in expected.items()})
     if "threepids" in body or "external_ids" in body:
-        _compare_lists(synapse.users.get(user_id), body)
+        _compare_lists(after, body)
 
 
 def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:

@@ -6,6 +6,7 @@ from synadmin.cli.outcomes import NotAsAskedError
 from synadmin.errors import NotAuthenticatedError
 
 if TYPE_CHECKING:
+    from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
@@ -23,8 +24,17 @@ def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None
             raise
         # Somebody who locks or deactivates their own account has no say any more: that is what shows it.
         return
+    require_fields(details, **expected)
+
+
+def require_fields(details: "UserDetails", **expected: object) -> None:
+    """Compare an account, as the server says it is now, with what it should be.
+
+    Raises:
+        NotAsAskedError: it is not.
+    """
     for name, value in expected.items():
         found = getattr(details, name)
         if found != value:
-            message = f"the server reported success, but {name} of {user_id} is {found!a}, not {value!a}"
+            message = f"the server reported success, but {name} of {details.name} is {found!a}, not {value!a}"
             raise NotAsAskedError(message)

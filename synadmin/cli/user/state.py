@@ -8,7 +8,7 @@ from synadmin.cli.confirm import LEAVE_ROOMS, confirm_by_name
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record, unchanged
 from synadmin.cli.targets import USERS, counted, join_names
-from synadmin.cli.user.read_back import read_back
+from synadmin.cli.user.read_back import read_back, require_fields
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control, warn_of_rooms
 from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
@@ -62,8 +62,8 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Recor
         return unchanged(f"already {'locked' if locked else 'not locked'}")
     if account is not None:
         return _changed(account.set_locked(locked=locked))
-    synapse.users.modify(user_id, locked=locked)
-    read_back(synapse, user_id, locked=locked)
+    # Synapse answers with the account as it reads it after the change.
+    require_fields(synapse.users.modify(user_id, locked=locked), locked=locked)
     return {}
 
 
