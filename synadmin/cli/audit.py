@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SCOPES = ("rooms", "users", "server")
 _RULES = "rules"
+_CRON, _TIMER = "print-cron", "install-timer"
 _FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
 _RECORDS = ("table", "json", "ndjson", "csv")
 _FIX = "    synadmin "
@@ -46,7 +47,7 @@ def _complete_rules(_context: click.Context, _option: click.Parameter, start: st
 
 
 @click.command(cls=Command)
-@click.argument("scopes", nargs=-1, metavar="[rooms|users|server]... | rules [ID]")
+@click.argument("scopes", nargs=-1, metavar="[SCOPE]... | rules [ID] | print-cron | install-timer")
 @click.option(
     "--rule",
     "only",
@@ -108,13 +109,14 @@ def audit(
 ) -> int:
     """Audit rooms, accounts, federation and the server.
 
-    Finds rooms without control, risky accounts, failing federation.
+    SCOPE is rooms, users or server. Finds rooms without control, risky accounts, failing federation.
 
     It finds rooms that no local user controls or that depend on one user, power of accounts that do not
     exist, server admins who were not seen for months, reports that are open for days. It changes nothing
     on the server. `synadmin audit rules` lists its rules, `synadmin audit rules ID` explains one.
 
-    It is made for cron: where it finds nothing (new), it prints nothing and ends with 0.
+    Made for cron: without (new) findings it prints nothing and ends with 0. `synadmin audit print-cron`
+    prints the lines for crontab, `synadmin audit install-timer` writes a systemd timer of your user.
 
     \b
     Examples:
@@ -123,6 +125,7 @@ def audit(
         synadmin audit rooms --without alice --rule no-local-control
         synadmin audit --config audit.toml --baseline audit.json --update-baseline
         synadmin audit rules single-controller
+        (crontab -l; synadmin audit print-cron) | crontab -
 
     Exit codes: 0 no (new) findings; 10 findings at or above --fail-on; 1 not everything could be checked,
     or a rule crashed; 3 the token is not a server admin's.
@@ -130,8 +133,29 @@ def audit(
     if scopes[:1] == (_RULES,):
         _show_rules(scopes[1:], form, columns)
         return EXIT_DONE
+    if scopes in {(_CRON,), (_TIMER,)}:
+        return _schedule(invocation, scopes[0], options["config_file"])
     output = _output(form, columns)
     return _audit(invocation, _Options(scopes=scopes, **options), output)
+
+
+def _schedule(invocation: Invocation, how: str, config_file: str | None) -> int:
+    """Print the lines for cron, or write the files of a timer, for an audit every night."""
+    from synadmin.cli.schedule import install_timer, nightly
+    from synadmin.settings import load
+
+    audit = nightly(None if config_file is None else Path(config_file))
+    if not load(profile=invocation.profile).profile_file.exists():
+        invocation.warn("warning: there is no profile, and cron does not know your environment")
+        invocation.warn("hint: run `synadmin login` first")
+    if how == _CRON:
+        click.echo(audit.crontab(), nl=False)
+        return EXIT_DONE
+    directory, changed = install_timer(audit)
+    invocation.say(f"The timer {'is in' if changed else 'was already in'} {directory}. To start it:")
+    click.echo("systemctl --user daemon-reload && systemctl --user enable --now synadmin-audit.timer")
+    click.echo("loginctl enable-linger  # it also runs when you are not signed in")
+    return EXIT_DONE
 
 
 @dataclass(frozen=True, kw_only=True)

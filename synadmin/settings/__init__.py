@@ -52,7 +52,7 @@ MAS_SESSION = "SYNADMIN_MAS_SESSION"
 """Which personal session of MAS the profile's token belongs to: written by ``login``, no secret."""
 MAS_CLIENT_SECRET = "SYNADMIN_MAS_CLIENT_SECRET"  # noqa: S105  the name of a setting
 _SECRET_NAMES = (MAS_CLIENT_SECRET, f"{MAS_CLIENT_SECRET}_FILE", f"{MAS_CLIENT_SECRET}_COMMAND")
-_NAMES = (
+NAMES = (
     HOMESERVER,
     TOKEN,
     TOKEN_FILE,
@@ -274,7 +274,7 @@ def load(
     warnings: list[str] = []
     name = profile or os.environ.get("SYNADMIN_PROFILE") or chosen_profile() or "default"
     given = {key: value for key, value in (options or {}).items() if value is not None}
-    environment = {key: os.environ[key] for key in _NAMES if os.environ.get(key)}
+    environment = {key: os.environ[key] for key in NAMES if os.environ.get(key)}
     of_profile = _file(
         profile_file(name), warnings, required=profile is not None and not new_profile, is_profile=True
     )
@@ -370,7 +370,7 @@ def of_profile(name: str) -> Settings:
     warnings: list[str] = []
     held = _file(profile_file(name), warnings, required=True, is_profile=True).values
     about_the_account = {HOMESERVER, MAS, MAS_CLIENT_ID, *_TOKEN_NAMES, *_SECRET_NAMES}
-    around = {key: os.environ[key] for key in _NAMES if os.environ.get(key) and key not in about_the_account}
+    around = {key: os.environ[key] for key in NAMES if os.environ.get(key) and key not in about_the_account}
     return Settings(name, {**held, **around}, tuple(warnings))
 
 
@@ -413,7 +413,7 @@ def _settings_in(
     text = read.text(str(path)) if read.distrust is None else ""
     # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
     bindings = list(parse_stream(io.StringIO(text, newline=None)))
-    ours = {one.key: one.value for one in bindings if one.key in _NAMES and one.key and one.value}
+    ours = {one.key: one.value for one in bindings if one.key in NAMES and one.key and one.value}
     malformed = next((one.original.line for one in bindings if one.error), None)
     if malformed is not None:
         # Another program's .env may be of another dialect; a file that was named is meant for us.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -505,3 +506,14 @@ def test_a_profile_that_is_not_utf_8_is_told_and_stays() -> None:
     with pytest.raises(SettingsError, match="it is not UTF-8 text"):
         settings.write_profile("club", {TOKEN: "syt_new"})
     assert path.read_bytes() == b"# \xff\n"
+
+
+def test_the_example_file_names_every_setting_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
+    named = dict(re.findall(r"^(?:# )?(SYNADMIN_[A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert set(named) == set(settings.NAMES) - {settings.MAS_SESSION}  # what `synadmin login` keeps
+    defaults = settings.Settings("default", {})
+    assert float(named["SYNADMIN_TIMEOUT"]) == defaults.timeout
+    assert int(named["SYNADMIN_CONCURRENCY"]) == defaults.concurrency
+    assert Path(named["SYNADMIN_JOURNAL"]).name == defaults.journal.name
+    assert named["SYNADMIN_ALLOW_HTTP"] == str(int(defaults.allow_plain_http))

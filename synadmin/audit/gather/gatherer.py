@@ -2,7 +2,7 @@
 
 A room costs its power levels. Who is where comes from the rooms of the users, asked for once each, and not
 from the rooms' member lists, which grow. More is asked of a room only where a finding depends on it or the
-answers do not go together, and of all rooms alike on a server that is small enough for it not to matter.
+answers contradict each other, and of all rooms alike on a server that is small enough for it not to matter.
 """
 
 from collections.abc import Callable, Collection, Iterator

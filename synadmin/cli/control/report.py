@@ -86,7 +86,7 @@ def find_rooms(
     """Ask the server for the rooms of a file, and take a quick look at each.
 
     Raises:
-        SettingsError: an entry leaves no local user with control, or two do not go together.
+        SettingsError: an entry leaves no local user with control, or two contradict each other.
         SynadminError: the server could not be asked.
     """
     from synadmin.control import file, look, selection

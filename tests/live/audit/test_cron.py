@@ -5,42 +5,43 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from synadmin.ids import encoded
 from tests.live.audit.conftest import audit
 from tests.live.conftest import clean_environment
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.live.audit.conftest import Town
     from tests.live.conftest import Synadmin
 
-CRONTAB = Path(__file__).parents[3] / "docs" / "cron" / "crontab"
 
-
-def test_the_line_of_the_crontab_is_silent_from_the_second_night_on(town: Town, tmp_path: Path) -> None:
-    line = CRONTAB.read_text("utf-8").splitlines()[-1]
-    match = re.fullmatch(r"(?:\S+ ){5} (.*)", line)
-    assert match is not None
-    (tmp_path / "audit.toml").write_text(town.config.read_text("utf-8"), "utf-8")
+@pytest.mark.parametrize("how", ["print-cron", "install-timer"])
+def test_the_lines_for_cron_and_systemd_work_in_a_clean_home(
+    town: Town, synadmin: Synadmin, tmp_path: Path, how: str
+) -> None:
     profile = tmp_path / "config" / "synadmin" / "default.env"
     profile.parent.mkdir(parents=True)
     profile.touch(mode=0o600)
     profile.write_text(
         f"SYNADMIN_HOMESERVER={town.server.url}\nSYNADMIN_ACCESS_TOKEN={town.server.admin.token}\n", "utf-8"
     )
-    environment = clean_environment(tmp_path)
-    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    profile.with_name("audit.toml").write_text(town.config.read_text("utf-8"), "utf-8")
+    printed = synadmin("audit", how, server=town.server).stdout
+    if how == "print-cron":
+        line = printed.splitlines()[-1].split("  ", 1)[1]
+    else:
+        service = tmp_path / "config" / "systemd" / "user" / "synadmin-audit.service"
+        (line,) = re.findall(r"^ExecStart=(.*)$", service.read_text("utf-8"), re.MULTILINE)
+        assert "systemctl --user enable --now synadmin-audit.timer" in printed
+    environment = clean_environment(tmp_path) | {"PATH": "/usr/bin:/bin"}
     ended = [
         subprocess.run(
-            ["/bin/sh", "-c", match[1]],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            ["/bin/sh", "-c", line], cwd="/", env=environment, capture_output=True, text=True, check=False
         )
         for _ in range(2)
     ]

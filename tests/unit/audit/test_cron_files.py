@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from synadmin.cli.audit import audit
+from synadmin.cli.schedule import Nightly
 
 FILES = Path(__file__).parents[3] / "docs" / "cron"
 INSTALLED = "/usr/local/bin/synadmin"
@@ -22,9 +23,7 @@ systemd_analyze = pytest.mark.skipif(
 
 
 def _command(text: str) -> list[str]:
-    found = re.search(
-        r"^(?:ExecStart=\S*|.*  )(synadmin audit .*)$", text.replace(INSTALLED, "synadmin"), re.MULTILINE
-    )
+    found = re.search(r"^(?:ExecStart=|.*  )\S*(synadmin audit .*)$", text, re.MULTILINE)
     assert found is not None
     return shlex.split(found[1])
 
@@ -66,6 +65,32 @@ def test_the_command_is_one_that_there_is(name: str) -> None:
     with audit.make_context("synadmin audit", command[2:]) as context:
         assert context.params["update_baseline"]
         assert context.params["time_limit"] == 3_600_000
+
+
+def test_the_crontab_of_the_guide_is_what_print_cron_prints() -> None:
+    home = Path("/home/you")
+    audit_ = Nightly((str(home / ".local/bin/synadmin"),), home / ".local/state/synadmin/audit.json")
+    assert audit_.crontab() == (FILES / "crontab").read_text("utf-8")
+
+
+def test_paths_with_spaces_and_percent_signs_survive_cron_and_systemd() -> None:
+    path = Path("/home/a b/100%/audit.json")
+    audit_ = Nightly(("/usr/bin/synadmin",), path)
+    line = audit_.crontab().splitlines()[-1].split("  ", 1)[1]
+    assert str(path) in shlex.split(line.replace(r"\%", "%"))
+    service = audit_.units()["synadmin-audit.service"]
+    assert '"/home/a b/100%%/audit.json"' in service
+
+
+@systemd_analyze
+def test_systemd_has_nothing_to_say_against_the_timer_of_a_user(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("synadmin"))
+    units = Nightly((program,), tmp_path / "audit.json").units()
+    for name, text in units.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    command = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in units)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
 
 
 def test_the_token_is_in_no_unit_and_no_crontab() -> None:

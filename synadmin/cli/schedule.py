@@ -1,0 +1,110 @@
+"""An audit every night: the lines for cron, and a timer of systemd, with the paths of this installation."""
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAME = "synadmin-audit"
+_HOUR, _MINUTE = 4, 17
+_TIME_LIMIT = "1h"
+
+
+@dataclass(frozen=True, slots=True)
+class Nightly:
+    """The audit that is run every night.
+
+    Attributes:
+        program: the words that start synadmin.
+        baseline: the file of known findings.
+        config: the configuration; None where there is none.
+    """
+
+    program: tuple[str, ...]
+    baseline: Path
+    config: Path | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        config = [] if self.config is None else ["--config", str(self.config)]
+        baseline = ["--baseline", str(self.baseline), "--update-baseline", "--time-limit", _TIME_LIMIT]
+        return [*self.program, "audit", *config, *baseline]
+
+    def crontab(self) -> str:
+        """Return the lines for ``crontab -e``."""
+        # To cron a percent sign is the end of the line.
+        command = shlex.join(self.command).replace("%", r"\%")
+        return (
+            f"# Audit the Matrix homeserver every night at {_HOUR}:{_MINUTE:02}. "
+            "Cron sends a mail when there are new findings.\n"
+            f"{_MINUTE} {_HOUR} * * *  {command}\n"
+        )
+
+    def units(self) -> dict[str, str]:
+        """Return the files of a systemd user timer: names and texts."""
+        # To systemd a percent sign begins a specifier, and a dollar sign a variable.
+        words = (word.replace("%", "%%").replace("$", "$$") for word in self.command)
+        command = " ".join(f'"{word}"' if " " in word else word for word in words)
+        return {
+            f"{_NAME}.service": (
+                "[Unit]\nDescription=Audit of the Matrix homeserver\n\n"
+                f"[Service]\nType=oneshot\nExecStart={command}\nNice=10\nTimeoutStartSec=70min\n"
+            ),
+            f"{_NAME}.timer": (
+                "[Unit]\nDescription=Audit of the Matrix homeserver, every night\n\n"
+                f"[Timer]\nOnCalendar=*-*-* {_HOUR:02}:{_MINUTE:02}\n"
+                "RandomizedDelaySec=20min\nPersistent=yes\n\n"
+                "[Install]\nWantedBy=timers.target\n"
+            ),
+        }
+
+
+def nightly(config: Path | None) -> Nightly:
+    """Return the nightly audit of this installation and this user.
+
+    Args:
+        config: the configuration; None: ``audit.toml`` beside the profiles, where it is there.
+    """
+    from synadmin.settings.places import profile_file, state_directory
+
+    beside = profile_file("default").with_name("audit.toml")
+    found = config or (beside if beside.is_file() else None)
+    return Nightly(
+        program=_program(),
+        baseline=state_directory() / "audit.json",
+        config=None if found is None else found.absolute(),
+    )
+
+
+def _program() -> tuple[str, ...]:
+    """Return the words that start this synadmin, whatever the PATH is."""
+    started = Path(sys.argv[0])
+    if started.name == "synadmin" and started.exists():
+        return (str(started.absolute()),)
+    found = shutil.which("synadmin", path=str(Path(sys.executable).parent))
+    return (found,) if found else (sys.executable, "-m", "synadmin")
+
+
+def install_timer(audit: Nightly) -> tuple[Path, bool]:
+    """Write the files of the timer for this user.
+
+    Returns:
+        The directory, and whether a file was changed.
+
+    Raises:
+        SettingsError: they cannot be written.
+    """
+    from synadmin import files
+    from synadmin.settings.places import profile_file
+
+    directory = profile_file("default").parent.with_name("systemd") / "user"
+    changed = False
+    for name, text in audit.units().items():
+        path = directory / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            files.make_directory(directory, setting="XDG_CONFIG_HOME")
+            files.replace_file(path, text, mode=0o644, setting="XDG_CONFIG_HOME")
+            changed = True
+    return directory, changed
