@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from synadmin.audit.findings import Subject
 from synadmin.columns import time_of
@@ -327,7 +327,6 @@ class IgnoreFacts:
 
 
 Facts = RoomFacts | AccountFacts | ServerFacts | IgnoreFacts
-Details = Mapping[str, Any]
 
 
 def has_level(level: int) -> str:

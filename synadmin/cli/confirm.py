@@ -47,6 +47,12 @@ _NO = {"", "n", "no", "q", "quit"}
 _ATTEMPTS = 2
 
 
+ALLOW = click.option(
+    "--allow",
+    type=click.Choice(["impersonate", "reactivate"]),
+    help="What it may do beyond your own token: act as other local users for a short time; also reactivate "
+    "deactivated and suspended accounts for a short time.",
+)
 LEAVE_ROOMS = click.option(
     "--leave-rooms", is_flag=True, help="Continue even if no local user keeps control of a room."
 )

@@ -64,14 +64,13 @@ def check(
     if output.for_people and output.names is None:
         _explain(report)
     elif output.form in {"table", "csv"}:
-        output.write([one.as_record() for one in report.checks], _columns())
+        output.write([one.as_record() for one in report.checks], _COLUMNS)
     else:
-        output.write_one(report.as_record(), _columns())
+        output.write_one(report.as_record(), _COLUMNS)
     return EXIT_REFUSED if report.verdict == "broken" else EXIT_DONE
 
 
-def _columns() -> "list[Column]":
-    return [Column("name", title="check"), Column("ok"), Column("detail")]
+_COLUMNS = (Column("name", title="check"), Column("ok"), Column("detail"))
 
 
 def _explain(report: "ServerCheck") -> None:

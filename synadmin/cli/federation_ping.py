@@ -72,7 +72,7 @@ def ping(
     if not wanted:
         if from_rooms or destinations:
             invocation.say("there is no other server")
-            output.write([], _columns())
+            output.write([], _COLUMNS)
             return EXIT_DONE
         message = "which server? Name it, or take those of --from-rooms ROOM or --destinations"
         raise UsageError(message)
@@ -101,7 +101,7 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
     if output.for_people and output.names is None:
         _show(list(records()))
     else:
-        output.write(records(), _columns())
+        output.write(records(), _COLUMNS)
     return EXIT_REFUSED if silent else EXIT_DONE
 
 
@@ -121,18 +121,17 @@ def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) 
     return [name for name in found if name != home and is_server_name(name)]
 
 
-def _columns() -> "list[Column]":
-    return [
-        Column("server_name", title="server", whole=True),
-        Column("sent", right=True),
-        Column("received", right=True),
-        Column("min_ms", title="min ms", right=True),
-        Column("avg_ms", title="avg ms", right=True),
-        Column("max_ms", title="max ms", right=True),
-        Column("software"),
-        Column("version"),
-        Column("problem"),
-    ]
+_COLUMNS = (
+    Column("server_name", title="server", whole=True),
+    Column("sent", right=True),
+    Column("received", right=True),
+    Column("min_ms", title="min ms", right=True),
+    Column("avg_ms", title="avg ms", right=True),
+    Column("max_ms", title="max ms", right=True),
+    Column("software"),
+    Column("version"),
+    Column("problem"),
+)
 
 
 def _mark(record: Mapping[str, Any]) -> str:
@@ -152,7 +151,7 @@ def _show(records: list[dict[str, Any]]) -> None:
     from synadmin.cli.invocation import is_terminal
     from synadmin.tables import as_text
 
-    columns = [Column("mark", title="", value=_mark), *_columns()]
+    columns = [Column("mark", title="", value=_mark), *_COLUMNS]
     if all(record["problem"] is None for record in records):
         columns.pop()
     on_terminal = is_terminal(sys.stdout)

@@ -340,7 +340,7 @@ def _reach(value: object, where: str) -> Reach:
     if value not in {"impersonate", "reactivate"}:
         message = f'{where}: {quoted(value)} is not "impersonate" or "reactivate"'
         raise SettingsError(message)
-    return Reach[str(value).upper()]
+    return Reach.of(str(value))
 
 
 def _boolean(value: object, where: str) -> bool:

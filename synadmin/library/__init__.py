@@ -156,7 +156,7 @@ class Synapse(client.Synapse):
         goal = Goal(
             target=caller if user is None else parse_user_id(user, home=home),
             caller=caller,
-            allow=Reach[allow.upper()],
+            allow=Reach.of(allow),
             join=join,
             promoter=None if promoter is None else parse_user_id(promoter, home=home),
         )
@@ -210,7 +210,7 @@ class Synapse(client.Synapse):
             start = outcome.before(room, target, self.rooms.get(room_id), view)
             try:
                 planned = change_levels.plan(
-                    observer, view, Edit(users={target: level}), allow=Reach[allow.upper()], last=leave_rooms
+                    observer, view, Edit(users={target: level}), allow=Reach.of(allow), last=leave_rooms
                 )
             except RefusedError as error:
                 hint = f" Next: {error.hint}." if error.hint else ""
@@ -275,7 +275,7 @@ class Synapse(client.Synapse):
         if missing is not None:
             return transfer.refused(parsed, missing)
         with self._changing(dry_run=dry_run) as recovery:
-            goal = transfer.goal(move, caller, Reach[allow.upper()])
+            goal = transfer.goal(move, caller, Reach.of(allow))
             way = AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
             looked = way.look(parsed)
             if dry_run:

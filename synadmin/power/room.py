@@ -23,6 +23,11 @@ class Reach(IntEnum):
     REACTIVATE = 2
     """Change the state of accounts for a short time, too."""
 
+    @classmethod
+    def of(cls, allow: str | None) -> "Reach":
+        """Return what ``--allow`` names; the API alone where it names nothing."""
+        return cls[(allow or "api").upper()]
+
     def __str__(self) -> str:
         return self.name.lower()
 

@@ -8,7 +8,6 @@ read back after a change is always asked anew.
 """
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
@@ -225,12 +224,6 @@ class Observer(Reader):
         servers = dict.fromkeys((*self.via, *named, *of_members[:_SERVERS_AT_MOST]))
         # A room that nobody is in any more may have lost its creator, too: Synapse says "" then.
         return tuple(server for server in servers if server not in {"", self.server_name})
-
-    def servers_of_members(self, room_id: RoomId) -> tuple[str, ...]:
-        """Return the other servers in a room, those with the most members first."""
-        counts = Counter(server_name_of(user) for user in self.synapse.rooms.members(room_id).members)
-        counts.pop(self.server_name, None)
-        return tuple(server for server, _ in counts.most_common(_SERVERS_AT_MOST))
 
     def _replacement(self, details: RoomDetails) -> RoomId | None:
         """Return the room that a tombstone names."""

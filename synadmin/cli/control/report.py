@@ -113,7 +113,7 @@ def reach_of(allow: str | None) -> "Reach | None":
     """Return what ``--allow`` says."""
     from synadmin.power.room import Reach
 
-    return None if allow is None else Reach[allow.upper()]
+    return None if allow is None else Reach.of(allow)
 
 
 def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[Entry]") -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
+from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.journal.runs import find_run, open_journal, require_ended
@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("run")
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help=(
-        "What it may do beyond your own token: act as other local users for a short time; also "
-        "reactivate deactivated and suspended accounts for a short time."
-    ),
-)
+@ALLOW
 @LEAVE_ROOMS
 @change_options
 @output_options
@@ -78,13 +71,13 @@ def undo(
             _say_broken_off(invocation, record.run)
         if not undo_levels.noted(entries):
             return _nothing_to_undo(invocation, record.run, entries, output)
-        reach = Reach[(allow or "api").upper()]
+        reach = Reach.of(allow)
         planned = undo_levels.plan_all(
             recovery.observer, entries, later, allow=reach, leave_rooms=leave_rooms
         )
         _show_undo(invocation, planned if output.for_people or not yes else (), entries)
         if dry_run or not any(one.plans for one in planned):
-            output.write([_undo_record(one, "planned") for one in planned], _undo_columns())
+            output.write([_undo_record(one, "planned") for one in planned], _UNDO_COLUMNS)
             _say_unchanged(invocation, planned, dry_run=dry_run)
             return _undo_code(planned)
         confirm(invocation, "Restore these levels?", yes=yes)
@@ -92,7 +85,7 @@ def undo(
         invocation.journal.arguments = ["journal", "undo", record.run, "--yes", *options]
         invocation.journal.links["undoes"] = record.run
         records = [_undo_room(one, recovery) for one in planned]
-    output.write(records, _undo_columns())
+    output.write(records, _UNDO_COLUMNS)
     if record.ended is None:
         invocation.journal.conclude([record.run], EXIT_REFUSED)
     return _undo_code(planned, records)
@@ -131,7 +124,7 @@ def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, A
     if next(undo_levels.others(entries), None) is not None:
         message = f"the run {run} changed no power levels: `journal undo` undoes nothing else"
         raise RefusedError(message, hint=f"`synadmin journal show {run}` shows what it changed")
-    output.write([], _undo_columns())
+    output.write([], _UNDO_COLUMNS)
     invocation.say(f"There is nothing to undo in the run {run}.")
     return EXIT_DONE
 
@@ -215,5 +208,4 @@ def _undo_code(planned: "Sequence[UndoPlan]", records: "Sequence[Mapping[str, An
     return EXIT_PARTLY if any(one.plans or not one.impossible for one in planned) else EXIT_REFUSED
 
 
-def _undo_columns() -> list[Any]:
-    return [Column("room_id", title="room", whole=True), Column("outcome"), Column("message")]
+_UNDO_COLUMNS = (Column("room_id", title="room", whole=True), Column("outcome"), Column("message"))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS, change_options, confirm
+from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -15,7 +15,7 @@ from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 # Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 
-_allow = click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help=(
-        "What it may do beyond your own token: act as other local users for a short time; also "
-        "reactivate deactivated and suspended accounts for a short time."
-    ),
-)
 _OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
 
 
@@ -55,7 +47,7 @@ _OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
     metavar="NAME LEVEL",
     help=f"One of: {', '.join(NAMED)}.",
 )
-@_allow
+@ALLOW
 @LEAVE_ROOMS
 @_OLD_NAME
 @change_options
@@ -125,7 +117,7 @@ def set_power(
     metavar="LEVEL",
     help="The new level [default: the default level of the room].",
 )
-@_allow
+@ALLOW
 @LEAVE_ROOMS
 @_OLD_NAME
 @change_options
@@ -196,11 +188,11 @@ def _edit(
         view = change_levels.look(recovery.observer, room_id)
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
-        reach = Reach[(allow or "api").upper()]
+        reach = Reach.of(allow)
         try:
             planned = change_levels.plan(recovery.observer, view, edit, allow=reach, last=leave_rooms)
         except WouldLoseControlError as error:
-            output.write_one(_refused(synapse, room_id, error), _columns())
+            output.write_one(_refused(synapse, room_id, error), _COLUMNS)
             return EXIT_REFUSED
         if planned.author is not None:
             if output.for_people or not yes:
@@ -211,7 +203,7 @@ def _edit(
                 options += ["--leave-rooms"] if leave_rooms else []
                 invocation.journal.arguments = _resume_command(planned, options)
                 change_levels.carry_out(recovery, planned)
-    output.write_one(_record(planned, dry_run=dry_run), _columns())
+    output.write_one(_record(planned, dry_run=dry_run), _COLUMNS)
     if planned.author is not None and dry_run:
         invocation.say("Nothing was changed: --dry-run.")
     return EXIT_DONE
@@ -301,5 +293,4 @@ def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError
     }
 
 
-def _columns() -> "Sequence[Column]":
-    return [Column("room_id", title="room", whole=True), Column("outcome"), Column("message")]
+_COLUMNS = (Column("room_id", title="room", whole=True), Column("outcome"), Column("message"))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import announce_option, change_options, confirm
+from synadmin.cli.confirm import ALLOW, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -33,12 +33,7 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 @click.command("make-admin", cls=Command, calls=["rooms.make_admin"])
 @click.argument("rooms", nargs=-1, metavar="ROOM...")
 @click.option("--user", metavar="USER", help="The user to give control to [default: you].")
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help="What it may do beyond your own token: act as other local users for a short time; also reactivate "
-    "deactivated and suspended accounts for a short time.",
-)
+@ALLOW
 @click.option("--promoter", metavar="USER", help="The local user who grants the power.")
 @click.option("--space", metavar="SPACE", help="A space and all rooms in it; the rooms first.")
 @click.option(
@@ -91,15 +86,15 @@ def make_admin(
     servers = _servers(via)
     named = ROOMS.read(rooms, source) if rooms or source or space is None else []
     goal_at = _goal(user, promoter, allow=allow, join=not no_join, announces=announce is not None)
-    longest_wait = _LONGEST_WAIT if keep_rate_limits else None
-    with invocation.recovery(via=servers, longest_wait=longest_wait) as recovery:
+    wait = _LONGEST_WAIT if keep_rate_limits else None
+    with invocation.recovery(via=servers, longest_wait=wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
         wanted = _wanted_rooms(invocation, recovery.synapse, named, space)
         again = _resume_command(wanted, goal, servers, announce)
         invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
-        total = len(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
+        total = len(wanted)
         previews: Iterable[Preview] = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
         if dry_run:
             return _report(invocation, map(_result, previews), output, total=total, dry_run=True)
@@ -130,7 +125,7 @@ def _goal(
     def goal(caller: "UserId") -> Goal:
         home = server_name_of(caller)
         target = caller if user is None else parse_user_id(user, home=home)
-        reach = Reach[(allow or "api").upper()]
+        reach = Reach.of(allow)
         if announces:
             require_speaker(caller, target, reach)
         return Goal(
@@ -263,7 +258,7 @@ def _report(
             for number, outcome in enumerate(finished):
                 print_block(outcome_text(outcome), first=not number)
         else:
-            output.write((outcome.as_record() for outcome in finished), _columns())
+            output.write((outcome.as_record() for outcome in finished), _COLUMNS)
         outcomes.total = len(outcomes.codes)  # two names of one room are one room
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
@@ -273,18 +268,17 @@ def _report(
     return code
 
 
-def _columns() -> "list[Column]":
-    return [
-        Column("room_id", title="room", whole=True),
-        Column("room.name", title="name"),
-        Column("user_id", title="user"),
-        Column("outcome"),
-        Column("reason"),
-        Column("power_level.before", title="before", right=True),
-        Column("power_level.after", title="after", right=True),
-        Column("membership.after", title="membership"),
-        Column("control"),
-        Column("promoter", shown=False),
-        Column("reach", shown=False),
-        Column("message"),
-    ]
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("room.name", title="name"),
+    Column("user_id", title="user"),
+    Column("outcome"),
+    Column("reason"),
+    Column("power_level.before", title="before", right=True),
+    Column("power_level.after", title="after", right=True),
+    Column("membership.after", title="membership"),
+    Column("control"),
+    Column("promoter", shown=False),
+    Column("reach", shown=False),
+    Column("message"),
+)

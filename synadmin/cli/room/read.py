@@ -41,28 +41,27 @@ _DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "s
 """Synapse sorts by these from the largest to the smallest."""
 
 
-def _list_columns() -> "list[Column]":
-    return [
-        Column("room_id", title="room", whole=True),
-        Column("name"),
-        Column("canonical_alias", title="alias", shown=False),
-        Column("joined_members", title="members", right=True),
-        Column("joined_local_members", title="local", right=True),
-        # Of a room's id and name nothing is to be cut off for the rest.
-        Column("version", right=True, shown=False),
-        Column("join_rules", title="join rule", shown=False),
-        Column("creator", shown=False),
-        Column("encryption", shown=False),
-        Column("federatable", shown=False),
-        Column("public", shown=False),
-        Column("guest_access", shown=False),
-        Column("history_visibility", shown=False),
-        Column("state_events", right=True, shown=False),
-        Column("room_type", shown=False),
-    ]
+_LIST_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("name"),
+    Column("canonical_alias", title="alias", shown=False),
+    Column("joined_members", title="members", right=True),
+    Column("joined_local_members", title="local", right=True),
+    # Of a room's id and name nothing is to be cut off for the rest.
+    Column("version", right=True, shown=False),
+    Column("join_rules", title="join rule", shown=False),
+    Column("creator", shown=False),
+    Column("encryption", shown=False),
+    Column("federatable", shown=False),
+    Column("public", shown=False),
+    Column("guest_access", shown=False),
+    Column("history_visibility", shown=False),
+    Column("state_events", right=True, shown=False),
+    Column("room_type", shown=False),
+)
 
 
-@reads("rooms.list", name="list", columns=_list_columns, empty="No room matches.")
+@reads("rooms.list", name="list", columns=_LIST_COLUMNS, empty="No room matches.")
 @click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
 @click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
 @click.option("--empty/--not-empty", default=None, help="Only rooms without (with) joined members.")

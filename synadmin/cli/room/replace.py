@@ -113,7 +113,7 @@ def replace(
 
     with invocation.recovery() as recovery:
         synapse = recovery.synapse
-        reach = Reach[(allow or "api").upper()]
+        reach = Reach.of(allow)
         order = ReplaceOptions(admin=_local_user(synapse, admin), allow=reach, block=bool(block), **options)
         room_id = room_id_of(synapse, room)
         planned = look(recovery.observer, room_id, order, invocation.settings.journal)

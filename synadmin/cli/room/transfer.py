@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS, announce_option, change_options, confirm
+from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -48,14 +48,7 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
     show_default=True,
     help="How long to wait for the new owner to join.",
 )
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help=(
-        "What it may do beyond your own token: act as other local users for a short time; also "
-        "reactivate deactivated and suspended accounts for a short time."
-    ),
-)
+@ALLOW
 @LEAVE_ROOMS
 @announce_option("the new owner")
 @change_options
@@ -262,7 +255,7 @@ def _method(
     recovery = stack.enter_context(Recovery(synapse, invocation.journal, invocation.warn))
     if change:
         recovery.revert_crashed_runs()
-    reach = Reach[(allow or "api").upper()]
+    reach = Reach.of(allow)
     return AsAdmin(Run(recovery, goal(move, synapse.owner, reach)), move)
 
 
@@ -337,7 +330,7 @@ def _report(
             for number, room_transfer in enumerate(finished):
                 print_block(_transfer_text(room_transfer), first=not number)
         else:
-            output.write((room_transfer.as_record(move) for room_transfer in finished), _columns())
+            output.write((room_transfer.as_record(move) for room_transfer in finished), _COLUMNS)
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     try:
@@ -356,14 +349,13 @@ def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
     outcomes.add(room_transfer.outcome, code, names=[room_transfer.room])
 
 
-def _columns() -> "list[Column]":
-    return [
-        Column("room_id", title="room", whole=True),
-        Column("room.name", title="name"),
-        Column("outcome"),
-        Column("reason"),
-        Column("power_level.from.after", title="old", right=True),
-        Column("power_level.to.after", title="new", right=True),
-        Column("membership.after", title="membership"),
-        Column("message"),
-    ]
+_COLUMNS = (
+    Column("room_id", title="room", whole=True),
+    Column("room.name", title="name"),
+    Column("outcome"),
+    Column("reason"),
+    Column("power_level.from.after", title="old", right=True),
+    Column("power_level.to.after", title="new", right=True),
+    Column("membership.after", title="membership"),
+    Column("message"),
+)

@@ -147,7 +147,7 @@ def _(
     users = tuple(dict.fromkeys(any_user_id_of(synapse, name) for name in creators))
     for user in users:
         _require_active(synapse, user)
-    reach = Reach[(allow or "api").upper()]
+    reach = Reach.of(allow)
     options = UpgradeOptions(chosen, users, explicit=version is not None, allow=reach)
     return {"upgrade_options": options, "spaces": SpaceIndex(synapse)}
 

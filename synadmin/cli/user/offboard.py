@@ -87,7 +87,7 @@ def offboard(
     before = synapse.users.get(user_id)
     rooms = controlled.get(user_id, [])
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
-        work = Offboarding(recovery, successors[user_id], Reach[(allow or "api").upper()])
+        work = Offboarding(recovery, successors[user_id], Reach.of(allow))
         if synapse.transport.is_dry_run:
             return _dry_run(work.planned(rooms), then, leave_rooms=leave_rooms, invocation=invocation)
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
