@@ -41,6 +41,8 @@ class Need(StrEnum):
     BACKGROUND_UPDATES = "background updates"
     FAILED_TASKS = "failed tasks"
     DELEGATION = "delegation"
+    MAS_SESSIONS = "sessions at MAS"
+    MAS_ACCOUNTS = "accounts at MAS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ class AccountFacts:
         reserved: there is no such account, and nobody can register the name: the server keeps it for its
             notices, or an application service does.
         nameable: where there is no such account, one of this name could be made.
-        delegated: the Matrix Authentication Service keeps the accounts of this server.
+        delegated: MAS manages the accounts of this server, and its admin API cannot be used.
         now: when this was asked.
     """
 
@@ -268,6 +270,56 @@ class DelegationFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """A session at the Matrix Authentication Service (MAS) that has admin rights, or that a run has made.
+
+    Attributes:
+        id: its ULID.
+        kind: ``client``, of an OAuth client, or ``personal``, a token that was made.
+        name: what it is called; None where it has no name.
+        user_id: as whom it acts.
+        may_be_admin: this user may ask for admin rights now.
+        is_admin: it has the rights of a server admin.
+        created: when it was made.
+        expires: when it ends; None: never, or when its client ends it.
+    """
+
+    id: str
+    kind: str
+    name: str | None
+    user_id: UserId
+    may_be_admin: bool
+    is_admin: bool
+    created: int
+    expires: int | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The session, as the subject of a finding."""
+        return Subject("session", self.id, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisagreementFacts:
+    """An account that is locked or deactivated on one side alone.
+
+    Attributes:
+        user_id: which.
+        state: ``locked`` or ``deactivated``.
+        in_mas: it is so in MAS, and not in Synapse; else the other way round.
+    """
+
+    user_id: UserId
+    state: str
+    in_mas: bool
+
+    @property
+    def subject(self) -> Subject:
+        """The account, as the subject of a finding."""
+        return Subject("user", self.user_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
     """The server itself.
 
@@ -282,8 +334,10 @@ class ServerFacts:
         update_at_baseline: which was running when the baseline was written.
         tasks: the tasks that failed.
         delegation: None where that is not configured.
+        mas_sessions: the sessions at MAS that have admin rights, or that a run has made.
+        disagreements: the accounts of which MAS and Synapse say different things.
         caller: whose token it is; None where that is not known.
-        delegated: the Matrix Authentication Service keeps the accounts.
+        delegated: MAS manages the accounts, and its admin API cannot be used.
         now: when this was asked.
     """
 
@@ -297,6 +351,8 @@ class ServerFacts:
     update_at_baseline: str | None = None
     tasks: tuple[TaskFacts, ...] = ()
     delegation: DelegationFacts | None = None
+    mas_sessions: tuple[SessionFacts, ...] = ()
+    disagreements: tuple[DisagreementFacts, ...] = ()
     caller: UserId | None = None
     delegated: bool = False
     now: int = 0

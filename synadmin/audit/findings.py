@@ -23,7 +23,7 @@ class Severity(StrEnum):
 class Subject:
     """What a finding is about."""
 
-    type: Literal["room", "user", "server", "token", "report", "destination", "task", "ignore"]
+    type: Literal["room", "user", "server", "token", "report", "destination", "task", "session", "ignore"]
     id: str
     name: str | None = None
 

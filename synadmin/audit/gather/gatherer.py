@@ -18,11 +18,13 @@ from synadmin.audit.gather.account_index import AccountIndex
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError, is_fatal
 from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.room_facts import how_far
 from synadmin.audit.gather.rooms import RoomGatherer
 from synadmin.audit.gather.server_facts import ASK, ServerAsker
-from synadmin.errors import ConnectError, NotSupportedError, SynadminError
+from synadmin.errors import ConnectError, NotSupportedError, RefusedError, SynadminError
 from synadmin.ids import UserId, server_name_of
 from synadmin.parallel import FAILURES, GaveUpError
+from synadmin.power.room import Reach
 
 _DAY = 86_400_000  # milliseconds
 
@@ -126,7 +128,7 @@ class Gatherer:
         unseen = self.coverage.needs.options.get(Need.ACCOUNT_DETAILS, {}).get("days", 0) * _DAY
         failed = 0
         try:
-            delegated = self._synapse.mas_manages_accounts
+            delegated = how_far(self._synapse) is Reach.API
             for user in self._user_list():
                 if self.coverage.is_over:
                     self.coverage.skip(
@@ -185,7 +187,8 @@ class Gatherer:
                 self.coverage.skip(self._itself, f"the time limit was reached before the {need} were checked")
             except GaveUpError:
                 self.coverage.skip(self._itself, f"the {need}: gave up after {FAILURES} failures in a row")
-            except NotSupportedError as error:
+            except (NotSupportedError, RefusedError) as error:
+                # RefusedError: MAS manages the accounts, and its admin API is not there for us.
                 self.coverage.skip(self._itself, f"the {need}: {error}", gone=True)
             except SynadminError as error:
                 if is_fatal(error):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -15,9 +16,12 @@ from synadmin.audit.facts import (
     TaskFacts,
     TokenFacts,
 )
+from synadmin.audit.gather.mas_facts import MasAsker
 from synadmin.audit.gather.power_holders import facts_of, with_details
+from synadmin.audit.gather.room_facts import how_far
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
+from synadmin.power.room import Reach
 
 _MOST_SHOWN = 4  # characters of a registration token, and of its digest
 
@@ -31,6 +35,11 @@ class ServerAsker:
 
     def admins(self, _options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the accounts of the server admins."""
+        delegated = how_far(self._synapse) is Reach.API
+        mas = None if delegated else MasAsker.of(self._synapse, now=self._now)
+        if mas is not None:
+            found = tuple(with_details(self._synapse, facts) for facts in mas.admins())
+            return {"admins": found, "delegated": False}
         users = self._synapse.users
         try:
             listed = [facts_of(user, now=self._now) for user in users.list(admins=True, locked=True)]
@@ -38,7 +47,7 @@ class ServerAsker:
             # Synapse before 1.103.
             listed = [facts_of(user, now=self._now) for user in users.list_v2(admins=True, locked=True)]
         admins: tuple[AccountFacts, ...] = tuple(with_details(self._synapse, facts) for facts in listed)
-        return {"admins": admins, "delegated": self._synapse.mas_manages_accounts}
+        return {"admins": admins, "delegated": delegated}
 
     def tokens(self, _options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the registration tokens that can still be used."""
@@ -46,7 +55,7 @@ class ServerAsker:
             tokens = self._synapse.registration_tokens.list(valid=True).registration_tokens
         except NotSupportedError:
             # The Matrix Authentication Service keeps them.
-            return {"tokens": None}
+            return {"tokens": self._tokens_of_mas()}
         labels = labels_of(token.token for token in tokens)
         return {
             "tokens": tuple(
@@ -59,6 +68,27 @@ class ServerAsker:
                 for token in tokens
             )
         }
+
+    def _tokens_of_mas(self) -> tuple[TokenFacts, ...] | None:
+        try:
+            mas = MasAsker.of(self._synapse, now=self._now)
+        except RefusedError:  # told once, where the sessions are asked for
+            return None
+        if mas is None:
+            return None
+        tokens = mas.tokens()
+        labels = labels_of(token.label for token in tokens)
+        return tuple(replace(token, label=labels[token.label]) for token in tokens)
+
+    def mas_sessions(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the sessions at MAS that have admin rights, or that a run has made."""
+        mas = MasAsker.of(self._synapse, now=self._now)
+        return {} if mas is None else {"mas_sessions": tuple(mas.sessions())}
+
+    def mas_accounts(self, _options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the accounts of which MAS and Synapse say different things."""
+        mas = MasAsker.of(self._synapse, now=self._now)
+        return {} if mas is None else {"disagreements": tuple(mas.disagreements())}
 
     def reports(self, _options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the open reports of events and of users."""
@@ -129,6 +159,8 @@ ASK: Mapping[Need, Callable[[ServerAsker, Mapping[str, Any]], dict[str, Any]]] =
     Need.DESTINATIONS: ServerAsker.destinations,
     Need.BACKGROUND_UPDATES: ServerAsker.updates,
     Need.FAILED_TASKS: ServerAsker.tasks,
+    Need.MAS_SESSIONS: ServerAsker.mas_sessions,
+    Need.MAS_ACCOUNTS: ServerAsker.mas_accounts,
 }
 """How each need of a rule about the server is asked for."""
 

@@ -1,0 +1,34 @@
+"""Sessions that a run of synadmin has left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from synadmin.audit.facts import SessionFacts
+from synadmin.audit.rules import leftover_session as rule
+from tests.unit.audit.rules.case import NOW, days_ago, finding, server
+from tests.unit.power.rooms import BOB
+
+RUN = "20261121T093000-a1b2c3"
+SESSION = SessionFacts(
+    id="01SESSION",
+    kind="personal",
+    name=f"synadmin {RUN}-1",
+    user_id=BOB,
+    may_be_admin=False,
+    is_admin=False,
+    created=days_ago(1),
+    expires=days_ago(1),
+)
+FOUND = server(mas_sessions=(SESSION,))
+PASSED = {
+    "it may still be in use": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
+    "another program made it": server(mas_sessions=(replace(SESSION, name="synadmin login on host"),)),
+    "there is none": server(),
+}
+
+
+def test_the_run_is_named() -> None:
+    found = finding(rule, FOUND)
+    assert found.message == f"The run {RUN} has left a session of {BOB}."
+    assert found.details["run"] == RUN

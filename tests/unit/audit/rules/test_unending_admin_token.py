@@ -1,0 +1,34 @@
+"""Personal tokens with admin rights and without an end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from synadmin.audit.facts import SessionFacts
+from synadmin.audit.rules import unending_admin_token as rule
+from tests.unit.audit.rules.case import NOW, days_ago, finding, server
+from tests.unit.power.rooms import BOB
+
+SESSION = SessionFacts(
+    id="01SESSION",
+    kind="personal",
+    name="nightly audit",
+    user_id=BOB,
+    may_be_admin=True,
+    is_admin=True,
+    created=days_ago(30),
+    expires=None,
+)
+FOUND = server(mas_sessions=(SESSION,))
+PASSED = {
+    "it ends": server(mas_sessions=(replace(SESSION, expires=NOW + 1),)),
+    "it has no admin rights": server(mas_sessions=(replace(SESSION, is_admin=False),)),
+    "it is a client's session": server(mas_sessions=(replace(SESSION, kind="client"),)),
+    "there is none": server(),
+}
+
+
+def test_the_token_is_named_and_can_be_revoked() -> None:
+    found = finding(rule, FOUND)
+    assert found.message == f'The token "nightly audit" of {BOB} has admin rights and never expires.'
+    assert found.fix == "synadmin mas token revoke 01SESSION"
