@@ -65,6 +65,13 @@ _VARYING = (
 PAGES = sorted(TRANSCRIPTS.glob("*.txt"))
 
 
+def _in_order(lines: list[str]) -> Iterator[str]:
+    """Sort requests that are shown one after the other: some are under way at the same time."""
+    for is_get, group in itertools.groupby(lines, key=lambda line: line.startswith("GET /")):
+        shown = list(group)
+        yield from sorted(shown) if is_get else shown
+
+
 class Terminal:
     """Bash on a terminal of its own, and what stands for the ids and ports of the sandbox it reaches."""
 
@@ -125,7 +132,7 @@ class Terminal:
                 (sandbox,) = noted_sandboxes(self._state)
                 os.write(self._terminal, f"{sandbox.servers[0].password}\n".encode())
         text = said.removesuffix(_DONE).replace("\r\n", "\n")
-        return self._in_documentation(_WIPED.sub("", text)).splitlines()
+        return [*_in_order(self._in_documentation(_WIPED.sub("", text)).splitlines())]
 
     def _in_documentation(self, text: str) -> str:
         for sandbox in noted_sandboxes(self._state):
