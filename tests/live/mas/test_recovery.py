@@ -302,3 +302,62 @@ def test_what_a_crash_leaves_is_put_back_by_the_next_run(
     for file in tmp_path.rglob("*"):
         if file.is_file():
             assert b"mpt_" not in file.read_bytes(), file
+
+
+@needs_stand_in
+def test_where_the_job_that_deactivates_again_does_not_run_the_next_run_sees_to_it(
+    mas_homeserver: World, synadmin: Synadmin
+) -> None:
+    room_id, people = admin_deactivated(mas_homeserver)
+    before = state_of(mas_homeserver, *people)
+    with mas_homeserver.knobs(worker=False):
+        told = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
+    assert told.code == 1, told
+    assert "warning" in told.stderr
+    assert mas_homeserver.user(people[0])["deactivated_at"] is not None
+    arguments = ("journal", "resume", "last", "--yes")
+    resumed = synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin)
+    assert resumed.code == 0, resumed.stderr
+    assert state_of(mas_homeserver, *people) == before
+
+
+@pytest.mark.parametrize("lost", ["cut off", 502])
+def test_a_session_whose_answer_was_lost_is_found_by_its_name_and_ended(
+    mas_homeserver: World, synadmin: Synadmin, lost: str | int
+) -> None:
+    room_id, people = left_by_its_admin(mas_homeserver)
+    before = state_of(mas_homeserver, *people)
+    losses: list[str] = []
+
+    def loses(passing: Passing) -> int | None:
+        if passing.answered and passing.method == "POST" and passing.path.endswith("/personal-sessions"):
+            losses.append(passing.path)
+            if isinstance(lost, int):
+                return lost
+            raise ConnectionAbortedError
+        return None
+
+    with Proxy(mas_homeserver.url.rstrip("/"), loses) as mas:
+        answer = synadmin(
+            *("room", "make-admin", room_id, "--allow", "impersonate", "--yes"),
+            server=mas_homeserver.server,
+            acting=mas_homeserver.admin,
+            env={"SYNADMIN_MAS": mas.here},
+        )
+    assert answer.code == 1, answer
+    assert losses
+    assert state_of(mas_homeserver, *people) == before
+
+
+def test_a_lost_room_is_replaced_for_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob], left=[alice, bob])
+    before = state_of(mas_homeserver, bob)
+    answer = synadmin(
+        *("room", "replace", room_id, "--admin", bob.user_id, "--allow", "impersonate", "--anyway"),
+        *("--confirm", room_id, "--no-block", "--yes", "-o", "json"),
+        server=mas_homeserver.server,
+        acting=mas_homeserver.admin,
+    )
+    assert answer.code == 0, answer.stderr
+    assert state_of(mas_homeserver, bob) == before

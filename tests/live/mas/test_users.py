@@ -239,3 +239,17 @@ def test_a_client_does_what_the_token_may_not(mas_homeserver: World, synadmin: S
     acting.close()
     assert answer.code == 0, answer
     assert mas_homeserver.user(alice)["locked_at"] is not None
+
+
+def test_a_leaver_is_offboarded(mas_homeserver: World, run: Run) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    answer = run(
+        "user", "offboard", alice.user_id, "--to", bob.user_id, "--then", "deactivate", "--yes", "-o", "json"
+    )
+    assert answer.code == 0, answer.stderr
+    assert record(answer)["outcome"] == "done"
+    assert mas_homeserver.user(alice)["deactivated_at"] is not None
+    assert is_refused(alice)
+    content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
+    assert content["users"][bob.user_id] == 100
