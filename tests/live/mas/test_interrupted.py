@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -64,6 +66,82 @@ def test_ctrl_c_puts_everything_back_at_once(scene: MasScene, tmp_path: Path, mo
     mine, then = now.pop(scene.admin.user_id), before.pop(scene.admin.user_id)
     assert now == before, stderr
     assert mine.limits == then.limits
+    assert scene.borrowed_tokens() == 0
+
+
+FAILING: dict[str, Callable[[Passing], bool]] = {
+    **MOMENTS,
+    "deactivated": lambda passing: passing.path.endswith("/deactivate"),
+}
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["not done", "done, and the answer is an error"])
+@pytest.mark.parametrize("moment", FAILING)
+def test_a_request_to_mas_that_fails_leaves_nothing_for_long(
+    scene: MasScene, tmp_path: Path, moment: str, *, answered: bool
+) -> None:
+    room_id, alice = deserted(scene)
+    before = scene.standing(alice)
+    failed: list[Passing] = []
+
+    def happens(passing: Passing) -> int | None:
+        if FAILING[moment](passing) and passing.answered is answered and not failed:
+            failed.append(passing)
+            return 500
+        return None
+
+    with Proxy(scene.mas.url.rstrip("/"), happens) as mas:
+        environment = {"SYNADMIN_MAS": mas.here}
+        arguments = make_admin(room_id)
+        with running(tmp_path, scene.server.url, scene.admin, *arguments, env=environment) as process:
+            stdout, stderr = process.communicate()
+    assert failed
+    (record,) = json.loads(stdout)
+    assert (process.returncode, record["outcome"]) in {(0, "done"), (1, "failed")}, (record, stderr)
+    # What a lost answer leaves open, the next run finds and ends.
+    with running(tmp_path, scene.server.url, scene.admin, *make_admin(room_id)) as process:
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert scene.has_control(room_id, scene.admin)
+    assert scene.standing(alice) == before, stderr
+    assert scene.borrowed_tokens() == 0
+
+
+POINTS = range(1, 10) if os.environ.get("SYNADMIN_TEST_EVERY") else (1, 4, 8)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_before_it_sends_a_change_is_resumed(
+    scene: MasScene, tmp_path: Path, point: int
+) -> None:
+    """The journal has the change, and no server has heard of it."""
+    room_id, alice = deserted(scene)
+    before = scene.standing(alice)
+    started = threading.Event()
+    changes: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.changes and not passing.answered and len(changes) < point:
+            changes.append(passing)
+            if len(changes) == point:
+                started.wait()
+                os.kill(process.pid, signal.SIGKILL)
+                raise ConnectionAbortedError
+
+    with Proxy(scene.server.url, happens) as matrix, Proxy(scene.mas.url.rstrip("/"), happens) as mas:
+        environment = {"SYNADMIN_MAS": mas.here}
+        arguments = make_admin(room_id)
+        with running(tmp_path, matrix.here, scene.admin, *arguments, env=environment) as process:
+            started.set()
+            process.communicate()
+        assert len(changes) == point, changes
+        assert process.returncode == -signal.SIGKILL
+        resume = ("journal", "resume", "last", "--yes")
+        with running(tmp_path, matrix.here, scene.admin, *resume, env=environment) as process:
+            _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert scene.has_control(room_id, scene.admin)
+    assert scene.standing(alice) == before, stderr
     assert scene.borrowed_tokens() == 0
 
 
