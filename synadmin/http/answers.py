@@ -17,6 +17,7 @@ from synadmin.errors import (
     ServerError,
     SynadminError,
 )
+from synadmin.http.decoders import decoder_of
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.reader import Answer
 from synadmin.text import safe_text
@@ -50,7 +51,7 @@ def decoded(endpoint: Endpoint[T], raw: bytes) -> T:
     if endpoint.dialect != "matrix" and endpoint.reply is Empty:
         raw = raw or b"{}"  # it answers 204, or 200 with no body
     try:
-        answer = msgspec.json.decode(raw, type=endpoint.reply, strict=False)
+        answer = decoder_of(endpoint.reply).decode(raw)
     except UNREADABLE as error:
         raise not_as_expected(endpoint, raw, str(error)) from None
     if isinstance(answer, Record):

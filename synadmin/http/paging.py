@@ -11,6 +11,7 @@ import msgspec
 
 from synadmin.errors import ReplyError
 from synadmin.http.answers import UNREADABLE, check_text, not_as_expected
+from synadmin.http.decoders import decoder_of
 from synadmin.http.endpoint import Paged, Record
 from synadmin.http.hashed_ids import HashedIds
 from synadmin.http.transport import Query, Transport
@@ -129,7 +130,7 @@ class Pager(Generic[T]):
             ReplyError: the cursor to the next page is one that was followed already.
         """
         endpoint = self._endpoint
-        decoder = msgspec.json.Decoder(endpoint.reply, strict=False)
+        decoder = decoder_of(endpoint.reply)
         grows = endpoint.grows and self._query.get("limit") is None
         left = self._most
         limit = _FIRST_PAGE if left is None or self._wanted else min(left, _LARGEST_PAGE)
@@ -185,7 +186,7 @@ class Pager(Generic[T]):
 
     def _last_key(self, envelope: Mapping[str, msgspec.Raw], items: list[msgspec.Raw]) -> Any:  # noqa: ANN401
         """Return the key of the last record, where the server links to another page."""
-        links = msgspec.json.decode(envelope["links"], type=_Links)
+        links = decoder_of(_Links).decode(envelope["links"])
         if not links.next or not items:
             return None
         return msgspec.json.decode(next(self._keys(items[-1:])))
