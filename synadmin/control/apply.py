@@ -83,6 +83,8 @@ class Apply:
         planned = plan_room(observer, target, allow=allow, notices=self.notices)
         if planned.outcome != results.PLANNED:
             return planned
+        if not planned.steps:  # somebody has to join, or the heirs have to wait
+            return self._read_back(planned, None)
         self.before()
         work = _RoomWork(self, planned.target, allow)
         failure: SynadminError | NotPossible | None = None

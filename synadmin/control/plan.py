@@ -1,6 +1,6 @@
 """What a room lacks of what the file says, and the steps that lead there. Nothing is changed here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ from synadmin.errors import (
     WouldLoseControlError,
 )
 from synadmin.ids import RoomId, UserId
+from synadmin.parallel import side_by_side
 from synadmin.power import control_goal
 from synadmin.power.control_goal import Difference
 from synadmin.power.level_changes import Edit, edited
@@ -387,10 +388,11 @@ def sentence_of(error: SynadminError) -> str:
 
 def reports(
     observer: Observer,
-    targets: Iterator[tuple[Target, bool]],
+    targets: Iterable[tuple[Target, bool]],
     *,
     allow: Reach | None,
     notices: HeirNotices,
+    at_once: int,
 ) -> Iterator[RoomReport]:
     """Yield the report of each room; those that a quick look found in order are not looked at again.
 
@@ -399,12 +401,16 @@ def reports(
         targets: the rooms, each with whether it was found in order.
         allow: ``--allow``.
         notices: whose controllers were notified that heirs take over.
+        at_once: how many rooms are looked at at the same time.
     """
-    for target, is_ordered in targets:
-        if is_ordered:
-            yield in_order(target)
-        else:
-            yield plan_room(observer, target, allow=reach_for(target.entry, allow), notices=notices)
+
+    def report(looked_at: tuple[Target, bool]) -> RoomReport:
+        target, is_in_order = looked_at
+        if is_in_order:
+            return in_order(target)
+        return plan_room(observer.beside(), target, allow=reach_for(target.entry, allow), notices=notices)
+
+    yield from side_by_side(report, targets, at_once=at_once)
 
 
 def reach_for(entry: Entry, allow: Reach | None) -> Reach:

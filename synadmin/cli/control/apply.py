@@ -87,7 +87,8 @@ def _apply(
 
 def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) -> Callable[[], None]:
     """Return what lifts the rate limits before the first change, where many rooms may be changed."""
-    lifted = sum(not is_in_order for _, is_in_order in rooms.looked_at) <= _FEW
+    changing = [target for target, is_in_order in rooms.looked_at if not is_in_order]
+    lifted = len(changing) <= _FEW and not any(target.entry.settings for target in changing)
 
     def lift() -> None:
         nonlocal lifted

@@ -98,9 +98,10 @@ def plan_rooms(
 
     planned = reports(
         Observer(synapse, keeps_creators=True),
-        iter(rooms.looked_at),
+        rooms.looked_at,
         allow=reach_of(allow),
         notices=rooms.notices,
+        at_once=invocation.settings.concurrency,
     )
     return progress(invocation, chain(rooms.unknown(), planned), total=rooms.total, what="looked at")
 

@@ -127,7 +127,13 @@ def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "S
         for entry in unmatched:
             click.echo(safe_text(f"{_entry_text(entry)} matches no room."))
     elif output.form == "json" and output.names is None:
-        records = [report.as_record() for report in reports]
+        records: list[dict[str, Any]] = []
+        try:
+            records.extend(report.as_record() for report in reports)
+        except BaseException:
+            if records:  # what is done is told
+                output.write_one(document(records, unmatched), _COLUMNS)
+            raise
         output.write_one(document(records, unmatched), _COLUMNS)
     else:
         output.write((report.as_record() for report in reports), _COLUMNS)
