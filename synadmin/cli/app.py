@@ -56,13 +56,14 @@ _COMMANDS = {
     "server": ("synadmin.cli.server:server", "Show the version of the server."),
     "api": ("synadmin.cli.api:api", "Send one request and print the answer as it came."),
     "audit": ("synadmin.cli.audit:audit", "Audit rooms, accounts, federation and the server."),
+    "apply": ("synadmin.cli.apply:apply", "Apply a plan that was saved with --save-plan."),
     "journal": ("synadmin.cli.journal:journal", "Show, resume and undo the changes of earlier runs."),
     "help": ("synadmin.cli.help:help_", "Show the help of a command, or the common options."),
     "sandbox": ("synadmin.cli.sandbox:sandbox", "Run a throwaway Synapse on this machine, to practise."),
 }
 
 _SECTIONS = {
-    "Rooms and control": ("room", "control", "audit", "journal"),
+    "Rooms and control": ("room", "control", "audit", "apply", "journal"),
     "Accounts": ("user", "device", "registration-token", "mas"),
     "Moderation": ("report", "media", "event", "notice"),
     "Server": (

@@ -16,6 +16,7 @@ from synadmin.text import safe_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from synadmin.cli.saved_plan import SavedPlan
     from synadmin.client import Synapse
     from synadmin.journal import Journal
     from synadmin.recovery.workspace import Recovery
@@ -42,6 +43,7 @@ class Invocation:
     resumes: str | None = None
     color: str | None = None
     reason: str | None = None
+    plan: "SavedPlan | None" = None
     _drawn: bool = False
 
     @cached_property
@@ -68,6 +70,8 @@ class Invocation:
         journal.reason = self.reason
         if self.resumes is not None:
             journal.links["resumes"] = self.resumes
+        if self.plan is not None:
+            journal.links["planned_by"] = self.plan.made_by
         return journal
 
     def end(self, code: int) -> None:

@@ -1,17 +1,18 @@
 """``synadmin journal resume``: go on with a run that was interrupted."""
 
 import shlex
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.cli.again import run_again
 from synadmin.cli.confirm import change_options
-from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_REFUSED, exit_code
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.journal.runs import find_run, open_journal, require_ended
-from synadmin.cli.lazy import Command, command_words
+from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.errors import SynadminError, UsageError
+from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,24 +119,4 @@ def _run_command_line(
         reason=reason,
     )
     invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
-    options = ["-o", output.form]
-    if output.names is not None:
-        options += ["--columns", ",".join(output.names)]
-    if dry_run:
-        options.append("--dry-run")
-    root = cast("click.Group", click.get_current_context().find_root().command)
-    words = command_words(root, arguments)
-    command = [*arguments[:words], *options, *arguments[words:]]
-    result = EXIT_FAILED
-    try:
-        code = root.main(command, "synadmin", standalone_mode=False, obj=again)
-        result = code if isinstance(code, int) else EXIT_DONE
-    except SynadminError as error:
-        result = exit_code(error)
-        raise
-    except KeyboardInterrupt:
-        result = EXIT_INTERRUPTED
-        raise
-    finally:
-        again.end(result)
-    return result
+    return run_again(again, arguments, output, *(["--dry-run"] if dry_run else []))

@@ -92,19 +92,14 @@ def _announced_transfer(
 
 
 def announce_admin(
-    invocation: Invocation, recovery: "Recovery", results: "Iterator[Outcome]", text: str | None
-) -> "Iterator[Outcome]":
-    """Announce in each room that the target has control now; a room that was not changed hears nothing."""
-    for result in results:
-        yield result if text is None else _announced(invocation, recovery, result, text)
-
-
-def _announced(invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str) -> "Outcome":
+    invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str | None
+) -> "Outcome":
+    """Announce in a room that the target has control now; a room that was not changed hears nothing."""
     from synadmin.power.steps import Action, Step
     from synadmin.recovery.announce import announce
     from synadmin.recovery.outcome import StepTaken
 
-    if result.outcome != "done" or not result.steps or result.room_id is None:
+    if text is None or result.outcome != "done" or not result.steps or result.room_id is None:
         return result
     user = result.user_id
     failed = announce(recovery.as_user(user), result.room_id, text)

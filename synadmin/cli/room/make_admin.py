@@ -1,5 +1,6 @@
 """``synadmin room make-admin``: look, plan, ask, act, read back, report."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,9 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.room.announce import announce_admin, require_speaker
+from synadmin.cli.room.make_admin_plan import kept_to_plan, planned_results
 from synadmin.cli.room.outcome_text import outcome_text
+from synadmin.cli.saved_plan import SAVE_PLAN, apply_command
 from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
@@ -44,6 +47,7 @@ _LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
 @click.option("--no-join", is_flag=True, help="Give the power, but do not join the room.")
 @click.option("--keep-rate-limits", is_flag=True, help="Wait where the server says so, and change no limits.")
 @announce_option("the new admin")
+@SAVE_PLAN
 @change_options
 @output_options
 @pass_invocation
@@ -60,6 +64,7 @@ def make_admin(
     no_join: bool,
     keep_rate_limits: bool,
     announce: str | None,
+    save_plan: str | None,
     dry_run: bool,
     yes: bool,
     output: Output,
@@ -90,25 +95,22 @@ def make_admin(
     with invocation.recovery(via=servers, longest_wait=wait) as recovery:
         goal = goal_at(recovery.synapse.owner)
         wanted = _wanted_rooms(invocation, recovery.synapse, named, space)
-        again = _resume_command(wanted, goal, servers, announce)
-        invocation.journal.arguments = [*again, "--keep-rate-limits"] if keep_rate_limits else again
+        command = partial(_command, goal=goal, via=servers, announce=announce, keep=keep_rate_limits)
+        invocation.journal.arguments = apply_command(invocation.plan) or command(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
         total = len(wanted)
-        previews: Iterable[Preview] = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
-        if dry_run:
-            return _report(invocation, map(_result, previews), output, total=total, dry_run=True)
+        looked = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
+        previews: Iterable[Preview] = kept_to_plan(invocation.plan, looked)
+        if dry_run or save_plan is not None:
+            results = planned_results(invocation, recovery.synapse, previews, command, save_plan)
+            return _report(invocation, results, output, total=total, dry_run=True)
         recovery.revert_crashed_runs()
         lifts = total > _FEW and not keep_rate_limits
         if not yes:
             previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
-        regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts)
-        regained = announce_admin(invocation, recovery, regained, announce)
+        regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts, announce=announce)
         return _report(invocation, regained, output, total=total, dry_run=False)
-
-
-def _result(preview: "Preview") -> "Outcome":
-    return preview.result
 
 
 def _goal(
@@ -172,8 +174,8 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
     return tuple(parse_server_name(server) for server in via)
 
 
-def _resume_command(
-    rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]", announce: str | None
+def _command(
+    rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]", *, announce: str | None, keep: bool
 ) -> list[str]:
     """Return the command line that goes on where this run may break off."""
     arguments = ["room", "make-admin", *rooms, "--user", goal.target, "--yes"]
@@ -184,11 +186,17 @@ def _resume_command(
     for server in via:
         arguments += ["--via", server]
     arguments += ["--announce", announce] if announce else []
+    arguments += ["--keep-rate-limits"] if keep else []
     return arguments if goal.join else [*arguments, "--no-join"]
 
 
 def _carry_out(
-    invocation: Invocation, run: "Run", previews: "Iterable[Preview]", *, lifts: bool
+    invocation: Invocation,
+    run: "Run",
+    previews: "Iterable[Preview]",
+    *,
+    lifts: bool,
+    announce: str | None,
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
     from synadmin.recovery.make_admin import InterruptedRun
@@ -200,7 +208,7 @@ def _carry_out(
             invocation.say(f"The rate limits of {caller} are lifted for this run, and restored after it.")
             lifts = False
         try:
-            yield run.carry_out(preview)
+            yield announce_admin(invocation, run.recovery, run.carry_out(preview), announce)
         except InterruptedRun as interruption:
             yield interruption.result
             raise

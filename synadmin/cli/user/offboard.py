@@ -1,7 +1,7 @@
 """``synadmin user offboard``: successors get control of the rooms of an account before it goes."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +10,9 @@ from synadmin.cli.confirm import LEAVE_ROOMS
 from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
+from synadmin.cli.saved_plan import SAVE_PLAN, SavedPlan, apply_command
 from synadmin.cli.targets import USERS, counted, join_names, user_id_of
+from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, write_plan
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
@@ -18,6 +20,7 @@ from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
     from synadmin.recovery.offboard import Offboarding, RoomHandover
@@ -49,6 +52,7 @@ _MARKS = {"done": "has", "planned": "gets", "pending": "is invited and has to jo
     help="Act as local users for a short time: successors join at once, the account gives up its power.",
 )
 @LEAVE_ROOMS
+@SAVE_PLAN
 def offboard(
     synapse: "Synapse",
     user_id: "UserId",
@@ -59,6 +63,7 @@ def offboard(
     allow: str | None,
     leave_rooms: bool,
     from_file: bool,
+    plan: "SavedPlan | None",
     invocation: Invocation,
 ) -> Record:
     """Hand over the rooms of a leaver, then lock the account.
@@ -76,20 +81,22 @@ def offboard(
         synadmin user offboard alice --to bob --dry-run
         synadmin user offboard alice --to bob,carol --then deactivate \\
             --allow impersonate
-        synadmin user offboard --from leavers.csv --then lock
+        synadmin user offboard --from leavers.csv --save-plan leavers.json
     """
     from synadmin.power.room import Reach
     from synadmin.recovery.offboard import Offboarding
     from synadmin.recovery.workspace import Recovery
 
-    if from_file:
-        invocation.journal.arguments = None  # the file may be another one by then
+    if from_file or invocation.plan is not None:  # the file may be another one by then
+        invocation.journal.arguments = apply_command(invocation.plan)
     before = synapse.users.get(user_id)
     rooms = controlled.get(user_id, [])
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
         work = Offboarding(recovery, successors[user_id], Reach.of(allow))
-        if synapse.transport.is_dry_run:
-            return _dry_run(work.planned(rooms), then, leave_rooms=leave_rooms, invocation=invocation)
+        if synapse.transport.is_dry_run or invocation.plan is not None:
+            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan))
+            if ended is not None:
+                return ended
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
     _say_rooms(invocation, handed)
     if not leave_rooms:
@@ -98,18 +105,34 @@ def offboard(
             return _not_offboarded(bad, handed, then)
         if failed:
             message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
-            return {"outcome": "partly", "message": message, **_fields(handed, _skipped(then))}
+            return _record("partly", message, handed, _skipped(then), reason="server-error")
         left = rooms_losing_control(synapse, [user_id]).get(user_id)
         if left:  # the room has changed since the look
             return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
     later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
     outcome = "done" if later is None else "pending"
     message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
-    return {"outcome": outcome, "message": message, **_fields(handed, _account(then, outcome))}
+    return _record(outcome, message, handed, _account(then, outcome))
 
 
 @offboard.check
-def _(*, user_id: tuple[str, ...], to: str | None, source: str | None) -> dict[str, Any]:
+def _(
+    *,
+    user_id: tuple[str, ...],
+    to: str | None,
+    source: str | None,
+    dry_run: bool,
+    save_plan: str | None,
+    invocation: Invocation,
+) -> dict[str, Any]:
+    pairs = _pairs(user_id, to, source)
+    if invocation.plan is not None:
+        pairs["pairs"] = invocation.plan.options["pairs"]
+    return {**pairs, "dry_run": dry_run or save_plan is not None}
+
+
+def _pairs(user_id: tuple[str, ...], to: str | None, source: str | None) -> dict[str, Any]:
+    """Return the users with their successors, from the command line or a file."""
     pairs: dict[str, list[str]] = {}
     if source is not None:
         if to is not None or user_id:
@@ -131,7 +154,12 @@ def _(*, user_id: tuple[str, ...], to: str | None, source: str | None) -> dict[s
 
 @offboard.guard
 def _(
-    synapse: "Synapse", users: "list[UserId]", *, pairs: dict[str, list[str]], leave_rooms: bool
+    synapse: "Synapse",
+    users: "list[UserId]",
+    *,
+    pairs: dict[str, list[str]],
+    save_plan: str | None,
+    invocation: Invocation,
 ) -> dict[str, Any]:
     successors = {
         user_id_of(synapse, user): tuple(dict.fromkeys(user_id_of(synapse, name) for name in names))
@@ -153,8 +181,26 @@ def _(
         raise RefusedError(message, hint="`synadmin user admin grant USER` makes another account one")
     for successor in dict.fromkeys(name for named in successors.values() for name in named):
         _require_active(synapse, successor)
-    del leave_rooms
-    return {"successors": successors, "controlled": rooms_losing_control(synapse, users)}
+    plan = None if save_plan is None else SavedPlan.begin(synapse.owner, invocation.reason)
+    return {"successors": successors, "controlled": rooms_losing_control(synapse, users), "plan": plan}
+
+
+@offboard.after
+def _(
+    _code: int,
+    *,
+    plan: "SavedPlan | None",
+    save_plan: str | None,
+    successors: "Mapping[UserId, tuple[UserId, ...]]",
+    then: str,
+    allow: str | None,
+    leave_rooms: bool,
+    invocation: Invocation,
+) -> None:
+    if plan is not None and save_plan is not None:
+        options = ["--then", then, *(["--allow", allow] if allow else [])]
+        options += ["--leave-rooms"] if leave_rooms else []
+        write_plan(invocation.say, plan, save_plan, successors, options)
 
 
 @offboard.question
@@ -181,13 +227,44 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
         raise RefusedError(message, hint="name an active account with --to")
 
 
-def _dry_run(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool, invocation: Invocation) -> Record:
-    _say_rooms(invocation, handed)
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is to become of the account, and the plan that is being made."""
+
+    then: str
+    leave_rooms: bool
+    plan: SavedPlan | None
+
+
+def _look(
+    invocation: Invocation,
+    work: "Offboarding",
+    rooms: "list[RoomControl]",
+    account: "UserDetails",
+    goal: _Goal,
+) -> Record | None:
+    """Return the record of an account that nothing is done for: in a dry run, or changed since its plan."""
+    observer, user_id = work.recovery.observer, account.name
+    planned = work.planned(rooms)
+    record = _planned_record(planned, goal.then, leave_rooms=goal.leave_rooms)
+    done = account.deactivated if goal.then == "deactivate" else account.locked or account.deactivated
+    if invocation.plan is not None and (planned or not done):
+        changed = change_since_plan(invocation.plan, observer, user_id, record, planned)
+        if changed is not None:
+            return changed
+    if not work.recovery.synapse.transport.is_dry_run:
+        return None
+    _say_rooms(invocation, planned)
+    if goal.plan is not None:
+        add_to_plan(goal.plan, observer, user_id, record, planned)
+    return record
+
+
+def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> Record:
     bad = [room for room in handed if room.outcome in {"refused", "failed"}]
     if bad and not leave_rooms:
         return _not_offboarded(bad, handed, then)
-    account = {"action": then, "outcome": "planned"}
-    return {"outcome": "planned", "message": _plan(handed, then), **_fields(handed, account)}
+    return _record("planned", _plan(handed, then), handed, _account(then, "planned"))
 
 
 def _give_rooms(
@@ -255,6 +332,17 @@ def _account(then: str, outcome: str) -> dict[str, str]:
 
 def _skipped(then: str) -> dict[str, str]:
     return _account(then, "not started")
+
+
+def _record(
+    outcome: str,
+    message: str,
+    handed: "list[RoomHandover]",
+    account: Mapping[str, str],
+    *,
+    reason: str | None = None,
+) -> Record:
+    return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, account)}
 
 
 def _fields(handed: "list[RoomHandover]", account: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""``synadmin apply``: do what a saved plan says, and nothing else."""
+
+from pathlib import Path
+
+import click
+
+from synadmin.cli.again import run_again
+from synadmin.cli.confirm import change_options
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.saved_plan import SavedPlan
+from synadmin.errors import RefusedError, UsageError
+
+_COMMANDS = (["room", "make-admin"], ["user", "offboard"])
+
+
+@click.command(cls=Command)
+@click.argument("file", metavar="FILE")
+@change_options
+@output_options
+@pass_invocation
+def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output: Output) -> int:
+    """Apply a plan that was saved with --save-plan.
+
+    Shows the plan and asks, as the command that made it. A room or an account that has changed since is
+    refused, and so is one for which your account would have to do something else. The others are done.
+
+    \b
+    Examples:
+        synadmin room make-admin --from lost.txt --save-plan lost.json
+        synadmin apply lost.json --dry-run
+        synadmin apply lost.json --reason 'approved by the board'
+
+    Exit codes: those of the command that made the plan; 5 where everything has changed.
+    """
+    plan = SavedPlan.read(Path(file))
+    if plan.command[:2] not in _COMMANDS:
+        message = f"{file} is a plan for `synadmin {' '.join(plan.command[:2])}`, which cannot be applied"
+        raise UsageError(message)
+    _require_server(invocation, plan)
+    again = Invocation(
+        profile=invocation.profile,
+        env_file=invocation.env_file,
+        homeserver=invocation.homeserver,
+        timeout=invocation.timeout,
+        verbose=invocation.verbose,
+        quiet=invocation.quiet,
+        color=invocation.color,
+        reason=invocation.reason or plan.reason,
+        plan=plan,
+    )
+    invocation.say(f"The plan was made by {plan.made_by} at {plan.made_at}.")
+    flags = [*(["--dry-run"] if dry_run else []), *(["--yes"] if yes else [])]
+    return run_again(again, plan.command, output, *flags)
+
+
+def _require_server(invocation: Invocation, plan: SavedPlan) -> None:
+    from synadmin.ids import server_name_of
+
+    with invocation.synapse() as synapse:
+        here = server_name_of(synapse.owner)
+    if here != plan.server_name:
+        message = f"the plan is for {plan.server_name}, and this is {here}"
+        raise RefusedError(message, hint="--profile, or --homeserver, chooses the server")

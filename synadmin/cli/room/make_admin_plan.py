@@ -1,0 +1,62 @@
+"""The saved plans of ``room make-admin``: what is written down of a room, and how that is compared."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from synadmin.cli.saved_plan import CHANGED, SavedPlan, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from synadmin.cli.invocation import Invocation
+    from synadmin.client import Synapse
+    from synadmin.recovery.make_admin import Preview
+    from synadmin.recovery.outcome import Outcome
+
+
+def kept_to_plan(plan: SavedPlan | None, previews: "Iterable[Preview]") -> "Iterator[Preview]":
+    """Yield what was looked at; a room that is not as in the plan is refused. One that is done stays done."""
+    for preview in previews:
+        yield preview if plan is None else _compared(plan, preview)
+
+
+def _compared(plan: SavedPlan, preview: "Preview") -> "Preview":
+    result = preview.result
+    if result.outcome == "done":
+        return preview
+    room = result.room_id or result.room
+    change = plan.change(room, result.as_record(), power_levels=preview.observation.event_id)
+    if change is None:
+        return preview
+    refused = replace(
+        result, outcome="refused", reason=CHANGED, message=change, lines=(), reach=None, steps=()
+    ).as_before()
+    return replace(preview, result=refused, observation=replace(preview.observation, found=None), enters=None)
+
+
+def planned_results(
+    invocation: "Invocation",
+    synapse: "Synapse",
+    previews: "Iterable[Preview]",
+    command: "Callable[[Sequence[str]], list[str]]",
+    file: str | None,
+) -> "Iterator[Outcome]":
+    """Yield the results of a dry run; at the end the plan is saved, where a file was named.
+
+    Args:
+        invocation: the invocation.
+        synapse: the server.
+        previews: the rooms that were looked at.
+        command: makes the command line for rooms.
+        file: where the plan is saved.
+    """
+    plan = SavedPlan.begin(synapse.owner, invocation.reason)
+    for preview in previews:
+        result = preview.result
+        if preview.plan is not None:
+            room = result.room_id or result.room
+            plan.add(room, result.as_record(), power_levels=preview.observation.event_id)
+        yield result
+    if file is not None:
+        plan.command = [word for word in command([*plan.targets]) if word != "--yes"]
+        save(invocation.say, plan, file, "room")

@@ -1,0 +1,177 @@
+"""A plan in a file: one person makes it, another one approves and applies exactly that plan.
+
+The file has the command line, and for each target the plan as ``-o json`` shows it, with a fingerprint of
+what the room or the account was like. ``synadmin apply`` plans again and compares: a target that has changed
+since is refused.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synadmin.errors import UsageError
+
+CHANGED = "changed-since-plan"
+_VERSION = 1
+_NOT_COMPARED = frozenset({"message", "room", "lines"})
+SAVE_PLAN = click.option(
+    "--save-plan", metavar="FILE", help="Save the plan for `synadmin apply`, and change nothing."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTarget:
+    """A room or an account of a plan.
+
+    Attributes:
+        fingerprint: what it was like.
+        record: what was planned.
+    """
+
+    fingerprint: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class SavedPlan:
+    """A plan that was saved, or is to be.
+
+    Attributes:
+        command: the command line, without answers to questions.
+        server_name: the homeserver's name.
+        made_by: whose token it was.
+        made_at: when, in ISO 8601, UTC.
+        reason: what ``--reason`` said.
+        options: what the command line cannot say.
+        targets: by id, those in which something is to be done.
+        path: the file.
+    """
+
+    command: list[str]
+    server_name: str
+    made_by: str
+    made_at: str
+    reason: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    targets: dict[str, PlannedTarget] = field(default_factory=dict)
+    path: Path | None = None
+
+    @classmethod
+    def begin(cls, owner: str, reason: str | None) -> "SavedPlan":
+        """Return a plan without targets, made now by the token's owner."""
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return cls([], owner.partition(":")[2], owner, now, reason)
+
+    def add(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> None:
+        """Add a target in which something is to be done."""
+        self.targets[target] = PlannedTarget(fingerprint, record)
+
+    def change(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> str | None:
+        """Return how a target differs from this plan, as a sentence; None where it does not."""
+        planned = self.targets.get(target)
+        if planned is None:
+            return f"The plan of {self.made_at} does not name {target}. Make a new plan."
+        if _plain(fingerprint) != _plain(planned.fingerprint):
+            return f"{target} has changed since the plan was made ({self.made_at}). Make a new plan."
+        if _compared(record) != _compared(planned.record):
+            return (
+                f"What would be done now differs from the plan that {self.made_by} made at {self.made_at}. "
+                "Make a new plan."
+            )
+        return None
+
+    def write(self, path: Path) -> None:
+        """Write it to a file that only you can read.
+
+        Raises:
+            SettingsError: it cannot be written.
+        """
+        from synadmin.files import replace_file
+
+        names = ("command", "server_name", "made_by", "made_at", "reason", "options")
+        targets = [
+            {"id": target, "fingerprint": planned.fingerprint, "plan": planned.record}
+            for target, planned in self.targets.items()
+        ]
+        content = {"version": _VERSION, **{name: getattr(self, name) for name in names}, "targets": targets}
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        replace_file(path, f"{text}\n", setting="--save-plan")
+
+    @classmethod
+    def read(cls, path: Path) -> "SavedPlan":
+        """Read it.
+
+        Raises:
+            UsageError: the file is no plan.
+        """
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if content["version"] != _VERSION:
+                message = (
+                    f"{path} is a plan of version {content['version']!a}; this synadmin reads {_VERSION}"
+                )
+                raise UsageError(message)
+            command = [str(word) for word in content["command"]]
+            targets = {
+                str(one["id"]): PlannedTarget(dict(one["fingerprint"]), dict(one["plan"]))
+                for one in content["targets"]
+            }
+            return cls(
+                command,
+                str(content["server_name"]),
+                str(content["made_by"]),
+                str(content["made_at"]),
+                content.get("reason"),
+                dict(content["options"]),
+                targets,
+                path.absolute(),
+            )
+        except OSError as error:
+            message = f"cannot read {path}: {error.strerror or error}"
+            raise UsageError(message) from None
+        except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
+            message = f"{path} is not a plan"
+            raise UsageError(message, hint="`--save-plan FILE` makes one") from None
+
+
+def apply_command(plan: SavedPlan | None) -> list[str] | None:
+    """Return the command line that goes on with the application of a plan."""
+    return None if plan is None or plan.path is None else ["apply", str(plan.path), "--yes"]
+
+
+def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> None:
+    """Write a plan and say how to apply it; nothing where there is nothing to do.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    import shlex
+
+    if not plan.targets:
+        say("Nothing is planned: no file was written.")
+        return
+    plan.write(Path(file))
+    count = len(plan.targets)
+    say(
+        f"The plan for {count} {noun if count == 1 else noun + 's'} is in {file}. "
+        f"`synadmin apply {shlex.quote(file)}` applies it."
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON
+    """Return a value as it is after it was written and read."""
+    return json.loads(json.dumps(value))
+
+
+def _compared(value: Any) -> Any:  # noqa: ANN401  any JSON
+    """Return the part of a record that has to be the same: no names and no sentences about it."""
+    if isinstance(value, Mapping):
+        return {name: _compared(one) for name, one in value.items() if name not in _NOT_COMPARED}
+    if isinstance(value, list | tuple):
+        return [_compared(one) for one in value]
+    return _plain(value)

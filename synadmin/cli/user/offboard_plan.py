@@ -1,0 +1,80 @@
+"""The saved plans of ``user offboard``: what is written down of an account, and how that is compared."""
+
+from typing import TYPE_CHECKING, Any
+
+from synadmin.cli.saved_plan import CHANGED, SavedPlan, save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from synadmin.cli.outcomes import Record
+    from synadmin.ids import UserId
+    from synadmin.recovery.observer import Observer
+    from synadmin.recovery.offboard import RoomHandover
+
+
+def change_since_plan(
+    plan: SavedPlan,
+    observer: "Observer",
+    user_id: "UserId",
+    record: "Record",
+    handed: "Sequence[RoomHandover]",
+) -> "Record | None":
+    """Return the refusal of an account that is not as in the plan; None where it is."""
+    change = plan.change(user_id, record, **_fingerprint(observer, user_id, handed))
+    if change is None:
+        return None
+    account = {**record["account"], "outcome": "not started"}
+    return {"outcome": "refused", "reason": CHANGED, "message": change, "account": account, "rooms": []}
+
+
+def add_to_plan(
+    plan: SavedPlan,
+    observer: "Observer",
+    user_id: "UserId",
+    record: "Record",
+    handed: "Sequence[RoomHandover]",
+) -> None:
+    """Add an account to a plan, where its off-boarding is planned."""
+    if record["outcome"] == "planned":
+        plan.add(user_id, record, **_fingerprint(observer, user_id, handed))
+
+
+def write_plan(
+    say: "Callable[[str], None]",
+    plan: SavedPlan,
+    file: str,
+    successors: "Mapping[UserId, tuple[UserId, ...]]",
+    options: "Sequence[str]",
+) -> None:
+    """Write the plan.
+
+    Args:
+        say: is told how to apply it.
+        plan: the plan with its accounts.
+        file: where to.
+        successors: of all accounts that were named.
+        options: of the command line.
+    """
+    pairs = {user: list(names) for user, names in successors.items() if user in plan.targets}
+    plan.options = {"pairs": pairs}
+    to = ",".join(dict.fromkeys(name for names in pairs.values() for name in names))
+    plan.command = ["user", "offboard", *pairs, "--to", to, *options]
+    save(say, plan, file, "account")
+
+
+def _fingerprint(observer: "Observer", user_id: "UserId", handed: "Sequence[RoomHandover]") -> dict[str, Any]:
+    """Return the account's state, its rooms, and the power-levels events of those that are handed over."""
+    from synadmin.power.events import POWER_LEVELS
+    from synadmin.recovery.room_control import rooms_of
+
+    account = observer.synapse.users.get(user_id)
+    events = {room.control.view.room_id: POWER_LEVELS for room in handed}
+    levels = {room_id: observer.state_event(room_id, kind) for room_id, kind in events.items()}
+    return {
+        "account": {
+            name: bool(getattr(account, name)) for name in ("locked", "suspended", "deactivated", "admin")
+        },
+        "memberships": dict(sorted(rooms_of(observer, user_id).items())),
+        "power_levels": {room: None if event is None else event.event_id for room, event in levels.items()},
+    }

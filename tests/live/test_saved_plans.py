@@ -1,0 +1,116 @@
+"""Plans that one admin saves and another one applies: exactly those, and only while nothing has changed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synadmin.sandbox.accounts import Person
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.conftest import Newcomer, Synadmin
+
+
+def records(stdout: str) -> list[dict[str, Any]]:
+    return [*json.loads(stdout)]
+
+
+@pytest.fixture
+def second(homeserver: Homeserver) -> Person:
+    """Another server admin, who approves."""
+    return homeserver.register("approver", admin=True)
+
+
+def test_a_plan_is_applied_by_another_admin_where_nothing_has_changed(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
+) -> None:
+    admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
+    same, changed = (alice.make_room(name, members=[bob]) for name in ("same", "changed"))
+    make = ("room", "make-admin", same, changed, "--user", carol.user_id, "--allow", "impersonate")
+    saved = synadmin(*make, "--reason", "asked by carol", "--save-plan", "plan.json", "-o", "json")
+    assert saved.code == 0, saved.stderr
+    assert {record["outcome"] for record in records(saved.stdout)} == {"planned"}
+    assert "`synadmin apply plan.json` applies it." in saved.stderr
+    assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+    assert admin.membership(same, carol) is None
+
+    alice.set_power(changed, {bob: 50})
+    for flags, outcome in ((("--dry-run",), "planned"), (("--yes",), "done")):
+        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second)
+        assert answer.code == 6, answer.stderr
+        told = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
+        assert told == {same: (outcome, None), changed: ("refused", "changed-since-plan")}
+    assert admin.membership(same, carol) == "join"
+    assert admin.membership(changed, carol) is None
+    entries = synadmin("journal", "export").stdout.splitlines()
+    assert {json.loads(line)["reason"] for line in entries} == {"asked by carol"}
+    assert json.loads(entries[0])["planned_by"] == admin.user_id
+
+    again = synadmin("apply", "plan.json", "--yes", "-o", "json")
+    assert {record["outcome"] for record in records(again.stdout)} == {"done", "refused"}
+
+
+def test_a_plan_that_would_be_another_one_for_the_second_admin_is_refused(
+    synadmin: Synadmin, newcomer: Newcomer, second: Person
+) -> None:
+    alice = newcomer("alice")
+    room_id = alice.make_room("Hall")
+    # The first admin joins with their own token, which the second one has not.
+    assert synadmin("room", "make-admin", room_id, "--save-plan", "plan.json").code == 0
+    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second)
+    assert (answer.code, records(answer.stdout)[0]["reason"]) == (5, "changed-since-plan")
+    assert synadmin("apply", "plan.json", "--yes").code == 0
+
+
+def test_an_account_is_offboarded_as_planned_or_not_at_all(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person
+) -> None:
+    admin = homeserver.admin
+    leaver, busy, bob, carol = (newcomer(name) for name in ("leaver", "busy", "bob", "carol"))
+    hall, board = leaver.make_room("Hall", members=[bob]), busy.make_room("Board", members=[bob])
+    pairs = f"user,successor\n{leaver.user_id},{bob.user_id}\n{busy.user_id},{carol.user_id}\n"
+    allow = ("--allow", "impersonate", "--then", "deactivate")
+    saved = synadmin("user", "offboard", "--from", "-", *allow, "--save-plan", "leavers.json", stdin=pairs)
+    assert saved.code == 0, saved.stderr
+    assert "The plan for 2 accounts is in leavers.json." in saved.stderr
+    assert not admin.synapse.users.get(leaver.user_id).deactivated
+
+    busy.make_room("A new one", members=[bob])
+    answer = synadmin("apply", "leavers.json", "--yes", "-o", "json", acting=second)
+    assert answer.code == 6, answer.stderr
+    told = {record["user_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
+    assert told[busy.user_id] == ("refused", "changed-since-plan")
+    assert told[leaver.user_id][0] == "done"
+    assert admin.synapse.users.get(leaver.user_id).deactivated
+    assert not admin.synapse.users.get(busy.user_id).deactivated
+    for room_id, users in ((hall, {bob.user_id: 100}), (board, {busy.user_id: 100})):
+        event = admin.levels_event(room_id)
+        assert event is not None
+        assert event["content"]["users"] == users
+
+
+def test_a_file_that_is_no_plan_is_refused(
+    synadmin: Synadmin, newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    room_id = newcomer("alice").make_room("Hall", members=[homeserver.admin], users={homeserver.admin: 100})
+    nothing = synadmin("room", "make-admin", room_id, "--save-plan", "nothing.json")
+    assert (nothing.code, (tmp_path / "nothing.json").exists()) == (0, False)
+    assert "Nothing is planned" in nothing.stderr
+    other = {"server_name": "elsewhere.example", "made_by": "@a:elsewhere.example", "made_at": "2026-11-21"}
+    plan = {"version": 1, "command": ["room", "make-admin"], "options": {}, "targets": [], **other}
+    for content, code, words in (
+        (None, 2, "cannot read"),
+        ("[]", 2, "is not a plan"),
+        (json.dumps({**plan, "version": 2}), 2, "is a plan of version 2"),
+        (json.dumps({**plan, "command": ["user", "deactivate"]}), 2, "cannot be applied"),
+        (json.dumps(plan), 5, "the plan is for elsewhere.example"),
+    ):
+        if content is not None:
+            (tmp_path / "plan.json").write_text(content, "utf-8")
+        answer = synadmin("apply", "plan.json", "--yes")
+        assert (answer.code, answer.stdout) == (code, ""), answer
+        assert words in answer.stderr
