@@ -120,6 +120,7 @@ class Synapse:
         allow_plain_http: bool = False,
         transport: Transport | None = None,
         mas: "MasAccess | None" = None,
+        renewed: Callable[[], str] | None = None,
     ) -> None:
         """Prepare the client; nothing is sent yet.
 
@@ -136,6 +137,7 @@ class Synapse:
             allow_plain_http: send the token over plain http to other machines.
             transport: what to send with; then nothing else is used.
             mas: how to reach the admin API of the Matrix Authentication Service, where that is in charge.
+            renewed: returns the token in force, where it is renewed meanwhile.
 
         Raises:
             SettingsError: the homeserver is not a base URL.
@@ -147,6 +149,7 @@ class Synapse:
                 timeout=timeout,
                 ca_file=ca_file,
                 pool_size=connections,
+                renewed=renewed,
             )
             retries = Retries(longest_wait=longest_wait, notify=notify or (lambda _: None), trace=trace)
             transport = Transport(connection, RequestsWire(connection), journal=journal, retries=retries)

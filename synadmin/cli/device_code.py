@@ -7,8 +7,8 @@ lives as long as was asked for.
 import contextlib
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synadmin.cli.mas_required import BY_COMPATIBILITY
@@ -33,21 +33,20 @@ _DEVICE = "device_authorization_endpoint"
 
 
 @dataclass(frozen=True, slots=True)
-class PersonalToken:
+class SignedIn:
     """A token that was made by signing in.
 
     Attributes:
         secret: the token.
-        session: the ULID of its personal session.
-        expires_at: when it ends, RFC 3339.
+        profile: what the profile keeps with it.
+        expires_at: when it ends, RFC 3339; None where it is renewed.
+        why_not_personal: why it is a pair that is renewed, and no personal token.
     """
 
-    secret: str
-    session: str
-    expires_at: str | None
-
-    def __repr__(self) -> str:
-        return f"PersonalToken({self.session!r})"
+    secret: str = field(repr=False)
+    profile: Mapping[str, str | None] = field(repr=False)
+    expires_at: str | None = None
+    why_not_personal: str | None = None
 
 
 def require_device_code(synapse: "Synapse") -> "OAuth":
@@ -72,8 +71,10 @@ def require_device_code(synapse: "Synapse") -> "OAuth":
 
 
 @contextlib.contextmanager
-def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> Iterator[PersonalToken]:
-    """Sign in by device code and make a personal token; where the block fails, it is revoked.
+def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> Iterator[SignedIn]:
+    """Sign in by device code and make a personal token; where the block fails, the session is ended.
+
+    Where no personal token can be made, it is the pair of tokens of the sign-in itself.
 
     Args:
         invocation: what the person is told with.
@@ -81,35 +82,56 @@ def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> 
         expires: when the token shall end, in milliseconds since the epoch.
 
     Raises:
-        SynadminError: the code was denied or expired, or the admin API of MAS cannot be used.
+        SynadminError: the code was denied or expired.
     """
-    from synadmin.mas.service import PERSONAL_SESSIONS
-
     oauth = require_device_code(synapse)
     client_id, tokens = _signed_in(invocation, oauth)
+    ends = True
     try:
         with invocation.synapse(token=tokens.access_token) as mine:
+            why_not = _why_no_personal_token(mine)
+            if why_not is not None:
+                yield _pair(tokens, client_id, why_not)
+                ends = False
+                return
             mas = mine.mas
             if mas is None:
                 message = "the homeserver no longer says that MAS manages its accounts"
                 raise RefusedError(message)
-            try:
-                mas.require(PERSONAL_SESSIONS, for_what="personal tokens")
-            except RefusedError as error:
-                raise RefusedError(str(error), hint=f"{error.hint}. Or {BY_COMPATIBILITY}") from error
-            token = _personal_token(mas, mine.owner, expires)
+            token, session = _personal_token(mas, mine.owner, expires)
             try:
                 yield token
             except BaseException:
                 with contextlib.suppress(SynadminError):
-                    mas.personal_sessions.revoke(token.session)
+                    mas.personal_sessions.revoke(session)
                 raise
     finally:
-        with contextlib.suppress(SynadminError):
-            oauth.revoke(tokens.access_token, client_id)
+        if ends:
+            with contextlib.suppress(SynadminError):
+                oauth.revoke(tokens.access_token, client_id)
 
 
-def _personal_token(mas: "Mas", owner: str, expires: int) -> PersonalToken:
+def _why_no_personal_token(mine: "Synapse") -> str | None:
+    from synadmin.mas.service import PERSONAL_SESSIONS
+
+    try:
+        if mine.mas is not None:
+            mine.mas.require(PERSONAL_SESSIONS, for_what="personal tokens")
+    except RefusedError as error:
+        return f"{error}. {error.hint}"
+    return None
+
+
+def _pair(tokens: "AccessToken", client_id: str, why_not: str) -> SignedIn:
+    from synadmin.library.token_pair import changes_of
+
+    if tokens.refresh_token is None:
+        raise RefusedError(f"MAS gave no token that can be renewed. {why_not}", hint=BY_COMPATIBILITY)
+    return SignedIn(tokens.access_token, changes_of(tokens, client_id), why_not_personal=why_not)
+
+
+def _personal_token(mas: "Mas", owner: str, expires: int) -> tuple[SignedIn, str]:
+    from synadmin import settings
     from synadmin.ids import localpart_of
     from synadmin.mas.oauth import MAS_ADMIN_SCOPE, MATRIX_SCOPE, SYNAPSE_ADMIN_SCOPE
 
@@ -119,7 +141,8 @@ def _personal_token(mas: "Mas", owner: str, expires: int) -> PersonalToken:
     made = mas.personal_sessions.create(
         me.id, f"synadmin login on {platform.node()}", scope, expires_in=lasts
     )
-    return PersonalToken(str(made.attributes.access_token), made.id, made.attributes.expires_at)
+    profile = {settings.MAS_SESSION: made.id}
+    return SignedIn(str(made.attributes.access_token), profile, made.attributes.expires_at), made.id
 
 
 def _signed_in(invocation: "Invocation", oauth: "OAuth") -> "tuple[str, AccessToken]":

@@ -27,9 +27,14 @@ from synadmin.ids import localpart_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from synadmin.client import Synapse
 
 _MAS_COMPATIBILITY = "mct_"  # how the tokens of MAS begin that its own /logout takes
+_NO_PAIR = dict.fromkeys(
+    ("SYNADMIN_REFRESH_TOKEN", "SYNADMIN_REFRESH_CLIENT", "SYNADMIN_ACCESS_TOKEN_EXPIRES")
+)
 _PASSWORD = "m.login.password"  # noqa: S105  the name of a way to sign in
 
 
@@ -118,9 +123,15 @@ def _login_with_mas(invocation: Invocation, synapse: "Synapse", user: str | None
         if user is not None and localpart_of(user) != localpart_of(owner):
             message = f"{owner} has signed in in the browser, not {user}: the token was revoked"
             raise RefusedError(message)
-        _save_profile(invocation, acting, made.secret, session=made.session)
+        _save_profile(invocation, acting, made.secret, with_it=made.profile)
         _say_owner(invocation, acting, owner)
-    invocation.say(f"The token ends at {made.expires_at}.")
+    if made.why_not_personal is not None:
+        invocation.warn(
+            f"warning: no personal token could be made: {made.why_not_personal}. The token is renewed every "
+            "few minutes, and does not open the admin API of MAS."
+        )
+    else:
+        invocation.say(f"The token ends at {made.expires_at}.")
 
 
 def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) -> None:
@@ -163,7 +174,11 @@ def _require_password_login(synapse: "Synapse") -> None:
 
 
 def _save_profile(
-    invocation: Invocation, synapse: "Synapse", token: str, *, session: str | None = None
+    invocation: Invocation,
+    synapse: "Synapse",
+    token: str,
+    *,
+    with_it: "Mapping[str, str | None] | None" = None,
 ) -> None:
     from pathlib import Path
 
@@ -176,7 +191,9 @@ def _save_profile(
             settings.TOKEN: token,
             settings.TOKEN_FILE: None,
             settings.TOKEN_COMMAND: None,
-            settings.MAS_SESSION: session,
+            settings.MAS_SESSION: None,
+            **_NO_PAIR,
+            **(with_it or {}),
         },
     )
     home = Path.home()
@@ -255,7 +272,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
         return EXIT_DONE
     if is_there:
         settings.write_profile(
-            invocation.settings.profile, {settings.TOKEN: None, settings.MAS_SESSION: None}
+            invocation.settings.profile, {settings.TOKEN: None, settings.MAS_SESSION: None, **_NO_PAIR}
         )
         invocation.say(f"The token was removed from {kept}.")
     else:

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, unquote, urlsplit
@@ -35,6 +35,7 @@ class Connection:
         service: what is there, for messages.
         is_form: bodies are written as a form, as OAuth 2.0 has them, instead of JSON.
         client: id and secret of an OAuth 2.0 client, sent in place of a token.
+        renewed: returns the token in force, where it changes while the connection is used.
     """
 
     homeserver: str
@@ -46,6 +47,7 @@ class Connection:
     service: str = "the homeserver"
     is_form: bool = False
     client: tuple[str, str] | None = field(default=None, repr=False)
+    renewed: Callable[[], str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "homeserver", self.homeserver.rstrip("/"))
@@ -96,7 +98,8 @@ class Connection:
             form = "application/x-www-form-urlencoded"
             headers["Content-Type"] = form if self.is_form else "application/json"
         if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+            token = self.token if self.renewed is None else self.renewed()
+            headers["Authorization"] = f"Bearer {token}"
         elif self.client is not None:
             # RFC 6749, section 2.3.1: both are form-encoded before they are joined.
             pair = ":".join(quote_plus(part) for part in self.client)

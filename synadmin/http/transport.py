@@ -146,7 +146,7 @@ class Transport:
     def as_user(self, user_id: UserId, token: str) -> "Transport":
         """Return a transport to the same server with the token of another user, told apart in the journal."""
         self.owner()
-        connection = replace(self.connection, token=token)
+        connection = replace(self.connection, token=token, renewed=None)
         return self._derived(connection, RequestsWire(connection), user=user_id)
 
     @property

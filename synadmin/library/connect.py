@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, TypedDict
 
 from synadmin.errors import SettingsError
+from synadmin.settings import REFRESH_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ class Options(TypedDict, total=False):
     allow_plain_http: bool
     transport: "Transport | None"
     mas: "MasAccess | None"
+    renewed: "Callable[[], str] | None"
 
 
 def connection_of(
@@ -43,6 +45,7 @@ def connection_of(
     """
     from synadmin.http.well_known import base_url
 
+    given = token is not None
     unread = f" ({settings.unread_profile})" if settings.unread_profile else ""
     if settings.homeserver is None:
         message = f"no homeserver is configured{unread}"
@@ -65,7 +68,25 @@ def connection_of(
         "connections": settings.concurrency,
         "allow_plain_http": settings.allow_plain_http,
         "mas": _mas_access(settings),
+        "renewed": None if anonymous or given else _renewed(settings),
     }
+
+
+def _renewed(settings: "Settings") -> "Callable[[], str] | None":
+    """Return what renews the token of the profile, where it is one of a pair."""
+    if not settings.values.get(REFRESH_TOKEN):
+        return None
+    from synadmin.client import Synapse
+    from synadmin.library.token_pair import pair_of
+    from synadmin.mas.oauth import OAuth
+
+    def oauth() -> OAuth:
+        homeserver, options = connection_of(settings, anonymous=True)
+        synapse = Synapse(homeserver, **options)
+        return OAuth(synapse.transport, synapse.auth_metadata or {}, settings.allow_plain_http)
+
+    pair = pair_of(settings, oauth)
+    return None if pair is None else pair.token
 
 
 def _mas_access(settings: "Settings") -> "MasAccess | None":

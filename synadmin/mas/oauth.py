@@ -161,6 +161,7 @@ class OAuth:
             self.transport.connection,
             homeserver=there,
             token=None,
+            renewed=None,
             service=_SERVICE,
             is_form=form,
             client=client,

@@ -260,7 +260,7 @@ class ClientTokenWire:
                 token = self._token()
                 lasts = token.expires_in or _RENEWED
                 until = time.monotonic() + max(lasts - _RENEWED, lasts / 2)
-                wire = RequestsWire(replace(self._connection, token=token.access_token))
+                wire = RequestsWire(replace(self._connection, token=token.access_token, renewed=None))
                 self._held = wire, token, until
             return self._held[0]
 

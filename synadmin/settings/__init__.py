@@ -51,6 +51,10 @@ MAS_CLIENT_ID = "SYNADMIN_MAS_CLIENT_ID"
 MAS_SESSION = "SYNADMIN_MAS_SESSION"
 """Which personal session of MAS the profile's token belongs to: written by ``login``, no secret."""
 MAS_CLIENT_SECRET = "SYNADMIN_MAS_CLIENT_SECRET"  # noqa: S105  the name of a setting
+REFRESH_TOKEN = "SYNADMIN_REFRESH_TOKEN"  # noqa: S105
+REFRESH_CLIENT = "SYNADMIN_REFRESH_CLIENT"
+TOKEN_EXPIRES = "SYNADMIN_ACCESS_TOKEN_EXPIRES"  # noqa: S105
+"""When the access token ends, in seconds since the epoch, where MAS gave a pair of tokens."""
 _SECRET_NAMES = (MAS_CLIENT_SECRET, f"{MAS_CLIENT_SECRET}_FILE", f"{MAS_CLIENT_SECRET}_COMMAND")
 NAMES = (
     HOMESERVER,
@@ -65,6 +69,9 @@ NAMES = (
     MAS,
     MAS_CLIENT_ID,
     MAS_SESSION,
+    REFRESH_TOKEN,
+    REFRESH_CLIENT,
+    TOKEN_EXPIRES,
     *_SECRET_NAMES,
 )
 _TOKEN_NAMES = (TOKEN, TOKEN_FILE, TOKEN_COMMAND)
@@ -422,7 +429,7 @@ def _settings_in(
             raise SettingsError(message)
         if ours:
             warnings.append(f"{message}; it is ignored")
-    if ours.keys() & {TOKEN, MAS_CLIENT_SECRET} and read.others_read:
+    if ours.keys() & {TOKEN, MAS_CLIENT_SECRET, REFRESH_TOKEN} and read.others_read:
         warnings.append(_readable_by_others(path))
     return ours
 

@@ -12,10 +12,10 @@ from tests.unit.mas.answers import ALICE, API, METADATA, NO_SUCH_PATH, VERSION, 
 from tests.unit.stub import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.cli.conftest import Answer, Synadmin
     from tests.unit.stub import Reply, Stub
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -140,14 +140,90 @@ def test_ctrl_c_while_waiting_leaves_nothing(
     assert settings.in_profile("default") == {}
 
 
-def test_where_the_admin_api_is_not_served_the_session_is_ended(server: Stub, synadmin: Synadmin) -> None:
+@pytest.fixture
+def without_api(server: Stub) -> Stub:
     server.on(VERSION, NO_SUCH_PATH)
     server.on(f"{API}/users", NO_SUCH_PATH)
-    answer = synadmin("login", "--homeserver", server.url)
-    assert answer.code == 5, answer
+    return server
+
+
+def test_where_the_admin_api_is_not_served_the_pair_of_tokens_is_kept(
+    without_api: Stub, synadmin: Synadmin
+) -> None:
+    answer = synadmin("login", "--homeserver", without_api.url)
+    assert answer.code == 0, answer
     assert "`adminapi`" in answer.stderr
-    assert "POST /oauth2/revoke" in server.targets
+    assert "POST /oauth2/revoke" not in without_api.targets
+    kept = settings.in_profile("default")
+    assert (kept[settings.TOKEN], kept[settings.REFRESH_TOKEN]) == ("mat_secret", "mar_secret")
+    assert kept[settings.REFRESH_CLIENT] == "01CLIENT"
+
+
+def test_where_no_refresh_token_is_given_the_session_is_ended(without_api: Stub, synadmin: Synadmin) -> None:
+    without_api.on("/oauth2/token", told({"access_token": "mat_secret", "expires_in": 300}))
+    answer = synadmin("login", "--homeserver", without_api.url)
+    assert answer.code == 5, answer
+    assert "POST /oauth2/revoke" in without_api.targets
     assert settings.in_profile("default") == {}
+
+
+def _keep_pair(server: Stub, *, expires: int) -> None:
+    settings.write_profile(
+        "default",
+        {
+            settings.HOMESERVER: server.url,
+            settings.TOKEN: "mat_old",
+            settings.REFRESH_TOKEN: "mar_old",
+            settings.REFRESH_CLIENT: "01CLIENT",
+            settings.TOKEN_EXPIRES: str(expires),
+        },
+    )
+
+
+FAR = 4_000_000_000  # seconds since the epoch
+
+
+def test_a_token_is_renewed_once_by_two_runs_at_once(
+    without_api: Stub, in_a_shell: Callable[[str], Answer]
+) -> None:
+    _keep_pair(without_api, expires=0)
+    new = {"access_token": "mat_new", "refresh_token": "mar_new", "expires_in": 86400}
+    gone = told({"error": "invalid_grant"}, 400)
+    without_api.on("/oauth2/token", told(new), gone)
+    answer = in_a_shell("synadmin whoami & first=$!; synadmin whoami && wait $first")
+    assert answer.code == 0, answer
+    kept = settings.in_profile("default")
+    assert (kept[settings.TOKEN], kept[settings.REFRESH_TOKEN]) == ("mat_new", "mar_new")
+    assert without_api.targets.count("POST /oauth2/token") == 1
+    used = {one.headers.get("authorization") for one in without_api.requests if "rooms" in one.target}
+    assert used == {"Bearer mat_new"}
+
+
+def test_a_token_that_is_valid_is_not_renewed(without_api: Stub, synadmin: Synadmin) -> None:
+    _keep_pair(without_api, expires=FAR)
+    assert synadmin("whoami").code == 0
+    assert "POST /oauth2/token" not in without_api.targets
+
+
+def test_a_session_that_has_ended_is_told(without_api: Stub, synadmin: Synadmin) -> None:
+    _keep_pair(without_api, expires=0)
+    without_api.on("/oauth2/token", told({"error": "invalid_grant"}, 400))
+    answer = synadmin("whoami")
+    answer.assert_is_one_clear_line(code=3)
+    assert "the session at MAS has ended" in answer.stderr
+    assert "synadmin login" in answer.stderr
+
+
+def test_another_token_is_not_replaced_by_the_pair(
+    without_api: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep_pair(without_api, expires=0)
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", without_api.url)
+    monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "mpt_other")
+    assert synadmin("whoami").code == 0
+    assert "POST /oauth2/token" not in without_api.targets
+    used = {one.headers.get("authorization") for one in without_api.requests if "rooms" in one.target}
+    assert used == {"Bearer mpt_other"}
 
 
 def test_another_user_than_the_one_named_is_refused(server: Stub, synadmin: Synadmin) -> None:

@@ -1,0 +1,89 @@
+"""The pair of tokens that signing in at MAS gives where no personal token can be made.
+
+The access token lives for minutes, and the refresh token gives a new pair: once. So the pair is in the
+profile, and it is renewed under a lock: of two runs at once the second one finds what the first one got.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from synadmin import files, settings
+from synadmin.errors import MatrixError, NotAuthenticatedError, ServerError
+
+if TYPE_CHECKING:
+    from synadmin.mas.oauth import AccessToken, OAuth
+    from synadmin.settings import Settings
+
+_EARLY = 30.0  # seconds before it expires
+_LIFE = 300.0  # seconds, where the server does not say
+
+
+def pair_of(chosen: "Settings", oauth: "Callable[[], OAuth]") -> "TokenPair | None":
+    """Return the pair of a profile; None where the token in force is another one.
+
+    Args:
+        chosen: the settings.
+        oauth: returns the operations to sign in, asked for where the pair has to be renewed.
+    """
+    held = settings.in_profile(chosen.profile)
+    if not held.get(settings.REFRESH_TOKEN) or chosen.values.get(settings.TOKEN) != held.get(settings.TOKEN):
+        return None
+    return TokenPair(chosen.profile, oauth, held)
+
+
+def changes_of(tokens: "AccessToken", client_id: str) -> dict[str, str | None]:
+    """Return what a profile keeps of a pair."""
+    lasts = tokens.expires_in or _LIFE
+    return {
+        settings.TOKEN: tokens.access_token,
+        settings.REFRESH_TOKEN: tokens.refresh_token,
+        settings.REFRESH_CLIENT: client_id,
+        settings.TOKEN_EXPIRES: str(int(time.time() + lasts)),
+    }
+
+
+class TokenPair:
+    """A pair that is renewed before its access token expires."""
+
+    def __init__(self, profile: str, oauth: "Callable[[], OAuth]", held: Mapping[str, str]) -> None:
+        self._profile = profile
+        self._oauth = oauth
+        self._held = held
+        self._renewing = threading.Lock()
+
+    def token(self) -> str:
+        """Return an access token that is valid for a while.
+
+        Raises:
+            NotAuthenticatedError: the session has ended.
+            SynadminError: there was no answer.
+        """
+        with self._renewing:
+            if self._is_over():
+                lock = settings.profile_file(self._profile).with_suffix(".lock")
+                with files.locked(lock, wait=True):
+                    self._held = settings.in_profile(self._profile)
+                    if self._is_over():
+                        self._renew()
+            return self._held[settings.TOKEN]
+
+    def _is_over(self) -> bool:
+        expires = self._held.get(settings.TOKEN_EXPIRES, "0")
+        return not expires.isdecimal() or time.time() > int(expires) - _EARLY
+
+    def _renew(self) -> None:
+        client_id = self._held.get(settings.REFRESH_CLIENT, "")
+        try:
+            tokens = self._oauth().refreshed(client_id, self._held.get(settings.REFRESH_TOKEN, ""))
+        except ServerError:
+            raise
+        except MatrixError as error:
+            message = f"the session at MAS has ended: {error.reason}"
+            hint = "`synadmin login` signs in again"
+            raise NotAuthenticatedError(
+                status=401, errcode=error.errcode, reason=message, hint=hint
+            ) from error
+        settings.write_profile(self._profile, changes_of(tokens, client_id))
+        self._held = settings.in_profile(self._profile)
