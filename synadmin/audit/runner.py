@@ -1,6 +1,6 @@
 """Run the rules over the facts: the report, and whether it covers everything."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +12,7 @@ from synadmin.audit.facts import AccountFacts, Facts, IgnoreFacts, Need, RoomFac
 from synadmin.audit.findings import Finding, Subject
 from synadmin.audit.gather.coverage import Needs, is_fatal
 from synadmin.audit.gather.gatherer import Gatherer
-from synadmin.audit.report import Report, Reported, RuleError
+from synadmin.audit.report import ControlledRoom, Report, Reported, RuleError
 from synadmin.audit.rules import Rule, findings_of, subject_of
 from synadmin.errors import SettingsError, SynadminError
 from synadmin.ids import UserId
@@ -77,7 +77,7 @@ def audit(
         rules: the rules to run.
         config: their options, and what is to be ignored.
         baseline: what is known already; empty where everything is new.
-        count_controllers: count who controls how many rooms, which takes memory for each user.
+        count_controllers: keep who controls which rooms, which takes memory for each user.
         checked: is called with the facts about each room, account and server.
 
     Raises:
@@ -137,7 +137,7 @@ class _Run:
     set_aside: set[tuple[str, ...]] = field(default_factory=set)
     errors: list[RuleError] = field(default_factory=list)
     crashes: Counter[str] = field(default_factory=Counter)
-    controllers: Counter[UserId] = field(default_factory=Counter)
+    controllers: dict[UserId, list[ControlledRoom]] = field(default_factory=lambda: defaultdict(list))
     _options: dict[str, Any] = field(default_factory=dict)
     _by_subject: dict[type, Sequence[Rule]] = field(default_factory=dict)
 
@@ -155,7 +155,8 @@ class _Run:
     def check(self, facts: Facts) -> None:
         """Run the rules over these facts."""
         if self.count_controllers and isinstance(facts, RoomFacts):
-            self.controllers.update(facts.controllers)
+            for user in facts.controllers:
+                self.controllers[user].append(ControlledRoom(facts.subject, len(facts.controllers) == 1))
         for rule in self.about(type(facts)):
             if self.crashes[rule.ID] < _MOST_CRASHES:
                 for finding in self._findings(rule, facts):

@@ -23,6 +23,18 @@ class Reported(NamedTuple):
     new: bool
 
 
+class ControlledRoom(NamedTuple):
+    """A room that a local user controls.
+
+    Attributes:
+        room: which.
+        alone: no other local user controls it.
+    """
+
+    room: Subject
+    alone: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleError:
     """A rule that crashed, on what, and how."""
@@ -60,7 +72,7 @@ class Report:
         solved: what the baseline knew and is so no more.
         errors: the rules that crashed.
         history: earlier runs, oldest first, without this one.
-        controllers: how many of the checked rooms each local user controls.
+        controllers: which of the checked rooms each local user controls; empty unless that was asked for.
         rules: the ids of the rules that ran, whether or not they found anything.
         version: of the shape of the JSON report.
     """
@@ -74,7 +86,7 @@ class Report:
     solved: Sequence[Finding] = ()
     errors: Sequence[RuleError] = ()
     history: Sequence[PastRun] = ()
-    controllers: Mapping[UserId, int] = field(default_factory=dict)
+    controllers: Mapping[UserId, Sequence[ControlledRoom]] = field(default_factory=dict)
     rules: Sequence[str] = ()
     version: int = 1
 

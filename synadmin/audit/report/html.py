@@ -6,17 +6,19 @@ lets no script run but its own, and fetches nothing.
 
 import base64
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Final, TextIO
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from synadmin.audit.findings import Severity
-from synadmin.audit.report import Report, Reported
+from synadmin.audit.findings import Severity, Subject
+from synadmin.audit.report import ControlledRoom, Report, Reported
 from synadmin.audit.rules import RULES, summary
 from synadmin.columns import time_of
 from synadmin.ids import UserId
@@ -24,8 +26,11 @@ from synadmin.text import safe_text
 
 _SEVERITIES: Final = tuple(reversed(Severity))
 _ORDER: Final = {rule.ID: place for place, rule in enumerate(RULES)}
+_LOST: Final = "no-local-control"
+_REGAIN: Final = ["synadmin", "room", "make-admin"]
+_ALLOW: Final = {"": 0, "impersonate": 1, "reactivate": 2}
 _USERS_SHOWN: Final = 15
-_LABEL_LENGTH: Final = 34  # characters that fit beside a number on a phone
+_SQUARES: Final = 60  # rooms of a user that the map shows
 _RUNS_SHOWN: Final = 60
 _RUNS_HEIGHT: Final = 120  # pixels of the tallest column
 
@@ -50,6 +55,47 @@ class Bar:
     segments: Sequence[Segment]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All findings about one subject, the most severe first."""
+
+    subject: Subject
+    items: Sequence[Reported]
+
+    @property
+    def severity(self) -> Severity:
+        """The highest severity."""
+        return self.items[0].finding.severity
+
+    @property
+    def is_new(self) -> bool:
+        """Whether one of them is new."""
+        return any(item.new for item in self.items)
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules that found something."""
+        return list(dict.fromkeys(item.finding.rule for item in self.items))
+
+    @property
+    def fixes(self) -> list[str]:
+        """The commands, each once."""
+        return list(dict.fromkeys(item.finding.fix for item in self.items if item.finding.fix))
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """A local user, and the rooms that the user controls: those first that nobody else controls."""
+
+    user: UserId
+    rooms: Sequence[ControlledRoom]
+
+    @property
+    def alone(self) -> list[Subject]:
+        """The rooms that no other local user controls."""
+        return [room.room for room in self.rooms if room.alone]
+
+
 def write(report: Report, out: TextIO) -> None:
     """Write the page."""
     environment = _environment()
@@ -65,12 +111,16 @@ def write(report: Report, out: TextIO) -> None:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        findings=findings,
+        groups=_groups(findings),
+        headline=_headline(findings),
+        regain=_regain(findings),
+        total=len(findings),
         new=sum(item.new for item in findings),
         counts=[(severity, counts[severity]) for severity in _SEVERITIES],
         by_rule=_by_rule(findings),
-        by_user=_by_user(report.controllers),
-        users_left=max(0, len(report.controllers) - _USERS_SHOWN),
+        people=_people(report.controllers),
+        people_left=max(0, len(report.controllers) - _USERS_SHOWN),
+        squares=_SQUARES,
         runs=_runs(report, counts),
         runs_height=_RUNS_HEIGHT,
         rules=[(rule.ID, summary(rule)) for rule in RULES if rule.ID in found],
@@ -89,6 +139,7 @@ def _environment() -> Environment:
         finalize=lambda value: safe_text(value) if type(value) is str else value,
     )
     environment.filters["time"] = lambda at: time_of(at) or "-"
+    environment.filters["day"] = _day
     return environment
 
 
@@ -114,18 +165,59 @@ def _by_rule(findings: Sequence[Reported]) -> list[Bar]:
     return [Bar(rule, rule, counts.total(), _stacked(counts, 100 / most)) for rule, counts in counted.items()]
 
 
-def _by_user(controllers: Mapping[UserId, int]) -> list[Bar]:
-    ranked = sorted(controllers.items(), key=lambda item: (-item[1], item[0]))[:_USERS_SHOWN]
-    most = max((rooms for _, rooms in ranked), default=1)
-    return [
-        Bar(user, _fitting(user), rooms, [Segment("user", 0, round(100 * rooms / most, 3), rooms)])
-        for user, rooms in ranked
+def _day(at: int) -> str:
+    """Return a time as people write it: ``28 November 2026, 00:54 UTC``."""
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _groups(findings: Sequence[Reported]) -> list[Group]:
+    grouped: dict[tuple[str, str], list[Reported]] = {}
+    for item in findings:
+        grouped.setdefault((item.finding.subject.type, item.finding.subject.id), []).append(item)
+    return [Group(items[0].finding.subject, items) for items in grouped.values()]
+
+
+def _lost(findings: Sequence[Reported]) -> list[Reported]:
+    return [item for item in findings if item.finding.rule == _LOST]
+
+
+def _headline(findings: Sequence[Reported]) -> str:
+    """Return the result in one sentence."""
+    lost = _lost(findings)
+    if not lost:
+        words = "No room was found that no local user controls."
+        return words if findings else f"Nothing was found. {words}"
+    rooms = len({item.finding.subject.id for item in lost})
+    possible = len({item.finding.subject.id for item in lost if item.finding.fix})
+    can = {0: "none of them can", rooms: "all of them can"}.get(possible, f"{possible} of them can")
+    if rooms == 1:
+        return f"1 room has no admin on this server; it can{'' if possible else 'not'} be regained."
+    return f"{rooms} rooms have no admin on this server; {can} be regained."
+
+
+def _regain(findings: Sequence[Reported]) -> tuple[int, str] | None:
+    """Return how many rooms one command regains, and the command; None where there are fewer than two."""
+    rooms: list[str] = []
+    allow = ""
+    for item in _lost(findings):
+        words = shlex.split(item.finding.fix or "")
+        if words[:3] == _REGAIN and len(words) in {4, 6} and words[3] not in rooms:
+            rooms.append(words[3])
+            allow = max(allow, words[5] if len(words) == 6 else "", key=lambda value: _ALLOW.get(value, 0))  # noqa: PLR2004
+    if len(rooms) <= 1:
+        return None
+    command = shlex.join([*_REGAIN, *rooms, *(("--allow", allow) if allow else ())])
+    return len(rooms), command
+
+
+def _people(controllers: Mapping[UserId, Sequence[ControlledRoom]]) -> list[Controller]:
+    """Return the users on whom most rooms depend."""
+    people = [
+        Controller(user, sorted(rooms, key=lambda room: (not room.alone, room.room.name or room.room.id)))
+        for user, rooms in controllers.items()
     ]
-
-
-def _fitting(text: str) -> str:
-    text = safe_text(text)
-    return text if len(text) <= _LABEL_LENGTH else f"{text[: _LABEL_LENGTH - 1]}…"
+    return sorted(people, key=lambda one: (-len(one.alone), -len(one.rooms), one.user))[:_USERS_SHOWN]
 
 
 def _runs(report: Report, counts: Mapping[Severity, int]) -> list[Bar]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synadmin.audit.facts import DAY
 from synadmin.audit.findings import Finding, Severity, Skipped, Subject
-from synadmin.audit.report import PastRun, Report, Reported, RuleError
+from synadmin.audit.report import ControlledRoom, PastRun, Report, Reported, RuleError
 from synadmin.audit.rules import RULES
 from synadmin.ids import UserId
 from tests.unit.audit.rules.case import NOW
@@ -35,6 +35,14 @@ def finding(
         fix=fix,
         details={"number": number},
     )
+
+
+def controlled(number: int, name: str) -> list[ControlledRoom]:
+    """Return so many rooms, a third of them controlled by others, too."""
+    return [
+        ControlledRoom(Subject("room", f"!room{place}:example.org", name), alone=place % 3 != 0)
+        for place in range(number)
+    ]
 
 
 def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report:
@@ -80,8 +88,8 @@ def report(*, names: tuple[str, ...] = HOSTILE, baseline: bool = True) -> Report
         if baseline
         else [],
         controllers={
-            **{UserId(f"@user{number}:example.org"): 40 - number for number in range(18)},
-            UserId(f"@{first}:example.org"): 99,
+            **{UserId(f"@user{number}:example.org"): controlled(40 - number, first) for number in range(18)},
+            UserId(f"@{first}:example.org"): controlled(99, first),
         },
         rules=[rule.ID for rule in RULES],
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import io
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.audit.report import Report, render
+from synadmin.audit.findings import Finding, Severity
+from synadmin.audit.report import Report, Reported, render
 from tests.unit.audit.report.browser import CHROMIUM, Browser
 from tests.unit.audit.report.sample import HOSTILE, report
 from tests.unit.audit.rules.case import NOW
@@ -68,7 +71,7 @@ def test_what_reorders_or_hides_text_is_spelled_out() -> None:
 def test_a_report_of_nothing_says_so() -> None:
     text = page(empty())
     assert "Nothing was found." in text
-    assert "<table" not in text
+    assert "<article" not in text
     assert "<svg" not in text
 
 
@@ -97,19 +100,50 @@ def opened(browser: Browser, directory: Path, of: Report) -> Path:
     return path
 
 
-SUBJECTS = (
-    "[...document.querySelectorAll('#findings tbody tr')]"
-    ".map(r => r.cells[2].innerText.split('\\n')[0].trim())"
-)
-SHOWN = "[...document.querySelectorAll('#findings tbody tr')].filter(r => r.offsetHeight > 0).length"
+SHOWN = "[...document.querySelectorAll('#findings article')].filter(r => r.offsetHeight > 0).length"
+
+
+def test_it_begins_with_the_result_in_a_sentence() -> None:
+    headline = re.search(r'<p class="headline">(.*?)</p>', page(report(names=("Chess", "Board"))))
+    assert headline is not None
+    assert headline[1] == "2 rooms have no admin on this server; all of them can be regained."
+    assert "Nothing was found. No room was found that no local user controls." in page(empty())
+
+
+def test_one_command_regains_all_rooms_that_can_be() -> None:
+    text = html.unescape(page(report(names=("Chess", "Board"))))
+    rooms = "'!room1:example.org' '!room0:example.org'"
+    assert f'<code tabindex="0">synadmin room make-admin {rooms} --allow impersonate</code>' in text
+    assert "Regain 2 rooms with one command" in text
+    assert "with one command" not in page(report(names=("Chess",)))
+
+
+def test_the_findings_about_one_room_stand_together() -> None:
+    of = report(names=("Chess",), baseline=False)
+    subject = of.findings[0].finding.subject
+    again = Finding(rule="inactive-controller", severity=Severity.WARNING, subject=subject, message="Gone.")
+    text = page(dataclasses.replace(of, findings=[*of.findings, Reported(again, new=True)]))
+    articles = re.findall(r"<article.*?</article>", text, re.DOTALL)
+    assert len(articles) == len(of.findings)
+    assert 'data-rules="no-local-control inactive-controller"' in articles[0]
+    assert [rule in articles[0] for rule in ("#no-local-control", "#inactive-controller")] == [True, True]
+
+
+def test_the_map_names_the_rooms_that_would_be_lost() -> None:
+    text = page(report(names=("Chess",)))
+    people = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
+    assert len(people) == 15
+    assert "99 rooms, <b>66</b> would be lost" in people[0]
+    assert "and 4 more users" in text
 
 
 @needs_chromium
 def test_a_browser_shows_it_and_has_nothing_to_complain_of(browser: Browser, directory: Path) -> None:
     path = opened(browser, directory, report())
     assert browser.run("document.title") == "Audit of example.org"
-    assert browser.run("document.querySelectorAll('#findings tbody tr').length") == len(HOSTILE) + 5
-    assert browser.run("document.querySelectorAll('svg').length") == 3
+    assert browser.run("document.querySelectorAll('#findings article').length") == len(HOSTILE) + 5
+    assert browser.run("document.querySelectorAll('figure svg').length") == 2
+    assert browser.run("document.querySelectorAll('details svg').length") == 15
     assert browser.run("document.querySelectorAll('svg rect.error').length") > 10
     assert browser.complaints == []
     assert browser.requests == [path.as_uri()]
@@ -119,7 +153,7 @@ def test_a_browser_shows_it_and_has_nothing_to_complain_of(browser: Browser, dir
 def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Browser, directory: Path) -> None:
     opened(browser, directory, report())
     browser.run(
-        "document.querySelectorAll('#findings td').forEach(c => c.dispatchEvent(new MouseEvent('mouseover')))"
+        "document.querySelectorAll('#findings li').forEach(c => c.dispatchEvent(new MouseEvent('mouseover')))"
     )
     assert browser.run("document.title") == "Audit of example.org"
     assert browser.run("document.images.length") == 0
@@ -141,17 +175,28 @@ def test_should_escaping_ever_fail_the_policy_lets_nothing_run(browser: Browser,
 
 
 @needs_chromium
-def test_a_click_on_a_heading_sorts_and_another_turns_it_round(browser: Browser, directory: Path) -> None:
-    opened(browser, directory, report(names=(), baseline=False))
-    rising = ["!room103:example.org", "Archive 9", "Archive 10", "Board", "Chess club"]
-    browser.click("#findings th:nth-child(3) button")
-    assert browser.run(SUBJECTS) == rising
-    assert browser.run("document.querySelector('#findings th:nth-child(3)').ariaSort") == "ascending"
-    browser.click("#findings th:nth-child(3) button")
-    assert browser.run(SUBJECTS) == rising[::-1]
-    browser.click("#findings th:nth-child(1) button")
-    assert browser.run(SUBJECTS)[:2] == ["Archive 10", "Archive 9"]
-    assert browser.run("document.querySelectorAll('[aria-sort]').length") == 1
+def test_without_scripts_everything_is_there_and_a_click_opens_the_map(
+    browser: Browser, directory: Path
+) -> None:
+    path = directory / "plain.html"
+    path.write_text(re.sub(r"<script>.*</script>", "", page(report()), flags=re.DOTALL), "utf-8")
+    browser.open(path)
+    assert browser.run(SHOWN) == len(HOSTILE) + 5
+    assert browser.run("document.querySelector('#controls').offsetHeight") == 0
+    browser.click("details.person summary")
+    assert browser.run("document.querySelector('details.person ul').offsetHeight") > 0
+
+
+@needs_chromium
+def test_a_rule_can_be_picked_and_is_explained(browser: Browser, directory: Path) -> None:
+    opened(browser, directory, report(names=("Garden",), baseline=False))
+    browser.run(
+        "(() => { const rule = document.querySelector('#rule'); rule.value = 'departed-power';"
+        " rule.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    assert browser.run(SHOWN) == 2
+    missing = "[...document.querySelectorAll('#findings a')].filter(a => !document.querySelector(a.hash))"
+    assert browser.run(f"{missing}.length") == 0
 
 
 @needs_chromium
