@@ -151,6 +151,9 @@ def test_a_plan_shows_each_difference_and_changes_nothing(
     assert {record["outcome"] for name, record in of.items() if name != "pair"} == {"planned"}
     lost = records[club.lost]
     assert (lost["entry"], lost["outcome"], lost["reason"]) == ("lost", "refused", "no-local-power")
+    unasked = synadmin("control", "apply", file)
+    assert (unasked.code, unasked.stdout) == (2, "")
+    assert "Change 8 rooms as planned?" in unasked.stderr
     assert events_of(homeserver.admin, club) == before
 
     text = synadmin("control", "plan", file)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from synadmin.control.file import Heirs, parse
@@ -57,6 +60,13 @@ def test_the_example_of_the_documentation_is_read() -> None:
     }
     day = 86_400_000
     assert club.heirs == Heirs(users=("@dora:example.org",), after=180 * day, notify=30 * day)  # type: ignore[arg-type]
+
+
+def test_the_files_of_the_guide_are_valid() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "control.md").read_text("utf-8")
+    files = re.findall(r"```toml\n(version = 1\n.*?)```", guide, re.DOTALL)
+    assert len(files) >= 2
+    assert all(parse(text) for text in files)
 
 
 def test_an_entry_without_a_name_is_called_by_its_line() -> None:
