@@ -26,7 +26,10 @@ FORMATS = ("table", "json", "ndjson", "csv")
 
 # In JSON, line breaks and tabs stand between the values only, and there they are harmless.
 _UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What begins a formula in a spreadsheet, fullwidth forms included."""
+_USER_ID = re.compile(r"@[a-z0-9._/-]+:[A-Za-z0-9.-]+(:[0-9]+)?")
+"""A user id that no spreadsheet runs: it has no bracket, no comma and no operator."""
 _GAP = 2
 _WIDEST = 100  # columns of a cell where no terminal sets a limit
 _NARROWEST = 20  # columns of a value below its heading
@@ -150,7 +153,7 @@ def _csv_cell(value: object) -> str | int | float:
     if isinstance(value, Sequence) and not value:
         return ""
     text = value if isinstance(value, str) else cell(value)
-    dangerous = text.startswith(_FORMULA)
+    dangerous = text.startswith(_FORMULA) and not _USER_ID.fullmatch(text)
     # Spreadsheets take a leading apostrophe as "this is text".
     return f"'{safe_text(text)}" if dangerous else safe_text(text)
 

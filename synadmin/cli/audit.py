@@ -18,7 +18,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.targets import user_id_of
 from synadmin.columns import Column
-from synadmin.errors import SettingsError, UsageError
+from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synadmin.audit.report import Report
     from synadmin.audit.runner import AuditResult
     from synadmin.client import Synapse
-    from synadmin.ids import UserId
+    from synadmin.ids import RoomId, UserId
 
 _SCOPES = ("rooms", "users", "server")
 _RULES = "rules"
@@ -199,6 +199,7 @@ class _Options:
 
 
 def _audit(invocation: Invocation, options: _Options, output: Output) -> int:
+    from synadmin.audit.notify import post
     from synadmin.library import audit as library
 
     until = None if options.time_limit is None else time.monotonic() + options.time_limit / 1000
@@ -206,6 +207,7 @@ def _audit(invocation: Invocation, options: _Options, output: Output) -> int:
     with ExitStack() as stack:
         stack.enter_context(_exclusive(invocation, path, wait=options.wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
+        room_id = None if options.notify is None else _room_to_notify(synapse, options.notify)
         settings = invocation.settings
         begin = not options.only and "rooms" in (options.scopes or _SCOPES)
         prefetcher = stack.enter_context(library.prefetching(synapse, settings.concurrency, begin=begin))
@@ -225,8 +227,8 @@ def _audit(invocation: Invocation, options: _Options, output: Output) -> int:
             )
         _write(outcome.report, output, options.output_file)
         _say_coverage(invocation, outcome, output, to_file=options.output_file is not None)
-        if options.notify is not None:
-            _post(synapse, options.notify, outcome.report)
+        if room_id is not None:
+            post(synapse, room_id, outcome.report)
         # Last of all: what was not shown stays new.
         if options.update_baseline and path is not None and outcome.complete:
             outcome.baseline.write(path)
@@ -385,15 +387,24 @@ def _say_coverage(invocation: Invocation, outcome: "AuditResult", output: Output
             invocation.say(f"no new findings; {known} known before" if known else "no findings")
 
 
-def _post(synapse: "Synapse", name: str, report: "Report") -> None:
-    from synadmin.audit.notify import post
+def _room_to_notify(synapse: "Synapse", name: str) -> "RoomId":
+    """Return the room that the findings are posted to, looked up before the audit.
+
+    Raises:
+        RefusedError: the token's owner is not in it.
+    """
     from synadmin.ids import RoomAlias, RoomId, parse_room
 
     room = parse_room(name)
     room_id = (
         synapse.client_server.resolve_alias(RoomAlias(room)).room_id if room.startswith("#") else RoomId(room)
     )
-    post(synapse, room_id, report)
+    owner = synapse.owner
+    with suppress(NotFoundError, NotPermittedError):
+        if synapse.client_server.state_event(room_id, "m.room.member", owner).get("membership") == "join":
+            return room_id
+    message = f"--notify: {owner} is not in {name}"
+    raise RefusedError(message, hint=f"`synadmin room join '{name}' {owner}`")
 
 
 def _exit_code(outcome: "AuditResult", fail_on: str) -> int:

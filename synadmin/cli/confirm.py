@@ -1,12 +1,11 @@
 """Questions before something is changed: one rule, and only a clear yes is a yes."""
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from synadmin.cli.invocation import Invocation, wrapped
+from synadmin.cli.invocation import Invocation
 from synadmin.errors import RefusedError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,9 +41,6 @@ CHANGE_OPTIONS = (
     *_ASK_OPTIONS,
 )
 """The options of each command that changes something; the function of the command gets no reason."""
-_YES = {"y", "yes"}
-_NO = {"", "n", "no", "q", "quit"}
-_ATTEMPTS = 2
 
 
 ALLOW = click.option(
@@ -96,7 +92,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
     try:
-        agreed = _is_yes(question)
+        agreed = invocation.ask(question)
     except KeyboardInterrupt:
         click.echo(err=True)  # the cursor still stands behind the question
         message = "nothing was changed"
@@ -104,21 +100,6 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     if not agreed:
         message = "nothing was changed: the answer was no"
         raise Declined(message)
-
-
-def _is_yes(question: str) -> bool:
-    question = wrapped(f"{question} [y/N]:", sys.stderr)
-    for attempt in range(1, _ATTEMPTS + 1):
-        click.echo(f"{question} ", nl=False, err=True)
-        line = sys.stdin.readline()
-        answer = line.strip().casefold()
-        if not line:
-            click.echo(err=True)
-        if answer in _YES or answer in _NO:
-            return answer in _YES
-        if attempt < _ATTEMPTS:
-            click.echo("Answer y for yes or n for no.", err=True)
-    return False
 
 
 class Declined(UsageError):  # noqa: N818  not an error of anybody

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _COMMAND = re.compile("`[^`]*`")
 _LABEL = re.compile(r"\s+\S{1,5}[.:]\s+")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
+_YES = {"y", "yes"}
+_NO = {"", "n", "no", "q", "quit"}
+_ATTEMPTS = 2  # to answer a question
 _NARROWEST = 40  # columns; on a narrower terminal lines go on as it breaks them
 
 
@@ -142,6 +145,22 @@ class Invocation:
         """Tell the person something on stderr, in any case."""
         self.draw("")
         colors.echo(wrapped(message, sys.stderr), sys.stderr)
+
+    def ask(self, question: str) -> bool:
+        """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no."""
+        self.draw("")
+        question = wrapped(f"{question} [y/N]:", sys.stderr)
+        for attempt in range(1, _ATTEMPTS + 1):
+            click.echo(f"{question} ", nl=False, err=True)
+            line = sys.stdin.readline()
+            answer = line.strip().casefold()
+            if not line:
+                click.echo(err=True)
+            if answer in _YES or answer in _NO:
+                return answer in _YES
+            if attempt < _ATTEMPTS:
+                click.echo("Answer y for yes or n for no.", err=True)
+        return False
 
     @property
     def is_watched(self) -> bool:

@@ -13,7 +13,6 @@ from synadmin.cli import input_files
 from synadmin.cli.input_files import InputKind, read_targets
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
-from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -193,7 +192,7 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
         if options["yes"] or invocation is None or not invocation.on_terminal:
             message = f"without a question, a change needs the room's id or alias, not its name {name!a}"
             raise UsageError(message, hint=f"the id is '{room_ids[0]}'")
-        if not click.confirm(safe_text(f"{name} is {room_ids[0]}. Use this room?"), err=True):
+        if not invocation.ask(f"{name} is {room_ids[0]}. Use this room?"):
             message = "nothing was changed: the answer was no"
             raise UsageError(message)
     return room_ids[0]

@@ -63,6 +63,12 @@ class Probe:
         """Tell whether another homeserver would get its answers here."""
         return not self.unchecked and all(check.ok or check.severity != ERROR for check in self.checks)
 
+    @property
+    def is_untrusted(self) -> bool:
+        """Tell whether it answers, and nothing is wrong but the certificate."""
+        failed = {check.name for check in self.checks if not check.ok and check.severity == ERROR}
+        return not self.unchecked and failed == {"certificate"}
+
     def say(self, name: str, detail: str, *, ok: bool = True, severity: str = ERROR) -> None:
         """Note what was found."""
         self.checks.append(Check(name, ok=ok, detail=f"{self.address}: {detail}", severity=severity))

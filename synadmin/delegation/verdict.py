@@ -31,6 +31,7 @@ class Facts:
         srv: the SRV record that is in use.
         elsewhere: where else this homeserver was found, ``(HOST, PORT)``.
         clients: clients find the homeserver.
+        untrusted: the homeserver answers, and nothing is wrong but its certificate.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Facts:
     srv: str | None = None
     elsewhere: tuple[str, int] | None = None
     clients: bool = True
+    untrusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def _delegation(facts: Facts) -> str:
 
 def _message(facts: Facts, delegation: str, verdict: str) -> str:
     name = facts.name
-    if delegation == IN_PLACE:
+    if facts.untrusted:
+        words = f"{facts.to} answers for {name}, but other servers do not trust its certificate"
+    elif delegation == IN_PLACE:
         how = f"the SRV record {facts.srv}" if facts.via == SRV else SERVER
         words = f"{name} is delegated to {facts.to} by {how}, and other servers reach it there"
     elif delegation == NOT_NEEDED and facts.works:

@@ -164,13 +164,19 @@ def test_ordinary_text_of_any_language_is_left_alone() -> None:
         assert as_json(text) == json.dumps(text, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_of_a_csv_file_is_a_formula(start: str) -> None:
     value = f'{start}HYPERLINK("https://evil.example","x")'
     text = _written([{"name": value}, {"name": [value]}], "csv", [Column("name")])
     (_, (alone,), (listed,)) = csv.reader(io.StringIO(text))
     assert alone.startswith("'")
-    assert listed[0] not in "=+-@\t\r"
+    assert listed[0] not in "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
+
+
+def test_a_user_id_in_a_csv_file_stays_as_it_is_unless_a_spreadsheet_could_run_it() -> None:
+    ids = ["@alice:example.org", "@a.b-c_d/e:example.org:8448", "@SUM(A1):example.org", "@x=1:example.org"]
+    text = _written([{"name": one} for one in ids], "csv", [Column("name")])
+    assert text.split() == ["name", *ids[:2], *(f"'{one}" for one in ids[2:])]
 
 
 def test_a_negative_number_in_a_csv_file_stays_a_number() -> None:

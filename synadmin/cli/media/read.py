@@ -123,10 +123,20 @@ def show(synapse: "Synapse", media: str) -> object:
 
     info = synapse.media.get(*parse_media_id(media)).as_sent()["media_info"]
     times = {"created_ts": "uploaded", "last_access_ts": "looked at"}
-    columns = [time_column(name, times[name], zero=False) if name in times else Column(name) for name in info]
+    columns = [
+        time_column(name, times[name], zero=False) if name in times else _column(name) for name in info
+    ]
     return Shown(info, columns)
 
 
+def _column(name: str) -> Column:
+    if name not in _FLAGS:
+        return Column(name)
+    # Synapse with SQLite sends 1 and 0.
+    return Column(name, value=lambda info: None if info.get(name) is None else bool(info[name]))
+
+
+_FLAGS = frozenset({"authenticated", "safe_from_quarantine"})
 _CHANGE_COLUMNS = (
     Column("media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}"),
     Column("quarantined"),

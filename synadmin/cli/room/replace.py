@@ -164,7 +164,7 @@ def _confirmed(
     invocation.warn("\n".join(_plan_text(planned, order)))
     if ask_block and given is None and invocation.on_terminal:
         question = "Block the old room too, so that local users cannot join it again?"
-        order = changed(order, block=click.confirm(question, err=True))
+        order = changed(order, block=invocation.ask(question))
     why = "This removes all local users from the room and cannot be undone."
     confirm_by_name(invocation, room, why, given=given, dry_run=False)
     return order

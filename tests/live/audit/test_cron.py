@@ -88,15 +88,15 @@ def test_news_are_posted_to_a_room_as_the_tokens_owner(
     assert message["content"]["format"] == "org.matrix.custom.html"
 
 
-def test_a_room_that_cannot_be_posted_to_keeps_the_news_new(
+def test_a_room_that_cannot_be_posted_to_is_found_out_before_the_audit(
     town: Town, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     baseline = tmp_path / "baseline.json"
     room = town.rooms["lost"]  # the administrator is not in it
     kept = ("--baseline", str(baseline), "--update-baseline", "--notify", room)
     answer = audit(town, synadmin, *kept)
-    assert answer.code == 3
-    assert json.loads(answer.stdout)["findings"]
+    assert (answer.code, answer.stdout) == (5, "")
+    assert f"--notify: {town.server.admin.user_id} is not in {room}" in answer.stderr
     assert not baseline.exists()
 
 

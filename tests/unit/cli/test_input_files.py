@@ -235,8 +235,8 @@ def test_what_one_command_writes_as_csv_the_next_one_reads(signed_in: Stub, syna
 
     assert [line.split(",")[:2] for line in answer.stdout.splitlines()] == [
         ["user_id", "outcome"],
-        ["'@a:example.org", "done"],
-        ["'@b:example.org", "done"],
+        ["@a:example.org", "done"],
+        ["@b:example.org", "done"],
     ]
 
 

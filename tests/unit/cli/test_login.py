@@ -328,7 +328,7 @@ def test_whoami_of_somebody_who_is_no_server_admin_ends_with_3(signed_in: Stub, 
     signed_in.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     answer = synadmin("whoami", "-o", "csv", "--columns", "user_id,server_admin,synapse")
     assert answer.code == 3
-    assert answer.stdout == f"user_id,server_admin,synapse\n'{ADMIN},false,\n"
+    assert answer.stdout == f"user_id,server_admin,synapse\n{ADMIN},false,\n"
     assert answer.stderr == "This token is not a server admin's.\n"
 
 
