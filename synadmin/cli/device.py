@@ -10,13 +10,14 @@ from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.targets import DEVICES, USERS, counted
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column
-from synadmin.errors import NotAuthenticatedError, NotFoundError, UsageError
+from synadmin.errors import NotAuthenticatedError, NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+    from synadmin.recovery.mas_account import MasAccount
 
 _LONGEST_NAME = 100  # characters; what Synapse takes
 _COLUMNS = (
@@ -126,11 +127,33 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
     """
     # Synapse says yes to a device that is not there: a typing error would go unnoticed.
     found = synapse.devices.get(user_id, device_id)
+    account = _account_in_mas(synapse, user_id)
+    if account is not None:
+        return {"display_name": found.display_name, **_still_to_come(account.end_devices([device_id]))}
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
         message = f"the server reported success, but {device_id} is still there"
         raise NotAsAskedError(message)
     return {"display_name": found.display_name}
+
+
+def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
+    """Return the account at the Matrix Authentication Service, which has the sessions of the devices.
+
+    None where it is not in charge, or cannot be asked: then Synapse deletes the device.
+    """
+    from synadmin.recovery.mas_account import account_in_mas
+
+    try:
+        if synapse.mas is not None:
+            synapse.mas.require()
+    except RefusedError:
+        return None
+    return account_in_mas(synapse, user_id)
+
+
+def _still_to_come(what: str | None) -> Record:
+    return {} if what is None else {"outcome": "pending", "message": what}
 
 
 @delete.order
@@ -184,6 +207,9 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
     devices = _deleted_with(synapse, user_id, unused_since)
     if not devices:
         return unchanged("there is no such device", devices=[])
+    account = _account_in_mas(synapse, user_id)
+    if account is not None:
+        return {"devices": devices, **_still_to_come(account.end_devices(devices))}
     synapse.devices.delete_many(user_id, devices)
     left = set(devices) & {one.device_id for one in synapse.devices.list(user_id).devices}
     if left:

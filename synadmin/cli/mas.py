@@ -197,7 +197,7 @@ def revoke(synapse: "Synapse", session_id: str) -> Record:
         return unchanged("already revoked")
     service.personal_sessions.revoke(session_id)
     if service.personal_sessions.get(session_id).attributes.revoked_at is None:
-        message = f"MAS said yes, but {session_id} is not revoked"
+        message = f"MAS reported success, but {session_id} is not revoked"
         raise NotAsAskedError(message)
     return {}
 

@@ -153,7 +153,7 @@ def _read_back(synapse: "Synapse", mas: "MasTokens | None", token: str, **expect
     found = _get(synapse, mas, token)
     for name, value in expected.items():
         if found[name] != value:
-            message = f"the server said yes, but {name} of {token} is {found[name]}, not {value}"
+            message = f"the server reported success, but {name} of {token} is {found[name]}, not {value}"
             raise NotAsAskedError(message)
     return found
 
@@ -245,7 +245,7 @@ def delete(synapse: "Synapse", token: str) -> Record:
             return unchanged("already revoked")
         mas.revoke(token)
         if mas.get(token)["revoked_at"] is None:
-            message = f"MAS said yes, but {token} is not revoked"
+            message = f"MAS reported success, but {token} is not revoked"
             raise NotAsAskedError(message)
         return {"message": "revoked: MAS keeps the record"}
     synapse.registration_tokens.delete(token)

@@ -5,7 +5,7 @@ a token in use is accepted a little longer, unless its device is gone.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,7 +61,7 @@ class MasAccount:
         (self.mas.users.lock if locked else self.mas.users.unlock)(self.record.id)
         word = "locked" if locked else "unlocked"
         if not self._read_back(lambda user: (user.locked_at is not None) == locked):
-            raise SynadminError(f"MAS said yes, but {self.user_id} is not {word}")
+            raise SynadminError(f"MAS reported success, but {self.user_id} is not {word}")
         tells = not self.mas.version or self.mas.version >= TELLS_OF_LOCKS
         if tells and not self._eventually(lambda: self.synapse.users.get(self.user_id).locked == locked):
             return f"MAS has {word} the account. Synapse does not show it yet: a job of MAS has not run"
@@ -76,7 +76,7 @@ class MasAccount:
         in_use = self._sessions_in_use(without_device=True)
         self.mas.users.deactivate(self.record.id, skip_erase=not erase)
         if not self._read_back(lambda user: user.deactivated_at is not None):
-            raise SynadminError(f"MAS said yes, but {self.user_id} is not deactivated")
+            raise SynadminError(f"MAS reported success, but {self.user_id} is not deactivated")
         if not self._eventually(lambda: self._has_left(erase=erase)):
             return "MAS has deactivated the account. Synapse has not yet: a job of MAS has not run"
         return _still_accepted(in_use)
@@ -91,9 +91,9 @@ class MasAccount:
         self.mas.require(REACTIVATE, for_what="reactivating accounts")
         self.mas.users.reactivate(self.record.id)
         if not self._read_back(lambda user: user.deactivated_at is None):
-            raise SynadminError(f"MAS said yes, but {self.user_id} is still deactivated")
+            raise SynadminError(f"MAS reported success, but {self.user_id} is still deactivated")
         if self.synapse.users.get(self.user_id).deactivated:
-            raise SynadminError(f"MAS said yes, but {self.user_id} is still deactivated at Synapse")
+            raise SynadminError(f"MAS reported success, but {self.user_id} is still deactivated at Synapse")
 
     def set_admin(self, *, admin: bool) -> int:
         """Set whether it may ask for admin rights; return how many sessions with these rights were ended.
@@ -104,7 +104,7 @@ class MasAccount:
         self.mas.users.set_admin(self.record.id, admin=admin)
         if not self._read_back(lambda user: user.admin == admin):
             raise SynadminError(
-                f"MAS said yes, but {self.user_id} {'may not' if admin else 'may'} be an admin"
+                f"MAS reported success, but {self.user_id} {'may not' if admin else 'may'} be an admin"
             )
         if admin:
             return 0
@@ -138,6 +138,36 @@ class MasAccount:
         if self.mas.has_personal_sessions:
             lists.append(self.mas.personal_sessions.list(actor_user=id_, status="active"))
         return [session for sessions in lists for session in sessions]
+
+    def end_devices(self, devices: Sequence[str]) -> str | None:
+        """End the sessions of devices, and delete the devices; return what is still to come.
+
+        Without its session's end MAS would make a device anew.
+        """
+        ended = False
+        for session in self.sessions():
+            if _devices_of(session) & set(devices):
+                end_session(self.mas, session)
+                ended = True
+
+        def left() -> list[str]:
+            try:
+                there = {device.device_id for device in self.synapse.devices.list(self.user_id).devices}
+            except NotAuthenticatedError:
+                # Our own session went with them.
+                if self.user_id != self.synapse.owner:
+                    raise
+                return []
+            return sorted(there & set(devices))
+
+        if ended:
+            self._eventually(lambda: not left())
+        rest = left()
+        if rest:  # no session of MAS has them, or its job has not run
+            self.synapse.devices.delete_many(self.user_id, rest)
+        if left():
+            return f"MAS has ended the sessions, but {', '.join(left())} is still there at Synapse"
+        return None
 
     def _has_left(self, *, erase: bool) -> bool:
         details = self.synapse.users.get(self.user_id)
@@ -231,6 +261,14 @@ def end_session(mas: Mas, session: Resource[Any]) -> None:
 def _has_device(session: Resource[Any]) -> bool:
     scope = getattr(session.attributes, "scope", None)
     return scope is None or _DEVICE in scope
+
+
+def _devices_of(session: Resource[Any]) -> set[str]:
+    """Return the devices of a session."""
+    scopes = str(getattr(session.attributes, "scope", "")).split()
+    found = {scope.partition(_DEVICE)[2] for scope in scopes if _DEVICE in scope}
+    device = getattr(session.attributes, "device_id", None)
+    return found | ({device} if device else set())
 
 
 def _latest(session: Resource[Any]) -> float:

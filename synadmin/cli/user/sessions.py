@@ -95,7 +95,7 @@ def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) 
         end_session(account.mas, session)
     left = {one.id for one in account.sessions()} & {one.id for one in found}
     if left:
-        message = f"MAS said yes, but {counted(len(left), 'session')} of {user_id} did not end"
+        message = f"MAS reported success, but {counted(len(left), 'session')} of {user_id} did not end"
         raise NotAsAskedError(message)
     return {"sessions": len(found)}
 

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.live.conftest import clean_environment
 from tests.live.mas.browser import allow
+from tests.live.mas.world import REAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,18 +21,13 @@ if TYPE_CHECKING:
     from tests.live.mas.world import World
 
 
-def test_an_admin_signs_in_and_has_one_token_for_both_apis(
-    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
-) -> None:
-    name, password = mas_homeserver.with_password("olga")
-    user = mas_homeserver.user(name)
-    mas_homeserver.api("POST", f"/users/{user['id']}/set-admin", {"admin": True})
-    arguments = ("login", "--homeserver", mas_homeserver.server.url, "--expires", "7d")
-    environment = clean_environment(tmp_path)
+def sign_in(world: World, home: Path, name: str, password: str) -> str:
+    """Run ``synadmin login``, type its code in a browser, and return what it says afterwards."""
+    arguments = ("login", "--homeserver", world.server.url, "--expires", "7d")
     with subprocess.Popen(
         [sys.executable, "-m", "synadmin", *arguments],
-        cwd=tmp_path,
-        env=environment,
+        cwd=home,
+        env=clean_environment(home),
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,9 +36,19 @@ def test_an_admin_signs_in_and_has_one_token_for_both_apis(
         shown = process.stderr.readline()
         code = re.search(r"type the code (\w+)\.", shown)
         assert code is not None, shown
-        allow(mas_homeserver.url, code[1], name, password)
+        allow(world.url, code[1], name, password)
         rest = process.stderr.read()
         assert process.wait(120) == 0, rest
+    return rest
+
+
+def test_an_admin_signs_in_and_has_one_token_for_both_apis(
+    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    name, password = mas_homeserver.with_password("olga")
+    user = mas_homeserver.user(name)
+    mas_homeserver.api("POST", f"/users/{user['id']}/set-admin", {"admin": True})
+    rest = sign_in(mas_homeserver, tmp_path, name, password)
     assert "a server admin" in rest
     settings = {"SYNADMIN_HOMESERVER": "", "SYNADMIN_ACCESS_TOKEN": ""}
     server, admin = mas_homeserver.server, mas_homeserver.admin
@@ -54,3 +62,26 @@ def test_an_admin_signs_in_and_has_one_token_for_both_apis(
     assert synadmin("logout", server=server, acting=admin, env=settings).code == 0
     filters = {"filter[actor_user]": user["id"], "filter[status]": "active"}
     assert mas_homeserver.ask("GET", "/personal-sessions", query=filters).json["data"] == []
+
+
+@pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
+def test_without_the_admin_api_the_pair_of_tokens_is_renewed(
+    mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    name, password = mas_homeserver.with_password("otto")
+    user = mas_homeserver.user(name)
+    mas_homeserver.api("POST", f"/users/{user['id']}/set-admin", {"admin": True})
+    server, admin = mas_homeserver.server, mas_homeserver.admin
+    settings = {"SYNADMIN_HOMESERVER": "", "SYNADMIN_ACCESS_TOKEN": ""}
+    # So short that each run renews it.
+    with mas_homeserver.knobs(adminapi=False, access_token_seconds=20):
+        rest = sign_in(mas_homeserver, tmp_path, name, password)
+        assert "no personal token could be made" in rest
+        (profile,) = (tmp_path).rglob("default.env")
+        held = {profile.read_text("utf-8")}
+        for _ in range(2):
+            answer = synadmin("whoami", "-o", "json", server=server, acting=admin, env=settings)
+            assert answer.code == 0, answer
+            assert json.loads(answer.stdout)["user_id"] == server.user_id(name)
+            held.add(profile.read_text("utf-8"))
+    assert len(held) == 3

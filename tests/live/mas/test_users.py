@@ -253,3 +253,17 @@ def test_a_leaver_is_offboarded(mas_homeserver: World, run: Run) -> None:
     assert is_refused(alice)
     content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
     assert content["users"][bob.user_id] == 100
+
+
+def test_a_device_goes_with_its_session(mas_homeserver: World, run: Run) -> None:
+    alice = mas_homeserver.someone()
+    (device,) = (one.device_id for one in mas_homeserver.admin.synapse.devices.list(alice.user_id).devices)
+    answer = run("device", "delete", alice.user_id, device, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert is_refused(alice)
+    assert json.loads(run("user", "sessions", alice.user_id, "-o", "json").stdout) == []
+    bob = mas_homeserver.someone("bob")
+    answer = run("device", "delete-all", bob.user_id, "--yes", "-o", "json")
+    assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
+    assert mas_homeserver.admin.synapse.devices.list(bob.user_id).total == 0
+    assert json.loads(run("user", "sessions", bob.user_id, "-o", "json").stdout) == []
