@@ -134,7 +134,7 @@ class Apply:
                 message += " Other admins keep their level until then."
             return replace(report, outcome=results.PENDING, message=message)
         reason = "server-error"
-        words = "The server said yes, but the room does not show it."
+        words = "The server reported success, but the room does not show the change."
         if isinstance(failure, NotPossible):
             reason, words = failure.reason, failure.message
         elif failure is not None:
@@ -249,7 +249,7 @@ class _RoomWork:
 
     def _require_reach(self, actor: change_levels.Actor) -> None:
         if actor.reach > self.allow:
-            message = f"It takes acting as {actor.user}: --allow {actor.reach}."
+            message = f"This needs acting as {actor.user}: --allow {actor.reach}."
             raise NotPossible(f"needs-{actor.reach}", message, actor.reach)
 
 

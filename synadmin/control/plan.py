@@ -291,8 +291,8 @@ class _Planner:
         if actor.reach > self.allow:
             raise NotPossible(
                 f"needs-{actor.reach}",
-                f'It takes acting as {actor.user}: --allow {actor.reach}, or allow = "{actor.reach}" in the '
-                "entry, does it.",
+                f"This needs acting as {actor.user}: --allow {actor.reach}, "
+                f'or allow = "{actor.reach}" in the entry.',
                 actor.reach,
             )
 

@@ -110,12 +110,10 @@ def _advice(facts: Facts, delegation: str) -> list[str]:
     if delegation in {NEEDED, BROKEN} and facts.via == DEFAULT:
         advice += _to_delegate(facts)
     elif delegation == BROKEN:
-        advice.append(
-            f"mend what is not ok at {facts.to or facts.srv}, or delegate elsewhere: {_file(facts)}"
-        )
+        advice.append(f"fix what is not ok at {facts.to or facts.srv}, or delegate elsewhere: {_file(facts)}")
     elif delegation == NOT_NEEDED and not facts.works:
         advice.append(
-            f"other servers connect to {facts.to} and to nothing else: mend what is not ok there "
+            f"other servers connect to {facts.to} and to nothing else: fix what is not ok there "
             f"(no file under /.well-known can help a name with a port or an IP address)"
         )
     if facts.srv is not None:

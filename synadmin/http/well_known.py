@@ -84,7 +84,7 @@ def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> Syna
     speaks_no_tls = isinstance(error, requests.exceptions.SSLError) or "refused" in str(error)
     if is_address and speaks_no_tls:
         # An address or a port is how a base URL is written, and hardly ever a server name.
-        message = f"homeserver {homeserver!a} has no scheme, and as a server name it leads nowhere"
+        message = f"homeserver {homeserver!a} has no scheme, and as a server name it was not found"
         return SettingsError(message, hint=f"write https://{homeserver}, or http:// on this machine")
     return ConnectError(f"{homeserver} looks like a server name, but {url} cannot be reached", hint=hint)
 

@@ -189,7 +189,7 @@ def _pending(
     if isinstance(error, RateLimitedError):
         wait = RETRY if error.retry_after is None else error.retry_after
         pending = replace(pending, reason=RATE_LIMITED, not_before=time.monotonic() + wait)
-    how = "come in"
+    how = "join"
     if view.membership_of(move.new) == "invite":
         how = "accept the invitation"
     elif view.join_rule == "public":

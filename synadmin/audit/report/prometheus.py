@@ -38,7 +38,7 @@ def write(report: Report, out: TextIO) -> None:
 
     metric("findings", "Findings, those of the baseline included.", by_rule(found))
     metric("new_findings", "Findings that are not in the baseline.", by_rule(new))
-    metric("solved_findings", "Findings of the baseline that are so no more.", [({}, len(report.solved))])
+    metric("solved_findings", "Findings of the baseline that are solved.", [({}, len(report.solved))])
     metric(
         "checked",
         "What was checked.",

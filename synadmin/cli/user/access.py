@@ -168,7 +168,7 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     from synadmin.recovery.mas_account import account_in_mas
 
     if not admin and user_id == synapse.owner:
-        message = f"{user_id} is the account whose token you are using: nobody can revoke their own rights"
+        message = f"{user_id} is the account whose token you are using: you cannot revoke your own rights"
         raise RefusedError(message, hint="nothing was changed; another server admin can do it")
     account = account_in_mas(synapse, user_id)
     if account is not None:

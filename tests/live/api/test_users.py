@@ -399,7 +399,7 @@ def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
     assert again.code == 6
     assert users.admin(alice.user_id).admin
     assert oneself.code == 5
-    assert "nobody can revoke their own rights" in oneself.stderr
+    assert "you cannot revoke your own rights" in oneself.stderr
     assert users.admin(homeserver.admin.user_id).admin
 
 
