@@ -427,7 +427,10 @@ def test_another_scheme_or_port_is_another_homeserver(other: str) -> None:
         settings.load()
 
 
-@pytest.mark.parametrize("line", ["SYNADMIN_CA_FILE=/tmp/ca.pem", "SYNADMIN_ALLOW_HTTP=1"])
+@pytest.mark.parametrize(
+    "line",
+    ["SYNADMIN_CA_FILE=/tmp/ca.pem", "SYNADMIN_ALLOW_HTTP=1", "SYNADMIN_MAS=https://elsewhere.example"],
+)
 def test_a_dotenv_file_does_not_weaken_the_way_of_a_token_that_is_set_elsewhere(line: str) -> None:
     _profile(OURS)
     _write(Path(".env"), f"{line}\n")
@@ -435,6 +438,38 @@ def test_a_dotenv_file_does_not_weaken_the_way_of_a_token_that_is_set_elsewhere(
         settings.load()
     _write(Path(".env"), f"{line}\n{OURS}")
     assert settings.load().token() == "syt_ours"
+
+
+@pytest.mark.parametrize(
+    "line", ["SYNADMIN_MAS=https://elsewhere.example", f"{HOMESERVER}=https://b.example"]
+)
+def test_a_dotenv_file_does_not_lead_a_client_secret_astray(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_MAS_CLIENT_ID", "01CLIENT")
+    monkeypatch.setenv("SYNADMIN_MAS_CLIENT_SECRET", "not-to-be-shown")
+    _write(Path(".env"), f"{line}\n")
+    with pytest.raises(SettingsError, match="the client secret is set in the environment") as refusal:
+        settings.load()
+    assert "not-to-be-shown" not in str(refusal.value)
+
+
+def test_a_client_secret_comes_from_a_file_or_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNADMIN_MAS_CLIENT_ID", "01CLIENT")
+    with pytest.raises(SettingsError, match="its secret is not"):
+        settings.load().mas_client_secret()
+    file = _write(tmp_path / "secret", "s3cret\n")
+    monkeypatch.setenv("SYNADMIN_MAS_CLIENT_SECRET_FILE", str(file))
+    loaded = settings.load()
+    assert (loaded.mas_client_id, loaded.mas_client_secret()) == ("01CLIENT", "s3cret")
+    assert "s3cret" not in repr(loaded)
+    monkeypatch.setenv("SYNADMIN_MAS_CLIENT_SECRET_COMMAND", "echo other")
+    with pytest.raises(SettingsError, match="are both set"):
+        settings.load()
+    monkeypatch.delenv("SYNADMIN_MAS_CLIENT_SECRET_FILE")
+    assert settings.load().mas_client_secret() == "other"
 
 
 def test_a_command_that_prints_the_token_sees_none_of_our_secrets(
