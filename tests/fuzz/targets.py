@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import inspect
 
-from synadmin import api, ids
+from synadmin import api, ids, mas
 from synadmin.audit import baseline, config
 from synadmin.cli import input_files, parameters
 from synadmin.columns import Column
@@ -265,7 +265,8 @@ def show(rng: Rng) -> None:
 
 ENDPOINTS: list[tuple[Endpoint[Any], Any]] = [
     (value, inspect.type_info(value.reply))
-    for module in pkgutil.iter_modules(api.__path__, "synadmin.api.")
+    for package in (api, mas)
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
     for value in vars(importlib.import_module(module.name)).values()
     if isinstance(value, Endpoint)
 ]
@@ -276,7 +277,8 @@ def decode_answers(rng: Rng) -> None:
     endpoint, kind = rng.choice(ENDPOINTS)
     raw = _json(shaped(rng, kind))
     if rng.random() < 0.2:
-        raw = mutated(rng, raw, b'{"errcode":"M_UNKNOWN","error":"x","retry_after_ms":5}')
+        error = b'{"errcode":"M_UNKNOWN","error":"x","retry_after_ms":5,"errors":[{"title":"x"}]}'
+        raw = mutated(rng, raw, error)
     if rng.random() < 0.3:
         raise error_of(reader.Answer(rng.choice([301, 400, 401, 403, 404, 429, 500, 502]), {}, raw), endpoint)
     record = decoded(endpoint, raw)
