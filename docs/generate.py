@@ -3,7 +3,8 @@
     python docs/generate.py          write them
     python docs/generate.py --check  end with 1 if a page is out of date
 
-Three pages come from the program: the operations of the Admin API, the rules of the audit, and the commands.
+Four pages come from the program: the operations of the Admin API, the rules of the audit, the commands, and
+the public names of the library.
 In the other pages a comment above a code block names what the block shows:
 
     <!-- transcript: club committee -->   the part `committee` of docs/transcripts/club.txt
@@ -13,18 +14,23 @@ In the other pages a comment above a code block names what the block shows:
 `make docs` checks, and so does a test; `make reference` writes.
 """
 
+import dataclasses
+import inspect
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import click
 
+import synadmin
 from synadmin.audit import rules
 from synadmin.cli.app import app
 from synadmin.cli.lazy import Group
 from synadmin.cli.operations import MAS_ADMIN, Operation, commands, mas_operations, operations
+from synadmin.client import RESOURCE_GROUPS
 
 _HERE = Path(__file__).parent
 _SYNAPSE = "1.163.2"
@@ -38,6 +44,7 @@ def pages() -> dict[str, str]:
         "api-coverage.md": "\n".join([*_coverage(operations(app)), *_of_mas(mas_operations(app))]) + "\n",
         "audit-rules.md": rules.document(),
         "commands.md": "\n".join(_commands()) + "\n",
+        "library-reference.md": "\n".join(_library()) + "\n",
     }
     for path in [*sorted(_HERE.parent.glob("README*.md")), *sorted(_HERE.glob("*.md"))]:
         text = path.read_text("utf-8")
@@ -58,6 +65,82 @@ def _commands() -> Iterator[str]:
                 if not isinstance(command, Group) or command.invoke_without_command:
                     summary = (command.help or "").partition("\n\n")[0]
                     yield f"| `synadmin {' '.join(path)}` | {summary} |"
+
+
+def _library() -> Iterator[str]:
+    yield "# Public names of the Python library"
+    yield ""
+    yield "Everything in `synadmin.__all__`, with the methods and fields of each."
+    yield "[The Python library](library.md) shows how to use them. The docstrings say more:"
+    yield "`help(synadmin.Synapse.regain)`."
+    yield from ["", "## Synapse", "", "| Call | What it does |", "|---|---|"]
+    yield from _methods("synapse", synadmin.Synapse)
+    for group in RESOURCE_GROUPS:
+        made = type(getattr(synadmin.Synapse("https://matrix.example.org", journal=None), group))
+        yield from ["", f"## synapse.{group}", "", _summary(made), "", "| Call | What it does |", "|---|---|"]
+        yield from _methods(f"synapse.{group}", made)
+    classes = [getattr(synadmin, name) for name in synadmin.__all__ if name not in {"Synapse", "__version__"}]
+    for made in classes:
+        if not issubclass(made, Exception):
+            yield from [
+                "",
+                f"## {made.__name__}",
+                "",
+                _summary(made),
+                "",
+                "| Name | What it is |",
+                "|---|---|",
+            ]
+            yield from (f"| `{name}` | {words} |" for name, words in _fields(made))
+            yield from _methods("", made)
+    yield from ["", "## Errors", "", "| Error | Raised when |", "|---|---|"]
+    yield from (
+        f"| `{made.__name__}` | {_summary(made)} |" for made in classes if issubclass(made, Exception)
+    )
+
+
+def _methods(owner: str, made: type) -> Iterator[str]:
+    """Return a row for each public method or property of a class, inherited ones included."""
+    dot = "." if owner else ""
+    for name, member in sorted(inspect.getmembers(made)):
+        is_method = inspect.isfunction(member) or inspect.ismethod(member)
+        if name.startswith("_") or not (is_method or isinstance(member, property | cached_property)):
+            continue
+        signature = _signature(member) if is_method else ""
+        of = made.__name__ if inspect.ismethod(member) and owner else owner
+        yield f"| `{of}{dot}{name}{signature}` | {_summary(member)} |"
+
+
+def _signature(method: Callable[..., object]) -> str:
+    """Return the parameters without their types."""
+    signature = inspect.signature(method)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for name, parameter in signature.parameters.items()
+        if name != "self"
+    ]
+    return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)).replace(
+        "|", "\\|"
+    )
+
+
+def _fields(made: type) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a class, each with what its docstring says of it."""
+    doc = inspect.cleandoc(made.__doc__ or "").partition("Attributes:\n")[2]
+    described = dict(re.findall(r"^    (\w+): ((?:.+\n?(?: {8}.+\n?)*))", doc, re.MULTILINE))
+    if dataclasses.is_dataclass(made):
+        yield from ((field.name, _plain(described.get(field.name, ""))) for field in dataclasses.fields(made))
+
+
+def _summary(member: object) -> str:
+    """Return the first paragraph of a docstring as the cell of a table."""
+    return _plain(inspect.cleandoc(member.__doc__ or "").partition("\n\n")[0])
+
+
+def _plain(text: str) -> str:
+    """Return a text of a docstring as the cell of a table."""
+    words = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", " ".join(text.split()).replace("``", "`"))
+    return words.replace("|", "\\|")
 
 
 def with_blocks(text: str) -> str:

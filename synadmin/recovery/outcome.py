@@ -46,7 +46,30 @@ class StepTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one room. See ``as_record`` for the shape."""
+    """What became of one room.
+
+    Attributes:
+        room: the room as it was named: an id or an alias.
+        room_id: its id; None where it is not known.
+        user_id: the user who was to get control, or whose level was to change.
+        outcome: ``done``, ``pending``, ``planned``, ``refused`` or ``failed``.
+        message: what holds now, and what to do next.
+        lines: the same, where it names steps: each on a line of its own.
+        reason: a code, such as ``needs-impersonate``; None where there is none.
+        details: what the server says of the room.
+        control: the user is joined and can change the levels, as read back.
+        level_before: the user's level before.
+        level_after: the user's level now; with a dry run, as planned.
+        level_needed: the level that changing levels takes.
+        level_highest: the highest level in the room.
+        membership_before: the user's membership before.
+        membership_after: the user's membership now; with a dry run, as planned.
+        promoter: the local user through whom the level was given.
+        reach: what it took; where it is refused, the least that would do.
+        steps: the steps with their status.
+        warnings: what may surprise the members of the room.
+        abilities: what the user can do in the room.
+    """
 
     room: str
     room_id: RoomId | None
