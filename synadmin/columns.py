@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+FORMATS = ("table", "json", "ndjson", "csv", "name")
+"""What `-o` takes: how :mod:`synadmin.tables` writes records."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

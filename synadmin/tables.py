@@ -13,7 +13,6 @@ from synadmin.text import UNSAFE, safe_text, wrap
 from synadmin.text import width as text_width
 
 __all__ = [
-    "FORMATS",
     "as_json",
     "as_text",
     "cell",
@@ -21,8 +20,6 @@ __all__ = [
     "safe_json",
     "write",
 ]
-
-FORMATS = ("table", "json", "ndjson", "csv")
 
 # In JSON, line breaks and tabs stand between the values only, and there they are harmless.
 _UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
@@ -84,14 +81,14 @@ def write(
     all_fields: bool = True,
     empty: str = "",
 ) -> None:
-    """Write records in one of :data:`FORMATS`.
+    """Write records in one of :data:`synadmin.columns.FORMATS`.
 
     NDJSON and CSV, and JSON too, are written while the records come in; a table has to see them all.
 
     Args:
         records: JSON objects.
         columns: what a table and a CSV file show.
-        form: one of :data:`FORMATS`.
+        form: one of :data:`synadmin.columns.FORMATS`.
         out: where to.
         width: the columns of the terminal, None where nothing is to be shortened.
         all_fields: JSON and NDJSON show the records as they are, not the columns alone.

@@ -17,7 +17,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.targets import user_id_of
-from synadmin.columns import Column
+from synadmin.columns import FORMATS, Column
 from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _SCOPES = ("rooms", "users", "server")
 _RULES = "rules"
 _CRON, _TIMER = "print-cron", "install-timer"
-_FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
-_RECORDS = ("table", "json", "ndjson", "csv")
+FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
+_RECORDS = tuple(form for form in FORMATS if form in FORMS)
 _FIX = "    synadmin "
 _REDRAW = 0.2  # seconds
 _LONGEST_DELEGATION = 30.0  # seconds for the check of the server's own name
@@ -92,7 +92,7 @@ def _complete_rules(_context: click.Context, _option: click.Parameter, start: st
     "-o",
     "--output",
     "form",
-    type=click.Choice(_FORMS),
+    type=click.Choice(FORMS),
     default="table",
     help="How to print the report.",
 )

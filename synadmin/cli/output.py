@@ -12,6 +12,7 @@ import click
 
 from synadmin.cli import colors
 from synadmin.cli.invocation import is_terminal
+from synadmin.columns import FORMATS
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_FORMATS = ("table", "json", "ndjson", "csv", "name")
 
 
 def terminal_width() -> int | None:
@@ -149,7 +148,7 @@ def _complete_columns(context: click.Context, _option: click.Parameter, start: s
 OUTPUT_OPTIONS = (
     click.Option(
         ["-o", "--output", "form"],
-        type=click.Choice(_FORMATS),
+        type=click.Choice(FORMATS),
         default="table",
         metavar="FORMAT",
         help="table, json, ndjson, csv, or name for the ids alone. [default: table]",

@@ -13,12 +13,11 @@ from synadmin.cli.journal.runs import open_journal
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.parameters import PAST_TIME
-from synadmin.columns import Column
+from synadmin.columns import FORMATS, Column
 from synadmin.errors import UsageError
 from synadmin.text import safe_text
 
 _HTML = "html"
-_FORMATS = ("table", "json", "ndjson", "csv", "name", _HTML)
 _COLUMNS = (
     Column("time"),
     Column("user"),
@@ -52,7 +51,7 @@ def _report_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     form = click.Option(
         ["-o", "--output", "form"],
-        type=click.Choice(_FORMATS),
+        type=click.Choice((*FORMATS, _HTML)),
         default="table",
         metavar="FORMAT",
         help="table, json, ndjson, csv, html, or name for the ids alone. [default: table]",

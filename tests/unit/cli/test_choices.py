@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from synadmin.api import background_updates, federation, media, rooms, statistics, tasks
+from synadmin.audit import report
+from synadmin.cli import audit, stats, task
 from synadmin.cli import background_update as background_update_command
 from synadmin.cli import federation as federation_command
-from synadmin.cli import stats, task
 from synadmin.cli.media import read as media_command
 from synadmin.cli.room import read as room_command
 
@@ -20,6 +21,7 @@ from synadmin.cli.room import read as room_command
         (media_command.ORDERS, media.ORDERS),
         (room_command.ORDERS, rooms.ORDERS),
         (stats.ORDERS, statistics.ORDERS),
+        (audit.FORMS, report.FORMS),
         (task.STATUSES, tasks.STATUSES),
     ],
 )

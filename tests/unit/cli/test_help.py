@@ -74,4 +74,6 @@ def test_a_group_shows_each_command_once_with_its_summary(path: str, group: Grou
         assert command is not None
         summary = (command.help or "").partition("\n\n")[0]
         lines = [line.split() for line in shown.splitlines() if line.split()[:1] == [name]]
-        assert lines == [[name, *summary.split()]]
+        assert lines == [[name, *summary.split()]], (
+            f"{path}: {name} stands once in the sections of the group, with the summary of its docstring"
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import MagicMock
@@ -12,6 +14,7 @@ import click
 import pytest
 from synapse.rest import admin
 
+from synadmin import cli
 from synadmin.cli.app import app
 from synadmin.cli.operations import commands, endpoints, mas_operations, operation_of, operations
 from synadmin.client import Synapse
@@ -53,7 +56,7 @@ def test_these_are_the_102_operations_of_the_list() -> None:
     ours = [(operation.method, operation.path) for operation in operations(app)]
     listed = [(operation["method"], operation["path"]) for operation in OPERATIONS]
 
-    assert sorted(ours) == sorted(listed)
+    assert sorted(ours) == sorted(listed), "tests/operations.json lists all operations: change it, too"
     assert len(ours) == 102
 
 
@@ -96,7 +99,22 @@ def test_each_has_a_call_of_the_client() -> None:
 def test_each_has_a_command() -> None:
     names = {name for name, _ in COMMANDS}
 
-    assert [operation.call for operation in operations(app) if operation.command not in names] == []
+    assert [operation.call for operation in operations(app) if operation.command not in names] == [], (
+        "no command names these calls of the client: add them to its @reads or @changes"
+    )
+
+
+def test_each_declared_command_is_in_a_group() -> None:
+    reachable = {id(command) for _, command in COMMANDS}
+    modules = pkgutil.walk_packages(cli.__path__, f"{cli.__name__}.")
+    lost = [
+        f"{module.name}.{name} is in no group: name it in the table of commands of its package"
+        for module in modules
+        for name, command in vars(import_module(module.name)).items()
+        if isinstance(command, click.Command) and id(command) not in reachable and not name.startswith("_")
+    ]
+
+    assert lost == []
 
 
 def test_commands_call_what_there_is() -> None:

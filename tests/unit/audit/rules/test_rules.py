@@ -13,8 +13,9 @@ import click
 import pytest
 
 from synadmin.audit import rules
-from synadmin.audit.facts import Facts
+from synadmin.audit.facts import Facts, Need
 from synadmin.audit.findings import Finding, Severity
+from synadmin.audit.gather import room_facts, server_facts
 from synadmin.audit.rules import HEADINGS, RULES, Rule, page
 from synadmin.cli.app import app
 from tests.unit.audit.rules.case import findings
@@ -22,6 +23,7 @@ from tests.unit.audit.rules.case import findings
 if TYPE_CHECKING:
     from types import ModuleType
 
+ELSEWHERE = {Need.ACCOUNT_DETAILS, Need.DELEGATION}  # of accounts one by one, and what cli hands in
 IDS = [rule.ID for rule in RULES]
 each = pytest.mark.parametrize("rule", RULES, ids=IDS)
 
@@ -40,7 +42,17 @@ PASSES = [(rule, why, facts) for rule in RULES for why, facts in _tests_of(rule)
 
 def test_every_module_is_listed_once() -> None:
     modules = sorted(module.name for module in pkgutil.iter_modules(rules.__path__))
-    assert sorted(rule.ID.replace("-", "_") for rule in RULES) == modules
+    listed = sorted(rule.ID.replace("-", "_") for rule in RULES)
+
+    assert listed == modules, "RULES in synadmin/audit/rules/__init__.py lists each module once"
+
+
+def test_each_need_is_asked_for() -> None:
+    asked = {*room_facts.ASK, *server_facts.ASK, *ELSEWHERE}
+
+    assert [need.name for need in Need if need not in asked] == [], (
+        "no function asks for these: add one to ASK of gather/room_facts.py or gather/server_facts.py"
+    )
 
 
 def test_there_are_no_tests_of_rules_that_are_gone() -> None:
