@@ -103,7 +103,8 @@ class Synapse(client.Synapse):
 
         Raises:
             NotFoundError: there is no such account.
-            NotSupportedError: the Matrix Authentication Service manages the accounts.
+            RefusedError: the Matrix Authentication Service manages the accounts, and its admin API cannot be
+                used.
         """
         from synadmin.ids import parse_local_user_id, server_name_of
         from synadmin.recovery.impersonation import Impersonation

@@ -177,6 +177,18 @@ def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Syn
     assert state_of(mas_homeserver, alice, bob) == before
 
 
+def test_a_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
+    alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    before = state_of(mas_homeserver, alice, bob)
+    arguments = ("room", "set-power", room_id, bob.user_id, "50", "--allow", "impersonate", "--yes")
+    answer = synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin)
+    assert answer.code == 0, answer.stderr
+    content = (mas_homeserver.admin.levels_event(room_id) or {})["content"]
+    assert content["users"][bob.user_id] == 50
+    assert state_of(mas_homeserver, alice, bob) == before
+
+
 def test_rooms_are_transferred(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
