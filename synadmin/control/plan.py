@@ -34,12 +34,12 @@ from synadmin.control.settings import (
 )
 from synadmin.control.toml_text import toml_value
 from synadmin.errors import (
+    MatrixError,
     NotFoundError,
     RefusedError,
     ReplyError,
     ServerError,
     SynadminError,
-    WouldLoseControlError,
 )
 from synadmin.ids import RoomId, UserId
 from synadmin.parallel import side_by_side
@@ -47,7 +47,7 @@ from synadmin.power import control_goal
 from synadmin.power.control_goal import Difference
 from synadmin.power.level_changes import Edit, edited
 from synadmin.power.levels import format_level
-from synadmin.power.room import Goal, Reach, RoomView
+from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
@@ -322,17 +322,17 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.E
     Raises:
         NotPossible: no local user may, or the room would lose its last local control.
     """
-    for user in edit.users:
-        if view.membership_of(user) == "ban" and not takes_power(view, edit):
+    for user in edit.users if not takes_power(view, edit) else ():
+        if view.membership_of(user) == "ban":
             raise NotPossible("target-banned", f"{user} is banned from the room.")
+        if view.is_local(user) and observer.account(user).state is AccountState.MISSING:
+            raise NotPossible("target-unknown", f"There is no account {user} on this server.")
     try:
         return change_levels.plan(observer, view, edit, allow=Reach.REACTIVATE, last=False)
-    except WouldLoseControlError as error:
-        raise NotPossible("would-lose-control", sentence_of(error)) from None
     except NotFoundError as error:
         raise NotPossible("target-unknown", sentence_of(error)) from None
     except RefusedError as error:
-        raise NotPossible("insufficient-power", sentence_of(error)) from None
+        raise NotPossible(error.reason, sentence_of(error)) from None
 
 
 def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401
@@ -381,7 +381,7 @@ def _change(entry: Entry, view: RoomView, one: Difference) -> Change:
 
 def sentence_of(error: SynadminError) -> str:
     """Return an error as a sentence for a report."""
-    words = getattr(error, "reason", None) or str(error)
+    words = error.reason if isinstance(error, MatrixError) else str(error)
     words = words.removeprefix("refused: ")
     return f"{words[0].upper()}{words[1:].rstrip('.')}."
 

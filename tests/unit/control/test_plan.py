@@ -1,0 +1,39 @@
+"""How far a plan may go, and how an answer of no reads in a report."""
+
+from __future__ import annotations
+
+import pytest
+
+from synadmin.control.file import parse
+from synadmin.control.plan import reach_for, sentence_of
+from synadmin.errors import NotFoundError, RefusedError, SynadminError
+from synadmin.power.room import Reach
+
+
+@pytest.mark.parametrize(
+    ("written", "given", "reach"),
+    [
+        (None, None, Reach.API),
+        (None, Reach.IMPERSONATE, Reach.IMPERSONATE),
+        ("impersonate", None, Reach.IMPERSONATE),
+        ("reactivate", Reach.IMPERSONATE, Reach.IMPERSONATE),
+        ("impersonate", Reach.REACTIVATE, Reach.IMPERSONATE),
+    ],
+)
+def test_an_entry_allows_and_the_option_bounds(
+    written: str | None, given: Reach | None, reach: Reach
+) -> None:
+    allow = f'allow = "{written}"' if written else ""
+    (entry,) = parse(f"version = 1\n[[rooms]]\nmatch = {{ ours = true }}\n{allow}\n")
+    assert reach_for(entry, given) is reach
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (RefusedError("refused: no local user has enough power"), "No local user has enough power."),
+        (NotFoundError(status=404, errcode="M_NOT_FOUND", reason="no such room"), "No such room."),
+    ],
+)
+def test_an_answer_of_no_is_a_sentence(error: SynadminError, sentence: str) -> None:
+    assert sentence_of(error) == sentence
