@@ -5,7 +5,6 @@ what the room or the account was like. ``synadmin apply`` plans again and compar
 since is refused.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,6 +90,8 @@ class SavedPlan:
         Raises:
             SettingsError: it cannot be written.
         """
+        import json
+
         from synadmin.files import replace_file
 
         names = ("command", "server_name", "made_by", "made_at", "reason", "options")
@@ -109,6 +110,8 @@ class SavedPlan:
         Raises:
             UsageError: the file is no plan.
         """
+        import json
+
         try:
             content = json.loads(path.read_text("utf-8"))
             if content["version"] != _VERSION:
@@ -165,6 +168,8 @@ def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> N
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON
     """Return a value as it is after it was written and read."""
+    import json
+
     return json.loads(json.dumps(value))
 
 
