@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
+
+
+_PATIENCE = 90  # seconds
 
 
 @dataclass
@@ -37,8 +41,17 @@ class Club:
         return str(path)
 
 
+def until_listed(admin: Person, room_id: RoomId) -> None:
+    """Wait until the list of rooms shows an alias: Synapse writes it there a little later."""
+    until = time.monotonic() + _PATIENCE
+    while admin.synapse.rooms.get(room_id).canonical_alias is None:
+        if time.monotonic() > until:
+            pytest.fail("the list of rooms does not show the alias")
+        time.sleep(0.1)
+
+
 @pytest.fixture
-def club(newcomer: Newcomer) -> Club:
+def club(newcomer: Newcomer, homeserver: Homeserver) -> Club:
     """Alice's club: a space with rooms; Bob shall have control of all, Carol moderates, Dave loses it."""
     alice, bob, carol, dave = (newcomer(name) for name in ("alice", "bob", "carol", "dave"))
     number = alice.user_id.partition(":")[0].rpartition("-")[2]
@@ -56,6 +69,7 @@ def club(newcomer: Newcomer) -> Club:
         "left": alice.make_room("Its admin has left", members=[carol], left=[alice]),
         "hidden": alice.make_room("Banned", banned=[bob]),
     }
+    until_listed(homeserver.admin, rooms["public"])
     space = alice.make_room("The club", space=True, alias=f"club-{number}-space")
     for room_id in rooms.values():
         alice.send_state(space, "m.space.child", {"via": [alice.server_name]}, room_id)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
     from synadmin.power.level_changes import Edit
 
-THOROUGH = settings(max_examples=max(200, settings().max_examples), deadline=None)
+THOROUGH = settings(max_examples=max(120, settings().max_examples), deadline=None)
 
 
 @st.composite
