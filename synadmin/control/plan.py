@@ -164,7 +164,7 @@ def look(observer: Observer, target: Target) -> RoomView:
         NotFoundError: the server knows no such room, or is no longer in it.
     """
     goal = target.entry.goal
-    view = change_levels.look(observer, target.room_id, goal.admins)
+    view = change_levels.view_to_edit(observer, target.room_id, goal.admins)
     if view.levels.users_default >= view.levels.control:
         members = local_members(observer.synapse, view.room_id)
         view = replace(view, memberships={**view.memberships, **dict.fromkeys(members, "join")})

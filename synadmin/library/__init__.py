@@ -207,7 +207,7 @@ class Synapse(client.Synapse):
         room_id = self._room_id(room)
         with self._changing(dry_run=dry_run) as recovery:
             observer = recovery.observer
-            view = observer.seeing(change_levels.look(observer, room_id), [target])
+            view = observer.seeing(change_levels.view_to_edit(observer, room_id), [target])
             start = outcome.before(room, target, self.rooms.get(room_id), view)
             try:
                 planned = change_levels.plan(

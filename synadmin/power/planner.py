@@ -35,10 +35,10 @@ def plan(view: RoomView, goal: Goal) -> Plan | Refusal:
     allow = min(goal.allow, goal.possible)
     found = _best(search, view, goal, allow)
     if found:
-        return _told(view, goal, *found)
+        return _plan_of(view, goal, *found)
     further = _least(search, view, goal, allow)
     if further:
-        return _out_of_reach(view, goal, _told(view, goal, *further))
+        return _out_of_reach(view, goal, _plan_of(view, goal, *further))
     return _impossible(view, goal)
 
 
@@ -128,7 +128,7 @@ def _finished(view: RoomView, goal: Goal) -> Plan:
     )
 
 
-def _told(view: RoomView, goal: Goal, outcome: Outcome, steps: tuple[Step, ...]) -> Plan:
+def _plan_of(view: RoomView, goal: Goal, outcome: Outcome, steps: tuple[Step, ...]) -> Plan:
     grant = next((step for step in steps if step.level is not None), None)
     level = view.levels.level_of(goal.target) if grant is None or grant.level is None else grant.level
     named = (user for step in steps for user in (step.as_user, step.user) if user is not None)

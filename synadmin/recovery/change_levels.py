@@ -73,7 +73,7 @@ class EditPlan:
     """None where there is nothing to change."""
 
 
-def look(observer: Observer, room_id: RoomId, also: Collection[UserId] = ()) -> RoomView:
+def view_to_edit(observer: Observer, room_id: RoomId, also: Collection[UserId] = ()) -> RoomView:
     """See a room as far as editing its levels takes it: everybody local with power, or in ``also``.
 
     Raises:
@@ -106,7 +106,7 @@ def plan(
 
     Args:
         observer: looks at accounts.
-        view: the room, from :func:`look`.
+        view: the room, from :func:`view_to_edit`.
         edit: what is to change.
         allow: how far it may go.
         last: it may take the last local control out of the room.

@@ -1,4 +1,4 @@
-"""From a plan to requests: each step carried out, then the room read back. What is told is what was read."""
+"""From a plan to requests: each step is carried out, then the room is read back for the outcome."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -243,17 +243,17 @@ class Run:
                 level_after=None,
                 membership_after=None,
             )
-        told = _told(start.seen(now), view, now, failure)
+        result = _outcome_read_back(start.seen(now), view, now, failure)
         if left:
             words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
-            told = replace(told, message=f"{told.message} {words}")
-        return told
+            result = replace(result, message=f"{result.message} {words}")
+        return result
 
     def _from_within(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
         """Join a room that nobody of this server is in, and plan and act from there; or leave it again."""
         observation, goal, mark = preview.observation, self.goal, self.recovery.temporary.mark
         visit = TemporaryMembership(self.recovery, room_id)
-        told: Outcome | None = None
+        result: Outcome | None = None
         try:
             try:
                 visit.join(join.user, via=list(observation.via))
@@ -262,26 +262,27 @@ class Run:
             self.recovery.observer.forget_all()
             # By its id: an address may lead elsewhere by now.
             found = _preview(self.recovery.observer, room_id, goal, may_enter=False)
-            told = self._carry_out(found)
+            result = self._carry_out(found)
         finally:
             mine = goal.join and goal.target == goal.caller
-            stays = mine and told is not None and told.outcome == outcome.DONE
+            stays = mine and result is not None and result.outcome == outcome.DONE
             if stays:
                 self.recovery.temporary.keep(mark)
             left = self.recovery.temporary.put_back(mark)
             self.recovery.observer.forget_all()
-        stands = told.outcome in {outcome.DONE, outcome.PENDING} or left
+        stands = result.outcome in {outcome.DONE, outcome.PENDING} or left
         status: outcome.StepState = "done" if stands else "undone"
         taken = StepTaken(join, status, join.detail)
-        told = replace(told, membership_before=preview.result.membership_before, steps=(taken, *told.steps))
+        before = preview.result.membership_before
+        result = replace(result, membership_before=before, steps=(taken, *result.steps))
         if goal.target != goal.caller or stays or left:
-            return told
-        told = replace(told, membership_after="leave", control=False)
-        if told.outcome != outcome.DONE:
-            return told
-        level = format_level(told.level_after or 0)
+            return result
+        result = replace(result, membership_after="leave", control=False)
+        if result.outcome != outcome.DONE:
+            return result
+        level = format_level(result.level_after or 0)
         message = f"{goal.target} has level {level} and has to join the room to have control."
-        return replace(told, outcome=outcome.PENDING, message=message)
+        return replace(result, outcome=outcome.PENDING, message=message)
 
     def _take_all(
         self, plan: Plan, view: RoomView, observation: Observation, taken: list[StepTaken]
@@ -390,7 +391,7 @@ def _explained(error: SynadminError, step: Step, view: RoomView, observation: Ob
     )
 
 
-def _told(
+def _outcome_read_back(
     read: Outcome,
     earlier: RoomView,
     now: RoomView,

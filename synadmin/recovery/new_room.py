@@ -15,7 +15,7 @@ from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.events import CANONICAL_ALIAS, JOIN_RULES, MEMBER, POWER_LEVELS
 from synadmin.power.room import Reach
 from synadmin.recovery import outcome
-from synadmin.recovery.change_levels import look as levels_of
+from synadmin.recovery.change_levels import view_to_edit
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.replace_room import PARTLY, Replacement, ReplaceOptions
 from synadmin.recovery.workspace import Recovery
@@ -95,7 +95,7 @@ def configure_new_room(
 
     Args:
         recovery: the run.
-        planned: what :func:`look` returned.
+        planned: what :func:`plan_replacement` returned.
         order: what is asked for.
         shut_down: what Synapse says that it did.
 
@@ -125,7 +125,7 @@ def configure_new_room(
         _join_or_invite(recovery, order, new, sorted(outside))
     not_invited = _invite(recovery, planned, order)
     observer.forget(order.admin)
-    view = levels_of(observer, new)
+    view = view_to_edit(observer, new)
     inside = set(recovery.synapse.rooms.members(new).members)
     not_removed = _not_removed(observer, planned.room_id, set(shut_down.failed_to_kick_users), inside)
     rules = observer.state_event(new, JOIN_RULES)

@@ -136,7 +136,7 @@ class Offboarding:
         return failed
 
     def _give_up(self, user: UserId, room_id: RoomId) -> None:
-        view = change_levels.look(self.recovery.observer, room_id)
+        view = change_levels.view_to_edit(self.recovery.observer, room_id)
         if view.levels.level_of(user) <= view.levels.users_default:
             return
         if not control_of(self.recovery.observer, room_id).others({user}):

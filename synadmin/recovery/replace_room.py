@@ -115,7 +115,9 @@ class Replacement:
         }
 
 
-def look(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path) -> Replacement:
+def plan_replacement(
+    observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path
+) -> Replacement:
     """Look at a room: what would be moved, and whether replacing it is called for at all.
 
     Args:

@@ -130,7 +130,7 @@ class AsAdmin:
         """See the room with both owners, asked anew."""
         observer = self.run.recovery.observer
         observer.forget(self.move.new, self.move.old)
-        view = change_levels.look(observer, room_id)
+        view = change_levels.view_to_edit(observer, room_id)
         users = (self.move.new, self.move.old)
         memberships = {user: observer.membership(user, room_id) for user in users}
         return replace(view, memberships={**view.memberships, **memberships})

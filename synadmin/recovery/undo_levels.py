@@ -138,7 +138,7 @@ def _plan_room(
 ) -> Iterator[UndoPlan]:
     """Yield how the changes of one room are undone, each in the room as the ones before will leave it."""
     try:
-        view = change_levels.look(observer, newest.room_id)
+        view = change_levels.view_to_edit(observer, newest.room_id)
     except NotFoundError as error:
         yield from (UndoPlan(change, impossible=(str(error),)) for change in of_room)
         return

@@ -120,7 +120,9 @@ class RoomUpgrade:
         }
 
 
-def look(observer: Observer, room_id: RoomId, options: UpgradeOptions, spaces: SpaceIndex) -> RoomUpgrade:
+def plan_upgrade(
+    observer: Observer, room_id: RoomId, options: UpgradeOptions, spaces: SpaceIndex
+) -> RoomUpgrade:
     """Plan the upgrade of a room, or what an earlier run has left of it; nothing is changed.
 
     Raises:

@@ -185,7 +185,7 @@ def _edit(
         room_id = room_id_of(synapse, room)
         if not dry_run:
             recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
-        view = change_levels.look(recovery.observer, room_id)
+        view = change_levels.view_to_edit(recovery.observer, room_id)
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach.of(allow)

@@ -109,14 +109,14 @@ def replace(
     Exit codes: 0 done or planned; 5 refused, nothing was changed; 6 some could not be moved.
     """
     from synadmin.power.room import Reach
-    from synadmin.recovery.replace_room import ReplaceOptions, look
+    from synadmin.recovery.replace_room import ReplaceOptions, plan_replacement
 
     with invocation.recovery() as recovery:
         synapse = recovery.synapse
         reach = Reach.of(allow)
         order = ReplaceOptions(admin=_local_user(synapse, admin), allow=reach, block=bool(block), **options)
         room_id = room_id_of(synapse, room)
-        planned = look(recovery.observer, room_id, order, invocation.settings.journal)
+        planned = plan_replacement(recovery.observer, room_id, order, invocation.settings.journal)
         if planned.outcome != "refused" and not dry_run:
             ask_block = block is None and not yes
             order = _confirmed(invocation, planned, order, room, given=given, ask_block=ask_block)

@@ -74,11 +74,11 @@ def upgrade(
             --creator alice --creator bob --dry-run
         synadmin room upgrade --space '#club:example.org' --allow impersonate
     """
-    from synadmin.recovery.upgrade_plan import look
+    from synadmin.recovery.upgrade_plan import plan_upgrade
     from synadmin.recovery.workspace import Recovery
 
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
-        planned = look(recovery.observer, room_id, upgrade_options, spaces)
+        planned = plan_upgrade(recovery.observer, room_id, upgrade_options, spaces)
         if planned.outcome == "planned":
             _say_plan(invocation, planned)
         if planned.outcome != "planned" or synapse.transport.is_dry_run:

@@ -180,7 +180,7 @@ def test_a_room_that_nobody_here_is_in_cannot_be_edited(stub: Stub, synapse: Syn
     lost = LostRoom(stub, joined_local_members=0)
     lost.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
-        change_levels.look(Observer(synapse), RoomId(lost.id))
+        change_levels.view_to_edit(Observer(synapse), RoomId(lost.id))
 
 
 def event(content: Mapping[str, Any], event_id: str, *, replaces: str | None = None) -> Reply:

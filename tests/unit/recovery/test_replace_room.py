@@ -12,7 +12,7 @@ from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.journal import Journal
 from synadmin.power.room import Reach
 from synadmin.recovery.new_room import configure_new_room, secure
-from synadmin.recovery.replace_room import Replacement, ReplaceOptions, look, to_note
+from synadmin.recovery.replace_room import Replacement, ReplaceOptions, plan_replacement, to_note
 from synadmin.recovery.workspace import Recovery
 from tests.unit.stub import ADMIN, refused, told
 
@@ -64,10 +64,12 @@ def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted
     stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
     stub.on(f"{ROOMS}/%21old%3Aexample.org/members", told({"members": [], "total": 0}))
     order = ReplaceOptions(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
-    planned = look(observer, OLD, order, tmp_path / "none")
+    planned = plan_replacement(observer, OLD, order, tmp_path / "none")
     assert (planned.outcome, planned.reason) == ("refused", "not-permitted")
     assert "Matrix Authentication Service" in planned.message
-    muted = look(observer, OLD, ReplaceOptions(admin=ALICE, anyway=True, muted=True), tmp_path / "none")
+    muted = plan_replacement(
+        observer, OLD, ReplaceOptions(admin=ALICE, anyway=True, muted=True), tmp_path / "none"
+    )
     assert muted.outcome == "planned"
 
 
@@ -91,7 +93,7 @@ def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
         body=None,
         notes={"inherits": to_note(before)},
     )
-    planned = look(observer, OLD, ReplaceOptions(admin=BOSS), journal)
+    planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), journal)
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d2")
     assert (planned.members, planned.inherited) == ((MIKE,), state)
 
@@ -101,13 +103,13 @@ def test_a_deletion_that_failed_after_it_made_a_room_leads_to_no_second_one(
 ) -> None:
     failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": NEW}}
     stub.on(DELETIONS, told({"results": [failed]}))
-    planned = look(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "journal.sqlite3")
+    planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "journal.sqlite3")
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d1")
 
 
 def test_a_room_that_nobody_knows_is_not_found(observer: Observer, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
-        look(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "none")
+        plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "none")
 
 
 def begun() -> Replacement:
