@@ -268,7 +268,7 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     if isinstance(found, Refusal) and found.reason == "room-blocked":
         return "room-blocked", (
             "The room is blocked on this server, which may be the only problem: run `synadmin room "
-            "unblock '{room_id}'` and try again. {insist}"
+            f"unblock '{room_id}'` and try again. {insist}"
         )
     if not isinstance(found, Plan):
         return None

@@ -134,7 +134,7 @@ def test_a_room_that_can_be_regained_is_not_replaced(
         (departed, "can-be-regained", f"synadmin room make-admin '{departed}' --allow impersonate`"),
         (own, "not-lost", "already has control of it"),
         (blocked, "room-blocked", f"synadmin room unblock '{blocked}'"),
-        (space, "is-a-space", "is none"),
+        (space, "is-a-space", "is not a space"),
     ):
         arguments = ("room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "-o", "json")
         answer = synadmin(*arguments)
