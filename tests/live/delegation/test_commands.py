@@ -266,7 +266,7 @@ def test_ping_is_coloured_on_a_terminal_alone(world: World, tmp_path: Path) -> N
     arguments = ["-m", "synadmin", "federation", "ping", f"{NAME}:9000", *resolve(NAME, 9000, server)]
     script = (
         "import os, sys; os.environ['SYNADMIN_CA_FILE'] = sys.argv.pop(1); sys.argv[0] = 'synadmin';"
-        "from synadmin.cli.app import main; main()"
+        "os.environ['TERM'] = 'xterm'; from synadmin.cli.app import main; main()"
     )
     with Terminal("-c", script, str(world.ca_file), *arguments[2:], cwd=tmp_path) as terminal:
         terminal.see("\x1b[0m  example.org:90")
