@@ -244,6 +244,26 @@ def test_a_killed_apply_is_finished_by_the_next(
     assert limits == {}
 
 
+def test_a_room_that_was_changed_hears_of_it_once(
+    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    room_id = alice.make_room("Announced", members=[bob])
+    file = tmp_path / "control.toml"
+    entry = f'name = "one"\nmatch = {{ ids = ["{room_id}"] }}\nadmins = ["{bob.user_id}"]\n'
+    file.write_text(f"version = 1\n[[rooms]]\n{entry}", "utf-8")
+    text = f"Bob is an admin of this room now: {room_id}"
+    command = ("control", "apply", str(file), "--yes", "--announce", text)
+    alone = synadmin(*command, "--dry-run")
+    assert alone.code == 0, alone.stderr
+    for _ in range(2):
+        answer = synadmin(*command, "--allow", "impersonate")
+        assert answer.code == 0, answer.stderr
+    events = synadmin("room", "messages", room_id, "-o", "ndjson").stdout.splitlines()
+    said = [event["sender"] for event in map(json.loads, events) if event["content"].get("body") == text]
+    assert said == [bob.user_id]
+
+
 def test_others_keep_control_until_the_new_admins_have_joined(
     club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:

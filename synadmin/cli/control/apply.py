@@ -1,13 +1,14 @@
 """``synadmin control apply``: look, plan, ask, act, read back."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.confirm import announce_option, change_options, confirm
 from synadmin.cli.control.plan import plan_rooms
 from synadmin.cli.control.report import (
     ALLOW,
@@ -37,11 +38,19 @@ _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 @click.command(cls=Command, calls=("rooms.make_admin", "rooms.state"))
 @click.argument("file", metavar="FILE")
 @ALLOW
+@announce_option("one of its admins")
 @change_options
 @output_options
 @pass_invocation
 def apply(
-    invocation: Invocation, *, file: str, allow: str | None, dry_run: bool, yes: bool, output: Output
+    invocation: Invocation,
+    *,
+    file: str,
+    allow: str | None,
+    announce: str | None,
+    dry_run: bool,
+    yes: bool,
+    output: Output,
 ) -> int:
     """Bring the rooms to what the file says.
 
@@ -59,30 +68,28 @@ def apply(
     Exit codes: 0 every room is in order, done or pending; 5 every one was refused, or matches no room; 1
     every one failed; 6 some of each.
     """
+    from synadmin.control.apply import Apply
+    from synadmin.recovery.workspace import Recovery
+
     entries = read_file(file)
     with invocation.synapse() as synapse:
         rooms = find_rooms(invocation, synapse, entries, file)
         again = ["control", "apply", str(Path(file).absolute()), "--yes"]
-        invocation.journal.arguments = [*again, "--allow", allow] if allow else again
+        again += ["--allow", allow] if allow else []
+        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
         if dry_run:
             code = _report(invocation, rooms, plan_rooms(invocation, synapse, rooms, allow), output)
             invocation.say("Nothing was changed: --dry-run.")
             return code
         if not yes:
             rooms = _ask(invocation, synapse, rooms, allow)
-        return _apply(invocation, synapse, rooms, allow, output)
-
-
-def _apply(
-    invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None, output: Output
-) -> int:
-    from synadmin.control.apply import Apply
-    from synadmin.recovery.workspace import Recovery
-
-    with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
-        recovery.revert_crashed_runs()
-        work = Apply(recovery, rooms.notices, _lifting(invocation, recovery, rooms))
-        return _report(invocation, rooms, chain(rooms.unknown(), _applied(work, rooms, allow)), output)
+        with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
+            recovery.revert_crashed_runs()
+            work = Apply(recovery, rooms.notices, _lifting(invocation, recovery, rooms))
+            applied = _applied(work, rooms, allow)
+            if announce is not None:
+                applied = (_announced(recovery, report, allow, announce) for report in applied)
+            return _report(invocation, rooms, chain(rooms.unknown(), applied), output)
 
 
 def _lifting(invocation: Invocation, recovery: "Recovery", rooms: ControlRooms) -> Callable[[], None]:
@@ -116,6 +123,32 @@ def _applied(work: "Apply", rooms: ControlRooms, allow: str | None) -> "Iterator
         except InterruptedApply as interruption:
             yield interruption.report
             raise
+
+
+def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, text: str) -> "RoomReport":
+    """Announce in a room that was changed: as you, where you are one of its admins, else as a local admin."""
+    from synadmin.control.plan import reach_for
+    from synadmin.control.records import ControlStep
+    from synadmin.ids import server_name_of
+    from synadmin.power.room import Reach
+    from synadmin.recovery.announce import announce
+
+    entry, room_id, owner = report.target.entry, report.target.room_id, recovery.synapse.owner
+    if report.outcome != "done" or not report.steps:
+        return report
+    local = [user for user in entry.goal.admins if server_name_of(user) == server_name_of(owner)]
+    possible = local if reach_for(entry, reach_of(allow)) >= Reach.IMPERSONATE else []
+    speaker = owner if owner in local else next(iter(possible), None)
+    if speaker is None:
+        recovery.say(
+            f"warning: {room_id}: not announced: you are not one of its admins (--allow impersonate)"
+        )
+        return report
+    failed = announce(recovery.as_user(speaker), room_id, text)
+    if failed is not None:
+        recovery.say(f"warning: {room_id}: {speaker} could not announce it: {failed}")
+    status, detail = "failed" if failed else "done", f"As {speaker} announce it in the room."
+    return replace(report, steps=(*report.steps, ControlStep("announce", speaker, status, detail)))
 
 
 def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None) -> ControlRooms:
