@@ -146,14 +146,6 @@ def test_without_mas_regaining_a_room_takes_no_request_more(
         assert not [uri for uri in uris if "/api/admin/v1" in uri or "oauth2" in uri]
 
 
-def test_login_tells_of_mas_before_it_asks_for_a_password(delegated: Delegated, synadmin: Synadmin) -> None:
-    no_token = {"SYNADMIN_ACCESS_TOKEN": ""}
-    answer = synadmin("login", "admin", server=delegated.server, acting=delegated.admin, env=no_token)
-    assert answer.code == 5
-    assert "Matrix Authentication Service" in answer.stderr
-    assert "mas-cli manage issue-compatibility-token" in answer.stderr
-
-
 def test_a_token_without_a_device_sends_notices(delegated: Delegated, synadmin: Synadmin) -> None:
     delegated.someone("iris")
     answer = synadmin(

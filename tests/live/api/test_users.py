@@ -146,6 +146,7 @@ def test_every_part_of_an_account_can_be_set_and_is_shown(
     assert [one.external_id for one in changed.external_ids] == [f"club/{localpart(alice)}"]
     assert is_signed_in(alice)
     assert can_sign_in(homeserver, alice.user_id, "wonderland")
+    assert (shown.pop("joined_rooms"), shown.pop("devices")) == (0, 1)
     assert shown == users.get(alice.user_id).as_sent()
     assert f"external ids                oidc-club club/{localpart(alice)}" in table
     year = time.strftime("%Y", time.gmtime())

@@ -131,18 +131,6 @@ def test_somebody_else_signs_in(mas_homeserver: World, tmp_path: Path) -> None:
 
 
 @needs_stand_in
-def test_where_the_admin_api_is_not_served(mas_homeserver: World, tmp_path: Path) -> None:
-    username, password = mas_homeserver.with_password(admin=True)
-    with mas_homeserver.knobs(adminapi=False), sign_in(mas_homeserver, tmp_path) as waiting:
-        allow(mas_homeserver.url, waiting.code, username, password)
-        code, words = waiting.ended()
-    assert code == 5, words
-    assert "does not serve it" in words
-    assert "mas-cli manage issue-compatibility-token" in words
-    assert sessions(mas_homeserver, username) == 0
-
-
-@needs_stand_in
 def test_where_device_codes_are_switched_off(mas_homeserver: World, tmp_path: Path) -> None:
     with mas_homeserver.knobs(device_code=False), sign_in(mas_homeserver, tmp_path) as refused:
         code, words = refused.ended()
