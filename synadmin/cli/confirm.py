@@ -49,6 +49,9 @@ ALLOW = click.option(
     help="What it may do beyond your own token: act as other local users for a short time; also reactivate "
     "deactivated and suspended accounts for a short time.",
 )
+SAVE_PLAN = click.option(
+    "--save-plan", metavar="FILE", help="Save the plan for `synadmin apply`, and change nothing."
+)
 LEAVE_ROOMS = click.option(
     "--leave-rooms", is_flag=True, help="Continue even if no local user keeps control of a room."
 )

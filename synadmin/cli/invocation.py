@@ -49,6 +49,13 @@ class Invocation:
     plan: "SavedPlan | None" = None
     _drawn: bool = False
 
+    @property
+    def apply_command(self) -> list[str] | None:
+        """The command line that continues the application of a saved plan; None where none is applied."""
+        if self.plan is None or self.plan.path is None:
+            return None
+        return ["apply", str(self.plan.path), "--yes"]
+
     @cached_property
     def settings(self) -> "Settings":
         """The settings, with what is to be warned about told once."""

@@ -11,16 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
-
 from synadmin.errors import UsageError
 
 CHANGED = "changed-since-plan"
 _VERSION = 1
 _NOT_COMPARED = frozenset({"message", "room", "lines"})
-SAVE_PLAN = click.option(
-    "--save-plan", metavar="FILE", help="Save the plan for `synadmin apply`, and change nothing."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +135,6 @@ class SavedPlan:
         except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
             message = f"{path} is not a plan"
             raise UsageError(message, hint="`--save-plan FILE` makes one") from None
-
-
-def apply_command(plan: SavedPlan | None) -> list[str] | None:
-    """Return the command line that goes on with the application of a plan."""
-    return None if plan is None or plan.path is None else ["apply", str(plan.path), "--yes"]
 
 
 def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> None:

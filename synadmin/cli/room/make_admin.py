@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import ALLOW, announce_option, change_options, confirm
+from synadmin.cli.confirm import ALLOW, SAVE_PLAN, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -14,9 +14,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import renamed
 from synadmin.cli.progress import progress
 from synadmin.cli.room.announce import announce_admin, require_speaker
-from synadmin.cli.room.make_admin_plan import kept_to_plan, planned_results
 from synadmin.cli.room.outcome_text import outcome_text
-from synadmin.cli.saved_plan import SAVE_PLAN, apply_command
 from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
@@ -86,6 +84,7 @@ def make_admin(
     Exit codes: 0 every room is done, pending or planned; 5 every one was refused (nothing was
     changed); 1 every one failed; 6 some of each.
     """
+    from synadmin.cli.room.make_admin_plan import kept_to_plan, planned_results
     from synadmin.recovery.make_admin import Run, look_ahead
 
     servers = _servers(via)
@@ -96,21 +95,20 @@ def make_admin(
         goal = goal_at(recovery.synapse.owner)
         wanted = _wanted_rooms(invocation, recovery.synapse, named, space)
         command = partial(_command, goal=goal, via=servers, announce=announce, keep=keep_rate_limits)
-        invocation.journal.arguments = apply_command(invocation.plan) or command(wanted)
+        invocation.journal.arguments = invocation.apply_command or command(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
-        total = len(wanted)
         looked = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
         previews: Iterable[Preview] = kept_to_plan(invocation.plan, looked)
         if dry_run or save_plan is not None:
             results = planned_results(invocation, recovery.synapse, previews, command, save_plan)
-            return _report(invocation, results, output, total=total, dry_run=True)
+            return _report(invocation, results, output, total=len(wanted), dry_run=True)
         recovery.revert_crashed_runs()
-        lifts = total > _FEW and not keep_rate_limits
+        lifts = len(wanted) > _FEW and not keep_rate_limits
         if not yes:
-            previews = _ask_about_plans(invocation, previews, goal, total=total, lifts=lifts)
+            previews = _ask_about_plans(invocation, previews, goal, total=len(wanted), lifts=lifts)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts, announce=announce)
-        return _report(invocation, regained, output, total=total, dry_run=False)
+        return _report(invocation, regained, output, total=len(wanted), dry_run=False)
 
 
 def _goal(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS
+from synadmin.cli.confirm import LEAVE_ROOMS, SAVE_PLAN
 from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
-from synadmin.cli.saved_plan import SAVE_PLAN, SavedPlan, apply_command
+from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, join_names, user_id_of
 from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, write_plan
 from synadmin.cli.user.read_back import read_back
@@ -88,7 +88,7 @@ def offboard(
     from synadmin.recovery.workspace import Recovery
 
     if from_file or invocation.plan is not None:  # the file may be another one by then
-        invocation.journal.arguments = apply_command(invocation.plan)
+        invocation.journal.arguments = invocation.apply_command
     before = synapse.users.get(user_id)
     rooms = controlled.get(user_id, [])
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
