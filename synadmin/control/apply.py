@@ -23,7 +23,7 @@ from synadmin.control.plan import (
     step_of_setting,
     takes_power,
 )
-from synadmin.control.records import Change, ControlStep, NotPossible, RoomReport, Target
+from synadmin.control.records import Change, ControlStep, NotPossible, RoomReport, Target, must_join
 from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
 from synadmin.errors import (
     ConnectError,
@@ -83,7 +83,7 @@ class Apply:
         planned = plan_room(observer, target, allow=allow, notices=self.notices)
         if planned.outcome != results.PLANNED:
             return planned
-        if not planned.steps:  # somebody has to join, or the heirs have to wait
+        if not planned.steps:  # an admin has to join, or the heirs have to wait
             return self._read_back(planned, None)
         self.before()
         work = _RoomWork(self, planned.target, allow)
@@ -128,10 +128,7 @@ class Apply:
         waits = [change.subject for change in left if _waits(change)]
         others = [change for change in left if not _waits(change)]
         if failure is None and waits and all(change.kind == "lower" for change in others):
-            who = ", ".join(waits)
-            message = f"{who} has the level and has to join the room to have control."
-            if others:
-                message += " Other admins keep their level until then."
+            message = must_join(waits, lowers=bool(others))
             return replace(report, outcome=results.PENDING, message=message)
         reason = "server-error"
         words = "The server reported success, but the room does not show the change."

@@ -23,6 +23,7 @@ from synadmin.control.records import (
     RoomReport,
     Target,
     in_order,
+    must_join,
 )
 from synadmin.control.settings import (
     DIRECTORY,
@@ -257,10 +258,20 @@ class _Planner:
             ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in found.steps
         ]
         then = control_goal.with_admin(view, user, found.level)
+        self._show_level(user, format_level(then.levels.level_of(user)))
         if found.outcome == results.DONE:
             return then
         self.waits_for.append(user)
         return replace(then, memberships={**then.memberships, user: "invite"})
+
+    def _show_level(self, user: UserId, level: int | str) -> None:
+        """Have the change of an admin say which level it gets, where that is more than the least."""
+        self.changes = [
+            replace(change, after={**change.after, "level": level})
+            if change.subject == user and change.kind in {"admin", "heir"}
+            else change
+            for change in self.changes
+        ]
 
     def _plan_levels(self, view: RoomView) -> RoomView:
         """Plan the edits of levels; return the room as it is then."""
@@ -299,10 +310,8 @@ class _Planner:
     def _message(self) -> str:
         if not self.waits_for:
             return "Everything will be as the file says."
-        who = ", ".join(self.waits_for)
-        words = f"{who} will have the level and has to join before it has control."
-        later = any(change.kind == "lower" for change in self.changes)
-        return f"{words} Other admins keep their level until then." if later else words
+        lowers = any(change.kind == "lower" for change in self.changes)
+        return must_join(self.waits_for, lowers=lowers)
 
 
 def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: Reach) -> Preview:

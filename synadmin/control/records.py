@@ -1,5 +1,6 @@
 """What a plan or an apply says about a room: the differences, the steps, the outcome."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,8 @@ class Change:
         kind: ``admin``, ``moderator``, ``lower``, ``setting`` or ``heir``.
         subject: the user, or the name of the setting.
         before: the level, the membership and level of an admin, or the value of the setting now.
-        after: the same, as the file says.
+        after: the same, as the file says; for an admin the level that the plan gives, or in a room that is
+            refused the least level that is enough.
     """
 
     kind: str
@@ -117,6 +119,17 @@ class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
 def in_order(target: Target) -> RoomReport:
     """Return the report of a room in which everything is as the file says."""
     return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
+
+
+def must_join(users: Iterable[str], *, lowers: bool) -> str:
+    """Return what is to come where users have the level for control and are not in the room.
+
+    Args:
+        users: who has to join.
+        lowers: others are to be lowered, which waits for it.
+    """
+    message = f"The level is granted. {', '.join(users)} must join the room to have control."
+    return f"{message} Other admins keep their level until then." if lowers else message
 
 
 def where(membership: str) -> str:

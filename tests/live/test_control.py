@@ -163,6 +163,11 @@ def test_a_plan_shows_each_difference_and_changes_nothing(
         "server_acl",
     }  # fmt: skip
     assert {record["outcome"] for name, record in of.items() if name != "pair"} == {"planned"}
+    above = of["above"]  # 100 is enough for control; Make Room Admin gives the level of Alice
+    assert [change["after"] for change in above["changes"] if change["subject"] == bob] == [
+        {"level": 150, "membership": "join"}
+    ]
+    assert f"Give {bob} level 150" in " ".join(step["detail"] for step in above["steps"])
     lost = records[club.lost]
     assert (lost["entry"], lost["outcome"], lost["reason"]) == ("lost", "refused", "no-local-power")
     unasked = synadmin("control", "apply", file)

@@ -6,6 +6,7 @@ import pytest
 
 from synadmin.control.file import parse
 from synadmin.control.plan import reach_for, sentence_of
+from synadmin.control.records import must_join
 from synadmin.errors import NotFoundError, RefusedError, SynadminError
 from synadmin.power.room import Reach
 
@@ -37,3 +38,13 @@ def test_an_entry_allows_and_the_option_bounds(
 )
 def test_an_answer_of_no_is_a_sentence(error: SynadminError, sentence: str) -> None:
     assert sentence_of(error) == sentence
+
+
+def test_one_user_or_two_must_join() -> None:
+    assert must_join(["@a:x"], lowers=False) == (
+        "The level is granted. @a:x must join the room to have control."
+    )
+    assert must_join(["@a:x", "@b:x"], lowers=True) == (
+        "The level is granted. @a:x, @b:x must join the room to have control. "
+        "Other admins keep their level until then."
+    )
