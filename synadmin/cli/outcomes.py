@@ -380,12 +380,12 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
     previewed = _preview(synapse, work)
     results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
     question = _question(work, _planned_names(work, results))
+    # A command that looks at all it would do by itself has no single request to show.
+    requests = not output.for_people or any("path" in result.record for result in results)
     columns = [
         Column(work.kind.field, title=work.kind.title, whole=True),
         Column("outcome"),
-        Column("method"),
-        Column("path"),
-        Column("body"),
+        *(Column(name, shown=requests) for name in ("method", "path", "body")),
         Column("message"),
     ]
     if question is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synadmin.errors import MatrixError, RefusedError, SynadminError
+from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.events import SPACE
 from synadmin.power.level_changes import Edit
@@ -20,6 +20,7 @@ from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
 from synadmin.recovery.workspace import Recovery
 
+_FURTHER = "`synadmin room make-admin --allow reactivate` can do it."
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
 
 
@@ -131,7 +132,9 @@ class Offboarding:
                 continue
             try:
                 self._give_up(user, room_id)
-            except (MatrixError, RefusedError) as error:
+            except (JournalError, NotAuthenticatedError):
+                raise
+            except SynadminError as error:
                 failed.append(f"{room_id}: {error}")
         return failed
 
@@ -151,7 +154,10 @@ class Offboarding:
 
     def _goals(self) -> Sequence[Goal]:
         caller = self.recovery.observer.synapse.owner
-        return [Goal(target=user, caller=caller, allow=self.allow) for user in self.successors]
+        return [
+            Goal(target=user, caller=caller, allow=self.allow, possible=Reach.IMPERSONATE, why_not=_FURTHER)
+            for user in self.successors
+        ]
 
 
 def _verified(result: Outcome, controllers: Sequence[UserId]) -> Outcome:

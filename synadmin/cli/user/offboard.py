@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("user", "successor")
 _DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchanged"}
-_MARKS = {"done": "has", "planned": "gets", "pending": "is invited and has to join for"}
 
 
 @changes(
@@ -214,8 +213,8 @@ def _(
         else f", then {'it is' if len(users) == 1 else 'they are'} {_DONE_WORDS[then]}"
     )
     return (
-        f"{counted(len(users), 'account')} will give up {counted(rooms, 'room')} to the successors{account}: "
-        f"{join_names(users)}. Continue?"
+        f"{counted(rooms, 'room')} of {counted(len(users), 'account')} will be handed over to the "
+        f"successors{account}: {join_names(users)}. Continue?"
     )
 
 
@@ -264,7 +263,8 @@ def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: boo
     bad = [room for room in handed if room.outcome in {"refused", "failed"}]
     if bad and not leave_rooms:
         return _not_offboarded(bad, handed, then)
-    return _record("planned", _plan(handed, then), handed, _account(then, "planned"))
+    message = _plan(handed, then, leave_rooms=leave_rooms)
+    return _record("planned", message, handed, _account(then, "planned"))
 
 
 def _give_rooms(
@@ -301,11 +301,8 @@ def _finish(
 
 def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
     for room in handed:
-        if room.outcome in _MARKS:
-            names = join_names([result.user_id for result in room.outcomes])
-            invocation.say(f"{room.control.label}: {room.outcome}: {names} {_MARKS[room.outcome]} control.")
-        else:
-            invocation.say(f"{room.control.label}: {room.outcome}: {room.worst.message}")
+        messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
+        invocation.say(f"{room.control.label}: {room.outcome}: {messages}")
 
 
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
@@ -313,15 +310,16 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
     pending = all(room.outcome == "pending" for room in bad)
     done = any(room.outcome in {"done", "pending", "partly"} for room in handed)
     outcome = "pending" if pending else "partly" if done else "refused"
-    rooms = counted(len(bad), "room")
     if pending:
         message = (
-            f"In {rooms} a successor has to accept the invitation. Run this again then, or now with --allow "
-            "impersonate. The account is unchanged."
+            f"In {counted(len(bad), 'room')} a successor has to accept the invitation. Run this again then, "
+            "or now with --allow impersonate. The account is unchanged."
         )
     else:
-        message = f"{rooms} would have no user of this server with control: {bad[0].worst.message}"
-        message += " The account is unchanged; --leave-rooms continues all the same."
+        first = bad[0]
+        message = f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}. "
+        message += f"{first.control.label}: {first.worst.message} "
+        message += "The account is unchanged; --leave-rooms continues all the same."
     reason = bad[0].worst.reason if pending else "would-lose-control"
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
 
@@ -349,10 +347,13 @@ def _fields(handed: "list[RoomHandover]", account: Mapping[str, str]) -> dict[st
     return {"account": dict(account), "rooms": [room.as_record() for room in handed]}
 
 
-def _plan(handed: "list[RoomHandover]", then: str) -> str:
-    account = (
-        "The account is not changed." if then == "nothing" else f"Then the account is {_DONE_WORDS[then]}."
-    )
+def _plan(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> str:
+    if then == "nothing":
+        account = "The account is not changed."
+    elif handed and not leave_rooms:
+        account = f"When every successor has control, the account is {_DONE_WORDS[then]}."
+    else:
+        account = f"Then the account is {_DONE_WORDS[then]}."
     if not handed:
         return f"No room depends on this account. {account}"
     return f"{counted(len(handed), 'room')} to hand over. {account}"

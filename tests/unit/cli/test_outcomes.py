@@ -78,6 +78,23 @@ def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest
     assert captured.err == "3 rooms: 1 done, 1 failed, 1 not started.\n"
 
 
+@pytest.mark.parametrize(
+    ("form", "heading"),
+    [("table", ["room", "outcome", "message"]), ("csv", ["room_id,outcome,method,path,body,message"])],
+)
+def test_a_dry_run_without_a_request_to_show_has_no_empty_columns(
+    form: str, heading: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(_: Synapse, room: str) -> Mapping[str, Any]:
+        return {"outcome": "planned", "message": f"{room} will be handed over"}
+
+    work = BulkChange(ROOMS, Targets(["a"]), look)
+    synapse = Synapse("http://127.0.0.1:9", token="t")
+    carry_out(Invocation(), synapse, work, dry_run=True, yes=False, output=Output(form, None))
+
+    assert capsys.readouterr().out.splitlines()[0].split() == heading
+
+
 def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
     accounts = [told({"name": "@a", "suspended": suspended}) for suspended in (False, True)]
     signed_in.on(SUSPEND.format("a"), told({}))
