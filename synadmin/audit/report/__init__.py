@@ -90,6 +90,16 @@ class Report:
     rules: Sequence[str] = ()
     version: int = 1
 
+    @property
+    def amounts(self) -> list[str]:
+        """What was checked, in words: ``120 rooms``, ``1 user``, ``the server``."""
+        return [
+            "the server"
+            if what == "server"
+            else f"{number} {what.removesuffix('s') if number == 1 else what}"
+            for what, number in self.checked.items()
+        ]
+
 
 class Form(Protocol):
     """What the module of a form has."""

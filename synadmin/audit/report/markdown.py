@@ -23,8 +23,7 @@ _ORDER = {rule.ID: place for place, rule in enumerate(RULES)}
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
     out.write(f"# Audit of {escaped(report.server_name)}\n\n")
-    checked = ", ".join(f"{number} {escaped(what)}" for what, number in report.checked.items())
-    out.write(f"{time_of(report.finished_at)}, {checked or 'nothing'} checked.\n")
+    out.write(f"{time_of(report.finished_at)}, {', '.join(report.amounts) or 'nothing'} checked.\n")
     new = [item.finding for item in report.findings if item.new]
     known = len(report.findings) - len(new)
     if not new:

@@ -48,10 +48,7 @@ def summary(report: Report, new: list[Finding]) -> str:
         parts.append(f"{known} known before")
     if report.solved:
         parts.append(f"{len(report.solved)} solved")
-    checked = [f"{number} {what}" for what, number in report.checked.items() if what != "server"]
-    if "server" in report.checked:
-        checked.append("the server")
-    return f"{', '.join(parts) or 'nothing'}; checked {', '.join(checked) or 'nothing'}"
+    return f"{', '.join(parts) or 'nothing'}; checked {', '.join(report.amounts) or 'nothing'}"
 
 
 def named(subject: Subject) -> str:

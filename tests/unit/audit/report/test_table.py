@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from synadmin.audit.report import Report, render
 from tests.unit.audit.report.sample import HOSTILE, report
@@ -22,6 +23,12 @@ def test_each_new_finding_has_its_sentence_and_its_command() -> None:
     assert "warning: single-controller: Chess club (!room101:example.org)\n" in text
     assert "    Something is wrong with Chess club.\n" in text
     assert text.splitlines()[-1].startswith("example.org: ")
+
+
+def test_what_was_checked_is_counted_in_the_last_line() -> None:
+    checked = {"rooms": 1, "users": 2, "server": 1}
+    of = replace(report(names=("Chess",)), checked=checked)
+    assert _table(of).endswith("; checked 1 room, 2 users, the server\n")
 
 
 def test_what_was_known_before_is_counted_and_not_shown() -> None:
