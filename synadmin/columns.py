@@ -20,6 +20,7 @@ class Column:
         right: numbers stand on the right.
         shown: without being asked for with ``--columns``.
         whole: never shortened to fit the terminal: ids, which people copy from it.
+        breakable: a long word in it is put on several lines: names and topics, which members choose.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     right: bool = False
     shown: bool = True
     whole: bool = False
+    breakable: bool = False
 
     def of(self, record: Mapping[str, Any]) -> object:
         """Return the cell's value."""

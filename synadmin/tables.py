@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from synadmin.columns import Column
@@ -21,6 +21,9 @@ __all__ = [
     "write",
 ]
 
+Style = Callable[[Column | None, str], str]
+"""Adds colours to a cell of a table, or to a heading where the column is None; the width stays."""
+
 # In JSON, line breaks and tabs stand between the values only, and there they are harmless.
 _UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -32,6 +35,7 @@ _WIDEST = 100  # columns of a cell where no terminal sets a limit
 _NARROWEST = 20  # columns of a value below its heading
 _LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
 _LONGEST_WORD = 60  # columns; of a longer one, which no id is, the pieces are put on several lines
+_LONGEST_WORD_OF_NAME = 16  # ... and in a breakable column
 
 
 def safe_json(text: str) -> str:
@@ -80,6 +84,7 @@ def write(
     width: int | None = None,
     all_fields: bool = True,
     empty: str = "",
+    style: Style | None = None,
 ) -> None:
     """Write records in one of :data:`synadmin.columns.FORMATS`.
 
@@ -93,6 +98,7 @@ def write(
         width: the columns of the terminal, None where nothing is to be shortened.
         all_fields: JSON and NDJSON show the records as they are, not the columns alone.
         empty: what a table says when there is nothing.
+        style: adds colours to a table; None adds none.
     """
     if form == "ndjson":
         for record in records:
@@ -105,7 +111,7 @@ def write(
     elif form == "name":
         _write_names(records, columns, out)
     else:
-        _write_table(records, columns, out, width=width, empty=empty)
+        _write_table(records, columns, out, width=width, empty=empty, style=style)
 
 
 def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any]:
@@ -162,6 +168,7 @@ def _write_table(
     *,
     width: int | None,
     empty: str,
+    style: Style | None,
 ) -> None:
     most = None if width is None else _LONGEST_TEXT
     rows = [[_shortened(cell(column.of(record)), most) for column in columns] for record in records]
@@ -171,12 +178,15 @@ def _write_table(
     headings = [column.heading for column in columns]
     limits = _fitting(columns, [headings, *rows], width)
     if limits is None:
-        out.write("\n".join(_block(columns, row, width) for row in rows))
+        out.write("\n".join(_block(columns, row, width, style) for row in rows))
         return
     headings, *rows = [
         [_wrapped(column, text, limit) for column, text, limit in zip(columns, row, limits, strict=True)]
         for row in [headings, *rows]
     ]
+    if style is not None:
+        headings = [style(None, heading) for heading in headings]
+        rows = [[style(column, text) for column, text in zip(columns, row, strict=True)] for row in rows]
     import tabulate
 
     # Without this a heading that is wider than its cells takes two columns more than it has.
@@ -193,13 +203,16 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
-def _block(columns: Sequence[Column], cells: Sequence[str], width: int | None) -> str:
+def _block(
+    columns: Sequence[Column], cells: Sequence[str], width: int | None, style: Style | None = None
+) -> str:
     """Return a record as a line for each field, the values under each other and wrapped at words."""
     start = max(text_width(column.heading) for column in columns) + _GAP
     limit = _WIDEST if width is None else max(width - start, _NARROWEST)
     lines = []
-    for column, text in zip(columns, cells, strict=True):
-        first, *others = _wrapped(column, text, limit).split("\n")
+    for column, content in zip(columns, cells, strict=True):
+        text = _wrapped(column, content, limit)
+        first, *others = (text if style is None else style(column, text)).split("\n")
         lines.append(column.heading + " " * (start - text_width(column.heading)) + first)
         lines += [" " * start + line for line in others]
     return "".join(f"{line.rstrip()}\n" for line in lines)
@@ -210,18 +223,28 @@ def _shortened(text: str, most: int | None) -> str:
 
 
 def _wrapped(column: Column, text: str, limit: int) -> str:
-    return text if column.whole else wrap(text, limit, longest_word=_LONGEST_WORD)
+    return text if column.whole else wrap(text, limit, longest_word=_longest_word(column))
 
 
-def record_as_text(record: Mapping[str, Any], columns: Sequence[Column], *, width: int | None = None) -> str:
+def _longest_word(column: Column) -> int:
+    return _LONGEST_WORD_OF_NAME if column.breakable else _LONGEST_WORD
+
+
+def record_as_text(
+    record: Mapping[str, Any],
+    columns: Sequence[Column],
+    *,
+    width: int | None = None,
+    style: Style | None = None,
+) -> str:
     """Return one record as text, a line for each field."""
-    return _block(columns, [cell(column.of(record)) for column in columns], width)
+    return _block(columns, [cell(column.of(record)) for column in columns], width, style)
 
 
 def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
     """Return the widths with which a table fits, taken from the widest columns first; None where none do.
 
-    Columns that are to stay whole keep their width, and no word is broken.
+    Columns that are to stay whole keep their width, and no word is broken but a long one of a name.
 
     Args:
         columns: of the table.
@@ -231,7 +254,8 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
     widths, least = [], []
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
         widths.append(max(map(text_width, cells)))
-        words = (min(text_width(word), _LONGEST_WORD) for text in cells for word in text.split())
+        longest = _longest_word(column)
+        words = (min(text_width(word), longest) for text in cells for word in text.split())
         least.append(widths[-1] if column.whole else max(words, default=0))
     if width is None:
         return [max(low, min(wide, _WIDEST)) for low, wide in zip(least, widths, strict=True)]
@@ -250,8 +274,9 @@ def as_text(
     columns: Sequence[Column],
     *,
     width: int | None = None,
+    style: Style | None = None,
 ) -> str:
     """Return the table as text."""
     out = io.StringIO()
-    write(records, columns, "table", out, width=width)
+    write(records, columns, "table", out, width=width, style=style)
     return out.getvalue()

@@ -4,9 +4,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+if TYPE_CHECKING:
+    from synadmin.columns import Column
 
 CHOICES = ("auto", "always", "never")
 
@@ -32,11 +35,9 @@ _LABELS = {
     "hint": "cyan",
     "solved": "green",
 }
-_OUTCOME = re.compile(rf"^( +)({'|'.join(_MARKS)}): ", re.MULTILINE)
-_MARKED = re.compile(rf"(?m)(?:(?<=^)|(?<=  ))[✔●…✖] ({'|'.join(_MARKS)})(?=:? |$)")
-_LABEL = re.compile(rf"^( *)({'|'.join(_LABELS)}): ", re.MULTILINE)
-_HEADING = re.compile(rf"\A(?!(?:{'|'.join(_LABELS)}): )(\S[^\n]*)(?=\n  )")
-_TABLE_HEADING = re.compile(r"\A([^\n]+)(?=\n-[- ]*\n)")
+_OUTCOME = re.compile(rf"( +)({'|'.join(_MARKS)}): ")
+_MARKED = re.compile(rf"( +)([✔●…✖] ({'|'.join(_MARKS)})):(?=\s|$)")
+_LABEL = re.compile(rf"( *)({'|'.join(_LABELS)}):(?=\s|$)")
 
 
 def enabled(stream: TextIO | None) -> bool:
@@ -55,26 +56,46 @@ def mark(outcome: str) -> str:
     return f"{_MARKS[outcome][0]} {outcome}" if outcome in _MARKS else outcome
 
 
-def marked(text: str) -> str:
-    """Return text with the sign of its outcome before each ``  done: …``."""
-    return _OUTCOME.sub(lambda found: f"{found[1]}{mark(found[2])}: ", text)
+def marked(line: str) -> str:
+    """Return a line with the sign of the outcome that it begins with: ``  done: …``."""
+    found = _OUTCOME.match(line)
+    return line if found is None else f"{found[1]}{mark(found[2])}: {line[found.end() :]}"
 
 
-def painted(text: str) -> str:
-    """Return text that is safe to be shown with its headings, outcomes and labels in colour.
+def painted(line: str) -> str:
+    """Return a line that is safe to be shown with the outcome or label that it begins with in colour.
 
-    It is called after the text was brought into lines: what it adds has no width.
+    It is called after the line was wrapped: what it adds has no width. Only the start of the line is looked
+    at, which this program wrote. After it, and where the line was wrapped, are names that members chose.
     """
-    text = _HEADING.sub(lambda found: click.style(found[1], bold=True), text)
-    text = _TABLE_HEADING.sub(lambda found: click.style(found[1], bold=True), text)
-    text = _MARKED.sub(lambda found: click.style(found[0], fg=_MARKS[found[1]][1], bold=True), text)
-    return _LABEL.sub(
-        lambda found: f"{found[1]}{click.style(f'{found[2]}:', fg=_LABELS[found[2]], bold=True)} ", text
-    )
+    found = _MARKED.match(line)
+    if found is not None:
+        outcome = click.style(found[2], fg=_MARKS[found[3]][1], bold=True)
+        return f"{found[1]}{outcome}:{line[found.end() :]}"
+    found = _LABEL.match(line)
+    if found is None:
+        return line
+    label = click.style(f"{found[2]}:", fg=_LABELS[found[2]], bold=True)
+    return f"{found[1]}{label}{line[found.end() :]}"
+
+
+def heading(text: str) -> str:
+    """Return a heading, each of its lines bold."""
+    return "\n".join(click.style(line, bold=True) for line in text.split("\n"))
+
+
+def cell(column: "Column | None", text: str) -> str:
+    """Return a cell of a table in colour: an outcome with its sign, or a heading where the column is None."""
+    if column is None:
+        return heading(text)
+    outcome = text.rsplit(maxsplit=1)[-1] if column.name == "outcome" and text else ""
+    if outcome not in _MARKS:
+        return text
+    return "\n".join(click.style(line, fg=_MARKS[outcome][1], bold=True) for line in text.split("\n"))
 
 
 def echo(text: str, stream: TextIO | None = None, *, nl: bool = True) -> None:
-    """Print text on a standard stream, coloured where that is enabled.
+    """Print text on a standard stream, with the colours that are in it where they are enabled.
 
     Args:
         text: safe to be shown.
@@ -82,8 +103,7 @@ def echo(text: str, stream: TextIO | None = None, *, nl: bool = True) -> None:
         nl: end the line.
     """
     stream = sys.stdout if stream is None else stream
-    colored = enabled(stream)
-    click.echo(painted(text) if colored else text, file=stream, nl=nl, color=colored)
+    click.echo(text, file=stream, nl=nl, color=enabled(stream))
 
 
 def with_marks(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -144,22 +144,21 @@ def _mark(record: Mapping[str, Any]) -> str:
 
 def _show(records: list[dict[str, Any]]) -> None:
     """Print the table with a mark before each line, in colour where a terminal shows it."""
-    import shutil
     import sys
 
     from synadmin.cli import colors
-    from synadmin.cli.invocation import is_terminal
+    from synadmin.cli.output import terminal_width
     from synadmin.tables import as_text
 
     columns = [Column("mark", title="", value=_mark), *_COLUMNS]
     if all(record["problem"] is None for record in records):
         columns.pop()
-    on_terminal = is_terminal(sys.stdout)
+
+    def style(column: Column | None, text: str) -> str:
+        if column is not None and column.name == "mark":
+            return click.style(text, fg=_COLOURS[text])
+        return colors.cell(column, text)
+
     colored = colors.enabled(sys.stdout)
-    text = as_text(records, columns, width=shutil.get_terminal_size().columns if on_terminal else None)
-    for line in text.splitlines():
-        mark = line[:4]
-        click.echo(
-            click.style(mark, fg=_COLOURS[mark]) + line[4:] if colored and mark in _COLOURS else line,
-            color=colored,
-        )
+    text = as_text(records, columns, width=terminal_width(), style=style if colored else None)
+    colors.echo(text, nl=False)

@@ -186,29 +186,48 @@ class Invocation:
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def wrapped(message: str, stream: TextIO | None) -> str:
-    """Return a message as it may be shown; for a terminal its lines are wrapped at words."""
-    from synadmin.text import safe_text, wrap
+def wrapped(message: str, stream: TextIO | None, *, has_heading: bool = False) -> str:
+    """Return a message as it may be shown: in colour where enabled, for a terminal wrapped at words.
 
-    if colors.enabled(stream):
-        message = colors.marked(message)
+    Args:
+        message: lines that begin with an outcome, a label, or words of this program.
+        stream: where it will be shown.
+        has_heading: the first line is a heading, whatever it begins with.
+    """
     lines = [safe_text(line) for line in message.split("\n")]
-    if not is_terminal(stream):
-        return "\n".join(lines)
+    colored = colors.enabled(stream)
+    if colored:
+        lines = [
+            line if has_heading and not number else colors.marked(line) for number, line in enumerate(lines)
+        ]
+    if is_terminal(stream):
+        lines = _wrapped_lines(lines)
+    if colored:
+        first = colors.heading if has_heading else colors.painted
+        lines = [first(lines[0]), *map(colors.painted, lines[1:])]
+    return "\n".join(lines)
+
+
+def _wrapped_lines(lines: list[str]) -> list[str]:
+    """Return the lines, each wrapped at words for the terminal."""
     import shutil
+
+    from synadmin.text import wrap
 
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
     # A command is copied as a whole: its spaces are no place for a line break.
     whole = [_COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), line) for line in lines]
-    text = "\n".join(wrap(line, columns, indent=" " * _hanging_indent(line)) for line in whole)
-    return text.replace(_NO_BREAK, " ")
+    return [wrap(line, columns, indent=" " * _hanging_indent(line)).replace(_NO_BREAK, " ") for line in whole]
 
 
 def print_block(text: str, *, first: bool = True) -> None:
-    """Print what became of a target on stdout; in colour, an empty line separates it from the one before."""
+    """Print what became of a target on stdout, below its heading.
+
+    In colour, an empty line separates it from the one before.
+    """
     if not first and colors.enabled(sys.stdout):
         click.echo()
-    colors.echo(wrapped(text, sys.stdout))
+    colors.echo(wrapped(text, sys.stdout, has_heading=True))
     sys.stdout.flush()
 
 

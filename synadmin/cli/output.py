@@ -88,8 +88,10 @@ class Output:
         colored = self.for_people and colors.enabled(sys.stdout)
         out = io.StringIO() if colored else sys.stdout
         shown = map(colors.with_marks, counted()) if colored else counted()
+        style = colors.cell if colored else None
         all_fields = self.names is None
-        tables.write(shown, chosen, self.form, out, width=terminal_width(), all_fields=all_fields)
+        width = terminal_width()
+        tables.write(shown, chosen, self.form, out, width=width, all_fields=all_fields, style=style)
         if isinstance(out, io.StringIO):
             colors.echo(out.getvalue(), nl=False)
         if self.for_people and not written and empty:
@@ -105,8 +107,10 @@ class Output:
                 shown = {column.name: column.of(record) for column in self.chosen(columns)}
             click.echo(tables.as_json(shown, indent=2))
         elif self.for_people:
-            shown = colors.with_marks(record) if colors.enabled(sys.stdout) else record
-            text = tables.record_as_text(shown, self.chosen(columns), width=terminal_width())
+            colored = colors.enabled(sys.stdout)
+            shown = colors.with_marks(record) if colored else record
+            style = colors.cell if colored else None
+            text = tables.record_as_text(shown, self.chosen(columns), width=terminal_width(), style=style)
             colors.echo(text, nl=False)
         else:
             self.write([record], columns)

@@ -21,7 +21,7 @@ _EVENT_COLUMNS = (
     Column("user_id", title="by", whole=True),
     Column("sender", title="about", whole=True),
     Column("reason"),
-    Column("name", title="room name"),
+    Column("name", title="room name", breakable=True),
     Column("room_id", title="room", whole=True),
     Column("canonical_alias", title="alias", shown=False),
     Column("score", right=True, shown=False),

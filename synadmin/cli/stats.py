@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ORDERS = ("user_id", "displayname", "media_count", "media_length")
 _MEDIA_COLUMNS = (
     Column("user_id", title="user", whole=True),
-    Column("displayname", title="name"),
+    Column("displayname", title="name", breakable=True),
     Column("media_count", title="items", right=True),
     Column("media_length", title="bytes", right=True),
 )

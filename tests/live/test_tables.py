@@ -1,4 +1,4 @@
-"""Every table at 80 columns: ids are whole, no word is broken, no line is too wide."""
+"""Every table at 80 columns: ids are whole, only a hostile name is broken, no line is too wide."""
 
 from __future__ import annotations
 
@@ -55,11 +55,14 @@ def test_a_table_fits_and_breaks_neither_ids_nor_words(
     piped = _run(arguments, env, terminal=False)
     shown = _run(arguments, env, terminal=True)
     words = set(piped.split())
+    # A name with hostile text in it, which is spelled out: the only word that is broken.
+    hostile = [word for word in words if "\\x1b" in word]
     for line in shown.splitlines():
         # A line may be wider where an id or a command on it is all that it holds, but for its heading.
         is_command = line.lstrip().startswith("synadmin ")
         assert len(line) <= _WIDTH or is_command or len(line.split(maxsplit=1)[-1].split()) == 1, line
         broken = [word for word in line.split() if word not in words and not set(word) <= set("-─│├└…")]
+        broken = [word for word in broken if not any(word in name for name in hostile)]
         assert not broken, (broken, line)
     missing = {found for found in _ID.findall(piped) if found not in shown}
     assert not missing

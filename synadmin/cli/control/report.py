@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("room.name", title="name"),
+    Column("room.name", title="name", breakable=True),
     Column("entry"),
     Column("outcome"),
     Column("reason"),

@@ -95,7 +95,7 @@ def _user_columns(home: str) -> list[Column]:
         Column("media", value=lambda item: f"mxc://{home}/{item.get('media_id')}"),
         Column("media_type", title="type"),
         Column("media_length", title="bytes", right=True),
-        Column("upload_name", title="name"),
+        Column("upload_name", title="name", breakable=True),
         time_column("created_ts", "uploaded"),
         time_column("last_access_ts", "looked at", zero=False),
         Column("quarantined_by", title="quarantined by"),

@@ -276,7 +276,7 @@ def _report(
 
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("room.name", title="name"),
+    Column("room.name", title="name", breakable=True),
     Column("user_id", title="user"),
     Column("outcome"),
     Column("reason"),

@@ -43,7 +43,7 @@ _DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "s
 
 _LIST_COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("name"),
+    Column("name", breakable=True),
     Column("canonical_alias", title="alias", shown=False),
     Column("joined_members", title="members", right=True),
     Column("joined_local_members", title="local", right=True),

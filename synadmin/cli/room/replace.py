@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("room.name", title="name"),
+    Column("room.name", title="name", breakable=True),
     Column("outcome"),
     Column("reason"),
     Column("message"),

@@ -71,7 +71,7 @@ def _room_line(room: Mapping[str, Any]) -> str:
 
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("name"),
+    Column("name", breakable=True),
     Column("canonical_alias", title="alias"),
     Column("num_joined_members", title="members", right=True),
     Column("room_type", title="type"),

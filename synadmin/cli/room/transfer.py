@@ -351,7 +351,7 @@ def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
 
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("room.name", title="name"),
+    Column("room.name", title="name", breakable=True),
     Column("outcome"),
     Column("reason"),
     Column("power_level.from.after", title="old", right=True),

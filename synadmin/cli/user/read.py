@@ -55,7 +55,7 @@ _NOT_TO_BE_HAD = {"M_USER_IN_USE", "M_INVALID_USERNAME", "M_EXCLUSIVE"}
 
 _LIST_COLUMNS = (
     Column("name", title="user", whole=True),
-    Column("displayname", title="display name"),
+    Column("displayname", title="display name", breakable=True),
     Column("admin"),
     Column("deactivated"),
     Column("locked"),

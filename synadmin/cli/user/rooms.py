@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 5  # rooms that a refusal names; the record has them all
 _COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("room.name", title="name"),
+    Column("room.name", title="name", breakable=True),
     Column("membership"),
     Column("level", right=True),
     Column("control"),

@@ -7,31 +7,92 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from synadmin.cli import colors
+from synadmin.cli.invocation import Invocation, wrapped
+from synadmin.columns import Column
+from synadmin.tables import as_text, record_as_text
+from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import told
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
 
+@pytest.fixture
+def colored() -> Iterator[None]:
+    """Colours everywhere, as with ``--color always``."""
+    with click.Context(click.Command("synadmin"), obj=Invocation(color="always")).scope():
+        yield
+
+
+@pytest.mark.usefixtures("colored")
 def test_an_outcome_has_a_sign_and_a_colour_and_its_heading_is_bold() -> None:
     text = "Club: !a:example.org\n  done: bob has control.\n  warning: look\n\nhint: run it again"
-    assert colors.painted(colors.marked(text)) == (
+    assert wrapped(text, None, has_heading=True) == (
         "\x1b[1mClub: !a:example.org\x1b[0m\n  \x1b[32m\x1b[1m✔ done\x1b[0m: bob has control.\n"
         "  \x1b[33m\x1b[1mwarning:\x1b[0m look\n\n\x1b[36m\x1b[1mhint:\x1b[0m run it again"
     )
 
 
+@pytest.mark.usefixtures("colored")
 def test_words_in_a_sentence_or_a_name_are_left_alone() -> None:
     text = "done: yes, failed, refused by @done:example.org"
-    assert colors.painted(colors.marked(text)) == text
+    assert wrapped(text, None) == text
 
 
+@pytest.mark.usefixtures("colored")
+@pytest.mark.parametrize(
+    "name", ["  done: x", "warning: all is well", "✔ done", "  ✔ done: x", "a  ✔ done: x"]
+)
+def test_a_room_cannot_look_like_an_outcome_by_its_name(name: str) -> None:
+    assert wrapped(f"{name}: !a:example.org\n  refused: no", None, has_heading=True) == (
+        f"\x1b[1m{name}: !a:example.org\x1b[0m\n  \x1b[33m\x1b[1m✖ refused\x1b[0m: no"
+    )
+    columns = (Column("name"), Column("outcome"))
+    record = {"name": name, "outcome": "refused"}
+    for text in (
+        as_text([colors.with_marks(record)], columns, style=colors.cell),
+        record_as_text(colors.with_marks(record), columns, style=colors.cell),
+    ):
+        assert name.strip() in text.replace("\x1b[33m\x1b[1m✖ refused\x1b[0m", "")
+        assert "\x1b[32m" not in text
+        assert text.count("\x1b[33m") == 1
+
+
+def test_a_line_goes_on_without_colour_where_it_was_wrapped(work: Path) -> None:
+    name = f"{'x' * 79} ✔ done: z"
+    code = (
+        "import sys; from synadmin.cli.invocation import Invocation, print_block;"
+        f"Invocation(color='always').warn({name!r}); print_block('a\\n  failed: ' + {name!r})"
+    )
+    with Terminal("-c", code, cwd=work, env={**os.environ, "TERM": "xterm", "COLUMNS": "80"}) as terminal:
+        assert terminal.end() == 0
+    assert "✔ done" in terminal.shown
+    assert "\n  ✔ done" in terminal.shown.replace("\r", "")
+    assert "\x1b[32m" not in terminal.shown
+    # Of all of it only a block's heading and outcome are bold.
+    assert terminal.shown.count("\x1b[1m") == 2
+
+
+@pytest.mark.usefixtures("colored")
 def test_a_finding_has_its_severity_in_colour() -> None:
-    assert colors.painted("error: lost: Club\n    No admin.").startswith("\x1b[31m\x1b[1merror:\x1b[0m lost")
+    text = wrapped("error: lost: Club\n    No admin.", None)
+    assert text == "\x1b[31m\x1b[1merror:\x1b[0m lost: Club\n    No admin."
+
+
+def test_a_coloured_table_is_the_plain_one_with_bold_headings() -> None:
+    columns = (Column("name", title="a long title"), Column("n", right=True))
+    records = [{"name": "漕艇部長", "n": 5}, {"name": "a " * 30, "n": 12}]
+    text = as_text(records, columns, width=30, style=colors.cell)
+    assert click.unstyle(text) == as_text(records, columns, width=30)
+    assert text.startswith("\x1b[1ma long title\x1b[0m")
 
 
 @pytest.mark.parametrize(
