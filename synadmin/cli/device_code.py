@@ -77,7 +77,7 @@ def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> 
     Where no personal token can be made, it is the pair of tokens of the sign-in itself.
 
     Args:
-        invocation: what the person is told with.
+        invocation: what prints the code.
         synapse: the homeserver, without a token.
         expires: when the token shall end, in milliseconds since the epoch.
 

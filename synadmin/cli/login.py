@@ -106,7 +106,7 @@ def login(
         try:
             _save_profile(invocation, synapse, session.access_token)
         except SettingsError:
-            # A session whose token nobody has could not be ended by anybody.
+            # Without its token the session could not be ended any more.
             synapse.client_server.logout()
             raise
         _say_owner(invocation, synapse, session.user_id)
@@ -361,7 +361,7 @@ def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
 def whoami(synapse: "Synapse", *, invocation: Invocation) -> Shown:
     """Show the token's owner, the server, and admin rights.
 
-    Exit code 3 where it is not.
+    Exit code 3 where the owner is not a server admin.
 
     \b
     Examples:

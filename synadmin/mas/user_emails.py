@@ -36,7 +36,7 @@ class UserEmails(MasGroup):
         return self._one(GET, id=id)
 
     def create(self, user_id: str, email: str) -> Resource[UserEmail]:
-        """Add an address to an account; nobody has to confirm it.
+        """Add an address to an account; the user need not confirm it.
 
         Raises:
             MatrixError: 400, it is no address; 409, another account has it.

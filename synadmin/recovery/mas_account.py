@@ -1,7 +1,7 @@
 """An account that the Matrix Authentication Service (MAS) manages: changed there, read back on both sides.
 
-MAS answers at once, and tells Synapse by a job. Synapse keeps what MAS has said of a token for two minutes:
-a token in use is accepted a little longer, unless its device is gone.
+MAS answers at once, and a job of MAS changes Synapse. Synapse asks MAS about a token every two minutes: a
+token in use is accepted a little longer, unless its device is gone.
 """
 
 import time
@@ -22,6 +22,7 @@ _PATIENCE = 10.0  # seconds until a job of MAS has run
 _STEP = 0.1
 _ENDED_ALREADY = frozenset({400, 409})
 _IN_USE = 190.0  # seconds: Synapse asks every two minutes, and MAS writes it down within another one
+_NO_JOB = "a job of MAS has not run yet. Run this command again later: it checks both"
 _DEVICE = ":device:"  # in the scope of a session that has a device
 
 
@@ -55,7 +56,7 @@ class MasAccount:
         """Lock or unlock it; return what is still to come, None where nothing is.
 
         Raises:
-            SynadminError: MAS said yes, and it is not so.
+            SynadminError: MAS reported success, and the account is not as asked.
         """
         in_use = self._sessions_in_use() if locked else 0
         (self.mas.users.lock if locked else self.mas.users.unlock)(self.record.id)
@@ -64,29 +65,29 @@ class MasAccount:
             raise SynadminError(f"MAS reported success, but {self.user_id} is not {word}")
         tells = not self.mas.version or self.mas.version >= TELLS_OF_LOCKS
         if tells and not self._eventually(lambda: self.synapse.users.get(self.user_id).locked == locked):
-            return f"MAS has {word} the account. Synapse does not show it yet: a job of MAS has not run"
-        return _still_accepted(in_use)
+            return f"MAS has {word} the account, Synapse has not: {_NO_JOB}"
+        return _still_accepted("locked", in_use)
 
     def deactivate(self, *, erase: bool) -> str | None:
         """Deactivate it; return what is still to come, None where nothing is.
 
         Raises:
-            SynadminError: MAS said yes, and it is not so.
+            SynadminError: MAS reported success, and the account is not as asked.
         """
         in_use = self._sessions_in_use(without_device=True)
         self.mas.users.deactivate(self.record.id, skip_erase=not erase)
         if not self._read_back(lambda user: user.deactivated_at is not None):
             raise SynadminError(f"MAS reported success, but {self.user_id} is not deactivated")
         if not self._eventually(lambda: self._has_left(erase=erase)):
-            return "MAS has deactivated the account. Synapse has not yet: a job of MAS has not run"
-        return _still_accepted(in_use)
+            return f"MAS has deactivated the account, Synapse has not: {_NO_JOB}"
+        return _still_accepted("deactivated", in_use)
 
     def reactivate(self) -> None:
         """Make it active again, at Synapse too.
 
         Raises:
             RefusedError: this MAS is too old.
-            SynadminError: MAS said yes, and it is not so.
+            SynadminError: MAS reported success, and the account is not as asked.
         """
         self.mas.require(REACTIVATE, for_what="reactivating accounts")
         self.mas.users.reactivate(self.record.id)
@@ -99,7 +100,7 @@ class MasAccount:
         """Set whether it may ask for admin rights; return how many sessions with these rights were ended.
 
         Raises:
-            SynadminError: MAS said yes, and it is not so.
+            SynadminError: MAS reported success, and the account is not as asked.
         """
         self.mas.users.set_admin(self.record.id, admin=admin)
         if not self._read_back(lambda user: user.admin == admin):
@@ -179,7 +180,7 @@ class MasAccount:
         try:
             return holds(self.mas.users.get(self.record.id).attributes)
         except NotAuthenticatedError:
-            # Whoever locks or deactivates their own account has no say any more: that is what shows it.
+            # The owner of the token has locked or deactivated their own account: the refusal shows it.
             if self.user_id != self.synapse.owner or self.mas.is_client:
                 raise
             return True
@@ -277,8 +278,11 @@ def _latest(session: Resource[Any]) -> float:
     return max(datetime.fromisoformat(moment).timestamp() for moment in times if moment)
 
 
-def _still_accepted(in_use: int) -> str | None:
+def _still_accepted(state: str, in_use: int) -> str | None:
     if not in_use:
         return None
     sessions = "1 session" if in_use == 1 else f"{in_use} sessions"
-    return f"Synapse may accept the token of {sessions} for up to 2 minutes: it keeps what MAS has said of it"
+    return (
+        f"the account is {state}. {sessions} may still work for up to 2 minutes, until Synapse asks MAS "
+        "again. You need not do anything"
+    )

@@ -39,7 +39,7 @@ OPTIONS: dict[str, Any] = {"enabled": False, "days": 365}
 
 
 def check(facts: AccountFacts, options: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield a finding for an account that nobody uses."""
+    """Yield a finding for an account that is not in use."""
     if not facts.is_dormant(options["days"]):
         return
     yield Found(

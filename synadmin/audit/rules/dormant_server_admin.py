@@ -5,7 +5,7 @@ accounts do not count, nor do those of application services.
 
 Why it matters
 
-Nobody notices when an unused account is stolen, and this one can do everything.
+The theft of an unused account goes unnoticed, and this one can do everything.
 
 What it shows
 

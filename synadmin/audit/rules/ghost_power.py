@@ -10,8 +10,8 @@ costs a request for each.
 
 Why it matters
 
-Whoever registers that name has the power as soon as they join. Where registration is open, that can be
-anybody. Usually the cause is a typing error when an admin was named.
+A user who registers that name has the power as soon as they join. Where registration is open, anyone can
+register it. Usually the cause is a typing error when an admin was named.
 
 What it shows
 

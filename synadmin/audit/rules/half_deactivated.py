@@ -25,7 +25,7 @@ from typing import Any
 
 from synadmin.audit.facts import Need, ServerFacts
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
+from synadmin.audit.one_sided import one_sided
 
 ID = "half-deactivated"
 SEVERITY = Severity.ERROR
@@ -36,13 +36,4 @@ OPTIONS: dict[str, Any] = {}
 
 def check(facts: ServerFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
     """Yield a finding for each account that is deactivated on one side alone."""
-    for account in facts.disagreements:
-        if account.state != "deactivated":
-            continue
-        sides = ("MAS", "Synapse") if account.in_mas else ("Synapse", "MAS")
-        yield Found(
-            subject=account.subject,
-            message=f"{account.user_id} is deactivated in {sides[0]} and not in {sides[1]}.",
-            fix=command("user", "deactivate", account.user_id),
-            details={"user_id": account.user_id, "in_mas": account.in_mas},
-        )
+    yield from one_sided(facts, "deactivated", "deactivate")

@@ -5,7 +5,7 @@ run, and revokes it afterwards. One that is past its ten minutes was left by a c
 
 Why it matters
 
-Its token has expired, and nobody can use it. But the run may have left other things: a reactivated account, a
+Its token has expired and cannot be used. But the run may have left other things: a reactivated account, a
 user in a room.
 
 What it shows

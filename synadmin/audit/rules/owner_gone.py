@@ -1,6 +1,6 @@
 """A room of version 12 or later without an active creator, or with only one.
 
-From room version 12 on the creators of a room are above every power level: they own it, and nobody can
+From room version 12 on the creators of a room are above every power level: they own it, and no user can
 become a creator later. A creator counts as active if they are joined and their account is active; a creator
 on another server counts where they are in the room. The rule finds
 

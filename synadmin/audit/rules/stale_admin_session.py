@@ -5,7 +5,7 @@ it was granted. Compatibility tokens with admin rights are not found: MAS does n
 
 Why it matters
 
-Whoever lost the rights still has them, until the session ends.
+The user keeps the lost rights until the session ends.
 
 What it shows
 

@@ -1,7 +1,7 @@
 """A room that was replaced by another, but still has local members.
 
 On a server of more than 250 rooms, only rooms that look replaced are asked: an upgrade leaves an old room in
-which nobody without power may write or invite. With `look_at_every_room = true` all are asked, which costs a
+where only users with power may write or invite. With `look_at_every_room = true` all are asked, which costs a
 request for each.
 
 Why it matters

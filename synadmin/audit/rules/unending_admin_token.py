@@ -4,7 +4,7 @@ Only where the Matrix Authentication Service (MAS) manages the accounts.
 
 Why it matters
 
-Whoever finds the token can do everything on the server, forever.
+Anyone who finds the token can do everything on the server, forever.
 
 What it shows
 

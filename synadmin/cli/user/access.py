@@ -209,7 +209,7 @@ def login(synapse: "Synapse", user_id: "UserId", *, expiry: int | None, invocati
 
     Prints the token, and nothing else, on standard output.
 
-    Whoever has it can do everything in the user's name. It makes no device, and is not seen by the user
+    It can do everything in the user's name. It makes no device, and is not seen by the user
     among their sessions. It is written down nowhere: neither in the journal nor in a profile.
 
     \b

@@ -37,7 +37,7 @@ class AccountChanges:
         )
 
     def body(self, before: "UserDetails | None") -> dict[str, Any]:
-        """Return what has to be sent: fields that are so already are left out."""
+        """Return the fields to send: those that already have their value are left out."""
         changed = {
             name: value
             for name, value in self.fields.items()
@@ -68,7 +68,7 @@ class AccountChanges:
         )
 
     def check(self, synapse: "Synapse", user_id: "UserId") -> None:
-        """Look whether an address is somebody else's: Synapse would take it from them without a word.
+        """Look whether an address belongs to another account: Synapse would move it without a word.
 
         Raises:
             RefusedError: it is.

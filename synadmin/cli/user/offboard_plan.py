@@ -50,7 +50,7 @@ def write_plan(
     """Write the plan.
 
     Args:
-        say: is told how to apply it.
+        say: prints how to apply it.
         plan: the plan with its accounts.
         file: where to.
         successors: of all accounts that were named.

@@ -144,7 +144,7 @@ def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") ->
 
 
 @reads("users.get", "mas.users.by_username")
-def show(synapse: "Synapse", user_id: "UserId") -> object:
+def show(synapse: "Synapse", user_id: "UserId", *, output: Output) -> object:
     """Show an account: profile, addresses, external ids, rights.
 
     \b
@@ -159,7 +159,22 @@ def show(synapse: "Synapse", user_id: "UserId") -> object:
         details["devices"] = synapse.devices.list(user_id).total
     # What a person looks for first; everything else follows in the server's order.
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
-    return Shown(details, [_detail(name) for name in names])
+    columns = [_detail(name) for name in names]
+    if details.get("mas") and output.for_people:
+        columns = [column for column in columns if column.name != "mas"]
+        columns += [Column("mas", shown=False), *_mas_columns(details["mas"])]
+    return Shown(details, columns)
+
+
+def _mas_columns(record: "Mapping[str, Any]") -> list[Column]:
+    """Return a line for each field of an account at MAS."""
+    titles = {"locked_at": "mas locked", "deactivated_at": "mas deactivated", "created_at": "mas created"}
+    titles["emails"] = "mas e-mail addresses"
+    return [
+        Column(f"mas.{name}", titles.get(name, f"mas {name.replace('_', ' ')}"))
+        for name in record
+        if name not in {"username", "admin"}  # the localpart, and what `admin` above has
+    ]
 
 
 def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:

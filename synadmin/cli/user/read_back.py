@@ -22,7 +22,7 @@ def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None
     except NotAuthenticatedError:
         if user_id != synapse.owner:
             raise
-        # Somebody who locks or deactivates their own account has no say any more: that is what shows it.
+        # The owner of the token has locked or deactivated their own account: the refusal shows it.
         return
     require_fields(details, **expected)
 

@@ -145,7 +145,7 @@ class Scope:
 
         Raises:
             NotFoundError: there is no such account, or no such room.
-            UnknownTargetError: nobody of this server has met that user of another one.
+            UnknownTargetError: that user is on another server, and no room of this server has seen them.
         """
         found = {room: self._in_room(synapse, user_id, room) for room in self._rooms(synapse, user_id)}
         return {room: number for room, number in found.items() if number}

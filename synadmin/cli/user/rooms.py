@@ -62,7 +62,7 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
 
 
 def rooms_losing_control(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
-    """Return for each user the rooms that nobody on this server would control without all of them."""
+    """Return for each user the rooms that no user of this server would control without all of them."""
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import rooms_without
 

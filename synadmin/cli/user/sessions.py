@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
     from synadmin.mas.records import Resource
+    from synadmin.recovery.mas_account import MasAccount
 
 KINDS = ("browser", "compatibility", "client", "personal")
 _COLUMNS = (
@@ -83,14 +84,12 @@ def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) 
         synadmin user end-sessions alice
         synadmin user end-sessions --from compromised.txt --yes -o ndjson
     """
-    from synadmin.recovery.mas_account import end_session, kind_of
+    from synadmin.recovery.mas_account import end_session
 
     account = account_of(synapse, user_id)
-    found = [
-        one for one in account.sessions() if of_kind in {None, kind_of(one)} and not _is_own(synapse, one)
-    ]
+    found = _to_end(synapse, account, of_kind)
     if not found:
-        return unchanged("there is no such session", sessions=0)
+        return unchanged("no session to end", sessions=0)
     for session in found:
         end_session(account.mas, session)
     left = {one.id for one in account.sessions()} & {one.id for one in found}
@@ -102,16 +101,22 @@ def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) 
 
 @end_sessions.question
 def _(synapse: "Synapse", users: "list[UserId]", *, of_kind: str | None) -> str | None:
-    from synadmin.recovery.mas_account import kind_of
-
     number = 0
     for user_id in users:
         try:
-            number += sum(of_kind in {None, kind_of(one)} for one in account_of(synapse, user_id).sessions())
-        except NotFoundError:  # told as its outcome
+            number += len(_to_end(synapse, account_of(synapse, user_id), of_kind))
+        except NotFoundError:  # its outcome says it
             continue
     whose = users[0] if len(users) == 1 else counted(len(users), "user")
     return f"{counted(number, 'session')} of {whose} will end. Go on?" if number else None
+
+
+def _to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "list[Resource[Any]]":
+    """Return the sessions of a kind, or of all kinds, without the session in use."""
+    from synadmin.recovery.mas_account import kind_of
+
+    of_this_kind = (one for one in account.sessions() if of_kind in {None, kind_of(one)})
+    return [one for one in of_this_kind if not _is_own(synapse, one)]
 
 
 def _is_own(synapse: "Synapse", session: "Resource[Any]") -> bool:

@@ -35,7 +35,7 @@ def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invoca
         synadmin user lock --from compromised.txt --yes -o ndjson
     """
     record = _set_locked(synapse, user_id, locked=True)
-    if yes and not record:
+    if yes and record.get("outcome") != "unchanged":
         warn_of_rooms(synapse, invocation.warn, [user_id], suspends=False)
     return record
 
@@ -68,7 +68,7 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Recor
 
 
 def _changed(still_to_come: str | None) -> Record:
-    """Return the outcome of a change through MAS, which Synapse hears of later."""
+    """Return the outcome of a change through MAS, which reaches Synapse later."""
     return {} if still_to_come is None else {"outcome": "pending", "message": still_to_come}
 
 
@@ -200,7 +200,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
         try:
             admins += synapse.users.get(user_id).admin or user_id in known_admins
         except NotFoundError:
-            # Told as its outcome, where it is one of several.
+            # Of several accounts, the outcome says it.
             if len(users) == 1:
                 raise
             continue
@@ -223,7 +223,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     """Make deactivated accounts active again.
 
     They have no password, no sessions, no addresses and are in no rooms; an erased one is no longer
-    erased. `synadmin user password` lets somebody sign in. The Matrix Authentication Service keeps
+    erased. `synadmin user password` lets them sign in. The Matrix Authentication Service keeps
     passwords and links to identity providers: there they can sign in at once.
 
     \b

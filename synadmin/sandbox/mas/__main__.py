@@ -18,7 +18,7 @@ FOLDER, RECORD, STORE = "mas", "service.json", "store.json"
 
 
 def _port_if_free(port: int) -> int:
-    """Return the port, or 0 (any other) where somebody else has it."""
+    """Return the port, or 0 (any other) where another program has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -49,7 +49,7 @@ def main(mode: str, directory: Path) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     if mode == "tethered":
         while os.read(sys.stdin.fileno(), 1):
-            pass  # nobody writes; the empty read is the news
+            pass  # nothing is written: an empty read means that the pipe has closed
     else:
         while True:
             signal.pause()

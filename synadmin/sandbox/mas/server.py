@@ -26,7 +26,7 @@ CLIENT_ID = "01JADM1N000000000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, for whoever watches.
+    """A request and its answer, for those that watch.
 
     Attributes:
         request: the request.

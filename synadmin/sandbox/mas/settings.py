@@ -122,7 +122,7 @@ def get_latest_policy_data(call: Call) -> Reply:
 
 @route("GET", "/policy-data/{id}", since=(0, 15))
 def get_policy_data(call: Call) -> Reply:
-    """Return the newest policy data, whatever the id: MAS 1.22.0 does so, too."""
+    """Return the newest policy data, whatever the id: MAS 1.22.0 does the same."""
     every = list(call.store.table(_POLICY).values())
     return single(every[-1]) if every else single(call.find(_POLICY, "Policy data with ID {} not found"))
 

@@ -67,7 +67,7 @@ class Store:
     """The records, by kind and id. Hold ``lock`` while looking and changing.
 
     Attributes:
-        lock: for whoever reads or writes records.
+        lock: held by what reads or writes records.
         knobs: what can be set.
         tables: records by kind, then by id, in the order in which they were made.
     """

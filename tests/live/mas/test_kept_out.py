@@ -27,7 +27,7 @@ def with_device(world: World) -> Person:
 
 
 def without_device(world: World) -> Person:
-    """Somebody with a personal token, as a bot has one."""
+    """A user with a personal token, as a bot has one."""
     rose = world.someone("rose")
     token = world.personal_token(world.user(rose)["id"], API)
     return Person(world.server.url, rose.user_id, token)

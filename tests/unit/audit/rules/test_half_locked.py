@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from synadmin.audit.facts import DisagreementFacts
-from synadmin.audit.rules import half_locked as rule
-from tests.unit.audit.rules.case import finding, server
+from tests.unit.audit.rules.case import server
 from tests.unit.power.rooms import BOB
 
 FOUND = server(disagreements=(DisagreementFacts(user_id=BOB, state="locked", in_mas=False),))
@@ -14,11 +13,3 @@ PASSED = {
         disagreements=(DisagreementFacts(user_id=BOB, state="deactivated", in_mas=False),)
     ),
 }
-
-
-def test_both_sides_are_named_and_the_command_sets_them_right() -> None:
-    found = finding(rule, FOUND)
-    assert found.message == f"{BOB} is locked in Synapse and not in MAS."
-    assert found.fix == f"synadmin user lock {BOB}"
-    there = server(disagreements=(DisagreementFacts(user_id=BOB, state="locked", in_mas=True),))
-    assert finding(rule, there).message == f"{BOB} is locked in MAS and not in Synapse."
