@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ import pytest
 import synadmin
 from synadmin import NotAuthenticatedError, Synapse
 from synadmin.journal import entries
+from synadmin.journal.store import Store
 from synadmin.settings import default_journal
 from tests.library_page import program
-from tests.unit.stub import WHOAMI, refused, told
+from tests.unit.stub import BROKEN, WHOAMI, refused, told
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -67,6 +69,9 @@ def test_a_change_is_in_the_journal_of_the_command_line_unless_it_is_switched_of
         synapse.users.suspend("@bob:example.org", suspend=True)
     (entry,) = entries(default_journal())
     assert entry["command"] == "library"
+    with closing(Store(default_journal(), write=False)) as store:
+        (run,) = store.runs()
+    assert (run.ended is not None, run.code) == (True, 0)
 
 
 def test_a_token_that_is_not_valid_has_a_hint(stub: Stub) -> None:
@@ -90,6 +95,21 @@ def test_a_request_of_ones_own_encodes_ids(stub: Stub) -> None:
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         assert synapse.request("GET", "/x/{room}", room="!a/b:example.org") == {"total": 2}
     assert stub.requests[-1].target == "/x/%21a%2Fb%3Aexample.org"
+
+
+def test_a_change_of_ones_own_is_not_sent_again_where_no_answer_came(stub: Stub) -> None:
+    stub.on("/x", BROKEN, told({}))
+    with Synapse(stub.url, token="syt_x", journal=None) as synapse, pytest.raises(synadmin.ConnectError):
+        synapse.request("POST", "/x", body={})
+    assert [request.target for request in stub.requests].count("/x") == 1
+
+
+def test_an_audit_without_a_rule_to_run_is_a_usage_error(stub: Stub) -> None:
+    with Synapse(stub.url, token="syt_x", journal=None) as synapse:
+        with pytest.raises(synadmin.UsageError, match="no rule to run"):
+            synapse.audit(rules=["ghost-power"], skip=["ghost-power"])
+        with pytest.raises(synadmin.UsageError, match="no rule to run"):
+            synapse.audit(["users"], rules=["ghost-power"])
 
 
 def test_an_id_that_is_not_valid_is_a_usage_error_before_anything_is_sent(stub: Stub) -> None:

@@ -132,7 +132,11 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_a_pipe_has_colours_only_where_it_asks_for_them(synadmin: Synadmin, signed_in: Stub) -> None:
+def test_a_pipe_has_colours_only_where_it_asks_for_them(
+    synadmin: Synadmin, signed_in: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     signed_in.on("*", told({"name": "@bob:example.org", "locked": False, "suspended": False}))
     command = ("user", "suspend", "bob", "--dry-run")
     assert "\x1b" not in synadmin(*command).stdout

@@ -98,4 +98,6 @@ def test_words_are_completed(line: str, completed: str) -> None:
         timeout=120,
         check=False,
     )
-    assert f"plain,{completed}" in ended.stdout.splitlines(), ended
+    values = ended.stdout.splitlines()
+    assert f"plain,{completed}" in values, ended
+    assert all(value.startswith(f"plain,{line.rsplit(maxsplit=1)[-1]}") for value in values)

@@ -13,7 +13,7 @@ import pytest
 from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.report import Report, Reported, render
 from tests.unit.audit.report.browser import CHROMIUM, Browser
-from tests.unit.audit.report.sample import HOSTILE, report
+from tests.unit.audit.report.sample import HOSTILE, finding, report
 from tests.unit.audit.rules.case import NOW
 
 if TYPE_CHECKING:
@@ -110,6 +110,25 @@ def test_it_begins_with_the_result_in_a_sentence() -> None:
     assert "Nothing was found. No room was found that no local user controls." in page(empty())
 
 
+@pytest.mark.parametrize(
+    ("possible", "sentence"),
+    [
+        ([True], "1 room has no admin on this server; it can be regained."),
+        ([False], "1 room has no admin on this server; it cannot be regained."),
+        ([True, False, True], "3 rooms have no admin on this server; 2 of them can be regained."),
+        ([False, False], "2 rooms have no admin on this server; none of them can be regained."),
+    ],
+)
+def test_the_result_says_how_many_rooms_can_be_regained(possible: list[bool], sentence: str) -> None:
+    findings = [
+        Reported(
+            finding("no-local-control", Severity.ERROR, None, number, fix="x" if can else None), new=True
+        )
+        for number, can in enumerate(possible)
+    ]
+    assert f'<p class="headline">{sentence}</p>' in page(dataclasses.replace(empty(), findings=findings))
+
+
 def test_one_command_regains_all_rooms_that_can_be() -> None:
     text = html.unescape(page(report(names=("Chess", "Board"))))
     rooms = "'!room1:example.org' '!room0:example.org'"
@@ -134,6 +153,9 @@ def test_the_map_names_the_rooms_that_would_be_lost() -> None:
     people = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
     assert len(people) == 15
     assert "99 rooms, <b>66</b> would be lost" in people[0]
+    # Those with the most such rooms come first.
+    lost = [int(person.partition("<b>")[2].partition("</b>")[0]) for person in people]
+    assert lost == sorted(lost, reverse=True)
     assert "and 4 more users" in text
 
 
