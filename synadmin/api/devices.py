@@ -68,7 +68,7 @@ class Devices(ResourceGroup):
         return self._send(GET, user_id=user_id, device_id=device_id)
 
     def create(self, user_id: str, device_id: str) -> Empty:
-        """Make a device, which nobody is signed in to; nothing happens where it exists already.
+        """Make a device without a session; nothing happens where it exists already.
 
         Source: ``DevicesRestServlet``.
         """

@@ -67,7 +67,7 @@ class Lookup(ResourceGroup):
         return self._send(USERNAME_AVAILABLE, query={"username": username})
 
     def by_external_id(self, provider: str, external_id: str) -> Owner:
-        """Return who somebody at a single sign-on provider is here.
+        """Return the local user of an account at a single sign-on provider.
 
         Args:
             provider: the ``idp_id`` of Synapse's configuration, ``oidc-`` in front of it for OpenID Connect.

@@ -393,7 +393,7 @@ class Users(ResourceGroup):
         return self._send(ADMIN, user_id=user_id)
 
     def set_admin(self, user_id: str, *, admin: bool) -> Empty:
-        """Make somebody a server admin, or take that away; not from oneself.
+        """Make a user a server admin, or remove that right; not your own.
 
         Source: ``UserAdminServlet``.
         """

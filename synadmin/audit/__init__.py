@@ -1,1 +1,1 @@
-"""Audits: what an administrator should know before somebody needs it, found unattended."""
+"""Audits: rooms without control, risky accounts, failing federation; found unattended."""

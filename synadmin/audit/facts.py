@@ -1,6 +1,6 @@
 """What the rules see: facts about one room, one account, the server. Gathered by ``gather``, plain data.
 
-A rule sees facts and nothing else: it asks nobody, so it can be tested by writing the facts down.
+A rule sees facts and nothing else: it asks no server, so it can be tested by writing the facts down.
 Times are in milliseconds since the epoch, lengths of time in milliseconds.
 """
 
@@ -130,7 +130,7 @@ class RoomFacts:
         tombstoned: it was replaced; None where that was not asked.
         replacement: the room that replaced it.
         forward_extremities: how many there are; None where that was not asked.
-        heirs: who takes over soon; None where nobody does, or no control file was given.
+        heirs: who takes over soon; None where there are no heirs, or no control file was given.
         caller: whose token it is: for whom a lost room would be regained. None where that is not known.
         possible: how far this server lets an administrator go.
         now: when this was asked.
@@ -306,7 +306,7 @@ class DisagreementFacts:
     Attributes:
         user_id: which.
         state: ``locked`` or ``deactivated``.
-        in_mas: it is so in MAS, and not in Synapse; else the other way round.
+        in_mas: MAS has this state and Synapse has not; else the other way round.
     """
 
     user_id: UserId

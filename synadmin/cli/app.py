@@ -114,7 +114,7 @@ def app(context: click.Context) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     if sys.stdin is None:
-        # The shell has closed it (`<&-`): nobody is there to answer, and nothing comes in.
+        # The shell has closed it (`<&-`): no person can answer, and nothing comes in.
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), encoding="utf-8")
     if sys.stdout is None:
         # The shell has closed it (`>&-`). What is printed goes nowhere, and not into the next file opened.
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _run(arguments, invocation)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has had enough (`| head`); Python would complain again when it closes stdout.
+        # The reader has closed the pipe (`| head`); Python would complain again when it closes stdout.
         sys.stdout = None
         code = EXIT_DONE
     except OSError as error:

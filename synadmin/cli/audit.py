@@ -277,7 +277,7 @@ def _output(form: str, columns: str | None) -> Output:
 def _exclusive(
     invocation: Invocation, baseline: Path | None, *, wait: bool, until: float | None
 ) -> Iterator[None]:
-    """Let no other audit of the same server, or with the same baseline, run beside this one."""
+    """Refuse other audits of the same server, or with the same baseline, while this one runs."""
     from urllib.parse import quote
 
     from synadmin.files import LockedError, locked

@@ -85,7 +85,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     """Ask whether to go on. ``q``, the end of the input and a second unclear answer mean no.
 
     Raises:
-        UsageError: nobody is there to answer, and ``--yes`` was not given.
+        UsageError: no person can answer, and ``--yes`` was not given.
         Declined: the answer is no.
         Abort: Ctrl-C was pressed.
     """
@@ -105,7 +105,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         raise Declined(message)
 
 
-class Declined(UsageError):  # noqa: N818  not an error of anybody
+class Declined(UsageError):  # noqa: N818  not an error
     """The person said no."""
 
 

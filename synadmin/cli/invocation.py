@@ -58,7 +58,7 @@ class Invocation:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings, with what is to be warned about told once."""
+        """The settings; their warnings are printed once."""
         from synadmin import settings
 
         loaded = settings.load(
@@ -144,12 +144,12 @@ class Invocation:
         click.echo(safe_text(line), err=True)
 
     def say(self, message: str) -> None:
-        """Tell the person something on stderr, unless asked to be quiet."""
+        """Print a message on stderr, unless asked to be quiet."""
         if not self.quiet:
             self.warn(message)
 
     def warn(self, message: str) -> None:
-        """Tell the person something on stderr, in any case."""
+        """Print a message on stderr, in any case."""
         self.draw("")
         colors.echo(wrapped(message, sys.stderr), sys.stderr)
 
@@ -171,18 +171,18 @@ class Invocation:
 
     @property
     def is_watched(self) -> bool:
-        """Tell whether somebody wants to see how far it is."""
+        """Whether the progress is shown."""
         return is_terminal(sys.stderr) and not self.quiet
 
     def draw(self, line: str) -> None:
-        """Show how far it is, in place of what was shown so before; nothing with an empty line."""
+        """Show the progress in place of the earlier line; an empty line removes it."""
         if line or self._drawn:
             click.echo(f"\r\x1b[K{safe_text(line)}", nl=False, err=True)
         self._drawn = bool(line)
 
     @property
     def on_terminal(self) -> bool:
-        """Tell whether somebody is there to answer a question."""
+        """Whether a person can answer a question."""
         return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 

@@ -413,7 +413,7 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
     On a terminal the targets are looked at first: those that would be refused stand before the question.
 
     Raises:
-        UsageError: nobody is there to answer, or the answer is no.
+        UsageError: no person can answer, or the answer is no.
     """
     names = work.targets.names
     if work.question is None and len(names) < _ASK_FROM:

@@ -74,7 +74,7 @@ class Output:
         from synadmin import tables
 
         chosen = self.chosen(columns)
-        # Where not even the first one comes, an error is to be told and not half of a list before it.
+        # Where the first one fails, only the error is printed, and no half of a list before it.
         coming = iter(records)
         first = list(itertools.islice(coming, 1))
         written = 0

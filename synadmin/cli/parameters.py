@@ -201,7 +201,7 @@ def sort_option(fields: Sequence[str], *, default: str, descending: Collection[s
 
     Args:
         fields: by which the server sorts.
-        default: how it sorts unless told, for the help.
+        default: how it sorts without the option, for the help.
         descending: the fields that the server sorts from the largest to the smallest.
     """
 

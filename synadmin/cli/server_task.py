@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Task", "TaskFailedError", "elapsed", "wait_for_task"]
 
 _FIRST_PAUSE = 0.1  # seconds between two questions; most work is done in no time ...
-_LONGEST_PAUSE = 3.0  # ... and some takes hours, in which nobody needs to know to the second
+_LONGEST_PAUSE = 3.0  # ... and some takes hours
 _GROWTH = 1.3
 _ATTEMPTS = 6  # of asking how far it is, where the server answers that it failed
-_REPORT_EVERY = 60.0  # seconds, where nobody watches a line that is drawn again and again
+_REPORT_EVERY = 60.0  # seconds, where no progress line is shown
 
 
 class TaskStatus(Protocol):

@@ -55,7 +55,7 @@ class FastWire:
             return self._answered(self._connected(deadline), request, deadline)
         except (OSError, ValueError) as error:
             if self._closed:
-                # Whoever asked has gone: nobody will read it.
+                # The caller has gone, and does not read it.
                 raise FinalConnectError("the connection was closed") from None
             raise no_answer(error, self._connection, method) from None
 

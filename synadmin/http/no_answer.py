@@ -123,7 +123,7 @@ class ConnectTimeoutError(TimeoutError):
 
 
 def _is_tls(root: BaseException) -> bool:
-    # Not by isinstance: whoever meets no TLS need not load it.
+    # Not by isinstance: without TLS it is not loaded.
     return any(kind.__module__ == "ssl" for kind in type(root).__mro__)
 
 

@@ -244,7 +244,7 @@ class _Source:
     Attributes:
         where: what an error calls it.
         values: the settings by name.
-        lies_about: the ``.env`` of the working directory, which nobody named.
+        lies_about: the ``.env`` of the working directory, which no option named.
         problem: why it was not read, where it need not be.
     """
 
@@ -359,7 +359,7 @@ def _warn_of_a_readable_file(values: Mapping[str, str], setting: str, warnings: 
         try:
             mode = path_of(name, setting).stat().st_mode
         except (OSError, SettingsError):
-            return  # told when it is read
+            return  # reported when it is read
         if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
             warnings.append(_readable_by_others(name))
 

@@ -1,7 +1,7 @@
 """The first requests of an audit, sent while the rest of the program is still being loaded.
 
 Loading takes a tenth of a second, in which a server answers a hundred requests. So this module imports
-little, and whoever begins early gains that much.
+little, and the requests begin early.
 """
 
 from collections.abc import Iterator

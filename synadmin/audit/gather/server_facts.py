@@ -72,7 +72,7 @@ class ServerAsker:
     def _tokens_of_mas(self) -> tuple[TokenFacts, ...] | None:
         try:
             mas = MasAsker.of(self._synapse, now=self._now)
-        except RefusedError:  # told once, where the sessions are asked for
+        except RefusedError:  # reported once, where the sessions are asked for
             return None
         if mas is None:
             return None

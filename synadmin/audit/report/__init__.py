@@ -69,7 +69,7 @@ class Report:
         skipped: what was not checked. Where it is not empty, the report is partial, unless the subjects were
             deleted.
         findings: what was found, and whether it is new.
-        solved: what the baseline knew and is so no more.
+        solved: what the baseline has and this audit did not find.
         errors: the rules that crashed.
         history: earlier runs, oldest first, without this one.
         controllers: which of the checked rooms each local user controls; empty unless that was asked for.

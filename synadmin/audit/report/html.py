@@ -1,4 +1,4 @@
-"""The report as a page: one file that asks nobody for anything.
+"""The report as a page: one file that loads nothing.
 
 Everything from the server is escaped by Jinja2. Should that ever fail, the page's Content-Security-Policy
 lets no script run but its own, and fetches nothing.
@@ -85,7 +85,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A local user, and the rooms that the user controls: those first that nobody else controls."""
+    """A local user, and the rooms that the user controls: first those that no other local user controls."""
 
     user: UserId
     rooms: Sequence[ControlledRoom]

@@ -1,8 +1,8 @@
 """A room whose heirs take over soon: all who control it are inactive.
 
 The heirs stand in a control file, see [Control as code](control.md). The rule runs where `--control FILE`
-names the file. It finds the rooms with heirs whose controllers have been inactive for so long that they are
-to be notified, were notified, or that the heirs are due.
+names the file. It finds rooms with heirs whose controllers have been inactive for a long time: they will be
+notified, they were notified, or the heirs are due.
 
 Why it matters
 

@@ -5,7 +5,7 @@ distinguish it from others.
 
 Why it matters
 
-Whoever has the token can make any number of accounts, forever. Tokens are passed on, and end up in chats.
+Every person who has the token can make any number of accounts, forever. Tokens are passed on, also in chats.
 
 What it shows
 
