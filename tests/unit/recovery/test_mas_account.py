@@ -1,0 +1,116 @@
+"""An account at MAS: what MAS says is read back there, and at Synapse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.client import Synapse
+from synadmin.errors import SynadminError
+from synadmin.ids import UserId
+from synadmin.recovery import mas_account
+from synadmin.recovery.mas_account import MasAccount, account_in_mas, server_admins
+from tests.unit.mas.answers import ALICE, API, MADE, in_charge, page, single, user
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.stub import Stub
+
+USER = UserId("@alice:example.org")
+AT_SYNAPSE = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
+ROOMS = "/_synapse/admin/v1/users/%40alice%3Aexample.org/joined_rooms"
+
+
+@pytest.fixture
+def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
+    """A homeserver with MAS: each change of an account is answered, and no session is there."""
+    monkeypatch.setattr(mas_account, "_PATIENCE", 0.0)
+    for kind in ("user", "compat", "oauth2", "personal"):
+        in_charge(stub).on(f"{API}/{kind}-sessions", page(f"{kind}-session", {}))
+    at_synapse(stub)
+    return stub
+
+
+def at_mas(stub: Stub, **attributes: object) -> MasAccount:
+    """Let MAS have the account like this, whatever it is asked to change."""
+    answer = single("user", ALICE, user("alice", **attributes))
+    stub.on(f"{API}/users/by-username/alice", answer)
+    stub.on(f"{API}/users/{ALICE}", answer)
+    for verb in ("lock", "unlock", "deactivate", "reactivate", "set-admin"):
+        stub.on(f"{API}/users/{ALICE}/{verb}", answer)
+    account = account_in_mas(Synapse(stub.url, token="mpt_secret"), USER)
+    assert account is not None
+    return account
+
+
+def at_synapse(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:  # noqa: ANN401
+    stub.on(AT_SYNAPSE, told({"name": USER, "deactivated": False, "locked": False, **details}))
+    stub.on(ROOMS, told({"joined_rooms": rooms, "total": len(rooms)}))
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "words"),
+    [
+        ({}, lambda account: account.set_locked(locked=True), "is not locked"),
+        ({"locked_at": MADE}, lambda account: account.set_locked(locked=False), "is not unlocked"),
+        ({}, lambda account: account.deactivate(erase=False), "is not deactivated"),
+        ({"deactivated_at": MADE}, lambda account: account.reactivate(), "is still deactivated"),
+        ({}, lambda account: account.set_admin(admin=True), "may not be an admin"),
+        ({"admin": True}, lambda account: account.set_admin(admin=False), "may be an admin"),
+    ],
+)
+def test_a_change_that_mas_only_reports_is_an_error(
+    server: Stub, before: dict[str, object], change: Callable[[MasAccount], object], words: str
+) -> None:
+    # Synapse has all that is asked for: only reading back at MAS shows it.
+    at_synapse(server, locked=not before.get("locked_at"), deactivated=not before.get("deactivated_at"))
+    account = at_mas(server, **before)
+
+    with pytest.raises(SynadminError, match=f"^MAS reported success, but {USER} {words}$"):
+        change(account)
+
+
+def test_an_account_that_stays_deactivated_at_synapse_is_an_error(server: Stub) -> None:
+    at_synapse(server, deactivated=True)
+
+    with pytest.raises(SynadminError, match="is still deactivated at Synapse"):
+        at_mas(server).reactivate()
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_lock_that_synapse_does_not_have_is_pending(server: Stub, *, locked: bool) -> None:
+    at_synapse(server, locked=not locked)
+    account = at_mas(server, locked_at=MADE if locked else None)
+    assert "Synapse has not" in (account.set_locked(locked=locked) or "")
+
+    at_synapse(server, locked=locked)
+    assert account.set_locked(locked=locked) is None
+
+
+@pytest.mark.parametrize("erase", [True, False])
+def test_a_deactivation_is_done_where_synapse_has_all_of_it(server: Stub, *, erase: bool) -> None:
+    account = at_mas(server, deactivated_at=MADE)
+    lacking: list[dict[str, Any]] = [
+        {"deactivated": False},
+        {"deactivated": True, "erased": erase, "rooms": ("!chess:example.org",)},
+    ]
+    if erase:
+        lacking.append({"deactivated": True, "erased": False})
+    for missing in lacking:
+        at_synapse(server, **missing)
+        assert "Synapse has not" in (account.deactivate(erase=erase) or ""), missing
+
+    at_synapse(server, deactivated=True, erased=erase)
+    assert account.deactivate(erase=erase) is None
+    sent = [one.json for one in server.requests if one.target.endswith("/deactivate")]
+    assert sent == [{"skip_erase": not erase}] * len(sent)
+
+
+def test_deactivated_accounts_are_no_server_admins(server: Stub) -> None:
+    admins = {ALICE: user("alice", admin=True), "01GONE": user("gone", admin=True, deactivated_at=MADE)}
+    server.on(f"{API}/users", page("user", admins))
+
+    assert server_admins(Synapse(server.url, token="mpt_secret")) == {USER}
