@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.lazy import Group
+from synadmin.cli.mas_required import service_of
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, Kind, counted
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column
-from synadmin.errors import RefusedError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -31,19 +31,6 @@ _SCOPES = {
 @click.group(cls=Group)
 def mas() -> None:
     """Show the Matrix Authentication Service and its tokens."""
-
-
-def service_of(synapse: "Synapse") -> "Mas":
-    """Return MAS.
-
-    Raises:
-        RefusedError: it does not manage the accounts of this server, or cannot be used.
-    """
-    if synapse.mas is None:
-        message = "Synapse manages the accounts of this server, not the Matrix Authentication Service (MAS)"
-        raise RefusedError(message)
-    synapse.mas.require()
-    return synapse.mas
 
 
 @mas.verb

@@ -19,6 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synadmin.client import Synapse
+    from synadmin.mas.service import Mas
+
+
+def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
+    """Return MAS, after a check that its admin API can be used.
+
+    Args:
+        synapse: the server.
+        hint: what to do where MAS does not manage the accounts.
+
+    Raises:
+        RefusedError: MAS does not manage the accounts of this server, or its admin API cannot be used.
+    """
+    if synapse.mas is None:
+        message = "Synapse manages the accounts of this server, not the Matrix Authentication Service (MAS)"
+        raise RefusedError(message, hint=hint)
+    synapse.mas.require()
+    return synapse.mas
 
 
 def require_mas(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.mas_required import require_mas
+from synadmin.cli.mas_required import service_of
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.user.with_mas import add_email, remove_email
@@ -16,10 +16,10 @@ from synadmin.errors import MatrixError, NotFoundError, RefusedError
 if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
-    from synadmin.mas.service import Mas
     from synadmin.recovery.mas_account import MasAccount
 
 _CONFLICT = 409
+_WITHOUT_MAS = "for addresses and external ids: `synadmin user modify`; for sessions: `synadmin device list`"
 
 
 @click.group(cls=Group)
@@ -132,7 +132,7 @@ def providers(synapse: "Synapse") -> object:
         synadmin user link providers
         synadmin user link providers -o json
     """
-    return [one.flat() for one in _service(synapse).upstream_providers.list()]
+    return [one.flat() for one in service_of(synapse, hint=_WITHOUT_MAS).upstream_providers.list()]
 
 
 @link.verb
@@ -191,15 +191,6 @@ def _links(account: "MasAccount", provider: str, subject: str) -> list[str]:
     return [one.id for one in found]
 
 
-def _service(synapse: "Synapse") -> "Mas":
-    if synapse.mas is None:
-        message = "Synapse manages the accounts of this server, not the Matrix Authentication Service (MAS)"
-        hint = "for addresses and external ids: `synadmin user modify`; for sessions: `synadmin device list`"
-        raise RefusedError(message, hint=hint)
-    require_mas(synapse, None)
-    return synapse.mas
-
-
 def account_of(synapse: "Synapse", user_id: "UserId") -> "MasAccount":
     """Return the account at MAS.
 
@@ -209,7 +200,7 @@ def account_of(synapse: "Synapse", user_id: "UserId") -> "MasAccount":
     """
     from synadmin.recovery.mas_account import account_in_mas
 
-    _service(synapse)
+    service_of(synapse, hint=_WITHOUT_MAS)
     account = account_in_mas(synapse, user_id)
     if account is None:
         raise NotFoundError(status=404, errcode="", reason=f"MAS knows no account {user_id}")
