@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from synadmin import settings
+from synadmin import files, settings
+from synadmin.files import LockedError
 from tests.unit.mas.answers import ALICE, API, METADATA, NO_SUCH_PATH, VERSION, in_charge, single, user
 from tests.unit.stub import told
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.unit.cli.conftest import Answer, Synadmin
-    from tests.unit.stub import Reply, Stub
+    from tests.unit.stub import Reply, Request, Stub
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 PENDING = told({"error": "authorization_pending"}, 403)
@@ -197,6 +198,25 @@ def test_a_token_is_renewed_once_by_two_runs_at_once(
     assert without_api.targets.count("POST /oauth2/token") == 1
     used = {one.headers.get("authorization") for one in without_api.requests if "rooms" in one.target}
     assert used == {"Bearer mat_new"}
+
+
+def test_no_other_run_can_renew_the_token_at_the_same_time(without_api: Stub, synadmin: Synadmin) -> None:
+    _keep_pair(without_api, expires=0)
+    without_api.on("/oauth2/token", told({"access_token": "mat_new", "refresh_token": "mar_new"}))
+    lock = settings.profile_file("default").with_suffix(".lock")
+    held: list[bool] = []
+
+    def look(request: Request) -> None:
+        if request.target == "/oauth2/token":
+            try:
+                with files.locked(lock):
+                    held.append(False)
+            except LockedError:
+                held.append(True)
+
+    without_api.on_request = look
+    assert synadmin("whoami").code == 0
+    assert held == [True]
 
 
 def test_a_token_that_is_valid_is_not_renewed(without_api: Stub, synadmin: Synadmin) -> None:
