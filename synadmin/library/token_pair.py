@@ -27,10 +27,11 @@ def pair_of(chosen: "Settings", oauth: "Callable[[], OAuth]") -> "TokenPair | No
         chosen: the settings.
         oauth: returns the operations to sign in, asked for where the pair has to be renewed.
     """
-    held = settings.in_profile(chosen.profile)
-    if not held.get(settings.REFRESH_TOKEN) or chosen.values.get(settings.TOKEN) != held.get(settings.TOKEN):
+    # Another run may have renewed the pair since the settings were read: it is the pair all the same.
+    if not chosen.token_in_profile:
         return None
-    return TokenPair(chosen.profile, oauth, held)
+    held = settings.in_profile(chosen.profile)
+    return TokenPair(chosen.profile, oauth, held) if held.get(settings.REFRESH_TOKEN) else None
 
 
 def changes_of(tokens: "AccessToken", client_id: str) -> dict[str, str | None]:

@@ -93,6 +93,7 @@ class Settings:
         profile: the profile's name.
         values: the settings by name.
         warnings: what the person should hear about the files they came from.
+        token_in_profile: the token in force is the one in the profile.
         unread_profile: why the profile, which nothing asked for by name, was not read; None where it was.
     """
 
@@ -101,6 +102,7 @@ class Settings:
     values: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...] = ()
     unread_profile: str | None = None
+    token_in_profile: bool = False
 
     @property
     def homeserver(self) -> str | None:
@@ -304,7 +306,8 @@ def load(
     for secret, what in _SECRETS.items():
         _refuse_to_send_elsewhere(sources, secret, what)
         _warn_of_a_readable_file(values, secret[1], warnings)
-    return Settings(name, values, tuple(warnings), of_profile.problem)
+    holder = next((source for source in sources if source.names_of(_TOKEN_NAMES)), None)
+    return Settings(name, values, tuple(warnings), of_profile.problem, token_in_profile=holder is of_profile)
 
 
 def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str], what: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from synadmin import files, settings
 from synadmin.files import LockedError
+from synadmin.library.token_pair import pair_of
 from tests.unit.mas.answers import ALICE, API, METADATA, NO_SUCH_PATH, VERSION, in_charge, single, user
 from tests.unit.stub import told
 
@@ -217,6 +218,15 @@ def test_no_other_run_can_renew_the_token_at_the_same_time(without_api: Stub, sy
     without_api.on_request = look
     assert synadmin("whoami").code == 0
     assert held == [True]
+
+
+def test_a_pair_that_another_run_has_renewed_meanwhile_is_used(without_api: Stub) -> None:
+    _keep_pair(without_api, expires=0)
+    chosen = settings.load()
+    settings.write_profile("default", {settings.TOKEN: "mat_new", settings.TOKEN_EXPIRES: str(FAR)})
+    pair = pair_of(chosen, pytest.fail)
+    assert pair is not None
+    assert pair.token() == "mat_new"
 
 
 def test_a_token_that_is_valid_is_not_renewed(without_api: Stub, synadmin: Synadmin) -> None:
