@@ -136,8 +136,8 @@ def create(
 ) -> Record:
     """Create a personal token that acts as a user.
 
-    For cron and other servers: it can do what you can do, until it expires. It is shown once, and written
-    down nowhere.
+    For cron and other servers. With the scopes synapse-admin and mas-admin it has the rights of a server
+    admin. The token is shown once: synadmin does not keep it.
 
     \b
     Examples:

@@ -9,9 +9,10 @@ import click
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import TOKENS
-from synadmin.cli.verbs import Selection, changes, reads
+from synadmin.cli.verbs import Selection, Shown, changes, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 
@@ -49,7 +50,7 @@ def registration_token() -> None:
     empty="No registration tokens.",
 )
 @click.option("--valid/--invalid", default=None, help="Only tokens that can (no longer) be used.")
-def list_(synapse: "Synapse", *, valid: bool | None) -> object:
+def list_(synapse: "Synapse", *, valid: bool | None, output: Output) -> object:
     """List the registration tokens.
 
     \b
@@ -59,13 +60,22 @@ def list_(synapse: "Synapse", *, valid: bool | None) -> object:
     """
     mas = _in_mas(synapse)
     if mas is not None:
-        return mas.list(valid=valid)
+        return Shown(mas.list(valid=valid), _mas_columns(output))
     return synapse.registration_tokens.list(valid=valid).as_sent()["registration_tokens"]
+
+
+def _mas_columns(output: Output) -> tuple[Column, ...]:
+    """Return the columns of tokens at MAS, which keeps those that were revoked."""
+    return (
+        *_COLUMNS,
+        Column("valid", shown=output.for_people),
+        Column("revoked_at", title="revoked", shown=False),
+    )
 
 
 @registration_token.verb
 @reads("registration_tokens.get", "mas.registration_tokens.get", columns=_COLUMNS)
-def show(synapse: "Synapse", token: str) -> object:
+def show(synapse: "Synapse", token: str, *, output: Output) -> object:
     """Show one registration token.
 
     \b
@@ -74,7 +84,9 @@ def show(synapse: "Synapse", token: str) -> object:
         synadmin registration-token show summer-school -o json
     """
     mas = _in_mas(synapse)
-    return synapse.registration_tokens.get(token) if mas is None else mas.get(token)
+    if mas is not None:
+        return Shown(mas.get(token), _mas_columns(output))
+    return synapse.registration_tokens.get(token)
 
 
 @registration_token.verb

@@ -112,6 +112,7 @@ def test_registration_tokens(run: Run) -> None:
     assert run("registration-token", "delete", name, "--yes").code == 0
     shown = json.loads(run("registration-token", "show", name, "-o", "json").stdout)
     assert (shown["valid"], shown["revoked_at"] is not None) == (False, True)
+    assert "valid         no" in run("registration-token", "show", name).stdout.splitlines()
     (again,) = records(run("registration-token", "delete", name, "--yes", "-o", "json"))
     assert again["message"] == "already revoked"
     valid = records(run("registration-token", "list", "--valid", "-o", "json"))
