@@ -1,0 +1,42 @@
+"""Two runs on one room: the second waits and says so."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from synadmin.ids import RoomId
+from synadmin.recovery.room_lock import room_lock
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.journal import Journal
+
+ROOM = RoomId("!chess:example.org")
+PATIENCE = 60  # seconds, for a test that would fail
+
+
+def test_a_second_run_waits_until_the_first_has_left_the_room(synapse: Synapse, journal: Journal) -> None:
+    said: list[str] = []
+    events: list[str] = []
+    waits = Event()
+
+    def say(message: str) -> None:
+        said.append(message)
+        waits.set()
+
+    def second_run() -> None:
+        with room_lock(synapse, journal, ROOM, say) as waited:
+            events.append(f"second run, waited: {waited}")
+        waits.set()
+
+    thread = Thread(target=second_run)
+    with room_lock(synapse, journal, ROOM) as waited:
+        assert not waited
+        thread.start()
+        assert waits.wait(PATIENCE)
+        events.append("first run ends")
+    thread.join(PATIENCE)
+
+    assert events == ["first run ends", "second run, waited: True"]
+    assert said == [f"Another run is changing {ROOM}: waiting for it to end."]

@@ -1,0 +1,37 @@
+"""The old owner keeps the level where the room has lost its other controllers since the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.api.rooms import RoomDetails
+from synadmin.errors import WouldLoseControlError
+from synadmin.power.room import Goal, Reach
+from synadmin.recovery import transfer_as_admin
+from synadmin.recovery.make_admin import Run
+from synadmin.recovery.room_control import RoomControl
+from synadmin.recovery.transfer_as_admin import AsAdmin
+from synadmin.recovery.workspace import Recovery
+from tests.unit.recovery.test_transfer import FRIEND, MOVE, NEW, OLD, ROOM, room
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+    from synadmin.journal import Journal
+    from tests.unit.stub import Stub
+
+
+def test_the_last_controller_is_not_lowered_after_the_room_has_changed(
+    stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = replace(room(), memberships={OLD: "join", FRIEND: "join", NEW: "join"})
+    control = RoomControl(RoomDetails(room_id=ROOM), view, (OLD,))
+    monkeypatch.setattr(transfer_as_admin, "control_of", lambda *_: control)
+    goal = Goal(target=NEW, caller=OLD, allow=Reach.IMPERSONATE)
+    with Recovery(synapse, journal) as recovery:
+        way = AsAdmin(Run(recovery, goal), MOVE)
+        with pytest.raises(WouldLoseControlError, match="no user of this server would have control"):
+            way.demote(view)
+    assert not [request for request in stub.requests if request.method != "GET"]
