@@ -238,3 +238,15 @@ def test_servers_to_join_through_are_those_named_and_those_of_who_holds_power(
     room.on(POWER, power({**LEVELS, "users": {ALICE: 100, "@bob:there.example": 50}}))
     seen = Observer(synapse, ("named.example",)).look(RoomId(room.id), ME)
     assert seen.via == ("named.example", "there.example")
+
+
+def test_an_observer_for_another_thread_shares_accounts_and_no_room(stub: Stub, observer: Observer) -> None:
+    # Before 1.123 Synapse sends the whole state, which is kept until the next look.
+    room = LostRoom(stub)
+    room.on(POWER, told({"state": [state("m.room.power_levels", LEVELS), state("m.room.create", {})]}))
+    other = observer.beside()
+    for one in (observer, other):
+        one.account(UserId(ALICE))
+        one.event_seen(RoomId(room.id), "m.room.power_levels")
+    assert sum("/state?" in target for target in stub.targets) == 2
+    assert sum("/v2/users/" in target for target in stub.targets) == 1

@@ -180,3 +180,13 @@ def test_an_older_name_of_an_option_is_refused_with_the_new_one(
     answer.assert_is_one_clear_line(code=2)
     assert words in answer.stderr
     assert signed_in.targets == []
+
+
+def test_with_yes_a_room_is_changed_before_the_next_one_is_looked_at(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in ("first", "second", "third")]
+    regain(synadmin, *rooms)
+    changes = [number for number, one in enumerate(signed_in.targets) if "make_room_admin" in one]
+    looks = [signed_in.targets.index(f"GET {room.admin_path}") for room in rooms]
+    assert looks[0] < changes[0] < looks[1] < changes[1] < looks[2]

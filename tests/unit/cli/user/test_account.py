@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.stub import told
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,3 +64,15 @@ def test_a_whole_configuration_is_not_taken_for_the_secret(
     answer.assert_is_one_clear_line(code=2)
     assert "do-not-tell" not in answer.stderr
     assert signed_in.targets == []
+
+
+def test_a_change_that_the_answer_does_not_show_is_not_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(
+        "/_synapse/admin/v2/users/%40alice%3Aexample.org",
+        told({"name": "@alice:example.org", "displayname": "Alice"}),
+    )
+
+    answer = synadmin("user", "modify", "alice", "--displayname", "Alice Marigold", "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "the server reported success, but displayname of @alice:example.org is 'Alice'" in answer.stderr

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
 ALICE = "%40alice%3Aexample.org"
@@ -39,3 +42,18 @@ def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> Non
     assert "It leaves 2 rooms; 1 session and all encryption keys" in words
     assert "It is a server admin." in words
     assert not any(request.method == "POST" for request in signed_in.requests)
+
+
+@pytest.mark.parametrize("verb", ["lock", "unlock"])
+def test_an_account_that_the_answer_shows_unchanged_is_not_done(
+    signed_in: Stub, synadmin: Synadmin, verb: str
+) -> None:
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", told({"memberships": {}}))
+    account = {"name": "@alice:example.org", "locked": verb == "unlock"}
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", told(account))
+
+    answer = synadmin("user", verb, "alice", "--yes")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "the server reported success, but locked of @alice:example.org is" in answer.stderr
