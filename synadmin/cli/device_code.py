@@ -1,7 +1,6 @@
 """Signing in by device code (RFC 8628) where the Matrix Authentication Service (MAS) manages the accounts.
 
-A person types a code in a browser. With the session that comes of it a personal token is made, which
-lives as long as was asked for.
+A person types a code in a browser, which begins a session. The session makes a personal token, and ends.
 """
 
 import contextlib

@@ -72,7 +72,7 @@ def login(
     """
     from synadmin.settings import checked_token
 
-    del yes  # what is asked for is no yes
+    del yes  # no question is answered by yes or no
     invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:

@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class CompatSession(Record, frozen=True, kw_only=True):
-    """A session. Whether its token is a server admin's, MAS does not tell."""
+    """A session. MAS does not show whether its token is a server admin's."""
 
     created_at: str
     user_id: str

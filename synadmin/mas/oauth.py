@@ -27,7 +27,7 @@ _SERVICE = "the Matrix Authentication Service"
 
 
 class AccessToken(Record, frozen=True, kw_only=True):
-    """A token, and the one that renews it. ``expires_in`` is in seconds. Both are secrets."""
+    """An access token and its refresh token, both secrets. ``expires_in`` is in seconds."""
 
     access_token: str
     expires_in: float | None = None
@@ -39,7 +39,7 @@ class AccessToken(Record, frozen=True, kw_only=True):
 
 
 class DeviceCode(Record, frozen=True, kw_only=True):
-    """What a person types where, so that the client gets a token. Times are in seconds."""
+    """A code that a person types in a browser, so that the client gets a token. Times are in seconds."""
 
     device_code: str
     user_code: str
@@ -53,7 +53,7 @@ class DeviceCode(Record, frozen=True, kw_only=True):
 
 
 class RegisteredClient(Record, frozen=True, kw_only=True):
-    """A client that has registered itself. What MAS does not allow is missing in ``grant_types``."""
+    """A client that has registered itself. ``grant_types`` has only what MAS allows."""
 
     client_id: str
     grant_types: tuple[str, ...] = ()
@@ -166,7 +166,7 @@ class OAuth:
             is_form=form,
             client=client,
         )
-        # Signing in changes nothing that could be undone: the journal has no use for it.
+        # Signing in cannot be undone: it is not in the journal.
         endpoint = Endpoint("POST", parts.path, reply, reads=True, idempotent=idempotent, dialect="oauth")
         with self.transport.beside(connection) as transport:
             return transport.send(endpoint, body=body)

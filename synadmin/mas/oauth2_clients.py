@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class OAuth2Client(Record, frozen=True, kw_only=True):
-    """A client; a static one is of the configuration, the others registered themselves."""
+    """A client; a static one is in the configuration, the others have registered themselves."""
 
     client_id: str
     redirect_uris: tuple[str, ...] = ()

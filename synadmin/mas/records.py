@@ -1,4 +1,4 @@
-"""What the answers of the admin API have in common: a record in an envelope, and lists by cursor.
+"""The shapes that the answers of the admin API share: a record in an envelope, and lists by cursor.
 
 Times are RFC 3339 in UTC, with ``Z`` and up to microseconds. Ids are ULIDs: the order of the ids is the order
 in which the records were made.
@@ -20,7 +20,7 @@ _PAGE = 100  # records; MAS knows no maximum, and its default is 10
 
 
 class Resource(Record, Generic[T], frozen=True, kw_only=True):
-    """A record: its id, and what else there is to it."""
+    """A record: its id and its attributes."""
 
     id: str
     attributes: T
@@ -78,9 +78,9 @@ class MasGroup(ResourceGroup):
         return single.data.keep(fields["data"])
 
     def _all(self, endpoint: Paged[Resource[T]], **filters: object) -> Pager[Resource[T]]:
-        """Walk the records that the filters let through; those that are None are left out."""
+        """Walk the records that match the filters; a filter that is None is left out."""
         query: dict[str, Any] = {
             f"filter[{name.replace('__', '-')}]": value for name, value in filters.items()
         }
-        # To count them costs MAS a second query.
+        # A count costs MAS a second query.
         return self._walk(endpoint, query={"page[first]": _PAGE, "count": False, **query})

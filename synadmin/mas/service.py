@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 PERSONAL_SESSIONS = (1, 5)
 REACTIVATE = (0, 20)
 REGISTRATION_TOKENS = (0, 17)
-TELLS_OF_LOCKS = (1, 14)  # this MAS and newer ones tell the homeserver that an account is locked
+LOCKS_AT_HOMESERVER = (1, 14)  # from this version on MAS also locks the account at the homeserver
 _WITH_VERSION = (1, 4)
 _RENEWED = 60.0  # seconds before a token expires
-_COMPATIBILITY = ("mct_", "syt_")  # how the tokens begin that the admin API never takes
+_COMPATIBILITY = ("mct_", "syt_")  # prefixes of tokens that the admin API never takes
 _NAME = "the Matrix Authentication Service (MAS)"
 _SIGN_IN = "sign in with `synadmin login`, or set SYNADMIN_MAS_CLIENT_ID and SYNADMIN_MAS_CLIENT_SECRET"
 
@@ -68,7 +68,7 @@ class MasAccess:
     allow_plain_http: bool = False
 
 
-def _loaded() -> Any:  # noqa: ANN401  the annotation beside it says of which type
+def _loaded() -> Any:  # noqa: ANN401  the annotation beside it is the type
     return LoadedGroup("synadmin.mas")
 
 
@@ -210,10 +210,10 @@ class Mas:
             reason = f"MAS {'.'.join(map(str, self.version))} is too old for {for_what}"
             if self.version == (0,):
                 reason = f"MAS before 1.4 is too old for {for_what}"
-            raise self._cannot(reason, f"it came with MAS {'.'.join(map(str, least))}: update MAS")
+            raise self._cannot(reason, f"update MAS to {'.'.join(map(str, least))} or newer")
 
     def _asked_version(self) -> tuple[int, ...]:
-        """Return the version; (0,) for a MAS before 1.4, which does not tell it."""
+        """Return the version; (0,) for a MAS before 1.4, which has no operation for it."""
         try:
             text = self.site.version().version
         except NotSupportedError:

@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class UserSession(Record, frozen=True, kw_only=True):
-    """A session of a browser: who has it can begin others without a password."""
+    """A session of a browser: it can begin other sessions without a password."""
 
     created_at: str
     user_id: str

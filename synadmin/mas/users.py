@@ -13,7 +13,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class User(Record, frozen=True, kw_only=True):
-    """An account. ``admin`` is whether its sessions may ask for admin rights, not whether one has them."""
+    """An account. ``admin`` is whether its sessions may ask for admin rights, not whether they have them."""
 
     username: str
     created_at: str
@@ -47,7 +47,7 @@ class Users(MasGroup):
         status: Literal["active", "locked", "deactivated"] | None = None,
         search: str | None = None,
     ) -> Pager[Resource[User]]:
-        """List accounts, the oldest first. Whether one is locked: its ``locked_at`` tells, not the filter."""
+        """List accounts, the oldest first. Read ``locked_at``: the filter ``status`` is not exact."""
         return self._all(LIST, admin=admin, status=status, search=search)
 
     def create(

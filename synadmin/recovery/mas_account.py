@@ -15,7 +15,7 @@ from synadmin.errors import MatrixError, NotAuthenticatedError, NotFoundError, S
 from synadmin.ids import UserId, localpart_of, server_name_of
 from synadmin.mas.oauth import MAS_ADMIN_SCOPE, SYNAPSE_ADMIN_SCOPE
 from synadmin.mas.records import Resource
-from synadmin.mas.service import REACTIVATE, TELLS_OF_LOCKS, Mas
+from synadmin.mas.service import LOCKS_AT_HOMESERVER, REACTIVATE, Mas
 from synadmin.mas.users import User
 
 _PATIENCE = 10.0  # seconds until a job of MAS has run
@@ -63,8 +63,8 @@ class MasAccount:
         word = "locked" if locked else "unlocked"
         if not self._read_back(lambda user: (user.locked_at is not None) == locked):
             raise SynadminError(f"MAS reported success, but {self.user_id} is not {word}")
-        tells = not self.mas.version or self.mas.version >= TELLS_OF_LOCKS
-        if tells and not self._eventually(lambda: self.synapse.users.get(self.user_id).locked == locked):
+        both = not self.mas.version or self.mas.version >= LOCKS_AT_HOMESERVER
+        if both and not self._eventually(lambda: self.synapse.users.get(self.user_id).locked == locked):
             return f"MAS has {word} the account, Synapse has not: {_NO_JOB}"
         return _still_accepted("locked", in_use)
 

@@ -1,7 +1,7 @@
-"""What an admin can do in the place of others on this server: act as them, and make their accounts active.
+"""What an admin can do for other users of this server: act as them, and make their accounts active.
 
 Synapse has operations for it; where the Matrix Authentication Service (MAS) manages the accounts, its admin
-API has them. What is not possible says why.
+API has them.
 """
 
 import os
@@ -31,7 +31,7 @@ class Means(Protocol):
 
     @property
     def life(self) -> float:
-        """Seconds for which a token is valid: what a crash leaves is worthless after that."""
+        """Seconds for which a token is valid: one that a crash leaves expires then."""
 
     @property
     def renewed(self) -> float:
@@ -43,7 +43,7 @@ class Means(Protocol):
 
     @property
     def why_not(self) -> str | None:
-        """Why it is no further, and what to do, in sentences; None where all is possible."""
+        """Why not all is possible, and what to do, in sentences; None where all is possible."""
 
     @property
     def transport(self) -> Transport:
@@ -257,7 +257,7 @@ class MasMeans:
 
 
 def is_token(restoring: Mapping[str, Any]) -> bool:
-    """Whether what the journal has of a temporary change is that of a token."""
+    """Whether a temporary change in the journal is a token."""
     return restoring.get("path") in {LOGOUT.path, REVOKE.path}
 
 

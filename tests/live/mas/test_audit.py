@@ -68,7 +68,7 @@ def expired(world: World, moment: str) -> bool:
 
 
 @pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
-def test_what_cannot_be_seen_is_told(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_what_cannot_be_seen_is_named(mas_homeserver: World, synadmin: Synadmin) -> None:
     assert mas_homeserver.admin.user_id  # made while MAS can make accounts
     with mas_homeserver.knobs(adminapi=False):
         report = audit(mas_homeserver, synadmin)

@@ -145,7 +145,7 @@ def test_a_run_killed_before_it_sends_a_change_is_resumed(
     assert scene.borrowed_tokens() == 0
 
 
-def test_a_token_that_is_revoked_in_the_middle_is_told_and_the_next_puts_it_back(
+def test_a_token_revoked_in_the_middle_is_reported_and_the_next_run_restores(
     scene: MasScene, tmp_path: Path
 ) -> None:
     room_id, alice = deserted(scene)

@@ -25,7 +25,7 @@ needs_stand_in = pytest.mark.skipif(REAL is not None, reason="a real MAS has no 
 
 
 class SignIn:
-    """A ``synadmin login`` that waits for somebody to type its code."""
+    """A ``synadmin login`` that waits for its code to be typed."""
 
     def __init__(self, process: subprocess.Popen[str], home: Path) -> None:
         assert process.stderr is not None
@@ -120,7 +120,7 @@ def test_ctrl_c_while_it_waits(mas_homeserver: World, tmp_path: Path) -> None:
     assert "Traceback" not in words
 
 
-def test_somebody_else_signs_in(mas_homeserver: World, tmp_path: Path) -> None:
+def test_another_user_signs_in(mas_homeserver: World, tmp_path: Path) -> None:
     username, password = mas_homeserver.with_password(admin=True)
     with sign_in(mas_homeserver, tmp_path, "olga") as waiting:
         allow(mas_homeserver.url, waiting.code, username, password)

@@ -256,7 +256,7 @@ def query_of(link: str) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_whoever_has_no_token_is_refused(
+def test_a_request_without_a_token_is_refused(
     mas_homeserver: World, headers: Mapping[str, str], status: int, title: str
 ) -> None:
     reply = mas_homeserver.send("GET", f"{BASE[1:]}/version", headers=headers)

@@ -246,7 +246,7 @@ def test_a_user_that_mas_does_not_know_cannot_be_acted_as(mas_homeserver: World,
 
 
 @needs_stand_in
-def test_without_the_admin_api_the_reason_is_told(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_without_the_admin_api_the_reason_is_named(mas_homeserver: World, synadmin: Synadmin) -> None:
     room_id, _ = left_by_its_admin(mas_homeserver)
     with mas_homeserver.knobs(adminapi=False):
         told = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")

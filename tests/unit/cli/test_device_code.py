@@ -235,7 +235,7 @@ def test_a_token_that_is_valid_is_not_renewed(without_api: Stub, synadmin: Synad
     assert "POST /oauth2/token" not in without_api.targets
 
 
-def test_a_session_that_has_ended_is_told(without_api: Stub, synadmin: Synadmin) -> None:
+def test_a_session_that_has_ended_is_reported(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=0)
     without_api.on("/oauth2/token", told({"error": "invalid_grant"}, 400))
     answer = synadmin("whoami")

@@ -88,8 +88,8 @@ def test_a_setting_names_another_address(mas_stub: Stub) -> None:
         (NO_SUCH_PATH, NO_SUCH_PATH, "does not serve it", "`adminapi`"),
         (HTML, None, "is not MAS", "SYNADMIN_MAS"),
         (told({"issuer": "x"}), None, "is not MAS", "SYNADMIN_MAS"),
-        (NO_SUCH_PATH, page("user", {}), "MAS before 1.4 is too old for this", "came with MAS 1.5"),
-        (told({"version": "v1.4.2"}), None, "MAS 1.4.2 is too old for this", "came with MAS 1.5"),
+        (NO_SUCH_PATH, page("user", {}), "MAS before 1.4 is too old for this", "update MAS to 1.5 or newer"),
+        (told({"version": "v1.4.2"}), None, "MAS 1.4.2 is too old for this", "update MAS to 1.5 or newer"),
     ],
 )
 def test_why_it_cannot_be_used(
