@@ -203,3 +203,12 @@ def test_accounts_that_are_left_out_are_in_no_room(monkeypatch: pytest.MonkeyPat
         assert view.joined_local_members == before[room].view.joined_local_members - 1
         assert view.account_of(gone).state is AccountState.DEACTIVATED
         assert gone not in after[room].controllers
+
+
+def test_a_caller_who_is_left_out_regains_no_room() -> None:
+    with running("--rooms", "2", "--users", "2") as url:
+        with gathering(url, "no-local-control") as gatherer:
+            (caller,) = {facts.caller for facts in gatherer.rooms()}
+        assert caller is not None
+        with gathering(url, "no-local-control", without=(caller,)) as gatherer:
+            assert {facts.caller for facts in gatherer.rooms()} == {None}
