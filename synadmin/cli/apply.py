@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from synadmin.cli.again import run_again
+from synadmin.cli.again import invocation_again, run_again
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -39,17 +39,7 @@ def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output
         message = f"{file} is a plan for `synadmin {' '.join(plan.command[:2])}`, which cannot be applied"
         raise UsageError(message)
     _require_server(invocation, plan)
-    again = Invocation(
-        profile=invocation.profile,
-        env_file=invocation.env_file,
-        homeserver=invocation.homeserver,
-        timeout=invocation.timeout,
-        verbose=invocation.verbose,
-        quiet=invocation.quiet,
-        color=invocation.color,
-        reason=invocation.reason or plan.reason,
-        plan=plan,
-    )
+    again = invocation_again(invocation, reason=invocation.reason or plan.reason, plan=plan)
     invocation.say(f"The plan was made by {plan.made_by} at {plan.made_at}.")
     flags = [*(["--dry-run"] if dry_run else []), *(["--yes"] if yes else [])]
     return run_again(again, plan.command, output, *flags)

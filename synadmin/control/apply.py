@@ -19,6 +19,7 @@ from synadmin.control.plan import (
     plan_setting,
     preview_admin,
     read_setting,
+    require_reach,
     step_of_edit,
     step_of_setting,
     takes_power,
@@ -219,7 +220,7 @@ class _RoomWork:
             author = planned.author
             if author is None:
                 continue
-            self._require_reach(author)
+            require_reach(author, self.allow)
             with _Recorded(self.steps, step_of_edit(edit, author.user)):
                 view = change_levels.carry_out(self.apply.recovery, planned)
 
@@ -232,7 +233,7 @@ class _RoomWork:
                 self._list_in_directory(wanted=bool(wanted))
                 continue
             actor = plan_setting(observer, view, name, wanted)
-            self._require_reach(actor)
+            require_reach(actor, self.allow)
             found = read_setting(observer.synapse, self.target.room_id, name)
             content: Mapping[str, Any] = content_to_send(name, wanted, found)
             with _Recorded(self.steps, step_of_setting(name, content, actor.user)):
@@ -243,11 +244,6 @@ class _RoomWork:
         synapse = self.apply.recovery.synapse
         with _Recorded(self.steps, step_of_setting(DIRECTORY, wanted, synapse.owner)):
             synapse.client_server.set_directory_visibility(self.target.room_id, listed=wanted)
-
-    def _require_reach(self, actor: change_levels.Actor) -> None:
-        if actor.reach > self.allow:
-            message = f"This needs acting as {actor.user}: --allow {actor.reach}."
-            raise NotPossible(f"needs-{actor.reach}", message, actor.reach)
 
 
 @dataclass(frozen=True, slots=True)

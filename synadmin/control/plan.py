@@ -281,7 +281,7 @@ class _Planner:
             planned = plan_edit(self.observer, view, edit)
             if planned.author is None:
                 continue
-            self._require_reach(planned.author)
+            require_reach(planned.author, self.allow)
             self.steps.append(step_of_edit(edit, planned.author.user))
             view = edited(planned.view, edit)
         return view
@@ -293,19 +293,10 @@ class _Planner:
             as_user = self.observer.synapse.owner
             if name != DIRECTORY:
                 actor = plan_setting(self.observer, view, name, wanted)
-                self._require_reach(actor)
+                require_reach(actor, self.allow)
                 as_user = actor.user
             content = wanted if name == DIRECTORY else content_to_send(name, wanted, found[name])
             self.steps.append(step_of_setting(name, content, as_user))
-
-    def _require_reach(self, actor: change_levels.Actor) -> None:
-        if actor.reach > self.allow:
-            raise NotPossible(
-                f"needs-{actor.reach}",
-                f"This needs acting as {actor.user}: --allow {actor.reach}, "
-                f'or allow = "{actor.reach}" in the entry.',
-                actor.reach,
-            )
 
     def _message(self) -> str:
         if not self.waits_for:
@@ -342,6 +333,20 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.E
         raise NotPossible("target-unknown", sentence_of(error)) from None
     except RefusedError as error:
         raise NotPossible(error.reason, sentence_of(error)) from None
+
+
+def require_reach(actor: change_levels.Actor, allow: Reach) -> None:
+    """Refuse what takes more than is allowed.
+
+    Raises:
+        NotPossible: it does.
+    """
+    if actor.reach > allow:
+        message = (
+            f"This needs acting as {actor.user}: --allow {actor.reach}, "
+            f'or allow = "{actor.reach}" in the entry.'
+        )
+        raise NotPossible(f"needs-{actor.reach}", message, actor.reach)
 
 
 def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.again import run_again
+from synadmin.cli.again import invocation_again, run_again
 from synadmin.cli.confirm import change_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -108,15 +108,6 @@ def _run_command_line(
     dry_run: bool,
 ) -> int:
     """Run a command line as a run of its own, and return its exit code."""
-    again = Invocation(
-        profile=invocation.profile,
-        env_file=invocation.env_file,
-        homeserver=invocation.homeserver,
-        timeout=invocation.timeout,
-        verbose=invocation.verbose,
-        quiet=invocation.quiet,
-        resumes=run,
-        reason=reason,
-    )
+    again = invocation_again(invocation, resumes=run, reason=reason)
     invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
     return run_again(again, arguments, output, *(["--dry-run"] if dry_run else []))

@@ -38,4 +38,5 @@ def test_a_state_event_that_the_room_does_not_show_was_not_set(
         else:
             with pytest.raises(SynadminError, match="the room does not show it"):
                 set_state(recovery, RoomId(room.id), actor, TOPIC, {"topic": "new"})
+    assert list((journal.path.parent / "rooms").iterdir()), "the room was locked"
     assert [request.json for request in stub.requests if request.method == "PUT"] == [{"topic": "new"}]
