@@ -83,6 +83,5 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     # `import synadmin` costs nothing; a name is loaded when it is used.
     if name not in __all__:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES.get(name, "synadmin.errors")), name)

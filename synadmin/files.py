@@ -83,8 +83,7 @@ def locked(
     try:
         while not _taken(descriptor):
             if not wait or (until is not None and time.monotonic() >= until):
-                message = f"another process holds the lock {path}"
-                raise LockedError(message)
+                raise LockedError(f"another process holds the lock {path}")
             time.sleep(_POLL)
         try:
             yield

@@ -56,8 +56,7 @@ def encoded(identifier: str) -> str:
     try:
         return quote(identifier, safe="")
     except UnicodeEncodeError:
-        message = f"{identifier!a} is not valid Unicode text"
-        raise UsageError(message) from None
+        raise UsageError(f"{identifier!a} is not valid Unicode text") from None
 
 
 def is_server_name(text: str) -> bool:
@@ -84,15 +83,12 @@ def localpart_of(user_id: str) -> str:
 def _checked(text: str, *, sigil: str, kind: str, example: str, local: re.Pattern[str]) -> str:
     shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
     if not text.startswith(sigil):
-        message = f"{shown} is not a {kind}: it starts with {sigil}, as in {example}"
-        raise UsageError(message)
+        raise UsageError(f"{shown} is not a {kind}: it starts with {sigil}, as in {example}")
     localpart, colon, server = text[1:].partition(":")
     if not colon or not local.match(localpart) or not is_server_name(server):
-        message = f"{shown} is not a {kind}: it looks like {example}"
-        raise UsageError(message)
+        raise UsageError(f"{shown} is not a {kind}: it looks like {example}")
     if len(text.encode()) > _LONGEST:
-        message = f"{shown} is not a {kind}: it is longer than {_LONGEST} bytes"
-        raise UsageError(message)
+        raise UsageError(f"{shown} is not a {kind}: it is longer than {_LONGEST} bytes")
     return text
 
 
@@ -108,8 +104,7 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
     """
     if "@" in text and not text.startswith("@"):
         localpart, _, server = text.partition("@")
-        message = f"{text!a} is not a user id: did you mean @{localpart}:{server}?"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not a user id: did you mean @{localpart}:{server}?")
     if home is not None and text and not text.startswith("@") and ":" not in text:
         text = f"@{text}:{home}"
     return UserId(
@@ -188,8 +183,7 @@ def parse_event_id(text: str) -> EventId:
         UsageError: it is not an event id.
     """
     if not _EVENT.match(text) or len(text) > _LONGEST:
-        message = f"{text!a} is not an event id: it starts with $ and has no spaces"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not an event id: it starts with $ and has no spaces")
     return EventId(text)
 
 
@@ -200,8 +194,7 @@ def parse_server_name(text: str) -> str:
         UsageError: it is not a server name.
     """
     if not is_server_name(text):
-        message = f"{text!a} is not a server name: it looks like example.org or example.org:8448"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not a server name: it looks like example.org or example.org:8448")
     return text
 
 
@@ -219,6 +212,5 @@ def parse_media_id(text: str, *, home: str | None = None) -> MediaId:
     if not slash and home is not None and not text.startswith("mxc://"):
         server_name, media_id = home, server_name
     if not is_server_name(server_name) or not _MEDIA.match(media_id) or len(text) > _LONGEST * 2:
-        message = f"{text!a} is not a media id: it looks like mxc://example.org/AbCdEfGhIj"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not a media id: it looks like mxc://example.org/AbCdEfGhIj")
     return MediaId(server_name, media_id)

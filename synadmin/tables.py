@@ -55,8 +55,7 @@ def as_json(value: object, *, indent: int | None = None) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
     except RecursionError:
-        message = "the answer cannot be shown: it is nested too deep"
-        raise ReplyError(message) from None
+        raise ReplyError("the answer cannot be shown: it is nested too deep") from None
     return safe_json(text)
 
 

@@ -32,13 +32,11 @@ def read(path: Path, parse: Callable[[str], T]) -> T:
             text = file.read(_LARGEST + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
-        message = f"cannot read {path}: {reason}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"cannot read {path}: {reason}") from None
     try:
         return parse(text)
     except SettingsError as error:
-        message = f"{path}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
+        raise SettingsError(f"{path}: {error}", hint=error.hint) from None
 
 
 def document(text: str) -> dict[str, Any]:
@@ -51,39 +49,33 @@ def document(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        message = "not TOML: nested too deep"
-        raise SettingsError(message) from None
+        raise SettingsError("not TOML: nested too deep") from None
     except ValueError as error:
         # Python reads no number of thousands of digits, and says so in words for programmers.
         words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
-        message = f"not TOML: {safe_text(words)}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"not TOML: {safe_text(words)}") from None
 
 
 def _bounded(text: str) -> None:
     if len(text) > _LARGEST:
-        message = f"larger than {_LARGEST // 1024**2} MiB"
-        raise SettingsError(message)
+        raise SettingsError(f"larger than {_LARGEST // 1024**2} MiB")
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_DOTS and _QUOTED_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
-            message = f"line {number} has more than {_MOST_DOTS} dots outside of quotation marks"
-            raise SettingsError(message)
+            raise SettingsError(f"line {number} has more than {_MOST_DOTS} dots outside of quotation marks")
 
 
 def table(value: object, where: str) -> Mapping[str, Any]:
     """Return a table, or raise SettingsError where it is none."""
     if isinstance(value, dict):
         return value
-    message = f"{where} is not a table"
-    raise SettingsError(message)
+    raise SettingsError(f"{where} is not a table")
 
 
 def strings(value: object, where: str) -> list[str]:
     """Return a list of texts, or raise SettingsError where it is none."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
-    message = f'{where} is not a list of texts: write ["…", "…"]'
-    raise SettingsError(message)
+    raise SettingsError(f'{where} is not a list of texts: write ["…", "…"]')
 
 
 def require_known(names: Mapping[str, Any], known: Collection[str], *, where: str) -> None:
@@ -91,8 +83,7 @@ def require_known(names: Mapping[str, Any], known: Collection[str], *, where: st
     for name in names:
         if name not in known:
             near = nearest(name, known) or f": use one of {', '.join(sorted(known))}"
-            message = f"{where} has no {quoted(name)}{near}"
-            raise SettingsError(message)
+            raise SettingsError(f"{where} has no {quoted(name)}{near}")
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -43,8 +43,7 @@ class TrustedFile:
         try:
             return self.content.decode("utf-8-sig")
         except UnicodeDecodeError:
-            message = f"{place} cannot be read: it is not UTF-8 text"
-            raise SettingsError(message) from None
+            raise SettingsError(f"{place} cannot be read: it is not UTF-8 text") from None
 
 
 def read(path: Path, *, may_be_pipe: bool = False) -> TrustedFile | None:

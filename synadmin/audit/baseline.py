@@ -119,19 +119,15 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
     except FileNotFoundError:
         if may_be_missing:
             return Baseline()
-        message = f"there is no baseline {path}"
-        raise UsageError(message, hint="--update-baseline makes it") from None
+        raise UsageError(f"there is no baseline {path}", hint="--update-baseline makes it") from None
     except OSError as error:
-        message = f"the baseline {path} cannot be read: {error.strerror}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"the baseline {path} cannot be read: {error.strerror}") from None
     if len(content) > _LARGEST:
-        message = f"the baseline {path} is larger than {_LARGEST // 1024**2} MiB"
-        raise SettingsError(message)
+        raise SettingsError(f"the baseline {path} is larger than {_LARGEST // 1024**2} MiB")
     try:
         version = msgspec.json.decode(content, type=_Version).version
         if version != _VERSION:
-            message = f"{path} was written by another version of synadmin (its shape is {version})"
-            raise SettingsError(message)
+            raise SettingsError(f"{path} was written by another version of synadmin (its shape is {version})")
         file = msgspec.json.decode(content, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         message = f"{path} is not a baseline"

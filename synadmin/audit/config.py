@@ -169,16 +169,14 @@ def _admins(value: object) -> Iterator[UserId]:
         try:
             yield parse_user_id(name)
         except UsageError as error:
-            message = f"[audit] server_admins: {error}"
-            raise SettingsError(message) from None
+            raise SettingsError(f"[audit] server_admins: {error}") from None
 
 
 def _rule(name: str, where: str) -> Rule:
     try:
         return rule_of(name)
     except UsageError as error:
-        message = f"{where}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
+        raise SettingsError(f"{where}: {error}", hint=error.hint) from None
 
 
 def _settings(name: str, value: object) -> Mapping[str, Any]:
@@ -198,32 +196,27 @@ def _settings(name: str, value: object) -> Mapping[str, Any]:
 def _severity(value: object, where: str) -> None:
     if not isinstance(value, str) or value not in set(Severity):
         near = nearest(value, list(Severity)) if isinstance(value, str) else ""
-        message = f"{where} severity: {quoted(value)} is not one of {', '.join(Severity)}{near}"
-        raise SettingsError(message)
+        raise SettingsError(f"{where} severity: {quoted(value)} is not one of {', '.join(Severity)}{near}")
 
 
 def _like(default: object, given: object, where: str) -> None:
     """Check an option against the kind of its default."""
     if isinstance(default, bool):
         if not isinstance(given, bool):
-            message = f"{where}: {quoted(given)} is not true or false"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: {quoted(given)} is not true or false")
     elif not isinstance(given, int) or isinstance(given, bool) or given < 0:
-        message = f"{where}: {quoted(given)} is not a whole number of at least 0"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: {quoted(given)} is not a whole number of at least 0")
 
 
 def _ignores(value: object) -> tuple[Ignore, ...]:
     if not isinstance(value, list):
-        message = "[[audit.ignore]] needs two brackets: there can be several"
-        raise SettingsError(message)
+        raise SettingsError("[[audit.ignore]] needs two brackets: there can be several")
     found: dict[tuple[str, str], Ignore] = {}
     for number, entry in enumerate(value, 1):
         where = f"[[audit.ignore]] number {number}"
         ignore = _ignore(table(entry, where), where)
         if (ignore.rule, ignore.subject) in found:
-            message = f"{where}: {ignore.rule} of {quoted(ignore.subject)} is already ignored"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: {ignore.rule} of {quoted(ignore.subject)} is already ignored")
         found[ignore.rule, ignore.subject] = ignore
     return tuple(found.values())
 
@@ -232,8 +225,7 @@ def _ignore(entry: Mapping[str, Any], where: str) -> Ignore:
     require_known(entry, {"rule", "subject", "reason", "until"}, where=where)
     for name in ("rule", "subject", "reason"):
         if not isinstance(entry.get(name), str) or not entry[name].strip():
-            message = f"{where}: {name} is missing, or not a text"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: {name} is missing, or not a text")
     until = entry.get("until")
     if isinstance(until, datetime) or (until is not None and not isinstance(until, date)):
         message = f"{where} until: {quoted(until)} is not a date: write it as 2027-01-31, without quotes"

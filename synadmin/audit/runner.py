@@ -85,8 +85,7 @@ def audit(
         SettingsError: the baseline is another server's.
     """
     if baseline.server_name not in {None, gatherer.server_name}:
-        message = f"the baseline is of {baseline.server_name}, and this is {gatherer.server_name}"
-        raise SettingsError(message)
+        raise SettingsError(f"the baseline is of {baseline.server_name}, and this is {gatherer.server_name}")
     run = _Run(config, Ignored(config.ignores), rules, count_controllers=count_controllers)
     update_running = baseline.update_running
     for facts in _everything(gatherer, run):

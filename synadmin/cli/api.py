@@ -81,8 +81,7 @@ def api(
     del yes  # nothing is asked: who types the request itself has said so
     if lists:
         if method is not None:
-            message = "--list takes no METHOD and PATH"
-            raise UsageError(message)
+            raise UsageError("--list takes no METHOD and PATH")
         _list(output)
         return
     if method is None or path is None:
@@ -92,8 +91,7 @@ def api(
         raise UsageError(message, hint="`synadmin api --list` lists all requests")
     method = method.upper()
     if method not in _METHODS:
-        message = f"{method!a} is not a method: give GET, POST, PUT or DELETE, and then the PATH"
-        raise UsageError(message)
+        raise UsageError(f"{method!a} is not a method: give GET, POST, PUT or DELETE, and then the PATH")
     _send(invocation, method, *_target(path, pairs), body=_body(data), dry_run=dry_run)
 
 
@@ -155,8 +153,7 @@ def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     """
     missing = re.search(r"\{\w*\}", path)
     if missing is not None:
-        message = f"PATH has {missing[0]} in it: put the value there, percent-encoded"
-        raise UsageError(message)
+        raise UsageError(f"PATH has {missing[0]} in it: put the value there, percent-encoded")
     path, _, in_path = path.partition("?")
     if not _PATH.match(path) or any(character in path for character in "#{}\\") or _BARE_PERCENT.search(path):
         message = f"{path!a} is not a path: it begins with / and everything special in it is percent-encoded"
@@ -167,8 +164,7 @@ def _target(path: str, pairs: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            message = f"{pair!a} is not NAME=VALUE"
-            raise UsageError(message)
+            raise UsageError(f"{pair!a} is not NAME=VALUE")
         query.setdefault(name, []).append(value)
     return path, query
 
@@ -183,11 +179,9 @@ def _body(data: str | None) -> dict[str, Any] | None:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
-        message = f"{where} is not JSON: {error}"
-        raise UsageError(message) from None
+        raise UsageError(f"{where} is not JSON: {error}") from None
     if not isinstance(body, dict):
-        message = f"{where} is not a JSON object"
-        raise UsageError(message)
+        raise UsageError(f"{where} is not a JSON object")
     return body
 
 

@@ -264,12 +264,10 @@ def _output(form: str, columns: str | None) -> Output:
     if columns is None:
         return Output(form, None)
     if form not in _RECORDS:
-        message = f"--columns goes with {', '.join(_RECORDS)}, not with {form}"
-        raise UsageError(message)
+        raise UsageError(f"--columns goes with {', '.join(_RECORDS)}, not with {form}")
     names = tuple(name.strip() for name in columns.split(",") if name.strip())
     if not names:
-        message = "--columns names no column"
-        raise UsageError(message)
+        raise UsageError("--columns names no column")
     return Output(form, names)
 
 
@@ -297,8 +295,7 @@ def _exclusive(
             if wait:
                 message = "another audit is still running, and the time limit was reached"
                 raise LockedError(message, hint="raise --time-limit") from None
-            message = "another audit is running"
-            raise LockedError(message, hint="--wait waits until it has ended") from None
+            raise LockedError("another audit is running", hint="--wait waits until it has ended") from None
         yield
 
 
@@ -403,8 +400,7 @@ def _room_to_notify(synapse: "Synapse", name: str) -> "RoomId":
     with suppress(NotFoundError, NotPermittedError):
         if synapse.client_server.state_event(room_id, "m.room.member", owner).get("membership") == "join":
             return room_id
-    message = f"--notify: {owner} is not in {name}"
-    raise RefusedError(message, hint=f"`synadmin room join '{name}' {owner}`")
+    raise RefusedError(f"--notify: {owner} is not in {name}", hint=f"`synadmin room join '{name}' {owner}`")
 
 
 def _exit_code(outcome: "AuditResult", fail_on: str) -> int:
@@ -426,8 +422,7 @@ def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
     from synadmin.audit.runner import scope_of
 
     if form not in _RECORDS:
-        message = f"the rules are printed as {', '.join(_RECORDS)}, not as {form}"
-        raise UsageError(message)
+        raise UsageError(f"the rules are printed as {', '.join(_RECORDS)}, not as {form}")
     output = _output(form, columns)
     if names and output.for_people and output.names is None:
         click.echo("\n".join(page(rule_of(name)) for name in names), nl=False)

@@ -89,8 +89,7 @@ def _set_enabled(synapse: "Synapse", *, enabled: bool) -> Record:
         return unchanged(f"already {'enabled' if enabled else 'disabled'}", enabled=enabled)
     synapse.background_updates.set_enabled(enabled=enabled)
     if synapse.background_updates.enabled().enabled is not enabled:
-        message = f"background updates are still {'disabled' if enabled else 'enabled'}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"background updates are still {'disabled' if enabled else 'enabled'}")
     return {"enabled": enabled}
 
 
@@ -122,5 +121,4 @@ def start(synapse: "Synapse", job_name: str, *, old_key: str | None, before: int
 @start.check
 def _(*, job_name: str, old_key: str | None, before: int | None) -> None:
     if job_name != "event_resign" and (old_key is not None or before is not None):
-        message = "--old-key and --before go with event_resign"
-        raise UsageError(message)
+        raise UsageError("--old-key and --before go with event_resign")

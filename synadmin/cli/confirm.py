@@ -18,11 +18,9 @@ def _keep_reason(context: click.Context, _: click.Parameter, value: str | None) 
     if value is None:
         return
     if not value.strip():
-        message = "--reason is empty: say why, or leave it out"
-        raise UsageError(message)
+        raise UsageError("--reason is empty: say why, or leave it out")
     if len(value) > _LONGEST_REASON:
-        message = f"--reason is too long: {len(value)} characters, {_LONGEST_REASON} at most"
-        raise UsageError(message)
+        raise UsageError(f"--reason is too long: {len(value)} characters, {_LONGEST_REASON} at most")
     context.ensure_object(Invocation).reason = value
 
 
@@ -98,11 +96,9 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         agreed = invocation.ask(question)
     except KeyboardInterrupt:
         click.echo(err=True)  # the cursor still stands behind the question
-        message = "nothing was changed"
-        raise click.Abort(message) from None
+        raise click.Abort("nothing was changed") from None
     if not agreed:
-        message = "nothing was changed: the answer was no"
-        raise Declined(message)
+        raise Declined("nothing was changed: the answer was no")
 
 
 class Declined(UsageError):  # noqa: N818  not an error

@@ -99,16 +99,14 @@ def rename(synapse: "Synapse", user_id: "UserId", device_id: str, name: str) -> 
     synapse.devices.modify(user_id, device_id, display_name=name)
     found = synapse.devices.get(user_id, device_id).display_name
     if found != name:
-        message = f"the server reported success, but {device_id} is called {found!a}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"the server reported success, but {device_id} is called {found!a}")
     return {"display_name": found}
 
 
 @rename.check
 def _(*, name: str) -> None:
     if len(name) > _LONGEST_NAME:
-        message = f"a device's name has at most {_LONGEST_NAME} characters"
-        raise UsageError(message)
+        raise UsageError(f"a device's name has at most {_LONGEST_NAME} characters")
 
 
 @device.verb
@@ -132,8 +130,7 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
         return {"display_name": found.display_name, **_still_to_come(account.end_devices([device_id]))}
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
-        message = f"the server reported success, but {device_id} is still there"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"the server reported success, but {device_id} is still there")
     return {"display_name": found.display_name}
 
 

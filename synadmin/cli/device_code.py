@@ -95,8 +95,7 @@ def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> 
                 return
             mas = mine.mas
             if mas is None:
-                message = "the homeserver no longer says that MAS manages its accounts"
-                raise RefusedError(message)
+                raise RefusedError("the homeserver no longer says that MAS manages its accounts")
             token, session = _personal_token(mas, mine.owner, expires)
             try:
                 yield token

@@ -61,20 +61,17 @@ def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]
     synapse.experimental.set(user_id, features)
     found = synapse.experimental.get(user_id).features
     if any(found.get(feature) != enabled for feature, enabled in features.items()):
-        message = f"the server reported success, but the features of {user_id} are {dict(found)}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"the server reported success, but the features of {user_id} are {dict(found)}")
     return {"features": dict(found)}
 
 
 @set_.check
 def _(*, switched_on: tuple[str, ...], switched_off: tuple[str, ...]) -> dict[str, Any]:
     if not switched_on and not switched_off:
-        message = "which feature? Name it with --on or --off"
-        raise UsageError(message)
+        raise UsageError("which feature? Name it with --on or --off")
     both = set(switched_on) & set(switched_off)
     if both:
-        message = f"{min(both)} cannot be on and off"
-        raise UsageError(message)
+        raise UsageError(f"{min(both)} cannot be on and off")
     return {"features": dict.fromkeys(switched_on, True) | dict.fromkeys(switched_off, False)}
 
 

@@ -126,6 +126,5 @@ def reset(synapse: "Synapse", destination: str) -> Record:
     if not after.retry_last_ts:
         return {}
     if after.retry_last_ts == before.retry_last_ts:
-        message = f"the connection to {destination} is still delayed"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"the connection to {destination} is still delayed")
     return {"message": "it was tried again, and is still not reachable"}

@@ -74,8 +74,7 @@ def ping(
             invocation.say("there is no other server")
             output.write([], _COLUMNS)
             return EXIT_DONE
-        message = "which server? Name it, or take those of --from-rooms ROOM or --destinations"
-        raise UsageError(message)
+        raise UsageError("which server? Name it, or take those of --from-rooms ROOM or --destinations")
     pings: Iterable[Ping] = ping_all(
         wanted,
         lambda name: ping_one(name, network, count=count, timeout=settings.timeout),

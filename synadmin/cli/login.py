@@ -76,8 +76,7 @@ def login(
     invocation.new_profile = True
     if invocation.homeserver is None and invocation.settings.homeserver is None:
         if not invocation.on_terminal:
-            message = "which homeserver? Give it with --homeserver"
-            raise UsageError(message)
+            raise UsageError("which homeserver? Give it with --homeserver")
         invocation.homeserver = click.prompt("Homeserver (URL or server name)", err=True)
         del invocation.settings
     if dry_run:
@@ -98,8 +97,7 @@ def login(
         _require_password_login(synapse)
         if user is None:
             if not invocation.on_terminal:
-                message = "which user? Name it: synadmin login USER"
-                raise UsageError(message)
+                raise UsageError("which user? Name it: synadmin login USER")
             user = click.prompt("User", err=True)
         session = synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
     with invocation.synapse(token=session.access_token) as synapse:
@@ -121,8 +119,7 @@ def _login_with_mas(invocation: Invocation, synapse: "Synapse", user: str | None
     ):
         owner = acting.owner
         if user is not None and localpart_of(user) != localpart_of(owner):
-            message = f"{owner} has signed in in the browser, not {user}: the token was revoked"
-            raise RefusedError(message)
+            raise RefusedError(f"{owner} has signed in in the browser, not {user}: the token was revoked")
         _save_profile(invocation, acting, made.secret, with_it=made.profile)
         _say_owner(invocation, acting, owner)
     if made.why_not_personal is not None:

@@ -159,8 +159,7 @@ def _(*, expires: int | None, never_expires: bool) -> None:
     if (expires is None) != never_expires:
         from synadmin.errors import UsageError
 
-        message = "say when the token ends: --expires 30d, or --never-expires"
-        raise UsageError(message)
+        raise UsageError("say when the token ends: --expires 30d, or --never-expires")
 
 
 @create.question
@@ -184,8 +183,7 @@ def revoke(synapse: "Synapse", session_id: str) -> Record:
         return unchanged("already revoked")
     service.personal_sessions.revoke(session_id)
     if service.personal_sessions.get(session_id).attributes.revoked_at is None:
-        message = f"MAS reported success, but {session_id} is not revoked"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"MAS reported success, but {session_id} is not revoked")
     return {}
 
 

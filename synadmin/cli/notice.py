@@ -92,11 +92,9 @@ def _(
     no_transaction: bool,
 ) -> dict[str, Any]:
     if no_transaction and transaction_id is not None:
-        words = "--transaction-id and --no-transaction do not go together"
-        raise UsageError(words)
+        raise UsageError("--transaction-id and --no-transaction do not go together")
     if transaction_id == "":
-        words = "the transaction id is empty"
-        raise UsageError(words)
+        raise UsageError("the transaction id is empty")
     body = _content(message, content, input_is_taken=source == "-")
     return {"body": body, "run": transaction_id or _new_transaction()}
 
@@ -130,26 +128,21 @@ def _content(message: str | None, content: str | None, *, input_is_taken: bool) 
     import json
 
     if message is not None and content is not None:
-        words = "--message and --content: give one of them"
-        raise UsageError(words)
+        raise UsageError("--message and --content: give one of them")
     if content is not None:
         try:
             parsed = json.loads(content)
         except ValueError as error:
-            words = f"--content is not JSON: {error}"
-            raise UsageError(words) from None
+            raise UsageError(f"--content is not JSON: {error}") from None
         if not isinstance(parsed, dict):
-            words = "--content is not a JSON object"
-            raise UsageError(words)
+            raise UsageError("--content is not a JSON object")
         return parsed
     if message is None:
         if input_is_taken or is_terminal(sys.stdin):
-            words = "which message? Give it with --message, or on standard input"
-            raise UsageError(words)
+            raise UsageError("which message? Give it with --message, or on standard input")
         message = read_text("-").rstrip("\r\n")
     if not message.strip():
-        words = "the notice is empty"
-        raise UsageError(words)
+        raise UsageError("the notice is empty")
     return {"msgtype": "m.text", "body": message}
 
 

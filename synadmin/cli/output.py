@@ -48,8 +48,7 @@ class Output:
             return cls(form, None)
         names = tuple(name.strip() for name in columns.split(",") if name.strip())
         if not names:
-            message = "--columns names no column"
-            raise UsageError(message)
+            raise UsageError("--columns names no column")
         return cls(form, names)
 
     @property
@@ -137,8 +136,7 @@ class Output:
         known = {column.name: column for column in columns}
         missing = [name for name in self.names if name not in known]
         if missing:
-            message = f"there is no column {missing[0]!a}; there are {', '.join(known)}"
-            raise UsageError(message)
+            raise UsageError(f"there is no column {missing[0]!a}; there are {', '.join(known)}")
         return [known[name] for name in self.names]
 
 

@@ -164,8 +164,7 @@ def renamed(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
 
     def refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
         if value:
-            message = f"{old} is now {new}"
-            raise click.BadParameter(message, context, parameter)
+            raise click.BadParameter(f"{old} is now {new}", context, parameter)
 
     return click.option(old, is_flag=is_flag, hidden=True, expose_value=False, callback=refuse)
 

@@ -117,8 +117,7 @@ def create(
         _require_free(synapse, mas, token)
     if mas is not None:
         if length is not None:
-            message = "MAS draws tokens of 12 characters: leave --length out, or name the token"
-            raise RefusedError(message)
+            raise RefusedError("MAS draws tokens of 12 characters: leave --length out, or name the token")
         drawn = mas.create(None if token == _DRAWN else token, uses=uses, expires=expires)
         return _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
     made = synapse.registration_tokens.create(
@@ -133,11 +132,9 @@ def create(
 @create.check
 def _(*, token: str | None, length: int | None, expires: int | None) -> None:
     if token is not None and length is not None:
-        message = "--length is for a token that the server chooses: leave out the token, or --length"
-        raise UsageError(message)
+        raise UsageError("--length is for a token that the server chooses: leave out the token, or --length")
     if token is not None and not _TOKEN.match(token):
-        message = f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -"
-        raise UsageError(message)
+        raise UsageError(f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -")
     _require_future(expires)
 
 
@@ -157,8 +154,7 @@ def _require_free(synapse: "Synapse", mas: "MasTokens | None", token: str) -> No
 
 def _require_future(moment: int | None) -> None:
     if moment is not None and moment <= time.time() * 1000:
-        message = "--expires is in the past"
-        raise UsageError(message, hint="times without an offset are UTC")
+        raise UsageError("--expires is in the past", hint="times without an offset are UTC")
 
 
 def _read_back(synapse: "Synapse", mas: "MasTokens | None", token: str, **expected: int | None) -> Record:
@@ -219,11 +215,9 @@ def update(synapse: "Synapse", token: str, *, changed: dict[str, int | None]) ->
 @update.check
 def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: bool) -> dict[str, Any]:
     if uses is not None and unlimited:
-        message = "--uses and --unlimited do not go together"
-        raise UsageError(message)
+        raise UsageError("--uses and --unlimited do not go together")
     if expires is not None and never_expires:
-        message = "--expires and --never-expires do not go together"
-        raise UsageError(message)
+        raise UsageError("--expires and --never-expires do not go together")
     _require_future(expires)
     changed: dict[str, int | None] = {}
     if uses is not None or unlimited:
@@ -231,8 +225,7 @@ def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: 
     if expires is not None or never_expires:
         changed["expiry_time"] = expires
     if not changed:
-        message = "nothing to change: give --uses, --unlimited, --expires or --never-expires"
-        raise UsageError(message)
+        raise UsageError("nothing to change: give --uses, --unlimited, --expires or --never-expires")
     return {"changed": changed}
 
 
@@ -257,16 +250,14 @@ def delete(synapse: "Synapse", token: str) -> Record:
             return unchanged("already revoked")
         mas.revoke(token)
         if mas.get(token)["revoked_at"] is None:
-            message = f"MAS reported success, but {token} is not revoked"
-            raise NotAsAskedError(message)
+            raise NotAsAskedError(f"MAS reported success, but {token} is not revoked")
         return {"message": "revoked: MAS keeps the record"}
     synapse.registration_tokens.delete(token)
     try:
         synapse.registration_tokens.get(token)
     except NotFoundError:
         return {}
-    message = f"the server reported success, but {token} is still there"
-    raise NotAsAskedError(message)
+    raise NotAsAskedError(f"the server reported success, but {token} is still there")
 
 
 @delete.question

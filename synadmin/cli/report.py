@@ -86,8 +86,7 @@ def list_(
 @list_.check
 def _(*, users: bool, room: str | None) -> None:
     if users and room is not None:
-        message = "--room is about reports of events, --users about reports of users: use only one"
-        raise UsageError(message)
+        raise UsageError("--room is about reports of events, --users about reports of users: use only one")
 
 
 @report.verb
@@ -127,8 +126,7 @@ def dismiss(synapse: "Synapse", report_id: str, *, users: bool) -> Record:
         look(number)
     except NotFoundError:
         return {}
-    message = f"report {report_id} is still there, although the server said that it was deleted"
-    raise NotAsAskedError(message)
+    raise NotAsAskedError(f"report {report_id} is still there, although the server said that it was deleted")
 
 
 @dismiss.check

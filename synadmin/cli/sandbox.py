@@ -192,8 +192,7 @@ def demo(invocation: Invocation) -> None:
             _show_lost_rooms(community)
             regained = _regain(community, community.rooms[_REGAINED])
     if not regained:
-        message = "the room was not regained"
-        raise SynadminError(message)
+        raise SynadminError("the room was not regained")
     # `make demo` runs it from where no PATH leads to.
     is_in_path = shutil.which("synadmin") is not None or Path(sys.argv[0]).name != "synadmin"
     program = "synadmin" if is_in_path else shlex.quote(sys.argv[0])

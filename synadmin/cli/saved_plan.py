@@ -110,10 +110,9 @@ class SavedPlan:
         try:
             content = json.loads(path.read_text("utf-8"))
             if content["version"] != _VERSION:
-                message = (
+                raise UsageError(
                     f"{path} is a plan of version {content['version']!a}; this synadmin reads {_VERSION}"
                 )
-                raise UsageError(message)
             command = [str(word) for word in content["command"]]
             targets = {
                 str(one["id"]): PlannedTarget(dict(one["fingerprint"]), dict(one["plan"]))
@@ -130,11 +129,9 @@ class SavedPlan:
                 path.absolute(),
             )
         except OSError as error:
-            message = f"cannot read {path}: {error.strerror or error}"
-            raise UsageError(message) from None
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
-            message = f"{path} is not a plan"
-            raise UsageError(message, hint="`--save-plan FILE` makes one") from None
+            raise UsageError(f"{path} is not a plan", hint="`--save-plan FILE` makes one") from None
 
 
 def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> None:

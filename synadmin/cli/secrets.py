@@ -38,11 +38,9 @@ def ask_new(what: str) -> str:
     """
     password = ask(f"New password for {what}: ")
     if not password:
-        message = "the password is empty"
-        raise UsageError(message)
+        raise UsageError("the password is empty")
     if is_terminal(sys.stdin) and getpass.getpass("Repeat it: ") != password:
-        message = "the passwords differ: nothing was changed"
-        raise UsageError(message)
+        raise UsageError("the passwords differ: nothing was changed")
     return password
 
 
@@ -54,8 +52,7 @@ def read(path: Path) -> str:
     """
     secret = read_secret(str(path)).strip()
     if not secret:
-        message = f"{path}: the first line is empty; write the secret there"
-        raise UsageError(message)
+        raise UsageError(f"{path}: the first line is empty; write the secret there")
     return secret
 
 

@@ -73,8 +73,7 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
         invocation.draw("")
     if task.status != "complete":
         words = getattr(task, "error", None)
-        message = f"{what}: {task.status}" + (f", {words}" if words else "")
-        raise TaskFailedError(message)
+        raise TaskFailedError(f"{what}: {task.status}" + (f", {words}" if words else ""))
     return task
 
 

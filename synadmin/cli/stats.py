@@ -62,11 +62,9 @@ def media(
 @media.check
 def _(*, search: str | None, since: int | None, until: int | None) -> None:
     if search == "":
-        message = "--search is empty"
-        raise UsageError(message)
+        raise UsageError("--search is empty")
     if since is not None and until is not None and until <= since:
-        message = "--until is not later than --since"
-        raise UsageError(message)
+        raise UsageError("--until is not later than --since")
 
 
 @stats.verb

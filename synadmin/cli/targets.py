@@ -193,8 +193,7 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
             message = f"without a question, a change needs the room's id or alias, not its name {name!a}"
             raise UsageError(message, hint=f"the id is '{room_ids[0]}'")
         if not invocation.ask(f"{name} is {room_ids[0]}. Use this room?"):
-            message = "nothing was changed: the answer was no"
-            raise UsageError(message)
+            raise UsageError("nothing was changed: the answer was no")
     return room_ids[0]
 
 
@@ -269,16 +268,14 @@ def _parse_event(text: str) -> str:
 
 def _parse_device(text: str) -> str:
     if not text:
-        message = "a device id is not empty"
-        raise UsageError(message)
+        raise UsageError("a device id is not empty")
     return text
 
 
 def _parse_report(text: str) -> str:
     number = int(text) if text.isascii() and text.isdecimal() else -1
     if not 0 <= number <= _LARGEST_REPORT_ID:
-        message = f"{text!a} is not the number of a report"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not the number of a report")
     return str(number)
 
 

@@ -115,16 +115,14 @@ def parse(text: str) -> tuple[Entry, ...]:
     content = toml_files.document(text)
     require_known(content, ("version", "teams", "rooms"), where="the file")
     if content.get("version") != VERSION or isinstance(content["version"], bool):
-        message = f"the file must say version = {VERSION}"
-        raise SettingsError(message)
+        raise SettingsError(f"the file must say version = {VERSION}")
     teams = {
         name: tuple(_users(members, f"[teams] {name}"))
         for name, members in table(content.get("teams", {}), "[teams]").items()
     }
     rooms = content.get("rooms", [])
     if not isinstance(rooms, list):
-        message = "[[rooms]] needs two brackets: there can be several"
-        raise SettingsError(message)
+        raise SettingsError("[[rooms]] needs two brackets: there can be several")
     lines = Lines(text, len(rooms))
     entries = tuple(_Reader(teams, lines, number).entry(value) for number, value in enumerate(rooms))
     _require_consistent(entries, lines)
@@ -145,8 +143,7 @@ class _Reader:
         require_known(content, _KEYS, where=where)
         name = content.get("name", self.lines.place(self.number))
         if not isinstance(name, str) or not name.strip():
-            message = f"{where}: name is not a text"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: name is not a text")
         admins = tuple(dict.fromkeys(self._people(content.get("admins", []), f"{where} admins")))
         moderators = dict(self._moderators(content.get("moderators", []), f"{where} moderators"))
         nobody_else = _boolean(content.get("nobody_else", False), f"{where} nobody_else")
@@ -174,8 +171,7 @@ class _Reader:
         both = next((user for user in goal.admins if user in goal.moderators), None)
         if both is not None:
             places = self.lines.both((self.number, "admins"), (self.number, "moderators"))
-            message = f"{places}: {both} is among the admins and the moderators"
-            raise SettingsError(message)
+            raise SettingsError(f"{places}: {both} is among the admins and the moderators")
         if not goal.nobody_else:
             return
         if not goal.admins:
@@ -183,11 +179,10 @@ class _Reader:
             raise SettingsError(message)
         if len(goal.admins) < goal.at_least:
             places = self.lines.both((self.number, "at_least"), (self.number, "nobody_else"))
-            message = (
+            raise SettingsError(
                 f"{places}: at_least = {goal.at_least}, but with nobody_else = true only the "
                 f"{len(goal.admins)} in admins have control"
             )
-            raise SettingsError(message)
 
     def _people(self, value: object, where: str) -> Iterator[UserId]:
         """Yield the users of a list of users and teams."""
@@ -208,13 +203,11 @@ class _Reader:
             require_known(entry, ("level", "users"), where=where)
             level = entry.get("level")
             if not isinstance(level, int) or isinstance(level, bool) or level not in _LEVELS:
-                message = f"{where}: level is missing, or not a power level"
-                raise SettingsError(message)
+                raise SettingsError(f"{where}: level is missing, or not a power level")
             for user in self._people(entry.get("users", []), f"{where} users"):
                 if seen.setdefault(user, level) != level:
                     place = self.lines.place(self.number, "moderators")
-                    message = f"{place}: {user} has level {seen[user]} and level {level}"
-                    raise SettingsError(message)
+                    raise SettingsError(f"{place}: {user} has level {seen[user]} and level {level}")
                 yield user, level
 
     def _heirs(self, value: object, where: str) -> Heirs:
@@ -222,13 +215,11 @@ class _Reader:
         require_known(content, ("users", "after", "notify"), where=where)
         users = tuple(dict.fromkeys(self._people(content.get("users", []), f"{where} users")))
         if not users or "after" not in content:
-            message = f"{where}: users and after are needed"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: users and after are needed")
         after = length_of_time(content["after"], f"{where} after")
         notify = length_of_time(content.get("notify", "0d"), f"{where} notify")
         if notify > after:
-            message = f"{where}: notify is longer than after"
-            raise SettingsError(message)
+            raise SettingsError(f"{where}: notify is longer than after")
         return Heirs(users=users, after=after, notify=notify)
 
 
@@ -256,8 +247,7 @@ def _require_consistent(entries: tuple[Entry, ...], lines: Lines) -> None:
     for number, entry in enumerate(entries):
         if entry.name in names:
             places = lines.both((names[entry.name], "name"), (number, "name"))
-            message = f"{places}: two entries have the name {quoted(entry.name)}"
-            raise SettingsError(message)
+            raise SettingsError(f"{places}: two entries have the name {quoted(entry.name)}")
         names[entry.name] = number
         first = selectors.setdefault(entry.match, number)
         if first != number and content_of(entries[first]) != content_of(entry):
@@ -284,8 +274,7 @@ def _selector(value: object, where: str) -> Selector:
     require_known(content, (*_SELECTORS, "except"), where=where)
     used = [name for name in _SELECTORS if name in content]
     if len(used) != 1:
-        message = f"{where}: use exactly one of {', '.join(_SELECTORS)}"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: use exactly one of {', '.join(_SELECTORS)}")
     value, where = content[used[0]], f"{where} {used[0]}"
     excluded = tuple(strings(content.get("except", []), f"{where} except"))
     for room in excluded:
@@ -305,8 +294,7 @@ def _selector(value: object, where: str) -> Selector:
         case "creator":
             return Selector(creator=_user(_text(value, where), where), excluded=excluded)
     if not _boolean(value, where):
-        message = f"{where}: write ours = true"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: write ours = true")
     return Selector(ours=True, excluded=excluded)
 
 
@@ -323,8 +311,7 @@ def _parsed(parse_: Any, text: str, where: str) -> Any:  # noqa: ANN401  the par
     try:
         return parse_(text)
     except UsageError as error:
-        message = f"{where}: {error}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def _user(text: str, where: str) -> UserId:
@@ -338,36 +325,31 @@ def _users(value: object, where: str) -> Iterator[UserId]:
 
 def _reach(value: object, where: str) -> Reach:
     if value not in {"impersonate", "reactivate"}:
-        message = f'{where}: {quoted(value)} is not "impersonate" or "reactivate"'
-        raise SettingsError(message)
+        raise SettingsError(f'{where}: {quoted(value)} is not "impersonate" or "reactivate"')
     return Reach.of(str(value))
 
 
 def _boolean(value: object, where: str) -> bool:
     if isinstance(value, bool):
         return value
-    message = f"{where}: {quoted(value)} is not true or false"
-    raise SettingsError(message)
+    raise SettingsError(f"{where}: {quoted(value)} is not true or false")
 
 
 def _whole(value: object, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
         return value
-    message = f"{where}: {quoted(value)} is not a whole number from 0 to {_MOST}"
-    raise SettingsError(message)
+    raise SettingsError(f"{where}: {quoted(value)} is not a whole number from 0 to {_MOST}")
 
 
 def _text(value: object, where: str) -> str:
     if isinstance(value, str):
         return value
-    message = f"{where}: {quoted(value)} is not a text"
-    raise SettingsError(message)
+    raise SettingsError(f"{where}: {quoted(value)} is not a text")
 
 
 def length_of_time(value: object, where: str) -> int:
     """Return a length of time like ``180d`` in milliseconds, or raise SettingsError."""
     match = _LENGTH_OF_TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        message = f"{where}: {quoted(value)} is not a length of time: write 12h, 30d or 1y"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: {quoted(value)} is not a length of time: write 12h, 30d or 1y")
     return int(match[1]) * _UNITS[match[2]]

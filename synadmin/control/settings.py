@@ -136,23 +136,20 @@ def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
 
 def _choice(choice: _Choice, given: object, where: str) -> dict[str, Any]:
     if given not in choice.values:
-        message = f"{where}: {quoted(given)} is not one of {', '.join(choice.values)}"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: {quoted(given)} is not one of {', '.join(choice.values)}")
     return {choice.key: given}
 
 
 def _encryption(given: object, where: str) -> dict[str, Any]:
     if given is not True:
-        message = f"{where}: write true, or leave it out: encryption cannot be turned off"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: write true, or leave it out: encryption cannot be turned off")
     return {"algorithm": "m.megolm.v1.aes-sha2"}
 
 
 def _boolean(given: object, where: str) -> bool:
     if isinstance(given, bool):
         return given
-    message = f"{where}: {quoted(given)} is not true or false"
-    raise SettingsError(message)
+    raise SettingsError(f"{where}: {quoted(given)} is not true or false")
 
 
 def _server_acl(given: object, where: str) -> dict[str, Any]:
@@ -168,8 +165,7 @@ def _server_acl(given: object, where: str) -> dict[str, Any]:
 def _days(given: object, where: str) -> int:
     text = given.removesuffix("d") if isinstance(given, str) else ""
     if text == given or not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= _MOST_DAYS:
-        message = f"{where}: {quoted(given)} is not a number of days: write 90d"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: {quoted(given)} is not a number of days: write 90d")
     return int(text) * _DAY
 
 
@@ -177,11 +173,10 @@ def _with_allowed_rooms(found: dict[str, Any], allowed: object, where: str) -> R
     """Put the rooms whose members may join into the join rule."""
     restricted = found.get("join_rule", {}).get("join_rule") in _RESTRICTED
     if restricted != (allowed is not None):
-        message = (
+        raise SettingsError(
             f"{where}: join_rule restricted or knock_restricted and allow_members_of go together: "
             "allow_members_of has the ids of the rooms whose members may join"
         )
-        raise SettingsError(message)
     if restricted:
         rooms = strings(allowed, f"{where} allow_members_of")
         found["join_rule"]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]

@@ -59,10 +59,9 @@ class Trust:
             self.verifying = ssl.create_default_context(cafile=ca_file)
         except (ssl.SSLError, OSError) as error:
             reason = getattr(error, "reason", None) or error.strerror or str(error)
-            message = (
+            raise SettingsError(
                 f"SYNADMIN_CA_FILE: {ca_file} holds no certificates ({reason.lower().replace('_', ' ')})"
-            )
-            raise SettingsError(message) from None
+            ) from None
         # The name is compared in certificate.py, so that one wrong thing does not hide another.
         self.verifying.check_hostname = False
         # Newer Pythons are stricter here than any homeserver is.

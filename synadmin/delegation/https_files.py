@@ -104,14 +104,12 @@ class HttpsFetcher:
             connection = TlsConnection(address, host, self._trust.verifying, deadline)
         except ssl.SSLCertVerificationError as error:
             problems = self._looked_at(address, host, error, deadline)
-            message = f"{address}: {problems}"
-            raise NoAnswerError(message, insecure=True) from None
+            raise NoAnswerError(f"{address}: {problems}", insecure=True) from None
         with connection:
             shown = certificate.read(connection.certificate)
             problems = "; ".join(certificate.problems(shown, host, None, certificate.now()))
             if problems:
-                message = f"{address}: {problems}"
-                raise NoAnswerError(message, insecure=True)
+                raise NoAnswerError(f"{address}: {problems}", insecure=True)
             return connection.get(target, netloc, deadline, most=LARGEST)
 
     def _looked_at(

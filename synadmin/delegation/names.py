@@ -62,8 +62,7 @@ def parse_name(text: str) -> ServerName:
     """
     problem = _problem(text)
     if problem is not None:
-        message = f"{text!a} is not a server name: {problem}"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not a server name: {problem}")
     host, port = text, None
     match = re.fullmatch(r"(.*?):([0-9]+)", text) if not text.endswith("]") else None
     if match is not None:
@@ -146,10 +145,9 @@ def parse_address(text: str, *, port: int) -> Address:
         number = int((match["port"] or str(port))[:9])
         if _is_ip(ip) and 0 < number <= _HIGHEST_PORT:
             return Address(ip, number)
-    message = (
+    raise UsageError(
         f"{text!a} is not an IP address with an optional port: 192.0.2.1, 192.0.2.1:53, [2001:db8::1]:53"
     )
-    raise UsageError(message)
 
 
 def parse_nameserver(text: str) -> Address:
@@ -172,8 +170,7 @@ def parse_overrides(texts: Iterable[str]) -> Mapping[tuple[str, int], tuple[Addr
         match = _OVERRIDE.match(text)
         port = int(match["port"][:9]) if match else 0
         if match is None or not 0 < port <= _HIGHEST_PORT:
-            message = f"{text!a} is not NAME:PORT:ADDRESS[:PORT], as in example.org:443:192.0.2.1"
-            raise UsageError(message)
+            raise UsageError(f"{text!a} is not NAME:PORT:ADDRESS[:PORT], as in example.org:443:192.0.2.1")
         key = (parse_name(match["name"]).host.lower(), port)
         overrides[key] = (*overrides.get(key, ()), parse_address(match["to"], port=port))
     return overrides

@@ -128,8 +128,7 @@ def _trusted(address: Address, name: str, network: Network, deadline: Deadline) 
     problems = certificate.problems(shown, name, chain, certificate.now())
     if problems:
         connection.close()
-        message = f"{address}: {'; '.join(problems)}"
-        raise NoAnswerError(message, insecure=True)
+        raise NoAnswerError(f"{address}: {'; '.join(problems)}", insecure=True)
     return connection
 
 

@@ -81,6 +81,5 @@ def _verifies(entry: object, signature: object, message: bytes) -> bool:
 def _decoded(text: object) -> bytes:
     """Decode unpadded base64."""
     if not isinstance(text, str):
-        message = "not a text"
-        raise ValueError(message)  # noqa: TRY004  one exception for all that is no base64
+        raise ValueError("not a text")  # noqa: TRY004  one exception for all that is no base64
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -117,14 +117,12 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
         return _checked_socket(url)
     if "@" in url:
         # Before anything that would repeat it.
-        message = "the homeserver's URL must not hold a user name or password"
-        raise SettingsError(message)
+        raise SettingsError("the homeserver's URL must not hold a user name or password")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        message = f"homeserver {url!a} is not a URL: {error}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"homeserver {url!a} is not a URL: {error}") from None
     if (
         parts.scheme not in {"http", "https"}
         or not host
@@ -132,17 +130,14 @@ def checked_homeserver(url: str, *, allow_plain_http: bool = False) -> str:
         or not url.isprintable()
         or " " in url
     ):
-        message = f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org"
-        raise SettingsError(message)
+        raise SettingsError(f"homeserver {url!a} is not a URL: it looks like https://matrix.example.org")
     path = parts.path.rstrip("/")
     if parts.query or parts.fragment or "?" in url or "#" in url or not _BASE_PATH.fullmatch(path):
         bare = f"{parts.scheme}://{parts.netloc}{_OF_REQUESTS.split(path)[0]}"
-        message = f"homeserver {url!a} has a path: give the base URL alone, {bare}"
-        raise SettingsError(message)
+        raise SettingsError(f"homeserver {url!a} has a path: give the base URL alone, {bare}")
     if parts.scheme == "http" and not is_loopback(host) and not allow_plain_http:
-        message = f"homeserver {url}: plain http would send the token readable over the network"
         raise SettingsError(
-            message,
+            f"homeserver {url}: plain http would send the token readable over the network",
             hint="use https://, or set SYNADMIN_ALLOW_HTTP=1 where the network is your own",
         )
     return f"{parts.scheme}://{parts.netloc}{path}"
@@ -174,5 +169,4 @@ def certificates(ca_file: str | None) -> "ssl.SSLContext":
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError:
-        message = f"SYNADMIN_CA_FILE: {ca_file} holds no certificates"
-        raise SettingsError(message) from None
+        raise SettingsError(f"SYNADMIN_CA_FILE: {ca_file} holds no certificates") from None

@@ -162,10 +162,9 @@ class Pager(Generic[T]):
             if following is None or not items or left == 0:
                 return
             if following in followed:
-                message = (
+                raise ReplyError(
                     f"GET {endpoint.path}: the cursor does not move ({following!a}): the list has no end"
                 )
-                raise ReplyError(message)
             followed.add(following)
             cursor = following
 

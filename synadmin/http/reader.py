@@ -104,8 +104,7 @@ class Body:
             part = unpacker.decompress(data, self._most - self._size + 1)
         except zlib.error:
             if self._wbits != zlib.MAX_WBITS or self._size:
-                message = "it is not packed as it says"
-                raise UnreadableError(message, answered=True) from None
+                raise UnreadableError("it is not packed as it says", answered=True) from None
             # Some servers leave out the header of "deflate".
             self._wbits = -zlib.MAX_WBITS
             self._unpacker = zlib.decompressobj(self._wbits)
@@ -117,8 +116,7 @@ class Body:
         self._size += len(data)
         if self._size > self._most:
             if not self._may_cut:
-                message = f"it is larger than {self._most // 1024 // 1024} MB"
-                raise UnreadableError(message, answered=True)
+                raise UnreadableError(f"it is larger than {self._most // 1024 // 1024} MB", answered=True)
             self.cut = True
             data = data[: len(data) - (self._size - self._most)]
         self._parts.append(data)
@@ -130,8 +128,7 @@ class Body:
             UnreadableError: the end of it is missing.
         """
         if self._begun and self._unpacker is not None and not self._unpacker.eof and not self.cut:
-            message = "it broke off"
-            raise UnreadableError(message)
+            raise UnreadableError("it broke off")
         return b"".join(self._parts)
 
 
@@ -193,8 +190,7 @@ class _Reader:
 
     def feed(self, data: bytes) -> None:
         if self._first and data[:2] in _TLS_RECORD:
-            message = "it speaks TLS: is it https?"
-            raise UnreadableError(message)
+            raise UnreadableError("it speaks TLS: is it https?")
         self._first = False
         try:
             self._parser.feed_data(data)
@@ -205,8 +201,7 @@ class _Reader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             # After a complete answer it is none of this request's.
             if not self.complete:
-                message = "it is no HTTP"
-                raise UnreadableError(message) from None
+                raise UnreadableError("it is no HTTP") from None
             self._more = True
         if self._body is not None and self._body.cut:
             self.complete = True
@@ -214,8 +209,7 @@ class _Reader:
     def closed(self, *, empty: bool) -> Answer:
         """Return the answer that ends with its connection."""
         if self._body is None or "content-length" in self._headers or "transfer-encoding" in self._headers:
-            message = "it broke off"
-            raise UnreadableError(message, empty=empty)
+            raise UnreadableError("it broke off", empty=empty)
         return self.answer()
 
     def answer(self) -> Answer:

@@ -249,8 +249,7 @@ class Transport:
             answer = self.send(_WHOAMI)
             user_id = answer.get("user_id")
             if not isinstance(user_id, str):
-                message = f"{_WHOAMI.path} did not say whose token this is"
-                raise ReplyError(message)
+                raise ReplyError(f"{_WHOAMI.path} did not say whose token this is")
             self._owner = UserId(user_id)
         return self._owner
 

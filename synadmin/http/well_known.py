@@ -73,8 +73,7 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     try:
         return msgspec.json.decode(raw, type=_WellKnown).homeserver.base_url
     except UNREADABLE:
-        message = f"{url} names no homeserver (m.homeserver.base_url)"
-        raise ReplyError(message, hint=hint) from None
+        raise ReplyError(f"{url} names no homeserver (m.homeserver.base_url)", hint=hint) from None
 
 
 def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> SynadminError:

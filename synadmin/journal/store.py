@@ -319,15 +319,13 @@ class Store:
         with self.path.open("rb") as file:
             start = file.read(len(_MAGIC))
         if start not in {b"", _MAGIC}:
-            message = "it is not a database"
-            raise sqlite3.DatabaseError(message)
+            raise sqlite3.DatabaseError("it is not a database")
 
     def _set_up(self, old: Path | None, warn: Warn) -> None:
         """Make the tables where they are missing, and import an old journal once."""
         version = self._version()
         if version > _VERSION:
-            message = "a newer version of synadmin has written it"
-            raise sqlite3.DatabaseError(message)
+            raise sqlite3.DatabaseError("a newer version of synadmin has written it")
         if version == _VERSION and (old is None or self._is_imported(old)):
             return
         with self._transaction() as database:

@@ -270,8 +270,7 @@ class Synapse(client.Synapse):
         old = caller if old_owner is None else parse_user_id(old_owner, home=server_name_of(caller))
         move = Move(parse_user_id(to), old)
         if move.new == move.old:
-            message = f"{move.new} is the old and the new owner"
-            raise UsageError(message)
+            raise UsageError(f"{move.new} is the old and the new owner")
         missing = transfer.missing_account(self, move)
         if missing is not None:
             return transfer.refused(parsed, missing)

@@ -80,12 +80,10 @@ def rules_of(
 
     for scope in scopes:
         if scope not in SCOPES:
-            message = f"{scope!a} is not one of {', '.join(SCOPES)}"
-            raise UsageError(message)
+            raise UsageError(f"{scope!a} is not one of {', '.join(SCOPES)}")
     rules = within(config.enabled(only=tuple(only), skip=tuple(skip)), scopes)
     if not rules:
-        message = "these options leave no rule to run"
-        raise UsageError(message)
+        raise UsageError("these options leave no rule to run")
     return rules
 
 

@@ -48,17 +48,15 @@ def connection_of(
     given = token is not None
     unread = f" ({settings.unread_profile})" if settings.unread_profile else ""
     if settings.homeserver is None:
-        message = f"no homeserver is configured{unread}"
         raise SettingsError(
-            message,
+            f"no homeserver is configured{unread}",
             hint="run `synadmin login`, or set SYNADMIN_HOMESERVER and SYNADMIN_ACCESS_TOKEN",
         )
     if not anonymous:
         token = token or settings.token()
         if token is None:
-            message = f"no access token is configured{unread}"
             raise SettingsError(
-                message,
+                f"no access token is configured{unread}",
                 hint="run `synadmin login`, or set SYNADMIN_ACCESS_TOKEN, _FILE or _COMMAND",
             )
     return base_url(settings.homeserver, timeout=settings.timeout, ca_file=settings.ca_file), {

@@ -268,9 +268,8 @@ class ClientTokenWire:
         try:
             return self._oauth.client_token(self._client_id, self._secret(), MAS_ADMIN_SCOPE)
         except (NotAuthenticatedError, NotPermittedError, NotFoundError) as error:
-            message = f"{_NAME} gives the client {self._client_id} no token for its admin API: {error.reason}"
             raise RefusedError(
-                message,
+                f"{_NAME} gives the client {self._client_id} no token for its admin API: {error.reason}",
                 hint="the operator of MAS lists the client under `clients`, and its id under "
                 "`policy.data.admin_clients`",
             ) from error

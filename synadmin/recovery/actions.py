@@ -65,8 +65,7 @@ class Actions:
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 enable_temporarily(synapse, self.recovery.temporary, step.user)
             case Action.LEAVE | Action.DEACTIVATE | Action.LOCK | Action.SUSPEND | Action.ANNOUNCE:
-                message = f"{step.action} comes after the plan, and is not carried out alone"
-                raise ValueError(message)
+                raise ValueError(f"{step.action} comes after the plan, and is not carried out alone")
             case _:
                 assert_never(step.action)
 

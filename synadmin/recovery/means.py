@@ -247,11 +247,10 @@ class MasMeans:
         if user not in self._ids:
             account = account_in_mas(self.synapse, user)
             if account is None:
-                message = (
+                raise RefusedError(
                     f"MAS does not know {user}: it is not possible to act as the user of an "
                     f"application service"
                 )
-                raise RefusedError(message)
             self._ids[user] = account.record.id
         return self._ids[user]
 

@@ -172,8 +172,7 @@ class Observer(Reader):
     def again(self, observation: Observation, goal: Goal) -> RoomView:
         """Look again at what a plan was to change: the levels, and the target's membership."""
         if observation.view is None:
-            message = "there was nothing to see before"
-            raise ValueError(message)
+            raise ValueError("there was nothing to see before")
         view = observation.view
         self.forget(goal.target)
         answers = self._together(

@@ -46,9 +46,7 @@ def set_state(
         finally:
             left = temporary.put_back(mark)
     if left:
-        message = f"{event_type} is set, but not reverted: {'; '.join(map(str, left))}"
-        raise SynadminError(message)
+        raise SynadminError(f"{event_type} is set, but not reverted: {'; '.join(map(str, left))}")
     now = observer.state_event(room_id, event_type)
     if now is None or now.content != content:
-        message = f"{event_type} was sent, but the room does not show it"
-        raise SynadminError(message, hint="run it again")
+        raise SynadminError(f"{event_type} was sent, but the room does not show it", hint="run it again")

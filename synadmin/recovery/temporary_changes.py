@@ -196,8 +196,7 @@ class TemporaryChanges:
             revert = self._made[-1]
             try:
                 if revert.asleep in {one.user for one in left} - {None}:
-                    message = f"an earlier step as {revert.asleep} did not succeed"
-                    raise SynadminError(message)  # noqa: TRY301 - told and kept as any other
+                    raise SynadminError(f"an earlier step as {revert.asleep} did not succeed")  # noqa: TRY301 - told and kept as any other
                 self.restore(revert)
             except SynadminError as error:
                 self._say(f"warning: not reverted: {revert}: {error}")

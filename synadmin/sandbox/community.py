@@ -402,8 +402,7 @@ def _meet_fate(homeserver: Homeserver, who: Person, fate: str | None) -> None:
         until = time.monotonic() + _PATIENCE
         while "join" in admin.synapse.users.memberships(who.user_id).memberships.values():
             if time.monotonic() > until:
-                message = f"{who.user_id} was deactivated and has still not left their rooms"
-                raise ConnectError(message)
+                raise ConnectError(f"{who.user_id} was deactivated and has still not left their rooms")
             time.sleep(_STEP)
     elif fate == "suspended":
         admin.suspend(who)

@@ -123,11 +123,9 @@ class Settings:
         try:
             is_file = path.is_file()
         except OSError as error:  # the name is too long, or leads through a directory that is closed
-            message = f"SYNADMIN_CA_FILE: {name!a} cannot be read: {error.strerror}"
-            raise SettingsError(message) from None
+            raise SettingsError(f"SYNADMIN_CA_FILE: {name!a} cannot be read: {error.strerror}") from None
         if not is_file:
-            message = f"SYNADMIN_CA_FILE: there is no file {name}"
-            raise SettingsError(message)
+            raise SettingsError(f"SYNADMIN_CA_FILE: there is no file {name}")
         return str(path)
 
     @property
@@ -174,8 +172,7 @@ class Settings:
         """
         text = self.values.get("SYNADMIN_ALLOW_HTTP", "").strip().lower()
         if text not in _YES | _NO:
-            message = f"SYNADMIN_ALLOW_HTTP: {text!a} is neither 1 nor 0"
-            raise SettingsError(message)
+            raise SettingsError(f"SYNADMIN_ALLOW_HTTP: {text!a} is neither 1 nor 0")
         return text in _YES
 
     @property
@@ -298,8 +295,7 @@ def load(
         taken = set(values)
         for secret in _SECRETS:
             if len(both := source.names_of(secret)) > 1:
-                message = f"{source.where}: {' and '.join(both)} are both set; keep one"
-                raise SettingsError(message)
+                raise SettingsError(f"{source.where}: {' and '.join(both)} are both set; keep one")
             if any(key in values for key in secret):
                 taken.update(secret)
         values.update({key: value for key, value in source.values.items() if key not in taken})
@@ -391,9 +387,8 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
         read = trusted_files.read(path)
     except FileNotFoundError:
         if required:
-            message = f"there is no settings file {path}"
             raise SettingsError(
-                message,
+                f"there is no settings file {path}",
                 hint=f"`synadmin login --profile {path.stem}` makes a profile" if is_profile else None,
             ) from None
         return nothing
@@ -407,8 +402,7 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
     if read is None:
         if not required:
             return nothing
-        message = f"{path} is not a file"
-        raise SettingsError(message)
+        raise SettingsError(f"{path} is not a file")
     return replace(nothing, values=_settings_in(read, path, warnings, named=required, is_profile=is_profile))
 
 

@@ -15,8 +15,7 @@ def profile_file(name: str) -> Path:
         SettingsError: the name would lead out of the directory of profiles.
     """
     if not name or "/" in name or name.startswith(".") or not name.isprintable():
-        message = f"{name!a} is not a profile's name: letters, digits, dashes"
-        raise SettingsError(message)
+        raise SettingsError(f"{name!a} is not a profile's name: letters, digits, dashes")
     return _directory("XDG_CONFIG_HOME", ".config") / f"{name}.env"
 
 
@@ -46,8 +45,7 @@ def choose_profile(name: str) -> None:
         SettingsError: there is no such profile, or the choice cannot be written.
     """
     if not profile_file(name).exists():
-        message = f"there is no profile {name}"
-        raise SettingsError(message, hint="`synadmin profile list` lists the profiles")
+        raise SettingsError(f"there is no profile {name}", hint="`synadmin profile list` lists the profiles")
     files.make_directory(_choice().parent, setting="XDG_CONFIG_HOME")
     files.replace_file(_choice(), f"{name}\n", setting="XDG_CONFIG_HOME")
 
@@ -118,11 +116,9 @@ def write_profile(name: str, changes: Mapping[str, str | None]) -> Path:
                 if line.partition("=")[0].removeprefix("export ").strip() not in changes
             ]
     except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        message = f"cannot read {path}: it is not UTF-8 text"
-        raise SettingsError(message) from None
+        raise SettingsError(f"cannot read {path}: it is not UTF-8 text") from None
     lines = kept + [f"{key}={_quoted(value)}" for key, value in changes.items() if value is not None]
     files.make_directory(path.parent, setting="XDG_CONFIG_HOME")
     files.replace_file(path, "".join(f"{line}\n" for line in lines), setting="XDG_CONFIG_HOME")

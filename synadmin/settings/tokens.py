@@ -27,8 +27,7 @@ def checked_token(text: str, where: str, *, what: str = "the access token") -> s
     text = text.rstrip("\r\n")
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         why = "is empty" if not text else "holds a space, a line break or another character no token has"
-        message = f"{where}: {what} {why}"
-        raise SettingsError(message)
+        raise SettingsError(f"{where}: {what} {why}")
     return text
 
 
@@ -54,16 +53,13 @@ def secret_in_file(name: str, setting: str) -> str:
     try:
         read = trusted_files.read(path_of(name, setting), may_be_pipe=True)
     except OSError as error:
-        message = f"{setting}: {name} cannot be read: {error.strerror}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"{setting}: {name} cannot be read: {error.strerror}") from None
     if read is None:
-        message = f"{setting}: {name} cannot be read: it is not a file"
-        raise SettingsError(message)
+        raise SettingsError(f"{setting}: {name} cannot be read: it is not a file")
     try:
         text = read.text(name)
     except SettingsError as error:
-        message = f"{setting}: {error}"
-        raise SettingsError(message, hint=error.hint) from None
+        raise SettingsError(f"{setting}: {error}", hint=error.hint) from None
     return first_line(text, setting).rstrip()
 
 
@@ -78,8 +74,7 @@ def path_of(name: str, setting: str) -> Path:
             return Path(name).expanduser()
     except (RuntimeError, ValueError):  # ValueError: of a user whose name is not valid Unicode
         pass
-    message = f"{setting}: {name!a} is not a valid file name"
-    raise SettingsError(message)
+    raise SettingsError(f"{setting}: {name!a} is not a valid file name")
 
 
 def secret_from_command(command: str, setting: str) -> str:
@@ -91,8 +86,7 @@ def secret_from_command(command: str, setting: str) -> str:
     try:
         arguments = shlex.split(command)
         if not arguments:
-            message = f"{setting}: there is no command in it"
-            raise SettingsError(message)
+            raise SettingsError(f"{setting}: there is no command in it")
         run = subprocess.run(  # noqa: S603  the administrator's own command
             arguments,
             env={name: os.environ[name] for name in os.environ if _FOR_THE_TOKEN_COMMAND.fullmatch(name)},
@@ -102,12 +96,10 @@ def secret_from_command(command: str, setting: str) -> str:
             check=False,
         )
     except (OSError, ValueError) as error:
-        message = f"{setting}: the command cannot be run: {error}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"{setting}: the command cannot be run: {error}") from None
     except subprocess.TimeoutExpired:
         message = f"{setting}: the command did not end within {_TOKEN_COMMAND_TIMEOUT:.0f} s"
         raise SettingsError(message) from None
     if run.returncode != 0:
-        message = f"{setting}: the command ended with exit code {run.returncode}"
-        raise SettingsError(message)
+        raise SettingsError(f"{setting}: the command ended with exit code {run.returncode}")
     return first_line(run.stdout, setting)

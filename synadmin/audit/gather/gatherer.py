@@ -77,8 +77,7 @@ class Gatherer:
         try:
             return self.coverage.awaited(self._prefetcher.owner)
         except OutOfTimeError:
-            message = "the time limit was reached before the server had answered"
-            raise ConnectError(message) from None
+            raise ConnectError("the time limit was reached before the server had answered") from None
 
     @cached_property
     def server_name(self) -> str:

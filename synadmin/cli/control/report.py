@@ -101,8 +101,7 @@ def find_rooms(
             file.require_local_admins(entries, server_name_of(prefetcher.owner.result()))
             found = selection.select(prefetcher.synapse, entries)
         except SettingsError as error:
-            message = f"{path}: {error}"
-            raise SettingsError(message, hint=error.hint) from None
+            raise SettingsError(f"{path}: {error}", hint=error.hint) from None
         for room_id in dict.fromkeys(found.elsewhere):
             invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
         looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))

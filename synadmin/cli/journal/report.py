@@ -88,8 +88,7 @@ def report(invocation: Invocation, *, since: int | None, output: Output) -> None
         output.write(records, _COLUMNS, empty="The journal has no changes of this time.")
         return
     if output.names is not None:
-        message = "--columns goes with table, json, ndjson and csv, not with html"
-        raise UsageError(message)
+        raise UsageError("--columns goes with table, json, ndjson and csv, not with html")
     click.echo(_page(records, start))
 
 

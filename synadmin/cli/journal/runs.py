@@ -28,8 +28,7 @@ def find_run(store: "Store", run: str) -> "RunRecord":
     """
     record = store.run(run)
     if record is None:
-        message = f"the journal has no run {run!a}"
-        raise NoSuchRunError(message, hint="`synadmin journal list` lists its runs")
+        raise NoSuchRunError(f"the journal has no run {run!a}", hint="`synadmin journal list` lists its runs")
     return record
 
 

@@ -81,11 +81,9 @@ def _(
 ) -> dict[str, Any]:
     unused = before is not None or larger_than is not None
     if sum((bool(media or source), bool(users), unused)) != 1:
-        message = "which media? Name items (or --from FILE), or --user, or --before and --larger-than"
-        raise UsageError(message)
+        raise UsageError("which media? Name items (or --from FILE), or --user, or --before and --larger-than")
     if (avatars_too or old_path) and not unused:
-        message = "--avatars-too and --old-path go with --before and --larger-than"
-        raise UsageError(message)
+        raise UsageError("--avatars-too and --old-path go with --before and --larger-than")
     return {"before": _accepted(int(time.time() * 1000) if before is None else before), "unused": unused}
 
 
@@ -152,8 +150,7 @@ def _(_: "Synapse", __: list[str], *, before: int) -> str:
 
 def _accepted(moment: int) -> int:
     if moment < _FIRST_ACCEPTED:
-        message = "--before is in 1970: Synapse refuses a time that early"
-        raise UsageError(message)
+        raise UsageError("--before is in 1970: Synapse refuses a time that early")
     return moment
 
 
@@ -174,8 +171,7 @@ def _delete_item(synapse: "Synapse", media: str) -> Record:
     if unknown is not None:
         raise unknown
     if left is not None or not deleted:
-        message = f"{media} is still there: the server could not remove its file"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{media} is still there: the server could not remove its file")
     return {"total": 1}
 
 
@@ -188,11 +184,10 @@ def _delete_of_user(synapse: "Synapse", name: str) -> Record:
         deleted += total
     left = next(synapse.media.of_user(user_id, page_size=1).pages()).total
     if left:
-        message = (
+        raise NotAsAskedError(
             f"{counted(deleted, 'item')} of {name} deleted, {left} still there: "
             "the server could not remove their files"
         )
-        raise NotAsAskedError(message)
     return {"total": deleted}
 
 

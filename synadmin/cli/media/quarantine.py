@@ -74,8 +74,7 @@ def _(
 ) -> None:
     _require_one_kind(media, source, rooms, users)
     if old_path and not rooms:
-        message = "--old-path goes with --room"
-        raise UsageError(message)
+        raise UsageError("--old-path goes with --room")
 
 
 @quarantine.select
@@ -115,8 +114,7 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
     synapse.media.unquarantine(*item)
     after = media_info(synapse, item)
     if after is not None and after.quarantined_by is not None:
-        message = f"{media} is still in quarantine, by {after.quarantined_by}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{media} is still in quarantine, by {after.quarantined_by}")
     return {}
 
 
@@ -178,8 +176,7 @@ def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
     (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
     after = media_info(synapse, item)
     if after is not None and after.safe_from_quarantine is not safe:
-        message = f"{media} is {'not' if safe else 'still'} protected"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{media} is {'not' if safe else 'still'} protected")
     note = "it stays in quarantine" if safe and after and after.quarantined_by else None
     return {"message": note}
 
@@ -213,8 +210,7 @@ def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
 
     home = server_name_of(synapse.owner)
     if item.server_name != home:
-        message = f"{item} was not uploaded to {home}: only local media can be {what}"
-        raise RefusedError(message)
+        raise RefusedError(f"{item} was not uploaded to {home}: only local media can be {what}")
 
 
 def describe_media(info: "MediaInfo") -> str:
@@ -231,8 +227,7 @@ def _require_one_kind(
     users: tuple[str, ...],
 ) -> None:
     if sum((bool(media or source), bool(rooms), bool(users))) != 1:
-        message = "which media? Name items (or --from FILE), or --room, or --user"
-        raise UsageError(message)
+        raise UsageError("which media? Name items (or --from FILE), or --room, or --user")
 
 
 def _quarantine_item(synapse: "Synapse", media: str) -> Record:
@@ -246,8 +241,7 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
     synapse.media.quarantine(*item)
     after = media_info(synapse, item)
     if after is not None and after.quarantined_by is None:
-        message = f"{media} is not in quarantine, although the server reported success"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{media} is not in quarantine, although the server reported success")
     return {"quarantined_by": after.quarantined_by if after is not None else None}
 
 

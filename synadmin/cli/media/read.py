@@ -68,11 +68,9 @@ def list_(
 @list_.check
 def _(*, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bool]) -> None:
     if (room is None) == (user is None):
-        message = "whose media? Name one --room or one --user"
-        raise UsageError(message)
+        raise UsageError("whose media? Name one --room or one --user")
     if room is not None and sort[0] is not None:
-        message = "--sort goes with --user: a room's media comes newest first"
-        raise UsageError(message)
+        raise UsageError("--sort goes with --user: a room's media comes newest first")
 
 
 def media_in_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":

@@ -57,8 +57,7 @@ def join(
         raise
     membership = synapse.users.memberships(user).memberships.get(joined)
     if membership != "join":
-        message = f"{user} is not in {joined} afterwards (membership: {membership})"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{user} is not in {joined} afterwards (membership: {membership})")
     return {"user_id": user, "room_id": joined, "membership": membership}
 
 
@@ -70,8 +69,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> 
     rooms = [ROOMS.parse(name) for name in named if name.startswith(("!", "#"))]
     users = [USERS.parse(name) for name in named if not name.startswith(("!", "#"))]
     if not rooms or not users:
-        message = "a room and a user are needed: synadmin room join '#club:example.org' alice"
-        raise UsageError(message)
+        raise UsageError("a room and a user are needed: synadmin room join '#club:example.org' alice")
     if len(rooms) > 1 and len(users) > 1:
         message = "several users and several rooms: name one room for the users, or one user for the rooms"
         raise UsageError(message)
@@ -87,8 +85,7 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> Selection:
     users = USERS.resolve(synapse, named[1])
     away = next((user for user in users.names if server_name_of(user) != home), None)
     if away is not None:
-        message = f"{away} is not a user of this server: only local users can be joined to rooms"
-        raise UsageError(message)
+        raise UsageError(f"{away} is not a user of this server: only local users can be joined to rooms")
     rooms = ROOMS.resolve(synapse, named[0])
     values = {"rooms": rooms, "users": users.names}
     if len(rooms.names) == 1:
@@ -137,6 +134,5 @@ def _set_blocked(synapse: "Synapse", room_id: "RoomId", *, blocked: bool) -> Rec
     synapse.rooms.block(room_id, block=blocked)
     status = synapse.rooms.block_status(room_id)
     if status.block != blocked:
-        message = f"{room_id} is {'' if status.block else 'not '}blocked afterwards"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{room_id} is {'' if status.block else 'not '}blocked afterwards")
     return {"blocked": status.block, "blocked_by": status.user_id}

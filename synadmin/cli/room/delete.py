@@ -129,8 +129,7 @@ def _(
     }
     for words, so in contradictions.items():
         if so:
-            text = f"{words}: not a possible combination"
-            raise UsageError(text)
+            raise UsageError(f"{words}: not a possible combination")
     given = {
         "purge": purge,
         "force_purge": force_purge or None,
@@ -264,22 +263,19 @@ def _read_back(
     told = _not_removed(shut_down, delete_id)
     new = f"; the new room is {shut_down.new_room_id}" if shut_down and shut_down.new_room_id else ""
     if options.get("block") and not synapse.rooms.block_status(room_id).block:
-        message = f"{room_id} is not blocked afterwards{new}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{room_id} is not blocked afterwards{new}")
     try:
         left = synapse.rooms.members(room_id).members
     except NotFoundError:
         return told
     if options.get("purge", True):
-        message = f"{room_id} is still in the database afterwards{new}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{room_id} is still in the database afterwards{new}")
     home = server_name_of(synapse.owner)
     inside = [user for user in left if server_name_of(user) == home]
     if inside:
-        message = (
+        raise NotAsAskedError(
             f"{counted(len(inside), 'user')} of this server still in {room_id}: {', '.join(inside)}{new}"
         )
-        raise NotAsAskedError(message)
     return told
 
 

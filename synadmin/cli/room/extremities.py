@@ -43,16 +43,14 @@ def forward_extremities(synapse: "Synapse", room_id: "RoomId") -> Record:
     deleted = synapse.rooms.delete_forward_extremities(room_id).deleted
     left = synapse.rooms.forward_extremities(room_id).count
     if left > 1:
-        message = f"{deleted} were deleted, but {left} are left"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"{deleted} were deleted, but {left} are left")
     return {"deleted": deleted}
 
 
 @forward_extremities.check
 def _(*, clear: bool, dry_run: bool) -> None:
     if dry_run and not clear:
-        message = "--dry-run goes with --clear: without it nothing is changed anyway"
-        raise UsageError(message)
+        raise UsageError("--dry-run goes with --clear: without it nothing is changed anyway")
 
 
 @forward_extremities.question

@@ -96,8 +96,7 @@ def purge_history(
 @purge_history.guard
 def _(_: "Synapse", rooms: list[str], *, before: int | str) -> None:
     if isinstance(before, str) and len(rooms) > 1:
-        message = "an event is in one room only: name that room, or a time for several"
-        raise UsageError(message)
+        raise UsageError("an event is in one room only: name that room, or a time for several")
 
 
 @purge_history.question

@@ -85,11 +85,9 @@ def set_power(
     from synadmin.power.level_changes import Edit
 
     if (user is None) != (level is None):
-        message = "USER and LEVEL go together: synadmin room set-power ROOM USER LEVEL"
-        raise UsageError(message)
+        raise UsageError("USER and LEVEL go together: synadmin room set-power ROOM USER LEVEL")
     if user is None and not events and not defaults:
-        message = "nothing to change: name USER and LEVEL, --event or --default"
-        raise UsageError(message)
+        raise UsageError("nothing to change: name USER and LEVEL, --event or --default")
 
     def edit(home: str) -> Edit:
         users = {} if user is None else {parse_user_id(user, home=home): level}

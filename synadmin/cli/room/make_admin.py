@@ -167,8 +167,7 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
 
     user = next((name for name in via if name.startswith("@")), None)
     if user is not None:
-        message = f"--via takes a server to join through; the user who grants is --promoter {user}"
-        raise UsageError(message)
+        raise UsageError(f"--via takes a server to join through; the user who grants is --promoter {user}")
     return tuple(parse_server_name(server) for server in via)
 
 

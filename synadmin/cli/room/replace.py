@@ -206,8 +206,7 @@ def _carry_out(
     watcher = _DeletionWatcher(recovery, planned, order)
     shut_down = watcher.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
     if shut_down is None:
-        message = "the server reports that it is done, without details"
-        raise UsageError(message)
+        raise UsageError("the server reports that it is done, without details")
     return configure_new_room(recovery, planned, order, shut_down)
 
 

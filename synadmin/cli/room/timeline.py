@@ -175,9 +175,7 @@ def _parsed_filter(text: str | None) -> dict[str, Any]:
     try:
         parsed = json.loads(text)
     except ValueError as error:
-        message = f"--filter is not JSON: {error}"
-        raise UsageError(message) from None
+        raise UsageError(f"--filter is not JSON: {error}") from None
     if not isinstance(parsed, dict):
-        message = "--filter is not a JSON object"
-        raise UsageError(message)
+        raise UsageError("--filter is not a JSON object")
     return parsed

@@ -130,8 +130,7 @@ def _begin(
 
 def _require_no_allow(allow: str | None, *, as_member: bool) -> None:
     if as_member and allow is not None:
-        message = "--allow needs a server admin, and --as-member does not use one"
-        raise UsageError(message)
+        raise UsageError("--allow needs a server admin, and --as-member does not use one")
 
 
 def _look(
@@ -155,12 +154,10 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
         UsageError: there is none, or --from names a user, as in an earlier version.
     """
     if source is not None and source.startswith("@"):
-        message = f"--from takes a file of rooms; the old owner is --old-owner {source}"
-        raise UsageError(message)
+        raise UsageError(f"--from takes a file of rooms; the old owner is --old-owner {source}")
     if not rooms and source is None:
         if space is None:
-            message = "which room? Name it, or give --space or --from"
-            raise UsageError(message)
+            raise UsageError("which room? Name it, or give --space or --from")
         return []
     return ROOMS.read(rooms, source)
 
@@ -176,11 +173,9 @@ def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) 
 
     giver = caller if old is None else parse_user_id(old, home=server_name_of(caller))
     if as_member and giver != caller:
-        message = f"with --as-member the token must be {giver}'s, and it is {caller}'s"
-        raise UsageError(message)
+        raise UsageError(f"with --as-member the token must be {giver}'s, and it is {caller}'s")
     if new == giver:
-        message = f"{new} is both the old and the new owner"
-        raise UsageError(message)
+        raise UsageError(f"{new} is both the old and the new owner")
     return Move(new, giver)
 
 
@@ -227,8 +222,7 @@ def _new_owner(
     other.journal = invocation.journal
     synapse = other.synapse()
     if synapse.owner != move.new:
-        message = f"the profile {profile} holds the token of {synapse.owner}, not of {move.new}"
-        raise SettingsError(message)
+        raise SettingsError(f"the profile {profile} holds the token of {synapse.owner}, not of {move.new}")
     return stack.enter_context(synapse)
 
 

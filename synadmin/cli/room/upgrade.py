@@ -92,8 +92,7 @@ def upgrade(
 @upgrade.check
 def _(*, room_id: tuple[str, ...], source: str | None, space: str | None) -> None:
     if not room_id and source is None and space is None:
-        message = "name a room, or give --space or --from"
-        raise UsageError(message)
+        raise UsageError("name a room, or give --space or --from")
 
 
 @upgrade.select
@@ -139,11 +138,9 @@ def _(
         ]
         chosen = owned[-1] if owned else chosen
     if chosen not in known:
-        message = f"this server does not know room version {chosen!a}; it knows {', '.join(known)}"
-        raise UsageError(message)
+        raise UsageError(f"this server does not know room version {chosen!a}; it knows {', '.join(known)}")
     if creators and not RoomVersion.of(chosen).creator_power:
-        message = f"--creator needs room version 12 or later, not {chosen}"
-        raise UsageError(message)
+        raise UsageError(f"--creator needs room version 12 or later, not {chosen}")
     users = tuple(dict.fromkeys(any_user_id_of(synapse, name) for name in creators))
     for user in users:
         _require_active(synapse, user)

@@ -79,10 +79,9 @@ def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Re
         end_session(account.mas, session)
     left = account.sessions()
     if left:
-        message = (
+        raise NotAsAskedError(
             f"the password was set, but {counted(len(left), 'session')} of {account.user_id} did not end"
         )
-        raise NotAsAskedError(message)
     return {}
 
 
@@ -181,10 +180,9 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
         return unchanged(f"already {'' if admin else 'not '}a server admin")
     synapse.users.set_admin(user_id, admin=admin)
     if synapse.users.admin(user_id).admin != admin:
-        message = (
+        raise NotAsAskedError(
             f"the server reported success, but {user_id} is {'not ' if admin else 'still '}a server admin"
         )
-        raise NotAsAskedError(message)
     return {}
 
 
@@ -282,8 +280,7 @@ def _future(moment: int) -> int:
         UsageError: it is.
     """
     if moment <= time.time() * 1000:
-        message = "this time is in the past"
-        raise UsageError(message, hint="times without an offset are UTC")
+        raise UsageError("this time is in the past", hint="times without an offset are UTC")
     return moment
 
 

@@ -93,8 +93,7 @@ def create(
     """
     before = _account(synapse, user_id)
     if before is not None and not may_exist:
-        message = f"{user_id} exists already"
-        raise RefusedError(message, hint="--modify changes it")
+        raise RefusedError(f"{user_id} exists already", hint="--modify changes it")
     of_this = accounts.get(user_id, changes)
     if before is None and synapse.mas is not None:
         from synadmin.cli.user.with_mas import create_in_mas
@@ -138,8 +137,7 @@ def _(
     for name, row in listed.items():
         user_id = user_id_of(synapse, name)
         if accounts.setdefault(user_id, row) is not row:
-            message = f"{user_id} is listed twice"
-            raise UsageError(message)
+            raise UsageError(f"{user_id} is listed twice")
     return {"accounts": accounts}
 
 
@@ -169,11 +167,9 @@ def _of_rows(source: str, changes: AccountChanges) -> dict[str, AccountChanges]:
         try:
             parse_user_id(name, home="localhost")
         except UsageError:
-            message = f"{row.where}: the name is not a valid user"
-            raise UsageError(message) from None
+            raise UsageError(f"{row.where}: the name is not a valid user") from None
         if name in listed:
-            message = f"{row.where}: this account is listed twice"
-            raise UsageError(message)
+            raise UsageError(f"{row.where}: this account is listed twice")
         listed[name] = replace(
             changes,
             fields={**changes.fields, **_fields_of(row)},
@@ -188,8 +184,7 @@ def _fields_of(row: Row) -> dict[str, Any]:
     }
     admin = row.cells.get("admin", "").casefold()
     if admin and admin not in _TRUE | _FALSE:
-        message = f"{row.where}: admin is true or false"
-        raise UsageError(message)
+        raise UsageError(f"{row.where}: admin is true or false")
     return fields | ({"admin": admin in _TRUE} if admin else {})
 
 
@@ -198,8 +193,7 @@ def _email_of(row: Row) -> Pairs:
     try:
         return parse_threepids((("email", email),)) if email else ()
     except UsageError:
-        message = f"{row.where}: the email is not a valid address"
-        raise UsageError(message) from None
+        raise UsageError(f"{row.where}: the email is not a valid address") from None
 
 
 def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
@@ -282,8 +276,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any
         options["remove_external_id"],
     )
     if changes == AccountChanges({}):
-        message = "nothing to change: give at least one option"
-        raise UsageError(message)
+        raise UsageError("nothing to change: give at least one option")
     require_one_account(changes, user_id, source)
     return {"changes": changes}
 
@@ -363,16 +356,14 @@ def register(
         inhibit_login=True,
     )
     if localpart_of(made.user_id) != user_id.lower():
-        message = f"the server made {made.user_id}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"the server made {made.user_id}")
     return {"user_id": made.user_id}
 
 
 @register.check
 def _(*, user_id: str, secret_file: Path | None, dry_run: bool, invocation: Invocation) -> dict[str, str]:
     if secret_file is None and not invocation.on_terminal:
-        message = "where is the shared secret? Name the file that holds it with --secret-file"
-        raise UsageError(message)
+        raise UsageError("where is the shared secret? Name the file that holds it with --secret-file")
     if dry_run:
         return {"shared_secret": "-", "password": "-"}
     ask = "Registration shared secret: "

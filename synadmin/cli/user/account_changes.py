@@ -79,8 +79,7 @@ class AccountChanges:
             except NotFoundError:
                 continue
             if owner != user_id:
-                message = f"{address} belongs to {owner}: nothing was changed for {user_id}"
-                raise RefusedError(message)
+                raise RefusedError(f"{address} belongs to {owner}: nothing was changed for {user_id}")
 
 
 def _edited(
@@ -103,11 +102,9 @@ def parse_threepids(pairs: Pairs) -> Pairs:
             message = f"{medium!a} is not a kind of address: it is email or msisdn (a telephone number)"
             raise UsageError(message)
         if medium == "email" and (address.count("@") != 1 or not address.isprintable() or " " in address):
-            message = f"{address!a} is not an e-mail address"
-            raise UsageError(message)
+            raise UsageError(f"{address!a} is not an e-mail address")
         if medium == "msisdn" and not (address.isascii() and address.isdecimal()):
-            message = f"{address!a} is not a telephone number as Matrix has them: 44123456789"
-            raise UsageError(message)
+            raise UsageError(f"{address!a} is not a telephone number as Matrix has them: 44123456789")
     return tuple((medium, address.casefold()) for medium, address in pairs)
 
 
@@ -118,8 +115,7 @@ def parse_avatar(url: str) -> str:
         UsageError: it is not an mxc:// URI.
     """
     if url and not url.startswith("mxc://"):
-        message = f"{url!a} is not an mxc:// URI: upload the picture first"
-        raise UsageError(message)
+        raise UsageError(f"{url!a} is not an mxc:// URI: upload the picture first")
     return url
 
 

@@ -157,8 +157,7 @@ def add_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: str)
             raise
         raise RefusedError(f"{subject} is linked to another account: {error.reason}") from error
     if not _links(account, provider, subject):
-        message = f"MAS reported success, but {user_id} is not linked to {subject}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"MAS reported success, but {user_id} is not linked to {subject}")
     return {}
 
 
@@ -181,8 +180,7 @@ def remove_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: s
     for id_ in found:
         account.mas.upstream_links.delete(id_)
     if _links(account, provider, subject):
-        message = f"MAS reported success, but {user_id} is still linked to {subject}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"MAS reported success, but {user_id} is still linked to {subject}")
     return {}
 
 

@@ -135,18 +135,15 @@ def _pairs(user_id: tuple[str, ...], to: str | None, source: str | None) -> dict
     pairs: dict[str, list[str]] = {}
     if source is not None:
         if to is not None or user_id:
-            message = "--from names the users and their successors: leave out USER and --to"
-            raise UsageError(message)
+            raise UsageError("--from names the users and their successors: leave out USER and --to")
         for row in read_rows(source, _HEADINGS, aliases={"user_id": "user", "to": "successor"}):
             user, successor = (row.cells.get(name, "") for name in _HEADINGS)
             if not user or not successor:
-                message = f"{row.where}: a user and a successor are needed"
-                raise UsageError(message)
+                raise UsageError(f"{row.where}: a user and a successor are needed")
             pairs.setdefault(user, []).extend(name for name in successor.split() if name)
         return {"pairs": pairs, "user_id": tuple(pairs), "source": None, "from_file": True}
     if to is None:
-        message = "name who gets control of the rooms: --to USER"
-        raise UsageError(message)
+        raise UsageError("name who gets control of the rooms: --to USER")
     names = [name.strip() for name in to.split(",") if name.strip()]
     return {"pairs": dict.fromkeys(user_id, names), "from_file": False}
 
@@ -167,8 +164,7 @@ def _(
     for user, named in successors.items():
         leaves = next((successor for successor in named if successor in users), None)
         if leaves is not None:
-            message = f"{leaves} cannot be the successor of {user}: it is one of the leavers"
-            raise UsageError(message)
+            raise UsageError(f"{leaves} cannot be the successor of {user}: it is one of the leavers")
     if synapse.owner in users:
         message = f"{synapse.owner} is your own account, whose token you are using"
         raise RefusedError(message, hint="use the token of another server admin")
@@ -222,8 +218,7 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
     details = synapse.users.get(user)
     state = next((name for name in ("deactivated", "suspended", "locked") if getattr(details, name)), None)
     if state is not None:
-        message = f"the successor {user} is {state}"
-        raise RefusedError(message, hint="name an active account with --to")
+        raise RefusedError(f"the successor {user} is {state}", hint="name an active account with --to")
 
 
 @dataclass(frozen=True, slots=True)

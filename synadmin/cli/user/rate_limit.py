@@ -66,11 +66,9 @@ def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> R
 @set_.check
 def _(*, messages_per_second: int | None, burst_count: int | None, unlimited: bool) -> dict[str, Any]:
     if unlimited != (messages_per_second is None and burst_count is None):
-        message = "give --unlimited, or --messages-per-second and --burst-count"
-        raise UsageError(message)
+        raise UsageError("give --unlimited, or --messages-per-second and --burst-count")
     if not unlimited and (messages_per_second is None or burst_count is None):
-        message = "--messages-per-second and --burst-count belong together"
-        raise UsageError(message)
+        raise UsageError("--messages-per-second and --burst-count belong together")
     return {"limits": (messages_per_second or 0, burst_count or 0)}
 
 

@@ -136,8 +136,7 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> obj
 @list_.check
 def _(*, name: str | None, user_id: str | None, options: "Mapping[str, Any]") -> dict[str, Any]:
     if name is not None and user_id is not None:
-        message = "--name and --user-id do not go together: Synapse would look at --name only"
-        raise UsageError(message)
+        raise UsageError("--name and --user-id do not go together: Synapse would look at --name only")
     filters = {key: value for key, value in options.items() if key not in {"old", "sort"}}
     order_by, reverse = options["sort"]
     return {"filters": {**filters, "order_by": order_by, "reverse": reverse}}
@@ -334,16 +333,14 @@ def _user_record(synapse: "Synapse", mas: "Mas", id_: str) -> dict[str, Any]:
 @find.check
 def _(*, text: str | None, options: "Mapping[str, Any]") -> None:
     if sum(value is not None for value in (text, *options.values())) != 1:
-        message = "give exactly one of TEXT, --email, --phone, --threepid and --external-id"
-        raise UsageError(message)
+        raise UsageError("give exactly one of TEXT, --email, --phone, --threepid and --external-id")
 
 
 def _number(text: str) -> str:
     """Return a telephone number as Matrix writes it: country code first, digits alone."""
     number = "".join(letter for letter in text if letter not in " +-()./")
     if not number.isascii() or not number.isdecimal():
-        message = f"{text!a} is not a telephone number: write +44 123 456789"
-        raise UsageError(message)
+        raise UsageError(f"{text!a} is not a telephone number: write +44 123 456789")
     return number
 
 

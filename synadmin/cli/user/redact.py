@@ -108,8 +108,7 @@ def _(
     for room in rooms:
         ROOMS.parse(room)
     if after is not None and before is not None and after > before:
-        message = "--after is later than --before: there is nothing between them"
-        raise UsageError(message)
+        raise UsageError("--after is later than --before: there is nothing between them")
     return {"scope": Scope(rooms, after, before, limit or _DEFAULT_LIMIT)}
 
 
@@ -158,8 +157,7 @@ class Scope:
             return list(dict.fromkeys(rooms))
         known = sorted(_rooms_of(synapse, user_id))
         if not known and user_id.partition(":")[2] != synapse.owner.partition(":")[2]:
-            message = f"this server knows no room that {user_id} is or was in"
-            raise UnknownTargetError(message)
+            raise UnknownTargetError(f"this server knows no room that {user_id} is or was in")
         return known
 
     def _in_room(self, synapse: "Synapse", user_id: "UserId", room_id: "RoomId") -> int:

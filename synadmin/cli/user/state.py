@@ -236,8 +236,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
     # Looked at first: the request would make an account of this name where there is none.
     account = account_in_mas(synapse, user_id)
     if not synapse.users.get(user_id).deactivated and (account is None or not account.is_deactivated):
-        message = f"{user_id} is not deactivated"
-        raise RefusedError(message)
+        raise RefusedError(f"{user_id} is not deactivated")
     if account is not None:
         account.reactivate()
         return {"message": "still locked: `synadmin user unlock` unlocks it"} if account.is_locked else {}

@@ -59,8 +59,7 @@ def add_email(account: "MasAccount", email: str) -> None:
             raise
         raise RefusedError(f"{email} cannot be added to {account.user_id}: {error.reason}") from error
     if email not in {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}:
-        message = f"MAS reported success, but {account.user_id} does not have {email}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"MAS reported success, but {account.user_id} does not have {email}")
 
 
 def remove_email(account: "MasAccount", email: str) -> bool:
@@ -69,6 +68,5 @@ def remove_email(account: "MasAccount", email: str) -> bool:
     for one in found:
         account.mas.user_emails.delete(one.id)
     if any(account.mas.user_emails.list(user=account.record.id, email=email)):
-        message = f"MAS reported success, but {account.user_id} still has {email}"
-        raise NotAsAskedError(message)
+        raise NotAsAskedError(f"MAS reported success, but {account.user_id} still has {email}")
     return bool(found)

@@ -111,8 +111,7 @@ class DelegatedHomeserver(Homeserver):
         with Synapse(self.url, mas=access) as synapse:
             mas = synapse.mas
             if mas is None:
-                message = f"Synapse at {self.url} does not delegate to MAS"
-                raise ConnectError(message)
+                raise ConnectError(f"Synapse at {self.url} does not delegate to MAS")
             yield mas
 
     @staticmethod

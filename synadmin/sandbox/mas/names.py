@@ -77,6 +77,5 @@ def moment(text: str) -> dt.datetime:
     """
     when = dt.datetime.fromisoformat(text)
     if when.tzinfo is None:
-        message = f"{text!r} has no zone"
-        raise ValueError(message)
+        raise ValueError(f"{text!r} has no zone")
     return when

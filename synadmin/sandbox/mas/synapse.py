@@ -81,5 +81,4 @@ class Provisioner:
                 errcode = str(json.loads(content).get("errcode", ""))
             except ValueError:
                 errcode = ""
-            message = f"{operation}: HTTP {answer.status} {errcode}"
-            raise SynapseError(message, errcode)
+            raise SynapseError(f"{operation}: HTTP {answer.status} {errcode}", errcode)
