@@ -12,7 +12,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.errors import RefusedError, UsageError
 
-_COMMANDS = (["room", "make-admin"], ["user", "offboard"])
+_COMMANDS = (["room", "make-admin"], ["user", "offboard"], ["control", "apply"])
 
 
 @click.command(cls=Command)
@@ -29,6 +29,7 @@ def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output
     \b
     Examples:
         synadmin room make-admin --from lost.txt --save-plan lost.json
+        synadmin control plan control.toml --save-plan plan.json
         synadmin apply lost.json --dry-run
         synadmin apply lost.json --reason 'approved by the board'
 

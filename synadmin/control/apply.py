@@ -63,11 +63,13 @@ class Apply:
         recovery: the run.
         notices: whose controllers were notified that heirs take over.
         before: is called before the first room is changed.
+        approve: returns the report of a planned room, refused where it is not as approved.
     """
 
     recovery: Recovery
     notices: HeirNotices
     before: Callable[[], None] = lambda: None
+    approve: Callable[[RoomReport], RoomReport] = lambda report: report
 
     def carry_out(self, target: Target, *, allow: Reach) -> RoomReport:
         """Plan a room as it is now, carry the plan out, and read back what the room holds.
@@ -81,7 +83,7 @@ class Apply:
         observer = self.recovery.observer
         observer.keeps_creators = True
         observer.forget_all()
-        planned = plan_room(observer, target, allow=allow, notices=self.notices)
+        planned = self.approve(plan_room(observer, target, allow=allow, notices=self.notices))
         if planned.outcome != results.PLANNED:
             return planned
         if not planned.steps:  # an admin has to join, or the heirs have to wait

@@ -93,6 +93,53 @@ def test_an_account_is_offboarded_as_planned_or_not_at_all(
         assert event["content"]["users"] == users
 
 
+def test_a_control_plan_is_applied_as_saved_or_not_at_all(
+    synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
+) -> None:
+    admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
+    same, changed, ordered = (alice.make_room(name, members=[bob]) for name in ("same", "changed", "ordered"))
+    alice.set_power(ordered, {bob: 100})
+    file = tmp_path / "control.toml"
+    ids = json.dumps([same, changed, ordered])
+    text = f'version = 1\n[[rooms]]\nname = "all"\nmatch = {{ ids = {ids} }}\nadmins = ["{bob.user_id}"]\n'
+    file.write_text(text, "utf-8")
+    saved = synadmin("control", "plan", "control.toml", "--save-plan", "plan.json")
+    assert saved.code == 0, saved.stderr
+    assert saved.stderr.endswith(
+        "The plan for 2 rooms is in plan.json. `synadmin apply plan.json` applies it.\n"
+    )
+    assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+    alice.set_power(changed, {bob: 50})
+    bob.set_power(ordered, {bob: 50})
+    file.write_text(f"{text}nobody_else = true\n", "utf-8")
+    answer = synadmin("apply", "plan.json", "--yes", acting=second)
+    assert (answer.code, answer.stdout) == (5, "")
+    assert "control.toml has changed since the plan was made" in answer.stderr
+    file.unlink()  # the plan holds what it said
+    for flags, outcome in ((("--dry-run",), "planned"), (("--yes",), "done")):
+        answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second)
+        assert answer.code == 6, answer.stderr
+        rooms = json.loads(answer.stdout)["rooms"]
+        assert {record["room_id"]: (record["outcome"], record["reason"]) for record in rooms} == {
+            same: (outcome, None),
+            changed: ("refused", "changed-since-plan"),
+            ordered: ("refused", "changed-since-plan"),
+        }
+    for room_id, level in ((same, 100), (changed, 50), (ordered, 50)):
+        event = admin.levels_event(room_id)
+        assert event is not None
+        assert event["content"]["users"] == {alice.user_id: 100, bob.user_id: level}
+
+    answer = synadmin("apply", "plan.json", "--yes", "-o", "json", acting=second)
+    assert [record["outcome"] for record in json.loads(answer.stdout)["rooms"]] == [
+        "in-order", "refused", "refused",
+    ]  # fmt: skip
+    plan = json.loads((tmp_path / "plan.json").read_text("utf-8"))
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "options": {}}), "utf-8")
+    assert synadmin("apply", "plan.json", "--yes").code == 2
+
+
 def test_a_file_that_is_no_plan_is_refused(
     synadmin: Synadmin, newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:

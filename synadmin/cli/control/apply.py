@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.confirm import announce_option, change_options, confirm
-from synadmin.cli.control.plan import plan_rooms
+from synadmin.cli.control.plan import approving, plan_rooms
 from synadmin.cli.control.report import (
     ALLOW,
+    ControlFile,
     ControlRooms,
     find_rooms,
     reach_of,
-    read_file,
     report_text,
     write_reports,
 )
@@ -71,12 +71,13 @@ def apply(
     from synadmin.control.apply import Apply
     from synadmin.recovery.workspace import Recovery
 
-    entries = read_file(file)
+    source = ControlFile.read(file, invocation.plan)
     with invocation.synapse() as synapse:
-        rooms = find_rooms(invocation, synapse, entries, file)
+        rooms = find_rooms(invocation, synapse, source)
         again = ["control", "apply", str(Path(file).absolute()), "--yes"]
         again += ["--allow", allow] if allow else []
-        invocation.journal.arguments = [*again, "--announce", announce] if announce else again
+        again += ["--announce", announce] if announce else []
+        invocation.journal.arguments = invocation.apply_command or again
         if dry_run:
             code = _report(invocation, rooms, plan_rooms(invocation, synapse, rooms, allow), output)
             invocation.say("Nothing was changed: --dry-run.")
@@ -85,7 +86,8 @@ def apply(
             rooms = _ask(invocation, synapse, rooms, allow)
         with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
             recovery.revert_crashed_runs()
-            work = Apply(recovery, rooms.notices, _lifting(invocation, recovery, rooms))
+            lift = _lifting(invocation, recovery, rooms)
+            work = Apply(recovery, rooms.notices, lift, approving(invocation, synapse))
             applied = _applied(work, rooms, allow)
             if announce is not None:
                 applied = (_announced(recovery, report, allow, announce) for report in applied)

@@ -1,17 +1,19 @@
 """``synadmin control plan`` and ``check``: what is not as the file says; nothing is changed."""
 
 from collections import Counter
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.cli.confirm import SAVE_PLAN
 from synadmin.cli.control.report import (
     ALLOW,
+    ControlFile,
     ControlRooms,
     find_rooms,
     reach_of,
-    read_file,
     summary,
     write_reports,
 )
@@ -22,8 +24,9 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from synadmin.cli.saved_plan import SavedPlan
     from synadmin.client import Synapse
     from synadmin.control.records import RoomReport
 
@@ -33,9 +36,12 @@ _CALLS = ("rooms.state", "rooms.list")
 @click.command(cls=Command, calls=_CALLS)
 @click.argument("file", metavar="FILE")
 @ALLOW
+@SAVE_PLAN
 @output_options
 @pass_invocation
-def plan(invocation: Invocation, *, file: str, allow: str | None, output: Output) -> int:
+def plan(
+    invocation: Invocation, *, file: str, allow: str | None, save_plan: str | None, output: Output
+) -> int:
     """Show what is not as the file says, and the steps.
 
     Looks at the rooms that the file matches. For each room that is not as the file says it shows the
@@ -46,16 +52,26 @@ def plan(invocation: Invocation, *, file: str, allow: str | None, output: Output
     Examples:
         synadmin control plan control.toml
         synadmin control plan control.toml --allow impersonate -o json
+        synadmin control plan control.toml --save-plan plan.json
 
     Exit codes: 0 also where rooms are not in order (`control check` tells); 2 the file is not valid.
     """
-    entries = read_file(file)
+    from synadmin.cli.control.saved import added_to_plan, begin_plan
+    from synadmin.cli.saved_plan import save
+
+    source = ControlFile.read(file)
     with invocation.synapse() as synapse:
-        rooms = find_rooms(invocation, synapse, entries, file)
+        rooms = find_rooms(invocation, synapse, source)
         outcomes: Counter[str] = Counter()
         reports = _counted(plan_rooms(invocation, synapse, rooms, allow), outcomes)
+        saved: SavedPlan | None = None
+        if save_plan is not None:
+            saved = begin_plan(invocation, synapse, source, allow)
+            reports = added_to_plan(saved, synapse, reports)
         write_reports(output, reports, rooms.selection.unmatched)
     invocation.say(summary(outcomes, len(rooms.selection.unmatched)))
+    if saved is not None and save_plan is not None:
+        save(invocation.say, saved, save_plan, "room")
     return EXIT_DONE
 
 
@@ -77,9 +93,9 @@ def check(invocation: Invocation, *, file: str, allow: str | None, output: Outpu
 
     Exit codes: 0 everything is as the file says; 10 something is not; 2 the file is not valid.
     """
-    entries = read_file(file)
+    source = ControlFile.read(file)
     with invocation.synapse() as synapse:
-        rooms = find_rooms(invocation, synapse, entries, file)
+        rooms = find_rooms(invocation, synapse, source)
         reports = list(plan_rooms(invocation, synapse, rooms, allow))
     unmatched = rooms.selection.unmatched
     if not unmatched and all(report.outcome == "in-order" for report in reports):
@@ -92,7 +108,7 @@ def check(invocation: Invocation, *, file: str, allow: str | None, output: Outpu
 def plan_rooms(
     invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None
 ) -> "Iterator[RoomReport]":
-    """Yield the report of each room of a file."""
+    """Yield the report of each room of a file; where a saved plan is applied, compared with it."""
     from synadmin.control.plan import reports
     from synadmin.recovery.observer import Observer
 
@@ -103,7 +119,18 @@ def plan_rooms(
         notices=rooms.notices,
         at_once=invocation.settings.concurrency,
     )
-    return progress(invocation, chain(rooms.unknown(), planned), total=rooms.total, what="looked at")
+    approved = map(approving(invocation, synapse), planned)
+    return progress(invocation, chain(rooms.unknown(), approved), total=rooms.total, what="looked at")
+
+
+def approving(invocation: Invocation, synapse: "Synapse") -> "Callable[[RoomReport], RoomReport]":
+    """Return what refuses the rooms that are not as in the saved plan, where one is applied."""
+    plan = invocation.plan
+    if plan is None:
+        return lambda report: report
+    from synadmin.cli.control.saved import kept_to_plan
+
+    return partial(kept_to_plan, plan, synapse)
 
 
 def _counted(reports: "Iterator[RoomReport]", outcomes: Counter[str]) -> "Iterator[RoomReport]":

@@ -11,9 +11,11 @@ from synadmin.cli.invocation import Invocation, print_block
 from synadmin.cli.output import Output
 from synadmin.cli.targets import counted
 from synadmin.columns import Column
+from synadmin.errors import RefusedError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
+    from synadmin.cli.saved_plan import SavedPlan
     from synadmin.client import Synapse
     from synadmin.control.file import Entry
     from synadmin.control.heirs import HeirNotices
@@ -37,6 +39,43 @@ ALLOW = click.option(
     type=click.Choice(["impersonate", "reactivate"]),
     help="The most it may do beyond your own token. Without it each entry's own `allow` counts.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFile:
+    """A control file.
+
+    Attributes:
+        path: where it is.
+        text: what it says.
+        entries: its entries.
+    """
+
+    path: str
+    text: str
+    entries: "tuple[Entry, ...]"
+
+    @classmethod
+    def read(cls, path: str, plan: "SavedPlan | None" = None) -> "ControlFile":
+        """Read a file; of a saved plan that is applied, what the file said when the plan was made.
+
+        Raises:
+            SettingsError: it cannot be read, or something in it is not valid.
+            RefusedError: it has changed since the plan was made.
+        """
+        from synadmin import toml_files
+        from synadmin.control import file
+
+        def parsed(text: str) -> ControlFile:
+            if plan is not None and text != planned:
+                message = f"{path} has changed since the plan was made ({plan.made_at})"
+                raise RefusedError(message, hint="make a new plan with `synadmin control plan`")
+            return cls(path, text, file.parse(text))
+
+        planned = "" if plan is None else str(plan.options.get("file"))
+        if plan is not None and not Path(path).exists():  # the plan was made on another machine
+            return parsed(planned)
+        return toml_files.read(Path(path), parsed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +108,7 @@ class ControlRooms:
         return len(self.looked_at) + len(self.selection.unknown)
 
 
-def read_file(path: str) -> "tuple[Entry, ...]":
-    """Return the entries of a file.
-
-    Raises:
-        SettingsError: it cannot be read, or something in it is not valid.
-    """
-    from synadmin.control import file
-
-    return file.read(Path(path))
-
-
-def find_rooms(
-    invocation: Invocation, synapse: "Synapse", entries: "Sequence[Entry]", path: str
-) -> ControlRooms:
+def find_rooms(invocation: Invocation, synapse: "Synapse", source: ControlFile) -> ControlRooms:
     """Ask the server for the rooms of a file, and take a quick look at each.
 
     Raises:
@@ -98,10 +124,10 @@ def find_rooms(
     notices = HeirNotices.of(synapse.transport.homeserver)
     with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
         try:
-            file.require_local_admins(entries, server_name_of(prefetcher.owner.result()))
-            found = selection.select(prefetcher.synapse, entries)
+            file.require_local_admins(source.entries, server_name_of(prefetcher.owner.result()))
+            found = selection.select(prefetcher.synapse, source.entries)
         except SettingsError as error:
-            raise SettingsError(f"{path}: {error}", hint=error.hint) from None
+            raise SettingsError(f"{source.path}: {error}", hint=error.hint) from None
         for room_id in dict.fromkeys(found.elsewhere):
             invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
         looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))
