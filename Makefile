@@ -11,7 +11,7 @@
 #   make lint    ruff, mypy, import-linter
 #   make docs    the documentation, into docs/_build/html
 #   make reference  write the pages of the documentation that are read off the program anew
-#   make transcripts  type the commands of the guides again, and write their output into the pages
+#   make transcripts  type the commands of the guides again, write their output into the pages, take the pictures
 #   make venv    the development environment, .venv
 #   make release  wheel, source archive, bill of materials and checksums in dist/, checked
 #   make clean   remove everything that these have made
@@ -96,6 +96,7 @@ reference: $(VENV)/.dev
 
 transcripts: $(VENV)/.dev
 	@SYNADMIN_TEST_REWRITE=1 $(BIN)/python -m pytest --quiet --numprocesses=2 tests/live/test_transcripts.py $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.pictures
 	@$(BIN)/python docs/generate.py
 
 # The wheel is installed without anything else, as users do, and has to run.

@@ -1,4 +1,4 @@
-"""Write what the documentation takes from elsewhere: reference pages, and the blocks in the guides.
+"""Write what the documentation takes from elsewhere: reference pages, blocks in the guides, and pictures.
 
     python docs/generate.py          write them
     python docs/generate.py --check  end with 1 if a page is out of date
@@ -11,11 +11,14 @@ In the other pages a comment above a code block names what the block shows:
     <!-- transcript: audit lost 1-12 -->  its lines 1 to 12, and `...` for the rest
     <!-- file: cron/crontab -->           the file docs/cron/crontab
 
+Each session that was recorded in colour, docs/transcripts/*.ansi, becomes a picture: docs/pictures/*.svg.
+
 `make docs` checks, and so does a test; `make reference` writes.
 """
 
 import dataclasses
 import inspect
+import io
 import os
 import re
 import sys
@@ -24,6 +27,8 @@ from functools import cached_property
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.text import Text
 
 import synadmin
 from synadmin.audit import rules
@@ -50,7 +55,46 @@ def pages() -> dict[str, str]:
         text = path.read_text("utf-8")
         if _BLOCK.search(text) and path.name not in generated:
             generated[os.path.relpath(path, _HERE)] = with_blocks(text)
+    for path in sorted(_HERE.glob("transcripts/*.ansi")):
+        generated[f"pictures/{path.stem}.svg"] = _picture(path)
     return generated
+
+
+# What rich draws around the lines of a terminal, without the font that its own frame loads from elsewhere.
+_FRAME = """\
+<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{
+  font-family: "DejaVu Sans Mono", Menlo, Consolas, "Liberation Mono", monospace;
+  font-size: {char_height}px; line-height: {line_height}px;
+}}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+def _picture(session: Path) -> str:
+    """Return the picture of a terminal: all lines of a session that was recorded in colour."""
+    lines = [line for line in session.read_text("utf-8").splitlines() if not line.startswith("#: ")]
+    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, legacy_windows=False)
+    console.print(Text.from_ansi("\n".join(lines)))
+    drawn = console.export_svg(title="synadmin", code_format=_FRAME, unique_id=session.stem)
+    return re.sub(r"[ \t]+$", "", drawn, flags=re.MULTILINE)
 
 
 def _commands() -> Iterator[str]:

@@ -148,10 +148,10 @@ class Invocation:
         if not self.quiet:
             self.warn(message)
 
-    def warn(self, message: str) -> None:
-        """Print a message on stderr, in any case."""
+    def warn(self, message: str, *, has_heading: bool = False) -> None:
+        """Print a message on stderr, in any case. Its first line may be a heading."""
         self.draw("")
-        colors.echo(wrapped(message, sys.stderr), sys.stderr)
+        colors.echo(wrapped(message, sys.stderr, has_heading=has_heading), sys.stderr)
 
     def ask(self, question: str) -> bool:
         """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no."""

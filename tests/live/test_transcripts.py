@@ -9,6 +9,8 @@ session begins by putting a sandbox up itself, one is up and synadmin points at 
 difference before you commit it. To add something, write its ``#:`` and ``$`` lines and do that. Questions
 are answered as the transcript says (``[y/N]: n``), with ``y`` where it says nothing. What differs from run
 to run is the same here every time: room ids, ports, times.
+
+The session in a file ``*.ansi`` is typed on a terminal with colours: ``docs/generate.py`` draws it.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ _VARYING = (
     (re.compile(r"\b1\.\d{3}\.\d+\b"), "1.163.2"),
     (re.compile(r"\b\d+ ms\b"), "7 ms"),
 )
-PAGES = sorted(TRANSCRIPTS.glob("*.txt"))
+PAGES = sorted([*TRANSCRIPTS.glob("*.txt"), *TRANSCRIPTS.glob("*.ansi")])
 
 
 def _in_order(lines: list[str]) -> Iterator[str]:
@@ -75,7 +77,7 @@ def _in_order(lines: list[str]) -> Iterator[str]:
 class Terminal:
     """Bash on a terminal of its own, and what stands for the ids and ports of the sandbox it reaches."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, colors: bool = False) -> None:
         self._state = home / ".local" / "state" / "synadmin" / "sandbox"
         self._stands_for = {str(home): "/home/you"}
         self._numbers = {pattern: itertools.count(1) for pattern in _NUMBERED}
@@ -90,7 +92,7 @@ class Terminal:
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "HOME": str(home),
                 "LC_ALL": "C.UTF-8",
-                "TERM": "dumb",
+                "TERM": "xterm-256color" if colors else "dumb",
                 "TZ": "UTC",
                 "COLUMNS": "80",
             },
@@ -151,10 +153,10 @@ class Terminal:
         return text
 
 
-def typed_again(lines: list[str], home: Path) -> Iterator[str]:
+def typed_again(lines: list[str], home: Path, *, colors: bool = False) -> Iterator[str]:
     """Type the commands of a transcript; yield its lines as they are now."""
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
-    with Terminal(home) as terminal:
+    with Terminal(home, colors=colors) as terminal:
         if _UP not in lines[starts[0]]:
             terminal.type(f'{_UP} && eval "$(synadmin sandbox env)"')
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
@@ -169,7 +171,7 @@ def typed_again(lines: list[str], home: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
 def test_commands_answer_as_the_documentation_says(page: Path) -> None:
     written = page.read_text("utf-8").splitlines()
-    now = list(typed_again(written, Path(os.environ["HOME"])))
+    now = list(typed_again(written, Path(os.environ["HOME"]), colors=page.suffix == ".ansi"))
     assert not any(line.startswith("Traceback ") for line in now), "\n".join(now)
     if os.environ.get("SYNADMIN_TEST_REWRITE"):
         page.write_text("".join(f"{line}\n" for line in now), "utf-8")

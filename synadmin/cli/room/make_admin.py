@@ -228,7 +228,7 @@ def _ask_about_plans(
     if not todo:
         return seen
     for preview in [one for one in seen if one.result.outcome == "refused"] + todo:
-        invocation.warn(outcome_text(preview.result))
+        invocation.warn(outcome_text(preview.result), has_heading=True)
     if lifts:
         invocation.warn(
             f"During this run the rate limits of {goal.caller} are lifted, and restored afterwards. "
