@@ -170,11 +170,9 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         error.show()
         return EXIT_USAGE
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
         from synadmin.cli.hints import usage_hint
 
-        hint = usage_hint(error, arguments) if context is not None else None
-        _print_error(invocation, error.format_message(), hint)
+        _print_error(invocation, error.format_message(), usage_hint(error, arguments))
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""

@@ -2,40 +2,88 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
+from synadmin.cli.input_files import QUOTE_ROOMS
+from synadmin.cli.lazy import UnknownCommandError
 
-def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> str:
-    """Return what to do next about a command line that click refused.
+_MOST_COMMANDS = 3  # that a hint names
+
+
+def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> str | None:
+    """Return what to do next about a command line that click refused; None where it does not say where.
 
     Args:
         error: why, with its context.
         arguments: the command line.
     """
-    context = getattr(error, "ctx", None)
+    context: click.Context | None = getattr(error, "ctx", None)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    path = context.command_path if context is not None else "synadmin"
-    if isinstance(error, click.NoSuchOption) and context is not None and context.parent is None:
-        # An option of a command that stands before the noun.
-        moved = _moved(words, context.command)
+    if _lacks_room(error):
+        return QUOTE_ROOMS
+    if context is None:
+        return None
+    if isinstance(error, click.NoSuchOption) and isinstance(context.command, click.Group):
+        # An option of a command that stands before its noun or its verb.
+        moved = _moved(words, context)
         if moved is not None:
-            return f"options of a command go after it: {moved}"
-    if isinstance(error, click.MissingParameter) and _takes_room(error):
-        return f"put a room in single quotes: {path} '#club:example.org' (the shell takes # as a comment)"
-    return f"`{path} --help` shows how it is used"
+            return f"options of a command go after it: `{moved}`"
+    if isinstance(error, UnknownCommandError):
+        meant = list(_same_verb(context.find_root(), error.words)) or _similar(context, error.words)
+        if meant:
+            more = f" and {len(meant) - _MOST_COMMANDS} more" if len(meant) > _MOST_COMMANDS else ""
+            return f"did you mean {' or '.join(f'`{line}`' for line in meant[:_MOST_COMMANDS])}{more}?"
+    return f"`{context.command_path} --help` shows how it is used"
 
 
-def _takes_room(error: click.MissingParameter) -> bool:
-    parameter = error.param
+def _same_verb(root: click.Context, words: Sequence[str]) -> Iterator[str]:
+    """Yield the command line with each other noun that has the verb.
+
+    This loads the code of all nouns, which takes a tenth of a second, and only where a command was unknown.
+    """
+    nouns = root.command
+    if not isinstance(nouns, click.Group):
+        return
+    for noun in nouns.list_commands(root):
+        group = nouns.get_command(root, noun)
+        if isinstance(group, click.Group) and words[0] in group.list_commands(root):
+            yield shlex.join(["synadmin", noun, *words])
+
+
+def _similar(context: click.Context, words: Sequence[str]) -> list[str]:
+    """Return the command line with the most similar command of the same group; nothing where none is."""
+    from difflib import get_close_matches
+
+    group = context.command
+    names = group.list_commands(context) if isinstance(group, click.Group) else []
+    nearest = get_close_matches(words[0], names, n=1)
+    return [shlex.join([*context.command_path.split(), *nearest, *words[1:]])] if nearest else []
+
+
+def _lacks_room(error: click.ClickException) -> bool:
+    if isinstance(error, click.BadOptionUsage):
+        return error.option_name in {"--room", "--space"}
+    parameter = error.param if isinstance(error, click.MissingParameter) else None
     return isinstance(parameter, click.Argument) and (
         parameter.metavar or parameter.name or ""
     ).upper().rstrip(".").startswith("ROOM")
 
 
-def _moved(words: Sequence[str], group: click.Command) -> str | None:
-    """Return the command line with the options before its noun at its end; None where there is no noun."""
-    nouns = group.list_commands(click.Context(group)) if isinstance(group, click.Group) else []
-    noun = next((number for number, word in enumerate(words) if word in nouns), None)
-    return None if not noun else shlex.join(["synadmin", *words[noun:], *words[:noun]])
+def _moved(words: Sequence[str], context: click.Context) -> str | None:
+    """Return the command line with the options before its verb at its end; None where there is no verb."""
+    command: click.Command | None = context.find_root().command
+    names: list[str] = []
+    others: list[str] = []
+    for number, word in enumerate(words):
+        if not isinstance(command, click.Group):
+            others = [*words[number:], *others]
+            break
+        inner = command.get_command(context, word)
+        if inner is None:
+            others.append(word)
+        else:
+            command = inner
+            names.append(word)
+    return None if isinstance(command, click.Group) else shlex.join(["synadmin", *names, *others])

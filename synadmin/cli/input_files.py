@@ -21,6 +21,11 @@ _TRAILING_COMMENT = re.compile(r"\s+#(\s.*)?\Z", re.DOTALL)
 _GUARDED = re.compile(r"\A'(?=[=+\-@\t\r])")
 _MAY_HOLD_SEPARATORS = ("@", "!", "#")  # user ids of old servers, room ids and aliases
 
+QUOTE_ROOMS = (
+    "put rooms in single quotes, '#club:example.org' or '!abc:example.org': "
+    "else the shell takes # as a comment, and ! as an earlier command"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class InputKind:
@@ -147,17 +152,16 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
         kind: what they are.
 
     Raises:
-        UsageError: the list cannot be read or is not empty and not a sandbox, or nothing was named.
+        UsageError: the list cannot be read, or nothing was named.
     """
     listed = [] if source is None else _listed(source, kind)
     targets = list(dict.fromkeys([*arguments, *listed]))
     if targets:
         return targets
-    if source is None:
-        message = f"which {kind.noun}? Name it, or give a list with --from FILE"
-    else:
-        message = f"{_source_name(_split(source)[0])} names no {kind.noun}"
-    raise UsageError(message)
+    if source is not None:
+        raise UsageError(f"{_source_name(_split(source)[0])} names no {kind.noun}")
+    message = f"which {kind.noun}? Name it, or give a list with --from FILE"
+    raise UsageError(message, hint=QUOTE_ROOMS if kind is ROOMS else None)
 
 
 def read_rows(

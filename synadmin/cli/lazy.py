@@ -142,6 +142,18 @@ class Command(_WithCommonOptions):
         return super().invoke(ctx)
 
 
+class UnknownCommandError(click.UsageError):
+    """A group has no command of that name.
+
+    Attributes:
+        words: the name, and what stands behind it on the command line.
+    """
+
+    def __init__(self, context: click.Context, words: Sequence[str]) -> None:
+        super().__init__(f"{context.command_path} has no command {words[0]!a}", context)
+        self.words = tuple(words)
+
+
 class Group(_WithCommonOptions, click.Group):
     """A group whose commands are named, with their short help, before their code is loaded."""
 
@@ -180,11 +192,7 @@ class Group(_WithCommonOptions, click.Group):
         args: list[str],
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            nearest = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            meant = f": did you mean {nearest[0]}?" if nearest else ""
-            ctx.fail(f"{ctx.command_path} has no command {args[0]!a}{meant}")
+            raise UnknownCommandError(ctx, args)
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

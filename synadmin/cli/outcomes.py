@@ -425,9 +425,11 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
         for result in results:
             _count(result, outcomes)
         names = _planned_names(work, results)
+        if not names:
+            return  # the result says why, and there is nothing to ask about
         _warn_of_refusals(invocation, work, results)
         others = outcomes.parts("unchanged", "refused", "failed", "unknown")
-        if others and names:
+        if others:
             invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *others])}.")
     question = _question(work, names)
     if question is not None:

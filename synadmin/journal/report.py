@@ -129,7 +129,7 @@ def rows(entries: Iterable[Mapping[str, Any]], *, since: str = "") -> Iterator[R
         time = str(entry.get("time"))
         if time < since:
             continue
-        kind, target = _target(entry)
+        kind, target = target_of(entry)
         run = str(entry.get("run"))
         row = found.get((run, target))
         if row is None:
@@ -146,7 +146,7 @@ def rows(entries: Iterable[Mapping[str, Any]], *, since: str = "") -> Iterator[R
     return iter(found.values())
 
 
-def _target(entry: Mapping[str, Any]) -> tuple[str, str]:
+def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
     """Return the kind of what a request changes, and its id: a room before a user."""
     parts = [unquote(part) for part in str(entry.get("path")).partition("?")[0].split("/")]
     before = entry.get("before")

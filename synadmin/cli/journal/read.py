@@ -13,9 +13,8 @@ from synadmin.cli.output import Output, output_options
 from synadmin.columns import Column
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from synadmin.journal import RunRecord
+    from synadmin.journal.store import Store
 
 _NEWEST = 100
 _SIGILS = frozenset("!#@")
@@ -51,7 +50,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
             entries = store.entries(limit=limit or None)
             output.write(entries, _request_columns(), empty="The journal is empty.")
             return
-        runs = [_summary(store.path, run) for run in store.runs(limit or None)]
+        runs = [_summary(store, run) for run in store.runs(limit or None)]
         columns = _run_columns(several_servers=len({run["server"] for run in runs}) > 1)
         output.write(runs, columns, empty="The journal is empty: no changes were made from this machine.")
 
@@ -116,23 +115,40 @@ def _time_to_seconds(line: Mapping[str, Any]) -> object:
     return f"{time[:19]}Z" if isinstance(time, str) else None
 
 
-def _summary(path: "Path", run: "RunRecord") -> dict[str, Any]:
+def _summary(store: "Store", run: "RunRecord") -> dict[str, Any]:
     from synadmin.journal import is_alive
 
-    state = "ended" if run.ended is not None else "running" if is_alive(path, run.run) else "interrupted"
+    is_running = run.ended is None and is_alive(store.path, run.run)
+    state = "running" if is_running else "interrupted" if run.ended is None else "ended"
     names = ("run", "time", "command", "server", "user", "requests", "failed", "unknown")
     return {
         **{name: getattr(run, name) for name in names},
-        "targets": _targets(run.arguments or ()),
+        "targets": _named_targets(run.arguments or ()) or _changed_targets(store, run),
         "state": state,
     }
 
 
-def _targets(arguments: Sequence[str]) -> list[str]:
+def _named_targets(arguments: Sequence[str]) -> list[str]:
     """Return the rooms and users that a command line names before its options; else the first after them."""
     ids = [word for word in arguments if word[:1] in _SIGILS]
     before = list(takewhile(lambda word: not word.startswith("-"), arguments))
     return [word for word in before if word[:1] in _SIGILS] or ids[:1]
+
+
+def _changed_targets(store: "Store", run: "RunRecord") -> list[str]:
+    """Return the rooms or users that the requests of a run changed: of those that its command is about.
+
+    A run that has ended keeps no command line.
+    """
+    from synadmin.journal.report import target_of
+
+    # Temporary changes, as a short-lived token of another user, are not what the run was for.
+    entries = (one for one in store.entries(run=run.run) if not one.keys() & {"restoring", "restores"})
+    found = dict.fromkeys(map(target_of, entries))
+    noun = "room" if (run.command or "").startswith("room ") else "user"
+    kinds = {kind for kind, _ in found} - {"server"}
+    wanted = {noun} & kinds or kinds
+    return [target for kind, target in found if kind in wanted]
 
 
 def _request_columns() -> list[Any]:

@@ -8,6 +8,7 @@ import click
 
 from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
+from synadmin.cli.input_files import QUOTE_ROOMS
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
@@ -88,11 +89,10 @@ def transfer(
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
     one failed; 6 else, for example if a new owner has not joined yet.
     """
-    from synadmin.ids import parse_user_id
     from synadmin.recovery.transfer import hand_over
 
     _require_no_allow(allow, as_member=as_member)
-    target, named = parse_user_id(new), _read_rooms(rooms, source, space)
+    target, named = _parse_new_owner(new), _read_rooms(rooms, source, space)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
         move = _move(synapse.owner, target, old, as_member=as_member)
@@ -147,6 +147,20 @@ def _look(
     return list(progress(invocation, looks, total=len(rooms), what="looked at"))
 
 
+def _parse_new_owner(text: str) -> "UserId":
+    """Return the new owner's user id.
+
+    Raises:
+        UsageError: it is none; a localpart does not say which server the account is on.
+    """
+    from synadmin.ids import parse_user_id
+
+    if text and not text.startswith("@") and ":" not in text and "@" not in text:
+        message = f"--to {text!a} does not say which server the new owner is on"
+        raise UsageError(message, hint=f"write the full user id: --to @{text}:new.example")
+    return parse_user_id(text)
+
+
 def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -> list[str]:
     """Return the rooms that the command line and a file name.
 
@@ -157,7 +171,7 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
         raise UsageError(f"--from takes a file of rooms; the old owner is --old-owner {source}")
     if not rooms and source is None:
         if space is None:
-            raise UsageError("which room? Name it, or give --space or --from")
+            raise UsageError("which room? Name it, or give --space or --from", hint=QUOTE_ROOMS)
         return []
     return ROOMS.read(rooms, source)
 

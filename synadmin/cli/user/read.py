@@ -19,6 +19,7 @@ from synadmin.ids import server_name_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from synadmin.api.users import User, UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
     from synadmin.mas.service import Mas
@@ -241,8 +242,8 @@ def find(
 ) -> object:
     """Find the account with an address or external id.
 
-    TEXT is an e-mail address, a phone number with +, a user id, a localpart, or part of a name. Exit code 4
-    where no account is found.
+    TEXT is an e-mail address, a phone number with +, a user id, a localpart, or part of a name. Locked and
+    deactivated accounts are found, too. Exit code 4 where no account is found.
 
     \b
     Examples:
@@ -279,6 +280,14 @@ def find(
     return synapse.lookup.by_threepid(medium, address)
 
 
+_NAME_COLUMNS = (
+    Column("user_id", title="user", whole=True),
+    Column("displayname", title="display name", breakable=True),
+    Column("deactivated"),
+    Column("locked"),
+)
+
+
 def _by_name(synapse: "Synapse", text: str) -> object:
     """Return the account of that id or localpart; else those with that text in their names.
 
@@ -286,12 +295,18 @@ def _by_name(synapse: "Synapse", text: str) -> object:
         NotFoundError: there is none.
     """
     with suppress(NotFoundError, UsageError):
-        return {"user_id": synapse.users.get(user_id_of(synapse, text)).name}
-    found = [{"user_id": user.name} for user in synapse.users.list(name=text, guests=True)]
+        return Shown(_account(synapse.users.get(user_id_of(synapse, text))), _NAME_COLUMNS)
+    # An account that is looked for is often one that was locked or deactivated.
+    found = [_account(user) for user in synapse.users.list(name=text, guests=True, locked=True)]
     if not found:
         reason = f"no account has {text!a} as an id, an address or part of its name"
         raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
-    return found
+    return Shown(found, _NAME_COLUMNS)
+
+
+def _account(user: "User | UserDetails") -> dict[str, Any]:
+    names = ("displayname", "deactivated", "locked")
+    return {"user_id": user.name, **{name: getattr(user, name) for name in names}}
 
 
 def _with_email_in_mas(synapse: "Synapse", email: str) -> dict[str, Any] | None:

@@ -16,19 +16,40 @@ ROOMS = "/_synapse/admin/v1/rooms"
 USER = "/_synapse/admin/v2/users/%40alice%3Aexample.org"
 
 
+QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example.org'"
+
+
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("-o json room list", "hint: options of a command go after it: synadmin room list -o json"),
+        ("-o json room list", "hint: options of a command go after it: `synadmin room list -o json`"),
+        ("room -o json list --limit 3", "go after it: `synadmin room list --limit 3 -o json`"),
         ("-o json --profile x room list", "synadmin room list -o json --profile x"),
-        ("room show", "hint: put a room in single quotes: synadmin room show '#club:example.org'"),
+        ("-o json user admin grant lena", "`synadmin user admin grant lena -o json`"),
+        ("room show", QUOTES),
+        ("room make-admin", QUOTES),
+        ("room transfer --to @lena:new.example", QUOTES),
+        ("room make-admin --space", QUOTES),
         ("room list --frob", "hint: `synadmin room list --help` shows how it is used"),
+        ("make-admin club --yes", "hint: did you mean `synadmin room make-admin club --yes`?"),
+        ("room lock mike", "hint: did you mean `synadmin user lock mike`?"),
+        ("rom list", "hint: did you mean `synadmin room list`?"),
+        ("room lst", "hint: did you mean `synadmin room list`?"),
+        ("frobnicate", "hint: `synadmin --help` shows how it is used"),
+        ("room transfer club --to lena", "hint: write the full user id: --to @lena:new.example"),
     ],
 )
 def test_the_hint_is_what_to_type(synadmin: Synadmin, line: str, hint: str) -> None:
     answer = synadmin(*line.split())
     assert answer.code == 2
     assert hint in answer.stderr
+
+
+def test_a_verb_of_many_nouns_names_three_of_them(synadmin: Synadmin) -> None:
+    hint = synadmin("list").stderr.splitlines()[1]
+    assert hint.startswith("hint: did you mean `synadmin ")
+    assert hint.count("list`") == 3
+    assert hint.endswith(" more?")
 
 
 def rooms(*names: str) -> list[dict[str, object]]:
@@ -61,8 +82,9 @@ def test_user_find_guesses_what_a_text_is(signed_in: Stub, synadmin: Synadmin) -
     by_address = "/_synapse/admin/v1/threepid"
     signed_in.on(f"{by_address}/email/users/alice%40example.org", told({"user_id": "@alice:example.org"}))
     signed_in.on(f"{by_address}/msisdn/users/44123", told({"user_id": "@bob:example.org"}))
-    signed_in.on(USER, told({"name": "@alice:example.org"}))
-    signed_in.on("/_synapse/admin/v3/users", told({"users": [{"name": "@ann:example.org"}], "total": 1}))
+    signed_in.on(USER, told({"name": "@alice:example.org", "locked": True}))
+    ann = {"name": "@ann:example.org", "displayname": "Ann Smith", "locked": True}
+    signed_in.on("/_synapse/admin/v3/users", told({"users": [ann], "total": 1}))
     for text, found in (
         ("alice@example.org", "@alice:example.org"),
         ("+44 123", "@bob:example.org"),
@@ -71,5 +93,7 @@ def test_user_find_guesses_what_a_text_is(signed_in: Stub, synadmin: Synadmin) -
         ("Ann Smith", "@ann:example.org"),
     ):
         assert synadmin("user", "find", text, "-o", "name").stdout.strip() == found
+    table = synadmin("user", "find", "Ann Smith").stdout.splitlines()
+    assert table[2].split() == ["@ann:example.org", "Ann", "Smith", "no", "yes"]
     signed_in.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
     assert synadmin("user", "find", "Nobody Else").code == 4

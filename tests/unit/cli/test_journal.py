@@ -58,6 +58,36 @@ def test_a_run_is_a_line_that_counts_its_requests(runs: list[str], synadmin: Syn
     ]
 
 
+@pytest.mark.parametrize(
+    ("command", "paths", "targets"),
+    [
+        ("user lock", ["/_synapse/admin/v2/users/%40greta%3Aclub.example"], ["@greta:club.example"]),
+        (
+            "room make-admin",
+            [
+                "/_synapse/admin/v1/users/%40lena%3Aclub.example/login",
+                "/_synapse/admin/v1/rooms/%21abc%3Aclub.example/make_room_admin",
+                "/_matrix/client/v3/join/%21abc%3Aclub.example",
+            ],
+            ["!abc:club.example"],
+        ),
+        ("media purge-remote", ["/_synapse/admin/v1/purge_media_cache"], []),
+    ],
+)
+def test_a_run_that_has_ended_names_what_it_changed(
+    command: str, paths: list[str], targets: list[str], synadmin: Synadmin
+) -> None:
+    journal = Journal(state_directory() / "journal.sqlite3", command=command)
+    for path in paths:
+        _changed(journal, path, 200)
+    journal.leave_out([], is_all=True)
+    journal.end(0)
+
+    (record,) = json.loads(synadmin("journal", "list", "-o", "json").stdout)
+
+    assert (record["state"], record["targets"]) == ("ended", targets)
+
+
 @pytest.mark.usefixtures("runs")
 def test_requests_are_a_line_each(synadmin: Synadmin) -> None:
     lines = synadmin("journal", "list", "--requests", "-o", "ndjson").stdout.splitlines()

@@ -53,6 +53,23 @@ def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.Captu
         assert "interrupted at this point" in captured.out
 
 
+def test_a_refusal_is_said_once_where_nothing_is_left_to_ask_about(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Invocation, "on_terminal", property(lambda _: True))
+
+    def refuse(_: Synapse, room: str) -> Mapping[str, Any]:
+        return {"outcome": "refused", "message": f"{room} is needed"}
+
+    work = BulkChange(ROOMS, Targets(["a"]), refuse, question=lambda _: "Remove it?")
+    synapse = Synapse("http://127.0.0.1:9", token="t")
+    carry_out(Invocation(), synapse, work, dry_run=False, yes=False, output=Output("table", None))
+
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("a is needed") == 1
+
+
 @pytest.mark.parametrize("form", ["table", "csv"])
 def test_ctrl_c_while_one_is_printed_tells_what_is_done(
     form: str, capsys: pytest.CaptureFixture[str]
