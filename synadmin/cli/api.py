@@ -1,6 +1,5 @@
 """``synadmin api``: any request, and the list of all that there is to ask."""
 
-import json
 import re
 import sys
 from typing import Any
@@ -13,6 +12,7 @@ from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.parameters import json_object
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 
@@ -176,13 +176,7 @@ def _body(data: str | None) -> dict[str, Any] | None:
     if data == "-" or data.startswith("@"):
         where = "standard input" if data == "-" else data[1:]
         text = read_text(data.removeprefix("@"))
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise UsageError(f"{where} is not a JSON object")
-    return body
+    return json_object(text, where)
 
 
 def _list(output: Output) -> None:

@@ -424,7 +424,7 @@ def _show_rules(names: tuple[str, ...], form: str, columns: str | None) -> None:
     if form not in _RECORDS:
         raise UsageError(f"the rules are printed as {', '.join(_RECORDS)}, not as {form}")
     output = _output(form, columns)
-    if names and output.for_people and output.names is None:
+    if names and output.in_words:
         click.echo("\n".join(page(rule_of(name)) for name in names), nl=False)
         return
     records = [

@@ -61,7 +61,7 @@ def check(
         nameserver=nameserver,
         resolve=resolve,
     )
-    if output.for_people and output.names is None:
+    if output.in_words:
         _explain(report)
     elif output.form in {"table", "csv"}:
         output.write([one.as_record() for one in report.checks], _COLUMNS)
@@ -132,7 +132,7 @@ def well_known(
     by_proxy = snippets(name, target, base_url(client, target))
     if proxy is not None:
         by_proxy = {proxy: by_proxy[proxy]}
-    if not output.for_people or output.names is not None:
+    if not output.in_words:
         records = [
             *({"name": path, "text": text} for path, text in content.items() if proxy is None),
             *({"name": key, "text": text} for key, text in by_proxy.items()),

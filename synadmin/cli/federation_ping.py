@@ -97,7 +97,7 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
             silent += not one.answered
             yield one.as_record()
 
-    if output.for_people and output.names is None:
+    if output.in_words:
         _show(list(records()))
     else:
         output.write(records(), _COLUMNS)

@@ -9,6 +9,7 @@ from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record
+from synadmin.cli.parameters import json_object
 from synadmin.cli.targets import USERS
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
@@ -125,18 +126,11 @@ def _(_: "Synapse", users: "list[UserId]") -> str | None:
 
 
 def _content(message: str | None, content: str | None, *, input_is_taken: bool) -> dict[str, Any]:
-    import json
 
     if message is not None and content is not None:
         raise UsageError("--message and --content: give one of them")
     if content is not None:
-        try:
-            parsed = json.loads(content)
-        except ValueError as error:
-            raise UsageError(f"--content is not JSON: {error}") from None
-        if not isinstance(parsed, dict):
-            raise UsageError("--content is not a JSON object")
-        return parsed
+        return json_object(content, "--content")
     if message is None:
         if input_is_taken or is_terminal(sys.stdin):
             raise UsageError("which message? Give it with --message, or on standard input")

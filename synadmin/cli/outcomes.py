@@ -270,7 +270,7 @@ def _writing(
             output.write(records, columns)
             return
         for record in records:
-            if output.for_people and output.names is None:
+            if output.in_words:
                 click.echo(record[alone])
             else:
                 output.write_one(record, [Column(name) for name in record])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 import click
 
 from synadmin.cli import colors
-from synadmin.cli.invocation import is_terminal
+from synadmin.cli.invocation import is_terminal, print_block
 from synadmin.columns import FORMATS
 from synadmin.errors import UsageError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def terminal_width() -> int | None:
@@ -55,6 +56,11 @@ class Output:
     def for_people(self) -> bool:
         """Tell whether a person reads it, not a script."""
         return self.form == "table"
+
+    @property
+    def in_words(self) -> bool:
+        """Whether a person reads it, and has not asked for columns."""
+        return self.for_people and self.names is None
 
     def write(
         self,
@@ -95,6 +101,20 @@ class Output:
             colors.echo(out.getvalue(), nl=False)
         if self.for_people and not written and empty:
             click.echo(empty, err=True)
+
+    def write_blocks(
+        self,
+        results: Iterable[T],
+        as_text: Callable[[T], str],
+        as_record: Callable[[T], Mapping[str, Any]],
+        columns: "Sequence[Column]",
+    ) -> None:
+        """Print a block of text for each result, or its record for a script and with ``--columns``."""
+        if not self.in_words:
+            self.write(map(as_record, results), columns)
+            return
+        for number, result in enumerate(results):
+            print_block(as_text(result), first=not number)
 
     def write_one(self, record: Mapping[str, Any], columns: "Sequence[Column]") -> None:
         """Print a single record: for a person a line for each field, as JSON one object."""

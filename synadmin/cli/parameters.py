@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from synadmin.errors import UsageError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SIZE_UNITS = {"": 1, "b": 1}
@@ -157,6 +159,23 @@ DURATION = Duration()
 PAST_TIME = PastTime()
 ANY_TIME = PastTime(only=False)
 FUTURE_TIME = FutureTime()
+
+
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """Return the JSON object that a text is.
+
+    Raises:
+        UsageError: it is none; the message names ``where`` it stands.
+    """
+    import json
+
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} is not a JSON object")
+    return value
 
 
 def renamed(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:

@@ -15,6 +15,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
 
 if TYPE_CHECKING:
+    from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId, UserId
 
@@ -135,6 +136,11 @@ def any_user_id_of(synapse: "Synapse", text: str) -> "UserId":
     if text.startswith("@") or ":" in text:
         return parse_user_id(text)
     return parse_user_id(text, home=server_name_of(synapse.owner))
+
+
+def inactive_state(account: "UserDetails") -> str | None:
+    """Return what keeps an account from acting: deactivated, suspended or locked; None where nothing does."""
+    return next((name for name in ("deactivated", "suspended", "locked") if getattr(account, name)), None)
 
 
 def room_id_of(synapse: "Synapse", text: str) -> "RoomId":

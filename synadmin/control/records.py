@@ -8,6 +8,7 @@ from synadmin.api.rooms import Room
 from synadmin.control.file import Entry
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import Reach
+from synadmin.recovery.outcome import room_record
 
 IN_ORDER = "in-order"
 _WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knocking"}
@@ -88,11 +89,7 @@ class RoomReport:
         room = self.target.room
         return {
             "room_id": room.room_id,
-            "room": {
-                "name": room.name,
-                "canonical_alias": room.canonical_alias,
-                "version": room.version,
-            },
+            "room": room_record(room),
             "entry": self.target.entry.name,
             "outcome": self.outcome,
             "reason": self.reason,

@@ -177,21 +177,6 @@ def _local_voucher(view: RoomView) -> bool:
     return any(view.levels.level_of(user) >= view.levels.invite for user in view.known_local_members)
 
 
-def knocking(view: RoomView, user: UserId) -> Forbidden | None:
-    """Tell whether a user may knock."""
-    if closed_to(view, user):
-        return _CLOSED
-    rule, version, membership = view.join_rule, view.levels.version, view.membership_of(user)
-    if not version.knock or not (
-        rule == "knock" or (rule == "knock_restricted" and version.knock_restricted)
-    ):
-        return Forbidden("the room does not allow knocking")
-    if membership in {"join", "invite", "ban"}:
-        already = {"join": "in the room", "invite": "invited", "ban": "banned"}[membership]
-        return Forbidden(f"{user} is already {already}")
-    return None
-
-
 def leaving(view: RoomView, user: UserId) -> Forbidden | None:
     """Tell whether a user may leave, turn down an invitation or take back a knock."""
     if closed_to(view, user):
@@ -221,20 +206,6 @@ def unbanning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | Non
     if view.membership_of(target) != "ban":
         return Forbidden(f"{target} is not banned")
     return kicking(view, sender, target)
-
-
-def banning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Tell whether one user may ban another."""
-    if closed_to(view, sender) or closed_to(view, target):
-        return _CLOSED
-    if view.membership_of(sender) != "join":
-        return Forbidden(f"{sender} is not in the room")
-    level = view.levels.level_of(sender)
-    if level < view.levels.ban:
-        return Forbidden(f"banning needs {view.levels.ban}, and {sender} has {level}")
-    if level <= view.levels.level_of(target):
-        return Forbidden(f"{target} has the level of {sender} or a higher one")
-    return None
 
 
 def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from synadmin.api.rooms import RoomDetails
+from synadmin.api.rooms import Room, RoomDetails
 from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import Ability, format_level
 from synadmin.power.room import Reach, RoomView
@@ -94,14 +94,9 @@ class Outcome:
 
     def as_record(self) -> dict[str, Any]:
         """Return it as scripts get it: the contract of ``room make-admin -o json``."""
-        details = self.details
         return {
             "room_id": self.room_id,
-            "room": {
-                "name": details.name if details else None,
-                "canonical_alias": details.canonical_alias if details else None,
-                "version": details.version if details else None,
-            },
+            "room": room_record(self.details),
             "user_id": self.user_id,
             "outcome": self.outcome,
             "reason": self.reason,
@@ -133,6 +128,11 @@ class Outcome:
             level_highest=view.levels.highest()[0],
             membership_after=view.membership_of(self.user_id),
         )
+
+
+def room_record(details: Room | None) -> dict[str, str | None]:
+    """Return how records name a room; all null where it is not known."""
+    return {name: getattr(details, name, None) for name in ("name", "canonical_alias", "version")}
 
 
 def _level(level: int | None) -> int | str | None:

@@ -24,6 +24,7 @@ from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer, local_members
+from synadmin.recovery.outcome import room_record
 
 _INHERITED = (
     JOIN_RULES,
@@ -89,14 +90,9 @@ class Replacement:
 
     def as_record(self) -> dict[str, Any]:
         """Return it as scripts get it."""
-        details = self.details
         return {
             "room_id": self.room_id,
-            "room": {
-                "name": details.name if details else None,
-                "canonical_alias": details.canonical_alias if details else None,
-                "version": details.version if details else None,
-            },
+            "room": room_record(self.details),
             "admin": self.admin,
             "outcome": self.outcome,
             "reason": self.reason,

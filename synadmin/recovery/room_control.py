@@ -15,6 +15,7 @@ from synadmin.power.events import POWER_LEVELS
 from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, RoomView
 from synadmin.recovery.observer import Observer, local_members
+from synadmin.recovery.outcome import room_record
 from synadmin.text import safe_text
 
 _ABLE = frozenset({AccountState.ACTIVE, AccountState.LOCKED})
@@ -39,11 +40,7 @@ class RoomControl:
     @property
     def room(self) -> dict[str, Any]:
         """The room as records name it."""
-        return {
-            "name": self.details.name,
-            "canonical_alias": self.details.canonical_alias,
-            "version": self.details.version,
-        }
+        return room_record(self.details)
 
     @property
     def label(self) -> str:

@@ -12,7 +12,6 @@ import re
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -300,7 +299,7 @@ class Homeserver:
         if facts.federates and is_new:
             facts.federation_port = _free_port()
             facts.server_name = f"localhost:{facts.federation_port}"
-        if not facts.port or not _is_free(facts.port):
+        if not facts.port or not process.port_is_free(facts.port):
             facts.port = _free_port(but=facts.federation_port)
         self._record.touch(mode=0o600)
         self._record.write_text(json.dumps(asdict(facts)), "utf-8")
@@ -370,21 +369,10 @@ def _answers(port: int, key: str) -> bool:
     return key.encode() in body
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As Twisted does: a port whose last connections are still winding down counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def _free_port(*, but: int | None = None) -> int:
     while True:
         port = secrets.choice(_PORTS)
-        if port != but and _is_free(port):
+        if port != but and process.port_is_free(port):
             return port
 
 

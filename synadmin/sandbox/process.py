@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -88,3 +89,15 @@ def end(path: Path) -> bool:
                 break
     path.unlink(missing_ok=True)
     return pid is not None
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a program can listen on this port of the loopback address."""
+    with socket.socket() as probe:
+        # As Twisted does: a port whose last connections are still winding down counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -6,10 +6,12 @@ tells its last use only for the last 28 days (Synapse's ``user_ips_max_age``).
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from synadmin.api.users import User
+from synadmin.client import Synapse
+from synadmin.errors import NotSupportedError
 from synadmin.ids import UserId
 
 FEW = 1000
@@ -18,6 +20,15 @@ FEW = 1000
 _NEVER = -1
 _MOST = 2**63 - 1
 _DEACTIVATED, _LOCKED, _ADMIN, _GUEST, _SHADOW_BANNED = 1, 2, 4, 8, 16
+
+
+def all_accounts(synapse: Synapse) -> Iterator[User]:
+    """Yield every account of the user list, the deactivated and the locked ones too."""
+    try:
+        yield from synapse.users.list(locked=True)
+    except NotSupportedError:
+        # Synapse before 1.103.
+        yield from synapse.users.list_v2(deactivated=True, locked=True)
 
 
 class AccountEntry(NamedTuple):

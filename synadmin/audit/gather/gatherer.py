@@ -11,10 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from synadmin.api.users import User
 from synadmin.audit.facts import AccountFacts, DelegationFacts, HeirFacts, Need, RoomFacts, ServerFacts
 from synadmin.audit.findings import Subject
-from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.account_index import AccountIndex, all_accounts
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError, is_fatal
 from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.audit.gather.prefetch import Prefetcher
@@ -105,7 +104,6 @@ class Gatherer:
             self._prefetcher,
             self.coverage,
             accounts=accounts,
-            users=self._user_list,
             caller=self.caller,
             without=self._without,
         )
@@ -128,7 +126,7 @@ class Gatherer:
         failed = 0
         try:
             delegated = how_far(self._synapse) is Reach.API
-            for user in self._user_list():
+            for user in all_accounts(self._synapse):
                 if self.coverage.is_over:
                     self.coverage.skip(
                         self._itself, "the time limit was reached before all accounts were checked"
@@ -153,17 +151,9 @@ class Gatherer:
             self.coverage.skip(self._itself, f"gave up before all accounts were checked: {error}")
 
     def _accounts(self) -> AccountIndex:
-        accounts = AccountIndex(self._user_list())
+        accounts = AccountIndex(all_accounts(self._synapse))
         self.coverage.checked["users"] = len(accounts)
         return accounts
-
-    def _user_list(self) -> Iterator[User]:
-        users = self._synapse.users
-        try:
-            yield from users.list(locked=True)
-        except NotSupportedError:
-            # Synapse before 1.103.
-            yield from users.list_v2(deactivated=True, locked=True)
 
     # The server
 

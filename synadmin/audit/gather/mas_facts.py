@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from synadmin.api.users import User as SynapseUser
 from synadmin.audit.facts import AccountFacts, DisagreementFacts, SessionFacts, TokenFacts
+from synadmin.audit.gather.account_index import all_accounts
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError
 from synadmin.ids import UserId, localpart_of, server_name_of
 from synadmin.mas.oauth import MAS_ADMIN_SCOPE, SYNAPSE_ADMIN_SCOPE
 from synadmin.mas.records import Resource
@@ -79,7 +79,7 @@ class MasAsker:
     def disagreements(self) -> Iterator[DisagreementFacts]:
         """Yield the accounts that are locked or deactivated on one side alone."""
         at_synapse = {state: set[str]() for state in ("deactivated", "locked")}
-        for account in self._listed():
+        for account in all_accounts(self._synapse):
             for state, names in at_synapse.items():
                 if getattr(account, state):
                     names.add(account.name)
@@ -94,14 +94,6 @@ class MasAsker:
                 found = self._disagreement(UserId(name), state)
                 if found is not None:
                     yield found
-
-    def _listed(self) -> Iterator[SynapseUser]:
-        users = self._synapse.users
-        try:
-            yield from users.list(locked=True)
-        except NotSupportedError:
-            # Synapse before 1.103.
-            yield from users.list_v2(deactivated=True, locked=True)
 
     def _disagreement(self, user_id: UserId, state: str) -> DisagreementFacts | None:
         """Ask both again: a job of MAS may have run meanwhile. None where MAS does not know the account."""

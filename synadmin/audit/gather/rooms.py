@@ -1,14 +1,13 @@
 """All rooms of a server: each is checked by one worker, and they come in the order of the list."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future
 
 from synadmin.api.rooms import Room
-from synadmin.api.users import User
 from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Subject
-from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.account_index import AccountIndex, all_accounts
 from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
@@ -30,7 +29,6 @@ class RoomGatherer:
         coverage: Coverage,
         *,
         accounts: Future[AccountIndex],
-        users: Callable[[], Iterator[User]],
         caller: UserId,
         without: Collection[UserId] = (),
     ) -> None:
@@ -40,7 +38,6 @@ class RoomGatherer:
             prefetcher: the way to the server, and what was asked already.
             coverage: what the rules need, and what was skipped.
             accounts: the future user list.
-            users: lists the users again.
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
         """
@@ -49,7 +46,6 @@ class RoomGatherer:
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
-        self._users = users
         self._caller = caller
         self._without = without
         self._itself = Subject("server", server_name_of(caller))
@@ -143,7 +139,7 @@ class RoomGatherer:
         elif self._listed and not holders.know_other_rooms(self._listed):
             return
         else:
-            users = (user.name for user in self._users())
+            users = (user.name for user in all_accounts(self._synapse))
         rooms = self._rooms_of(users)
         lacking = [room for room in rooms if self._is_lacking(room, len(rooms))]
         for room in rooms:

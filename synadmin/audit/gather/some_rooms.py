@@ -6,15 +6,13 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from synadmin.api.rooms import Room
-from synadmin.api.users import User
 from synadmin.audit.facts import Need, RoomFacts
-from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.account_index import AccountIndex, all_accounts
 from synadmin.audit.gather.coverage import Coverage, Needs
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.room_facts import Asker
 from synadmin.client import Synapse
-from synadmin.errors import NotSupportedError
 from synadmin.ids import server_name_of
 from synadmin.parallel import Pool
 
@@ -45,7 +43,7 @@ def look_at(
     synapse, pool = prefetcher.synapse, prefetcher.pool
     caller = prefetcher.owner.result()
     coverage = Coverage(Needs({Need.CREATORS: {"look_at_creators": all_creators}}))
-    accounts = AccountIndex(_accounts(synapse))
+    accounts = AccountIndex(all_accounts(synapse))
     holders = PowerHolders(synapse, accounts, server_name=server_name_of(caller), now=coverage.now)
     holders.ask_everyone(pool)
     asker = Asker(prefetcher, coverage, holders, caller=caller)
@@ -64,11 +62,3 @@ def _in_order(pool: Pool, rooms: Iterable[Room], job: Callable[[Room], T]) -> It
             yield begun.popleft()
     while begun:
         yield begun.popleft()
-
-
-def _accounts(synapse: Synapse) -> Iterator[User]:
-    try:
-        yield from synapse.users.list(locked=True)
-    except NotSupportedError:
-        # Synapse before 1.103.
-        yield from synapse.users.list_v2(deactivated=True, locked=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.invocation import Invocation, print_block
+from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.targets import counted
 from synadmin.columns import Column
@@ -143,12 +143,9 @@ def reach_of(allow: str | None) -> "Reach | None":
 
 def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[Entry]") -> None:
     """Print the reports: for people those of rooms that are not in order, for scripts all."""
-    if output.for_people and output.names is None:
-        first = True
-        for report in reports:
-            if report.outcome != "in-order":
-                print_block(report_text(report), first=first)
-                first = False
+    if output.in_words:
+        deviating = (report for report in reports if report.outcome != "in-order")
+        output.write_blocks(deviating, report_text, lambda report: report.as_record(), _COLUMNS)
         for entry in unmatched:
             click.echo(safe_text(f"{_entry_text(entry)} matches no room."))
     elif output.form == "json" and output.names is None:

@@ -280,14 +280,14 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
 
 def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError) -> dict[str, Any]:
     """Return the record of a room that would be left without control of this server."""
-    details = synapse.rooms.get(room_id)
-    room = {"name": details.name, "canonical_alias": details.canonical_alias, "version": details.version}
+    from synadmin.recovery.outcome import room_record
+
     return {
         "room_id": room_id,
         "outcome": "refused",
         "reason": "would-lose-control",
         "message": f"{error}: {error.hint}",
-        "rooms": [{"room_id": room_id, "room": room}],
+        "rooms": [{"room_id": room_id, "room": room_record(synapse.rooms.get(room_id))}],
     }
 
 

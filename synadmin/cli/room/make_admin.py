@@ -7,7 +7,7 @@ import click
 
 from synadmin.cli.confirm import ALLOW, SAVE_PLAN, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
-from synadmin.cli.invocation import Invocation, pass_invocation, print_block
+from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -259,11 +259,7 @@ def _report(
     """Print each room as it is finished, then the summary; return the exit code."""
 
     def write(finished: "Iterator[Outcome]") -> None:
-        if output.for_people and output.names is None:
-            for number, outcome in enumerate(finished):
-                print_block(outcome_text(outcome), first=not number)
-        else:
-            output.write((outcome.as_record() for outcome in finished), _COLUMNS)
+        output.write_blocks(finished, outcome_text, lambda outcome: outcome.as_record(), _COLUMNS)
         outcomes.total = len(outcomes.codes)  # two names of one room are one room
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)

@@ -121,7 +121,7 @@ def replace(
             ask_block = block is None and not yes
             order = _confirmed(invocation, planned, order, room, given=given, ask_block=ask_block)
             planned = _carry_out(invocation, recovery, planned, order)
-    if output.for_people and output.names is None:
+    if output.in_words:
         print_block(_replacement_text(planned))
     else:
         output.write_one(planned.as_record(), _COLUMNS)

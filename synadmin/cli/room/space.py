@@ -105,7 +105,7 @@ def hierarchy(
     from synadmin.recovery.rooms_in_space import hierarchy_from_state
 
     pager = synapse.rooms.hierarchy(room_id, max_depth=max_depth, page_size=page_size)
-    as_tree = output.for_people and output.names is None
+    as_tree = output.in_words
     try:
         if not as_tree:
             output.stream(pager, _COLUMNS, empty="No such space.")

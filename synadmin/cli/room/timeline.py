@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.output import Output
-from synadmin.cli.parameters import ANY_TIME
+from synadmin.cli.parameters import ANY_TIME, json_object
 from synadmin.cli.targets import user_id_of
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column, time_column
-from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -102,7 +101,7 @@ def messages(
 
 @messages.check
 def _(*, filter_: str | None) -> dict[str, Any]:
-    return {"filter_": _parsed_filter(filter_)}
+    return {"filter_": json_object(filter_, "--filter") if filter_ is not None else {}}
 
 
 @reads("events.context")
@@ -143,7 +142,7 @@ def context(
 
 @context.check
 def _(*, filter_: str | None) -> dict[str, Any]:
-    return {"filter_": _parsed_filter(filter_)}
+    return {"filter_": json_object(filter_, "--filter") if filter_ is not None else {}}
 
 
 @reads(
@@ -165,17 +164,3 @@ def event_at(synapse: "Synapse", room_id: "RoomId", time: int, *, before: bool) 
         synadmin room event-at '!abcdef:example.org' 30d --before
     """
     return synapse.events.at_time(room_id, time, backwards=before)
-
-
-def _parsed_filter(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    import json
-
-    try:
-        parsed = json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"--filter is not JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise UsageError("--filter is not a JSON object")
-    return parsed

@@ -9,7 +9,7 @@ import click
 from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.input_files import QUOTE_ROOMS
-from synadmin.cli.invocation import Invocation, pass_invocation, print_block
+from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -334,11 +334,7 @@ def _report(
     """Print each room as it is finished, then the summary; return the exit code."""
 
     def write(finished: "Iterator[RoomTransfer]") -> None:
-        if output.for_people and output.names is None:
-            for number, room_transfer in enumerate(finished):
-                print_block(_transfer_text(room_transfer), first=not number)
-        else:
-            output.write((room_transfer.as_record(move) for room_transfer in finished), _COLUMNS)
+        output.write_blocks(finished, _transfer_text, lambda result: result.as_record(move), _COLUMNS)
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     try:

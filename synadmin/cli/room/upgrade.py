@@ -7,7 +7,7 @@ import click
 from synadmin.cli.confirm import announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
-from synadmin.cli.targets import ROOMS, any_user_id_of, counted, join_names, room_id_of
+from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names, room_id_of
 from synadmin.cli.verbs import Selection, changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
@@ -176,8 +176,7 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
 
     if server_name_of(user) != server_name_of(synapse.owner):
         return
-    details = synapse.users.get(user)
-    state = next((name for name in ("deactivated", "suspended", "locked") if getattr(details, name)), None)
+    state = inactive_state(synapse.users.get(user))
     if state is not None:
         message = f"{user} is {state} and cannot own a room"
         raise RefusedError(message, hint="name an active account with --creator")

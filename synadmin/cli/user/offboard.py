@@ -11,7 +11,7 @@ from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
-from synadmin.cli.targets import USERS, counted, join_names, user_id_of
+from synadmin.cli.targets import USERS, counted, inactive_state, join_names, user_id_of
 from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, write_plan
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
@@ -215,8 +215,7 @@ def _(
 
 
 def _require_active(synapse: "Synapse", user: "UserId") -> None:
-    details = synapse.users.get(user)
-    state = next((name for name in ("deactivated", "suspended", "locked") if getattr(details, name)), None)
+    state = inactive_state(synapse.users.get(user))
     if state is not None:
         raise RefusedError(f"the successor {user} is {state}", hint="name an active account with --to")
 

@@ -7,25 +7,14 @@ ends with the process that started it, which holds the other end of its standard
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from synadmin.sandbox.mas.server import AuthenticationService
+from synadmin.sandbox.process import port_is_free
 
 FOLDER, RECORD, STORE = "mas", "service.json", "store.json"
-
-
-def _port_if_free(port: int) -> int:
-    """Return the port, or 0 (any other) where another program has it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
 
 
 def main(mode: str, directory: Path) -> None:
@@ -39,7 +28,7 @@ def main(mode: str, directory: Path) -> None:
     service = AuthenticationService(
         lambda: f"http://127.0.0.1:{facts()['port']}",
         lambda: facts()["server_name"],
-        port=_port_if_free(record["port"]),
+        port=record["port"] if port_is_free(record["port"]) else 0,  # 0: any other
         secret=record["secret"],
         client_secret=record["client_secret"],
         path=directory / FOLDER / STORE,

@@ -71,12 +71,6 @@ def test_users_may_join_where_synapse_lets_them(view: RoomView, user: UserId) ->
     assert (rules.joining(view, user) is None) == Referee(view).join(user)
 
 
-@given(views(versions=("7", "9", "10", "12")), st.sampled_from(EVERYBODY))
-@THOROUGH
-def test_users_may_knock_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
-    assert (rules.knocking(view, user) is None) == Referee(view).membership(user, user, "knock")
-
-
 @given(views(), st.sampled_from(EVERYBODY))
 @THOROUGH
 def test_users_may_leave_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
@@ -92,12 +86,6 @@ def test_users_may_kick_and_unban_where_synapse_lets_them(
     assert (rules.kicking(view, *users) is None) == theirs
     if view.membership_of(users[1]) == "ban":
         assert (rules.unbanning(view, *users) is None) == theirs
-
-
-@given(views(), pairs())
-@THOROUGH
-def test_users_may_ban_where_synapse_lets_them(view: RoomView, users: tuple[UserId, UserId]) -> None:
-    assert (rules.banning(view, *users) is None) == Referee(view).membership(*users, "ban")
 
 
 @given(views(), st.sampled_from(EVERYBODY))
