@@ -99,22 +99,31 @@ transcripts: $(VENV)/.dev
 	@$(BIN)/python -m tests.pictures
 	@$(BIN)/python docs/generate.py
 
-# The wheel is installed without anything else, as users do, and has to run.
+# The wheel is installed without anything else, as users do, and has to run; with the oldest dependencies, too.
 release: .venv-release/.tools
-	@rm -rf dist .venv-release/alone
-	@.venv-release/bin/python -m build --outdir dist . > /dev/null 2>&1
+	@rm -rf dist build .venv-release/alone .venv-release/oldest
+	@.venv-release/bin/python docs/share.py build/share
+	@.venv-release/bin/python -m build --outdir dist . > .venv-release/build.log 2>&1 || { cat .venv-release/build.log; exit 1; }
 	@.venv-release/bin/twine check --strict dist/*
-	@$(PYTHON) -m venv .venv-release/alone
-	@.venv-release/alone/bin/python -m pip --quiet --disable-pip-version-check install dist/*.whl
-	@.venv-release/alone/bin/synadmin --version
-	@.venv-release/alone/bin/synadmin audit rules -o csv > /dev/null
-	@.venv-release/alone/bin/synadmin room make-admin --help > /dev/null
-	@.venv-release/bin/cyclonedx-py environment .venv-release/alone --output-file dist/synadmin.cdx.json
+	@$(PYTHON) tests/oldest.py > .venv-release/oldest.txt
+	$(call run_wheel,alone)
+	$(call run_wheel,oldest,--constraint .venv-release/oldest.txt)
+	@rm .venv-release/alone/lib/python*/site-packages/synadmin-*/direct_url.json # the path on this machine
+	@.venv-release/bin/cyclonedx-py environment .venv-release/alone --output-reproducible --output-file dist/synadmin.cdx.json
 	@cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
-.venv-release/.tools:
+define run_wheel
+@$(PYTHON) -m venv --without-pip .venv-release/$(1)
+@.venv-release/bin/python -m pip --python .venv-release/$(1)/bin/python --quiet --disable-pip-version-check install $(2) dist/*.whl
+@.venv-release/$(1)/bin/synadmin --version
+@.venv-release/$(1)/bin/synadmin audit rules -o csv > /dev/null
+@.venv-release/$(1)/bin/synadmin room make-admin --help > /dev/null
+@diff -r build/share .venv-release/$(1)/share
+endef
+
+.venv-release/.tools: pyproject.toml
 	@$(PYTHON) -m venv .venv-release
-	@.venv-release/bin/python -m pip --quiet --disable-pip-version-check install build twine cyclonedx-bom
+	@.venv-release/bin/python -m pip --quiet --disable-pip-version-check install build twine cyclonedx-bom --editable .
 	@touch $@
 
 venv: $(VENV)/.dev

@@ -31,7 +31,7 @@ PACKAGES = {
 }
 # Programs, plugins and stubs: they are run or found, not imported.
 NOT_IMPORTED = {
-    "import-linter", "mypy", "ruff", "pytest-xdist", "furo", "myst-parser", "sphinx-click",
+    "hatchling", "import-linter", "mypy", "ruff", "pytest-xdist", "furo", "myst-parser", "sphinx-click",
     "sphinx-copybutton", "sphinx",
     "types-psycopg2", "types-requests", "types-tabulate", "psycopg2-binary",
 }  # fmt: skip

@@ -1,0 +1,169 @@
+"""What `make release` builds, and the steps of the Containerfile, with nothing from the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from synadmin import __version__
+from synadmin.cli.app import app
+from synadmin.cli.operations import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+SHARE: dict[str, str] = dict(runpy.run_path(str(ROOT / "docs" / "share.py"))["files"]())
+# Dependencies are those of the tests; pip resolves them from there, and asks no index.
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_COMPILE": "1"}
+
+
+def run(words: list[str], **environment: str) -> str:
+    ended = subprocess.run(
+        words, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
+    return ended.stdout
+
+
+def lend_packages(venv: Path) -> None:
+    """Let a virtual environment import what the tests have, but for synadmin itself."""
+    (site,) = venv.glob("lib/python*/site-packages")
+    lent = Path(sysconfig.get_path("purelib"))
+    (site / "lent.pth").write_text(f"{lent}\n", "utf-8")
+
+
+def test_each_command_has_its_help_in_a_man_page() -> None:
+    pages = {name: text for name, text in SHARE.items() if name.startswith("man/")}
+    for path, command in commands(app):
+        page = pages[f"man/man1/{'-'.join(('synadmin', *path[:1]))}.1"]
+        shown = page.replace("\\-", "-").replace("\\e", "\\").replace("\\&", "")
+        assert (command.help or "").partition("\n")[0] in shown, path
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert f"{option.opts[-1]}" in shown, (path, option)
+    assert "synadmin-room(1)" in pages["man/man1/synadmin.1"].replace("\\-", "-")
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man")
+def test_man_shows_examples_as_they_are_typed(tmp_path: Path) -> None:
+    page = tmp_path / "synadmin-room.1"
+    page.write_text(SHARE["man/man1/synadmin-room.1"], "utf-8")
+    shown = run(["man", "--warnings", "-l", str(page)], MANWIDTH="100", LC_ALL="C.UTF-8", MANPAGER="cat")
+    assert "synadmin room make-admin '#club:example.org' --dry-run\n" in shown
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_is_what_the_command_prints(shell: str) -> None:
+    (path,) = (name for name in SHARE if name.startswith(shell))
+    assert SHARE[path] == run([sys.executable, "-m", "synadmin", "completion", shell])
+    if shutil.which(shell):
+        run([shell, "-n", "-c", SHARE[path]])
+
+
+def test_the_units_run_the_audit_of_the_user_who_starts_them() -> None:
+    service = SHARE["systemd/user/synadmin-audit.service"]
+    assert "ExecStart=synadmin audit --baseline %h/.local/state/synadmin/audit.json" in service
+    assert "WantedBy=timers.target" in SHARE["systemd/user/synadmin-audit.timer"]
+
+
+def test_the_wheel_has_them_and_an_installation_puts_them_in_place(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="`make venv` installs hatchling")
+    source, venv = tmp_path / "source", tmp_path / "venv"
+    shutil.copytree(ROOT / "synadmin", source / "synadmin", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    run([sys.executable, str(ROOT / "docs" / "share.py"), str(source / "build" / "share")])
+    run([sys.executable, "-m", "venv", "--without-pip", str(venv)])
+    lend_packages(venv)
+    python = str(venv / "bin" / "python")
+    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", str(source)], **OFFLINE)
+    placed = {
+        str(path.relative_to(venv / "share")): path.read_text("utf-8")
+        for path in (venv / "share").rglob("*")
+        if path.is_file()
+    }
+    assert placed == SHARE
+    assert run([str(venv / "bin" / "synadmin"), "--version"]) == f"synadmin {__version__}\n"
+
+
+class Image:
+    """A Containerfile, carried out in a plain directory: its root, and what it sets."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment: dict[str, str] = {}
+        self.user = ""
+        self.start: list[str] = []
+        self.default: list[str] = []
+
+    def at(self, text: str) -> str:
+        """Return a text with the image's paths below its root, and its user the one who runs the tests."""
+        text = re.sub(r"(?<![\w.])/(?=src|opt|var)", f"{self.root}/", text)
+        return text.replace("-o 10001 -g 10001", f"-o {os.getuid()} -g {os.getgid()}")
+
+    def carry_out(self, line: str, outside: Mapping[str, str]) -> None:
+        instruction, _, rest = line.partition(" ")
+        match instruction:
+            case "COPY" if not rest.startswith("--from="):
+                *names, target = rest.split()
+                for name in names:
+                    place = Path(self.at(target))
+                    place.parent.mkdir(exist_ok=True)
+                    if (ROOT / name).is_dir():
+                        shutil.copytree(ROOT / name, place)
+                    else:
+                        place.mkdir(exist_ok=True)
+                        shutil.copy(ROOT / name, place)
+            case "RUN":
+                run(
+                    ["sh", "-c", self.at(rest.replace("python3 ", f"{shlex.quote(sys.executable)} "))],
+                    **outside,
+                )
+                for venv in self.root.glob("opt/*"):
+                    lend_packages(venv)
+            case "ENV":
+                self.environment |= dict(word.split("=", 1) for word in self.at(rest).split())
+            case "USER":
+                self.user = rest
+            case "ENTRYPOINT":
+                self.start = json.loads(rest)
+            case "CMD":
+                self.default = json.loads(rest)
+
+
+def test_the_steps_of_the_containerfile_make_a_synadmin_that_runs(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="`make venv` installs hatchling")
+    text = (ROOT / "Containerfile").read_text("utf-8")
+    image = Image(tmp_path)
+    for line in text.splitlines():
+        image.carry_out(line, OFFLINE)
+    assert "SYNADMIN_" not in text, "no token and no homeserver in the image"
+    assert image.user == "10001:10001"
+    program = shutil.which(image.start[0], path=image.environment["PATH"])
+    assert program == str(tmp_path / "opt" / "synadmin" / "bin" / "synadmin")
+    shown = run([program, *image.default], **image.environment)
+    assert shown.startswith("Usage: synadmin")
+    state = tmp_path / "var" / "lib" / "synadmin"
+    assert state.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "token").touch(mode=0o400)
+    settings = {
+        "SYNADMIN_ACCESS_TOKEN_FILE": str(tmp_path / "token"),
+        "SYNADMIN_HOMESERVER": "http://127.0.0.1:9",
+    }
+    ended = subprocess.run(
+        [program, "whoami"], env=image.environment | settings, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, "the access token is empty" in ended.stderr) == (2, True), ended.stderr
