@@ -9,7 +9,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 
@@ -145,13 +145,9 @@ def reads(
         anonymous: whether it needs no token.
         anyone: whether a user may be of another server.
     """
-
-    def declare(function: Function) -> Read:
-        return Read(
-            function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous, anyone=anyone
-        )
-
-    return declare
+    return lambda function: Read(
+        function, calls, name=name, columns=columns, empty=empty, anonymous=anonymous, anyone=anyone
+    )
 
 
 @dataclass(frozen=True)
@@ -171,6 +167,30 @@ class Selection:
     values: Mapping[str, object] = field(default_factory=dict)
 
 
+class Declared(TypedDict, total=False):
+    """What the declaration of a change may add.
+
+    Attributes:
+        name: the verb, where it is not the function's name.
+        does: how the question begins, ``Lock``; the verb, unless given.
+        columns: what the function returns that a table shows.
+        many: whether it takes several targets.
+        resumable: whether to run it again does the rest, and nothing twice.
+        mas: what ``mas-cli manage`` needs to do the same, where the admin API of MAS cannot be used.
+        anonymous: whether it needs no token.
+        alone: the field that is all that a person sees of the result, for a program to read: a token.
+    """
+
+    name: str | None
+    does: str | None
+    columns: Columns
+    many: bool
+    resumable: bool
+    mas: str | None
+    anonymous: bool
+    alone: str | None
+
+
 class Change(Verb):
     """A command that changes targets of a kind."""
 
@@ -180,11 +200,11 @@ class Change(Verb):
         calls: Sequence[str],
         *,
         kind: Kind,
-        name: str | None,
-        does: str | None,
-        columns: Columns,
-        many: bool,
-        resumable: bool,
+        name: str | None = None,
+        does: str | None = None,
+        columns: Columns = (),
+        many: bool = True,
+        resumable: bool = True,
         mas: str | None = None,
         anonymous: bool = False,
         alone: str | None = None,
@@ -360,18 +380,7 @@ def _option_arguments(option: click.Parameter, values: Mapping[str, Any]) -> Ite
         yield from (map(str, one) if option.nargs != 1 else [str(one)])
 
 
-def changes(
-    kind: Kind,
-    *calls: str,
-    name: str | None = None,
-    does: str | None = None,
-    columns: Columns = (),
-    many: bool = True,
-    resumable: bool = True,
-    mas: str | None = None,
-    anonymous: bool = False,
-    alone: str | None = None,
-) -> Callable[[Function], Change]:
+def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[Function], Change]:
     """Declare a command that changes targets.
 
     The function changes one of them, reads back, and returns what holds now.
@@ -379,32 +388,9 @@ def changes(
     Args:
         kind: what the targets are.
         calls: the client's methods that it is the command for.
-        name: the verb, where it is not the function's name.
-        does: how the question begins, ``Lock``; the verb, unless given.
-        columns: what the function returns that a table shows.
-        many: whether it takes several targets.
-        resumable: whether to run it again does the rest, and nothing twice.
-        mas: what ``mas-cli manage`` needs to do the same, where the admin API of MAS cannot be used.
-        anonymous: whether it needs no token.
-        alone: the field that is all that a person sees of the result, for a program to read: a token.
+        declared: see :class:`Declared`.
     """
-
-    def declare(function: Function) -> Change:
-        return Change(
-            function,
-            calls,
-            kind=kind,
-            name=name,
-            does=does,
-            columns=columns,
-            many=many,
-            resumable=resumable,
-            mas=mas,
-            anonymous=anonymous,
-            alone=alone,
-        )
-
-    return declare
+    return lambda function: Change(function, calls, kind=kind, **declared)
 
 
 class ServerTask(Change):
@@ -413,7 +399,7 @@ class ServerTask(Change):
     def __init__(self, function: Function, calls: Sequence[str], *, task: Task, **declared: Any) -> None:  # noqa: ANN401
         self._task = task
         self._finish: Function | None = None
-        super().__init__(function, calls, many=True, **declared)
+        super().__init__(function, calls, **declared)
 
     def options(self) -> list[click.Parameter]:
         """Return those of a change, with ``--no-wait`` behind its own."""
@@ -430,24 +416,18 @@ class ServerTask(Change):
         begun = super().act(synapse, name, values)
         if not isinstance(begun, str):
             return begun
-        told = {self._task.field: begun}
+        task_id = {self._task.field: begun}
         if values["no_wait"]:
             message = f"the server continues: {self._task.wait_command(begun)}"
-            return told | {"outcome": "pending", "message": message}
+            return task_id | {"outcome": "pending", "message": message}
         status = self._task.wait_for(values["invocation"], synapse, begun, what=self._task.doing.format(name))
         if self._finish is None:
-            return told | {"status": status.status}
-        return told | dict(call(self._finish, synapse, name, begun, status, values=values))
+            return task_id | {"status": status.status}
+        return task_id | dict(call(self._finish, synapse, name, begun, status, values=values))
 
 
 def server_task(
-    kind: Kind,
-    *calls: str,
-    task: Task,
-    name: str | None = None,
-    does: str | None = None,
-    columns: Columns = (),
-    resumable: bool = True,
+    kind: Kind, *calls: str, task: Task, **declared: Unpack[Declared]
 ) -> Callable[[Function], ServerTask]:
     """Declare a change that the server goes on with by itself.
 
@@ -457,22 +437,6 @@ def server_task(
         kind: what the targets are.
         calls: the client's methods that it is the command for.
         task: what the server does, and how to ask for it.
-        name: the verb, where it is not the function's name.
-        does: how the question begins; the verb, unless given.
-        columns: what is told that a table shows.
-        resumable: whether to run it again does the rest, and nothing twice.
+        declared: see :class:`Declared`.
     """
-
-    def declare(function: Function) -> ServerTask:
-        return ServerTask(
-            function,
-            calls,
-            task=task,
-            kind=kind,
-            name=name,
-            does=does,
-            columns=columns,
-            resumable=resumable,
-        )
-
-    return declare
+    return lambda function: ServerTask(function, calls, task=task, kind=kind, **declared)

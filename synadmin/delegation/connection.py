@@ -7,7 +7,6 @@ discovery needs all three.
 import errno
 import socket
 import ssl
-from types import TracebackType
 from typing import Self
 
 from synadmin._version import __version__
@@ -111,9 +110,7 @@ class TlsConnection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ reverted by the next run. The way back is walked also where the journal cannot b
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -112,12 +111,7 @@ class TemporaryChanges:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         # What could not be reverted at the end of its room is tried once more.
         self._made = [*self._lasting, *reversed(self._failed), *self._made]
         self._failed, self._lasting = [], []

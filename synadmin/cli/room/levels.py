@@ -1,6 +1,6 @@
 """``synadmin room set-power`` and ``room demote``: editing power levels, and nothing by a slip."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 
 _OLD_NAME = renamed("--last", "--leave-rooms", is_flag=True)
+
+
+class _Options(TypedDict):
+    """The options that both commands have."""
+
+    allow: str | None
+    leave_rooms: bool
+    dry_run: bool
+    yes: bool
+    output: Output
 
 
 @click.command("set-power", cls=Command)
@@ -61,11 +71,7 @@ def set_power(
     *,
     events: tuple[tuple[str, int], ...],
     defaults: tuple[tuple[str, int], ...],
-    allow: str | None,
-    leave_rooms: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
+    **options: Unpack[_Options],
 ) -> int:
     """Change power levels in a room.
 
@@ -93,16 +99,7 @@ def set_power(
         users = {} if user is None else {parse_user_id(user, home=home): level}
         return Edit(users=users, events=dict(events), named=dict(defaults))
 
-    return _edit(
-        invocation,
-        room,
-        edit,
-        allow=allow,
-        leave_rooms=leave_rooms,
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-    )
+    return _edit(invocation, room, edit, **options)
 
 
 @click.command(cls=Command)
@@ -127,11 +124,7 @@ def demote(
     user: str,
     *,
     level: int | None,
-    allow: str | None,
-    leave_rooms: bool,
-    dry_run: bool,
-    yes: bool,
-    output: Output,
+    **options: Unpack[_Options],
 ) -> int:
     """Lower a user's power level in a room.
 
@@ -148,17 +141,10 @@ def demote(
     from synadmin.ids import parse_user_id
     from synadmin.power.level_changes import Edit
 
-    return _edit(
-        invocation,
-        room,
-        lambda home: Edit(users={parse_user_id(user, home=home): level}),
-        allow=allow,
-        leave_rooms=leave_rooms,
-        dry_run=dry_run,
-        yes=yes,
-        output=output,
-        lowering=True,
-    )
+    def edit(home: str) -> Edit:
+        return Edit(users={parse_user_id(user, home=home): level})
+
+    return _edit(invocation, room, edit, lowering=True, **options)
 
 
 def _edit(
