@@ -9,9 +9,10 @@
 #   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
 #   make fuzz    a million random inputs for parsers, answers and sockets   (FUZZ_ARGS="--seed 1")
 #   make lint    ruff, mypy, import-linter
-#   make docs    the documentation, into docs/_build/html
+#   make docs    the documentation, into docs/_build/html; in Chinese into docs/_build/html/zh_CN
 #   make reference  write the pages of the documentation that are read off the program anew
 #   make transcripts  type the commands of the guides again, write their output into the pages, take the pictures
+#   make translations  note in docs/locale what has changed in the pages that are translated
 #   make venv    the development environment, .venv
 #   make release  wheel, source archive, bill of materials and checksums in dist/, checked
 #   make clean   remove everything that these have made
@@ -20,6 +21,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# The pages with a translation: docs/locale/zh_CN/LC_MESSAGES/PAGE.po
+TRANSLATED := $(basename $(notdir $(wildcard docs/locale/zh_CN/LC_MESSAGES/*.po)))
 PYTEST_ARGS ?=
 FAULTS_ARGS ?=
 FUZZ_ARGS ?=
@@ -28,7 +31,7 @@ VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
 
-.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts release clean
+.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts translations release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -90,6 +93,7 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.dev
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@$(BIN)/sphinx-build -q -W --keep-going -b html -D language=zh_CN docs docs/_build/html/zh_CN
 
 reference: $(VENV)/.dev
 	@$(BIN)/python docs/generate.py
@@ -98,6 +102,14 @@ transcripts: $(VENV)/.dev
 	@SYNADMIN_TEST_REWRITE=1 $(BIN)/python -m pytest --quiet --numprocesses=2 tests/live/test_transcripts.py $(PYTEST_ARGS)
 	@$(BIN)/python -m tests.pictures
 	@$(BIN)/python docs/generate.py
+
+# Take over what has changed in the pages; what needs a translation is left empty, or marked as fuzzy.
+translations: $(VENV)/.dev
+	@$(BIN)/sphinx-build -q -b gettext docs docs/_build/gettext $(TRANSLATED:%=docs/%.md)
+	@for page in $(TRANSLATED); do \
+	  $(BIN)/pybabel -q update --input-file=docs/_build/gettext/$$page.pot --output-dir=docs/locale --locale=zh_CN \
+	    --domain=$$page --width=110 --previous --ignore-obsolete --omit-header || exit 1; \
+	done
 
 # The wheel is installed without anything else, as users do, and has to run; with the oldest dependencies, too.
 release: .venv-release/.tools

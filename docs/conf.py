@@ -29,17 +29,34 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+# What is in zh_CN is for the forge: the site in Chinese comes from the same catalogues.
+exclude_patterns = ["_build", "zh_CN"]
+
+# `make docs` builds the site in English, and beside it in Chinese (`-D language=zh_CN`).
+locale_dirs = ["locale"]
+gettext_location = False
 
 myst_heading_anchors = 4
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 
+templates_path = ["templates"]
 html_theme = "furo"
 html_title = f"synadmin {version}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/languages.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ],
+}
 
 # Copy the commands of a console block, without prompts and output.
 copybutton_prompt_text = "$ "

@@ -11,6 +11,8 @@ In the other pages a comment above a code block names what the block shows:
     <!-- transcript: audit lost 1-12 -->  its lines 1 to 12, and `...` for the rest
     <!-- file: cron/crontab -->           the file docs/cron/crontab
 
+docs/zh_CN/ has the guides in Chinese for those who read them on a forge: the English pages with the
+translations of docs/locale put in. Sphinx makes the site in Chinese from the same catalogues.
 Each session that was recorded in colour, docs/transcripts/*.ansi, becomes a picture: docs/pictures/*.svg.
 
 `make docs` checks, and so does a test; `make reference` writes.
@@ -19,6 +21,7 @@ Each session that was recorded in colour, docs/transcripts/*.ansi, becomes a pic
 import dataclasses
 import inspect
 import io
+import itertools
 import os
 import re
 import sys
@@ -27,6 +30,10 @@ from functools import cached_property
 from pathlib import Path
 
 import click
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from rich.console import Console
 from rich.text import Text
 
@@ -43,6 +50,12 @@ _MAS = "1.22.0"
 _BLOCK = re.compile(r"^(<!-- (transcript|file): (.+) -->\n```\w+\n)(?:(?!```).*\n)*?```$", re.MULTILINE)
 
 
+# The guides that have a translation. That of the index is for the site alone: a forge has README.zh-CN.md.
+_CATALOGUES = _HERE / "locale" / "zh_CN" / "LC_MESSAGES"
+TRANSLATED = sorted(path.stem for path in _CATALOGUES.glob("*.po") if path.stem != "index")
+_PARSER = MarkdownIt("gfm-like", {"linkify": False})
+
+
 def pages() -> dict[str, str]:
     """Return all generated pages: paths relative to docs/, and texts."""
     generated = {
@@ -55,6 +68,9 @@ def pages() -> dict[str, str]:
         text = path.read_text("utf-8")
         if _BLOCK.search(text) and path.name not in generated:
             generated[os.path.relpath(path, _HERE)] = with_blocks(text)
+    for name in TRANSLATED:
+        path = _HERE / f"{name}.md"
+        generated[f"zh_CN/{name}.md"] = _translated(name, generated.get(path.name) or path.read_text("utf-8"))
     for path in sorted(_HERE.glob("transcripts/*.ansi")):
         generated[f"pictures/{path.stem}.svg"] = _picture(path)
     return generated
@@ -207,6 +223,71 @@ def _transcript(session: str, part: str, lines: str = "") -> str:
     first, last = (int(number) for number in lines.split("-"))
     content = found[1].splitlines()
     return "\n".join(content[first - 1 : last] + ["..."] * (last < len(content)))
+
+
+def messages(text: str) -> Iterator[tuple[Token, str]]:
+    """Yield the headings, paragraphs and cells of a page as Sphinx's catalogues have them: one line each."""
+    for token in _PARSER.parse(text):
+        if token.type == "inline" and token.content:
+            yield token, " ".join(token.content.split("\n"))
+
+
+def catalogue(name: str) -> Catalog:
+    """Read the translations of a page."""
+    with (_CATALOGUES / f"{name}.po").open("rb") as file:
+        return read_po(file)
+
+
+def _translated(name: str, text: str) -> str:
+    """Return a page with its headings, paragraphs and cells in Chinese; what has no translation stays."""
+    lines = text.splitlines()
+    for first, end, translation in reversed([*_replacements(text, catalogue(name))]):
+        lines[first:end] = [translation]
+    translated = _LINK.sub(
+        lambda link: f"]({_link_in_chinese(name, link[1], link[2] or '')})", "\n".join(lines)
+    )
+    return f"<!-- `make reference` writes this page from {name}.md and docs/locale. -->\n{translated}\n"
+
+
+def _replacements(text: str, translations: Catalog) -> Iterator[tuple[int, int, str]]:
+    """Yield the first line, the line after the last, and what takes their place."""
+    lines = text.splitlines()
+    rows: dict[int, str] = {}
+    for token, message in messages(text):
+        translation = str(getattr(translations.get(message), "string", "") or message)
+        first, end = token.map
+        before, source, _ = lines[first].partition(token.content.split("\n")[0])
+        if before.startswith("|"):
+            rows[first] = rows.get(first, "") + f"| {translation} "
+        elif source:
+            yield first, end, before + translation
+    yield from ((number, number + 1, f"{row}|") for number, row in rows.items())
+
+
+_LINK = re.compile(r"\]\((?![a-z]+:)([^)#]*)(#[^)]*)?\)")
+
+
+def _link_in_chinese(name: str, path: str, anchor: str) -> str:
+    """Return where a link of a translated page leads: to a translated page, or out of zh_CN."""
+    linked = path.removesuffix(".md") if path else name
+    if linked not in TRANSLATED:
+        return f"../{path}{anchor}"
+    if anchor:
+        anchors = [*_anchors((_HERE / f"{linked}.md").read_text("utf-8"), catalogue(linked))]
+        anchor = f"#{dict(anchors)[anchor[1:]]}"
+    return f"{path}{anchor}"
+
+
+def _anchors(text: str, translations: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield the anchor that a forge gives each heading of a page, and the one of its translation."""
+    for opening, inline in itertools.pairwise(_PARSER.parse(text)):
+        if opening.type == "heading_open":
+            translation = getattr(translations.get(inline.content), "string", "") or inline.content
+            yield _anchor(inline.content), _anchor(str(translation))
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _file(path: str) -> str:

@@ -8,6 +8,7 @@ import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import click
 import pytest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("**/*.md"))]
 # linkify only makes bare addresses clickable, and needs a package of its own.
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -67,10 +68,13 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
         children = token.children or []
         for number, child in enumerate(children):
             if child.type == "image":
-                yield child.content, str(child.attrs["src"])
+                yield child.content, unquote(str(child.attrs["src"]))
             elif child.type == "link_open":
                 end = next(at for at in range(number, len(children)) if children[at].type == "link_close")
-                yield "".join(inner.content for inner in children[number:end]), str(child.attrs["href"])
+                yield (
+                    "".join(inner.content for inner in children[number:end]),
+                    unquote(str(child.attrs["href"])),
+                )
 
 
 @each_page

@@ -1,0 +1,52 @@
+"""The guides in Chinese say all that the English pages say, with the same commands and links."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parents[2] / "docs"
+GENERATE: dict[str, Any] = runpy.run_path(str(DOCS / "generate.py"))
+GUIDES = ["first-steps"]
+
+each_page = pytest.mark.parametrize("name", ["index", *GUIDES])
+
+
+def messages(name: str) -> Iterator[str]:
+    """Yield what Sphinx takes from a page: headings, paragraphs, cells, and what stands for pictures."""
+    text, _, all_pages = (DOCS / f"{name}.md").read_text("utf-8").partition("## All pages")
+    for token, message in GENERATE["messages"](text):
+        yield message
+        yield from (child.content for child in token.children if child.type == "image")
+    # conf.py makes captions of the first column.
+    yield from re.findall(r"^\| (.+?) \| \[.+ \|$", all_pages, re.MULTILINE)
+
+
+def test_the_guides_are_translated() -> None:
+    assert GENERATE["TRANSLATED"] == GUIDES
+
+
+@each_page
+def test_each_message_has_a_translation(name: str) -> None:
+    catalogue = GENERATE["catalogue"](name)
+    for message in messages(name):
+        entry = catalogue.get(message)
+        assert entry is not None, f"{message!r} is not in the catalogue: run `make translations`"
+        assert entry.string, f"{message!r} has no translation"
+        assert not entry.fuzzy, f"the translation of {message!r} is fuzzy: compare, and remove the mark"
+
+
+@each_page
+def test_a_translation_has_the_same_code_and_links(name: str) -> None:
+    for entry in GENERATE["catalogue"](name):
+        for code_or_link in (r"`[^`]+`", r"\]\([^)]*\)"):
+            assert sorted(re.findall(code_or_link, entry.string)) == sorted(
+                re.findall(code_or_link, entry.id)
+            ), entry.string
