@@ -128,11 +128,11 @@ class Synapse:
             homeserver: the base URL, or ``unix://`` and the path of a socket.
             token: a server admin's access token.
             timeout: seconds for one whole answer, from connecting to its last byte.
-            longest_wait: seconds to wait at most, altogether, where the server says "too many requests".
+            longest_wait: seconds to wait at most in total where the server says "too many requests".
             ca_file: certificates to trust instead of the usual ones.
             journal: where every change is written down before it is sent.
-            notify: is told, in words, when there is a wait.
-            trace: is told of each request: method, path, status, milliseconds.
+            notify: is called with a sentence when there is a wait.
+            trace: is called for each request: method, path, status, milliseconds.
             connections: how many to keep open.
             allow_plain_http: send the token over plain http to other machines.
             transport: what to send with; then nothing else is used.

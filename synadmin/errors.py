@@ -100,7 +100,7 @@ class MatrixError(SynadminError):
         errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none; empty where the
             Matrix Authentication Service answered, which has none.
         reason: the server's own words.
-        operation: which it was, as method and path template; empty where nobody knows.
+        operation: which it was, as method and path template; empty where that is unknown.
         by_proxy: the answer was no Matrix error: it came from a proxy in front of the server.
     """
 

@@ -1,6 +1,6 @@
 """Our own files: replaced in one step, locked, and in directories that only their owner can enter.
 
-Others may be able to write to the directory of such a file. So a draft has a name that nobody can guess,
+Others may be able to write to the directory of such a file. So a draft has a name that cannot be guessed,
 links of other users are not followed, and a pipe or device is written to only where it was asked for.
 """
 
@@ -133,7 +133,7 @@ def _make_directory(path: Path) -> None:
         if not path.is_dir():  # else another process was faster
             raise NotADirectoryError(20, "not a directory") from None
         return
-    # A umask can only take permissions away, so nobody else could enter in the meantime.
+    # A umask can only take permissions away, so no other user could enter in the meantime.
     if path.lstat().st_mode & 0o777 != _OWNER_ONLY:
         path.chmod(_OWNER_ONLY)
 

@@ -35,7 +35,7 @@ class MediaId(NamedTuple):
 _LONGEST = 255  # bytes, for every identifier, sigil and server name included
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,255})"
 _SERVER_NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?\Z")
-# Historical user ids hold any printable ASCII; whoever needs one of those must be able to name it.
+# Historical user ids hold any printable ASCII; such an account must be possible to name.
 _LOCALPART = re.compile(r"[!-9;-~]*\Z")
 _OPAQUE = re.compile(r"[!-9;-~]+\Z")
 # Wider than the specification's: other media repositories have put dots and more into theirs.

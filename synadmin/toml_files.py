@@ -43,7 +43,7 @@ def document(text: str) -> dict[str, Any]:
     """Return the tables of a TOML text.
 
     Raises:
-        SettingsError: it is not TOML, or larger or deeper than anybody writes.
+        SettingsError: it is not TOML, or larger or deeper than such a file ever is.
     """
     _bounded(text)
     try:

@@ -1,7 +1,7 @@
-"""Read files that decide where a token goes: only those that nobody but the caller and root can change.
+"""Read files that decide where a token goes: only those that just the caller and root can change.
 
-A file that somebody else owns or can write was perhaps put there to be read. So was a symbolic link that
-somebody else made, and a hard link in a directory where others can make one.
+A file that another user owns or can write was perhaps put there to be read. So was a symbolic link that
+another user made, and a hard link in a directory where others can make one.
 """
 
 import os
@@ -56,7 +56,7 @@ def read(path: Path, *, may_be_pipe: bool = False) -> TrustedFile | None:
     Raises:
         OSError: it cannot be read.
     """
-    # A pipe that nobody writes to would hold up an ordinary open for ever.
+    # To open a pipe without a writer would block for ever.
     waits = 0 if may_be_pipe and path.is_fifo() else os.O_NONBLOCK
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | waits)
     status = os.fstat(descriptor)

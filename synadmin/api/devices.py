@@ -1,4 +1,4 @@
-"""The devices of local users. Each is a session that somebody has signed in to.
+"""The devices of local users. Each is a session that a user has signed in to.
 
 Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/devices.py``.
 """

@@ -153,7 +153,7 @@ class Events(ResourceGroup):
         Args:
             room_id: the room.
             event_id: the event.
-            limit: how many events before and after it, altogether; Synapse's default is 10.
+            limit: how many events before and after it in total; Synapse's default is 10.
             filter: which events, as the specification's ``RoomEventFilter``.
 
         Raises:

@@ -74,7 +74,7 @@ class Lookup(ResourceGroup):
             external_id: who they are there.
 
         Raises:
-            NotFoundError: nobody.
+            NotFoundError: no account has it.
 
         Source: ``UserByExternalId``.
         """
@@ -88,7 +88,7 @@ class Lookup(ResourceGroup):
             address: in lower case; a number with its country code and without ``+``.
 
         Raises:
-            NotFoundError: nobody's.
+            NotFoundError: no account has it.
 
         Source: ``UserByThreePid``.
         """

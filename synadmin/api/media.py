@@ -60,7 +60,7 @@ class UserMedia(Record, frozen=True, kw_only=True):
     """An item that a user of this server uploaded.
 
     Times in milliseconds since the epoch, ``media_length`` in bytes; ``last_access_ts`` is 0 or None where
-    nobody has looked at it.
+    it was never accessed.
     """
 
     media_id: str
@@ -314,9 +314,9 @@ class Media(ResourceGroup):
 
         Args:
             before_ts: last looked at (not: uploaded) before this time, in milliseconds since the epoch;
-                where nobody ever looked, uploaded before it.
+                where they were never accessed, uploaded before it.
             size_gt: only what is larger than this many bytes; Synapse's default is 0.
-            keep_profiles: leave what is somebody's or some room's avatar; Synapse's default is to.
+            keep_profiles: keep avatars of users and rooms; Synapse's default is to.
 
         Source: ``DeleteMediaByDateSize``.
         """

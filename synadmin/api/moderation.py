@@ -1,4 +1,4 @@
-"""Keeping a user's messages from others: shadow-bans, and redacting all that somebody has sent.
+"""Keeping a user's messages from others: shadow-bans, and redacting everything that a user has sent.
 
 Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/users.py`` and
 ``synapse/handlers/admin.py``.
@@ -51,7 +51,7 @@ class Moderation(ResourceGroup):
     """Keeping messages from others: ``synapse.moderation``."""
 
     def shadow_ban(self, user_id: str) -> Empty:
-        """Shadow-ban a local user: what they send seems to succeed, and reaches nobody.
+        """Shadow-ban a local user: their messages appear sent, but reach no other user.
 
         Raises:
             NotFoundError: there is no such user.

@@ -107,7 +107,7 @@ class RegistrationTokens(ResourceGroup):
 
         Args:
             token: the token.
-            uses_allowed: how many accounts can be made with it altogether; None for any number.
+            uses_allowed: how many accounts can be made with it in total; None for any number.
             expiry_time: when it ends, in milliseconds since the epoch; None for never.
 
         Raises:

@@ -61,7 +61,7 @@ class DeletionOptions(TypedDict, total=False):
 
     Attributes:
         purge: remove it from the database; Synapse's default is to do so. Otherwise it stays, without
-            anybody of this server in it.
+            local users in it.
         force_purge: remove it even where a local user could not be put out.
         block: let no local user come in again.
         new_room_user_id: make a new room with this local user as its administrator, and move the users and

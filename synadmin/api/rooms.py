@@ -233,7 +233,7 @@ class Rooms(ResourceGroup):
         Args:
             search: part of a name, or a whole alias, or a whole room id.
             public: only those in the room directory, or only those that are not.
-            empty: only those without anybody joined, or only those with.
+            empty: only those without joined members, or only those with.
             order_by: one of :data:`RoomOrder`; Synapse's default is by name.
             reverse: the other way round.
             page_size: rooms a request; None lets pages grow.
@@ -280,7 +280,7 @@ class Rooms(ResourceGroup):
 
         Source: ``RoomStateRestServlet``.
         """
-        # Members are told once the state is complete; asked twice, one waits twice as long.
+        # The server answers once the state is complete: a second request would wait as long again.
         endpoint = replace(STATE, idempotent=False) if type in {None, "m.room.member"} else STATE
         return self._send(endpoint, query={"type": type}, room_id=room_id)
 

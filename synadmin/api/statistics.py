@@ -16,7 +16,7 @@ ORDERS: tuple[str, ...] = get_args(UserStatisticsOrder)
 
 
 class MediaUsage(Record, frozen=True, kw_only=True):
-    """How many items a user has uploaded, and of how many bytes altogether."""
+    """How many items a user has uploaded, and of how many bytes in total."""
 
     user_id: UserId
     media_count: int

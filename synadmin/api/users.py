@@ -124,7 +124,7 @@ class Deactivated(Record, frozen=True, kw_only=True):
 
 
 class LoginToken(Record, frozen=True, kw_only=True):
-    """A token to act as somebody else. It is a secret."""
+    """A token to act as another user. It is a secret."""
 
     access_token: str
 
@@ -299,7 +299,7 @@ class Users(ResourceGroup):
             avatar_url: an ``mxc://`` URI; ``""`` removes it.
             threepids: all there shall be, as ``{"medium": "email", "address": ...}``.
             external_ids: all there shall be, as ``{"auth_provider": ..., "external_id": ...}``.
-            admin: whether it is a server admin. Nobody can take this from themselves.
+            admin: whether it is a server admin. No admin can revoke their own right.
             deactivated: True deactivates without erasing; False makes a deactivated account active again,
                 without a password, and no longer erased.
             locked: whether it is locked: its sessions stay, but can do nothing.

@@ -57,7 +57,7 @@ class AccountFacts:
         created: when it was made.
         seen: when it was last used; None where it never was, or that is not recorded any more.
         appservice: it belongs to an application service, whose use is not recorded.
-        reserved: there is no such account, and nobody can register the name: the server keeps it for its
+        reserved: there is no such account, and no user can register the name: the server keeps it for its
             notices, or an application service does.
         nameable: where there is no such account, one of this name could be made.
         delegated: MAS manages the accounts of this server, and its admin API cannot be used.
@@ -162,7 +162,7 @@ class RoomFacts:
 
     @property
     def reserved(self) -> frozenset[UserId]:
-        """The local users who are no accounts and whose names nobody can register."""
+        """The local users who are no accounts and whose names no user can register."""
         return frozenset(user for user, account in self.accounts.items() if account.reserved)
 
     @property

@@ -81,7 +81,7 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
 
 def command_to_revoke_admin(facts: ServerFacts, user: UserId) -> str | None:
     """Return the command that revokes a user's right of a server admin; None where it would be refused."""
-    # Nobody revokes their own right, and where another service keeps the accounts, it keeps the right, too.
+    # No admin can revoke their own right, and where MAS keeps the accounts, it keeps the right, too.
     if user == facts.caller or facts.delegated:
         return None
     return command("user", "admin", "revoke", user)

@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             # A full disk, for instance: Python would try once more, and show a traceback.
             sys.stdout = None
     except KeyboardInterrupt:
-        # While another end was being told.
+        # While another error was being printed.
         code = EXIT_INTERRUPTED
         _print_error(invocation, "interrupted", _changes_made(invocation))
     invocation.end(code)

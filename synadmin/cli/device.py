@@ -221,7 +221,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, unused_since: int | None) ->
     for user_id in users:
         try:
             number += len(_deleted_with(synapse, user_id, unused_since))
-        except NotFoundError:  # told as its outcome
+        except NotFoundError:  # its outcome says that
             continue
     if not number:
         return None

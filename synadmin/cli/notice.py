@@ -52,8 +52,8 @@ def send(
 ) -> Record:
     """Send a notice to users of this server.
 
-    Each run has a transaction id, which it prints. Where it broke off, a repeat with --transaction-id sends
-    to nobody twice who had it already; the server remembers that for half an hour, unless it is restarted.
+    Each run has a transaction id, which it prints. A repeat with --transaction-id sends no user the notice a
+    second time. The server remembers the id for half an hour, but not beyond a restart.
 
     The server's configuration must have `server_notices`.
 

@@ -188,7 +188,7 @@ def _in_mas(synapse: "Synapse") -> "MasTokens | None":
 
 @registration_token.verb
 @changes(TOKENS, "registration_tokens.update", "mas.registration_tokens.update", columns=_DETAILS)
-@click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts altogether.")
+@click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts in total.")
 @click.option("--unlimited", is_flag=True, help="Any number of accounts.")
 @click.option("--expires", type=FUTURE_TIME, help="Expiry: 14d, 2027-01-31.")
 @click.option("--never-expires", is_flag=True, help="No expiry.")

@@ -39,7 +39,7 @@ Resolve = Callable[["Synapse", Sequence[str]], Targets]
 
 
 def each_as_written(_: "Synapse", names: "Sequence[str]") -> Targets:
-    """Return targets whose ids nobody has to be asked for."""
+    """Return targets whose ids need no request."""
     return Targets(list(dict.fromkeys(names)))
 
 
@@ -182,7 +182,7 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
     Names are chosen by the members of rooms. So a change takes a name only where a person confirms the id.
 
     Raises:
-        UsageError: no room has it, several have it, or nobody can confirm it.
+        UsageError: no room has it, several have it, or no person can confirm it.
     """
     room_ids = [room.room_id for room in synapse.rooms.list(search=name) if room.name == name]
     if not room_ids:

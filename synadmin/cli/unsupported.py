@@ -31,22 +31,22 @@ def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> t
     """Return what to tell about an operation that the server does not have: the error, and what to do."""
     from synadmin.cli.operations import MAS_ADMIN, operation_of
 
-    told = str(error)
+    message = str(error)
     method, _, path = error.operation.partition(" ")
     if not path:
-        return told, None
+        return message, None
     if path.startswith(MAS_ADMIN):
-        return told, _not_in_mas(method, path)
+        return message, _not_in_mas(method, path)
     if error.errcode != "M_UNRECOGNIZED":
         with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
             if "{" in path and _changes_encoded_slashes(synapse):
                 return f"{method} {path}: {_DECODED} (HTTP {error.status})", _KEEP_ENCODED
-        return told, "a proxy answered, not Synapse: it must pass /_matrix and /_synapse/admin on"
+        return message, "a proxy answered, not Synapse: it must pass /_matrix and /_synapse/admin on"
     operation = operation_of(method, path)
     with contextlib.suppress(SynadminError), invocation.synapse(anonymous=True) as synapse:
         why, hint = _reason(synapse, operation, path)
         return f"{method} {path}: {why} ({error.errcode}, HTTP {error.status})", hint
-    return told, "this Synapse may be too old for it, or a worker has answered"
+    return message, "this Synapse may be too old for it, or a worker has answered"
 
 
 def _not_in_mas(method: str, path: str) -> str:

@@ -66,7 +66,7 @@ class Heirs:
     Attributes:
         users: the heirs.
         after: how long the controllers have to be inactive, in milliseconds.
-        notify: how long before that they are told, in milliseconds.
+        notify: how long before that the controllers are notified, in milliseconds.
     """
 
     users: tuple[UserId, ...]
@@ -224,7 +224,7 @@ class _Reader:
 
 
 def require_local_admins(entries: Iterable[Entry], server_name: str) -> None:
-    """Refuse an entry whose only admins are on other servers, where nobody else may have control.
+    """Refuse an entry whose only admins are on other servers, where no other user may have control.
 
     Raises:
         SettingsError: there is one.

@@ -34,7 +34,7 @@ def looked_at(
     def judge(synapse: Synapse, facts: RoomFacts) -> bool | None:
         return _is_in_order(synapse, by_id[facts.room_id], facts, notices)
 
-    # A creator that nobody asked about matters only where nobody else may have control.
+    # An unread creator matters only where no other user may have control.
     all_creators = any(target.entry.goal.nobody_else for target in targets)
     rooms = (target.room for target in targets)
     futures = look_at(prefetcher, rooms, judge, all_creators=all_creators)

@@ -198,19 +198,19 @@ def _other_settings(entry: Entry, found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def step_of_edit(edit: Edit, as_user: UserId, status: str = "planned") -> ControlStep:
+def step_of_edit(edit: Edit, as_user: UserId) -> ControlStep:
     """Return an edit of levels as a step."""
     levels = ", ".join(
         f"{user} to the default level" if level is None else f"{user} to level {format_level(level)}"
         for user, level in edit.users.items()
     )
-    return ControlStep("set-level", as_user, status, f"As {as_user} set {levels}.")
+    return ControlStep("set-level", as_user, "planned", f"As {as_user} set {levels}.")
 
 
-def step_of_setting(name: str, content: Any, as_user: UserId, status: str = "planned") -> ControlStep:  # noqa: ANN401
+def step_of_setting(name: str, content: Any, as_user: UserId) -> ControlStep:  # noqa: ANN401
     """Return the change of a setting as a step."""
     shown_text = toml_value(shown(name, content))
-    return ControlStep("set-setting", as_user, status, f"As {as_user} set {name} to {shown_text}.")
+    return ControlStep("set-setting", as_user, "planned", f"As {as_user} set {name} to {shown_text}.")
 
 
 @dataclass(slots=True)

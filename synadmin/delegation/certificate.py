@@ -18,7 +18,7 @@ _UNTRUSTED_ROOT = 19
 _ISSUER_UNKNOWN = frozenset({2, 20, 21})
 _NOT_YET_VALID = 9
 _EXPIRED = 10
-_TIMES = frozenset({_NOT_YET_VALID, _EXPIRED})  # told with the date, which OpenSSL does not say
+_TIMES = frozenset({_NOT_YET_VALID, _EXPIRED})  # reported with the date, which OpenSSL does not name
 _SHOWN_NAMES = 5
 
 

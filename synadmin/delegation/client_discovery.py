@@ -30,7 +30,7 @@ class Clients:
 
 
 def look(name: ServerName, fetcher: Fetcher) -> Clients:
-    """Look at what a client does with a server name. What fails is told in the checks, not raised."""
+    """Check what a client finds by a server name. A failure is a check of the result, not raised."""
     host = bracketed(name.host)
     file = client_file(fetcher.fetch(f"https://{host}{CLIENT}"))
     checks: list[Check] = []
@@ -67,8 +67,8 @@ def _versions(fetcher: Fetcher, base_url: str) -> str | None:
     fetched = fetcher.fetch(url)
     if fetched.answer is None:
         return fetched.problem or f"{url} does not answer"
-    problem, told = read(fetched.answer, url)
-    if problem is None and not (isinstance(told, dict) and isinstance(told.get("versions"), list)):
+    problem, content = read(fetched.answer, url)
+    if problem is None and not (isinstance(content, dict) and isinstance(content.get("versions"), list)):
         problem = f"{url} lists no versions: this is no homeserver"
     if problem is None and fetched.answer.headers.get("access-control-allow-origin") != "*":
         sent = fetched.answer.headers.get("access-control-allow-origin")

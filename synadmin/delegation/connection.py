@@ -90,7 +90,7 @@ class TlsConnection:
             deadline: by when the handshake has to be over.
 
         Raises:
-            NoAnswerError: there is nobody, or no TLS.
+            NoAnswerError: no server answers, or without TLS.
             ssl.SSLCertVerificationError: the certificate's chain is not trusted.
         """
         self.address = address

@@ -144,7 +144,7 @@ def _of(record: str, services: Services, host: str) -> str:
 
 
 def discover(name: ServerName, resolver: Resolver, fetcher: Fetcher) -> Discovery:
-    """Find the way to a homeserver. What fails on it is told in the steps, not raised."""
+    """Find the way to a homeserver. A failure is a step of the result, not raised."""
     walk = _Walk(resolver, fetcher)
     # 1. An IP address: that, with the port or 8448.
     if name.literal:

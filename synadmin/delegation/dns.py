@@ -94,7 +94,7 @@ class DnsResolver:
         try:
             self._resolver = dns.resolver.Resolver(configure=nameserver is None)
         except dns.resolver.NoResolverConfiguration:
-            # Enough for what --resolve answers; everything else is told that no nameserver answers.
+            # Enough for what --resolve answers; for everything else no nameserver answers.
             self._resolver = dns.resolver.Resolver(configure=False)
         if nameserver is not None:
             self._resolver.nameservers = [nameserver.ip]

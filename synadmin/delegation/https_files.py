@@ -25,7 +25,7 @@ class Fetched:
         url: the last one, after redirects.
         answer: what came; None where nothing did.
         problem: why there is none, as a sentence.
-        absent: nobody serves anything there: no such name, nothing listens.
+        absent: nothing is served there: no such name, or no server listens.
         insecure: it was TLS that failed: the certificate, or no TLS at all.
         misdirected: the redirects lead nowhere: in a circle, too many, not https.
         redirects: the URLs on the way, the first one left out.

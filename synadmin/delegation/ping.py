@@ -141,12 +141,12 @@ def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Dead
         result.problem = str(error)
         return False
     took = (time.monotonic() - started) * 1000
-    problem, told = read(answer, VERSION)
+    problem, content = read(answer, VERSION)
     if problem is not None or answer.status != HTTPStatus.OK:
         result.problem = f"{connection.address}: {problem}"
         return True
     result.milliseconds.append(took)
-    result.software, result.version = named(told)
+    result.software, result.version = named(content)
     return True
 
 

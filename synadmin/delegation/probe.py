@@ -81,7 +81,7 @@ def probe(
     deadline: Deadline,
     now: datetime,
 ) -> Probe:
-    """Look at an address. What fails is told in the checks, not raised."""
+    """Check an address. A failure is a check of the result, not raised."""
     found = Probe(address)
     try:
         connection = _examined(found, target, trust, deadline, now)
@@ -121,7 +121,7 @@ def _examined(
         connection = TlsConnection(found.address, name, trust.verifying, deadline.share())
     except ssl.SSLCertVerificationError as error:
         chain = error
-        # To see what it is, and what is behind it; nothing that anybody could misuse is sent.
+        # To see what it is, and what is behind it; nothing secret is sent.
         connection = TlsConnection(found.address, name, trust.unverified, deadline.share())
     shown = certificate.read(connection.certificate)
     problems = certificate.problems(shown, name, chain, now)
@@ -142,24 +142,24 @@ def _version(
     found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
     answer = connection.get(VERSION, target.host_header, deadline)
-    problem, told = read(answer, VERSION)
-    if problem is None and not _server(told):
+    problem, content = read(answer, VERSION)
+    if problem is None and not _server(content):
         problem = f"{VERSION} does not say what software it is"
     if problem is not None:
         found.say("version", problem, ok=False)
         return
-    found.software, found.version = named(told)
+    found.software, found.version = named(content)
     found.say("version", f"{found.software or 'unnamed software'} {found.version or ''}".rstrip())
 
 
-def named(told: object) -> tuple[str | None, str | None]:
+def named(content: object) -> tuple[str | None, str | None]:
     """Return the software and its version from an answer of :data:`VERSION`; None where it does not say."""
-    server = _server(told)
+    server = _server(content)
     return _short(server.get("name")), _short(server.get("version"))
 
 
-def _server(told: object) -> dict[str, object]:
-    server = told.get("server") if isinstance(told, dict) else None
+def _server(content: object) -> dict[str, object]:
+    server = content.get("server") if isinstance(content, dict) else None
     return server if isinstance(server, dict) else {}
 
 
@@ -171,9 +171,9 @@ def _keys(
     found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, now: datetime
 ) -> None:
     answer = connection.get(KEYS, target.host_header, deadline)
-    problem, told = read(answer, KEYS)
+    problem, content = read(answer, KEYS)
     if problem is None:
-        problem = signing_keys.problem(told, target.server_name, int(now.timestamp() * 1000))
+        problem = signing_keys.problem(content, target.server_name, int(now.timestamp() * 1000))
     if problem is not None:
         found.say("keys", problem, ok=False)
         return
@@ -199,10 +199,10 @@ EXPOSED = (
 
 def exposes_admin_api(answer: Answer) -> bool:
     """Tell whether it is Synapse's Admin API that answers, be it with a refusal."""
-    _, told = read(answer, ADMIN, any_status=True)
-    if not isinstance(told, dict):
+    _, content = read(answer, ADMIN, any_status=True)
+    if not isinstance(content, dict):
         return False
-    return "server_version" in told or told.get("errcode") in _ALLOWED_IN
+    return "server_version" in content or content.get("errcode") in _ALLOWED_IN
 
 
 def read(answer: Answer, path: str, *, any_status: bool = False) -> tuple[str | None, object]:

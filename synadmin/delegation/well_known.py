@@ -43,7 +43,7 @@ class WellKnown:
     """``/.well-known/matrix/server`` as a homeserver sees it.
 
     Attributes:
-        kind: found; absent (nobody serves it); unreachable (no answer, or the server failed);
+        kind: found; absent (it is not served); unreachable (no answer, or the server failed);
             invalid (something is served, and it is no delegation).
         url: where it came from, after redirects.
         detail: what it says, or what is wrong with it, as a sentence.
@@ -60,10 +60,10 @@ class WellKnown:
 
 def server_file(fetched: Fetched) -> WellKnown:
     """Read what came from ``/.well-known/matrix/server``."""
-    kind, problem, told = _object(fetched)
-    if told is None:
+    kind, problem, content = _object(fetched)
+    if content is None:
         return WellKnown(kind, fetched.url, problem)
-    delegated = told.get("m.server")
+    delegated = content.get("m.server")
     if not isinstance(delegated, str):
         detail = "the file has no m.server" if delegated is None else "m.server is not a text"
         return WellKnown(FileKind.INVALID, fetched.url, f'{detail}: write {{"m.server": "HOST:PORT"}}')
@@ -102,10 +102,10 @@ class ClientWellKnown:
 
 def client_file(fetched: Fetched) -> ClientWellKnown:
     """Read what came from ``/.well-known/matrix/client``."""
-    kind, problem, told = _object(fetched)
-    if told is None:
+    kind, problem, content = _object(fetched)
+    if content is None:
         return ClientWellKnown(kind, fetched.url, problem)
-    homeserver = told.get("m.homeserver")
+    homeserver = content.get("m.homeserver")
     base_url = homeserver.get("base_url") if isinstance(homeserver, dict) else None
     if not isinstance(base_url, str):
         detail = "the file has no m.homeserver with a base_url"
@@ -161,15 +161,15 @@ def _object(  # noqa: PLR0911  one sentence for each thing that can come instead
             None,
         )
     try:
-        told = msgspec.json.decode(answer.content)
+        content = msgspec.json.decode(answer.content)
     except _UNREADABLE:
         what = "is HTML, not JSON" if answer.content.lstrip()[:1] == b"<" else "is not JSON"
         if not answer.content.strip():
             what = "is empty"
         return FileKind.INVALID, f"{fetched.url} {what}", None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         return FileKind.INVALID, f"{fetched.url} is JSON, but not an object", None
-    return FileKind.FOUND, "", told
+    return FileKind.FOUND, "", content
 
 
 def _remarks(fetched: Fetched) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Making sense of an answer, whatever it is: what was asked for, an error, or something else altogether."""
+"""Decode an answer: the model that was asked for, an error of Matrix, or something that is not Matrix."""
 
 import json
 from collections.abc import Mapping
@@ -136,12 +136,12 @@ def _spoken(answer: Answer) -> tuple[str | None, str | None, float | None]:
     if header.isdecimal():
         retry_after = float(header)
     try:
-        told = json.loads(answer.content)
+        body = json.loads(answer.content)
     except (ValueError, RecursionError):
         return None, None, retry_after
-    if not isinstance(told, dict):
+    if not isinstance(body, dict):
         return None, None, retry_after
-    errcode, reason, milliseconds = told.get("errcode"), told.get("error"), told.get("retry_after_ms")
+    errcode, reason, milliseconds = body.get("errcode"), body.get("error"), body.get("retry_after_ms")
     if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool) and milliseconds >= 0:
         # A number too large for a float waits too long in any case.
         retry_after = min(milliseconds, 10**15) / 1000

@@ -39,7 +39,7 @@ class Answer:
 
 
 class UnreadableError(OSError):
-    """What came is no HTTP answer, or one that nobody should read. Its text is a clause that says so.
+    """What came is no HTTP answer, or one that is not safe to read. Its text is a clause that says so.
 
     Attributes:
         empty: nothing came at all before the connection was closed.

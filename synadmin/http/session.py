@@ -18,7 +18,7 @@ class UnfollowingSession(requests.Session):
     """A session that follows no redirect: one turns a POST into a GET, and takes the token elsewhere."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Name no target: else the next request is made ready even where nobody follows.
+        """Name no target: else the next request is prepared even where no redirect is followed.
 
         That fails with a ValueError over a Location that is no URL.
         """

@@ -62,9 +62,9 @@ class Retries:
     """How long to go on trying.
 
     Attributes:
-        longest_wait: seconds to wait at most, altogether, where the server says "too many requests".
-        notify: is told, in words, when there is a wait.
-        trace: is told of each request: method, path, status, milliseconds.
+        longest_wait: seconds to wait at most in total where the server says "too many requests".
+        notify: is called with a sentence when there is a wait.
+        trace: is called for each request: method, path, status, milliseconds.
     """
 
     longest_wait: float = 60.0
@@ -144,7 +144,7 @@ class Transport:
         self._wire.close()
 
     def as_user(self, user_id: UserId, token: str) -> "Transport":
-        """Return a transport to the same server with the token of another user, told apart in the journal."""
+        """Return a transport to the same server with the token of another user, whom the journal names."""
         self.owner()
         connection = replace(self.connection, token=token, renewed=None)
         return self._derived(connection, RequestsWire(connection), user=user_id)
@@ -376,7 +376,7 @@ class Transport:
             time.sleep(pause)
 
     def _may_repeat(self, attempt: int, spent: float) -> bool:
-        # Nobody waits four timeouts for one that is set to one: what took its time is not repeated.
+        # A request that timed out is not repeated: else one timeout would become four.
         return attempt < _ATTEMPTS and spent < self.connection.timeout
 
     def _perhaps_done(

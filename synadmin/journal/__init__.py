@@ -1,7 +1,7 @@
 """The journal: a record of every request that changes something on a server.
 
 An entry is on the disk before its request is sent, with ``status`` null, and is completed when the answer
-has come. So an entry that still says null is a request whose outcome nobody knows. A change for a while
+has come. So an entry that still says null is a request whose outcome is unknown. A change for a while
 only is *open* until the run that reverts it has read back that it is reverted.
 
 The file is an SQLite database, mode 0600. Secrets never reach it.
@@ -48,7 +48,7 @@ class Journal:
         Args:
             path: the file that the settings name. /dev/null: nothing is kept.
             command: what the run does, for people: ``room make-admin``.
-            warn: is told where an old journal is imported, and where something could not be written.
+            warn: prints that an old journal is imported, or that something could not be written.
         """
         self.named = path
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
@@ -102,7 +102,7 @@ class Journal:
         Args:
             server: the homeserver's base URL.
             user: the token's owner.
-            on_behalf_of: in whose name it is done, where that is somebody else.
+            on_behalf_of: the user in whose name it is done, where that is not the token's owner.
             method: the HTTP method.
             path: path and query; their secrets are removed here.
             body: the body; its secrets are removed here.

@@ -18,7 +18,7 @@ _SECRET_FIELDS = frozenset(
     },
 )
 _SECRET_IN_QUERY = re.compile(rf"([?&](?:{'|'.join(sorted(_SECRET_FIELDS))})=)[^&\s]*")
-# Whoever has a registration token can make an account. `registration_tokens/new` has none in its path.
+# A registration token is enough to make an account. `registration_tokens/new` has none in its path.
 _SECRET_IN_PATH = re.compile(r"(/registration_tokens/)(?!new(?:[?\s]|$))[^/?\s]+")
 _REMOVED = "(removed)"
 

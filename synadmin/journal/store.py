@@ -73,7 +73,7 @@ def locate(named: Path) -> tuple[Path, Path | None]:
             if start.startswith(b"{"):
                 return named.with_name(f"{named.name}.sqlite3"), named
     except OSError:
-        pass  # told when it is opened
+        pass  # opening it reports the error
     return named, named.with_suffix(".jsonl")
 
 
@@ -92,7 +92,7 @@ class Store:
             named: the file that the settings name.
             write: make it where it is missing. Else a journal that is missing or cannot be written is read
                 as far as that is possible.
-            warn: is told what is imported.
+            warn: prints what is imported.
 
         Raises:
             JournalError: that is not possible.
@@ -175,7 +175,7 @@ class Store:
                 (changed, changed if errcode is not None else 0, entry.fields["run"]),
             )
             if "restoring" in entry.fields and errcode == NOT_SENT:
-                # An answer that says no closes nothing: whoever made the change looks first.
+                # A refusal closes nothing: the caller reads back first.
                 database.execute(_CLOSE, (_now(), "not made", entry.id))
 
     def close_revert(self, entry: str, reason: str) -> None:
@@ -336,8 +336,8 @@ class Store:
             if old is not None and not self._is_imported(old):
                 warn(f"Importing the journal {old} into {self.path}: this is done once.")
                 lines, skipped = self._import(old)
-                told = f"; {skipped} damaged {'line was' if skipped == 1 else 'lines were'} skipped"
-                warn(f"Imported {lines} {'entry' if lines == 1 else 'entries'}{told if skipped else ''}.")
+                note = f"; {skipped} damaged {'line was' if skipped == 1 else 'lines were'} skipped"
+                warn(f"Imported {lines} {'entry' if lines == 1 else 'entries'}{note if skipped else ''}.")
             for statement in _INDEXES.split(";"):
                 database.execute(statement)
 

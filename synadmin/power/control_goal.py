@@ -97,7 +97,7 @@ def with_admin(view: RoomView, user: UserId, level: int) -> RoomView:
 
 
 def refusal(view: RoomView, goal: ControlGoal) -> Refusal | None:
-    """Say why the goal cannot hold in a room, whoever acts; None where it may."""
+    """Return why the goal cannot be reached in a room by any user; None where it can."""
     levels = view.levels
     creator = next((user for user in goal.moderators if levels.is_creator(user)), None)
     if creator is not None:

@@ -1,4 +1,4 @@
-"""Editing the levels of a room by hand, without locking anybody out by a slip.
+"""Edits of a room's power levels: what they change, who can do less then, and why one must not be made.
 
 An edit says which levels are to be others than they are; everything else in the event stays as it is.
 """
@@ -128,7 +128,7 @@ def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]
 
 
 def validation_error(view: RoomView, edit: Edit) -> str | None:
-    """Say why an edit must not be made, whoever makes it; None where it may be."""
+    """Return why an edit must not be made by any user; None where it may be."""
     for level in (*edit.users.values(), *edit.events.values(), *edit.named.values()):
         if level is not None and not -_HIGHEST <= level <= _HIGHEST:
             return f"{level} is not a power level: use whole numbers up to {_HIGHEST}"

@@ -23,7 +23,7 @@ CREATOR_LEVEL: Final = HIGHEST_NUMBER + 1
 """A creator's level from room version 12 on: above every number."""
 
 LEVEL_WITHOUT_EVENT: Final = 100
-"""What the creator holds before version 12 where nobody ever sent a power-levels event."""
+"""The creator's level before version 12 where no power-levels event was ever sent."""
 
 _NEWEST: Final = 12
 # Unstable versions that do not end in the number of the version that they behave like.
@@ -49,8 +49,6 @@ class RoomVersion:
     """Creators stand above every number and may not be listed among the users (12)."""
     integer_levels: bool
     """Levels must be integers; before, strings like ``"100"`` were accepted (10)."""
-    implicit_creator: bool
-    """The creator is whoever sent the create event; before, its content names them (11)."""
     notifications_checked: bool
     """The levels under ``notifications`` are protected like the others (6)."""
     strict_json: bool
@@ -62,7 +60,7 @@ class RoomVersion:
     @staticmethod
     @cache
     def of(identifier: str) -> "RoomVersion":
-        """Return the traits of a version; one that nobody has heard of yet is taken for the newest known."""
+        """Return the traits of a version; an unknown one is taken for the newest known."""
         number = _UNSTABLE.get(identifier)
         if number is None:
             last = identifier.rpartition(".")[2]
@@ -71,7 +69,6 @@ class RoomVersion:
             identifier=identifier,
             creator_power=number >= 12,  # noqa: PLR2004 - the numbers are the names of the versions
             integer_levels=number >= 10,  # noqa: PLR2004
-            implicit_creator=number >= 11,  # noqa: PLR2004
             notifications_checked=number >= 6,  # noqa: PLR2004
             strict_json=number >= 6,  # noqa: PLR2004
             knock=number >= 7,  # noqa: PLR2004
@@ -187,7 +184,7 @@ class PowerLevels:
         return {UserId(user): level for user, level in levels if level is not None}
 
     def highest(self) -> tuple[int, tuple[UserId, ...]]:
-        """Return the highest level that anybody in particular holds, and who holds it."""
+        """Return the highest level that a listed user or a creator holds, and who holds it."""
         if self.version.creator_power and self.creators:
             return CREATOR_LEVEL, self.creators
         if self.content is None:
@@ -210,7 +207,7 @@ class PowerLevels:
         return {"users": dict.fromkeys(self.creators[:1], LEVEL_WITHOUT_EVENT)}
 
     def granting(self, user: UserId, level: int) -> dict[str, Any]:
-        """Return the content to send so that a user gets a level and nobody else's changes."""
+        """Return the content to send so that a user gets a level and no other level changes."""
         content = self.written()
         return {**content, "users": {**content.get("users", {}), user: level}}
 

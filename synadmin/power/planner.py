@@ -1,7 +1,7 @@
 """A room as seen and a goal, in; a plan, or the reason why there is none, out.
 
-The planner touches nothing and asks nobody. What it promises: a plan takes no step that the rules
-forbid, leaves nobody but the target with more than before, is never longer than need be, and where it
+The planner sends no request. What it promises: a plan takes no step that the rules
+forbid, gives no user but the target more than before, is never longer than need be, and where it
 refuses, no plan of the allowed reach exists.
 """
 

@@ -74,12 +74,12 @@ class RoomView:
             the target, the token's owner, and every local user who has power or could lend a hand.
         accounts: the accounts of local users that matter.
         server_name: the homeserver from which the room is seen.
-        blocked: the room is blocked on this server: nobody here can be invited or join.
+        blocked: the room is blocked on this server: no local user can be invited or join.
         federate: false where the room is closed to servers other than its creator's.
         joined_local_members: how many local users are joined, those not named in ``memberships`` included.
         joined_members: how many users are joined.
-        uncounted: this server is in the room, and nobody has asked yet how many local users are: somebody
-            local may be joined who is not among ``memberships``.
+        uncounted: this server is in the room, and the local members were not counted yet: a local user
+            may be joined who is not among ``memberships``.
         needs_levels: Make Room Admin must not be used where the room has no power-levels event: it fails
             before Synapse 1.136, and takes the level of the creator later.
     """
@@ -118,7 +118,7 @@ class RoomView:
 
     @property
     def unknown_local_members(self) -> int:
-        """How many local users are, or may be, joined whose names nobody has looked up."""
+        """How many local users are, or may be, joined whose names were not looked up."""
         known = len(self.known_local_members)
         return max(1 if self.uncounted else 0, self.joined_local_members - known)
 
@@ -132,11 +132,11 @@ class RoomView:
         return server_name_of(user) == self.server_name
 
     def membership_of(self, user: UserId) -> str:
-        """Return a user's membership; ``leave`` for whoever never was in the room."""
+        """Return a user's membership; ``leave`` for a user who never was in the room."""
         return self.memberships.get(user, "leave")
 
     def account_of(self, user: UserId) -> Account:
-        """Return a local user's account; active where nobody has looked."""
+        """Return a local user's account; active where it was not looked at."""
         return self.accounts.get(user, Account())
 
     def has_control(self, user: UserId) -> bool:
@@ -154,7 +154,7 @@ class Goal:
         allow: how far the plan may go.
         join: whether the target shall be joined as well, where that can be done.
         promoter: the local user who shall grant the level; None leaves the choice to the planner.
-        possible: how far this server lets anybody go, to name the least reach that would do. With the
+        possible: how far an admin can go on this server, to name the least reach that would do. With the
             Matrix Authentication Service, where its admin API cannot be used, ``Reach.API``.
         why_not: why it is no further, in sentences.
     """

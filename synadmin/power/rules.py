@@ -45,7 +45,7 @@ def _senseless(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
 
 
 def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden | None:
-    """Tell whether a user may send a state event whose state key is nobody's user id."""
+    """Tell whether a user may send a state event whose state key is no user id."""
     if closed_to(view, sender):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -146,7 +146,7 @@ def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None
 def joining(view: RoomView, user: UserId) -> Forbidden | None:
     """Tell whether a user may join now.
 
-    In a restricted room somebody who may invite has to vouch for them. Synapse lets a local member do
+    In a restricted room a member who may invite has to vouch for them. Synapse lets a local member do
     so; where there is none it asks other servers, and what those answer cannot be foreseen.
     """
     if closed_to(view, user):

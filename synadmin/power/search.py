@@ -6,13 +6,13 @@ it would then be, so that no plan holds a forbidden step.
 
 Three things keep it small in rooms with hundreds of powerful users, without losing a shortest plan:
 
-- To bring somebody in (wake the account, invite, join) is one move: half of it is of no use.
+- To bring a user in (reactivate the account, invite, join) is one move: half of it is of no use.
 - Of users who can do the same, one is enough; of two of whom one can do all that the other can and is
   no harder to bring in, that one.
 - Moves other than grants only ever make more possible. So where even all of them together do not let
   the target in with control, nothing does, and no search is needed.
 
-Knocking is not among the moves: whoever may be invited after a knock may be invited without.
+Knocking is not among the moves: a user who may be invited after a knock may be invited without.
 """
 
 import heapq
@@ -152,7 +152,7 @@ class Search:
         yield from self._preparations(state, outcome, reach)
 
     def _preparations(self, state: _State, outcome: Outcome, reach: Reach) -> Iterator[_State]:
-        """Yield every move that lets somebody in: the target, or somebody who can help."""
+        """Yield every move that brings a user into the room: the target, or a helper."""
         view, target = state.view, self._target
         membership = view.membership_of(target)
         if membership == "ban" and reach >= Reach.IMPERSONATE:
@@ -171,7 +171,7 @@ class Search:
     def _unbans(self, state: _State, reach: Reach) -> Iterator[_State]:
         target = self._target
         for actor in self._able(state.view, reach):
-            # To lift a ban is to overrule somebody, also where the caller could do it alone.
+            # To lift a ban overrules a moderator, also where the caller could do it alone.
             if rules.unbanning(state.view, actor, target) is None:
                 step = replace(self._step(Action.UNBAN, actor, target), reach=Reach.IMPERSONATE)
                 yield state.then(step, moved={target: "leave"})
@@ -364,7 +364,7 @@ def _unsurpassed(view: RoomView, users: Iterable[UserId]) -> Iterator[UserId]:
             allowed=user in view.allowed_members,
         )
         best.setdefault(worth, user)
-    # The highest first: whoever is left out is covered by somebody who was let in before.
+    # The highest first: a user who is left out is covered by one who was let in before.
     kept: list[_Worth] = []
     for worth in sorted(best, key=lambda worth: worth.level, reverse=True):
         if not any(other.covers(worth) for other in kept):

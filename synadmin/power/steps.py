@@ -121,10 +121,10 @@ class Plan:
         outcome: ``done``: the target will be joined with control. ``pending``: the level is there, and
             the target has yet to come in by itself.
         level: what the target will hold.
-        promoter: in whose name the level is granted; None where it is not, or by somebody yet to be found.
+        promoter: in whose name the level is granted; None where none is, or the promoter is not known yet.
         message: one sentence: what will be so.
         warnings: sentences on what the person who asks may not expect.
-        unverified: local users that the plan relies on whose account nobody has looked at.
+        unverified: local users that the plan relies on whose account was not looked at.
         needs_member: a joined local member who is active has to be found by name first (``as_user`` None);
             put them into the view and plan again.
     """

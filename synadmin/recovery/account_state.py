@@ -12,7 +12,7 @@ from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
     """Make an account able to act, until ``temporary`` puts its state back.
 
-    All that keeps it from acting is lifted: one may be locked and suspended at once. Nobody's password is
+    All that keeps it from acting is lifted: one may be locked and suspended at once. No password is
     changed by it, and what was erased is erased again.
 
     Raises:

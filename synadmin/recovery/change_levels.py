@@ -1,4 +1,4 @@
-"""Editing the levels of a room through somebody who may: look, choose who, act, read back."""
+"""Edit the power levels of a room as a user who may: look, choose the user, act, read back."""
 
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -40,7 +40,7 @@ class Actor:
         user: the local user in whose name the levels are sent.
         reach: what it takes.
         state: of their account now.
-        inviter: who lets them in, where they are not in the room; None where nobody needs to.
+        inviter: who invites them, where they are not in the room; None where no invitation is needed.
         enters: they have to come in for it, and leave again.
     """
 
@@ -110,7 +110,7 @@ def plan(
         edit: what is to change.
         allow: how far it may go.
         last: it may take the last local control out of the room.
-        undoing: it brings back what was so before, even if nobody in the room has control then.
+        undoing: it brings back earlier levels, even if no member has control then.
 
     Raises:
         NotFoundError: there is no such user.
@@ -124,7 +124,7 @@ def plan(
         if not undoing:
             _require_existing(observer, view, edit)
         return EditPlan(view, edit, None)
-    reason = reason or _nobody_there(observer, view, edit)
+    reason = reason or _missing_account(observer, view, edit)
     if reason is not None:
         raise RefusedError(f"refused: {reason}")
     reason = None if undoing else level_changes.locks_everybody_out(view, edit)
@@ -138,11 +138,11 @@ def plan(
             hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
         )
     ways = _ways(observer, view, edit)
-    if (not ways or ways[0].reach > allow) and _a_stranger_helps(view, edit):
+    if (not ways or ways[0].reach > allow) and _unnamed_member_may_help(view, edit):
         view = _with_a_stranger(observer, view)
         ways = _ways(observer, view, edit)
     if not ways:
-        raise RefusedError(_nobody_may(observer, view, edit))
+        raise RefusedError(_why_refused(observer, view, edit))
     if ways[0].reach > allow:
         raise RefusedError(
             f"refused: your account has too little power for this. Possible: {ways[0].words}",
@@ -161,13 +161,13 @@ def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> Roo
 
 
 def _any_member_controls(view: RoomView, edit: Edit) -> bool:
-    """Tell whether whoever is in the room has control, before the edit or after it."""
+    """Whether a member of the room has control, before the edit or after it."""
     levels = (view.levels, level_changes.edited(view, edit).levels)
     return any(level.users_default >= level.control for level in levels)
 
 
-def _nobody_there(observer: Observer, view: RoomView, edit: Edit) -> str | None:
-    """Say whose level must not be raised, because nobody could use it, or somebody else will."""
+def _missing_account(observer: Observer, view: RoomView, edit: Edit) -> str | None:
+    """Refuse to raise the level of an account that does not exist, or that cannot use it."""
     for change in level_changes.changes(view, edit):
         user = UserId(change.what)
         if user not in edit.users or change.after <= change.before or not view.is_local(user):
@@ -200,8 +200,8 @@ def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
     return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
 
 
-def _a_stranger_helps(view: RoomView, edit: Edit) -> bool:
-    """Tell whether a local member who is not known by name might make the edit, or let somebody in."""
+def _unnamed_member_may_help(view: RoomView, edit: Edit) -> bool:
+    """Whether a local member who is not known by name might make the edit, or invite."""
     if not view.unknown_local_members:
         return False
     stranger = unnamed_member(view)
@@ -237,7 +237,7 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
 
 
 def _reach_as(observer: Observer, user: UserId) -> Reach | None:
-    """Return what acting as a user takes, None where nobody can."""
+    """Return what acting as a user takes; None where that is not possible."""
     if user == observer.synapse.owner:
         return Reach.API if observer.account(user).state is AccountState.ACTIVE else None
     if observer.cannot_act:
@@ -248,7 +248,7 @@ def _reach_as(observer: Observer, user: UserId) -> Reach | None:
     return Reach.IMPERSONATE if account.state is AccountState.ACTIVE else Reach.REACTIVATE
 
 
-def _nobody_may(observer: Observer, view: RoomView, edit: Edit) -> str:
+def _why_refused(observer: Observer, view: RoomView, edit: Edit) -> str:
     if observer.cannot_act and any(True for _ in level_changes.authors(view, edit)):
         return f"refused: this needs acting as another user. {observer.means.why_not}"
     equals = level_changes.equal_remote_admins(view, edit)
@@ -311,7 +311,7 @@ def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEven
     """Return the levels as they are now, where what the edit changes is as it was when it was planned.
 
     Raises:
-        SynadminError: somebody else has changed it.
+        SynadminError: another user has changed it.
     """
     event = observer.state_event(view.room_id, POWER_LEVELS)
     now = replace(view, power_levels=None if event is None else event.content)
@@ -387,7 +387,7 @@ def _merged_with_others(
     """Return our content with the changes of others, whose events replaced the same one as ours.
 
     Raises:
-        SynadminError: somebody else has changed the same level.
+        SynadminError: another user has changed the same level.
     """
     made_from = _with_levels(view, base).levels.written()
     theirs: Mapping[str, Any] = made_from

@@ -40,11 +40,11 @@ class Impersonation:
     """
 
     def __init__(self, synapse: Synapse, say: Callable[[str], None] = lambda _: None) -> None:
-        """Prepare; nobody is logged in before they are needed.
+        """Prepare; a user's token is made when it is needed.
 
         Args:
             synapse: the server, with a server admin's token.
-            say: is told where a token could not be ended.
+            say: prints that a token could not be ended.
         """
         self._synapse = synapse
         self._say = say

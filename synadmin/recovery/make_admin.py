@@ -40,7 +40,7 @@ class Preview:
     Attributes:
         observation: the room as it was seen.
         result: the outcome so far: refused, planned, or done already.
-        enters: somebody has to come in before there is anything to be seen, and so to be planned.
+        enters: a local user has to join before the room can be seen, and a plan made.
     """
 
     observation: Observation
@@ -146,7 +146,7 @@ def _replaced(result: Outcome, observation: Observation) -> Outcome:
 
 
 def _entering(observation: Observation, goal: Goal) -> Plan:
-    """Return the first half of a plan for a room that nobody of this server is in: to look from within."""
+    """Return the first half of a plan for a room without local members: to join and look from within."""
     caller, servers = goal.caller, ", ".join(observation.via)
     return Plan(
         steps=(Step(action=Action.JOIN, as_user=caller, user=caller),),
@@ -250,7 +250,7 @@ class Run:
         return result
 
     def _from_within(self, preview: Preview, join: Step, room_id: RoomId) -> Outcome:
-        """Join a room that nobody of this server is in, and plan and act from there; or leave it again."""
+        """Join a room without local members, and plan and act from there; or leave it again."""
         observation, goal, mark = preview.observation, self.goal, self.recovery.temporary.mark
         visit = TemporaryMembership(self.recovery, room_id)
         result: Outcome | None = None
@@ -351,7 +351,7 @@ def _broken_off(start: Outcome) -> Outcome:
 
 
 def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
-    """Return the outcome of a room that nobody of this server is in, and nobody could join."""
+    """Return the outcome of a room without local members that no local user could join."""
     refused = isinstance(error, MatrixError) and not isinstance(error, RateLimitedError)
     way = f"{join.user} could not join it through {', '.join(preview.observation.via)}: {error}"
     return replace(

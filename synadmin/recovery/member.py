@@ -62,7 +62,7 @@ class Member:
         return name if isinstance(name, str) else None
 
     def membership(self, room_id: RoomId, user: UserId) -> str:
-        """Return a user's membership; ``leave`` for whoever never was in the room."""
+        """Return a user's membership; ``leave`` for a user who never was in the room."""
         return str((self._state(room_id, MEMBER, user) or {}).get("membership", "leave"))
 
     def _state(

@@ -153,7 +153,7 @@ def _not_removed(
         return failed
     try:
         return failed & ({*observer.synapse.rooms.members(room_id).members} | (failed - inside))
-    except NotFoundError:  # it is purged: nobody is in it
+    except NotFoundError:  # it is purged: it has no members
         return failed - inside
     except SynadminError:
         return failed
@@ -222,7 +222,7 @@ def _configure(recovery: Recovery, planned: Replacement, order: ReplaceOptions) 
     if levels.get("users_default") != _MUTED:
         return  # done already
     # Where nothing is known of the old one, the new one is better closed than open to all. It is the first
-    # of them: until then anybody may come in.
+    # of them: until then every user may join.
     wanted: dict[str, dict[str, Any]] = {JOIN_RULES: {"join_rule": "invite"}}
     wanted |= {
         kind: dict(content)

@@ -130,7 +130,7 @@ class Observer(Reader):
     def plan_until_verified(
         self, view: RoomView, goal: Goal, *, wide: bool = False
     ) -> tuple[RoomView, Plan | Refusal]:
-        """Plan, and look further until the plan relies on nothing that nobody has looked at.
+        """Plan, and look further until the plan relies only on what was looked at.
 
         Args:
             view: the room.
@@ -198,7 +198,7 @@ class Observer(Reader):
         goal: Goal,
         named: Iterable[str],
     ) -> Observation:
-        """See a room that nobody of this server is in: whether the target might do, and where a way in is."""
+        """See a room without local members: whether the target might do, and where a way in is."""
         view = self.seeing(view, [goal.target]) if view.is_local(goal.target) else view
         refusal = plan(replace(view, uncounted=True), goal)
         if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
@@ -221,7 +221,7 @@ class Observer(Reader):
         known = [server_name_of(user) for user in (*creators, *view.creators, *holders, *members)]
         of_members = [server for server in dict.fromkeys(known) if server != self.server_name]
         servers = dict.fromkeys((*self.via, *named, *of_members[:_SERVERS_AT_MOST]))
-        # A room that nobody is in any more may have lost its creator, too: Synapse says "" then.
+        # A room without members may have lost its creator, too: Synapse says "" then.
         return tuple(server for server in servers if server not in {"", self.server_name})
 
     def _replacement(self, details: RoomDetails) -> RoomId | None:
@@ -270,7 +270,7 @@ class Observer(Reader):
         return self._with_all_holders(view, Goal(target=caller, caller=caller), also)
 
     def bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
-        """See the room without anybody in it.
+        """See the room without its members.
 
         Args:
             details: what the server says of it.
@@ -323,7 +323,7 @@ class Observer(Reader):
         memberships = self.memberships(locals_, view.room_id)
         blocked = view.blocked
         if view.memberships.get(goal.target, "join") == "join":
-            # Only now they matter: not to the target, who is in the room, but to whoever comes to help.
+            # Only now they matter: not to the target, who is in the room, but to a helper who joins.
             blocked = self.synapse.rooms.block_status(view.room_id).block
             view = self._with_join_rule(view)
         view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
@@ -331,7 +331,7 @@ class Observer(Reader):
             members = frozenset(self._members_of_any(locals_, view.allowed_rooms))
             view = replace(view, allowed_members=members)
             if view.levels.users_default >= view.levels.invite:
-                # The rule lets nobody in unless somebody of this server is there who may invite.
+                # The rule lets no user in unless a local member is there who may invite.
                 view = self.count(view)
         return view
 
@@ -368,7 +368,7 @@ class Observer(Reader):
         return replace(view, memberships={**view.memberships, **memberships})
 
     def members_not_in(self, view: RoomView) -> Iterator[UserId]:
-        """Yield the joined local users that nobody has looked at yet."""
+        """Yield the joined local users that were not looked at yet."""
         for user in local_members(self.synapse, view.room_id):
             if view.membership_of(user) != "join":
                 yield user

@@ -18,7 +18,7 @@ _FEW = 20  # users who are asked about one after the other
 
 @dataclass
 class Reader:
-    """Reads what rooms and users are, and keeps what it has read of users until it is told to forget it.
+    """Reads what rooms and users are, and keeps what it has read of users until it has to forget it.
 
     Attributes:
         synapse: the server, with a server admin's token.
@@ -33,7 +33,7 @@ class Reader:
     _whole: dict[RoomId, tuple[StateEvent, ...]] = field(default_factory=dict)
     """The whole state of the room being looked at, where the server (before 1.123) sends no less."""
     _means: Means | None = None
-    """What an admin can do here; None where nobody has asked: that may take a request."""
+    """What an admin can do here; None where that was not asked for: it may take a request."""
     _by_room: bool = False
     """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
 
@@ -53,7 +53,7 @@ class Reader:
 
     @property
     def cannot_act(self) -> bool:
-        """Whether nobody can act as others here: why, is in ``means.why_not``."""
+        """Whether an admin cannot act as others here; ``means.why_not`` says why."""
         return self.means.possible < Reach.IMPERSONATE
 
     def membership(self, user: UserId, room_id: RoomId) -> str:

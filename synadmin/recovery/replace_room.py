@@ -1,4 +1,4 @@
-"""The last resort: a new room in place of one that nobody here can regain.
+"""The last resort: a new room in place of one that no local user can regain.
 
 Synapse puts the local users out of the old room, into a new one, and lets the addresses lead there. It
 makes the new room public, though not listed, and mutes everybody but its admin; no request can have it make
@@ -51,7 +51,7 @@ class ReplaceOptions:
         allow: how far it may go to set the new room right.
         muted: leave the new room as Synapse makes it.
         purge: remove the old room from the database.
-        block: let nobody of this server into the old room again.
+        block: keep local users from joining the old room again.
         anyway: also where the room could be regained.
     """
 
@@ -176,11 +176,11 @@ def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal
     # A failed one counts too, where there is no other: to begin again would make a second new room.
     latest_first = deletions[::-1]
     for deletion in sorted(latest_first, key=lambda one: one.status == "failed"):
-        told = deletion.shutdown_room
+        shutdown = deletion.shutdown_room
         if (
             deletion.status in {"active", "complete", "failed"}
-            and told is not None
-            and told.new_room_id is not None
+            and shutdown is not None
+            and shutdown.new_room_id is not None
         ):
             details: RoomDetails | None = None
             with contextlib.suppress(NotFoundError):
@@ -190,13 +190,13 @@ def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal
                 room_id=room_id,
                 admin=order.admin,
                 outcome=outcome.PLANNED,
-                message=f"It is being replaced by {told.new_room_id} already: this run continues it.",
+                message=f"It is being replaced by {shutdown.new_room_id} already: this run continues it.",
                 details=details,
                 members=tuple(UserId(user) for user in noted.get("members", ())),
                 invited=tuple(UserId(user) for user in noted.get("invited", ())),
                 inherited=noted.get("state", {}),
                 delete_id=deletion.delete_id,
-                new_room_id=told.new_room_id,
+                new_room_id=shutdown.new_room_id,
             )
     return None
 

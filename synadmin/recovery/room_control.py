@@ -98,9 +98,9 @@ def _with_members(observer: Observer, details: RoomDetails, view: RoomView) -> R
 
 
 def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[RoomControl]:
-    """Yield the rooms of which nobody on this server would have control once these users have left.
+    """Yield the rooms of which no local user would have control once these users have left.
 
-    A room that no other local user is in is not among them: nobody here is left to miss the control. Who is
+    A room that no other local user is in is not among them: no local user would miss the control. Who is
     in a room is asked only of those rooms that one of the users has control of.
 
     Args:

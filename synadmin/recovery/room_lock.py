@@ -23,7 +23,7 @@ def room_lock(
         synapse: the server that the room is on.
         journal: its directory holds the locks.
         room_id: the room.
-        say: is told when another run has to end first.
+        say: prints that another run has to end first.
 
     Yields:
         Whether another run was in it: the room may have changed.

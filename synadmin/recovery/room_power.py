@@ -67,8 +67,8 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
 def _memberships(observer: Observer, room_id: RoomId, foreign: list[UserId]) -> dict[UserId, str]:
     """Return the memberships of users of other servers, as far as this server knows them.
 
-    Who is joined is told at once. For the others the server lists all members, but not before it has the
-    room's state complete.
+    The joined members are known at once. For the others the server lists all members, once it has the
+    complete state of the room.
     """
     if not foreign:
         return {}

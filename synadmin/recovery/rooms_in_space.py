@@ -41,7 +41,7 @@ def rooms_in_space(synapse: Synapse, space: RoomId, *, as_member: bool = False) 
     missing: dict[RoomId, None] = {}
 
     visited = {space}
-    # No recursion: whoever owns a space decides how deep it is.
+    # No recursion: a space may be of any depth.
     path = [(space, _children(found, space))] if space in found else []
     while path:
         room_id, children = path[-1]

@@ -97,7 +97,7 @@ class TemporaryChanges:
             synapse: the server, with a server admin's token.
             sessions: the ways to it as other users.
             journal: where the changes are written down.
-            say: is told where something could not be put back.
+            say: prints what could not be put back.
         """
         self._synapse = synapse
         self._sessions = sessions
@@ -190,7 +190,7 @@ class TemporaryChanges:
             revert = self._made[-1]
             try:
                 if revert.asleep in {one.user for one in left} - {None}:
-                    raise SynadminError(f"an earlier step as {revert.asleep} did not succeed")  # noqa: TRY301 - told and kept as any other
+                    raise SynadminError(f"an earlier step as {revert.asleep} did not succeed")  # noqa: TRY301 - reported and kept as any other
                 self.restore(revert)
             except SynadminError as error:
                 self._say(f"warning: not reverted: {revert}: {error}")

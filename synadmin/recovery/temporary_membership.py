@@ -1,4 +1,4 @@
-"""Bringing somebody into a room for a short time."""
+"""Bring a user into a room for a short time."""
 
 from dataclasses import dataclass, field
 

@@ -153,10 +153,10 @@ def _finished(
         room_transfer = replace(room_transfer, now=view)
         if view.membership_of(move.new) != "join":
             return _pending(room_transfer, view, move, refused)
-        room_transfer = room_transfer.taken("join")
+        room_transfer = room_transfer.done("join")
         if view.has_control(move.new):
             way.demote(view)
-            room_transfer = room_transfer.taken(LOWER)
+            room_transfer = room_transfer.done(LOWER)
         return _concluded(replace(room_transfer, now=way.see(room_id)), move)
     except NotAuthenticatedError:
         raise

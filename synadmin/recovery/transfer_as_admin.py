@@ -136,7 +136,7 @@ class AsAdmin:
         return replace(view, memberships={**view.memberships, **memberships})
 
     def demote(self, view: RoomView) -> None:
-        """Lower the old owner, as whoever may, unless the room has changed so that it would be lost."""
+        """Lower the old owner, unless the room has changed and would be lost."""
         self._keep_control(view)
         planned = self._parting(view)
         change_levels.carry_out(self.run.recovery, planned)

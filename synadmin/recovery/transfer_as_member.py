@@ -100,7 +100,7 @@ class AsMember:
                 synapse.client_server.invite(view.room_id, self.move.new)
             except RateLimitedError as error:
                 return held_back(room_transfer, self.move, error.retry_after)
-            room_transfer = room_transfer.taken("invite")
+            room_transfer = room_transfer.done("invite")
         return replace(room_transfer, reason=None)
 
     def see(self, room_id: RoomId) -> RoomView:

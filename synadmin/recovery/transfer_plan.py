@@ -80,14 +80,14 @@ class RoomTransfer:
             "steps": [dict(step) for step in self.steps],
         }
 
-    def taken(self, action: str, status: str = DONE) -> "RoomTransfer":
-        """Return it with the last step of this kind done, or failed."""
+    def done(self, action: str) -> "RoomTransfer":
+        """Return it with the last step of this kind done."""
         last = max(
             (number for number, step in enumerate(self.steps) if step["action"] == action), default=None
         )
         if last is None:
             return self
-        step = {**self.steps[last], "status": status}
+        step = {**self.steps[last], "status": DONE}
         return replace(self, steps=(*self.steps[:last], step, *self.steps[last + 1 :]))
 
     def _levels(self, user: UserId) -> dict[str, int | str | None]:
@@ -132,7 +132,7 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
             f"{move.new}."
         )
     if view.membership_of(move.new) == "ban":
-        # It could be lifted in somebody's name, but whoever banned the new owner had a reason.
+        # It could be lifted as a moderator, but the ban had a reason.
         return "target-banned", f"{move.new} is banned from the room: lift the ban first"
     return None
 
@@ -177,7 +177,7 @@ def parting(view: RoomView, move: Move) -> Edit | None:
     """Return the edit that ends it; None where nothing is left to be done.
 
     It takes the old owner's power. Where that cannot be, the room's creator standing above every number,
-    it gives the new one what an upgrade of the room takes: whoever upgrades it creates the next one.
+    it gives the new one what an upgrade of the room takes: the user who upgrades it creates the next one.
     """
     levels = view.levels
     if levels.is_creator(move.old):

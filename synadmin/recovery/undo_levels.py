@@ -211,7 +211,7 @@ def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> Ed
 
 
 def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:
-    """Return the edit that puts back as much as somebody may; None where that is nothing."""
+    """Return the edit that puts back as much as a local user may; None where that is nothing."""
     so_far: EditPlan | None = None
     chosen = Edit()
     for single in (wanted, *_singles(wanted)):
@@ -229,7 +229,7 @@ def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> Edi
 
 
 def _singles(edit: Edit) -> Iterator[Edit]:
-    """Yield the parts of an edit, each alone: what takes power from somebody last, it may be whoever acts."""
+    """Yield each part of an edit; the users come last: the one who acts may be among them."""
     yield from (Edit(events={name: level}) for name, level in edit.events.items())
     yield from (Edit(named={name: level}) for name, level in edit.named.items())
     yield from (Edit(users={user: level}) for user, level in edit.users.items())

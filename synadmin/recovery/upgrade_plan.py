@@ -1,6 +1,6 @@
 """Planning the upgrade of a room: through whom, with which creators, which members and spaces follow.
 
-From room version 12 on the creators of a room are its owners: nobody can add one later or take their power.
+From room version 12 on the creators of a room own it: none can be added later or lose the power.
 Synapse makes the new room, copies levels, join rule and bans, and moves the aliases. It leaves out the
 members and the spaces. What an interrupted run has left is planned as the rest.
 

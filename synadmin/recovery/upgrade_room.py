@@ -111,7 +111,7 @@ class Upgrade:
         return RoomId(room) if isinstance(room, str) else None
 
     def _take(self, step: UpgradeStep, new: RoomId) -> None:
-        """Take a step; what fails in it is told, and the next step is taken all the same."""
+        """Take a step; its failure is recorded, and the next step is taken all the same."""
         take = {"join": self._join, "invite": self._invite, "space": self._space, "rooms": self._rooms}[
             step.action
         ]

@@ -39,7 +39,7 @@ class Recovery:
         Args:
             synapse: the server, with a server admin's token.
             journal: where the changes are recorded.
-            say: is told what could not be reverted, and when another run has to end first.
+            say: prints what could not be reverted, and that another run has to end first.
             via: servers to join rooms through.
         """
         self.synapse = synapse

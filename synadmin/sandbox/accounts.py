@@ -33,7 +33,7 @@ class Person:
     def __init__(self, url: str, user_id: UserId, token: str) -> None:
         self.user_id = user_id
         self.token = token
-        # A limit that a person of the sandbox runs into is news for whoever wrote the situation.
+        # A limit that a person of the sandbox runs into is an error in the situation's description.
         self.synapse = Synapse(url, token=token, longest_wait=0)
 
     def __repr__(self) -> str:
@@ -84,7 +84,7 @@ class Person:
         Args:
             name: its name.
             version: its version; None: the server's default.
-            public: anybody may join, and it is in the room directory. Otherwise by invitation.
+            public: everyone may join, and it is in the room directory. Otherwise by invitation.
             space: make it a space.
             alias: the localpart of its alias.
             join_rule: its join rule (``knock``), or the whole content of ``m.room.join_rules``.

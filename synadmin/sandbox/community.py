@@ -19,7 +19,7 @@ _STEP = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody in the club.
+    """A member of the club.
 
     Attributes:
         localpart: of the user id.
@@ -42,7 +42,7 @@ class Situation:
         slug: what tests and documentation call it.
         name: the room's name.
         about: what happened, in one sentence.
-        lost: nobody is left who would hand it over: a case for ``room make-admin``.
+        lost: no user is left who could give control away: a case for ``room make-admin``.
         creator: who made it, and has all the power in it unless ``users`` or ``levels`` say otherwise.
         members: who joined.
         left: who left again; the creator may be one of them.
@@ -51,7 +51,7 @@ class Situation:
         levels: the whole content of ``m.room.power_levels`` instead.
         overrides: laid over the levels of a new room.
         version: the room version.
-        public: anybody may join.
+        public: everyone may join.
         space: it is a space.
         join_rule: its join rule, if not the usual one.
         parent: the space it is in; with a ``restricted`` join rule, members of that may join.

@@ -1,4 +1,4 @@
-"""What a sandbox's Synapse is told: its configuration, its keys, its certificate.
+"""The configuration, the keys and the certificate of a sandbox's Synapse.
 
 Source: Synapse's configuration manual. JSON is YAML, so no YAML library is needed to write it.
 """

@@ -28,7 +28,7 @@ from synadmin.sandbox.accounts import Person, register
 
 _START_UP = 60  # seconds; it takes 2 on an idle machine
 _STEP = 0.05  # seconds between two looks
-_TRIES = 5  # ports, each found free and taken by somebody else a moment later
+_TRIES = 5  # ports, each free when checked and taken a moment later
 # Below the range from which Linux takes ports for outgoing connections, so that a port that is free
 # now is likely to be so when Synapse asks for it.
 _PORTS = range(20_000, 32_000)
@@ -177,7 +177,7 @@ class Homeserver:
         """Start it, and return once it answers.
 
         Args:
-            stay: outlive the process that starts it, until somebody calls :meth:`stop` for this
+            stay: outlive the process that starts it, until :meth:`stop` is called for this
                 directory. Otherwise it ends with that process, however that one ends.
 
         Raises:

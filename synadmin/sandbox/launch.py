@@ -28,7 +28,7 @@ class _Unhurried(sqlite3.Connection):
 
 def _end_with_the_starter() -> None:
     while os.read(sys.stdin.fileno(), 1):
-        pass  # nobody writes; the empty read is the news
+        pass  # nothing is written; the empty read says that the starter has ended
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
     os._exit(1)

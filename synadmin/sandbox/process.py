@@ -31,7 +31,7 @@ def started_at(pid: int) -> str | None:
             fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
         except OSError:
             return None
-        # A zombie has ended; that its parent has not asked yet is nobody else's business.
+        # A zombie has ended; only its parent has not collected it yet.
         return None if fields[_STATE] in "ZX" else fields[_START_TIME]
     ps = shutil.which("ps")  # macOS and the BSDs
     if ps is None:

@@ -1,4 +1,4 @@
-"""Sandboxes that stay up in the background until somebody takes them down.
+"""Sandboxes that stay up in the background until they are taken down.
 
 Each has a directory with one or two servers in it, and a note in the state directory, which is written
 before anything is started: whatever a crash leaves behind, ``down`` finds it.
@@ -108,7 +108,7 @@ def up(
         servers: 1, or 2 that federate.
         empty: no people but the administrator, and no rooms.
         mas: a stand-in for MAS manages the accounts of the first server.
-        say: is told what goes on.
+        say: prints what goes on.
 
     Raises:
         UsageError: the directory is not empty and not a sandbox, or its sandbox is up already.
@@ -129,7 +129,7 @@ def up(
         started: list[Homeserver] = []
         for folder in _FOLDERS[:servers]:
             say(f"starting Synapse ({len(started) + 1} of {servers})" if servers > 1 else "starting Synapse")
-            # One password for all of them: it is for whoever practises, not against anybody.
+            # One password for all of them: it is for practice, and protects nothing.
             password = started[0].password if started else None
             kind = DelegatedHomeserver if mas and not started else Homeserver
             server = kind(root / folder, federates=servers > 1, password=password)

@@ -1,6 +1,6 @@
 """Settings: option, then environment, then ``.env`` in the working directory, then the profile.
 
-This is the only reader of the environment. A file is believed only where nobody but the caller and root can
+This is the only reader of the environment. A file is believed only where just the caller and root can
 change it, and a token is sent only to the homeserver that its own source names.
 """
 
@@ -180,7 +180,7 @@ class Settings:
         """Return the journal's file.
 
         Raises:
-            SettingsError: it names the home directory of nobody.
+            SettingsError: it names the home directory of an unknown user.
         """
         name = self.values.get("SYNADMIN_JOURNAL")
         return path_of(name, "SYNADMIN_JOURNAL") if name else default_journal()

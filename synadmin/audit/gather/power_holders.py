@@ -66,7 +66,7 @@ class PowerHolders:
         now: int,
         without: Mapping[UserId, Collection[RoomId]] | None = None,
     ) -> None:
-        """Begin, with nobody asked about.
+        """Begin; no account was asked for yet.
 
         Args:
             synapse: the server.
@@ -198,7 +198,7 @@ class PowerHolders:
         return flags | _APPSERVICE * (details.appservice_id is not None)
 
     def _flags_of_name(self, user: UserId) -> int:
-        """Return whether nobody can register this name: it is reserved, or not a valid one."""
+        """Whether no user can register this name: it is reserved, or not valid."""
         try:
             self._synapse.lookup.username_available(user[1:].partition(":")[0])
         except (ServerError, RateLimitedError):

@@ -168,7 +168,7 @@ class Asker:
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
         look.creators_known = bool(creators) and not in_version_12
-        # Nobody is said to be in the room, and it has no levels: a room that its last local user has left.
+        # The list counts no member, and there are no levels: a room that its last local user has left.
         is_left = (
             levels is None and room.joined_local_members == self.holders.local_members(room.room_id) == 0
         )
@@ -274,7 +274,7 @@ class Look:
         room: the room as the list has it.
         events: its state.
         creators_known: all its creators are known.
-        members: who is joined; None where nobody has asked.
+        members: the joined users; None where that was not asked for.
     """
 
     asker: Asker

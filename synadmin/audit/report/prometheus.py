@@ -22,7 +22,7 @@ def write(report: Report, out: TextIO) -> None:
     found = Counter((item.finding.rule, str(item.finding.severity)) for item in report.findings)
     new = Counter((item.finding.rule, str(item.finding.severity)) for item in report.findings if item.new)
     crashed = {error.rule for error in report.errors}
-    # A rule that ran and found nothing says so, or nobody could tell it from one that did not run.
+    # A rule that ran and found nothing has a 0: a rule that did not run has no line.
     silent = {(rule.ID, str(rule.SEVERITY)) for rule in RULES if rule.ID in report.rules}
     shown = sorted({*found, *(key for key in silent if key[0] not in crashed | {rule for rule, _ in found})})
 

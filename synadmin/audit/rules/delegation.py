@@ -7,7 +7,7 @@ that runs the audit. So it is off unless the configuration has `enabled = true`,
 
 Why it matters
 
-Nobody on other servers can reach yours: no messages, no invitations. From inside everything looks fine.
+Users of other servers cannot reach yours: no messages, no invitations. From inside everything looks fine.
 
 What it shows
 

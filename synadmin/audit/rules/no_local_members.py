@@ -2,7 +2,7 @@
 
 Why it matters
 
-The room takes up space in the database, and nobody reads it. Where it was a room of this server only, nobody
+The room takes up space in the database, and no user reads it. Where it was a room of this server only, nobody
 can join it again.
 
 What it shows

@@ -6,7 +6,7 @@ list from that. Deactivated accounts do not count.
 Why it matters
 
 A server admin can do everything that this tool can: join rooms and read along, log in as other users, delete
-rooms. Nobody should have that right by accident, or keep it after leaving.
+rooms. No account should have that right by accident, or keep it after its user has left.
 
 What it shows
 

@@ -153,7 +153,7 @@ def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "S
         try:
             records.extend(report.as_record() for report in reports)
         except BaseException:
-            if records:  # what is done is told
+            if records:  # the rooms that are done
                 output.write_one(document(records, unmatched), _COLUMNS)
             raise
         output.write_one(document(records, unmatched), _COLUMNS)

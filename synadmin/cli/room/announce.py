@@ -41,7 +41,7 @@ def speaker_of(way: "Way", newcomer: "Synapse | None", move: "Move") -> "Callabl
     """Return what opens the server as the new owner of a transfer sees it.
 
     Raises:
-        UsageError: nobody can speak as the new owner here.
+        UsageError: the new owner cannot send messages here.
     """
     from synadmin.recovery.transfer_as_admin import AsAdmin
 

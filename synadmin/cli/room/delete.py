@@ -85,7 +85,7 @@ def delete(
         if earlier is not None:
             return _continue_deletion(room_id, earlier)
     if not options.get("block"):
-        # The server would say that a room nobody has heard of was deleted.
+        # The server reports an unknown room as deleted.
         try:
             synapse.rooms.get(room_id)
         except NotFoundError:
@@ -184,8 +184,8 @@ def _(
     *,
     options: "DeletionOptions",
 ) -> Record:
-    told = _read_back(synapse, room_id, status.shutdown_room, options, delete_id)
-    return {**(status.as_sent()["shutdown_room"] or {}), **told}
+    record = _read_back(synapse, room_id, status.shutdown_room, options, delete_id)
+    return {**(status.as_sent()["shutdown_room"] or {}), **record}
 
 
 def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
@@ -243,9 +243,9 @@ def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Rec
         raise RefusedError(message, hint=hint)
     if earlier.status != "complete" or shut_down is None:
         return earlier.delete_id
-    told = {"delete_id": earlier.delete_id, **(earlier.as_sent()["shutdown_room"] or {})}
+    record = {"delete_id": earlier.delete_id, **(earlier.as_sent()["shutdown_room"] or {})}
     message = f"an earlier deletion made the new room {new}"
-    return {**unchanged(message, **told), **_not_removed(shut_down, earlier.delete_id)}
+    return {**unchanged(message, **record), **_not_removed(shut_down, earlier.delete_id)}
 
 
 def _read_back(
@@ -260,14 +260,14 @@ def _read_back(
     Raises:
         NotAsAskedError: it is not.
     """
-    told = _not_removed(shut_down, delete_id)
+    record = _not_removed(shut_down, delete_id)
     new = f"; the new room is {shut_down.new_room_id}" if shut_down and shut_down.new_room_id else ""
     if options.get("block") and not synapse.rooms.block_status(room_id).block:
         raise NotAsAskedError(f"{room_id} is not blocked afterwards{new}")
     try:
         left = synapse.rooms.members(room_id).members
     except NotFoundError:
-        return told
+        return record
     if options.get("purge", True):
         raise NotAsAskedError(f"{room_id} is still in the database afterwards{new}")
     home = server_name_of(synapse.owner)
@@ -276,7 +276,7 @@ def _read_back(
         raise NotAsAskedError(
             f"{counted(len(inside), 'user')} of this server still in {room_id}: {', '.join(inside)}{new}"
         )
-    return told
+    return record
 
 
 def _not_removed(shut_down: "RoomShutDown | None", delete_id: str | None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def purge_history(
     """Delete the older events of rooms from the database.
 
     The rooms themselves, their state and their newest event stay. Other servers keep what they have, and
-    this one may fetch it from them again when somebody scrolls up.
+    this one may fetch it from them again when a user scrolls up.
 
     \b
     Examples:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
-_LONGEST_WAIT = 3600.0  # seconds, for whoever keeps the rate limits
+_LONGEST_WAIT = 3600.0  # seconds, with --keep-rate-limits
 
 
 @click.command("make-admin", cls=Command, calls=["rooms.make_admin"])

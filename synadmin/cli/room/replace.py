@@ -260,7 +260,7 @@ class _DeletionWatcher:
 
         self.new = new
         if new is not None:
-            # What fails here is done, or told of, in the end.
+            # What fails here is tried again, or reported, at the end.
             with suppress(SynadminError):
                 secure(self.recovery, self.planned, self.order, new)
 

@@ -28,7 +28,7 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
     """
     known = {room["room_id"]: room for room in rooms}
     opened: set[str] = set()
-    # Not by recursion: whoever made the spaces decides how deep they are.
+    # Not by recursion: spaces may be of any depth.
     waiting = [(root, 0, "", "")]
     while waiting:
         room_id, depth, lead, below = waiting.pop()

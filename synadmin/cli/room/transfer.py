@@ -224,7 +224,7 @@ def _new_owner(
     """Return the new owner's homeserver with the token of a profile; None where none was named.
 
     Raises:
-        SettingsError: the profile holds no token, or the token of somebody else.
+        SettingsError: the profile holds no token, or the token of another user.
     """
     from synadmin import settings
 
@@ -348,7 +348,7 @@ def _report(
 
 
 def _count(room_transfer: "RoomTransfer", outcomes: Outcomes) -> None:
-    # Somebody has yet to come in: that is not the end of it, as 0 would say.
+    # The new owner has yet to join: 0 would say that all is done.
     code = EXIT_PARTLY if room_transfer.outcome == "pending" else None
     outcomes.add(room_transfer.outcome, code, names=[room_transfer.room])
 

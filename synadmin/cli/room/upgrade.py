@@ -62,7 +62,7 @@ def upgrade(
 
     A new room replaces the old one. It is made by a local user who may close the old room: you, or with
     --allow impersonate another one, a --creator first. This user is a creator of the new room. From version
-    12 on the creators own a room: nobody can add one later, so name a second one with --creator.
+    12 on the creators own a room: no creator can be added later. Name a second one with --creator.
 
     Synapse copies levels, join rule and bans, and moves the aliases. Then the new room takes the old one's
     place in its spaces. Local members join a public room; they are invited to any other. All of it is
