@@ -159,6 +159,7 @@ class Standin:
     def _of_the_server(self, path: str) -> tuple[int, Any]:
         known: dict[str, Any] = {
             "/standin": {"requests": self.requests, "at_once": self.at_once, "asked": self.asked},
+            "/_synapse/admin/v1/server_version": {"server_version": "1.163.2"},
             "/_matrix/client/v3/account/whoami": {"user_id": f"@u0:{NAME}"},
             "/_synapse/admin/v1/registration_tokens": {"registration_tokens": []},
             "/_synapse/admin/v1/event_reports": {"event_reports": [], "total": 0},

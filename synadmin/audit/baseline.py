@@ -30,6 +30,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     server_name: str
     update_running: str | None = None
+    ran: Mapping[str, int] = {}
     history: tuple[PastRun, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -43,12 +44,14 @@ class Baseline:
         findings: what was found, by key.
         history: the runs, the oldest first.
         update_running: the background update that was running; None for none.
+        ran: when each rule ran last, in milliseconds since the epoch.
     """
 
     server_name: str | None = None
     findings: Mapping[Key, Finding] = field(default_factory=dict)
     history: tuple[PastRun, ...] = ()
     update_running: str | None = None
+    ran: Mapping[str, int] = field(default_factory=dict)
 
     def after(
         self,
@@ -77,6 +80,7 @@ class Baseline:
             findings=findings,
             history=(*self.history, moment)[-_REMEMBERED:],
             update_running=update_running,
+            ran={**self.ran, **dict.fromkeys(ran, at)},
         )
 
     def write(self, path: Path) -> None:
@@ -89,6 +93,7 @@ class Baseline:
             "version": _VERSION,
             "server_name": self.server_name,
             "update_running": self.update_running,
+            "ran": self.ran,
             "history": self.history,
             "findings": list(self.findings.values()),
         }
@@ -137,4 +142,5 @@ def read(path: Path, *, may_be_missing: bool) -> Baseline:
         findings={finding.key: finding for finding in file.findings},
         history=file.history,
         update_running=file.update_running,
+        ran=file.ran,
     )

@@ -54,6 +54,7 @@ _COMMANDS = {
     ),
     "task": ("synadmin.cli.task:task", "Show scheduled tasks of the server."),
     "server": ("synadmin.cli.server:server", "Show the version of the server."),
+    "status": ("synadmin.cli.status:status", "Show the state of a homeserver, or of several."),
     "api": ("synadmin.cli.api:api", "Send one request and print the answer as it came."),
     "audit": ("synadmin.cli.audit:audit", "Audit rooms, accounts, federation and the server."),
     "apply": ("synadmin.cli.apply:apply", "Apply a plan that was saved with --save-plan."),
@@ -67,6 +68,7 @@ _SECTIONS = {
     "Accounts": ("user", "device", "registration-token", "mas"),
     "Moderation": ("report", "media", "event", "notice"),
     "Server": (
+        "status",
         "server",
         "federation",
         "stats",

@@ -47,6 +47,8 @@ class Invocation:
     color: str | None = None
     reason: str | None = None
     plan: "SavedPlan | None" = None
+    profile_alone: bool = False
+    """Homeserver and token come from the profile alone, and each message names it: one server of several."""
     _drawn: bool = False
 
     @property
@@ -61,12 +63,15 @@ class Invocation:
         """The settings; their warnings are printed once."""
         from synadmin import settings
 
-        loaded = settings.load(
-            profile=self.profile,
-            env_file=self.env_file,
-            options={settings.HOMESERVER: self.homeserver, "SYNADMIN_TIMEOUT": self.timeout},
-            new_profile=self.new_profile,
-        )
+        if self.profile_alone and self.profile is not None:
+            loaded = settings.of_profile(self.profile, timeout=self.timeout)
+        else:
+            loaded = settings.load(
+                profile=self.profile,
+                env_file=self.env_file,
+                options={settings.HOMESERVER: self.homeserver, "SYNADMIN_TIMEOUT": self.timeout},
+                new_profile=self.new_profile,
+            )
         for warning in loaded.warnings:
             self.warn(warning)
         return loaded
@@ -141,7 +146,7 @@ class Invocation:
         from synadmin.text import safe_text
 
         self.draw("")
-        click.echo(safe_text(line), err=True)
+        click.echo(safe_text(self._with_profile(line)), err=True)
 
     def say(self, message: str) -> None:
         """Print a message on stderr, unless asked to be quiet."""
@@ -151,7 +156,10 @@ class Invocation:
     def warn(self, message: str, *, has_heading: bool = False) -> None:
         """Print a message on stderr, in any case. Its first line may be a heading."""
         self.draw("")
-        colors.echo(wrapped(message, sys.stderr, has_heading=has_heading), sys.stderr)
+        colors.echo(wrapped(self._with_profile(message), sys.stderr, has_heading=has_heading), sys.stderr)
+
+    def _with_profile(self, message: str) -> str:
+        return f"{self.profile}: {message}" if self.profile_alone else message
 
     def ask(self, question: str) -> bool:
         """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no."""

@@ -19,18 +19,21 @@ class Nightly:
         program: the words that start synadmin.
         baseline: the file of known findings.
         config: the configuration; None where there is none.
+        profiles: the profiles whose servers are audited; None: the server of the settings.
     """
 
     program: tuple[str, ...]
     baseline: Path
     config: Path | None = None
+    profiles: str | None = None
 
     @property
     def command(self) -> list[str]:
         """The command line."""
         config = [] if self.config is None else ["--config", str(self.config)]
         baseline = ["--baseline", str(self.baseline), "--update-baseline", "--time-limit", _TIME_LIMIT]
-        return [*self.program, "audit", *config, *baseline]
+        profiles = [] if self.profiles is None else ["--profiles", self.profiles]
+        return [*self.program, "audit", *profiles, *config, *baseline]
 
     def crontab(self) -> str:
         """Return the lines for ``crontab -e``."""
@@ -61,11 +64,12 @@ class Nightly:
         }
 
 
-def nightly(config: Path | None) -> Nightly:
+def nightly(config: Path | None, profiles: str | None = None) -> Nightly:
     """Return the nightly audit of this installation and this user.
 
     Args:
         config: the configuration; None: ``audit.toml`` beside the profiles, where it is there.
+        profiles: the profiles whose servers are audited; None: the server of the settings.
     """
     from synadmin.settings.places import profile_file, state_directory
 
@@ -75,6 +79,7 @@ def nightly(config: Path | None) -> Nightly:
         program=_program(),
         baseline=state_directory() / "audit.json",
         config=None if found is None else found.absolute(),
+        profiles=profiles,
     )
 
 

@@ -367,8 +367,12 @@ def _readable_by_others(path: object) -> str:
     return f"{path} holds an access token and is readable by others: chmod 600 {shlex.quote(str(path))}"
 
 
-def of_profile(name: str) -> Settings:
+def of_profile(name: str, *, timeout: str | None = None) -> Settings:
     """Gather the settings of another account: homeserver and token come from its profile alone.
+
+    Args:
+        name: the profile.
+        timeout: ``--timeout``, where it was given.
 
     Raises:
         SettingsError: there is no such profile, or it cannot be read.
@@ -377,7 +381,9 @@ def of_profile(name: str) -> Settings:
     held = _file(profile_file(name), warnings, required=True, is_profile=True).values
     about_the_account = {HOMESERVER, MAS, MAS_CLIENT_ID, *_TOKEN_NAMES, *_SECRET_NAMES}
     around = {key: os.environ[key] for key in NAMES if os.environ.get(key) and key not in about_the_account}
-    return Settings(name, {**held, **around}, tuple(warnings))
+    given = {} if timeout is None else {"SYNADMIN_TIMEOUT": timeout}
+    holds_token = any(held.get(key) for key in _TOKEN_NAMES)
+    return Settings(name, {**held, **around, **given}, tuple(warnings), token_in_profile=holds_token)
 
 
 def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool = False) -> _Source:

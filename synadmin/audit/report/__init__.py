@@ -1,7 +1,8 @@
 """The report of an audit, and the forms it can be written in: one module a form, with a ``write``."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Final, NamedTuple, Protocol, TextIO, cast
 
@@ -101,14 +102,64 @@ class Report:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReport:
+    """The audit of one server of several.
+
+    Attributes:
+        profile: the profile that names the server.
+        homeserver: its base URL or server name, as the profile has it; None where it has none.
+        report: what was found; None where the server was not audited.
+        error: why it was not audited, or not completely; None where everything was checked.
+    """
+
+    profile: str
+    homeserver: str | None
+    report: Report | None = None
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The server name; the homeserver as the profile has it where the server was not audited."""
+        if self.report is not None:
+            return self.report.server_name
+        return self.homeserver or self.profile
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the audit itself, in words; None where everything was checked."""
+        if self.error is None:
+            return None
+        return f"{'not audited' if self.report is None else 'not complete'}: {self.error}"
+
+
+def with_profile(report: Report, profile: str) -> Report:
+    """Return a report whose commands name the profile of the server."""
+
+    def named(finding: Finding) -> Finding:
+        if finding.fix is None:
+            return finding
+        return replace(finding, fix=f"{finding.fix} --profile {shlex.quote(profile)}")
+
+    findings = [item._replace(finding=named(item.finding)) for item in report.findings]
+    return replace(report, findings=findings, solved=[named(finding) for finding in report.solved])
+
+
 class Form(Protocol):
     """What the module of a form has."""
 
     def write(self, report: Report, out: TextIO) -> None:
         """Write the report to ``out``."""
 
+    def write_all(self, servers: Sequence[ServerReport], out: TextIO) -> None:
+        """Write one report of several servers to ``out``."""
 
-def render(form: str, report: Report, out: TextIO) -> None:
-    """Write ``report`` to ``out`` in a form: one of ``FORMS``."""
+
+def render(form: str, report: Report | Sequence[ServerReport], out: TextIO) -> None:
+    """Write the report of one server or of several to ``out`` in a form: one of ``FORMS``."""
     # Loaded on first use: a nightly run as JSON should not pay for Jinja2.
-    cast("Form", import_module(f"{__name__}.{form}")).write(report, out)
+    module = cast("Form", import_module(f"{__name__}.{form}"))
+    if isinstance(report, Report):
+        module.write(report, out)
+    else:
+        module.write_all(report, out)

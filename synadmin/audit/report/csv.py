@@ -1,10 +1,11 @@
 """The new findings as a table for spreadsheets."""
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from synadmin import tables
-from synadmin.audit.report import Report
-from synadmin.audit.report.json import new_findings
+from synadmin.audit.report import Report, ServerReport
+from synadmin.audit.report.json import findings_of_all, new_findings
 from synadmin.columns import Column
 
 COLUMNS = (
@@ -19,8 +20,15 @@ COLUMNS = (
     Column("new", shown=False),
 )
 """The columns of a finding."""
+COLUMNS_OF_ALL = (Column("profile", whole=True), Column("server_name", whole=True), *COLUMNS, Column("error"))
+"""The columns of a finding of several servers."""
 
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
     tables.write(new_findings(report), COLUMNS, "csv", out)
+
+
+def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
+    """Write the findings of several servers, and a line for each server that has a problem."""
+    tables.write(findings_of_all(servers), COLUMNS_OF_ALL, "csv", out)

@@ -14,29 +14,31 @@
     });
   }
 
-  const controls = document.getElementById("controls");
-  if (!controls) return;
-  const groups = Array.from(document.querySelectorAll("#findings article"));
-  const search = document.getElementById("search");
-  const rule = document.getElementById("rule");
-  const known = document.getElementById("known");
-  const severities = Array.from(controls.querySelectorAll("input[name=severity]"));
-  const shown = document.getElementById("shown");
-  const filter = () => {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const wanted = new Set(severities.filter((box) => box.checked).map((box) => box.value));
-    let count = 0;
-    for (const group of groups) {
-      const text = group.textContent.toLowerCase();
-      group.hidden = !(wanted.has(group.dataset.severity)
-        && (group.dataset.new === "yes" || !known || known.checked)
-        && (!rule.value || group.dataset.rules.split(" ").includes(rule.value))
-        && words.every((word) => text.includes(word)));
-      count += group.hidden ? 0 : 1;
-    }
-    shown.textContent = `${count} of ${groups.length} shown`;
-  };
-  controls.addEventListener("input", filter);
-  controls.hidden = false;
-  filter();
+  for (const report of document.querySelectorAll(".report")) {
+    const controls = report.querySelector(".controls");
+    if (!controls) continue;
+    const groups = Array.from(report.querySelectorAll("article"));
+    const search = controls.querySelector("input[type=search]");
+    const rule = controls.querySelector("select");
+    const known = controls.querySelector(".known");
+    const severities = Array.from(controls.querySelectorAll("input[name=severity]"));
+    const shown = controls.querySelector("[role=status]");
+    const filter = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const wanted = new Set(severities.filter((box) => box.checked).map((box) => box.value));
+      let count = 0;
+      for (const group of groups) {
+        const text = group.textContent.toLowerCase();
+        group.hidden = !(wanted.has(group.dataset.severity)
+          && (group.dataset.new === "yes" || !known || known.checked)
+          && (!rule.value || group.dataset.rules.split(" ").includes(rule.value))
+          && words.every((word) => text.includes(word)));
+        count += group.hidden ? 0 : 1;
+      }
+      shown.textContent = `${count} of ${groups.length} shown`;
+    };
+    controls.addEventListener("input", filter);
+    controls.hidden = false;
+    filter();
+  }
 })();

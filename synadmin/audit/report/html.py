@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from synadmin.audit.findings import Severity, Subject
-from synadmin.audit.report import ControlledRoom, Report, Reported
+from synadmin.audit.report import ControlledRoom, Report, Reported, ServerReport
 from synadmin.audit.rules import RULES, summary
 from synadmin.columns import time_of
 from synadmin.ids import UserId
@@ -96,21 +96,73 @@ class Controller:
         return [room.room for room in self.rooms if room.alone]
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A server of several: the numbers of its findings, by severity and the new ones, and its report."""
+
+    server: ServerReport
+    counts: Sequence[int]
+    section: Markup | None
+
+
 def write(report: Report, out: TextIO) -> None:
     """Write the page."""
     environment = _environment()
+    _write_page(environment, report.server_name, _section(environment, report), out)
 
+
+def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
+    """Write one page of several servers: a table of them, and a section for each."""
+    environment = _environment()
+    rows = [_row(environment, number, server) for number, server in enumerate(servers, start=1)]
+    template = environment.from_string(_resource("html_all.jinja"))
+    # A rendered template: all that is not ours in it is escaped.
+    content = Markup(template.render(rows=rows, severities=_SEVERITIES))  # noqa: S704
+    _write_page(environment, f"{len(servers)} servers", content, out)
+
+
+def _row(environment: Environment, number: int, server: ServerReport) -> Row:
+    if server.report is None:
+        return Row(server, [], None)
+    findings = server.report.findings
+    counts = Counter(item.finding.severity for item in findings)
+    return Row(
+        server,
+        [*(counts[severity] for severity in _SEVERITIES), sum(item.new for item in findings)],
+        _section(environment, server.report, prefix=f"server{number}-", part="div"),
+    )
+
+
+def _write_page(environment: Environment, title: str, content: Markup, out: TextIO) -> None:
     # Our own, and as they are: the policy lets only them run, and knows them by their hashes.
     style, script = (Markup(_resource(name)) for name in ("html.css", "html.js"))  # noqa: S704
-    findings = sorted(report.findings, key=_place)
-    counts = Counter(item.finding.severity for item in findings)
-    found = {item.finding.rule for item in findings}
-    page = environment.from_string(_resource("html.jinja")).render(
-        report=report,
+    page = environment.from_string(_resource("html_page.jinja")).render(
+        title=title,
         style=style,
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
+        content=content,
+    )
+    out.write(page)
+
+
+def _section(environment: Environment, report: Report, *, prefix: str = "", part: str = "main") -> Markup:
+    """Return the report of a server as a part of the page.
+
+    Args:
+        environment: renders it.
+        report: the report.
+        prefix: what the ids in it begin with.
+        part: the element that it is in.
+    """
+    findings = sorted(report.findings, key=_place)
+    counts = Counter(item.finding.severity for item in findings)
+    found = {item.finding.rule for item in findings}
+    text = environment.from_string(_resource("html.jinja")).render(
+        report=report,
+        prefix=prefix,
+        part=part,
         groups=_groups(findings),
         headline=_headline(findings),
         regain=_regain(findings),
@@ -125,7 +177,8 @@ def write(report: Report, out: TextIO) -> None:
         runs_height=_RUNS_HEIGHT,
         rules=[(rule.ID, summary(rule)) for rule in RULES if rule.ID in found],
     )
-    out.write(page)
+    # A rendered template: all that is not ours in it is escaped.
+    return Markup(text)  # noqa: S704
 
 
 def _environment() -> Environment:
@@ -200,14 +253,17 @@ def _regain(findings: Sequence[Reported]) -> tuple[int, str] | None:
     """Return how many rooms one command regains, and the command; None where there are fewer than two."""
     rooms: list[str] = []
     allow = ""
+    profile: list[str] = []
     for item in _lost(findings):
         words = shlex.split(item.finding.fix or "")
+        if words[-2:-1] == ["--profile"]:
+            words, profile = words[:-2], words[-2:]
         if words[:3] == _REGAIN and len(words) in {4, 6} and words[3] not in rooms:
             rooms.append(words[3])
             allow = max(allow, words[5] if len(words) == 6 else "", key=lambda value: _ALLOW.get(value, 0))  # noqa: PLR2004
     if len(rooms) <= 1:
         return None
-    command = shlex.join([*_REGAIN, *rooms, *(("--allow", allow) if allow else ())])
+    command = shlex.join([*_REGAIN, *rooms, *(("--allow", allow) if allow else ()), *profile])
     return len(rooms), command
 
 

@@ -1,17 +1,35 @@
 """The report as one JSON object: the shape that scripts may rely on, with a version of its own."""
 
-from collections.abc import Iterator
-from typing import Any, TextIO
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TextIO
 
 from synadmin.audit.findings import Finding, Subject
-from synadmin.audit.report import Report
+from synadmin.audit.report import Report, ServerReport
 from synadmin.columns import time_of
 from synadmin.tables import as_json
+
+_VERSION_OF_SEVERAL: Final = 1
+_FIELDS: Final = ("rule", "severity", "subject", "message", "fix", "details", "new")
 
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
     out.write(as_json(record(report), indent=2) + "\n")
+
+
+def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
+    """Write the report of several servers: for each what :func:`write` writes, as ``report``."""
+    records = [
+        {
+            "profile": server.profile,
+            "homeserver": server.homeserver,
+            "complete": server.error is None,
+            "error": server.error,
+            "report": None if server.report is None else record(server.report),
+        }
+        for server in servers
+    ]
+    out.write(as_json({"version": _VERSION_OF_SEVERAL, "servers": records}, indent=2) + "\n")
 
 
 def record(report: Report) -> dict[str, Any]:
@@ -36,6 +54,20 @@ def new_findings(report: Report) -> Iterator[dict[str, Any]]:
     for one in report.findings:
         if one.new:
             yield {**finding_record(one.finding), "new": one.new}
+
+
+def findings_of_all(servers: Sequence[ServerReport]) -> Iterator[dict[str, Any]]:
+    """Yield the new findings of several servers, and a record with ``error`` for each that has a problem."""
+    for server in servers:
+        of_server = {
+            "profile": server.profile,
+            "server_name": None if server.report is None else server.report.server_name,
+        }
+        if server.report is not None:
+            for finding in new_findings(server.report):
+                yield {**of_server, **finding, "error": None}
+        if server.problem is not None:
+            yield {**of_server, **dict.fromkeys(_FIELDS), "error": server.problem}
 
 
 def finding_record(finding: Finding) -> dict[str, Any]:

@@ -4,20 +4,22 @@ As in a table, only what is new is shown. Names and reasons are others' words: i
 them is markup, links or mentions included.
 """
 
+import io
 import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TextIO
 
+from synadmin.audit import rules
 from synadmin.audit.findings import Finding, Severity, Subject
-from synadmin.audit.report import Report
-from synadmin.audit.rules import RULES, summary
+from synadmin.audit.report import Report, ServerReport
+from synadmin.audit.report.table import summary
 from synadmin.columns import time_of
 from synadmin.text import safe_text
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#!|~&:@$^=+]|(?<=www)\.)")
-_SUMMARIES = {rule.ID: summary(rule) for rule in RULES}
-_ORDER = {rule.ID: place for place, rule in enumerate(RULES)}
+_SUMMARIES = {rule.ID: rules.summary(rule) for rule in rules.RULES}
+_ORDER = {rule.ID: place for place, rule in enumerate(rules.RULES)}
 
 
 def write(report: Report, out: TextIO) -> None:
@@ -45,6 +47,23 @@ def write(report: Report, out: TextIO) -> None:
         ),
         out,
     )
+
+
+def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
+    """Write a table of the servers, and the report of each."""
+    out.write(f"# Audit of {len(servers)} servers\n\n| server | profile | result |\n|---|---|---|\n")
+    for server in servers:
+        results = [escaped(server.problem)] if server.problem is not None else []
+        if server.report is not None:
+            new = [item.finding for item in server.report.findings if item.new]
+            results.insert(0, escaped(summary(server.report, new)))
+        out.write(f"| {escaped(server.name)} | {code(server.profile)} | {'; '.join(results)} |\n")
+    for server in servers:
+        if server.report is not None:
+            section = io.StringIO()
+            write(server.report, section)
+            # Of what servers and users have written no line begins with a number sign that is not escaped.
+            out.write("\n" + re.sub(r"^#", "##", section.getvalue(), flags=re.MULTILINE))
 
 
 def escaped(text: str) -> str:

@@ -3,11 +3,12 @@
 A finding is a sentence and a command, which no column is wide enough for; so each has lines of its own.
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from synadmin.audit.findings import Finding, Severity, Subject
-from synadmin.audit.report import Report
+from synadmin.audit.report import Report, ServerReport
 from synadmin.text import safe_text
 
 
@@ -16,6 +17,39 @@ def write(report: Report, out: TextIO) -> None:
     new = [one.finding for one in report.findings if one.new]
     if new or report.solved or report.errors:
         out.write("".join(f"{safe_text(line)}\n" for line in _lines(report, new)))
+
+
+def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
+    """Write a section for each server with something new or a problem, and a summary."""
+    sections = [section for section in map(_section, servers) if section]
+    if sections:
+        out.write("".join(f"{section}\n" for section in sections))
+        out.write(f"{summary_of_all(servers)}\n")
+
+
+def _section(server: ServerReport) -> str:
+    """Return the section of a server; empty where nothing is new and everything was checked."""
+    text = io.StringIO()
+    if server.report is not None:
+        write(server.report, text)
+    if server.problem is not None:
+        text.write(f"{safe_text(server.problem)}\n")
+    body = text.getvalue()
+    return f"{safe_text(server.name)} (profile {safe_text(server.profile)})\n\n{body}" if body else ""
+
+
+def summary_of_all(servers: Sequence[ServerReport]) -> str:
+    """Return how many servers were audited, in a sentence."""
+    parts = [f"{sum(server.error is None for server in servers)} audited"]
+    for problem, has_report in (("not complete", True), ("not audited", False)):
+        names = [
+            server.profile
+            for server in servers
+            if server.error is not None and (server.report is not None) is has_report
+        ]
+        if names:
+            parts.append(f"{len(names)} {problem} ({safe_text(', '.join(names))})")
+    return f"{len(servers)} {_plural('server', len(servers))}: {', '.join(parts)}."
 
 
 def _lines(report: Report, new: list[Finding]) -> Iterator[str]:

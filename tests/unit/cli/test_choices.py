@@ -6,9 +6,10 @@ import pytest
 
 from synadmin.api import background_updates, federation, media, rooms, statistics, tasks
 from synadmin.audit import report
-from synadmin.cli import audit, stats, task
 from synadmin.cli import background_update as background_update_command
 from synadmin.cli import federation as federation_command
+from synadmin.cli import stats, task
+from synadmin.cli.audit import report as audit_command
 from synadmin.cli.media import read as media_command
 from synadmin.cli.room import read as room_command
 
@@ -21,7 +22,7 @@ from synadmin.cli.room import read as room_command
         (media_command.ORDERS, media.ORDERS),
         (room_command.ORDERS, rooms.ORDERS),
         (stats.ORDERS, statistics.ORDERS),
-        (audit.FORMS, report.FORMS),
+        (audit_command.FORMS, report.FORMS),
         (task.STATUSES, tasks.STATUSES),
     ],
 )

@@ -1,0 +1,202 @@
+"""An audit of one server: its options, its lock, and what becomes its exit code."""
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.servers import file_of_profile
+from synadmin.cli.targets import user_id_of
+from synadmin.errors import SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from synadmin.audit.baseline import Baseline
+    from synadmin.audit.config import Config
+    from synadmin.audit.facts import Facts
+    from synadmin.audit.gather.coverage import Coverage
+    from synadmin.audit.runner import AuditResult
+    from synadmin.client import Synapse
+    from synadmin.ids import UserId
+
+SCOPES = ("rooms", "users", "server")
+RULES = "rules"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an audit is asked for, as the command line has it.
+
+    Raises:
+        UsageError: options do not go together.
+    """
+
+    scopes: tuple[str, ...]
+    only: tuple[str, ...]
+    without: tuple[str, ...]
+    skip: tuple[str, ...]
+    fail_on: str
+    config_file: str | None
+    control: str | None
+    baseline_file: str | None
+    update_baseline: bool
+    output_file: str | None
+    notify: str | None
+    wait: bool
+    time_limit: int | None
+    profiles: str | None = None
+
+    def __post_init__(self) -> None:
+        message = None
+        unknown = next((scope for scope in self.scopes if scope not in SCOPES), None)
+        if unknown is not None:
+            message = f"{unknown!a} is not one of {', '.join((*SCOPES, RULES))}"
+        elif self.update_baseline and self.baseline_file is None:
+            message = "--update-baseline needs --baseline FILE"
+        elif self.without and self.scopes != ("rooms",):
+            message = "--without is about rooms: `synadmin audit rooms --without USER`"
+        elif self.without and self.update_baseline:
+            message = (
+                "--without and --update-baseline do not go together: "
+                "it shows what would be, not what holds now"
+            )
+        elif self.profiles is not None:
+            message = self._not_with_profiles()
+        if message is not None:
+            raise UsageError(message)
+
+    def _not_with_profiles(self) -> str | None:
+        """Return which option is about one server alone."""
+        of_one_server = {"--without": self.without, "--control": self.control, "--notify": self.notify}
+        name = next((name for name, value in of_one_server.items() if value), None)
+        return None if name is None else f"{name} is about one server: it does not go with --profiles"
+
+    @property
+    def baseline(self) -> Path | None:
+        """The file of the baseline."""
+        return None if self.baseline_file is None else Path(self.baseline_file)
+
+    def until(self) -> float | None:
+        """Return when the time limit is reached, by the monotonic clock."""
+        return None if self.time_limit is None else time.monotonic() + self.time_limit / 1000
+
+    def at_profile(self, name: str) -> Self:
+        """Return the options for one server of several.
+
+        It has a baseline of its own: ``audit.NAME.json`` for ``audit.json``. It has a configuration of its
+        own where there is such a file: ``audit.NAME.toml`` for ``audit.toml``.
+        """
+        config = None if self.config_file is None else file_of_profile(Path(self.config_file), name)
+        return replace(
+            self,
+            baseline_file=None if self.baseline is None else str(file_of_profile(self.baseline, name)),
+            config_file=str(config) if config is not None and config.is_file() else self.config_file,
+        )
+
+
+def audit_server(
+    invocation: Invocation,
+    synapse: "Synapse",
+    options: Options,
+    *,
+    until: float | None,
+    count_controllers: bool,
+    progress: "Callable[[Coverage], Callable[[Facts], None]]" = lambda _: lambda _: None,
+) -> "AuditResult":
+    """Gather the facts and run the rules.
+
+    Args:
+        invocation: of the server.
+        synapse: the server.
+        options: what is asked for.
+        until: when it stops, by the monotonic clock.
+        count_controllers: count how many rooms each user controls.
+        progress: gets what is checked so far; returns what is called with each fact.
+    """
+    from synadmin.library import audit as library
+
+    settings = invocation.settings
+    begin = not options.only and "rooms" in (options.scopes or SCOPES)
+    with library.prefetching(synapse, settings.concurrency, begin=begin) as prefetcher:
+        config = _config(options.config_file)
+        run = library.AuditRun(
+            library.rules_of(config, options.scopes, options.only, options.skip),
+            config,
+            _baseline(options.baseline, may_be_missing=options.update_baseline),
+            until,
+            count_controllers=count_controllers,
+            without=_leavers(synapse, options.without),
+            control=None if options.control is None else Path(options.control),
+        )
+        return library.run(
+            prefetcher, run, timeout=settings.timeout, ca_file=settings.ca_file, progress=progress
+        )
+
+
+def _leavers(synapse: "Synapse", without: tuple[str, ...]) -> "Collection[UserId]":
+    """Return the accounts to leave out.
+
+    Raises:
+        NotFoundError: there is no such account.
+    """
+    names = (name.strip() for text in without for name in text.split(","))
+    users = dict.fromkeys(user_id_of(synapse, name) for name in names if name)
+    for user in users:
+        synapse.users.get(user)
+    return users
+
+
+def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
+    from synadmin.audit.baseline import Baseline, read
+
+    return Baseline() if path is None else read(path, may_be_missing=may_be_missing)
+
+
+def _config(file: str | None) -> "Config":
+    from synadmin.audit.config import Config, read
+
+    return Config() if file is None else read(Path(file))
+
+
+@contextmanager
+def exclusive(
+    invocation: Invocation, baseline: Path | None, *, wait: bool, until: float | None
+) -> Iterator[None]:
+    """Refuse other audits of the same server, or with the same baseline, while this one runs."""
+    from urllib.parse import quote
+
+    from synadmin.files import LockedError, locked
+    from synadmin.settings import state_directory
+
+    homeserver = invocation.settings.homeserver or ""
+    with ExitStack() as stack:
+        try:
+            # An audit changes nothing, so it does not need a state directory that can be written.
+            with suppress(SettingsError, RuntimeError):
+                path = state_directory() / "audit" / f"{quote(homeserver, safe='')}.lock"
+                stack.enter_context(locked(path, wait=wait, until=until))
+            if baseline is not None:
+                path = baseline.with_name(f".{baseline.name}.lock")
+                stack.enter_context(locked(path, wait=wait, until=until, setting="--baseline"))
+        except LockedError:
+            if wait:
+                message = "another audit is still running, and the time limit was reached"
+                raise LockedError(message, hint="raise --time-limit") from None
+            raise LockedError("another audit is running", hint="--wait waits until it has ended") from None
+        yield
+
+
+def exit_code(outcome: "AuditResult", fail_on: str) -> int:
+    """Return the exit code of an audit that has ended."""
+    from synadmin.audit.findings import Severity
+
+    if not outcome.complete:
+        return EXIT_FAILED
+    if fail_on == "never":
+        return EXIT_DONE
+    least = Severity(fail_on).rank
+    found = any(one.new and one.finding.severity.rank >= least for one in outcome.report.findings)
+    return EXIT_FOUND if found else EXIT_DONE

@@ -1,0 +1,162 @@
+"""``synadmin status``: one homeserver, or those of several profiles, a line each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synadmin.cli.exit_codes import EXIT_DONE, exit_code
+from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.lazy import Command
+from synadmin.cli.output import Output, output_options
+from synadmin.cli.servers import at_each, common_code, file_of_profile, invocations, profiles_option
+from synadmin.columns import Column, time_of
+from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SynadminError
+
+if TYPE_CHECKING:
+    from synadmin.client import Synapse
+
+_FIELDS = (
+    "profile",
+    "server_name",
+    "homeserver",
+    "version",
+    "users",
+    "rooms",
+    "without_control",
+    "audited_at",
+    "token_expires_at",
+    "open_restorations",
+    "error",
+)
+
+
+@click.command(cls=Command)
+@profiles_option
+@click.option(
+    "--baseline",
+    "baseline_file",
+    metavar="FILE",
+    help="The baseline of the audits [default: that of `audit print-cron`].",
+)
+@output_options
+@pass_invocation
+def status(invocation: Invocation, *, profiles: str | None, baseline_file: str | None, output: Output) -> int:
+    """Show the state of a homeserver, or of several.
+
+    A line a server: name, version of Synapse, accounts that are not deactivated, rooms, rooms without
+    control as of the last audit, the end of the token, temporary changes that are still to be reverted.
+    A server that does not answer is a line with the error. "-" stands for what is not known.
+
+    \b
+    Examples:
+        synadmin status
+        synadmin status --profiles all
+        synadmin status --profiles club,school -o json
+
+    Exit codes: 0 each server has answered; 1 a server has not. The code of the error where all servers
+    have failed for the same reason: 3 the token is not a server admin's.
+    """
+    servers = [invocation] if profiles is None else invocations(invocation, profiles)
+    baseline = _baseline(baseline_file)
+
+    def look(server: Invocation) -> tuple[dict[str, Any], int]:
+        path = baseline if profiles is None else file_of_profile(baseline, server.profile or "")
+        return _look(server, path)
+
+    looked = list(at_each(invocation, look, servers))
+    records = [record for record, _ in looked]
+    output.write(records, _columns(records))
+    codes = [code for _, code in looked]
+    return EXIT_DONE if set(codes) == {EXIT_DONE} else common_code(codes)
+
+
+def _columns(records: Sequence[dict[str, Any]]) -> list[Column]:
+    failed = any(record["error"] is not None for record in records)
+    return [
+        Column("profile", whole=True),
+        Column("server_name", title="server", whole=True),
+        Column("homeserver", shown=False),
+        Column("version"),
+        Column("users", right=True),
+        Column("rooms", right=True),
+        Column("without_control", right=True),
+        Column("audited_at", shown=False),
+        Column("token_expires_at", title="token ends"),
+        Column("open_restorations", right=True),
+        Column("error", shown=failed),
+    ]
+
+
+def _baseline(file: str | None) -> Path:
+    from synadmin.settings import state_directory
+
+    return state_directory() / "audit.json" if file is None else Path(file)
+
+
+def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
+    """Return the record of a server, with as much as could be learned, and its exit code."""
+    record: dict[str, Any] = dict.fromkeys(_FIELDS)
+    record["profile"] = server.profile
+    try:
+        record["profile"] = server.settings.profile
+        record["homeserver"] = server.settings.homeserver
+        with server.synapse() as synapse:
+            record["homeserver"] = synapse.transport.homeserver
+            record["open_restorations"] = _open_restorations(server, synapse)
+            _ask(synapse, record)
+            _add_last_audit(record, baseline)
+            record["token_expires_at"] = _end_of_token(server, synapse)
+    except SynadminError as error:
+        return {**record, "error": str(error)}, exit_code(error)
+    return record, EXIT_DONE
+
+
+def _ask(synapse: "Synapse", record: dict[str, Any]) -> None:
+    from synadmin.ids import server_name_of
+
+    record["version"] = synapse.server.version().server_version
+    record["server_name"] = server_name_of(synapse.owner)
+    record["rooms"] = synapse.rooms.list().total
+    try:
+        record["users"] = synapse.users.list(deactivated=False, locked=True).total
+    except NotSupportedError:
+        # Synapse before 1.103.
+        record["users"] = synapse.users.list_v2(locked=True).total
+
+
+def _end_of_token(server: Invocation, synapse: "Synapse") -> str | None:
+    """Return when a personal token of MAS ends; None for others, which have no end that a client can see."""
+    from synadmin.settings import MAS_SESSION
+
+    session = server.settings.values.get(MAS_SESSION)
+    if session is None or not server.settings.token_in_profile or synapse.mas is None:
+        return None
+    try:
+        synapse.mas.require()
+        return synapse.mas.personal_sessions.get(session).attributes.expires_at
+    except (MatrixError, RefusedError):
+        return None
+
+
+def _open_restorations(server: Invocation, synapse: "Synapse") -> int:
+    """Count the temporary changes on a server that no run which is under way will revert."""
+    from synadmin.journal import unrestored
+
+    entries = unrestored(server.settings.journal, synapse.transport.homeserver)
+    return sum(not server.journal.is_alive(entry["run"]) for entry in entries)
+
+
+def _add_last_audit(record: dict[str, Any], path: Path) -> None:
+    """Add how many rooms no local user controlled in the last audit; nothing where there was none."""
+    from synadmin.audit.baseline import read
+    from synadmin.audit.rules import no_local_control
+
+    baseline = read(path, may_be_missing=True)
+    ran = baseline.ran.get(no_local_control.ID)
+    if baseline.server_name == record["server_name"] and ran is not None:
+        record["without_control"] = sum(
+            finding.rule == no_local_control.ID for finding in baseline.findings.values()
+        )
+        record["audited_at"] = time_of(ran)

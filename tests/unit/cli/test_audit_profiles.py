@@ -1,0 +1,169 @@
+"""``synadmin audit --profiles``: three servers, one of them down."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.audit.report import FORMS
+from tests.standin import running
+from tests.unit.cli.several import write_profiles
+from tests.unit.stub import nobody_there
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+
+ONLY = ("--rule", "no-local-control")
+LOST = {"large": 2, "small": 1}  # rooms without control
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[dict[str, str]]:
+    with (
+        running("--rooms", "60", "--users", "10") as large,
+        running("--rooms", "20", "--users", "5") as small,
+    ):
+        yield {"large": large, "small": small, "down": nobody_there()}
+
+
+@pytest.fixture
+def fleet(work: Path, urls: dict[str, str]) -> dict[str, str]:
+    """A profile for each server."""
+    del work
+    write_profiles(**urls)
+    return urls
+
+
+def _servers(stdout: str) -> dict[str, dict[str, Any]]:
+    return {server["profile"]: server for server in json.loads(stdout)["servers"]}
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_server_that_is_down_is_an_entry_and_the_others_are_audited(synadmin: Synadmin, form: str) -> None:
+    answer = synadmin("audit", *ONLY, "--profiles", "all", "-o", form)
+    assert answer.code == 1
+    assert answer.stderr == "synadmin: 3 servers: 2 audited, 1 not audited (down).\n"
+    for name in ("large", "small", "down"):
+        assert name in answer.stdout
+    if form == "prometheus":
+        assert 'synadmin_audit_up{server="down"} 0' in answer.stdout
+    else:
+        assert "refuses the connection" in answer.stdout
+        assert "Room 50" in answer.stdout
+
+
+def test_json_has_a_section_for_each_server(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+    servers = _servers(synadmin("audit", *ONLY, "--profiles", "small,down,large", "-o", "json").stdout)
+    assert list(servers) == ["small", "down", "large"]
+    assert {name: server["homeserver"] for name, server in servers.items()} == fleet
+    assert {name: len(servers[name]["report"]["findings"]) for name in LOST} == LOST
+    assert servers["down"]["report"] is None
+    for name in LOST:
+        for finding in servers[name]["report"]["findings"]:
+            assert finding["fix"].endswith(f" --profile {name}")
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--profiles", "large,small"], 10),
+        (["--profiles", "large,small", "--fail-on", "never"], 0),
+        (["--profiles", "large,small", "--rule", "everyone-controls"], 0),
+        (["--profiles", "large,down", "--fail-on", "never"], 1),
+        (["--profiles", "down"], 1),
+    ],
+)
+def test_the_exit_code_is_that_of_one_audit(synadmin: Synadmin, words: list[str], code: int) -> None:
+    only = () if "--rule" in words else ONLY
+    assert synadmin("audit", *only, *words).code == code
+
+
+@pytest.mark.usefixtures("fleet")
+def test_each_server_has_a_baseline_of_its_own(synadmin: Synadmin, work: Path) -> None:
+    baseline = ("--profiles", "all", "--baseline", "audit.json")
+    assert synadmin("audit", *ONLY, *baseline, "--update-baseline").code == 1
+    kept = {path.name: json.loads(path.read_text("utf-8")) for path in work.glob("*.json")}
+    assert set(kept) == {"audit.large.json", "audit.small.json"}
+    assert len(kept["audit.large.json"]["findings"]) == LOST["large"]
+    # A command of a baseline is that of an audit of one server: both find the same.
+    assert "--profile" not in kept["audit.large.json"]["findings"][0]["fix"]
+    again = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json")
+    assert (again.code, again.stdout, again.stderr) == (0, "", "")
+    # What one server knows is news of another.
+    (work / "audit.small.json").unlink()
+    once_more = ("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "--update-baseline")
+    news = synadmin(*once_more)
+    assert news.code == 10
+    assert "profile small" in news.stdout
+    assert "profile large" not in news.stdout
+    assert synadmin("audit", *ONLY, "--profile", "small", "--baseline", "audit.small.json").stdout == ""
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> None:
+    answer = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "-o", "json")
+    assert answer.code == 2, "each of them fails so"
+    assert {server["error"] for server in _servers(answer.stdout).values()} == {
+        "there is no baseline audit.large.json",
+        "there is no baseline audit.small.json",
+    }
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_server_may_have_a_configuration_of_its_own(synadmin: Synadmin, work: Path) -> None:
+    (work / "audit.toml").write_text('[audit]\nskip = ["departed-power"]\n', "utf-8")
+    own = '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!50:big.example"\nreason = "an archive"\n'
+    (work / "audit.large.toml").write_text(own, "utf-8")
+    answer = synadmin("audit", "rooms", "--profiles", "large,small", "--config", "audit.toml", "-o", "ndjson")
+    found = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert {(one["profile"], one["rule"], one["subject"]["id"]) for one in found} == {
+        ("large", "no-local-control", "!0:big.example"),
+        ("large", "departed-power", "!0:big.example"),
+        ("large", "departed-power", "!50:big.example"),
+        ("small", "no-local-control", "!0:big.example"),
+    }
+
+
+def test_a_homeserver_is_audited_once(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+    write_profiles(again=fleet["small"])
+    answer = synadmin("audit", *ONLY, "--profiles", "small,again", "-o", "json")
+    assert answer.code == 1
+    assert _servers(answer.stdout)["small"]["complete"]
+    assert _servers(answer.stdout)["again"]["error"] == (
+        "the profile small has the same homeserver, and is audited"
+    )
+
+
+@pytest.mark.usefixtures("fleet")
+def test_columns_and_a_file_go_with_several_servers(synadmin: Synadmin, work: Path) -> None:
+    columns = ("--columns", "profile,rule,error", "-o", "csv", "--output-file", "report.csv")
+    answer = synadmin("audit", *ONLY, "--profiles", "small,down", *columns)
+    assert (answer.code, answer.stdout) == (1, "")
+    heading, finding, down = (work / "report.csv").read_text("utf-8").splitlines()
+    assert (heading, finding) == ("profile,rule,error", "small,no-local-control,")
+    assert down.startswith("down,,not audited: ")
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    "words", [["rooms", "--without", "alice"], ["--control", "control.toml"], ["--notify", "!a:big.example"]]
+)
+def test_what_is_about_one_server_is_refused(synadmin: Synadmin, words: list[str]) -> None:
+    answer = synadmin("audit", *words, "--profiles", "all")
+    answer.assert_is_one_clear_line(code=2)
+    assert "is about one server: it does not go with --profiles" in answer.stderr
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_lines_for_cron_name_the_profiles(synadmin: Synadmin) -> None:
+    answer = synadmin("audit", "print-cron", "--profiles", "large,small")
+    assert (answer.code, answer.stderr) == (0, "")
+    assert " audit --profiles large,small --baseline " in answer.stdout
+    synadmin("audit", "print-cron", "--profiles", "nowhere").assert_is_one_clear_line(code=2)

@@ -1,0 +1,107 @@
+"""``--profiles``: which servers it names, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin import settings
+from synadmin.cli.invocation import Invocation
+from synadmin.cli.servers import common_code, file_of_profile, invocations, profiles_named
+from synadmin.errors import SettingsError
+from tests.unit.cli.several import TOKEN, write_profiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+
+
+@pytest.fixture
+def three(work: Path) -> None:
+    del work
+    write_profiles(
+        **{name: f"https://{name}.example" for name in ("club", "school")}, default="https://d.example"
+    )
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("all", ["club", "default", "school"]),
+        ("school", ["school"]),
+        ("school,club", ["school", "club"]),
+        (" school , club,school, ", ["school", "club"]),
+    ],
+)
+def test_profiles_are_named_in_the_order_of_the_command_line(text: str, names: list[str]) -> None:
+    assert profiles_named(Invocation(), text) == names
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("command", ["audit", "status"])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--profiles", "nowhere"], "there is no profile 'nowhere'"),
+        (["--profiles", "club,nowhere,../club"], "there is no profile 'nowhere', '../club'"),
+        (["--profiles", "club,all"], "there is no profile 'all'"),
+        (["--profiles", " , "], "--profiles names no profile"),
+        (["--profiles", ""], "--profiles names no profile"),
+        (["--profiles", "all", "--profile", "club"], "--profiles and --profile do not go together"),
+        (["--profiles", "all", "--homeserver", "x.example"], "--profiles and --homeserver do not go"),
+        (["--profiles", "all", "--env-file", "x.env"], "--profiles and --env-file do not go together"),
+    ],
+)
+def test_what_names_no_server_is_refused_in_one_line(
+    synadmin: Synadmin, command: str, words: list[str], says: str
+) -> None:
+    answer = synadmin(command, *words)
+    answer.assert_is_one_clear_line(code=2)
+    assert says in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["audit", "status"])
+def test_without_profiles_all_says_how_to_make_one(synadmin: Synadmin, command: str) -> None:
+    answer = synadmin(command, "--profiles", "all")
+    answer.assert_is_one_clear_line(code=2)
+    assert "hint: `synadmin login --profile NAME` makes one" in answer.stderr
+
+
+@pytest.mark.usefixtures("three")
+def test_the_environment_changes_no_server_and_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.HOMESERVER, "https://elsewhere.example")
+    monkeypatch.setenv(settings.TOKEN, "syt_of_elsewhere")
+    monkeypatch.setenv("SYNADMIN_PROFILE", "default")
+    (club,) = invocations(Invocation(timeout="7"), "club")
+    assert club.settings.homeserver == "https://club.example"
+    assert club.settings.token() == TOKEN
+    assert club.settings.timeout == 7
+    assert club.settings.token_in_profile
+
+
+@pytest.mark.usefixtures("three")
+def test_a_message_about_a_server_names_its_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    invocations(Invocation(), "club")[0].warn("the server is slow")
+    assert capsys.readouterr().err == "club: the server is slow\n"
+
+
+@pytest.mark.usefixtures("three")
+def test_a_profile_that_cannot_be_read_is_found_out_at_its_server_alone() -> None:
+    settings.profile_file("club").write_text("this is no setting\n", "utf-8")
+    club, school = invocations(Invocation(), "club,school")
+    assert school.settings.homeserver == "https://school.example"
+    with pytest.raises(SettingsError, match="line 1 is not NAME=VALUE"):
+        _ = club.settings
+
+
+@pytest.mark.parametrize(("codes", "code"), [([3, 3], 3), ([3], 3), ([3, 1], 1), ([0, 3], 1), ([10, 2], 1)])
+def test_servers_that_fail_alike_end_as_one_does(codes: list[int], code: int) -> None:
+    assert common_code(codes) == code
+
+
+def test_the_name_of_a_profile_stands_before_the_suffix(tmp_path: Path) -> None:
+    assert file_of_profile(tmp_path / "audit.json", "club") == tmp_path / "audit.club.json"
+    assert file_of_profile(tmp_path / "audit", "club") == tmp_path / "audit.club"

@@ -1,0 +1,133 @@
+"""``synadmin status``: a line a server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin import settings
+from synadmin.journal import Journal
+from synadmin.settings.places import default_journal
+from tests.standin import running
+from tests.unit.cli.several import TOKEN, write_profiles
+from tests.unit.stub import Stub, nobody_there, refused, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[str]:
+    with running("--rooms", "60", "--users", "10") as url:
+        yield url
+
+
+@pytest.fixture
+def fleet(work: Path, up: str) -> dict[str, str]:
+    """A profile for each server."""
+    del work
+    urls = {"up": up, "down": nobody_there()}
+    write_profiles(**urls)
+    return urls
+
+
+def _records(stdout: str) -> dict[str, dict[str, Any]]:
+    return {record["profile"]: record for record in json.loads(stdout)}
+
+
+def test_a_server_that_is_down_is_a_line_with_the_error(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+    answer = synadmin("status", "--profiles", "all", "-o", "json")
+    assert answer.code == 1
+    records = _records(answer.stdout)
+    assert records["up"] == {
+        "profile": "up",
+        "server_name": "big.example",
+        "homeserver": fleet["up"],
+        "version": "1.163.2",
+        "users": 10,
+        "rooms": 60,
+        "without_control": None,
+        "audited_at": None,
+        "token_expires_at": None,
+        "open_restorations": 0,
+        "error": None,
+    }
+    assert "refuses the connection" in records["down"]["error"]
+    assert set(records["down"]) == set(records["up"])
+    assert TOKEN not in answer.stdout
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_person_sees_a_dash_for_what_is_not_known(synadmin: Synadmin) -> None:
+    answer = synadmin("status", "--profiles", "up")
+    assert answer.code == 0
+    heading, _, line = answer.stdout.splitlines()
+    assert heading.split("  ")[0] == "profile"
+    assert "error" not in heading
+    assert line.split() == ["up", "big.example", "1.163.2", "10", "60", "-", "-", "0"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_last_audit_tells_how_many_rooms_are_without_control(synadmin: Synadmin) -> None:
+    baseline = ("--baseline", "audit.json")
+    synadmin("audit", "--rule", "weak-control", "--profiles", "up", *baseline, "--update-baseline")
+    look = ("status", "--profiles", "up", *baseline, "-o", "json")
+    assert _records(synadmin(*look).stdout)["up"]["without_control"] is None, "that rule has not run"
+    synadmin("audit", "rooms", "--profiles", "up", *baseline, "--update-baseline")
+    record = _records(synadmin(*look).stdout)["up"]
+    assert record["without_control"] == 2
+    assert record["audited_at"].endswith("Z")
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_baseline_of_the_nightly_audit_is_found(synadmin: Synadmin) -> None:
+    nightly = synadmin("audit", "print-cron", "--profiles", "up").stdout
+    baseline = nightly.partition("--baseline ")[2].split()[0]
+    synadmin("audit", "rooms", "--profiles", "up", "--baseline", baseline, "--update-baseline")
+    record = _records(synadmin("status", "--profiles", "up", "-o", "json").stdout)["up"]
+    assert record["without_control"] == 2
+
+
+def test_without_profiles_it_is_about_the_configured_server(
+    synadmin: Synadmin, up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.HOMESERVER, up)
+    monkeypatch.setenv(settings.TOKEN, TOKEN)
+    answer = synadmin("status", "-o", "ndjson")
+    assert answer.code == 0
+    assert json.loads(answer.stdout)["rooms"] == 60
+
+
+def test_a_token_that_is_not_valid_ends_with_three(synadmin: Synadmin, signed_in: Stub) -> None:
+    signed_in.on("/_synapse/admin/v1/server_version", told({"server_version": "1.163.2"}))
+    signed_in.on("/_matrix/client/v3/account/whoami", refused(401, "M_UNKNOWN_TOKEN"))
+    answer = synadmin("status", "-o", "json")
+    assert answer.code == 3
+    (record,) = json.loads(answer.stdout)
+    assert record["version"] == "1.163.2"
+    assert "M_UNKNOWN_TOKEN" in record["error"]
+
+
+def test_changes_that_a_run_has_not_reverted_are_counted(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+    journal = Journal(default_journal())
+    journal.begin(
+        server=fleet["up"],
+        user="@u0:big.example",
+        on_behalf_of=None,
+        method="PUT",
+        path="/_synapse/admin/v2/users/@u1:big.example",
+        body={"deactivated": False},
+        notes={"restoring": {"method": "DELETE", "path": "/limits", "body": None}},
+    )
+    assert (
+        _records(synadmin("status", "--profiles", "up", "-o", "json").stdout)["up"]["open_restorations"] == 0
+    )
+    journal.close()
+    assert (
+        _records(synadmin("status", "--profiles", "up", "-o", "json").stdout)["up"]["open_restorations"] == 1
+    )
