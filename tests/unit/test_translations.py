@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs"
 GENERATE: dict[str, Any] = runpy.run_path(str(DOCS / "generate.py"))
-GUIDES = ["first-steps"]
+GUIDES = ["admin-gone", "first-steps", "moving", "regain-control"]
 
 each_page = pytest.mark.parametrize("name", ["index", *GUIDES])
 
