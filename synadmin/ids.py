@@ -124,8 +124,11 @@ def parse_local_user_id(text: str, *, home: str) -> UserId:
     """
     user_id = parse_user_id(text, home=home)
     if server_name_of(user_id) != home:
-        message = f"{user_id} is a user of another server: the name of this server is {home}"
-        raise UsageError(message, hint="nothing was sent; only the accounts of this server can be named here")
+        local = f"@{localpart_of(user_id)}:{home}"
+        raise UsageError(
+            f"{user_id} is a user of another server: the name of this server is {home}",
+            hint=f"did you mean {local}? Only accounts of this server can be named here",
+        )
     return user_id
 
 

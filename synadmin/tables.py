@@ -35,7 +35,8 @@ _WIDEST = 100  # columns of a cell where no terminal sets a limit
 _NARROWEST = 20  # columns of a value below its heading
 _LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
 _LONGEST_WORD = 60  # columns; of a longer one, which no id is, the pieces are put on several lines
-_LONGEST_WORD_OF_NAME = 16  # ... and in a breakable column
+_LONGEST_WORD_OF_NAME = 16  # ... and in a breakable column that has the room for it
+_NARROWEST_NAME = 8  # columns of a breakable column: its words do not decide about the layout
 
 
 def safe_json(text: str) -> str:
@@ -222,11 +223,8 @@ def _shortened(text: str, most: int | None) -> str:
 
 
 def _wrapped(column: Column, text: str, limit: int) -> str:
-    return text if column.whole else wrap(text, limit, longest_word=_longest_word(column))
-
-
-def _longest_word(column: Column) -> int:
-    return _LONGEST_WORD_OF_NAME if column.breakable else _LONGEST_WORD
+    longest = min(limit, _LONGEST_WORD_OF_NAME) if column.breakable else _LONGEST_WORD
+    return text if column.whole else wrap(text, limit, longest_word=longest)
 
 
 def record_as_text(
@@ -243,7 +241,7 @@ def record_as_text(
 def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
     """Return the widths with which a table fits, taken from the widest columns first; None where none do.
 
-    Columns that are to stay whole keep their width, and no word is broken but a long one of a name.
+    Columns that are to stay whole keep their width, and no word is broken but those of names.
 
     Args:
         columns: of the table.
@@ -253,7 +251,7 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
     widths, least = [], []
     for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
         widths.append(max(map(text_width, cells)))
-        longest = _longest_word(column)
+        longest = _NARROWEST_NAME if column.breakable else _LONGEST_WORD
         words = (min(text_width(word), longest) for text in cells for word in text.split())
         least.append(widths[-1] if column.whole else max(words, default=0))
     if width is None:

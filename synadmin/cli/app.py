@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         # While another error was being printed.
         code = EXIT_INTERRUPTED
-        _print_error(invocation, "interrupted", _changes_made(invocation))
+        _print_error(invocation, "interrupted", _after_interruption(invocation))
     invocation.end(code)
     sys.exit(code)
 
@@ -178,7 +178,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""
-        _print_error(invocation, f"interrupted{done}", _changes_made(invocation))
+        _print_error(invocation, f"interrupted{done}", _after_interruption(invocation))
         return EXIT_INTERRUPTED
     except SystemExit as leaving:
         # The sandbox leaves so where it was stopped by a signal; click with 1 where a reader has gone,
@@ -198,6 +198,14 @@ def _changes_made(invocation: Invocation) -> str | None:
     return (
         f"{changes} of this run may have been made: `synadmin journal show {journal.run}` shows the requests"
     )
+
+
+def _after_interruption(invocation: Invocation) -> str | None:
+    """Say what the run may have changed, and which command does the rest."""
+    changes = _changes_made(invocation)
+    if changes is None or not invocation.journal.is_resumable:
+        return changes
+    return f"{changes}. `synadmin journal resume last` continues with the rest"
 
 
 def _print_error(invocation: Invocation, message: str, hint: str | None) -> None:

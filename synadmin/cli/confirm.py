@@ -1,6 +1,8 @@
 """Questions before something is changed: one rule, and only a clear yes is a yes."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +12,7 @@ from synadmin.errors import RefusedError, UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DECLINED = "nothing was changed: the answer was no"
 _LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client shows a line or two
 
 
@@ -92,13 +95,10 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     if not invocation.on_terminal:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
-    try:
+    with _interruptible():
         agreed = invocation.ask(question)
-    except KeyboardInterrupt:
-        click.echo(err=True)  # the cursor still stands behind the question
-        raise click.Abort("nothing was changed") from None
     if not agreed:
-        raise Declined("nothing was changed: the answer was no")
+        raise Declined(_DECLINED)
 
 
 class Declined(UsageError):  # noqa: N818  not an error
@@ -116,10 +116,27 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
         dry_run: ask nothing, and refuse where the name is missing.
 
     Raises:
-        RefusedError: it was not typed.
+        RefusedError: it was not given, or something else was typed.
+        Declined: nothing was typed.
+        Abort: Ctrl-C was pressed.
     """
     if given is None and invocation.on_terminal and not dry_run:
-        given = click.prompt(f"{why} To continue, type {name}", err=True)
+        with _interruptible():
+            given = invocation.ask_text(f"{why}\nTo continue, type {name}:")
+        if not given:
+            raise Declined(_DECLINED)
+        if given != name:
+            raise RefusedError(f"nothing was changed: {given!a} was typed, not {name}")
     if given != name:
         message = f"nothing was changed: {why[0].lower()}{why[1:].rstrip('.')}"
-        raise RefusedError(message, hint=f"if you want this, add --confirm {name}")
+        raise RefusedError(message, hint=f"if you want this, add --confirm {shlex.quote(name)}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say after Ctrl-C at a question that nothing was changed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)  # the cursor still stands behind the question
+        raise click.Abort("nothing was changed") from None

@@ -177,6 +177,15 @@ class Invocation:
                 click.echo("Answer y for yes or n for no.", err=True)
         return False
 
+    def ask_text(self, question: str) -> str:
+        """Ask for a text on stderr; it is empty at the end of the input, too."""
+        self.draw("")
+        click.echo(f"{wrapped(question, sys.stderr)} ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line:
+            click.echo(err=True)
+        return line.strip()
+
     @property
     def is_watched(self) -> bool:
         """Whether the progress is shown."""

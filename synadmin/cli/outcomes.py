@@ -255,7 +255,9 @@ def carry_out(
         ended.append(interruption)
         code = EXIT_INTERRUPTED
     if ended:
-        if work.resumable and outcomes.counts["done"]:
+        # An interruption says it by itself.
+        is_error = isinstance(ended[0], SynadminError)
+        if is_error and work.resumable and outcomes.counts["done"]:
             invocation.warn("hint: `synadmin journal resume last` continues with the rest.")
         raise ended[0]
     return code

@@ -26,6 +26,7 @@ class NoAnswerError(ConnectError):
         refused: nothing listens there.
         no_route: this machine has no way to such an address (it has no IPv6, for instance).
         timed_out: nothing came in time.
+        connected: it took the connection.
         insecure: there is something, but TLS with it failed.
     """
 
@@ -36,12 +37,14 @@ class NoAnswerError(ConnectError):
         refused: bool = False,
         no_route: bool = False,
         timed_out: bool = False,
+        connected: bool = False,
         insecure: bool = False,
     ) -> None:
         super().__init__(message)
         self.refused = refused
         self.no_route = no_route
         self.timed_out = timed_out
+        self.connected = connected
         self.insecure = insecure
 
 
@@ -177,8 +180,10 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
 
 def _explained_handshake(address: Address, name: str, error: Exception) -> NoAnswerError:
     if isinstance(error, TimeoutError):
-        message = f"{address} takes the connection, but the TLS handshake did not end in time"
-        return NoAnswerError(message, timed_out=True)
+        message = (
+            f"{address} takes the connection, but the TLS handshake did not end in time (plain http, perhaps)"
+        )
+        return NoAnswerError(message, timed_out=True, connected=True)
     reason = getattr(error, "reason", None) or ""
     if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
         message = f"{address} does not speak TLS (plain http, perhaps)"
@@ -190,7 +195,7 @@ def _explained_handshake(address: Address, name: str, error: Exception) -> NoAns
         message = f"{address} closes the connection during the TLS handshake"
     else:
         message = f"the TLS handshake with {address} failed: {_words(error)}"
-    return NoAnswerError(message, insecure=True)
+    return NoAnswerError(message, connected=True, insecure=True)
 
 
 def _words(error: Exception) -> str:

@@ -47,6 +47,7 @@ class Probe:
     Attributes:
         address: the address.
         checks: each with what it found.
+        connects: it takes connections, whatever comes after that.
         unchecked: this machine cannot reach such addresses, which says nothing about them.
         software: what the server calls itself.
         version: its version.
@@ -54,6 +55,7 @@ class Probe:
 
     address: Address
     checks: list[Check] = field(default_factory=list)
+    connects: bool = True
     unchecked: bool = False
     software: str | None = None
     version: str | None = None
@@ -86,7 +88,7 @@ def probe(
     try:
         connection = _examined(found, target, trust, deadline, now)
     except NoAnswerError as error:
-        found.unchecked = error.no_route
+        found.connects, found.unchecked = error.connected, error.no_route
         detail = str(error)
         if error.no_route:
             detail += ": this machine has no way there, so this says nothing about the server"

@@ -172,6 +172,7 @@ def check_server(
             srv=route.srv,
             elsewhere=elsewhere,
             clients=seen_by_clients.base_url is not None,
+            connects=any(probe.connects for probe in probes),
             untrusted=not works and any(probe.is_untrusted for probe in probes),
         )
     )

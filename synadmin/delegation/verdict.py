@@ -31,6 +31,7 @@ class Facts:
         srv: the SRV record that is in use.
         elsewhere: where else this homeserver was found, ``(HOST, PORT)``.
         clients: clients find the homeserver.
+        connects: one address at least takes connections.
         untrusted: the homeserver answers, and nothing is wrong but its certificate.
     """
 
@@ -45,6 +46,7 @@ class Facts:
     srv: str | None = None
     elsewhere: tuple[str, int] | None = None
     clients: bool = True
+    connects: bool = False
     untrusted: bool = False
 
 
@@ -87,6 +89,9 @@ def _message(facts: Facts, delegation: str, verdict: str) -> str:
     name = facts.name
     if facts.untrusted:
         words = f"{facts.to} answers for {name}, but other servers do not trust its certificate"
+    elif facts.connects and not facts.works:
+        why = f"{facts.to} takes connections, but does not answer as the homeserver of {name}"
+        words = why + _what_is_delegated(facts, delegation)
     elif delegation == IN_PLACE:
         how = f"the SRV record {facts.srv}" if facts.via == SRV else SERVER
         words = f"{name} is delegated to {facts.to} by {how}, and other servers reach it there"
@@ -103,6 +108,16 @@ def _message(facts: Facts, delegation: str, verdict: str) -> str:
     else:
         words = f"{name} is not reachable: it is delegated to {facts.to}, which does not answer as it should"
     return f"{words}; see what is not ok." if verdict == DEGRADED else f"{words}."
+
+
+def _what_is_delegated(facts: Facts, delegation: str) -> str:
+    if delegation == NOT_NEEDED:
+        return ""
+    if facts.via != DEFAULT:
+        return "; the delegation leads there"
+    if delegation == NEEDED:
+        return "; nothing is delegated"
+    return f"; what is served at {SERVER} is of no use to other servers"
 
 
 def _advice(facts: Facts, delegation: str) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ssl
 
 _CONNECT_TIMEOUT = 10.0  # seconds
+_LOCAL_CONNECT_TIMEOUT = 5.0  # ... to this machine
 _PORTS = {"http": 80, "https": 443}
 _SOCKET = "unix://"
 _LONGEST_SOCKET = 107  # bytes, on Linux
@@ -57,8 +58,8 @@ class Connection:
 
     @property
     def connect_timeout(self) -> float:
-        """Return the seconds for connecting alone."""
-        return min(_CONNECT_TIMEOUT, self.timeout)
+        """Return the seconds for connecting alone, TLS included."""
+        return min(_LOCAL_CONNECT_TIMEOUT if self.is_local else _CONNECT_TIMEOUT, self.timeout)
 
     @property
     def socket_path(self) -> str | None:

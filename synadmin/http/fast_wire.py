@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from synadmin.http.connection import Connection, certificates
 from synadmin.http.deadline import Deadline
-from synadmin.http.no_answer import ConnectTimeoutError, FinalConnectError, no_answer
+from synadmin.http.no_answer import (
+    ConnectTimeoutError,
+    FinalConnectError,
+    HandshakeTimeoutError,
+    no_answer,
+)
 from synadmin.http.reader import Answer, UnreadableError, read
 
 if TYPE_CHECKING:
@@ -101,15 +106,18 @@ class _Line:
         within = deadline.share(most=connection.connect_timeout, of=1)
         try:
             self._socket = _connected(connection, within)
-            if tls is not None:
-                self._socket.settimeout(within.left())
-                try:
-                    self._socket = tls.wrap_socket(self._socket, server_hostname=connection.address[0])
-                except BaseException:
-                    self._socket.close()
-                    raise
         except TimeoutError:
             raise ConnectTimeoutError from None
+        if tls is None:
+            return
+        try:
+            self._socket.settimeout(within.left())
+            self._socket = tls.wrap_socket(self._socket, server_hostname=connection.address[0])
+        except BaseException as error:
+            self._socket.close()
+            if isinstance(error, TimeoutError):
+                raise HandshakeTimeoutError from None
+            raise
 
     def close(self) -> None:
         """Close it."""

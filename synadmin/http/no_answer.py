@@ -41,6 +41,7 @@ _UNTRUSTED = {
     64: "it is for another IP address",
 }
 _OWN_AUTHORITY = frozenset({18, 19, 20, 21})
+_HANDSHAKE = "handshake operation timed out"  # Python's words, of a connection of urllib3
 _LONGEST_DETAIL = 300  # characters
 
 
@@ -108,8 +109,12 @@ def _unreadable(error: UnreadableError, host: str, detail: str) -> SynadminError
 
 
 def _timed_out(error: BaseException, connection: "Connection", method: str, detail: str) -> ConnectError:
+    root, within = _root(error), f"within {connection.connect_timeout:g} s"
+    if isinstance(root, HandshakeTimeoutError) or _HANDSHAKE in str(root):
+        message = f"{connection.host} takes the connection, but starts no TLS {within}: is it http?"
+        return FinalConnectError(message, detail=detail)
     if "Connect" in type(error).__name__ and "Timeout" in type(error).__name__:
-        message = f"{connection.host} could not be reached within {connection.connect_timeout:g} s"
+        message = f"{connection.host} could not be reached {within}"
         return ConnectError(message, hint=_is_it(connection), detail=detail)
     message = f"{connection.host} did not answer within {connection.timeout:g} s"
     hint = "--timeout (SYNADMIN_TIMEOUT) allows more time"
@@ -120,6 +125,10 @@ def _timed_out(error: BaseException, connection: "Connection", method: str, deta
 
 class ConnectTimeoutError(TimeoutError):
     """The connection was not made in time."""
+
+
+class HandshakeTimeoutError(ConnectTimeoutError):
+    """The connection was made, and TLS not begun in time. Synapse's plain http port waits like that."""
 
 
 def _is_tls(root: BaseException) -> bool:

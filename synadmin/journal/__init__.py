@@ -80,6 +80,11 @@ class Journal:
         return self._changes
 
     @property
+    def is_resumable(self) -> bool:
+        """Whether the journal has a command line that does what is still open."""
+        return bool(self.arguments) and not self._is_all_finished and not self._is_discarded
+
+    @property
     def path(self) -> Path:
         """Return the journal's own file: beside the named one, where that is of an earlier version."""
         from synadmin.journal.store import locate

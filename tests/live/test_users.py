@@ -50,6 +50,7 @@ def test_a_user_of_another_server_is_refused_with_the_name_of_this_one(
     assert (answer.code, answer.stdout) == (2, ""), answer
     assert f"{ELSEWHERE} is a user of another server" in answer.stderr
     assert f"the name of this server is {homeserver.server_name}" in answer.stderr
+    assert f"hint: did you mean @alice:{homeserver.server_name}?" in answer.stderr
 
 
 def test_a_list_of_new_accounts_has_columns_that_are_used(homeserver: Homeserver, synadmin: Synadmin) -> None:

@@ -277,6 +277,23 @@ def test_what_fits_in_no_table_is_a_block_for_each_record() -> None:
     assert text == f"{block}\n{block}"
 
 
+@pytest.mark.parametrize("width", [60, 68, 80])
+def test_no_name_changes_the_layout_for_the_other_rows(width: int) -> None:
+    columns = [
+        Column("room_id", title="room", whole=True),
+        Column("name", breakable=True),
+        Column("joined_members", title="members", right=True),
+    ]
+    rooms = [
+        {"room_id": "!KCUvgXHBhMSrBXmcZJ:matrix.club.example", "name": name, "joined_members": 3}
+        for name in ("Committee", "x" * 255, "\x1b[2J" * 30)
+    ]
+    lines = as_text(rooms, columns, width=width).splitlines()
+    assert lines[0].split() == ["room", "name", "members"]
+    assert sum(line.startswith("!KCUvg") for line in lines) == len(rooms)
+    assert max(map(len, lines)) <= width
+
+
 @pytest.mark.parametrize("width", [None, 40, 80])
 def test_columns_are_aligned_for_wide_and_joined_characters(width: int | None) -> None:
     names = ["漕艇部長 山田", "👨\u200d👩\u200d👧 family", "Köln", "e\u0301te\u0301"]

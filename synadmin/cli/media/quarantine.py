@@ -1,5 +1,6 @@
 """``synadmin media quarantine|unquarantine|protect|unprotect``."""
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import MediaId, RoomId, UserId
 
+_OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; what is none may be the name of a user
 _AFTERWARDS = "Users cannot open it until its quarantine is lifted. Nothing is deleted."
 
 
@@ -198,6 +200,10 @@ def media_info(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
         return synapse.media.get(*item).media_info
     except NotSupportedError:
         return None
+    except NotFoundError as error:
+        if not _OF_SYNAPSE.fullmatch(item.media_id) and item.media_id[0] not in "#!":
+            error.hint = f"for all media of a user, write --user {item.media_id}"
+        raise
 
 
 def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:

@@ -76,6 +76,9 @@ def list_(
 ) -> object:
     """List the rooms that the server knows.
 
+    The list does not show who has control: that takes several requests a room. `synadmin room show` shows
+    it, and `synadmin audit rooms` finds the rooms without control.
+
     \b
     Examples:
         synadmin room list --search chess

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _COMMAND = """
 import click, sys
 from synadmin.cli import app, lazy
-from synadmin.cli.confirm import change_options, confirm
+from synadmin.cli.confirm import change_options, confirm, confirm_by_name
 from synadmin.cli.invocation import pass_invocation
 
 @app.app.command(cls=lazy.Command)
@@ -29,6 +29,13 @@ from synadmin.cli.invocation import pass_invocation
 def burn(invocation, *, yes, dry_run):
     confirm(invocation, "Burn it?", yes=yes)
     click.echo("burnt")
+
+@app.app.command(cls=lazy.Command)
+@change_options
+@pass_invocation
+def raze(invocation, *, yes, dry_run):
+    confirm_by_name(invocation, "house", "It will be razed.", given=None, dry_run=dry_run)
+    click.echo("razed")
 
 app.main(sys.argv[1:])
 """
@@ -113,6 +120,28 @@ def test_ctrl_c_is_no_answer(program: str, tmp_path: Path) -> None:
         assert terminal.interrupt() == 130
         assert "\r\nsynadmin: interrupted: nothing was changed" in terminal.shown
         assert "burnt" not in terminal.shown
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "said"),
+    [
+        ("house\n", 0, "razed"),
+        ("hose\n", 5, "synadmin: nothing was changed: 'hose' was typed, not house"),
+        ("\n", 2, "synadmin: nothing was changed: the answer was no"),
+        ("\x04", 2, "\r\nsynadmin: nothing was changed: the answer was no"),
+    ],
+    ids=["name", "typo", "return", "Ctrl-D"],
+)
+def test_a_name_that_has_to_be_typed_is_asked_for_once(
+    keys: str, code: int, said: str, program: str, tmp_path: Path
+) -> None:
+    with Terminal(program, "raze", cwd=tmp_path) as terminal:
+        terminal.see("To continue, type house:")
+        terminal.type(keys)
+        assert terminal.end() == code
+        assert said in terminal.shown
+        assert terminal.shown.count("type house") == 1
+        assert "Error:" not in terminal.shown
 
 
 def test_the_question_is_not_in_the_result(program: str, tmp_path: Path) -> None:

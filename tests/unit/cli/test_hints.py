@@ -52,6 +52,15 @@ def test_a_verb_of_many_nouns_names_three_of_them(synadmin: Synadmin) -> None:
     assert hint.endswith(" more?")
 
 
+def test_a_user_in_place_of_media_is_told_of_the_option(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(404, "M_NOT_FOUND", "Unknown media"))
+    for verb in ("quarantine", "unquarantine", "delete"):
+        answer = synadmin("media", verb, "mike", "--yes")
+        assert answer.stderr.splitlines()[1] == "hint: for all media of a user, write --user mike"
+    item = synadmin("media", "quarantine", "AbCdEfGhIjKlMnOpQrStUvWx", "--yes")
+    assert (item.code, "--user" in item.stderr) == (4, False)
+
+
 def rooms(*names: str) -> list[dict[str, object]]:
     return [{"room_id": f"!{number}:example.org", "name": name} for number, name in enumerate(names)]
 

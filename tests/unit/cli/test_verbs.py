@@ -137,7 +137,7 @@ def test_an_interrupted_bulk_names_the_command_that_goes_on(
 
     assert answer.code == 130
     assert [record["outcome"] for record in json.loads(answer.stdout)] == ["done", "unknown"]
-    assert "hint: `synadmin journal resume last` continues with the rest." in answer.stderr
+    assert "`synadmin journal resume last` continues with the rest\n" in answer.stderr
     arguments = next(json.loads(line)["arguments"] for line in entries if "arguments" in line)
     assert arguments == ["user", "lock", "--yes", "--", "@a:example.org", "@b:example.org"]
 

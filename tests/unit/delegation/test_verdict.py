@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,26 @@ def test_each_case_has_its_verdict(found: Facts, delegation: str, verdict: str) 
     assert (judged.delegation, judged.verdict) == (delegation, verdict)
     assert judged.message.startswith("example.org is ")
     assert ("is not reachable" in judged.message) is (verdict == "broken")
+
+
+@pytest.mark.parametrize(
+    ("found", "end"),
+    [
+        (facts("explicit-port"), "."),
+        (facts("default", well_known=FileKind.ABSENT), "; nothing is delegated."),
+        (
+            facts("default", well_known=FileKind.INVALID),
+            "; what is served at /.well-known/matrix/server is of no use to other servers.",
+        ),
+        (facts("well-known", well_known=FileKind.FOUND), "; the delegation leads there."),
+    ],
+)
+def test_what_takes_connections_is_not_called_unreachable(found: Facts, end: str) -> None:
+    message = judge(replace(found, works=False, all_ok=False, connects=True)).message
+
+    assert message == (
+        f"example.org:8448 takes connections, but does not answer as the homeserver of example.org{end}"
+    )
 
 
 def advice(found: Facts) -> str:

@@ -74,6 +74,23 @@ def test_an_answer_that_comes_byte_by_byte_ends_after_the_timeout(
 
 
 @BOTH
+def test_a_plain_port_that_waits_for_the_rest_of_a_request_line_is_asked_once(
+    kind: Kind, naps: list[float]
+) -> None:
+    # Synapse's own port takes the beginning of TLS for a line without an end.
+    with listening(_read_on) as url, to(url.replace("http:", "https:"), kind, timeout=0.5) as way:
+        with pytest.raises(ConnectError, match=r"starts no TLS within 0\.5 s: is it http\?$") as caught:
+            way.send(LOOK)
+        assert (naps, way.requests_sent) == ([], 1)
+    assert not caught.value.sent
+
+
+def _read_on(connection: socket.socket) -> None:
+    while connection.recv(1000):
+        pass
+
+
+@BOTH
 def test_an_answer_that_comes_slowly_and_in_time_is_read(kind: Kind) -> None:
     with listening(saying(sized(JSON), drip=0.002)) as url, to(url, kind) as way:
         assert way.send(LOOK).name == "door"
