@@ -44,6 +44,7 @@ class Standin:
         self.broken: int | None = options.broken
         self.members: int = options.members
         self.version: str = options.version
+        self.direct: int = options.direct
         self.asked: Counter[str] = Counter()
         self.requests = 0
         self.under_way = 0
@@ -130,6 +131,8 @@ class Standin:
             return 200, {"state": []}
         creator = f"@u{number % self.users}:{NAME}"
         users = {} if self.version == "12" else {creator: 100}
+        if number % 100 < self.direct and number % LOST:
+            users |= {self._member(number, place): 100 for place in range(self.members)}
         content = {"users": users, "events": {"m.room.power_levels": 100}, "state_default": 50}
         event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
         return 200, {"state": [event | {"event_id": f"$levels{number}", "room_id": f"!{number}:{NAME}"}]}
@@ -248,6 +251,7 @@ async def main() -> None:
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--members", type=int, default=2, help="of each room")
     parser.add_argument("--version", default="11", help="of each room")
+    parser.add_argument("--direct", type=int, default=0, help="per cent: rooms that all members control")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument(
         "--strained", type=int, help="with more at once, each takes ten times as long for each"

@@ -15,7 +15,7 @@ from synadmin.audit.gather.gatherer import Gatherer
 from synadmin.audit.report import ControlledRoom, Report, Reported, RuleError
 from synadmin.audit.rules import Rule, findings_of, subject_of
 from synadmin.errors import SettingsError, SynadminError
-from synadmin.ids import UserId
+from synadmin.ids import RoomId, UserId
 
 F = TypeVar("F", RoomFacts, AccountFacts)
 
@@ -110,7 +110,9 @@ def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | Account
         SynadminError: nothing could be checked.
     """
     if run.about(RoomFacts):
-        yield from _as_far_as_possible(gatherer, "the rooms", gatherer.rooms())
+        # Whoever is counted has to be asked about.
+        rooms = gatherer.rooms(None if run.count_controllers else run.finds)
+        yield from _as_far_as_possible(gatherer, "the rooms", rooms)
     if run.about(AccountFacts):
         yield from _as_far_as_possible(gatherer, "the accounts", gatherer.users())
     if run.about(ServerFacts):
@@ -137,6 +139,7 @@ class _Run:
     errors: list[RuleError] = field(default_factory=list)
     crashes: Counter[str] = field(default_factory=Counter)
     controllers: dict[UserId, list[ControlledRoom]] = field(default_factory=lambda: defaultdict(list))
+    sound: set[RoomId] = field(default_factory=set)
     _options: dict[str, Any] = field(default_factory=dict)
     _by_subject: dict[type, Sequence[Rule]] = field(default_factory=dict)
 
@@ -151,11 +154,26 @@ class _Run:
             self._by_subject[subject] = [rule for rule in self.rules if rule.SUBJECT is subject]
         return self._by_subject[subject]
 
+    def finds(self, facts: RoomFacts) -> bool:
+        """Return whether a rule finds something in these facts, or crashes over them; from any thread."""
+        try:
+            for rule in self.about(RoomFacts):
+                for _ in rule.check(facts, self._options_of(rule)):
+                    return True
+        except Exception:  # noqa: BLE001  it is reported when the rules are run
+            return True
+        self.sound.add(facts.room_id)
+        return False
+
     def check(self, facts: Facts) -> None:
         """Run the rules over these facts."""
         if self.count_controllers and isinstance(facts, RoomFacts):
             for user in facts.controllers:
                 self.controllers[user].append(ControlledRoom(facts.subject, len(facts.controllers) == 1))
+        if isinstance(facts, RoomFacts) and facts.room_id in self.sound:
+            # The rules have run over these very facts.
+            self.sound.discard(facts.room_id)
+            return
         for rule in self.about(type(facts)):
             if self.crashes[rule.ID] < _MOST_CRASHES:
                 for finding in self._findings(rule, facts):
@@ -166,16 +184,19 @@ class _Run:
                         self.found[judged.key] = judged
 
     def _findings(self, rule: Rule, facts: Facts) -> Iterator[Finding]:
-        options = self._options.get(rule.ID)
-        if options is None:
-            options = self._options[rule.ID] = self.config.options(rule)
         try:
-            yield from findings_of(rule, facts, options)
+            yield from findings_of(rule, facts, self._options_of(rule))
         except Exception as error:  # noqa: BLE001  whatever it is, the other rules run
             self.crashes[rule.ID] += 1
             self.errors.append(
                 RuleError(rule=rule.ID, subject=subject_of(facts), error=f"{type(error).__name__}: {error}")
             )
+
+    def _options_of(self, rule: Rule) -> Mapping[str, Any]:
+        options = self._options.get(rule.ID)
+        if options is None:
+            options = self._options[rule.ID] = self.config.options(rule)
+        return options
 
     def outcome(
         self,

@@ -117,7 +117,7 @@ def run(
         delegation=delegation,
         update_at_baseline=order.baseline.update_running,
         without=order.without,
-        heirs=(lambda _: None) if order.control is None else _heirs(prefetcher, order.control),
+        heirs=None if order.control is None else _heirs(prefetcher, order.control),
     )
     return runner.audit(
         gatherer,

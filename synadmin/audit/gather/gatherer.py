@@ -1,8 +1,10 @@
-"""From the server to the facts, with few requests: one a room, and two for each local user with power.
+"""From the server to the facts, with few requests: one a room, and one or two for each local user with power.
 
 A room costs its power levels. Who is where comes from the rooms of the users, asked for once each, and not
-from the rooms' member lists, which grow. More is asked of a room only where a finding depends on it or the
-answers contradict each other, and of all rooms alike on a server that is small enough for it not to matter.
+from the rooms' member lists, which grow. The user list tells all of an account but whether it is suspended
+or an application service's: an account is asked about by itself only where a finding depends on it. More is
+asked of a room only where a finding depends on it or the answers contradict each other, and of all rooms
+alike on a server that is small enough for it not to matter.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -44,7 +46,7 @@ class Gatherer:
         delegation: Callable[[str], DelegationFacts] | None = None,
         update_at_baseline: str | None = None,
         without: Collection[UserId] = (),
-        heirs: Callable[[RoomFacts], HeirFacts | None] = lambda _: None,
+        heirs: Callable[[RoomFacts], HeirFacts | None] | None = None,
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -55,7 +57,7 @@ class Gatherer:
             delegation: checks whether the server's name leads to it.
             update_at_baseline: the background update that was running when the baseline was written.
             without: local accounts that the checks of rooms take for deactivated.
-            heirs: says who takes over a room soon, by a control file.
+            heirs: says who takes over a room soon, by a control file; None without such a file.
         """
         self.coverage = Coverage(needs, until=until)
         self._prefetcher = prefetcher
@@ -89,8 +91,12 @@ class Gatherer:
 
     # Rooms
 
-    def rooms(self) -> Iterator[RoomFacts]:
+    def rooms(self, finds: Callable[[RoomFacts], bool] | None = None) -> Iterator[RoomFacts]:
         """Check all rooms, one after the other; what could not be checked is in ``coverage``.
+
+        Args:
+            finds: whether a rule finds something in the facts about a room; from any thread. Without it,
+                every user with power is asked about.
 
         Raises:
             NotPermittedError: the token is not a server admin's.
@@ -106,10 +112,12 @@ class Gatherer:
             accounts=accounts,
             caller=self.caller,
             without=self._without,
+            # Whether heirs take over depends on each user who controls the room.
+            finds=finds if self._heirs is None else None,
         )
         for facts in rooms.facts():
             self.coverage.checked["rooms"] += 1
-            heirs = self._heirs(facts)
+            heirs = None if self._heirs is None else self._heirs(facts)
             yield facts if heirs is None else replace(facts, heirs=heirs)
 
     # Accounts

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from synadmin.api.users import User
 from synadmin.audit.facts import AccountFacts, RoomFacts
-from synadmin.audit.gather.account_index import AccountIndex
+from synadmin.audit.gather.account_index import AccountEntry, AccountIndex
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError, NotFoundError, RateLimitedError, ServerError
 from synadmin.ids import RoomId, UserId, server_name_of
@@ -46,6 +46,11 @@ class PowerHolder:
     _digests: "array[int]"
     _start: int
     _end: int
+
+    @property
+    def rooms(self) -> int:
+        """How many rooms the user is joined to."""
+        return self._end - self._start
 
     def is_in(self, room_id: RoomId) -> bool:
         """Whether the user is joined to a room."""
@@ -100,10 +105,32 @@ class PowerHolders:
         digest = hash(user)
         if digest not in self._flags:
             self._once("account", user, lambda: self._flags.update({digest: self._asked_flags(user)}))
-        flags, place = self._flags[digest], self._places[digest]
-        state = _STATES[flags & 7]
+        return self._holder(user, self._flags[digest], self._accounts.get(user))
+
+    def listed(self, user: UserId) -> PowerHolder:
+        """Return a user as far as the user list tells; asked about where the list lacks the account.
+
+        The list tells neither who is suspended nor who belongs to an application service. Both are taken for
+        not so.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        entry = None if self.is_asked(user) or user in self.without else self._accounts.get(user)
+        if entry is None:
+            return self.get(user)
+        self._ask_for_rooms(user)
+        state = _state(deactivated=entry.deactivated, suspended=False, locked=entry.locked)
+        return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
+
+    def is_asked(self, user: UserId) -> bool:
+        """Whether the server was asked about this account itself."""
+        return hash(user) in self._flags
+
+    def _holder(self, user: UserId, flags: int, entry: AccountEntry | None) -> PowerHolder:
+        place, state = self._places[hash(user)], _STATES[flags & 7]
         return PowerHolder(
-            self._facts(user, state, flags),
+            self._facts(user, state, flags, entry),
             _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)],
             self._digests,
             self._ends[place - 1] if place else 0,
@@ -207,10 +234,11 @@ class PowerHolders:
             return {"M_EXCLUSIVE": _RESERVED, "M_INVALID_USERNAME": _UNNAMEABLE}.get(error.errcode, 0)
         return 0
 
-    def _facts(self, user: UserId, state: AccountState, flags: int) -> AccountFacts | None:
+    def _facts(
+        self, user: UserId, state: AccountState, flags: int, entry: AccountEntry | None
+    ) -> AccountFacts | None:
         if server_name_of(user) != self._server_name:
             return None
-        entry = self._accounts.get(user)
         return AccountFacts(
             user_id=user,
             state=state,
@@ -228,16 +256,28 @@ class PowerHolders:
 
 def with_holders(facts: RoomFacts, holders: Mapping[UserId, PowerHolder]) -> RoomFacts:
     """Return the facts about a room with these users in them."""
-    view = facts.view
-    memberships: dict[UserId, str] = dict(view.memberships)
-    planned: dict[UserId, Account] = dict(view.accounts)
+    room_id = facts.room_id
+    found = {user: "join" if holder.is_in(room_id) else "leave" for user, holder in holders.items()}
+    return with_accounts(facts, holders, {**facts.view.memberships, **found})
+
+
+def with_accounts(
+    facts: RoomFacts, holders: Mapping[UserId, PowerHolder], memberships: Mapping[UserId, str] | None = None
+) -> RoomFacts:
+    """Return the facts about a room with the accounts of these users; memberships stay, unless given."""
+    planned: dict[UserId, Account] = dict(facts.view.accounts)
     accounts: dict[UserId, AccountFacts] = dict(facts.accounts)
     for user, holder in holders.items():
-        memberships[user] = "join" if holder.is_in(view.room_id) else "leave"
         if holder.facts is not None:
             planned[user] = holder.account
             accounts[user] = holder.facts
-    return replace(facts, view=replace(view, memberships=memberships, accounts=planned), accounts=accounts)
+    if memberships is None:
+        memberships = facts.view.memberships
+    levels = facts.view.levels
+    view = replace(facts.view, memberships=memberships, accounts=planned)
+    # Worked out once for a room, and not again for each user that is added.
+    vars(view)["levels"] = levels
+    return replace(facts, view=view, accounts=accounts)
 
 
 def facts_of(user: User, *, now: int) -> AccountFacts:

@@ -6,17 +6,18 @@ where nothing contradicts them.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from synadmin.api.rooms import Room, RoomState, StateEvent
+from synadmin.api.rooms import Room, RoomState
 from synadmin.audit.facts import DAY, Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
-from synadmin.audit.gather.power_holders import PowerHolders, with_holders
+from synadmin.audit.gather.power_holders import PowerHolder, PowerHolders, with_accounts, with_holders
 from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.room_events import RoomEvents, text_of
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
 from synadmin.ids import RoomId, UserId
@@ -34,54 +35,17 @@ _LONG_UNSEEN = 30 * DAY
 _SOME = 5  # local members
 
 
-class RoomEvents:
-    """The current state of a room, asked for by event type, each type once.
-
-    Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
-    """
-
-    def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
-        """Begin, with nothing known.
-
-        Args:
-            ask: asks for the events of a type; for all events where it is None.
-        """
-        self._ask = ask
-        self._events: dict[str, list[StateEvent]] = {}
-        self._is_whole = False
-
-    def of(self, event_type: str) -> list[StateEvent]:
-        """Return the events of a type."""
-        if event_type not in self._events and not self._is_whole:
-            self._read(event_type)
-        return self._events.get(event_type, [])
-
-    def single(self, event_type: str) -> StateEvent | None:
-        """Return the event of a type of which a room has no more than one."""
-        return next((event for event in self.of(event_type) if not event.state_key), None)
-
-    def count(self) -> int:
-        """Return how many state events there are."""
-        if not self._is_whole:
-            self._read(None)
-        return sum(map(len, self._events.values()))
-
-    def _read(self, event_type: str | None) -> None:
-        state = self._ask(event_type).state
-        if event_type is None or any(event.type != event_type for event in state):
-            self._is_whole = True
-            self._events.clear()
-        else:
-            self._events[event_type] = []
-        for event in state:
-            self._events.setdefault(event.type, []).append(event)
-
-
 class Asker:
     """Asks about rooms; from any thread."""
 
     def __init__(
-        self, prefetcher: Prefetcher, coverage: Coverage, holders: PowerHolders, *, caller: UserId
+        self,
+        prefetcher: Prefetcher,
+        coverage: Coverage,
+        holders: PowerHolders,
+        *,
+        caller: UserId,
+        finds: Callable[[RoomFacts], bool] | None = None,
     ) -> None:
         """Begin; nothing is asked yet.
 
@@ -90,11 +54,14 @@ class Asker:
             coverage: what the rules need.
             holders: the users with power.
             caller: whose token it is.
+            finds: whether a rule finds something in the facts about a room; from any thread. Where it is
+                given, accounts are asked about only as far as a finding depends on them; else all are.
         """
         self.synapse = prefetcher.synapse
         self.holders = holders
         self.caller = caller
         self.coverage = coverage
+        self._finds = finds
         self._prefetcher = prefetcher
         self._server_name = caller.partition(":")[2]
         self._memberships: dict[UserId, Mapping[RoomId, str]] = {}
@@ -133,9 +100,9 @@ class Asker:
         )
         room = Room(
             room_id=room_id,
-            name=_text(name, "name"),
-            canonical_alias=_text(alias, "alias"),  # type: ignore[arg-type]
-            version=_text(create, "room_version") or "1",
+            name=text_of(name, "name"),
+            canonical_alias=text_of(alias, "alias"),  # type: ignore[arg-type]
+            version=text_of(create, "room_version") or "1",
             creator=None if create is None else create.sender,
             state_events=count,
         )
@@ -152,8 +119,46 @@ class Asker:
         if not facts.view.in_room:
             return self._with_needs(look, facts)
         users = (self.caller, *facts.local_with_power)
-        facts = with_holders(facts, {user: self.holders.get(user) for user in users})
-        return self._with_needs(look, self._counted(look, facts))
+        # In a room of version 12 much depends on each creator, and mostly there is only one.
+        if self._finds is None or facts.view.levels.version.creator_power:
+            facts = with_holders(facts, {user: self.holders.get(user) for user in users})
+            return self._with_needs(look, self._counted(look, facts))
+        listed = {user: self.holders.listed(user) for user in users}
+        facts = self._counted(look, with_holders(facts, listed))
+        facts, is_whole = self._with_enough_accounts(facts, listed)
+        facts = self._with_needs(look, facts)
+        return facts if is_whole or not self._finds(facts) else self._with_all_accounts(facts)
+
+    def _with_enough_accounts(
+        self, facts: RoomFacts, listed: Mapping[UserId, PowerHolder]
+    ) -> tuple[RoomFacts, bool]:
+        """Ask about users who control the room until it is certain that it need not be regained.
+
+        Until then a user who was not asked about counts as suspended. Those in many rooms come first.
+
+        Returns:
+            The facts, and whether all local users with power were asked about.
+        """
+        options = self.coverage.needs.options.get(Need.WAY_TO_REGAIN)
+        if options is None or not _may_be_regained(facts, options, ()):
+            return facts, False
+        days, now_certain = options.get("days"), list[UserId]()
+
+        def order(user: UserId) -> tuple[bool, bool, int]:
+            is_dormant = days is not None and facts.accounts[user].is_dormant(days)
+            return not self.holders.is_asked(user), is_dormant, -listed[user].rooms
+
+        for user in sorted(facts.controllers, key=order):
+            facts = with_accounts(facts, {user: self.holders.get(user)})
+            if user in facts.controllers:
+                now_certain.append(user)
+                if not _may_be_regained(facts, options, now_certain):
+                    return facts, False
+        return self._with_all_accounts(facts), True
+
+    def _with_all_accounts(self, facts: RoomFacts) -> RoomFacts:
+        users = (self.caller, *facts.local_with_power)
+        return with_accounts(facts, {user: self.holders.get(user) for user in users})
 
     def _with_needs(self, look: "Look", facts: RoomFacts) -> RoomFacts:
         for need, ask in ASK.items():
@@ -239,7 +244,7 @@ class Asker:
             except NotSupportedError:
                 # Synapse before 1.145: the room's own member events tell.
                 events = (event for event in look.events.of(MEMBER) if event.state_key == user)
-                return _text(next(events, None), "membership") or "leave"
+                return text_of(next(events, None), "membership") or "leave"
             # Most are "leave", which is what is assumed.
             known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
             self._memberships[user] = known
@@ -363,7 +368,7 @@ def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, 
 
 def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask for what the planner has to know, where a finding would name the way to regain the room."""
-    if not _may_be_regained(facts, options):
+    if not _may_be_regained(facts, options, facts.controllers):
         return facts
     asker = look.asker
     view = look.with_members(facts).view
@@ -376,7 +381,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
     view = replace(
         view,
         memberships={**view.memberships, **memberships},
-        join_rule=_text(join_rules, "join_rule"),
+        join_rule=text_of(join_rules, "join_rule"),
         federate=create is None or create.content.get("m.federate") is not False,
         blocked=asker.synapse.rooms.block_status(view.room_id).block,
     )
@@ -398,7 +403,7 @@ def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any])
     if not everywhere and not _looks_replaced(facts.view.levels):
         return facts
     event = look.events.single(TOMBSTONE)
-    replacement = _text(event, "replacement_room")
+    replacement = text_of(event, "replacement_room")
     return replace(
         facts, tombstoned=event is not None, replacement=RoomId(replacement) if replacement else None
     )
@@ -430,12 +435,6 @@ ASK: Mapping[Need, Callable[[Look, RoomFacts, Mapping[str, Any]], RoomFacts]] = 
 """How each need of a rule about rooms is asked for, in this order."""
 
 
-def _text(event: StateEvent | None, name: str) -> str | None:
-    """Return a text of an event's content; None where it has none of that name."""
-    value = None if event is None else event.content.get(name)
-    return value if isinstance(value, str) else None
-
-
 def _looks_replaced(levels: PowerLevels) -> bool:
     """Whether a room's levels are as an upgrade leaves them: members may neither write nor invite any more.
 
@@ -458,14 +457,15 @@ def _may_have_more_creators(facts: RoomFacts) -> bool:
     return len(present) <= 1 and view.joined_local_members > len(facts.controllers)
 
 
-def _may_be_regained(facts: RoomFacts, options: Mapping[str, Any]) -> bool:
-    """Whether a rule may name the way to regain the room: all who control it are away, or it is only one."""
+def _may_be_regained(facts: RoomFacts, options: Mapping[str, Any], controllers: Sequence[UserId]) -> bool:
+    """Whether a rule may name the way to regain the room, if these local users control it.
+
+    So it is where all of them are away, or it is only one.
+    """
     if not facts.is_ours or facts.is_for_server_notices:
         return False
     days, members = options.get("days"), options.get("local_members")
-    present = [
-        user for user in facts.controllers if days is None or not facts.accounts[user].is_dormant(days)
-    ]
+    present = [user for user in controllers if days is None or not facts.accounts[user].is_dormant(days)]
     return not present or (
-        members is not None and len(facts.controllers) == 1 and facts.view.joined_local_members >= members
+        members is not None and len(controllers) == 1 and facts.view.joined_local_members >= members
     )

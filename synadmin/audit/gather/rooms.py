@@ -1,7 +1,7 @@
 """All rooms of a server: each is checked by one worker, and they come in the order of the list."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
 
 from synadmin.api.rooms import Room
@@ -31,6 +31,7 @@ class RoomGatherer:
         accounts: Future[AccountIndex],
         caller: UserId,
         without: Collection[UserId] = (),
+        finds: Callable[[RoomFacts], bool] | None = None,
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -40,7 +41,9 @@ class RoomGatherer:
             accounts: the future user list.
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
+            finds: as in :class:`Asker`.
         """
+        self._finds = finds
         self._prefetcher = prefetcher
         self._synapse = prefetcher.synapse
         self._pool = prefetcher.pool
@@ -77,15 +80,17 @@ class RoomGatherer:
         for room in self._rooms():
             if holders is None or asker is None:
                 holders = self._holders()
-                asker = Asker(self._prefetcher, self._coverage, holders, caller=self._caller)
+                asker = self._asker(holders)
             self._listed.add(hash(room.room_id))
             self._begun.append((_subject(room), self._pool.submit(asker.facts, room)))
             if len(self._begun) >= _BEGUN * self._pool.size:
                 yield from self._next()
         yield from self._rest()
         holders = holders or self._holders()
-        asker = asker or Asker(self._prefetcher, self._coverage, holders, caller=self._caller)
-        yield from self._unlisted(holders, asker)
+        yield from self._unlisted(holders, asker or self._asker(holders))
+
+    def _asker(self, holders: PowerHolders) -> Asker:
+        return Asker(self._prefetcher, self._coverage, holders, caller=self._caller, finds=self._finds)
 
     def _next(self) -> Iterator[RoomFacts]:
         """Yield the facts about the room that was begun first; where there are none, it is skipped."""

@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from synadmin.audit import runner
+from synadmin.audit.baseline import Baseline
+from synadmin.audit.config import Config
+from synadmin.audit.gather.gatherer import Gatherer
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.client import Synapse
 from synadmin.errors import MatrixError
 from synadmin.ids import RoomId, UserId, encoded
 from synadmin.sandbox.homeserver import Homeserver
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from synadmin.audit.findings import Finding
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Answer, Synadmin
 
@@ -236,6 +243,21 @@ def until(so: Callable[[], bool], what: str) -> None:
         if time.monotonic() > until:
             pytest.fail(f"waited {_PATIENCE} s until {what}")
         time.sleep(0.1)
+
+
+def findings_here(server: Homeserver, *, everybody: bool = False) -> list[Finding]:
+    """Audit the rooms within this process; ``everybody``: each user with power is asked about."""
+    config = Config()
+    rules = runner.within(config.enabled(), ["rooms"])
+    with Synapse(server.url, token=server.admin.token) as synapse:
+        prefetcher = Prefetcher(synapse, concurrency=4)
+        try:
+            gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
+            # Whoever is counted is asked about.
+            result = runner.audit(gatherer, rules, config, Baseline(), count_controllers=everybody)
+        finally:
+            prefetcher.close()
+    return [one.finding for one in result.report.findings]
 
 
 @dataclass

@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.audit import runner
-from synadmin.audit.baseline import Baseline
-from synadmin.audit.config import Config
 from synadmin.audit.gather import account_index, room_facts
-from synadmin.audit.gather.gatherer import Gatherer
-from synadmin.audit.gather.prefetch import Prefetcher
-from synadmin.client import Synapse
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.audit.conftest import counted, until
+from tests.live.audit.conftest import counted, findings_here, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synadmin.audit.findings import Finding
     from synadmin.ids import RoomId
     from tests.live.conftest import Synadmin
 
@@ -130,23 +125,14 @@ def test_so_they_are_on_a_server_too_large_to_ask_everybody(
     monkeypatch.setattr(account_index, "FEW", 0)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", 0)
     but = () if damage == "zeroed" else ("no-local-members",)
-    right = findings_here(server, but)
+    right = findings_here(server)
+    assert right == findings_here(server, everybody=True)
     with damaged(server, *DAMAGES[damage]):
-        assert findings_here(server, but) == right
+        damaged_ = findings_here(server)
+    assert told(damaged_, but) == told(right, but)
 
 
-def findings_here(server: Homeserver, but: tuple[str, ...]) -> set[tuple[str, ...]]:
-    """Audit the rooms within this process."""
-    config = Config()
-    rules = runner.within(config.enabled(), ["rooms"])
-    with Synapse(server.url, token=server.admin.token) as synapse:
-        prefetcher = Prefetcher(synapse, concurrency=4)
-        try:
-            gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
-            report = runner.audit(gatherer, rules, config, Baseline()).report
-        finally:
-            prefetcher.close()
-    findings = [one.finding for one in report.findings]
+def told(findings: list[Finding], but: tuple[str, ...]) -> set[tuple[str, ...]]:
     return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in but}
 
 

@@ -1,0 +1,30 @@
+"""An audit asks about few accounts, and finds what one finds that asks about each user with power."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synadmin.audit.gather import account_index, room_facts
+from tests.live.audit.conftest import findings_here
+
+if TYPE_CHECKING:
+    from synadmin.sandbox.community import Community
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.audit.conftest import Town
+
+
+@pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
+def test_the_town_is_found_as_it_is(town: Town, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(account_index, "FEW", few)
+    monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
+    found = findings_here(town.server)
+    assert len({finding.rule for finding in found}) > 10
+    assert found == findings_here(town.server, everybody=True)
+
+
+def test_the_sandbox_is_found_as_it_is(homeserver: Homeserver, community: Community) -> None:
+    found = findings_here(homeserver)
+    assert {finding.subject.id for finding in found} & set(community.rooms.values())
+    assert found == findings_here(homeserver, everybody=True)

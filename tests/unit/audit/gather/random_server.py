@@ -1,0 +1,130 @@
+"""A server of rooms and accounts drawn at random, in every state that they can be in, as a stub."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tests.unit.stub import ADMIN, refused, told
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Stub
+
+DAY = 86_400_000  # milliseconds
+ROOMS, USERS = 60, 120
+HERE = "example.org"
+STRANGERS = ("@f0:other.example", "@f1:other.example")
+GHOST = f"@ghost:{HERE}"
+_ADMIN_API = "/_synapse/admin/"
+
+
+def _path(*parts: str) -> str:
+    return _ADMIN_API + "/".join(quote(part, safe="") for part in parts)
+
+
+def _is_local(user: str) -> bool:
+    return user.endswith(f":{HERE}")
+
+
+@dataclass
+class RandomServer:
+    """Its rooms and accounts, and what the stub says of them."""
+
+    stub: Stub
+    seed: int
+    joined: dict[str, list[str]] = field(default_factory=dict)
+
+    def build(self) -> None:
+        chance = random.Random(f"accounts/{self.seed}")
+        now = int(time.time() * 1000)
+        users = [f"@u{number}:{HERE}" for number in range(USERS)]
+        self.joined = {user: [] for user in (*users, ADMIN, *STRANGERS)}
+        listed = [self._account(chance, user, now) for user in (*users, ADMIN)]
+        rooms = [self._room(random.Random(f"{self.seed}/{number}"), number, users) for number in range(ROOMS)]
+        self.stub.on(_path("v1", "rooms"), told({"rooms": rooms, "total_rooms": ROOMS}))
+        self.stub.on(_path("v3", "users"), told({"users": listed, "total": len(listed)}))
+        for user, inside in self.joined.items():
+            answer = {"joined_rooms": inside, "total": len(inside)}
+            self.stub.on(_path("v1", "users", user, "joined_rooms"), told(answer))
+            memberships = {"memberships": dict.fromkeys(inside, "join")}
+            self.stub.on(_path("v1", "users", user, "memberships"), told(memberships))
+        for path in (_path("v2", "users", GHOST), _path("v1", "users", GHOST, "joined_rooms")):
+            self.stub.on(path, refused(404, "M_NOT_FOUND"))
+        self.stub.on(_path("v1", "username_available"), told({"available": True}))
+
+    def _account(self, chance: random.Random, user: str, now: int) -> dict[str, Any]:
+        """Have the stub tell of an account; return it as the list has it, without what that lacks."""
+        flags = {
+            name: user != ADMIN and chance.random() < share
+            for name, share in (("deactivated", 0.1), ("locked", 0.1), ("shadow_banned", 0.05))
+        }
+        seen = chance.choice([None, now - 200 * DAY, now - DAY, now - DAY])
+        created = now - 300 * DAY
+        account = {"name": user, "creation_ts": created, "last_seen_ts": seen, **flags}
+        details = {
+            **account,
+            "creation_ts": created // 1000,
+            "suspended": user != ADMIN and chance.random() < 0.3,
+            "appservice_id": "bridge" if chance.random() < 0.15 else None,
+        }
+        self.stub.on(_path("v2", "users", user), told(details))
+        return account
+
+    def _room(self, chance: random.Random, number: int, users: list[str]) -> dict[str, Any]:
+        """Have the stub tell of a room; return it as the list has it."""
+        room_id, version = f"!{number}:{HERE}", chance.choice(["5", "11", "11", "12"])
+        here = chance.sample(users, chance.randint(1, 5))
+        elsewhere = chance.choice([(), (), (), STRANGERS])
+        left = [user for user in here if chance.random() < 0.25]
+        inside = [user for user in (*here, *elsewhere) if user not in left]
+        creator, more = chance.choice([*here, *elsewhere]), list[str]()
+        if version == "12" and chance.random() < 0.4:
+            more = [chance.choice([*users, GHOST])]
+        for user in inside:
+            self.joined[user].append(room_id)
+        powerful = [user for user in (*here, *elsewhere) if chance.random() < 0.5]
+        levels: dict[str, int] = {user: chance.choice([25, 50, 100, 100]) for user in powerful}
+        if chance.random() < 0.1:
+            levels[GHOST] = 100
+        levels = {user: level for user, level in levels.items() if version != "12" or user != creator}
+        if version != "12":
+            levels |= {creator: 100}
+        content = {
+            "users": levels,
+            "users_default": chance.choice([0, 0, 0, 0, 0, 100]),
+            "events": {"m.room.power_levels": chance.choice([100, 100, 100, 25])},
+        }
+        state: dict[str, dict[str, Any]] = {
+            "m.room.power_levels": content,
+            "m.room.create": {"room_version": version, "additional_creators": more},
+            "m.room.join_rules": {"join_rule": chance.choice(["invite", "public"])},
+        }
+        if chance.random() < 0.1:
+            state["m.room.tombstone"] = {"replacement_room": f"!new{number}:{HERE}"}
+        self._answers(room_id, creator, state, inside, blocked=chance.random() < 0.1)
+        return {
+            "room_id": room_id,
+            "name": f"room {number}",
+            "version": version,
+            "creator": creator,
+            "join_rules": state["m.room.join_rules"]["join_rule"],
+            "joined_members": len(inside),
+            "joined_local_members": sum(map(_is_local, inside)),
+            "state_events": 9,
+        }
+
+    def _answers(
+        self, room_id: str, creator: str, state: dict[str, Any], inside: list[str], *, blocked: bool
+    ) -> None:
+        path = _path("v1", "rooms", room_id)
+        self.stub.on(f"{path}/state", told({"state": []}))
+        if any(map(_is_local, inside)):
+            for event_type, content in state.items():
+                event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
+                self.stub.on(f"{path}/state?type={event_type}", told({"state": [event]}))
+        self.stub.on(f"{path}/block", told({"block": blocked}))
+        members = inside if any(map(_is_local, inside)) else []
+        self.stub.on(f"{path}/members", told({"members": members, "total": len(members)}))

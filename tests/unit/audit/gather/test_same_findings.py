@@ -1,0 +1,62 @@
+"""What is asked of fewer accounts, or before the user list is there, finds the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from synadmin.audit import runner
+from synadmin.audit.baseline import Baseline
+from synadmin.audit.config import Config
+from synadmin.audit.gather import account_index, room_facts
+from synadmin.audit.gather.gatherer import Gatherer
+from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.report.json import new_findings
+from synadmin.client import Synapse
+from tests.unit.audit.gather.random_server import RandomServer
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Stub
+
+
+def audited(url: str, *only: str, everybody: bool) -> list[dict[str, Any]]:
+    """What an audit of the rooms finds; ``everybody``: each user with power is asked about."""
+    config = Config()
+    rules = runner.within(config.enabled(only=only), ["rooms"])
+    with Synapse(url, token="syt_token") as synapse:
+        prefetcher = Prefetcher(synapse, concurrency=4)
+        try:
+            gatherer = Gatherer(prefetcher, runner.needs_of(rules, config))
+            # Whoever is counted is asked about.
+            result = runner.audit(gatherer, rules, config, Baseline(), count_controllers=everybody)
+        finally:
+            prefetcher.close()
+    assert not result.report.errors
+    assert not result.report.skipped
+    return list(new_findings(result.report))
+
+
+def asked_about(stub: Stub) -> int:
+    asked = sum(request.target.startswith("/_synapse/admin/v2/users/") for request in stub.requests)
+    stub.requests.clear()
+    return asked
+
+
+@pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
+@pytest.mark.parametrize("seed", range(3))
+def test_details_where_needed_find_what_details_of_everybody_find(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, seed: int, few: int
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", few)
+    monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
+    RandomServer(stub, seed).build()
+    right = audited(stub.url, everybody=True)
+    of_everybody = asked_about(stub)
+    assert len({finding["rule"] for finding in right}) > 8, "the rooms are too much alike to show anything"
+    assert audited(stub.url, everybody=False) == right
+    assert asked_about(stub) <= of_everybody
+    for rule in ("single-controller", "inactive-controller", "owner-gone"):
+        alone = audited(stub.url, rule, everybody=True)
+        asked_about(stub)
+        assert audited(stub.url, rule, everybody=False) == alone
