@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs"
 GENERATE: dict[str, Any] = runpy.run_path(str(DOCS / "generate.py"))
-GUIDES = ["admin-gone", "first-steps", "moving", "regain-control"]
+GUIDES = ["admin-gone", "audit", "delegation", "first-steps", "moving", "regain-control"]
 
 each_page = pytest.mark.parametrize("name", ["index", *GUIDES])
 
@@ -50,3 +50,11 @@ def test_a_translation_has_the_same_code_and_links(name: str) -> None:
             assert sorted(re.findall(code_or_link, entry.string)) == sorted(
                 re.findall(code_or_link, entry.id)
             ), entry.string
+
+
+def test_the_chinese_readme_has_the_sections_of_the_english_one_and_leads_to_the_guides() -> None:
+    english, chinese = ((DOCS.parent / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert re.findall(r"^#+", chinese, re.MULTILINE) == re.findall(r"^#+", english, re.MULTILINE)
+    for name in GUIDES:
+        assert f"(docs/zh_CN/{name}.md" in chinese
+        assert f"](docs/{name}.md" not in chinese
