@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ import pytest
 
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
-from tests.unit.stub import BROKEN, SILENT, Stub, certificate, refused, told
+from synadmin.http.connection import Connection
+from tests.unit.stub import BROKEN, SILENT, Reply, Stub, certificate, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,3 +206,17 @@ def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_pat
         strange = pytest.raises(ConnectError, match="certificate")
         with Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick, strange:
             quick.server.version()
+
+
+@pytest.mark.parametrize("is_local", [True, False], ids=["this machine", "another machine"])
+def test_answers_are_packed_only_on_the_way_from_another_machine(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, is_local: bool
+) -> None:
+    monkeypatch.setattr(Connection, "is_local", is_local)
+    packed = Reply(200, gzip.compress(JSON), {"Content-Encoding": "gzip"})
+    stub.on(VERSION, told({"server_version": "1.163.2"}) if is_local else packed)
+    with Synapse(stub.url, token=TOKEN) as synapse:
+        for client in (synapse, synapse.fast()):
+            assert client.server.version().server_version == "1.163.2"
+    asked = {request.headers["accept-encoding"] for request in stub.requests}
+    assert asked == {"identity" if is_local else "gzip"}
