@@ -249,12 +249,18 @@ def _translated(name: str, text: str) -> str:
     return f"<!-- `make reference` writes this page from {name}.md and docs/locale. -->\n{translated}\n"
 
 
+def _in_chinese(message: str, translations: Catalog) -> str:
+    """Return the translation of a message, or the message where it has none, or one to be compared."""
+    entry = translations.get(message)
+    return str(entry.string) if entry and entry.string and not entry.fuzzy else message
+
+
 def _replacements(text: str, translations: Catalog) -> Iterator[tuple[int, int, str]]:
     """Yield the first line, the line after the last, and what takes their place."""
     lines = text.splitlines()
     rows: dict[int, str] = {}
     for token, message in messages(text):
-        translation = str(getattr(translations.get(message), "string", "") or message)
+        translation = _in_chinese(message, translations)
         first, end = token.map
         before, source, _ = lines[first].partition(token.content.split("\n")[0])
         if before.startswith("|"):
@@ -282,8 +288,7 @@ def _anchors(text: str, translations: Catalog) -> Iterator[tuple[str, str]]:
     """Yield the anchor that a forge gives each heading of a page, and the one of its translation."""
     for opening, inline in itertools.pairwise(_PARSER.parse(text)):
         if opening.type == "heading_open":
-            translation = getattr(translations.get(inline.content), "string", "") or inline.content
-            yield _anchor(inline.content), _anchor(str(translation))
+            yield _anchor(inline.content), _anchor(_in_chinese(inline.content, translations))
 
 
 def _anchor(heading: str) -> str:
