@@ -34,8 +34,8 @@ def sandbox() -> None:
 
     A small community is in it, which has lost its rooms.
 
-    It is bound to loopback and speaks to no other server. It needs `pip install matrix-synapse`, into the
-    environment that synadmin is in.
+    It is bound to loopback and speaks to no other server. It needs matrix-synapse in the environment that
+    synadmin is in: where that is missing, the first command offers to install it.
 
     \b
     Examples:
@@ -72,6 +72,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
     from synadmin.sandbox.mas.homeserver import DelegatedHomeserver
     from synadmin.sandbox.registry import up as put_up
 
+    _offer_synapse(invocation)
     with _clean_up_on_signal():
         made = put_up(
             directory,
@@ -184,6 +185,7 @@ def demo(invocation: Invocation) -> None:
     from synadmin.sandbox.community import fill
     from synadmin.sandbox.homeserver import Homeserver
 
+    _offer_synapse(invocation)
     with _clean_up_on_signal():
         invocation.say("Starting a throwaway Synapse ...")
         with Homeserver() as homeserver:
@@ -197,6 +199,22 @@ def demo(invocation: Invocation) -> None:
     is_in_path = shutil.which("synadmin") is not None or Path(sys.argv[0]).name != "synadmin"
     program = "synadmin" if is_in_path else shlex.quote(sys.argv[0])
     click.echo(f"\nThe Synapse is stopped, and its files are gone. To try it yourself: {program} sandbox up")
+
+
+def _offer_synapse(invocation: Invocation) -> None:
+    """Install Synapse where it is missing, if the person wants that.
+
+    Raises:
+        SettingsError: it is missing still.
+    """
+    from synadmin.sandbox.homeserver import install_command, is_synapse_installed, require_synapse
+
+    command = install_command()
+    question = f"A sandbox needs Synapse, which is not installed. Install it now into {sys.prefix} (250 MB)?"
+    can_ask = invocation.on_terminal and shutil.which(command[0]) is not None
+    if not is_synapse_installed() and can_ask and invocation.ask(question):
+        subprocess.run(command, stdout=sys.stderr, check=False)  # noqa: S603 - it was asked about
+    require_synapse()
 
 
 def _show_lost_rooms(community: "Community") -> None:

@@ -340,11 +340,25 @@ def require_synapse() -> None:
     Raises:
         SettingsError: matrix-synapse is not installed.
     """
-    if importlib.util.find_spec("synapse") is None:
-        message = "a sandbox needs Synapse, and matrix-synapse is not installed"
+    if not is_synapse_installed():
+        command = shlex.join(install_command())
         raise SettingsError(
-            message, hint=f"`{shlex.quote(sys.executable)} -m pip install matrix-synapse` gets it"
+            "a sandbox needs Synapse, and matrix-synapse is not installed",
+            hint=f"install it beside synadmin: `{command}`",
         )
+
+
+def is_synapse_installed() -> bool:
+    """Return whether there is a Synapse to start."""
+    importlib.invalidate_caches()
+    return importlib.util.find_spec("synapse") is not None
+
+
+def install_command() -> list[str]:
+    """Return the command that installs Synapse into the environment that synadmin is in."""
+    if importlib.util.find_spec("pip") is None:  # `uv tool install` puts none there
+        return ["uv", "pip", "install", "--python", sys.executable, "matrix-synapse"]
+    return [sys.executable, "-m", "pip", "install", "matrix-synapse"]
 
 
 def _answers(port: int, key: str) -> bool:

@@ -297,7 +297,7 @@ def _by_name(synapse: "Synapse", text: str) -> object:
     with suppress(NotFoundError, UsageError):
         return Shown(_account(synapse.users.get(user_id_of(synapse, text))), _NAME_COLUMNS)
     # An account that is looked for is often one that was locked or deactivated.
-    found = [_account(user) for user in synapse.users.list(name=text, guests=True, locked=True)]
+    found = [_account(user) for user in synapse.users.list(name=text, locked=True)]
     if not found:
         reason = f"no account has {text!a} as an id, an address or part of its name"
         raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)

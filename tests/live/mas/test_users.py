@@ -164,6 +164,7 @@ def test_an_account_is_created_with_all_that_belongs_to_it(mas_homeserver: World
     ]
     found = json.loads(run("user", "find", "--email", f"{name}@example.org", "-o", "json").stdout)
     assert found["user_id"] == user_id
+    assert user_id in run("user", "find", "ros", "-o", "name").stdout.split()
     again = run("user", "create", name, "--yes")
     assert again.code == 5
     assert "exists already" in again.stderr

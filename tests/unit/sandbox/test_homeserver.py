@@ -23,13 +23,21 @@ request: 0.001sec/0.001sec ru=(0.000sec, 0.002sec) db=(0.000sec/0.000sec/0) 31B 
 """
 
 
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        ({"synapse"}, f"{sys.executable} -m pip install matrix-synapse"),
+        ({"synapse", "pip"}, f"uv pip install --python {sys.executable} matrix-synapse"),
+    ],
+    ids=["pip", "uv"],
+)
 def test_without_synapse_the_error_names_the_command_that_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    missing: set[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else True)
     with pytest.raises(SettingsError, match="matrix-synapse is not installed") as caught:
         Homeserver(tmp_path / "server").start()
-    assert caught.value.hint == f"`{sys.executable} -m pip install matrix-synapse` gets it"
+    assert caught.value.hint == f"install it beside synadmin: `{command}`"
     assert not (tmp_path / "server").exists()
 
 
