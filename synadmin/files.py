@@ -168,16 +168,16 @@ def _followed(path: Path) -> Path:
     """
     for _ in range(_MOST_LINKS):
         try:
-            found = path.lstat()
+            status = path.lstat()
         except FileNotFoundError:
             return path
-        if stat.S_ISREG(found.st_mode):
+        if stat.S_ISREG(status.st_mode):
             return path
-        if stat.S_ISDIR(found.st_mode):
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(21, "is a directory")
-        if not stat.S_ISLNK(found.st_mode):
+        if not stat.S_ISLNK(status.st_mode):
             raise OSError(0, "is a pipe, a socket or a device")
-        if not _is_trusted(found):
+        if not _is_trusted(status):
             raise PermissionError(1, "is a symbolic link that another user has made")
         path = path.parent / path.readlink()
     raise OSError(40, "too many levels of symbolic links")
@@ -213,8 +213,8 @@ def _belongs_to_system(path: Path) -> bool:
     return str(path).startswith(_SYSTEM) and not str(path).startswith(_ANYBODY)
 
 
-def _is_trusted(found: os.stat_result) -> bool:
-    return found.st_uid in {0, os.geteuid()}
+def _is_trusted(status: os.stat_result) -> bool:
+    return status.st_uid in {0, os.geteuid()}
 
 
 def _open_lock(path: Path, setting: str | None) -> int:
@@ -225,11 +225,11 @@ def _open_lock(path: Path, setting: str | None) -> int:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise _cannot("make the lock", path, error, setting) from None
-    found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and _is_trusted(found):
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and _is_trusted(status):
         return descriptor
     os.close(descriptor)
-    reason = "belongs to another user" if stat.S_ISREG(found.st_mode) else "is no ordinary file"
+    reason = "belongs to another user" if stat.S_ISREG(status.st_mode) else "is no ordinary file"
     raise _cannot("make the lock", path, PermissionError(1, reason), setting)
 
 

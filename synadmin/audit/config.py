@@ -211,14 +211,14 @@ def _like(default: object, given: object, where: str) -> None:
 def _ignores(value: object) -> tuple[Ignore, ...]:
     if not isinstance(value, list):
         raise SettingsError("[[audit.ignore]] needs two brackets: there can be several")
-    found: dict[tuple[str, str], Ignore] = {}
+    ignores: dict[tuple[str, str], Ignore] = {}
     for number, entry in enumerate(value, 1):
         where = f"[[audit.ignore]] number {number}"
         ignore = _ignore(table(entry, where), where)
-        if (ignore.rule, ignore.subject) in found:
+        if (ignore.rule, ignore.subject) in ignores:
             raise SettingsError(f"{where}: {ignore.rule} of {quoted(ignore.subject)} is already ignored")
-        found[ignore.rule, ignore.subject] = ignore
-    return tuple(found.values())
+        ignores[ignore.rule, ignore.subject] = ignore
+    return tuple(ignores.values())
 
 
 def _ignore(entry: Mapping[str, Any], where: str) -> Ignore:

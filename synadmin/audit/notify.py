@@ -34,7 +34,7 @@ def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
 
 def message(report: Report) -> dict[str, Any] | None:
     """Return the content of the message: as many findings as an event holds, the gravest first."""
-    new = [one.finding for one in report.findings if one.new]
+    new = [item.finding for item in report.findings if item.new]
     if not new and not report.solved:
         return None
     headline = safe_text(f"Audit of {report.server_name}: {summary(report, new)}")

@@ -58,8 +58,8 @@ def mark(outcome: str) -> str:
 
 def marked(line: str) -> str:
     """Return a line with the sign of the outcome that it begins with: ``  done: …``."""
-    found = _OUTCOME.match(line)
-    return line if found is None else f"{found[1]}{mark(found[2])}: {line[found.end() :]}"
+    match = _OUTCOME.match(line)
+    return line if match is None else f"{match[1]}{mark(match[2])}: {line[match.end() :]}"
 
 
 def painted(line: str) -> str:
@@ -68,15 +68,15 @@ def painted(line: str) -> str:
     It is called after the line was wrapped: what it adds has no width. Only the start of the line is looked
     at, which this program wrote. After it, and where the line was wrapped, are names that members chose.
     """
-    found = _MARKED.match(line)
-    if found is not None:
-        outcome = click.style(found[2], fg=_MARKS[found[3]][1], bold=True)
-        return f"{found[1]}{outcome}:{line[found.end() :]}"
-    found = _LABEL.match(line)
-    if found is None:
+    match = _MARKED.match(line)
+    if match is not None:
+        outcome = click.style(match[2], fg=_MARKS[match[3]][1], bold=True)
+        return f"{match[1]}{outcome}:{line[match.end() :]}"
+    match = _LABEL.match(line)
+    if match is None:
         return line
-    label = click.style(f"{found[2]}:", fg=_LABELS[found[2]], bold=True)
-    return f"{found[1]}{label}{line[found.end() :]}"
+    label = click.style(f"{match[2]}:", fg=_LABELS[match[2]], bold=True)
+    return f"{match[1]}{label}{line[match.end() :]}"
 
 
 def heading(text: str) -> str:

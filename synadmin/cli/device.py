@@ -97,10 +97,10 @@ def rename(synapse: "Synapse", user_id: "UserId", device_id: str, name: str) -> 
     """
     synapse.devices.get(user_id, device_id)  # a dry run, too, says that there is none
     synapse.devices.modify(user_id, device_id, display_name=name)
-    found = synapse.devices.get(user_id, device_id).display_name
-    if found != name:
-        raise NotAsAskedError(f"the server reported success, but {device_id} is called {found!a}")
-    return {"display_name": found}
+    shown_name = synapse.devices.get(user_id, device_id).display_name
+    if shown_name != name:
+        raise NotAsAskedError(f"the server reported success, but {device_id} is called {shown_name!a}")
+    return {"display_name": shown_name}
 
 
 @rename.check
@@ -124,14 +124,14 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
         synadmin device delete alice QBUAZIFURK AUIECTSRND --yes
     """
     # Synapse says yes to a device that is not there: a typing error would go unnoticed.
-    found = synapse.devices.get(user_id, device_id)
+    device_ = synapse.devices.get(user_id, device_id)
     account = _account_in_mas(synapse, user_id)
     if account is not None:
-        return {"display_name": found.display_name, **_still_to_come(account.end_devices([device_id]))}
+        return {"display_name": device_.display_name, **_still_to_come(account.end_devices([device_id]))}
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
         raise NotAsAskedError(f"the server reported success, but {device_id} is still there")
-    return {"display_name": found.display_name}
+    return {"display_name": device_.display_name}
 
 
 def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
@@ -208,7 +208,7 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
     if account is not None:
         return {"devices": devices, **_still_to_come(account.end_devices(devices))}
     synapse.devices.delete_many(user_id, devices)
-    left = set(devices) & {one.device_id for one in synapse.devices.list(user_id).devices}
+    left = set(devices) & {device_.device_id for device_ in synapse.devices.list(user_id).devices}
     if left:
         message = f"the server reported success, but {', '.join(sorted(left))} of {user_id} is still there"
         raise NotAsAskedError(message)
@@ -234,8 +234,10 @@ def _(synapse: "Synapse", users: "list[UserId]", *, unused_since: int | None) ->
 def _deleted_with(synapse: "Synapse", user_id: "UserId", unused_since: int | None) -> list[str]:
     mine = _own_device(synapse, user_id)
     return [
-        one.device_id
-        for one in synapse.devices.list(user_id).devices
-        if one.device_id != mine
-        and (unused_since is None or (one.last_seen_ts is not None and one.last_seen_ts < unused_since))
+        device_.device_id
+        for device_ in synapse.devices.list(user_id).devices
+        if device_.device_id != mine
+        and (
+            unused_since is None or (device_.last_seen_ts is not None and device_.last_seen_ts < unused_since)
+        )
     ]

@@ -59,10 +59,10 @@ def set_(synapse: "Synapse", user_id: "UserId", *, features: "Mapping[str, bool]
     synapse.users.get(user_id)
     _require_known(features, synapse.experimental.get(user_id).features)
     synapse.experimental.set(user_id, features)
-    found = synapse.experimental.get(user_id).features
-    if any(found.get(feature) != enabled for feature, enabled in features.items()):
-        raise NotAsAskedError(f"the server reported success, but the features of {user_id} are {dict(found)}")
-    return {"features": dict(found)}
+    after = dict(synapse.experimental.get(user_id).features)
+    if any(after.get(feature) != enabled for feature, enabled in features.items()):
+        raise NotAsAskedError(f"the server reported success, but the features of {user_id} are {after}")
+    return {"features": after}
 
 
 @set_.check

@@ -64,7 +64,7 @@ def check(
     if output.in_words:
         _explain(report)
     elif output.form in {"table", "csv"}:
-        output.write([one.as_record() for one in report.checks], _COLUMNS)
+        output.write([check.as_record() for check in report.checks], _COLUMNS)
     else:
         output.write_one(report.as_record(), _COLUMNS)
     return EXIT_REFUSED if report.verdict == "broken" else EXIT_DONE
@@ -79,9 +79,9 @@ def _explain(report: "ServerCheck") -> None:
     for number, step in enumerate(report.steps, 1):
         click.echo(safe_text(f"  {number}. {step.detail}"))
     click.echo()
-    for one in report.checks:
-        mark = "ok" if one.ok else "!!" if one.severity == "error" else "! "
-        click.echo(f"  {mark}  {one.name:<17}  {safe_text(one.detail)}")
+    for check in report.checks:
+        mark = "ok" if check.ok else "!!" if check.severity == "error" else "! "
+        click.echo(f"  {mark}  {check.name:<17}  {safe_text(check.detail)}")
     if report.advice:
         click.echo("\nWhat to do:")
         for advice in report.advice:

@@ -68,19 +68,19 @@ def ping(
     settings = invocation.settings
     network = Network.parsed(settings.ca_file, nameserver, resolve)
     known = _known(invocation, from_rooms, destinations=destinations) if from_rooms or destinations else []
-    wanted = list(dict.fromkeys((*server_names, *known)))
-    if not wanted:
+    names = list(dict.fromkeys((*server_names, *known)))
+    if not names:
         if from_rooms or destinations:
             invocation.say("there is no other server")
             output.write([], _COLUMNS)
             return EXIT_DONE
         raise UsageError("which server? Name it, or take those of --from-rooms ROOM or --destinations")
     pings: Iterable[Ping] = ping_all(
-        wanted,
+        names,
         lambda name: ping_one(name, network, count=count, timeout=settings.timeout),
         at_once=settings.concurrency,
     )
-    finished = progress(invocation, pings, total=len(wanted), what="servers")
+    finished = progress(invocation, pings, total=len(names), what="servers")
     return _report(finished, output)
 
 
@@ -92,10 +92,10 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
         nonlocal silent
         shown = pings
         if output.form != "ndjson":
-            shown = sorted(pings, key=lambda one: (one.average, one.server_name))
-        for one in shown:
-            silent += not one.answered
-            yield one.as_record()
+            shown = sorted(pings, key=lambda result: (result.average, result.server_name))
+        for result in shown:
+            silent += not result.answered
+            yield result.as_record()
 
     if output.in_words:
         _show(list(records()))
@@ -109,15 +109,15 @@ def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) 
     from synadmin.cli.targets import room_id_of
     from synadmin.ids import is_server_name, server_name_of
 
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     with invocation.synapse() as synapse:
         home = server_name_of(synapse.owner)
         for room in rooms:
             members = synapse.rooms.members(room_id_of(synapse, room)).members
-            found |= dict.fromkeys(sorted(server_name_of(member) for member in members))
+            names |= dict.fromkeys(sorted(server_name_of(member) for member in members))
         if destinations:
-            found |= dict.fromkeys(one.destination for one in synapse.federation.destinations())
-    return [name for name in found if name != home and is_server_name(name)]
+            names |= dict.fromkeys(to.destination for to in synapse.federation.destinations())
+    return [name for name in names if name != home and is_server_name(name)]
 
 
 _COLUMNS = (

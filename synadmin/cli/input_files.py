@@ -183,11 +183,11 @@ def read_rows(
         UsageError: the list cannot be read, or has a heading that is not understood.
     """
     names = {**(aliases or {}), **{name: name for name in columns}}
-    found = _rows(source, known=names.keys(), raw=frozenset(raw))
-    if not found:
+    read = _rows(source, known=names.keys(), raw=frozenset(raw))
+    if not read:
         raise UsageError(f"{_source_name(source)} is empty")
     rows = []
-    for row in found:
+    for row in read:
         unknown = [name for name in row.cells if name and name not in names]
         if unknown:
             words = "the column is" if len(unknown) == 1 else "the columns are"

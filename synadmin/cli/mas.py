@@ -148,7 +148,7 @@ def create(
     from msgspec import UNSET
 
     service = _with_tokens(synapse)
-    scope = " ".join(_SCOPES[one] for one in scopes or _SCOPES)
+    scope = " ".join(_SCOPES[scope_name] for scope_name in scopes or _SCOPES)
     lasts = UNSET if expires is None else max(1, round(expires / 1000 - service.transport.server_time()))
     made = service.personal_sessions.create(_id_of(synapse, user_id), name, scope, expires_in=lasts)
     return made.flat()

@@ -75,11 +75,11 @@ def send(
         sent = synapse.notices.send_once(user_id, body, txn_id=f"{run}-{user_id}", **options)
     else:
         sent = synapse.notices.send(user_id, body, **options)
-    found = synapse.events.fetch(sent.event_id).event
-    if found.content != body:
+    event = synapse.events.fetch(sent.event_id).event
+    if event.content != body:
         message = f"{sent.event_id} has another content than this notice: was its transaction used before?"
         raise NotAsAskedError(message)
-    record = {"event_id": sent.event_id, "room_id": found.room_id}
+    record = {"event_id": sent.event_id, "room_id": event.room_id}
     return record | {"transaction_id": run} if once else record
 
 

@@ -75,7 +75,7 @@ def mas_operations(root: click.Command | None = None) -> list[Operation]:
 
 def _operations(prefix: str, root: click.Command | None) -> list[Operation]:
     commands = {} if root is None else _commands_by_call(root)
-    found = [
+    listed = [
         Operation(
             method=endpoint.method,
             path=endpoint.path,
@@ -88,7 +88,7 @@ def _operations(prefix: str, root: click.Command | None) -> list[Operation]:
         for call, endpoint in endpoints()
         if endpoint.path.startswith(prefix)
     ]
-    return sorted(found, key=lambda operation: (operation.path, operation.method))
+    return sorted(listed, key=lambda operation: (operation.path, operation.method))
 
 
 def operation_of(method: str, path: str) -> Operation | None:

@@ -158,12 +158,12 @@ def _require_future(moment: int | None) -> None:
 
 
 def _read_back(synapse: "Synapse", mas: "MasTokens | None", token: str, **expected: int | None) -> Record:
-    found = _get(synapse, mas, token)
+    record = _get(synapse, mas, token)
     for name, value in expected.items():
-        if found[name] != value:
-            message = f"the server reported success, but {name} of {token} is {found[name]}, not {value}"
+        if record[name] != value:
+            message = f"the server reported success, but {name} of {token} is {record[name]}, not {value}"
             raise NotAsAskedError(message)
-    return found
+    return record
 
 
 def _get(synapse: "Synapse", mas: "MasTokens | None", token: str) -> Record:
@@ -244,9 +244,9 @@ def delete(synapse: "Synapse", token: str) -> Record:
             synadmin registration-token delete --from - --yes
     """
     mas = _in_mas(synapse)
-    found = _get(synapse, mas, token)  # a dry run, too, says that there is none
+    record = _get(synapse, mas, token)  # a dry run, too, says that there is none
     if mas is not None:
-        if found["revoked_at"] is not None:
+        if record["revoked_at"] is not None:
             return unchanged("already revoked")
         mas.revoke(token)
         if mas.get(token)["revoked_at"] is None:

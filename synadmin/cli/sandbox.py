@@ -119,20 +119,20 @@ def down(invocation: Invocation, directory: Path | None) -> None:
     """
     from synadmin.sandbox.registry import noted_sandboxes
 
-    found = noted_sandboxes(_state())
+    sandboxes = noted_sandboxes(_state())
     if directory is not None:
-        found = [one for one in found if one.directory == directory.resolve()]
-    if not found:
+        sandboxes = [sandbox for sandbox in sandboxes if sandbox.directory == directory.resolve()]
+    if not sandboxes:
         where = f" in {directory}" if directory is not None else ""
         invocation.say(f"No sandbox is up{where}.")
-    for one in found:
-        one.down()
+    for sandbox in sandboxes:
+        sandbox.down()
         kept = (
             ""
-            if one.temporary
-            else f"; its files are kept, and `synadmin sandbox up {one.directory}` starts it again"
+            if sandbox.temporary
+            else f"; its files are kept, and `synadmin sandbox up {sandbox.directory}` starts it again"
         )
-        invocation.say(f"The sandbox in {one.directory} is down{kept}.")
+        invocation.say(f"The sandbox in {sandbox.directory} is down{kept}.")
 
 
 @sandbox.command()
@@ -220,7 +220,11 @@ def _offer_synapse(invocation: Invocation) -> None:
 def _show_lost_rooms(community: "Community") -> None:
     from synadmin.tables import as_text
 
-    lost = [{"name": one.name, "about": one.about} for one in community.situations.values() if one.lost]
+    lost = [
+        {"name": situation.name, "about": situation.about}
+        for situation in community.situations.values()
+        if situation.lost
+    ]
     server, version = community.homeserver, community.people["admin"].synapse.server.version().server_version
     click.echo(f"\n{server.server_name}, Synapse {version} on {server.url}, has lost {len(lost)} rooms:\n")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

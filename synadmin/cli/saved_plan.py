@@ -115,8 +115,8 @@ class SavedPlan:
                 )
             command = [str(word) for word in content["command"]]
             targets = {
-                str(one["id"]): PlannedTarget(dict(one["fingerprint"]), dict(one["plan"]))
-                for one in content["targets"]
+                str(target["id"]): PlannedTarget(dict(target["fingerprint"]), dict(target["plan"]))
+                for target in content["targets"]
             }
             return cls(
                 command,
@@ -163,7 +163,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON
 def _compared(value: Any) -> Any:  # noqa: ANN401  any JSON
     """Return the part of a record that has to be the same: no names and no sentences about it."""
     if isinstance(value, Mapping):
-        return {name: _compared(one) for name, one in value.items() if name not in _NOT_COMPARED}
+        return {name: _compared(item) for name, item in value.items() if name not in _NOT_COMPARED}
     if isinstance(value, list | tuple):
-        return [_compared(one) for one in value]
+        return [_compared(item) for item in value]
     return _plain(value)

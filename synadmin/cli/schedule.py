@@ -74,11 +74,11 @@ def nightly(config: Path | None, profiles: str | None = None) -> Nightly:
     from synadmin.settings.places import profile_file, state_directory
 
     beside = profile_file("default").with_name("audit.toml")
-    found = config or (beside if beside.is_file() else None)
+    file = config or (beside if beside.is_file() else None)
     return Nightly(
         program=_program(),
         baseline=state_directory() / "audit.json",
-        config=None if found is None else found.absolute(),
+        config=None if file is None else file.absolute(),
         profiles=profiles,
     )
 
@@ -88,8 +88,8 @@ def _program() -> tuple[str, ...]:
     started = Path(sys.argv[0])
     if started.name == "synadmin" and started.exists():
         return (str(started.absolute()),)
-    found = shutil.which("synadmin", path=str(Path(sys.executable).parent))
-    return (found,) if found else (sys.executable, "-m", "synadmin")
+    program = shutil.which("synadmin", path=str(Path(sys.executable).parent))
+    return (program,) if program else (sys.executable, "-m", "synadmin")
 
 
 def install_timer(audit: Nightly) -> tuple[Path, bool]:

@@ -225,7 +225,7 @@ class Change(Verb):
         self._shows: Function | None = None
         super().__init__(function, calls, name)
         # Where the kind has no argument (this server), the function gets it all the same.
-        self.params = [one for one in self.params if one.name != kind.field or kind.metavar]
+        self.params = [parameter for parameter in self.params if parameter.name != kind.field or kind.metavar]
 
     def argument(self, name: str) -> click.Parameter:
         """Return the argument; that of the targets takes many."""
@@ -343,7 +343,7 @@ class Change(Verb):
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
         """Change one target."""
-        arguments = [name if one == self.kind.field else values[one] for one in self.arguments]
+        arguments = [name if argument == self.kind.field else values[argument] for argument in self.arguments]
         result: Record = call(self.function, synapse, *arguments, values=values)
         return result
 
@@ -375,9 +375,9 @@ def _option_arguments(option: click.Parameter, values: Mapping[str, Any]) -> Ite
     if option.is_flag:
         yield option.opts[0]
         return
-    for one in value if option.multiple else [value]:
+    for item in value if option.multiple else [value]:
         yield option.opts[0]
-        yield from (map(str, one) if option.nargs != 1 else [str(one)])
+        yield from (map(str, item) if option.nargs != 1 else [str(item)])
 
 
 def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[Function], Change]:

@@ -103,20 +103,20 @@ def problems(
     """
     if certificate is None:
         return ("the certificate cannot be read",)
-    found = []
+    problems = []
     if now > certificate.ends:
-        found.append(f"the certificate expired on {certificate.ends:%Y-%m-%d}")
+        problems.append(f"the certificate expired on {certificate.ends:%Y-%m-%d}")
     if now < certificate.starts:
-        found.append(f"the certificate is valid from {certificate.starts:%Y-%m-%d %H:%M} UTC on, not yet")
-    if chain is not None and not (chain.verify_code in _TIMES and found):
-        found.append(_chain_problem(chain, certificate))
+        problems.append(f"the certificate is valid from {certificate.starts:%Y-%m-%d %H:%M} UTC on, not yet")
+    if chain is not None and not (chain.verify_code in _TIMES and problems):
+        problems.append(_chain_problem(chain, certificate))
     if not certificate.covers(name):
         names = ", ".join(certificate.names[:_SHOWN_NAMES]) or "no name at all"
         more = len(certificate.names) - _SHOWN_NAMES
-        found.append(
+        problems.append(
             f"the certificate is not for {name}, but for {names}{f' and {more} more' if more > 0 else ''}"
         )
-    return tuple(found)
+    return tuple(problems)
 
 
 def _chain_problem(chain: ssl.SSLCertVerificationError, certificate: Certificate) -> str:

@@ -139,7 +139,9 @@ def _of(record: str, services: Services, host: str) -> str:
         return f"{record} says that there is no such service"
     if not services.found:
         return f"there is no SRV record {record}"
-    ways = ", ".join(f"{one.host}:{one.port} (priority {one.priority})" for one in services.found)
+    ways = ", ".join(
+        f"{service.host}:{service.port} (priority {service.priority})" for service in services.found
+    )
     return f"{record} leads to {ways}; the certificate has to be for {host}"
 
 

@@ -138,7 +138,7 @@ class DnsResolver:
         ]
         if len(records) == 1 and records[0].host in {"", "."}:
             return Services(refused=True)
-        return Services(tuple(sorted(records, key=lambda one: (one.priority, -one.weight))))
+        return Services(tuple(sorted(records, key=lambda service: (service.priority, -service.weight))))
 
     def _hosts(self, host: str, kind: str, deadline: Deadline) -> "_Hosts":
         """Look up A or AAAA and follow aliases that the nameserver itself did not follow."""

@@ -82,15 +82,15 @@ class HttpsFetcher:
             host, port = parts.hostname or "", parts.port or HTTPS_PORT
         except ValueError:
             return Fetched(url, problem=f"{url} is not a URL")
-        found = self._resolver.addresses(host, port)
-        if not found.found:
-            return Fetched(url, problem=found.problem, absent=not found.unanswered)
+        addresses = self._resolver.addresses(host, port)
+        if not addresses.found:
+            return Fetched(url, problem=addresses.problem, absent=not addresses.unanswered)
         netloc = bracketed(host) if parts.port is None else f"{bracketed(host)}:{port}"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         failure: NoAnswerError | None = None
-        for number, address in enumerate(found.found):
+        for number, address in enumerate(addresses.found):
             # As browsers and homeservers do: the next address where this one does not take connections.
-            share = deadline.share(of=1 / (len(found.found) - number))
+            share = deadline.share(of=1 / (len(addresses.found) - number))
             try:
                 return Fetched(url, self._from(address, host, netloc, target, share))
             except NoAnswerError as error:

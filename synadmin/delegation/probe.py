@@ -84,16 +84,16 @@ def probe(
     now: datetime,
 ) -> Probe:
     """Check an address. A failure is a check of the result, not raised."""
-    found = Probe(address)
+    probe = Probe(address)
     try:
-        connection = _examined(found, target, trust, deadline, now)
+        connection = _examined(probe, target, trust, deadline, now)
     except NoAnswerError as error:
-        found.connects, found.unchecked = error.connected, error.no_route
+        probe.connects, probe.unchecked = error.connected, error.no_route
         detail = str(error)
         if error.no_route:
             detail += ": this machine has no way there, so this says nothing about the server"
-        found.checks.append(Check("connection", ok=error.no_route, detail=detail))
-        return found
+        probe.checks.append(Check("connection", ok=error.no_route, detail=detail))
+        return probe
     try:
         for name, look in _LOOKS.items():
             if connection.closed:
@@ -101,57 +101,57 @@ def probe(
                     address, target.certificate_name, trust.unverified, deadline.share()
                 )
             try:
-                look(found, connection, target, deadline.share(), now)
+                look(probe, connection, target, deadline.share(), now)
             except NoAnswerError as error:
                 if name != "admin-api":
-                    found.checks.append(Check(name, ok=False, detail=str(error)))
+                    probe.checks.append(Check(name, ok=False, detail=str(error)))
                 break
     except NoAnswerError as error:
-        found.checks.append(Check("connection", ok=False, detail=str(error)))
+        probe.checks.append(Check("connection", ok=False, detail=str(error)))
     finally:
         connection.close()
-    return found
+    return probe
 
 
 def _examined(
-    found: Probe, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime
+    probe: Probe, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime
 ) -> TlsConnection:
     """Connect, judge the certificate, and stay connected whatever the judgement is."""
     chain: ssl.SSLCertVerificationError | None = None
     name = target.certificate_name
     try:
-        connection = TlsConnection(found.address, name, trust.verifying, deadline.share())
+        connection = TlsConnection(probe.address, name, trust.verifying, deadline.share())
     except ssl.SSLCertVerificationError as error:
         chain = error
         # To see what it is, and what is behind it; nothing secret is sent.
-        connection = TlsConnection(found.address, name, trust.unverified, deadline.share())
+        connection = TlsConnection(probe.address, name, trust.unverified, deadline.share())
     shown = certificate.read(connection.certificate)
     problems = certificate.problems(shown, name, chain, now)
     if problems or shown is None:
-        found.say("certificate", "; ".join(problems), ok=False)
+        probe.say("certificate", "; ".join(problems), ok=False)
         return connection
     ends = f"valid until {shown.ends:%Y-%m-%d}, from {shown.issuer}"
     if certificate.expires_soon(shown, now):
         days = certificate.days_left(shown, now)
         detail = f"the certificate for {name} ends in {days} days, on {shown.ends:%Y-%m-%d}: renew it"
-        found.say("certificate", detail, ok=False, severity=WARNING)
+        probe.say("certificate", detail, ok=False, severity=WARNING)
     else:
-        found.say("certificate", f"for {name}, {ends}")
+        probe.say("certificate", f"for {name}, {ends}")
     return connection
 
 
 def _version(
-    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
+    probe: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
     answer = connection.get(VERSION, target.host_header, deadline)
     problem, content = read(answer, VERSION)
     if problem is None and not _server(content):
         problem = f"{VERSION} does not say what software it is"
     if problem is not None:
-        found.say("version", problem, ok=False)
+        probe.say("version", problem, ok=False)
         return
-    found.software, found.version = named(content)
-    found.say("version", f"{found.software or 'unnamed software'} {found.version or ''}".rstrip())
+    probe.software, probe.version = named(content)
+    probe.say("version", f"{probe.software or 'unnamed software'} {probe.version or ''}".rstrip())
 
 
 def named(content: object) -> tuple[str | None, str | None]:
@@ -170,25 +170,25 @@ def _short(value: object) -> str | None:
 
 
 def _keys(
-    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, now: datetime
+    probe: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, now: datetime
 ) -> None:
     answer = connection.get(KEYS, target.host_header, deadline)
     problem, content = read(answer, KEYS)
     if problem is None:
         problem = signing_keys.problem(content, target.server_name, int(now.timestamp() * 1000))
     if problem is not None:
-        found.say("keys", problem, ok=False)
+        probe.say("keys", problem, ok=False)
         return
-    found.say("keys", f"published by {target.server_name}, signed, and not expired")
+    probe.say("keys", f"published by {target.server_name}, signed, and not expired")
 
 
 def _admin(
-    found: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
+    probe: Probe, connection: TlsConnection, target: ProbeTarget, deadline: Deadline, _now: datetime
 ) -> None:
     if exposes_admin_api(connection.get(ADMIN, target.host_header, deadline)):
-        found.say("admin-api", EXPOSED, ok=False, severity=WARNING)
+        probe.say("admin-api", EXPOSED, ok=False, severity=WARNING)
     else:
-        found.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
+        probe.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
 
 
 _LOOKS = {"version": _version, "keys": _keys, "admin-api": _admin}

@@ -145,17 +145,17 @@ def check_server(
         of_clients = pool.submit(
             client_discovery.look, name, network.fetcher(deadline.share(most=timeout, of=0.9))
         )
-        found = discover(name, network.resolver(deadline), network.fetcher(deadline))
-        route = found.route
+        discovery = discover(name, network.resolver(deadline), network.fetcher(deadline))
+        route = discovery.route
         question = ProbeTarget(name.text, route.certificate_name, route.host_header)
-        addresses = dict.fromkeys(one for target in route.targets for one in target.addresses.found)
+        addresses = dict.fromkeys(address for target in route.targets for address in target.addresses.found)
         share = deadline.share(most=timeout, of=2 / 3)
         probes = list(
             pool.map(lambda address: probe(address, question, network.trust, share, moment), addresses)
         )
-        works = any(one.works for one in probes)
+        works = any(probe.works for probe in probes)
         seen_by_clients = of_clients.result()
-    checks = [*_found(found, probes), *seen_by_clients.checks]
+    checks = [*_found(discovery, probes), *seen_by_clients.checks]
     elsewhere = None
     if route.via == DEFAULT and not works:
         elsewhere = _elsewhere(name, network, seen_by_clients.base_url, deadline, moment)
@@ -168,7 +168,7 @@ def check_server(
             works=works,
             all_ok=all(check.ok for check in checks),
             in_dns=any(target.addresses.found for target in route.targets),
-            well_known=found.well_known.kind if found.well_known else None,
+            well_known=discovery.well_known.kind if discovery.well_known else None,
             srv=route.srv,
             elsewhere=elsewhere,
             clients=seen_by_clients.base_url is not None,
@@ -176,7 +176,7 @@ def check_server(
             untrusted=not works and any(probe.is_untrusted for probe in probes),
         )
     )
-    return ServerCheck(name.text, found, tuple(checks), judgement)
+    return ServerCheck(name.text, discovery, tuple(checks), judgement)
 
 
 def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
@@ -205,8 +205,8 @@ def _found(found: Discovery, probes: Iterable[Probe]) -> list[Check]:
         elif not addresses.given:
             ways = ", ".join(address.ip for address in addresses.found)
             checks.append(Check("dns", ok=True, detail=f"{target.host} is {ways}", severity=NOTE))
-    for one in probes:
-        checks += one.checks
+    for probed in probes:
+        checks += probed.checks
     return checks
 
 

@@ -149,8 +149,8 @@ def _connected(connection: Connection, deadline: Deadline) -> socket.socket:
     if connection.socket_path is not None:
         families: list[tuple[int, Any]] = [(socket.AF_UNIX, connection.socket_path)]
     else:
-        found = socket.getaddrinfo(*connection.address, type=socket.SOCK_STREAM)
-        families = [(family, address) for family, *_, address in found]
+        addresses = socket.getaddrinfo(*connection.address, type=socket.SOCK_STREAM)
+        families = [(family, address) for family, *_, address in addresses]
     failure: OSError = ConnectTimeoutError()
     for number, (family, address) in enumerate(families):
         made = socket.socket(family, socket.SOCK_STREAM)

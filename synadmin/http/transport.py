@@ -236,8 +236,8 @@ class Transport:
 
         None where a proxy put its own name there.
         """
-        found = _SYNAPSE.match(self._software)
-        return None if found is None else (int(found[1]), int(found[2]))
+        match = _SYNAPSE.match(self._software)
+        return None if match is None else (int(match[1]), int(match[2]))
 
     def owner(self) -> UserId:
         """Return the token's owner, asked for once.
@@ -462,9 +462,9 @@ def _written(
 def _encoded_query(query: Query | None) -> str:
     pairs: list[tuple[str, str]] = []
     for name, value in (query or {}).items():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, bool):
-                pairs.append((name, "true" if one else "false"))
-            elif one is not None:
-                pairs.append((name, str(one)))
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, bool):
+                pairs.append((name, "true" if item else "false"))
+            elif item is not None:
+                pairs.append((name, str(item)))
     return "?" + urlencode(pairs, quote_via=quote, safe="") if pairs else ""

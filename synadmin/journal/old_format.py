@@ -82,11 +82,11 @@ def _can_be_reverted(back: object) -> bool:
 
 def open_changes(lines: Iterator[tuple[int, dict[str, Any]]]) -> dict[str, int]:
     """Return the temporary changes that no line reverts: the id, and the number of its line."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for number, fields in lines:
         if "restoring" in fields and not was_refused(fields.get("status"), fields.get("errcode")):
-            found[fields["id"]] = number
+            numbers[fields["id"]] = number
         status = fields.get("status")
         if isinstance(fields.get("restores"), str) and isinstance(status, int) and 200 <= status < 300:  # noqa: PLR2004
-            found.pop(fields["restores"], None)
-    return found
+            numbers.pop(fields["restores"], None)
+    return numbers

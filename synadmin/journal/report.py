@@ -124,16 +124,16 @@ def rows(entries: Iterable[Mapping[str, Any]], *, since: str = "") -> Iterator[R
         entries: of the journal, oldest first.
         since: a time in ISO 8601, UTC: earlier changes are left out.
     """
-    found: dict[tuple[str, str], ReportRow] = {}
+    rows: dict[tuple[str, str], ReportRow] = {}
     for entry in entries:
         time = str(entry.get("time"))
         if time < since:
             continue
         kind, target = target_of(entry)
         run = str(entry.get("run"))
-        row = found.get((run, target))
+        row = rows.get((run, target))
         if row is None:
-            row = found[run, target] = ReportRow(
+            row = rows[run, target] = ReportRow(
                 time,
                 run,
                 _text(entry.get("user")),
@@ -143,7 +143,7 @@ def rows(entries: Iterable[Mapping[str, Any]], *, since: str = "") -> Iterator[R
                 target,
             )
         row.add(entry)
-    return iter(found.values())
+    return iter(rows.values())
 
 
 def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
@@ -154,7 +154,7 @@ def target_of(entry: Mapping[str, Any]) -> tuple[str, str]:
         parts.insert(0, str(before.get("room_id")))
     ids = [part for part in parts if part[:1] in _SIGILS and len(part) > 1]
     # The path names a room before a user, as a state event of a member.
-    target = next((one for one in ids if _SIGILS[one[0]] == "room"), ids[0] if ids else None)
+    target = next((id_ for id_ in ids if _SIGILS[id_[0]] == "room"), ids[0] if ids else None)
     restoring = entry.get("restoring")
     if target is None and isinstance(restoring, Mapping) and restoring.get("user"):
         target = str(restoring["user"])

@@ -220,13 +220,13 @@ class Store:
 
     def chain(self, record: RunRecord) -> list[RunRecord]:
         """Return a run, the one that it resumed, and so on."""
-        found = [record]
-        while found[-1].resumes is not None:
-            earlier = self.run(found[-1].resumes)
-            if earlier is None or earlier in found:
+        chain = [record]
+        while chain[-1].resumes is not None:
+            earlier = self.run(chain[-1].resumes)
+            if earlier is None or earlier in chain:
                 break
-            found.append(earlier)
-        return found
+            chain.append(earlier)
+        return chain
 
     def undone_by(self, run: str) -> list[RunRecord]:
         """Return the runs that took a run back, or tried to, oldest first."""
@@ -310,10 +310,10 @@ class Store:
             raise PermissionError(1, f"every user can write to {self.path.parent}")
         for path in (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm", "-journal"))):
             try:
-                found = path.lstat()
+                status = path.lstat()
             except FileNotFoundError:
                 continue
-            reason = _distrusted(found)
+            reason = _distrusted(status)
             if reason is not None:
                 raise PermissionError(1, f"{path} {reason}")
         with self.path.open("rb") as file:
@@ -417,19 +417,19 @@ _REASONS = {
 }
 
 
-def _is_trusted(found: os.stat_result) -> bool:
-    return found.st_uid in {0, os.geteuid()}
+def _is_trusted(status: os.stat_result) -> bool:
+    return status.st_uid in {0, os.geteuid()}
 
 
-def _distrusted(found: os.stat_result) -> str | None:
+def _distrusted(status: os.stat_result) -> str | None:
     """Return why a file cannot be a part of the journal; None where it can."""
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         return "is a directory"
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return "is a pipe, a socket or a device"
-    if not _is_trusted(found):
+    if not _is_trusted(status):
         return "belongs to another user"
-    return "has a second name (a hard link)" if found.st_nlink > 1 else None
+    return "has a second name (a hard link)" if status.st_nlink > 1 else None
 
 
 def _now() -> str:

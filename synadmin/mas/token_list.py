@@ -59,9 +59,9 @@ class MasTokens:
         self._tokens.revoke(self._found(token).id)
 
     def _found(self, token: str) -> Resource[UserRegistrationToken]:
-        for one in self._tokens.list():
-            if one.attributes.token == token:
-                return one
+        for record in self._tokens.list():
+            if record.attributes.token == token:
+                return record
         raise NotFoundError(status=404, errcode="", reason="MAS: there is no registration token of this name")
 
 

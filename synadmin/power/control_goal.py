@@ -80,10 +80,14 @@ def edits(view: RoomView, goal: ControlGoal) -> tuple[Edit, ...]:
     Levels are raised together. Each level that is taken is an edit of its own, the lowest first: an admin can
     lower no equal but itself, so not every one can be made by the same user.
     """
-    found = level_differences(view, goal)
-    raised = {one.user: one.after for one in found if one.after > one.before}
-    lowered = sorted((one for one in found if one.after < one.before), key=lambda one: one.before)
-    taken = (Edit(users={one.user: None if one.kind == "lower" else one.after}) for one in lowered)
+    changes = level_differences(view, goal)
+    raised = {change.user: change.after for change in changes if change.after > change.before}
+    lowered = sorted(
+        (change for change in changes if change.after < change.before), key=lambda change: change.before
+    )
+    taken = (
+        Edit(users={change.user: None if change.kind == "lower" else change.after}) for change in lowered
+    )
     return (*((Edit(users=raised),) if raised else ()), *taken)
 
 
@@ -159,7 +163,7 @@ def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
 
 def _controllers_then(view: RoomView, goal: ControlGoal) -> set[UserId]:
     """Return the local users who would have control."""
-    lowered = {one.user for one in level_differences(view, goal) if one.after < view.levels.control}
+    lowered = {change.user for change in level_differences(view, goal) if change.after < view.levels.control}
     have = {user for user in view.known_local_members if view.has_control(user)} - lowered
     return have | {user for user in goal.admins if view.is_local(user)}
 

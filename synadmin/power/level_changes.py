@@ -66,22 +66,22 @@ class Change:
 def changes(view: RoomView, edit: Edit) -> tuple[Change, ...]:
     """Return what an edit changes; empty where everything is as it says already."""
     before, after = view.levels, edited(view, edit).levels
-    found = [
+    differences = [
         Change(user, before.level_of(user), after.level_of(user))
         for user in edit.users
         if before.level_of(user) != after.level_of(user)
     ]
-    found += [
+    differences += [
         Change(f"sending {type_}", before.needed(type_), after.needed(type_))
         for type_ in edit.events
         if before.needed(type_) != after.needed(type_)
     ]
-    found += [
+    differences += [
         Change(name, getattr(before, name), getattr(after, name))
         for name in edit.named
         if getattr(before, name) != getattr(after, name)
     ]
-    return tuple(found)
+    return tuple(differences)
 
 
 def edited(view: RoomView, edit: Edit) -> RoomView:

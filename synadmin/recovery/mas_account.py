@@ -117,16 +117,16 @@ class MasAccount:
 
     def admin_sessions(self) -> list[Resource[Any]]:
         """Return the active sessions that have the rights of a server admin."""
-        found: dict[str, Resource[Any]] = {}
+        by_id: dict[str, Resource[Any]] = {}
         for scope in (SYNAPSE_ADMIN_SCOPE, MAS_ADMIN_SCOPE):
             sessions = self.mas.oauth2_sessions.list(user=self.record.id, status="active", scope=scope)
-            found.update((session.id, session) for session in sessions)
+            by_id.update((session.id, session) for session in sessions)
             if self.mas.has_personal_sessions:
                 personal = self.mas.personal_sessions.list(
                     actor_user=self.record.id, status="active", scope=scope
                 )
-                found.update((session.id, session) for session in personal)
-        return list(found.values())
+                by_id.update((session.id, session) for session in personal)
+        return list(by_id.values())
 
     def sessions(self) -> list[Resource[Any]]:
         """Return the active sessions of all four kinds."""
@@ -267,9 +267,9 @@ def _has_device(session: Resource[Any]) -> bool:
 def _devices_of(session: Resource[Any]) -> set[str]:
     """Return the devices of a session."""
     scopes = str(getattr(session.attributes, "scope", "")).split()
-    found = {scope.partition(_DEVICE)[2] for scope in scopes if _DEVICE in scope}
+    devices = {scope.partition(_DEVICE)[2] for scope in scopes if _DEVICE in scope}
     device = getattr(session.attributes, "device_id", None)
-    return found | ({device} if device else set())
+    return devices | ({device} if device else set())
 
 
 def _latest(session: Resource[Any]) -> float:

@@ -42,21 +42,21 @@ def is_reverted(
     """
     try:
         for endpoint, check in _CHECKS:
-            found = _matched(endpoint, method, path)
-            if found is not None:
-                return check(synapse, found, body or {}, user or synapse.owner)
+            ids = _matched(endpoint, method, path)
+            if ids is not None:
+                return check(synapse, ids, body or {}, user or synapse.owner)
     except NotFoundError:
         return True  # the account or the room is gone
     return None
 
 
-def _has_left(synapse: Synapse, found: Mapping[str, str], _: Mapping[str, Any], user: UserId) -> bool:
-    return _membership(synapse, user, RoomId(found["room_id"])) not in _PRESENT
+def _has_left(synapse: Synapse, ids: Mapping[str, str], _: Mapping[str, Any], user: UserId) -> bool:
+    return _membership(synapse, user, RoomId(ids["room_id"])) not in _PRESENT
 
 
-def _is_deactivated(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+def _is_deactivated(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
     """Whether an account is deactivated, and out of its rooms: Synapse sees to that later."""
-    user = UserId(found["target_user_id"])
+    user = UserId(ids["target_user_id"])
     now = synapse.users.get(user)
     if not now.deactivated or now.erased != bool(body.get("erase")):
         return False
@@ -68,23 +68,23 @@ def _is_deactivated(synapse: Synapse, found: Mapping[str, str], body: Mapping[st
     return True
 
 
-def _is_suspended(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
-    return bool(synapse.users.get(UserId(found["target_user_id"])).suspended == body.get("suspend"))
+def _is_suspended(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return bool(synapse.users.get(UserId(ids["target_user_id"])).suspended == body.get("suspend"))
 
 
-def _is_locked(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
-    return bool(synapse.users.get(UserId(found["user_id"])).locked == body.get("locked"))
+def _is_locked(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return bool(synapse.users.get(UserId(ids["user_id"])).locked == body.get("locked"))
 
 
-def _has_limits(synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
-    return numbers(synapse.users.ratelimit(UserId(found["user_id"]))) == (body or None)
+def _has_limits(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId) -> bool:
+    return numbers(synapse.users.ratelimit(UserId(ids["user_id"]))) == (body or None)
 
 
 def _is_deactivated_in_mas(
-    synapse: Synapse, found: Mapping[str, str], body: Mapping[str, Any], _: UserId
+    synapse: Synapse, ids: Mapping[str, str], body: Mapping[str, Any], _: UserId
 ) -> bool:
     """Whether MAS has an account deactivated, and Synapse too: a job of MAS sees to that."""
-    record = _mas(synapse).users.get(found["id"]).attributes
+    record = _mas(synapse).users.get(ids["id"]).attributes
     if record.deactivated_at is None:
         return False
     user = UserId(f"@{record.username}:{server_name_of(synapse.owner)}")
@@ -102,8 +102,8 @@ def _is_deactivated_in_mas(
     return True
 
 
-def _is_locked_in_mas(synapse: Synapse, found: Mapping[str, str], _: Mapping[str, Any], __: UserId) -> bool:
-    return _mas(synapse).users.get(found["id"]).attributes.locked_at is not None
+def _is_locked_in_mas(synapse: Synapse, ids: Mapping[str, str], _: Mapping[str, Any], __: UserId) -> bool:
+    return _mas(synapse).users.get(ids["id"]).attributes.locked_at is not None
 
 
 def _mas(synapse: Synapse) -> Mas:
@@ -137,7 +137,7 @@ def numbers(override: RateLimitOverride) -> dict[str, int] | None:
 
 
 def _matched(endpoint: Endpoint[Any], method: str, path: str) -> dict[str, str] | None:
-    """Return the parameters of a path, decoded; None where it is another endpoint's."""
+    """Return the ids of a path, decoded; None where it is another endpoint's."""
     if method != endpoint.method:
         return None
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(endpoint.path))

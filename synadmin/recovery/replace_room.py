@@ -175,7 +175,7 @@ def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal
         return None
     # A failed one counts too, where there is no other: to begin again would make a second new room.
     latest_first = deletions[::-1]
-    for deletion in sorted(latest_first, key=lambda one: one.status == "failed"):
+    for deletion in sorted(latest_first, key=lambda deletion: deletion.status == "failed"):
         shutdown = deletion.shutdown_room
         if (
             deletion.status in {"active", "complete", "failed"}
@@ -209,12 +209,12 @@ def to_note(planned: Replacement) -> dict[str, Any]:
 
 
 def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    note: dict[str, Any] = {}
     for entry in entries(journal, room=room_id):
         noted = entry.get(NOTE)
         if isinstance(noted, dict):
-            found = noted
-    return found
+            note = noted
+    return note
 
 
 def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
@@ -259,18 +259,18 @@ def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -
 def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
     """Say how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
-    found = observer.look(room_id, goal).found
+    answer = observer.look(room_id, goal).found
     insist = "--anyway replaces it all the same."
-    if isinstance(found, Refusal) and found.reason == "room-blocked":
+    if isinstance(answer, Refusal) and answer.reason == "room-blocked":
         return "room-blocked", (
             "The room is blocked on this server, which may be the only problem: run `synadmin room "
             f"unblock '{room_id}'` and try again. {insist}"
         )
-    if not isinstance(found, Plan):
+    if not isinstance(answer, Plan):
         return None
-    if not found.steps and found.outcome == outcome.DONE:
+    if not answer.steps and answer.outcome == outcome.DONE:
         return "not-lost", f"{target} already has control of it. {insist}"
-    allow = f" --allow {found.reach}" if found.reach else ""
+    allow = f" --allow {answer.reach}" if answer.reach else ""
     user = "" if target == caller else f" --user {target}"
     return "can-be-regained", (
         f"The room itself can be regained: `synadmin room make-admin '{room_id}'{user}{allow}`. {insist}"

@@ -36,24 +36,24 @@ def rooms_in_space(synapse: Synapse, space: RoomId, *, as_member: bool = False) 
         NotFoundError: there is no such space.
     """
     rooms = synapse.client_server.hierarchy(space) if as_member else hierarchy(synapse, space)
-    found = {room.room_id: room.as_sent() for room in rooms}
+    records = {room.room_id: room.as_sent() for room in rooms}
     order: list[RoomId] = []
     missing: dict[RoomId, None] = {}
 
     visited = {space}
     # No recursion: a space may be of any depth.
-    path = [(space, _children(found, space))] if space in found else []
+    path = [(space, _children(records, space))] if space in records else []
     while path:
         room_id, children = path[-1]
         child = next(children, None)
         if child is None:
             order.append(room_id)
             path.pop()
-        elif child not in found:
+        elif child not in records:
             missing[child] = None
         elif child not in visited:
             visited.add(child)
-            path.append((child, _children(found, child)))
+            path.append((child, _children(records, child)))
     return Space(tuple(order), tuple(missing))
 
 
@@ -130,8 +130,8 @@ def _place(child: SpaceChild) -> tuple[bool, str, int, str]:
     return not named, order if isinstance(order, str) else "", child.origin_server_ts, child.state_key
 
 
-def _children(found: Mapping[RoomId, Mapping[str, Any]], space: RoomId) -> Iterator[RoomId]:
-    for event in found[space].get("children_state") or ():
+def _children(records: Mapping[RoomId, Mapping[str, Any]], space: RoomId) -> Iterator[RoomId]:
+    for event in records[space].get("children_state") or ():
         content = event.get("content")
         # A child without servers to find it through has been taken out of the space.
         if isinstance(content, dict) and content.get("via") and isinstance(event.get("state_key"), str):

@@ -189,7 +189,7 @@ class TemporaryChanges:
             # It stays in the list until it is done: Ctrl-C may come here as well.
             revert = self._made[-1]
             try:
-                if revert.asleep in {one.user for one in left} - {None}:
+                if revert.asleep in {other.user for other in left} - {None}:
                     raise SynadminError(f"an earlier step as {revert.asleep} did not succeed")  # noqa: TRY301 - reported and kept as any other
                 self.restore(revert)
             except SynadminError as error:
@@ -242,7 +242,9 @@ class TemporaryChanges:
             else:
                 self._say("It is reverted now.")
         # Afterwards: to revert the others takes acting as their users.
-        return failed + [one for _, one in left if one.token is not None and not self._ended(one.token)]
+        return failed + [
+            revert for _, revert in left if revert.token is not None and not self._ended(revert.token)
+        ]
 
     def _ended(self, token: Mapping[str, Any]) -> bool:
         """End a token that a run has left. One whose secret is lost is open until it expires."""

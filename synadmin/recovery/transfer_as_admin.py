@@ -91,7 +91,7 @@ class AsAdmin:
     ) -> tuple[TransferStep, ...]:
         """Return what make-admin does, how the new owner comes in, and who lowers the old one."""
         steps: list[TransferStep] = [taken.as_record() for taken in preview.result.steps]
-        joins = any(one["action"] == "join" and one["as"] == self.move.new for one in steps)
+        joins = any(step["action"] == "join" and step["as"] == self.move.new for step in steps)
         if view.membership_of(self.move.new) != "join" and not joins:
             steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
         if planned.author is not None:

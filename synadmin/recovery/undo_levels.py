@@ -64,13 +64,13 @@ class UndoPlan:
 
 def noted(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
     """Return the changes of power levels among a run's lines of the journal, the newest first."""
-    found = []
+    plans = []
     for line in lines:
         before, body = line.get("before"), line.get("body") or {}
         if not isinstance(before, Mapping) or line.get("status") in _REFUSED or line.get("errcode"):
             continue
         by_synapse = str(line.get("path")).endswith("/make_room_admin")
-        found.append(
+        plans.append(
             RecordedChange(
                 entry=str(line.get("id")),
                 room_id=RoomId(before["room_id"]),
@@ -80,7 +80,7 @@ def noted(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
                 answered=line.get("status") == _OK,
             ),
         )
-    return found[::-1]
+    return plans[::-1]
 
 
 def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -423,8 +423,12 @@ def _settings_in(
     text = read.text(str(path)) if read.distrust is None else ""
     # The parser alone: dotenv_values would eat a $ in a token, and log what it cannot read.
     bindings = list(parse_stream(io.StringIO(text, newline=None)))
-    ours = {one.key: one.value for one in bindings if one.key in NAMES and one.key and one.value}
-    malformed = next((one.original.line for one in bindings if one.error), None)
+    ours = {
+        binding.key: binding.value
+        for binding in bindings
+        if binding.key in NAMES and binding.key and binding.value
+    }
+    malformed = next((binding.original.line for binding in bindings if binding.error), None)
     if malformed is not None:
         # Another program's .env may be of another dialect; a file that was named is meant for us.
         message = f"{path}: line {malformed} is not NAME=VALUE"

@@ -273,7 +273,7 @@ def _people(controllers: Mapping[UserId, Sequence[ControlledRoom]]) -> list[Cont
         Controller(user, sorted(rooms, key=lambda room: (not room.alone, room.room.name or room.room.id)))
         for user, rooms in controllers.items()
     ]
-    return sorted(people, key=lambda one: (-len(one.alone), -len(one.rooms), one.user))[:_USERS_SHOWN]
+    return sorted(people, key=lambda row: (-len(row.alone), -len(row.rooms), row.user))[:_USERS_SHOWN]
 
 
 def _runs(report: Report, counts: Mapping[Severity, int]) -> list[Bar]:
@@ -281,15 +281,15 @@ def _runs(report: Report, counts: Mapping[Severity, int]) -> list[Bar]:
     if not report.history:
         return []
     runs = [*((run.at, run.counts) for run in report.history), (report.finished_at, counts)][-_RUNS_SHOWN:]
-    most = max(sum(found.values()) for _, found in runs) or 1
+    most = max(sum(of_run.values()) for _, of_run in runs) or 1
     return [
         Bar(
             time_of(at) or "-",
             (time_of(at) or "-")[:10],
-            sum(found.values()),
-            _stacked(found, _RUNS_HEIGHT / most),
+            sum(of_run.values()),
+            _stacked(of_run, _RUNS_HEIGHT / most),
         )
-        for at, found in runs
+        for at, of_run in runs
     ]
 
 

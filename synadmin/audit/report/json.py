@@ -40,20 +40,23 @@ def record(report: Report) -> dict[str, Any]:
         "started_at": time_of(report.started_at),
         "finished_at": time_of(report.finished_at),
         "checked": dict(report.checked),
-        "skipped": [{"subject": _subject(one.subject), "reason": one.reason} for one in report.skipped],
+        "skipped": [
+            {"subject": _subject(skipped.subject), "reason": skipped.reason} for skipped in report.skipped
+        ],
         "findings": list(new_findings(report)),
         "solved": [finding_record(finding) for finding in report.solved],
         "errors": [
-            {"rule": one.rule, "subject": _subject(one.subject), "error": one.error} for one in report.errors
+            {"rule": failure.rule, "subject": _subject(failure.subject), "error": failure.error}
+            for failure in report.errors
         ],
     }
 
 
 def new_findings(report: Report) -> Iterator[dict[str, Any]]:
     """Yield the findings that are not in the baseline, as records; without a baseline, all of them."""
-    for one in report.findings:
-        if one.new:
-            yield {**finding_record(one.finding), "new": one.new}
+    for item in report.findings:
+        if item.new:
+            yield {**finding_record(item.finding), "new": item.new}
 
 
 def findings_of_all(servers: Sequence[ServerReport]) -> Iterator[dict[str, Any]]:

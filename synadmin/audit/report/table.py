@@ -14,7 +14,7 @@ from synadmin.text import safe_text
 
 def write(report: Report, out: TextIO) -> None:
     """Write the report."""
-    new = [one.finding for one in report.findings if one.new]
+    new = [item.finding for item in report.findings if item.new]
     if new or report.solved or report.errors:
         out.write("".join(f"{safe_text(line)}\n" for line in _lines(report, new)))
 

@@ -143,12 +143,12 @@ def _changed_targets(store: "Store", run: "RunRecord") -> list[str]:
     from synadmin.journal.report import target_of
 
     # Temporary changes, as a short-lived token of another user, are not what the run was for.
-    entries = (one for one in store.entries(run=run.run) if not one.keys() & {"restoring", "restores"})
-    found = dict.fromkeys(map(target_of, entries))
+    entries = (entry for entry in store.entries(run=run.run) if not entry.keys() & {"restoring", "restores"})
+    names = dict.fromkeys(map(target_of, entries))
     noun = "room" if (run.command or "").startswith("room ") else "user"
-    kinds = {kind for kind, _ in found} - {"server"}
+    kinds = {kind for kind, _ in names} - {"server"}
     wanted = {noun} & kinds or kinds
-    return [target for kind, target in found if kind in wanted]
+    return [target for kind, target in names if kind in wanted]
 
 
 def _request_columns() -> list[Any]:

@@ -61,8 +61,8 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     with open_journal(invocation) as store:
         record = find_run(store, run)
         chain = store.chain(record)
-        reasons = (entry.get("reason") for one in chain for entry in store.entries(run=one.run, limit=1))
-        reason = invocation.reason or next((one for one in reasons if one), None)
+        reasons = (entry.get("reason") for past in chain for entry in store.entries(run=past.run, limit=1))
+        reason = invocation.reason or next((text for text in reasons if text), None)
     left: Sequence[Revert] = ()
     with invocation.synapse() as synapse:
         require_ended(invocation, synapse, record)
@@ -74,7 +74,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
             left = revert_crashed_runs(synapse, invocation.journal, invocation.warn)
     if left:
         invocation.warn(f"hint: {_open_reverts_hint(left)}.")
-    arguments = next((list(one.arguments) for one in chain if one.arguments is not None), None)
+    arguments = next((list(past.arguments) for past in chain if past.arguments is not None), None)
     if record.is_finished or arguments == []:
         output.write([], [])
         if not left:
@@ -85,13 +85,13 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
     code = _run_command_line(invocation, record.run, arguments, output, reason=reason, dry_run=dry_run)
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
-        invocation.journal.conclude([one.run for one in chain], code)
+        invocation.journal.conclude([past.run for past in chain], code)
     return EXIT_FAILED if left and code == EXIT_DONE else code
 
 
 def _open_reverts_hint(left: "Sequence[Revert]") -> str:
     """Return what to do about temporary changes that are still open."""
-    if all(one.token is not None for one in left):
+    if all(revert.token is not None for revert in left):
         return (
             "run `synadmin journal resume last` after that time: the journal keeps the token open until then"
         )

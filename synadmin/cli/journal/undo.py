@@ -60,7 +60,7 @@ def undo(
         record = _run_to_undo(store, run)
         entries = list(store.entries(run=record.run))
         is_clean = not store.has_open_reverts(record.run)
-        later = [entry for one in store.undone_by(record.run) for entry in store.entries(run=one.run)]
+        later = [entry for undoing in store.undone_by(record.run) for entry in store.entries(run=undoing.run)]
     if is_clean and not undo_levels.noted(entries):
         return _nothing_to_undo(invocation, record.run, entries, output)
     with invocation.recovery() as recovery:
@@ -76,15 +76,15 @@ def undo(
             recovery.observer, entries, later, allow=reach, leave_rooms=leave_rooms
         )
         _show_undo(invocation, planned if output.for_people or not yes else (), entries)
-        if dry_run or not any(one.plans for one in planned):
-            output.write([_undo_record(one, "planned") for one in planned], _UNDO_COLUMNS)
+        if dry_run or not any(plan.plans for plan in planned):
+            output.write([_undo_record(plan, "planned") for plan in planned], _UNDO_COLUMNS)
             _say_unchanged(invocation, planned, dry_run=dry_run)
             return _undo_code(planned)
         confirm(invocation, "Restore these levels?", yes=yes)
         options = [*(["--allow", allow] if allow else []), *(["--leave-rooms"] if leave_rooms else [])]
         invocation.journal.arguments = ["journal", "undo", record.run, "--yes", *options]
         invocation.journal.links["undoes"] = record.run
-        records = [_undo_room(one, recovery) for one in planned]
+        records = [_undo_room(plan, recovery) for plan in planned]
     output.write(records, _UNDO_COLUMNS)
     if record.ended is None:
         invocation.journal.conclude([record.run], EXIT_REFUSED)
@@ -102,13 +102,13 @@ def _show_undo(
     from synadmin.recovery import undo_levels
 
     if _is_needed(planned):
-        invocation.warn("\n".join(_undo_text(one) for one in planned))
+        invocation.warn("\n".join(_undo_text(plan) for plan in planned))
     for other in undo_levels.others(entries):
         invocation.say(f"not undone: {other}")
 
 
 def _is_needed(planned: "Sequence[UndoPlan]") -> bool:
-    return any(one.plans or one.impossible for one in planned)
+    return any(plan.plans or plan.impossible for plan in planned)
 
 
 def _say_unchanged(invocation: Invocation, planned: "Sequence[UndoPlan]", *, dry_run: bool) -> None:
@@ -141,71 +141,71 @@ def _run_to_undo(store: "Store", run: str) -> "RunRecord":
         message = f"the run {record.run} undid the run {record.undoes}, and cannot be undone itself"
         raise RefusedError(message, hint="run the first command again: `synadmin journal show` shows it")
     record = find_run(store, record.undoes) if record.undoes is not None else record
-    done = next((one for one in store.undone_by(record.run) if one.code == EXIT_DONE), None)
+    done = next((undoing for undoing in store.undone_by(record.run) if undoing.code == EXIT_DONE), None)
     if done is not None:
         message = f"the run {record.run} was already undone, by the run {done.run}"
         raise RefusedError(message, hint="`synadmin journal list` shows other runs")
     return record
 
 
-def _undo_room(one: "UndoPlan", recovery: "Recovery") -> dict[str, Any]:
+def _undo_room(plan: "UndoPlan", recovery: "Recovery") -> dict[str, Any]:
     from synadmin.recovery import change_levels
 
     try:
-        for planned in one.plans:
-            change_levels.carry_out(recovery, planned)
+        for edit_plan in plan.plans:
+            change_levels.carry_out(recovery, edit_plan)
     except (JournalError, NotAuthenticatedError):
         raise
     except SynadminError as error:
-        return {**_undo_record(one, "done"), "outcome": "failed", "message": str(error)}
-    return _undo_record(one, "done")
+        return {**_undo_record(plan, "done"), "outcome": "failed", "message": str(error)}
+    return _undo_record(plan, "done")
 
 
-def _undo_text(one: "UndoPlan") -> str:
+def _undo_text(plan: "UndoPlan") -> str:
     from synadmin.power.level_changes import changes
 
-    lines: list[str] = [one.noted.room_id]
-    for planned in one.plans:
-        lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
-        lines += [f"    {planned.author.words}"] if planned.author is not None else []
-    lines += [f"  cannot: {words}" for words in one.impossible]
-    if not one.plans and not one.impossible:
+    lines: list[str] = [plan.noted.room_id]
+    for edit_plan in plan.plans:
+        lines += [f"  {change.words}" for change in changes(edit_plan.view, edit_plan.edit)]
+        lines += [f"    {edit_plan.author.words}"] if edit_plan.author is not None else []
+    lines += [f"  cannot: {words}" for words in plan.impossible]
+    if not plan.plans and not plan.impossible:
         lines.append("  nothing to change")
     return "\n".join(lines)
 
 
-def _undo_record(one: "UndoPlan", outcome: str) -> dict[str, Any]:
+def _undo_record(plan: "UndoPlan", outcome: str) -> dict[str, Any]:
     from synadmin.power.level_changes import changes
     from synadmin.power.levels import format_level
 
-    if one.impossible:
-        outcome = "partly" if one.plans else "refused"
-    elif not one.plans:
+    if plan.impossible:
+        outcome = "partly" if plan.plans else "refused"
+    elif not plan.plans:
         outcome = "done"
     messages = {
         "planned": "The levels can be restored.",
-        "done": "The levels are as they were." if one.plans else "The levels are as they were already.",
+        "done": "The levels are as they were." if plan.plans else "The levels are as they were already.",
     }
     return {
-        "room_id": one.noted.room_id,
+        "room_id": plan.noted.room_id,
         "outcome": outcome,
-        "reason": one.reason,
-        "message": "; ".join(one.impossible) or messages[outcome],
+        "reason": plan.reason,
+        "message": "; ".join(plan.impossible) or messages[outcome],
         "changes": [
             {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
-            for planned in one.plans
-            for change in changes(planned.view, planned.edit)
+            for edit_plan in plan.plans
+            for change in changes(edit_plan.view, edit_plan.edit)
         ],
-        "as": [planned.author.user for planned in one.plans if planned.author is not None],
+        "as": [edit_plan.author.user for edit_plan in plan.plans if edit_plan.author is not None],
     }
 
 
 def _undo_code(planned: "Sequence[UndoPlan]", records: "Sequence[Mapping[str, Any]]" = ()) -> int:
     if any(record["outcome"] == "failed" for record in records):
         return EXIT_FAILED
-    if not any(one.impossible for one in planned):
+    if not any(plan.impossible for plan in planned):
         return EXIT_DONE
-    return EXIT_PARTLY if any(one.plans or not one.impossible for one in planned) else EXIT_REFUSED
+    return EXIT_PARTLY if any(plan.plans or not plan.impossible for plan in planned) else EXIT_REFUSED
 
 
 _UNDO_COLUMNS = (Column("room_id", title="room", whole=True), Column("outcome"), Column("message"))

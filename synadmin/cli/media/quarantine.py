@@ -289,12 +289,13 @@ def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
     from synadmin.ids import RoomId
 
-    found = {item["media"]: item["local"] for room in names for item in media_in_room(synapse, RoomId(room))}
-    local = sum(found.values())
+    is_local = {
+        item["media"]: item["local"] for room in names for item in media_in_room(synapse, RoomId(room))
+    }
+    local = sum(is_local.values())
     where = ROOMS.named(names, most=1)
-    items_of = (
-        f"{counted(len(found), 'item')} of media ({local} uploaded here, {len(found) - local} elsewhere)"
-    )
+    amount = counted(len(is_local), "item")
+    items_of = f"{amount} of media ({local} uploaded here, {len(is_local) - local} elsewhere)"
     return f"Quarantine {items_of} that events in {where} point to? {_AFTERWARDS}"
 
 

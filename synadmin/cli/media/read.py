@@ -79,11 +79,11 @@ def media_in_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, 
     Raises:
         NotFoundError: the server knows no such room.
     """
-    found = synapse.media.in_room(room_id)
-    if not found.local and not found.remote:
+    uris_of = synapse.media.in_room(room_id)
+    if not uris_of.local and not uris_of.remote:
         # It answers the same for a room that it does not know.
         synapse.rooms.get(room_id)
-    for local, uris in ((True, found.local), (False, found.remote)):
+    for local, uris in ((True, uris_of.local), (False, uris_of.remote)):
         for uri in dict.fromkeys(uris):
             yield {"media": uri, "local": local}
 

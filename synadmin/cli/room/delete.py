@@ -127,8 +127,8 @@ def _(
         "--message without --new-room-user": message is not None and new_room_user is None,
         "--at-once and --no-wait": at_once and no_wait,
     }
-    for words, so in contradictions.items():
-        if so:
+    for words, given_together in contradictions.items():
+        if given_together:
             raise UsageError(f"{words}: not a possible combination")
     given = {
         "purge": purge,
@@ -216,7 +216,7 @@ def _find_deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "Deleti
         deletions = synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
         return None
-    return next((one for one in deletions if one.status in states), None)
+    return next((deletion for deletion in deletions if deletion.status in states), None)
 
 
 def _with_new_room(synapse: "Synapse", room_id: RoomId) -> "DeletionStatus | None":
@@ -225,7 +225,11 @@ def _with_new_room(synapse: "Synapse", room_id: RoomId) -> "DeletionStatus | Non
         deletions = synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
         return None
-    made = (one for one in deletions if one.shutdown_room is not None and one.shutdown_room.new_room_id)
+    made = (
+        deletion
+        for deletion in deletions
+        if deletion.shutdown_room is not None and deletion.shutdown_room.new_room_id
+    )
     return next(made, None)
 
 
@@ -329,12 +333,12 @@ def delete_status(synapse: "Synapse", deletion: str, *, wait: bool, invocation: 
             return Shown(status.as_sent(), error=NotAsAskedError(not_removed) if not_removed else None)
         return status
     room_id = room_id_of(synapse, deletion)
-    found = synapse.room_deletion.of_room(room_id)
+    deletions = synapse.room_deletion.of_room(room_id)
     if wait:
-        for one in found.results:
-            _wait_for(invocation, synapse, one)
-        found = synapse.room_deletion.of_room(room_id)
-    return found.as_sent()["results"]
+        for under_way in deletions.results:
+            _wait_for(invocation, synapse, under_way)
+        deletions = synapse.room_deletion.of_room(room_id)
+    return deletions.as_sent()["results"]
 
 
 def _wait_for(invocation: "Invocation", synapse: "Synapse", status: "DeletionStatus") -> "DeletionStatus":

@@ -151,10 +151,10 @@ def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "
     """Return a space and all below it, and tell of the rooms that this server is not in."""
     from synadmin.recovery.rooms_in_space import rooms_in_space
 
-    found = rooms_in_space(synapse, room_id_of(synapse, space))
-    for room_id in found.elsewhere:
+    below = rooms_in_space(synapse, room_id_of(synapse, space))
+    for room_id in below.elsewhere:
         invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
-    return found.rooms
+    return below.rooms
 
 
 def _servers(via: "Sequence[str]") -> tuple[str, ...]:
@@ -227,7 +227,7 @@ def _ask_about_plans(
     todo = [preview for preview in seen if preview.plan is not None]
     if not todo:
         return seen
-    for preview in [one for one in seen if one.result.outcome == "refused"] + todo:
+    for preview in [preview for preview in seen if preview.result.outcome == "refused"] + todo:
         invocation.warn(outcome_text(preview.result), has_heading=True)
     if lifts:
         invocation.warn(

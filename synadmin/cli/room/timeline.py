@@ -127,14 +127,14 @@ def context(
         synadmin room context '#club:example.org' '$event-id'
         synadmin room context '!abcdef:example.org' '$event-id' --limit 40 -o json
     """
-    found = synapse.events.context(room_id, event_id, limit=limit, filter=filter_ or None).as_sent()
+    answer = synapse.events.context(room_id, event_id, limit=limit, filter=filter_ or None).as_sent()
     if output.form == "json":
-        output.write_one(found, _COLUMNS)
+        output.write_one(answer, _COLUMNS)
         return
     rows = [
-        *({"position": "before"} | event for event in reversed(found["events_before"])),
-        {"position": "event"} | found["event"],
-        *({"position": "after"} | event for event in found["events_after"]),
+        *({"position": "before"} | event for event in reversed(answer["events_before"])),
+        {"position": "event"} | answer["event"],
+        *({"position": "after"} | event for event in answer["events_after"]),
     ]
     marked = Column("position", title="", value=lambda row: "->" if row["position"] == "event" else "")
     output.write(rows, [marked if output.for_people else Column("position"), *_COLUMNS])

@@ -204,10 +204,10 @@ def _rooms_in_space(
         return ()
     from synadmin.recovery.rooms_in_space import rooms_in_space
 
-    found = rooms_in_space(synapse, room_id_of(synapse, space), as_member=as_member)
-    for room_id in found.elsewhere:
+    below = rooms_in_space(synapse, room_id_of(synapse, space), as_member=as_member)
+    for room_id in below.elsewhere:
         invocation.say(f"Left out: {room_id} is in the space, but you cannot see it.")
-    return found.rooms
+    return below.rooms
 
 
 def _accepting(newcomer: "Synapse | None", move: "Move") -> "Callable[[RoomId], None] | None":

@@ -150,7 +150,7 @@ def _(
     dry_run: bool,
     invocation: Invocation,
 ) -> None:
-    without = not all("password" in one.fields for one in accounts.values() or [changes])
+    without = not all("password" in changed.fields for changed in accounts.values() or [changes])
     if code == EXIT_DONE and without and not dry_run:
         invocation.say("No password was set: `synadmin user password` sets one.")
 

@@ -43,14 +43,22 @@ class AccountChanges:
             for name, value in self.fields.items()
             if before is None or name == "password" or getattr(before, name) != value
         }
-        threepids = [] if before is None else [(one.medium, one.address) for one in before.threepids]
+        threepids = (
+            [] if before is None else [(threepid.medium, threepid.address) for threepid in before.threepids]
+        )
         wanted = _edited(threepids, self.add_threepids, self.remove_threepids)
         if wanted != threepids:
             changed["threepids"] = [{"medium": medium, "address": address} for medium, address in wanted]
-        ids = [] if before is None else [(one.auth_provider, one.external_id) for one in before.external_ids]
+        ids = (
+            []
+            if before is None
+            else [(external.auth_provider, external.external_id) for external in before.external_ids]
+        )
         wanted = _edited(ids, self.add_external_ids, self.remove_external_ids)
         if wanted != ids:
-            changed["external_ids"] = [{"auth_provider": one, "external_id": two} for one, two in wanted]
+            changed["external_ids"] = [
+                {"auth_provider": provider, "external_id": external_id} for provider, external_id in wanted
+            ]
         return changed
 
     @property
@@ -63,8 +71,8 @@ class AccountChanges:
         return replace(
             self,
             fields={name: value for name, value in self.fields.items() if name not in _AT_MAS},
-            add_threepids=tuple(one for one in self.add_threepids if one[0] != "email"),
-            remove_threepids=tuple(one for one in self.remove_threepids if one[0] != "email"),
+            add_threepids=tuple(pair for pair in self.add_threepids if pair[0] != "email"),
+            remove_threepids=tuple(pair for pair in self.remove_threepids if pair[0] != "email"),
         )
 
     def check(self, synapse: "Synapse", user_id: "UserId") -> None:
@@ -168,7 +176,7 @@ def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:
     """Change what MAS keeps: password, rights, e-mail addresses."""
     from synadmin.cli.user.with_mas import change_in_mas, remove_email
 
-    kept = {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}
+    kept = {email.attributes.email for email in account.mas.user_emails.list(user=account.record.id)}
     fields = {name: value for name, value in changes.fields.items() if name in _AT_MAS}
     if fields.get("admin") == account.record.attributes.admin:
         del fields["admin"]
@@ -179,9 +187,9 @@ def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:
 
 
 def _compare_lists(after: "UserDetails", body: Mapping[str, Any]) -> None:
-    threepids = {(one.medium, one.address) for one in after.threepids}
-    ids = {(one.auth_provider, one.external_id) for one in after.external_ids}
-    for name, found in (("threepids", threepids), ("external_ids", ids)):
-        if name in body and found != {tuple(one.values()) for one in body[name]}:
+    threepids = {(threepid.medium, threepid.address) for threepid in after.threepids}
+    ids = {(external.auth_provider, external.external_id) for external in after.external_ids}
+    for name, pairs in (("threepids", threepids), ("external_ids", ids)):
+        if name in body and pairs != {tuple(fields.values()) for fields in body[name]}:
             message = f"the server reported success, but the {name} of {after.name} are not as asked for"
             raise NotAsAskedError(message)

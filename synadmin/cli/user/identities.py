@@ -43,7 +43,7 @@ def list_emails(synapse: "Synapse", user_id: "UserId") -> object:
         synadmin user email list alice -o json
     """
     account = account_of(synapse, user_id)
-    return [one.flat() for one in account.mas.user_emails.list(user=account.record.id)]
+    return [email.flat() for email in account.mas.user_emails.list(user=account.record.id)]
 
 
 @email.verb
@@ -60,7 +60,7 @@ def add(synapse: "Synapse", user_id: "UserId", address: str) -> Record:
         synadmin user email add alice alice@example.org --dry-run
     """
     account = account_of(synapse, user_id)
-    if address in {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}:
+    if address in {email.attributes.email for email in account.mas.user_emails.list(user=account.record.id)}:
         return unchanged(f"already has {address}")
     add_email(account, address)
     return {}
@@ -110,7 +110,7 @@ def list_links(synapse: "Synapse", user_id: "UserId") -> object:
         synadmin user link list alice -o json
     """
     account = account_of(synapse, user_id)
-    return [one.flat() for one in account.mas.upstream_links.list(user=account.record.id)]
+    return [link.flat() for link in account.mas.upstream_links.list(user=account.record.id)]
 
 
 @link.verb
@@ -132,7 +132,7 @@ def providers(synapse: "Synapse") -> object:
         synadmin user link providers
         synadmin user link providers -o json
     """
-    return [one.flat() for one in service_of(synapse, hint=_WITHOUT_MAS).upstream_providers.list()]
+    return [provider.flat() for provider in service_of(synapse, hint=_WITHOUT_MAS).upstream_providers.list()]
 
 
 @link.verb
@@ -174,10 +174,10 @@ def remove_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: s
         synadmin user link remove alice 01K3V7J4Q8XW4FAXT9SH13TVE0 4711 --yes
     """
     account = account_of(synapse, user_id)
-    found = _links(account, provider, subject)
-    if not found:
+    links = _links(account, provider, subject)
+    if not links:
         return unchanged("not linked")
-    for id_ in found:
+    for id_ in links:
         account.mas.upstream_links.delete(id_)
     if _links(account, provider, subject):
         raise NotAsAskedError(f"MAS reported success, but {user_id} is still linked to {subject}")
@@ -185,8 +185,8 @@ def remove_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: s
 
 
 def _links(account: "MasAccount", provider: str, subject: str) -> list[str]:
-    found = account.mas.upstream_links.list(user=account.record.id, provider=provider, subject=subject)
-    return [one.id for one in found]
+    links = account.mas.upstream_links.list(user=account.record.id, provider=provider, subject=subject)
+    return [link.id for link in links]
 
 
 def account_of(synapse: "Synapse", user_id: "UserId") -> "MasAccount":

@@ -56,11 +56,11 @@ def set_(synapse: "Synapse", user_id: "UserId", *, limits: tuple[int, int]) -> R
             --burst-count 10
     """
     synapse.users.set_ratelimit(user_id, messages_per_second=limits[0], burst_count=limits[1])
-    found = synapse.users.ratelimit(user_id)
-    if (found.messages_per_second, found.burst_count) != limits:
-        message = f"the server reported success, but the limits of {user_id} are {found.as_sent()}"
+    override = synapse.users.ratelimit(user_id)
+    if (override.messages_per_second, override.burst_count) != limits:
+        message = f"the server reported success, but the limits of {user_id} are {override.as_sent()}"
         raise NotAsAskedError(message)
-    return found.as_sent()
+    return override.as_sent()
 
 
 @set_.check
@@ -87,8 +87,8 @@ def clear(synapse: "Synapse", user_id: "UserId") -> Record:
     if not synapse.users.ratelimit(user_id).as_sent():
         return unchanged("no limits of its own")
     synapse.users.delete_ratelimit(user_id)
-    found = synapse.users.ratelimit(user_id).as_sent()
-    if found:
-        message = f"the server reported success, but {user_id} still has limits of its own: {found}"
+    override = synapse.users.ratelimit(user_id).as_sent()
+    if override:
+        message = f"the server reported success, but {user_id} still has limits of its own: {override}"
         raise NotAsAskedError(message)
     return {}

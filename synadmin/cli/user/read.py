@@ -128,8 +128,8 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> obj
 
         require_mas(synapse, "list-admin-users")
         admins = server_admins(synapse)
-        found = ask(**{**filters, "admins": None})
-        return found.where(lambda account: (account.name in admins) == filters["admins"])
+        answer = ask(**{**filters, "admins": None})
+        return answer.where(lambda account: (account.name in admins) == filters["admins"])
     # Synapse shows locked accounts beside the others.
     return accounts.where(lambda account: account.locked) if filters["locked"] else accounts
 
@@ -187,7 +187,7 @@ def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
     account = account_in_mas(synapse, user_id)
     if account is None:
         return {"mas": None}
-    emails = [one.attributes.email for one in mas.user_emails.list(user=account.record.id)]
+    emails = [email.attributes.email for email in mas.user_emails.list(user=account.record.id)]
     return {"admin": account.record.attributes.admin, "mas": {**account.record.flat(), "emails": emails}}
 
 
@@ -297,11 +297,11 @@ def _by_name(synapse: "Synapse", text: str) -> object:
     with suppress(NotFoundError, UsageError):
         return Shown(_account(synapse.users.get(user_id_of(synapse, text))), _NAME_COLUMNS)
     # An account that is looked for is often one that was locked or deactivated.
-    found = [_account(user) for user in synapse.users.list(name=text, locked=True)]
-    if not found:
+    accounts = [_account(user) for user in synapse.users.list(name=text, locked=True)]
+    if not accounts:
         reason = f"no account has {text!a} as an id, an address or part of its name"
         raise NotFoundError(status=404, errcode="M_NOT_FOUND", reason=reason)
-    return Shown(found, _NAME_COLUMNS)
+    return Shown(accounts, _NAME_COLUMNS)
 
 
 def _account(user: "User | UserDetails") -> dict[str, Any]:
@@ -326,7 +326,7 @@ def _linked_in_mas(synapse: "Synapse", provider: str, subject: str) -> dict[str,
     mas = _mas(synapse)
     if mas is None:
         return None
-    links = [one.attributes for one in mas.upstream_links.list(subject=subject) if one.attributes.user_id]
+    links = [link.attributes for link in mas.upstream_links.list(subject=subject) if link.attributes.user_id]
     links = [link for link in links if link.provider_id == provider] or links
     return _user_record(synapse, mas, str(links[0].user_id)) if len(links) == 1 else None
 
@@ -383,8 +383,8 @@ def search(synapse: "Synapse", term: str, *, password_hashes: bool) -> object:
         synadmin user search alice
         synadmin user search spam% -o ndjson
     """
-    found = [user.as_sent() for user in synapse.lookup.search(term, user_id=synapse.owner)]
-    return found if password_hashes else [_without_hash(user) for user in found]
+    users = [user.as_sent() for user in synapse.lookup.search(term, user_id=synapse.owner)]
+    return users if password_hashes else [_without_hash(user) for user in users]
 
 
 def _without_hash(user: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,10 @@ def require_fields(details: "UserDetails", **expected: object) -> None:
     Raises:
         NotAsAskedError: it is not.
     """
-    for name, value in expected.items():
-        found = getattr(details, name)
-        if found != value:
-            message = f"the server reported success, but {name} of {details.name} is {found!a}, not {value!a}"
+    for name, wanted in expected.items():
+        value = getattr(details, name)
+        if value != wanted:
+            message = (
+                f"the server reported success, but {name} of {details.name} is {value!a}, not {wanted!a}"
+            )
             raise NotAsAskedError(message)

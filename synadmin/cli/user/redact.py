@@ -73,12 +73,12 @@ def redact(
     """
     from msgspec import UNSET
 
-    found = scope.count(synapse, user_id)
-    if not found:
+    messages_by_room = scope.count(synapse, user_id)
+    if not messages_by_room:
         return unchanged(f"no messages of {user_id} are left to redact", messages=0, rooms=0)
     begun = synapse.moderation.redact(
         user_id,
-        rooms=list(found),
+        rooms=list(messages_by_room),
         reason=UNSET if reason is None else reason,
         limit=UNSET if limit is None else limit,
         use_admin=use_admin or UNSET,
@@ -90,15 +90,15 @@ def redact(
     status = _wait_for(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
     failed = status.failed_redactions or {}
     left = scope.count(synapse, user_id)
-    done = sum(found.values()) - sum(left.values())
+    done = sum(messages_by_room.values()) - sum(left.values())
     if failed or left:
         why = f": {next(iter(failed.values()))}" if failed else ""
         message = (
-            f"{done} of {counted(sum(found.values()), 'message')} of {user_id} were redacted; "
+            f"{done} of {counted(sum(messages_by_room.values()), 'message')} of {user_id} were redacted; "
             f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
         )
         raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
-    return {"messages": done, "rooms": len(found), **begun.as_sent()}
+    return {"messages": done, "rooms": len(messages_by_room), **begun.as_sent()}
 
 
 @redact.check
@@ -114,9 +114,9 @@ def _(
 
 @redact.question
 def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
-    found = [scope.count(synapse, user_id) for user_id in users]
-    messages = counted(sum(sum(one.values()) for one in found), "message")
-    where = counted(len({room for one in found for room in one}), "room")
+    counts = [scope.count(synapse, user_id) for user_id in users]
+    messages = counted(sum(sum(messages_by_room.values()) for messages_by_room in counts), "message")
+    where = counted(len({room for messages_by_room in counts for room in messages_by_room}), "room")
     return (
         f"{messages} of {join_names(users)} in {where} will be redacted for good "
         f"(at most {scope.limit} in each room). Continue?"
@@ -146,8 +146,8 @@ class Scope:
             NotFoundError: there is no such account, or no such room.
             UnknownTargetError: that user is on another server, and no room of this server has seen them.
         """
-        found = {room: self._in_room(synapse, user_id, room) for room in self._rooms(synapse, user_id)}
-        return {room: number for room, number in found.items() if number}
+        counts = {room: self._in_room(synapse, user_id, room) for room in self._rooms(synapse, user_id)}
+        return {room: number for room, number in counts.items() if number}
 
     def _rooms(self, synapse: "Synapse", user_id: "UserId") -> "list[RoomId]":
         rooms = [synapse.rooms.get(room_id_of(synapse, room)).room_id for room in self.rooms]

@@ -53,8 +53,8 @@ def sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) -> o
     """
     from synadmin.recovery.mas_account import kind_of
 
-    found = ((kind_of(one), one) for one in account_of(synapse, user_id).sessions())
-    return [_record(name, one) for name, one in found if of_kind in {None, name}]
+    sessions = ((kind_of(session), session) for session in account_of(synapse, user_id).sessions())
+    return [_record(name, session) for name, session in sessions if of_kind in {None, name}]
 
 
 def _record(kind: str, session: "Resource[Any]") -> dict[str, Any]:
@@ -87,16 +87,16 @@ def end_sessions(synapse: "Synapse", user_id: "UserId", *, of_kind: str | None) 
     from synadmin.recovery.mas_account import end_session
 
     account = account_of(synapse, user_id)
-    found = _to_end(synapse, account, of_kind)
-    if not found:
+    sessions = _to_end(synapse, account, of_kind)
+    if not sessions:
         return unchanged("no session to end", sessions=0)
-    for session in found:
+    for session in sessions:
         end_session(account.mas, session)
-    left = {one.id for one in account.sessions()} & {one.id for one in found}
+    left = {session.id for session in account.sessions()} & {session.id for session in sessions}
     if left:
         message = f"MAS reported success, but {counted(len(left), 'session')} of {user_id} did not end"
         raise NotAsAskedError(message)
-    return {"sessions": len(found)}
+    return {"sessions": len(sessions)}
 
 
 @end_sessions.question
@@ -115,8 +115,8 @@ def _to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "
     """Return the sessions of a kind, or of all kinds, without the session in use."""
     from synadmin.recovery.mas_account import kind_of
 
-    of_this_kind = (one for one in account.sessions() if of_kind in {None, kind_of(one)})
-    return [one for one in of_this_kind if not _is_own(synapse, one)]
+    of_this_kind = (session for session in account.sessions() if of_kind in {None, kind_of(session)})
+    return [session for session in of_this_kind if not _is_own(synapse, session)]
 
 
 def _is_own(synapse: "Synapse", session: "Resource[Any]") -> bool:

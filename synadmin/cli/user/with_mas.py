@@ -58,15 +58,15 @@ def add_email(account: "MasAccount", email: str) -> None:
         if error.status not in {_BAD_REQUEST, _CONFLICT}:
             raise
         raise RefusedError(f"{email} cannot be added to {account.user_id}: {error.reason}") from error
-    if email not in {one.attributes.email for one in account.mas.user_emails.list(user=account.record.id)}:
+    if email not in {kept.attributes.email for kept in account.mas.user_emails.list(user=account.record.id)}:
         raise NotAsAskedError(f"MAS reported success, but {account.user_id} does not have {email}")
 
 
 def remove_email(account: "MasAccount", email: str) -> bool:
     """Remove an e-mail address; return whether there was one."""
-    found = list(account.mas.user_emails.list(user=account.record.id, email=email))
-    for one in found:
-        account.mas.user_emails.delete(one.id)
+    addresses = list(account.mas.user_emails.list(user=account.record.id, email=email))
+    for address in addresses:
+        account.mas.user_emails.delete(address.id)
     if any(account.mas.user_emails.list(user=account.record.id, email=email)):
         raise NotAsAskedError(f"MAS reported success, but {account.user_id} still has {email}")
-    return bool(found)
+    return bool(addresses)

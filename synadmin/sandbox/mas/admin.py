@@ -54,8 +54,8 @@ class Route:
     def match(self, path: str) -> str | None:
         """Return the path's parameter, empty where it has none; None where the path is another one."""
         pattern = re.sub(r"\{\w+\}", "([^/]+)", self.template)
-        found = re.fullmatch(re.escape(BASE) + pattern, path)
-        return None if found is None else unquote("".join(found.groups()))
+        match = re.fullmatch(re.escape(BASE) + pattern, path)
+        return None if match is None else unquote("".join(match.groups()))
 
 
 ROUTES: list[Route] = []
@@ -143,19 +143,19 @@ def answer(service: Service, request: Request) -> Reply:
     """Answer a request to a path under ``/api/``. The caller holds the store's lock."""
     knobs = service.store.knobs
     matching = [
-        (one, parameter)
-        for one in ROUTES
+        (route, parameter)
+        for route in ROUTES
         if knobs.adminapi
-        and knobs.is_at_least(one.since)
-        and (parameter := one.match(request.path)) is not None
+        and knobs.is_at_least(route.since)
+        and (parameter := route.match(request.path)) is not None
     ]
     if not matching:
         return not_here()
-    for one, parameter in matching:
+    for route, parameter in matching:
         # `latest` and `by-username` come before `{id}` in the list.
-        if one.method == request.method:
+        if route.method == request.method:
             try:
-                return one.handler(Call(service, request, parameter, _caller(service.store, request)))
+                return route.handler(Call(service, request, parameter, _caller(service.store, request)))
             except Refused as error:
                 return error.reply
     return Reply(405, text="")
@@ -224,7 +224,7 @@ def page(call: Call, kind: str, filters: Mapping[str, Filter]) -> Reply:
     if count == "only":
         return Reply(200, body | {"links": {"self": "?".join([base, *(["&".join(kept)] if kept else [])])}})
     after, before = _cursor(query, "page[after]"), _cursor(query, "page[before]")
-    between = [one for one in every if after < one["_id"] and (not before or one["_id"] < before)]
+    between = [record for record in every if after < record["_id"] and (not before or record["_id"] < before)]
     size = last or first or _PAGE
     shown = between[-size:] if last else between[:size]
     cut = len(shown) < len(between)

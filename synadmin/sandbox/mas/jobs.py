@@ -76,10 +76,12 @@ class Worker:
             if job["job"] == DEACTIVATE:
                 store.end_all(user["_id"])
                 emails = store.table("user-email")
-                for email in [one for one in emails.values() if one["user_id"] == user["_id"]]:
+                for email in [record for record in emails.values() if record["user_id"] == user["_id"]]:
                     del emails[email["_id"]]
             addresses = [
-                one["email"] for one in store.table("user-email").values() if one["user_id"] == user["_id"]
+                record["email"]
+                for record in store.table("user-email").values()
+                if record["user_id"] == user["_id"]
             ]
             devices = store.devices(user["_id"])
         localpart = user["username"]

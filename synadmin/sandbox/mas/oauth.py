@@ -200,7 +200,9 @@ def link(service: Service, request: Request) -> Reply:
     form, store = request.form(), service.store
     code = form.get("code", "").upper()
     grants = store.table(_GRANT).values()
-    grant = next((one for one in grants if one["user_code"] == code and one["state"] == "pending"), None)
+    grant = next(
+        (grant for grant in grants if grant["user_code"] == code and grant["state"] == "pending"), None
+    )
     if grant is None or moment(grant["expires"]) <= now():
         return _page("There is no such code.", code, 400)
     user = store.user_named(form.get("username", ""))
@@ -330,10 +332,10 @@ def revoke(service: Service, request: Request) -> Reply:
     form = request.form()
     if "token" not in form:
         raise _error(500, "server_error", "Failed to deserialize form body: missing field `token`")
-    found = store.table("token").get(form["token"])
-    if found is None or found["_session_kind"] != OAUTH or not store.is_live(found) or found.get("_next"):
+    token = store.table("token").get(form["token"])
+    if token is None or token["_session_kind"] != OAUTH or not store.is_live(token) or token.get("_next"):
         return Reply(200, text="")
-    session = store.session_of(found)
+    session = store.session_of(token)
     if session["client_id"] != client["_id"]:
         raise _error(401, "unauthorized_client")
     store.end(session)
@@ -351,19 +353,19 @@ def introspect(service: Service, request: Request) -> Reply:
         raise _error(401, "unauthorized_client")
     store = service.store
     form = request.form()
-    found = store.table("token").get(form.get("token", ""))
+    token = store.table("token").get(form.get("token", ""))
     kind = kind_of(form.get("token", ""))
     hint = "refresh_token" if kind == "mar" else "access_token"
     unexpected = form.get("token_type_hint", hint) != hint
-    if found is None or unexpected or not store.is_live(found) or found.get("_next"):
+    if token is None or unexpected or not store.is_live(token) or token.get("_next"):
         return Reply(200, {"active": False})
-    session = store.session_of(found)
+    session = store.session_of(token)
     user_id = session["actor_user_id"] if session["_kind"] == PERSONAL else session["user_id"]
     # A personal session: the actor has to be valid here, and its owner.
     if not (store.is_valid(user_id) and store.is_valid(session.get("owner_user_id"))):
         return Reply(200, {"active": False})
-    found["_used"] = True
-    created = int(moment(found["created_at"]).timestamp())
+    token["_used"] = True
+    created = int(moment(token["created_at"]).timestamp())
     answer = {"active": True, "scope": _scope(session), "iat": created, "nbf": created}
     answer["token_type"] = hint
     client_id = {COMPAT: "legacy", PERSONAL: session.get("owner_client_id")}
@@ -372,8 +374,8 @@ def introspect(service: Service, request: Request) -> Reply:
         answer |= {"username": store.table("user")[user_id]["username"], "sub": user_id}
     if session["_kind"] == COMPAT:
         answer["device_id"] = session["device_id"]
-    if found["_expires"] is not None:
-        expires = moment(found["_expires"])
+    if token["_expires"] is not None:
+        expires = moment(token["_expires"])
         answer["exp"] = int(expires.timestamp())
         answer["expires_in"] = int((expires - now()).total_seconds())
     return Reply(200, {name: value for name, value in answer.items() if value is not None})
@@ -417,10 +419,10 @@ def logout(service: Service, request: Request) -> Reply:
     store = service.store
     if request.bearer is None:
         raise Refused(Reply(401, {"errcode": "M_MISSING_TOKEN", "error": "Missing access token"}))
-    found = store.table("token").get(request.bearer)
-    if found is None or found["_session_kind"] != COMPAT or not store.is_live(found):
+    token = store.table("token").get(request.bearer)
+    if token is None or token["_session_kind"] != COMPAT or not store.is_live(token):
         raise Refused(Reply(401, {"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token"}))
-    session = store.session_of(found)
+    session = store.session_of(token)
     store.end(session)
     service.worker.schedule(SYNC, store.table("user")[session["user_id"]])
     return Reply(200, {})

@@ -29,7 +29,7 @@ from synadmin.sandbox.mas.synapse import SynapseError
 from synadmin.sandbox.mas.web import Reply, is_count, is_text, is_ulid, json_body, refused
 
 _NO_USER, _NO_CLIENT = "User ID {} not found", "Client ID {} not found"
-_FINISHED = has_status(active=lambda one: not has_ended(one), finished=has_ended)
+_FINISHED = has_status(active=lambda session: not has_ended(session), finished=has_ended)
 _TIMES: dict[str, Filter] = {
     f"{name}-{side}": has_time(f"{name.replace('-', '_')}_at", before=side == "before")
     for name in ("created", "last-active")
@@ -98,8 +98,8 @@ def finish_user_session(call: Call) -> Reply:
 def _client_kind(call: Call, values: list[str]) -> Fits:
     clients = call.store.table("oauth2-client")
     kinds = has_status(
-        static=lambda one: clients[one["client_id"]]["is_static"],
-        dynamic=lambda one: not clients[one["client_id"]]["is_static"],
+        static=lambda session: clients[session["client_id"]]["is_static"],
+        dynamic=lambda session: not clients[session["client_id"]]["is_static"],
     )
     return kinds(call, values)
 
@@ -141,10 +141,10 @@ def list_personal_sessions(call: Call) -> Reply:
         "owner_client": refers("owner_client_id", "oauth2-client", _NO_CLIENT),
         "actor_user": refers("actor_user_id", "user", _NO_USER),
         "scope": has_scope,
-        "status": has_status(active=lambda one: not has_ended(one), revoked=has_ended),
+        "status": has_status(active=lambda session: not has_ended(session), revoked=has_ended),
         "expires_before": has_time("expires_at", before=True),
         "expires_after": has_time("expires_at", before=False),
-        "expires": is_flag(lambda one: one["expires_at"] is not None),
+        "expires": is_flag(lambda session: session["expires_at"] is not None),
     }
     return page(call, PERSONAL, filters)
 
@@ -216,7 +216,7 @@ def _with_token(call: Call, session: Record, seconds: int | None) -> Reply:
 
 
 def _has_sessions(call: Call, values: list[str]) -> Fits:
-    active = {one["client_id"] for one in call.store.table(OAUTH).values() if not has_ended(one)}
+    active = {session["client_id"] for session in call.store.table(OAUTH).values() if not has_ended(session)}
     return is_flag(lambda client: client["_id"] in active)(call, values)
 
 

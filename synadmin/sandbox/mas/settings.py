@@ -43,7 +43,7 @@ def add_registration_token(call: Call) -> Reply:
     fields = {"token": is_text, "usage_limit": is_count, "expires_at": is_time}
     body = json_body(call.request, {}, fields)
     text = body.get("token") or random_text(_LENGTH)
-    if any(one["token"] == text for one in call.store.table(_TOKEN).values()):
+    if any(token["token"] == text for token in call.store.table(_TOKEN).values()):
         raise refused(409, "A registration token with the same token already exists")
     attributes = {
         "token": text,

@@ -142,12 +142,12 @@ class Store:
     def sessions(self, kind: str, user_id: str) -> list[Record]:
         """Return a user's sessions that have not ended; personal ones: those that act as the user."""
         every = self.table(kind).values()
-        return [one for one in every if one[_OF_USER[kind]] == user_id and not has_ended(one)]
+        return [session for session in every if session[_OF_USER[kind]] == user_id and not has_ended(session)]
 
     def devices(self, user_id: str) -> list[str]:
         """Return the devices that a user's sessions have."""
-        compat = [one["device_id"] for one in self.sessions(COMPAT, user_id)]
-        scopes = [one["scope"] for kind in (OAUTH, PERSONAL) for one in self.sessions(kind, user_id)]
+        compat = [session["device_id"] for session in self.sessions(COMPAT, user_id)]
+        scopes = [session["scope"] for kind in (OAUTH, PERSONAL) for session in self.sessions(kind, user_id)]
         return [device for device in compat if device] + [
             device for scope in scopes for device in devices_in(scope)
         ]
@@ -178,13 +178,13 @@ def is_scope(text: str) -> bool:
 
 def devices_in(scope: str) -> list[str]:
     """Return the devices that a scope names, each once."""
-    found = [
+    devices = [
         token.removeprefix(prefix)
         for token in scope.split()
         for prefix in _DEVICES
         if token.startswith(prefix)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(devices))
 
 
 def with_twins(scope: str) -> str:

@@ -35,7 +35,7 @@ def _has_session(call: Call, kind: str, user: Record) -> bool:
 def _active_client(call: Call, values: list[str]) -> Fits:
     fits = refers("client_id", "oauth2-client", "Client ID {} not found")(call, values)
     sessions = call.store.table(OAUTH).values()
-    users = {one["user_id"] for one in sessions if fits(one) and not has_ended(one)}
+    users = {session["user_id"] for session in sessions if fits(session) and not has_ended(session)}
     return lambda user: user["_id"] in users
 
 
@@ -195,7 +195,9 @@ def add_user_email(call: Call) -> Reply:
     user = call.known("user", body["user_id"], _NO_USER)
     if not _EMAIL.fullmatch(body["email"]):
         raise refused(400, f'Email "{body["email"]}" is not valid', "Missing domain or user")
-    if any(one["email"].lower() == body["email"].lower() for one in call.store.table("user-email").values()):
+    if any(
+        email["email"].lower() == body["email"].lower() for email in call.store.table("user-email").values()
+    ):
         raise refused(409, f'User email "{body["email"]}" already in use')
     email = call.store.add("user-email", {"user_id": user["_id"], "email": body["email"]})
     call.service.worker.schedule(PROVISION, user)
