@@ -52,7 +52,7 @@ from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
-from synadmin.recovery.make_admin import Preview, look_ahead
+from synadmin.recovery.make_admin import Preview, preview_rooms
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.room_state import sender_of
 
@@ -171,9 +171,9 @@ def look(observer: Observer, target: Target) -> RoomView:
         view = replace(view, memberships={**view.memberships, **dict.fromkeys(members, "join")})
     named = [user for user in (*goal.admins, *goal.moderators) if user not in view.memberships]
     # The accounts of the admins are looked at now: a plan for one counts on those that it has made before.
-    view = observer.seeing(view, [user for user in goal.admins if view.is_local(user)])
-    view = observer.seeing(view, [user for user in named if view.is_local(user)])
-    return observer.seeing_foreigners(view, [user for user in named if not view.is_local(user)])
+    view = observer.with_users(view, [user for user in goal.admins if view.is_local(user)])
+    view = observer.with_users(view, [user for user in named if view.is_local(user)])
+    return observer.with_remote_users(view, [user for user in named if not view.is_local(user)])
 
 
 def read_settings(synapse: Synapse, target: Target) -> dict[str, Any]:
@@ -308,7 +308,7 @@ class _Planner:
 def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: Reach) -> Preview:
     """Look at a room, and plan how a user gets control of it."""
     goal = Goal(target=user, caller=observer.synapse.owner, allow=allow)
-    return next(iter(look_ahead(observer, [room_id], goal)))
+    return next(iter(preview_rooms(observer, [room_id], goal)))
 
 
 def takes_power(view: RoomView, edit: Edit) -> bool:

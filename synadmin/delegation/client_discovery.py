@@ -29,7 +29,7 @@ class Clients:
     base_url: str | None
 
 
-def look(name: ServerName, fetcher: Fetcher) -> Clients:
+def check(name: ServerName, fetcher: Fetcher) -> Clients:
     """Check what a client finds by a server name. A failure is a check of the result, not raised."""
     host = bracketed(name.host)
     file = client_file(fetcher.fetch(f"https://{host}{CLIENT}"))

@@ -143,7 +143,7 @@ def check_server(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         # What clients need has nothing to do with what servers find, so it does not wait for that.
         of_clients = pool.submit(
-            client_discovery.look, name, network.fetcher(deadline.share(most=timeout, of=0.9))
+            client_discovery.check, name, network.fetcher(deadline.share(most=timeout, of=0.9))
         )
         discovery = discover(name, network.resolver(deadline), network.fetcher(deadline))
         route = discovery.route

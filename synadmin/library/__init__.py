@@ -163,7 +163,7 @@ class Synapse(client.Synapse):
         )
         servers = tuple(parse_server_name(server) for server in via)
         with self._changing(servers, dry_run=dry_run) as recovery:
-            preview = next(make_admin.look_ahead(recovery.observer, [parsed], goal))
+            preview = next(make_admin.preview_rooms(recovery.observer, [parsed], goal))
             return preview.result if dry_run else make_admin.Run(recovery, goal).carry_out(preview)
 
     def set_power(
@@ -207,7 +207,7 @@ class Synapse(client.Synapse):
         room_id = self._room_id(room)
         with self._changing(dry_run=dry_run) as recovery:
             observer = recovery.observer
-            view = observer.seeing(change_levels.view_to_edit(observer, room_id), [target])
+            view = observer.with_users(change_levels.view_to_edit(observer, room_id), [target])
             start = outcome.before(room, target, self.rooms.get(room_id), view)
             try:
                 planned = change_levels.plan(
@@ -224,7 +224,7 @@ class Synapse(client.Synapse):
             if dry_run:
                 return replace(start, outcome=outcome.PLANNED, message=actor.words, level_after=level)
             content = change_levels.carry_out(recovery, planned).power_levels
-            now = start.seen(replace(view, power_levels=content))
+            now = start.with_state(replace(view, power_levels=content))
             return replace(now, outcome=outcome.DONE, message=f"{target} has level {level}.")
 
     def transfer(
@@ -277,7 +277,7 @@ class Synapse(client.Synapse):
         with self._changing(dry_run=dry_run) as recovery:
             goal = transfer.goal(move, caller, Reach.of(allow))
             way = AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
-            looked = way.look(parsed)
+            looked = way.plan(parsed)
             if dry_run:
                 return looked
             return next(transfer.hand_over(way, [looked], move, accept=None, pause=_pausing(wait)))

@@ -204,22 +204,22 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
     return warnings
 
 
-def _out_of_reach(view: RoomView, goal: Goal, found: Plan) -> Refusal:
+def _out_of_reach(view: RoomView, goal: Goal, plan: Plan) -> Refusal:
     banned = view.membership_of(goal.target) == "ban"
-    impersonate = found.reach is Reach.IMPERSONATE
+    impersonate = plan.reach is Reach.IMPERSONATE
     why = f"{goal.target} is banned from the room." if banned else _why_not_the_api_alone(view)
-    if found.reach > goal.possible:
+    if plan.reach > goal.possible:
         how: tuple[str, ...] = (f"This needs acting as other users. {goal.why_not or ''}".rstrip(),)
     else:
-        steps = (f"{number}. {step.detail}" for number, step in enumerate(found.steps, 1))
-        how = (f"--allow {found.reach} can do it:", *steps)
+        steps = (f"{number}. {step.detail}" for number, step in enumerate(plan.steps, 1))
+        how = (f"--allow {plan.reach} can do it:", *steps)
     return Refusal(
         reason="target-banned" if banned else "needs-impersonate" if impersonate else "needs-reactivate",
-        reach=found.reach if found.reach <= goal.possible else None,
+        reach=plan.reach if plan.reach <= goal.possible else None,
         message=" ".join((why, *how)),
         lines=(why, *how),
-        unverified=found.unverified,
-        needs_member=found.needs_member,
+        unverified=plan.unverified,
+        needs_member=plan.needs_member,
     )
 
 

@@ -90,7 +90,7 @@ def view_to_edit(observer: Observer, room_id: RoomId, also: Collection[UserId] =
     levels = view.levels
     holders = dict.fromkeys((*(levels.creators if levels.version.creator_power else ()), *levels.listed()))
     strong = [user for user in holders if levels.level_of(user) >= levels.control]
-    return observer.seeing_foreigners(view, [user for user in strong if not view.is_local(user)])
+    return observer.with_remote_users(view, [user for user in strong if not view.is_local(user)])
 
 
 def plan(
@@ -155,9 +155,9 @@ def plan(
 def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
     """See those whose levels are to change: they may be the ones who have control afterwards."""
     unseen = [user for user in edit.users if user not in view.memberships]
-    view = observer.seeing(view, [user for user in unseen if view.is_local(user)])
+    view = observer.with_users(view, [user for user in unseen if view.is_local(user)])
     in_control = [user for user in unseen if (edit.users[user] or 0) >= view.levels.control]
-    return observer.seeing_foreigners(view, [user for user in in_control if not view.is_local(user)])
+    return observer.with_remote_users(view, [user for user in in_control if not view.is_local(user)])
 
 
 def _any_member_controls(view: RoomView, edit: Edit) -> bool:
@@ -212,7 +212,7 @@ def _unnamed_member_may_help(view: RoomView, edit: Edit) -> bool:
 def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
     """See one more local member, who can act."""
     for user in observer.members_not_in(view):
-        view = observer.seeing_member(view, user)
+        view = observer.with_member(view, user)
         if _reach_as(observer, user) is Reach.IMPERSONATE:
             return view
     return counted(view)

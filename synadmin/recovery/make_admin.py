@@ -50,11 +50,11 @@ class Preview:
     @property
     def plan(self) -> Plan | None:
         """The plan, where there is something to be done."""
-        found = self.enters or self.observation.found
-        return found if isinstance(found, Plan) and found.steps else None
+        answer = self.enters or self.observation.answer
+        return answer if isinstance(answer, Plan) and answer.steps else None
 
 
-def look_ahead(
+def preview_rooms(
     observer: Observer, rooms: Iterable[RoomId | RoomAlias], goal: Goal, *, at_once: int = 1
 ) -> Iterator[Preview]:
     """Look at each room and plan; nothing is changed.
@@ -105,10 +105,10 @@ def _unseen(room: RoomId | RoomAlias, goal: Goal, message: str) -> Preview:
 def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_enter: bool = True) -> Preview:
     is_alias = room.startswith("#")
     try:
-        observation = observer.look(room, goal)
+        observation = observer.observe(room, goal)
     except NotFoundError:
         observation = Observation(room)
-    if observation.view is None or observation.found is None or observation.details is None:
+    if observation.view is None or observation.answer is None or observation.details is None:
         reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
         message = f"This server does not know the room {room}."
         if reason == "unknown-alias":
@@ -123,17 +123,17 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
         )
         return Preview(observation, nothing)
     start = outcome.before(room, goal.target, observation.details, observation.view)
-    found = observation.found
-    if isinstance(found, Refusal):
-        if found.reason == "not-in-room" and observation.via and may_enter:
+    answer = observation.answer
+    if isinstance(answer, Refusal):
+        if answer.reason == "not-in-room" and observation.via and may_enter:
             first = _entering(observation, goal)
             planned = outcome.planned(start, first, observation.view)
             return Preview(observation, _replaced(replace(planned, abilities=()), observation), first)
-        return Preview(observation, _replaced(outcome.refused(start, found), observation))
-    if not found.steps:
+        return Preview(observation, _replaced(outcome.refused(start, answer), observation))
+    if not answer.steps:
         kind: outcome.State = outcome.DONE if start.control else outcome.PENDING
-        return Preview(observation, replace(start, outcome=kind, message=found.message, reach=found.reach))
-    return Preview(observation, _replaced(outcome.planned(start, found, observation.view), observation))
+        return Preview(observation, replace(start, outcome=kind, message=answer.message, reach=answer.reach))
+    return Preview(observation, _replaced(outcome.planned(start, answer, observation.view), observation))
 
 
 def _replaced(result: Outcome, observation: Observation) -> Outcome:
@@ -243,7 +243,7 @@ class Run:
                 level_after=None,
                 membership_after=None,
             )
-        result = _outcome_read_back(start.seen(now), view, now, failure)
+        result = _outcome_read_back(start.with_state(now), view, now, failure)
         if left:
             words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
             result = replace(result, message=f"{result.message} {words}")
@@ -261,8 +261,8 @@ class Run:
                 return _not_let_in(preview, join, error)
             self.recovery.observer.forget_all()
             # By its id: an address may lead elsewhere by now.
-            found = _preview(self.recovery.observer, room_id, goal, may_enter=False)
-            result = self._carry_out(found)
+            inside = _preview(self.recovery.observer, room_id, goal, may_enter=False)
+            result = self._carry_out(inside)
         finally:
             mine = goal.join and goal.target == goal.caller
             stays = mine and result is not None and result.outcome == outcome.DONE

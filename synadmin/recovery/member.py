@@ -28,7 +28,7 @@ class Member:
             return self.synapse.client_server.resolve_alias(RoomAlias(room)).room_id
         return RoomId(room)
 
-    def look(self, room_id: RoomId, *others: UserId) -> RoomView:
+    def view_of(self, room_id: RoomId, *others: UserId) -> RoomView:
         """See a room with this member and the others named.
 
         Raises:

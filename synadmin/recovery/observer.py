@@ -42,7 +42,7 @@ class Observation:
         room: as a person named it.
         details: what the server says of the room; None where it does not know it.
         view: what the planner sees; None where there is nothing to see.
-        found: the plan or refusal; None where there is no view.
+        answer: the plan or refusal; None where there is no view.
         event_id: of the power levels, None where there is no such event.
         via: servers through which the room might be joined.
         replacement: the room that has replaced this one (``m.room.tombstone``).
@@ -51,7 +51,7 @@ class Observation:
     room: str
     details: RoomDetails | None = None
     view: RoomView | None = None
-    found: Plan | Refusal | None = None
+    answer: Plan | Refusal | None = None
     event_id: str | None = None
     via: tuple[str, ...] = ()
     replacement: RoomId | None = None
@@ -91,7 +91,7 @@ class Observer(Reader):
         target = self.synapse.client_server.resolve_alias(RoomAlias(room))
         return target.room_id, target.servers
 
-    def look(self, room: RoomId | RoomAlias, goal: Goal) -> Observation:
+    def observe(self, room: RoomId | RoomAlias, goal: Goal) -> Observation:
         """Look at a room as far as it takes to plan, and plan.
 
         Raises:
@@ -114,14 +114,14 @@ class Observer(Reader):
         details: RoomDetails = answers["details"]
         levels: StateEvent | None = answers["levels"]
         view = self._first_view(details, levels, goal)
-        view, found = self.plan_until_verified(view, goal)
-        if isinstance(found, Refusal) and found.reason == "not-in-room":
+        view, answer = self.plan_until_verified(view, goal)
+        if isinstance(answer, Refusal) and answer.reason == "not-in-room":
             return self._from_outside(room, details, view, goal, named)
         return Observation(
             room,
             details,
             view,
-            found,
+            answer,
             levels.event_id if levels is not None else None,
             via=self._servers(details, view, named),
             replacement=self._replacement(details),
@@ -143,27 +143,27 @@ class Observer(Reader):
         asked = False
         strangers: Iterator[UserId] | None = None
         while True:
-            found = plan(view, goal)
+            answer = plan(view, goal)
             if not view.in_room:
                 break
-            if not wide and not _is_enough(view, goal, found):
+            if not wide and not _is_enough(view, goal, answer):
                 view, wide = self._with_all_holders(view, goal), True
-            elif found.reach is not None and found.reach > goal.possible:
+            elif answer.reach is not None and answer.reach > goal.possible:
                 break
-            elif found.reach is not None and found.reach > Reach.API and not asked:
+            elif answer.reach is not None and answer.reach > Reach.API and not asked:
                 asked = True
                 if self.synapse.mas_manages_accounts:
                     goal = self._as_far_as_possible(goal)
                     view = replace(view, accounts=self.accounts(list(view.accounts)))
-            elif found.unverified:
-                view = self.seeing(view, found.unverified)
-            elif found.needs_member:
+            elif answer.unverified:
+                view = self.with_users(view, answer.unverified)
+            elif answer.needs_member:
                 strangers = strangers or self.members_not_in(view)
                 stranger = next(strangers, None)
-                view = counted(view) if stranger is None else self.seeing_member(view, stranger)
+                view = counted(view) if stranger is None else self.with_member(view, stranger)
             else:
                 break
-        return view, found
+        return view, answer
 
     def _as_far_as_possible(self, goal: Goal) -> Goal:
         means = self.means
@@ -199,7 +199,7 @@ class Observer(Reader):
         named: Iterable[str],
     ) -> Observation:
         """See a room without local members: whether the target might do, and where a way in is."""
-        view = self.seeing(view, [goal.target]) if view.is_local(goal.target) else view
+        view = self.with_users(view, [goal.target]) if view.is_local(goal.target) else view
         refusal = plan(replace(view, uncounted=True), goal)
         if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
             return Observation(room, details, view, refusal)
@@ -340,7 +340,7 @@ class Observer(Reader):
         local = sum(view.is_local(user) for user in self.synapse.rooms.members(view.room_id).members)
         return replace(view, uncounted=False, joined_local_members=local)
 
-    def seeing(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
+    def with_users(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
         """See these local users, too: where they are, and what state their accounts are in."""
         users = tuple(users)
         accounts = self.accounts(users)
@@ -351,7 +351,7 @@ class Observer(Reader):
             memberships={**view.memberships, **memberships},
         )
 
-    def seeing_member(self, view: RoomView, user: UserId) -> RoomView:
+    def with_member(self, view: RoomView, user: UserId) -> RoomView:
         """See this joined local user, too, and what state the account is in."""
         return replace(
             view,
@@ -359,12 +359,12 @@ class Observer(Reader):
             memberships={**view.memberships, user: "join"},
         )
 
-    def seeing_foreigners(self, view: RoomView, users: Sequence[UserId]) -> RoomView:
+    def with_remote_users(self, view: RoomView, users: Sequence[UserId]) -> RoomView:
         """See where these users of other servers are; asked for all at once, as the answer is long."""
         if not users:
             return view
-        found = self.member_events(view.room_id)
-        memberships = {user: found.get(user, "leave") for user in users}
+        events = self.member_events(view.room_id)
+        memberships = {user: events.get(user, "leave") for user in users}
         return replace(view, memberships={**view.memberships, **memberships})
 
     def members_not_in(self, view: RoomView) -> Iterator[UserId]:
@@ -401,17 +401,17 @@ def counted(view: RoomView) -> RoomView:
     return replace(view, uncounted=False, joined_local_members=len(view.known_local_members))
 
 
-def _is_enough(view: RoomView, goal: Goal, found: Plan | Refusal) -> bool:
+def _is_enough(view: RoomView, goal: Goal, answer: Plan | Refusal) -> bool:
     """Tell whether what was seen is enough to judge a room.
 
     More than Make Room Admin is judged only with everybody in view who could take part, and with what may
     hinder them.
     """
-    if isinstance(found, Refusal):
-        return found.reason in _ABOUT_THE_TARGET
-    actors = {step.as_user for step in found.steps}
-    alone = all(step.user == goal.target and not step.puts_back for step in found.steps)
-    return found.reach is Reach.API and alone and actors <= view.memberships.keys()
+    if isinstance(answer, Refusal):
+        return answer.reason in _ABOUT_THE_TARGET
+    actors = {step.as_user for step in answer.steps}
+    alone = all(step.user == goal.target and not step.puts_back for step in answer.steps)
+    return answer.reach is Reach.API and alone and actors <= view.memberships.keys()
 
 
 def _candidates(view: RoomView) -> list[UserId]:

@@ -15,7 +15,7 @@ from synadmin.power.level_changes import Edit
 from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
-from synadmin.recovery.make_admin import Preview, Run, look_ahead
+from synadmin.recovery.make_admin import Preview, Run, preview_rooms
 from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
 from synadmin.recovery.workspace import Recovery
@@ -82,7 +82,7 @@ class Offboarding:
     successors: tuple[UserId, ...]
     allow: Reach
 
-    def look(self, rooms: Iterable[RoomControl]) -> Iterator[tuple[RoomControl, list[Preview]]]:
+    def previews(self, rooms: Iterable[RoomControl]) -> Iterator[tuple[RoomControl, list[Preview]]]:
         """Plan each room for each successor, spaces last; nothing is changed.
 
         Raises:
@@ -92,7 +92,7 @@ class Offboarding:
             previews = [
                 preview
                 for goal in self._goals()
-                for preview in look_ahead(self.recovery.observer, [control.view.room_id], goal)
+                for preview in preview_rooms(self.recovery.observer, [control.view.room_id], goal)
             ]
             yield control, previews
 
@@ -100,7 +100,7 @@ class Offboarding:
         """Return what would become of each room."""
         return [
             RoomHandover(control, tuple(preview.result for preview in previews), control.controllers)
-            for control, previews in self.look(rooms)
+            for control, previews in self.previews(rooms)
         ]
 
     def carry_out(self, rooms: Iterable[RoomControl]) -> Iterator[RoomHandover]:
@@ -109,7 +109,7 @@ class Offboarding:
         Raises:
             SynadminError: nothing can be done any more; see ``Run.carry_out``.
         """
-        for control, previews in self.look(rooms):
+        for control, previews in self.previews(rooms):
             outcomes = []
             for preview, goal in zip(previews, self._goals(), strict=True):
                 outcomes.append(Run(self.recovery, goal).carry_out(preview))

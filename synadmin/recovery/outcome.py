@@ -118,7 +118,7 @@ class Outcome:
         """Return it for a room in which nothing was changed."""
         return replace(self, level_after=self.level_before, membership_after=self.membership_before)
 
-    def seen(self, view: RoomView) -> "Outcome":
+    def with_state(self, view: RoomView) -> "Outcome":
         """Return it with what the room now holds."""
         return replace(
             self,
@@ -150,7 +150,7 @@ def before(room: str, user_id: UserId, details: RoomDetails, view: RoomView) -> 
         details=details,
         level_before=view.levels.level_of(user_id),
         membership_before=view.membership_of(user_id),
-    ).seen(view)
+    ).with_state(view)
 
 
 def refused(start: Outcome, refusal: Refusal) -> Outcome:

@@ -259,7 +259,7 @@ def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -
 def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
     """Say how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
-    answer = observer.look(room_id, goal).found
+    answer = observer.observe(room_id, goal).answer
     insist = "--anyway replaces it all the same."
     if isinstance(answer, Refusal) and answer.reason == "room-blocked":
         return "room-blocked", (

@@ -43,13 +43,13 @@ class Way(Protocol):
     leave_rooms: bool
     """Also where no user of this server would have control afterwards; a member does not know that."""
 
-    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+    def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and tell what can be done; nothing is changed."""
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Give the new owner the power and an invitation; the result says where that is held back."""
 
-    def see(self, room_id: RoomId) -> RoomView:
+    def view_of(self, room_id: RoomId) -> RoomView:
         """See the room as it is now, with both owners."""
 
     def demote(self, view: RoomView) -> None:
@@ -140,16 +140,16 @@ def _finished(
     if room_id is None:
         return room_transfer
     try:
-        view = way.see(room_id)
+        view = way.view_of(room_id)
         room_transfer = replace(room_transfer, now=view)
         is_time = time.monotonic() >= room_transfer.not_before
         if room_transfer.reason == RATE_LIMITED and is_time and view.membership_of(move.new) not in INSIDE:
             room_transfer = way.grant(room_transfer)
-            view = way.see(room_id)
+            view = way.view_of(room_id)
         refused: SynadminError | None = None
         if accept is not None and is_time and view.membership_of(move.new) != "join":
             refused = _accepted(accept, room_id)
-            view = way.see(room_id)
+            view = way.view_of(room_id)
         room_transfer = replace(room_transfer, now=view)
         if view.membership_of(move.new) != "join":
             return _pending(room_transfer, view, move, refused)
@@ -157,7 +157,7 @@ def _finished(
         if view.has_control(move.new):
             way.demote(view)
             room_transfer = room_transfer.done(LOWER)
-        return _concluded(replace(room_transfer, now=way.see(room_id)), move)
+        return _concluded(replace(room_transfer, now=way.view_of(room_id)), move)
     except NotAuthenticatedError:
         raise
     except SynadminError as error:
@@ -231,7 +231,7 @@ def _failed(way: Way, room_transfer: RoomTransfer, error: SynadminError) -> Room
     if room_transfer.room_id is None:
         return failed
     try:
-        return replace(failed, now=way.see(room_transfer.room_id))
+        return replace(failed, now=way.view_of(room_transfer.room_id))
     except SynadminError:
         return failed
 

@@ -13,7 +13,7 @@ from synadmin.power.level_changes import Edit
 from synadmin.power.room import Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels, outcome
-from synadmin.recovery.make_admin import Preview, Run, look_ahead
+from synadmin.recovery.make_admin import Preview, Run, preview_rooms
 from synadmin.recovery.room_control import control_of, loses_control
 from synadmin.recovery.transfer_plan import (
     LOWER,
@@ -42,9 +42,9 @@ class AsAdmin:
     leave_rooms: bool = False
     _previews: dict[str, Preview] = field(default_factory=dict)
 
-    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+    def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
-        preview = next(iter(look_ahead(self.run.recovery.observer, [room], self.run.goal)))
+        preview = next(iter(preview_rooms(self.run.recovery.observer, [room], self.run.goal)))
         result, observation = preview.result, preview.observation
         shell = RoomTransfer(
             room=room,
@@ -54,10 +54,10 @@ class AsAdmin:
             reason=result.reason,
             name=observation.details.name if observation.details else None,
         )
-        if observation.view is None or result.room_id is None or isinstance(observation.found, Refusal):
+        if observation.view is None or result.room_id is None or isinstance(observation.answer, Refusal):
             return replace(shell, outcome=outcome.REFUSED)
         try:
-            view = self.see(result.room_id)
+            view = self.view_of(result.room_id)
         except NotFoundError as error:
             return replace(shell, outcome=outcome.REFUSED, reason="not-in-room", message=error.reason)
         shell = replace(shell, before=view, now=view)
@@ -126,7 +126,7 @@ class AsAdmin:
         made = tuple(taken.as_record() for taken in result.steps)
         return replace(room_transfer, reason=None, steps=(*made, *room_transfer.steps[len(made) :]))
 
-    def see(self, room_id: RoomId) -> RoomView:
+    def view_of(self, room_id: RoomId) -> RoomView:
         """See the room with both owners, asked anew."""
         observer = self.run.recovery.observer
         observer.forget(self.move.new, self.move.old)

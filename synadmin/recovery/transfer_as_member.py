@@ -40,12 +40,12 @@ class AsMember:
     move: Move
     leave_rooms: bool = True
 
-    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+    def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room as a member, and tell whether this member can hand it over."""
         shell = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
         try:
             room_id = self.member.resolved(room)
-            view = self.see(room_id)
+            view = self.view_of(room_id)
         except MatrixError as error:
             if isinstance(error, NotAuthenticatedError):
                 raise
@@ -103,9 +103,9 @@ class AsMember:
             room_transfer = room_transfer.done("invite")
         return replace(room_transfer, reason=None)
 
-    def see(self, room_id: RoomId) -> RoomView:
+    def view_of(self, room_id: RoomId) -> RoomView:
         """See the room as a member does."""
-        return self.member.look(room_id, self.move.new)
+        return self.member.view_of(room_id, self.move.new)
 
     def demote(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""

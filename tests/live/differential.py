@@ -85,7 +85,7 @@ def held(admin: Person, room_id: RoomId, user: UserId) -> Held:
 
 def foresee(observer: Observer, room: RoomId | RoomAlias, goal: Goal) -> tuple[Observation, Prediction]:
     """Look at a room as the tool does, and predict Make Room Admin from what is seen there."""
-    observation = observer.look(room, goal)
+    observation = observer.observe(room, goal)
     assert observation.view is not None
     prediction = predict(observation.view, goal.target)
     promoter = prediction.promoter
@@ -334,16 +334,16 @@ class Comparison:
         observation, prediction = foresee(observer, self.room_id, self.goal)
         seen = observation.view and observation.view.membership_of(self.target)
         self.same("membership as observed", foreseen=seen, seen=before.membership or "leave")
-        if self.drawn.carry_out and isinstance(observation.found, Plan):
-            self._carry_out(observation.found)
-            plan = observation.found
+        if self.drawn.carry_out and isinstance(observation.answer, Plan):
+            self._carry_out(observation.answer)
+            plan = observation.answer
             return f"carried out: {plan.reach}, {plan.outcome}, {len(plan.steps)} steps"
         self.same("after looking", foreseen=before, seen=held(self.admin, self.room_id, self.target))
         reply = self._ask(before, prediction)
         verdict = "a plan"
-        if isinstance(observation.found, Refusal):
-            verdict = observation.found.reason
-            self._was_right_to_refuse(observation, observation.found)
+        if isinstance(observation.answer, Refusal):
+            verdict = observation.answer.reason
+            self._was_right_to_refuse(observation, observation.answer)
         return f"asked: {reply.status} {reply.errcode or ''}, {verdict}"
 
     def _ask(self, before: Held, prediction: Prediction) -> Reply:
@@ -377,7 +377,7 @@ class Comparison:
             if step.action is Action.LEAVE:
                 # Who was invited before, and comes to help, has used the invitation up.
                 others[0].pop(step.user, None)
-        (preview,) = make_admin.look_ahead(Observer(synapse), [self.room_id], self.goal)
+        (preview,) = make_admin.preview_rooms(Observer(synapse), [self.room_id], self.goal)
         journal = Journal(self.stage.server.directory / "journal.sqlite3")
         with Recovery(synapse, journal) as recovery:
             result = make_admin.Run(recovery, self.goal).carry_out(preview)
@@ -386,7 +386,7 @@ class Comparison:
         self.same("control", foreseen=plan.outcome == "done", seen=result.control)
         done = [step.status for step in result.steps]
         self.same("steps", foreseen=["done"] * len(plan.steps), seen=done)
-        seen = Observer(synapse).look(self.room_id, self.goal).view
+        seen = Observer(synapse).observe(self.room_id, self.goal).view
         assert seen is not None
         self.same("level read", foreseen=result.level_after, seen=seen.levels.level_of(self.target))
         self.same("membership read", foreseen=result.membership_after, seen=seen.membership_of(self.target))
@@ -412,7 +412,7 @@ class Comparison:
         return memberships, levels, {who.user_id: observer.account(who.user_id) for who in people}
 
     def _look_again(self) -> tuple[str, tuple[Step, ...]]:
-        (again,) = make_admin.look_ahead(Observer(self.admin.synapse), [self.room_id], self.goal)
+        (again,) = make_admin.preview_rooms(Observer(self.admin.synapse), [self.room_id], self.goal)
         return again.result.outcome, tuple(taken.step for taken in again.result.steps)
 
     def _can_try(self) -> bool:

@@ -85,7 +85,7 @@ def make_admin(
     changed); 1 every one failed; 6 some of each.
     """
     from synadmin.cli.room.make_admin_plan import kept_to_plan, planned_results
-    from synadmin.recovery.make_admin import Run, look_ahead
+    from synadmin.recovery.make_admin import Run, preview_rooms
 
     servers = _servers(via)
     named = ROOMS.read(rooms, source) if rooms or source or space is None else []
@@ -98,7 +98,7 @@ def make_admin(
         invocation.journal.arguments = invocation.apply_command or command(wanted)
         # With --yes each room is changed before the next one is looked at.
         at_once = invocation.settings.concurrency if dry_run or not yes else 1
-        looked = look_ahead(recovery.observer, wanted, goal, at_once=at_once)
+        looked = preview_rooms(recovery.observer, wanted, goal, at_once=at_once)
         previews: Iterable[Preview] = kept_to_plan(invocation.plan, looked)
         if dry_run or save_plan is not None:
             results = planned_results(invocation, recovery.synapse, previews, command, save_plan)

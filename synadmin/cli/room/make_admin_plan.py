@@ -31,7 +31,9 @@ def _compared(plan: SavedPlan, preview: "Preview") -> "Preview":
     refused = replace(
         result, outcome="refused", reason=CHANGED, message=change, lines=(), reach=None, steps=()
     ).as_before()
-    return replace(preview, result=refused, observation=replace(preview.observation, found=None), enters=None)
+    return replace(
+        preview, result=refused, observation=replace(preview.observation, answer=None), enters=None
+    )
 
 
 def planned_results(

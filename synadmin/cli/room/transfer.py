@@ -143,7 +143,7 @@ def _look(
     from synadmin.recovery.transfer import missing_account, refused
 
     missing = missing_account(synapse, move)
-    looks = (refused(room, missing) if missing else way.look(room) for room in rooms)
+    looks = (refused(room, missing) if missing else way.plan(room) for room in rooms)
     return list(progress(invocation, looks, total=len(rooms), what="looked at"))
 
 

@@ -141,24 +141,24 @@ class Trial(Comparison):
     def carry_on(self) -> str:
         """Plan, act or search, look what came of it; return what kind of room it was."""
         observer = Observer(self.admin.synapse)
-        observation = observer.look(self.room_id, self.goal)
+        observation = observer.observe(self.room_id, self.goal)
         assert observation.view is not None
-        assert observation.found is not None
-        if isinstance(observation.found, Plan):
-            self._is_short(self._all_there_is(observer, observation.view), observation.found)
-            self._carry_out(observation.found)
+        assert observation.answer is not None
+        if isinstance(observation.answer, Plan):
+            self._is_short(self._all_there_is(observer, observation.view), observation.answer)
+            self._carry_out(observation.answer)
             tokens = borrowed_tokens(self.stage.server, self.stage.people.values())
             self.same("tokens left", foreseen=0, seen=tokens)
-            plan = observation.found
+            plan = observation.answer
             return f"{plan.reach}, {plan.outcome}, {len(plan.steps)} steps"
-        if observation.found.reason in _RULED_OUT:
-            return f"refused: {observation.found.reason}"
-        self._is_right(self._all_there_is(observer, observation.view), observation.found)
-        return f"refused: {observation.found.reason}, {observation.found.reach}"
+        if observation.answer.reason in _RULED_OUT:
+            return f"refused: {observation.answer.reason}"
+        self._is_right(self._all_there_is(observer, observation.view), observation.answer)
+        return f"refused: {observation.answer.reason}, {observation.answer.reach}"
 
     def _all_there_is(self, observer: Observer, view: RoomView) -> RoomView:
         """Return the room with everybody in view, whether the tool looked at them or not."""
-        view = observer.seeing(view, [who.user_id for who in self.stage.people.values()])
+        view = observer.with_users(view, [who.user_id for who in self.stage.people.values()])
         allowed = [
             who.user_id
             for who in self.stage.people.values()

@@ -98,8 +98,8 @@ class Spoiled:
 
     def _planned(self) -> tuple[object, str | None]:
         goal = Comparison(self.stage, self.drawn, self.room_id).goal
-        observation = Observer(self.stage.server.admin.synapse).look(self.room_id, goal)
-        return observation.found, getattr(observation.found, "reason", None)
+        observation = Observer(self.stage.server.admin.synapse).observe(self.room_id, goal)
+        return observation.answer, getattr(observation.answer, "reason", None)
 
 
 def run(server: Homeserver, *, rooms: int, seed: int) -> Iterator[Tally]:

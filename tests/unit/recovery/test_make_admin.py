@@ -9,7 +9,7 @@ import pytest
 from synadmin.errors import NotAuthenticatedError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import Goal
-from synadmin.recovery.make_admin import look_ahead
+from synadmin.recovery.make_admin import preview_rooms
 from tests.unit.recovery.rooms import ALICE, GRANTED, POWER, LostRoom, power
 from tests.unit.stub import ADMIN, HTML, Stub, refused, told
 
@@ -22,7 +22,7 @@ ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
 def seen(observer: Observer, room: str, goal: Goal = ME) -> Preview:
     name = RoomAlias(room) if room.startswith("#") else RoomId(room)
-    (preview,) = look_ahead(observer, [name], goal)
+    (preview,) = preview_rooms(observer, [name], goal)
     return preview
 
 
@@ -81,7 +81,7 @@ def test_a_room_that_cannot_be_looked_at_has_failed_and_the_next_one_is_looked_a
 ) -> None:
     wrong, room = LostRoom(stub, "!wrong:example.org"), LostRoom(stub)
     stub.on(wrong.admin_path, HTML)
-    first, second = look_ahead(observer, [RoomId(wrong.id), RoomId(room.id)], ME)
+    first, second = preview_rooms(observer, [RoomId(wrong.id), RoomId(room.id)], ME)
     assert (first.result.outcome, first.result.reason, first.plan) == ("failed", "server-error", None)
     assert "web page" in first.result.message
     assert second.result.outcome == "planned"

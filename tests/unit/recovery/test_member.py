@@ -40,7 +40,7 @@ def test_everything_that_matters_to_hand_a_room_over_is_seen(stub: Stub, member:
     state(stub, "m.room.name", {"name": "Committee"})
     state(stub, "m.room.member", {"membership": "join"}, "%40admin%3Aexample.org")
     state(stub, "m.room.member", {"membership": "ban"}, "%40boss%3Aother.example")
-    view = member.look(ROOM, BOSS)
+    view = member.view_of(ROOM, BOSS)
     assert (view.version, view.creators, view.join_rule) == ("12", (ADMIN, BOSS), "knock")
     assert view.power_levels == levels
     assert view.memberships == {ADMIN: "join", BOSS: "ban"}
@@ -50,7 +50,7 @@ def test_everything_that_matters_to_hand_a_room_over_is_seen(stub: Stub, member:
 
 def test_what_a_room_does_not_have_is_what_the_specification_says_then(stub: Stub, member: Member) -> None:
     state(stub, "m.room.create", {"sender": ADMIN, "content": {"m.federate": False}})
-    view = member.look(ROOM, BOSS)
+    view = member.view_of(ROOM, BOSS)
     assert (view.version, view.join_rule, view.power_levels) == ("1", "invite", None)
     assert view.memberships == {ADMIN: "leave", BOSS: "leave"}
     assert not view.federate
@@ -65,18 +65,18 @@ def test_a_name_that_is_no_text_is_none(stub: Stub, member: Member) -> None:
 def test_creators_that_are_no_user_ids_are_nobody(stub: Stub, member: Member) -> None:
     content: dict[str, Any] = {"room_version": "12", "additional_creators": [1, None, BOSS, {}]}
     state(stub, "m.room.create", {"sender": ADMIN, "content": content})
-    assert member.look(ROOM).creators == (ADMIN, BOSS)
+    assert member.view_of(ROOM).creators == (ADMIN, BOSS)
 
 
 def test_a_room_of_which_nothing_is_to_be_seen_is_not_found(member: Member) -> None:
     with pytest.raises(NotFoundError, match="you cannot read the state"):
-        member.look(ROOM)
+        member.view_of(ROOM)
 
 
 def test_a_room_that_one_is_not_in_says_so(stub: Stub, member: Member) -> None:
     stub.on("*", refused(403, "M_FORBIDDEN", "not in room"))
     with pytest.raises(NotPermittedError):
-        member.look(ROOM)
+        member.view_of(ROOM)
 
 
 def test_an_alias_is_resolved_and_an_id_is_taken_as_it_is(stub: Stub, member: Member) -> None:

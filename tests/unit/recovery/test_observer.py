@@ -39,8 +39,8 @@ def asked(stub: Stub) -> list[str]:
 
 def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
-    observation = observer.look(RoomId(room.id), ME)
-    assert isinstance(observation.found, Plan)
+    observation = observer.observe(RoomId(room.id), ME)
+    assert isinstance(observation.answer, Plan)
     assert observation.event_id == "$m.room.power_levels"
     assert sorted(asked(stub)) == sorted(
         [
@@ -59,9 +59,9 @@ def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observe
 def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, observer: Observer) -> None:
     first, second = LostRoom(stub, "!first:example.org"), LostRoom(stub, "!second:example.org")
     second.member(ALICE, "join")
-    observer.look(RoomId(second.id), ME)
+    observer.observe(RoomId(second.id), ME)
     before = len(stub.targets)
-    observer.look(RoomId(first.id), ME)
+    observer.observe(RoomId(first.id), ME)
     assert sorted(target.rpartition("/")[2].partition("?")[0] for target in stub.targets[before:][:4]) == [
         "%21first%3Aexample.org",
         "block",
@@ -73,8 +73,8 @@ def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, obs
 def test_a_room_that_nobody_has_heard_of_is_no_sight(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     stub.on(room.admin_path, refused(404, "M_NOT_FOUND", "Room not found"))
-    observation = observer.look(RoomId(room.id), ME)
-    assert (observation.details, observation.view, observation.found) == (None, None, None)
+    observation = observer.observe(RoomId(room.id), ME)
+    assert (observation.details, observation.view, observation.answer) == (None, None, None)
 
 
 def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) -> None:
@@ -82,7 +82,7 @@ def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) ->
     create = state("m.room.create", {"room_version": "12", "additional_creators": ["@bob:example.org", 5]})
     room.on(POWER, power({"users": {}}))
     room.on(CREATE, told({"state": [create]}))
-    observation = observer.look(RoomId(room.id), ME)
+    observation = observer.observe(RoomId(room.id), ME)
     assert observation.view is not None
     assert observation.view.creators == (ALICE, "@bob:example.org")
 
@@ -104,7 +104,7 @@ def test_a_room_without_power_levels_takes_more_on_an_older_synapse(
     room = LostRoom(stub)
     room.on(POWER, told({"state": []}))
     stub.on("/_synapse/admin/v1/server_version", version)
-    found = observer.look(RoomId(room.id), replace(ME, allow=Reach.IMPERSONATE)).found
+    found = observer.observe(RoomId(room.id), replace(ME, allow=Reach.IMPERSONATE)).answer
     assert isinstance(found, Plan)
     assert found.reach is reach
 
@@ -112,15 +112,15 @@ def test_a_room_without_power_levels_takes_more_on_an_older_synapse(
 def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, joined_local_members=2, joined_members=2)
     room.left_by_all()
-    observation = observer.look(RoomId(room.id), ME)
-    assert isinstance(observation.found, Refusal)
-    assert observation.found.reason == "not-in-room"
+    observation = observer.observe(RoomId(room.id), ME)
+    assert isinstance(observation.answer, Refusal)
+    assert observation.answer.reason == "not-in-room"
 
 
 def test_a_room_whose_creator_is_not_known_any_more_has_no_way_in(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, creator="", joined_members=0, joined_local_members=0)
     room.left_by_all()
-    assert observer.look(RoomId(room.id), ME).via == ()
+    assert observer.observe(RoomId(room.id), ME).via == ()
 
 
 def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer: Observer) -> None:
@@ -130,7 +130,7 @@ def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer
         state("m.room.member", {"membership": "ban"}, there),
     ]
     room.on(MEMBERS, told({"state": members}))
-    observation = observer.look(RoomId(room.id), Goal(target=there, caller=UserId(ADMIN)))
+    observation = observer.observe(RoomId(room.id), Goal(target=there, caller=UserId(ADMIN)))
     assert observation.view is not None
     assert observation.view.membership_of(there) == "ban"
     assert f"v2/users/{there}" not in asked(stub)
@@ -168,10 +168,10 @@ def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) ->
     for allow in ("all", [5, {"type": "m.room_membership"}, {"type": "m.room_membership", "room_id": 7}]):
         rules = told({"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]})
         room.on(JOIN_RULES, rules)
-        observation = Observer(observer.synapse).look(RoomId(room.id), ME)
+        observation = Observer(observer.synapse).observe(RoomId(room.id), ME)
         assert observation.view is not None
         assert observation.view.allowed_rooms == ()
-        assert isinstance(observation.found, Refusal)
+        assert isinstance(observation.answer, Refusal)
 
 
 def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -> None:
@@ -179,8 +179,8 @@ def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -
     bare = {**details(room.id), "version": None, "creator": None, "join_rules": None, "name": None}
     stub.on(room.admin_path, told(bare))
     room.on(JOIN_RULES, told({"state": []}))
-    observation = observer.look(RoomId(room.id), ME)
-    assert isinstance(observation.found, Plan)
+    observation = observer.observe(RoomId(room.id), ME)
+    assert isinstance(observation.answer, Plan)
 
 
 def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, observer: Observer) -> None:
@@ -191,9 +191,9 @@ def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, obser
     room.on("block", told({"block": True}))
     room.member(ADMIN, None)
     goal = Goal(target=UserId(ALICE), caller=UserId(ADMIN))
-    assert isinstance(observer.look(RoomId(room.id), goal).found, Refusal)
+    assert isinstance(observer.observe(RoomId(room.id), goal).answer, Refusal)
     room.on("block", told({"block": False}))
-    assert isinstance(Observer(observer.synapse).look(RoomId(room.id), goal).found, Plan)
+    assert isinstance(Observer(observer.synapse).observe(RoomId(room.id), goal).answer, Plan)
 
 
 def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
@@ -213,9 +213,9 @@ def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
     for user in (ALICE, ADMIN):
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         stub.on(path, refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
-    observation = observer.look(RoomId(room.id), ME)
-    assert isinstance(observation.found, Plan)
-    assert (observation.found.promoter, observation.replacement) == (ALICE, "!new:example.org")
+    observation = observer.observe(RoomId(room.id), ME)
+    assert isinstance(observation.answer, Plan)
+    assert (observation.answer.promoter, observation.replacement) == (ALICE, "!new:example.org")
     assert sum("/state?" in target for target in stub.targets) == 1
 
 
@@ -226,7 +226,7 @@ def test_a_member_yet_to_be_found_who_is_not_there_is_in_no_plan(stub: Stub, obs
     room.member(ALICE, None)
     room.on("members", told({"members": ["@bob:elsewhere.example"], "total": 1}))
     goal = Goal(target=UserId(ADMIN), caller=UserId(ADMIN), allow=Reach.REACTIVATE)
-    found = observer.look(RoomId(room.id), goal).found
+    found = observer.observe(RoomId(room.id), goal).answer
     assert isinstance(found, Refusal)
     assert not found.needs_member
 
@@ -236,7 +236,7 @@ def test_servers_to_join_through_are_those_named_and_those_of_who_holds_power(
 ) -> None:
     room = LostRoom(stub)
     room.on(POWER, power({**LEVELS, "users": {ALICE: 100, "@bob:there.example": 50}}))
-    seen = Observer(synapse, ("named.example",)).look(RoomId(room.id), ME)
+    seen = Observer(synapse, ("named.example",)).observe(RoomId(room.id), ME)
     assert seen.via == ("named.example", "there.example")
 
 

@@ -60,7 +60,7 @@ class Rooms:
         if waiting:
             raise waiting.pop(0)
 
-    def look(self, room: RoomId | RoomAlias) -> RoomTransfer:
+    def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         view = self.views[RoomId(room)]
         return RoomTransfer(
             room=room, room_id=view.room_id, outcome="planned", message="", before=view, now=view
@@ -79,7 +79,7 @@ class Rooms:
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "invite"})
         return replace(room_transfer, reason=None)
 
-    def see(self, room_id: RoomId) -> RoomView:
+    def view_of(self, room_id: RoomId) -> RoomView:
         self._may_fail("see", room_id)
         return self.views[room_id]
 
@@ -105,7 +105,7 @@ class Rooms:
             left -= 1
             return left >= 0
 
-        looked = [self.look(room_id) for room_id in self.views]
+        looked = [self.plan(room_id) for room_id in self.views]
         accept = self.come_in if accepts else None
         return list(
             hand_over(self, looked, MOVE, accept=accept, pause=pause if isinstance(naps, int) else naps)
@@ -139,7 +139,7 @@ def test_every_room_is_handed_over() -> None:
 
 def test_what_is_refused_or_done_already_is_passed_on_untouched() -> None:
     club = rooms(1)
-    looked = [replace(club.look(ROOM), outcome=kind) for kind in ("refused", "done")]
+    looked = [replace(club.plan(ROOM), outcome=kind) for kind in ("refused", "done")]
     told = list(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
     assert told == looked
     assert club.levels() == (100, 0)
