@@ -60,7 +60,7 @@ def encoded(identifier: str) -> str:
 
 
 def is_server_name(text: str) -> bool:
-    """Tell whether the text is a host with an optional port."""
+    """Whether the text is a host with an optional port."""
     if not _SERVER_NAME.match(text):
         return False
     port = text.rpartition(":")[2] if re.search(r":[0-9]+\Z", text) and not text.endswith("]") else ""

@@ -170,7 +170,7 @@ class ClientServer(ResourceGroup):
         return {} if journal is None or journal.reason is None else {"reason": journal.reason}
 
     def whoami(self) -> WhoAmI:
-        """Tell whose token it is. Source: "Current account information"."""
+        """Return the owner of the token. Source: "Current account information"."""
         return self._send(WHOAMI)
 
     def versions(self) -> Versions:

@@ -67,7 +67,7 @@ class History(ResourceGroup):
         )
 
     def purge_status(self, purge_id: str) -> PurgeStatus:
-        """Tell how far a purge is. The server remembers it for a week after its end.
+        """Return the progress of a purge. The server remembers it for a week after its end.
 
         Raises:
             NotFoundError: there is no such purge.

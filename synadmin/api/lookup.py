@@ -57,7 +57,7 @@ class Lookup(ResourceGroup):
         return self._send(SEARCH, query={"term": term}, target_user_id=user_id)
 
     def username_available(self, username: str) -> Availability:
-        """Tell whether an account of that name could be made, even where registration is closed.
+        """Return whether a username is available, even where registration is closed.
 
         Raises:
             MatrixError: ``M_USER_IN_USE``, ``M_INVALID_USERNAME`` or ``M_EXCLUSIVE``: it could not.

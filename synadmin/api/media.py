@@ -281,7 +281,7 @@ class Media(ResourceGroup):
         return self._send(PROTECT, body={}, media_id=media_id)
 
     def unprotect(self, media_id: str) -> Empty:
-        """Let an item that was uploaded here be quarantined again.
+        """Allow again to quarantine an item that was uploaded here.
 
         Source: ``UnprotectMediaByID``.
         """

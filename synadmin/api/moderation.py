@@ -108,7 +108,7 @@ class Moderation(ResourceGroup):
         return self._send(REDACT, body=body, user_id=user_id)
 
     def redact_status(self, redact_id: str) -> RedactionStatus:
-        """Tell how far a redaction is, until a day after it has ended.
+        """Return the progress of a redaction, until a day after it has ended.
 
         Raises:
             NotFoundError: the server knows no such work.

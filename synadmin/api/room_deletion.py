@@ -115,7 +115,7 @@ class RoomDeletion(ResourceGroup):
         return self._send(DELETE_AT_ONCE, body=options, room_id=room_id)
 
     def status(self, delete_id: str) -> DeletionStatus:
-        """Tell how far a deletion is. The server remembers it for a week after its end.
+        """Return the progress of a deletion. The server remembers it for a week after its end.
 
         Raises:
             NotFoundError: there is no such deletion.

@@ -285,7 +285,7 @@ class Rooms(ResourceGroup):
         return self._send(endpoint, query={"type": type}, room_id=room_id)
 
     def block_status(self, room_id: str) -> Block:
-        """Tell whether the room is blocked on this server.
+        """Return whether the room is blocked on this server.
 
         Source: ``BlockRoomRestServlet``.
         """

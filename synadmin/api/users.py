@@ -386,7 +386,7 @@ class Users(ResourceGroup):
         return self._send(RESET_PASSWORD, body=body, target_user_id=user_id)
 
     def admin(self, user_id: str) -> AdminFlag:
-        """Tell whether an account is a server admin's; an unknown one is not.
+        """Return whether an account is a server admin's; an unknown one is not.
 
         Source: ``UserAdminServlet``.
         """
@@ -406,7 +406,7 @@ class Users(ResourceGroup):
         expiration_ts: int | UnsetType = UNSET,
         enable_renewal_emails: bool | UnsetType = UNSET,
     ) -> Validity:
-        """Say until when an account is valid, on a server whose accounts end to be.
+        """Set when an account expires, on a server whose accounts expire.
 
         Args:
             user_id: the account.

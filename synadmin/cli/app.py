@@ -188,7 +188,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 
 
 def _changes_made(invocation: Invocation) -> str | None:
-    """Say what the run may have changed before it failed, whatever the error is about."""
+    """Print what the run may have changed before it failed, whatever the error is about."""
     journal = vars(invocation).get("journal")
     if journal is None or not journal.changes:
         return None

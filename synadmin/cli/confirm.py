@@ -106,7 +106,7 @@ class Declined(UsageError):  # noqa: N818  not an error
 
 
 def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str | None, dry_run: bool) -> None:
-    """Have a name typed before a change that cannot be undone.
+    """Ask for a name before a change that cannot be undone.
 
     Args:
         invocation: the invocation.

@@ -257,7 +257,7 @@ def _hanging_indent(line: str) -> int:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a standard stream is a terminal; it is None where the shell has closed it."""
+    """Whether a standard stream is a terminal; it is None where the shell has closed it."""
     return stream is not None and stream.isatty()
 
 

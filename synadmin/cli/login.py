@@ -154,7 +154,7 @@ def _print_plan(plan: str) -> None:
 
 
 def _require_password_login(synapse: "Synapse") -> None:
-    """Say what to do where the server offers no password login.
+    """Return what to do where the server offers no password login.
 
     Raises:
         RefusedError: it offers none, or the token would be no server admin's.

@@ -46,7 +46,7 @@ class Operation:
         return record
 
     def is_asked_for_by(self, method: str, path: str) -> bool:
-        """Tell whether a request, with parameters filled in or not, is one for this operation."""
+        """Whether a request, with parameters filled in or not, is one for this operation."""
         if method != self.method:
             return False
         template = re.sub(r"\\\{\w+\\\}", "[^/]*", re.escape(self.path))

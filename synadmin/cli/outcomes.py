@@ -166,7 +166,7 @@ class Outcomes:
         return self.exit_code
 
     def say_summary(self, invocation: Invocation) -> None:
-        """Say the summary where there was more than one target, and the first one has a result."""
+        """Print the summary where there was more than one target, and the first one has a result."""
         if self.total > 1 and self.codes:
             invocation.say(self.summary)
 

@@ -54,7 +54,7 @@ class Output:
 
     @property
     def for_people(self) -> bool:
-        """Tell whether a person reads it, not a script."""
+        """Whether a person reads it, not a script."""
         return self.form == "table"
 
     @property

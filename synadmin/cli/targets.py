@@ -172,7 +172,7 @@ def rooms_of(synapse: "Synapse", names: "Sequence[str]") -> "list[RoomId | RoomA
 
 
 def is_room_name(text: str) -> bool:
-    """Tell whether a text is no id of any kind, so that it may be the name of a room."""
+    """Whether a text is no id of any kind, so that it may be the name of a room."""
     return bool(text.strip()) and text[0] not in "!#@$" and text.isprintable()
 
 

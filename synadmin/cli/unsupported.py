@@ -50,7 +50,7 @@ def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> t
 
 
 def _not_in_mas(method: str, path: str) -> str:
-    """Say what to do where the Matrix Authentication Service has no such operation."""
+    """Return what to do where the Matrix Authentication Service has no such operation."""
     from synadmin.cli.operations import operation_of
 
     operation = operation_of(method, path)
@@ -84,7 +84,7 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
 
 
 def _not_arrived(synapse: "Synapse", version: str, path: str) -> tuple[str, str | None]:
-    """Say why an operation that this Synapse has was not found."""
+    """Return why an operation that this Synapse has was not found."""
     if "/media" in path or "_media" in path:
         return (
             f"Synapse {version} has it, but not the process that answered",

@@ -145,7 +145,7 @@ class Apply:
 
 
 def _waits(change: Change) -> bool:
-    """Tell whether a user has the level for control and only has to join."""
+    """Whether a user has the level for control and only has to join."""
     return (
         change.kind in {"admin", "heir"}
         and change.before["membership"] != "join"

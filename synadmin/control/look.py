@@ -50,7 +50,7 @@ def looked_at(
 
 
 def _is_in_order(synapse: Synapse, target: Target, facts: RoomFacts, notices: HeirNotices) -> bool | None:
-    """Tell whether a room is in order; None where it is to be left out."""
+    """Whether a room is in order; None where it is to be left out."""
     if not target.named and (not facts.view.in_room or facts.is_for_server_notices):
         return None
     if not facts.view.in_room or not has_control_as_written(target, facts.view):

@@ -58,7 +58,7 @@ from synadmin.recovery.room_state import sender_of
 
 
 def has_control_as_written(target: Target, view: RoomView) -> bool:
-    """Tell whether a room has the admins and moderators that its entry says.
+    """Whether a room has the admins and moderators that its entry says.
 
     Args:
         target: the room and its entry.
@@ -69,7 +69,7 @@ def has_control_as_written(target: Target, view: RoomView) -> bool:
 
 
 def has_settings_as_written(target: Target, found: Mapping[str, Any]) -> bool:
-    """Tell whether a room is set as its entry says; ``found`` is from :func:`read_settings`."""
+    """Whether a room is set as its entry says; ``found`` is from :func:`read_settings`."""
     return not _other_settings(target.entry, found)
 
 
@@ -312,7 +312,7 @@ def preview_admin(observer: Observer, room_id: RoomId, user: UserId, *, allow: R
 
 
 def takes_power(view: RoomView, edit: Edit) -> bool:
-    """Tell whether an edit lowers a user."""
+    """Whether an edit lowers a user."""
     return any(level is None or level < view.levels.level_of(user) for user, level in edit.users.items())
 
 

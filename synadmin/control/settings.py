@@ -73,7 +73,7 @@ def parse_settings(value: object, where: str) -> RoomSettings:
 
 
 def is_as_written(name: str, wanted: Any, found: Any) -> bool:  # noqa: ANN401  the content of an event
-    """Tell whether a room is set as the file says; what the file does not mention does not count."""
+    """Whether a room is set as the file says; what the file does not mention does not count."""
     if name == DIRECTORY or found is None:
         return bool(wanted == found)
     if name == "encryption":
@@ -125,7 +125,7 @@ def content_to_send(name: str, wanted: Mapping[str, Any], found: Mapping[str, An
 
 
 def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
-    """Tell whether a server ACL would shut a server out of the room."""
+    """Whether a server ACL would shut a server out of the room."""
     host = server_name.rpartition(":")[0] if server_name.rpartition(":")[2].isdigit() else server_name
 
     def matches(patterns: object) -> bool:

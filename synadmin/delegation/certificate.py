@@ -39,7 +39,7 @@ class Certificate:
     issuer: str
 
     def covers(self, name: str) -> bool:
-        """Tell whether it is for this DNS name or IP address."""
+        """Whether it is for this DNS name or IP address."""
         try:
             wanted = ip_address(name)
         except ValueError:
@@ -135,7 +135,7 @@ def _chain_problem(chain: ssl.SSLCertVerificationError, certificate: Certificate
 
 
 def expires_soon(certificate: Certificate, now: datetime) -> bool:
-    """Tell whether it ends within 14 days."""
+    """Whether it ends within 14 days."""
     return certificate.ends - now < _WARNING
 
 

@@ -42,7 +42,7 @@ class Ping:
 
     @property
     def answered(self) -> bool:
-        """Tell whether it answered at least once."""
+        """Whether it answered at least once."""
         return bool(self.milliseconds)
 
     @property

@@ -62,12 +62,12 @@ class Probe:
 
     @property
     def works(self) -> bool:
-        """Tell whether another homeserver would get its answers here."""
+        """Whether another homeserver would get its answers here."""
         return not self.unchecked and all(check.ok or check.severity != ERROR for check in self.checks)
 
     @property
     def is_untrusted(self) -> bool:
-        """Tell whether it answers, and nothing is wrong but the certificate."""
+        """Whether it answers, and nothing is wrong but the certificate."""
         failed = {check.name for check in self.checks if not check.ok and check.severity == ERROR}
         return not self.unchecked and failed == {"certificate"}
 
@@ -200,7 +200,7 @@ EXPOSED = (
 
 
 def exposes_admin_api(answer: Answer) -> bool:
-    """Tell whether it is Synapse's Admin API that answers, be it with a refusal."""
+    """Whether it is Synapse's Admin API that answers, be it with a refusal."""
     _, content = read(answer, ADMIN, any_status=True)
     if not isinstance(content, dict):
         return False

@@ -76,7 +76,7 @@ def check_text(endpoint: Endpoint[Any], raw: bytes) -> None:
 
 
 def not_as_expected(endpoint: Endpoint[Any], raw: bytes, detail: str) -> ReplyError:
-    """Say what came instead of the answer that this operation gives."""
+    """Return what came instead of the answer that this operation gives."""
     start = raw[:200].lstrip().lower()
     where = f"{endpoint.method} {endpoint.path}"
     if not raw.strip():

@@ -74,12 +74,12 @@ class Endpoint(Generic[T]):
 
     @property
     def changes(self) -> bool:
-        """Tell whether carrying it out changes something on the server."""
+        """Whether carrying it out changes something on the server."""
         return self.method != "GET" and not self.reads
 
     @property
     def repeatable(self) -> bool:
-        """Tell whether it may be sent again when it may have been carried out already."""
+        """Whether it may be sent again when it may have been carried out already."""
         return self.method in _IDEMPOTENT_METHODS if self.idempotent is None else self.idempotent
 
     def filled(self, parameters: Mapping[str, str]) -> str:

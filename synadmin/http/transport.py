@@ -201,7 +201,7 @@ class Transport:
 
     @contextmanager
     def recording(self, **notes: object) -> Iterator[Recorded]:
-        """Have the journal keep notes with the change that is made in here; return its entry.
+        """Keep notes with the journal's entry of the change that is made in the block; yield that entry.
 
         ``restoring`` (method, path, body) tells how a temporary change is put back, ``restores`` names
         the journal entry that this one puts back, ``before`` is what held before.

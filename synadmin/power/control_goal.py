@@ -124,7 +124,7 @@ def refusal(view: RoomView, goal: ControlGoal) -> Refusal | None:
 
 
 def _shared_control(view: RoomView, goal: ControlGoal) -> str | None:
-    """Say who would keep control beside the admins, where that cannot be changed; None where it can."""
+    """Return who would keep control beside the admins, where that cannot be changed, else None."""
     levels = view.levels
     if levels.users_default >= levels.control:
         return f"Every user in the room has control: users_default is {levels.users_default}."

@@ -142,21 +142,21 @@ def validation_error(view: RoomView, edit: Edit) -> str | None:
 
 
 def locks_everybody_out(view: RoomView, edit: Edit) -> str | None:
-    """Say that an edit takes the last control out of the room; None where it does not."""
+    """Return a refusal where an edit takes the last control out of the room, else None."""
     if any(controllers(edited(view, edit))) or not any(controllers(view)):
         return None
     return "no user could ever change the room's power levels again"
 
 
 def takes_last_local_control(view: RoomView, edit: Edit) -> bool:
-    """Tell whether local users have control now, and none of them would have it afterwards."""
+    """Whether local users have control now, and none of them would have it afterwards."""
     had = [user for user in controllers(view) if view.is_local(user)]
     has = [user for user in controllers(edited(view, edit)) if view.is_local(user)]
     return bool(had) and not has
 
 
 def gives_everybody_control(view: RoomView, edit: Edit) -> bool:
-    """Tell whether everybody would have control afterwards, listed or not, who has not got it now."""
+    """Whether every member would have control afterwards, listed or not, and has not got it now."""
     before, after = view.levels, edited(view, edit).levels
     return before.users_default < before.control and after.users_default >= after.control
 

@@ -116,7 +116,7 @@ class PowerLevels:
     creators: tuple[UserId, ...]
 
     def is_creator(self, user: UserId) -> bool:
-        """Tell whether the user stands above every number in this room (version 12 and later)."""
+        """Whether the user stands above every number in this room (version 12 and later)."""
         return self.version.creator_power and user in self.creators
 
     def level_of(self, user: UserId) -> int:

@@ -51,7 +51,7 @@ class Prediction:
 
 
 def predict(view: RoomView, target: UserId) -> Prediction:
-    """Tell what Make Room Admin does for the target, short of rate limits and of modules in Synapse."""
+    """Return what Make Room Admin does for the target, apart from rate limits and modules of Synapse."""
 
     def refused(status: int, message: str, errcode: str = "M_UNKNOWN") -> Prediction:
         return Prediction(status=status, errcode=errcode, message=message, content=view.power_levels)

@@ -224,7 +224,7 @@ def _out_of_reach(view: RoomView, goal: Goal, plan: Plan) -> Refusal:
 
 
 def _why_not_the_api_alone(view: RoomView) -> str:
-    """Say who could change the levels, and why Make Room Admin cannot do it through them."""
+    """Return who could change the levels, and why Make Room Admin cannot do it through them."""
     levels = view.levels
     able = [
         user

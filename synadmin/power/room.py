@@ -128,7 +128,7 @@ class RoomView:
         return self.uncounted or self.joined_local_members > 0 or bool(self.known_local_members)
 
     def is_local(self, user: UserId) -> bool:
-        """Tell whether the user's account is on this server."""
+        """Whether the user's account is on this server."""
         return server_name_of(user) == self.server_name
 
     def membership_of(self, user: UserId) -> str:
@@ -140,7 +140,7 @@ class RoomView:
         return self.accounts.get(user, Account())
 
     def has_control(self, user: UserId) -> bool:
-        """Tell whether the user is joined and may change the levels."""
+        """Whether the user is joined and may change the levels."""
         return self.membership_of(user) == "join" and self.levels.level_of(user) >= self.levels.control
 
 

@@ -45,7 +45,7 @@ def _senseless(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
 
 
 def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden | None:
-    """Tell whether a user may send a state event whose state key is no user id."""
+    """Whether a user may send a state event whose state key is no user id."""
     if closed_to(view, sender):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -57,7 +57,7 @@ def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden 
 
 
 def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
-    """Tell whether a user may send these power levels."""
+    """Whether a user may send these power levels."""
     return sending_state(view, sender, POWER_LEVELS) or _changed_levels(view, sender, content)
 
 
@@ -122,14 +122,14 @@ _CLOSED = Forbidden("This room has been marked as unfederatable.")
 
 
 def closed_to(view: RoomView, user: UserId) -> bool:
-    """Tell whether the room is closed to the user's server (``m.federate: false``)."""
+    """Whether the room is closed to the user's server (``m.federate: false``)."""
     return (
         not view.federate and bool(view.creators) and server_name_of(user) != server_name_of(view.creators[0])
     )
 
 
 def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Tell whether one user may invite another."""
+    """Whether one user may invite another."""
     if closed_to(view, sender) or closed_to(view, target):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -144,7 +144,7 @@ def inviting(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None
 
 
 def joining(view: RoomView, user: UserId) -> Forbidden | None:
-    """Tell whether a user may join now.
+    """Whether a user may join now.
 
     In a restricted room a member who may invite has to vouch for them. Synapse lets a local member do
     so; where there is none it asks other servers, and what those answer cannot be foreseen.
@@ -178,7 +178,7 @@ def _local_voucher(view: RoomView) -> bool:
 
 
 def leaving(view: RoomView, user: UserId) -> Forbidden | None:
-    """Tell whether a user may leave, turn down an invitation or take back a knock."""
+    """Whether a user may leave, turn down an invitation or take back a knock."""
     if closed_to(view, user):
         return _CLOSED
     stays = {"join", "invite", "knock"} if view.levels.version.knock else {"join", "invite"}
@@ -186,7 +186,7 @@ def leaving(view: RoomView, user: UserId) -> Forbidden | None:
 
 
 def kicking(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Tell whether one user may make another leave; for a banned user that is lifting the ban."""
+    """Whether one user may make another leave; for a banned user that is lifting the ban."""
     if closed_to(view, sender) or closed_to(view, target):
         return _CLOSED
     if view.membership_of(sender) != "join":
@@ -202,14 +202,14 @@ def kicking(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
 
 
 def unbanning(view: RoomView, sender: UserId, target: UserId) -> Forbidden | None:
-    """Tell whether one user may lift another's ban: it needs both ``ban`` and what kicking them would."""
+    """Whether one user may lift another's ban: it needs both ``ban`` and what kicking them would."""
     if view.membership_of(target) != "ban":
         return Forbidden(f"{target} is not banned")
     return kicking(view, sender, target)
 
 
 def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden | None:
-    """Tell what Synapse dislikes about new power levels from its own users, before it asks who sends them.
+    """Return what Synapse refuses in new power levels from any local user.
 
     Stricter than the rules of old room versions: levels must be integers everywhere.
     """

@@ -126,7 +126,7 @@ class Search:
         return None
 
     def reached(self, view: RoomView, outcome: Outcome) -> bool:
-        """Tell whether the room is as wished."""
+        """Whether the room is as the goal asks for."""
         if view.levels.level_of(self._target) < view.levels.control:
             return False
         membership = view.membership_of(self._target)
@@ -135,7 +135,7 @@ class Search:
         return not view.blocked and rules.joining(view, self._target) is None
 
     def _conceivable(self, state: _State, outcome: Outcome, reach: Reach) -> bool:
-        """Tell whether the outcome can be had when everything that may help is done, at whatever length."""
+        """Whether the outcome can be reached with every helpful move, however many that takes."""
         state = self._saturated(state, outcome, reach)
         if self.reached(state.view, outcome):
             return True

@@ -74,7 +74,7 @@ class EditPlan:
 
 
 def view_to_edit(observer: Observer, room_id: RoomId, also: Collection[UserId] = ()) -> RoomView:
-    """See a room as far as editing its levels takes it: everybody local with power, or in ``also``.
+    """Return the view that editing levels takes: all local users with power or in ``also``.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -153,7 +153,7 @@ def plan(
 
 
 def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
-    """See those whose levels are to change: they may be the ones who have control afterwards."""
+    """Add the users whose levels are to change: they may be the ones who have control afterwards."""
     unseen = [user for user in edit.users if user not in view.memberships]
     view = observer.with_users(view, [user for user in unseen if view.is_local(user)])
     in_control = [user for user in unseen if (edit.users[user] or 0) >= view.levels.control]
@@ -210,7 +210,7 @@ def _unnamed_member_may_help(view: RoomView, edit: Edit) -> bool:
 
 
 def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
-    """See one more local member, who can act."""
+    """Add one more local member, who can act."""
     for user in observer.members_not_in(view):
         view = observer.with_member(view, user)
         if _reach_as(observer, user) is Reach.IMPERSONATE:

@@ -317,7 +317,7 @@ class Run:
         return failure
 
     def _is_with_own_token(self, step: Step) -> bool:
-        """Tell whether a step is a request with the token that everything else depends on."""
+        """Whether a step is a request with the token that everything else depends on."""
         if step.action is Action.MAKE_ROOM_ADMIN:
             return True
         return (step.as_user or self.goal.caller) == self.goal.caller
@@ -328,7 +328,7 @@ def _put_back(
     begun: Container[tuple[Action, UserId]],
     left: Sequence[Revert],
 ) -> StepTaken:
-    """Say what became of a step that puts an earlier one back."""
+    """Return what became of a step that puts an earlier one back."""
     if (step.action.reverts, step.user) not in begun:
         return StepTaken(step, "planned", step.detail)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)

@@ -29,7 +29,7 @@ class Member:
         return RoomId(room)
 
     def view_of(self, room_id: RoomId, *others: UserId) -> RoomView:
-        """See a room with this member and the others named.
+        """Return a view of a room with this member and the others named.
 
         Raises:
             NotPermittedError: this user is not in the room.

@@ -182,7 +182,7 @@ def _invite(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> 
 
 
 def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminError | None) -> Replacement:
-    """Say what is so, from what was read back."""
+    """Return what holds now, from what was read back."""
     words = [f"{result.new_room_id} replaces it; {len(result.moved)} moved there"]
     shortfall: str | None = None
     if result.not_moved:

@@ -135,7 +135,7 @@ class Observer(Reader):
         Args:
             view: the room.
             goal: what is asked for.
-            wide: everybody local who has power is in the view already.
+            wide: all local users with power are in the view already.
 
         Returns:
             The view with all that was looked at, and the plan or refusal.
@@ -198,7 +198,7 @@ class Observer(Reader):
         goal: Goal,
         named: Iterable[str],
     ) -> Observation:
-        """See a room without local members: whether the target might do, and where a way in is."""
+        """Observe a room without local members: whether the target might do, and how to join it."""
         view = self.with_users(view, [goal.target]) if view.is_local(goal.target) else view
         refusal = plan(replace(view, uncounted=True), goal)
         if isinstance(refusal, Refusal) and refusal.reason in _ABOUT_THE_TARGET:
@@ -233,7 +233,7 @@ class Observer(Reader):
         return RoomId(room) if isinstance(room, str) else None
 
     def _first_view(self, details: RoomDetails, levels: StateEvent | None, goal: Goal) -> RoomView:
-        """See what predicting Make Room Admin takes."""
+        """Return the view that predicting Make Room Admin takes."""
         target = goal.target
         view = self.bare_view(details, levels, other_servers=server_name_of(target) != self.server_name)
         if not view.in_room:
@@ -260,7 +260,7 @@ class Observer(Reader):
         return replace(seen, memberships=memberships, accounts=accounts, blocked=blocked)
 
     def widest_view(self, details: RoomDetails, also: Collection[UserId] = ()) -> RoomView:
-        """See a room with everybody local who has power or is in ``also``, and all that may hinder them."""
+        """Return a view with all local users with power or in ``also``, and what may hinder them."""
         self._whole.clear()
         levels = self.event_seen(details.room_id, POWER_LEVELS)
         view = self.bare_view(details, levels, other_servers=True)
@@ -270,7 +270,7 @@ class Observer(Reader):
         return self._with_all_holders(view, Goal(target=caller, caller=caller), also)
 
     def bare_view(self, details: RoomDetails, levels: StateEvent | None, *, other_servers: bool) -> RoomView:
-        """See the room without its members.
+        """Return a view of the room without its members.
 
         Args:
             details: what the server says of it.
@@ -317,7 +317,7 @@ class Observer(Reader):
         return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
     def _with_all_holders(self, view: RoomView, goal: Goal, also: Collection[UserId] = ()) -> RoomView:
-        """See everybody local who has power, and who may come in by which rule."""
+        """Add all local users who have power, and what the join rule asks for."""
         users = {goal.caller, goal.target, *also, *view.creators, *view.levels.listed()}
         locals_ = sorted(user for user in users if view.is_local(user))
         memberships = self.memberships(locals_, view.room_id)
@@ -336,12 +336,12 @@ class Observer(Reader):
         return view
 
     def count(self, view: RoomView) -> RoomView:
-        """See how many local users are joined."""
+        """Add how many local users are joined."""
         local = sum(view.is_local(user) for user in self.synapse.rooms.members(view.room_id).members)
         return replace(view, uncounted=False, joined_local_members=local)
 
     def with_users(self, view: RoomView, users: Iterable[UserId]) -> RoomView:
-        """See these local users, too: where they are, and what state their accounts are in."""
+        """Add the memberships and account states of these local users to a view."""
         users = tuple(users)
         accounts = self.accounts(users)
         memberships = self.memberships(users, view.room_id)
@@ -352,7 +352,7 @@ class Observer(Reader):
         )
 
     def with_member(self, view: RoomView, user: UserId) -> RoomView:
-        """See this joined local user, too, and what state the account is in."""
+        """Add this joined local user and the account's state to a view."""
         return replace(
             view,
             accounts={**view.accounts, user: self.account(user)},
@@ -360,7 +360,7 @@ class Observer(Reader):
         )
 
     def with_remote_users(self, view: RoomView, users: Sequence[UserId]) -> RoomView:
-        """See where these users of other servers are; asked for all at once, as the answer is long."""
+        """Add the memberships of these remote users to a view; one request, as the answer is long."""
         if not users:
             return view
         events = self.member_events(view.room_id)
@@ -402,7 +402,7 @@ def counted(view: RoomView) -> RoomView:
 
 
 def _is_enough(view: RoomView, goal: Goal, answer: Plan | Refusal) -> bool:
-    """Tell whether what was seen is enough to judge a room.
+    """Whether what was seen is enough to judge a room.
 
     More than Make Room Admin is judged only with everybody in view who could take part, and with what may
     hinder them.

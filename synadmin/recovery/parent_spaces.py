@@ -150,7 +150,7 @@ def rooms_tied_to(
 
 
 def follow_space(observer: Observer, acting: Synapse, room_id: RoomId, *, old: RoomId, new: RoomId) -> None:
-    """Have a room refer to the new space where it refers to the old one.
+    """Change a room's references to the old space into ones to the new space.
 
     Members of the old space may still join: not all of them are in the new one yet.
 

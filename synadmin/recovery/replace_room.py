@@ -218,7 +218,7 @@ def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
 
 
 def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
-    """Say what speaks against replacing a room: a code and a sentence; None where nothing does."""
+    """Return what speaks against replacing a room: a code and a sentence; None where nothing does."""
     account = observer.account(order.admin)
     if account.state is not AccountState.ACTIVE:
         code = "unknown" if account.state is AccountState.MISSING else account.state
@@ -242,7 +242,7 @@ def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) ->
 
 
 def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
-    """Say why a room need not, or should not, be replaced: a code and a sentence."""
+    """Return why a room need not, or should not, be replaced: a code and a sentence."""
     if planned.details is not None and planned.details.room_type == SPACE:
         return (
             "is-a-space",
@@ -257,7 +257,7 @@ def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -
 
 
 def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserId) -> tuple[str, str] | None:
-    """Say how the room itself could be regained for a user; None where it could not."""
+    """Return how the room itself could be regained for a user; None where it could not."""
     goal = Goal(target=target, caller=caller, allow=Reach.REACTIVATE)
     answer = observer.observe(room_id, goal).answer
     insist = "--anyway replaces it all the same."

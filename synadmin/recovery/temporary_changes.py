@@ -202,7 +202,7 @@ class TemporaryChanges:
         return left
 
     def keep(self, mark: int) -> None:
-        """Let what was changed since the mark stay as it is."""
+        """Keep what was changed since the mark."""
         for revert in self._made[mark:]:
             self._journal.reverted(revert.entry, "it is to stay")
         del self._made[mark:]

@@ -37,7 +37,7 @@ class TemporaryMembership:
         self._invited.add(user)
 
     def join(self, user: UserId, *, via: list[str] | None = None) -> None:
-        """Let a user come in until ``temporary`` makes them leave."""
+        """Join a user until ``temporary`` makes them leave."""
         guest = self.recovery.as_user(user).client_server
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)

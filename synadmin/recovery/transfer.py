@@ -44,13 +44,13 @@ class Way(Protocol):
     """Also where no user of this server would have control afterwards; a member does not know that."""
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
-        """Look at a room and tell what can be done; nothing is changed."""
+        """Look at a room and plan its transfer; nothing is changed."""
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Give the new owner the power and an invitation; the result says where that is held back."""
 
     def view_of(self, room_id: RoomId) -> RoomView:
-        """See the room as it is now, with both owners."""
+        """Return a view of the room as it is now, with both owners."""
 
     def demote(self, view: RoomView) -> None:
         """Take the old owner's power."""
@@ -182,7 +182,7 @@ def _accepted(accept: Callable[[RoomId], None], room_id: RoomId) -> SynadminErro
 def _pending(
     room_transfer: RoomTransfer, view: RoomView, move: Move, error: SynadminError | None
 ) -> RoomTransfer:
-    """Say what the new owner has yet to do."""
+    """Return what the new owner has yet to do."""
     pending = replace(room_transfer, outcome=outcome.PENDING)
     if room_transfer.reason == RATE_LIMITED and error is None:
         return pending
@@ -200,7 +200,7 @@ def _pending(
 
 
 def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
-    """Say what is so in the end, from what was read back."""
+    """Return what holds in the end, from what was read back."""
     view = room_transfer.now
     if view is None or not view.has_control(move.new):
         holds = "" if view is None else f", and has level {format_level(view.levels.level_of(move.new))}"
@@ -226,7 +226,7 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
 
 
 def _failed(way: Way, room_transfer: RoomTransfer, error: SynadminError) -> RoomTransfer:
-    """Say what went wrong, and what the room holds now, where that can be seen."""
+    """Return what went wrong, and what the room holds now, where that can be read."""
     failed = replace(room_transfer, outcome=outcome.FAILED, message=str(error), reason=_code(error))
     if room_transfer.room_id is None:
         return failed

@@ -127,7 +127,7 @@ class AsAdmin:
         return replace(room_transfer, reason=None, steps=(*made, *room_transfer.steps[len(made) :]))
 
     def view_of(self, room_id: RoomId) -> RoomView:
-        """See the room with both owners, asked anew."""
+        """Return a view of the room with both owners, asked anew."""
         observer = self.run.recovery.observer
         observer.forget(self.move.new, self.move.old)
         view = change_levels.view_to_edit(observer, room_id)

@@ -41,7 +41,7 @@ class AsMember:
     leave_rooms: bool = True
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
-        """Look at a room as a member, and tell whether this member can hand it over."""
+        """Look at a room as a member, and plan its transfer."""
         shell = RoomTransfer(room=room, room_id=None, outcome=outcome.REFUSED, message="")
         try:
             room_id = self.member.resolved(room)
@@ -104,7 +104,7 @@ class AsMember:
         return replace(room_transfer, reason=None)
 
     def view_of(self, room_id: RoomId) -> RoomView:
-        """See the room as a member does."""
+        """Return a view of the room as a member sees it."""
         return self.member.view_of(room_id, self.move.new)
 
     def demote(self, view: RoomView) -> None:

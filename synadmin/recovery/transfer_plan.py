@@ -138,17 +138,17 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
 
 
 def is_over(view: RoomView, move: Move) -> bool:
-    """Tell whether the new owner has control and the old one nothing that could be taken."""
+    """Whether the new owner has control and the old one nothing that could be taken."""
     return view.has_control(move.new) and parting(view, move) is None and not view.levels.is_creator(move.old)
 
 
 def over_message(move: Move) -> str:
-    """Say that nothing is left to be done."""
+    """Return the message that nothing is left to do."""
     return f"{move.new} already has control, and {move.old} has no power."
 
 
 def outlook(view: RoomView, move: Move) -> str:
-    """Say what will be so."""
+    """Return what will hold after the transfer."""
     if view.levels.is_creator(move.old):
         rest = (
             f"{move.old} created the room and keeps the power of a creator (version {view.version}): "
@@ -193,7 +193,7 @@ def parting(view: RoomView, move: Move) -> Edit | None:
 
 
 def held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -> RoomTransfer:
-    """Say that the server's rate limits hold the invitation back."""
+    """Return the result of a transfer whose invitation the server's rate limits hold back."""
     wait = "" if seconds is None else f" for {seconds:.0f} s"
     message = (
         f"{move.new} has the level, but the server's rate limits delay the invitation{wait}; "

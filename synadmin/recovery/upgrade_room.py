@@ -69,7 +69,7 @@ class Upgrade:
         return self._read_back(new, before)
 
     def _announce(self, new: RoomId) -> None:
-        """Say in the new room what was done, where that is asked for."""
+        """Send the announcement to the new room, where one is asked for."""
         actor = self.planned.actor
         if self.announcement is None or actor is None:
             return
@@ -146,7 +146,7 @@ class Upgrade:
         return _each([space.room_id], "change the space {}", put)
 
     def _name_parent(self, space: RoomId, new: RoomId) -> None:
-        """Have the new room name the space as its parent, where the old one does."""
+        """Name the space as the new room's parent, where the old room does."""
         for event in state_of(self.recovery.synapse, self.planned.room_id, SPACE_PARENT):
             if event.state_key == space and event.content.get("via") and self.planned.actor is not None:
                 self.recovery.as_user(self.planned.actor).client_server.send_state(

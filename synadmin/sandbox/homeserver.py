@@ -219,7 +219,7 @@ class Homeserver:
         return was_running
 
     def close(self) -> None:
-        """Let go of it: forget the people's sessions here, and leave the server as it is."""
+        """Forget the users' sessions here, and leave the server as it is."""
         for person in self._people.values():
             person.close()
         self._people.clear()
@@ -362,7 +362,7 @@ def install_command() -> list[str]:
 
 
 def _answers(port: int, key: str) -> bool:
-    """Tell whether the server with this signing key answers on the port, rather than another one."""
+    """Whether the server with this signing key answers on the port, rather than another one."""
     for path in ("/health", "/_matrix/key/v2/server"):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         with contextlib.closing(connection):

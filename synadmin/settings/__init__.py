@@ -165,7 +165,7 @@ class Settings:
 
     @property
     def allow_plain_http(self) -> bool:
-        """Tell whether a token may be sent over plain http to another machine.
+        """Whether a token may be sent over plain http to another machine.
 
         Raises:
             SettingsError: it is neither yes nor no.
@@ -451,7 +451,7 @@ def in_profile(name: str) -> Mapping[str, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host's name or address is this machine's own, so that nothing leaves it."""
+    """Whether a host's name or address is this machine's own, so that nothing leaves it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

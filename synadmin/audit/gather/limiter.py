@@ -38,7 +38,7 @@ class ConcurrencyLimiter:
         return time.monotonic()
 
     def end(self, began: float) -> None:
-        """Say that the answer has come."""
+        """Record that the answer has come."""
         took = time.monotonic() - began
         with self._free:
             self._under_way -= 1

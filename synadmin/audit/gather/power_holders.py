@@ -138,7 +138,7 @@ class PowerHolders:
         )
 
     def ask_everyone(self, pool: Pool) -> None:
-        """Have all accounts asked for their rooms, where there are few accounts."""
+        """Ask every account for its rooms, where there are few accounts."""
         self._everyone = [pool.submit(self._ask_for_rooms, user) for user in self._accounts.users or ()]
 
     def local_members(self, room_id: RoomId) -> int | None:

@@ -155,7 +155,7 @@ def _confirmed(
     given: str | None,
     ask_block: bool,
 ) -> "ReplaceOptions":
-    """Say what will be, and have the room's name typed; return what is asked for in the end."""
+    """Print what will happen, and ask for the room's name; return the last question."""
     from dataclasses import replace as changed
 
     if planned.new_room_id is not None:

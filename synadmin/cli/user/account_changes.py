@@ -31,7 +31,7 @@ class AccountChanges:
 
     @property
     def of_one_account(self) -> bool:
-        """Tell whether it cannot be the same for several accounts."""
+        """Whether it cannot be the same for several accounts."""
         return bool(
             self.add_threepids or self.add_external_ids or {"displayname", "password"} & self.fields.keys(),
         )

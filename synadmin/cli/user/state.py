@@ -246,7 +246,7 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _ask(verb: Change, done: str, then: str) -> None:
-    """Have a verb ask: what happens to which accounts, and what that means."""
+    """Add a question to a verb: what happens to which accounts, and what that means."""
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
@@ -260,7 +260,7 @@ _ask(reactivate, "made active again", "They can sign in again once they have a p
 
 
 def _warn_before(verb: Change, *, suspends: bool) -> None:
-    """Have a verb warn of rooms that depend on the accounts; with --yes it acts first, and warns then."""
+    """Add a warning of rooms that depend on the accounts to a verb; with --yes it comes afterwards."""
 
     @verb.guard
     def _(
@@ -274,7 +274,7 @@ _warn_before(suspend, suspends=True)
 
 
 def _guard_own_account(verb: Change, does: str) -> None:
-    """Have a verb ask for a name before it takes away the way back in; that account comes last."""
+    """Add a question for the name to a verb that ends your own rights; that account comes last."""
 
     @verb.order
     def _(synapse: "Synapse") -> "Callable[[str], bool]":

@@ -345,7 +345,7 @@ def revoke(service: Service, request: Request) -> Reply:
 
 
 def introspect(service: Service, request: Request) -> Reply:
-    """Tell the homeserver, or a client with a secret, what a token is."""
+    """Answer the homeserver, or a client with a secret, what a token is."""
     if request.bearer is not None:
         if request.bearer != service.synapse.secret:
             raise _error(401, "access_denied", "bearer token presented is invalid")

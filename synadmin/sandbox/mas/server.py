@@ -173,7 +173,7 @@ class _Server(ThreadingHTTPServer):
     service: AuthenticationService
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a caller who is gone."""
+        """Print nothing about a caller who is gone."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -211,4 +211,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - http.server looks for these names
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
