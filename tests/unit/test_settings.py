@@ -554,3 +554,7 @@ def test_the_example_file_names_every_setting_with_its_default() -> None:
     assert int(named["SYNADMIN_CONCURRENCY"]) == defaults.concurrency
     assert Path(named["SYNADMIN_JOURNAL"]).name == defaults.journal.name
     assert named["SYNADMIN_ALLOW_HTTP"] == str(int(defaults.allow_plain_http))
+    guide = (Path(__file__).parents[2] / "docs" / "first-steps.md").read_text("utf-8")
+    in_guide = dict(re.findall(r"^\| `(SYNADMIN_[A-Z_]+)` \| .*\(`?([^()`]+)`?\) \|$", guide, re.MULTILINE))
+    for name in ("SYNADMIN_TIMEOUT", "SYNADMIN_CONCURRENCY", "SYNADMIN_JOURNAL"):
+        assert in_guide[name] == named[name], f"docs/first-steps.md has another default of {name}"
