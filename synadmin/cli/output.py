@@ -173,7 +173,7 @@ OUTPUT_OPTIONS = (
         type=click.Choice(FORMATS),
         default="table",
         metavar="FORMAT",
-        help="table, json, ndjson, csv, or name for the ids alone. [default: table]",
+        help=f"{', '.join(FORMATS[:-1])}, or {FORMATS[-1]} for the ids alone. [default: table]",
     ),
     click.Option(
         ["--columns"],

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synadmin.columns import Column, field, time_of
+from synadmin.columns import FORMATS, Column, field, time_of
 from synadmin.errors import ReplyError
 from synadmin.tables import as_json, as_text, cell, write
 from synadmin.text import safe_text
@@ -63,6 +63,13 @@ def _dangerous(text: str) -> list[str]:
         for character in text
         if character != "\n" and unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
     ]
+
+
+def test_each_format_is_one_of_its_own() -> None:
+    written = {form: _written(ROOMS, form) for form in FORMATS}
+    as_tables = [form for form, text in written.items() if form != "table" and text == written["table"]]
+
+    assert as_tables == [], "`write` in synadmin/tables.py does not know these and writes a table"
 
 
 def test_a_table_is_for_people() -> None:

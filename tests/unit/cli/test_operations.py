@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import re
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,12 +53,12 @@ def test_synapse_has_no_operation_that_is_not_here() -> None:
     assert sorted(registered(mas=False) - ours) == []
 
 
-def test_these_are_the_102_operations_of_the_list() -> None:
-    ours = [(operation.method, operation.path) for operation in operations(app)]
-    listed = [(operation["method"], operation["path"]) for operation in OPERATIONS]
+def test_these_are_the_operations_of_the_list() -> None:
+    ours = Counter((operation.method, operation.path) for operation in operations(app))
+    listed = Counter((operation["method"], operation["path"]) for operation in OPERATIONS)
 
-    assert sorted(ours) == sorted(listed), "tests/operations.json lists all operations: change it, too"
-    assert len(ours) == 102
+    assert sorted(ours - listed) == [], "tests/operations.json lists all operations: add these to it"
+    assert sorted(listed - ours) == [], "no group in synadmin/api has these: add them"
 
 
 def test_these_are_the_47_operations_of_the_matrix_authentication_service() -> None:
@@ -74,8 +75,8 @@ def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None
     known = {(operation.method, operation.path) for operation in operations(app)}
     listed = {(operation["method"], operation["path"]) for operation in OPERATIONS if operation["with_mas"]}
 
-    assert sorted(ours) == sorted(listed)
-    assert sorted(ours) == sorted(registered(mas=True) & known)
+    assert sorted(ours ^ listed) == [], "`with_mas` in tests/operations.json is `mas` of the Endpoint"
+    assert sorted(ours ^ (registered(mas=True) & known)) == [], "this Synapse says something else than `mas`"
 
 
 def test_the_deprecated_ones_name_what_replaces_them() -> None:

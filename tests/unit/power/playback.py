@@ -53,7 +53,9 @@ def _after(view: RoomView, goal: Goal, step: Step) -> RoomView:
         # An unnamed member vouches as well as a named one; the referee sees only names.
         assert Referee(view).join(step.user)
         return _moved(view, step.user, "join")
-    membership = "invite" if step.action is Action.INVITE else "leave"
+    memberships = {Action.INVITE: "invite", Action.LEAVE: "leave", Action.UNBAN: "leave"}
+    assert step.action in memberships, f"say here what the step {step.action} changes in a room"
+    membership = memberships[step.action]
     assert Referee(view).membership(actor, step.user, membership)
     return _moved(view, step.user, membership)
 

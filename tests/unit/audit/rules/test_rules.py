@@ -29,7 +29,24 @@ each = pytest.mark.parametrize("rule", RULES, ids=IDS)
 
 
 def _tests_of(rule: Rule) -> ModuleType:
-    return import_module(f"tests.unit.audit.rules.test_{rule.ID.replace('-', '_')}")
+    """Return the module with the tests of a rule.
+
+    Raises:
+        LookupError: it lacks something; this ends the collection of tests, so it says what.
+    """
+    name = f"test_{rule.ID.replace('-', '_')}"
+    try:
+        tests = import_module(f"tests.unit.audit.rules.{name}")
+    except ModuleNotFoundError:
+        message = f"the rule {rule.ID} has no tests: write tests/unit/audit/rules/{name}.py"
+        raise LookupError(message) from None
+    if not (hasattr(tests, "FOUND") and hasattr(tests, "PASSED")):
+        message = (
+            f"{name}.py needs FOUND (facts with a finding) and PASSED "
+            "(facts without one, each under a sentence that says why)"
+        )
+        raise LookupError(message)
+    return tests
 
 
 def _found(rule: Rule) -> list[Finding]:
@@ -90,7 +107,8 @@ def test_its_tests_have_a_finding_and_a_pass_of_the_facts_it_takes(rule: Rule) -
 @each
 def test_its_page_has_all_parts(rule: Rule) -> None:
     text = page(rule)
-    assert [heading for heading in HEADINGS if f"\n### {heading}\n\n" in text] == list(HEADINGS)
+    missing = [heading for heading in HEADINGS if f"\n### {heading}\n\n" not in text]
+    assert missing == [], "each of these is a line of its own in the docstring of the rule"
     assert len((rule.__doc__ or "").partition("\n")[0]) < 110
     assert f"[audit.rules.{rule.ID}]" in text
 
@@ -99,12 +117,16 @@ def test_its_page_has_all_parts(rule: Rule) -> None:
 def test_its_page_shows_a_finding_as_it_is(rule: Rule) -> None:
     _, _, after = page(rule).partition("### What it shows")
     shown, _, _ = after.partition("###")
-    assert any(one.message in " ".join(shown.split()) for one in _found(rule))
+    assert any(one.message in " ".join(shown.split()) for one in _found(rule)), (
+        "the message below `What it shows` in the docstring is the one of a finding in FOUND"
+    )
 
 
 @each
 def test_its_page_names_the_details(rule: Rule) -> None:
-    [named] = re.findall(r"\(details: ([^)]*)\)", page(rule))
+    listed = re.findall(r"\(details: ([^)]*)\)", page(rule))
+    assert len(listed) == 1, "below `What it shows` the docstring has a line `(details: name, name)`"
+    [named] = listed
     names = {
         name.strip().partition(" each")[0] for name in named.split(",") if not name.strip().startswith("each")
     }
