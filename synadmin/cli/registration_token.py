@@ -12,7 +12,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import TOKENS
-from synadmin.cli.verbs import Selection, Shown, changes, reads
+from synadmin.cli.verbs import ChosenTargets, Shown, changes, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 
@@ -139,8 +139,8 @@ def _(*, token: str | None, length: int | None, expires: int | None) -> None:
 
 
 @create.select
-def _(_: "Synapse", *, token: str | None) -> Selection:
-    return Selection(TOKENS, [token or _DRAWN])
+def _(_: "Synapse", *, token: str | None) -> ChosenTargets:
+    return ChosenTargets(TOKENS, [token or _DRAWN])
 
 
 def _require_free(synapse: "Synapse", mas: "MasTokens | None", token: str) -> None:

@@ -65,7 +65,7 @@ class SavedPlan:
         """Add a target in which something is to be done."""
         self.targets[target] = PlannedTarget(fingerprint, record)
 
-    def change(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> str | None:
+    def difference(self, target: str, record: Mapping[str, Any], **fingerprint: object) -> str | None:
         """Return how a target differs from this plan, as a sentence; None where it does not."""
         planned = self.targets.get(target)
         if planned is None:

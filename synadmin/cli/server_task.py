@@ -99,17 +99,17 @@ class Task:
         field: the field of a record that has its id: ``purge_id``.
         poll: asks how far it is.
         doing: what the server does, with the target: ``purging the history of {}``.
-        status: the command that shows how far it is: ``room purge-status``.
+        status_command: the command that shows how far it is: ``room purge-status``.
     """
 
     field: str
     poll: Callable[["Synapse", str], TaskStatus]
     doing: str
-    status: str
+    status_command: str
 
     def wait_command(self, task_id: str) -> str:
         """Return the command that takes the waiting up again."""
-        return f"synadmin {self.status} {task_id} --wait"
+        return f"synadmin {self.status_command} {task_id} --wait"
 
     def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
         """Wait until the server has finished, and return what it says then."""

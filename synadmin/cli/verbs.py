@@ -151,7 +151,7 @@ def reads(
 
 
 @dataclass(frozen=True)
-class Selection:
+class ChosenTargets:
     """Targets that the options choose, in place of those that were named.
 
     Attributes:
@@ -270,7 +270,7 @@ class Change(Verb):
         return hook
 
     def select(self, hook: Function) -> Function:
-        """Set what chooses the targets by the options: returns a Selection, or None."""
+        """Set what chooses the targets by the options: returns a ChosenTargets, or None."""
         self._select = hook
         return hook
 
@@ -284,7 +284,7 @@ class Change(Verb):
                 shown = call(self._shows, synapse, names, values=values)
             if shown is not None:
                 return show(shown, output)
-            selected: Selection | None = None
+            selected: ChosenTargets | None = None
             if self._select is not None:
                 selected = call(self._select, synapse, values=values)
             if selected is not None:

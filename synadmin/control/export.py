@@ -18,7 +18,7 @@ _NAMED = 3  # admins in the name of an entry
 
 
 @dataclass(frozen=True, slots=True)
-class RoomControl:
+class ExportedRoom:
     """Who has control of a room now.
 
     Attributes:
@@ -36,7 +36,7 @@ class RoomControl:
     settings: tuple[str, ...]
 
 
-def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -> Iterator[RoomControl]:
+def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -> Iterator[ExportedRoom]:
     """Yield who has control of each room that users of this server are in.
 
     Rooms in which the server sends its notices are left out.
@@ -50,7 +50,7 @@ def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -
         SynadminError: the server could not be asked.
     """
 
-    def ask(synapse: Synapse, facts: RoomFacts) -> RoomControl | None:
+    def ask(synapse: Synapse, facts: RoomFacts) -> ExportedRoom | None:
         if not facts.view.in_room or facts.is_for_server_notices:
             return None
         return _control(facts, tuple(_settings(synapse, facts.room_id)) if settings else ())
@@ -61,15 +61,15 @@ def controls(prefetcher: Prefetcher, rooms: Iterable[Room], *, settings: bool) -
             yield control
 
 
-def text(rooms: Iterable[RoomControl], *, now: str) -> str:
+def text(rooms: Iterable[ExportedRoom], *, now: str) -> str:
     """Return the file; rooms with the same admins, moderators and settings share an entry.
 
     Args:
         rooms: the rooms.
         now: when they were looked at.
     """
-    entries: dict[tuple[object, ...], list[RoomControl]] = {}
-    without: list[RoomControl] = []
+    entries: dict[tuple[object, ...], list[ExportedRoom]] = {}
+    without: list[ExportedRoom] = []
     for room in rooms:
         if room.admins:
             entries.setdefault((room.admins, room.moderators, room.settings), []).append(room)
@@ -85,13 +85,13 @@ def text(rooms: Iterable[RoomControl], *, now: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _control(facts: RoomFacts, settings: tuple[str, ...]) -> RoomControl:
+def _control(facts: RoomFacts, settings: tuple[str, ...]) -> ExportedRoom:
     levels = facts.view.levels
     by_level: dict[int, list[UserId]] = {}
     for user, level in levels.listed().items():
         if levels.users_default < level < levels.control and not levels.is_creator(user):
             by_level.setdefault(level, []).append(user)
-    return RoomControl(
+    return ExportedRoom(
         room_id=facts.room_id,
         label=facts.name or facts.alias or "",
         admins=tuple(sorted(facts.holders)),
@@ -107,7 +107,7 @@ def _settings(synapse: Synapse, room_id: RoomId) -> Iterator[str]:
             yield f"{key} = {toml_value(value)}"
 
 
-def _entry(rooms: list[RoomControl], names: Counter[str]) -> Iterator[str]:
+def _entry(rooms: list[ExportedRoom], names: Counter[str]) -> Iterator[str]:
     """Yield the lines of an entry; ``names`` counts the names that are used."""
     first = rooms[0]
     name = _name(rooms)
@@ -132,7 +132,7 @@ def _entry(rooms: list[RoomControl], names: Counter[str]) -> Iterator[str]:
         yield from first.settings
 
 
-def _name(rooms: list[RoomControl]) -> str:
+def _name(rooms: list[ExportedRoom]) -> str:
     if len(rooms) == 1:
         return rooms[0].label.strip() or rooms[0].room_id
     admins = [user[1:].partition(":")[0] for user in rooms[0].admins]
@@ -140,5 +140,5 @@ def _name(rooms: list[RoomControl]) -> str:
     return f"rooms of {', '.join(admins[:_NAMED])}{more}"
 
 
-def _named(room: RoomControl) -> str:
+def _named(room: ExportedRoom) -> str:
     return f"{room.room_id} {room.label}".rstrip()

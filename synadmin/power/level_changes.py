@@ -50,7 +50,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LevelChange:
     """One difference that an edit makes, as a person reads it."""
 
     what: str
@@ -63,21 +63,21 @@ class Change:
         return f"{self.what}: {format_level(self.before)} -> {format_level(self.after)}"
 
 
-def changes(view: RoomView, edit: Edit) -> tuple[Change, ...]:
+def changes(view: RoomView, edit: Edit) -> tuple[LevelChange, ...]:
     """Return what an edit changes; empty where everything is as it says already."""
     before, after = view.levels, edited(view, edit).levels
     differences = [
-        Change(user, before.level_of(user), after.level_of(user))
+        LevelChange(user, before.level_of(user), after.level_of(user))
         for user in edit.users
         if before.level_of(user) != after.level_of(user)
     ]
     differences += [
-        Change(f"sending {type_}", before.needed(type_), after.needed(type_))
+        LevelChange(f"sending {type_}", before.needed(type_), after.needed(type_))
         for type_ in edit.events
         if before.needed(type_) != after.needed(type_)
     ]
     differences += [
-        Change(name, getattr(before, name), getattr(after, name))
+        LevelChange(name, getattr(before, name), getattr(after, name))
         for name in edit.named
         if getattr(before, name) != getattr(after, name)
     ]

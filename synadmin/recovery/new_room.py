@@ -26,7 +26,7 @@ _MUTED = -10  # the users_default of the room that Synapse makes
 def secure(
     recovery: Recovery,
     planned: Replacement,
-    order: ReplaceOptions,
+    options: ReplaceOptions,
     new: RoomId,
 ) -> None:
     """Close the new room and bring the members in, while the server still deletes the old one.
@@ -37,28 +37,30 @@ def secure(
     Raises:
         SynadminError: the new room could not be configured.
     """
-    if order.muted or not _is_new(recovery.observer, new):
+    if options.muted or not _is_new(recovery.observer, new):
         return  # or an earlier run has done it
     planned = replace(planned, new_room_id=new)
-    if order.admin == recovery.synapse.owner:
-        _configure(recovery, planned, order)
-        _join_or_invite(recovery, order, new, planned.members)
+    if options.admin == recovery.synapse.owner:
+        _configure(recovery, planned, options)
+        _join_or_invite(recovery, options, new, planned.members)
     else:
         # Into a closed room only its own admin could let the members in.
-        _join_or_invite(recovery, order, new, planned.members)
-        _configure(recovery, planned, order)
+        _join_or_invite(recovery, options, new, planned.members)
+        _configure(recovery, planned, options)
 
 
-def _join_or_invite(recovery: Recovery, order: ReplaceOptions, new: RoomId, users: Iterable[UserId]) -> None:
+def _join_or_invite(
+    recovery: Recovery, options: ReplaceOptions, new: RoomId, users: Iterable[UserId]
+) -> None:
     """Make users join the new room, or invite them; who is in it is read back in the end."""
     for user in users:
-        if user == order.admin:
+        if user == options.admin:
             continue
         try:
             recovery.synapse.rooms.join(new, user_id=user)
         except SynadminError:
             with contextlib.suppress(SynadminError):
-                recovery.as_user(order.admin).client_server.invite(new, user)
+                recovery.as_user(options.admin).client_server.invite(new, user)
 
 
 def describe_new_room(observer: Observer, planned: Replacement, new: RoomId | None) -> str:
@@ -88,7 +90,7 @@ def _is_new(observer: Observer, new: RoomId) -> bool:
 def configure_new_room(
     recovery: Recovery,
     planned: Replacement,
-    order: ReplaceOptions,
+    options: ReplaceOptions,
     shut_down: RoomShutDown,
 ) -> Replacement:
     """Set the new room right, and read back what is so.
@@ -96,7 +98,7 @@ def configure_new_room(
     Args:
         recovery: the run.
         planned: what :func:`plan_replacement` returned.
-        order: what is asked for.
+        options: what is asked for.
         shut_down: what Synapse says that it did.
 
     Raises:
@@ -112,19 +114,19 @@ def configure_new_room(
     aliases = tuple(alias for alias in shut_down.local_aliases if _leads_to(observer, alias) == new)
     planned = replace(planned, new_room_id=new, aliases=aliases)
     failure: SynadminError | None = None
-    if not order.muted:
+    if not options.muted:
         try:
-            _configure(recovery, planned, order)
-            _set_addresses(recovery, planned, order)
+            _configure(recovery, planned, options)
+            _set_addresses(recovery, planned, options)
         except SynadminError as error:
             failure = error
     was_in = planned.members or shut_down.kicked_users
-    members = {user for user in was_in if user != order.admin}
-    if not order.muted:
+    members = {user for user in was_in if user != options.admin}
+    if not options.muted:
         outside = members - set(recovery.synapse.rooms.members(new).members)
-        _join_or_invite(recovery, order, new, sorted(outside))
-    not_invited = _invite(recovery, planned, order)
-    observer.forget(order.admin)
+        _join_or_invite(recovery, options, new, sorted(outside))
+    not_invited = _invite(recovery, planned, options)
+    observer.forget(options.admin)
     view = view_to_edit(observer, new)
     inside = set(recovery.synapse.rooms.members(new).members)
     not_removed = _not_removed(observer, planned.room_id, set(shut_down.failed_to_kick_users), inside)
@@ -134,8 +136,8 @@ def configure_new_room(
         moved=tuple(sorted(members & inside)),
         not_moved=tuple(sorted({*(members - inside if planned.members else ()), *not_removed})),
         not_invited=not_invited,
-        control=observer.membership(order.admin, new) == "join"
-        and view.levels.level_of(order.admin) >= view.levels.control,
+        control=observer.membership(options.admin, new) == "join"
+        and view.levels.level_of(options.admin) >= view.levels.control,
         may_speak=view.levels.users_default >= view.levels.needed("m.room.message", state=False),
         join_rule=None if rules is None else str(rules.content.get("join_rule")),
     )
@@ -159,7 +161,7 @@ def _not_removed(
         return failed
 
 
-def _invite(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> tuple[UserId, ...]:
+def _invite(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -> tuple[UserId, ...]:
     """Invite those who were invited to the old room; return those who could not be."""
     new = planned.new_room_id
     if new is None:
@@ -169,13 +171,13 @@ def _invite(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> 
         for event in recovery.synapse.rooms.state(new, type=MEMBER).state
         if event.content.get("membership") in {"join", "invite"}
     }
-    waiting = [user for user in planned.invited if user not in there and user != order.admin]
-    if order.admin != recovery.synapse.owner and order.allow < Reach.IMPERSONATE:
+    waiting = [user for user in planned.invited if user not in there and user != options.admin]
+    if options.admin != recovery.synapse.owner and options.allow < Reach.IMPERSONATE:
         return tuple(waiting)
     failed = []
     for user in waiting:
         try:
-            recovery.as_user(order.admin).client_server.invite(new, user)
+            recovery.as_user(options.admin).client_server.invite(new, user)
         except MatrixError:
             failed.append(user)
     return tuple(failed)
@@ -211,7 +213,7 @@ def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminErro
     )
 
 
-def _configure(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> None:
+def _configure(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -> None:
     """Give the new room what the old one had: who may come in, who may speak, topic, encryption."""
     observer = recovery.observer
     new = planned.new_room_id
@@ -236,14 +238,14 @@ def _configure(recovery: Recovery, planned: Replacement, order: ReplaceOptions) 
     for kind, content in wanted.items():
         now = observer.state_event(new, kind)
         if content and (now is None or now.content != content):
-            recovery.as_user(order.admin).client_server.send_state(new, kind, content)
+            recovery.as_user(options.admin).client_server.send_state(new, kind, content)
 
 
-def _set_addresses(recovery: Recovery, planned: Replacement, order: ReplaceOptions) -> None:
+def _set_addresses(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -> None:
     """Give the new room the old one's addresses, which lead to it now; those it has been given are kept."""
     new, content = planned.new_room_id, _addresses(planned)
     if new is not None and content and recovery.observer.state_event(new, CANONICAL_ALIAS) is None:
-        recovery.as_user(order.admin).client_server.send_state(new, CANONICAL_ALIAS, content)
+        recovery.as_user(options.admin).client_server.send_state(new, CANONICAL_ALIAS, content)
 
 
 def _addresses(planned: Replacement) -> dict[str, Any]:

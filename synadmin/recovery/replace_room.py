@@ -112,14 +112,14 @@ class Replacement:
 
 
 def plan_replacement(
-    observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path
+    observer: Observer, room_id: RoomId, options: ReplaceOptions, journal: Path
 ) -> Replacement:
     """Look at a room: what would be moved, and whether replacing it is called for at all.
 
     Args:
         observer: looks at rooms.
         room_id: the room.
-        order: what is asked for.
+        options: what is asked for.
         journal: tells what the room held, where a run has begun to replace it.
 
     Returns:
@@ -128,22 +128,22 @@ def plan_replacement(
     Raises:
         NotFoundError: the server knows no such room.
     """
-    earlier = _earlier(observer, room_id, order, journal)
+    earlier = _earlier(observer, room_id, options, journal)
     if earlier is not None:
         return earlier
     synapse = observer.synapse
     details = synapse.rooms.get(room_id)
     planned = Replacement(
         room_id=room_id,
-        admin=order.admin,
+        admin=options.admin,
         outcome=outcome.PLANNED,
-        message=f"A new room replaces it, controlled by {order.admin}.",
+        message=f"A new room replaces it, controlled by {options.admin}.",
         details=details,
         members=local_members(synapse, room_id),
         invited=_invited(observer, room_id),
         inherited=_inherited(observer, room_id),
     )
-    refusal = _against(observer, planned, order)
+    refusal = _against(observer, planned, options)
     if refusal is None:
         return planned
     return replace(planned, outcome=outcome.REFUSED, reason=refusal[0], message=refusal[1])
@@ -166,7 +166,9 @@ def _invited(observer: Observer, room_id: RoomId) -> tuple[UserId, ...]:
     return tuple(sorted(invited))
 
 
-def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal: Path) -> Replacement | None:
+def _earlier(
+    observer: Observer, room_id: RoomId, options: ReplaceOptions, journal: Path
+) -> Replacement | None:
     """Return a replacement that has begun already, perhaps by a run that was interrupted."""
     synapse = observer.synapse
     try:
@@ -188,7 +190,7 @@ def _earlier(observer: Observer, room_id: RoomId, order: ReplaceOptions, journal
             noted = _noted(journal, room_id)
             return Replacement(
                 room_id=room_id,
-                admin=order.admin,
+                admin=options.admin,
                 outcome=outcome.PLANNED,
                 message=f"It is being replaced by {shutdown.new_room_id} already: this run continues it.",
                 details=details,
@@ -217,31 +219,33 @@ def _noted(journal: Path, room_id: RoomId) -> dict[str, Any]:
     return note
 
 
-def _against(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
+def _against(observer: Observer, planned: Replacement, options: ReplaceOptions) -> tuple[str, str] | None:
     """Return what speaks against replacing a room: a code and a sentence; None where nothing does."""
-    account = observer.account(order.admin)
+    account = observer.account(options.admin)
     if account.state is not AccountState.ACTIVE:
         code = "unknown" if account.state is AccountState.MISSING else account.state
         return (
             f"target-{code}",
-            f"The account of {order.admin} is {account.state}: it could not use the room.",
+            f"The account of {options.admin} is {account.state}: it could not use the room.",
         )
-    if order.admin != observer.synapse.owner and not order.muted:
-        mute = f"In the room that Synapse creates, only {order.admin} can send messages, and anyone can join."
+    if options.admin != observer.synapse.owner and not options.muted:
+        mute = (
+            f"In the room that Synapse creates, only {options.admin} can send messages, and anyone can join."
+        )
         if observer.cannot_act:
             return "not-permitted", (
                 f"{mute} Only they can change that. {observer.means.why_not} Use your own account as admin, "
                 "or keep it so with --muted."
             )
-        if order.allow < Reach.IMPERSONATE:
+        if options.allow < Reach.IMPERSONATE:
             return "needs-impersonate", (
-                f"{mute} To change that, act as {order.admin} for a short time: --allow impersonate. "
+                f"{mute} To change that, act as {options.admin} for a short time: --allow impersonate. "
                 f"--muted leaves it as it is."
             )
-    return None if order.anyway else _not_lost(observer, planned, order)
+    return None if options.anyway else _not_lost(observer, planned, options)
 
 
-def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -> tuple[str, str] | None:
+def _not_lost(observer: Observer, planned: Replacement, options: ReplaceOptions) -> tuple[str, str] | None:
     """Return why a room need not, or should not, be replaced: a code and a sentence."""
     if planned.details is not None and planned.details.room_type == SPACE:
         return (
@@ -249,7 +253,7 @@ def _not_lost(observer: Observer, planned: Replacement, order: ReplaceOptions) -
             "It is a space, and Synapse's new room is not a space. --anyway replaces it all the same.",
         )
     caller = observer.synapse.owner
-    for target in dict.fromkeys((order.admin, caller)):
+    for target in dict.fromkeys((options.admin, caller)):
         way = _way_back(observer, planned.room_id, target, caller)
         if way is not None:
             return way
@@ -277,14 +281,14 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     )
 
 
-def options(planned: Replacement, order: ReplaceOptions) -> DeletionOptions:
+def deletion_options(planned: Replacement, options: ReplaceOptions) -> DeletionOptions:
     """Return what Synapse is asked for."""
     details = planned.details
     old_name = (details.name or details.canonical_alias) if details else None
     return {
-        "new_room_user_id": order.admin,
-        "room_name": order.name or old_name or "New room",
-        "message": order.message or _MESSAGE,
-        "purge": order.purge,
-        "block": order.block,
+        "new_room_user_id": options.admin,
+        "room_name": options.name or old_name or "New room",
+        "message": options.message or _MESSAGE,
+        "purge": options.purge,
+        "block": options.block,
     }

@@ -40,7 +40,7 @@ def kept_to_plan(plan: SavedPlan, synapse: "Synapse", report: "RoomReport") -> "
     """Return a report; a room that is not as in the plan is refused. One in order stays in order."""
     if report.outcome != "planned":
         return report
-    change = plan.change(report.target.room_id, _record(report), power_levels=_levels(synapse, report))
+    change = plan.difference(report.target.room_id, _record(report), power_levels=_levels(synapse, report))
     if change is None:
         return report
     return replace(report, outcome="refused", reason=CHANGED, message=change, steps=())

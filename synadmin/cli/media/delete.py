@@ -9,7 +9,7 @@ from synadmin.cli.media.quarantine import describe_media, media_id_of, media_inf
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
-from synadmin.cli.verbs import Selection, changes
+from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column, time_of
 from synadmin.errors import NotFoundError, UnknownOutcomeError, UsageError
 
@@ -88,10 +88,10 @@ def _(
 
 
 @delete.select
-def _(_: "Synapse", *, users: tuple[str, ...], unused: bool) -> Selection | None:
+def _(_: "Synapse", *, users: tuple[str, ...], unused: bool) -> ChosenTargets | None:
     if users:
-        return Selection(USERS, list(users))
-    return Selection(THIS_SERVER) if unused else None
+        return ChosenTargets(USERS, list(users))
+    return ChosenTargets(THIS_SERVER) if unused else None
 
 
 @delete.question

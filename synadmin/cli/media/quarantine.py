@@ -9,7 +9,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.media.read import media_in_room
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of, user_id_of
-from synadmin.cli.verbs import Selection, changes
+from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, UsageError
 
@@ -80,10 +80,10 @@ def _(
 
 
 @quarantine.select
-def _(_: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...]) -> Selection | None:
+def _(_: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...]) -> ChosenTargets | None:
     if rooms:
-        return Selection(ROOMS, list(rooms))
-    return Selection(USERS, list(users)) if users else None
+        return ChosenTargets(ROOMS, list(rooms))
+    return ChosenTargets(USERS, list(users)) if users else None
 
 
 @quarantine.question
@@ -128,7 +128,7 @@ def _(*, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], use
 @unquarantine.select
 def _(
     synapse: "Synapse", *, rooms: tuple[str, ...], users: tuple[str, ...], invocation: Invocation
-) -> Selection | None:
+) -> ChosenTargets | None:
     if not rooms and not users:
         return None
     names: list[str] = []
@@ -138,7 +138,7 @@ def _(
         names += _quarantined_of(synapse, user)
     if not names:
         invocation.say("None of it is in quarantine.")
-    return Selection(MEDIA, names)
+    return ChosenTargets(MEDIA, names)
 
 
 @changes(MEDIA, "media.protect")

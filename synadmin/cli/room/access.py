@@ -8,7 +8,7 @@ from synadmin.cli.input_files import ROOMS_AND_USERS, read_targets
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.room.describe import describe_room
 from synadmin.cli.targets import ROOMS, USERS, Kind, Targets
-from synadmin.cli.verbs import Selection, changes
+from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotPermittedError, UsageError
 
@@ -78,7 +78,7 @@ def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> 
 
 
 @join.select
-def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> Selection:
+def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> ChosenTargets:
     from synadmin.ids import server_name_of
 
     home = server_name_of(synapse.owner)
@@ -89,8 +89,8 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> Selection:
     rooms = ROOMS.resolve(synapse, named[0])
     values = {"rooms": rooms, "users": users.names}
     if len(rooms.names) == 1:
-        return Selection(USERS, targets=users, values=values)
-    return Selection(ROOMS, targets=rooms, values=values)
+        return ChosenTargets(USERS, targets=users, values=values)
+    return ChosenTargets(ROOMS, targets=rooms, values=values)
 
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)

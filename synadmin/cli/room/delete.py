@@ -41,7 +41,7 @@ _DELETION = Task(
     field="delete_id",
     poll=_poll,
     doing="deleting {}",
-    status="room delete-status",
+    status_command="room delete-status",
 )
 _COLUMNS = (
     Column("kicked_users", title="removed"),

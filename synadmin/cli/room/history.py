@@ -22,7 +22,7 @@ _PURGE = Task(
     field="purge_id",
     poll=lambda synapse, purge_id: synapse.history.purge_status(purge_id),
     doing="purging the history of {}",
-    status="room purge-status",
+    status_command="room purge-status",
 )
 
 

@@ -25,7 +25,7 @@ def _compared(plan: SavedPlan, preview: "Preview") -> "Preview":
     if result.outcome == "done":
         return preview
     room = result.room_id or result.room
-    change = plan.change(room, result.as_record(), power_levels=preview.observation.event_id)
+    change = plan.difference(room, result.as_record(), power_levels=preview.observation.event_id)
     if change is None:
         return preview
     refused = replace(

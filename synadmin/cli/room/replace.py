@@ -87,7 +87,7 @@ def replace(
     dry_run: bool,
     yes: bool,
     output: Output,
-    **options: Any,  # noqa: ANN401  those of ReplaceOptions, as click has parsed them
+    **rest: Any,  # noqa: ANN401  those of ReplaceOptions, as click has parsed them
 ) -> int:
     """Create a new room in place of one that is lost.
 
@@ -114,13 +114,13 @@ def replace(
     with invocation.recovery() as recovery:
         synapse = recovery.synapse
         reach = Reach.of(allow)
-        order = ReplaceOptions(admin=_local_user(synapse, admin), allow=reach, block=bool(block), **options)
+        options = ReplaceOptions(admin=_local_user(synapse, admin), allow=reach, block=bool(block), **rest)
         room_id = room_id_of(synapse, room)
-        planned = plan_replacement(recovery.observer, room_id, order, invocation.settings.journal)
+        planned = plan_replacement(recovery.observer, room_id, options, invocation.settings.journal)
         if planned.outcome != "refused" and not dry_run:
             ask_block = block is None and not yes
-            order = _confirmed(invocation, planned, order, room, given=given, ask_block=ask_block)
-            planned = _carry_out(invocation, recovery, planned, order)
+            options = _confirmed(invocation, planned, options, room, given=given, ask_block=ask_block)
+            planned = _carry_out(invocation, recovery, planned, options)
     if output.in_words:
         print_block(_replacement_text(planned))
     else:
@@ -149,7 +149,7 @@ def _local_user(synapse: "Synapse", admin: str) -> "UserId":
 def _confirmed(
     invocation: Invocation,
     planned: "Replacement",
-    order: "ReplaceOptions",
+    options: "ReplaceOptions",
     room: str,
     *,
     given: str | None,
@@ -160,54 +160,56 @@ def _confirmed(
 
     if planned.new_room_id is not None:
         invocation.warn(planned.message)
-        return order
-    invocation.warn("\n".join(_plan_text(planned, order)))
+        return options
+    invocation.warn("\n".join(_plan_text(planned, options)))
     if ask_block and given is None and invocation.on_terminal:
         question = "Block the old room too, so that local users cannot join it again?"
-        order = changed(order, block=invocation.ask(question))
+        options = changed(options, block=invocation.ask(question))
     why = "This removes all local users from the room and cannot be undone."
     confirm_by_name(invocation, room, why, given=given, dry_run=False)
-    return order
+    return options
 
 
-def _plan_text(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
+def _plan_text(planned: "Replacement", options: "ReplaceOptions") -> list[str]:
     details = planned.details
     elsewhere = max(0, ((details.joined_members or 0) if details else 0) - len(planned.members))
     called = f"{safe_text(details.name)}: " if details and details.name else ""
     moved = f"{counted(len(planned.members), 'user')} of this server will be removed from it"
     lines = [
         f"{called}{planned.room_id}",
-        f"  {moved} and joined to a new room that {order.admin} controls; the aliases will point there.",
+        f"  {moved} and joined to a new room that {options.admin} controls; the aliases will point there.",
     ]
     if elsewhere:
         lines.append(f"  {counted(elsewhere, 'user')} of other servers stay in the old room.")
-    history = "is removed from the database for good" if order.purge else "stays in the database"
+    history = "is removed from the database for good" if options.purge else "stays in the database"
     lines.append(f"  The history {history}; local users no longer see it in their clients.")
-    if order.muted:
+    if options.muted:
         lines.append("  Only the admin can send messages in the new room, and anyone can join.")
     return lines
 
 
 def _carry_out(
-    invocation: Invocation, recovery: "Recovery", planned: "Replacement", order: "ReplaceOptions"
+    invocation: Invocation, recovery: "Recovery", planned: "Replacement", options: "ReplaceOptions"
 ) -> "Replacement":
     from dataclasses import replace as changed
 
     from synadmin.recovery.new_room import configure_new_room
-    from synadmin.recovery.replace_room import NOTE, options, to_note
+    from synadmin.recovery.replace_room import NOTE, deletion_options, to_note
 
-    again = _resume_command(planned, order)
+    again = _resume_command(planned, options)
     invocation.journal.arguments = again
     synapse, delete_id = recovery.synapse, planned.delete_id
     if delete_id is None:
         with synapse.transport.recording(**{NOTE: to_note(planned)}):
-            delete_id = synapse.room_deletion.delete(planned.room_id, **options(planned, order)).delete_id
+            delete_id = synapse.room_deletion.delete(
+                planned.room_id, **deletion_options(planned, options)
+            ).delete_id
     planned = changed(planned, delete_id=delete_id)
-    watcher = _DeletionWatcher(recovery, planned, order)
+    watcher = _DeletionWatcher(recovery, planned, options)
     shut_down = watcher.wait(invocation, again=f"synadmin {shlex.join(again)}").shutdown_room
     if shut_down is None:
         raise UsageError("the server reports that it is done, without details")
-    return configure_new_room(recovery, planned, order, shut_down)
+    return configure_new_room(recovery, planned, options, shut_down)
 
 
 @dataclass
@@ -216,7 +218,7 @@ class _DeletionWatcher:
 
     recovery: "Recovery"
     planned: "Replacement"
-    order: "ReplaceOptions"
+    options: "ReplaceOptions"
     new: "RoomId | None" = None
     is_awaited: bool = False
 
@@ -262,7 +264,7 @@ class _DeletionWatcher:
         if new is not None:
             # What fails here is tried again, or reported, at the end.
             with suppress(SynadminError):
-                secure(self.recovery, self.planned, self.order, new)
+                secure(self.recovery, self.planned, self.options, new)
 
     def _state_now(self) -> str:
         """Return what holds now; where the server was never heard, its list of tasks names the new room."""
@@ -276,17 +278,17 @@ class _DeletionWatcher:
         return describe_new_room(self.recovery.observer, self.planned, self.new)
 
 
-def _resume_command(planned: "Replacement", order: "ReplaceOptions") -> list[str]:
+def _resume_command(planned: "Replacement", options: "ReplaceOptions") -> list[str]:
     """Return the command line that goes on where this run may break off: it makes no second new room."""
-    arguments = ["room", "replace", planned.room_id, "--admin", order.admin, "--confirm", planned.room_id]
-    arguments += ["--allow", str(order.allow)] if order.allow else []
-    for option, value in (("--name", order.name), ("--message", order.message)):
+    arguments = ["room", "replace", planned.room_id, "--admin", options.admin, "--confirm", planned.room_id]
+    arguments += ["--allow", str(options.allow)] if options.allow else []
+    for option, value in (("--name", options.name), ("--message", options.message)):
         arguments += [option, value] if value is not None else []
     flags = (
-        ("--purge", order.purge),
-        ("--block", order.block),
-        ("--muted", order.muted),
-        ("--anyway", order.anyway),
+        ("--purge", options.purge),
+        ("--block", options.block),
+        ("--muted", options.muted),
+        ("--anyway", options.anyway),
     )
     return arguments + [option for option, given in flags if given]
 

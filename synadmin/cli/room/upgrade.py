@@ -8,7 +8,7 @@ from synadmin.cli.confirm import announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
 from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names, room_id_of
-from synadmin.cli.verbs import Selection, changes
+from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
 
@@ -103,7 +103,7 @@ def _(
     source: str | None,
     space: str | None,
     invocation: Invocation,
-) -> Selection | None:
+) -> ChosenTargets | None:
     if space is None:
         return None
     from synadmin.recovery.rooms_in_space import rooms_in_space
@@ -112,7 +112,7 @@ def _(
     for elsewhere in below.elsewhere:
         invocation.warn(f"{elsewhere} is in the space, but this server is not in it: left out.")
     named = ROOMS.read(room_id, source) if room_id or source else []
-    return Selection(ROOMS, [*named, *below.rooms])
+    return ChosenTargets(ROOMS, [*named, *below.rooms])
 
 
 @upgrade.guard

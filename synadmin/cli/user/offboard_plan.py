@@ -21,7 +21,7 @@ def change_since_plan(
     handed: "Sequence[RoomHandover]",
 ) -> "Record | None":
     """Return the refusal of an account that is not as in the plan; None where it is."""
-    change = plan.change(user_id, record, **_fingerprint(observer, user_id, handed))
+    change = plan.difference(user_id, record, **_fingerprint(observer, user_id, handed))
     if change is None:
         return None
     account = {**record["account"], "outcome": "not started"}

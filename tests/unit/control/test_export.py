@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synadmin.control.export import RoomControl, text
+from synadmin.control.export import ExportedRoom, text
 from synadmin.control.file import parse
 from synadmin.control.toml_text import toml_value
 from synadmin.ids import RoomId, UserId
@@ -12,9 +12,9 @@ from synadmin.ids import RoomId, UserId
 ALICE, BOB, CAROL = (UserId(f"@{name}:example.org") for name in ("alice", "bob", "carol"))
 
 
-def room(number: int, label: str, *admins: UserId, settings: tuple[str, ...] = ()) -> RoomControl:
+def room(number: int, label: str, *admins: UserId, settings: tuple[str, ...] = ()) -> ExportedRoom:
     moderators = ((50, (CAROL,)), (75, (BOB,)))[:number]
-    return RoomControl(
+    return ExportedRoom(
         RoomId(f"!{number}{label if label.isalnum() else len(label)}:example.org"),
         label,
         admins,

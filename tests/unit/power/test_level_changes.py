@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.power import level_changes
-from synadmin.power.level_changes import NAMED, Change, Edit
+from synadmin.power.level_changes import NAMED, Edit, LevelChange
 from synadmin.power.levels import CREATOR_LEVEL
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, room
 
@@ -40,7 +40,9 @@ def test_an_entry_that_is_taken_away_leaves_the_default() -> None:
     after = edit.applied(view)
     assert BOB not in after["users"]
     assert "m.room.name" not in after["events"]
-    assert level_changes.changes(view, edit) == (Change(BOB, 75, 10),)  # state_default is what the name took
+    assert level_changes.changes(view, edit) == (
+        LevelChange(BOB, 75, 10),
+    )  # state_default is what the name took
 
 
 def test_what_is_so_already_is_no_change() -> None:
