@@ -434,6 +434,8 @@ def _outcome_read_back(
         message = (
             f"{message} The rate limit lasts {_wait(failure)}. {again}: finished steps are not repeated."
         )
+    elif reason == "target-blocks-invites":
+        message = f"{message} {user} blocks invitations. Run it again after {user} allows them."
     elif enough and may_come:
         message = f"{message} Run it again to finish."
     return replace(read, outcome=outcome.FAILED, reason=reason or "server-error", message=message)
@@ -449,6 +451,8 @@ def reason_of(error: SynadminError) -> str:
     """Return the code for scripts of what the server answered."""
     if isinstance(error, RateLimitedError):
         return "rate-limited"
+    if isinstance(error, MatrixError) and error.errcode == "M_INVITE_BLOCKED":
+        return "target-blocks-invites"
     if isinstance(error, NotPermittedError):
         return "not-permitted"
     return "server-error"

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError
+from synadmin.errors import JournalError, NotAuthenticatedError, RefusedError, SynadminError
 from synadmin.ids import RoomId, UserId
+from synadmin.journal import entries
 from synadmin.power.events import SPACE
 from synadmin.power.level_changes import Edit
-from synadmin.power.room import Goal, Reach
+from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
 from synadmin.recovery.make_admin import Preview, Run, preview_rooms
@@ -20,6 +21,8 @@ from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
 from synadmin.recovery.workspace import Recovery
 
+_FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
+_COMMAND = "user offboard"  # as the journal names it
 _FURTHER = "`synadmin room make-admin --allow reactivate` can do it."
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
 
@@ -109,6 +112,8 @@ class Offboarding:
         Raises:
             SynadminError: nothing can be done any more; see ``Run.carry_out``.
         """
+        rooms = list(rooms)
+        self._lift_rate_limits(len(rooms))
         for control, previews in self.previews(rooms):
             outcomes = []
             for preview, goal in zip(previews, self._goals(), strict=True):
@@ -120,16 +125,18 @@ class Offboarding:
     def give_up(self, user: UserId) -> list[str]:
         """Take the account's power away in each room that it has joined, and let it leave there.
 
-        Creators of version 12 rooms keep their power: no level can be taken from them. A room that no other
-        local user is in stays as it is: power given up there could not be regained.
+        Creators of version 12 rooms keep their power: no level can be taken from them. A level that no local
+        user may take stays, too. A room that no other local user is in stays as it is: power given up there
+        could not be regained.
 
         Returns:
             The rooms in which that did not succeed, each with the reason.
         """
         failed = []
-        for room_id, membership in rooms_of(self.recovery.observer, user).items():
-            if membership != "join":
-                continue
+        memberships = rooms_of(self.recovery.observer, user)
+        joined = [room_id for room_id, membership in memberships.items() if membership == "join"]
+        self._lift_rate_limits(len(joined))
+        for room_id in joined:
             try:
                 self._give_up(user, room_id)
             except (JournalError, NotAuthenticatedError):
@@ -140,17 +147,40 @@ class Offboarding:
 
     def _give_up(self, user: UserId, room_id: RoomId) -> None:
         view = change_levels.view_to_edit(self.recovery.observer, room_id)
-        if view.levels.level_of(user) <= view.levels.users_default:
+        has_power = view.levels.level_of(user) > view.levels.users_default
+        if not has_power and not self._gave_up_before(user, room_id):
             return
         if not control_of(self.recovery.observer, room_id).others({user}):
             return
-        if not view.levels.is_creator(user):
-            edit = Edit(users={user: None})
-            plan = change_levels.plan(self.recovery.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
-            change_levels.carry_out(self.recovery, plan)
+        if has_power and not view.levels.is_creator(user):
+            self._take_level(view, user)
         self.recovery.as_user(user).client_server.leave(room_id)
         if self.recovery.observer.membership_now(user, room_id) == "join":
             raise SynadminError(f"{user} is still in {room_id}")
+
+    def _gave_up_before(self, user: UserId, room_id: RoomId) -> bool:
+        """Whether an earlier run took the account's power in a room, and ended before the account left."""
+        for entry in entries(self.recovery.journal.path, room=room_id):
+            levels = (entry.get("before") or {}).get("power_levels") or {}
+            had, has = (content.get("users") or {} for content in (levels, entry.get("body") or {}))
+            if entry["command"] == _COMMAND and user in had and user not in has:
+                return True
+        return False
+
+    def _take_level(self, view: RoomView, user: UserId) -> None:
+        """Take the account's level away; it stays where no local user may change it."""
+        edit = Edit(users={user: None})
+        try:
+            plan = change_levels.plan(self.recovery.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
+        except RefusedError as error:
+            if error.reason == RefusedError.reason:
+                return
+            raise
+        change_levels.carry_out(self.recovery, plan)
+
+    def _lift_rate_limits(self, rooms: int) -> None:
+        if rooms > _FEW:
+            self.recovery.lift_rate_limits()
 
     def _goals(self) -> Sequence[Goal]:
         caller = self.recovery.observer.synapse.owner

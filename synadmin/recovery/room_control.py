@@ -97,7 +97,9 @@ def _with_members(observer: Observer, details: RoomDetails, view: RoomView) -> R
     return RoomControl(details, view, tuple(user for user in members if view.has_control(user)))
 
 
-def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[RoomControl]:
+def rooms_without(
+    observer: Observer, leaving: Collection[UserId], successors: Collection[UserId] = ()
+) -> Iterator[RoomControl]:
     """Yield the rooms of which no local user would have control once these users have left.
 
     A room that no other local user is in is not among them: no local user would miss the control. Who is
@@ -106,6 +108,7 @@ def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[R
     Args:
         observer: looks at the server.
         leaving: local users.
+        successors: who is to get control: rooms in which only some of them have it count, too.
 
     Raises:
         SynadminError: the server could not be asked.
@@ -124,14 +127,25 @@ def rooms_without(observer: Observer, leaving: Collection[UserId]) -> Iterator[R
         if all(view.levels.level_of(user) < view.levels.control for user in members):
             continue
         control = _with_members(observer, details, view)
-        if loses_control(observer, control, leaving):
+        if loses_control(observer, control, leaving, successors):
             yield control
 
 
-def loses_control(observer: Observer, control: RoomControl, leaving: Collection[UserId]) -> bool:
-    """Whether other local users are in a room, and none of them would have control without these."""
+def loses_control(
+    observer: Observer,
+    control: RoomControl,
+    leaving: Collection[UserId],
+    successors: Collection[UserId] = (),
+) -> bool:
+    """Whether other local users are in a room, and none of them would have control without these.
+
+    Where there are successors: none of them but some of the successors.
+    """
     stay = [user for user in control.controllers if user not in leaving]
-    return bool(control.others(leaving)) and not any(observer.account(user).state in _ABLE for user in stay)
+    if successors and set(successors) <= set(stay):
+        return False
+    others = (user for user in stay if user not in successors)
+    return bool(control.others(leaving)) and not any(observer.account(user).state in _ABLE for user in others)
 
 
 def record_of_user(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -302,6 +303,37 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
     found = document(synadmin, "apply", str(path), "--yes", "--allow", "impersonate", code=6)
     assert found["rooms"][1]["outcome"] == "done"
     assert controllers(homeserver.admin, room_id) == {club.bob.user_id}
+
+
+def test_a_room_that_changes_after_the_look_does_not_hold_the_others_up(
+    newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    first, second = (alice.make_room(name, members=[bob]) for name in ("first", "second"))
+    path = tmp_path / "control.toml"
+    changed: list[Passing] = []
+    ids = json.dumps([first, second])
+    path.write_text(
+        f'version = 1\n[[rooms]]\nmatch = {{ ids = {ids} }}\nadmins = ["{bob.user_id}"]\n', "utf-8"
+    )
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and not changed:
+            alice.set_power(first, {alice: 0})  # at the last moment
+            changed.append(passing)
+
+    arguments = ("control", "apply", str(path), "--yes", "-o", "json")
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert (process.returncode, len(changed)) == (6, 1), stderr
+    records = by_room(json.loads(stdout))
+    assert (records[first]["outcome"], records[second]["outcome"]) == ("failed", "done")
+    event = homeserver.admin.levels_event(first)
+    assert event is not None
+    assert event["content"]["users"] == {alice.user_id: 0}
 
 
 def test_a_file_that_is_not_valid_changes_nothing(

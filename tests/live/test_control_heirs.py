@@ -85,8 +85,11 @@ notify = "30d"
     assert [body for body in told if dora.user_id in body and room_id in body]
 
     # Told, and the time has not come: nobody is told twice.
+    assert only(synadmin, "check", file, code=10)["steps"] == []
     record = only(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], record["steps"]) == ("pending", [])
+    again = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
+    assert again == told
     event = admin.levels_event(room_id)
     assert event is not None
     assert event["content"]["users"] == {alice.user_id: 100}
@@ -95,6 +98,14 @@ notify = "30d"
     times = json.loads(notified.read_text("utf-8"))
     times["notified"] = {room: told_at - 31 * DAY for room, told_at in times["notified"].items()}
     notified.write_text(json.dumps(times), "utf-8")
+    set_back(homeserver, alice, 1)  # she is active again: nothing is handed over
+    assert synadmin("control", "check", file).code == 0
+    assert only(synadmin, "apply", file, "--yes", code=0)["outcome"] == "in-order"
+    event = admin.levels_event(room_id)
+    assert event is not None
+    assert event["content"]["users"] == {alice.user_id: 100}
+
+    set_back(homeserver, alice, 200)
     record = only(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], [change["kind"] for change in record["changes"]]) == ("done", ["heir"])
     event = admin.levels_event(room_id)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from synadmin.ids import encoded
+from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synadmin.ids import RoomId
     from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
@@ -150,15 +156,20 @@ def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver
 
 
 def test_bad_successors_are_refused_before_anything_is_changed(
-    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+    leaver: Leaver, newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     alice, bob, carol = (who.user_id for who in (leaver.alice, leaver.bob, leaver.carol))
+    suspended, locked = newcomer("suspended"), newcomer("locked")
     homeserver.admin.modify_user(carol, deactivated=True)
+    homeserver.admin.suspend(suspended)
+    homeserver.admin.modify_user(locked, locked=True)
     pairs = f"user,successor\n{alice},{bob}\n{bob},{alice}\n"
     for arguments, stdin, code, words in (
         ((alice,), None, 2, "--to USER"),
         ((alice, "--to", "no-such-account"), None, 4, "User not found"),
         ((alice, "--to", carol), None, 5, "is deactivated"),
+        ((alice, "--to", suspended.user_id), None, 5, "is suspended"),
+        ((alice, "--to", f"{bob},{locked.user_id}"), None, 5, "is locked"),
         ((alice, "--to", alice), None, 2, "is one of the leavers"),
         ((alice, "--to", "@x:elsewhere.example"), None, 2, homeserver.server_name),
         ((homeserver.admin.user_id, "--to", bob), None, 5, "your own account"),
@@ -168,3 +179,49 @@ def test_bad_successors_are_refused_before_anything_is_changed(
         assert (answer.code, answer.stdout) == (code, ""), (arguments, answer)
         assert words in answer.stderr, answer.stderr
     assert not homeserver.admin.synapse.users.get(alice).locked
+
+
+def test_a_successor_who_blocks_invitations_keeps_the_account_from_going(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    carol = leaver.carol
+    path = f"/_matrix/client/v3/user/{encoded(carol.user_id)}/account_data/m.invite_permission_config"
+    carol.call("PUT", path, {"default_action": "block"})
+    arguments = ("offboard", leaver.alice.user_id, "--to", carol.user_id, "--allow", "impersonate", "--yes")
+    (record,) = records(synadmin, *arguments, code=1)
+    assert (record["outcome"], record["reason"]) == ("failed", "would-lose-control")
+    (room,) = record["rooms"]
+    assert (room["outcome"], room["reason"]) == ("failed", "target-blocks-invites")
+    assert f"{carol.user_id} blocks invitations" in room["message"]
+    assert room["controllers"]["after"] == [leaver.alice.user_id]
+    assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
+
+    carol.call("PUT", path, {})
+    (record,) = records(synadmin, *arguments)
+    assert record["outcome"] == "done"
+    assert homeserver.admin.membership(leaver.hangs, carol) == "join"
+
+
+def test_a_room_that_changes_after_the_look_keeps_the_account_from_going(
+    leaver: Leaver, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    alice = leaver.alice
+    changed: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and not changed:
+            alice.set_power(leaver.hangs, {alice: 0})  # at the last moment
+            changed.append(passing)
+
+    arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes", "-o", "json")
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert (process.returncode, len(changed)) == (1, 1), stderr
+    (record,) = json.loads(stdout)
+    assert (record["outcome"], record["reason"]) == ("failed", "would-lose-control")
+    (room,) = record["rooms"]
+    assert (room["outcome"], room["controllers"]["after"]) == ("failed", [])
+    assert not homeserver.admin.synapse.users.get(alice.user_id).locked

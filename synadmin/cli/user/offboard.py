@@ -177,7 +177,8 @@ def _(
     for successor in dict.fromkeys(name for named in successors.values() for name in named):
         _require_active(synapse, successor)
     plan = None if save_plan is None else SavedPlan.begin(synapse.owner, invocation.reason)
-    return {"successors": successors, "controlled": rooms_losing_control(synapse, users), "plan": plan}
+    controlled = rooms_losing_control(synapse, users, successors)
+    return {"successors": successors, "controlled": controlled, "plan": plan}
 
 
 @offboard.after
@@ -301,20 +302,23 @@ def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
 
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
     """Return the record of an account that stays as it is, since rooms are not done."""
-    pending = all(room.outcome == "pending" for room in bad)
-    done = any(room.outcome in {"done", "pending", "partly"} for room in handed)
-    outcome = "pending" if pending else "partly" if done else "refused"
-    if pending:
+    outcomes = {room.outcome for room in handed}
+    if all(room.outcome == "pending" for room in bad):
+        outcome, reason = "pending", bad[0].worst.reason
         message = (
             f"In {counted(len(bad), 'room')} a successor has to accept the invitation. Run this again then, "
             "or now with --allow impersonate. The account is unchanged."
         )
     else:
-        first = bad[0]
-        message = f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}. "
-        message += f"{first.control.label}: {first.worst.message} "
-        message += "The account is unchanged; --leave-rooms continues all the same."
-    reason = bad[0].worst.reason if pending else "would-lose-control"
+        outcome = "failed" if "failed" in outcomes else "refused"
+        if outcomes & {"done", "pending", "partly"}:
+            outcome = "partly"
+        reason, first = "would-lose-control", bad[0]
+        message = (
+            f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}. "
+            f"{first.control.label}: {first.worst.message} "
+            "The account is unchanged; --leave-rooms continues all the same."
+        )
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
 
 

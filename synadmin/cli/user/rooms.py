@@ -1,5 +1,6 @@
 """``synadmin user rooms``, and the guard of commands that take an account out of its rooms."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ from synadmin.cli.verbs import reads
 from synadmin.columns import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from synadmin.cli.outcomes import Record
     from synadmin.client import Synapse
@@ -61,15 +62,28 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
     return records()
 
 
-def rooms_losing_control(synapse: "Synapse", users: "Sequence[UserId]") -> "dict[str, list[RoomControl]]":
-    """Return for each user the rooms that no user of this server would control without all of them."""
+def rooms_losing_control(
+    synapse: "Synapse",
+    users: "Sequence[UserId]",
+    successors: "Mapping[UserId, Collection[UserId]] | None" = None,
+) -> "dict[str, list[RoomControl]]":
+    """Return for each user the rooms that no user of this server would control without all of them.
+
+    Args:
+        synapse: the server.
+        users: who is to leave.
+        successors: by user, who is to get control; rooms in which all of them have it are left out.
+    """
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import rooms_without
 
+    successors = successors or {}
+    everyone = frozenset(chain.from_iterable(successors.values()))
     controlled: dict[str, list[RoomControl]] = {}
-    for control in rooms_without(Observer(synapse), frozenset(users)):
+    for control in rooms_without(Observer(synapse), frozenset(users), everyone):
         for user in control.controllers:
-            if user in users:
+            wanted = set(successors.get(user, ()))
+            if user in users and not (wanted and wanted <= set(control.controllers)):
                 controlled.setdefault(user, []).append(control)
     return controlled
 

@@ -1,0 +1,164 @@
+"""A person who is in rooms of all kinds is off-boarded, and a run that is killed is resumed to the same end.
+
+Every other server's user is an id alone: what counts here is that somebody stands above the local users.
+``SYNADMIN_TEST_EVERY=10`` takes three rooms of each kind, and kills the run at every tenth request.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from synadmin.ids import RoomId
+    from synadmin.sandbox.accounts import Person
+    from synadmin.sandbox.homeserver import Homeserver
+    from tests.live.recovery.conftest import Scene, Scenes
+
+EVERY = int(os.environ.get("SYNADMIN_TEST_EVERY", "0"))
+ABOVE = "@chief:elsewhere.example"
+CONTROL_AT_100 = {"m.room.power_levels": 100}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A room of Alice's, and how it is when she has gone.
+
+    Attributes:
+        room: how it is made.
+        levels: who has which level afterwards, by the name of the person.
+        stays: Alice is in it afterwards.
+        successor: Carol's membership afterwards.
+        maker: who makes it.
+    """
+
+    room: Mapping[str, Any]
+    levels: Mapping[str, int]
+    stays: bool = False
+    successor: str | None = "join"
+    maker: str = "alice"
+
+
+_SOLE = {"carol": 100}
+KINDS = {
+    "sole admin": Kind({"members": ["bob"]}, _SOLE),
+    "public": Kind({"members": ["bob"], "public": True}, _SOLE),
+    "space": Kind({"members": ["bob"], "space": True}, _SOLE),
+    "successor is in it": Kind({"members": ["bob", "carol"]}, _SOLE),
+    "successor is banned": Kind({"members": ["bob"], "banned": ["carol"]}, _SOLE),
+    "creator": Kind({"members": ["bob"], "version": "12"}, _SOLE),
+    "another server above": Kind(
+        {"members": ["bob"], "levels": {"users": {"alice": 100, ABOVE: 150}}}, {"carol": 100, ABOVE: 150}
+    ),
+    "another server in control": Kind(
+        {"members": ["bob"], "levels": {"users": {"alice": 50, ABOVE: 100}, "events": CONTROL_AT_100}},
+        {"alice": 50, ABOVE: 100},
+        successor=None,
+    ),
+    "one of two": Kind({"members": ["bob"], "users": {"bob": 100}}, {"bob": 100}, successor=None),
+    "moderator": Kind(
+        {"members": ["alice"], "users": {"alice": 50}}, {"bob": 100}, successor=None, maker="bob"
+    ),
+    "member": Kind({"members": ["alice"]}, {"bob": 100}, stays=True, successor=None, maker="bob"),
+    "nobody else": Kind({}, {"alice": 100}, stays=True, successor=None),
+}
+
+
+def rooms_of(scene: Scene, people: Mapping[str, Person]) -> dict[RoomId, Kind]:
+    """Make the rooms: one of each kind, or three."""
+
+    def with_people(value: Any) -> Any:  # noqa: ANN401  what makes a room
+        if isinstance(value, list):
+            return [people[name] for name in value]
+        if isinstance(value, dict):
+            return {
+                people[name].user_id if name in people else name: with_people(one)
+                for name, one in value.items()
+            }
+        return value
+
+    with scene.admin.lifted_limits(*people.values()):
+        return {
+            people[kind.maker].make_room(name, **with_people(kind.room)): kind
+            for name, kind in KINDS.items()
+            for _ in range(3 if EVERY else 1)
+        }
+
+
+@dataclass
+class Killer:
+    """A way to the server on which the command that uses it is killed."""
+
+    home: Path
+    scene: Scene
+    process: subprocess.Popen[str] | None = None
+    left: int = 0
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def happens(self, passing: Passing) -> None:
+        self.ready.wait()
+        self.left -= passing.answered
+        if self.left == 0 and passing.answered and self.process is not None:
+            self.process.kill()
+            raise ConnectionAbortedError
+
+    def run(self, url: str, arguments: Iterable[str], *, requests: int) -> tuple[int, str]:
+        """Run the command line until so many requests are answered; return its exit code and stderr."""
+        self.left = requests
+        self.ready.clear()
+        with running(self.home, url, self.scene.admin, *arguments) as self.process:
+            self.ready.set()
+            _, stderr = self.process.communicate()
+        return self.process.returncode, stderr
+
+
+def test_a_killed_off_boarding_is_resumed_to_the_same_end(
+    scenes: Scenes, default_limits: Homeserver, tmp_path: Path
+) -> None:
+    scene = scenes(default_limits)
+    people = {name: scene.someone(name) for name in ("alice", "bob", "carol")}
+    alice, bob, carol = people.values()
+    rooms = rooms_of(scene, people)
+    before = scene.standings(but=alice)
+    arguments = ["user", "offboard", alice.user_id, "--to", carol.user_id, "--allow", "impersonate", "--yes"]
+    killer = Killer(tmp_path, scene)
+    with Proxy(scene.server.url, killer.happens) as proxy:
+        for runs in itertools.count(1):
+            code, stderr = killer.run(proxy.here, arguments, requests=runs * (EVERY or 40))
+            if (tmp_path / "state" / "synadmin" / "journal.sqlite3").exists():
+                arguments = ["journal", "resume", "last"]
+            if code != -signal.SIGKILL:
+                break
+    # A token whose answer was lost can only expire.
+    assert code == ("It expires by itself at" in stderr), stderr
+    assert runs > 3
+    assert "the server asks to wait" not in stderr
+
+    names = {who.user_id: name for name, who in people.items()}
+    for room_id, kind in rooms.items():
+        event = scene.admin.levels_event(room_id)
+        assert event is not None
+        levels = {str(names.get(user, user)): level for user, level in event["content"]["users"].items()}
+        assert levels == kind.levels, kind
+        assert scene.admin.membership(room_id, alice) == ("join" if kind.stays else "leave"), kind
+        assert scene.admin.membership(room_id, bob) == (None if kind == KINDS["nobody else"] else "join"), (
+            kind
+        )
+        assert scene.admin.membership(room_id, carol) == kind.successor, kind
+    assert scene.admin.synapse.users.get(alice.user_id).locked
+    now = scene.standings(but=alice)
+    for standing in (*now.values(), *before.values()):
+        for room_id in rooms:
+            standing.memberships.pop(room_id, None)
+    assert now == before
