@@ -91,6 +91,8 @@ class Offboarding:
         Raises:
             SynadminError: the server could not be asked.
         """
+        # Where there are no power levels, Make Room Admin would take the leaver's control too early.
+        self.recovery.observer.keeps_creators = True
         for control in sorted(rooms, key=lambda room: room.details.room_type == SPACE):
             previews = [
                 preview
