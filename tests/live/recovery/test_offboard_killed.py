@@ -162,3 +162,33 @@ def test_a_killed_off_boarding_is_resumed_to_the_same_end(
         for room_id in rooms:
             standing.memberships.pop(room_id, None)
     assert now == before
+
+
+def test_an_account_that_has_lost_its_power_alone_leaves_in_the_next_run(
+    scene: Scene, tmp_path: Path
+) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = bob.make_room("Moderated", members=[alice], users={alice: 50})
+    quiet = bob.make_room("A member without power", members=[alice])
+    killed: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/leave") and not killed:
+            killed.append(passing)
+            process.kill()
+            raise ConnectionAbortedError
+
+    arguments = ("user", "offboard", alice.user_id, "--to", bob.user_id, "--allow", "impersonate", "--yes")
+    with Proxy(scene.server.url, happens) as proxy:
+        with running(tmp_path, proxy.here, scene.admin, *arguments) as process:
+            process.communicate()
+        event = scene.admin.levels_event(room_id)
+        assert event is not None
+        assert event["content"]["users"] == {bob.user_id: 100}
+        assert scene.admin.membership(room_id, alice) == "join"
+        with running(tmp_path, proxy.here, scene.admin, *arguments) as process:
+            _, stderr = process.communicate()
+    assert (process.returncode, len(killed)) == (0, 1), stderr
+    assert scene.admin.membership(room_id, alice) == "leave"
+    assert scene.admin.membership(quiet, alice) == "join"
+    assert scene.admin.synapse.users.get(alice.user_id).locked

@@ -1,0 +1,23 @@
+"""Who cannot be off-boarded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+
+def test_the_last_server_admin_stays(signed_in: Stub, synadmin: Synadmin) -> None:
+    last = {"name": "@last:example.org", "admin": True}
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [last], "total": 1}))
+
+    answer = synadmin("user", "offboard", "@last:example.org", "--to", "@bob:example.org", "--yes")
+
+    answer.assert_is_one_clear_line(code=5)
+    assert "@last:example.org is the last server admin" in answer.stderr
+    assert "synadmin user admin grant" in answer.stderr
+    assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)
