@@ -44,11 +44,16 @@ CHANGE_OPTIONS = (
 """The options of each command that changes something; the function of the command gets no reason."""
 
 
-ALLOW = click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help="What it may do beyond your own token: act as other local users for a short time; also reactivate "
+def allow_option(help_: str, *, reactivate: bool = False) -> Callable[[F], F]:
+    """Give a command ``--allow impersonate``; also ``reactivate``, where that is of use to it."""
+    reaches = ["impersonate", "reactivate"] if reactivate else ["impersonate"]
+    return click.option("--allow", type=click.Choice(reaches), help=help_)
+
+
+ALLOW = allow_option(
+    "What it may do beyond your own token: act as other local users for a short time; also reactivate "
     "deactivated and suspended accounts for a short time.",
+    reactivate=True,
 )
 SAVE_PLAN = click.option(
     "--save-plan", metavar="FILE", help="Save the plan for `synadmin apply`, and change nothing."

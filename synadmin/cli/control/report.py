@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.cli.confirm import allow_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.targets import counted
@@ -34,10 +35,8 @@ _COLUMNS = (
     Column("steps", shown=False),
 )
 
-ALLOW = click.option(
-    "--allow",
-    type=click.Choice(["impersonate", "reactivate"]),
-    help="The most it may do beyond your own token. Without it each entry's own `allow` counts.",
+ALLOW = allow_option(
+    "The most it may do beyond your own token. Without it each entry's own `allow` counts.", reactivate=True
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import change_options, confirm_by_name
+from synadmin.cli.confirm import allow_option, change_options, confirm_by_name
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
 from synadmin.cli.lazy import Command
@@ -65,11 +65,7 @@ _STEP = 0.05
 @click.option(
     "--muted", is_flag=True, help="Keep the new room as Synapse creates it: only the admin can send messages."
 )
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate"]),
-    help="Act as the new room's admin for a short time, to set its levels.",
-)
+@allow_option("Act as the new room's admin for a short time, to set its levels.")
 @click.option("--anyway", is_flag=True, help="Replace the room even if it can be regained.")
 @click.option("--confirm", "given", metavar="ROOM", help="Confirm the room beforehand.")
 @change_options

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import announce_option
+from synadmin.cli.confirm import allow_option, announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
 from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names, room_id_of
@@ -43,11 +43,7 @@ _COLUMNS = (
     help="Make this user a creator, too (version 12 or later); repeatable.",
 )
 @click.option("--space", metavar="SPACE", help="A space and all rooms in it; the rooms first.")
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate"]),
-    help="Act as a local user with control for a short time.",
-)
+@allow_option("Act as a local user with control for a short time.")
 @announce_option("its creator")
 def upgrade(
     synapse: "Synapse",

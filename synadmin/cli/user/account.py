@@ -1,9 +1,9 @@
 """``synadmin user create|modify|register``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -32,8 +32,15 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _COLUMNS = ("name", "displayname", "email", "password", "admin")
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
+
+
+def _pairs(*names: str, metavar: str, help_: str) -> Callable[[F], F]:
+    """Give a command a repeatable option with two values."""
+    return click.option(*names, nargs=2, type=str, multiple=True, metavar=metavar, help=help_)
 
 
 @changes(
@@ -46,23 +53,17 @@ _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 )
 @click.option("--displayname", metavar="TEXT", help="Display name [default: the localpart].")
 @click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id.")
-@click.option(
+@_pairs(
     "--threepid",
     "threepids",
-    nargs=2,
-    type=str,
-    multiple=True,
     metavar="MEDIUM ADDRESS",
-    help="E-mail address (email) or telephone number (msisdn). Repeatable.",
+    help_="E-mail address (email) or telephone number (msisdn). Repeatable.",
 )
-@click.option(
+@_pairs(
     "--external-id",
     "external_ids",
-    nargs=2,
-    type=str,
-    multiple=True,
     metavar="PROVIDER ID",
-    help="External id at a single sign-on provider. Repeatable.",
+    help_="External id at a single sign-on provider. Repeatable.",
 )
 @click.option("--admin/--no-admin", default=None, help="Make it a server admin.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one.")
@@ -206,38 +207,18 @@ def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
 @changes(USERS, "users.modify")
 @click.option("--displayname", metavar="TEXT", help="Display name; '' removes it.")
 @click.option("--avatar-url", metavar="MXC", help="Picture, as mxc://server/id; '' removes it.")
-@click.option(
+@_pairs(
     "--add-threepid",
-    nargs=2,
-    type=str,
-    multiple=True,
     metavar="MEDIUM ADDRESS",
-    help="Add an e-mail address (email) or a telephone number (msisdn). Repeatable.",
+    help_="Add an e-mail address (email) or a telephone number (msisdn). Repeatable.",
 )
-@click.option(
-    "--remove-threepid",
-    nargs=2,
-    type=str,
-    multiple=True,
-    metavar="MEDIUM ADDRESS",
-    help="Remove one. Repeatable.",
-)
-@click.option(
+@_pairs("--remove-threepid", metavar="MEDIUM ADDRESS", help_="Remove one. Repeatable.")
+@_pairs(
     "--add-external-id",
-    nargs=2,
-    type=str,
-    multiple=True,
     metavar="PROVIDER ID",
-    help="Add an external id at a single sign-on provider. Repeatable.",
+    help_="Add an external id at a single sign-on provider. Repeatable.",
 )
-@click.option(
-    "--remove-external-id",
-    nargs=2,
-    type=str,
-    multiple=True,
-    metavar="PROVIDER ID",
-    help="Remove one. Repeatable.",
-)
+@_pairs("--remove-external-id", metavar="PROVIDER ID", help_="Remove one. Repeatable.")
 @click.option("--user-type", metavar="TYPE", help="Account type: bot, support, or a custom one; '' for none.")
 @click.option("--approved/--not-approved", default=None, help="Approve the account, or not (MSC3866).")
 def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) -> Record:

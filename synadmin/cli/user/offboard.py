@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.confirm import LEAVE_ROOMS, SAVE_PLAN
+from synadmin.cli.confirm import LEAVE_ROOMS, SAVE_PLAN, allow_option
 from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
@@ -45,11 +45,7 @@ _DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchan
     show_default=True,
     help="What happens to the account when its rooms are done.",
 )
-@click.option(
-    "--allow",
-    type=click.Choice(["impersonate"]),
-    help="Act as local users for a short time: successors join at once, the account gives up its power.",
-)
+@allow_option("Act as local users for a short time: successors join at once, the account gives up its power.")
 @LEAVE_ROOMS
 @SAVE_PLAN
 def offboard(

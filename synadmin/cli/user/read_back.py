@@ -36,7 +36,6 @@ def require_fields(details: "UserDetails", **expected: object) -> None:
     for name, wanted in expected.items():
         value = getattr(details, name)
         if value != wanted:
-            message = (
+            raise NotAsAskedError(
                 f"the server reported success, but {name} of {details.name} is {value!a}, not {wanted!a}"
             )
-            raise NotAsAskedError(message)
