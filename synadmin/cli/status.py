@@ -47,7 +47,8 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
 
     A line a server: name, version of Synapse, accounts that are not deactivated, rooms, rooms without
     control as of the last audit, the end of the token, temporary changes that are still to be reverted.
-    A server that does not answer is a line with the error. "-" stands for what is not known.
+    A server that does not answer is a line with the error. "-" stands for what is not known. The end of
+    the token, temporary changes and errors are shown only where there are any.
 
     \b
     Examples:
@@ -67,13 +68,17 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
 
     looked = list(at_each(invocation, look, servers))
     records = [record for record, _ in looked]
-    output.write(records, _columns(records))
+    output.write(records, _columns(records, output))
     codes = [code for _, code in looked]
     return EXIT_DONE if set(codes) == {EXIT_DONE} else common_code(codes)
 
 
-def _columns(records: Sequence[dict[str, Any]]) -> list[Column]:
-    failed = any(record["error"] is not None for record in records)
+def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
+    """Return the columns; for a person without those that have nothing to tell of any server."""
+
+    def tells(name: str) -> bool:
+        return not output.for_people or any(record[name] for record in records)
+
     return [
         Column("profile", whole=True),
         Column("server_name", title="server", whole=True),
@@ -83,9 +88,9 @@ def _columns(records: Sequence[dict[str, Any]]) -> list[Column]:
         Column("rooms", right=True),
         Column("without_control", right=True),
         Column("audited_at", shown=False),
-        Column("token_expires_at", title="token ends"),
-        Column("open_restorations", right=True),
-        Column("error", shown=failed),
+        Column("token_expires_at", title="token ends", shown=tells("token_expires_at")),
+        Column("open_restorations", right=True, shown=tells("open_restorations")),
+        Column("error", shown=tells("error")),
     ]
 
 

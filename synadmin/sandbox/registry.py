@@ -215,6 +215,8 @@ def _settle(sandbox: Sandbox, started: list[Homeserver], *, empty: bool, say: Ca
     elif not empty:
         say("creating accounts and rooms")
         rooms = dict(fill(ours, *started[1:]).rooms)
+    for neighbour in started[1:]:
+        neighbour.register("admin", admin=True)  # to practise with several servers
     record = {
         "homeserver": ours.url,
         "admin": ours.admin.user_id,

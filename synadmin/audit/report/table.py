@@ -20,11 +20,8 @@ def write(report: Report, out: TextIO) -> None:
 
 
 def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
-    """Write a section for each server with something new or a problem, and a summary."""
-    sections = [section for section in map(_section, servers) if section]
-    if sections:
-        out.write("".join(f"{section}\n" for section in sections))
-        out.write(f"{summary_of_all(servers)}\n")
+    """Write a section for each server with something new or a problem."""
+    out.write("\n".join(section for section in map(_section, servers) if section))
 
 
 def _section(server: ServerReport) -> str:

@@ -68,8 +68,13 @@ def test_a_person_sees_a_dash_for_what_is_not_known(synadmin: Synadmin) -> None:
     assert answer.code == 0
     heading, _, line = answer.stdout.splitlines()
     assert heading.split("  ")[0] == "profile"
-    assert "error" not in heading
-    assert line.split() == ["up", "big.example", "1.163.2", "10", "60", "-", "-", "0"]
+    assert "error" not in heading, "it has nothing to tell"
+    assert line.split() == ["up", "big.example", "1.163.2", "10", "60", "-"]
+    lines = synadmin("status", "--profiles", "all").stdout.splitlines()
+    assert lines[0].endswith("error")
+    assert [line.split()[0] for line in lines[2:]] == ["down", "up"]
+    heading = synadmin("status", "--profiles", "up", "-o", "csv").stdout.splitlines()[0]
+    assert heading.endswith(",token_expires_at,open_restorations,error"), "the same columns every time"
 
 
 @pytest.mark.usefixtures("fleet")
