@@ -108,7 +108,7 @@ translations: $(VENV)/.dev
 	@$(BIN)/sphinx-build -q -b gettext docs docs/_build/gettext $(TRANSLATED:%=docs/%.md)
 	@for page in $(TRANSLATED); do \
 	  $(BIN)/pybabel -q update --input-file=docs/_build/gettext/$$page.pot --output-dir=docs/locale --locale=zh_CN \
-	    --domain=$$page --width=110 --previous --ignore-obsolete --omit-header || exit 1; \
+	    --domain=$$page --width=110 --ignore-obsolete --omit-header || exit 1; \
 	done
 
 # The wheel is installed without anything else, as users do, and has to run; with the oldest dependencies, too.

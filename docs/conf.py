@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from sphinx.application import Sphinx
+from sphinx.search.zh import SearchChinese
 
 from synadmin._version import __version__
 from synadmin.cli.app import app
@@ -116,6 +117,8 @@ def _add_what_only_the_site_has(_app: Sphinx, page: str, source: list[str]) -> N
         source[0] = (_ROOT / "CHANGELOG.md").read_text("utf-8")
     elif page == "commands":
         source[0] += _ALL_OPTIONS
+    elif page in {"api-coverage", "library-reference"}:
+        source[0] = f"---\nhide-toc: true\n---\n{source[0]}"  # their tables need the place
 
 
 _ALL_OPTIONS = """
@@ -138,7 +141,20 @@ def _with_page_trees(text: str) -> str:
     return text
 
 
+class _ChineseSearch(SearchChinese):
+    """Search in Chinese without a dictionary: for whole runs of characters, parts of them, and any two."""
+
+    # Sphinx 9.0 takes the name of the stemmer from it, and that is the English one (sphinx issue 14229).
+    language_name = "English"
+
+    def split(self, input: str) -> list[str]:  # noqa: A002  Sphinx's name
+        runs = re.findall(r"[\u4e00-\u9fff]{2,}", input)
+        pairs = [run[at : at + 2] for run in runs for at in range(len(run) - 1)]
+        return [*runs, *pairs, *super().split(input)]
+
+
 def setup(app: Sphinx) -> None:
     """Register the hooks of sphinx-click and Sphinx."""
+    app.add_search_language(_ChineseSearch)
     app.connect("sphinx-click-process-description", _examples_as_code)
     app.connect("source-read", _add_what_only_the_site_has)
