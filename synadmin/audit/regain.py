@@ -71,8 +71,8 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
         return None
     reaches = [
         reach
-        for user in level_changes.authors(view, edit)
-        if view.membership_of(user) == "join" and (reach := _reach_as(facts, user)) is not None
+        for user in level_changes.authors(view, edit, joined=True)
+        if (reach := _reach_as(facts, user)) is not None
     ]
     if not reaches:
         return None

@@ -3,6 +3,7 @@
 An edit says which levels are to be others than they are; everything else in the event stays as it is.
 """
 
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -171,17 +172,28 @@ def controllers(view: RoomView) -> Iterator[UserId]:
         yield unnamed_member(view)
 
 
-def authors(view: RoomView, edit: Edit) -> Iterator[UserId]:
-    """Yield the local users whom the rules would let make the edit once they are in the room."""
+def authors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iterator[UserId]:
+    """Yield the local users whom the rules would let make the edit once they are in the room.
+
+    Args:
+        view: the room.
+        edit: what is to change.
+        joined: only those who are in the room now.
+    """
     content = edit.applied(view)
     if rules.unacceptable(content, view.levels.version) is not None:
         return
+    # Both once, not for each user: a room may have a thousand users with power.
+    new_levels, memberships = rules.NewLevels(view, content), dict(view.memberships)
     users = (*view.levels.creators, *view.levels.listed(), *view.memberships)
     for user in sorted(dict.fromkeys(users), key=lambda user: -view.levels.level_of(user)):
-        if not view.is_local(user):
+        is_joined = view.membership_of(user) == "join"
+        if not view.is_local(user) or (joined and not is_joined):
             continue
-        inside = replace(view, memberships={**view.memberships, user: "join"})
-        if rules.changing_power_levels(inside, user, content) is None:
+        inside = view
+        if not is_joined:
+            inside = replace(view, memberships=ChainMap({user: "join"}, memberships))
+        if new_levels.sent_by(inside, user) is None:
             yield user
 
 

@@ -58,15 +58,44 @@ def sending_state(view: RoomView, sender: UserId, event_type: str) -> Forbidden 
 
 def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
     """Whether a user may send these power levels."""
-    return sending_state(view, sender, POWER_LEVELS) or _changed_levels(view, sender, content)
+    return NewLevels(view, content).sent_by(view, sender)
 
 
-def _changed_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) -> Forbidden | None:
-    version = view.levels.version
+class NewLevels:
+    """New power levels, compared with those in force once for all who might send them."""
+
+    def __init__(self, view: RoomView, content: Mapping[str, Any]) -> None:
+        """Compare the content with the levels of the room."""
+        self._invalid = _validation_error(view, content)
+        self._changes: list[tuple[str, str, int | None, int | None]] = []
+        # The first such event of a room may say anything.
+        if self._invalid is None and view.power_levels is not None:
+            maps = _MAPS if view.levels.version.notifications_checked else ("events", "users")
+            self._changes = [
+                (where, name, before, after)
+                for where, name, before, after in _changes(view.power_levels, content, maps)
+                if before != after
+            ]
+
+    def sent_by(self, view: RoomView, sender: UserId) -> Forbidden | None:
+        """Whether a user may send them into the room."""
+        return sending_state(view, sender, POWER_LEVELS) or self._invalid or self._beyond(view, sender)
+
+    def _beyond(self, view: RoomView, sender: UserId) -> Forbidden | None:
+        own = view.levels.level_of(sender)
+        for where, name, before, after in self._changes:
+            if where == "users" and name != sender and before == own:
+                return Forbidden(f"{name} has the same level as {sender}: only a higher one may change it")
+            if max(before if before is not None else own, after if after is not None else own) > own:
+                return Forbidden(f"{name} is, or would be, above the level of {sender}")
+        return None
+
+
+def _validation_error(view: RoomView, content: Mapping[str, Any]) -> Forbidden | None:
     validation_error = _senseless_users(view, content.get("users", {}))
     if validation_error:
         return validation_error
-    if version.integer_levels:
+    if view.levels.version.integer_levels:
         for key, value in content.items():
             if key in _SINGLE and type(value) is not int:
                 return _senseless(f"{value!r} must be an integer.")
@@ -74,18 +103,6 @@ def _changed_levels(view: RoomView, sender: UserId, content: Mapping[str, Any]) 
                 isinstance(value, Mapping) and all(type(level) is int for level in value.values())
             ):
                 return _senseless(f"{value!r} must be a dict wherein all the values are integers.")
-    if view.power_levels is None:
-        return None  # the first such event of a room may say anything
-
-    own = view.levels.level_of(sender)
-    maps = _MAPS if version.notifications_checked else ("events", "users")
-    for where, name, before, after in _changes(view.power_levels, content, maps):
-        if before is not None and before == after:
-            continue
-        if where == "users" and name != sender and before == own:
-            return Forbidden(f"{name} has the same level as {sender}: only a higher one may change it")
-        if max(before if before is not None else own, after if after is not None else own) > own:
-            return Forbidden(f"{name} is, or would be, above the level of {sender}")
     return None
 
 

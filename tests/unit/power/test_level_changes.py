@@ -144,6 +144,9 @@ def test_those_who_may_make_an_edit_come_with_the_highest_first() -> None:
 def test_who_left_is_asked_as_if_they_were_back() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
     assert list(level_changes.authors(view, Edit(users={BOB: 100}))) == [ALICE]
+    assert list(level_changes.authors(view, Edit(users={BOB: 100}), joined=True)) == []
+    assert list(level_changes.authors(view, Edit(named={"invite": 0}), joined=True)) == []
+    assert list(level_changes.authors(held({ALICE: 100}), Edit(users={BOB: 100}), joined=True)) == [ALICE]
 
 
 def test_equals_on_other_servers_stand_in_the_way() -> None:
