@@ -134,7 +134,8 @@ class SynapseMeans:
                 except SynadminError:
                     pass  # what counts is read back
                 try:
-                    acting.client_server.whoami()
+                    # Of the main process, which has ended it: a worker may take it for valid a while longer.
+                    acting.background_updates.enabled()
                 except NotAuthenticatedError as error:
                     # A locked account's token is refused as well, and lives on.
                     if error.errcode == "M_UNKNOWN_TOKEN":

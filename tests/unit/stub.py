@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WHOAMI = "/_matrix/client/v3/account/whoami"
+TOKEN_CHECK = "/_synapse/admin/v1/background_updates/enabled"
+"""The request that shows whether a token has ended."""
 ADMIN = "@admin:example.org"
 
 
@@ -122,8 +124,10 @@ class Stub:
 
     @property
     def targets(self) -> list[str]:
-        """Return what was asked for: method and target, the question whose token it is left out."""
-        return [f"{one.method} {one.target}" for one in self.requests if one.target != WHOAMI]
+        """Return what was asked for: method and target, questions about a token left out."""
+        return [
+            f"{one.method} {one.target}" for one in self.requests if one.target not in {WHOAMI, TOKEN_CHECK}
+        ]
 
     def hang_up(self) -> None:
         """Close the connections that are kept open."""

@@ -20,7 +20,7 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.means import SynapseMeans
 from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, WHOAMI, Reply, Stub, refused, told
 
 LOGIN = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/login"
 LOGOUT = "/_matrix/client/v3/logout"
@@ -34,7 +34,7 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
     stub.on(LOGIN, told({"access_token": "syt_hers"}))
     stub.on(LOGOUT, told({}))
     stub.on(LEAVE, told({}))
-    stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
+    stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
     assert synapse.owner == ADMIN
     assert not synapse.mas_manages_accounts
     stub.requests.clear()
@@ -101,11 +101,13 @@ def test_a_token_has_ended_when_the_server_refuses_it_whatever_the_logout_was_an
     assert unrestored(journal.path, stub.url) == []
 
 
-@pytest.mark.parametrize("alive", [told({"user_id": ALICE}), HTML, refused(401, "M_USER_LOCKED")])
+@pytest.mark.parametrize(
+    "alive", [told({"enabled": True}), refused(403, "M_FORBIDDEN"), HTML, refused(401, "M_USER_LOCKED")]
+)
 def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journal(
     stub: Stub, synapse: Synapse, journal: Journal, alive: Reply
 ) -> None:
-    stub.on(WHOAMI, alive)
+    stub.on(TOKEN_CHECK, alive)
     said: list[str] = []
     with Impersonation(synapse, said.append) as sessions:
         sessions.of(HER)
@@ -117,7 +119,7 @@ def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journ
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
     # The next run ends it with the token that was kept, and keeps it no longer.
-    stub.on(WHOAMI, told({"user_id": ADMIN}), refused(401, "M_UNKNOWN_TOKEN"))
+    stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
     journal.close()
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
         assert revert_crashed_runs(later, Journal(journal.path), said.append) == []

@@ -19,7 +19,7 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, BROKEN, HTML, WHOAMI, Reply, Request, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, Reply, Request, Stub, refused, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def synapse(stub: Stub, synapse: Synapse) -> Synapse:
 
     def happens(request: Request) -> None:
         if request.target == LOGOUT:
-            stub.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN"), told({"user_id": ADMIN}))
+            stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
         if request.target == SUSPEND:
             stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": True}))
         if request.target == LEAVE:
