@@ -5,6 +5,7 @@
 #   make test    all tests, those against real Synapse included   (PYTEST_ARGS="-k power -x")
 #   make test-fast      the unit tests alone
 #   make test-versions  the main tests on older Synapses   (VERSIONS="1.98.0 1.144.0")
+#   make test-workers   the tests of what changes rooms and accounts, on PostgreSQL with a worker that lags
 #   make test-oldest    the unit tests with the oldest release of each dependency
 #   make faults  every fault at every request between the commands and a real Synapse   (FAULTS_ARGS="--thorough")
 #   make fuzz    a million random inputs for parsers, answers and sockets   (FUZZ_ARGS="--seed 1")
@@ -30,8 +31,21 @@ VERSIONS ?= 1.98.0 1.114.0 1.127.1 1.144.0
 # What an older Synapse is tested with: looking at rooms, regaining them, and who can do what in them.
 VERSIONS_ARGS ?= tests/live/test_every_version.py tests/live/make_room_admin \
   tests/live/recovery/test_regain.py tests/live/recovery/test_levels.py
+# What a Synapse with a worker is tested with: changes that one process makes and another has yet to hear of.
+WORKERS_ARGS ?= tests/live/test_workers.py tests/live/make_room_admin tests/live/recovery tests/live/audit \
+  tests/live/test_users.py tests/live/test_offboard.py tests/live/test_delete.py tests/live/api/test_users.py \
+  tests/live/api/test_room_deletion.py
+# A few of them, for continuous integration.
+WORKERS_SMOKE := tests/live/test_workers.py \
+  tests/live/make_room_admin/test_command.py::test_people_read_what_became_of_each_room_and_a_summary \
+  tests/live/recovery/test_regain.py::test_a_deactivated_admin_is_back_for_a_moment_and_stays_as_gone_as_before[kept] \
+  tests/live/test_users.py::test_a_locked_account_gets_no_token \
+  tests/live/test_delete.py::test_a_second_deletion_makes_no_second_new_room \
+  tests/live/test_offboard.py::test_a_successor_gets_control_before_the_account_goes[lock] \
+  tests/live/audit/test_without.py::test_an_audit_without_accounts_finds_what_their_deactivation_leads_to
 
-.PHONY: help venv demo test test-fast test-versions test-oldest faults fuzz lint docs reference transcripts translations release clean
+.PHONY: help venv demo test test-fast test-versions test-workers test-workers-smoke test-oldest faults fuzz lint docs reference \
+  transcripts translations release clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -64,6 +78,13 @@ test-versions: $(VENV)/.dev $(VERSIONS:%=.venv-versions/%/.synapse)
 	  "matrix-synapse==$*" "setuptools<80" "prometheus-client<0.20" "twisted<24" \
 	  "pyopenssl<24" "service-identity<24" "cryptography<42"
 	@touch $@
+
+test-workers: $(VENV)/.dev
+	@SYNADMIN_TEST_WORKERS=1 $(BIN)/python -m pytest --quiet --numprocesses=2 --dist=loadgroup $(WORKERS_ARGS) \
+	  $(PYTEST_ARGS)
+
+test-workers-smoke: $(VENV)/.dev
+	@SYNADMIN_TEST_WORKERS=1 $(BIN)/python -m pytest --quiet $(WORKERS_SMOKE:%='%') $(PYTEST_ARGS)
 
 test-oldest: .venv-oldest/.dev
 	@.venv-oldest/bin/python -m pip list --format=freeze | grep -Fix -f .venv-oldest/constraints.txt >&2

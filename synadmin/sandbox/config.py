@@ -73,7 +73,7 @@ def write(
     config: dict[str, Any] = {
         "server_name": server_name,
         "public_baseurl": f"http://127.0.0.1:{port}/",
-        "listeners": [_listener(port, tls=False)],
+        "listeners": listeners(port, federation_port),
         "database": {"name": "sqlite3", "args": {"database": str(directory / "homeserver.db")}},
         "log_config": str(directory / "log.config"),
         "media_store_path": str(directory / "media"),
@@ -97,7 +97,6 @@ def write(
         config["federation_domain_whitelist"] = []
     else:
         config |= _federation(directory)
-        config["listeners"].append(_listener(federation_port, tls=True))
     if not default_rate_limits:
         config |= RAISED_RATE_LIMITS
     path = directory / "homeserver.yaml"
@@ -136,14 +135,27 @@ def make_signing_key(directory: Path) -> str:
     return f"{algorithm}:{version}"
 
 
-def _listener(port: int, *, tls: bool) -> dict[str, Any]:
-    resources = ["federation", "keys"] if tls else ["client", "keys"]
+def listeners(port: int, federation_port: int | None) -> list[dict[str, Any]]:
+    """Return where Synapse listens on 127.0.0.1, as its configuration has it.
+
+    Args:
+        port: for clients, plain HTTP.
+        federation_port: for other servers, TLS; None: there is none.
+    """
+    result = [listener(port, "client", "keys")]
+    if federation_port is not None:
+        result.append(listener(federation_port, "federation", "keys", tls=True))
+    return result
+
+
+def listener(port: int, *resources: str, tls: bool = False) -> dict[str, Any]:
+    """Return one listener on 127.0.0.1 for these resources (``client``, ``federation``, ``replication``)."""
     return {
         "port": port,
         "type": "http",
         "tls": tls,
         "bind_addresses": ["127.0.0.1"],
-        "resources": [{"names": resources}],
+        "resources": [{"names": list(resources)}],
     }
 
 

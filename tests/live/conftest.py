@@ -23,6 +23,7 @@ from synadmin.errors import MatrixError, NotSupportedError
 from synadmin.sandbox.community import Community, fill
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.delegated import running as running_delegated
+from tests.live.workers import settle, shared_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -72,21 +73,21 @@ def pytest_runtest_call() -> Generator[None]:
 @pytest.fixture(scope="session")
 def homeserver() -> Iterator[Homeserver]:
     """A Synapse with raised rate limits."""
-    with Homeserver() as server:
+    with shared_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def default_limits() -> Iterator[Homeserver]:
     """A Synapse with the rate limits that it comes with."""
-    with Homeserver(server_name="strict.example", default_rate_limits=True) as server:
+    with shared_server(server_name="strict.example", default_rate_limits=True) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def federation() -> Iterator[tuple[Homeserver, Homeserver]]:
     """Two Synapses that federate: ours, and the one next door."""
-    with Homeserver(federates=True) as ours, Homeserver(federates=True) as theirs:
+    with shared_server(federates=True) as ours, Homeserver(federates=True) as theirs:
         yield ours, theirs
 
 
@@ -198,6 +199,7 @@ def running(
 
 def environment_of(home: Path, url: str, acting: Person) -> dict[str, str]:
     """An environment in which somebody's token is configured, and nothing else."""
+    settle()
     return clean_environment(home) | {"SYNADMIN_HOMESERVER": url, "SYNADMIN_ACCESS_TOKEN": acting.token}
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg2
 import pytest
+
+from tests.live.tethered import program, tethered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +25,10 @@ Connection: TypeAlias = dict[str, Any]
 """Arguments of ``psycopg2.connect``, which are also those of Synapse's ``database`` setting."""
 
 _PORT = 5432  # a part of the socket's name, no more
-_START_UP = 30.0  # seconds; it takes less than one on an idle machine
-_STEP = 0.05  # seconds between two looks
-_FAREWELL = 20.0  # seconds
 # PostgreSQL refuses root, who can act as these: the first is Debian's own for it, the second is everywhere.
 _UNPRIVILEGED = ("postgres", "nobody")
 # Debian keeps what only a server needs out of the PATH, in a directory for each version.
 _DEBIAN = Path("/usr/lib/postgresql")
-# Runs a program until its standard input ends, which is when we close it, or are no more.
-_TETHER = '"$@" & child=$!; read -r _; kill -INT $child; wait $child'
 
 
 @contextlib.contextmanager
@@ -49,7 +44,6 @@ def postgresql() -> Iterator[Connection]:
         options: dict[str, Any] = {
             "cwd": folder,
             "env": {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C", "TZ": "UTC"},
-            "stderr": subprocess.STDOUT,
             **as_whom,
         }
         # The socket is in a directory that nobody else may enter, so it needs no password.
@@ -58,6 +52,7 @@ def postgresql() -> Iterator[Connection]:
             [initdb, "--pgdata", data, *locale],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
             **options,
@@ -72,19 +67,11 @@ def postgresql() -> Iterator[Connection]:
             "autovacuum": "off",
         }
         arguments = [f"--{name}={value}" for name, value in settings.items()]
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", _TETHER, "sh", postgres, "-D", data, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=sink,
-                # Ctrl-C at the terminal is for us; we then stop it in good order.
-                start_new_session=True,
-                **options,
-            )
-        stack.callback(_stop, process)
         connection = {"host": str(folder), "port": _PORT, "user": "synapse", "database": "postgres"}
-        _wait_until_it_answers(connection, log)
-        yield connection
+        command: list[str | Path] = [postgres, "-D", data, *arguments]
+        # INT: it closes the connections that are still there.
+        with tethered(command, log, lambda: _answers(connection), sign="INT", **options):
+            yield connection
 
 
 def execute(connection: Connection, *statements: str) -> None:
@@ -98,10 +85,7 @@ def execute(connection: Connection, *statements: str) -> None:
 
 def _program(name: str) -> str:
     versions = sorted(_DEBIAN.glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, versions)]))
-    if found is None:
-        pytest.skip(f"there is no PostgreSQL ({name}) here: apt-get install postgresql")
-    return found
+    return program(name, "postgresql", *versions)
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
@@ -116,19 +100,9 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     pytest.skip(f"PostgreSQL refuses root, and there is no user {' or '.join(_UNPRIVILEGED)} here")
 
 
-def _wait_until_it_answers(connection: Connection, log: Path) -> None:
-    until = time.monotonic() + _START_UP
-    while True:
-        try:
-            psycopg2.connect(**connection).close()
-        except psycopg2.OperationalError:
-            assert time.monotonic() < until, log.read_text("utf-8", "replace")
-            time.sleep(_STEP)
-        else:
-            return
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(_FAREWELL)
+def _answers(connection: Connection) -> bool:
+    try:
+        psycopg2.connect(**connection).close()
+    except psycopg2.OperationalError:
+        return False
+    return True

@@ -7,7 +7,6 @@ clock back in its database, while it is stopped.
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ from synadmin.client import Synapse
 from synadmin.errors import MatrixError
 from synadmin.ids import RoomId, UserId, encoded
 from synadmin.sandbox.homeserver import Homeserver
+from tests.live.database import transaction
+from tests.live.workers import shared_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ class Town:
 
 @pytest.fixture(scope="session")
 def town() -> Iterator[Town]:
-    with Homeserver(federates=True) as server:
+    with shared_server(federates=True) as server:
         town = Town(server)
         with Homeserver(federates=True) as neighbour:
             town.neighbour_name = neighbour.server_name
@@ -215,26 +216,25 @@ def _until_noticed(town: Town) -> None:
 
 def _set_back_the_clock(town: Town) -> None:
     now = int(time.time() * 1000)
-    with sqlite3.connect(town.server.directory / "homeserver.db") as database:
+    with transaction(town.server) as execute:
         for name, days in (("away", 100), ("sleeper", 100), ("cleo", 10)):
             user = town.server.user_id(name)
             then = now - days * DAY
-            database.execute("UPDATE users SET creation_ts = ? WHERE name = ?", (then // 1000, user))
-            database.execute("UPDATE devices SET last_seen = ? WHERE user_id = ?", (then, user))
+            execute("UPDATE users SET creation_ts = ? WHERE name = ?", then // 1000, user)
+            execute("UPDATE devices SET last_seen = ? WHERE user_id = ?", then, user)
             # Synapse forgets these after 28 days by itself.
-            database.execute("DELETE FROM user_ips WHERE user_id = ?", (user,))
+            execute("DELETE FROM user_ips WHERE user_id = ?", user)
         old = now - 8 * DAY
-        database.execute(
-            "UPDATE event_reports SET received_ts = ? WHERE id = (SELECT MIN(id) FROM event_reports)", (old,)
+        execute(
+            "UPDATE event_reports SET received_ts = ? WHERE id = (SELECT MIN(id) FROM event_reports)", old
         )
-        database.execute("UPDATE user_reports SET received_ts = ?", (old,))
-        database.execute("UPDATE destinations SET failure_ts = ? WHERE failure_ts IS NOT NULL", (old,))
-        database.execute(
+        execute("UPDATE user_reports SET received_ts = ?", old)
+        execute("UPDATE destinations SET failure_ts = ? WHERE failure_ts IS NOT NULL", old)
+        execute(
             "INSERT INTO scheduled_tasks (id, action, status, timestamp, params, error)"
             " VALUES ('task-1', 'purge_history', 'failed', ?, '{}', 'no such event')",
-            (now,),
+            now,
         )
-    database.close()
 
 
 def until(so: Callable[[], bool], what: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synadmin.ids import RoomId, encoded
+from tests.live.database import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +31,7 @@ def memberships(server: Homeserver, who: Person) -> dict[RoomId, str]:
     """Read somebody's memberships from Synapse's database: old Synapses do not list them."""
     return {
         RoomId(room_id): membership
-        for room_id, membership in _rows(
+        for room_id, membership in rows(
             server, "SELECT room_id, membership FROM local_current_membership WHERE user_id = ?", who.user_id
         )
     }
@@ -43,11 +42,5 @@ def borrowed_tokens(server: Homeserver, people: Iterable[Person]) -> int:
     users = [who.user_id for who in people]
     marks = ",".join("?" * len(users))
     query = f"SELECT count(*) FROM access_tokens WHERE puppets_user_id IN ({marks})"  # noqa: S608
-    ((count,),) = _rows(server, query, *users)
+    ((count,),) = rows(server, query, *users)
     return int(count)
-
-
-def _rows(server: Homeserver, query: str, *values: str) -> list[tuple[Any, ...]]:
-    database = f"file:{server.directory}/homeserver.db?mode=ro"
-    with contextlib.closing(sqlite3.connect(database, uri=True, timeout=30)) as connection:
-        return connection.execute(query, values).fetchall()
