@@ -240,9 +240,11 @@ def carry_out(
     """
     if dry_run:
         return _dry_run(invocation, synapse, work, output)
-    if not yes:
-        _ask_if_needed(invocation, synapse, work)
     outcomes = Outcomes(work.kind, len(work.targets.names))
+    nothing_to_do = None if yes else _ask_if_needed(invocation, synapse, work)
+    if nothing_to_do is not None:
+        write = _writing(output, _columns(work.kind, work.columns), work.alone)
+        return outcomes.report(invocation, nothing_to_do, count=_count, write=write)
     ended: list[BaseException] = []
     try:
         code = outcomes.report(
@@ -398,7 +400,8 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
 
 
 def _planned_names(work: BulkChange, results: Iterable[_Result]) -> list[str]:
-    return [result.record[work.kind.field] for result in results if result.outcome == "planned"]
+    """Return the targets that the run would change, be it in part."""
+    return [result.record[work.kind.field] for result in results if result.outcome in {"planned", "partly"}]
 
 
 def _question(work: BulkChange, names: list[str]) -> str | None:
@@ -409,17 +412,20 @@ def _question(work: BulkChange, names: list[str]) -> str | None:
     return question or None
 
 
-def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange) -> None:
+def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange) -> list[_Result] | None:
     """Ask where something is taken away from people or given to them, or more than three are changed.
 
     On a terminal the targets are looked at first: those that would be refused stand before the question.
+
+    Returns:
+        What there is to say where nothing would be changed, so that nothing was asked; else None.
 
     Raises:
         UsageError: no person can answer, or the answer is no.
     """
     names = work.targets.names
     if work.question is None and len(names) < _ASK_FROM:
-        return
+        return None
     if invocation.on_terminal:
         outcomes = Outcomes(work.kind, len(names))
         previewed = _preview(synapse, work)
@@ -428,7 +434,7 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
             _count(result, outcomes)
         names = _planned_names(work, results)
         if not names:
-            return  # the result says why, and there is nothing to ask about
+            return results
         _warn_of_refusals(invocation, work, results)
         others = outcomes.parts("unchanged", "refused", "failed", "unknown")
         if others:
@@ -436,6 +442,7 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
     question = _question(work, names)
     if question is not None:
         confirm(invocation, question, yes=False)
+    return None
 
 
 def _warn_of_refusals(invocation: Invocation, work: BulkChange, results: Sequence[_Result]) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from synadmin.ids import encoded
-from tests.live.conftest import running
+from tests.live.conftest import environment_of, running
 from tests.live.recovery.proxy import Passing, Proxy
+from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +143,26 @@ def test_the_account_stays_while_a_successor_has_to_accept(
     (record,) = records(synadmin, *arguments)
     assert record["outcome"] == "done"
     assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
+
+
+def test_a_hand_over_that_does_a_part_of_the_rooms_is_asked_about(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    blocked = leaver.alice.make_room("Blocked", members=[leaver.bob])
+    homeserver.admin.synapse.rooms.block(blocked, block=True)
+    arguments = ("offboard", leaver.alice.user_id, "--to", leaver.carol.user_id)
+
+    (planned,) = records(synadmin, *arguments, "--dry-run", code=6)
+    environment = environment_of(tmp_path, homeserver.url, homeserver.admin)
+    with Terminal("-m", "synadmin", "user", *arguments, cwd=tmp_path, env=environment) as terminal:
+        terminal.see("[y/N]: ")
+        terminal.type("n\n")
+        assert terminal.end() == 2
+
+    assert planned["outcome"] == "partly"
+    assert {room["outcome"] for room in planned["rooms"]} == {"planned", "refused"}
+    assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+    assert "Not handed over: 1 of 2 rooms" in " ".join(terminal.shown.split())
 
 
 def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:

@@ -200,11 +200,8 @@ def _(
     _: "Synapse", users: "list[UserId]", *, controlled: "dict[str, list[RoomControl]]", then: str
 ) -> str | None:
     rooms = sum(len(controlled.get(user, [])) for user in users)
-    account = (
-        ""
-        if then == "nothing"
-        else f", then {'it is' if len(users) == 1 else 'they are'} {_DONE_WORDS[then]}"
-    )
+    they = "it is" if len(users) == 1 else "each is"
+    account = "" if then == "nothing" else f"; {they} {_DONE_WORDS[then]} when its rooms are done"
     return (
         f"{counted(rooms, 'room')} of {counted(len(users), 'account')} will be handed over to the "
         f"successors{account}: {join_names(users)}. Continue?"
@@ -307,7 +304,7 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
         )
     else:
         outcome = "failed" if "failed" in outcomes else "refused"
-        if outcomes & {"done", "pending", "partly"}:
+        if outcomes & {"planned", "done", "pending", "partly"}:
             outcome = "partly"
         reason, first = "would-lose-control", bad[0]
         message = (
