@@ -41,6 +41,16 @@ class AccountState(StrEnum):
     LOCKED = "locked"
     ACTIVE = "active"
 
+    @classmethod
+    def of(cls, *, deactivated: bool, locked: bool, suspended: bool = False) -> "AccountState":
+        """Return the state of an account that exists."""
+        if deactivated:
+            return cls.DEACTIVATED
+        # Through a locked account power can be given, through a suspended one it cannot, locked or not.
+        if suspended:
+            return cls.SUSPENDED
+        return cls.LOCKED if locked else cls.ACTIVE
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

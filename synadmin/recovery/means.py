@@ -102,14 +102,9 @@ class SynapseMeans:
             details = self.synapse.users.get(user)
         except NotFoundError:
             return Account(AccountState.MISSING)
-        state = AccountState.ACTIVE
-        if details.deactivated:
-            state = AccountState.DEACTIVATED
-        elif details.suspended:
-            # Through a locked account power can be given, through a suspended one it cannot, locked or not.
-            state = AccountState.SUSPENDED
-        elif details.locked:
-            state = AccountState.LOCKED
+        state = AccountState.of(
+            deactivated=details.deactivated, suspended=details.suspended, locked=details.locked
+        )
         return Account(state, details.shadow_banned)
 
     def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:

@@ -120,7 +120,7 @@ class PowerHolders:
         if entry is None:
             return self.get(user)
         self._ask_for_rooms(user)
-        state = _state(deactivated=entry.deactivated, suspended=False, locked=entry.locked)
+        state = AccountState.of(deactivated=entry.deactivated, locked=entry.locked)
         return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
 
     def is_asked(self, user: UserId) -> bool:
@@ -220,7 +220,9 @@ class PowerHolders:
             details = self._synapse.users.get(user)
         except NotFoundError:
             return _STATES.index(AccountState.MISSING) | self._flags_of_name(user)
-        state = _state(deactivated=details.deactivated, suspended=details.suspended, locked=details.locked)
+        state = AccountState.of(
+            deactivated=details.deactivated, suspended=details.suspended, locked=details.locked
+        )
         flags = _STATES.index(state) | _SHADOW_BANNED * details.shadow_banned
         return flags | _APPSERVICE * (details.appservice_id is not None)
 
@@ -284,7 +286,7 @@ def facts_of(user: User, *, now: int) -> AccountFacts:
     """Return the facts about an account as the user list has it, which does not tell suspensions."""
     return AccountFacts(
         user_id=user.name,
-        state=_state(deactivated=user.deactivated, suspended=False, locked=user.locked),
+        state=AccountState.of(deactivated=user.deactivated, locked=user.locked),
         admin=user.admin,
         guest=user.is_guest,
         created=user.creation_ts,
@@ -299,14 +301,7 @@ def with_details(synapse: Synapse, facts: AccountFacts) -> AccountFacts:
         details = synapse.users.get(facts.user_id)
     except NotFoundError:
         return replace(facts, state=AccountState.MISSING)
-    state = _state(deactivated=details.deactivated, suspended=details.suspended, locked=details.locked)
+    state = AccountState.of(
+        deactivated=details.deactivated, suspended=details.suspended, locked=details.locked
+    )
     return replace(facts, state=state, appservice=details.appservice_id is not None)
-
-
-def _state(*, deactivated: bool, suspended: bool, locked: bool) -> AccountState:
-    if deactivated:
-        return AccountState.DEACTIVATED
-    # Through a locked account power can be given, through a suspended one it cannot, locked or not.
-    if suspended:
-        return AccountState.SUSPENDED
-    return AccountState.LOCKED if locked else AccountState.ACTIVE
