@@ -13,7 +13,6 @@ from synadmin.control.heirs import HeirNotices, notify
 from synadmin.control.plan import (
     differences_now,
     find_succession,
-    look,
     plan_edit,
     plan_room,
     plan_setting,
@@ -23,6 +22,7 @@ from synadmin.control.plan import (
     step_of_edit,
     step_of_setting,
     takes_power,
+    view_of,
 )
 from synadmin.control.records import Change, ControlStep, NotPossible, RoomReport, Target, must_join
 from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
@@ -186,12 +186,12 @@ class _RoomWork:
         heirs, observer = self.target.entry.heirs, self.apply.recovery.observer
         if not steps or heirs is None:
             return
-        found = find_succession(observer, self.target, self.apply.notices)
+        due = find_succession(observer, self.target, self.apply.notices)
         room = self.target.room
         called = f"{room.name} ({room.room_id})" if room.name else room.room_id
         with _Recorded(self.steps, steps[0]):
-            if found is not None:
-                notify(self.apply.recovery.synapse, called, room.room_id, heirs, found)
+            if due is not None:
+                notify(self.apply.recovery.synapse, called, room.room_id, heirs, due)
                 self.apply.notices.record(room.room_id)
 
     def _make_admin(self, change: Change) -> bool:
@@ -214,7 +214,7 @@ class _RoomWork:
     def _set_levels(self, *, waits: bool) -> None:
         observer = self.apply.recovery.observer
         observer.forget_all()
-        view = look(observer, self.target)
+        view = view_of(observer, self.target)
         for edit in control_goal.edits(view, self.target.entry.goal):
             if waits and takes_power(view, edit):
                 continue
@@ -228,7 +228,7 @@ class _RoomWork:
 
     def _change_settings(self, names: list[str]) -> None:
         observer, entry = self.apply.recovery.observer, self.target.entry
-        view = look(observer, self.target) if names else None
+        view = view_of(observer, self.target) if names else None
         for name in names:
             wanted = entry.settings[name]
             if view is None or name == DIRECTORY:
@@ -236,8 +236,8 @@ class _RoomWork:
                 continue
             actor = plan_setting(observer, view, name, wanted)
             require_reach(actor, self.allow)
-            found = read_setting(observer.synapse, self.target.room_id, name)
-            content: Mapping[str, Any] = content_to_send(name, wanted, found)
+            before = read_setting(observer.synapse, self.target.room_id, name)
+            content: Mapping[str, Any] = content_to_send(name, wanted, before)
             with _Recorded(self.steps, step_of_setting(name, content, actor.user)):
                 set_state(self.apply.recovery, self.target.room_id, actor, EVENT_TYPES[name], content)
 

@@ -124,7 +124,7 @@ class HeirNotices:
             SettingsError: it cannot be read, or is something else.
         """
         try:
-            found = json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return cls(path, now)
         except (OSError, ValueError) as error:
@@ -132,7 +132,7 @@ class HeirNotices:
             raise SettingsError(
                 message, hint="without it, controllers are notified again: move it away"
             ) from None
-        times = found.get("notified") if isinstance(found, dict) else None
+        times = content.get("notified") if isinstance(content, dict) else None
         if not isinstance(times, dict) or not all(isinstance(time, int) for time in times.values()):
             message = f"{path} is not a record of notifications"
             raise SettingsError(message, hint="without it, controllers are notified again: move it away")
@@ -170,10 +170,10 @@ def _last_seen(synapse: Synapse, user: UserId, *, now: int) -> int:
     except NotFoundError:
         return 0
     # Asked for by itself, an account tells its last use only for the last 28 days.
-    found = next((account for account in _named(synapse, user) if account.name == user), None)
-    if found is None:
+    account = next((account for account in _named(synapse, user) if account.name == user), None)
+    if account is None:
         return now
-    return found.last_seen_ts or found.creation_ts or now
+    return account.last_seen_ts or account.creation_ts or now
 
 
 def _named(synapse: Synapse, user: UserId) -> Iterable[User]:

@@ -68,9 +68,9 @@ def has_control_as_written(target: Target, view: RoomView) -> bool:
     return control_goal.refusal(view, goal) is None and not control_goal.differences(view, goal)
 
 
-def has_settings_as_written(target: Target, found: Mapping[str, Any]) -> bool:
-    """Whether a room is set as its entry says; ``found`` is from :func:`read_settings`."""
-    return not _other_settings(target.entry, found)
+def has_settings_as_written(target: Target, contents: Mapping[str, Any]) -> bool:
+    """Whether a room is set as its entry says; ``contents`` are from :func:`read_settings`."""
+    return not _other_settings(target.entry, contents)
 
 
 def plan_room(observer: Observer, target: Target, *, allow: Reach, notices: HeirNotices) -> RoomReport:
@@ -119,7 +119,7 @@ def find_succession(observer: Observer, target: Target, notices: HeirNotices) ->
     heirs = target.entry.heirs
     if heirs is None:
         return None
-    controllers = controllers_of(look(observer, target))
+    controllers = controllers_of(view_of(observer, target))
     return succession(
         heirs,
         active=last_activity(observer.synapse, controllers, now=notices.now),
@@ -158,8 +158,8 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     )
 
 
-def look(observer: Observer, target: Target) -> RoomView:
-    """See a room as far as its entry takes it: everybody local with power, and all that it names.
+def view_of(observer: Observer, target: Target) -> RoomView:
+    """Return the view that an entry takes: all local users with power, and all that it names.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
@@ -187,14 +187,14 @@ def read_setting(synapse: Synapse, room_id: RoomId, name: str) -> Any:  # noqa: 
         return synapse.client_server.directory_visibility(room_id).visibility == "public"
     event_type = EVENT_TYPES[name]
     events = synapse.rooms.state(room_id, type=event_type).state
-    found = (event.content for event in events if (event.type, event.state_key) == (event_type, ""))
-    return next(found, None)
+    contents = (event.content for event in events if (event.type, event.state_key) == (event_type, ""))
+    return next(contents, None)
 
 
-def _other_settings(entry: Entry, found: Mapping[str, Any]) -> list[str]:
+def _other_settings(entry: Entry, contents: Mapping[str, Any]) -> list[str]:
     """Return the names of the settings that are not as an entry says."""
     return [
-        name for name, wanted in entry.settings.items() if not is_as_written(name, wanted, found.get(name))
+        name for name, wanted in entry.settings.items() if not is_as_written(name, wanted, contents.get(name))
     ]
 
 
@@ -225,7 +225,7 @@ class _Planner:
     waits_for: list[UserId] = field(default_factory=list)
 
     def report(self) -> RoomReport:
-        view = look(self.observer, self.target)
+        view = view_of(self.observer, self.target)
         settings = read_settings(self.observer.synapse, self.target)
         goal = self.target.entry.goal
         differences = control_goal.differences(view, goal)
@@ -235,9 +235,9 @@ class _Planner:
             raise NotPossible(refusal.reason, refusal.message)
         if not self.changes:
             return in_order(self.target)
-        for one in differences:
-            if one.kind == "admin":
-                view = self._plan_admin(view, one.user)
+        for difference in differences:
+            if difference.kind == "admin":
+                view = self._plan_admin(view, difference.user)
         view = self._plan_levels(view)
         self._plan_settings(view, settings)
         return RoomReport(
@@ -251,15 +251,15 @@ class _Planner:
     def _plan_admin(self, view: RoomView, user: UserId) -> RoomView:
         """Plan how a user gets control; return the room as it is then."""
         goal = Goal(target=user, caller=self.observer.synapse.owner, allow=self.allow)
-        view, found = self.observer.plan_until_verified(view, goal, wide=True)
-        if isinstance(found, Refusal):
-            raise NotPossible(found.reason, found.message, found.reach)
+        view, answer = self.observer.plan_until_verified(view, goal, wide=True)
+        if isinstance(answer, Refusal):
+            raise NotPossible(answer.reason, answer.message, answer.reach)
         self.steps += [
-            ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in found.steps
+            ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in answer.steps
         ]
-        then = control_goal.with_admin(view, user, found.level)
+        then = control_goal.with_admin(view, user, answer.level)
         self._show_level(user, format_level(then.levels.level_of(user)))
-        if found.outcome == results.DONE:
+        if answer.outcome == results.DONE:
             return then
         self.waits_for.append(user)
         return replace(then, memberships={**then.memberships, user: "invite"})
@@ -286,16 +286,16 @@ class _Planner:
             view = edited(planned.view, edit)
         return view
 
-    def _plan_settings(self, view: RoomView, found: Mapping[str, Any]) -> None:
+    def _plan_settings(self, view: RoomView, contents: Mapping[str, Any]) -> None:
         entry = self.target.entry
-        for name in _other_settings(entry, found):
+        for name in _other_settings(entry, contents):
             wanted = entry.settings[name]
             as_user = self.observer.synapse.owner
             if name != DIRECTORY:
                 actor = plan_setting(self.observer, view, name, wanted)
                 require_reach(actor, self.allow)
                 as_user = actor.user
-            content = wanted if name == DIRECTORY else content_to_send(name, wanted, found[name])
+            content = wanted if name == DIRECTORY else content_to_send(name, wanted, contents[name])
             self.steps.append(step_of_setting(name, content, as_user))
 
     def _message(self) -> str:
@@ -372,25 +372,29 @@ def differences_now(observer: Observer, target: Target) -> list[Change]:
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.
     """
-    return _changes(target.entry, look(observer, target), read_settings(observer.synapse, target))
+    return _changes(target.entry, view_of(observer, target), read_settings(observer.synapse, target))
 
 
 def _changes(entry: Entry, view: RoomView, settings: Mapping[str, Any]) -> list[Change]:
-    found = [_change(entry, view, one) for one in control_goal.differences(view, entry.goal)]
-    found += [
+    changes = [_change(entry, view, difference) for difference in control_goal.differences(view, entry.goal)]
+    changes += [
         Change("setting", name, shown(name, settings[name]), shown(name, entry.settings[name]))
         for name in _other_settings(entry, settings)
     ]
-    return found
+    return changes
 
 
-def _change(entry: Entry, view: RoomView, one: Difference) -> Change:
-    if one.kind != "admin":
-        return Change(one.kind, one.user, format_level(one.before), format_level(one.after))
-    membership = view.membership_of(one.user)
-    before = {"level": format_level(one.before), "membership": membership}
-    kind = "heir" if entry.heirs is not None and one.user in entry.heirs.users else "admin"
-    return Change(kind, one.user, before, {"level": format_level(one.after), "membership": "join"})
+def _change(entry: Entry, view: RoomView, difference: Difference) -> Change:
+    if difference.kind != "admin":
+        return Change(
+            difference.kind, difference.user, format_level(difference.before), format_level(difference.after)
+        )
+    membership = view.membership_of(difference.user)
+    before = {"level": format_level(difference.before), "membership": membership}
+    kind = "heir" if entry.heirs is not None and difference.user in entry.heirs.users else "admin"
+    return Change(
+        kind, difference.user, before, {"level": format_level(difference.after), "membership": "join"}
+    )
 
 
 def sentence_of(error: SynadminError) -> str:

@@ -1,7 +1,7 @@
 """What a plan or an apply says about a room: the differences, the steps, the outcome."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from synadmin.api.rooms import Room
@@ -94,13 +94,10 @@ class RoomReport:
             "outcome": self.outcome,
             "reason": self.reason,
             "message": self.message,
-            "changes": [
-                {"kind": one.kind, "subject": one.subject, "before": one.before, "after": one.after}
-                for one in self.changes
-            ],
+            "changes": [asdict(change) for change in self.changes],
             "steps": [
-                {"action": one.action, "as": one.as_user, "status": one.status, "detail": one.detail}
-                for one in self.steps
+                {"action": step.action, "as": step.as_user, "status": step.status, "detail": step.detail}
+                for step in self.steps
             ],
         }
 

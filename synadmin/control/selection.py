@@ -44,8 +44,8 @@ def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
         SettingsError: two entries name the same room by id and by alias and contradict each other.
         SynadminError: the server could not be asked.
     """
-    found = Selection()
-    index = _Index([_Matcher.of(synapse, entry, found) for entry in entries])
+    selection = Selection()
+    index = _Index([_Matcher.of(synapse, entry, selection) for entry in entries])
     _require_consistent(index.matchers)
     matched: set[int] = set()
     rooms = index.listed(synapse)
@@ -58,12 +58,12 @@ def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
             continue
         last = index.matchers[matching[-1]]
         if room is None:
-            found.unknown.append((room_id, last.entry))
+            selection.unknown.append((room_id, last.entry))
         else:
             targets.append(Target(room, last.entry, named=room_id in last.named))
-    found.targets = sorted(targets, key=lambda target: target.room.room_type == _SPACE)
-    found.unmatched = [entry for number, entry in enumerate(entries) if number not in matched]
-    return found
+    selection.targets = sorted(targets, key=lambda target: target.room.room_type == _SPACE)
+    selection.unmatched = [entry for number, entry in enumerate(entries) if number not in matched]
+    return selection
 
 
 def _room(synapse: Synapse, room_id: RoomId) -> Room | None:
@@ -121,7 +121,7 @@ class _Matcher:
         entry: the entry.
         named: the rooms that it names: by id, by alias, or as part of a space.
         by_list: whether a room matches of which the list of rooms tells enough; None where none does.
-        one: the only room that it names, where it names one by id or alias.
+        only_room: the only room that it names, where it names one by id or alias.
         excluded: the rooms that it names as exceptions.
         excluded_aliases: whether a main alias is one of its exceptions.
     """
@@ -129,24 +129,24 @@ class _Matcher:
     entry: Entry
     named: Mapping[RoomId, None]
     by_list: Callable[[Room], bool] | None
-    one: RoomId | None
+    only_room: RoomId | None
     excluded: frozenset[RoomId]
     excluded_aliases: tuple[Callable[[str], bool], ...]
 
     @classmethod
-    def of(cls, synapse: Synapse, entry: Entry, found: Selection) -> "_Matcher":
+    def of(cls, synapse: Synapse, entry: Entry, selection: Selection) -> "_Matcher":
         match = entry.match
         named = [*match.ids, *_resolved(synapse, match.aliases)]
-        one = named[0] if len(named) == len((*match.ids, *match.aliases)) == 1 else None
+        only_room = named[0] if len(named) == len((*match.ids, *match.aliases)) == 1 else None
         if match.space is not None:
             for space in _resolved(synapse, (match.space,)):
                 below = _below(synapse, space)
                 named += below[0]
-                found.elsewhere += below[1]
+                selection.elsewhere += below[1]
         excluded = frozenset(_resolved(synapse, match.excluded))
         globs = tuple(_glob(alias) for alias in match.excluded if "*" in alias)
         by_list = _by_list(match, server_name_of(synapse.owner))
-        return cls(entry, dict.fromkeys(named), by_list, one, excluded, globs)
+        return cls(entry, dict.fromkeys(named), by_list, only_room, excluded, globs)
 
     def excludes(self, room_id: RoomId, alias: RoomAlias | None = None) -> bool:
         if room_id in self.excluded:
@@ -158,9 +158,9 @@ def _require_consistent(matchers: Iterable[_Matcher]) -> None:
     """Refuse two entries that name the same one room, by its id and by an alias, and say different things."""
     first: dict[RoomId, Entry] = {}
     for matcher in matchers:
-        if matcher.one is None:
+        if matcher.only_room is None:
             continue
-        other = first.setdefault(matcher.one, matcher.entry)
+        other = first.setdefault(matcher.only_room, matcher.entry)
         if content_of(other) != content_of(matcher.entry):
             raise contradiction(other, matcher.entry)
 
@@ -197,7 +197,7 @@ def _resolved(synapse: Synapse, rooms: Iterable[str]) -> Iterator[RoomId]:
 def _below(synapse: Synapse, space: RoomId) -> tuple[tuple[RoomId, ...], tuple[RoomId, ...]]:
     """Return a space with all below it, and the rooms in it that this server is not in."""
     try:
-        found = rooms_in_space(synapse, space)
+        below = rooms_in_space(synapse, space)
     except NotFoundError:
         return (), ()
-    return found.rooms, found.elsewhere
+    return below.rooms, below.elsewhere

@@ -56,30 +56,30 @@ def parse_settings(value: object, where: str) -> RoomSettings:
     """
     settings = table(value, where)
     require_known(settings, (*EVENT_TYPES, DIRECTORY, "allow_members_of"), where=where)
-    found: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     for name, given in settings.items():
         place = f"{where} {name}"
         if name in _CHOICES:
-            found[name] = _choice(_CHOICES[name], given, place)
+            checked[name] = _choice(_CHOICES[name], given, place)
         elif name == "encryption":
-            found[name] = _encryption(given, place)
+            checked[name] = _encryption(given, place)
         elif name == DIRECTORY:
-            found[name] = _boolean(given, place)
+            checked[name] = _boolean(given, place)
         elif name == "server_acl":
-            found[name] = _server_acl(given, place)
+            checked[name] = _server_acl(given, place)
         elif name == "retention":
-            found[name] = {"max_lifetime": _days(given, place)}
-    return _with_allowed_rooms(found, settings.get("allow_members_of"), where)
+            checked[name] = {"max_lifetime": _days(given, place)}
+    return _with_allowed_rooms(checked, settings.get("allow_members_of"), where)
 
 
-def is_as_written(name: str, wanted: Any, found: Any) -> bool:  # noqa: ANN401  the content of an event
+def is_as_written(name: str, wanted: Any, content: Any) -> bool:  # noqa: ANN401  the content of an event
     """Whether a room is set as the file says; what the file does not mention does not count."""
-    if name == DIRECTORY or found is None:
-        return bool(wanted == found)
+    if name == DIRECTORY or content is None:
+        return bool(wanted == content)
     if name == "encryption":
-        return bool(found.get("algorithm"))
+        return bool(content.get("algorithm"))
     absent = _ABSENT.get(name, {})
-    return all(found.get(key, absent.get(key)) == value for key, value in wanted.items())
+    return all(content.get(key, absent.get(key)) == value for key, value in wanted.items())
 
 
 def as_written(name: str, content: Any) -> dict[str, Any]:  # noqa: ANN401  the content of an event
@@ -119,9 +119,9 @@ def shown(name: str, content: Any) -> Any:  # noqa: ANN401  the content of an ev
     return dict(content)
 
 
-def content_to_send(name: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
+def content_to_send(name: str, wanted: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the content of the event that makes a setting as the file says."""
-    return {**(found or {}), **wanted} if name == "retention" else dict(wanted)
+    return {**(before or {}), **wanted} if name == "retention" else dict(wanted)
 
 
 def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
@@ -169,9 +169,9 @@ def _days(given: object, where: str) -> int:
     return int(text) * _DAY
 
 
-def _with_allowed_rooms(found: dict[str, Any], allowed: object, where: str) -> RoomSettings:
+def _with_allowed_rooms(settings: dict[str, Any], allowed: object, where: str) -> RoomSettings:
     """Put the rooms whose members may join into the join rule."""
-    restricted = found.get("join_rule", {}).get("join_rule") in _RESTRICTED
+    restricted = settings.get("join_rule", {}).get("join_rule") in _RESTRICTED
     if restricted != (allowed is not None):
         raise SettingsError(
             f"{where}: join_rule restricted or knock_restricted and allow_members_of go together: "
@@ -179,5 +179,5 @@ def _with_allowed_rooms(found: dict[str, Any], allowed: object, where: str) -> R
         )
     if restricted:
         rooms = strings(allowed, f"{where} allow_members_of")
-        found["join_rule"]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]
-    return found
+        settings["join_rule"]["allow"] = [{"type": "m.room_membership", "room_id": room} for room in rooms]
+    return settings

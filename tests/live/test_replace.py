@@ -70,7 +70,7 @@ def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the
 
     unconfirmed = synadmin("room", "replace", alias, "--admin", "admin", "--yes", server=ours)
     assert unconfirmed.code == 5
-    assert f"--confirm {alias}" in unconfirmed.stderr
+    assert f"--confirm '{alias}'" in unconfirmed.stderr
     assert ours.admin.membership(room_id, mike) == "join"
 
     arguments = ("room", "replace", alias, "--admin", "admin", "--confirm", alias, "-o", "json")

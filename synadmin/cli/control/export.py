@@ -51,14 +51,16 @@ def export(invocation: Invocation, *, file: str, space: str | None, settings: bo
         prefetching(synapse, invocation.settings.concurrency) as prefetcher,
     ):
         rooms = synapse.rooms.list() if space is None else _rooms_in_space(synapse, space)
-        found = list(controls(prefetcher, rooms, settings=settings))
-    written = text(found, now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        exported = list(controls(prefetcher, rooms, settings=settings))
+    written = text(exported, now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     if file == "-":
         sys.stdout.write(written)
     else:
         replace_file(path, written, mode=0o644)
-    controlled = sum(bool(room.admins) for room in found)
-    invocation.say(f"{counted(controlled, 'room')} written, {len(found) - controlled} without local control.")
+    controlled = sum(bool(room.admins) for room in exported)
+    invocation.say(
+        f"{counted(controlled, 'room')} written, {len(exported) - controlled} without local control."
+    )
     return EXIT_DONE
 
 

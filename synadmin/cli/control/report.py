@@ -124,13 +124,13 @@ def find_rooms(invocation: Invocation, synapse: "Synapse", source: ControlFile) 
     with prefetching(synapse, invocation.settings.concurrency) as prefetcher:
         try:
             file.require_local_admins(source.entries, server_name_of(prefetcher.owner.result()))
-            found = selection.select(prefetcher.synapse, source.entries)
+            selected = selection.select(prefetcher.synapse, source.entries)
         except SettingsError as error:
             raise SettingsError(f"{source.path}: {error}", hint=error.hint) from None
-        for room_id in dict.fromkeys(found.elsewhere):
+        for room_id in dict.fromkeys(selected.elsewhere):
             invocation.say(f"{room_id} is in a space of the file, but this server is not in it: left out.")
-        looked_at = tuple(look.looked_at(prefetcher, found.targets, notices))
-    return ControlRooms(found, looked_at, notices)
+        looked_at = tuple(look.looked_at(prefetcher, selected.targets, notices))
+    return ControlRooms(selected, looked_at, notices)
 
 
 def reach_of(allow: str | None) -> "Reach | None":
