@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.targets import ANY_USERS, BY_FIELD
@@ -57,7 +58,8 @@ class Verb(Command):
         if name in self._given_arguments:
             return self._given_arguments[name]
         kind = self.kinds.get(name)
-        return click.Argument([name], metavar=kind.metavar if kind else None)
+        metavar = kind.metavar if kind else None
+        return click.Argument([name], metavar=metavar, shell_complete=COMPLETE.get(name))
 
     def options(self) -> list[click.Parameter]:
         """Return the options in the order of the help."""

@@ -16,6 +16,7 @@ import click
 from synadmin.cli.confirm import CHANGE_OPTIONS
 from synadmin.cli.declared import Function, Verb, call
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
@@ -232,7 +233,8 @@ class Change(Verb):
         if name != self.kind.field or name in self._given_arguments or not self._many:
             return super().argument(name)
         required = self.kind.listed is None
-        return click.Argument([name], nargs=-1, required=required, metavar=f"{self.kind.metavar}...")
+        metavar, complete = f"{self.kind.metavar}...", COMPLETE.get(name)
+        return click.Argument([name], nargs=-1, required=required, metavar=metavar, shell_complete=complete)
 
     def options(self) -> list[click.Parameter]:
         """Return ``--from``, its own, ``--dry-run``, ``--yes`` and those of the output."""

@@ -100,6 +100,19 @@ def test_whoami_tells_user_server_version_and_power(homeserver: Homeserver, syna
     assert record["synapse"][0].isdigit()
 
 
+def test_ids_are_completed_after_a_refresh(
+    newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    alice = newcomer("completed")
+    room_id = alice.create_room("To be completed")
+    assert synadmin("completion", "--refresh").code == 0
+    line = f"synadmin room show '{room_id[:6]}"
+    shell = {"_SYNADMIN_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "3"}
+    before = len(homeserver.processed())
+    assert f"plain,{room_id}" in synadmin(env=shell).stdout.splitlines()
+    assert len(homeserver.processed()) == before
+
+
 def test_whoami_of_an_ordinary_user_ends_with_3(newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer()
     answer = synadmin("whoami", "-o", "json", acting=alice)

@@ -7,6 +7,7 @@ import click
 from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.known_ids import complete_rooms, complete_users
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import LEVEL, renamed
@@ -38,8 +39,8 @@ class _Options(TypedDict):
 
 
 @click.command("set-power", cls=Command)
-@click.argument("room")
-@click.argument("user", required=False)
+@click.argument("room", shell_complete=complete_rooms)
+@click.argument("user", required=False, shell_complete=complete_users)
 @click.argument("level", required=False, type=LEVEL)
 @click.option(
     "--event",
@@ -103,8 +104,8 @@ def set_power(
 
 
 @click.command(cls=Command)
-@click.argument("room")
-@click.argument("user")
+@click.argument("room", shell_complete=complete_rooms)
+@click.argument("user", shell_complete=complete_users)
 @click.option(
     "--to",
     "level",

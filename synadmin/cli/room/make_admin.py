@@ -8,6 +8,7 @@ import click
 from synadmin.cli.confirm import ALLOW, SAVE_PLAN, announce_option, change_options, confirm
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.known_ids import complete_rooms
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -32,7 +33,7 @@ _LONGEST_WAIT = 3600.0  # seconds, with --keep-rate-limits
 
 
 @click.command("make-admin", cls=Command, calls=["rooms.make_admin"])
-@click.argument("rooms", nargs=-1, metavar="ROOM...")
+@click.argument("rooms", nargs=-1, metavar="ROOM...", shell_complete=complete_rooms)
 @click.option("--user", metavar="USER", help="The user to give control to [default: you].")
 @ALLOW
 @click.option("--promoter", metavar="USER", help="The local user who grants the power.")

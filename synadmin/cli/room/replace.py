@@ -11,6 +11,7 @@ import click
 from synadmin.cli.confirm import allow_option, change_options, confirm_by_name
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation, print_block
+from synadmin.cli.known_ids import complete_rooms
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.output import Output, output_options
@@ -50,7 +51,7 @@ _STEP = 0.05
 
 
 @click.command(cls=Command)
-@click.argument("room")
+@click.argument("room", shell_complete=complete_rooms)
 @click.option("--admin", required=True, metavar="USER", help="Who is to control the new room.")
 @click.option("--name", metavar="NAME", help="The new room's name [default: that of the old room].")
 @click.option("--message", metavar="TEXT", help="The first message in it.")

@@ -10,6 +10,7 @@ from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, announce_option, change_opt
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.input_files import QUOTE_ROOMS
 from synadmin.cli.invocation import Invocation, pass_invocation
+from synadmin.cli.known_ids import complete_rooms
 from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
@@ -34,7 +35,7 @@ _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to rea
 
 
 @click.command(cls=Command)
-@click.argument("rooms", nargs=-1, metavar="ROOM...")
+@click.argument("rooms", nargs=-1, metavar="ROOM...", shell_complete=complete_rooms)
 @click.option("--to", "new", required=True, metavar="USER", help="The new owner of the rooms.")
 @click.option("--old-owner", "old", metavar="USER", help="The user who loses the power [default: you].")
 @click.option("--space", metavar="SPACE", help="A space and all rooms below it.")

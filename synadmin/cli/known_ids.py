@@ -1,0 +1,83 @@
+"""Ids of rooms and users that a shell completes, as ``synadmin completion --refresh`` saved them."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from synadmin.client import Synapse
+
+# An id with other characters is not completed: a shell could read them in its own way.
+_PLAIN = re.compile(r"[!@][A-Za-z0-9._~/=+-]+(:[A-Za-z0-9.:-]+)?")
+
+
+def save(synapse: "Synapse") -> tuple[Path, int, int]:
+    """Save the ids of the rooms and accounts that a server knows, in place of those saved before.
+
+    Returns:
+        The file, the number of rooms and the number of users.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    from synadmin import files
+    from synadmin.ids import server_name_of
+    from synadmin.text import safe_text
+
+    rooms = [f"{room.room_id}\t{safe_text(room.name or '')}\n" for room in synapse.rooms.list()]
+    users = [
+        f"{user.name}\t{safe_text(user.displayname or '')}\n" for user in synapse.users.list_v2(locked=True)
+    ]
+    path = _directory() / f"{server_name_of(synapse.owner)}.txt"
+    files.make_directory(path.parent, setting="XDG_STATE_HOME")
+    files.replace_file(path, "".join((*rooms, *users)), setting="XDG_STATE_HOME")
+    return path, len(rooms), len(users)
+
+
+def complete_rooms(_context: click.Context, _: click.Parameter, start: str) -> "list[CompletionItem]":
+    """Complete the id of a room."""
+    from click.shell_completion import CompletionItem
+
+    quote = ""
+    if os.environ.get("_SYNADMIN_COMPLETE") == "bash_complete":
+        # To bash ! is a command of its history, but not in single quotes.
+        words = os.environ.get("COMP_WORDS", "")
+        if not words.endswith((f"'{start}", f'"{start}')):
+            if start:
+                return []
+            quote = "'"
+    return [CompletionItem(f"{quote}{room_id}{quote}", help=name) for room_id, name in _saved("!", start)]
+
+
+def complete_users(_context: click.Context, _: click.Parameter, start: str) -> "list[CompletionItem]":
+    """Complete a user id, or a localpart where no @ is typed."""
+    from click.shell_completion import CompletionItem
+
+    found = _saved("@", start if start.startswith("@") else f"@{start}")
+    if start.startswith("@"):
+        return [CompletionItem(user_id, help=name) for user_id, name in found]
+    return [CompletionItem(user_id[1:].partition(":")[0], help=name) for user_id, name in found]
+
+
+COMPLETE = {"room_id": complete_rooms, "user_id": complete_users}
+"""How the arguments are completed that hold an id, by the field of a record."""
+
+
+def _saved(sigil: str, start: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(_directory().glob("*.txt")):
+        for line in path.read_text("utf-8").splitlines():
+            known, _, name = line.partition("\t")
+            if known.startswith(sigil) and known.startswith(start) and _PLAIN.fullmatch(known):
+                yield known, name
+
+
+def _directory() -> Path:
+    from synadmin.settings.places import state_directory
+
+    return state_directory() / "completion"

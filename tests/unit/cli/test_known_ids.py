@@ -1,0 +1,98 @@
+"""Ids that a shell completes: those that were saved, and a server is asked only by ``--refresh``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.shell_completion import BashComplete, ZshComplete
+
+from synadmin.cli.app import app
+from synadmin.settings import state_directory
+from tests.unit.stub import ADMIN, WHOAMI, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+VARIABLE = "_SYNADMIN_COMPLETE"
+ROOMS = [
+    {"room_id": "!club:example.org", "name": "Club\x1b[2J"},
+    {"room_id": "!v12", "name": None},
+    {"room_id": "!$(reboot):evil.example", "name": "Trap"},
+]
+USERS = [{"name": "@alice:example.org", "displayname": "Alice"}, {"name": "@bob:example.org"}]
+
+
+@pytest.fixture
+def saved(signed_in: Stub, synadmin: Synadmin) -> Path:
+    signed_in.on(WHOAMI, told({"user_id": ADMIN}))
+    signed_in.on("/_synapse/admin/v1/rooms", told({"rooms": ROOMS, "offset": 0, "total_rooms": 3}))
+    signed_in.on("/_synapse/admin/v2/users", told({"users": USERS, "total": 2}))
+    answer = synadmin("completion", "--refresh")
+    path = state_directory() / "completion" / "example.org.txt"
+    assert (answer.code, answer.stdout) == (0, f"Saved the ids of 3 rooms and 2 users in {path}.\n"), answer
+    signed_in.requests.clear()
+    return path
+
+
+def completed(line: str, monkeypatch: pytest.MonkeyPatch, shell: type = ZshComplete) -> list[str]:
+    """Return what is offered for the last word of a line."""
+    monkeypatch.setenv(VARIABLE, f"{shell.name}_complete")  # type: ignore[attr-defined]
+    monkeypatch.setenv("COMP_WORDS", line)
+    *words, start = line.split(" ")
+    complete = shell(app, {}, "synadmin", VARIABLE)
+    return [item.value for item in complete.get_completions(words[1:], start.removeprefix("'"))]
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("synadmin room show !c", ["!club:example.org"]),
+        ("synadmin room show ", ["!club:example.org", "!v12"]),
+        ("synadmin room make-admin !club:example.org !v", ["!v12"]),
+        ("synadmin room set-power !v12 b", ["bob"]),
+        ("synadmin user lock a", ["alice"]),
+        ("synadmin user show @a", ["@alice:example.org"]),
+        ("synadmin device list c", []),
+    ],
+)
+def test_ids_that_were_saved_are_completed_and_nothing_is_asked(
+    line: str, values: list[str], monkeypatch: pytest.MonkeyPatch, signed_in: Stub
+) -> None:
+    assert completed(line, monkeypatch) == values
+    assert signed_in.requests == []
+
+
+@pytest.mark.usefixtures("saved")
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("synadmin room show '!v", ["!v12"]),
+        ("synadmin room show ", ["'!club:example.org'", "'!v12'"]),
+        ("synadmin room show !v", []),  # bash would take it for a command of its history
+    ],
+)
+def test_in_bash_a_room_is_in_single_quotes(
+    line: str, values: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert completed(line, monkeypatch, BashComplete) == values
+
+
+def test_the_file_is_for_its_owner_and_has_no_control_characters(saved: Path) -> None:
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert saved.parent.stat().st_mode & 0o777 == 0o700
+    assert "\x1b" not in saved.read_text("utf-8")
+
+
+@pytest.mark.usefixtures("work")
+def test_without_a_file_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert completed("synadmin room show ", monkeypatch) == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("bash", "--refresh")])
+def test_a_shell_or_a_refresh(synadmin: Synadmin, arguments: tuple[str, ...]) -> None:
+    synadmin("completion", *arguments).assert_is_one_clear_line(code=2)
