@@ -109,6 +109,9 @@ def audit(
     Made for cron: without (new) findings it prints nothing and ends with 0. `synadmin audit print-cron`
     prints the lines for crontab, `synadmin audit install-timer` writes a systemd timer of your user.
 
+    --profiles audits several servers at once and writes one report. Each server has its own baseline:
+    audit.NAME.json for --baseline audit.json.
+
     \b
     Examples:
         synadmin audit

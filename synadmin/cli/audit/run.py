@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synadmin.audit.config import Config
     from synadmin.audit.facts import Facts
     from synadmin.audit.gather.coverage import Coverage
+    from synadmin.audit.rules import Rule
     from synadmin.audit.runner import AuditResult
     from synadmin.client import Synapse
     from synadmin.ids import UserId
@@ -121,9 +122,9 @@ def audit_server(
     settings = invocation.settings
     begin = not options.only and "rooms" in (options.scopes or SCOPES)
     with library.prefetching(synapse, settings.concurrency, begin=begin) as prefetcher:
-        config = _config(options.config_file)
+        rules, config = rules_and_config(options)
         run = library.AuditRun(
-            library.rules_of(config, options.scopes, options.only, options.skip),
+            rules,
             config,
             _baseline(options.baseline, may_be_missing=options.update_baseline),
             until,
@@ -134,6 +135,20 @@ def audit_server(
         return library.run(
             prefetcher, run, timeout=settings.timeout, ca_file=settings.ca_file, progress=progress
         )
+
+
+def rules_and_config(options: Options) -> "tuple[tuple[Rule, ...], Config]":
+    """Return the rules to run, and the configuration.
+
+    Raises:
+        UsageError: there is no such rule, or none is left to run.
+        SettingsError: the configuration is not valid.
+    """
+    from synadmin.audit.config import Config, read
+    from synadmin.library.audit import rules_of
+
+    config = Config() if options.config_file is None else read(Path(options.config_file))
+    return rules_of(config, options.scopes, options.only, options.skip), config
 
 
 def _leavers(synapse: "Synapse", without: tuple[str, ...]) -> "Collection[UserId]":
@@ -153,12 +168,6 @@ def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
     from synadmin.audit.baseline import Baseline, read
 
     return Baseline() if path is None else read(path, may_be_missing=may_be_missing)
-
-
-def _config(file: str | None) -> "Config":
-    from synadmin.audit.config import Config, read
-
-    return Config() if file is None else read(Path(file))
 
 
 @contextmanager

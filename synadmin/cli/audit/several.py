@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from synadmin.cli.audit.report import incompleteness, say_nothing_new, write
-from synadmin.cli.audit.run import Options, audit_server, exclusive, exit_code
+from synadmin.cli.audit.run import Options, audit_server, exclusive, exit_code, rules_and_config
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
 from synadmin.cli.exit_codes import exit_code as code_of
 from synadmin.cli.invocation import Invocation
@@ -42,6 +42,8 @@ def audit_profiles(invocation: Invocation, options: Options, output: Output) -> 
     from synadmin.parallel import on_one_core
 
     servers = invocations(invocation, options.profiles or "")
+    for server in servers:
+        rules_and_config(options.at_profile(server.profile or ""))  # what is wrong in them is said once
     until = options.until()
     first = _first_profiles(servers)
     # The locks are held until the baselines are written.

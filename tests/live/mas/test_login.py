@@ -57,6 +57,9 @@ def test_an_admin_signs_in_and_has_one_token_for_both_apis(
     assert (who["server_admin"], who["mas_admin"], who["device_id"]) == (True, True, None)
     assert sorted(who["scopes"]) == ["urn:mas:admin", "urn:matrix:client:api:*", "urn:synapse:admin:*"]
     assert who["expires_at"] is not None
+    looked = synadmin("status", "--profiles", "default", "-o", "json", server=server, acting=admin)
+    (record,) = json.loads(looked.stdout)
+    assert (record["error"], record["token_expires_at"]) == (None, who["expires_at"])
     filters = {"filter[user]": user["id"], "filter[status]": "active"}
     assert mas_homeserver.ask("GET", "/oauth2-sessions", query=filters).json["data"] == []
     assert synadmin("logout", server=server, acting=admin, env=settings).code == 0
@@ -84,4 +87,7 @@ def test_without_the_admin_api_the_pair_of_tokens_is_renewed(
             assert answer.code == 0, answer
             assert json.loads(answer.stdout)["user_id"] == server.user_id(name)
             held.add(profile.read_text("utf-8"))
-    assert len(held) == 3
+        answer = synadmin("status", "--profiles", "default", server=server, acting=admin)
+        assert answer.code == 0, answer
+        held.add(profile.read_text("utf-8"))
+    assert len(held) == 4

@@ -162,6 +162,26 @@ def test_what_is_about_one_server_is_refused(synadmin: Synadmin, words: list[str
 
 
 @pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--rule", "nothing"], "there is no rule"),
+        (["--config", "missing.toml"], "missing.toml"),
+        (["--config", "audit.toml"], "audit.small.toml"),
+        (["cellar"], "'cellar' is not one of rooms, users, server"),
+    ],
+)
+def test_bad_input_is_one_line_and_not_one_a_server(
+    synadmin: Synadmin, work: Path, words: list[str], says: str
+) -> None:
+    (work / "audit.toml").write_text("[audit]\n", "utf-8")
+    (work / "audit.small.toml").write_text("[adit]\n", "utf-8")
+    answer = synadmin("audit", *words, "--profiles", "all")
+    answer.assert_is_one_clear_line(code=2)
+    assert says in answer.stderr
+
+
+@pytest.mark.usefixtures("fleet")
 def test_the_lines_for_cron_name_the_profiles(synadmin: Synadmin) -> None:
     answer = synadmin("audit", "print-cron", "--profiles", "large,small")
     assert (answer.code, answer.stderr) == (0, "")
