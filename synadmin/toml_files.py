@@ -71,6 +71,13 @@ def table(value: object, where: str) -> Mapping[str, Any]:
     raise SettingsError(f"{where} is not a table")
 
 
+def boolean(value: object, where: str) -> bool:
+    """Return true or false, or raise SettingsError where it is neither."""
+    if isinstance(value, bool):
+        return value
+    raise SettingsError(f"{where}: {quoted(value)} is not true or false")
+
+
 def strings(value: object, where: str) -> list[str]:
     """Return a list of texts, or raise SettingsError where it is none."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

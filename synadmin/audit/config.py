@@ -13,7 +13,7 @@ from synadmin.audit.findings import Finding, Severity
 from synadmin.audit.rules import RULES, Rule, options
 from synadmin.errors import SettingsError, UsageError
 from synadmin.ids import UserId, parse_user_id
-from synadmin.toml_files import document, nearest, quoted, require_known, strings, table
+from synadmin.toml_files import boolean, document, nearest, quoted, require_known, strings, table
 
 _BY_ID: Final = {rule.ID: rule for rule in RULES}
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -202,8 +202,7 @@ def _severity(value: object, where: str) -> None:
 def _like(default: object, given: object, where: str) -> None:
     """Check an option against the kind of its default."""
     if isinstance(default, bool):
-        if not isinstance(given, bool):
-            raise SettingsError(f"{where}: {quoted(given)} is not true or false")
+        boolean(given, where)
     elif not isinstance(given, int) or isinstance(given, bool) or given < 0:
         raise SettingsError(f"{where}: {quoted(given)} is not a whole number of at least 0")
 

@@ -25,7 +25,7 @@ from synadmin.ids import (
 )
 from synadmin.power.control_goal import ControlGoal
 from synadmin.power.room import Reach
-from synadmin.toml_files import nearest, quoted, require_known, strings, table
+from synadmin.toml_files import boolean, nearest, quoted, require_known, strings, table
 
 VERSION: Final = 1
 _SELECTORS: Final = ("ids", "alias", "space", "creator", "ours")
@@ -146,7 +146,7 @@ class _Reader:
             raise SettingsError(f"{where}: name is not a text")
         admins = tuple(dict.fromkeys(self._people(content.get("admins", []), f"{where} admins")))
         moderators = dict(self._moderators(content.get("moderators", []), f"{where} moderators"))
-        nobody_else = _boolean(content.get("nobody_else", False), f"{where} nobody_else")
+        nobody_else = boolean(content.get("nobody_else", False), f"{where} nobody_else")
         heirs = self._heirs(content["heirs"], f"{where} heirs") if "heirs" in content else None
         goal = ControlGoal(
             admins=admins,
@@ -293,7 +293,7 @@ def _selector(value: object, where: str) -> Selector:
             return Selector(space=space, excluded=excluded)
         case "creator":
             return Selector(creator=_user(_text(value, where), where), excluded=excluded)
-    if not _boolean(value, where):
+    if not boolean(value, where):
         raise SettingsError(f"{where}: write ours = true")
     return Selector(ours=True, excluded=excluded)
 
@@ -327,12 +327,6 @@ def _reach(value: object, where: str) -> Reach:
     if value not in {"impersonate", "reactivate"}:
         raise SettingsError(f'{where}: {quoted(value)} is not "impersonate" or "reactivate"')
     return Reach.of(str(value))
-
-
-def _boolean(value: object, where: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise SettingsError(f"{where}: {quoted(value)} is not true or false")
 
 
 def _whole(value: object, where: str) -> int:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from synadmin.errors import SettingsError
-from synadmin.toml_files import quoted, require_known, strings, table
+from synadmin.toml_files import boolean, quoted, require_known, strings, table
 
 RoomSettings = Mapping[str, Any]
 """By name: the content of the state event; for ``directory`` whether the room is listed."""
@@ -64,7 +64,7 @@ def parse_settings(value: object, where: str) -> RoomSettings:
         elif name == "encryption":
             checked[name] = _encryption(given, place)
         elif name == DIRECTORY:
-            checked[name] = _boolean(given, place)
+            checked[name] = boolean(given, place)
         elif name == "server_acl":
             checked[name] = _server_acl(given, place)
         elif name == "retention":
@@ -146,19 +146,13 @@ def _encryption(given: object, where: str) -> dict[str, Any]:
     return {"algorithm": "m.megolm.v1.aes-sha2"}
 
 
-def _boolean(given: object, where: str) -> bool:
-    if isinstance(given, bool):
-        return given
-    raise SettingsError(f"{where}: {quoted(given)} is not true or false")
-
-
 def _server_acl(given: object, where: str) -> dict[str, Any]:
     content = table(given, where)
     require_known(content, ("allow", "deny", "allow_ip_literals"), where=where)
     return {
         "allow": strings(content.get("allow", ["*"]), f"{where} allow"),
         "deny": strings(content.get("deny", []), f"{where} deny"),
-        "allow_ip_literals": _boolean(content.get("allow_ip_literals", True), f"{where} allow_ip_literals"),
+        "allow_ip_literals": boolean(content.get("allow_ip_literals", True), f"{where} allow_ip_literals"),
     }
 
 

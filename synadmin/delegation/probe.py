@@ -95,13 +95,13 @@ def probe(
         probe.checks.append(Check("connection", ok=error.no_route, detail=detail))
         return probe
     try:
-        for name, look in _LOOKS.items():
+        for name, ask in _PROBES.items():
             if connection.closed:
                 connection = TlsConnection(
                     address, target.certificate_name, trust.unverified, deadline.share()
                 )
             try:
-                look(probe, connection, target, deadline.share(), now)
+                ask(probe, connection, target, deadline.share(), now)
             except NoAnswerError as error:
                 if name != "admin-api":
                     probe.checks.append(Check(name, ok=False, detail=str(error)))
@@ -191,7 +191,7 @@ def _admin(
         probe.say("admin-api", "/_synapse/admin is not reachable here", severity=WARNING)
 
 
-_LOOKS = {"version": _version, "keys": _keys, "admin-api": _admin}
+_PROBES = {"version": _version, "keys": _keys, "admin-api": _admin}
 
 EXPOSED = (
     "/_synapse/admin is reachable: let the proxy pass on /_matrix and /_synapse/client only, "
