@@ -52,8 +52,8 @@ def document(text: str) -> dict[str, Any]:
         raise SettingsError("not TOML: nested too deep") from None
     except ValueError as error:
         # Python reads no number of thousands of digits, and says so in words for programmers.
-        words = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
-        raise SettingsError(f"not TOML: {safe_text(words)}") from None
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "a number is too long"
+        raise SettingsError(f"not TOML: {safe_text(reason)}") from None
 
 
 def _bounded(text: str) -> None:

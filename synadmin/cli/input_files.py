@@ -190,9 +190,9 @@ def read_rows(
     for row in read:
         unknown = [name for name in row.cells if name and name not in names]
         if unknown:
-            words = "the column is" if len(unknown) == 1 else "the columns are"
+            subject = "the column is" if len(unknown) == 1 else "the columns are"
             raise UsageError(
-                f"{row.where}: {words} not understood: {', '.join(ascii(name)[1:-1] for name in unknown)}",
+                f"{row.where}: {subject} not understood: {', '.join(ascii(name)[1:-1] for name in unknown)}",
                 hint=f"use {', '.join(columns)}, and remove the others",
             )
         cells: dict[str, str] = {}
@@ -219,8 +219,8 @@ def read_text(source: str) -> str:
             with open(source, "rb") as file:  # noqa: PTH123  pathlib costs a tenth of the start-up
                 content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else "there can be no such file"
-        raise UsageError(f"cannot read {place}: {words}") from None
+        reason = error.strerror if isinstance(error, OSError) else "there can be no such file"
+        raise UsageError(f"cannot read {place}: {reason}") from None
     if len(content) > _LARGEST:
         raise UsageError(f"{place} is larger than {_LARGEST // 1024**2} MiB")
     try:
@@ -290,9 +290,9 @@ def _column_of(rows: Sequence[Row], kind: InputKind, place: str) -> str:
             f"{place}: no column is known to hold a {kind.noun}",
             hint=f"name the column: --from {'-' if place == 'standard input' else 'FILE'}:COLUMN",
         )
-    words = "only this column could be meant" if len(candidates) == 1 else "several columns could be meant"
+    problem = "only this column could be meant" if len(candidates) == 1 else "several columns could be meant"
     raise UsageError(
-        f"{place}: {words}: {', '.join(candidates)}",
+        f"{place}: {problem}: {', '.join(candidates)}",
         hint=f"name the one you mean: --from {'-' if place == 'standard input' else place}:{candidates[-1]}",
     )
 

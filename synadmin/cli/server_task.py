@@ -72,8 +72,8 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
     finally:
         invocation.draw("")
     if task.status != "complete":
-        words = getattr(task, "error", None)
-        raise TaskFailedError(f"{what}: {task.status}" + (f", {words}" if words else ""))
+        reason = getattr(task, "error", None)
+        raise TaskFailedError(f"{what}: {task.status}" + (f", {reason}" if reason else ""))
     return task
 
 

@@ -134,14 +134,14 @@ class Apply:
             message = must_join(waits, lowers=bool(others))
             return replace(report, outcome=results.PENDING, message=message)
         reason = "server-error"
-        words = "The server reported success, but the room does not show the change."
+        message = "The server reported success, but the room does not show the change."
         if isinstance(failure, NotPossible):
-            reason, words = failure.reason, failure.message
+            reason, message = failure.reason, failure.message
         elif failure is not None:
-            reason, words = reason_of(failure), f"{failure}."
+            reason, message = reason_of(failure), f"{failure}."
         if left:
-            words += f" Not as the file says: {', '.join(change.subject for change in left)}."
-        return replace(report, outcome=results.FAILED, reason=reason, message=words)
+            message += f" Not as the file says: {', '.join(change.subject for change in left)}."
+        return replace(report, outcome=results.FAILED, reason=reason, message=message)
 
 
 def _waits(change: Change) -> bool:
@@ -262,9 +262,9 @@ class _Recorded:
         if error is None:
             self.steps.append(replace(self.step, status="done"))
         else:
-            words = (
+            note = (
                 "Interrupted: it may have been carried out."
                 if isinstance(error, KeyboardInterrupt)
                 else error
             )
-            self.steps.append(replace(self.step, status="failed", detail=f"{self.step.detail} {words}"))
+            self.steps.append(replace(self.step, status="failed", detail=f"{self.step.detail} {note}"))

@@ -144,7 +144,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     if not waiting:
         return report
     changes = (Change("heir", user, None, planned.date) for user in waiting)
-    words = f"{', '.join(waiting)} will get control on {planned.date}, unless an admin is active before."
+    message = f"{', '.join(waiting)} will get control on {planned.date}, unless an admin is active before."
     steps = report.steps
     if planned.stage is Stage.ANNOUNCE:
         who = ", ".join(planned.controllers)
@@ -152,7 +152,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     return replace(
         report,
         outcome=results.PLANNED,
-        message=words if report.outcome == IN_ORDER else f"{report.message} {words}",
+        message=message if report.outcome == IN_ORDER else f"{report.message} {message}",
         changes=(*report.changes, *changes),
         steps=steps,
     )
@@ -399,9 +399,9 @@ def _change(entry: Entry, view: RoomView, difference: Difference) -> Change:
 
 def sentence_of(error: SynadminError) -> str:
     """Return an error as a sentence for a report."""
-    words = error.reason if isinstance(error, MatrixError) else str(error)
-    words = words.removeprefix("refused: ")
-    return f"{words[0].upper()}{words[1:].rstrip('.')}."
+    text = error.reason if isinstance(error, MatrixError) else str(error)
+    text = text.removeprefix("refused: ")
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def reports(

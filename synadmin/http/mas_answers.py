@@ -33,11 +33,11 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
     """Return the error that an answer of MAS is."""
     status = answer.status
     operation = f"{endpoint.method} {endpoint.path}"
-    code, words = _spoken(answer)
+    code, reason = _spoken(answer)
     error: MatrixError
     if status == 429:  # noqa: PLR2004
-        error = RateLimitedError(status=status, errcode=code, reason=f"MAS: {words or 'too many requests'}")
-    elif words is None:
+        error = RateLimitedError(status=status, errcode=code, reason=f"MAS: {reason or 'too many requests'}")
+    elif reason is None:
         # Plain text where a body has another shape than asked for, HTML where there is no such path.
         kind = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
         kind = NotSupportedError if status == 404 else kind  # noqa: PLR2004
@@ -45,8 +45,8 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
         error.by_proxy = status >= 500  # noqa: PLR2004
     else:
         kind = _BY_STATUS.get(status) or (ServerError if status >= 500 else MatrixError)  # noqa: PLR2004
-        kind = NotPermittedError if words == _MISSING_SCOPE else kind
-        error = kind(status=status, errcode=code, reason=f"MAS: {words}")
+        kind = NotPermittedError if reason == _MISSING_SCOPE else kind
+        error = kind(status=status, errcode=code, reason=f"MAS: {reason}")
     error.operation = operation
     return error
 
@@ -67,8 +67,8 @@ def _spoken(answer: Answer) -> tuple[str, str | None]:
     if not isinstance(code, str):
         return "", None
     description = sent.get("error_description")
-    words = description if isinstance(description, str) else code.replace("_", " ")
-    return code[:_LONGEST_REASON], words[:_LONGEST_REASON]
+    reason = description if isinstance(description, str) else code.replace("_", " ")
+    return code[:_LONGEST_REASON], reason[:_LONGEST_REASON]
 
 
 def _plain(answer: Answer) -> str:

@@ -222,7 +222,7 @@ class Synapse(client.Synapse):
                 return replace(start, outcome=outcome.DONE, message=done)
             start = replace(start, promoter=actor.user, reach=actor.reach)
             if dry_run:
-                return replace(start, outcome=outcome.PLANNED, message=actor.words, level_after=level)
+                return replace(start, outcome=outcome.PLANNED, message=actor.text, level_after=level)
             content = change_levels.carry_out(recovery, planned).power_levels
             now = start.with_state(replace(view, power_levels=content))
             return replace(now, outcome=outcome.DONE, message=f"{target} has level {level}.")

@@ -59,7 +59,7 @@ class LevelChange:
     after: int
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The difference as a line."""
         return f"{self.what}: {format_level(self.before)} -> {format_level(self.after)}"
 
@@ -123,7 +123,7 @@ def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]
     for user in dict.fromkeys((*view.levels.listed(), *after.listed())):
         had = view.levels.abilities(view.levels.level_of(user))
         has = after.abilities(after.level_of(user))
-        lost = tuple(old.words for old, new in zip(had, has, strict=True) if old.allowed and not new.allowed)
+        lost = tuple(old.text for old, new in zip(had, has, strict=True) if old.allowed and not new.allowed)
         if lost:
             yield user, lost
 

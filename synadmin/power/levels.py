@@ -96,7 +96,7 @@ def format_level(level: int) -> int | Literal["creator"]:
 class Ability:
     """One thing that a level may or may not be enough for."""
 
-    words: str
+    text: str
     needed: int
     allowed: bool
 
@@ -213,7 +213,7 @@ class PowerLevels:
 
     def abilities(self, level: int) -> tuple[Ability, ...]:
         """Return what the level is enough for in this room and what not, the weightiest first."""
-        return tuple(Ability(words, needed, level >= needed) for words, needed in self._powers())
+        return tuple(Ability(text, needed, level >= needed) for text, needed in self._powers())
 
     def _powers(self) -> Iterator[tuple[str, int]]:
         yield "change power levels", self.control

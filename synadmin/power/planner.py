@@ -164,7 +164,7 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
     warnings = []
     missing = [ability for ability in levels.abilities(level) if not ability.allowed]
     if missing:
-        cannot = "; ".join(f"{ability.words} (needs {ability.needed})" for ability in missing)
+        cannot = "; ".join(f"{ability.text} (needs {ability.needed})" for ability in missing)
         warnings.append(f"With level {format_level(level)} {target} cannot {cannot}.")
     highest, holders = levels.highest()
     others = tuple(user for user in holders if user != target)

@@ -51,7 +51,7 @@ class Actor:
     enters: bool = False
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """How it is done, as a sentence."""
         steps = [f"Act as {self.user}"]
         if self.reach is Reach.REACTIVATE:
@@ -145,7 +145,7 @@ def plan(
         raise RefusedError(_why_refused(observer, view, edit))
     if ways[0].reach > allow:
         raise RefusedError(
-            f"refused: your account has too little power for this. Possible: {ways[0].words}",
+            f"refused: your account has too little power for this. Possible: {ways[0].text}",
             hint=f"add --allow {ways[0].reach} to permit this",
             reason=f"needs-{ways[0].reach}",
         )

@@ -60,7 +60,7 @@ def power_of(synapse: Synapse, room_id: RoomId) -> dict[str, Any]:
         "users": users,
         "users_default": levels.users_default,
         "needed": _needed(levels),
-        "abilities": {ability.words: ability.needed for ability in levels.abilities(0)},
+        "abilities": {ability.text: ability.needed for ability in levels.abilities(0)},
     }
 
 

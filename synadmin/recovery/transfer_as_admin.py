@@ -95,7 +95,7 @@ class AsAdmin:
         if view.membership_of(self.move.new) != "join" and not joins:
             steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
         if planned.author is not None:
-            how = planned.author.words.removesuffix("set the levels.")
+            how = planned.author.text.removesuffix("set the levels.")
             lowered = lowering(granted(view, self.move), self.move)
             steps.append(step(LOWER, planned.author.user, f"{how}{lowered}."))
         return tuple(steps)

@@ -202,7 +202,7 @@ def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: R
             _planned(observer, view, single, allow)
         except RefusedError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            impossible += [f"{change.words}: {error}{hint}" for change in changes(view, single)]
+            impossible += [f"{change.text}: {error}{hint}" for change in changes(view, single)]
     return UndoPlan(change, tuple(plans), tuple(impossible))
 
 

@@ -239,8 +239,8 @@ def _headline(findings: Sequence[Reported]) -> str:
     """Return the result in one sentence."""
     lost = _lost(findings)
     if not lost:
-        words = "No room was found that no local user controls."
-        return words if findings else f"Nothing was found. {words}"
+        sentence = "No room was found that no local user controls."
+        return sentence if findings else f"Nothing was found. {sentence}"
     rooms = len({item.finding.subject.id for item in lost})
     possible = len({item.finding.subject.id for item in lost if item.finding.fix})
     can = {0: "none of them can", rooms: "all of them can"}.get(possible, f"{possible} of them can")

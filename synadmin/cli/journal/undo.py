@@ -166,8 +166,8 @@ def _undo_text(plan: "UndoPlan") -> str:
 
     lines: list[str] = [plan.noted.room_id]
     for edit_plan in plan.plans:
-        lines += [f"  {change.words}" for change in changes(edit_plan.view, edit_plan.edit)]
-        lines += [f"    {edit_plan.author.words}"] if edit_plan.author is not None else []
+        lines += [f"  {change.text}" for change in changes(edit_plan.view, edit_plan.edit)]
+        lines += [f"    {edit_plan.author.text}"] if edit_plan.author is not None else []
     lines += [f"  cannot: {words}" for words in plan.impossible]
     if not plan.plans and not plan.impossible:
         lines.append("  nothing to change")

@@ -31,10 +31,10 @@ def _poll(synapse: "Synapse", delete_id: str) -> "DeletionStatus":
     if status.status != "failed":
         return status
     tasks = synapse.tasks.list(resource_id=status.room_id).scheduled_tasks
-    words = next((task.error for task in tasks if task.id == delete_id and task.error), status.error)
+    error = next((task.error for task in tasks if task.id == delete_id and task.error), status.error)
     new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
     made = f"the new room is {new}" if new else None
-    return replace(status, error="; ".join(text for text in (words, made) if text) or None)
+    return replace(status, error="; ".join(text for text in (error, made) if text) or None)
 
 
 _DELETION = Task(
@@ -127,9 +127,9 @@ def _(
         "--message without --new-room-user": message is not None and new_room_user is None,
         "--at-once and --no-wait": at_once and no_wait,
     }
-    for words, given_together in contradictions.items():
+    for options_, given_together in contradictions.items():
         if given_together:
-            raise UsageError(f"{words}: not a possible combination")
+            raise UsageError(f"{options_}: not a possible combination")
     given = {
         "purge": purge,
         "force_purge": force_purge or None,
@@ -164,14 +164,14 @@ def _(synapse: "Synapse", rooms: list[str], *, options: "DeletionOptions", invoc
         lines.append(line)
         local += number
     invocation.warn("\n".join(lines))
-    words = [f"Delete {ROOMS.counted(len(rooms))}: remove {counted(local, 'user')} of this server"]
+    parts = [f"Delete {ROOMS.counted(len(rooms))}: remove {counted(local, 'user')} of this server"]
     if options.get("purge", True):
-        words.append("delete the history from the database for good")
+        parts.append("delete the history from the database for good")
     if options.get("block"):
-        words.append("keep users of this server from joining again")
+        parts.append("keep users of this server from joining again")
     if options.get("new_room_user_id"):
-        words.append(f"move the users to a new room of {options['new_room_user_id']}")
-    *first, last = words
+        parts.append(f"move the users to a new room of {options['new_room_user_id']}")
+    *first, last = parts
     return f"{', '.join(first)} and {last}?" if first else f"{last}?"
 
 

@@ -222,7 +222,7 @@ def _plan_text(planned: "EditPlan") -> str:
     from synadmin.power.level_changes import changes, gives_everybody_control, losses
 
     lines: list[str] = [planned.view.room_id]
-    lines += [f"  {change.words}" for change in changes(planned.view, planned.edit)]
+    lines += [f"  {change.text}" for change in changes(planned.view, planned.edit)]
     lines += [
         f"  warning: {user} can no longer {', '.join(lost)}"
         for user, lost in losses(planned.view, planned.edit)
@@ -230,7 +230,7 @@ def _plan_text(planned: "EditPlan") -> str:
     if gives_everybody_control(planned.view, planned.edit):
         lines.append("  warning: every member of the room would have control of it, and every user who joins")
     if planned.author is not None:
-        lines.append(f"  {planned.author.words}")
+        lines.append(f"  {planned.author.text}")
     return "\n".join(lines)
 
 
@@ -251,7 +251,7 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     if author is None:
         message = "Nothing to change: the room already has these levels."
     elif dry_run:
-        outcome, message = "planned", author.words
+        outcome, message = "planned", author.text
     return {
         "room_id": planned.view.room_id,
         "outcome": outcome,

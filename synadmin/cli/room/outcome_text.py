@@ -38,7 +38,7 @@ def _heading(outcome: "Outcome") -> str:
 def _planned(outcome: "Outcome") -> list[str]:
     can = "everything in the room"
     if not all(ability.allowed for ability in outcome.abilities):
-        can = ", ".join(ability.words for ability in outcome.abilities if ability.allowed)
+        can = ", ".join(ability.text for ability in outcome.abilities if ability.allowed)
     where = _WHERE.get(outcome.membership_before or "", "not in the room")
     return [
         f"  now:  {outcome.user_id} has level {_level(outcome.level_before)}, {where}",

@@ -200,9 +200,9 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
     width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize
     for level in sorted(by_level, reverse=True):
         start = f"  {level:>4}  to "
-        words = safe_text(", ".join(by_level[level]))
+        abilities = safe_text(", ".join(by_level[level]))
         indent = " " * len(start)
-        click.echo(textwrap.fill(words, width, initial_indent=start, subsequent_indent=indent))
+        click.echo(textwrap.fill(abilities, width, initial_indent=start, subsequent_indent=indent))
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
         click.echo(safe_text(f"Creators are above every level in room version {record['version']}."))

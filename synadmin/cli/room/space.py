@@ -33,16 +33,16 @@ def tree(rooms: Sequence[Mapping[str, Any]], root: str, *, max_depth: int | None
     while waiting:
         room_id, depth, lead, below = waiting.pop()
         children: list[str] = []
-        words = f"{room_id}  (no local user is in it)"
+        line = f"{room_id}  (no local user is in it)"
         if room_id in known:
             children = _children(known[room_id])
-            words = _room_line(known[room_id])
+            line = _room_line(known[room_id])
         if room_id in opened and children:
-            words, children = f"{words}  (see above)", []
+            line, children = f"{line}  (see above)", []
         opened.add(room_id)
         if max_depth is not None and depth >= max_depth and children:
-            words, children = f"{words}  ({len(children)} in it)", []
-        yield safe_text(f"{lead}{words}")
+            line, children = f"{line}  ({len(children)} in it)", []
+        yield safe_text(f"{lead}{line}")
         following = [
             (child, depth + 1, f"{below}├─ ", f"{below}│  ")
             if number < len(children)

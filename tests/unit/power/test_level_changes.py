@@ -53,7 +53,7 @@ def test_what_is_so_already_is_no_change() -> None:
 def test_each_change_is_a_line_for_people() -> None:
     view = held({ALICE: 100})
     edit = Edit(users={BOB: 50}, events={"m.room.topic": 0}, named={"ban": 60})
-    assert [change.words for change in level_changes.changes(view, edit)] == [
+    assert [change.text for change in level_changes.changes(view, edit)] == [
         f"{BOB}: 0 -> 50",
         "sending m.room.topic: 50 -> 0",
         "ban: 50 -> 60",

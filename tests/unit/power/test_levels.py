@@ -113,7 +113,7 @@ class TestGranting:
 
 
 def test_abilities_tell_what_a_level_is_enough_for() -> None:
-    able = {ability.words: ability.allowed for ability in powers(levels({ALICE: 100})).abilities(50)}
+    able = {ability.text: ability.allowed for ability in powers(levels({ALICE: 100})).abilities(50)}
     assert able["kick"]
     assert able["change the name"]
     assert not able["change power levels"]
@@ -123,5 +123,5 @@ def test_abilities_tell_what_a_level_is_enough_for() -> None:
 def test_an_admin_of_a_version_12_room_cannot_upgrade_it() -> None:
     content = levels({BOB: 100}, events={"m.room.tombstone": 150})
     short = [ability for ability in powers(content, "12").abilities(100) if not ability.allowed]
-    assert [(ability.words, ability.needed) for ability in short] == [("upgrade or close the room", 150)]
+    assert [(ability.text, ability.needed) for ability in short] == [("upgrade or close the room", 150)]
     assert all(ability.allowed for ability in powers(content, "12").abilities(CREATOR_LEVEL))

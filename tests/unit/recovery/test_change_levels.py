@@ -61,7 +61,7 @@ def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
     view = room({ALICE: "leave", CAROL: "leave", BOB: "join"}, power_levels=power)
     found = author(stub, synapse, view)
     assert found == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, inviter=BOB, enters=True)
-    assert found.words == (
+    assert found.text == (
         f"Act as {ALICE}, accept an invitation by {BOB}, join the room for a short time, and set the levels."
     )
     public = replace(view, join_rule="public")
@@ -78,7 +78,7 @@ def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100}), accounts=asleep)
     found = author(stub, synapse, view)
     assert found == Actor(ALICE, Reach.REACTIVATE, AccountState.SUSPENDED)
-    assert "reactivate the account (suspended) for a short time" in found.words
+    assert "reactivate the account (suspended) for a short time" in found.text
 
 
 def test_more_than_is_allowed_is_refused_with_what_would_do(stub: Stub, synapse: Synapse) -> None:
