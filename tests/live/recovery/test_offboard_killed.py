@@ -1,6 +1,6 @@
 """A person who is in rooms of all kinds is off-boarded, and a run that is killed is resumed to the same end.
 
-Every other server's user is an id alone: what counts here is that somebody stands above the local users.
+The users of another server are ids alone: they hold a level above the local users.
 ``SYNADMIN_TEST_EVERY=10`` takes three rooms of each kind, and kills the run at every tenth request.
 """
 
@@ -71,7 +71,7 @@ KINDS = {
         {"members": ["alice"], "users": {"alice": 50}}, {"bob": 100}, successor=None, maker="bob"
     ),
     "member": Kind({"members": ["alice"]}, {"bob": 100}, stays=True, successor=None, maker="bob"),
-    "nobody else": Kind({}, {"alice": 100}, stays=True, successor=None),
+    "no other member": Kind({}, {"alice": 100}, stays=True, successor=None),
 }
 
 
@@ -152,9 +152,9 @@ def test_a_killed_off_boarding_is_resumed_to_the_same_end(
         levels = {str(names.get(user, user)): level for user, level in event["content"]["users"].items()}
         assert levels == kind.levels, kind
         assert scene.admin.membership(room_id, alice) == ("join" if kind.stays else "leave"), kind
-        assert scene.admin.membership(room_id, bob) == (None if kind == KINDS["nobody else"] else "join"), (
-            kind
-        )
+        assert scene.admin.membership(room_id, bob) == (
+            None if kind == KINDS["no other member"] else "join"
+        ), kind
         assert scene.admin.membership(room_id, carol) == kind.successor, kind
     assert scene.admin.synapse.users.get(alice.user_id).locked
     now = scene.standings(but=alice)

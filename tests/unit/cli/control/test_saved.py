@@ -1,0 +1,39 @@
+"""What is compared of a room when a saved plan is applied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from synadmin.api.rooms import Room
+from synadmin.cli.control.saved import added_to_plan, kept_to_plan
+from synadmin.cli.saved_plan import SavedPlan
+from synadmin.client import Synapse
+from synadmin.control.file import parse
+from synadmin.control.records import Change, RoomReport, Target
+from synadmin.ids import RoomId
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Stub
+
+ROOM = RoomId("!a:example.org")
+DORA = "@dora:example.org"
+
+
+def test_the_day_on_which_heirs_take_over_may_move_on(stub: Stub) -> None:
+    stub.on("*", told({"state": []}))
+    (entry,) = parse(f'version = 1\n[[rooms]]\nmatch = {{ ids = ["{ROOM}"] }}\n')
+    heir = Change("heir", DORA, None, "2026-12-24")
+    report = RoomReport(target=Target(Room(room_id=ROOM), entry), outcome="planned", changes=(heir,))
+    with Synapse(stub.url, token="syt_token") as synapse:
+        plan = SavedPlan.begin("@admin:example.org", None)
+        assert [*added_to_plan(plan, synapse, [report])] == [report]
+
+        later = replace(report, changes=(replace(heir, after="2026-12-25"),))
+        assert kept_to_plan(plan, synapse, later) is later
+        other = replace(report, changes=(replace(heir, subject="@erin:example.org"),))
+        refused = kept_to_plan(plan, synapse, other)
+        assert (refused.outcome, refused.reason) == ("refused", "changed-since-plan")
+        ordered = replace(report, outcome="in-order")
+        assert kept_to_plan(SavedPlan.begin("@admin:example.org", None), synapse, ordered) is ordered
