@@ -7,11 +7,13 @@ tells its last use only for the last 28 days (Synapse's ``user_ips_max_age``).
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from typing import NamedTuple
 
 from synadmin.api.users import User
 from synadmin.client import Synapse
 from synadmin.errors import NotSupportedError
+from synadmin.http.paging import Page
 from synadmin.ids import UserId
 
 FEW = 1000
@@ -24,11 +26,36 @@ _DEACTIVATED, _LOCKED, _ADMIN, _GUEST, _SHADOW_BANNED = 1, 2, 4, 8, 16
 
 def all_accounts(synapse: Synapse) -> Iterator[User]:
     """Yield every account of the user list, the deactivated and the locked ones too."""
+    for page in _pages(synapse):
+        yield from page.records()
+
+
+def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
+    """Read the user list; the first page sets ``is_long``: whether there are more than :data:`FEW` accounts.
+
+    Raises:
+        SynadminError: the server does not say.
+    """
+
+    def users() -> Iterator[User]:
+        for page in _pages(synapse):
+            if not is_long.done():
+                is_long.set_result((page.total or 0) > FEW)
+            yield from page.records()
+
     try:
-        yield from synapse.users.list(locked=True)
+        return AccountIndex(users())
+    finally:
+        if not is_long.done():
+            is_long.set_result(False)
+
+
+def _pages(synapse: Synapse) -> Iterator[Page[User]]:
+    try:
+        yield from synapse.users.list(locked=True).pages()
     except NotSupportedError:
         # Synapse before 1.103.
-        yield from synapse.users.list_v2(deactivated=True, locked=True)
+        yield from synapse.users.list_v2(deactivated=True, locked=True).pages()
 
 
 class AccountEntry(NamedTuple):

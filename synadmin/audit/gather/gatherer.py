@@ -15,7 +15,7 @@ from typing import Any
 
 from synadmin.audit.facts import AccountFacts, DelegationFacts, HeirFacts, Need, RoomFacts, ServerFacts
 from synadmin.audit.findings import Subject
-from synadmin.audit.gather.account_index import AccountIndex, all_accounts
+from synadmin.audit.gather.account_index import AccountIndex, all_accounts, read_accounts
 from synadmin.audit.gather.coverage import Coverage, Needs, OutOfTimeError, is_fatal
 from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.audit.gather.prefetch import Prefetcher
@@ -103,13 +103,15 @@ class Gatherer:
             SynadminError: no room could be checked.
         """
         self.coverage.checked["rooms"] = 0
-        accounts = self._pool.submit(self._accounts)
+        is_long: Future[bool] = Future()
+        accounts = self._pool.submit(self._accounts, is_long)
         # The server has little to do while it makes its list of rooms.
         self._parts  # noqa: B018
         rooms = RoomGatherer(
             self._prefetcher,
             self.coverage,
             accounts=accounts,
+            is_long=is_long,
             caller=self.caller,
             without=self._without,
             # Whether heirs take over depends on each user who controls the room.
@@ -158,8 +160,8 @@ class Gatherer:
                 raise
             self.coverage.skip(self._itself, f"gave up before all accounts were checked: {error}")
 
-    def _accounts(self) -> AccountIndex:
-        accounts = AccountIndex(all_accounts(self._synapse))
+    def _accounts(self, is_long: Future[bool]) -> AccountIndex:
+        accounts = read_accounts(self._synapse, is_long)
         self.coverage.checked["users"] = len(accounts)
         return accounts
 

@@ -8,7 +8,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -65,7 +65,7 @@ class PowerHolders:
     def __init__(
         self,
         synapse: Synapse,
-        accounts: AccountIndex,
+        accounts: Future[AccountIndex],
         *,
         server_name: str,
         now: int,
@@ -75,7 +75,7 @@ class PowerHolders:
 
         Args:
             synapse: the server.
-            accounts: the user list.
+            accounts: the user list, which may be on its way.
             server_name: of the server.
             now: when this is asked, in milliseconds since the epoch.
             without: local accounts that are taken for deactivated, and the rooms that they are in.
@@ -83,6 +83,7 @@ class PowerHolders:
         self.without = {user: frozenset(map(hash, rooms)) for user, rooms in (without or {}).items()}
         self._synapse = synapse
         self._accounts = accounts
+        self._users: tuple[UserId, ...] | None = None  # all of them, where each is asked for its rooms
         self._server_name = server_name
         self._now = now
         self._lock = threading.Lock()
@@ -105,7 +106,7 @@ class PowerHolders:
         digest = hash(user)
         if digest not in self._flags:
             self._once("account", user, lambda: self._flags.update({digest: self._asked_flags(user)}))
-        return self._holder(user, self._flags[digest], self._accounts.get(user))
+        return self._holder(user, self._flags[digest], self._entry(user))
 
     def listed(self, user: UserId) -> PowerHolder:
         """Return a user as far as the user list tells; asked about where the list lacks the account.
@@ -116,34 +117,60 @@ class PowerHolders:
         Raises:
             MatrixError: the server does not say.
         """
-        entry = None if self.is_asked(user) or user in self.without else self._accounts.get(user)
+        entry = None if self.is_asked(user) or user in self.without else self._entry(user)
         if entry is None:
             return self.get(user)
         self._ask_for_rooms(user)
         state = AccountState.of(deactivated=entry.deactivated, locked=entry.locked)
         return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
 
+    def placed(self, user: UserId) -> PowerHolder:
+        """Return a user without the account, which is not asked about.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        self._ask_for_rooms(user)
+        start, end = self._span(user)
+        return PowerHolder(None, _ACCOUNTS[AccountState.ACTIVE, False], self._digests, start, end)
+
+    @property
+    def has_list(self) -> bool:
+        """Whether the user list is there."""
+        return self._accounts.done()
+
     def is_asked(self, user: UserId) -> bool:
         """Whether the server was asked about this account itself."""
         return hash(user) in self._flags
 
     def _holder(self, user: UserId, flags: int, entry: AccountEntry | None) -> PowerHolder:
-        place, state = self._places[hash(user)], _STATES[flags & 7]
+        state = _STATES[flags & 7]
+        start, end = self._span(user)
         return PowerHolder(
             self._facts(user, state, flags, entry),
             _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)],
             self._digests,
-            self._ends[place - 1] if place else 0,
-            self._ends[place],
+            start,
+            end,
         )
 
+    def _span(self, user: UserId) -> tuple[int, int]:
+        """Return where the rooms of a user begin and end."""
+        place = self._places[hash(user)]
+        return self._ends[place - 1] if place else 0, self._ends[place]
+
+    def _entry(self, user: UserId) -> AccountEntry | None:
+        return self._accounts.result().get(user) if self._accounts.done() else None
+
     def ask_everyone(self, pool: Pool) -> None:
-        """Ask every account for its rooms, where there are few accounts."""
-        self._everyone = [pool.submit(self._ask_for_rooms, user) for user in self._accounts.users or ()]
+        """Ask every account for its rooms, where the list is there and has few accounts."""
+        if self.has_list:
+            self._users = self._accounts.result().users
+        self._everyone = [pool.submit(self._ask_for_rooms, user) for user in self._users or ()]
 
     def local_members(self, room_id: RoomId) -> int | None:
         """Return how many local users are joined to a room; None where not all of them were asked."""
-        if self._accounts.users is None:
+        if self._users is None:
             return None
         if self._complete is None:
             # These jobs were queued before those of the rooms: they are running or done.
@@ -155,15 +182,16 @@ class PowerHolders:
         """Return how many of the users that are taken for deactivated are joined to a room."""
         return sum(hash(room_id) in rooms for rooms in self.without.values())
 
-    def in_other_rooms(self, listed: Container[int]) -> Iterator[UserId]:
-        """Yield the accounts, of those asked about, that are in a room whose hash is not listed."""
-        for user in self._accounts.users or ():
-            place = self._places.get(hash(user))
-            if place is None:
-                continue
-            start = self._ends[place - 1] if place else 0
-            if any(digest not in listed for digest in self._digests[start : self._ends[place]]):
-                yield user
+    def in_other_rooms(self, listed: Container[int]) -> tuple[UserId, ...] | None:
+        """Return the accounts that are in a room whose hash is not listed; None where not all were asked."""
+        if self._users is None:
+            return None
+        asked = [user for user in self._users if hash(user) in self._places]
+        return tuple(
+            user
+            for user in asked
+            if any(digest not in listed for digest in self._digests[slice(*self._span(user))])
+        )
 
     def know_other_rooms(self, listed: Container[int]) -> bool:
         """Whether a local user that was asked about is in a room whose hash is not listed."""
@@ -201,7 +229,7 @@ class PowerHolders:
                 rooms = self._synapse.activity.joined_rooms(user).joined_rooms
         digests = sorted(map(hash, rooms))
         with self._lock:
-            if self._accounts.users is not None and server_name_of(user) == self._server_name:
+            if self._users is not None and server_name_of(user) == self._server_name:
                 self._joined.update(digests)
             self._digests.extend(digests)
             self._ends.append(len(self._digests))
@@ -212,7 +240,7 @@ class PowerHolders:
         """Return what the server says of an account, as flags above the number of its state."""
         if server_name_of(user) != self._server_name:
             return _STATES.index(AccountState.ACTIVE)
-        entry = self._accounts.get(user)
+        entry = self._entry(user)
         if user in self.without or (entry is not None and entry.deactivated):
             return _STATES.index(AccountState.DEACTIVATED)
         # The list does not tell who is suspended, and accounts that it lacks may be new.

@@ -6,32 +6,31 @@ where nothing contradicts them.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from synadmin.api.rooms import Room, RoomState
-from synadmin.audit.facts import DAY, Need, RoomFacts
+from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
 from synadmin.audit.gather.power_holders import PowerHolder, PowerHolders, with_accounts, with_holders
 from synadmin.audit.gather.prefetch import Prefetcher
+from synadmin.audit.gather.relevance import looks_replaced, may_be_regained, may_have_more_creators
 from synadmin.audit.gather.room_events import RoomEvents, text_of
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
 from synadmin.ids import RoomId, UserId
 from synadmin.mas.service import PERSONAL_SESSIONS
 from synadmin.power.events import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS, TOMBSTONE, allowed_rooms, creators
-from synadmin.power.levels import PowerLevels, RoomVersion
+from synadmin.power.levels import RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 
 FEW_ROOMS = 250
 """On a server of so many rooms and fewer, each room is asked for everything."""
 
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
-_AFTER_UPGRADE = 50
-_LONG_UNSEEN = 30 * DAY
 _SOME = 5  # local members
 
 
@@ -69,7 +68,16 @@ class Asker:
         self._lock = threading.Lock()
 
     def facts(self, room: Room) -> RoomFacts:
-        """Return the facts about a listed room.
+        """Return the facts about a listed room, once the user list is there.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        begun = self.begin(room)
+        return begun if isinstance(begun, RoomFacts) else self.finished(begun)
+
+    def begin(self, room: Room) -> "RoomFacts | Unfinished":
+        """Return the facts about a listed room, unfinished where they need a user list that is not there yet.
 
         Raises:
             MatrixError: the server does not say.
@@ -106,28 +114,62 @@ class Asker:
             creator=None if create is None else create.sender,
             state_events=count,
         )
-        return self._facts(room, events)
+        look = Look(self, room, events)
+        return self.finished(Unfinished(look, self._of_state(look)))
 
     def _state(self, room_id: RoomId, event_type: str | None) -> RoomState:
         if event_type == POWER_LEVELS:
             return self._prefetcher.levels(room_id)
         return self.synapse.rooms.state(room_id, type=event_type)
 
-    def _facts(self, room: Room, events: RoomEvents) -> RoomFacts:
+    def _facts(self, room: Room, events: RoomEvents) -> "RoomFacts | Unfinished":
         look = Look(self, room, events)
         facts = self._of_state(look)
+        if facts.view.in_room and not self.holders.has_list:
+            facts = self._without_list(look, facts)
+            # When they were last used only the list tells.
+            if facts.holders or facts.everybody_controls or not look.creators_known:
+                return Unfinished(look, facts)
+            return self._whole(look, facts)
+        return self.finished(Unfinished(look, facts))
+
+    def _without_list(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+        """Ask who of the local users with power is in the room."""
+
+        def placed(facts: RoomFacts) -> RoomFacts:
+            return with_holders(facts, {user: self.holders.placed(user) for user in self._users(facts)})
+
+        facts = placed(facts)
+        if look.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
+            return facts
+        # Where no user is known to control it, this is asked in any case.
+        return placed(replace(facts, view=replace(facts.view, creators=look.creators(facts.view.creators))))
+
+    def finished(self, unfinished: "Unfinished") -> RoomFacts:
+        """Return the facts about a room, with the user list.
+
+        Raises:
+            MatrixError: the server does not say.
+        """
+        look, facts = unfinished.look, unfinished.facts
         if not facts.view.in_room:
             return self._with_needs(look, facts)
-        users = (self.caller, *facts.local_with_power)
         # In a room of version 12 much depends on each creator, and mostly there is only one.
         if self._finds is None or facts.view.levels.version.creator_power:
-            facts = with_holders(facts, {user: self.holders.get(user) for user in users})
-            return self._with_needs(look, self._counted(look, facts))
-        listed = {user: self.holders.listed(user) for user in users}
+            return self._whole(look, facts)
+        listed = {user: self.holders.listed(user) for user in self._users(facts)}
         facts = self._counted(look, with_holders(facts, listed))
         facts, is_whole = self._with_enough_accounts(facts, listed)
         facts = self._with_needs(look, facts)
         return facts if is_whole or not self._finds(facts) else self._with_all_accounts(facts)
+
+    def _whole(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+        """Ask about all local users with power, and for what the rules need."""
+        facts = with_holders(facts, {user: self.holders.get(user) for user in self._users(facts)})
+        return self._with_needs(look, self._counted(look, facts))
+
+    def _users(self, facts: RoomFacts) -> tuple[UserId, ...]:
+        return self.caller, *facts.local_with_power
 
     def _with_enough_accounts(
         self, facts: RoomFacts, listed: Mapping[UserId, PowerHolder]
@@ -140,7 +182,7 @@ class Asker:
             The facts, and whether all local users with power were asked about.
         """
         options = self.coverage.needs.options.get(Need.WAY_TO_REGAIN)
-        if options is None or not _may_be_regained(facts, options, ()):
+        if options is None or not may_be_regained(facts, options, ()):
             return facts, False
         days, now_certain = options.get("days"), list[UserId]()
 
@@ -152,13 +194,12 @@ class Asker:
             facts = with_accounts(facts, {user: self.holders.get(user)})
             if user in facts.controllers:
                 now_certain.append(user)
-                if not _may_be_regained(facts, options, now_certain):
+                if not may_be_regained(facts, options, now_certain):
                     return facts, False
         return self._with_all_accounts(facts), True
 
     def _with_all_accounts(self, facts: RoomFacts) -> RoomFacts:
-        users = (self.caller, *facts.local_with_power)
-        return with_accounts(facts, {user: self.holders.get(user) for user in users})
+        return with_accounts(facts, {user: self.holders.get(user) for user in self._users(facts)})
 
     def _with_needs(self, look: "Look", facts: RoomFacts) -> RoomFacts:
         for need, ask in ASK.items():
@@ -319,9 +360,17 @@ class Look:
         return replace(facts, view=view)
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A room of which it takes the user list to know more."""
+
+    look: Look
+    facts: RoomFacts
+
+
 def _ask_for_creators(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
     """Ask for all creators of a room of version 12 or later, where those not known may matter."""
-    if look.creators_known or not _may_have_more_creators(facts):
+    if look.creators_known or not may_have_more_creators(facts):
         return facts
     return _with_all_creators(look, facts)
 
@@ -368,7 +417,7 @@ def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, 
 
 def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask for what the planner has to know, where a finding would name the way to regain the room."""
-    if not _may_be_regained(facts, options, facts.controllers):
+    if not may_be_regained(facts, options, facts.controllers):
         return facts
     asker = look.asker
     view = look.with_members(facts).view
@@ -400,7 +449,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
 def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask whether the room was replaced, where it looks like it."""
     everywhere = look.asker.asks_everything or options.get("look_at_every_room")
-    if not everywhere and not _looks_replaced(facts.view.levels):
+    if not everywhere and not looks_replaced(facts.view.levels):
         return facts
     event = look.events.single(TOMBSTONE)
     replacement = text_of(event, "replacement_room")
@@ -433,39 +482,3 @@ ASK: Mapping[Need, Callable[[Look, RoomFacts, Mapping[str, Any]], RoomFacts]] = 
     Need.EXTREMITIES: _ask_for_extremities,
 }
 """How each need of a rule about rooms is asked for, in this order."""
-
-
-def _looks_replaced(levels: PowerLevels) -> bool:
-    """Whether a room's levels are as an upgrade leaves them: members may neither write nor invite any more.
-
-    Source: Matrix specification, "Room Upgrades", what the server does with the old room's levels.
-    """
-    muted = max(_AFTER_UPGRADE, levels.users_default + 1)
-    return levels.events_default >= muted and levels.invite >= muted
-
-
-def _may_have_more_creators(facts: RoomFacts) -> bool:
-    """Whether creators who are not known yet might change what is found.
-
-    Those of this server do where another local user is in the room, and at most one is known to control it;
-    those of other servers where one of theirs is in a room of ours.
-    """
-    view = facts.view
-    if facts.is_ours and view.joined_members > view.joined_local_members:
-        return True
-    present = [user for user in facts.controllers if facts.accounts[user].unseen < _LONG_UNSEEN]
-    return len(present) <= 1 and view.joined_local_members > len(facts.controllers)
-
-
-def _may_be_regained(facts: RoomFacts, options: Mapping[str, Any], controllers: Sequence[UserId]) -> bool:
-    """Whether a rule may name the way to regain the room, if these local users control it.
-
-    So it is where all of them are away, or it is only one.
-    """
-    if not facts.is_ours or facts.is_for_server_notices:
-        return False
-    days, members = options.get("days"), options.get("local_members")
-    present = [user for user in controllers if days is None or not facts.accounts[user].is_dormant(days)]
-    return not present or (
-        members is not None and len(controllers) == 1 and facts.view.joined_local_members >= members
-    )

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
+from typing import TypeVar
 
 from synadmin.api.rooms import Room
 from synadmin.audit.facts import RoomFacts
@@ -11,12 +12,15 @@ from synadmin.audit.gather.account_index import AccountIndex, all_accounts
 from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
-from synadmin.audit.gather.room_facts import Asker
+from synadmin.audit.gather.room_facts import Asker, Unfinished
 from synadmin.errors import NotFoundError, SynadminError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.parallel import FAILURES, GaveUpError
 
+T = TypeVar("T")
+
 _BEGUN = 4  # rooms, for each request that may be under way
+_WAITING = 2000  # rooms that are kept until the user list is there
 _CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them
 
 
@@ -29,6 +33,7 @@ class RoomGatherer:
         coverage: Coverage,
         *,
         accounts: Future[AccountIndex],
+        is_long: Future[bool],
         caller: UserId,
         without: Collection[UserId] = (),
         finds: Callable[[RoomFacts], bool] | None = None,
@@ -39,6 +44,7 @@ class RoomGatherer:
             prefetcher: the way to the server, and what was asked already.
             coverage: what the rules need, and what was skipped.
             accounts: the future user list.
+            is_long: whether it takes long; then the rooms that do not depend on it are checked before.
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
             finds: as in :class:`Asker`.
@@ -49,11 +55,13 @@ class RoomGatherer:
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
+        self._is_long = is_long
         self._caller = caller
         self._without = without
         self._itself = Subject("server", server_name_of(caller))
         self._listed: set[int] = set()
-        self._begun: deque[tuple[Subject, Future[RoomFacts]]] = deque()
+        self._begun: deque[tuple[Subject, Future[RoomFacts | Unfinished]]] = deque()
+        self._waiting: deque[tuple[Subject, Unfinished]] = deque()
         self._done = 0
 
     def facts(self) -> Iterator[RoomFacts]:
@@ -82,12 +90,30 @@ class RoomGatherer:
                 holders = self._holders()
                 asker = self._asker(holders)
             self._listed.add(hash(room.room_id))
-            self._begun.append((_subject(room), self._pool.submit(asker.facts, room)))
-            if len(self._begun) >= _BEGUN * self._pool.size:
-                yield from self._next()
+            yield from self._begin(_subject(room), asker.begin, room)
+            if len(self._waiting) >= _WAITING or self._accounts.done():
+                yield from self._finish_waiting(asker)
         yield from self._rest()
+        if asker is not None:
+            yield from self._finish_waiting(asker)
+            yield from self._rest()
         holders = holders or self._holders()
         yield from self._unlisted(holders, asker or self._asker(holders))
+
+    def _begin(
+        self, subject: Subject, ask: Callable[[T], RoomFacts | Unfinished], about: T
+    ) -> Iterator[RoomFacts]:
+        """Begin with a room; yield the facts about the first of those begun where they are enough."""
+        self._begun.append((subject, self._pool.submit(ask, about)))
+        if len(self._begun) >= _BEGUN * self._pool.size:
+            yield from self._next()
+
+    def _finish_waiting(self, asker: Asker) -> Iterator[RoomFacts]:
+        """Finish the rooms that depend on the user list, once it is there."""
+        self._coverage.awaited(self._accounts)
+        while self._waiting:
+            subject, unfinished = self._waiting.popleft()
+            yield from self._begin(subject, asker.finished, unfinished)
 
     def _asker(self, holders: PowerHolders) -> Asker:
         return Asker(self._prefetcher, self._coverage, holders, caller=self._caller, finds=self._finds)
@@ -104,8 +130,11 @@ class RoomGatherer:
                 raise
             self._coverage.skip(subject, str(error))
         else:
-            self._done += 1
-            yield facts
+            if isinstance(facts, Unfinished):
+                self._waiting.append((subject, facts))
+            else:
+                self._done += 1
+                yield facts
         self._begun.popleft()
 
     def _rest(self) -> Iterator[RoomFacts]:
@@ -121,13 +150,18 @@ class RoomGatherer:
             yield from current.records()
 
     def _holders(self) -> PowerHolders:
-        accounts = self._coverage.awaited(self._accounts)
+        if not self._coverage.awaited(self._is_long):
+            self._coverage.awaited(self._accounts)
         without = {
             user: self._coverage.awaited(self._pool.submit(self._joined_rooms, user))
             for user in self._without
         }
         holders = PowerHolders(
-            self._synapse, accounts, server_name=self._itself.id, now=self._coverage.now, without=without
+            self._synapse,
+            self._accounts,
+            server_name=self._itself.id,
+            now=self._coverage.now,
+            without=without,
         )
         holders.ask_everyone(self._pool)
         return holders
@@ -136,22 +170,18 @@ class RoomGatherer:
 
     def _unlisted(self, holders: PowerHolders, asker: Asker) -> Iterator[RoomFacts]:
         """Check the rooms that the list lacks: it comes from statistics that may be off or damaged."""
-        known = self._coverage.awaited(self._accounts).users
-        if known is not None:
-            # They were all asked for their rooms.
-            self._coverage.awaited(self._pool.submit(holders.local_members, RoomId("")))
-            users: Iterable[UserId] = tuple(holders.in_other_rooms(self._listed))
-        elif self._listed and not holders.know_other_rooms(self._listed):
-            return
-        else:
+        self._coverage.awaited(self._accounts)
+        self._coverage.awaited(self._pool.submit(holders.local_members, RoomId("")))
+        users: Iterable[UserId] | None = holders.in_other_rooms(self._listed)
+        if users is None:
+            if self._listed and not holders.know_other_rooms(self._listed):
+                return
             users = (user.name for user in all_accounts(self._synapse))
         rooms = self._rooms_of(users)
         lacking = [room for room in rooms if self._is_lacking(room, len(rooms))]
         for room in rooms:
             subject = Subject("room", room)
-            self._begun.append((subject, self._pool.submit(asker.facts_of_unlisted, room)))
-            if len(self._begun) >= _BEGUN * self._pool.size:
-                yield from self._next()
+            yield from self._begin(subject, asker.facts_of_unlisted, room)
         yield from self._rest()
         if lacking:
             rooms_ = "1 room" if len(lacking) == 1 else f"{len(lacking)} rooms"
@@ -198,6 +228,9 @@ class RoomGatherer:
         coverage = self._coverage
         for subject, _ in self._begun:
             coverage.skip(subject, why)
+        if self._waiting:
+            number = "1 room" if len(self._waiting) == 1 else f"{len(self._waiting)} rooms"
+            coverage.skip(self._itself, f"{why} before the user list was complete, which {number} depend on")
         begun = len(self._listed)
         if coverage.total_rooms is None:
             coverage.skip(self._itself, f"{why} before the rooms were listed")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from synadmin.api.rooms import Room
 from synadmin.audit.facts import Need, RoomFacts
-from synadmin.audit.gather.account_index import AccountIndex, all_accounts
+from synadmin.audit.gather.account_index import read_accounts
 from synadmin.audit.gather.coverage import Coverage, Needs
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
@@ -43,7 +43,8 @@ def look_at(
     synapse, pool = prefetcher.synapse, prefetcher.pool
     caller = prefetcher.owner.result()
     coverage = Coverage(Needs({Need.CREATORS: {"look_at_creators": all_creators}}))
-    accounts = AccountIndex(all_accounts(synapse))
+    accounts = pool.submit(read_accounts, synapse, Future())
+    accounts.result()
     holders = PowerHolders(synapse, accounts, server_name=server_name_of(caller), now=coverage.now)
     holders.ask_everyone(pool)
     asker = Asker(prefetcher, coverage, holders, caller=caller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from tests.unit.stub import ADMIN, refused, told
 
 if TYPE_CHECKING:
-    from tests.unit.stub import Stub
+    from tests.unit.stub import Request, Stub
 
 DAY = 86_400_000  # milliseconds
 ROOMS, USERS = 60, 120
@@ -23,6 +24,11 @@ _ADMIN_API = "/_synapse/admin/"
 
 def _path(*parts: str) -> str:
     return _ADMIN_API + "/".join(quote(part, safe="") for part in parts)
+
+
+def is_second_page(request: Request) -> bool:
+    """Whether a request asks for the second page of the user list."""
+    return "/v3/users?" in request.target and "from=1" in request.target
 
 
 def _is_local(user: str) -> bool:
@@ -45,7 +51,10 @@ class RandomServer:
         listed = [self._account(chance, user, now) for user in (*users, ADMIN)]
         rooms = [self._room(random.Random(f"{self.seed}/{number}"), number, users) for number in range(ROOMS)]
         self.stub.on(_path("v1", "rooms"), told({"rooms": rooms, "total_rooms": ROOMS}))
-        self.stub.on(_path("v3", "users"), told({"users": listed, "total": len(listed)}))
+        total = {"total": len(listed)}
+        first_page = {"users": listed[:1], "next_token": "1", **total}
+        self.stub.on(f"{_path('v3', 'users')}?locked=true&limit=500", told(first_page))
+        self.stub.on(_path("v3", "users"), told({"users": listed[1:], **total}))
         for user, inside in self.joined.items():
             answer = {"joined_rooms": inside, "total": len(inside)}
             self.stub.on(_path("v1", "users", user, "joined_rooms"), told(answer))
@@ -54,6 +63,20 @@ class RandomServer:
         for path in (_path("v2", "users", GHOST), _path("v1", "users", GHOST, "joined_rooms")):
             self.stub.on(path, refused(404, "M_NOT_FOUND"))
         self.stub.on(_path("v1", "username_available"), told({"available": True}))
+
+    def hold_back_the_list(self) -> None:
+        """Give the second page of the user list only when all rooms were asked for their levels."""
+        asked, is_over = set[str](), threading.Event()
+
+        def hold(request: Request) -> None:
+            if request.target.endswith("m.room.power_levels"):
+                asked.add(request.target)
+                if len(asked) == ROOMS:
+                    is_over.set()
+            elif is_second_page(request):
+                assert is_over.wait(30)
+
+        self.stub.on_request = hold
 
     def _account(self, chance: random.Random, user: str, now: int) -> dict[str, Any]:
         """Have the stub tell of an account; return it as the list has it, without what that lacks."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,15 +12,15 @@ import pytest
 from synadmin.audit import runner
 from synadmin.audit.baseline import Baseline
 from synadmin.audit.config import Config
-from synadmin.audit.gather import account_index, room_facts
+from synadmin.audit.gather import account_index, coverage, room_facts
 from synadmin.audit.gather.gatherer import Gatherer
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.report.json import new_findings
 from synadmin.client import Synapse
-from tests.unit.audit.gather.random_server import RandomServer
+from tests.unit.audit.gather.random_server import RandomServer, is_second_page
 
 if TYPE_CHECKING:
-    from tests.unit.stub import Stub
+    from tests.unit.stub import Request, Stub
 
 
 def audited(url: str, *only: str, everybody: bool) -> list[dict[str, Any]]:
@@ -60,3 +63,47 @@ def test_details_where_needed_find_what_details_of_everybody_find(
         alone = audited(stub.url, rule, everybody=True)
         asked_about(stub)
         assert audited(stub.url, rule, everybody=False) == alone
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_before_the_user_list_is_there_the_same_is_found(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, *, everybody: bool
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", 0)
+    monkeypatch.setattr(room_facts, "FEW_ROOMS", 0)
+    server = RandomServer(stub, seed=7)
+    server.build()
+    right = audited(stub.url, everybody=everybody)
+    server.hold_back_the_list()
+    assert audited(stub.url, everybody=everybody) == right
+
+
+def test_what_is_found_before_the_user_list_is_there_stays_when_the_time_is_up(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_index, "FEW", 0)
+    RandomServer(stub, seed=8).build()
+    whole = threading.Event()
+
+    def hold(request: Request) -> None:
+        if is_second_page(request):
+            assert whole.wait(30)
+
+    stub.on_request = hold
+    hour = 3600
+    needs = runner.needs_of(runner.within(Config().enabled(), ["rooms"]), Config())
+    with Synapse(stub.url, token="syt_token") as synapse:
+        prefetcher = Prefetcher(synapse, concurrency=4)
+        try:
+            gatherer = Gatherer(prefetcher, needs, until=time.monotonic() + hour)
+            rooms = gatherer.rooms(lambda _: True)
+            first = next(rooms)
+            assert not first.controllers
+            later = SimpleNamespace(monotonic=lambda: time.monotonic() + 2 * hour)
+            monkeypatch.setattr(coverage, "time", later)
+            assert list(rooms) == []
+        finally:
+            whole.set()
+            prefetcher.close()
+    reasons = [skipped.reason for skipped in gatherer.coverage.skipped]
+    assert any("the time limit was reached before the user list was complete" in one for one in reasons)

@@ -1,0 +1,47 @@
+"""Whether more facts about a room might change what is found."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synadmin.audit.facts import DAY, RoomFacts
+from synadmin.ids import UserId
+from synadmin.power.levels import PowerLevels
+
+_AFTER_UPGRADE = 50
+_LONG_UNSEEN = 30 * DAY
+
+
+def looks_replaced(levels: PowerLevels) -> bool:
+    """Whether a room's levels are as an upgrade leaves them: members may neither write nor invite any more.
+
+    Source: Matrix specification, "Room Upgrades", what the server does with the old room's levels.
+    """
+    muted = max(_AFTER_UPGRADE, levels.users_default + 1)
+    return levels.events_default >= muted and levels.invite >= muted
+
+
+def may_have_more_creators(facts: RoomFacts) -> bool:
+    """Whether creators who are not known yet might change what is found.
+
+    Those of this server do where another local user is in the room, and at most one is known to control it;
+    those of other servers where one of theirs is in a room of ours.
+    """
+    view = facts.view
+    if facts.is_ours and view.joined_members > view.joined_local_members:
+        return True
+    present = [user for user in facts.controllers if facts.accounts[user].unseen < _LONG_UNSEEN]
+    return len(present) <= 1 and view.joined_local_members > len(facts.controllers)
+
+
+def may_be_regained(facts: RoomFacts, options: Mapping[str, Any], controllers: Sequence[UserId]) -> bool:
+    """Whether a rule may name the way to regain the room, if these local users control it.
+
+    So it is where all of them are away, or it is only one.
+    """
+    if not facts.is_ours or facts.is_for_server_notices:
+        return False
+    days, members = options.get("days"), options.get("local_members")
+    present = [user for user in controllers if days is None or not facts.accounts[user].is_dormant(days)]
+    return not present or (
+        members is not None and len(controllers) == 1 and facts.view.joined_local_members >= members
+    )
