@@ -12,7 +12,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.servers import at_each, common_code, file_of_profile, invocations, profiles_option
 from synadmin.columns import Column, time_of
-from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SynadminError
+from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SettingsError, SynadminError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -114,6 +114,8 @@ def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
             _add_last_audit(record, baseline)
             record["token_expires_at"] = _end_of_token(server, synapse)
     except SynadminError as error:
+        if isinstance(error, SettingsError) and not server.profile_alone:
+            raise  # there is no server to tell of
         return {**record, "error": str(error)}, exit_code(error)
     return record, EXIT_DONE
 

@@ -108,6 +108,12 @@ def test_without_profiles_it_is_about_the_configured_server(
     assert json.loads(answer.stdout)["rooms"] == 60
 
 
+def test_without_settings_it_says_what_is_missing(synadmin: Synadmin) -> None:
+    answer = synadmin("status", "-o", "json")
+    answer.assert_is_one_clear_line(code=2)
+    assert "no homeserver is configured" in answer.stderr
+
+
 def test_a_token_that_is_not_valid_ends_with_three(synadmin: Synadmin, signed_in: Stub) -> None:
     signed_in.on("/_synapse/admin/v1/server_version", told({"server_version": "1.163.2"}))
     signed_in.on("/_matrix/client/v3/account/whoami", refused(401, "M_UNKNOWN_TOKEN"))
