@@ -179,3 +179,4 @@ $(VENV)/.dev: $(VENV)/.sandbox
 clean:
 	@rm -rf $(VENV) .venv-versions .venv-oldest .venv-release docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find synadmin tests -type d -name __pycache__ -prune -exec rm -rf {} +
+	@find docs/locale -name "*.mo" -delete

@@ -226,9 +226,12 @@ def _transcript(session: str, part: str, lines: str = "") -> str:
 
 
 def messages(text: str) -> Iterator[tuple[Token, str]]:
-    """Yield the headings, paragraphs and cells of a page as Sphinx's catalogues have them: one line each."""
+    """Yield the headings, paragraphs and cells of a page as Sphinx's catalogues have them: one line each.
+
+    That of an empty cell is empty.
+    """
     for token in _PARSER.parse(text):
-        if token.type == "inline" and token.content:
+        if token.type == "inline":
             yield token, " ".join(token.content.split("\n"))
 
 
@@ -251,7 +254,7 @@ def _translated(name: str, text: str) -> str:
 
 def _in_chinese(message: str, translations: Catalog) -> str:
     """Return the translation of a message, or the message where it has none, or one to be compared."""
-    entry = translations.get(message)
+    entry = translations.get(message) if message else None
     return str(entry.string) if entry and entry.string and not entry.fuzzy else message
 
 
@@ -264,7 +267,8 @@ def _replacements(text: str, translations: Catalog) -> Iterator[tuple[int, int, 
         first, end = token.map
         before, source, _ = lines[first].partition(token.content.split("\n")[0])
         if before.startswith("|"):
-            rows[first] = rows.get(first, "") + f"| {translation} "
+            cell = translation.replace("|", "\\|")
+            rows[first] = rows.get(first, "") + f"| {cell} "
         elif source:
             yield first, end, before + translation
     yield from ((number, number + 1, f"{row}|") for number, row in rows.items())

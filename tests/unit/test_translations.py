@@ -23,7 +23,8 @@ def messages(name: str) -> Iterator[str]:
     """Yield what Sphinx takes from a page: headings, paragraphs, cells, and what stands for pictures."""
     text, _, all_pages = (DOCS / f"{name}.md").read_text("utf-8").partition("## All pages")
     for token, message in GENERATE["messages"](text):
-        yield message
+        if message:
+            yield message
         yield from (child.content for child in token.children if child.type == "image")
     # conf.py makes captions of the first column.
     yield from re.findall(r"^\| (.+?) \| \[.+ \|$", all_pages, re.MULTILINE)
