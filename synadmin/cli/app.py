@@ -18,7 +18,7 @@ from synadmin.cli.exit_codes import (
 from synadmin.cli.interruption import interrupt_on_signals
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
-from synadmin.errors import NotPermittedError, NotSupportedError, SynadminError
+from synadmin.errors import NotFoundError, NotPermittedError, NotSupportedError, SynadminError
 
 _COMMANDS = {
     "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
@@ -80,6 +80,11 @@ _SECTIONS = {
     "Setup": ("login", "logout", "whoami", "profile", "completion", "sandbox", "help"),
 }
 
+_SEARCH = {
+    "User not found": "`synadmin user find TEXT` searches in user ids and display names",
+    "Room ": "`synadmin room list --search TEXT` searches in names and aliases",
+}
+"""What to do next, by Synapse's words for what is not there."""
 _WIDEST_HELP = 80  # columns
 
 
@@ -157,6 +162,8 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
     except SynadminError as error:
         message, hint = str(error), error.hint
+        if isinstance(error, NotFoundError) and hint is None:
+            hint = next((what for words, what in _SEARCH.items() if error.reason.startswith(words)), None)
         if isinstance(error, NotPermittedError) and hint is None and "server admin" in error.reason:
             hint = "`synadmin whoami` shows whose token it is and what it may do"
         if isinstance(error, NotSupportedError) and hint is None:

@@ -203,7 +203,7 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
     """
     devices = _deleted_with(synapse, user_id, unused_since)
     if not devices:
-        return unchanged("there is no such device", devices=[])
+        return unchanged("there is no such device" if unused_since else "the user has no device", devices=[])
     account = _account_in_mas(synapse, user_id)
     if account is not None:
         return {"devices": devices, **_still_to_come(account.end_devices(devices))}

@@ -8,9 +8,9 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.output import Output, output_options, terminal_width
 from synadmin.columns import Column
-from synadmin.text import safe_text
+from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
     from synadmin.delegation.server_check import ServerCheck
@@ -74,18 +74,24 @@ _COLUMNS = (Column("name", title="check"), Column("ok"), Column("detail"))
 
 
 def _explain(report: "ServerCheck") -> None:
-    click.echo(safe_text(report.message))
+    _echo(report.message, 0)
     click.echo("\nHow it is found:")
     for number, step in enumerate(report.steps, 1):
-        click.echo(safe_text(f"  {number}. {step.detail}"))
+        _echo(f"  {number}. {step.detail}", 5)
     click.echo()
-    for check in report.checks:
-        mark = "ok" if check.ok else "!!" if check.severity == "error" else "! "
-        click.echo(f"  {mark}  {check.name:<17}  {safe_text(check.detail)}")
+    for one in report.checks:
+        mark = "ok" if one.ok else "!!" if one.severity == "error" else "! "
+        _echo(f"  {mark}  {one.name:<17}  {one.detail}", 8)
     if report.advice:
         click.echo("\nWhat to do:")
         for advice in report.advice:
-            click.echo(safe_text(f"  - {advice}"))
+            _echo(f"  - {advice}", 4)
+
+
+def _echo(line: str, indent: int) -> None:
+    """Print a line, on a terminal wrapped at words."""
+    line, width = safe_text(line), terminal_width()
+    click.echo(line if width is None else wrap(line, width, indent=" " * indent))
 
 
 @click.command("well-known", cls=Command)

@@ -9,7 +9,8 @@ import click
 from synadmin.cli.input_files import QUOTE_ROOMS
 from synadmin.cli.lazy import UnknownCommandError
 
-_MOST_COMMANDS = 3  # that a hint names
+_MOST_COMMANDS = 3  # that a hint names where one of them was meant ...
+_FEW_COMMANDS = 8  # ... and that it lists of a group
 
 
 def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> str | None:
@@ -19,23 +20,37 @@ def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> 
         error: why, with its context.
         arguments: the command line.
     """
-    context: click.Context | None = getattr(error, "ctx", None)
-    words = list(sys.argv[1:] if arguments is None else arguments)
     if _lacks_room(error):
         return QUOTE_ROOMS
+    context: click.Context | None = getattr(error, "ctx", None)
     if context is None:
         return None
-    if isinstance(error, click.NoSuchOption) and isinstance(context.command, click.Group):
-        # An option of a command that stands before its noun or its verb.
-        moved = _moved(words, context)
-        if moved is not None:
-            return f"options of a command go after it: `{moved}`"
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return _meant(error, context, words) or f"`{context.command_path} --help` shows how it is used"
+
+
+def _meant(error: click.ClickException, context: click.Context, words: Sequence[str]) -> str | None:
+    """Return what the command line may have meant; None where there is nothing like it."""
+    command = context.command
     if isinstance(error, UnknownCommandError):
         meant = list(_same_verb(context.find_root(), error.words)) or _similar(context, error.words)
         if meant:
             more = f" and {len(meant) - _MOST_COMMANDS} more" if len(meant) > _MOST_COMMANDS else ""
             return f"did you mean {' or '.join(f'`{line}`' for line in meant[:_MOST_COMMANDS])}{more}?"
-    return f"`{context.command_path} --help` shows how it is used"
+        names = command.list_commands(context) if isinstance(command, click.Group) else []
+        if len(names) <= _FEW_COMMANDS:
+            return (
+                f"its commands are {', '.join(names)}: `{context.command_path} --help` shows how it is used"
+            )
+    elif isinstance(error, click.NoSuchOption) and isinstance(command, click.Group):
+        # An option of a command that stands before its noun or its verb.
+        moved = _moved(words, context)
+        return None if moved is None else f"options of a command go after it: `{moved}`"
+    elif "unexpected extra argument" in error.message:
+        options = [name for parameter in command.params for name in parameter.opts]
+        named = [name for name in ("--user", "--room") if name in options]
+        return f"give it with {' or '.join(named)}" if named else None
+    return None
 
 
 def _same_verb(root: click.Context, words: Sequence[str]) -> Iterator[str]:

@@ -62,7 +62,9 @@ class Level(click.ParamType[int]):
         except ValueError:  # also of more digits than Python reads
             level = None
         if level is None or not -_LARGEST <= level <= _LARGEST:
-            self.fail(f"{value!a} is not a power level: write a whole number, {_LARGEST} at most", param, ctx)
+            self.fail(
+                f"{value!a} is not a power level: write a whole number, such as 0, 50 or 100", param, ctx
+            )
         return level
 
 

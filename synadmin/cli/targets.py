@@ -184,7 +184,12 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
     Raises:
         UsageError: no room has it, several have it, or no person can confirm it.
     """
-    room_ids = [room.room_id for room in synapse.rooms.list(search=name) if room.name == name]
+    # Synapse searches in parts of names, and takes capitals for small letters.
+    similar = [room for room in synapse.rooms.list(search=name) if room.name]
+    room_ids = [room.room_id for room in similar if room.name == name]
+    if not room_ids and similar:
+        others = join_names([f"{room.name} ('{room.room_id}')" for room in similar], most=3)
+        raise UsageError(f"no room has the name {name!a}", hint=f"did you mean {others}?")
     if not room_ids:
         message = f"no room has the name {name!a}"
         raise UsageError(message, hint="`synadmin room list --search TEXT` searches in names")
@@ -208,7 +213,14 @@ def _parse_user(text: str) -> str:
 
     if text.startswith("@") or ":" in text:
         return parse_user_id(text)
-    parse_user_id(text, home="localhost")
+    try:
+        parse_user_id(text, home="localhost")
+    except UsageError as error:
+        if "@" in text:  # an e-mail address: the error says what may be meant
+            raise
+        raise UsageError(
+            f"{text!a} is neither a user id (@alice:example.org) nor a localpart (alice)"
+        ) from error
     return text
 
 

@@ -100,7 +100,12 @@ def _message(facts: Facts, delegation: str, verdict: str) -> str:
     elif delegation == NOT_NEEDED:
         words = f"{name} is not reachable: its name says {facts.to}, and nothing is delegated then"
     elif delegation == NEEDED:
-        words = f"{name} is not reachable: nothing is delegated, and {facts.to} does not answer as it should"
+        why = (
+            f"{facts.to} does not answer as it should"
+            if facts.in_dns
+            else f"DNS has no address of {facts.host}"
+        )
+        words = f"{name} is not reachable: nothing is delegated, and {why}"
     elif facts.via == DEFAULT:
         words = f"{name} is not reachable: what is served at {SERVER} is of no use to other servers"
     elif facts.to is None:

@@ -51,7 +51,8 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
             output.write(entries, _request_columns(), empty="The journal is empty.")
             return
         runs = [_summary(store, run) for run in store.runs(limit or None)]
-        columns = _run_columns(several_servers=len({run["server"] for run in runs}) > 1)
+        several_servers = len({run["server"] for run in runs}) > 1
+        columns = _run_columns(several_servers=several_servers, in_words=output.in_words)
         output.write(runs, columns, empty="The journal is empty: no changes were made from this machine.")
 
 
@@ -86,11 +87,12 @@ def export(invocation: Invocation) -> None:
         Output("ndjson", None).write(store.entries(), _request_columns())
 
 
-def _run_columns(*, several_servers: bool) -> list[Column]:
+def _run_columns(*, several_servers: bool, in_words: bool) -> list[Column]:
+    """Return the columns; a person reads the target behind the command, which takes less room."""
     return [
         Column("run", whole=True),
-        Column("command"),
-        Column("target", value=_target),
+        Column("command", value=_command_with_target if in_words else None),
+        Column("target", value=_target, shown=not in_words),
         Column("state"),
         Column("server", shown=several_servers),
         Column("failed", right=True, shown=False),
@@ -108,6 +110,10 @@ def _target(run: Mapping[str, Any]) -> str | None:
     if not targets:
         return None
     return f"{targets[0]} +{len(targets) - 1}" if len(targets) > 1 else str(targets[0])
+
+
+def _command_with_target(run: Mapping[str, Any]) -> str:
+    return f"{run['command'] or '-'} {_target(run) or ''}".rstrip()
 
 
 def _time_to_seconds(line: Mapping[str, Any]) -> object:

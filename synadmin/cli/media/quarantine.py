@@ -266,7 +266,8 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
 
     user_id = UserId(user)
     # Raises where there is no such user; the request to come would answer with 0.
-    next(synapse.media.of_user(user_id, page_size=1).pages())
+    if not next(synapse.media.of_user(user_id, page_size=1).pages()).total:
+        return unchanged("the user has uploaded nothing", num_quarantined=0)
     answer = synapse.media.quarantine_of_user(user_id)
     protected = 0
     for item in synapse.media.of_user(user_id):

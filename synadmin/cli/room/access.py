@@ -69,7 +69,11 @@ def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> 
     rooms = [ROOMS.parse(name) for name in named if name.startswith(("!", "#"))]
     users = [USERS.parse(name) for name in named if not name.startswith(("!", "#"))]
     if not rooms or not users:
-        raise UsageError("a room and a user are needed: synadmin room join '#club:example.org' alice")
+        missing = "user" if rooms else "room"
+        raise UsageError(
+            f"which {missing}? Give a room by its id or alias, and a user",
+            hint="`synadmin room join '#club:example.org' alice`",
+        )
     if len(rooms) > 1 and len(users) > 1:
         message = "several users and several rooms: name one room for the users, or one user for the rooms"
         raise UsageError(message)

@@ -35,6 +35,10 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("room lock mike", "hint: did you mean `synadmin user lock mike`?"),
         ("rom list", "hint: did you mean `synadmin room list`?"),
         ("room lst", "hint: did you mean `synadmin room list`?"),
+        ("user admin rosa", "hint: its commands are show, grant, revoke"),
+        ("media list mike", "hint: give it with --user or --room"),
+        ("room set-power club lena high", "'high' is not a power level: write a whole number, such as 0, 50"),
+        ("room join club lena", "which room? Give a room by its id or alias, and a user"),
         ("frobnicate", "hint: `synadmin --help` shows how it is used"),
         ("room transfer club --to lena", "hint: write the full user id: --to @lena:new.example"),
     ],
@@ -43,6 +47,14 @@ def test_the_hint_is_what_to_type(synadmin: Synadmin, line: str, hint: str) -> N
     answer = synadmin(*line.split())
     assert answer.code == 2
     assert hint in answer.stderr
+
+
+def test_a_name_in_place_of_a_user_is_told_what_a_user_is(synadmin: Synadmin) -> None:
+    answer = synadmin("user", "create", "Rosa Marigold")
+    answer.assert_is_one_clear_line(code=2)
+    assert (
+        "'Rosa Marigold' is neither a user id (@alice:example.org) nor a localpart (alice)" in answer.stderr
+    )
 
 
 def test_a_verb_of_many_nouns_names_three_of_them(synadmin: Synadmin) -> None:
@@ -73,6 +85,10 @@ def test_a_room_is_found_by_its_name_where_one_room_has_it(signed_in: Stub, syna
     twice = synadmin("room", "members", "Chess")
     assert twice.code == 2
     assert "!0:example.org, !1:example.org" in twice.stderr
+    capitals = synadmin("room", "members", "CHESS")
+    assert capitals.code == 2
+    assert "hint: did you mean Chess ('!0:example.org'), Chess ('!1:example.org')?" in capitals.stderr
+    signed_in.on(ROOMS, told({"rooms": [], "total_rooms": 0, "offset": 0}))
     none = synadmin("room", "members", "Go")
     assert (none.code, "no room has the name 'Go'" in none.stderr) == (2, True)
 
