@@ -25,23 +25,9 @@ from synadmin.control.records import (
     in_order,
     must_join,
 )
-from synadmin.control.settings import (
-    DIRECTORY,
-    EVENT_TYPES,
-    content_to_send,
-    is_as_written,
-    shown,
-    shuts_out,
-)
+from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send, is_as_written, shown, shuts_out
 from synadmin.control.toml_text import toml_value
-from synadmin.errors import (
-    MatrixError,
-    NotFoundError,
-    RefusedError,
-    ReplyError,
-    ServerError,
-    SynadminError,
-)
+from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, ServerError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.parallel import side_by_side
 from synadmin.power import control_goal

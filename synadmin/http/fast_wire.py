@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synadmin.http.connection import Connection, certificates
 from synadmin.http.deadline import Deadline
-from synadmin.http.no_answer import (
-    ConnectTimeoutError,
-    FinalConnectError,
-    HandshakeTimeoutError,
-    no_answer,
-)
+from synadmin.http.no_answer import ConnectTimeoutError, FinalConnectError, HandshakeTimeoutError, no_answer
 from synadmin.http.reader import Answer, UnreadableError, read
 
 if TYPE_CHECKING:

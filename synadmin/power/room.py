@@ -1,4 +1,4 @@
-"""A room as seen, and what is wished for: all that the planner knows.
+"""A room as the planner sees it, and the goal.
 
 Everything here is plain data. The observer fills it from the server; tests write it down.
 """

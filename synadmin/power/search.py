@@ -43,35 +43,35 @@ class _State:
 
     view: RoomView
     moved: Mapping[UserId, str] = field(default_factory=dict)
-    awake: frozenset[UserId] = frozenset()
+    enabled: frozenset[UserId] = frozenset()
     granted: tuple[str, int] | None = None
     steps: tuple[Step, ...] = ()
     put_back: tuple[Step, ...] = ()
 
     @cached_property
     def key(self) -> object:
-        return (frozenset(self.moved.items()), self.awake, self.granted)
+        return (frozenset(self.moved.items()), self.enabled, self.granted)
 
     def then(
         self,
         *steps: Step,
         moved: Mapping[UserId, str] | None = None,
-        awake: UserId | None = None,
+        enabled: UserId | None = None,
         levels: tuple[str, int, Mapping[str, Any], UserId] | None = None,
         put_back: tuple[Step, ...] = (),
     ) -> "_State":
         moved = moved or {}
         view = replace(self.view, memberships={**self.view.memberships, **moved})
-        if awake is not None:
+        if enabled is not None:
             view = replace(
-                view, accounts={**view.accounts, awake: replace(view.account_of(awake), state=_ACTIVE)}
+                view, accounts={**view.accounts, enabled: replace(view.account_of(enabled), state=_ACTIVE)}
             )
         if levels is not None:
             view = replace(view, power_levels=levels[2], power_levels_sender=levels[3])
         return _State(
             view=view,
             moved={**self.moved, **moved},
-            awake=self.awake | {awake} if awake is not None else self.awake,
+            enabled=self.enabled | {enabled} if enabled is not None else self.enabled,
             granted=levels[:2] if levels is not None else self.granted,
             steps=(*self.steps, *steps),
             put_back=(*put_back, *self.put_back),
@@ -92,7 +92,7 @@ class Search:
             memberships = {**view.memberships, unnamed_member(view): "join"}
             view = replace(view, memberships=memberships)
         self._view = view
-        self._actors = tuple(self._worth_asking())
+        self._actors = tuple(self._useful_actors())
 
     def shortest(self, outcome: Outcome, reach: Reach) -> tuple[Step, ...] | None:
         """Return the fewest steps to this outcome within the reach, None where there is no way.
@@ -101,13 +101,13 @@ class Search:
         rather than one yet to be found, and the target joined after it has the level, not before.
         """
         first = _State(view=self._view)
-        if not self._conceivable(first, outcome, reach):
+        if not self._is_possible(first, outcome, reach):
             return None
-        tickets = count()
-        queue = [((0, 0), next(tickets), first)]
+        tie_breaker = count()
+        queue = [((0, 0), next(tie_breaker), first)]
         seen: set[object] = set()
         while queue:
-            (length, oddity), _, state = heapq.heappop(queue)
+            (length, penalty), _, state = heapq.heappop(queue)
             if state.key in seen:
                 continue
             seen.add(state.key)
@@ -121,8 +121,8 @@ class Search:
                     *move.put_back[: len(move.put_back) - len(state.put_back)],
                 )
                 early = self._enters_early(state, new)
-                cost = (length + len(new), oddity + sum(map(self._oddity, new)) + early)
-                heapq.heappush(queue, (cost, next(tickets), move))
+                cost = (length + len(new), penalty + sum(map(self._penalty, new)) + early)
+                heapq.heappush(queue, (cost, next(tie_breaker), move))
         return None
 
     def reached(self, view: RoomView, outcome: Outcome) -> bool:
@@ -134,7 +134,7 @@ class Search:
             return membership == "join"
         return not view.blocked and rules.joining(view, self._target) is None
 
-    def _conceivable(self, state: _State, outcome: Outcome, reach: Reach) -> bool:
+    def _is_possible(self, state: _State, outcome: Outcome, reach: Reach) -> bool:
         """Whether the outcome can be reached with every helpful move, however many that takes."""
         state = self._saturated(state, outcome, reach)
         if self.reached(state.view, outcome):
@@ -182,19 +182,19 @@ class Search:
         view, account = state.view, state.view.account_of(user)
         steps: list[Step] = []
         back: list[Step] = []
-        awake = None
+        enabled = None
         if account.state in ENABLING:
             if reach < Reach.REACTIVATE or user == self._goal.caller or not account.actable:
                 return
-            wake, sleep = ENABLING[account.state]
-            awake = user
-            steps.append(self._account_step(wake, user))
-            back.append(replace(self._account_step(sleep, user), puts_back=True))
+            enable, disable = ENABLING[account.state]
+            enabled = user
+            steps.append(self._account_step(enable, user))
+            back.append(replace(self._account_step(disable, user), puts_back=True))
         elif account.state is not _ACTIVE or not self._in_reach(user, reach):
             return
         if view.membership_of(user) == "join":
-            if awake is not None:
-                yield state.then(*steps, awake=awake, put_back=tuple(back))
+            if enabled is not None:
+                yield state.then(*steps, enabled=enabled, put_back=tuple(back))
             return
         if view.blocked:
             return
@@ -206,9 +206,9 @@ class Search:
             steps.append(self._step(Action.INVITE, inviter, user))
         steps.append(self._step(Action.JOIN, user, user))
         if not stays and account.state is not AccountState.DEACTIVATED:
-            # Before the account goes back to sleep. Deactivating makes Synapse leave all rooms by itself.
+            # Before the account is disabled again. Deactivating makes Synapse leave all rooms by itself.
             back.insert(0, replace(self._step(Action.LEAVE, user, user), puts_back=True))
-        yield state.then(*steps, moved={user: "join"}, awake=awake, put_back=tuple(back))
+        yield state.then(*steps, moved={user: "join"}, enabled=enabled, put_back=tuple(back))
 
     def _inviter(self, view: RoomView, invitee: UserId, reach: Reach) -> UserId | None:
         for actor in self._able(view, reach):
@@ -218,10 +218,10 @@ class Search:
 
     def _grants(self, state: _State, reach: Reach) -> Iterator[_State]:
         """Yield every way to give the target the level that control takes."""
-        view, target, wished = state.view, self._target, self._goal.promoter
+        view, target, named_promoter = state.view, self._target, self._goal.promoter
         prediction = predict(view, target)
         promoter = prediction.promoter
-        if prediction.status == 200 and promoter is not None and wished in {None, promoter}:  # noqa: PLR2004
+        if prediction.status == 200 and promoter is not None and named_promoter in {None, promoter}:  # noqa: PLR2004
             content = prediction.content
             if content is not None and (prediction.levels_changed or prediction.invited):
                 level = replace(view, power_levels=content).levels.level_of(target)
@@ -237,7 +237,7 @@ class Search:
         if view.levels.level_of(target) >= view.levels.control:
             return
         for actor in self._able(view, reach):
-            if view.account_of(actor).shadow_banned or wished not in {None, actor}:
+            if view.account_of(actor).shadow_banned or named_promoter not in {None, actor}:
                 continue
             level = self._level_from(view, actor)
             content = view.levels.granting(target, level)
@@ -275,11 +275,11 @@ class Search:
     def _account_step(self, action: Action, user: UserId) -> Step:
         return Step(action=action, as_user=self._goal.caller, user=user, reach=Reach.REACTIVATE)
 
-    def _oddity(self, step: Step) -> int:
+    def _penalty(self, step: Step) -> int:
         return 2 * (step.action is Action.SET_LEVEL) + 2 * (step.as_user == unnamed_member(self._start))
 
     def _enters_early(self, state: _State, new: tuple[Step, ...]) -> bool:
-        # Should a later step fail, the target had better not be sitting there for nothing.
+        # If a later step fails, the target should not have joined for nothing.
         levels = state.view.levels
         return levels.level_of(self._target) < levels.control and any(
             step.action is Action.JOIN and step.user == self._target for step in new
@@ -288,17 +288,17 @@ class Search:
     def _named(self, step: Step) -> Step:
         return replace(step, as_user=None) if step.as_user == unnamed_member(self._start) else step
 
-    def _worth_asking(self) -> Iterator[UserId]:
+    def _useful_actors(self) -> Iterator[UserId]:
         """Yield the caller, the local users of whom none can replace another, and the unnamed one."""
         caller, unnamed = self._goal.caller, unnamed_member(self._start)
         yield caller
         if self._target != caller and self._view.is_local(self._target):
             yield self._target  # as a member it may invite who can help
         rest = [user for user in _local_users(self._view) if user not in {caller, self._target, unnamed}]
-        wished = self._goal.promoter
-        if wished in rest:
-            yield wished
-            rest.remove(wished)
+        named_promoter = self._goal.promoter
+        if named_promoter in rest:
+            yield named_promoter
+            rest.remove(named_promoter)
         yield from _unsurpassed(self._view, rest)
         if unnamed in self._view.memberships:
             yield unnamed
@@ -310,23 +310,23 @@ def _local_users(view: RoomView) -> Iterable[UserId]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Worth:
+class _Abilities:
     """What a user brings to a plan; of each part, more is better."""
 
     level: int
     near: int  # joined, invited, neither
     account: AccountState
-    heard: bool  # not shadow-banned
+    sends: bool  # not shadow-banned
     actable: bool
     listed: bool  # Make Room Admin considers them
     allowed: bool  # a member of a room whose members may join
 
-    def covers(self, other: "_Worth") -> bool:
+    def covers(self, other: "_Abilities") -> bool:
         return (
             self.level >= other.level
             and self.near >= other.near
             and other.account in _NO_EASIER[self.account]
-            and self.heard >= other.heard
+            and self.sends >= other.sends
             and self.actable >= other.actable
             and self.listed >= other.listed
             and self.allowed >= other.allowed
@@ -349,24 +349,24 @@ def _unsurpassed(view: RoomView, users: Iterable[UserId]) -> Iterator[UserId]:
     levels = view.levels
     useful = min(levels.control, levels.invite, max(levels.ban, levels.kick))
     considered = {*levels.listed()} if levels.content is not None else {*view.creators[:1]}
-    best: dict[_Worth, UserId] = {}
+    best: dict[_Abilities, UserId] = {}
     for user in sorted(users):
         account, membership, level = view.account_of(user), view.membership_of(user), levels.level_of(user)
         if account.state is AccountState.MISSING or membership == "ban" or level < useful:
             continue
-        worth = _Worth(
+        abilities = _Abilities(
             level=level,
             near=_NEAR.get(membership, 0),
             account=account.state,
-            heard=not account.shadow_banned,
+            sends=not account.shadow_banned,
             actable=account.actable,
             listed=user in considered or levels.is_creator(user),
             allowed=user in view.allowed_members,
         )
-        best.setdefault(worth, user)
-    # The highest first: a user who is left out is covered by one who was let in before.
-    kept: list[_Worth] = []
-    for worth in sorted(best, key=lambda worth: worth.level, reverse=True):
-        if not any(other.covers(worth) for other in kept):
-            kept = [*(other for other in kept if not worth.covers(other)), worth]
-    yield from (best[worth] for worth in kept)
+        best.setdefault(abilities, user)
+    # The highest first: a user who is left out is covered by one that was kept before.
+    kept: list[_Abilities] = []
+    for abilities in sorted(best, key=lambda abilities: abilities.level, reverse=True):
+        if not any(other.covers(abilities) for other in kept):
+            kept = [*(other for other in kept if not abilities.covers(other)), abilities]
+    yield from (best[abilities] for abilities in kept)

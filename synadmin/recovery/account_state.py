@@ -29,18 +29,18 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
             DEACTIVATE.filled({"target_user_id": user}),
             # Reactivating takes the mark of an erased account away, so it is set again.
             {"erase": before.erased},
-            asleep=user,
+            disables=user,
         )
         with temporary.apply(back):
             users.reactivate(user)
     if before.locked and in_mas is None:
         path = MODIFY.filled({"user_id": user})
-        back = Revert(MODIFY.method, path, {"locked": True}, asleep=user)
+        back = Revert(MODIFY.method, path, {"locked": True}, disables=user)
         with temporary.apply(back):
             users.modify(user, locked=False)
     if before.suspended:
         path = SUSPEND.filled({"target_user_id": user})
-        back = Revert(SUSPEND.method, path, {"suspend": True}, asleep=user)
+        back = Revert(SUSPEND.method, path, {"suspend": True}, disables=user)
         with temporary.apply(back):
             users.suspend(user, suspend=False)
 
@@ -51,13 +51,13 @@ def _enable_in_mas(account: MasAccount, temporary: TemporaryChanges, before: Use
     if account.is_deactivated or before.deactivated:
         if account.is_deactivated:
             path = DEACTIVATE_IN_MAS.filled(id_)
-            back = Revert(DEACTIVATE_IN_MAS.method, path, {"skip_erase": not before.erased}, asleep=user)
+            back = Revert(DEACTIVATE_IN_MAS.method, path, {"skip_erase": not before.erased}, disables=user)
         else:  # at Synapse alone: nothing is put back in MAS
             path = DEACTIVATE.filled({"target_user_id": user})
-            back = Revert(DEACTIVATE.method, path, {"erase": before.erased}, asleep=user)
+            back = Revert(DEACTIVATE.method, path, {"erase": before.erased}, disables=user)
         with temporary.apply(back, transport=account.mas.transport):
             account.reactivate()
     if account.is_locked:
-        back = Revert(LOCK_IN_MAS.method, LOCK_IN_MAS.filled(id_), None, asleep=user)
+        back = Revert(LOCK_IN_MAS.method, LOCK_IN_MAS.filled(id_), None, disables=user)
         with temporary.apply(back, transport=account.mas.transport):
             account.set_locked(locked=False)

@@ -230,8 +230,8 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
         return Actor(user, reach, state, enters=True)
     for inviter in () if view.blocked else view.known_local_members:
         needed = _reach_as(observer, inviter)
-        awake = observer.account(inviter).state is AccountState.ACTIVE
-        if awake and needed is not None and rules.inviting(view, inviter, user) is None:
+        is_active = observer.account(inviter).state is AccountState.ACTIVE
+        if is_active and needed is not None and rules.inviting(view, inviter, user) is None:
             return Actor(user, max(reach, needed), state, inviter, enters=True)
     return None
 

@@ -12,13 +12,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from synadmin.client import Synapse
-from synadmin.errors import (
-    ConnectError,
-    JournalError,
-    MatrixError,
-    NotAuthenticatedError,
-    SynadminError,
-)
+from synadmin.errors import ConnectError, JournalError, MatrixError, NotAuthenticatedError, SynadminError
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.transport import Transport
 from synadmin.ids import UserId
@@ -49,7 +43,7 @@ class Revert:
         user: in whose name it is sent; None for the token's owner.
         entry: the journal entry of the change.
         is_so: reads whether it is as it was, where the request does not tell how.
-        asleep: whose account it puts back to sleep: a token to act as them is ended first, while it can be.
+        disables: the user whose account it disables again: a token to act as them is ended first.
         token: the journal's entry, where the change is a token to act as a user.
     """
 
@@ -59,7 +53,7 @@ class Revert:
     user: UserId | None = None
     entry: str = ""
     is_so: Callable[[], bool] | None = None
-    asleep: UserId | None = None
+    disables: UserId | None = None
     token: Mapping[str, Any] | None = None
 
     @classmethod
@@ -189,8 +183,8 @@ class TemporaryChanges:
             # It stays in the list until it is done: Ctrl-C may come here as well.
             revert = self._made[-1]
             try:
-                if revert.asleep in {other.user for other in left} - {None}:
-                    raise SynadminError(f"an earlier step as {revert.asleep} did not succeed")  # noqa: TRY301 - reported and kept as any other
+                if revert.disables in {other.user for other in left} - {None}:
+                    raise SynadminError(f"an earlier step as {revert.disables} did not succeed")  # noqa: TRY301 - reported and kept as any other
                 self.restore(revert)
             except SynadminError as error:
                 self._say(f"warning: not reverted: {revert}: {error}")
@@ -214,8 +208,8 @@ class TemporaryChanges:
             SynadminError: that did not succeed.
         """
         with self._journal.optional():
-            if revert.asleep is not None:
-                self._sessions.end(revert.asleep)
+            if revert.disables is not None:
+                self._sessions.end(revert.disables)
             failure = self._sent(revert)
             if not self._is_reverted(revert):
                 message = "the server reported success, but reading back shows no change"

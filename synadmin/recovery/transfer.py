@@ -25,14 +25,7 @@ from synadmin.power.events import TOMBSTONE
 from synadmin.power.levels import format_level
 from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.recovery import outcome
-from synadmin.recovery.transfer_plan import (
-    INSIDE,
-    LOWER,
-    RATE_LIMITED,
-    RETRY,
-    Move,
-    RoomTransfer,
-)
+from synadmin.recovery.transfer_plan import INSIDE, LOWER, RATE_LIMITED, RETRY, Move, RoomTransfer
 
 PARTLY: Final = "partly"
 

@@ -2,12 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from synadmin.errors import (
-    NotFoundError,
-    RefusedError,
-    SynadminError,
-    WouldLoseControlError,
-)
+from synadmin.errors import NotFoundError, RefusedError, SynadminError, WouldLoseControlError
 from synadmin.ids import RoomAlias, RoomId
 from synadmin.power.level_changes import Edit
 from synadmin.power.room import Reach, RoomView

@@ -3,11 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synadmin.errors import (
-    MatrixError,
-    NotAuthenticatedError,
-    RateLimitedError,
-)
+from synadmin.errors import MatrixError, NotAuthenticatedError, RateLimitedError
 from synadmin.ids import RoomAlias, RoomId
 from synadmin.power import rules
 from synadmin.power.events import POWER_LEVELS

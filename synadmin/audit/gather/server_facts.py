@@ -7,15 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from synadmin.audit.facts import (
-    DAY,
-    AccountFacts,
-    DestinationFacts,
-    Need,
-    ReportFacts,
-    TaskFacts,
-    TokenFacts,
-)
+from synadmin.audit.facts import DAY, AccountFacts, DestinationFacts, Need, ReportFacts, TaskFacts, TokenFacts
 from synadmin.audit.gather.mas_facts import MasAsker
 from synadmin.audit.gather.power_holders import facts_of, with_details
 from synadmin.audit.gather.room_facts import how_far

@@ -264,7 +264,7 @@ class _DeletionWatcher:
                 secure(self.recovery, self.planned, self.options, new)
 
     def _state_now(self) -> str:
-        """Return what holds now; where the server was never heard, its list of tasks names the new room."""
+        """Return what holds now; without an answer so far the list of tasks names the new room."""
         from synadmin.recovery.new_room import describe_new_room
 
         if self.new is None:

@@ -137,7 +137,7 @@ def test_a_token_ends_before_its_owner_goes_back_to_sleep(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
-        with temporary.apply(_revert("POST", "/undo", None, asleep=UserId(ALICE))):
+        with temporary.apply(_revert("POST", "/undo", None, disables=UserId(ALICE))):
             synapse.transport.send(change("/do"))
         sessions.of(UserId(ALICE))
     assert stub.targets[-2:] == [f"POST {LOGOUT}", "POST /undo"]
@@ -324,7 +324,7 @@ def test_who_could_not_leave_stays_awake_until_that_was_done(
         TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
         alice = UserId(ALICE)
-        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, asleep=alice)
+        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, disables=alice)
         leave = Revert("POST", LEAVE, {}, alice, is_so=lambda: bool(is_left))
         for revert in (sleep, leave):
             with temporary.apply(revert):
