@@ -33,6 +33,8 @@ def all_accounts(synapse: Synapse) -> Iterator[User]:
 def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
     """Read the user list; the first page sets ``is_long``: whether there are more than :data:`FEW` accounts.
 
+    Where there is no first page, it is not set.
+
     Raises:
         SynadminError: the server does not say.
     """
@@ -43,11 +45,7 @@ def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
                 is_long.set_result((page.total or 0) > FEW)
             yield from page.records()
 
-    try:
-        return AccountIndex(users())
-    finally:
-        if not is_long.done():
-            is_long.set_result(False)
+    return AccountIndex(users())
 
 
 def _pages(synapse: Synapse) -> Iterator[Page[User]]:

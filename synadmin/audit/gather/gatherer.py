@@ -10,7 +10,7 @@ alike on a server that is small enough for it not to matter.
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from synadmin.audit.facts import AccountFacts, DelegationFacts, HeirFacts, Need, RoomFacts, ServerFacts
@@ -105,6 +105,7 @@ class Gatherer:
         self.coverage.checked["rooms"] = 0
         is_long: Future[bool] = Future()
         accounts = self._pool.submit(self._accounts, is_long)
+        accounts.add_done_callback(partial(_set_not_long, is_long))
         # The server has little to do while it makes its list of rooms.
         self._parts  # noqa: B018
         rooms = RoomGatherer(
@@ -209,3 +210,9 @@ class Gatherer:
         return {
             need: self._pool.submit(ask, asker, options[need]) for need, ask in ASK.items() if need in options
         }
+
+
+def _set_not_long(is_long: Future[bool], _: Future[AccountIndex]) -> None:
+    """Set what no page has set: the list cannot be had, or is not asked for after too many failures."""
+    if not is_long.done():
+        is_long.set_result(False)
