@@ -1,4 +1,4 @@
-"""A signal ends a run as Ctrl-C does: what is temporary is put back, and the exit code says it."""
+"""A signal ends a run as Ctrl-C does: temporary changes are reverted, and the exit code is the signal's."""
 
 import signal
 import sys

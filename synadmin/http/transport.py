@@ -203,8 +203,8 @@ class Transport:
     def recording(self, **notes: object) -> Iterator[Recorded]:
         """Keep notes with the journal's entry of the change that is made in the block; yield that entry.
 
-        ``restoring`` (method, path, body) tells how a temporary change is put back, ``restores`` names
-        the journal entry that this one puts back, ``before`` is what held before.
+        ``restoring`` (method, path, body) says how a temporary change is reverted, ``restores`` names
+        the journal entry that this one reverts, ``before`` is what held before.
         """
         outer = self._recorded
         self._recorded = Recorded({**outer.notes, **notes})

@@ -1,4 +1,4 @@
-"""Making an account able to act, until its state is put back."""
+"""Enable an account to act for a short time; its state is restored afterwards."""
 
 from synadmin.api.users import DEACTIVATE, MODIFY, SUSPEND, UserDetails
 from synadmin.client import Synapse

@@ -275,7 +275,7 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
         try:
             content = _send(recovery, planned, author)
         finally:
-            left = temporary.put_back(mark)
+            left = temporary.revert_since(mark)
     if left:
         raise SynadminError(
             f"the levels are set, but these temporary changes were not reverted: {'; '.join(map(str, left))}"

@@ -171,7 +171,7 @@ class InterruptedRun(KeyboardInterrupt):
     """Ctrl-C in the middle of a room.
 
     Attributes:
-        result: what was begun in it. What was for a while only is put back already.
+        result: what was begun in it. Temporary changes are reverted already.
     """
 
     def __init__(self, result: Outcome) -> None:
@@ -192,7 +192,7 @@ class Run:
     goal: Goal
 
     def carry_out(self, preview: Preview) -> Outcome:
-        """Carry a plan out, put back what was for a while only, and read back what became of the room.
+        """Carry a plan out, revert temporary changes, and read back what became of the room.
 
         Nothing that the server says or fails to say is raised, but what stops every other room as well:
 
@@ -225,7 +225,7 @@ class Run:
         except KeyboardInterrupt as caught:
             interruption = caught
         finally:
-            left = self.recovery.temporary.put_back(mark)
+            left = self.recovery.temporary.revert_since(mark)
         begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
@@ -268,7 +268,7 @@ class Run:
             stays = mine and result is not None and result.outcome == outcome.DONE
             if stays:
                 self.recovery.temporary.keep(mark)
-            left = self.recovery.temporary.put_back(mark)
+            left = self.recovery.temporary.revert_since(mark)
             self.recovery.observer.forget_all()
         stands = result.outcome in {outcome.DONE, outcome.PENDING} or left
         status: outcome.StepState = "done" if stands else "undone"

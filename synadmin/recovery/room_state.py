@@ -44,7 +44,7 @@ def set_state(
             with acting.transport.recording(before=was):
                 acting.client_server.send_state(room_id, event_type, content)
         finally:
-            left = temporary.put_back(mark)
+            left = temporary.revert_since(mark)
     if left:
         raise SynadminError(f"{event_type} is set, but not reverted: {'; '.join(map(str, left))}")
     now = observer.state_event(room_id, event_type)

@@ -42,7 +42,7 @@ class Revert:
         body: its body.
         user: in whose name it is sent; None for the token's owner.
         entry: the journal entry of the change.
-        is_so: reads whether it is as it was, where the request does not tell how.
+        is_reverted: reads whether it is reverted, where the request does not tell how.
         disables: the user whose account it disables again: a token to act as them is ended first.
         token: the journal's entry, where the change is a token to act as a user.
     """
@@ -52,7 +52,7 @@ class Revert:
     body: Mapping[str, Any] | None
     user: UserId | None = None
     entry: str = ""
-    is_so: Callable[[], bool] | None = None
+    is_reverted: Callable[[], bool] | None = None
     disables: UserId | None = None
     token: Mapping[str, Any] | None = None
 
@@ -76,7 +76,7 @@ class Revert:
 
 
 class TemporaryChanges:
-    """The temporary changes of one run. A context manager: on leaving, all are put back."""
+    """The temporary changes of one run. A context manager: on leaving, all are reverted."""
 
     def __init__(
         self,
@@ -85,18 +85,18 @@ class TemporaryChanges:
         journal: Journal,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Prepare; there is nothing to put back yet.
+        """Prepare; there is nothing to revert yet.
 
         Args:
             synapse: the server, with a server admin's token.
             sessions: the ways to it as other users.
             journal: where the changes are written down.
-            say: prints what could not be put back.
+            say: prints what could not be reverted.
         """
         self._synapse = synapse
         self._sessions = sessions
-        self._journal = self.journal = journal
-        self._say = self.say = say
+        self.journal = journal
+        self.say = say
         self._made: list[Revert] = []
         self._failed: list[Revert] = []
         self._lasting: list[Revert] = []
@@ -109,10 +109,10 @@ class TemporaryChanges:
         # What could not be reverted at the end of its room is tried once more.
         self._made = [*self._lasting, *reversed(self._failed), *self._made]
         self._failed, self._lasting = [], []
-        left = self.put_back()
+        left = self.revert_since()
         if isinstance(error, JournalError) and self._reverted:
             were = "change was" if self._reverted == 1 else "changes were"
-            self._say(f"{self._reverted} temporary {were} reverted, and read back.")
+            self.say(f"{self._reverted} temporary {were} reverted, and read back.")
         if left and error is None:
             message = f"not reverted: {'; '.join(map(str, left))}"
             raise SynadminError(message, hint="`synadmin journal resume last` tries again")
@@ -123,7 +123,7 @@ class TemporaryChanges:
 
     @property
     def mark(self) -> int:
-        """Return where we are, for :meth:`put_back` to come back to."""
+        """Return where we are, for :meth:`revert_since`."""
         return len(self._made)
 
     @contextmanager
@@ -139,12 +139,12 @@ class TemporaryChanges:
         """Make a temporary change in here: one request.
 
         Args:
-            revert: how it is put back.
-            by: in whose name it is made; the one that puts it back, unless said otherwise.
+            revert: how it is reverted.
+            by: in whose name it is made; the user who reverts it, unless given.
             is_made: reads whether the change holds, where the server refused it; unless given, it holds
                 unless it is reverted.
             transport: what the request is sent with, where it is not that of the homeserver.
-            lasting: it stays until the end of the run, whatever is put back before.
+            lasting: it stays until the end of the run, whatever is reverted before.
         """
         transport = transport or self._sessions.of(by or revert.user or self._synapse.owner).transport
         back = {
@@ -162,7 +162,7 @@ class TemporaryChanges:
                 # A refusal alone does not count: a proxy may refuse what the server has done.
                 refused = was_refused(error.status) and not self._may_hold(revert, is_made)
                 if refused:
-                    self._journal.reverted(recorded.entry, "not made")
+                    self.journal.reverted(recorded.entry, "not made")
                 raise
             except ConnectError as error:
                 refused = not error.sent
@@ -176,7 +176,7 @@ class TemporaryChanges:
                     made = self._lasting if lasting else self._made
                     made.append(replace(revert, entry=recorded.entry))
 
-    def put_back(self, mark: int = 0) -> list[Revert]:
+    def revert_since(self, mark: int = 0) -> list[Revert]:
         """Revert what was changed since the mark, the newest first; return what could not be reverted."""
         left: list[Revert] = []
         while len(self._made) > mark:
@@ -185,9 +185,9 @@ class TemporaryChanges:
             try:
                 if revert.disables in {other.user for other in left} - {None}:
                     raise SynadminError(f"an earlier step as {revert.disables} did not succeed")  # noqa: TRY301 - reported and kept as any other
-                self.restore(revert)
+                self.revert(revert)
             except SynadminError as error:
-                self._say(f"warning: not reverted: {revert}: {error}")
+                self.say(f"warning: not reverted: {revert}: {error}")
                 left.append(revert)
             else:
                 self._reverted += 1
@@ -198,43 +198,43 @@ class TemporaryChanges:
     def keep(self, mark: int) -> None:
         """Keep what was changed since the mark."""
         for revert in self._made[mark:]:
-            self._journal.reverted(revert.entry, "it is to stay")
+            self.journal.reverted(revert.entry, "it is to stay")
         del self._made[mark:]
 
-    def restore(self, revert: Revert) -> None:
+    def revert(self, revert: Revert) -> None:
         """Revert one change, and read back that it is reverted.
 
         Raises:
             SynadminError: that did not succeed.
         """
-        with self._journal.optional():
+        with self.journal.optional():
             if revert.disables is not None:
                 self._sessions.end(revert.disables)
             failure = self._sent(revert)
             if not self._is_reverted(revert):
                 message = "the server reported success, but reading back shows no change"
                 raise failure or SynadminError(message)
-        self._journal.reverted(revert.entry, "read back")
+        self.journal.reverted(revert.entry, "read back")
 
     def revert_crashed_runs(self) -> list[Revert]:
         """Revert what runs that crashed have left on this server; return what could not be reverted."""
-        left, failed = abandoned(self._synapse, self._journal), []
+        left, failed = abandoned(self._synapse, self.journal), []
         for run, revert in left:
             if revert.token is not None:
                 continue
-            self._say(f"The run {run} ended before it could revert this: {revert}")
+            self.say(f"The run {run} ended before it could revert this: {revert}")
             try:
                 if self._is_reverted(revert):
-                    self._journal.reverted(revert.entry, "read back")
+                    self.journal.reverted(revert.entry, "read back")
                 else:
-                    self.restore(revert)
+                    self.revert(revert)
             except NotAuthenticatedError:
                 raise
             except SynadminError as error:
-                self._say(f"warning: not reverted: {error}")
+                self.say(f"warning: not reverted: {error}")
                 failed.append(revert)
             else:
-                self._say("It is reverted now.")
+                self.say("It is reverted now.")
         # Afterwards: to revert the others takes acting as their users.
         return failed + [
             revert for _, revert in left if revert.token is not None and not self._ended(revert.token)
@@ -243,14 +243,14 @@ class TemporaryChanges:
     def _ended(self, token: Mapping[str, Any]) -> bool:
         """End a token that a run has left. One whose secret is lost is open until it expires."""
         try:
-            with self._journal.optional():
-                still = impersonation.end_left(self._synapse, self._journal, token)
+            with self.journal.optional():
+                still = impersonation.end_left(self._synapse, self.journal, token)
         except NotAuthenticatedError:
             raise
         except SynadminError as error:
             still = f"the token for {token['restoring']['user']} is still open: {error}"
         if still is not None:
-            self._say(f"warning: {still}")
+            self.say(f"warning: {still}")
         return still is None
 
     def _sent(self, revert: Revert) -> SynadminError | None:
@@ -277,7 +277,7 @@ class TemporaryChanges:
             return True
 
     def _is_reverted(self, revert: Revert) -> bool:
-        if revert.is_so is not None:
-            return revert.is_so()
+        if revert.is_reverted is not None:
+            return revert.is_reverted()
         method, path, body = revert.method, revert.path, revert.body
         return is_reverted(self._synapse, method, path, body, revert.user) is True

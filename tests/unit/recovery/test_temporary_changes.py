@@ -35,7 +35,7 @@ MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
 
 
 def _revert(method: str, path: str, body: Any = None, user: UserId | None = None, **more: Any) -> Revert:  # noqa: ANN401
-    return Revert(method, path, body, user, is_so=lambda: True, **more)
+    return Revert(method, path, body, user, is_reverted=lambda: True, **more)
 
 
 def login_of(user: str) -> str:
@@ -162,9 +162,9 @@ def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
         Impersonation(synapse) as sessions,
         TemporaryChanges(synapse, sessions, journal, said.append) as temporary,
     ):
-        with temporary.apply(Revert("POST", "/undo", None, is_so=lambda: reads.pop(0))):
+        with temporary.apply(Revert("POST", "/undo", None, is_reverted=lambda: reads.pop(0))):
             synapse.transport.send(change("/do"))
-        assert [str(one) for one in temporary.put_back()] == ["POST /undo"]
+        assert [str(one) for one in temporary.revert_since()] == ["POST /undo"]
         assert said == ["warning: not reverted: POST /undo: not now (M_UNKNOWN, HTTP 400)"]
     assert unrestored(journal.path, stub.url) == []
 
@@ -174,7 +174,7 @@ def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synap
         pytest.raises(SynadminError, match="not reverted: POST /undo"),
         Impersonation(synapse) as sessions,
         TemporaryChanges(synapse, sessions, journal) as temporary,
-        temporary.apply(Revert("POST", "/undo", None, is_so=lambda: False)),
+        temporary.apply(Revert("POST", "/undo", None, is_reverted=lambda: False)),
     ):
         synapse.transport.send(change("/do"))
 
@@ -193,7 +193,7 @@ def test_whether_a_user_has_left_is_read_and_not_believed(
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
         stub.on_request = lambda _: None
         stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave" if has_left else "join"}}))
-        assert (temporary.put_back() == []) is has_left
+        assert (temporary.revert_since() == []) is has_left
         of_room = [one for one in unrestored(journal.path, stub.url) if one["restoring"]["path"] == LEAVE]
         assert (of_room == []) is has_left
 
@@ -205,7 +205,7 @@ def test_a_request_that_nobody_can_read_back_stays_open(
         temporary = TemporaryChanges(synapse, sessions, journal)
         with temporary.apply(Revert("POST", "/undo", {})):
             synapse.transport.send(change("/do"))
-        assert len(temporary.put_back()) == 1
+        assert len(temporary.revert_since()) == 1
     assert len(unrestored(journal.path, stub.url)) == 1
 
 
@@ -324,12 +324,12 @@ def test_who_could_not_leave_stays_awake_until_that_was_done(
         TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
         alice = UserId(ALICE)
-        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_so=lambda: True, disables=alice)
-        leave = Revert("POST", LEAVE, {}, alice, is_so=lambda: bool(is_left))
+        sleep = Revert("PUT", SUSPEND, {"suspend": True}, is_reverted=lambda: True, disables=alice)
+        leave = Revert("POST", LEAVE, {}, alice, is_reverted=lambda: bool(is_left))
         for revert in (sleep, leave):
             with temporary.apply(revert):
                 pass
-        assert temporary.put_back() == [leave, sleep]
+        assert temporary.revert_since() == [leave, sleep]
         assert not [target for target in stub.targets if SUSPEND in target]
     changes = [target for target in stub.targets if LEAVE in target or SUSPEND in target]
     assert [LEAVE in target for target in changes] == [True, True, False]

@@ -66,7 +66,7 @@ def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: TemporaryCh
     visit = visiting[temporary]
     visit.invite(HER, by=HIM)
     visit.join(HER)
-    assert temporary.put_back() == []
+    assert temporary.revert_since() == []
     assert came_and_went(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
 
 
@@ -76,7 +76,7 @@ def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporar
     visit.invite(HER, by=HIM)
     with pytest.raises(SynadminError):
         visit.join(HER)
-    assert temporary.put_back() == []
+    assert temporary.revert_since() == []
     assert came_and_went(stub)[-1] == ("leave", "ofa")
 
 
@@ -89,7 +89,7 @@ def test_who_was_not_let_in_has_nothing_to_leave(
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     with pytest.raises(SynadminError):
         visiting[temporary].join(HER, via=["elsewhere.example"])
-    assert temporary.put_back() == []
+    assert temporary.revert_since() == []
     assert came_and_went(stub) == [("join", "ofa")]
     (joined,) = [one.target for one in stub.requests if one.target.startswith(JOIN)]
     assert "via=elsewhere.example" in joined
@@ -106,5 +106,5 @@ def test_who_is_in_although_that_was_refused_leaves_again(
     come_in = partial(visit.join, HER) if request_ == JOIN else partial(visit.invite, HER, by=HIM)
     with pytest.raises(SynadminError):
         come_in()
-    assert temporary.put_back() == []
+    assert temporary.revert_since() == []
     assert came_and_went(stub)[-1] == ("leave", "ofa")
