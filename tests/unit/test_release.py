@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SHARE: dict[str, str] = dict(runpy.run_path(str(ROOT / "docs" / "share.py"))["files"]())
 # Dependencies are those of the tests; pip resolves them from there, and asks no index.
-OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_COMPILE": "1"}
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
 
 
 def run(words: list[str], **environment: str) -> str:
@@ -89,7 +89,8 @@ def test_the_wheel_has_them_and_an_installation_puts_them_in_place(tmp_path: Pat
     run([sys.executable, "-m", "venv", "--without-pip", str(venv)])
     lend_packages(venv)
     python = str(venv / "bin" / "python")
-    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", str(source)], **OFFLINE)
+    pip = [sys.executable, "-m", "pip", "--python", python, "install"]
+    run([*pip, "--no-deps", "--no-build-isolation", str(source)], **OFFLINE)
     placed = {
         str(path.relative_to(venv / "share")): path.read_text("utf-8")
         for path in (venv / "share").rglob("*")
@@ -128,10 +129,9 @@ class Image:
                         place.mkdir(exist_ok=True)
                         shutil.copy(ROOT / name, place)
             case "RUN":
-                run(
-                    ["sh", "-c", self.at(rest.replace("python3 ", f"{shlex.quote(sys.executable)} "))],
-                    **outside,
-                )
+                line = rest.replace("python3 ", f"{shlex.quote(sys.executable)} ")
+                line = line.replace(" install ", " install --no-build-isolation ")
+                run(["sh", "-c", self.at(line)], **outside)
                 for venv in self.root.glob("opt/*"):
                     lend_packages(venv)
             case "ENV":
