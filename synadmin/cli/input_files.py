@@ -79,7 +79,8 @@ def _media(text: str) -> object:
     return parse_media_id(text, home="localhost")
 
 
-def _server(text: str) -> object:
+def parse_server(text: str) -> str:
+    """Return a server name, checked."""
     from synadmin.ids import parse_server_name
 
     return parse_server_name(text)
@@ -124,7 +125,7 @@ USER_REPORTS = InputKind(
     "report of a user", (("report_id", "id"),), _number, foreign={"id": frozenset({"event_id"})}
 )
 REGISTRATION_TOKENS = InputKind("registration token", (("token",),), _word)
-SERVERS = InputKind("server", (("destination", "server_name"),), _server)
+SERVERS = InputKind("server", (("destination", "server_name"),), parse_server)
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,12 +272,6 @@ def _parse_media(text: str) -> str:
     return text
 
 
-def _parse_server(text: str) -> str:
-    from synadmin.ids import parse_server_name
-
-    return parse_server_name(text)
-
-
 def _parse_event(text: str) -> str:
     from synadmin.ids import parse_event_id
 
@@ -327,7 +321,12 @@ TOKENS = Kind(
     secret=True,
 )
 SERVERS = Kind(
-    "server", "destination", "SERVER", _parse_server, listed="server names", input=input_files.SERVERS
+    "server",
+    "destination",
+    "SERVER",
+    input_files.parse_server,
+    listed="server names",
+    input=input_files.SERVERS,
 )
 REPORTS = Kind("report", "report_id", "ID", _parse_report, listed="ids", input=input_files.EVENT_REPORTS)
 EVENTS = Kind("event", "event_id", "EVENT", _parse_event)

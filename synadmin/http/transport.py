@@ -114,7 +114,6 @@ class Transport:
         """
         self.recorded_as = recorded_as or connection.homeserver
         self.connection = connection
-        self.requests_sent = 0
         self._wire = wire
         self._journal = journal
         self._retries = retries or Retries()
@@ -401,7 +400,6 @@ class Transport:
         raise UnknownOutcomeError(message, answer=error) from None
 
     def _once(self, endpoint: Endpoint[Any], target: str, content: bytes | None) -> tuple[int, bytes]:
-        self.requests_sent += 1
         started = time.monotonic()
         answer: Answer | None = None
         try:
