@@ -62,7 +62,7 @@ def unchanged(message: str = "nothing to change", **fields: object) -> Record:
 
 @dataclass
 class Outcomes:
-    """What became of the targets of one command, each counted once.
+    """The outcomes of the targets of one command, each counted once.
 
     Attributes:
         kind: what the targets are.
@@ -210,7 +210,7 @@ class BulkChange:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What became of one target."""
+    """The outcome of one target."""
 
     record: Record
     outcome: str

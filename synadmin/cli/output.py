@@ -33,7 +33,7 @@ def terminal_width() -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How the records are to be printed."""
+    """The format and the columns of the records that are printed."""
 
     form: str
     names: tuple[str, ...] | None

@@ -23,7 +23,7 @@ _REPORT_EVERY = 60.0  # seconds, where no progress line is shown
 
 
 class TaskStatus(Protocol):
-    """What the server tells of work under way: any model that has a status."""
+    """The status of work on the server: any model that has one."""
 
     @property
     def status(self) -> str:

@@ -24,7 +24,7 @@ _LARGEST_REPORT_ID = 2**63 - 1
 
 @dataclass(frozen=True)
 class Targets:
-    """What a command acts on, each once.
+    """The targets of a command, each once.
 
     Attributes:
         names: the ids; an alias as it was written where it leads to no room.

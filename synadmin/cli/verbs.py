@@ -169,7 +169,7 @@ class ChosenTargets:
 
 
 class Declared(TypedDict, total=False):
-    """What the declaration of a change may add.
+    """The options of the declaration of a change.
 
     Attributes:
         name: the verb, where it is not the function's name.

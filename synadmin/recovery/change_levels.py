@@ -52,7 +52,7 @@ class Actor:
 
     @property
     def text(self) -> str:
-        """How it is done, as a sentence."""
+        """A sentence on how it is done."""
         steps = [f"Act as {self.user}"]
         if self.reach is Reach.REACTIVATE:
             steps.append(f"reactivate the account ({self.state}) for a short time")

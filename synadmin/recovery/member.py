@@ -19,7 +19,7 @@ class Member:
 
     @property
     def user_id(self) -> UserId:
-        """Who it is."""
+        """The member's user id."""
         return self.synapse.owner
 
     def resolved(self, room: RoomId | RoomAlias) -> RoomId:

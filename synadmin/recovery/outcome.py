@@ -15,9 +15,9 @@ PLANNED: Final = "planned"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
 StepState = Literal["planned", "done", "failed", "undone"]
-"""What became of a step."""
+"""The status of a step."""
 State = Literal["done", "pending", "planned", "refused", "failed"]
-"""What became of a room."""
+"""The outcome of a room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class StepTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one room.
+    """The outcome of one room.
 
     Attributes:
         room: the room as it was named: an id or an alias.

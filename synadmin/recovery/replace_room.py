@@ -36,13 +36,13 @@ _INHERITED = (
 )
 PARTLY = "partly"
 NOTE = "inherits"
-"""What the note of :func:`to_note` is called in the journal."""
+"""The name of the note of :func:`to_note` in the journal."""
 _MESSAGE = "This room replaces one that no active admin controlled."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaceOptions:
-    """What is asked for.
+    """The options of a replacement.
 
     Attributes:
         admin: the local user who is to control the new room.
@@ -67,7 +67,7 @@ class ReplaceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """What became of the room, so far. See ``as_record`` for the shape."""
+    """The replacement of a room, so far. See ``as_record`` for the shape."""
 
     room_id: RoomId
     admin: UserId

@@ -13,7 +13,7 @@ from synadmin.power.events import CREATE, SPACE, SPACE_CHILD
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What a space holds.
+    """The rooms of a space.
 
     Attributes:
         rooms: the rooms and spaces that can be seen from here, children before their space.

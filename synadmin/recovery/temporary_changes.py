@@ -34,7 +34,7 @@ def abandoned(synapse: Synapse, journal: Journal) -> "list[tuple[str, Revert]]":
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """How a temporary change is reverted.
+    """The request that reverts a temporary change.
 
     Attributes:
         method: of the request that does it.

@@ -31,7 +31,7 @@ PARTLY: Final = "partly"
 
 
 class Way(Protocol):
-    """How rooms are seen and changed: as a server admin, or as the old owner."""
+    """A way to read and change rooms: as a server admin, or as the old owner."""
 
     leave_rooms: bool
     """Also where no user of this server would have control afterwards; a member does not know that."""

@@ -23,7 +23,7 @@ RETRY = 30.0  # seconds, where the server does not say how long it holds an invi
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What is asked for.
+    """A transfer as it was asked for.
 
     Attributes:
         new: who is to have the rooms.
@@ -40,7 +40,7 @@ TransferStep = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomTransfer:
-    """What became of one room, so far.
+    """The transfer of one room, so far.
 
     Attributes:
         steps: what is done in it, in order; the last one takes the old owner's power.

@@ -47,7 +47,7 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class UndoPlan:
-    """How one change is undone.
+    """One change of levels, and the edits that undo it.
 
     Attributes:
         noted: the change.

@@ -29,7 +29,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class UpgradeOptions:
-    """What is asked for.
+    """The options of an upgrade.
 
     Attributes:
         version: the version of the new room.

@@ -29,7 +29,7 @@ class OutOfTimeError(Exception):
 
 
 class Coverage:
-    """What one run has to check, and what it has checked.
+    """The part of the server that one run has to check, and has checked.
 
     Attributes:
         needs: what the rules need.

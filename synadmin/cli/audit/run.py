@@ -29,7 +29,7 @@ RULES = "rules"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What an audit is asked for, as the command line has it.
+    """The options of an audit, as the command line has them.
 
     Raises:
         UsageError: options do not go together.

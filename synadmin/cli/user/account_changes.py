@@ -21,7 +21,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class AccountChanges:
-    """What shall be different; lists are added to and taken from."""
+    """The changes of an account; lists are added to and taken from."""
 
     fields: Mapping[str, Any]
     add_threepids: Pairs = ()

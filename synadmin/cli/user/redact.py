@@ -125,7 +125,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which messages of a user are to be redacted.
+    """The messages of a user that are to be redacted.
 
     Attributes:
         rooms: in which rooms, as they were named; everywhere where none was.
