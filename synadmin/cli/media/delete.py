@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.media.quarantine import describe_media, media_id_of, media_info, require_local
+from synadmin.cli.media.quarantine import media_id_of, media_info, named_media, require_local
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
@@ -194,8 +194,7 @@ def _delete_of_user(synapse: "Synapse", name: str) -> Record:
 def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
     if len(names) > 1:
         return f"Delete {MEDIA.counted(len(names))} for good?"
-    info = media_info(synapse, media_id_of(names[0]))
-    return f"Delete {names[0]}{f' ({describe_media(info)})' if info is not None else ''} for good?"
+    return f"Delete {named_media(synapse, names[0])} for good?"
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:

@@ -219,6 +219,12 @@ def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
         raise RefusedError(f"{item} was not uploaded to {home}: only local media can be {what}")
 
 
+def named_media(synapse: "Synapse", name: str) -> str:
+    """Return an item as a question names it, with its type, size and uploader where they are known."""
+    info = media_info(synapse, media_id_of(name))
+    return name if info is None else f"{name} ({describe_media(info)})"
+
+
 def describe_media(info: "MediaInfo") -> str:
     """Return an item's type, size and uploader in words."""
     size = "of unknown size" if info.media_length is None else counted(info.media_length, "byte")
@@ -283,8 +289,7 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
 def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
     if len(names) > 1:
         return f"Quarantine {MEDIA.counted(len(names))}? {_AFTERWARDS}"
-    info = media_info(synapse, media_id_of(names[0]))
-    return f"Quarantine {names[0]}{f' ({describe_media(info)})' if info is not None else ''}? {_AFTERWARDS}"
+    return f"Quarantine {named_media(synapse, names[0])}? {_AFTERWARDS}"
 
 
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
