@@ -25,8 +25,9 @@ from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
 from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Plan, Refusal
-from synadmin.recovery.reader import Reader
+from synadmin.recovery.reader import FEW, Reader
 
+_TRIED = 3  # users with power who are asked about one by one, where there are many
 _SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _ABOUT_THE_TARGET = frozenset(
@@ -253,8 +254,11 @@ class Observer(Reader):
         answers = self._together(asks)
         seen: RoomView = answers.get("join rule", view)
         blocked = "blocked" in answers and answers["blocked"].block
-        for user in _candidates(view):
-            memberships[user] = self.membership(user, details.room_id)
+        holders, of_all = _candidates(view), dict[UserId, str]()
+        for tried, user in enumerate(holders):
+            if tried == _TRIED and len(holders) > FEW:
+                of_all = self.memberships(holders, details.room_id)
+            memberships[user] = of_all.get(user) or self.membership(user, details.room_id)
             if memberships[user] == "join":
                 break
         return replace(seen, memberships=memberships, accounts=accounts, blocked=blocked)

@@ -13,7 +13,7 @@ from synadmin.power.events import MEMBER
 from synadmin.power.room import Account, Reach
 from synadmin.recovery.means import Means, SynapseMeans, means_of
 
-_FEW = 20  # users who are asked about one after the other
+FEW = 20  # users who are asked about one after the other
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Reader:
 
     def memberships(self, users: Sequence[UserId], room_id: RoomId) -> dict[UserId, str]:
         """Return the memberships of local users; of many of them by one request, whose answer is long."""
-        if len([user for user in users if user not in self._memberships]) > _FEW:
+        if len([user for user in users if user not in self._memberships]) > FEW:
             # Where the room's state is not complete, the server may not list all members in time.
             with contextlib.suppress(ReplyError):
                 events = self.member_events(room_id)
@@ -108,7 +108,7 @@ class Reader:
 
     def accounts(self, users: Sequence[UserId]) -> dict[UserId, Account]:
         """Return what state local accounts are in; many are asked for side by side."""
-        at_once = 1 if len(users) <= _FEW else self.at_once
+        at_once = 1 if len(users) <= FEW else self.at_once
         return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
 
     def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:

@@ -23,7 +23,7 @@ from synadmin.errors import MatrixError, NotSupportedError
 from synadmin.sandbox.community import Community, fill
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.delegated import running as running_delegated
-from tests.live.workers import settle, shared_server
+from tests.live.workers import REQUESTED, settle, shared_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from tests.live.delegated import Delegated
 
-_PATIENCE = 120  # seconds for one command
+_PATIENCE = 600 if REQUESTED else 120  # seconds for one command; an event waits for a worker that lags
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

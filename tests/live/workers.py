@@ -56,6 +56,7 @@ class WorkerHomeserver(Homeserver):
     Attributes:
         database: how ``psycopg2`` reaches its PostgreSQL.
         worker_port: where nginx finds the worker.
+        front_port: where clients find nginx.
     """
 
     def __init__(self, directory: Path | None = None, *, lag: float = LAG, **options: Any) -> None:  # noqa: ANN401
@@ -67,7 +68,7 @@ class WorkerHomeserver(Homeserver):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._front_port}"
+        return f"http://127.0.0.1:{self.front_port}"
 
     @property
     def main_port(self) -> int:
@@ -112,7 +113,7 @@ class WorkerHomeserver(Homeserver):
         self._nginx = nginx
         self.database = self._stores.enter_context(postgresql())
         self._redis_port, replication_port = free_port(), free_port()
-        self.worker_port, self._front_port = free_port(), free_port()
+        self.worker_port, self.front_port = free_port(), free_port()
         folder = Path(self._stores.enter_context(tempfile.TemporaryDirectory(prefix="synadmin-redis-")))
         port = self._redis_port
         options = {"port": str(port), "bind": "127.0.0.1", "save": "", "dir": str(folder)}
@@ -167,7 +168,7 @@ class WorkerHomeserver(Homeserver):
         path = folder / "nginx.conf"
         path.write_text(self._front_configuration(folder), "utf-8")
         command = [self._nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(path)]
-        return tethered(command, folder / "output.log", lambda: accepts(self._front_port))
+        return tethered(command, folder / "output.log", lambda: accepts(self.front_port))
 
     def _front_configuration(self, folder: Path) -> str:
         shares = "\n".join(f'    "~^{share}" worker;' for share in _WORKERS_SHARE)
@@ -189,7 +190,7 @@ http {{
 {shares}
   }}
   server {{
-    listen 127.0.0.1:{self._front_port};
+    listen 127.0.0.1:{self.front_port};
     client_max_body_size 50M;
     location / {{
       proxy_pass http://$process;
