@@ -110,7 +110,7 @@ def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | Account
         SynadminError: nothing could be checked.
     """
     if run.about(RoomFacts):
-        # Whoever is counted has to be asked about.
+        # To be counted, every controller has to be asked about.
         rooms = gatherer.rooms(None if run.count_controllers else run.finds)
         yield from _as_far_as_possible(gatherer, "the rooms", rooms)
     if run.about(AccountFacts):
@@ -135,11 +135,11 @@ class _Run:
     rules: Sequence[Rule]
     count_controllers: bool
     found: dict[tuple[str, ...], Finding] = field(default_factory=dict)
-    set_aside: set[tuple[str, ...]] = field(default_factory=set)
+    ignored_keys: set[tuple[str, ...]] = field(default_factory=set)
     errors: list[RuleError] = field(default_factory=list)
     crashes: Counter[str] = field(default_factory=Counter)
     controllers: dict[UserId, list[ControlledRoom]] = field(default_factory=lambda: defaultdict(list))
-    sound: set[RoomId] = field(default_factory=set)
+    without_findings: set[RoomId] = field(default_factory=set)
     _options: dict[str, Any] = field(default_factory=dict)
     _by_subject: dict[type, Sequence[Rule]] = field(default_factory=dict)
 
@@ -162,7 +162,7 @@ class _Run:
                     return True
         except Exception:  # noqa: BLE001  it is reported when the rules are run
             return True
-        self.sound.add(facts.room_id)
+        self.without_findings.add(facts.room_id)
         return False
 
     def check(self, facts: Facts) -> None:
@@ -170,16 +170,16 @@ class _Run:
         if self.count_controllers and isinstance(facts, RoomFacts):
             for user in facts.controllers:
                 self.controllers[user].append(ControlledRoom(facts.subject, len(facts.controllers) == 1))
-        if isinstance(facts, RoomFacts) and facts.room_id in self.sound:
-            # The rules have run over these very facts.
-            self.sound.discard(facts.room_id)
+        if isinstance(facts, RoomFacts) and facts.room_id in self.without_findings:
+            # The rules have run over these facts already.
+            self.without_findings.discard(facts.room_id)
             return
         for rule in self.about(type(facts)):
             if self.crashes[rule.ID] < _MOST_CRASHES:
                 for finding in self._findings(rule, facts):
                     judged = self.config.judged(finding)
                     if self.ignored.covers(judged):
-                        self.set_aside.add(judged.key)
+                        self.ignored_keys.add(judged.key)
                     else:
                         self.found[judged.key] = judged
 
@@ -216,11 +216,11 @@ class _Run:
                 finding.subject.name or finding.subject.id,
             ),
         )
-        # It is not known whether what was not checked is solved.
+        # A finding about something that was not checked may hold still.
         solved = [
             finding
             for key, finding in baseline.findings.items()
-            if complete and finding.rule in order and key not in self.found and key not in self.set_aside
+            if complete and finding.rule in order and key not in self.found and key not in self.ignored_keys
         ]
         finished = gatherer.coverage.clock()
         report = Report(

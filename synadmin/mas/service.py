@@ -155,7 +155,8 @@ class Mas:
     def dry_run(self) -> "Mas":
         """Return the same service that reads, and raises DryRunStop instead of changing."""
         other = Mas(self.transport.dry_run(), self.oauth, wire=self._wire)
-        vars(other).update({name: vars(self)[name] for name in ("version",) if name in vars(self)})
+        if "version" in vars(self):
+            other.version = self.version
         return other
 
     @cached_property
