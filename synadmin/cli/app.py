@@ -181,7 +181,8 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     except click.ClickException as error:
         from synadmin.cli.hints import usage_hint
 
-        _print_error(invocation, error.format_message(), usage_hint(error, arguments))
+        message = error.format_message().replace("not a valid integer range", "not a whole number")
+        _print_error(invocation, message, usage_hint(error, arguments))
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""

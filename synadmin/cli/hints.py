@@ -47,6 +47,8 @@ def _meant(error: click.ClickException, context: click.Context, words: Sequence[
         moved = _moved(words, context)
         return None if moved is None else f"options of a command go after it: `{moved}`"
     elif "unexpected extra argument" in error.message:
+        if command.name in {"login", "password"}:
+            return "a password is no argument: it is asked for, or read from standard input"
         options = [name for parameter in command.params for name in parameter.opts]
         named = [name for name in ("--user", "--room") if name in options]
         return f"give it with {' or '.join(named)}" if named else None

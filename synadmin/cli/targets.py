@@ -211,6 +211,9 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
 def _parse_user(text: str) -> str:
     from synadmin.ids import parse_user_id
 
+    if text.startswith("@") and ":" not in text:
+        message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
+        raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
     if text.startswith("@") or ":" in text:
         return parse_user_id(text)
     try:

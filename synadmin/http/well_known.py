@@ -12,12 +12,14 @@ from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminErr
 from synadmin.http.answers import UNREADABLE
 from synadmin.http.deadline import Deadline
 from synadmin.ids import is_server_name
+from synadmin.settings import is_loopback
 
 if TYPE_CHECKING:
     import requests
 
 _PATH = "/.well-known/matrix/client"
 _MOST_REDIRECTS = 5
+_CONNECT = 10.0  # seconds for a connection, TLS included
 _LARGEST = 64 * 1024  # bytes; the file has a hundred
 
 
@@ -47,7 +49,7 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
     from synadmin.http.session import bounded_session
 
     deadline = Deadline(timeout)
-    hint = f"if {homeserver} is the homeserver itself, write https://{homeserver}"
+    hint = _if_it_is_the_homeserver(homeserver)
     with bounded_session() as session:
         url = f"https://{homeserver}{_PATH}"
         for _ in range(_MOST_REDIRECTS + 1):
@@ -76,6 +78,12 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
         raise ReplyError(f"{url} names no homeserver (m.homeserver.base_url)", hint=hint) from None
 
 
+def _if_it_is_the_homeserver(name: str) -> str:
+    hint = f"if {name} is the homeserver itself, write https://{name}"
+    is_local = is_loopback(urlsplit(f"//{name}").hostname or "")
+    return f"{hint}, or http://{name} where it speaks no TLS" if is_local else hint
+
+
 def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> SynadminError:
     import requests
 
@@ -100,7 +108,7 @@ def _fetched(
     response = session.get(
         url,
         # One deadline for the whole answer, and for all redirects.
-        timeout=urllib3.Timeout(total=max(deadline.remaining, 0.001)),  # type: ignore[arg-type]
+        timeout=urllib3.Timeout(total=max(deadline.remaining, 0.001), connect=_CONNECT),  # type: ignore[arg-type]
         allow_redirects=False,
         # Here and not on the session: there REQUESTS_CA_BUNDLE would go before it.
         verify=ca_file or True,

@@ -120,7 +120,8 @@ def test_a_file_that_names_no_homeserver_is_one_line_and_what_to_try(
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
     name = secure.server_name
-    assert caught.value.hint == f"if {name} is the homeserver itself, write https://{name}"
+    tls_or_not = f"https://{name}, or http://{name} where it speaks no TLS"
+    assert caught.value.hint == f"if {name} is the homeserver itself, write {tls_or_not}"
 
 
 def test_silence_ends_after_the_timeout(secure: Stub, ca_file: Path) -> None:
