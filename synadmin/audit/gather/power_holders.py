@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from synadmin.api.users import User
 from synadmin.audit.facts import AccountFacts, RoomFacts
 from synadmin.audit.gather.account_index import AccountEntry, AccountIndex
+from synadmin.audit.gather.hash_table import HashTable
 from synadmin.client import Synapse
 from synadmin.errors import MatrixError, NotFoundError, RateLimitedError, ServerError
 from synadmin.ids import RoomId, UserId, server_name_of
@@ -30,6 +31,7 @@ _ACCOUNTS = {
     for shadow_banned in (False, True)
 }
 _SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # above the numbers of the states
+_NOT_ASKED = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,12 @@ class PowerHolders:
         self._now = now
         self._lock = threading.Lock()
         self._asking: dict[tuple[str, UserId], Future[None]] = {}
-        self._flags: dict[int, int] = {}
-        self._places: dict[int, int] = {}
+        # A number for each user: of where their rooms end among those of all, and of what is known of them.
+        self._places = HashTable()
         self._ends = array("Q")
+        self._flags = array("B")
         self._digests = array("q")
-        self._everyone: list[Future[None]] = []
+        self._everyone: list[Future[int]] = []
         self._complete: bool | None = None
         self._joined: Counter[int] = Counter()
 
@@ -102,11 +105,10 @@ class PowerHolders:
         Raises:
             MatrixError: the server does not say.
         """
-        self._ask_for_rooms(user)
-        digest = hash(user)
-        if digest not in self._flags:
-            self._once("account", user, lambda: self._flags.update({digest: self._asked_flags(user)}))
-        return self._holder(user, self._flags[digest], self._entry(user))
+        place = self._place(user)
+        if self._flags[place] == _NOT_ASKED:
+            self._once("account", user, lambda: self._ask_for_account(user, place))
+        return self._holder(user, self._flags[place], self._entry(user))
 
     def listed(self, user: UserId) -> PowerHolder:
         """Return a user as far as the user list tells; asked about where the list lacks the account.
@@ -120,7 +122,6 @@ class PowerHolders:
         entry = None if self.is_asked(user) or user in self.without else self._entry(user)
         if entry is None:
             return self.get(user)
-        self._ask_for_rooms(user)
         state = AccountState.of(deactivated=entry.deactivated, locked=entry.locked)
         return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
 
@@ -130,7 +131,6 @@ class PowerHolders:
         Raises:
             MatrixError: the server does not say.
         """
-        self._ask_for_rooms(user)
         start, end = self._span(user)
         return PowerHolder(None, _ACCOUNTS[AccountState.ACTIVE, False], self._digests, start, end)
 
@@ -141,7 +141,8 @@ class PowerHolders:
 
     def is_asked(self, user: UserId) -> bool:
         """Whether the server was asked about this account itself."""
-        return hash(user) in self._flags
+        place = self._places.get(hash(user))
+        return place is not None and self._flags[place] != _NOT_ASKED
 
     def _holder(self, user: UserId, flags: int, entry: AccountEntry | None) -> PowerHolder:
         state = _STATES[flags & 7]
@@ -156,7 +157,7 @@ class PowerHolders:
 
     def _span(self, user: UserId) -> tuple[int, int]:
         """Return where the rooms of a user begin and end."""
-        place = self._places[hash(user)]
+        place = self._place(user)
         return self._ends[place - 1] if place else 0, self._ends[place]
 
     def _entry(self, user: UserId) -> AccountEntry | None:
@@ -166,7 +167,7 @@ class PowerHolders:
         """Ask every account for its rooms, where the list is there and has few accounts."""
         if self.has_list:
             self._users = self._accounts.result().users
-        self._everyone = [pool.submit(self._ask_for_rooms, user) for user in self._users or ()]
+        self._everyone = [pool.submit(self._place, user) for user in self._users or ()]
 
     def local_members(self, room_id: RoomId) -> int | None:
         """Return how many local users are joined to a room; None where not all of them were asked."""
@@ -216,9 +217,17 @@ class PowerHolders:
         finally:
             del self._asking[key]
 
-    def _ask_for_rooms(self, user: UserId) -> None:
-        if hash(user) not in self._places:
+    def _place(self, user: UserId) -> int:
+        """Return the number of a user, who is asked for their rooms unless that was done before."""
+        place = self._places.get(hash(user))
+        if place is None:
             self._once("rooms", user, lambda: self._read_rooms(user))
+            place = self._places.get(hash(user))
+            assert place is not None  # noqa: S101  for the type checker
+        return place
+
+    def _ask_for_account(self, user: UserId, place: int) -> None:
+        self._flags[place] = self._asked_flags(user)
 
     def _read_rooms(self, user: UserId) -> None:
         if hash(user) in self._places:
@@ -232,9 +241,10 @@ class PowerHolders:
             if self._users is not None and server_name_of(user) == self._server_name:
                 self._joined.update(digests)
             self._digests.extend(digests)
+            self._flags.append(_NOT_ASKED)
             self._ends.append(len(self._digests))
             # Last of all: from here on others see it.
-            self._places[hash(user)] = len(self._ends) - 1
+            self._places.set(hash(user), len(self._ends) - 1)
 
     def _asked_flags(self, user: UserId) -> int:
         """Return what the server says of an account, as flags above the number of its state."""

@@ -10,6 +10,7 @@ from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Subject
 from synadmin.audit.gather.account_index import AccountIndex, all_accounts
 from synadmin.audit.gather.coverage import Coverage, OutOfTimeError, is_fatal
+from synadmin.audit.gather.hash_table import HashTable
 from synadmin.audit.gather.power_holders import PowerHolders
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.room_facts import Asker, Unfinished
@@ -20,7 +21,7 @@ from synadmin.parallel import FAILURES, GaveUpError
 T = TypeVar("T")
 
 _BEGUN = 4  # rooms, for each request that may be under way
-_WAITING = 2000  # rooms that are kept until the user list is there
+_WAITING = 1000  # rooms that are kept until the user list is there
 _CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them
 
 
@@ -59,7 +60,7 @@ class RoomGatherer:
         self._caller = caller
         self._without = without
         self._itself = Subject("server", server_name_of(caller))
-        self._listed: set[int] = set()
+        self._listed = HashTable()
         self._begun: deque[tuple[Subject, Future[RoomFacts | Unfinished]]] = deque()
         self._waiting: deque[tuple[Subject, Unfinished]] = deque()
         self._done = 0
@@ -89,7 +90,7 @@ class RoomGatherer:
             if holders is None or asker is None:
                 holders = self._holders()
                 asker = self._asker(holders)
-            self._listed.add(hash(room.room_id))
+            self._listed.set(hash(room.room_id))
             yield from self._begin(_subject(room), asker.begin, room)
             if len(self._waiting) >= _WAITING or self._accounts.done():
                 yield from self._finish_waiting(asker)

@@ -1,0 +1,37 @@
+"""Numbers by hashes: the same as a dictionary says, in a fraction of its memory."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+
+from synadmin.audit.gather.hash_table import HashTable
+
+
+def test_it_says_what_a_dictionary_says() -> None:
+    chance = random.Random(1)
+    # Many of them begin at the same place, and 0 is kept, too.
+    digests = [0, *(chance.choice([1, 2**20, 2**40, -1]) * chance.randrange(2000) for _ in range(6000))]
+    table, expected = HashTable(), dict[int, int]()
+    for number, digest in enumerate(digests):
+        assert (digest in table) == (digest in expected)
+        table.set(digest, number)
+        expected[digest] = number
+    assert len(table) == len(expected)
+    assert all(table.get(digest) == number for digest, number in expected.items() if digest != 1)
+    assert table.get(3**35) is None
+
+
+def test_it_takes_less_memory_than_a_dictionary() -> None:
+    digests = [hash(f"@u{number}:example.org") for number in range(50_000)]
+    tracemalloc.start()
+    try:
+        table = HashTable()
+        for number, digest in enumerate(digests):
+            table.set(digest, number)
+        of_table, _ = tracemalloc.get_traced_memory()
+        assert len({digest + 1: number for number, digest in enumerate(digests)}) == len(table)
+        _, of_dictionary = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 3 * of_table < of_dictionary - of_table
