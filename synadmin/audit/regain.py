@@ -71,7 +71,7 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
         return None
     reaches = [
         reach
-        for user in level_changes.authors(view, edit, joined=True)
+        for user in level_changes.possible_actors(view, edit, joined=True)
         if (reach := _reach_as(facts, user)) is not None
     ]
     if not reaches:

@@ -219,11 +219,11 @@ class _RoomWork:
             if waits and takes_power(view, edit):
                 continue
             planned = plan_edit(observer, view, edit)
-            author = planned.author
-            if author is None:
+            actor = planned.actor
+            if actor is None:
                 continue
-            require_reach(author, self.allow)
-            with _Recorded(self.steps, step_of_edit(edit, author.user)):
+            require_reach(actor, self.allow)
+            with _Recorded(self.steps, step_of_edit(edit, actor.user)):
                 view = change_levels.carry_out(self.apply.recovery, planned)
 
     def _change_settings(self, names: list[str]) -> None:

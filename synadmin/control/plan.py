@@ -265,10 +265,10 @@ class _Planner:
             if self.waits_for and takes_power(view, edit):
                 continue
             planned = plan_edit(self.observer, view, edit)
-            if planned.author is None:
+            if planned.actor is None:
                 continue
-            require_reach(planned.author, self.allow)
-            self.steps.append(step_of_edit(edit, planned.author.user))
+            require_reach(planned.actor, self.allow)
+            self.steps.append(step_of_edit(edit, planned.actor.user))
             view = edited(planned.view, edit)
         return view
 
@@ -314,7 +314,7 @@ def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.E
         if view.is_local(user) and observer.account(user).state is AccountState.MISSING:
             raise NotPossible("target-unknown", f"There is no account {user} on this server.")
     try:
-        return change_levels.plan(observer, view, edit, allow=Reach.REACTIVATE, last=False)
+        return change_levels.plan(observer, view, edit, allow=Reach.REACTIVATE, leave_rooms=False)
     except NotFoundError as error:
         raise NotPossible("target-unknown", sentence_of(error)) from None
     except RefusedError as error:

@@ -210,13 +210,12 @@ class Synapse(client.Synapse):
             view = observer.with_users(change_levels.view_to_edit(observer, room_id), [target])
             start = outcome.before(room, target, self.rooms.get(room_id), view)
             try:
-                planned = change_levels.plan(
-                    observer, view, Edit(users={target: level}), allow=Reach.of(allow), last=leave_rooms
-                )
+                edit, reach = Edit(users={target: level}), Reach.of(allow)
+                planned = change_levels.plan(observer, view, edit, allow=reach, leave_rooms=leave_rooms)
             except RefusedError as error:
                 hint = f" Next: {error.hint}." if error.hint else ""
                 return replace(start, outcome=outcome.REFUSED, reason=error.reason, message=f"{error}.{hint}")
-            actor = planned.author
+            actor = planned.actor
             if actor is None:
                 done = "Nothing to change: the user has this level already."
                 return replace(start, outcome=outcome.DONE, message=done)

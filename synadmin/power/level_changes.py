@@ -172,7 +172,7 @@ def controllers(view: RoomView) -> Iterator[UserId]:
         yield unnamed_member(view)
 
 
-def authors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iterator[UserId]:
+def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iterator[UserId]:
     """Yield the local users whom the rules would let make the edit once they are in the room.
 
     Args:

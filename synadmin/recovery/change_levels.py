@@ -69,7 +69,7 @@ class EditPlan:
 
     view: RoomView
     edit: Edit
-    author: Actor | None
+    actor: Actor | None
     """None where there is nothing to change."""
 
 
@@ -99,7 +99,7 @@ def plan(
     edit: Edit,
     *,
     allow: Reach,
-    last: bool,
+    leave_rooms: bool,
     undoing: bool = False,
 ) -> EditPlan:
     """Find through whom an edit can be made.
@@ -109,14 +109,14 @@ def plan(
         view: the room, from :func:`view_to_edit`.
         edit: what is to change.
         allow: how far it may go.
-        last: it may take the last local control out of the room.
+        leave_rooms: it may take the last local control out of the room.
         undoing: it brings back earlier levels, even if no member has control then.
 
     Raises:
         NotFoundError: there is no such user.
         RefusedError: it must not or cannot be made; nothing was changed.
     """
-    view = _with_those_concerned(observer, view, edit)
+    view = _with_edited_users(observer, view, edit)
     if view.uncounted and _any_member_controls(view, edit):
         view = observer.count(view)
     reason = level_changes.validation_error(view, edit)
@@ -132,14 +132,14 @@ def plan(
         raise WouldLoseControlError(
             f"refused: {reason}", hint="give another user control first (`synadmin room set-power`)"
         )
-    if not last and level_changes.takes_last_local_control(view, edit):
+    if not leave_rooms and level_changes.takes_last_local_control(view, edit):
         raise WouldLoseControlError(
             "refused: no user of this server would have control of the room",
             hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
         )
     ways = _ways(observer, view, edit)
     if (not ways or ways[0].reach > allow) and _unnamed_member_may_help(view, edit):
-        view = _with_a_stranger(observer, view)
+        view = _with_helpful_member(observer, view)
         ways = _ways(observer, view, edit)
     if not ways:
         raise RefusedError(_why_refused(observer, view, edit))
@@ -152,7 +152,7 @@ def plan(
     return EditPlan(view, edit, ways[0])
 
 
-def _with_those_concerned(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
+def _with_edited_users(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
     """Add the users whose levels are to change: they may be the ones who have control afterwards."""
     unseen = [user for user in edit.users if user not in view.memberships]
     view = observer.with_users(view, [user for user in unseen if view.is_local(user)])
@@ -194,7 +194,7 @@ def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
     """Return through whom an edit can be made, the least intrusive first."""
     ways = [
         way
-        for user in level_changes.authors(view, edit)
+        for user in level_changes.possible_actors(view, edit)
         if (way := way_to_act(observer, view, user)) is not None
     ]
     return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
@@ -204,12 +204,15 @@ def _unnamed_member_may_help(view: RoomView, edit: Edit) -> bool:
     """Whether a local member who is not known by name might make the edit, or invite."""
     if not view.unknown_local_members:
         return False
-    stranger = unnamed_member(view)
-    inside = replace(view, memberships={**view.memberships, stranger: "join"})
-    return stranger in level_changes.authors(inside, edit) or view.levels.users_default >= view.levels.invite
+    unnamed = unnamed_member(view)
+    inside = replace(view, memberships={**view.memberships, unnamed: "join"})
+    return (
+        unnamed in level_changes.possible_actors(inside, edit)
+        or view.levels.users_default >= view.levels.invite
+    )
 
 
-def _with_a_stranger(observer: Observer, view: RoomView) -> RoomView:
+def _with_helpful_member(observer: Observer, view: RoomView) -> RoomView:
     """Add one more local member, who can act."""
     for user in observer.members_not_in(view):
         view = observer.with_member(view, user)
@@ -249,7 +252,7 @@ def _reach_as(observer: Observer, user: UserId) -> Reach | None:
 
 
 def _why_refused(observer: Observer, view: RoomView, edit: Edit) -> str:
-    if observer.cannot_act and any(True for _ in level_changes.authors(view, edit)):
+    if observer.cannot_act and any(True for _ in level_changes.possible_actors(view, edit)):
         return f"refused: this needs acting as another user. {observer.means.why_not}"
     equals = level_changes.equal_remote_admins(view, edit)
     if equals:
@@ -266,14 +269,14 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
     Raises:
         SynadminError: it was not made, or what was read back is not what was asked for.
     """
-    view, author = planned.view, planned.author
-    if author is None:
+    view, actor = planned.view, planned.actor
+    if actor is None:
         return view
     temporary = recovery.temporary
     with recovery.lock(view.room_id):
         mark = temporary.mark
         try:
-            content = _send(recovery, planned, author)
+            content = _send(recovery, planned, actor)
         finally:
             left = temporary.revert_since(mark)
     if left:
@@ -283,26 +286,26 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
     return replace(view, power_levels=content)
 
 
-def _send(recovery: Recovery, planned: EditPlan, author: Actor) -> Mapping[str, Any]:
+def _send(recovery: Recovery, planned: EditPlan, actor: Actor) -> Mapping[str, Any]:
     view, observer = planned.view, recovery.observer
     base = _unchanged_part(observer, view, planned.edit)
-    acting = start_acting(recovery, view.room_id, author)
+    acting = start_acting(recovery, view.room_id, actor)
     return send_levels(observer, acting, view, planned.edit, base=base)
 
 
-def start_acting(recovery: Recovery, room_id: RoomId, author: Actor) -> Synapse:
+def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
     """Do what it takes to act as a user in a room, reverted with the room; return the way as them.
 
     Raises:
         SynadminError: it could not be done.
     """
-    user = author.user
-    if author.state is not AccountState.ACTIVE:
+    user = actor.user
+    if actor.state is not AccountState.ACTIVE:
         enable_temporarily(recovery.synapse, recovery.temporary, user)
-    visiting = TemporaryMembership(recovery, room_id, leaves=author.state is not _DEACTIVATED)
-    if author.inviter is not None:
-        visiting.invite(user, by=author.inviter)
-    if author.enters:
+    visiting = TemporaryMembership(recovery, room_id, leaves=actor.state is not _DEACTIVATED)
+    if actor.inviter is not None:
+        visiting.invite(user, by=actor.inviter)
+    if actor.enters:
         visiting.join(user)
     return recovery.as_user(user)
 

@@ -173,7 +173,9 @@ class Offboarding:
         """Take the account's level away; it stays where no local user may change it."""
         edit = Edit(users={user: None})
         try:
-            plan = change_levels.plan(self.recovery.observer, view, edit, allow=Reach.IMPERSONATE, last=True)
+            plan = change_levels.plan(
+                self.recovery.observer, view, edit, allow=Reach.IMPERSONATE, leave_rooms=True
+            )
         except RefusedError as error:
             if error.reason == RefusedError.reason:
                 return

@@ -89,10 +89,10 @@ class AsAdmin:
         joins = any(step["action"] == "join" and step["as"] == self.move.new for step in steps)
         if view.membership_of(self.move.new) != "join" and not joins:
             steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
-        if planned.author is not None:
-            how = planned.author.text.removesuffix("set the levels.")
+        if planned.actor is not None:
+            how = planned.actor.text.removesuffix("set the levels.")
             lowered = lowering(granted(view, self.move), self.move)
-            steps.append(step(LOWER, planned.author.user, f"{how}{lowered}."))
+            steps.append(step(LOWER, planned.actor.user, f"{how}{lowered}."))
         return tuple(steps)
 
     def _keep_control(self, view: RoomView) -> None:
@@ -142,7 +142,7 @@ class AsAdmin:
             return change_levels.EditPlan(view, Edit(), None)
         allow = self.run.goal.allow if allow is None else allow
         try:
-            return change_levels.plan(self.run.recovery.observer, view, edit, allow=allow, last=True)
+            return change_levels.plan(self.run.recovery.observer, view, edit, allow=allow, leave_rooms=True)
         except RefusedError:
             if view.levels.is_creator(self.move.old):
                 return change_levels.EditPlan(
@@ -152,7 +152,7 @@ class AsAdmin:
 
     def _why_not(self, view: RoomView) -> str:
         try:
-            author = self._parting(view, Reach.REACTIVATE).author
+            actor = self._parting(view, Reach.REACTIVATE).actor
         except RefusedError:
-            author = None
-        return "insufficient-power" if author is None else f"needs-{author.reach}"
+            actor = None
+        return "insufficient-power" if actor is None else f"needs-{actor.reach}"

@@ -207,7 +207,7 @@ def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: R
 
 
 def _planned(observer: Observer, view: RoomView, edit: Edit, allow: Reach) -> EditPlan:
-    return change_levels.plan(observer, view, edit, allow=allow, last=True, undoing=True)
+    return change_levels.plan(observer, view, edit, allow=allow, leave_rooms=True, undoing=True)
 
 
 def _most(observer: Observer, view: RoomView, wanted: Edit, allow: Reach) -> EditPlan | None:

@@ -61,7 +61,7 @@ class Upgrade:
             if len(planned.invited) > _MANY:
                 self.recovery.lift_rate_limits()
             before = self._state(planned.room_id)
-            new = planned.new_room_id or self._upgraded()
+            new = planned.new_room_id or self._send_upgrade()
             for step in planned.steps:
                 if step.action != "upgrade":
                     self._take(step, new)
@@ -80,7 +80,7 @@ class Upgrade:
         if failed is not None:
             self.problems.append(f"the announcement: {failed}")
 
-    def _upgraded(self) -> RoomId:
+    def _send_upgrade(self) -> RoomId:
         planned, step = self.planned, self.planned.steps[0]
         actor = planned.actor or self.recovery.synapse.owner
         acting = self.recovery.as_user(actor)
@@ -112,9 +112,12 @@ class Upgrade:
 
     def _take(self, step: UpgradeStep, new: RoomId) -> None:
         """Take a step; its failure is recorded, and the next step is taken all the same."""
-        take = {"join": self._join, "invite": self._invite, "space": self._space, "rooms": self._rooms}[
-            step.action
-        ]
+        take = {
+            "join": self._join,
+            "invite": self._invite,
+            "space": self._update_space,
+            "rooms": self._update_tied_rooms,
+        }[step.action]
         if step.action == "space" and step.as_user is None:
             self.problems.append(step.detail.rstrip("."))
             return
@@ -134,7 +137,7 @@ class Upgrade:
 
         return _each(self.planned.invited, "invite {}", invite)
 
-    def _space(self, step: UpgradeStep, new: RoomId) -> list[str]:
+    def _update_space(self, step: UpgradeStep, new: RoomId) -> list[str]:
         space, editor = step.space, step.as_user
         if space is None or editor is None:
             return []
@@ -153,7 +156,7 @@ class Upgrade:
                     new, SPACE_PARENT, event.content, space
                 )
 
-    def _rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
+    def _update_tied_rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
         failed, observer = [], self.recovery.observer
         old = self.planned.room_id
         for room_id, names, allows in list(rooms_tied_to(observer, old, new)):
@@ -190,11 +193,11 @@ class Upgrade:
         for user, level in levels.listed().items():
             if not view.levels.is_creator(user) and view.levels.level_of(user) != level:
                 self.problems.append(f"{user} has level {view.levels.level_of(user)}, before {level}")
-        here = view.known_local_members
+        joined = view.known_local_members
         events = self.recovery.observer.member_events(new)
         waiting = sum(events.get(user) == "invite" for user in (*planned.invited, *planned.joined))
         message = f"{new} of version {view.version} has replaced the room, created by {join_users(creators)}."
-        message += f" {len(here)} local members are in it, {waiting} invited."
+        message += f" {len(joined)} local members are in it, {waiting} invited."
         kind = outcome.PENDING if waiting else outcome.DONE
         if self.problems:
             kind = PARTLY
@@ -206,7 +209,7 @@ class Upgrade:
             new_room_id=new,
             version=view.version,
             creators=creators,
-            members_after=len(here),
+            members_after=len(joined),
         )
 
     def _lost_aliases(self, content: Mapping[str, Any], new: RoomId) -> Iterable[str]:

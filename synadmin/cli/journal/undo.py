@@ -167,7 +167,7 @@ def _undo_text(plan: "UndoPlan") -> str:
     lines: list[str] = [plan.noted.room_id]
     for edit_plan in plan.plans:
         lines += [f"  {change.text}" for change in changes(edit_plan.view, edit_plan.edit)]
-        lines += [f"    {edit_plan.author.text}"] if edit_plan.author is not None else []
+        lines += [f"    {edit_plan.actor.text}"] if edit_plan.actor is not None else []
     lines += [f"  cannot: {words}" for words in plan.impossible]
     if not plan.plans and not plan.impossible:
         lines.append("  nothing to change")
@@ -196,7 +196,7 @@ def _undo_record(plan: "UndoPlan", outcome: str) -> dict[str, Any]:
             for edit_plan in plan.plans
             for change in changes(edit_plan.view, edit_plan.edit)
         ],
-        "as": [edit_plan.author.user for edit_plan in plan.plans if edit_plan.author is not None],
+        "as": [edit_plan.actor.user for edit_plan in plan.plans if edit_plan.actor is not None],
     }
 
 

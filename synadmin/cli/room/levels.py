@@ -175,11 +175,11 @@ def _edit(
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach.of(allow)
         try:
-            planned = change_levels.plan(recovery.observer, view, edit, allow=reach, last=leave_rooms)
+            planned = change_levels.plan(recovery.observer, view, edit, allow=reach, leave_rooms=leave_rooms)
         except WouldLoseControlError as error:
             output.write_one(_refused(synapse, room_id, error), _COLUMNS)
             return EXIT_REFUSED
-        if planned.author is not None:
+        if planned.actor is not None:
             if output.for_people or not yes:
                 invocation.warn(_plan_text(planned))
             if not dry_run:
@@ -189,7 +189,7 @@ def _edit(
                 invocation.journal.arguments = _resume_command(planned, options)
                 change_levels.carry_out(recovery, planned)
     output.write_one(_record(planned, dry_run=dry_run), _COLUMNS)
-    if planned.author is not None and dry_run:
+    if planned.actor is not None and dry_run:
         invocation.say("Nothing was changed: --dry-run.")
     return EXIT_DONE
 
@@ -229,8 +229,8 @@ def _plan_text(planned: "EditPlan") -> str:
     ]
     if gives_everybody_control(planned.view, planned.edit):
         lines.append("  warning: every member of the room would have control of it, and every user who joins")
-    if planned.author is not None:
-        lines.append(f"  {planned.author.text}")
+    if planned.actor is not None:
+        lines.append(f"  {planned.actor.text}")
     return "\n".join(lines)
 
 
@@ -246,12 +246,12 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     from synadmin.power.level_changes import changes
     from synadmin.power.levels import format_level
 
-    author = planned.author
+    actor = planned.actor
     outcome, message = "done", "The power levels are set."
-    if author is None:
+    if actor is None:
         message = "Nothing to change: the room already has these levels."
     elif dry_run:
-        outcome, message = "planned", author.text
+        outcome, message = "planned", actor.text
     return {
         "room_id": planned.view.room_id,
         "outcome": outcome,
@@ -260,8 +260,8 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
             {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
             for change in changes(planned.view, planned.edit)
         ],
-        "as": author.user if author is not None else None,
-        "reach": str(author.reach) if author is not None else None,
+        "as": actor.user if actor is not None else None,
+        "reach": str(actor.reach) if actor is not None else None,
     }
 
 

@@ -81,7 +81,9 @@ def _edited(view: RoomView, edit: Edit) -> RoomView:
     if ruled_out or level_changes.takes_last_local_control(view, edit):
         raise _Refused
     content = edit.applied(view)
-    joined = [user for user in level_changes.authors(view, edit) if view.membership_of(user) == "join"]
+    joined = [
+        user for user in level_changes.possible_actors(view, edit) if view.membership_of(user) == "join"
+    ]
     if not joined:
         raise _Refused
     for author in joined:

@@ -133,20 +133,22 @@ def test_members_known_by_number_only_hold_what_everybody_holds() -> None:
 
 def test_those_who_may_make_an_edit_come_with_the_highest_first() -> None:
     view = held({ALICE: 100, BOB: 75, CAROL: 25, MALLORY: 100}, events={"m.room.power_levels": 50})
-    assert list(level_changes.authors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
-    assert list(level_changes.authors(view, Edit(users={ADMIN: 80}))) == [ALICE]
+    assert list(level_changes.possible_actors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
+    assert list(level_changes.possible_actors(view, Edit(users={ADMIN: 80}))) == [ALICE]
     # Everybody may lower themselves, and nobody an equal.
-    assert list(level_changes.authors(view, Edit(users={ALICE: 0}))) == [ALICE]
-    assert list(level_changes.authors(view, Edit(users={MALLORY: 0}))) == []
-    assert list(level_changes.authors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
+    assert list(level_changes.possible_actors(view, Edit(users={ALICE: 0}))) == [ALICE]
+    assert list(level_changes.possible_actors(view, Edit(users={MALLORY: 0}))) == []
+    assert list(level_changes.possible_actors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
 
 
 def test_who_left_is_asked_as_if_they_were_back() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
-    assert list(level_changes.authors(view, Edit(users={BOB: 100}))) == [ALICE]
-    assert list(level_changes.authors(view, Edit(users={BOB: 100}), joined=True)) == []
-    assert list(level_changes.authors(view, Edit(named={"invite": 0}), joined=True)) == []
-    assert list(level_changes.authors(held({ALICE: 100}), Edit(users={BOB: 100}), joined=True)) == [ALICE]
+    assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}))) == [ALICE]
+    assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}), joined=True)) == []
+    assert list(level_changes.possible_actors(view, Edit(named={"invite": 0}), joined=True)) == []
+    assert list(level_changes.possible_actors(held({ALICE: 100}), Edit(users={BOB: 100}), joined=True)) == [
+        ALICE
+    ]
 
 
 def test_equals_on_other_servers_stand_in_the_way() -> None:

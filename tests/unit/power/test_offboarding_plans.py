@@ -83,7 +83,9 @@ def gives_up(view: RoomView) -> Iterator[RoomView]:
         ruled_out = level_changes.validation_error(view, edit) or level_changes.locks_everybody_out(
             view, edit
         )
-        authors = [user for user in level_changes.authors(view, edit) if view.membership_of(user) == "join"]
+        authors = [
+            user for user in level_changes.possible_actors(view, edit) if view.membership_of(user) == "join"
+        ]
         if ruled_out:
             return
         for author in authors:

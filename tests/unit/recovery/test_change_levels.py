@@ -40,11 +40,11 @@ def planned(
     elsewhere: bool = False,
 ) -> EditPlan:
     observer = observer_of(stub, synapse, view, elsewhere=elsewhere)
-    return change_levels.plan(observer, view, edit, allow=allow, last=last, undoing=undoing)
+    return change_levels.plan(observer, view, edit, allow=allow, leave_rooms=last, undoing=undoing)
 
 
 def author(stub: Stub, synapse: Synapse, view: RoomView, edit: Edit = RAISE) -> Actor | None:
-    return planned(stub, synapse, view, edit).author
+    return planned(stub, synapse, view, edit).actor
 
 
 def test_ones_own_power_comes_first(stub: Stub, synapse: Synapse) -> None:
@@ -113,7 +113,7 @@ def test_where_accounts_are_kept_elsewhere_only_ones_own_power_counts(stub: Stub
     with pytest.raises(RefusedError, match="Matrix Authentication Service"):
         planned(stub, synapse, view, elsewhere=True)
     mine = room({ADMIN: "join", BOB: "join"}, power_levels=levels({ADMIN: 100}))
-    found = planned(stub, synapse, mine, elsewhere=True).author
+    found = planned(stub, synapse, mine, elsewhere=True).actor
     assert found is not None
     assert found.user == ADMIN
 
@@ -144,7 +144,7 @@ def test_the_last_local_control_goes_only_if_that_is_meant(stub: Stub, synapse: 
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=levels({ADMIN: 100, MALLORY: 100}))
     lower = Edit(users={ADMIN: 0})
     if last:
-        assert planned(stub, synapse, view, lower, last=True).author is not None
+        assert planned(stub, synapse, view, lower, last=True).actor is not None
         return
     with pytest.raises(RefusedError, match="no user of this server would have control") as caught:
         planned(stub, synapse, view, lower)
@@ -156,14 +156,14 @@ def test_a_room_is_locked_only_by_undoing_what_unlocked_it(stub: Stub, synapse: 
     lower = Edit(users={ADMIN: 0})
     with pytest.raises(RefusedError, match="no user could ever change the room"):
         planned(stub, synapse, view, lower, last=True)
-    assert planned(stub, synapse, view, lower, last=True, undoing=True).author is not None
+    assert planned(stub, synapse, view, lower, last=True, undoing=True).actor is not None
 
 
 def test_power_is_not_given_to_a_name_that_nobody_has(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ADMIN: 100, BOB: 50}), accounts={BOB: "missing"})
     with pytest.raises(RefusedError, match="anyone who registers that name"):
         planned(stub, synapse, view, Edit(users={BOB: 60}))
-    assert planned(stub, synapse, view, Edit(users={BOB: 0})).author is not None
+    assert planned(stub, synapse, view, Edit(users={BOB: 0})).actor is not None
 
 
 def test_an_equal_elsewhere_is_named(stub: Stub, synapse: Synapse) -> None:

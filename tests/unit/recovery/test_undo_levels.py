@@ -84,7 +84,7 @@ def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, syna
     view = room({ADMIN: "join"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
     found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN))
     assert after(view, found) == BEFORE
-    assert [planned.author.user for planned in found.plans if planned.author] == [ADMIN]
+    assert [planned.actor.user for planned in found.plans if planned.actor] == [ADMIN]
     assert found.impossible == ()
 
 
@@ -140,7 +140,7 @@ def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
     view = room({ADMIN: "join", ALICE: "join", BOB: "join"}, power_levels=changed)
     found = undoing(stub, synapse, view, by_hand(before, changed), allow=Reach.IMPERSONATE)
     assert after(view, found) == before
-    assert {planned.author.user for planned in found.plans if planned.author} == {ADMIN, BOB}
+    assert {planned.actor.user for planned in found.plans if planned.actor} == {ADMIN, BOB}
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == levels({ALICE: 100, BOB: 100})
     assert found.impossible[0].endswith("(add --allow impersonate to permit this)")
