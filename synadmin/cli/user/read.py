@@ -130,8 +130,10 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> obj
         admins = server_admins(synapse)
         answer = ask(**{**filters, "admins": None})
         return answer.where(lambda account: (account.name in admins) == filters["admins"])
-    # Synapse shows locked accounts beside the others.
-    return accounts.where(lambda account: account.locked) if filters["locked"] else accounts
+    if filters["locked"]:
+        # Synapse shows locked accounts beside the others.
+        return accounts.where(lambda account: account.locked)
+    return Shown(accounts, empty="No account matches. Locked accounts are left out: --locked lists them.")
 
 
 @list_.check

@@ -110,6 +110,7 @@ def test_user_list_takes_every_filter_and_prints_every_field(
     lines = records(synadmin("user", "list", "--name", name, *flags, "--sort", "name:desc", "-o", "ndjson"))
     old = records(synadmin("user", "list", "--v2", "--name", name, "--deactivated", "-o", "ndjson"))
     found = synadmin("user", "find", name, "-o", "name")
+    none = synadmin("user", "list", "--user-id", people["locked"])
     table = synadmin("user", "list", "--user-id", people["gone"])
 
     assert [line["name"] for line in lines] == [people["locked"]]
@@ -117,6 +118,7 @@ def test_user_list_takes_every_filter_and_prints_every_field(
     assert {"creation_ts", "last_seen_ts", "avatar_url", "erased", "is_guest"} <= lines[0].keys()
     assert {line["name"] for line in old} == {people["active"], people["gone"], people["bot"]}
     assert table.stdout.splitlines()[2].startswith(people["gone"])
+    assert "--locked lists them" in none.stdout + none.stderr
     # A search by name finds the locked and the deactivated ones, too.
     assert set(found.stdout.split()) == set(people.values())
 
