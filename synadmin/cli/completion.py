@@ -39,8 +39,7 @@ def completion(invocation: Invocation, context: click.Context, shell: str | None
 
     maker = get_completion_class(shell)
     if maker is None:
-        message = f"there is no completion for {shell}"
-        raise click.UsageError(message)
+        raise click.UsageError(f"there is no completion for {shell}")
     click.echo(maker(context.find_root().command, {}, "synadmin", _VARIABLE).source())
 
 
