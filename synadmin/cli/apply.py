@@ -13,6 +13,8 @@ from synadmin.cli.saved_plan import SavedPlan
 from synadmin.errors import RefusedError, UsageError
 
 _COMMANDS = (["room", "make-admin"], ["user", "offboard"], ["control", "apply"])
+_NOT_IN_PLANS = frozenset({"profile", "env_file", "homeserver", "yes", "save_plan"})
+"""The options that are for the person who applies a plan: a file must not choose where the token goes."""
 
 
 @click.command(cls=Command)
@@ -39,11 +41,32 @@ def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output
     if plan.command[:2] not in _COMMANDS:
         message = f"{file} is a plan for `synadmin {' '.join(plan.command[:2])}`, which cannot be applied"
         raise UsageError(message)
+    _require_own_options(plan, file)
     _require_server(invocation, plan)
     again = invocation_again(invocation, reason=invocation.reason or plan.reason, plan=plan)
     invocation.say(f"The plan was made by {plan.made_by} at {plan.made_at}.")
     flags = [*(["--dry-run"] if dry_run else []), *(["--yes"] if yes else [])]
     return run_again(again, plan.command, output, *flags)
+
+
+def _require_own_options(plan: SavedPlan, file: str) -> None:
+    """Refuse a command line with options that are for the person who applies the plan."""
+    context = click.get_current_context().find_root()
+    command = context.command
+    for name in plan.command[:2]:
+        inner = command.get_command(context, name) if isinstance(command, click.Group) else None
+        command = inner or command
+    given, _, _ = command.make_parser(click.Context(command)).parse_args(plan.command[2:])
+    refused = [
+        option.opts[-1]
+        for option in command.get_params(context)
+        if option.name in _NOT_IN_PLANS and option.name in given
+    ]
+    if refused:
+        raise UsageError(
+            f"{file}: the command line of a plan cannot have {', '.join(refused)}",
+            hint="the person who applies a plan gives such options to `synadmin apply`",
+        )
 
 
 def _require_server(invocation: Invocation, plan: SavedPlan) -> None:

@@ -130,7 +130,7 @@ class SavedPlan:
             )
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, UnicodeError):
+        except (ValueError, KeyError, TypeError, AttributeError, UnicodeError, RecursionError):
             raise UsageError(f"{path} is not a plan", hint="`--save-plan FILE` makes one") from None
 
 

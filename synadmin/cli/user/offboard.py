@@ -12,7 +12,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, inactive_state, join_names, user_id_of
-from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, write_plan
+from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, pairs_of, write_plan
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
@@ -122,7 +122,7 @@ def _(
 ) -> dict[str, Any]:
     pairs = _pairs(user_id, to, source)
     if invocation.plan is not None:
-        pairs["pairs"] = invocation.plan.options["pairs"]
+        pairs["pairs"] = pairs_of(invocation.plan, user_id)
     return {**pairs, "dry_run": dry_run or save_plan is not None}
 
 
@@ -141,6 +141,8 @@ def _pairs(user_id: tuple[str, ...], to: str | None, source: str | None) -> dict
     if to is None:
         raise UsageError("name who gets control of the rooms: --to USER")
     names = [name.strip() for name in to.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"--to: {to!a} names no user")
     return {"pairs": dict.fromkeys(user_id, names), "from_file": False}
 
 

@@ -3,14 +3,31 @@
 from typing import TYPE_CHECKING, Any
 
 from synadmin.cli.saved_plan import CHANGED, SavedPlan, save
+from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from synadmin.cli.outcomes import Record
     from synadmin.ids import UserId
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.offboard import RoomHandover
+
+
+def pairs_of(plan: SavedPlan, users: "Collection[str]") -> dict[str, list[str]]:
+    """Return the successors of each user, as the plan has them.
+
+    Raises:
+        UsageError: it does not have them for all users that it names.
+    """
+    pairs = plan.options.get("pairs")
+    if not isinstance(pairs, dict) or not all(map(_are_names, pairs.values())) or set(users) - pairs.keys():
+        raise UsageError(f"{plan.path} is not a plan: it does not name the successor of each user")
+    return pairs
+
+
+def _are_names(names: object) -> bool:
+    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
 
 
 def change_since_plan(

@@ -1,0 +1,81 @@
+"""Plans whose file was edited: nothing in it chooses the server or answers the question."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.unit.stub import ADMIN, WHOAMI, told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
+
+OFFBOARD = ["user", "offboard", "@alice:example.org", "--to", "@bob:example.org"]
+MAKE_ADMIN = ["room", "make-admin", "!club:example.org"]
+
+
+def plan(command: list[str], **options: object) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "command": command,
+        "server_name": "example.org",
+        "made_by": "@other:example.org",
+        "made_at": "2026-11-28T03:00:00Z",
+        "options": options,
+        "targets": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ([*MAKE_ADMIN, "--homeserver", "https://evil.example"], "--homeserver"),
+        ([*MAKE_ADMIN, "--homeserver=https://evil.example"], "--homeserver"),
+        ([*MAKE_ADMIN, "--profile", "other"], "--profile"),
+        ([*MAKE_ADMIN, "--env-file", "other.env"], "--env-file"),
+        ([*MAKE_ADMIN, "-qy"], "--yes"),
+        ([*MAKE_ADMIN, "--save-plan", "other.json"], "--save-plan"),
+        ([*OFFBOARD, "--yes"], "--yes"),
+        (["control", "apply", "/no/such.toml", "--profile", "other"], "--profile"),
+    ],
+)
+def test_a_plan_does_not_choose_the_server_or_answer_the_question(
+    signed_in: Stub, synadmin: Synadmin, work: Path, command: list[str], option: str
+) -> None:
+    (work / "plan.json").write_text(json.dumps(plan(command)))
+
+    answer = synadmin("apply", "plan.json")
+
+    answer.assert_is_one_clear_line(code=2)
+    assert f"plan.json: the command line of a plan cannot have {option}" in answer.stderr
+    assert signed_in.requests == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        json.dumps(plan(OFFBOARD)),
+        json.dumps(plan(OFFBOARD, pairs=["@alice:example.org"])),
+        json.dumps(plan(OFFBOARD, pairs={"@alice:example.org": 3})),
+        json.dumps(plan(OFFBOARD, pairs={"@alice:example.org": []})),
+        json.dumps(plan(OFFBOARD, pairs={"@carol:example.org": ["@bob:example.org"]})),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(
+    signed_in: Stub, synadmin: Synadmin, work: Path, content: str
+) -> None:
+    signed_in.on(WHOAMI, told({"user_id": ADMIN}))
+    (work / "plan.json").write_text(content)
+
+    answer = synadmin("apply", "plan.json", "--yes", "-q")
+
+    assert answer.code == 2, answer
+    assert "plan.json is not a plan" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)
