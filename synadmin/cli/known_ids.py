@@ -26,6 +26,8 @@ def save(synapse: "Synapse") -> tuple[Path, int, int]:
     Raises:
         SettingsError: the file cannot be written.
     """
+    from urllib.parse import quote
+
     from synadmin import files
     from synadmin.ids import server_name_of
     from synadmin.text import safe_text
@@ -34,7 +36,8 @@ def save(synapse: "Synapse") -> tuple[Path, int, int]:
     users = [
         f"{user.name}\t{safe_text(user.displayname or '')}\n" for user in synapse.users.list_v2(locked=True)
     ]
-    path = _directory() / f"{server_name_of(synapse.owner)}.txt"
+    # A server says itself what it is called: no slash in that leads out of the directory.
+    path = _directory() / f"{quote(server_name_of(synapse.owner), safe='')}.txt"
     files.make_directory(path.parent, setting="XDG_STATE_HOME")
     files.replace_file(path, "".join((*rooms, *users)), setting="XDG_STATE_HOME")
     return path, len(rooms), len(users)
@@ -71,7 +74,7 @@ COMPLETE = {"room_id": complete_rooms, "user_id": complete_users}
 
 def _saved(sigil: str, start: str) -> Iterator[tuple[str, str]]:
     for path in sorted(_directory().glob("*.txt")):
-        for line in path.read_text("utf-8").splitlines():
+        for line in path.read_text("utf-8", "replace").splitlines():
             known, _, name = line.partition("\t")
             if known.startswith(sigil) and known.startswith(start) and _PLAIN.fullmatch(known):
                 yield known, name

@@ -96,3 +96,13 @@ def test_without_a_file_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("arguments", [(), ("bash", "--refresh")])
 def test_a_shell_or_a_refresh(synadmin: Synadmin, arguments: tuple[str, ...]) -> None:
     synadmin("completion", *arguments).assert_is_one_clear_line(code=2)
+
+
+def test_the_name_of_a_server_does_not_lead_out_of_the_directory(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(WHOAMI, told({"user_id": "@admin:../../../evil"}))
+    signed_in.on("/_synapse/admin/v1/rooms", told({"rooms": [], "offset": 0, "total_rooms": 0}))
+    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    assert synadmin("completion", "--refresh").code == 0
+    assert [*state_directory().parent.parent.rglob("*evil*")] == [
+        state_directory() / "completion" / "..%2F..%2F..%2Fevil.txt"
+    ]
