@@ -176,6 +176,20 @@ def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver
     assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
 
 
+def test_the_successor_of_one_leaver_is_a_member_who_stays_to_another(
+    leaver: Leaver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    dave = newcomer("dave")
+    theirs = leaver.carol.make_room("Go", members=[dave])
+    pairs = f"{leaver.alice.user_id},{dave.user_id}\n{leaver.carol.user_id},{leaver.bob.user_id}\n"
+    answer = synadmin(
+        "user", "offboard", "--from", "-", "--dry-run", "-o", "json", stdin=f"user,successor\n{pairs}"
+    )
+    rooms = [[room["room_id"] for room in record["rooms"]] for record in json.loads(answer.stdout)]
+    # Bob stays and has control of the shared room: Dave is not needed there.
+    assert rooms == [[leaver.hangs], [theirs]], answer.stderr
+
+
 def test_bad_successors_are_refused_before_anything_is_changed(
     leaver: Leaver, newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
@@ -187,6 +201,7 @@ def test_bad_successors_are_refused_before_anything_is_changed(
     pairs = f"user,successor\n{alice},{bob}\n{bob},{alice}\n"
     for arguments, stdin, code, words in (
         ((alice,), None, 2, "--to USER"),
+        ((alice, "--to", ","), None, 2, "names no user"),
         ((alice, "--to", "no-such-account"), None, 4, "User not found"),
         ((alice, "--to", carol), None, 5, "is deactivated"),
         ((alice, "--to", suspended.user_id), None, 5, "is suspended"),

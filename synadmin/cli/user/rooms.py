@@ -75,15 +75,16 @@ def rooms_losing_control(
         successors: by user, who is to get control; rooms in which all of them have it are left out.
     """
     from synadmin.recovery.observer import Observer
-    from synadmin.recovery.room_control import rooms_without
+    from synadmin.recovery.room_control import loses_control, rooms_without
 
     successors = successors or {}
+    observer, leaving = Observer(synapse), frozenset(users)
     everyone = frozenset(chain.from_iterable(successors.values()))
     controlled: dict[str, list[RoomControl]] = {}
-    for control in rooms_without(Observer(synapse), frozenset(users), everyone):
+    for control in rooms_without(observer, leaving, everyone):
         for user in control.controllers:
-            wanted = set(successors.get(user, ()))
-            if user in users and not (wanted and wanted <= set(control.controllers)):
+            # To this user, the successors of the others are members who stay.
+            if user in leaving and loses_control(observer, control, leaving, successors.get(user, ())):
                 controlled.setdefault(user, []).append(control)
     return controlled
 
