@@ -111,7 +111,10 @@ def _unreadable(error: UnreadableError, host: str, detail: str) -> SynadminError
 def _timed_out(error: BaseException, connection: "Connection", method: str, detail: str) -> ConnectError:
     root, within = _root(error), f"within {connection.connect_timeout:g} s"
     if isinstance(root, HandshakeTimeoutError) or _HANDSHAKE in str(root):
-        message = f"{connection.host} takes the connection, but starts no TLS {within}: is it http?"
+        message = (
+            f"{connection.host} takes the connection, but ends no TLS handshake {within}: "
+            "is it http, or overloaded?"
+        )
         return FinalConnectError(message, detail=detail)
     if "Connect" in type(error).__name__ and "Timeout" in type(error).__name__:
         message = f"{connection.host} could not be reached {within}"
