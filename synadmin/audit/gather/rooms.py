@@ -231,7 +231,7 @@ class RoomGatherer:
             coverage.skip(subject, why)
         if self._waiting:
             number = "1 room" if len(self._waiting) == 1 else f"{len(self._waiting)} rooms"
-            coverage.skip(self._itself, f"{why} before the user list was complete, which {number} depend on")
+            coverage.skip(self._itself, f"{why} before {number} could be checked with the user list")
         begun = len(self._listed)
         if coverage.total_rooms is None:
             coverage.skip(self._itself, f"{why} before the rooms were listed")
