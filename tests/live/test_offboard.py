@@ -261,3 +261,27 @@ def test_a_room_that_changes_after_the_look_keeps_the_account_from_going(
     (room,) = record["rooms"]
     assert (room["outcome"], room["controllers"]["after"]) == ("failed", [])
     assert not homeserver.admin.synapse.users.get(alice.user_id).locked
+
+
+@pytest.mark.parametrize("leave_rooms", [False, True])
+def test_an_account_that_could_not_leave_a_room_is_not_called_done(
+    leaver: Leaver, homeserver: Homeserver, tmp_path: Path, *, leave_rooms: bool
+) -> None:
+    alice = leaver.alice.user_id
+
+    def happens(passing: Passing) -> int | None:
+        return 403 if passing.path.endswith("/leave") else None
+
+    arguments = ["user", "offboard", alice, "--to", leaver.bob.user_id, "--allow", "impersonate", "--yes"]
+    arguments += ["--leave-rooms"] if leave_rooms else []
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments, "-o", "json") as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 6, stderr
+    (record,) = json.loads(stdout)
+    assert (record["outcome"], record["reason"]) == ("partly", "server-error")
+    assert "In 2 rooms the account did not give up its power and leave" in record["message"]
+    assert homeserver.admin.synapse.users.get(alice).locked == leave_rooms
+    assert record["account"]["outcome"] == ("done" if leave_rooms else "not started")

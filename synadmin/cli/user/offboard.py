@@ -99,15 +99,17 @@ def offboard(
         if bad:
             return _not_offboarded(bad, handed, then)
         if failed:
-            message = f"The account kept its power in {counted(len(failed), 'room')} ({failed[0]})."
-            return _record("partly", message, handed, _skipped(then), reason="server-error")
+            return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
         left = rooms_losing_control(synapse, [user_id]).get(user_id)
         if left:  # the room has changed since the look
             return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
     later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
     outcome = "done" if later is None else "pending"
     message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
-    return _record(outcome, message, handed, _account(then, outcome))
+    account = _account(then, outcome)
+    if failed:
+        return _record("partly", f"{message} {_kept(failed)}", handed, account, reason="server-error")
+    return _record(outcome, message, handed, account)
 
 
 @offboard.check
@@ -266,6 +268,10 @@ def _give_rooms(
     if not gives_up or any(room.outcome != "done" for room in handed):
         return handed, []
     return handed, work.give_up(user_id)
+
+
+def _kept(failed: list[str]) -> str:
+    return f"In {counted(len(failed), 'room')} the account did not give up its power and leave ({failed[0]})."
 
 
 def _finish(
