@@ -37,6 +37,8 @@ class Prefetcher:
         """
         self.synapse = synapse.fast(ConcurrencyLimiter(concurrency))
         self.pool = Pool(concurrency, gives_up=True)
+        # Pages have megabytes, and memory that a thread has freed serves that thread alone.
+        self._lister = Pool(1)
         self.owner: Future[UserId] = self.pool.submit(self.synapse.transport.owner)
         self._pages: Iterator[Page[Room]] | None = None
         self._page: Future[Page[Room] | None] | None = None
@@ -46,7 +48,7 @@ class Prefetcher:
         """Ask for the list of rooms, and for the levels of the first of them."""
         if self._pages is None:
             self._pages = self.synapse.rooms.list().pages()
-            self._page = self.pool.submit(self._first_page, self._pages)
+            self._page = self._lister.submit(self._first_page, self._pages)
 
     def next_page(self) -> Future[Page[Room] | None]:
         """Return the future of the next page of the list; it holds None after the last one."""
@@ -54,7 +56,7 @@ class Prefetcher:
             self.begin()
         page, self._page = self._page, None
         if page is None:
-            page = self.pool.submit(next, cast("Iterator[Page[Room]]", self._pages), None)
+            page = self._lister.submit(next, cast("Iterator[Page[Room]]", self._pages), None)
         return page
 
     def levels(self, room_id: RoomId) -> RoomState:
@@ -72,6 +74,7 @@ class Prefetcher:
     def close(self) -> None:
         """Ask nothing more."""
         self.pool.close()
+        self._lister.close()
         self.synapse.transport.close()
 
     def _first_page(self, pages: Iterator[Page[Room]]) -> Page[Room] | None:

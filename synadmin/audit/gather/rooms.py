@@ -21,7 +21,7 @@ from synadmin.parallel import FAILURES, GaveUpError
 T = TypeVar("T")
 
 _BEGUN = 4  # rooms, for each request that may be under way
-_WAITING = 1000  # rooms that are kept until the user list is there
+_WAITING = 500  # rooms that are kept until the user list is there
 _CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is said to lack them
 
 
