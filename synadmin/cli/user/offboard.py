@@ -104,12 +104,7 @@ def offboard(
         if left:  # the room has changed since the look
             return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
     later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
-    outcome = "done" if later is None else "pending"
-    message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
-    account = _account(then, outcome)
-    if failed:
-        return _record("partly", f"{message} {_kept(failed)}", handed, account, reason="server-error")
-    return _record(outcome, message, handed, account)
+    return _finished(handed, failed, then, later)
 
 
 @offboard.check
@@ -321,6 +316,16 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
             "The account is unchanged; --leave-rooms continues all the same."
         )
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}
+
+
+def _finished(handed: "list[RoomHandover]", failed: list[str], then: str, later: str | None) -> Record:
+    """Return the record of an account after its step; ``failed``: the rooms in which it did not give up."""
+    outcome = "done" if later is None else "pending"
+    message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
+    account = _account(then, outcome)
+    if failed:
+        return _record("partly", f"{message} {_kept(failed)}", handed, account, reason="server-error")
+    return _record(outcome, message, handed, account)
 
 
 def _account(then: str, outcome: str) -> dict[str, str]:
