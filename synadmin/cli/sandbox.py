@@ -94,13 +94,14 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
         *(f"It federates with {other.url}, which is {other.server_name}." for other in others),
         f"Its files are in {made.directory}.",
         "",
-        f"Every account's password is {ours.password}; the server admin is {made.admin}.",
-        f'Point synadmin at it:   eval "$(synadmin sandbox env{named})"',
-        "See what is there:      synadmin room list",
+        f"The server admin is {made.admin}.",
+        f"Every account's password is {ours.password}",
+        f'Use it here:     eval "$(synadmin sandbox env{named})"',
+        "List its rooms:  synadmin room list",
     ]
     if _REGAINED in made.rooms:
-        lines.append(f"Regain a room:          synadmin room make-admin {shlex.quote(made.rooms[_REGAINED])}")
-    lines.append(f"Take it down:           synadmin sandbox down{named}")
+        lines.append(f"Regain a room:   synadmin room make-admin {shlex.quote(made.rooms[_REGAINED])}")
+    lines.append(f"Remove it:       synadmin sandbox down{named}")
     click.echo("\n".join(lines))
 
 
