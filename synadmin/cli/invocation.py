@@ -153,9 +153,14 @@ class Invocation:
         if not self.quiet:
             self.warn(message)
 
-    def warn(self, message: str, *, has_heading: bool = False) -> None:
-        """Print a message on stderr, in any case. Its first line may be a heading."""
+    def warn(self, message: str, *, has_heading: bool = False, first: bool = True) -> None:
+        """Print a message on stderr, in any case.
+
+        Its first line may be a heading. In colour, an empty line separates a block that is not the first.
+        """
         self.draw("")
+        if not first and colors.enabled(sys.stderr):
+            click.echo(err=True)
         colors.echo(wrapped(self._with_profile(message), sys.stderr, has_heading=has_heading), sys.stderr)
 
     def _with_profile(self, message: str) -> str:

@@ -109,7 +109,7 @@ def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
             reach=None,
             message=(
                 f"The room is blocked on this server, so {target} cannot be invited or join. Unblock "
-                f"the room first."
+                f"the room first (`synadmin room unblock`)."
             ),
         )
     return None

@@ -159,9 +159,9 @@ def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow:
     planned = [report for report in reports if report.outcome == "planned"]
     if not planned:
         return rooms
-    for report in sorted(reports, key=lambda report: report.outcome == "planned"):
-        if report.outcome != "in-order":
-            invocation.warn(report_text(report))
+    changed = [report for report in reports if report.outcome != "in-order"]
+    for number, report in enumerate(sorted(changed, key=lambda report: report.outcome == "planned")):
+        invocation.warn(report_text(report), first=not number)
     confirm(invocation, f"Change {counted(len(planned), 'room')} as planned?", yes=False)
     ordered = {report.target.room_id for report in reports if report.outcome == "in-order"}
     looked_at = tuple((target, target.room_id in ordered) for target, _ in rooms.looked_at)

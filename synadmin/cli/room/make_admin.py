@@ -97,8 +97,7 @@ def make_admin(
         wanted = _wanted_rooms(invocation, recovery.synapse, named, space)
         command = partial(_command, goal=goal, via=servers, announce=announce, keep=keep_rate_limits)
         invocation.journal.arguments = invocation.apply_command or command(wanted)
-        # With --yes each room is changed before the next one is looked at.
-        at_once = invocation.settings.concurrency if dry_run or not yes else 1
+        at_once = invocation.settings.concurrency if dry_run or not yes else 1  # --yes: room after room
         looked = preview_rooms(recovery.observer, wanted, goal, at_once=at_once)
         previews: Iterable[Preview] = kept_to_plan(invocation.plan, looked)
         if dry_run or save_plan is not None:
@@ -108,8 +107,9 @@ def make_admin(
         lifts = len(wanted) > _FEW and not keep_rate_limits
         if not yes:
             previews = _ask_about_plans(invocation, previews, goal, total=len(wanted), lifts=lifts)
+        asked = not yes and any(preview.plan is not None for preview in previews)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts, announce=announce)
-        return _report(invocation, regained, output, total=len(wanted), dry_run=False)
+        return _report(invocation, regained, output, total=len(wanted), dry_run=False, asked=asked)
 
 
 def _goal(
@@ -228,8 +228,9 @@ def _ask_about_plans(
     todo = [preview for preview in seen if preview.plan is not None]
     if not todo:
         return seen
-    for preview in [preview for preview in seen if preview.result.outcome == "refused"] + todo:
-        invocation.warn(outcome_text(preview.result), has_heading=True)
+    refused = [preview for preview in seen if preview.result.outcome == "refused"]
+    for number, preview in enumerate([*refused, *todo]):
+        invocation.warn(outcome_text(preview.result), has_heading=True, first=not number)
     if lifts:
         invocation.warn(
             f"During this run the rate limits of {goal.caller} are lifted, and restored afterwards. "
@@ -256,13 +257,18 @@ def _report(
     *,
     total: int,
     dry_run: bool,
+    asked: bool = False,
 ) -> int:
-    """Print each room as it is finished, then the summary; return the exit code."""
+    """Print each room as it is finished, then the summary; return the exit code.
+
+    The steps that would regain a refused room are left out after the question, which has shown them.
+    """
 
     def write(finished: "Iterator[Outcome]") -> None:
-        output.write_blocks(finished, outcome_text, lambda outcome: outcome.as_record(), _COLUMNS)
+        output.write_blocks(finished, as_text, lambda outcome: outcome.as_record(), _COLUMNS)
         outcomes.total = len(outcomes.codes)  # two names of one room are one room
 
+    as_text = partial(outcome_text, with_steps=not asked)
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     code = outcomes.report(invocation, results, count=_count, write=write, what="finished")
     if dry_run and outcomes.counts["planned"]:

@@ -10,14 +10,21 @@ if TYPE_CHECKING:
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
 
 
-def outcome_text(outcome: "Outcome") -> str:
-    """Return the outcome as a few lines of text, safe to be shown."""
+def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
+    """Return the outcome as a few lines of text, safe to be shown.
+
+    Args:
+        outcome: what becomes of the room.
+        with_steps: with the steps that would regain a room that is refused.
+    """
     lines = [_heading(outcome)]
     if outcome.outcome == "planned":
         lines += _planned(outcome)
     else:
         message, *steps = outcome.lines or (outcome.message,)
-        lines += [f"  {outcome.outcome}: {message}", *(f"    {step}" for step in steps)]
+        lines.append(f"  {outcome.outcome}: {message}")
+        if with_steps:
+            lines += [f"    {step}" for step in steps]
         if outcome.steps and outcome.level_after is not None:
             lines += _before_and_after(outcome)
         if outcome.outcome == "failed":

@@ -253,7 +253,7 @@ def _ask(verb: Change, done: str, then: str) -> None:
         return f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. {then} Continue?"
 
 
-_ask(lock, "locked", "Their sessions stop working until you unlock the accounts.")
+_ask(lock, "locked", "Their sessions stop working until `synadmin user unlock`.")
 _ask(suspend, "suspended", "They can only read, leave rooms and sign out.")
 _ask(shadow_ban, "shadow-banned", "Their messages will appear sent, but reach nobody.")
 _ask(reactivate, "made active again", "They can sign in again once they have a password.")

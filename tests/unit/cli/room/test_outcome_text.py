@@ -35,3 +35,6 @@ def test_a_refusal_tells_what_would_do_step_by_step() -> None:
         "    2. Give Alice level 100.\n"
         "    3. Leave."
     )
+    assert outcome_text(refused(start, refusal), with_steps=False) == (
+        "!a:example.org\n  refused: Henry has level 100. 2 others have less."
+    )
