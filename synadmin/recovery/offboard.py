@@ -124,6 +124,25 @@ class Offboarding:
             after = control_of(self.recovery.observer, control.view.room_id).controllers
             yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
 
+    def rooms_to_give_up(self, user: UserId, handed: Iterable[RoomHandover]) -> Iterator[RoomControl]:
+        """Yield the rooms in which :meth:`give_up` would take power from the account; nothing is changed.
+
+        Args:
+            user: the account.
+            handed: the rooms that are handed over first.
+
+        Raises:
+            SynadminError: the server could not be asked.
+        """
+        keep_control = {room.control.view.room_id for room in handed}
+        for room_id, membership in rooms_of(self.recovery.observer, user).items():
+            if membership == "join":
+                control = control_of(self.recovery.observer, room_id)
+                levels = control.view.levels
+                stays = room_id in keep_control or control.others({user})
+                if stays and levels.level_of(user) > levels.users_default:
+                    yield control
+
     def give_up(self, user: UserId) -> list[str]:
         """Take the account's power away in each room that it has joined, and let it leave there.
 

@@ -114,6 +114,8 @@ def test_a_successor_gets_control_before_the_account_goes(
 
     (planned,) = records(synadmin, *allowed, "--dry-run")
     assert (planned["outcome"], [room["room_id"] for room in planned["rooms"]]) == ("planned", [leaver.hangs])
+    # Where other local users stay: in the room that hangs on it, and in the shared one.
+    assert planned["message"].endswith("The account also gives up its power in 2 rooms and leaves them.")
     assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
 
     (record,) = records(synadmin, *allowed, "--yes")

@@ -196,11 +196,17 @@ def _(
 
 @offboard.question
 def _(
-    _: "Synapse", users: "list[UserId]", *, controlled: "dict[str, list[RoomControl]]", then: str
+    _: "Synapse",
+    users: "list[UserId]",
+    *,
+    controlled: "dict[str, list[RoomControl]]",
+    then: str,
+    allow: str | None,
 ) -> str | None:
     rooms = sum(len(controlled.get(user, [])) for user in users)
-    they = "it is" if len(users) == 1 else "each is"
-    account = "" if then == "nothing" else f"; {they} {_DONE_WORDS[then]} when its rooms are done"
+    it = "it" if len(users) == 1 else "each"
+    account = "" if allow is None else f"; {it} gives up its power and leaves the rooms where it has some"
+    account += "" if then == "nothing" else f"; {it} is {_DONE_WORDS[then]} when its rooms are done"
     return (
         f"{counted(rooms, 'room')} of {counted(len(users), 'account')} will be handed over to the "
         f"successors{account}: {join_names(users)}. Continue?"
@@ -241,6 +247,9 @@ def _look(
     if not work.recovery.synapse.transport.is_dry_run:
         return None
     _say_rooms(invocation, planned)
+    if record["outcome"] == "planned" and work.allow:
+        further = _say_what_it_gives_up(invocation, work, user_id, planned)
+        record = {**record, "message": f"{record['message']} {further}"}
     if goal.plan is not None:
         add_to_plan(goal.plan, observer, user_id, record, planned)
     return record
@@ -294,6 +303,18 @@ def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
     for room in handed:
         messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
         invocation.say(f"{room.control.label}: {room.outcome}: {messages}")
+
+
+def _say_what_it_gives_up(
+    invocation: Invocation, work: "Offboarding", user_id: "UserId", planned: "list[RoomHandover]"
+) -> str:
+    """Name the rooms that the account would leave; return their number in a sentence."""
+    rooms = list(work.rooms_to_give_up(user_id, planned))
+    for room in rooms:
+        levels = room.view.levels
+        power = "its power as a creator stays" if levels.is_creator(user_id) else "its level is taken away"
+        invocation.say(f"{room.label}: planned: {user_id} leaves the room; {power}.")
+    return f"The account also gives up its power in {counted(len(rooms), 'room')} and leaves them."
 
 
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
