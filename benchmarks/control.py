@@ -1,6 +1,6 @@
 """How long `control check` of rooms in order takes, against an audit of the same rooms, and how much memory.
 
-    python -m benchmarks.control [--rooms 1000] [--people 50] [--rounds 5] [--directory DIR]
+    python benchmarks/control.py [--rooms 1000] [--people 50] [--rounds 5] [--directory DIR]
 
 On a real Synapse with that many rooms, each as the file says, both commands in turn, with a concurrency of
 eight. Then the peak of the memory for all rooms against that for a tenth of them. Ends with 1 where a claim
@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.audit import AT_ONCE, SYNADMIN, environment, filled
+from audit import AT_ONCE, SYNADMIN, environment, filled
+
 from synadmin.sandbox.homeserver import Homeserver
 
 MOST = 1.2

@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.shell_completion import CompletionItem
 
     from synadmin.client import Synapse
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[!@][A-Za-z0-9._~/=+-]+(:[A-Za-z0-9.:-]+)?")
 
 
-def save(synapse: "Synapse") -> tuple[Path, int, int]:
+def save(synapse: "Synapse") -> "tuple[Path, int, int]":
     """Save the ids of the rooms and accounts that a server knows, in place of those saved before.
 
     Returns:
@@ -80,7 +81,7 @@ def _saved(sigil: str, start: str) -> Iterator[tuple[str, str]]:
                 yield known, name
 
 
-def _directory() -> Path:
+def _directory() -> "Path":
     from synadmin.settings.places import state_directory
 
     return state_directory() / "completion"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+# The benchmarks are scripts, which import each other by their names.
+OURS = {"synadmin", "tests", *(file.stem for file in (ROOT / "benchmarks").glob("*.py"))}
 # Where the name of an import is not the name of the package.
 PACKAGES = {
     "dns": "dnspython",
@@ -55,7 +57,7 @@ def imported(*folders: str) -> dict[str, str]:
                     names = [node.module]
                 for name in names:
                     top = name.partition(".")[0]
-                    if top not in sys.stdlib_module_names and top not in {"synadmin", "tests"}:
+                    if top not in sys.stdlib_module_names and top not in OURS:
                         found[PACKAGES.get(top, top)] = f"{file.relative_to(ROOT)} imports {name}"
     return found
 
