@@ -302,6 +302,8 @@ def load(
     for secret, what in _SECRETS.items():
         _refuse_to_send_elsewhere(sources, secret, what)
         _warn_of_a_readable_file(values, secret[1], warnings)
+    if profile is not None and not new_profile:
+        _warn_of_another_homeserver(sources, profile, warnings)
     holder = next((source for source in sources if source.names_of(_TOKEN_NAMES)), None)
     return Settings(name, values, tuple(warnings), of_profile.problem, token_in_profile=holder is of_profile)
 
@@ -335,6 +337,18 @@ def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str],
                 raise SettingsError(
                     f"{source.where} sets {name}, but {token}", hint=f"set {name} where {what} is set"
                 )
+
+
+def _warn_of_another_homeserver(sources: Sequence[_Source], profile: str, warnings: list[str]) -> None:
+    """Warn where another source replaces the homeserver of the profile that ``--profile`` names."""
+    own = sources[-1].values.get(HOMESERVER)
+    first = next((source for source in sources if source.values.get(HOMESERVER)), sources[-1])
+    if own is None or first is sources[0] or _is_same(first.values[HOMESERVER], own):
+        return
+    warnings.append(
+        f"{first.where} sets {HOMESERVER}: this command uses {first.values[HOMESERVER]!a}"
+        f" instead of {own!a} of the profile {profile}"
+    )
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -379,7 +393,8 @@ def of_profile(name: str, *, timeout: str | None = None) -> Settings:
     """
     warnings: list[str] = []
     held = _file(profile_file(name), warnings, required=True, is_profile=True).values
-    about_the_account = {HOMESERVER, MAS, MAS_CLIENT_ID, *_TOKEN_NAMES, *_SECRET_NAMES}
+    about_the_account = {HOMESERVER, MAS, MAS_CLIENT_ID, MAS_SESSION, *_TOKEN_NAMES, *_SECRET_NAMES}
+    about_the_account |= {REFRESH_TOKEN, REFRESH_CLIENT, TOKEN_EXPIRES}
     around = {key: os.environ[key] for key in NAMES if os.environ.get(key) and key not in about_the_account}
     given = {} if timeout is None else {"SYNADMIN_TIMEOUT": timeout}
     holds_token = any(held.get(key) for key in _TOKEN_NAMES)

@@ -69,6 +69,36 @@ def test_the_profile_is_chosen_by_option_or_by_environment(monkeypatch: pytest.M
     assert settings.load(profile="club").homeserver == "https://club.example"
 
 
+def test_a_profile_that_an_option_names_and_the_environment_replaces_is_named_in_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pasted `synadmin --profile club ...` must not change another server without a word."""
+    _profile("SYNADMIN_HOMESERVER=https://club.example\n", "club")
+    assert settings.load(profile="club").warnings == ()
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", "https://club.example/")
+    assert settings.load(profile="club").warnings == ()
+    monkeypatch.setenv("SYNADMIN_HOMESERVER", "https://work.example")
+    loaded = settings.load(profile="club")
+    assert loaded.homeserver == "https://work.example"
+    assert loaded.warnings == (
+        (
+            "the environment sets SYNADMIN_HOMESERVER: this command uses 'https://work.example'"
+            " instead of 'https://club.example' of the profile club"
+        ),
+    )
+    assert settings.load(profile="club", options={HOMESERVER: "https://other.example"}).warnings == ()
+
+
+def test_what_belongs_to_an_account_comes_from_its_profile_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    _profile("SYNADMIN_HOMESERVER=https://club.example\nSYNADMIN_MAS_SESSION=of_club\n", "club")
+    for name in ("SYNADMIN_HOMESERVER", "SYNADMIN_MAS_SESSION", "SYNADMIN_REFRESH_TOKEN"):
+        monkeypatch.setenv(name, "of_work")
+    assert settings.of_profile("club").values == {
+        "SYNADMIN_HOMESERVER": "https://club.example",
+        "SYNADMIN_MAS_SESSION": "of_club",
+    }
+
+
 def test_a_named_profile_that_is_not_there_is_an_error_and_says_how_to_make_it() -> None:
     with pytest.raises(SettingsError, match="there is no settings file") as caught:
         settings.load(profile="club")
