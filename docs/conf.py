@@ -114,7 +114,7 @@ def _add_what_only_the_site_has(_app: Sphinx, page: str, source: list[str]) -> N
     if page == "index":
         source[0] = _with_page_trees(source[0])
     elif page == "changelog":
-        source[0] = (_ROOT / "CHANGELOG.md").read_text("utf-8")
+        source[0] = (_ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
     elif page == "commands":
         source[0] += _ALL_OPTIONS
     elif page in {"api-coverage", "library-reference"}:
