@@ -1,16 +1,14 @@
 """Columns of tables and CSV files: light enough to be imported at the top of every command."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 FORMATS = ("table", "json", "ndjson", "csv", "name")
 """What `-o` takes: how :mod:`synadmin.tables` writes records."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table or CSV file.
 
     Attributes:

@@ -8,7 +8,6 @@ Source: Matrix specification, Appendices, "Identifier Grammar".
 
 import re
 from typing import NamedTuple, NewType
-from urllib.parse import quote
 
 from synadmin.errors import UsageError
 
@@ -50,6 +49,8 @@ def encoded(identifier: str) -> str:
     Raises:
         UsageError: it is no text (an argument of the command line that was not UTF-8).
     """
+    from urllib.parse import quote  # not needed to show help
+
     if identifier in {".", ".."}:
         # As they are, proxies would take them for "here" and "one up".
         return identifier.replace(".", "%2E")

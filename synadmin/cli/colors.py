@@ -35,9 +35,9 @@ _LABELS = {
     "hint": "cyan",
     "solved": "green",
 }
-_OUTCOME = re.compile(rf"( +)({'|'.join(_MARKS)}): ")
-_MARKED = re.compile(rf"( +)([✔●…✖] ({'|'.join(_MARKS)})):(?=\s|$)")
-_LABEL = re.compile(rf"( *)({'|'.join(_LABELS)}):(?=\s|$)")
+_OUTCOME = rf"( +)({'|'.join(_MARKS)}): "
+_MARKED = rf"( +)([✔●…✖] ({'|'.join(_MARKS)})):(?=\s|$)"
+_LABEL = rf"( *)({'|'.join(_LABELS)}):(?=\s|$)"
 
 
 def enabled(stream: TextIO | None) -> bool:
@@ -58,7 +58,7 @@ def mark(outcome: str) -> str:
 
 def marked(line: str) -> str:
     """Return a line with the sign of the outcome that it begins with: ``  done: …``."""
-    match = _OUTCOME.match(line)
+    match = re.match(_OUTCOME, line)
     return line if match is None else f"{match[1]}{mark(match[2])}: {line[match.end() :]}"
 
 
@@ -68,11 +68,11 @@ def painted(line: str) -> str:
     It is called after the line was wrapped: what it adds has no width. Only the start of the line is looked
     at, which this program wrote. After it, and where the line was wrapped, are names that members chose.
     """
-    match = _MARKED.match(line)
+    match = re.match(_MARKED, line)
     if match is not None:
         outcome = click.style(match[2], fg=_MARKS[match[3]][1], bold=True)
         return f"{match[1]}{outcome}:{line[match.end() :]}"
-    match = _LABEL.match(line)
+    match = re.match(_LABEL, line)
     if match is None:
         return line
     label = click.style(f"{match[2]}:", fg=_LABELS[match[2]], bold=True)

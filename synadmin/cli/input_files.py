@@ -8,17 +8,16 @@ import os.path
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from synadmin.errors import UsageError
 
 _LARGEST = 64 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
 _SEPARATORS = ",;\t"
-_COMMENT = re.compile(r"#(\s|\Z)")
-_TRAILING_COMMENT = re.compile(r"\s+#(\s.*)?\Z", re.DOTALL)
+_COMMENT = r"#(\s|\Z)"
+_TRAILING_COMMENT = r"(?s)\s+#(\s.*)?\Z"
 # The apostrophe by which `-o csv` keeps a spreadsheet from running a cell.
-_GUARDED = re.compile(r"\A'(?=[=+\-@\t\r])")
+_GUARDED = r"\A'(?=[=+\-@\t\r])"
 _MAY_HOLD_SEPARATORS = ("@", "!", "#")  # user ids of old servers, room ids and aliases
 
 QUOTE_ROOMS = (
@@ -27,8 +26,7 @@ QUOTE_ROOMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class InputKind:
+class InputKind(NamedTuple):
     """What a list names, and under which headings lists write it.
 
     Attributes:
@@ -128,8 +126,7 @@ REGISTRATION_TOKENS = InputKind("registration token", (("token",),), _word)
 SERVERS = InputKind("server", (("destination", "server_name"),), parse_server)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A line of a list.
 
     Attributes:
@@ -303,7 +300,7 @@ def _rows(source: str, *, known: Collection[str], raw: Collection[str] = ()) -> 
     lines = [
         (f"{place}, line {number}", line)
         for number, line in enumerate(io.StringIO(read_text(source), newline=None), 1)
-        if line.strip() and not _COMMENT.match(line.lstrip())
+        if line.strip() and not re.match(_COMMENT, line.lstrip())
     ]
     if not lines:
         return []
@@ -359,14 +356,14 @@ def _table(
         named: dict[str, str] = {}
         for name, cell in zip(headings, cells, strict=True):
             if name:
-                named[name] = cell if name in raw else _GUARDED.sub("", cell.strip())
+                named[name] = cell if name in raw else re.sub(_GUARDED, "", cell.strip())
             elif cell.strip():
                 raise UsageError(f"{where}: there is a cell under no heading")
         yield Row(where, named)
 
 
 def _single_value(where: str, line: str) -> Row:
-    text = _TRAILING_COMMENT.sub("", line.strip())
+    text = re.sub(_TRAILING_COMMENT, "", line.strip())
     if not text.startswith(_MAY_HOLD_SEPARATORS) and any(mark in text for mark in _SEPARATORS):
         raise UsageError(
             f"{where}: there are several values, but the list has no heading that is known",

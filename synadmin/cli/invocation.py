@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from synadmin.recovery.workspace import Recovery
     from synadmin.settings import Settings
 
-_COMMAND = re.compile("`[^`]*`")
-_LABEL = re.compile(r"\s+\S{1,5}[.:]\s+")
+_COMMAND = "`[^`]*`"
+_LABEL = r"\s+\S{1,5}[.:]\s+"
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _YES = {"y", "yes"}
 _NO = {"", "n", "no", "q", "quit"}
@@ -143,8 +143,6 @@ class Invocation:
 
     def _log(self, line: str) -> None:
         """Show a request on stderr, as it is: a path that is broken into lines cannot be copied."""
-        from synadmin.text import safe_text
-
         self.draw("")
         click.echo(safe_text(self._with_profile(line)), err=True)
 
@@ -238,7 +236,7 @@ def _wrapped_lines(lines: list[str]) -> list[str]:
 
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
     # A command is copied as a whole: its spaces are no place for a line break.
-    whole = [_COMMAND.sub(lambda command: command.group().replace(" ", _NO_BREAK), line) for line in lines]
+    whole = [re.sub(_COMMAND, lambda match: match.group().replace(" ", _NO_BREAK), line) for line in lines]
     return [wrap(line, columns, indent=" " * _hanging_indent(line)).replace(_NO_BREAK, " ") for line in whole]
 
 
@@ -255,7 +253,7 @@ def print_block(text: str, *, first: bool = True) -> None:
 
 def _hanging_indent(line: str) -> int:
     """Return where a line goes on below: under its text, behind a label such as `1.` or `now:`."""
-    label = _LABEL.match(line)
+    label = re.match(_LABEL, line)
     if label is not None:
         return len(label.group())
     return len(line) - len(line.lstrip()) + 2

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 # An id with other characters is not completed: a shell could read them in its own way.
-_PLAIN = re.compile(r"[!@][A-Za-z0-9._~/=+-]+(:[A-Za-z0-9.:-]+)?")
+_PLAIN = r"[!@][A-Za-z0-9._~/=+-]+(:[A-Za-z0-9.:-]+)?"
 
 
 def save(synapse: "Synapse") -> "tuple[Path, int, int]":
@@ -77,7 +77,7 @@ def _saved(sigil: str, start: str) -> Iterator[tuple[str, str]]:
     for path in sorted(_directory().glob("*.txt")):
         for line in path.read_text("utf-8", "replace").splitlines():
             known, _, name = line.partition("\t")
-            if known.startswith(sigil) and known.startswith(start) and _PLAIN.fullmatch(known):
+            if known.startswith(sigil) and known.startswith(start) and re.fullmatch(_PLAIN, known):
                 yield known, name
 
 

@@ -7,7 +7,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import click
 
@@ -171,8 +171,7 @@ class Outcomes:
             invocation.say(self.summary)
 
 
-@dataclass(frozen=True)
-class BulkChange:
+class BulkChange(NamedTuple):
     """A change of targets.
 
     Attributes:
@@ -208,8 +207,7 @@ class BulkChange:
         return self.act(synapse, name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(NamedTuple):
     """The outcome of one target."""
 
     record: Record

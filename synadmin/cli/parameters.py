@@ -24,7 +24,7 @@ _AGE_UNITS = {
     "w": 604_800_000,
     "y": 31_557_600_000,
 }
-_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_NUMBER_AND_UNIT = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 _LARGEST = 2**53 - 1  # the largest integer of canonical JSON
 _MOST_DIGITS = 100  # more than any time or size has
 _CLOCKS_DIFFER = 86_400_000  # and so do time zones: tomorrow's date is today's somewhere
@@ -40,7 +40,7 @@ class Size(click.ParamType[int]):
         """Return the bytes."""
         if isinstance(value, int):
             return value
-        match = _NUMBER_AND_UNIT.fullmatch(str(value).strip())
+        match = re.fullmatch(_NUMBER_AND_UNIT, str(value).strip())
         factor = _SIZE_UNITS.get(match[2].lower()) if match else None
         if match is None or factor is None or not match.string.isascii():
             self.fail(f"{value!a} is not a size: write 500, 10MB or 1.5GiB", param, ctx)
@@ -127,7 +127,7 @@ _NOT_A_TIME = "{!a} is not a time: write 30d, 2026-01-31, 2026-01-31T12:00 (UTC)
 
 
 def _milliseconds(text: str) -> int | None:
-    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
+    match = re.fullmatch(_NUMBER_AND_UNIT, text.strip())
     if match is None or not text.isascii():
         return None
     factor = _AGE_UNITS.get(match[2].lower())

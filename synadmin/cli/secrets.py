@@ -6,10 +6,13 @@ lines are refused: `pass show` prints notes below the password.
 
 import getpass
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synadmin.cli.invocation import is_terminal
 from synadmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def ask(prompt: str) -> str:
@@ -44,7 +47,7 @@ def ask_new(what: str) -> str:
     return password
 
 
-def read(path: Path) -> str:
+def read(path: "Path") -> str:
     """Return the secret that a file holds, without the spaces around it.
 
     Raises:

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.progress import elapsed
 from synadmin.errors import ConnectError, ServerError, SynadminError
 
@@ -65,6 +63,8 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
     except (ConnectError, ServerError) as error:
         message = f"{error}; the server may continue {what}"
+        from synadmin.cli.outcomes import StillUnderWayError
+
         raise StillUnderWayError(message, hint=f"follow it again with `{again}`") from error
     except KeyboardInterrupt:
         invocation.warn(f"The server continues {what}. Follow it again with `{again}`.")
@@ -91,8 +91,7 @@ def _poll_again_on_errors(poll: Callable[[], T]) -> T:
     return poll()
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """Work that goes on at the server.
 
     Attributes:

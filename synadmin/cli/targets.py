@@ -4,8 +4,8 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _LARGEST_REPORT_ID = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(NamedTuple):
     """The targets of a command, each once.
 
     Attributes:
@@ -32,7 +31,7 @@ class Targets:
     """
 
     names: list[str]
-    errors: Mapping[str, SynadminError] = field(default_factory=dict)
+    errors: Mapping[str, SynadminError] = MappingProxyType({})
 
 
 Resolve = Callable[["Synapse", Sequence[str]], Targets]
@@ -43,8 +42,7 @@ def each_as_written(_: "Synapse", names: "Sequence[str]") -> Targets:
     return Targets(list(dict.fromkeys(names)))
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of targets.
 
     Attributes:
@@ -301,7 +299,7 @@ def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
 
 
 USERS = Kind("user", "user_id", "USER", _parse_user, _resolve_users, "users", input_files.USERS)
-ANY_USERS = replace(USERS, resolve=_resolve_any_users)
+ANY_USERS = USERS._replace(resolve=_resolve_any_users)
 """Users of other servers, too."""
 ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
 MEDIA = Kind(

@@ -7,9 +7,9 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import click
 
@@ -17,15 +17,14 @@ from synadmin.cli.confirm import CHANGE_OPTIONS
 from synadmin.cli.declared import Function, Verb, call
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.known_ids import COMPLETE
-from synadmin.cli.mas_required import require_mas
-from synadmin.cli.outcomes import BulkChange, Record, carry_out
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
-from synadmin.cli.server_task import Task
 from synadmin.cli.targets import Kind, Targets
 from synadmin.columns import Column
 from synadmin.errors import SynadminError
 
 if TYPE_CHECKING:
+    from synadmin.cli.outcomes import BulkChange, Record
+    from synadmin.cli.server_task import Task
     from synadmin.client import Synapse
 
 Columns = Sequence[Column] | Callable[..., Sequence[Column]]
@@ -34,8 +33,7 @@ _LIMIT = click.Option(["--limit"], type=click.IntRange(min=1), metavar="N", help
 _NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the task, and do not wait.")
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """An answer with what its command does not declare.
 
     Attributes:
@@ -111,7 +109,7 @@ class Read(Verb):
             columns = shown.columns
             if columns is None:
                 columns = call(self._columns, values=values) if callable(self._columns) else self._columns
-            shown = replace(shown, columns=columns, empty=shown.empty or self._empty)
+            shown = shown._replace(columns=columns, empty=shown.empty or self._empty)
             return show(shown, output, values.get("limit"))
 
     def column_names(self) -> list[str]:
@@ -151,8 +149,7 @@ def reads(
     )
 
 
-@dataclass(frozen=True)
-class ChosenTargets:
+class ChosenTargets(NamedTuple):
     """Targets that the options choose, in place of those that were named.
 
     Attributes:
@@ -163,9 +160,9 @@ class ChosenTargets:
     """
 
     kind: Kind
-    names: list[str] = field(default_factory=list)
+    names: Sequence[str] = ()
     targets: Targets | None = None
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = MappingProxyType({})
 
 
 class Declared(TypedDict, total=False):
@@ -278,6 +275,8 @@ class Change(Verb):
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Look, ask, change the targets, and print what became of each."""
+        from synadmin.cli.outcomes import carry_out
+
         kind, names = self._read_targets(values)
         with invocation.synapse(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
@@ -290,12 +289,14 @@ class Change(Verb):
             if self._select is not None:
                 selected = call(self._select, synapse, values=values)
             if selected is not None:
-                kind, names = selected.kind, selected.names
+                kind, names = selected.kind, list(selected.names)
                 values |= selected.values
             resumable = self._resumable and selected is None
             targets = selected.targets if selected is not None else None
             targets = targets or kind.resolve(synapse, names)
             if self._mas is not None:
+                from synadmin.cli.mas_required import require_mas
+
                 require_mas(synapse, self._mas, targets.names)
             if self._order is not None:
                 targets.names.sort(key=call(self._order, synapse, values=values))
@@ -329,7 +330,9 @@ class Change(Verb):
         values: dict[str, Any],
         *,
         resumable: bool,
-    ) -> BulkChange:
+    ) -> "BulkChange":
+        from synadmin.cli.outcomes import BulkChange
+
         ask = self._question
         columns = self._columns
         return BulkChange(
@@ -343,7 +346,7 @@ class Change(Verb):
             alone=self._alone,
         )
 
-    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
+    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> "Record":
         """Change one target."""
         arguments = [name if argument == self.kind.field else values[argument] for argument in self.arguments]
         result: Record = call(self.function, synapse, *arguments, values=values)
@@ -398,7 +401,7 @@ def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[
 class ServerTask(Change):
     """A change that the server goes on with by itself: followed to its end, unless ``--no-wait``."""
 
-    def __init__(self, function: Function, calls: Sequence[str], *, task: Task, **declared: Any) -> None:  # noqa: ANN401
+    def __init__(self, function: Function, calls: Sequence[str], *, task: "Task", **declared: Any) -> None:  # noqa: ANN401
         self._task = task
         self._finish: Function | None = None
         super().__init__(function, calls, **declared)
@@ -413,7 +416,7 @@ class ServerTask(Change):
         self._finish = hook
         return hook
 
-    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> Record:
+    def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> "Record":
         """Begin the work for one target, and follow it."""
         begun = super().act(synapse, name, values)
         if not isinstance(begun, str):
@@ -429,7 +432,7 @@ class ServerTask(Change):
 
 
 def server_task(
-    kind: Kind, *calls: str, task: Task, **declared: Unpack[Declared]
+    kind: Kind, *calls: str, task: "Task", **declared: Unpack[Declared]
 ) -> Callable[[Function], ServerTask]:
     """Declare a change that the server goes on with by itself.
 

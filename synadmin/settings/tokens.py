@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 from synadmin import trusted_files
@@ -83,6 +82,8 @@ def secret_from_command(command: str, setting: str) -> str:
     Raises:
         SettingsError: it cannot be run, failed, or printed more than one line.
     """
+    import subprocess
+
     try:
         arguments = shlex.split(command)
         if not arguments:

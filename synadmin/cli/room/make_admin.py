@@ -10,12 +10,8 @@ from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.known_ids import complete_rooms
 from synadmin.cli.lazy import Command
-from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import renamed
-from synadmin.cli.progress import progress
-from synadmin.cli.room.announce import announce_admin, require_speaker
-from synadmin.cli.room.outcome_text import outcome_text
 from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
@@ -23,6 +19,7 @@ from synadmin.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from synadmin.cli.outcomes import Outcomes
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.power.room import Goal
@@ -128,6 +125,8 @@ def _goal(
         target = caller if user is None else parse_user_id(user, home=home)
         reach = Reach.of(allow)
         if announces:
+            from synadmin.cli.room.announce import require_speaker
+
             require_speaker(caller, target, reach)
         return Goal(
             target=target,
@@ -197,6 +196,7 @@ def _carry_out(
     announce: str | None,
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
+    from synadmin.cli.room.announce import announce_admin
     from synadmin.recovery.make_admin import InterruptedRun
 
     for preview in previews:
@@ -221,6 +221,10 @@ def _ask_about_plans(
     lifts: bool,
 ) -> "list[Preview]":
     """Show the plans, those that are refused first, and ask; return them where the answer is yes."""
+    from synadmin.cli.outcomes import Outcomes
+    from synadmin.cli.progress import progress
+    from synadmin.cli.room.outcome_text import outcome_text
+
     seen = list(progress(invocation, previews, total=total, what="looked at"))
     outcomes = Outcomes(ROOMS, len(seen))
     for preview in seen:
@@ -243,7 +247,7 @@ def _ask_about_plans(
     return seen
 
 
-def _count(outcome: "Outcome", outcomes: Outcomes) -> None:
+def _count(outcome: "Outcome", outcomes: "Outcomes") -> None:
     """Count a room; one that the target has control of already is unchanged."""
     kind = "unchanged" if outcome.outcome == "done" and not outcome.steps else outcome.outcome
     allow = str(outcome.reach) if kind == "refused" and outcome.reach else None
@@ -263,6 +267,8 @@ def _report(
 
     The steps that would regain a refused room are left out after the question, which has shown them.
     """
+    from synadmin.cli.outcomes import Outcomes
+    from synadmin.cli.room.outcome_text import outcome_text
 
     def write(finished: "Iterator[Outcome]") -> None:
         output.write_blocks(finished, as_text, lambda outcome: outcome.as_record(), _COLUMNS)

@@ -287,7 +287,7 @@ def _localpart(text: str) -> str:
 
 
 @changes(
-    replace(USERS, parse=_localpart, resolve=each_as_written),
+    USERS._replace(parse=_localpart, resolve=each_as_written),
     "registration.nonce",
     "registration.register",
     many=False,

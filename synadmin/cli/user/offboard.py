@@ -1,7 +1,7 @@
 """``synadmin user offboard``: successors get control of the rooms of an account before it goes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +31,7 @@ _DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchan
 
 
 @changes(
-    replace(USERS, listed="users and their successors"),
+    USERS._replace(listed="users and their successors"),
     "users.modify",
     does="Offboard",
     columns=(Column("account.outcome", title="account"), Column("rooms", shown=False)),
