@@ -24,7 +24,7 @@ from synadmin.control.plan import (
     takes_power,
     view_of,
 )
-from synadmin.control.records import Change, ControlStep, NotPossible, RoomReport, Target, must_join
+from synadmin.control.records import ControlStep, MatchedRoom, NotPossible, RoomChange, RoomReport, must_join
 from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
 from synadmin.errors import (
     ConnectError,
@@ -71,7 +71,7 @@ class Apply:
     before: Callable[[], None] = lambda: None
     approve: Callable[[RoomReport], RoomReport] = lambda report: report
 
-    def carry_out(self, target: Target, *, allow: Reach) -> RoomReport:
+    def carry_out(self, target: MatchedRoom, *, allow: Reach) -> RoomReport:
         """Plan a room as it is now, carry the plan out, and read back what the room holds.
 
         Raises:
@@ -144,7 +144,7 @@ class Apply:
         return replace(report, outcome=results.FAILED, reason=reason, message=message)
 
 
-def _waits(change: Change) -> bool:
+def _waits(change: RoomChange) -> bool:
     """Whether a user has the level for control and only has to join."""
     return (
         change.kind in {"admin", "heir"}
@@ -158,11 +158,11 @@ class _RoomWork:
     """The work on one room."""
 
     apply: Apply
-    target: Target
+    target: MatchedRoom
     allow: Reach
     steps: list[ControlStep] = field(default_factory=list)
 
-    def carry_out(self, changes: tuple[Change, ...]) -> None:
+    def carry_out(self, changes: tuple[RoomChange, ...]) -> None:
         """Take all steps.
 
         Raises:
@@ -189,12 +189,12 @@ class _RoomWork:
         due = find_succession(observer, self.target, self.apply.notices)
         room = self.target.room
         called = f"{room.name} ({room.room_id})" if room.name else room.room_id
-        with _Recorded(self.steps, steps[0]):
+        with _RecordedStep(self.steps, steps[0]):
             if due is not None:
                 notify(self.apply.recovery.synapse, called, room.room_id, heirs, due)
                 self.apply.notices.record(room.room_id)
 
-    def _make_admin(self, change: Change) -> bool:
+    def _make_admin(self, change: RoomChange) -> bool:
         """Give a user control; return whether they have to join by themselves."""
         observer = self.apply.recovery.observer
         observer.forget_all()
@@ -223,7 +223,7 @@ class _RoomWork:
             if actor is None:
                 continue
             require_reach(actor, self.allow)
-            with _Recorded(self.steps, step_of_edit(edit, actor.user)):
+            with _RecordedStep(self.steps, step_of_edit(edit, actor.user)):
                 view = change_levels.carry_out(self.apply.recovery, planned)
 
     def _change_settings(self, names: list[str]) -> None:
@@ -238,18 +238,18 @@ class _RoomWork:
             require_reach(actor, self.allow)
             before = read_setting(observer.synapse, self.target.room_id, name)
             content: Mapping[str, Any] = content_to_send(name, wanted, before)
-            with _Recorded(self.steps, step_of_setting(name, content, actor.user)):
+            with _RecordedStep(self.steps, step_of_setting(name, content, actor.user)):
                 set_state(self.apply.recovery, self.target.room_id, actor, EVENT_TYPES[name], content)
 
     def _list_in_directory(self, *, wanted: bool) -> None:
         """List the room in the room directory, or take it out: a server admin may do so."""
         synapse = self.apply.recovery.synapse
-        with _Recorded(self.steps, step_of_setting(DIRECTORY, wanted, synapse.owner)):
+        with _RecordedStep(self.steps, step_of_setting(DIRECTORY, wanted, synapse.owner)):
             synapse.client_server.set_directory_visibility(self.target.room_id, listed=wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class _RecordedStep:
     """Records a step: done, or failed where an error comes out of it."""
 
     steps: list[ControlStep]

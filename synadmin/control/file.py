@@ -75,7 +75,7 @@ class Heirs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RoomsEntry:
     """What one ``[[rooms]]`` of the file says.
 
     Attributes:
@@ -97,7 +97,7 @@ class Entry:
     heirs: Heirs | None = None
 
 
-def read(path: Path) -> tuple[Entry, ...]:
+def read(path: Path) -> tuple[RoomsEntry, ...]:
     """Read and check a file.
 
     Raises:
@@ -106,7 +106,7 @@ def read(path: Path) -> tuple[Entry, ...]:
     return toml_files.read(path, parse)
 
 
-def parse(text: str) -> tuple[Entry, ...]:
+def parse(text: str) -> tuple[RoomsEntry, ...]:
     """Read the entries of a file from its text.
 
     Raises:
@@ -137,7 +137,7 @@ class _Reader:
     lines: Lines
     number: int
 
-    def entry(self, value: object) -> Entry:
+    def entry(self, value: object) -> RoomsEntry:
         where = f"[[rooms]] {self.lines.place(self.number)}"
         content = table(value, where)
         require_known(content, _KEYS, where=where)
@@ -156,7 +156,7 @@ class _Reader:
             spared=heirs.users if heirs is not None else (),
         )
         self._require_possible(goal, where)
-        return Entry(
+        return RoomsEntry(
             name=name,
             line=self.lines.of(self.number),
             match=_selector(content.get("match"), f"{where} match"),
@@ -223,7 +223,7 @@ class _Reader:
         return Heirs(users=users, after=after, notify=notify)
 
 
-def require_local_admins(entries: Iterable[Entry], server_name: str) -> None:
+def require_local_admins(entries: Iterable[RoomsEntry], server_name: str) -> None:
     """Refuse an entry whose only admins are on other servers, where no other user may have control.
 
     Raises:
@@ -240,7 +240,7 @@ def require_local_admins(entries: Iterable[Entry], server_name: str) -> None:
             raise SettingsError(message, hint="add local users to admins")
 
 
-def _require_consistent(entries: tuple[Entry, ...], lines: Lines) -> None:
+def _require_consistent(entries: tuple[RoomsEntry, ...], lines: Lines) -> None:
     """Refuse entries of the same name, and entries about the same rooms that say different things."""
     names: dict[str, int] = {}
     selectors: dict[Selector, int] = {}
@@ -254,12 +254,12 @@ def _require_consistent(entries: tuple[Entry, ...], lines: Lines) -> None:
             raise contradiction(entries[first], entry, lines.both((first, ""), (number, "")))
 
 
-def content_of(entry: Entry) -> tuple[object, ...]:
+def content_of(entry: RoomsEntry) -> tuple[object, ...]:
     """Return what an entry says about its rooms, to compare it with another."""
     return entry.goal, entry.allow, entry.settings, entry.heirs
 
 
-def contradiction(first: Entry, second: Entry, places: str | None = None) -> SettingsError:
+def contradiction(first: RoomsEntry, second: RoomsEntry, places: str | None = None) -> SettingsError:
     """Return the error of two entries that say different things about the same rooms."""
     places = places or f"lines {first.line} and {second.line}"
     return SettingsError(

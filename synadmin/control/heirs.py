@@ -18,7 +18,7 @@ from urllib.parse import quote
 from synadmin import files
 from synadmin.api.users import User
 from synadmin.client import Synapse
-from synadmin.control.file import Entry, Heirs
+from synadmin.control.file import Heirs, RoomsEntry
 from synadmin.errors import NotFoundError, NotSupportedError, SettingsError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import RoomView
@@ -86,7 +86,7 @@ def succession(
     return Succession(Stage.DUE if now >= on else Stage.WAIT, on, controllers)
 
 
-def with_heirs(entry: Entry) -> Entry:
+def with_heirs(entry: RoomsEntry) -> RoomsEntry:
     """Return an entry whose heirs are among its admins."""
     heirs = entry.heirs.users if entry.heirs is not None else ()
     admins = tuple(dict.fromkeys((*entry.goal.admins, *heirs)))

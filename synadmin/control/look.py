@@ -8,15 +8,15 @@ from synadmin.audit.gather.some_rooms import look_at
 from synadmin.client import Synapse
 from synadmin.control.heirs import HeirNotices, Stage, Succession, succession
 from synadmin.control.plan import has_control_as_written, has_settings_as_written, read_settings
-from synadmin.control.records import Target
+from synadmin.control.records import MatchedRoom
 from synadmin.errors import MatrixError, NotAuthenticatedError, NotPermittedError
 
 _FEW = 10  # rooms that are looked at closely at once: a quick look would list all accounts first
 
 
 def looked_at(
-    prefetcher: Prefetcher, targets: Sequence[Target], notices: HeirNotices
-) -> Iterator[tuple[Target, bool]]:
+    prefetcher: Prefetcher, targets: Sequence[MatchedRoom], notices: HeirNotices
+) -> Iterator[tuple[MatchedRoom, bool]]:
     """Yield the rooms, each with whether it is in order; False also where only a closer look can tell.
 
     Rooms that match a kind of rooms, and that no user of this server is in or that the server itself uses for
@@ -49,7 +49,9 @@ def looked_at(
             yield target, is_ordered
 
 
-def _is_in_order(synapse: Synapse, target: Target, facts: RoomFacts, notices: HeirNotices) -> bool | None:
+def _is_in_order(
+    synapse: Synapse, target: MatchedRoom, facts: RoomFacts, notices: HeirNotices
+) -> bool | None:
     """Whether a room is in order; None where it is to be left out."""
     if not target.named and (not facts.view.in_room or facts.is_for_server_notices):
         return None
@@ -61,7 +63,7 @@ def _is_in_order(synapse: Synapse, target: Target, facts: RoomFacts, notices: He
     return has_settings_as_written(target, read_settings(synapse, target))
 
 
-def succession_of(target: Target, facts: RoomFacts, notices: HeirNotices) -> Succession | None:
+def succession_of(target: MatchedRoom, facts: RoomFacts, notices: HeirNotices) -> Succession | None:
     """Return how far it is with the heirs of a room; None where its entry names none.
 
     Args:
@@ -86,7 +88,7 @@ def succession_of(target: Target, facts: RoomFacts, notices: HeirNotices) -> Suc
 
 
 def heir_facts(
-    targets: Sequence[Target], notices: HeirNotices, file: str
+    targets: Sequence[MatchedRoom], notices: HeirNotices, file: str
 ) -> Callable[[RoomFacts], HeirFacts | None]:
     """Return what says who takes over a room soon, for an audit.
 

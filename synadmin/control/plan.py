@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synadmin.client import Synapse
-from synadmin.control.file import Entry
+from synadmin.control.file import RoomsEntry
 from synadmin.control.heirs import (
     HeirNotices,
     Stage,
@@ -17,11 +17,11 @@ from synadmin.control.heirs import (
 )
 from synadmin.control.records import (
     IN_ORDER,
-    Change,
     ControlStep,
+    MatchedRoom,
     NotPossible,
+    RoomChange,
     RoomReport,
-    Target,
     in_order,
     must_join,
 )
@@ -43,7 +43,7 @@ from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.room_state import sender_of
 
 
-def has_control_as_written(target: Target, view: RoomView) -> bool:
+def has_control_as_written(target: MatchedRoom, view: RoomView) -> bool:
     """Whether a room has the admins and moderators that its entry says.
 
     Args:
@@ -54,12 +54,12 @@ def has_control_as_written(target: Target, view: RoomView) -> bool:
     return control_goal.refusal(view, goal) is None and not control_goal.differences(view, goal)
 
 
-def has_settings_as_written(target: Target, contents: Mapping[str, Any]) -> bool:
+def has_settings_as_written(target: MatchedRoom, contents: Mapping[str, Any]) -> bool:
     """Whether a room is set as its entry says; ``contents`` are from :func:`read_settings`."""
     return not _other_settings(target.entry, contents)
 
 
-def plan_room(observer: Observer, target: Target, *, allow: Reach, notices: HeirNotices) -> RoomReport:
+def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices: HeirNotices) -> RoomReport:
     """Look at a room, and plan what its entry takes.
 
     Args:
@@ -96,7 +96,7 @@ def plan_room(observer: Observer, target: Target, *, allow: Reach, notices: Heir
     )
 
 
-def find_succession(observer: Observer, target: Target, notices: HeirNotices) -> Succession | None:
+def find_succession(observer: Observer, target: MatchedRoom, notices: HeirNotices) -> Succession | None:
     """Return how far it is with the heirs of a room; None where its entry names none.
 
     Raises:
@@ -115,7 +115,7 @@ def find_succession(observer: Observer, target: Target, notices: HeirNotices) ->
     )
 
 
-def target_of(target: Target, planned: Succession | None) -> Target:
+def target_of(target: MatchedRoom, planned: Succession | None) -> MatchedRoom:
     """Return the target with the heirs among the admins, where they are due."""
     due = planned is not None and planned.stage is Stage.DUE
     return replace(target, entry=with_heirs(target.entry)) if due else target
@@ -129,7 +129,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     waiting = [user for user in heirs.users if user not in planned.controllers]
     if not waiting:
         return report
-    changes = (Change("heir", user, None, planned.date) for user in waiting)
+    changes = (RoomChange("heir", user, None, planned.date) for user in waiting)
     message = f"{', '.join(waiting)} will get control on {planned.date}, unless an admin is active before."
     steps = report.steps
     if planned.stage is Stage.ANNOUNCE:
@@ -144,7 +144,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     )
 
 
-def view_of(observer: Observer, target: Target) -> RoomView:
+def view_of(observer: Observer, target: MatchedRoom) -> RoomView:
     """Return the view that an entry takes: all local users with power, and all that it names.
 
     Raises:
@@ -162,7 +162,7 @@ def view_of(observer: Observer, target: Target) -> RoomView:
     return observer.with_remote_users(view, [user for user in named if not view.is_local(user)])
 
 
-def read_settings(synapse: Synapse, target: Target) -> dict[str, Any]:
+def read_settings(synapse: Synapse, target: MatchedRoom) -> dict[str, Any]:
     """Return the contents of the events that an entry's settings are about; None where there is none."""
     return {name: read_setting(synapse, target.room_id, name) for name in target.entry.settings}
 
@@ -177,7 +177,7 @@ def read_setting(synapse: Synapse, room_id: RoomId, name: str) -> Any:  # noqa: 
     return next(contents, None)
 
 
-def _other_settings(entry: Entry, contents: Mapping[str, Any]) -> list[str]:
+def _other_settings(entry: RoomsEntry, contents: Mapping[str, Any]) -> list[str]:
     """Return the names of the settings that are not as an entry says."""
     return [
         name for name, wanted in entry.settings.items() if not is_as_written(name, wanted, contents.get(name))
@@ -204,9 +204,9 @@ class _Planner:
     """Plans one room."""
 
     observer: Observer
-    target: Target
+    target: MatchedRoom
     allow: Reach
-    changes: list[Change] = field(default_factory=list)
+    changes: list[RoomChange] = field(default_factory=list)
     steps: list[ControlStep] = field(default_factory=list)
     waits_for: list[UserId] = field(default_factory=list)
 
@@ -352,7 +352,7 @@ def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> 
     return actor
 
 
-def differences_now(observer: Observer, target: Target) -> list[Change]:
+def differences_now(observer: Observer, target: MatchedRoom) -> list[RoomChange]:
     """Return what is not as the file says, asked of the server.
 
     Raises:
@@ -361,24 +361,24 @@ def differences_now(observer: Observer, target: Target) -> list[Change]:
     return _changes(target.entry, view_of(observer, target), read_settings(observer.synapse, target))
 
 
-def _changes(entry: Entry, view: RoomView, settings: Mapping[str, Any]) -> list[Change]:
+def _changes(entry: RoomsEntry, view: RoomView, settings: Mapping[str, Any]) -> list[RoomChange]:
     changes = [_change(entry, view, difference) for difference in control_goal.differences(view, entry.goal)]
     changes += [
-        Change("setting", name, shown(name, settings[name]), shown(name, entry.settings[name]))
+        RoomChange("setting", name, shown(name, settings[name]), shown(name, entry.settings[name]))
         for name in _other_settings(entry, settings)
     ]
     return changes
 
 
-def _change(entry: Entry, view: RoomView, difference: Difference) -> Change:
+def _change(entry: RoomsEntry, view: RoomView, difference: Difference) -> RoomChange:
     if difference.kind != "admin":
-        return Change(
+        return RoomChange(
             difference.kind, difference.user, format_level(difference.before), format_level(difference.after)
         )
     membership = view.membership_of(difference.user)
     before = {"level": format_level(difference.before), "membership": membership}
     kind = "heir" if entry.heirs is not None and difference.user in entry.heirs.users else "admin"
-    return Change(
+    return RoomChange(
         kind, difference.user, before, {"level": format_level(difference.after), "membership": "join"}
     )
 
@@ -392,7 +392,7 @@ def sentence_of(error: SynadminError) -> str:
 
 def reports(
     observer: Observer,
-    targets: Iterable[tuple[Target, bool]],
+    targets: Iterable[tuple[MatchedRoom, bool]],
     *,
     allow: Reach | None,
     notices: HeirNotices,
@@ -408,7 +408,7 @@ def reports(
         at_once: how many rooms are looked at at the same time.
     """
 
-    def report(looked_at: tuple[Target, bool]) -> RoomReport:
+    def report(looked_at: tuple[MatchedRoom, bool]) -> RoomReport:
         target, is_in_order = looked_at
         if is_in_order:
             return in_order(target)
@@ -417,7 +417,7 @@ def reports(
     yield from side_by_side(report, targets, at_once=at_once)
 
 
-def reach_for(entry: Entry, allow: Reach | None) -> Reach:
+def reach_for(entry: RoomsEntry, allow: Reach | None) -> Reach:
     """Return how far a plan may go: what the entry allows, and no further than ``--allow``."""
     if entry.allow is None:
         return Reach.API if allow is None else allow

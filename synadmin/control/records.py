@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synadmin.api.rooms import Room
-from synadmin.control.file import Entry
+from synadmin.control.file import RoomsEntry
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import Reach
 from synadmin.recovery.outcome import room_record
@@ -15,7 +15,7 @@ _WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knoc
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class MatchedRoom:
     """A room, and the entry that decides about it.
 
     Attributes:
@@ -25,7 +25,7 @@ class Target:
     """
 
     room: Room
-    entry: Entry
+    entry: RoomsEntry
     named: bool = True
 
     @property
@@ -35,7 +35,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RoomChange:
     """Something in a room that is not as the file says.
 
     Attributes:
@@ -76,11 +76,11 @@ class RoomReport:
         reach: for a refused room the least ``--allow`` that would do.
     """
 
-    target: Target
+    target: MatchedRoom
     outcome: str
     reason: str | None = None
     message: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[RoomChange, ...] = ()
     steps: tuple[ControlStep, ...] = ()
     reach: Reach | None = None
 
@@ -110,7 +110,7 @@ class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
         self.reason, self.message, self.reach = reason, message, reach
 
 
-def in_order(target: Target) -> RoomReport:
+def in_order(target: MatchedRoom) -> RoomReport:
     """Return the report of a room in which everything is as the file says."""
     return RoomReport(target=target, outcome=IN_ORDER, message="Everything is as the file says.")
 

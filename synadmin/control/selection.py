@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from synadmin.api.rooms import Room
 from synadmin.client import Synapse
-from synadmin.control.file import Entry, Selector, content_of, contradiction
-from synadmin.control.records import Target
+from synadmin.control.file import RoomsEntry, Selector, content_of, contradiction
+from synadmin.control.records import MatchedRoom
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, server_name_of
 from synadmin.recovery.rooms_in_space import rooms_in_space
@@ -27,13 +27,13 @@ class Selection:
         elsewhere: rooms in a space of the file that this server is not in.
     """
 
-    targets: list[Target] = field(default_factory=list)
-    unknown: list[tuple[RoomId, Entry]] = field(default_factory=list)
-    unmatched: list[Entry] = field(default_factory=list)
+    targets: list[MatchedRoom] = field(default_factory=list)
+    unknown: list[tuple[RoomId, RoomsEntry]] = field(default_factory=list)
+    unmatched: list[RoomsEntry] = field(default_factory=list)
     elsewhere: list[RoomId] = field(default_factory=list)
 
 
-def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
+def select(synapse: Synapse, entries: Sequence[RoomsEntry]) -> Selection:
     """Ask the server which rooms the entries match.
 
     Args:
@@ -49,7 +49,7 @@ def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
     _require_consistent(index.matchers)
     matched: set[int] = set()
     rooms = index.listed(synapse)
-    targets: list[Target] = []
+    targets: list[MatchedRoom] = []
     for room_id in dict.fromkeys((*rooms, *index.by_name)):
         room = rooms.get(room_id) or _room(synapse, room_id)
         matching = index.matching(room_id if room is None else room)
@@ -60,7 +60,7 @@ def select(synapse: Synapse, entries: Sequence[Entry]) -> Selection:
         if room is None:
             selection.unknown.append((room_id, last.entry))
         else:
-            targets.append(Target(room, last.entry, named=room_id in last.named))
+            targets.append(MatchedRoom(room, last.entry, named=room_id in last.named))
     selection.targets = sorted(targets, key=lambda target: target.room.room_type == _SPACE)
     selection.unmatched = [entry for number, entry in enumerate(entries) if number not in matched]
     return selection
@@ -126,7 +126,7 @@ class _Matcher:
         excluded_aliases: whether a main alias is one of its exceptions.
     """
 
-    entry: Entry
+    entry: RoomsEntry
     named: Mapping[RoomId, None]
     by_list: Callable[[Room], bool] | None
     only_room: RoomId | None
@@ -134,7 +134,7 @@ class _Matcher:
     excluded_aliases: tuple[Callable[[str], bool], ...]
 
     @classmethod
-    def of(cls, synapse: Synapse, entry: Entry, selection: Selection) -> "_Matcher":
+    def of(cls, synapse: Synapse, entry: RoomsEntry, selection: Selection) -> "_Matcher":
         match = entry.match
         named = [*match.ids, *_resolved(synapse, match.aliases)]
         only_room = named[0] if len(named) == len((*match.ids, *match.aliases)) == 1 else None
@@ -156,7 +156,7 @@ class _Matcher:
 
 def _require_consistent(matchers: Iterable[_Matcher]) -> None:
     """Refuse two entries that name the same one room, by its id and by an alias, and say different things."""
-    first: dict[RoomId, Entry] = {}
+    first: dict[RoomId, RoomsEntry] = {}
     for matcher in matchers:
         if matcher.only_room is None:
             continue

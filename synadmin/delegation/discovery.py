@@ -6,7 +6,7 @@ are its steps. Pure: DNS and HTTPS are handed in.
 
 from dataclasses import dataclass, field
 
-from synadmin.delegation.dns import Addresses, Resolver, Services
+from synadmin.delegation.dns import Addresses, Resolver, SrvRecords
 from synadmin.delegation.https_files import Fetcher
 from synadmin.delegation.names import FEDERATION_PORT, ServerName, bracketed
 from synadmin.delegation.well_known import SERVER, FileKind, WellKnown, server_file
@@ -37,7 +37,7 @@ class RouteStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ServerHost:
     """A host and port to connect to, with its addresses."""
 
     host: str
@@ -64,7 +64,7 @@ class Route:
     via: str
     certificate_name: str
     host_header: str
-    targets: tuple[Target, ...]
+    targets: tuple[ServerHost, ...]
     srv: str | None = None
     srv_problems: tuple[str, ...] = ()
 
@@ -98,9 +98,9 @@ class _Walk:
     def say(self, name: str, *, taken: bool, detail: str) -> None:
         self.steps.append(RouteStep(name, taken, detail))
 
-    def target(self, host: str, port: int) -> Target:
+    def target(self, host: str, port: int) -> ServerHost:
         addresses = self.resolver.addresses(host, port)
-        target = Target(host, port, addresses)
+        target = ServerHost(host, port, addresses)
         if addresses.found:
             ways = ", ".join(str(address) for address in addresses.found)
             via = "".join(f" by way of {alias}" for alias in addresses.aliases)
@@ -132,7 +132,7 @@ class _Walk:
         return Route(via or DEFAULT, host, host, (target,), srv_problems=tuple(problems))
 
 
-def _of(record: str, services: Services, host: str) -> str:
+def _of(record: str, services: SrvRecords, host: str) -> str:
     if services.problem is not None:
         return services.problem
     if services.refused:

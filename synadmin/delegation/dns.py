@@ -38,7 +38,7 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class SrvRecord:
     """An SRV record; the lowest priority is tried first."""
 
     priority: int
@@ -48,7 +48,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class SrvRecords:
     """The SRV records of a name.
 
     Attributes:
@@ -57,7 +57,7 @@ class Services:
         problem: why they could not be looked up, as a sentence; none where there simply are none.
     """
 
-    found: tuple[Service, ...] = ()
+    found: tuple[SrvRecord, ...] = ()
     refused: bool = False
     problem: str | None = None
 
@@ -68,7 +68,7 @@ class Resolver(Protocol):
     def addresses(self, host: str, port: int) -> Addresses:
         """Return where a host and port lead."""
 
-    def services(self, name: str) -> Services:
+    def services(self, name: str) -> SrvRecords:
         """Return the SRV records of ``_service._proto.host``."""
 
 
@@ -127,18 +127,18 @@ class DnsResolver:
             unanswered=four.unanswered or six.unanswered,
         )
 
-    def services(self, name: str) -> Services:
+    def services(self, name: str) -> SrvRecords:
         """Return the SRV records of ``_service._proto.host``."""
         answer = self._ask(name, "SRV", self._deadline.share())
         if answer.unanswered or (answer.problem and not answer.missing):
-            return Services(problem=answer.problem)
+            return SrvRecords(problem=answer.problem)
         records = [
-            Service(record.priority, record.weight, _text(record.target), record.port)
+            SrvRecord(record.priority, record.weight, _text(record.target), record.port)
             for record in answer.records
         ]
         if len(records) == 1 and records[0].host in {"", "."}:
-            return Services(refused=True)
-        return Services(tuple(sorted(records, key=lambda service: (service.priority, -service.weight))))
+            return SrvRecords(refused=True)
+        return SrvRecords(tuple(sorted(records, key=lambda service: (service.priority, -service.weight))))
 
     def _hosts(self, host: str, kind: str, deadline: Deadline) -> "_Hosts":
         """Look up A or AAAA and follow aliases that the nameserver itself did not follow."""

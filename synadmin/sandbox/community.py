@@ -18,7 +18,7 @@ _STEP = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class ClubMember:
     """A member of the club.
 
     Attributes:
@@ -79,21 +79,21 @@ class Situation:
     blocked: bool = False
 
 
-MEMBERS: tuple[Member, ...] = (
-    Member(localpart="admin", name="Server administrator"),
-    Member(localpart="greta", name="Greta (chair)"),
-    Member(localpart="henry", name="Henry (founder)"),
-    Member(localpart="irma", name="Irma (secretary until last year)", fate="deactivated"),
-    Member(localpart="jonas", name="Jonas (treasurer)", fate="suspended"),
-    Member(localpart="karl", name="Karl (boatman)", fate="locked"),
-    Member(localpart="lena", name="Lena (youth coach)"),
-    Member(localpart="mike", name="Mike"),
-    Member(localpart="nora", name="Nora"),
+MEMBERS: tuple[ClubMember, ...] = (
+    ClubMember(localpart="admin", name="Server administrator"),
+    ClubMember(localpart="greta", name="Greta (chair)"),
+    ClubMember(localpart="henry", name="Henry (founder)"),
+    ClubMember(localpart="irma", name="Irma (secretary until last year)", fate="deactivated"),
+    ClubMember(localpart="jonas", name="Jonas (treasurer)", fate="suspended"),
+    ClubMember(localpart="karl", name="Karl (boatman)", fate="locked"),
+    ClubMember(localpart="lena", name="Lena (youth coach)"),
+    ClubMember(localpart="mike", name="Mike"),
+    ClubMember(localpart="nora", name="Nora"),
 )
 
-NEIGHBOURS: tuple[Member, ...] = (
-    Member(localpart="vera", name="Vera (regional league)", elsewhere=True),
-    Member(localpart="walter", name="Walter (rowing club across the river)", elsewhere=True),
+NEIGHBOURS: tuple[ClubMember, ...] = (
+    ClubMember(localpart="vera", name="Vera (regional league)", elsewhere=True),
+    ClubMember(localpart="walter", name="Walter (rowing club across the river)", elsewhere=True),
 )
 
 SITUATIONS: tuple[Situation, ...] = (

@@ -57,7 +57,7 @@ class Processed:
 
 
 @dataclass(slots=True)
-class _Facts:
+class _Identity:
     """What makes a server the same one after it was stopped and started again."""
 
     server_name: str
@@ -109,7 +109,7 @@ class Homeserver:
             password: everybody's password; drawn anew where it is None.
             port: for clients, unless it is taken; None: any.
         """
-        facts = _Facts(
+        facts = _Identity(
             server_name=server_name,
             federates=federates,
             default_rate_limits=default_rate_limits,
@@ -122,7 +122,7 @@ class Homeserver:
             directory = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
         self.directory = directory.resolve()
         if self._record.exists():
-            facts = _Facts(**json.loads(self._record.read_text("utf-8")))
+            facts = _Identity(**json.loads(self._record.read_text("utf-8")))
         self._facts = facts
         self._child: subprocess.Popen[bytes] | None = None
         self._people: dict[str, Person] = {}

@@ -56,7 +56,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SubjectFindings:
     """All findings about one subject, the most severe first."""
 
     subject: Subject
@@ -97,7 +97,7 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ServerRow:
     """A server of several: the numbers of its findings, by severity and the new ones, and its report."""
 
     server: ServerReport
@@ -121,12 +121,12 @@ def write_all(servers: Sequence[ServerReport], out: TextIO) -> None:
     _write_page(environment, f"{len(servers)} servers", content, out)
 
 
-def _row(environment: Environment, number: int, server: ServerReport) -> Row:
+def _row(environment: Environment, number: int, server: ServerReport) -> ServerRow:
     if server.report is None:
-        return Row(server, [], None)
+        return ServerRow(server, [], None)
     findings = server.report.findings
     counts = Counter(item.finding.severity for item in findings)
-    return Row(
+    return ServerRow(
         server,
         [*(counts[severity] for severity in _SEVERITIES), sum(item.new for item in findings)],
         _section(environment, server.report, prefix=f"server{number}-", part="div"),
@@ -224,11 +224,11 @@ def _day(at: int) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
-def _groups(findings: Sequence[Reported]) -> list[Group]:
+def _groups(findings: Sequence[Reported]) -> list[SubjectFindings]:
     grouped: dict[tuple[str, str], list[Reported]] = {}
     for item in findings:
         grouped.setdefault((item.finding.subject.type, item.finding.subject.id), []).append(item)
-    return [Group(items[0].finding.subject, items) for items in grouped.values()]
+    return [SubjectFindings(items[0].finding.subject, items) for items in grouped.values()]
 
 
 def _lost(findings: Sequence[Reported]) -> list[Reported]:

@@ -18,9 +18,9 @@ from synadmin.text import safe_text
 if TYPE_CHECKING:
     from synadmin.cli.saved_plan import SavedPlan
     from synadmin.client import Synapse
-    from synadmin.control.file import Entry
+    from synadmin.control.file import RoomsEntry
     from synadmin.control.heirs import HeirNotices
-    from synadmin.control.records import Change, RoomReport, Target
+    from synadmin.control.records import MatchedRoom, RoomChange, RoomReport
     from synadmin.control.selection import Selection
     from synadmin.power.room import Reach
 
@@ -52,7 +52,7 @@ class ControlFile:
 
     path: str
     text: str
-    entries: "tuple[Entry, ...]"
+    entries: "tuple[RoomsEntry, ...]"
 
     @classmethod
     def read(cls, path: str, plan: "SavedPlan | None" = None) -> "ControlFile":
@@ -88,17 +88,17 @@ class ControlRooms:
     """
 
     selection: "Selection"
-    looked_at: "tuple[tuple[Target, bool], ...]"
+    looked_at: "tuple[tuple[MatchedRoom, bool], ...]"
     notices: "HeirNotices"
 
     def unknown(self) -> "Iterator[RoomReport]":
         """Yield the reports of the ids in the file that the server knows no room of."""
         from synadmin.api.rooms import Room
-        from synadmin.control.records import RoomReport, Target
+        from synadmin.control.records import MatchedRoom, RoomReport
 
         for room_id, entry in self.selection.unknown:
             message = f"This server knows no room {room_id}."
-            target = Target(Room(room_id=room_id), entry)
+            target = MatchedRoom(Room(room_id=room_id), entry)
             yield RoomReport(target=target, outcome="refused", reason="unknown-room", message=message)
 
     @property
@@ -140,7 +140,7 @@ def reach_of(allow: str | None) -> "Reach | None":
     return None if allow is None else Reach.of(allow)
 
 
-def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[Entry]") -> None:
+def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "Sequence[RoomsEntry]") -> None:
     """Print the reports: for people those of rooms that are not in order, for scripts all."""
     if output.in_words:
         deviating = (report for report in reports if report.outcome != "in-order")
@@ -160,7 +160,7 @@ def write_reports(output: Output, reports: "Iterable[RoomReport]", unmatched: "S
         output.write((report.as_record() for report in reports), _COLUMNS)
 
 
-def document(records: "Sequence[Mapping[str, Any]]", unmatched: "Sequence[Entry]") -> dict[str, Any]:
+def document(records: "Sequence[Mapping[str, Any]]", unmatched: "Sequence[RoomsEntry]") -> dict[str, Any]:
     """Return what ``-o json`` prints."""
     return {"version": 1, "rooms": [*records], "unmatched": [entry.name for entry in unmatched]}
 
@@ -190,7 +190,7 @@ def report_text(report: "RoomReport") -> str:
     return "\n".join(map(safe_text, lines))
 
 
-def _change_text(change: "Change") -> str:
+def _change_text(change: "RoomChange") -> str:
     """Return a change as a line."""
     from synadmin.control.records import where
     from synadmin.control.toml_text import toml_value
@@ -204,5 +204,5 @@ def _change_text(change: "Change") -> str:
     )
 
 
-def _entry_text(entry: "Entry") -> str:
+def _entry_text(entry: "RoomsEntry") -> str:
     return f"The entry {entry.name!r}" + ("" if entry.line is None else f" (line {entry.line})")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from synadmin.sandbox.mas.jobs import Worker
 from synadmin.sandbox.mas.names import is_id, kind_of, moment
-from synadmin.sandbox.mas.store import MAS_ADMIN, PERSONAL, Record, Store, has_ended, is_scope
+from synadmin.sandbox.mas.store import MAS_ADMIN, PERSONAL, MasStore, Record, has_ended, is_scope
 from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here, refused
 
@@ -36,7 +36,7 @@ Handler: TypeAlias = "Callable[[Call], Reply]"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class AdminOperation:
     """An operation.
 
     Attributes:
@@ -58,21 +58,21 @@ class Route:
         return None if match is None else unquote("".join(match.groups()))
 
 
-ROUTES: list[Route] = []
+ROUTES: list[AdminOperation] = []
 
 
 def route(method: str, template: str, *, since: tuple[int, int]) -> Callable[[Handler], Handler]:
     """Make a function the handler of an operation."""
 
     def register(handler: Handler) -> Handler:
-        ROUTES.append(Route(method, template, since, handler))
+        ROUTES.append(AdminOperation(method, template, since, handler))
         return handler
 
     return register
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class StandInService:
     """What the operations work with.
 
     Attributes:
@@ -82,7 +82,7 @@ class Service:
         server_name: returns the homeserver's name.
     """
 
-    store: Store
+    store: MasStore
     synapse: Provisioner
     worker: Worker
     server_name: Callable[[], str]
@@ -99,13 +99,13 @@ class Call:
         session: the caller's session.
     """
 
-    service: Service
+    service: StandInService
     request: Request
     parameter: str
     session: Record
 
     @property
-    def store(self) -> Store:
+    def store(self) -> MasStore:
         """The records."""
         return self.service.store
 
@@ -139,7 +139,7 @@ class Call:
         return {"owner_user_id": session["user_id"], "owner_client_id": client_id}
 
 
-def answer(service: Service, request: Request) -> Reply:
+def answer(service: StandInService, request: Request) -> Reply:
     """Answer a request to a path under ``/api/``. The caller holds the store's lock."""
     knobs = service.store.knobs
     matching = [
@@ -161,7 +161,7 @@ def answer(service: Service, request: Request) -> Reply:
     return Reply(405, text="")
 
 
-def _caller(store: Store, request: Request) -> Record:
+def _caller(store: MasStore, request: Request) -> Record:
     """Return the session of a caller who may use the admin API."""
     if not request.headers.get("Authorization"):
         raise refused(400, "Missing authorization header")

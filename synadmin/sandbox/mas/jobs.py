@@ -4,7 +4,7 @@ import queue
 import threading
 
 from synadmin.sandbox.mas.names import new_id
-from synadmin.sandbox.mas.store import Record, Store
+from synadmin.sandbox.mas.store import MasStore, Record
 from synadmin.sandbox.mas.synapse import Provisioner, SynapseError
 
 DEACTIVATE, PROVISION, SYNC = "deactivate-user", "provision-user", "sync-devices"
@@ -16,7 +16,7 @@ _LOOK = 0.05  # seconds between two looks at a worker that is switched off
 class Worker:
     """Runs jobs one after the other, in a thread of its own. The store keeps them until they are done."""
 
-    def __init__(self, store: Store, synapse: Provisioner) -> None:
+    def __init__(self, store: MasStore, synapse: Provisioner) -> None:
         self._store = store
         self._synapse = synapse
         self._waiting: queue.Queue[str | None] = queue.Queue()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
-from synadmin.sandbox.mas.admin import Service
+from synadmin.sandbox.mas.admin import StandInService
 from synadmin.sandbox.mas.jobs import SYNC
 from synadmin.sandbox.mas.names import kind_of, moment, new_id, now, random_text, written
 from synadmin.sandbox.mas.store import (
@@ -22,8 +22,8 @@ from synadmin.sandbox.mas.store import (
     SYNAPSE_ADMIN,
     UNSTABLE_API,
     Knobs,
+    MasStore,
     Record,
-    Store,
     devices_in,
     has_ended,
     with_twins,
@@ -42,7 +42,7 @@ def _error(status: int, code: str, description: str = "") -> Refused:
     return Refused(Reply(status, body))
 
 
-def discovery(service: Service, request: Request) -> Reply:
+def discovery(service: StandInService, request: Request) -> Reply:
     """Return the discovery document."""
     url = request.url
     knobs = service.store.knobs
@@ -76,7 +76,7 @@ def grant_types(knobs: Knobs) -> list[str]:
 # Clients
 
 
-def register_client(service: Service, request: Request) -> Reply:
+def register_client(service: StandInService, request: Request) -> Reply:
     """Register a client. Equal metadata without a secret is the client that it was."""
     try:
         metadata = json.loads(request.body)
@@ -109,7 +109,7 @@ def register_client(service: Service, request: Request) -> Reply:
 
 
 def add_client(
-    store: Store,
+    store: MasStore,
     attributes: Mapping[str, Any],
     *,
     method: str,
@@ -133,7 +133,7 @@ def add_client(
     return client
 
 
-def _client(service: Service, request: Request) -> Record:
+def _client(service: StandInService, request: Request) -> Record:
     """Return the client that authenticates itself."""
     form = request.form()
     client_id, secret, method = form.get("client_id", ""), form.get("client_secret", ""), "client_secret_post"
@@ -155,7 +155,7 @@ def _client(service: Service, request: Request) -> Record:
 # The device code
 
 
-def device_authorization(service: Service, request: Request) -> Reply:
+def device_authorization(service: StandInService, request: Request) -> Reply:
     """Begin a sign-in by device code."""
     knobs = service.store.knobs
     if not knobs.device_code:
@@ -193,7 +193,7 @@ def _page(said: str, code: str | None = None, status: int = 200) -> Reply:
     return Reply(status, text=text, content_type="text/html; charset=utf-8")
 
 
-def link(service: Service, request: Request) -> Reply:
+def link(service: StandInService, request: Request) -> Reply:
     """Show the page on which a person allows a device, and take what was typed there."""
     if request.method == "GET":
         return _page("Type the code that the device shows.", request.query.get("code", [""])[-1])
@@ -220,14 +220,14 @@ def link(service: Service, request: Request) -> Reply:
     return _page("The device was linked.")
 
 
-def _may_sign_in(store: Store, user: Record, password: str | None) -> bool:
+def _may_sign_in(store: MasStore, user: Record, password: str | None) -> bool:
     return password is not None and user["_password"] == password and store.is_valid(user["_id"])
 
 
 # Tokens
 
 
-def token(service: Service, request: Request) -> Reply:
+def token(service: StandInService, request: Request) -> Reply:
     """Give out tokens."""
     client = _client(service, request)
     form = request.form()
@@ -246,7 +246,9 @@ def token(service: Service, request: Request) -> Reply:
     return Reply(200, known[grant_type](service.store, service, client, form))
 
 
-def _client_credentials(store: Store, _: Service, client: Record, form: Mapping[str, str]) -> Record:
+def _client_credentials(
+    store: MasStore, _: StandInService, client: Record, form: Mapping[str, str]
+) -> Record:
     scope = form.get("scope", "")
     allowed = {*_FOR_EVERYBODY, *([MAS_ADMIN] if client["_id"] in store.knobs.admin_clients else [])}
     refused = sorted(set(scope.split()) - allowed)
@@ -255,7 +257,7 @@ def _client_credentials(store: Store, _: Service, client: Record, form: Mapping[
     return _tokens(store, client, _oauth_session(store, client, scope, None), refreshable=False)
 
 
-def _device_code(store: Store, service: Service, client: Record, form: Mapping[str, str]) -> Record:
+def _device_code(store: MasStore, service: StandInService, client: Record, form: Mapping[str, str]) -> Record:
     grant = store.table(_GRANT).get(form.get("device_code", ""))
     if grant is None or grant["client_id"] != client["_id"]:
         raise _error(400, "invalid_grant")
@@ -272,7 +274,7 @@ def _device_code(store: Store, service: Service, client: Record, form: Mapping[s
     return _tokens(store, client, session)
 
 
-def _make_devices(service: Service, user: Record, devices: list[str]) -> None:
+def _make_devices(service: StandInService, user: Record, devices: list[str]) -> None:
     try:
         for device in devices:
             service.synapse.post("upsert_device", localpart=user["username"], device_id=device)
@@ -280,7 +282,7 @@ def _make_devices(service: Service, user: Record, devices: list[str]) -> None:
         raise _error(500, "server_error") from None
 
 
-def _oauth_session(store: Store, client: Record, scope: str, browser: Record | None) -> Record:
+def _oauth_session(store: MasStore, client: Record, scope: str, browser: Record | None) -> Record:
     session = {
         "user_id": browser and browser["user_id"],
         "user_session_id": browser and browser["_id"],
@@ -291,7 +293,7 @@ def _oauth_session(store: Store, client: Record, scope: str, browser: Record | N
     return store.add_session(OAUTH, session)
 
 
-def _tokens(store: Store, client: Record, session: Record, *, refreshable: bool = True) -> Record:
+def _tokens(store: MasStore, client: Record, session: Record, *, refreshable: bool = True) -> Record:
     seconds = store.knobs.access_token_seconds
     access = store.add_token(session, "mat", seconds)
     answer = {"access_token": access["_token"], "token_type": "Bearer", "expires_in": seconds}
@@ -303,7 +305,7 @@ def _tokens(store: Store, client: Record, session: Record, *, refreshable: bool 
     return answer
 
 
-def _refresh(store: Store, _: Service, client: Record, form: Mapping[str, str]) -> Record:
+def _refresh(store: MasStore, _: StandInService, client: Record, form: Mapping[str, str]) -> Record:
     old = store.table("token").get(form.get("refresh_token", ""))
     if old is None or kind_of(old["_token"]) != "mar":
         raise _error(400, "invalid_grant")
@@ -325,7 +327,7 @@ def _refresh(store: Store, _: Service, client: Record, form: Mapping[str, str]) 
     return answer
 
 
-def revoke(service: Service, request: Request) -> Reply:
+def revoke(service: StandInService, request: Request) -> Reply:
     """End the session of a token; a token that is unknown is none."""
     client = _client(service, request)
     store = service.store
@@ -344,7 +346,7 @@ def revoke(service: Service, request: Request) -> Reply:
     return Reply(200, text="")
 
 
-def introspect(service: Service, request: Request) -> Reply:
+def introspect(service: StandInService, request: Request) -> Reply:
     """Answer the homeserver, or a client with a secret, what a token is."""
     if request.bearer is not None:
         if request.bearer != service.synapse.secret:
@@ -390,7 +392,7 @@ def _scope(session: Record) -> str:
 # What Matrix clients know
 
 
-def login(service: Service, request: Request) -> Reply:
+def login(service: StandInService, request: Request) -> Reply:
     """Sign in with a password, as Matrix clients did before there was OAuth."""
     if request.method == "GET":
         flows = [{"type": "m.login.password"}] if service.store.knobs.passwords else []
@@ -414,7 +416,7 @@ def login(service: Service, request: Request) -> Reply:
     return Reply(200, {"access_token": access["_token"], "device_id": device, "user_id": user_id})
 
 
-def logout(service: Service, request: Request) -> Reply:
+def logout(service: StandInService, request: Request) -> Reply:
     """End the compatibility session of a token."""
     store = service.store
     if request.bearer is None:
@@ -428,7 +430,7 @@ def logout(service: Service, request: Request) -> Reply:
     return Reply(200, {})
 
 
-PATHS: dict[tuple[str, str], Callable[[Service, Request], Reply]] = {
+PATHS: dict[tuple[str, str], Callable[[StandInService, Request], Reply]] = {
     ("GET", "/.well-known/openid-configuration"): discovery,
     ("POST", "/oauth2/registration"): register_client,
     ("POST", "/oauth2/device"): device_authorization,

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 
 # Importing them fills the table of operations.
 from synadmin.sandbox.mas import admin, oauth, sessions, settings, users  # noqa: F401
-from synadmin.sandbox.mas.admin import Service, answer
+from synadmin.sandbox.mas.admin import StandInService, answer
 from synadmin.sandbox.mas.jobs import Worker
-from synadmin.sandbox.mas.store import Knobs, Record, Store
+from synadmin.sandbox.mas.store import Knobs, MasStore, Record
 from synadmin.sandbox.mas.synapse import Provisioner
 from synadmin.sandbox.mas.web import Refused, Reply, Request, not_here
 
@@ -72,12 +72,12 @@ class AuthenticationService:
         """
         self.secret = secret or secrets.token_hex()
         self.client_secret = client_secret or secrets.token_hex()
-        self.store = Store(path)
+        self.store = MasStore(path)
         self._add_client()
         self.synapse = Provisioner(homeserver, self.secret)
         self.watch: Callable[[Exchange], None] | None = None
         self._worker = Worker(self.store, self.synapse)
-        self._service = Service(self.store, self.synapse, self._worker, server_name)
+        self._service = StandInService(self.store, self.synapse, self._worker, server_name)
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.service = self
         self._thread = threading.Thread(

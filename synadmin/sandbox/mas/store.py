@@ -63,7 +63,7 @@ class Knobs:
         return (int(major), int(minor)) >= since
 
 
-class Store:
+class MasStore:
     """The records, by kind and id. Hold ``lock`` while looking and changing.
 
     Attributes:

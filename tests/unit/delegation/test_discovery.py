@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from synadmin.delegation.discovery import discover
-from synadmin.delegation.dns import Addresses, Service, Services
+from synadmin.delegation.dns import Addresses, SrvRecord, SrvRecords
 from synadmin.delegation.https_files import Fetched
 from synadmin.delegation.names import Address, parse_name
 from synadmin.http.reader import Answer
@@ -30,12 +30,12 @@ class Internet:
         self.asked.append(host)
         return Addresses((Address("192.0.2.1", port),))
 
-    def services(self, name: str) -> Services:
+    def services(self, name: str) -> SrvRecords:
         self.asked.append(name)
         if name in self.failing:
-            return Services(problem="SERVFAIL")
-        found = tuple(Service(10, 0, host, port) for host, port in self.srv.get(name, ()))
-        return Services(found, refused=name in self.refused)
+            return SrvRecords(problem="SERVFAIL")
+        found = tuple(SrvRecord(10, 0, host, port) for host, port in self.srv.get(name, ()))
+        return SrvRecords(found, refused=name in self.refused)
 
     def fetch(self, url: str) -> Fetched:
         self.asked.append(url)

@@ -10,7 +10,7 @@ from synadmin.cli.control.saved import added_to_plan, kept_to_plan
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.client import Synapse
 from synadmin.control.file import parse
-from synadmin.control.records import Change, RoomReport, Target
+from synadmin.control.records import MatchedRoom, RoomChange, RoomReport
 from synadmin.ids import RoomId
 from tests.unit.stub import told
 
@@ -24,8 +24,8 @@ DORA = "@dora:example.org"
 def test_the_day_on_which_heirs_take_over_may_move_on(stub: Stub) -> None:
     stub.on("*", told({"state": []}))
     (entry,) = parse(f'version = 1\n[[rooms]]\nmatch = {{ ids = ["{ROOM}"] }}\n')
-    heir = Change("heir", DORA, None, "2026-12-24")
-    report = RoomReport(target=Target(Room(room_id=ROOM), entry), outcome="planned", changes=(heir,))
+    heir = RoomChange("heir", DORA, None, "2026-12-24")
+    report = RoomReport(target=MatchedRoom(Room(room_id=ROOM), entry), outcome="planned", changes=(heir,))
     with Synapse(stub.url, token="syt_token") as synapse:
         plan = SavedPlan.begin("@admin:example.org", None)
         assert [*added_to_plan(plan, synapse, [report])] == [report]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.sandbox.mas.jobs import DEACTIVATE, PROVISION, Worker
-from synadmin.sandbox.mas.store import COMPAT, Store, has_ended
+from synadmin.sandbox.mas.store import COMPAT, MasStore, has_ended
 from synadmin.sandbox.mas.synapse import Provisioner, SynapseError
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def wait_until(so: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store() -> MasStore:
+    return MasStore()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def synapse() -> Silent:
 
 
 @pytest.fixture
-def worker(store: Store, synapse: Silent) -> Iterator[Worker]:
+def worker(store: MasStore, synapse: Silent) -> Iterator[Worker]:
     worker = Worker(store, synapse)
     worker.start()
     yield worker
@@ -57,7 +57,7 @@ def worker(store: Store, synapse: Silent) -> Iterator[Worker]:
 
 
 def test_a_deactivation_ends_sessions_and_takes_addresses_away(
-    store: Store, synapse: Silent, worker: Worker
+    store: MasStore, synapse: Silent, worker: Worker
 ) -> None:
     user = store.add_user("rose")
     session = store.add_session(COMPAT, {"user_id": user["_id"], "device_id": "D"})
@@ -71,7 +71,7 @@ def test_a_deactivation_ends_sessions_and_takes_addresses_away(
 
 
 def test_provisioning_sends_addresses_and_lock_then_devices(
-    store: Store, synapse: Silent, worker: Worker
+    store: MasStore, synapse: Silent, worker: Worker
 ) -> None:
     user = store.add_user("rose") | {"locked_at": "2026-01-01T00:00:00Z"}
     store.table("user")[user["_id"]] = user
@@ -85,7 +85,7 @@ def test_provisioning_sends_addresses_and_lock_then_devices(
     ]
 
 
-def test_a_job_that_fails_is_run_again(store: Store, synapse: Silent, worker: Worker) -> None:
+def test_a_job_that_fails_is_run_again(store: MasStore, synapse: Silent, worker: Worker) -> None:
     synapse.failures = 2
     store.knobs.failures = 1
     with store.lock:
@@ -95,12 +95,12 @@ def test_a_job_that_fails_is_run_again(store: Store, synapse: Silent, worker: Wo
 
 
 def test_jobs_outlast_the_process(tmp_path: Path) -> None:
-    before, synapse = Store(tmp_path / "store.json"), Silent()
+    before, synapse = MasStore(tmp_path / "store.json"), Silent()
     before.knobs.worker = False
     with before.lock:
         Worker(before, synapse).schedule(DEACTIVATE, before.add_user("rose"), erase=False)
     before.save()
-    after = Store(tmp_path / "store.json")
+    after = MasStore(tmp_path / "store.json")
     assert after.user_named("ROSE") is not None
     worker = Worker(after, synapse)
     worker.start()

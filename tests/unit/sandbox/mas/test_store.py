@@ -7,7 +7,7 @@ from synadmin.sandbox.mas.store import (
     COMPAT,
     PERSONAL,
     UNSTABLE_API,
-    Store,
+    MasStore,
     devices_in,
     is_scope,
     with_twins,
@@ -31,7 +31,7 @@ def test_what_is_a_scope(text: str, *, is_one: bool) -> None:
 
 
 def test_whoever_is_deactivated_loses_the_sessions_of_both_kinds() -> None:
-    store = Store()
+    store = MasStore()
     rose, iris = store.add_user("rose"), store.add_user("iris")
     own = store.add_session(COMPAT, {"user_id": rose["_id"], "device_id": None})
     owned = {"actor_user_id": iris["_id"], "owner_user_id": rose["_id"], "scope": API}
