@@ -1,14 +1,16 @@
 """Fill the PostgreSQL of a Synapse with rooms and users, in seconds where Synapse itself would take hours.
 
 60 % of the rooms are direct chats, 20 % have members on other servers, 3 % are lost: their only admin has
-left. There are twice as many users as rooms. The events are real ones: their ids are their hashes, which
-Synapse checks. There are no state groups: these rooms can be looked at, and nothing can be sent into them.
+left. There are twice as many users as rooms; 5 % of them have not been active for a year. The events are
+real ones: their ids are their hashes, which Synapse checks. There are no state groups: these rooms can be
+looked at, and nothing can be sent into them.
 Everything is drawn with the same seed, so that each run fills in the same rooms.
 """
 
 import contextlib
 import json
 import random
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -24,10 +26,14 @@ MANY = 1_000  # who hold power in each of the two rooms that are made for them
 BATCH = 20_000  # events
 # Of a hundred rooms.
 DIRECT, FEDERATED, LOST = 60, 20, 3
+DORMANT = 5  # of a hundred users
+DAY = 86_400  # seconds
+YEAR = 400  # days
 # The tables that are filled, with the columns that have no default of use.
 TABLES = {
     "users": "name, creation_ts, admin, is_guest, deactivated, approved",
     "profiles": "user_id, displayname, full_user_id",
+    "devices": "user_id, device_id, last_seen, hidden",
     "rooms": "room_id, is_public, creator, room_version, has_auth_chain_index",
     "events": "stream_ordering, topological_ordering, event_id, type, room_id, processed, outlier, depth, "
     "origin_server_ts, received_ts, sender, contains_url, instance_name, state_key",
@@ -83,6 +89,8 @@ class Filler:
         user_id = self.user_id(number)
         self.add("users", user_id, EPOCH // 1000 + number, 0, 0, int(deactivated), "t")
         self.add("profiles", f"user-{number}", f"User {number}", user_id)
+        days = YEAR if number % 100 < DORMANT else number % 28
+        self.add("devices", user_id, "PHONE", int(time.time() - days * DAY) * 1000, "f")
 
     def user_id(self, number: int) -> str:
         """Return the id of the account with this number."""
