@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from synadmin.errors import MatrixError
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.ids import EventId
@@ -21,6 +22,8 @@ class Notice(Record, frozen=True, kw_only=True):
 
 SEND = Endpoint("POST", "/_synapse/admin/v1/send_server_notice", Notice)
 SEND_ONCE = Endpoint("PUT", "/_synapse/admin/v1/send_server_notice/{txn_id}", Notice)
+_PROBE = Endpoint("POST", SEND.path, Notice, reads=True)
+_NO_USER = "@nobody:synadmin.invalid"  # Synapse looks at its configuration, then refuses
 
 
 class Notices(ResourceGroup):
@@ -28,6 +31,20 @@ class Notices(ResourceGroup):
 
     A server has them only where its configuration has ``server_notices``.
     """
+
+    def are_enabled(self) -> bool:
+        """Whether the server's configuration has ``server_notices``. Sends no notice.
+
+        Source: ``SendServerNoticeServlet``.
+        """
+        try:
+            self._send(_PROBE, body={"user_id": _NO_USER, "content": {}})
+        except MatrixError as error:
+            if "not enabled" in error.reason:
+                return False
+            if "local users" not in error.reason:
+                raise
+        return True
 
     def send(
         self,

@@ -1,6 +1,9 @@
 """``synadmin notice``: messages from the server itself to its users."""
 
 import sys
+import time
+from collections import Counter
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,17 +11,27 @@ import click
 from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record
+from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import json_object
-from synadmin.cli.targets import USERS
-from synadmin.cli.verbs import changes
+from synadmin.cli.progress import progress
+from synadmin.cli.targets import USERS, Targets, counted
+from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
-from synadmin.errors import RefusedError, UsageError
+from synadmin.errors import MatrixError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synadmin.api.users import User
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
+_HOW_TO_ENABLE = (
+    "add `server_notices` to homeserver.yaml and restart Synapse: "
+    "https://element-hq.github.io/synapse/latest/server_notices.html"
+)
+_PLURALS = {"guest": "guests", "bot": "bots", "of an app service": "of app services"}
+_LONGEST_PAUSE = 2.0  # seconds
 _COLUMNS = (
     Column("event_id", title="event", whole=True),
     Column("room_id", title="room", shown=False),
@@ -32,8 +45,14 @@ def notice() -> None:
 
 
 @notice.verb
-# Its message may have come from standard input: --transaction-id is how to go on.
-@changes(USERS, "notices.send", "notices.send_once", columns=_COLUMNS, resumable=False)
+@changes(USERS, "notices.send", "notices.send_once", columns=_COLUMNS)
+@click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="Send to all active accounts. Left out: deactivated, locked and unapproved accounts, guests, bots, "
+    "accounts of app services.",
+)
 @click.option("-m", "--message", metavar="TEXT", help="The message [default: read from standard input].")
 @click.option("--content", metavar="JSON", help="The content of the event as JSON, instead of a message.")
 @click.option("--type", "event_type", metavar="TYPE", help="The event type [default: m.room.message].")
@@ -49,36 +68,51 @@ def send(
     state_key: str | None,
     run: str,
     once: bool,
+    sent_before: "Mapping[str, bool]",
+    everyone: bool,
 ) -> Record:
     """Send a notice to users of this server.
 
     Each run has a transaction id, which it prints. A repeat with --transaction-id sends no user the notice a
     second time. The server remembers the id for half an hour, but not beyond a restart.
 
-    The server's configuration must have `server_notices`.
+    The server's configuration must have `server_notices`. --all shows the notice and the number of accounts,
+    and asks. It sends one notice at a time, with a pause after each. `synadmin journal resume last` continues
+    an interrupted run: no account that may have the notice gets it again.
 
     \b
     Examples:
         synadmin notice send alice --message 'Your disk quota is nearly used up.'
+        synadmin notice send --all -m 'Back at 10:00.'
         synadmin notice send --from everybody.txt --yes < maintenance.txt
         synadmin notice send --from everybody.txt -m 'Back at 10:00.' \\
             --transaction-id maintenance-7
     """
     from msgspec import UNSET
 
+    if user_id in sent_before:
+        return _sent_before(user_id, confirmed=sent_before[user_id])
+    started = time.monotonic()
     options = {
         "type": UNSET if event_type is None else event_type,
         "state_key": UNSET if state_key is None else state_key,
     }
-    if once:
-        # The server knows a transaction by its id alone: two users with the same one are one notice.
-        sent = synapse.notices.send_once(user_id, body, txn_id=f"{run}-{user_id}", **options)
-    else:
-        sent = synapse.notices.send(user_id, body, **options)
+    try:
+        if once:
+            # The server knows a transaction by its id alone: two users with the same one are one notice.
+            sent = synapse.notices.send_once(user_id, body, txn_id=f"{run}-{user_id}", **options)
+        else:
+            sent = synapse.notices.send(user_id, body, **options)
+    except MatrixError as error:
+        if "not enabled" in error.reason:
+            error.hint = _HOW_TO_ENABLE
+        raise
     event = synapse.events.fetch(sent.event_id).event
     if event.content != body:
         message = f"{sent.event_id} has another content than this notice: was its transaction used before?"
         raise NotAsAskedError(message)
+    if everyone:  # the server, and the clients that come for the notice, have other work, too
+        time.sleep(min(time.monotonic() - started, _LONGEST_PAUSE))
     record = {"event_id": sent.event_id, "room_id": event.room_id}
     return record | {"transaction_id": run} if once else record
 
@@ -86,18 +120,79 @@ def send(
 @send.check
 def _(
     *,
+    user_id: tuple[str, ...],
+    everyone: bool,
     message: str | None,
     content: str | None,
     source: str | None,
     transaction_id: str | None,
     no_transaction: bool,
 ) -> dict[str, Any]:
+    if everyone and (user_id or source):
+        raise UsageError("--all and named users do not go together", hint="the message goes behind -m")
+    if not everyone and not user_id and source is None:
+        USERS.read((), None)
     if no_transaction and transaction_id is not None:
         raise UsageError("--transaction-id and --no-transaction do not go together")
     if transaction_id == "":
         raise UsageError("the transaction id is empty")
     body = _content(message, content, input_is_taken=source == "-")
-    return {"body": body, "run": transaction_id or _new_transaction()}
+    # A run that is resumed cannot read standard input again.
+    message = body["body"] if content is None else None
+    return {"body": body, "message": message, "run": transaction_id or _new_transaction()}
+
+
+@send.select
+def _(
+    synapse: "Synapse", *, everyone: bool, body: dict[str, Any], invocation: Invocation
+) -> ChosenTargets | None:
+    if not everyone:
+        return None
+    if not synapse.notices.are_enabled():
+        raise RefusedError(
+            "server notices are not enabled on this server: no notice was sent",
+            hint=_HOW_TO_ENABLE,
+        )
+    left_out: Counter[str] = Counter()
+    accounts = synapse.users.list(locked=True)
+    names: list[str] = []
+    for account in progress(invocation, accounts, total=accounts.total or 0, what="looked at"):
+        why = _why_left_out(synapse, account)
+        if why is None:
+            names.append(account.name)
+        else:
+            left_out[why] += 1
+    invocation.say(_preview(body, len(names), left_out))
+    return ChosenTargets(USERS, targets=Targets(names), resumable=True)
+
+
+def _why_left_out(synapse: "Synapse", account: "User") -> str | None:
+    """Return why an account gets no notice that is for all; None where it gets one."""
+    if account.deactivated:
+        return "deactivated"
+    if account.locked:
+        return "locked"
+    if account.approved is False:
+        return "not approved"
+    if account.is_guest:
+        return "guest"
+    if account.user_type == "bot":
+        return "bot"
+    # The list of accounts does not say it.
+    return "of an app service" if synapse.users.get(account.name).appservice_id is not None else None
+
+
+def _preview(body: "Mapping[str, Any]", number: int, left_out: "Mapping[str, int]") -> str:
+    """Return what users will see, and how many of them."""
+    import json
+
+    text = body.get("body")
+    lines = (text if isinstance(text, str) else json.dumps(body, ensure_ascii=False)).split("\n")
+    reasons = ", ".join(counted(count, why, _PLURALS.get(why, why)) for why, count in left_out.items())
+    left = f" Left out: {reasons}." if reasons else ""
+    total = number + sum(left_out.values())
+    shown = "\n".join(["The notice:", "", *(f"    {line}" for line in lines), ""])
+    return f"{shown}\n{number} of {counted(total, 'account')} will get it.{left}"
 
 
 @send.guard
@@ -117,12 +212,45 @@ def _(
         raise RefusedError(message, hint="send with --no-transaction, or with a token of a device")
     if once and not dry_run:
         invocation.say(f"Transaction id: {run}")
-    return {"once": once}
+    sent_before = _users_sent_to(invocation)
+    return {"once": once, "transaction_id": run if once else None, "sent_before": sent_before}
+
+
+def _users_sent_to(invocation: Invocation) -> dict[str, bool]:
+    """Return the users to whom the resumed runs have sent the notice; True where the server confirmed it.
+
+    The server forgets a transaction after a while, and when it restarts. The journal does not.
+    """
+    if invocation.resumes is None:
+        return {}
+    from synadmin.journal import reading, was_refused
+
+    users: dict[str, bool] = {}
+    with reading(invocation.settings.journal) as store:
+        record = store.run(invocation.resumes)
+        for past in store.chain(record) if record is not None else []:
+            for entry in store.entries(run=past.run):
+                status, body = entry["status"], entry.get("body")
+                if not isinstance(body, dict) or was_refused(status, entry["errcode"]):
+                    continue
+                user = str(body.get("user_id"))
+                users[user] = users.get(user, False) or status == HTTPStatus.OK
+    return users
+
+
+def _sent_before(user_id: str, *, confirmed: bool) -> Record:
+    """Return the outcome of an account to which an earlier run has sent the notice, or may have."""
+    if confirmed:
+        return unchanged("sent before: not sent again")
+    message = f"may have been sent before: not sent again. `synadmin notice send {user_id}` sends it"
+    return {"outcome": "unknown", "message": message}
 
 
 @send.question
-def _(_: "Synapse", users: "list[UserId]") -> str | None:
-    return f"Send this notice to {USERS.counted(len(users))}?" if len(users) > 1 else None
+def _(_: "Synapse", users: "list[UserId]", *, everyone: bool) -> str | None:
+    if len(users) == 1 and not everyone:
+        return None
+    return f"Send this notice to {USERS.counted(len(users))}?"
 
 
 def _content(message: str | None, content: str | None, *, input_is_taken: bool) -> dict[str, Any]:

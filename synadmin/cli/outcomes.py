@@ -44,6 +44,7 @@ Act = Callable[["Synapse", str], Record]
 _ASK_FROM = 4  # targets: a change of more than three is asked about, whatever it does
 _MOST_REFUSALS = 20  # that are listed before a question
 _ORDER = ("planned", "done", "unchanged", "pending", "partly", "refused", "failed", "unknown")
+_CHANGED = {"planned", "partly"}  # outcomes of the look before: the run would change the target
 _CODES = {"refused": EXIT_REFUSED, "failed": EXIT_FAILED, "partly": EXIT_PARTLY, "unknown": EXIT_FAILED}
 
 
@@ -399,7 +400,7 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
 
 def _planned_names(work: BulkChange, results: Iterable[_Result]) -> list[str]:
     """Return the targets that the run would change, be it in part."""
-    return [result.record[work.kind.field] for result in results if result.outcome in {"planned", "partly"}]
+    return [result.record[work.kind.field] for result in results if result.outcome in _CHANGED]
 
 
 def _question(work: BulkChange, names: list[str]) -> str | None:
@@ -426,17 +427,19 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
         return None
     if invocation.on_terminal:
         outcomes = Outcomes(work.kind, len(names))
-        previewed = _preview(synapse, work)
-        results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
-        for result in results:
+        names, others = [], []
+        for result in progress(invocation, _preview(synapse, work), total=outcomes.total, what="looked at"):
             _count(result, outcomes)
-        names = _planned_names(work, results)
+            if result.outcome in _CHANGED:
+                names.append(result.record[work.kind.field])
+            if result.outcome != "planned":  # those may be many: their names are enough
+                others.append(result)
         if not names:
-            return results
-        _warn_of_refusals(invocation, work, results)
-        others = outcomes.parts("unchanged", "refused", "failed", "unknown")
-        if others:
-            invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *others])}.")
+            return others
+        _warn_of_refusals(invocation, work, others)
+        parts = outcomes.parts("unchanged", "refused", "failed", "unknown")
+        if parts:
+            invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *parts])}.")
     question = _question(work, names)
     if question is not None:
         confirm(invocation, question, yes=False)

@@ -157,12 +157,14 @@ class ChosenTargets(NamedTuple):
         names: which; they are resolved.
         targets: which, where they were resolved already.
         values: what else the function and its hooks get.
+        resumable: whether the options choose those that are left, so that the command line can be resumed.
     """
 
     kind: Kind
     names: Sequence[str] = ()
     targets: Targets | None = None
     values: Mapping[str, object] = MappingProxyType({})
+    resumable: bool = False
 
 
 class Declared(TypedDict, total=False):
@@ -291,7 +293,7 @@ class Change(Verb):
             if selected is not None:
                 kind, names = selected.kind, list(selected.names)
                 values |= selected.values
-            resumable = self._resumable and selected is None
+            resumable = self._resumable and (selected is None or selected.resumable)
             targets = selected.targets if selected is not None else None
             targets = targets or kind.resolve(synapse, names)
             if self._mas is not None:
@@ -304,7 +306,8 @@ class Change(Verb):
             for guard in self._guards:
                 values |= call(guard, synapse, targets.names, values=values) or {}
             if resumable:
-                invocation.journal.arguments = self.command_line(targets.names, values)
+                named = targets.names if selected is None else []
+                invocation.journal.arguments = self.command_line(named, values)
             work = self._bulk_change(synapse, kind, targets, values, resumable=resumable)
             code = carry_out(
                 invocation, synapse, work, dry_run=values["dry_run"], yes=values["yes"], output=output

@@ -30,7 +30,6 @@ _HOW_TO_GO_ON = {
     "registration-token update": "run the command again: it sets the same values",
     "registration-token delete": "`synadmin registration-token list` shows whether the token still exists. "
     "If it does, run the command again",
-    "notice send": "run the command again, with the --transaction-id that the run printed if it printed one",
     "room join": "run the command again: users who are in the room stay there",
 }
 """What to do where the command line of a run has secrets, or cannot be repeated as it is."""

@@ -38,6 +38,29 @@ def received(server: Homeserver, person: Person) -> list[str]:
     ]
 
 
+def test_a_notice_for_all_reaches_each_active_person_once(
+    noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    alice, bot, locked = (newcomer(name, server=noticing) for name in ("alice", "bot", "locked"))
+    users = noticing.admin.synapse.users
+    users.modify(bot.user_id, user_type="bot")
+    users.modify(locked.user_id, locked=True)
+    command = ("notice", "send", "--all", "-m", "Back at 10:00.", "-o", "ndjson")
+
+    rehearsed = synadmin(*command, "--dry-run", server=noticing)
+    sent = synadmin(*command, "--yes", server=noticing)
+
+    recipients = [json.loads(line)["user_id"] for line in sent.stdout.splitlines()]
+    planned = [json.loads(line)["user_id"] for line in rehearsed.stdout.splitlines()]
+    assert (rehearsed.code, sent.code) == (0, 0), sent.stderr
+    assert recipients == planned
+    assert alice.user_id in recipients
+    assert not {bot.user_id, locked.user_id} & set(recipients)
+    assert "accounts will get it. Left out: 1 bot, 1 locked." in sent.stderr
+    assert received(noticing, alice) == ["Back at 10:00."]
+    assert received(noticing, bot) == received(noticing, locked) == []
+
+
 def test_a_notice_with_a_transaction_is_sent_once_and_without_one_twice(
     noticing: Homeserver, newcomer: Newcomer
 ) -> None:

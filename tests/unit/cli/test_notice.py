@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.unit.stub import ADMIN, WHOAMI, refused, told
+from tests.unit.stub import ADMIN, BROKEN, WHOAMI, refused, told
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -31,6 +32,9 @@ EVENT = "/_synapse/admin/v1/fetch_event/%24e"
         (("alice", "-m", "x", "--transaction-id", "7", "--no-transaction"), b""),
         (("alice", "@bob:other.example", "-m", "x"), b""),
         (("alice", "bob", "-m", "x"), b""),
+        (("--all",), b""),
+        (("alice", "--all", "-m", "x"), b""),
+        (("--all", "--from", "-", "-m", "x"), b"alice\n"),
     ],
 )
 def test_nobody_hears_what_cannot_be_meant(
@@ -79,7 +83,114 @@ def test_the_transaction_is_told_before_anything_can_go_wrong(signed_in: Stub, s
 
     answer = synadmin("notice", "send", "alice", "-m", "hello")
 
-    first, second = answer.stderr.splitlines()
+    first, second, hint = answer.stderr.splitlines()
     assert answer.code == 1
     assert first.startswith("Transaction id: synadmin-")
     assert "Server notices are not enabled on this server" in second
+    assert hint.startswith("hint: add `server_notices` to homeserver.yaml")
+
+
+ENABLED = refused(400, "M_UNKNOWN", "Server notices can only be sent to local users")
+NOTICE = "/_synapse/admin/v1/send_server_notice"
+
+
+@pytest.fixture
+def populated(signed_in: Stub) -> Stub:
+    """A server with two accounts that get a notice for all, and one of each sort that does not."""
+    accounts: dict[str, dict[str, object]] = {
+        "alice": {},
+        "bob": {"user_type": "support"},
+        "gone": {"deactivated": True},
+        "locked": {"locked": True},
+        "waits": {"approved": False},
+        "guest": {"is_guest": True},
+        "bot": {"user_type": "bot"},
+        "bridged": {},
+    }
+    users = [{"name": f"@{name}:example.org", **fields} for name, fields in accounts.items()]
+    page = told({"users": users, "total": len(users)})
+    signed_in.on("*", page)
+    signed_in.on(NOTICE, ENABLED)
+    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
+    signed_in.on(EVENT, told({"event": sent({"msgtype": "m.text", "body": "Back at 10:00."})}))
+    for name in ("alice", "bob", "bridged"):
+        user_id = f"@{name}:example.org"
+        service = "irc" if name == "bridged" else None
+        path = f"/_synapse/admin/v2/users/{quote(user_id, safe='')}"
+        signed_in.on(path, told({"name": user_id, "appservice_id": service}))
+    return signed_in
+
+
+def puts(stub: Stub) -> list[str]:
+    return [
+        unquote(request.target).rpartition("-")[2] for request in stub.requests if request.method == "PUT"
+    ]
+
+
+def path_to(name: str) -> str:
+    return f"{NOTICE}/7-%40{name}%3Aexample.org"
+
+
+def test_all_are_counted_and_shown_with_the_text_before_a_notice_is_sent(
+    populated: Stub, synadmin: Synadmin
+) -> None:
+    command = ("notice", "send", "--all", "-m", "Back at 10:00.")
+
+    rehearsed = synadmin(*command, "--dry-run", "-o", "name")
+    unasked = synadmin(*command)
+
+    assert rehearsed.stdout.splitlines() == ["@alice:example.org", "@bob:example.org"]
+    assert unasked.code == 2
+    for answer in (rehearsed, unasked):
+        assert "    Back at 10:00.\n" in answer.stderr
+        assert (
+            "2 of 8 accounts will get it. Left out: 1 deactivated, 1 locked, 1 not approved, 1 guest, "
+            "1 bot, 1 of an app service." in answer.stderr
+        )
+        assert "Send this notice to 2 users?" in answer.stderr
+    assert puts(populated) == []
+
+
+def test_a_server_without_notices_is_refused_before_the_accounts_are_read(
+    populated: Stub, synadmin: Synadmin
+) -> None:
+    populated.on(NOTICE, refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
+
+    answer = synadmin("notice", "send", "--all", "-m", "x", "--yes")
+
+    answer.assert_is_one_clear_line(code=5)
+    assert "add `server_notices` to homeserver.yaml" in answer.stderr
+    assert populated.targets == [f"POST {NOTICE}"]
+
+
+def test_a_resumed_run_sends_nothing_to_those_who_may_have_it(populated: Stub, synadmin: Synadmin) -> None:
+    populated.on(path_to("alice"), told({"event_id": "$e"}))
+    populated.on(path_to("bob"), BROKEN)
+    message = b"Back at 10:00.\n"
+
+    first = synadmin("notice", "send", "--all", "--transaction-id", "7", "--yes", "-o", "json", stdin=message)
+    populated.requests.clear()
+    populated.on(path_to("bob"), told({"event_id": "$e"}))
+    resumed = synadmin("journal", "resume", "last", "-o", "json")
+
+    assert [record["outcome"] for record in json.loads(first.stdout)] == ["done", "unknown"]
+    assert [record["outcome"] for record in json.loads(resumed.stdout)] == ["done", "unknown"]
+    assert [record["message"] for record in json.loads(resumed.stdout)] == [
+        "sent before: not sent again",
+        "may have been sent before: not sent again. `synadmin notice send @bob:example.org` sends it",
+    ]
+    assert puts(populated) == []
+
+
+def test_a_resumed_run_goes_on_with_those_who_have_no_notice(populated: Stub, synadmin: Synadmin) -> None:
+    populated.on(path_to("alice"), told({"event_id": "$e"}))
+    populated.on(path_to("bob"), refused(400, "M_UNKNOWN", "no"))
+
+    first = synadmin("notice", "send", "--all", "-m", "Back at 10:00.", "--transaction-id", "7", "--yes")
+    populated.requests.clear()
+    populated.on(path_to("bob"), told({"event_id": "$e"}))
+    resumed = synadmin("journal", "resume", "last")
+    again = synadmin("journal", "resume", "last")
+
+    assert (first.code, resumed.code, again.code) == (6, 0, 0)
+    assert puts(populated) == ["@bob:example.org"]
