@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 FORMATS = ("table", "json", "ndjson", "csv", "name")
 """What `-o` takes: how :mod:`synadmin.tables` writes records."""
+REPORT_FORMATS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
+"""What `audit -o` takes: how :mod:`synadmin.audit.report` writes a report."""
 
 
 class Column(NamedTuple):

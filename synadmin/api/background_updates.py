@@ -11,9 +11,6 @@ import msgspec
 from synadmin.http.endpoint import Empty, Endpoint, Record
 from synadmin.http.group import ResourceGroup
 
-JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
-"""What can be started by hand."""
-
 
 class BackgroundUpdate(Record, frozen=True, kw_only=True):
     """The update that is being carried out on a database.
@@ -77,7 +74,7 @@ class BackgroundUpdates(ResourceGroup):
         old_key: str | None = None,
         before_ts: int | None = None,
     ) -> Empty:
-        """Start one of :data:`JOBS`.
+        """Start one of :data:`~synadmin.api.choices.JOBS`.
 
         Args:
             job_name: the job.

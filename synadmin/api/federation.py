@@ -4,22 +4,11 @@ Source: Synapse, ``docs/usage/administration/admin_api/federation.md`` and
 ``synapse/rest/admin/federation.py``.
 """
 
-from typing import Literal, get_args
-
+from synadmin.api.choices import DestinationOrder
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId
-
-DestinationOrder = Literal[
-    "destination",
-    "retry_last_ts",
-    "retry_interval",
-    "failure_ts",
-    "last_successful_stream_ordering",
-]
-ORDERS: tuple[str, ...] = get_args(DestinationOrder)
-"""What a list of destinations can be ordered by."""
 
 
 class Destination(Record, frozen=True, kw_only=True):

@@ -4,25 +4,11 @@ Source: Synapse, ``docs/admin_api/media_admin_api.md``, ``docs/admin_api/user_ad
 ``synapse/rest/admin/media.py``.
 """
 
-from typing import Literal, get_args
-
+from synadmin.api.choices import MediaOrder
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import UserId
-
-MediaOrder = Literal[
-    "media_id",
-    "upload_name",
-    "created_ts",
-    "last_access_ts",
-    "media_length",
-    "media_type",
-    "quarantined_by",
-    "safe_from_quarantine",
-]
-ORDERS: tuple[str, ...] = get_args(MediaOrder)
-"""What a user's media can be ordered by."""
 
 
 class MediaInfo(Record, frozen=True, kw_only=True):

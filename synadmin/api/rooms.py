@@ -5,30 +5,13 @@ Source: Synapse, ``docs/admin_api/rooms.md`` and ``synapse/rest/admin/rooms.py``
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any
 
+from synadmin.api.choices import RoomOrder
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import EventId, RoomAlias, RoomId, UserId
-
-RoomOrder = Literal[
-    "name",
-    "canonical_alias",
-    "joined_members",
-    "joined_local_members",
-    "version",
-    "creator",
-    "encryption",
-    "federatable",
-    "public",
-    "join_rules",
-    "guest_access",
-    "history_visibility",
-    "state_events",
-]
-ORDERS: tuple[str, ...] = get_args(RoomOrder)
-"""What a list of rooms can be ordered by."""
 
 
 class Room(Record, frozen=True, kw_only=True):

@@ -3,16 +3,11 @@
 Source: Synapse, ``docs/admin_api/statistics.md`` and ``synapse/rest/admin/statistics.py``.
 """
 
-from typing import Literal, get_args
-
+from synadmin.api.choices import UserStatisticsOrder
 from synadmin.http.endpoint import Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from synadmin.ids import RoomId, UserId
-
-UserStatisticsOrder = Literal["user_id", "displayname", "media_count", "media_length"]
-ORDERS: tuple[str, ...] = get_args(UserStatisticsOrder)
-"""What a list of users with media can be ordered by."""
 
 
 class MediaUsage(Record, frozen=True, kw_only=True):

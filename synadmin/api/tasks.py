@@ -9,9 +9,6 @@ from typing import Any
 from synadmin.http.endpoint import Endpoint, Record
 from synadmin.http.group import ResourceGroup
 
-STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
-"""What can be said of a task."""
-
 
 class ScheduledTask(Record, frozen=True, kw_only=True):
     """A task.
@@ -54,7 +51,7 @@ class Tasks(ResourceGroup):
         Args:
             action_name: only these actions, ``purge_history`` and the like.
             resource_id: only this room's, or user's.
-            status: only these of :data:`STATUSES`.
+            status: only these of :data:`~synadmin.api.choices.TASK_STATUSES`.
             max_timestamp: only those with an earlier time, in milliseconds since the epoch.
 
         Source: ``ScheduledTasksRestServlet``.

@@ -6,31 +6,16 @@ Source: Synapse, ``docs/admin_api/user_admin_api.md`` and ``synapse/rest/admin/u
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from secrets import token_urlsafe
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, TypedDict, Unpack
 
 from msgspec import UNSET, UnsetType
 
+from synadmin.api.choices import UserOrder
 from synadmin.errors import MatrixError
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Page, Pager
 from synadmin.ids import RoomId, UserId
-
-UserOrder = Literal[
-    "name",
-    "displayname",
-    "avatar_url",
-    "user_type",
-    "is_guest",
-    "admin",
-    "deactivated",
-    "locked",
-    "shadow_banned",
-    "creation_ts",
-    "last_seen_ts",
-]
-ORDERS: tuple[str, ...] = get_args(UserOrder)
-"""What a list of accounts can be ordered by."""
 
 
 class User(Record, frozen=True, kw_only=True):

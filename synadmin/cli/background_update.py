@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.api.choices import JOBS
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import PAST_TIME
@@ -16,8 +17,6 @@ from synadmin.errors import UsageError
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-# Repeated from synadmin.api.background_updates, which is not loaded for --help; a test compares them.
-JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
 _JOBS = Kind("job", "job_name", "JOB")
 _ENABLED = (Column("enabled"),)
 

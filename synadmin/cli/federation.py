@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.api.choices import DESTINATION_ORDERS
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import sort_option
@@ -13,17 +14,9 @@ from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 
 if TYPE_CHECKING:
-    from synadmin.api.federation import DestinationOrder
+    from synadmin.api.choices import DestinationOrder
     from synadmin.client import Synapse
 
-# Repeated from synadmin.api.federation, which is not loaded for --help; a test compares them.
-ORDERS = (
-    "destination",
-    "retry_last_ts",
-    "retry_interval",
-    "failure_ts",
-    "last_successful_stream_ordering",
-)
 
 # These need no homeserver; their code is loaded when they are run.
 _WITHOUT_HOMESERVER = {
@@ -63,7 +56,7 @@ def federation() -> None:
 @federation.verb
 @reads("federation.destinations", columns=_COLUMNS, empty="No servers.")
 @click.option("--search", metavar="TEXT", help="Part of a server name.")
-@sort_option(ORDERS, default="destination")
+@sort_option(DESTINATION_ORDERS, default="destination")
 def destinations(
     synapse: "Synapse", *, search: str | None, sort: tuple["DestinationOrder | None", bool]
 ) -> object:

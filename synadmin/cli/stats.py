@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.api.choices import USER_STATISTICS_ORDERS
 from synadmin.cli.lazy import Group
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME, sort_option
 from synadmin.cli.verbs import reads
@@ -11,11 +12,9 @@ from synadmin.columns import Column
 from synadmin.errors import MatrixError, ServerError, UsageError
 
 if TYPE_CHECKING:
-    from synadmin.api.statistics import UserStatisticsOrder
+    from synadmin.api.choices import UserStatisticsOrder
     from synadmin.client import Synapse
 
-# Repeated from synadmin.api.statistics, which is not loaded for --help; a test compares them.
-ORDERS = ("user_id", "displayname", "media_count", "media_length")
 _MEDIA_COLUMNS = (
     Column("user_id", title="user", whole=True),
     Column("displayname", title="name", breakable=True),
@@ -38,7 +37,7 @@ def stats() -> None:
 @click.option("--search", metavar="TEXT", help="Part of a user id or display name.")
 @click.option("--since", metavar="TIME", type=PAST_TIME, help="Only media uploaded since: 30d, 2026-01-31.")
 @click.option("--until", metavar="TIME", type=ANY_TIME, help="Only media uploaded before.")
-@sort_option(ORDERS, default="user_id")
+@sort_option(USER_STATISTICS_ORDERS, default="user_id")
 def media(
     synapse: "Synapse",
     *,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.api.choices import TASK_STATUSES
 from synadmin.cli.lazy import Group
 from synadmin.cli.parameters import ANY_TIME
 from synadmin.cli.verbs import reads
@@ -12,8 +13,6 @@ from synadmin.columns import Column, time_column
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-# Repeated from synadmin.api.tasks, which is not loaded for --help; a test compares them.
-STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
 _COLUMNS = (
     Column("id"),
     Column("action"),
@@ -37,7 +36,7 @@ def task() -> None:
 @reads("tasks.list", name="list", columns=_COLUMNS, empty="No tasks.")
 @click.option("--action", "actions", multiple=True, metavar="NAME", help="Only these, such as purge_history.")
 @click.option("--resource", metavar="ID", help="Only those about this room or user.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(TASK_STATUSES), help="Only these.")
 @click.option("--before", metavar="TIME", type=ANY_TIME, help="Only those that last changed before.")
 def list_(
     synapse: "Synapse",

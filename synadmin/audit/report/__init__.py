@@ -4,12 +4,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Final, NamedTuple, Protocol, TextIO, cast
+from typing import NamedTuple, Protocol, TextIO, cast
 
 from synadmin.audit.findings import Finding, Severity, Skipped, Subject
 from synadmin.ids import UserId
-
-FORMS: Final = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
 
 
 class Reported(NamedTuple):
@@ -156,7 +154,7 @@ class Form(Protocol):
 
 
 def render(form: str, report: Report | Sequence[ServerReport], out: TextIO) -> None:
-    """Write the report of one server or of several to ``out`` in a form: one of ``FORMS``."""
+    """Write the report of one server or of several to ``out`` in one of the ``REPORT_FORMATS``."""
     # Loaded on first use: a nightly run as JSON should not pay for Jinja2.
     module = cast("Form", import_module(f"{__name__}.{form}"))
     if isinstance(report, Report):

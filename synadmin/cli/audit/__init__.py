@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.audit.report import FORMS, RECORD_FORMS, incompleteness, output_of, say_nothing_new, write
+from synadmin.cli.audit.report import RECORD_FORMS, incompleteness, output_of, say_nothing_new, write
 from synadmin.cli.audit.run import RULES, Options, audit_server, exclusive, exit_code
 from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -15,7 +15,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.servers import profiles_named, profiles_option
-from synadmin.columns import Column
+from synadmin.columns import REPORT_FORMATS, Column
 from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _complete_rules(_context: click.Context, _option: click.Parameter, start: st
     "-o",
     "--output",
     "form",
-    type=click.Choice(FORMS),
+    type=click.Choice(REPORT_FORMATS),
     default="table",
     help="How to print the report.",
 )

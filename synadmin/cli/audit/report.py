@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from synadmin.cli import colors
 from synadmin.cli.invocation import Invocation, is_terminal, wrapped
 from synadmin.cli.output import Output
-from synadmin.columns import FORMATS
+from synadmin.columns import FORMATS, REPORT_FORMATS
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from synadmin.audit.report import Report, ServerReport
     from synadmin.audit.runner import AuditResult
 
-FORMS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometheus")
-RECORD_FORMS = tuple(form for form in FORMATS if form in FORMS)
+RECORD_FORMS = tuple(form for form in FORMATS if form in REPORT_FORMATS)
 _FIX = "    synadmin "
 
 

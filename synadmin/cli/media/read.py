@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.api.choices import MEDIA_ORDERS
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
@@ -15,21 +16,9 @@ from synadmin.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from synadmin.api.media import MediaOrder
+    from synadmin.api.choices import MediaOrder
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-
-# Repeated from synadmin.api.media, which is not loaded for --help; a test compares them.
-ORDERS = (
-    "media_id",
-    "upload_name",
-    "created_ts",
-    "last_access_ts",
-    "media_length",
-    "media_type",
-    "quarantined_by",
-    "safe_from_quarantine",
-)
 
 
 _ROOM_COLUMNS = (Column("media"), Column("local"))
@@ -38,7 +27,7 @@ _ROOM_COLUMNS = (Column("media"), Column("local"))
 @reads("media.in_room", "media.of_user", name="list")
 @click.option("--room", metavar="ROOM", help="Media in the unencrypted events of a room.")
 @click.option("--user", metavar="USER", help="Media that a local user uploaded.")
-@sort_option(ORDERS, default="newest first; only with --user")
+@sort_option(MEDIA_ORDERS, default="newest first; only with --user")
 def list_(
     synapse: "Synapse",
     *,

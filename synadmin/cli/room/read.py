@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.api.choices import ROOM_ORDERS
 from synadmin.cli.invocation import is_terminal
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
@@ -15,25 +16,9 @@ from synadmin.errors import MatrixError
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
-    from synadmin.api.rooms import RoomOrder
+    from synadmin.api.choices import RoomOrder
     from synadmin.client import Synapse
     from synadmin.ids import RoomId
-# Repeated from synadmin.api.rooms, which is not loaded for --help; a test compares them.
-ORDERS = (
-    "name",
-    "canonical_alias",
-    "joined_members",
-    "joined_local_members",
-    "version",
-    "creator",
-    "encryption",
-    "federatable",
-    "public",
-    "join_rules",
-    "guest_access",
-    "history_visibility",
-    "state_events",
-)
 
 
 _FIRST = ("room_id", "name", "canonical_alias", "controllers", "joined_members", "joined_local_members")
@@ -65,7 +50,7 @@ _LIST_COLUMNS = (
 @click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
 @click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
 @click.option("--empty/--not-empty", default=None, help="Only rooms without (with) joined members.")
-@sort_option(ORDERS, default="name", descending=_DESCENDING)
+@sort_option(ROOM_ORDERS, default="name", descending=_DESCENDING)
 def list_(
     synapse: "Synapse",
     *,

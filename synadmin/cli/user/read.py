@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.api.choices import USER_ORDERS
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.output import Output
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
     from synadmin.mas.service import Mas
 
-# Repeated from synadmin.api.users, which is not loaded for --help; a test compares them.
-ORDERS = (
-    "name",
-    "displayname",
-    "avatar_url",
-    "user_type",
-    "is_guest",
-    "admin",
-    "deactivated",
-    "locked",
-    "shadow_banned",
-    "creation_ts",
-    "last_seen_ts",
-)
 _FIRST = (
     "name",
     "displayname",
@@ -101,7 +88,7 @@ _LIST_COLUMNS = (
 @click.option(
     "--approved/--not-approved", default=None, help="Only accounts that wait for approval (MSC3866)."
 )
-@sort_option(ORDERS, default="name")
+@sort_option(USER_ORDERS, default="name")
 @click.option(
     "--v2",
     "old",

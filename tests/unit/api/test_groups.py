@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.unit.stub import Stub
 
-NO_GROUPS = {"oauth", "records", "service", "token_list"}  # of synadmin.mas
+NO_GROUPS = {"choices", "oauth", "records", "service", "token_list"}
 MODULES = [
     importlib.import_module(f"{package.__name__}.{found.name}")
     for package in (synadmin.api, synadmin.mas)

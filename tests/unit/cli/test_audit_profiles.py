@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.audit.report import FORMS
+from synadmin.columns import REPORT_FORMATS
 from tests.standin import running
 from tests.unit.cli.several import write_profiles
 from tests.unit.stub import nobody_there
@@ -44,7 +44,7 @@ def _servers(stdout: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("fleet")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", REPORT_FORMATS)
 def test_a_server_that_is_down_is_an_entry_and_the_others_are_audited(synadmin: Synadmin, form: str) -> None:
     answer = synadmin("audit", *ONLY, "--profiles", "all", "-o", form)
     assert answer.code == 1

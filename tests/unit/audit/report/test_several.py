@@ -15,8 +15,9 @@ import pytest
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 
-from synadmin.audit.report import FORMS, Report, ServerReport, render, with_profile
+from synadmin.audit.report import Report, ServerReport, render, with_profile
 from synadmin.audit.report.table import summary_of_all
+from synadmin.columns import REPORT_FORMATS
 from tests.unit.audit.report.browser import CHROMIUM, Browser
 from tests.unit.audit.report.sample import HOSTILE, report
 from tests.unit.audit.rules.case import NOW
@@ -53,7 +54,7 @@ def rendered(form: str, of: list[ServerReport]) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", REPORT_FORMATS)
 def test_a_server_that_is_down_is_an_entry_in_every_form(form: str) -> None:
     text = rendered(form, servers())
     assert "down" in text

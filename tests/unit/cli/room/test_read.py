@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.api import rooms
-from synadmin.cli.room.read import ORDERS
 from tests.unit.cli.terminal import Terminal
 from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, told
@@ -20,10 +18,6 @@ if TYPE_CHECKING:
 
 ROOMS = "/_synapse/admin/v1/rooms"
 MAIN = "from synadmin.cli.app import main; main()"
-
-
-def test_the_orders_of_the_help_are_those_of_the_endpoint() -> None:
-    assert ORDERS == rooms.ORDERS
 
 
 def test_every_filter_is_passed_on(signed_in: Stub, synadmin: Synadmin) -> None:

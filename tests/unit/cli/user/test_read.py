@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.api import users
-from synadmin.cli.user import read
 from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
@@ -16,10 +14,6 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 SEARCH = "/_synapse/admin/v1/search_users/%40admin%3Aexample.org"
-
-
-def test_the_orders_of_the_option_are_those_of_the_library() -> None:
-    assert read.ORDERS == users.ORDERS
 
 
 @pytest.mark.parametrize(

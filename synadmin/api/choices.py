@@ -1,0 +1,70 @@
+"""What lists can be ordered by, and which jobs and statuses there are: without msgspec, for ``--help``."""
+
+from typing import Literal, get_args
+
+RoomOrder = Literal[
+    "name",
+    "canonical_alias",
+    "joined_members",
+    "joined_local_members",
+    "version",
+    "creator",
+    "encryption",
+    "federatable",
+    "public",
+    "join_rules",
+    "guest_access",
+    "history_visibility",
+    "state_events",
+]
+ROOM_ORDERS: tuple[str, ...] = get_args(RoomOrder)
+"""What a list of rooms can be ordered by."""
+
+UserOrder = Literal[
+    "name",
+    "displayname",
+    "avatar_url",
+    "user_type",
+    "is_guest",
+    "admin",
+    "deactivated",
+    "locked",
+    "shadow_banned",
+    "creation_ts",
+    "last_seen_ts",
+]
+USER_ORDERS: tuple[str, ...] = get_args(UserOrder)
+"""What a list of accounts can be ordered by."""
+
+MediaOrder = Literal[
+    "media_id",
+    "upload_name",
+    "created_ts",
+    "last_access_ts",
+    "media_length",
+    "media_type",
+    "quarantined_by",
+    "safe_from_quarantine",
+]
+MEDIA_ORDERS: tuple[str, ...] = get_args(MediaOrder)
+"""What a user's media can be ordered by."""
+
+DestinationOrder = Literal[
+    "destination",
+    "retry_last_ts",
+    "retry_interval",
+    "failure_ts",
+    "last_successful_stream_ordering",
+]
+DESTINATION_ORDERS: tuple[str, ...] = get_args(DestinationOrder)
+"""What a list of destinations can be ordered by."""
+
+UserStatisticsOrder = Literal["user_id", "displayname", "media_count", "media_length"]
+USER_STATISTICS_ORDERS: tuple[str, ...] = get_args(UserStatisticsOrder)
+"""What a list of users with media can be ordered by."""
+
+JOBS = ("populate_stats_process_rooms", "regenerate_directory", "event_resign")
+"""What can be started by hand."""
+
+TASK_STATUSES = ("scheduled", "active", "complete", "cancelled", "failed")
+"""What can be said of a task."""
