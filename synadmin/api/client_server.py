@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from synadmin.errors import ConnectError, MatrixError, ReplyError
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
@@ -132,6 +133,7 @@ LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Empty, idempotent=True)
 RESOLVE_ALIAS = Endpoint("GET", "/_matrix/client/v3/directory/room/{alias}", AliasTarget)
 CREATE_ROOM = Endpoint("POST", "/_matrix/client/v3/createRoom", RoomReference)
 UPGRADE_ROOM = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/upgrade", UpgradedRoom)
+WELL_KNOWN = Endpoint("GET", "/.well-known/matrix/client", dict[str, Any])
 CAPABILITIES = Endpoint("GET", "/_matrix/client/v3/capabilities", Capabilities)
 JOIN = Endpoint("POST", "/_matrix/client/v3/join/{room}", RoomReference, idempotent=True)
 KNOCK = Endpoint("POST", "/_matrix/client/v3/knock/{room}", RoomReference, idempotent=True)
@@ -244,6 +246,18 @@ class ClientServer(ResourceGroup):
     def create_room(self, **options: Any) -> RoomReference:  # noqa: ANN401  the specification's own shape
         """Make a room with the options of ``createRoom``. Source: "Creation"."""
         return self._send(CREATE_ROOM, body=options)
+
+    def public_url(self) -> str | None:
+        """Return the base URL that clients find for this homeserver; None where it does not say.
+
+        Source: Synapse, ``synapse/rest/well_known.py``, ``public_baseurl``.
+        """
+        try:
+            found = self._send(WELL_KNOWN).get("m.homeserver")
+        except (MatrixError, ReplyError, ConnectError):  # where a proxy answers in place of Synapse
+            return None
+        url = found.get("base_url") if isinstance(found, dict) else None
+        return url.rstrip("/") if isinstance(url, str) else None
 
     def capabilities(self) -> Capabilities:
         """Return what the server lets its users do. Source: "Capabilities negotiation"."""

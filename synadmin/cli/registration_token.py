@@ -11,10 +11,11 @@ from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import TOKENS
+from synadmin.cli.targets import TOKENS, counted
 from synadmin.cli.verbs import ChosenTargets, Shown, changes, reads
-from synadmin.columns import Column, time_column
+from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotFoundError, RefusedError, UsageError
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -98,11 +99,18 @@ def show(synapse: "Synapse", token: str, *, output: Output) -> object:
 @click.option("--uses", type=click.IntRange(0, _MOST_USES), help="Number of accounts [default: unlimited].")
 @click.option("--expires", type=FUTURE_TIME, help="Expiry: 14d, 2027-01-31 [default: never].")
 def create(
-    synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
+    synapse: "Synapse",
+    token: str,
+    *,
+    length: int | None,
+    uses: int | None,
+    expires: int | None,
+    invitation: list[str],
+    output: Output,
 ) -> Record:
     """Create a registration token.
 
-    The one that you name, or a random one.
+    The one that you name, or a random one. Below the table is a text that you can send to the guest.
 
     \b
     Examples:
@@ -110,8 +118,6 @@ def create(
         synadmin registration-token create summer-school --uses 30 \\
             --expires 2027-09-01
     """
-    from msgspec import UNSET
-
     mas = _in_mas(synapse)
     if token != _DRAWN:
         _require_free(synapse, mas, token)
@@ -119,23 +125,58 @@ def create(
         if length is not None:
             raise RefusedError("MAS draws tokens of 12 characters: leave --length out, or name the token")
         drawn = mas.create(None if token == _DRAWN else token, uses=uses, expires=expires)
-        return _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
+    else:
+        drawn = _created(synapse, token, length=length, uses=uses, expires=expires)
+    record = _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
+    if output.in_words:
+        invitation += _invitation(synapse, record)
+    return record
+
+
+def _created(
+    synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
+) -> str:
+    from msgspec import UNSET
+
     made = synapse.registration_tokens.create(
         token=UNSET if token == _DRAWN else token,
         length=UNSET if length is None else length,
         uses_allowed=UNSET if uses is None else uses,
         expiry_time=UNSET if expires is None else expires,
     )
-    return _read_back(synapse, None, made.token, uses_allowed=uses, expiry_time=expires)
+    return made.token
+
+
+def _invitation(synapse: "Synapse", record: Record) -> list[str]:
+    """Return the text for the guest: where to create the account, and with which token."""
+    from synadmin.ids import server_name_of
+
+    uses, expiry = record["uses_allowed"], time_of(record["expiry_time"])
+    server_name = server_name_of(synapse.owner)
+    url = synapse.client_server.public_url()
+    return [
+        f"You can create an account on the Matrix server {server_name}.",
+        f"Homeserver: {server_name}" + (f" (address: {url})" if url else ""),
+        f"Registration token: {record['token']}",
+        f"Valid for: {'any number of accounts' if uses is None else counted(uses, 'account')}",
+        f"Valid until: {'no end' if expiry is None else f'{expiry[:10]} {expiry[11:16]} UTC'}",
+    ]
 
 
 @create.check
-def _(*, token: str | None, length: int | None, expires: int | None) -> None:
+def _(*, token: str | None, length: int | None, expires: int | None) -> dict[str, Any]:
     if token is not None and length is not None:
         raise UsageError("--length is for a token that the server chooses: leave out the token, or --length")
     if token is not None and not _TOKEN.match(token):
         raise UsageError(f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -")
     _require_future(expires)
+    return {"invitation": []}
+
+
+@create.after
+def _(_code: int, *, invitation: list[str]) -> None:
+    if invitation:
+        click.echo("\nFor the guest:\n\n" + "\n".join(map(safe_text, invitation)))
 
 
 @create.select

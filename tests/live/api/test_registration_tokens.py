@@ -61,6 +61,7 @@ def test_the_commands_read_back_what_they_did(homeserver: Homeserver, synadmin: 
     )
 
     assert json.loads(made.stdout)[0]["outcome"] == "done"
+    assert homeserver.admin.synapse.client_server.public_url() == homeserver.url
     assert again.code == 5
     assert "there is a registration token summer~school already" in again.stderr
     assert shown == {

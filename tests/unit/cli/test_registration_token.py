@@ -98,3 +98,29 @@ def test_a_token_is_neither_in_the_journal_nor_in_a_trace(signed_in: Stub, synad
     assert SECRET.encode() not in (state_directory() / "journal.sqlite3").read_bytes()
     undone = synadmin("journal", "undo", "last")
     undone.assert_is_one_clear_line(code=5)
+
+
+def test_the_text_for_the_guest_says_where_with_what_and_until_when(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    token = {"token": SECRET, "uses_allowed": 1, "expiry_time": 4_102_444_800_000}
+    signed_in.on(f"{TOKENS}/new", told(token))
+    signed_in.on(f"{TOKENS}/{SECRET}", told(token))
+    command = ("registration-token", "create", "--uses", "1", "--expires", "2100-01-01")
+
+    without = synadmin(*command)
+    signed_in.on(
+        "/.well-known/matrix/client", told({"m.homeserver": {"base_url": "https://matrix.example.org/"}})
+    )
+    as_text, as_json = synadmin(*command), synadmin(*command, "-o", "json")
+
+    assert as_text.stdout.partition("For the guest:\n\n")[2].splitlines() == [
+        "You can create an account on the Matrix server example.org.",
+        "Homeserver: example.org (address: https://matrix.example.org)",
+        f"Registration token: {SECRET}",
+        "Valid for: 1 account",
+        "Valid until: 2100-01-01 00:00 UTC",
+    ]
+    assert "\nHomeserver: example.org\n" in without.stdout
+    assert json.loads(as_json.stdout)[0]["token"] == SECRET
+    assert SECRET not in as_text.stderr
