@@ -33,13 +33,13 @@ class MediaId(NamedTuple):
 
 _LONGEST = 255  # bytes, for every identifier, sigil and server name included
 _HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.-]{1,255})"
-_SERVER_NAME = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?\Z")
+_SERVER_NAME = rf"{_HOST}(?::[0-9]{{1,5}})?\Z"
 # Historical user ids hold any printable ASCII; such an account must be possible to name.
-_LOCALPART = re.compile(r"[!-9;-~]*\Z")
-_OPAQUE = re.compile(r"[!-9;-~]+\Z")
+_LOCALPART = r"[!-9;-~]*\Z"
+_OPAQUE = r"[!-9;-~]+\Z"
 # Wider than the specification's: other media repositories have put dots and more into theirs.
-_MEDIA = re.compile(r"[!-.0-9:;=@-~]+\Z")
-_EVENT = re.compile(r"\$[!-~]+\Z")
+_MEDIA = r"[!-.0-9:;=@-~]+\Z"
+_EVENT = r"\$[!-~]+\Z"
 _HIGHEST_PORT = 65535
 
 
@@ -62,7 +62,7 @@ def encoded(identifier: str) -> str:
 
 def is_server_name(text: str) -> bool:
     """Whether the text is a host with an optional port."""
-    if not _SERVER_NAME.match(text):
+    if not re.match(_SERVER_NAME, text):
         return False
     port = text.rpartition(":")[2] if re.search(r":[0-9]+\Z", text) and not text.endswith("]") else ""
     return not port or 0 < int(port) <= _HIGHEST_PORT
@@ -81,12 +81,12 @@ def localpart_of(user_id: str) -> str:
     return user_id.removeprefix("@").partition(":")[0]
 
 
-def _checked(text: str, *, sigil: str, kind: str, example: str, local: re.Pattern[str]) -> str:
+def _checked(text: str, *, sigil: str, kind: str, example: str, local: str) -> str:
     shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
     if not text.startswith(sigil):
         raise UsageError(f"{shown} is not a {kind}: it starts with {sigil}, as in {example}")
     localpart, colon, server = text[1:].partition(":")
-    if not colon or not local.match(localpart) or not is_server_name(server):
+    if not colon or not re.match(local, localpart) or not is_server_name(server):
         raise UsageError(f"{shown} is not a {kind}: it looks like {example}")
     if len(text.encode()) > _LONGEST:
         raise UsageError(f"{shown} is not a {kind}: it is longer than {_LONGEST} bytes")
@@ -146,7 +146,7 @@ def parse_alias(text: str) -> RoomAlias:
 
 # Aliases are the one identifier whose localpart may be any text; what would break a terminal or a
 # line of a file is refused all the same.
-_ALIAS_LOCALPART = re.compile(r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z")
+_ALIAS_LOCALPART = r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]+\Z"
 
 
 def parse_room_id(text: str) -> RoomId:
@@ -155,7 +155,7 @@ def parse_room_id(text: str) -> RoomId:
     Raises:
         UsageError: it is not a room id.
     """
-    if text.startswith("!") and ":" not in text and _OPAQUE.match(text[1:]) and len(text) <= _LONGEST:
+    if text.startswith("!") and ":" not in text and re.match(_OPAQUE, text[1:]) and len(text) <= _LONGEST:
         return RoomId(text)
     return RoomId(
         _checked(text, sigil="!", kind="room id", example="!opaque:example.org", local=_OPAQUE),
@@ -186,7 +186,7 @@ def parse_event_id(text: str) -> EventId:
     Raises:
         UsageError: it is not an event id.
     """
-    if not _EVENT.match(text) or len(text) > _LONGEST:
+    if not re.match(_EVENT, text) or len(text) > _LONGEST:
         raise UsageError(f"{text!a} is not an event id: it starts with $ and has no spaces")
     return EventId(text)
 
@@ -215,6 +215,6 @@ def parse_media_id(text: str, *, home: str | None = None) -> MediaId:
     server_name, slash, media_id = text.removeprefix("mxc://").partition("/")
     if not slash and home is not None and not text.startswith("mxc://"):
         server_name, media_id = home, server_name
-    if not is_server_name(server_name) or not _MEDIA.match(media_id) or len(text) > _LONGEST * 2:
+    if not is_server_name(server_name) or not re.match(_MEDIA, media_id) or len(text) > _LONGEST * 2:
         raise UsageError(f"{text!a} is not a media id: it looks like mxc://example.org/AbCdEfGhIj")
     return MediaId(server_name, media_id)

@@ -11,6 +11,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.errors import RefusedError, UsageError
+from synadmin.ids import server_name_of
 
 _COMMANDS = (["room", "make-admin"], ["user", "offboard"], ["control", "apply"])
 _NOT_IN_PLANS = frozenset({"profile", "env_file", "homeserver", "yes", "save_plan"})
@@ -70,8 +71,6 @@ def _require_own_options(plan: SavedPlan, file: str) -> None:
 
 
 def _require_server(invocation: Invocation, plan: SavedPlan) -> None:
-    from synadmin.ids import server_name_of
-
     with invocation.synapse() as synapse:
         here = server_name_of(synapse.owner)
     if here != plan.server_name:

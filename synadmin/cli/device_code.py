@@ -20,6 +20,7 @@ from synadmin.errors import (
     ServerError,
     SynadminError,
 )
+from synadmin.ids import localpart_of
 
 if TYPE_CHECKING:
     from synadmin.cli.invocation import Invocation
@@ -130,7 +131,6 @@ def _pair(tokens: "AccessToken", client_id: str, why_not: str) -> SignedIn:
 
 def _personal_token(mas: "Mas", owner: str, expires: int) -> tuple[SignedIn, str]:
     from synadmin import settings
-    from synadmin.ids import localpart_of
     from synadmin.mas.oauth import MAS_ADMIN_SCOPE, MATRIX_SCOPE, SYNAPSE_ADMIN_SCOPE
 
     me = mas.users.by_username(localpart_of(owner))

@@ -13,6 +13,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.progress import progress
 from synadmin.columns import Column
 from synadmin.errors import UsageError
+from synadmin.ids import is_server_name, server_name_of
 
 if TYPE_CHECKING:
     from synadmin.delegation.ping import Ping
@@ -107,7 +108,6 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
 def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) -> list[str]:
     """Return the servers that the homeserver knows of, without itself."""
     from synadmin.cli.targets import room_id_of
-    from synadmin.ids import is_server_name, server_name_of
 
     names: dict[str, None] = {}
     with invocation.synapse() as synapse:

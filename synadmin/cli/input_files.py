@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from synadmin.errors import UsageError
+from synadmin.ids import parse_media_id, parse_room, parse_server_name, parse_user_id
 
 _LARGEST = 64 * 1024 * 1024  # bytes: a file that never expires (/dev/zero) is to end in an error
 _SEPARATORS = ",;\t"
@@ -56,32 +57,15 @@ class InputKind(NamedTuple):
 
 
 def _user(text: str) -> object:
-    from synadmin.ids import parse_user_id
-
     return parse_user_id(text, home="localhost")
 
 
-def _room(text: str) -> object:
-    from synadmin.ids import parse_room
-
-    return parse_room(text)
-
-
 def _room_or_user(text: str) -> object:
-    return (_room if text.startswith(("!", "#")) else _user)(text)
+    return (parse_room if text.startswith(("!", "#")) else _user)(text)
 
 
 def _media(text: str) -> object:
-    from synadmin.ids import parse_media_id
-
     return parse_media_id(text, home="localhost")
-
-
-def parse_server(text: str) -> str:
-    """Return a server name, checked."""
-    from synadmin.ids import parse_server_name
-
-    return parse_server_name(text)
 
 
 def _word(text: str) -> object:
@@ -105,7 +89,7 @@ _OF_ROOMS = {"name": frozenset({"room_id", "event_id", "room"})}
 _ROOM_HEADINGS = ("room_id", "canonical_alias", "alias")
 
 USERS = InputKind("user", (_USER_HEADINGS,), _user, _OTHER_USERS, _OF_ROOMS)
-ROOMS = InputKind("room", (_ROOM_HEADINGS,), _room, frozenset({"new_room_id", "replacement_room"}))
+ROOMS = InputKind("room", (_ROOM_HEADINGS,), parse_room, frozenset({"new_room_id", "replacement_room"}))
 ROOMS_AND_USERS = InputKind(
     "room or user",
     (_USER_HEADINGS, _ROOM_HEADINGS),
@@ -123,7 +107,7 @@ USER_REPORTS = InputKind(
     "report of a user", (("report_id", "id"),), _number, foreign={"id": frozenset({"event_id"})}
 )
 REGISTRATION_TOKENS = InputKind("registration token", (("token",),), _word)
-SERVERS = InputKind("server", (("destination", "server_name"),), parse_server)
+SERVERS = InputKind("server", (("destination", "server_name"),), parse_server_name)
 
 
 class Row(NamedTuple):

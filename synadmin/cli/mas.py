@@ -12,10 +12,10 @@ from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, Kind, counted
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column
+from synadmin.ids import UserId, localpart_of
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
-    from synadmin.ids import UserId
     from synadmin.mas.personal_sessions import PersonalSession
     from synadmin.mas.records import Resource
     from synadmin.mas.service import Mas
@@ -132,7 +132,7 @@ def _token_record(
 @click.option("--expires", type=FUTURE_TIME, help="When it ends: 30d, 2027-01-31.")
 @click.option("--never-expires", is_flag=True, help="It does not end.")
 def create(
-    synapse: "Synapse", user_id: "UserId", *, name: str, scopes: tuple[str, ...], expires: int | None
+    synapse: "Synapse", user_id: UserId, *, name: str, scopes: tuple[str, ...], expires: int | None
 ) -> Record:
     """Create a personal token that acts as a user.
 
@@ -163,7 +163,7 @@ def _(*, expires: int | None, never_expires: bool) -> None:
 
 
 @create.question
-def _(_: "Synapse", users: "list[UserId]") -> str:
+def _(_: "Synapse", users: list[UserId]) -> str:
     return f"A token will be shown: with it, everything can be done as {users[0]}. Go on?"
 
 
@@ -202,6 +202,5 @@ def _with_tokens(synapse: "Synapse") -> "Mas":
 
 def _id_of(synapse: "Synapse", user: str) -> str:
     from synadmin.cli.targets import user_id_of
-    from synadmin.ids import localpart_of
 
     return service_of(synapse).users.by_username(localpart_of(user_id_of(synapse, user))).id

@@ -13,6 +13,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.servers import at_each, common_code, file_of_profile, invocations, profiles_option
 from synadmin.columns import Column, time_of
 from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SettingsError, SynadminError
+from synadmin.ids import server_name_of
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -121,8 +122,6 @@ def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
 
 
 def _ask(synapse: "Synapse", record: dict[str, Any]) -> None:
-    from synadmin.ids import server_name_of
-
     record["version"] = synapse.server.version().server_version
     record["server_name"] = server_name_of(synapse.owner)
     record["rooms"] = synapse.rooms.list().total

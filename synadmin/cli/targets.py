@@ -1,7 +1,4 @@
-"""What commands act on: users, rooms, media, …; how each is written, checked and resolved.
-
-``ids`` is imported where it is used: ``--help`` needs none of it.
-"""
+"""What commands act on: users, rooms, media, …; how each is written, checked and resolved."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -13,11 +10,22 @@ from synadmin.cli import input_files
 from synadmin.cli.input_files import InputKind, read_targets
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
+from synadmin.ids import (
+    RoomAlias,
+    RoomId,
+    UserId,
+    parse_event_id,
+    parse_local_user_id,
+    parse_media_id,
+    parse_room,
+    parse_server_name,
+    parse_user_id,
+    server_name_of,
+)
 
 if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId, UserId
 
 _LARGEST_REPORT_ID = 2**63 - 1
 
@@ -110,27 +118,23 @@ def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
     return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
-def user_id_of(synapse: "Synapse", text: str) -> "UserId":
+def user_id_of(synapse: "Synapse", text: str) -> UserId:
     """Return the user id of a user id, or of a localpart, of the token owner's server.
 
     Raises:
         UsageError: it is neither, or of another server.
     """
-    from synadmin.ids import parse_local_user_id, parse_user_id, server_name_of
-
     if text.startswith("@") or ":" in text:
         parse_user_id(text)
     return parse_local_user_id(text, home=server_name_of(synapse.owner))
 
 
-def any_user_id_of(synapse: "Synapse", text: str) -> "UserId":
+def any_user_id_of(synapse: "Synapse", text: str) -> UserId:
     """Return the user id of a user id of any server, or of a localpart on the token owner's.
 
     Raises:
         UsageError: it is neither.
     """
-    from synadmin.ids import parse_user_id, server_name_of
-
     if text.startswith("@") or ":" in text:
         return parse_user_id(text)
     return parse_user_id(text, home=server_name_of(synapse.owner))
@@ -141,15 +145,13 @@ def inactive_state(account: "UserDetails") -> str | None:
     return next((name for name in ("deactivated", "suspended", "locked") if getattr(account, name)), None)
 
 
-def room_id_of(synapse: "Synapse", text: str) -> "RoomId":
+def room_id_of(synapse: "Synapse", text: str) -> RoomId:
     """Return the room id of a room id, of an alias, or of the name of exactly one room.
 
     Raises:
         UsageError: it is none of them.
         NotFoundError: the alias leads nowhere.
     """
-    from synadmin.ids import RoomAlias, RoomId, parse_room
-
     if is_room_name(text):
         return _room_named(synapse, text)
     parsed = parse_room(text)
@@ -158,14 +160,12 @@ def room_id_of(synapse: "Synapse", text: str) -> "RoomId":
     return RoomId(parsed)
 
 
-def rooms_of(synapse: "Synapse", names: "Sequence[str]") -> "list[RoomId | RoomAlias]":
+def rooms_of(synapse: "Synapse", names: "Sequence[str]") -> list[RoomId | RoomAlias]:
     """Return rooms as they were named, those named by their name by their id.
 
     Raises:
         UsageError: one is no room, or not exactly one.
     """
-    from synadmin.ids import parse_room
-
     return [room_id_of(synapse, name) if is_room_name(name) else parse_room(name) for name in names]
 
 
@@ -174,7 +174,7 @@ def is_room_name(text: str) -> bool:
     return bool(text.strip()) and text[0] not in "!#@$" and text.isprintable()
 
 
-def _room_named(synapse: "Synapse", name: str) -> "RoomId":
+def _room_named(synapse: "Synapse", name: str) -> RoomId:
     """Return the room of that name.
 
     Names are chosen by the members of rooms. So a change takes a name only where a person confirms the id.
@@ -207,8 +207,6 @@ def _room_named(synapse: "Synapse", name: str) -> "RoomId":
 
 
 def _parse_user(text: str) -> str:
-    from synadmin.ids import parse_user_id
-
     if text.startswith("@") and ":" not in text:
         message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
         raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
@@ -234,8 +232,6 @@ def _resolve_any_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
 
 
 def _parse_room(text: str) -> str:
-    from synadmin.ids import parse_room
-
     return text if is_room_name(text) else parse_room(text)
 
 
@@ -260,23 +256,13 @@ def _resolve_rooms(synapse: "Synapse", names: "Sequence[str]") -> Targets:
 
 
 def _resolve_media(synapse: "Synapse", names: "Sequence[str]") -> Targets:
-    from synadmin.ids import parse_media_id, server_name_of
-
     home = server_name_of(synapse.owner)
     return Targets(list(dict.fromkeys(str(parse_media_id(name, home=home)) for name in names)))
 
 
 def _parse_media(text: str) -> str:
-    from synadmin.ids import parse_media_id
-
     parse_media_id(text, home="localhost")
     return text
-
-
-def _parse_event(text: str) -> str:
-    from synadmin.ids import parse_event_id
-
-    return parse_event_id(text)
 
 
 def _parse_device(text: str) -> str:
@@ -293,8 +279,6 @@ def _parse_report(text: str) -> str:
 
 
 def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
-    from synadmin.ids import server_name_of
-
     return Targets([server_name_of(synapse.owner)])
 
 
@@ -325,12 +309,12 @@ SERVERS = Kind(
     "server",
     "destination",
     "SERVER",
-    input_files.parse_server,
+    parse_server_name,
     listed="server names",
     input=input_files.SERVERS,
 )
 REPORTS = Kind("report", "report_id", "ID", _parse_report, listed="ids", input=input_files.EVENT_REPORTS)
-EVENTS = Kind("event", "event_id", "EVENT", _parse_event)
+EVENTS = Kind("event", "event_id", "EVENT", parse_event_id)
 THIS_SERVER = Kind("server", "server_name", "", resolve=_this_server)
 
 _KINDS = (USERS, ROOMS, MEDIA, DEVICES, TOKENS, SERVERS, REPORTS, EVENTS)

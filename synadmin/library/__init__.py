@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from synadmin import client
 from synadmin.errors import RefusedError, UsageError
+from synadmin.ids import (
+    RoomId,
+    parse_local_user_id,
+    parse_room,
+    parse_server_name,
+    parse_user_id,
+    server_name_of,
+)
 from synadmin.journal import Journal
 from synadmin.library.connect import Options, connection_of
 
 if TYPE_CHECKING:
     from synadmin.audit.report import Report
     from synadmin.http.transport import Body, Query
-    from synadmin.ids import RoomId
     from synadmin.recovery.outcome import Outcome
     from synadmin.recovery.transfer_plan import RoomTransfer
     from synadmin.recovery.workspace import Recovery
@@ -106,7 +113,6 @@ class Synapse(client.Synapse):
             RefusedError: the Matrix Authentication Service manages the accounts, and its admin API cannot be
                 used.
         """
-        from synadmin.ids import parse_local_user_id, server_name_of
         from synadmin.recovery.impersonation import Impersonation
 
         with Impersonation(self, _log.warning) as sessions:
@@ -147,7 +153,6 @@ class Synapse(client.Synapse):
             UsageError: an id is not valid.
             SynadminError: the server gave no usable answer, or a temporary change was not reverted.
         """
-        from synadmin.ids import parse_room, parse_server_name, parse_user_id, server_name_of
         from synadmin.power.room import Goal, Reach
         from synadmin.recovery import make_admin
 
@@ -198,7 +203,6 @@ class Synapse(client.Synapse):
             UsageError: an id is not valid.
             SynadminError: the change was not made, or a temporary change was not reverted.
         """
-        from synadmin.ids import parse_user_id, server_name_of
         from synadmin.power.level_changes import Edit
         from synadmin.power.room import Reach
         from synadmin.recovery import change_levels, outcome
@@ -258,7 +262,6 @@ class Synapse(client.Synapse):
             UsageError: an id is not valid, or both owners are the same.
             SynadminError: the server gave no usable answer, or a temporary change was not reverted.
         """
-        from synadmin.ids import parse_room, parse_user_id, server_name_of
         from synadmin.power.room import Reach
         from synadmin.recovery import transfer
         from synadmin.recovery.make_admin import Run
@@ -346,9 +349,7 @@ class Synapse(client.Synapse):
         endpoint = Endpoint(method, path, dict[str, Any], idempotent=method == "GET")
         return self.transport.send(endpoint, parameters, query=query, body=body)
 
-    def _room_id(self, room: str) -> "RoomId":
-        from synadmin.ids import RoomId, parse_room
-
+    def _room_id(self, room: str) -> RoomId:
         parsed = parse_room(room)
         if parsed.startswith("#"):
             return self.client_server.resolve_alias(parsed).room_id

@@ -17,6 +17,7 @@ from synadmin.cli.parameters import DURATION
 from synadmin.cli.servers import profiles_named, profiles_option
 from synadmin.columns import REPORT_FORMATS, Column
 from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, UsageError
+from synadmin.ids import RoomAlias, RoomId, parse_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from synadmin.audit.facts import Facts
     from synadmin.audit.gather.coverage import Coverage
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
 
 _CRON, _TIMER = "print-cron", "install-timer"
 _REDRAW = 0.2  # seconds
@@ -199,14 +199,12 @@ def _progress(invocation: Invocation) -> "Iterator[Callable[[Coverage], Callable
         invocation.draw("")
 
 
-def _room_to_notify(synapse: "Synapse", name: str) -> "RoomId":
+def _room_to_notify(synapse: "Synapse", name: str) -> RoomId:
     """Return the room that the findings are posted to, looked up before the audit.
 
     Raises:
         RefusedError: the token's owner is not in it.
     """
-    from synadmin.ids import RoomAlias, RoomId, parse_room
-
     room = parse_room(name)
     room_id = (
         synapse.client_server.resolve_alias(RoomAlias(room)).room_id if room.startswith("#") else RoomId(room)

@@ -25,6 +25,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import ROOMS, counted
+from synadmin.ids import server_name_of
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -131,7 +132,6 @@ def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, te
     """Announce in a room that was changed: as you, where you are one of its admins, else as a local admin."""
     from synadmin.control.plan import reach_for
     from synadmin.control.records import ControlStep
-    from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
     from synadmin.recovery.announce import announce
 

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.media.quarantine import media_id_of, media_info, named_media, require_local
+from synadmin.cli.media.quarantine import media_info, named_media, require_local
 from synadmin.cli.outcomes import NotAsAskedError, Record
 from synadmin.cli.parameters import PAST_TIME, SIZE
 from synadmin.cli.targets import MEDIA, THIS_SERVER, USERS, Kind, counted
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column, time_of
 from synadmin.errors import NotFoundError, UnknownOutcomeError, UsageError
+from synadmin.ids import UserId, parse_media_id
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -155,7 +156,7 @@ def _accepted(moment: int) -> int:
 
 
 def _delete_item(synapse: "Synapse", media: str) -> Record:
-    item = media_id_of(media)
+    item = parse_media_id(media)
     require_local(synapse, item, "deleted (`synadmin media purge-remote` removes copies of others')")
     media_info(synapse, item)  # a dry run, too, says that there is no such item
     unknown: UnknownOutcomeError | None = None
@@ -176,8 +177,6 @@ def _delete_item(synapse: "Synapse", media: str) -> Record:
 
 
 def _delete_of_user(synapse: "Synapse", name: str) -> Record:
-    from synadmin.ids import UserId
-
     user_id = UserId(name)
     deleted = 0
     while total := synapse.media.delete_of_user(user_id, limit=_AT_ONCE).total:
@@ -198,8 +197,6 @@ def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
-    from synadmin.ids import UserId
-
     count = size = 0
     for user in names:
         for item in synapse.media.of_user(UserId(user)):

@@ -12,13 +12,13 @@ from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of,
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, UsageError
+from synadmin.ids import MediaId, RoomId, UserId, parse_media_id, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.api.media import MediaInfo
     from synadmin.client import Synapse
-    from synadmin.ids import MediaId, RoomId, UserId
 
 _OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; what is none may be the name of a user
 _AFTERWARDS = "Users cannot open it until its quarantine is lifted. Nothing is deleted."
@@ -109,7 +109,7 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
         synadmin media unquarantine mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media unquarantine --user alice --dry-run
     """
-    item = media_id_of(media)
+    item = parse_media_id(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is None:
         return unchanged("already not in quarantine")
@@ -170,7 +170,7 @@ def unprotect(synapse: "Synapse", media: str) -> Record:
 
 
 def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
-    item = media_id_of(media)
+    item = parse_media_id(media)
     require_local(synapse, item, "protected from quarantine")
     before = media_info(synapse, item)
     if before is not None and before.safe_from_quarantine is safe:
@@ -183,14 +183,7 @@ def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
     return {"message": note}
 
 
-def media_id_of(media: str) -> "MediaId":
-    """Return the parts of an item that was resolved: ``mxc://example.org/AbCdEf``."""
-    from synadmin.ids import parse_media_id
-
-    return parse_media_id(media)
-
-
-def media_info(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
+def media_info(synapse: "Synapse", item: MediaId) -> "MediaInfo | None":
     """Return what is known of an item; None where this Synapse is too old to be asked.
 
     Raises:
@@ -206,14 +199,12 @@ def media_info(synapse: "Synapse", item: "MediaId") -> "MediaInfo | None":
         raise
 
 
-def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
+def require_local(synapse: "Synapse", item: MediaId, what: str) -> None:
     """Make sure that an item was uploaded here.
 
     Raises:
         RefusedError: it was not.
     """
-    from synadmin.ids import server_name_of
-
     home = server_name_of(synapse.owner)
     if item.server_name != home:
         raise RefusedError(f"{item} was not uploaded to {home}: only local media can be {what}")
@@ -221,7 +212,7 @@ def require_local(synapse: "Synapse", item: "MediaId", what: str) -> None:
 
 def named_media(synapse: "Synapse", name: str) -> str:
     """Return an item as a question names it, with its type, size and uploader where they are known."""
-    info = media_info(synapse, media_id_of(name))
+    info = media_info(synapse, parse_media_id(name))
     return name if info is None else f"{name} ({describe_media(info)})"
 
 
@@ -243,7 +234,7 @@ def _require_one_kind(
 
 
 def _quarantine_item(synapse: "Synapse", media: str) -> Record:
-    item = media_id_of(media)
+    item = parse_media_id(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is not None:
         return unchanged("already in quarantine", quarantined_by=before.quarantined_by)
@@ -258,8 +249,6 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
 
 
 def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record:
-    from synadmin.ids import RoomId
-
     # Raises where there is no such room; the request to come would answer with 0.
     synapse.rooms.get(RoomId(room))
     send = synapse.media.quarantine_in_room_old if old_path else synapse.media.quarantine_in_room
@@ -268,8 +257,6 @@ def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record
 
 
 def _quarantine_user(synapse: "Synapse", user: str) -> Record:
-    from synadmin.ids import UserId
-
     user_id = UserId(user)
     # Raises where there is no such user; the request to come would answer with 0.
     if not next(synapse.media.of_user(user_id, page_size=1).pages()).total:
@@ -293,8 +280,6 @@ def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
-    from synadmin.ids import RoomId
-
     is_local = {
         item["media"]: item["local"] for room in names for item in media_in_room(synapse, RoomId(room))
     }
@@ -306,26 +291,22 @@ def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
-    from synadmin.ids import UserId
-
     total = sum(next(synapse.media.of_user(UserId(user), page_size=1).pages()).total or 0 for user in names)
     whose = USERS.named(names, most=1)
     return f"Quarantine the {counted(total, 'item')} of media that {whose} uploaded? {_AFTERWARDS}"
 
 
-def _quarantined_in(synapse: "Synapse", room: "RoomId") -> "Iterator[str]":
+def _quarantined_in(synapse: "Synapse", room: RoomId) -> "Iterator[str]":
     for uri in dict.fromkeys(item["media"] for item in media_in_room(synapse, room)):
         try:
-            info = media_info(synapse, media_id_of(uri))
+            info = media_info(synapse, parse_media_id(uri))
         except NotFoundError:  # deleted since, or of another server and not in the cache
             continue
         if info is None or info.quarantined_by is not None:
             yield uri
 
 
-def _quarantined_of(synapse: "Synapse", user: "UserId") -> "Iterator[str]":
-    from synadmin.ids import MediaId, server_name_of
-
+def _quarantined_of(synapse: "Synapse", user: UserId) -> "Iterator[str]":
     home = server_name_of(user)
     for item in synapse.media.of_user(user):
         if item.quarantined_by is not None:

@@ -12,13 +12,13 @@ from synadmin.cli.targets import room_id_of, user_id_of
 from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import UsageError
+from synadmin.ids import RoomId, parse_media_id, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synadmin.api.choices import MediaOrder
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
 
 
 _ROOM_COLUMNS = (Column("media"), Column("local"))
@@ -43,8 +43,6 @@ def list_(
         synadmin media list --user alice --sort media_length:desc
         synadmin media list --user alice -o ndjson
     """
-    from synadmin.ids import server_name_of
-
     if room is not None:
         media = media_in_room(synapse, room_id_of(synapse, room))
         return Shown(media, _ROOM_COLUMNS, empty="No media there.")
@@ -62,7 +60,7 @@ def _(*, room: str | None, user: str | None, sort: tuple["MediaOrder | None", bo
         raise UsageError("--sort goes with --user: a room's media comes newest first")
 
 
-def media_in_room(synapse: "Synapse", room_id: "RoomId") -> "Iterator[dict[str, Any]]":
+def media_in_room(synapse: "Synapse", room_id: RoomId) -> "Iterator[dict[str, Any]]":
     """Return each item that the room's events point to, once.
 
     Raises:
@@ -106,8 +104,6 @@ def show(synapse: "Synapse", media: str) -> object:
         synadmin media show mxc://example.org/AbCdEfGhIjKlMnOpQrStUvWx
         synadmin media show AbCdEfGhIjKlMnOpQrStUvWx -o json
     """
-    from synadmin.ids import parse_media_id
-
     info = synapse.media.get(*parse_media_id(media)).as_sent()["media_info"]
     times = {"created_ts": "uploaded", "last_access_ts": "looked at"}
     columns = [

@@ -11,10 +11,10 @@ from synadmin.cli.targets import ROOMS, USERS, Kind, Targets
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotPermittedError, UsageError
+from synadmin.ids import RoomId, UserId, parse_server_name, server_name_of
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
 
 _BLOCKED = (Column("blocked"), Column("blocked_by", title="by"))
 
@@ -45,8 +45,6 @@ def join(
         synadmin room join '#club:example.org' --from new-members.txt
         synadmin room join '#club:example.org' '#board:example.org' alice
     """
-    from synadmin.ids import RoomId, UserId
-
     room, user = (rooms.names[0], UserId(user_id)) if kind is USERS else (user_id, UserId(users[0]))
     if room in rooms.errors:
         raise rooms.errors[room]
@@ -63,8 +61,6 @@ def join(
 
 @join.check
 def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> dict[str, Any]:
-    from synadmin.ids import parse_server_name
-
     named = read_targets(user_id, source, ROOMS_AND_USERS)
     rooms = [ROOMS.parse(name) for name in named if name.startswith(("!", "#"))]
     users = [USERS.parse(name) for name in named if not name.startswith(("!", "#"))]
@@ -83,8 +79,6 @@ def _(*, user_id: tuple[str, ...], source: str | None, via: tuple[str, ...]) -> 
 
 @join.select
 def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> ChosenTargets:
-    from synadmin.ids import server_name_of
-
     home = server_name_of(synapse.owner)
     users = USERS.resolve(synapse, named[1])
     away = next((user for user in users.names if server_name_of(user) != home), None)
@@ -98,7 +92,7 @@ def _(synapse: "Synapse", *, named: tuple[list[str], list[str]]) -> ChosenTarget
 
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)
-def block(synapse: "Synapse", room_id: "RoomId") -> Record:
+def block(synapse: "Synapse", room_id: RoomId) -> Record:
     """Block rooms: local users cannot join them.
 
     Who is in a room stays in it; `room delete --block` puts them out too. A room that the server does not
@@ -119,7 +113,7 @@ def _(synapse: "Synapse", rooms: list[str]) -> str:
 
 
 @changes(ROOMS, "rooms.block", columns=_BLOCKED)
-def unblock(synapse: "Synapse", room_id: "RoomId") -> Record:
+def unblock(synapse: "Synapse", room_id: RoomId) -> Record:
     """Unblock rooms: local users can join them again.
 
     \b
@@ -130,7 +124,7 @@ def unblock(synapse: "Synapse", room_id: "RoomId") -> Record:
     return _set_blocked(synapse, room_id, blocked=False)
 
 
-def _set_blocked(synapse: "Synapse", room_id: "RoomId", *, blocked: bool) -> Record:
+def _set_blocked(synapse: "Synapse", room_id: RoomId, *, blocked: bool) -> Record:
     before = synapse.rooms.block_status(room_id)
     if before.block == blocked:
         message = f"already {'blocked' if blocked else 'not blocked'}"

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import UsageError
+from synadmin.ids import UserId, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from synadmin.client import Synapse
-    from synadmin.ids import UserId
     from synadmin.power.room import Reach
     from synadmin.recovery.outcome import Outcome
     from synadmin.recovery.transfer import Way
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from synadmin.recovery.workspace import Recovery
 
 
-def require_speaker(caller: "UserId", speaker: "UserId", allow: "Reach") -> None:
+def require_speaker(caller: UserId, speaker: UserId, allow: "Reach") -> None:
     """Make sure that a message can be sent as a user.
 
     Raises:
         UsageError: the user is on another server, or acting as the user was not allowed.
     """
-    from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
 
     if speaker == caller:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from synadmin.cli.targets import counted
 from synadmin.errors import NotFoundError
+from synadmin.ids import RoomId
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 def describe_room(synapse: "Synapse", room: str) -> str:
     """Return a room's name, id and number of members; the id alone where the server does not know it."""
-    from synadmin.ids import RoomId
-
     try:
         details = synapse.rooms.get(RoomId(room))
     except NotFoundError:

@@ -12,11 +12,11 @@ from synadmin.cli.targets import ROOMS
 from synadmin.cli.verbs import reads, server_task
 from synadmin.columns import Column, time_of
 from synadmin.errors import NotFoundError, UsageError
+from synadmin.ids import EventId, RoomId, parse_event_id
 
 if TYPE_CHECKING:
     from synadmin.cli.invocation import Invocation
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
 
 _PURGE = Task(
     field="purge_id",
@@ -34,8 +34,6 @@ class EventOrTime(click.ParamType[int | str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:  # noqa: ANN401
         """Return the event id as text, or the milliseconds as a number."""
         if isinstance(value, str) and value.startswith("$"):
-            from synadmin.ids import parse_event_id
-
             return parse_event_id(value)
         return PAST_TIME.convert(value, param, ctx)
 
@@ -59,7 +57,7 @@ class EventOrTime(click.ParamType[int | str]):
     help="Also messages of local users, which may exist nowhere else.",
 )
 def purge_history(
-    synapse: "Synapse", room_id: "RoomId", *, before: int | str, delete_local_events: bool
+    synapse: "Synapse", room_id: RoomId, *, before: int | str, delete_local_events: bool
 ) -> "str | Record":
     """Delete the older events of rooms from the database.
 
@@ -75,8 +73,6 @@ def purge_history(
             --yes --no-wait
     """
     from msgspec import UNSET
-
-    from synadmin.ids import EventId
 
     try:
         return synapse.history.purge(
@@ -128,8 +124,6 @@ def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "
 
 
 def _boundary(synapse: "Synapse", before: int | str) -> str:
-    from synadmin.ids import EventId
-
     if isinstance(before, int):
         return f"all events before {time_of(before)}"
     event = synapse.events.fetch(EventId(before)).event

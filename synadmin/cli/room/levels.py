@@ -14,12 +14,12 @@ from synadmin.cli.parameters import LEVEL, renamed
 from synadmin.cli.targets import room_id_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
+from synadmin.ids import RoomId, parse_user_id, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
     from synadmin.power.level_changes import Edit
     from synadmin.recovery.change_levels import EditPlan
 # Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
@@ -88,7 +88,6 @@ def set_power(
             --event m.room.topic 0
         synadmin room set-power --yes -- '!abcdef:example.org' mallory -1
     """
-    from synadmin.ids import parse_user_id
     from synadmin.power.level_changes import Edit
 
     if (user is None) != (level is None):
@@ -139,7 +138,6 @@ def demote(
         synadmin room demote '#club:example.org' mallory --allow impersonate
         synadmin room demote '!abcdef:example.org' @bob:example.org --to 50
     """
-    from synadmin.ids import parse_user_id
     from synadmin.power.level_changes import Edit
 
     def edit(home: str) -> Edit:
@@ -160,7 +158,6 @@ def _edit(
     output: Output,
     lowering: bool = False,
 ) -> int:
-    from synadmin.ids import server_name_of
     from synadmin.power.room import Reach
     from synadmin.recovery import change_levels
 
@@ -265,7 +262,7 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _refused(synapse: "Synapse", room_id: "RoomId", error: WouldLoseControlError) -> dict[str, Any]:
+def _refused(synapse: "Synapse", room_id: RoomId, error: WouldLoseControlError) -> dict[str, Any]:
     """Return the record of a room that would be left without control of this server."""
     from synadmin.recovery.outcome import room_record
 

@@ -15,13 +15,13 @@ from synadmin.cli.parameters import renamed
 from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
+from synadmin.ids import RoomAlias, RoomId, UserId, parse_server_name, parse_user_id, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.cli.outcomes import Outcomes
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.power.room import Goal
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
@@ -113,14 +113,13 @@ def _goal(
     user: str | None, promoter: str | None, *, allow: str | None, join: bool, announces: bool
 ) -> "Callable[[UserId], Goal]":
     """Check the users, and return what makes the goal for the token's owner, whose server completes them."""
-    from synadmin.ids import parse_user_id, server_name_of
     from synadmin.power.room import Goal, Reach
 
     for name in (user, promoter):
         if name is not None and name.startswith("@"):
             parse_user_id(name)
 
-    def goal(caller: "UserId") -> Goal:
+    def goal(caller: UserId) -> Goal:
         home = server_name_of(caller)
         target = caller if user is None else parse_user_id(user, home=home)
         reach = Reach.of(allow)
@@ -141,7 +140,7 @@ def _goal(
 
 def _wanted_rooms(
     invocation: Invocation, synapse: "Synapse", named: "Sequence[str]", space: str | None
-) -> "list[RoomId | RoomAlias]":
+) -> list[RoomId | RoomAlias]:
     rooms = rooms_of(synapse, named)
     in_space = () if space is None else _rooms_in_space(invocation, synapse, space)
     return list(dict.fromkeys([*rooms, *in_space]))
@@ -163,8 +162,6 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
     Raises:
         UsageError: it is a user: an earlier version named the one who grants so.
     """
-    from synadmin.ids import parse_server_name
-
     user = next((name for name in via if name.startswith("@")), None)
     if user is not None:
         raise UsageError(f"--via takes a server to join through; the user who grants is --promoter {user}")

@@ -13,12 +13,12 @@ from synadmin.cli.parameters import sort_option
 from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, time_column
 from synadmin.errors import MatrixError
+from synadmin.ids import RoomId, server_name_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.choices import RoomOrder
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId
 
 
 _FIRST = ("room_id", "name", "canonical_alias", "controllers", "joined_members", "joined_local_members")
@@ -74,7 +74,7 @@ def list_(
 
 
 @reads("rooms.get", "rooms.block_status")
-def show(synapse: "Synapse", room_id: "RoomId") -> object:
+def show(synapse: "Synapse", room_id: RoomId) -> object:
     """Show the details of a room.
 
     Also the local users who have control of it.
@@ -101,7 +101,7 @@ def show(synapse: "Synapse", room_id: "RoomId") -> object:
     columns=(Column("user_id", title="user", whole=True), Column("local")),
     empty="The room has no members.",
 )
-def members(synapse: "Synapse", room_id: "RoomId") -> object:
+def members(synapse: "Synapse", room_id: RoomId) -> object:
     """List the members of a room, also of other servers.
 
     \b
@@ -109,8 +109,6 @@ def members(synapse: "Synapse", room_id: "RoomId") -> object:
         synadmin room members '#club:example.org'
         synadmin room members '!abcdef:example.org' -o csv
     """
-    from synadmin.ids import server_name_of
-
     joined = synapse.rooms.members(room_id).members
     home = server_name_of(synapse.owner)
     return ({"user_id": user, "local": server_name_of(user) == home} for user in sorted(joined))
@@ -129,7 +127,7 @@ def members(synapse: "Synapse", room_id: "RoomId") -> object:
     empty="No such state: this server may no longer be in the room.",
 )
 @click.option("--type", "event_type", metavar="TYPE", help="Only events of this type, such as m.room.name.")
-def state(synapse: "Synapse", room_id: "RoomId", *, event_type: str | None) -> object:
+def state(synapse: "Synapse", room_id: RoomId, *, event_type: str | None) -> object:
     """Show the current state of a room.
 
     Without --type, and with m.room.member, the answer grows with the room.
@@ -152,7 +150,7 @@ _POWER_COLUMNS = (
 
 
 @reads(columns=_POWER_COLUMNS)
-def power(synapse: "Synapse", room_id: "RoomId", *, output: Output) -> object:
+def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
     """Show who can do what in a room.
 
     Shows levels, memberships, accounts, and the level that each action needs.

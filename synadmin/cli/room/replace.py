@@ -19,12 +19,12 @@ from synadmin.cli.server_task import TaskFailedError, wait_for_task
 from synadmin.cli.targets import counted, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
+from synadmin.ids import RoomId, UserId, parse_user_id, server_name_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId, UserId
     from synadmin.recovery.replace_room import Replacement, ReplaceOptions
     from synadmin.recovery.workspace import Recovery
 
@@ -127,14 +127,12 @@ def replace(
     return {"partly": EXIT_PARTLY, "refused": EXIT_REFUSED}.get(planned.outcome, EXIT_DONE)
 
 
-def _local_user(synapse: "Synapse", admin: str) -> "UserId":
+def _local_user(synapse: "Synapse", admin: str) -> UserId:
     """Return the id of the user who is to control the new room.
 
     Raises:
         UsageError: it is a user of another server.
     """
-    from synadmin.ids import parse_user_id, server_name_of
-
     home = server_name_of(synapse.owner)
     chosen = parse_user_id(admin, home=home)
     if server_name_of(chosen) != home:
@@ -216,7 +214,7 @@ class _DeletionWatcher:
     recovery: "Recovery"
     planned: "Replacement"
     options: "ReplaceOptions"
-    new: "RoomId | None" = None
+    new: RoomId | None = None
     is_awaited: bool = False
 
     def wait(self, invocation: Invocation, *, again: str) -> "DeletionStatus":
@@ -254,7 +252,7 @@ class _DeletionWatcher:
                 return status
             time.sleep(_STEP)
 
-    def _close(self, new: "RoomId | None") -> None:
+    def _close(self, new: RoomId | None) -> None:
         from synadmin.recovery.new_room import secure
 
         self.new = new

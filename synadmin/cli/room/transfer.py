@@ -20,13 +20,13 @@ from synadmin.cli.room.announce import announce_transfers, speaker_of
 from synadmin.cli.targets import ROOMS, counted, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
+from synadmin.ids import RoomAlias, RoomId, UserId, parse_user_id, server_name_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomAlias, RoomId, UserId
     from synadmin.recovery.transfer import Way
     from synadmin.recovery.transfer_plan import Move, RoomTransfer
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
@@ -148,14 +148,12 @@ def _look(
     return list(progress(invocation, looks, total=len(rooms), what="looked at"))
 
 
-def _parse_new_owner(text: str) -> "UserId":
+def _parse_new_owner(text: str) -> UserId:
     """Return the new owner's user id.
 
     Raises:
         UsageError: it is none; a localpart does not say which server the account is on.
     """
-    from synadmin.ids import parse_user_id
-
     if text and not text.startswith("@") and ":" not in text and "@" not in text:
         message = f"--to {text!a} does not say which server the new owner is on"
         raise UsageError(message, hint=f"write the full user id: --to @{text}:new.example")
@@ -177,13 +175,12 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
     return ROOMS.read(rooms, source)
 
 
-def _move(caller: "UserId", new: "UserId", old: str | None, *, as_member: bool) -> "Move":
+def _move(caller: UserId, new: UserId, old: str | None, *, as_member: bool) -> "Move":
     """Return from whom to whom the rooms go.
 
     Raises:
         UsageError: the token is not the old owner's, or both are the same user.
     """
-    from synadmin.ids import parse_user_id, server_name_of
     from synadmin.recovery.transfer_plan import Move
 
     giver = caller if old is None else parse_user_id(old, home=server_name_of(caller))
@@ -213,7 +210,6 @@ def _rooms_in_space(
 
 def _accepting(newcomer: "Synapse | None", move: "Move") -> "Callable[[RoomId], None] | None":
     """Return what accepts an invitation as the new owner; None without the new owner's token."""
-    from synadmin.ids import server_name_of
     from synadmin.recovery.transfer import accepting
 
     return None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])

@@ -11,12 +11,12 @@ from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state,
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
+from synadmin.ids import RoomId, UserId, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from synadmin.client import Synapse
-    from synadmin.ids import RoomId, UserId
     from synadmin.recovery.parent_spaces import SpaceIndex
     from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeOptions
 
@@ -47,7 +47,7 @@ _COLUMNS = (
 @announce_option("its creator")
 def upgrade(
     synapse: "Synapse",
-    room_id: "RoomId",
+    room_id: RoomId,
     *,
     upgrade_options: "UpgradeOptions",
     spaces: "SpaceIndex",
@@ -148,7 +148,6 @@ def _(
 @upgrade.order
 def _(synapse: "Synapse") -> "Callable[[str], bool]":
     from synadmin.errors import NotFoundError
-    from synadmin.ids import RoomId
 
     def is_space(room: str) -> bool:
         try:
@@ -167,9 +166,7 @@ def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> s
     )
 
 
-def _require_active(synapse: "Synapse", user: "UserId") -> None:
-    from synadmin.ids import server_name_of
-
+def _require_active(synapse: "Synapse", user: UserId) -> None:
     if server_name_of(user) != server_name_of(synapse.owner):
         return
     state = inactive_state(synapse.users.get(user))
