@@ -7,15 +7,15 @@ import click
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.progress import progress
 from synadmin.cli.server_task import Task
-from synadmin.cli.targets import ROOMS, counted, room_id_of, user_id_of
-from synadmin.cli.verbs import Shown, reads, server_task
+from synadmin.cli.targets import ROOMS, Targets, counted, join_names, room_id_of, user_id_of
+from synadmin.cli.verbs import ChosenTargets, Shown, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
 from synadmin.ids import RoomId, server_name_of
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from synadmin.api.room_deletion import DeletionOptions, DeletionStatus, RoomShutDown
     from synadmin.cli.invocation import Invocation
@@ -52,6 +52,7 @@ _COLUMNS = (
 
 
 @server_task(ROOMS, "room_deletion.delete", "room_deletion.delete_at_once", task=_DELETION, columns=_COLUMNS)
+@click.option("--empty", is_flag=True, help="Delete all rooms that no local user is joined to.")
 @click.option("--purge/--no-purge", default=None, help="Remove it from the database too, or keep it there.")
 @click.option("--force-purge", is_flag=True, help="Remove it even where a member could not be removed.")
 @click.option("--block", is_flag=True, help="Block the room: local users cannot join it again.")
@@ -63,6 +64,7 @@ def delete(
     synapse: "Synapse",
     room_id: "RoomId",
     *,
+    empty: bool,
     options: "DeletionOptions",
     at_once: bool,
 ) -> "str | Record":
@@ -72,6 +74,9 @@ def delete(
     back. The server does the work by itself; this command waits for the end of it. Where an earlier
     deletion made a new room, no second one is made.
 
+    --empty takes the rooms for which the server's statistics count no local member. The member list of each
+    is read first, and again before its deletion. `synadmin room list --no-local-members` lists these rooms.
+
     \b
     Examples:
         synadmin room delete '#spam:example.org' --block
@@ -79,20 +84,18 @@ def delete(
             --room-name 'We have moved'
         synadmin room delete --from empty-rooms.txt --yes -o ndjson
         synadmin room delete '!abcdef:example.org' --no-purge --dry-run
+        synadmin room delete --empty --dry-run
     """
+    if empty:
+        _refuse_if_joined(synapse, room_id)
     if options.get("new_room_user_id"):
         earlier = _with_new_room(synapse, room_id)
         if earlier is not None:
             return _continue_deletion(room_id, earlier)
     if not options.get("block"):
-        # The server reports an unknown room as deleted.
-        try:
-            synapse.rooms.get(room_id)
-        except NotFoundError:
-            earlier = _find_deletion(synapse, room_id, "complete")
-            if earlier is None:
-                raise
-            return unchanged("already deleted", delete_id=earlier.delete_id)
+        deleted = _deleted_already(synapse, room_id)
+        if deleted is not None:
+            return deleted
     if at_once:
         shut_down = synapse.room_deletion.delete_at_once(room_id, **options)
         return {**shut_down.as_sent(), **_read_back(synapse, room_id, shut_down, options, None)}
@@ -112,6 +115,9 @@ def delete(
 @delete.check
 def _(
     *,
+    room_id: tuple[str, ...],
+    source: str | None,
+    empty: bool,
     purge: bool | None,
     force_purge: bool,
     block: bool,
@@ -121,7 +127,12 @@ def _(
     at_once: bool,
     no_wait: bool,
 ) -> dict[str, Any]:
+    if not (empty or room_id or source):
+        ROOMS.read((), None)  # says what is missing
     contradictions = {
+        "--empty and rooms by name": empty and bool(room_id),
+        "--empty and --from": empty and source is not None,
+        "--empty and --new-room-user": empty and new_room_user is not None,
         "--force-purge and --no-purge": force_purge and purge is False,
         "--room-name without --new-room-user": room_name is not None and new_room_user is None,
         "--message without --new-room-user": message is not None and new_room_user is None,
@@ -138,7 +149,35 @@ def _(
         "room_name": room_name,
         "message": message,
     }
-    return {"options": {key: value for key, value in given.items() if value is not None}}
+    return {"options": {key: value for key, value in given.items() if value is not None}, "invited": {}}
+
+
+@delete.select
+def _(synapse: "Synapse", *, empty: bool, invocation: "Invocation") -> ChosenTargets | None:
+    """Choose the rooms that no local user is joined to, and warn of local users who are invited to them."""
+    if not empty:
+        return None
+    from synadmin.cli.room.selection import invited_to, without_local_members
+    from synadmin.parallel import side_by_side
+
+    at_once = invocation.settings.concurrency
+    empty_rooms = without_local_members(synapse, synapse.rooms.list(), at_once=at_once)
+    rooms = [room.room_id for room in empty_rooms]
+    if not rooms:
+        invocation.say("No room is without local members.")
+        return ChosenTargets(ROOMS, targets=Targets([]))
+    found = side_by_side(lambda room: (room, invited_to(synapse, room)), rooms, at_once=at_once)
+    invited = dict(progress(invocation, found, total=len(rooms), what="looked at"))
+    for room_id, users in invited.items():
+        if users is None:
+            invocation.warn(f"warning: it is unknown whether local users are invited to '{room_id}'.")
+        elif users:
+            number = len(users)
+            invocation.warn(
+                f"warning: '{room_id}' has {counted(number, 'invited local user')}: {join_names(users)}. "
+                f"The deletion rejects {counted(number, 'invitation')}."
+            )
+    return ChosenTargets(ROOMS, targets=Targets([*rooms]), values={"invited": invited})
 
 
 @delete.guard
@@ -156,15 +195,25 @@ def _(synapse: "Synapse", _: list[str], *, options: "DeletionOptions") -> None:
 
 
 @delete.question
-def _(synapse: "Synapse", rooms: list[str], *, options: "DeletionOptions", invocation: "Invocation") -> str:
+def _(
+    synapse: "Synapse",
+    rooms: "list[RoomId]",
+    *,
+    options: "DeletionOptions",
+    invited: "Mapping[RoomId, Sequence[UserId] | None]",
+    invocation: "Invocation",
+) -> str:
     local = 0
     lines = []
     for room in progress(invocation, rooms, total=len(rooms), what="looked at"):
-        line, number = _describe_room(synapse, RoomId(room))
+        line, number = _describe_room(synapse, room)
         lines.append(line)
         local += number
     invocation.warn("\n".join(lines))
     parts = [f"Delete {ROOMS.counted(len(rooms))}: remove {counted(local, 'user')} of this server"]
+    invitations = sum(len(invited.get(room) or ()) for room in rooms)
+    if invitations:
+        parts.append(f"reject {counted(invitations, 'invitation')}")
     if options.get("purge", True):
         parts.append("delete the history from the database for good")
     if options.get("block"):
@@ -208,6 +257,34 @@ def _members(synapse: "Synapse", room_id: RoomId) -> "Sequence[UserId]":
         return synapse.rooms.members(room_id).members
     except NotFoundError:
         return ()
+
+
+def _deleted_already(synapse: "Synapse", room_id: RoomId) -> Record | None:
+    """Return the record of a room that was deleted earlier; the server reports an unknown room as deleted.
+
+    Raises:
+        NotFoundError: the server does not know the room, nor an earlier deletion of it.
+    """
+    try:
+        synapse.rooms.get(room_id)
+    except NotFoundError:
+        earlier = _find_deletion(synapse, room_id, "complete")
+        if earlier is None:
+            raise
+        return unchanged("already deleted", delete_id=earlier.delete_id)
+    return None
+
+
+def _refuse_if_joined(synapse: "Synapse", room_id: RoomId) -> None:
+    """Refuse a room that is not empty any more.
+
+    Raises:
+        RefusedError: a local user has joined since the rooms were chosen.
+    """
+    home = server_name_of(synapse.owner)
+    joined = [user for user in _members(synapse, room_id) if server_name_of(user) == home]
+    if joined:
+        raise RefusedError(f"a local user is in the room now: {join_names(joined)}. Nothing was changed")
 
 
 def _find_deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "DeletionStatus | None":

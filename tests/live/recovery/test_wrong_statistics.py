@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from synadmin.errors import NotFoundError
 from synadmin.sandbox.homeserver import Homeserver
 from tests.live.recovery.wrong_statistics import run, spoil
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from synadmin.ids import RoomId
     from synadmin.sandbox.accounts import Person
+    from tests.live.conftest import Newcomer, Synadmin
     from tests.live.recovery.conftest import Scene, Scenes
 
 pytestmark = pytest.mark.xdist_group("wrong-statistics")
@@ -128,3 +130,71 @@ def test_a_room_given_by_id_and_by_alias_is_regained_once(scene: Scene) -> None:
     answer = scene.run("room", "make-admin", room_id, alias, room_id, "--yes", "-o", "ndjson")
     (record,) = [json.loads(line) for line in answer.stdout.splitlines()]
     assert (answer.code, record["outcome"], record["room_id"]) == (0, "done", room_id)
+
+
+def test_rooms_are_listed_by_their_members_and_not_by_statistics(
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    name = alice.user_id[1:].partition(":")[0]
+    algorithm = {"algorithm": "m.megolm.v1.aes-sha2"}
+    encryption = {"type": "m.room.encryption", "state_key": "", "content": algorithm}
+    secret = alice.make_room(f"{name} secret", state=[encryption], members=[bob], users={bob: 100})
+    used = alice.make_room(f"{name} used")
+    ended = alice.make_room(members=[bob], left=[alice, bob])
+    unlisted = alice.make_room(f"{name} unlisted", members=[bob], left=[alice])
+    spoil(homeserver, used, "zeroed")
+    spoil(homeserver, unlisted, "deleted")
+
+    def rooms(*options: str) -> list[str]:
+        answer = synadmin("room", "list", *options, "-o", "name")
+        assert answer.code == 0, answer
+        return answer.stdout.split()
+
+    without = rooms("--no-local-members")
+    assert ended in without
+    assert not {secret, used, unlisted}.intersection(without)
+    assert rooms("--member", name) == [secret, used]
+    assert rooms("--search", name, "--encrypted") == [secret]
+    # The server's list lacks the room without statistics; the memberships of its member do not.
+    answer = synadmin("room", "list", "--member", bob.user_id, "--columns", "room_id,control", "-o", "json")
+    control = {room["room_id"]: room["control"] for room in json.loads(answer.stdout)}
+    assert control == {secret: [alice.user_id, bob.user_id], unlisted: []}
+
+
+def test_only_rooms_without_local_members_are_deleted_as_empty(
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    alice, bob = newcomer("alice"), newcomer("bob")
+    used, ended = alice.make_room("used"), alice.make_room("ended", left=[alice])
+    awaited = alice.make_room("awaited", invited=[bob], left=[alice])
+    spoil(homeserver, used, "zeroed")
+    admin = homeserver.admin.synapse
+    warning = (
+        f"warning: '{awaited}' has 1 invited local user: {bob.user_id}. The deletion rejects 1 invitation."
+    )
+
+    answer = synadmin("room", "delete", "--empty", "--dry-run", "-o", "json")
+    assert answer.code == 0, answer
+    planned = {record["room_id"]: record["outcome"] for record in json.loads(answer.stdout)}
+    assert {ended: "planned", awaited: "planned"}.items() <= planned.items()
+    assert used not in planned
+    assert warning in answer.stderr
+    assert f"  {ended}, 0 members, 0 of them local" in answer.stderr
+    assert f"Delete {len(planned)} rooms: remove 0 users of this server, reject 1 invitation" in answer.stderr
+    assert admin.rooms.get(ended).room_id == ended
+
+    answer = synadmin("room", "delete", "--empty", "--block", "--yes", "-o", "ndjson")
+    assert answer.code == 0, answer
+    assert warning in answer.stderr
+    records = {record["room_id"]: record for record in map(json.loads, answer.stdout.splitlines())}
+    assert set(records) == set(planned)
+    assert records[awaited]["kicked_users"] == [bob.user_id]
+    assert admin.rooms.members(used).members == (alice.user_id,)
+    assert admin.rooms.block_status(ended).block
+    for room_id in (ended, awaited):
+        with pytest.raises(NotFoundError):
+            admin.rooms.get(room_id)
+
+    answer = synadmin("room", "delete", "--empty", "--yes")
+    assert (answer.code, answer.stdout, answer.stderr) == (0, "", "No room is without local members.\n")

@@ -190,3 +190,59 @@ def test_waiting_for_a_deletion_with_users_left_over_shows_it_and_is_no_success(
     assert waited.code == 1
     assert "@eve:example.org" in waited.stdout
     assert waited.stderr.startswith("synadmin: 1 user could not be removed")
+
+
+@pytest.fixture
+def empty(server: Stub) -> Stub:
+    """A server whose list has the room, without local members."""
+    room = {"room_id": ROOM, "joined_members": 0, "joined_local_members": 0}
+    server.on("/_synapse/admin/v1/rooms", told({"rooms": [room], "total_rooms": 1, "offset": 0}))
+    server.on(f"{V1}/members", told({"members": [], "total": 0}), UNKNOWN)
+    event = {"type": "m.room.member", "sender": "@bob:example.org", "content": {}, "origin_server_ts": 1}
+    last = event | {"event_id": "$last", "state_key": "@bob:example.org"}
+    server.on(f"{V1}/messages", told({"chunk": [last], "start": "a", "end": "b"}))
+    invited = [
+        last | {"state_key": user, "content": {"membership": membership}}
+        for user, membership in {
+            "@eve:example.org": "invite",
+            "@away:other.example": "invite",
+            "@bob:example.org": "leave",
+        }.items()
+    ]
+    around = {"events_before": [], "event": last, "events_after": [], "start": "a", "end": "b"}
+    server.on(f"{V1}/context/%24last", told(around | {"state": invited}))
+    return server
+
+
+def test_empty_rooms_are_deleted_with_a_word_about_invitations(empty: Stub, synadmin: Synadmin) -> None:
+    answer = synadmin("room", "delete", "--empty", "--yes", "-o", "name")
+    assert (answer.code, answer.stdout) == (0, f"{ROOM}\n"), answer
+    assert answer.stderr.startswith(f"warning: '{ROOM}' has 1 invited local user: @eve:example.org. ")
+    assert empty.targets.count(f"DELETE {V2}") == 1
+
+
+def test_where_the_server_has_no_event_of_the_room_invitations_are_unknown(
+    empty: Stub, synadmin: Synadmin
+) -> None:
+    empty.on(f"{V1}/messages", told({"chunk": [], "start": "a"}))
+    empty.on(f"{V1}/members", told({"members": [], "total": 0}))
+    answer = synadmin("room", "delete", "--empty")
+    assert answer.code == 2
+    assert answer.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
+    assert "remove 0 users of this server and delete the history" in answer.stderr
+
+
+def test_a_room_that_a_local_user_has_joined_since_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:
+    joined = told({"members": ["@eve:example.org"], "total": 1})
+    empty.on(f"{V1}/members", told({"members": [], "total": 0}), joined)
+    answer = synadmin("room", "delete", "--empty", "--yes")
+    assert (answer.code, answer.stdout) == (5, "")
+    assert "a local user is in the room now: @eve:example.org. Nothing was changed" in answer.stderr
+    assert not [target for target in empty.targets if target.startswith("DELETE")]
+
+
+@pytest.mark.parametrize("others", [[ROOM], ["--from", "-"], ["--new-room-user", "alice"]], ids=str)
+def test_empty_goes_with_no_rooms_that_are_named(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
+    synadmin("room", "delete", "--empty", *others, "--yes").assert_is_one_clear_line(code=2)
+    synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
+    assert server.targets == []

@@ -9,14 +9,16 @@ import pytest
 
 from tests.unit.cli.terminal import Terminal
 from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
-from tests.unit.stub import ADMIN, Stub, told
+from tests.unit.stub import ADMIN, Stub, refused, told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from tests.unit.cli.conftest import Synadmin
+    from tests.unit.cli.conftest import Answer, Synadmin
 
 ROOMS = "/_synapse/admin/v1/rooms"
+UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
 MAIN = "from synadmin.cli.app import main; main()"
 
 
@@ -167,3 +169,88 @@ def test_an_id_is_one_segment_of_the_path_whatever_is_in_it(
     (target,) = signed_in.targets
     assert target.count("/") == len(f"{ROOMS}/id/members".split("/")) - 1
     assert target == f"GET {lost.admin_path}/members"
+
+
+def listing(stub: Stub, *rooms: Mapping[str, object]) -> None:
+    stub.on(ROOMS, told({"rooms": rooms, "total_rooms": len(rooms), "offset": 0}))
+
+
+def names(answer: Answer) -> list[str]:
+    assert answer.code == 0, answer
+    return answer.stdout.split()
+
+
+def test_control_is_asked_for_only_of_rooms_that_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
+    rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in "abc"]
+    listing(signed_in, *(details(room.id) for room in rooms))
+    assert names(synadmin("room", "list", "--columns", "room_id,encryption", "-o", "csv"))
+    assert len(signed_in.targets) == 1
+    answer = synadmin("room", "list", "--columns", "room_id,control", "--limit", "1", "-o", "csv")
+    assert names(answer) == ["room_id,control", f"{rooms[0].id},{ALICE}"]
+    asked = signed_in.targets[2:]
+    assert len(asked) == 3
+    assert all(target.startswith(f"GET {rooms[0].admin_path}") for target in asked)
+
+
+def test_a_room_without_control_and_without_state_has_none(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    room.left_by_all()
+    listing(signed_in, details(room.id), details("!gone:example.org"))
+    shown = synadmin("room", "list", "--columns", "control").stdout
+    assert shown == "control\n-------\n-\n-\n"
+    answer = synadmin("room", "list", "--columns", "control", "-o", "json")
+    assert json.loads(answer.stdout) == [{"control": []}, {"control": None}]
+
+
+def test_only_encrypted_rooms_are_listed(signed_in: Stub, synadmin: Synadmin) -> None:
+    listing(signed_in, details("!a:x", encryption=None), details("!b:x", encryption="m.megolm.v1.aes-sha2"))
+    assert names(synadmin("room", "list", "--encrypted", "-o", "name")) == ["!b:x"]
+
+
+def test_a_count_of_no_local_members_is_verified(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", UNKNOWN)
+    counts = {"!counted:x": 2, "!zero:x": 0, "!used:x": 0, "!null:x": None, "!deleted:x": 0}
+    listing(signed_in, *(details(room, joined_local_members=count) for room, count in counts.items()))
+    for room, members in {"zero": ["@bob:elsewhere.example"], "null": [], "used": [ALICE]}.items():
+        signed_in.on(f"{ROOMS}/%21{room}%3Ax/members", told({"members": members, "total": len(members)}))
+    assert names(synadmin("room", "list", "--no-local-members", "-o", "name")) == ["!zero:x", "!null:x"]
+    assert not any("counted" in target for target in signed_in.targets)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ["!a:x", "!b:x", "!null:x"]),
+        (("--sort", "name:desc"), ["!b:x", "!a:x", "!null:x"]),
+        (("--sort", "joined_members", "--limit", "1"), ["!b:x"]),
+        (("--search", "CHE"), ["!a:x"]),
+        (("--search", "Club"), ["!b:x"]),
+        (("--search", "!null:x"), ["!null:x"]),
+        (("--public",), ["!b:x"]),
+        (("--not-empty", "--not-public"), ["!a:x", "!null:x"]),
+        (("--empty",), []),
+    ],
+)
+def test_rooms_of_a_member_are_those_of_its_memberships(
+    signed_in: Stub, synadmin: Synadmin, options: tuple[str, ...], expected: list[str]
+) -> None:
+    rooms = {
+        "!b:x": details("!b:x", name="Go", canonical_alias="#club:x", public=True, joined_members=9),
+        "!null:x": details("!null:x", name=None, joined_members=None, public=False),
+        "!a:x": details("!a:x", name="chess", public=False),
+    }
+    signed_in.on("*", UNKNOWN)
+    account = "%40alice%3Aexample.org"
+    signed_in.on(f"/_synapse/admin/v2/users/{account}", told({"name": ALICE}))
+    joined = {"joined_rooms": [*rooms, "!deleted:x"], "total": 4}
+    signed_in.on(f"/_synapse/admin/v1/users/{account}/joined_rooms", told(joined))
+    for room, record in rooms.items():
+        signed_in.on(f"{ROOMS}/%21{room[1:-2]}%3Ax", told(record))
+    assert names(synadmin("room", "list", "--member", "alice", *options, "-o", "name")) == expected
+    assert not any(target.startswith(f"GET {ROOMS}?") for target in signed_in.targets)
+
+
+def test_a_member_without_an_account_is_no_member_of_no_room(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", told({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
+    synadmin("room", "list", "--member", "alise").assert_is_one_clear_line(code=4)
+    synadmin("room", "list", "--member", "@alice").assert_is_one_clear_line(code=2)
