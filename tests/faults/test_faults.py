@@ -42,7 +42,7 @@ def _cells() -> Iterator[Cell]:
     # The first look after the change, and the one before anything.
     for scenario, fault in product(["deactivate", "media", "token-delete"], ["500-before", "null"]):
         yield Cell(scenario, fault, "look", 1)
-    for scenario in ("create", "media", "token-delete"):
+    for scenario in ("create", "token-delete"):
         yield Cell(scenario, "html-after", "look", 3)
     for fault in ("drip", "bomb", "delay-after", "truncated", "redirect-after", "401", "users-list"):
         yield Cell("token-create", fault, "change", 1)

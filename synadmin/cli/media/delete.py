@@ -43,6 +43,8 @@ def delete(
     larger_than: int | None,
     avatars_too: bool,
     old_path: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> Record:
     """Delete local media for good.
 
@@ -58,7 +60,7 @@ def delete(
     if kind is USERS:
         return _delete_of_user(synapse, media)
     if kind is MEDIA:
-        return _delete_item(synapse, media)
+        return _delete_item(synapse, media, look=dry_run or not yes)
     options: dict[str, Any] = {
         "before_ts": before,
         "size_gt": larger_than,
@@ -155,25 +157,25 @@ def _accepted(moment: int) -> int:
     return moment
 
 
-def _delete_item(synapse: "Synapse", media: str) -> Record:
+def _delete_item(synapse: "Synapse", media: str, *, look: bool) -> Record:
     item = parse_media_id(media)
     require_local(synapse, item, "deleted (`synadmin media purge-remote` removes copies of others')")
-    media_info(synapse, item)  # a dry run, too, says that there is no such item
-    unknown: UnknownOutcomeError | None = None
-    deleted = True
+    if look:
+        media_info(synapse, item)  # a dry run, too, says that there is no such item
     try:
-        deleted = item.media_id in synapse.media.delete(*item).deleted_media
-    except UnknownOutcomeError as error:
-        unknown = error
-    try:
-        left = media_info(synapse, item)
+        # What the answer lists is gone from the disk and from the database.
+        if item.media_id in synapse.media.delete(*item).deleted_media:
+            return {"total": 1}
     except NotFoundError:
-        left = unknown = None
-    if unknown is not None:
-        raise unknown
-    if left is not None or not deleted:
-        raise NotAsAskedError(f"{media} is still there: the server could not remove its file")
-    return {"total": 1}
+        media_info(synapse, item)  # its error has a hint
+        raise
+    except UnknownOutcomeError:
+        try:
+            media_info(synapse, item)
+        except NotFoundError:
+            return {"total": 1}
+        raise
+    raise NotAsAskedError(f"{media} is still there: the server could not remove its file")
 
 
 def _delete_of_user(synapse: "Synapse", name: str) -> Record:
