@@ -71,6 +71,16 @@ def route(method: str, template: str, *, since: tuple[int, int]) -> Callable[[Ha
     return register
 
 
+def lists(template: str, kind: str, filters: Mapping[str, Filter], *, since: tuple[int, int]) -> None:
+    """Declare the operation that lists the records of a kind."""
+    route("GET", template, since=since)(lambda call: page(call, kind, filters))
+
+
+def returns_one(template: str, kind: str, title: str, *, since: tuple[int, int]) -> None:
+    """Declare the operation that returns the record of a kind that the path names; the title is of a 404."""
+    route("GET", template, since=since)(lambda call: single(call.find(kind, title)))
+
+
 @dataclass(frozen=True, slots=True)
 class StandInService:
     """What the operations work with.

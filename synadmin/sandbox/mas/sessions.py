@@ -9,8 +9,9 @@ from synadmin.sandbox.mas.admin import (
     has_text,
     has_time,
     is_flag,
-    page,
+    lists,
     refers,
+    returns_one,
     route,
     single,
 )
@@ -49,50 +50,31 @@ def _find(call: Call, kind: str) -> Record:
     return call.find(kind, f"{_TITLES[kind]} with ID {{}} not found")
 
 
-def _finish(call: Call, kind: str) -> Reply:
-    session = _find(call, kind)
-    if has_ended(session):
-        raise refused(400, f"{_TITLES[kind]} with ID {session['_id']} is already finished")
-    call.store.end(session)
-    if session["user_id"] and kind != BROWSER:
-        call.service.worker.schedule(SYNC, call.store.table("user")[session["user_id"]])
-    return single(session, action="finish")
+def _finishes(template: str, kind: str) -> None:
+    """Declare the operation that ends a session; those that were started from a browser session go on."""
+
+    @route("POST", template, since=(1, 4))
+    def finish(call: Call) -> Reply:
+        session = _find(call, kind)
+        if has_ended(session):
+            raise refused(400, f"{_TITLES[kind]} with ID {session['_id']} is already finished")
+        call.store.end(session)
+        if session["user_id"] and kind != BROWSER:
+            call.service.worker.schedule(SYNC, call.store.table("user")[session["user_id"]])
+        return single(session, action="finish")
 
 
-@route("GET", "/compat-sessions", since=(0, 14))
-def list_compat_sessions(call: Call) -> Reply:
-    """List compatibility sessions."""
-    return page(call, COMPAT, {"user": _USER, "user-session": _STARTED_IN, "status": _FINISHED, **_TIMES})
-
-
-@route("GET", "/compat-sessions/{id}", since=(0, 14))
-def get_compat_session(call: Call) -> Reply:
-    """Return a compatibility session."""
-    return single(call.find(COMPAT, "Compatibility session ID {} not found"))
-
-
-@route("POST", "/compat-sessions/{id}/finish", since=(1, 4))
-def finish_compat_session(call: Call) -> Reply:
-    """End a compatibility session."""
-    return _finish(call, COMPAT)
-
-
-@route("GET", "/user-sessions", since=(0, 14))
-def list_user_sessions(call: Call) -> Reply:
-    """List browser sessions."""
-    return page(call, BROWSER, {"user": _USER, "status": _FINISHED, **_TIMES})
-
-
-@route("GET", "/user-sessions/{id}", since=(0, 14))
-def get_user_session(call: Call) -> Reply:
-    """Return a browser session."""
-    return single(call.find(BROWSER, "User session ID {} not found"))
-
-
-@route("POST", "/user-sessions/{id}/finish", since=(1, 4))
-def finish_user_session(call: Call) -> Reply:
-    """End a browser session, and none of those that were started from it."""
-    return _finish(call, BROWSER)
+lists(
+    "/compat-sessions",
+    COMPAT,
+    {"user": _USER, "user-session": _STARTED_IN, "status": _FINISHED, **_TIMES},
+    since=(0, 14),
+)
+returns_one("/compat-sessions/{id}", COMPAT, "Compatibility session ID {} not found", since=(0, 14))
+_finishes("/compat-sessions/{id}/finish", COMPAT)
+lists("/user-sessions", BROWSER, {"user": _USER, "status": _FINISHED, **_TIMES}, since=(0, 14))
+returns_one("/user-sessions/{id}", BROWSER, "User session ID {} not found", since=(0, 14))
+_finishes("/user-sessions/{id}/finish", BROWSER)
 
 
 def _client_kind(call: Call, values: list[str]) -> Fits:
@@ -104,39 +86,31 @@ def _client_kind(call: Call, values: list[str]) -> Fits:
     return kinds(call, values)
 
 
-@route("GET", "/oauth2-sessions", since=(0, 10))
-def list_oauth2_sessions(call: Call) -> Reply:
-    """List OAuth sessions."""
-    filters = {
+lists(
+    "/oauth2-sessions",
+    OAUTH,
+    {
         "user": _USER,
         "client": refers("client_id", "oauth2-client", _NO_CLIENT),
         "client-kind": _client_kind,
         "user-session": _STARTED_IN,
         "scope": has_scope,
         "status": _FINISHED,
-    }
-    return page(call, OAUTH, filters | _TIMES)
-
-
-@route("GET", "/oauth2-sessions/{id}", since=(0, 10))
-def get_oauth2_session(call: Call) -> Reply:
-    """Return an OAuth session."""
-    return single(call.find(OAUTH, "OAuth 2.0 session ID {} not found"))
-
-
-@route("POST", "/oauth2-sessions/{id}/finish", since=(1, 4))
-def finish_oauth2_session(call: Call) -> Reply:
-    """End an OAuth session."""
-    return _finish(call, OAUTH)
+        **_TIMES,
+    },
+    since=(0, 10),
+)
+returns_one("/oauth2-sessions/{id}", OAUTH, "OAuth 2.0 session ID {} not found", since=(0, 10))
+_finishes("/oauth2-sessions/{id}/finish", OAUTH)
 
 
 # Personal sessions
 
 
-@route("GET", "/personal-sessions", since=(1, 5))
-def list_personal_sessions(call: Call) -> Reply:
-    """List personal sessions."""
-    filters = {
+lists(
+    "/personal-sessions",
+    PERSONAL,
+    {
         "owner_user": refers("owner_user_id", "user", _NO_USER),
         "owner_client": refers("owner_client_id", "oauth2-client", _NO_CLIENT),
         "actor_user": refers("actor_user_id", "user", _NO_USER),
@@ -145,8 +119,9 @@ def list_personal_sessions(call: Call) -> Reply:
         "expires_before": has_time("expires_at", before=True),
         "expires_after": has_time("expires_at", before=False),
         "expires": is_flag(lambda session: session["expires_at"] is not None),
-    }
-    return page(call, PERSONAL, filters)
+    },
+    since=(1, 5),
+)
 
 
 @route("POST", "/personal-sessions", since=(1, 5))
@@ -172,10 +147,7 @@ def create_personal_session(call: Call) -> Reply:
     return _with_token(call, call.store.add_session(PERSONAL, attributes), body.get("expires_in"))
 
 
-@route("GET", "/personal-sessions/{id}", since=(1, 5))
-def get_personal_session(call: Call) -> Reply:
-    """Return a personal session."""
-    return single(call.find(PERSONAL, "Personal session not found"))
+returns_one("/personal-sessions/{id}", PERSONAL, "Personal session not found", since=(1, 5))
 
 
 @route("POST", "/personal-sessions/{id}/revoke", since=(1, 5))
@@ -220,10 +192,10 @@ def _has_sessions(call: Call, values: list[str]) -> Fits:
     return is_flag(lambda client: client["_id"] in active)(call, values)
 
 
-@route("GET", "/oauth2-clients", since=(1, 20))
-def list_oauth2_clients(call: Call) -> Reply:
-    """List OAuth clients."""
-    filters: dict[str, Filter] = {
+lists(
+    "/oauth2-clients",
+    "oauth2-client",
+    {
         "client-kind": has_status(
             static=lambda client: client["is_static"], dynamic=lambda client: not client["is_static"]
         ),
@@ -231,11 +203,7 @@ def list_oauth2_clients(call: Call) -> Reply:
         "client-uri": has_text("client_uri"),
         "grant-type": lambda _, values: lambda client: values[-1] in client["grant_types"],
         "has-active-sessions": _has_sessions,
-    }
-    return page(call, "oauth2-client", filters)
-
-
-@route("GET", "/oauth2-clients/{id}", since=(1, 20))
-def get_oauth2_client(call: Call) -> Reply:
-    """Return an OAuth client."""
-    return single(call.find("oauth2-client", "OAuth 2.0 client ID {} not found"))
+    },
+    since=(1, 20),
+)
+returns_one("/oauth2-clients/{id}", "oauth2-client", "OAuth 2.0 client ID {} not found", since=(1, 20))

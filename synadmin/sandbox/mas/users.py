@@ -9,8 +9,9 @@ from synadmin.sandbox.mas.admin import (
     has_text,
     is_flag,
     is_text,
-    page,
+    lists,
     refers,
+    returns_one,
     route,
     single,
 )
@@ -62,10 +63,7 @@ def _failed(error: SynapseError) -> Refused:
     return refused(500, "Unexpected HTTP response from the homeserver", str(error))
 
 
-@route("GET", "/users", since=(0, 10))
-def list_users(call: Call) -> Reply:
-    """List users."""
-    return page(call, "user", _USER_FILTERS)
+lists("/users", "user", _USER_FILTERS, since=(0, 10))
 
 
 @route("POST", "/users", since=(0, 10))
@@ -101,10 +99,7 @@ def get_user_by_username(call: Call) -> Reply:
     return itself
 
 
-@route("GET", "/users/{id}", since=(0, 10))
-def get_user(call: Call) -> Reply:
-    """Return a user."""
-    return single(call.find("user", _NO_USER))
+returns_one("/users/{id}", "user", _NO_USER, since=(0, 10))
 
 
 @route("POST", "/users/{id}/set-password", since=(0, 10))
@@ -182,10 +177,12 @@ def _is_email(_: Call, values: list[str]) -> Fits:
     return lambda email: bool(email["email"].lower() == values[-1].lower())
 
 
-@route("GET", "/user-emails", since=(0, 14))
-def list_user_emails(call: Call) -> Reply:
-    """List e-mail addresses."""
-    return page(call, "user-email", {"user": refers("user_id", "user", _NO_USER), "email": _is_email})
+lists(
+    "/user-emails",
+    "user-email",
+    {"user": refers("user_id", "user", _NO_USER), "email": _is_email},
+    since=(0, 14),
+)
 
 
 @route("POST", "/user-emails", since=(0, 15))
@@ -204,10 +201,7 @@ def add_user_email(call: Call) -> Reply:
     return single(email, status=201)
 
 
-@route("GET", "/user-emails/{id}", since=(0, 14))
-def get_user_email(call: Call) -> Reply:
-    """Return an e-mail address."""
-    return single(call.find("user-email", "User email ID {} not found"))
+returns_one("/user-emails/{id}", "user-email", "User email ID {} not found", since=(0, 14))
 
 
 @route("DELETE", "/user-emails/{id}", since=(0, 15))
@@ -225,16 +219,17 @@ _LINK, _NO_LINK = "upstream-oauth-link", "Upstream OAuth 2.0 Link ID {} not foun
 _PROVIDER, _NO_PROVIDER = "upstream-oauth-provider", "Upstream OAuth 2.0 Provider ID {} not found"
 
 
-@route("GET", "/upstream-oauth-links", since=(0, 14))
-def list_links(call: Call) -> Reply:
-    """List upstream links."""
-    filters = {
+lists(
+    "/upstream-oauth-links",
+    _LINK,
+    {
         "user": refers("user_id", "user", _NO_USER),
         "provider": refers("provider_id", _PROVIDER, "Provider ID {} not found"),
         "subject": is_text("subject"),
         "human-account-name": has_text("human_account_name"),
-    }
-    return page(call, _LINK, filters)
+    },
+    since=(0, 14),
+)
 
 
 @route("POST", "/upstream-oauth-links", since=(0, 15))
@@ -255,10 +250,7 @@ def add_link(call: Call) -> Reply:
     return single(call.store.add(_LINK, attributes), status=201)
 
 
-@route("GET", "/upstream-oauth-links/{id}", since=(0, 14))
-def get_link(call: Call) -> Reply:
-    """Return an upstream link."""
-    return single(call.find(_LINK, _NO_LINK))
+returns_one("/upstream-oauth-links/{id}", _LINK, _NO_LINK, since=(0, 14))
 
 
 @route("DELETE", "/upstream-oauth-links/{id}", since=(0, 15))
@@ -268,13 +260,10 @@ def delete_link(call: Call) -> Reply:
     return Reply(204)
 
 
-@route("GET", "/upstream-oauth-providers", since=(1, 3))
-def list_providers(call: Call) -> Reply:
-    """List upstream providers."""
-    return page(call, _PROVIDER, {"enabled": is_flag(lambda provider: provider["disabled_at"] is None)})
-
-
-@route("GET", "/upstream-oauth-providers/{id}", since=(1, 4))
-def get_provider(call: Call) -> Reply:
-    """Return an upstream provider."""
-    return single(call.find(_PROVIDER, "Provider not found"))
+lists(
+    "/upstream-oauth-providers",
+    _PROVIDER,
+    {"enabled": is_flag(lambda provider: provider["disabled_at"] is None)},
+    since=(1, 3),
+)
+returns_one("/upstream-oauth-providers/{id}", _PROVIDER, "Provider not found", since=(1, 4))
