@@ -1,4 +1,4 @@
-"""Events: what was said and done in rooms, whether or not the administrator is in them.
+"""Events of all rooms, whether or not the admin has joined them.
 
 Source: Synapse, ``docs/admin_api/rooms.md``, ``docs/admin_api/fetch_event.md``,
 ``synapse/rest/admin/rooms.py`` and ``synapse/rest/admin/events.py``.
@@ -55,13 +55,13 @@ class EventContext(Record, frozen=True, kw_only=True):
     """An event with what came before and after it.
 
     Attributes:
-        events_before: the nearest first, so the other way round in time.
+        events_before: the newest first.
         event: the event itself.
-        events_after: in their order.
+        events_after: the oldest first.
         state: the state of the room at the last of these events; with a filter that has
             ``lazy_load_members``, only the members who sent one of them.
-        start: where :meth:`Events.messages` goes on backwards.
-        end: where it goes on forwards.
+        start: the token from which :meth:`Events.messages` continues backwards.
+        end: the token from which it continues forwards.
     """
 
     events_before: tuple[Event, ...]
@@ -73,7 +73,7 @@ class EventContext(Record, frozen=True, kw_only=True):
 
 
 class EventAtTime(Record, frozen=True, kw_only=True):
-    """The event that is nearest to a moment; ``origin_server_ts`` is in milliseconds since the epoch."""
+    """The event that is closest to a time; ``origin_server_ts`` is in milliseconds since the epoch."""
 
     event_id: EventId
     origin_server_ts: int
@@ -118,8 +118,8 @@ class Events(ResourceGroup):
         Args:
             room_id: the room.
             backwards: the newest first.
-            start: the token of a place to begin at, from :meth:`context`; else an end of the room.
-            end: the token of a place to stop at.
+            start: the token to start from, as :meth:`context` returns it; None: an end of the room.
+            end: the token to stop at.
             filter: which events, as the specification's ``RoomEventFilter``: ``{"types": [...]}``.
             raw: as servers exchange them.
             page_size: events a request; Synapse gives 1000 at most.
@@ -165,12 +165,12 @@ class Events(ResourceGroup):
         return self._send(CONTEXT, query=query, room_id=room_id, event_id=event_id)
 
     def at_time(self, room_id: str, timestamp: int, *, backwards: bool = False) -> EventAtTime:
-        """Return the first event at or after a moment. May ask other servers for it.
+        """Return the first event at or after a time. May ask other servers for it.
 
         Args:
             room_id: the room.
-            timestamp: the moment, in milliseconds since the epoch.
-            backwards: the last event at or before that moment.
+            timestamp: the time, in milliseconds since the epoch.
+            backwards: the last event at or before that time.
 
         Raises:
             NotFoundError: there is none.

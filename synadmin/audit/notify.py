@@ -13,7 +13,7 @@ from synadmin.client import Synapse
 from synadmin.ids import EventId, RoomId
 from synadmin.text import safe_text
 
-_LARGEST = 48_000  # bytes of content: an event has 65,536, and what servers add to it must find room
+_LARGEST = 48_000  # bytes of content: an event has 65,536, and servers add fields to it
 
 
 def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
@@ -25,22 +25,25 @@ def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
     content = message(report)
     if content is None:
         return None
-    room = synapse.client_server
-    if room.whoami().device_id is None:
-        return room.send_event_anew(room_id, "m.room.message", content).event_id
-    run = f"synadmin-audit-{secrets.token_hex(8)}"
-    return room.send_event(room_id, "m.room.message", content, txn_id=run).event_id
+    api = synapse.client_server
+    if api.whoami().device_id is None:
+        return api.send_event_anew(room_id, "m.room.message", content).event_id
+    transaction_id = f"synadmin-audit-{secrets.token_hex(8)}"
+    return api.send_event(room_id, "m.room.message", content, txn_id=transaction_id).event_id
 
 
 def message(report: Report) -> dict[str, Any] | None:
-    """Return the content of the message: as many findings as an event holds, the gravest first."""
+    """Return the content of the message: as many findings as an event holds, the most severe first."""
     new = [item.finding for item in report.findings if item.new]
     if not new and not report.solved:
         return None
     headline = safe_text(f"Audit of {report.server_name}: {summary(report, new)}")
     body, formatted = [headline], [f"<p><strong>{html.escape(headline)}</strong></p><ul>"]
     size = _size(body) + _size(formatted)
-    items = [*(_of_finding(finding) for finding in new), *(_of_solved(finding) for finding in report.solved)]
+    items = [
+        *(_finding_item(finding) for finding in new),
+        *(_solved_item(finding) for finding in report.solved),
+    ]
     for number, (text, markup) in enumerate(items):
         size += _size([text]) + _size([markup])
         if size > _LARGEST:
@@ -61,7 +64,7 @@ def message(report: Report) -> dict[str, Any] | None:
     }
 
 
-def _of_finding(finding: Finding) -> tuple[str, str]:
+def _finding_item(finding: Finding) -> tuple[str, str]:
     lines = [safe_text(line) for line in _lines(finding)]
     markup = (
         f"<strong>{html.escape(str(finding.severity))}</strong>: "
@@ -80,7 +83,7 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield finding.fix
 
 
-def _of_solved(finding: Finding) -> tuple[str, str]:
+def _solved_item(finding: Finding) -> tuple[str, str]:
     text = safe_text(f"solved: {finding.rule}: {named(finding.subject)}")
     return text, f"<li>{html.escape(text)}</li>"
 

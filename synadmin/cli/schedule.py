@@ -12,11 +12,11 @@ _TIME_LIMIT = "1h"
 
 
 @dataclass(frozen=True, slots=True)
-class Nightly:
+class NightlyAudit:
     """The audit that is run every night.
 
     Attributes:
-        program: the words that start synadmin.
+        program: the command that starts synadmin.
         baseline: the file of known findings.
         config: the configuration; None where there is none.
         profiles: the profiles whose servers are audited; None: the server of the settings.
@@ -64,7 +64,7 @@ class Nightly:
         }
 
 
-def nightly(config: Path | None, profiles: str | None = None) -> Nightly:
+def nightly_audit(config: Path | None, profiles: str | None = None) -> NightlyAudit:
     """Return the nightly audit of this installation and this user.
 
     Args:
@@ -73,9 +73,9 @@ def nightly(config: Path | None, profiles: str | None = None) -> Nightly:
     """
     from synadmin.settings.places import profile_file, state_directory
 
-    beside = profile_file("default").with_name("audit.toml")
-    file = config or (beside if beside.is_file() else None)
-    return Nightly(
+    default = profile_file("default").with_name("audit.toml")
+    file = config or (default if default.is_file() else None)
+    return NightlyAudit(
         program=_program(),
         baseline=state_directory() / "audit.json",
         config=None if file is None else file.absolute(),
@@ -84,7 +84,7 @@ def nightly(config: Path | None, profiles: str | None = None) -> Nightly:
 
 
 def _program() -> tuple[str, ...]:
-    """Return the words that start this synadmin, whatever the PATH is."""
+    """Return the command that starts this synadmin, whatever the PATH is."""
     started = Path(sys.argv[0])
     if started.name == "synadmin" and started.exists():
         return (str(started.absolute()),)
@@ -92,7 +92,7 @@ def _program() -> tuple[str, ...]:
     return (program,) if program else (sys.executable, "-m", "synadmin")
 
 
-def install_timer(audit: Nightly) -> tuple[Path, bool]:
+def install_timer(audit: NightlyAudit) -> tuple[Path, bool]:
     """Write the files of the timer for this user.
 
     Returns:

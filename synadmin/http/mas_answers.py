@@ -30,10 +30,10 @@ _BY_STATUS: Mapping[int, type[MatrixError]] = {
 
 
 def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
-    """Return the error that an answer of MAS is."""
+    """Build the error from an answer of MAS."""
     status = answer.status
     operation = f"{endpoint.method} {endpoint.path}"
-    code, reason = _spoken(answer)
+    code, reason = _code_and_reason(answer)
     error: MatrixError
     if status == 429:  # noqa: PLR2004
         error = RateLimitedError(status=status, errcode=code, reason=f"MAS: {reason or 'too many requests'}")
@@ -41,7 +41,7 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
         # Plain text where a body has another shape than asked for, HTML where there is no such path.
         kind = ServerError if status >= 500 else MatrixError  # noqa: PLR2004
         kind = NotSupportedError if status == 404 else kind  # noqa: PLR2004
-        error = kind(status=status, errcode="", reason=f"{operation}: {_plain(answer)}")
+        error = kind(status=status, errcode="", reason=f"{operation}: {_unexpected_body(answer)}")
         error.by_proxy = status >= 500  # noqa: PLR2004
     else:
         kind = _BY_STATUS.get(status) or (ServerError if status >= 500 else MatrixError)  # noqa: PLR2004
@@ -51,8 +51,8 @@ def mas_error(answer: Answer, endpoint: Endpoint[Any]) -> MatrixError:
     return error
 
 
-def _spoken(answer: Answer) -> tuple[str, str | None]:
-    """Return the code of OAuth 2.0 or none, and the words; None where the answer is no error of MAS."""
+def _code_and_reason(answer: Answer) -> tuple[str, str | None]:
+    """Return the code of OAuth 2.0, or an empty one, and the reason; None where it is no error of MAS."""
     try:
         sent = json.loads(answer.content)
     except (ValueError, RecursionError):
@@ -71,7 +71,7 @@ def _spoken(answer: Answer) -> tuple[str, str | None]:
     return code[:_LONGEST_REASON], reason[:_LONGEST_REASON]
 
 
-def _plain(answer: Answer) -> str:
+def _unexpected_body(answer: Answer) -> str:
     text = answer.content[:_LONGEST_REASON].decode("utf-8", "replace").strip()
     if answer.headers.get("content-type", "").startswith("text/plain") and text:
         return f"MAS: {text}"

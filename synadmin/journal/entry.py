@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 NOT_SENT = "NOT_SENT"
-"""The ``errcode`` of a request that never left: nothing was changed."""
+"""The ``errcode`` of a request that was not sent: nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry whose answer is still to come.
+    """An entry without an answer yet.
 
     Attributes:
         fields: what is known before the answer.
-        recorded: it is in the journal; false where that was not possible and the request goes out anyway.
+        recorded: it is in the journal; False where that failed and the request is sent anyway.
     """
 
     fields: Mapping[str, Any]
@@ -22,7 +22,7 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """Return what other entries call this one: the run's id, a dash, a number."""
+        """The id that other entries refer to: the run's id, a dash, a number; empty if it is not recorded."""
         return str(self.fields["id"]) if self.recorded else ""
 
 
@@ -36,13 +36,13 @@ class RunRecord:
         command: what it did.
         server: the homeserver.
         user: the token's owner.
-        arguments: the command line that goes on with it; empty: nothing is open; None: there is none.
-        resumes: the run that this one goes on with.
-        undoes: the run that this one takes back.
+        arguments: the command line that continues it; empty: nothing is left to do; None: it has none.
+        resumes: the run that this one continues.
+        undoes: the run whose changes this one reverses.
         ended: when it ended; None while it runs, and after a crash.
         code: its exit code; None for a run of an earlier version.
         requests: how many requests it sent.
-        failed: how many of them were refused or never left.
+        failed: how many of them were refused or not sent.
         unknown: how many of them got no answer.
     """
 

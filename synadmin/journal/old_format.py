@@ -56,7 +56,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         return None
     if not (errcode is None or isinstance(errcode, str)):
         return None
-    if "restoring" in fields and not _can_be_reverted(fields["restoring"]):
+    if "restoring" in fields and not _is_revert(fields["restoring"]):
         return None
     return fields if _can_be_stored(fields) else None
 
@@ -70,13 +70,13 @@ def _can_be_stored(fields: Mapping[str, Any]) -> bool:
     return True
 
 
-def _can_be_reverted(back: object) -> bool:
+def _is_revert(revert: object) -> bool:
     return (
-        isinstance(back, Mapping)
-        and isinstance(back.get("method"), str)
-        and isinstance(back.get("path"), str)
-        and isinstance(back.get("user"), str | None)
-        and isinstance(back.get("body"), dict | None)
+        isinstance(revert, Mapping)
+        and isinstance(revert.get("method"), str)
+        and isinstance(revert.get("path"), str)
+        and isinstance(revert.get("user"), str | None)
+        and isinstance(revert.get("body"), dict | None)
     )
 
 

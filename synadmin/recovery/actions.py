@@ -14,10 +14,10 @@ from synadmin.recovery.change_levels import send_levels
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 
-_UNTIL_HEARD_OF = (0.5, 1.0, 2.0)  # seconds until an invitation has reached another server
+_INVITATION_DELAYS = (0.5, 1.0, 2.0)  # seconds until an invitation has reached another server
 
 
-class Actions:
+class StepRunner:
     """Carries out the steps of a plan for one room."""
 
     def __init__(self, recovery: Recovery, plan: Plan, view: RoomView, via: Sequence[str]) -> None:
@@ -32,11 +32,11 @@ class Actions:
         self.recovery = recovery
         self.view = view
         self._via = via
-        self._visitors = {step.user for step in plan.steps if step.action is Action.LEAVE}
-        self._visit = TemporaryMembership(recovery, view.room_id)
+        self._temporary_members = {step.user for step in plan.steps if step.action is Action.LEAVE}
+        self._membership = TemporaryMembership(recovery, view.room_id)
 
-    def take(self, step: Step) -> None:
-        """Carry out a step, one that does not revert an earlier one.
+    def carry_out(self, step: Step) -> None:
+        """Carry out a step that does not revert an earlier one.
 
         Raises:
             SynadminError: it did not succeed.
@@ -52,12 +52,12 @@ class Actions:
             case Action.SET_LEVEL:
                 edit = Edit(users={step.user: step.level})
                 send_levels(self.recovery.observer, self.recovery.as_user(actor), self.view, edit)
-            case Action.INVITE if step.user in self._visitors:
-                self._visit.invite(step.user, by=actor)
+            case Action.INVITE if step.user in self._temporary_members:
+                self._membership.invite(step.user, by=actor)
             case Action.INVITE:
                 self.recovery.as_user(actor).client_server.invite(room_id, step.user)
-            case Action.JOIN if step.user in self._visitors:
-                self._visit.join(step.user, via=[*self._via])
+            case Action.JOIN if step.user in self._temporary_members:
+                self._membership.join(step.user, via=[*self._via])
             case Action.JOIN:
                 self._join(step.user)
             case Action.UNBAN:
@@ -70,10 +70,10 @@ class Actions:
                 assert_never(step.action)
 
     def _join(self, user: UserId) -> None:
-        """Join; again where the server that is asked has yet to hear of the invitation."""
+        """Join; try again while the server that is asked does not know the invitation yet."""
         room_id = self.view.room_id
         client = self.recovery.as_user(user).client_server
-        for pause in (*_UNTIL_HEARD_OF, None):
+        for pause in (*_INVITATION_DELAYS, None):
             try:
                 client.join(room_id, via=[*self._via])
             except NotPermittedError:

@@ -22,7 +22,7 @@ from synadmin.power.levels import format_level
 from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.recovery import outcome
-from synadmin.recovery.actions import Actions
+from synadmin.recovery.actions import StepRunner
 from synadmin.recovery.observer import Observation, Observer
 from synadmin.recovery.outcome import Outcome, StepTaken
 from synadmin.recovery.temporary_changes import Revert
@@ -292,7 +292,7 @@ class Run:
     ) -> SynadminError | None:
         """Take the steps until one fails; those that put things back are not among them."""
         failure: SynadminError | None = None
-        actions = Actions(self.recovery, plan, view, observation.via)
+        steps = StepRunner(self.recovery, plan, view, observation.via)
         for step in plan.steps:
             if step.puts_back:
                 continue
@@ -300,7 +300,7 @@ class Run:
                 taken.append(StepTaken(step, "planned", step.detail))
                 continue
             try:
-                actions.take(step)
+                steps.carry_out(step)
             except JournalError:
                 raise
             except SynadminError as error:

@@ -30,7 +30,7 @@ def chosen_profile() -> str | None:
     Raises:
         SettingsError: others can change the choice.
     """
-    path = _choice()
+    path = _choice_file()
     try:
         read = trusted_files.read(path)
     except OSError:
@@ -46,8 +46,8 @@ def choose_profile(name: str) -> None:
     """
     if not profile_file(name).exists():
         raise SettingsError(f"there is no profile {name}", hint="`synadmin profile list` lists the profiles")
-    files.make_directory(_choice().parent, setting="XDG_CONFIG_HOME")
-    files.replace_file(_choice(), f"{name}\n", setting="XDG_CONFIG_HOME")
+    files.make_directory(_choice_file().parent, setting="XDG_CONFIG_HOME")
+    files.replace_file(_choice_file(), f"{name}\n", setting="XDG_CONFIG_HOME")
 
 
 def remove_profile(name: str) -> None:
@@ -60,13 +60,13 @@ def remove_profile(name: str) -> None:
     try:
         path.unlink()
         if chosen_profile() == name:
-            _choice().unlink()
+            _choice_file().unlink()
     except OSError as error:
         message = f"cannot remove {path}: {error.strerror}"
         raise SettingsError(message, hint="`synadmin profile list` lists the profiles") from None
 
 
-def _choice() -> Path:
+def _choice_file() -> Path:
     return _directory("XDG_CONFIG_HOME", ".config") / "profile"
 
 

@@ -57,7 +57,7 @@ def check(facts: RoomFacts, _options: Mapping[str, Any]) -> Iterator[Found]:
         if view.account_of(user).state is not AccountState.MISSING or user in facts.reserved:
             continue
         level = view.levels.level_of(user)
-        follows = ": anyone who registers the name gets it" if _can_be_made(facts, user) else ""
+        follows = ": anyone who registers the name gets it" if _can_be_registered(facts, user) else ""
         yield Found(
             message=f"{user} {has_level(level)}, but no such account exists{follows}.",
             fix=_fix(facts, user),
@@ -70,12 +70,12 @@ def _fix(facts: RoomFacts, user: UserId) -> str | None:
     demote = None
     if not facts.view.levels.is_creator(user):
         demote = command_to_edit(facts, Edit(users={user: None}), "room", "demote", facts.room_id, user)
-    # Where the Matrix Authentication Service keeps the accounts, it makes them.
-    if demote is None and _can_be_made(facts, user) and facts.possible is not Reach.API:
+    # Where the Matrix Authentication Service manages the accounts, they are created there.
+    if demote is None and _can_be_registered(facts, user) and facts.possible is not Reach.API:
         return command("user", "create", user)
     return demote
 
 
-def _can_be_made(facts: RoomFacts, user: UserId) -> bool:
+def _can_be_registered(facts: RoomFacts, user: UserId) -> bool:
     account = facts.accounts.get(user)
     return account is None or account.nameable

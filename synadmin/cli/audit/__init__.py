@@ -218,10 +218,10 @@ def _room_to_notify(synapse: "Synapse", name: str) -> RoomId:
 
 def _schedule(invocation: Invocation, how: str, config_file: str | None, profiles: str | None) -> int:
     """Print the lines for cron, or write the files of a timer, for an audit every night."""
-    from synadmin.cli.schedule import install_timer, nightly
+    from synadmin.cli.schedule import install_timer, nightly_audit
     from synadmin.settings import load
 
-    audit = nightly(None if config_file is None else Path(config_file), profiles)
+    audit = nightly_audit(None if config_file is None else Path(config_file), profiles)
     if profiles is not None:
         profiles_named(invocation, profiles)
     elif not load(profile=invocation.profile).profile_file.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from synadmin.cli.audit import audit
-from synadmin.cli.schedule import Nightly
+from synadmin.cli.schedule import NightlyAudit
 
 FILES = Path(__file__).parents[3] / "docs" / "cron"
 INSTALLED = "/usr/local/bin/synadmin"
@@ -69,13 +69,13 @@ def test_the_command_is_one_that_there_is(name: str) -> None:
 
 def test_the_crontab_of_the_guide_is_what_print_cron_prints() -> None:
     home = Path("/home/you")
-    audit_ = Nightly((str(home / ".local/bin/synadmin"),), home / ".local/state/synadmin/audit.json")
+    audit_ = NightlyAudit((str(home / ".local/bin/synadmin"),), home / ".local/state/synadmin/audit.json")
     assert audit_.crontab() == (FILES / "crontab").read_text("utf-8")
 
 
 def test_paths_with_spaces_and_percent_signs_survive_cron_and_systemd() -> None:
     path = Path("/home/a b/100%/audit.json")
-    audit_ = Nightly(("/usr/bin/synadmin",), path)
+    audit_ = NightlyAudit(("/usr/bin/synadmin",), path)
     line = audit_.crontab().splitlines()[-1].split("  ", 1)[1]
     assert str(path) in shlex.split(line.replace(r"\%", "%"))
     service = audit_.units()["synadmin-audit.service"]
@@ -85,7 +85,7 @@ def test_paths_with_spaces_and_percent_signs_survive_cron_and_systemd() -> None:
 @systemd_analyze
 def test_systemd_has_nothing_to_say_against_the_timer_of_a_user(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("synadmin"))
-    units = Nightly((program,), tmp_path / "audit.json").units()
+    units = NightlyAudit((program,), tmp_path / "audit.json").units()
     for name, text in units.items():
         (tmp_path / name).write_text(text, "utf-8")
     command = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in units)]
