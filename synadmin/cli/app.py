@@ -60,6 +60,7 @@ _COMMANDS = {
     "apply": ("synadmin.cli.apply:apply", "Apply a plan that was saved with --save-plan."),
     "journal": ("synadmin.cli.journal:journal", "Show, resume and undo the changes of earlier runs."),
     "help": ("synadmin.cli.help:help_", "Show the help of a command, or the common options."),
+    "version": ("synadmin.cli.help:version", "Print the version of synadmin."),
     "sandbox": ("synadmin.cli.sandbox:sandbox", "Run a throwaway Synapse on this machine, to practise."),
 }
 
@@ -77,7 +78,7 @@ _SECTIONS = {
         "experimental-feature",
         "api",
     ),
-    "Setup": ("login", "logout", "whoami", "profile", "completion", "sandbox", "help"),
+    "Setup": ("login", "logout", "whoami", "profile", "completion", "sandbox", "help", "version"),
 }
 
 _SEARCH = {

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synadmin.cli import colors
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -80,8 +81,8 @@ def _explain(report: "ServerCheck") -> None:
         _echo(f"  {number}. {step.detail}", 5)
     click.echo()
     for one in report.checks:
-        mark = "ok" if one.ok else "!!" if one.severity == "error" else "! "
-        _echo(f"  {mark}  {one.name:<17}  {one.detail}", 8)
+        result = "ok" if one.ok else one.severity
+        _echo(f"  {result + ':':<8}  {one.name:<17}  {one.detail}", 12)
     if report.advice:
         click.echo("\nWhat to do:")
         for advice in report.advice:
@@ -91,7 +92,7 @@ def _explain(report: "ServerCheck") -> None:
 def _echo(line: str, indent: int) -> None:
     """Print a line, on a terminal wrapped at words."""
     line, width = safe_text(line), terminal_width()
-    click.echo(line if width is None else wrap(line, width, indent=" " * indent))
+    colors.echo(colors.painted(line if width is None else wrap(line, width, indent=" " * indent)))
 
 
 @click.command("well-known", cls=Command)

@@ -1,7 +1,8 @@
-"""``synadmin help``: the help of a command, and the common options."""
+"""``synadmin help`` and ``version``: the help of a command, the common options, the version."""
 
 import click
 
+from synadmin import __version__
 from synadmin.cli.lazy import Command, Group, common_options
 from synadmin.errors import UsageError
 
@@ -31,6 +32,19 @@ def help_(context: click.Context, words: tuple[str, ...]) -> None:
             raise UsageError(message, hint=f"`{context.command_path} --help` lists its commands")
         context = click.Context(command, parent=context, info_name=word)
     click.echo(context.get_help())
+
+
+@click.command("version", cls=Command)
+def version() -> None:
+    """Print the version of synadmin.
+
+    `synadmin server version` prints the version of the server.
+
+    \b
+    Examples:
+        synadmin version
+    """
+    click.echo(f"synadmin {__version__}")
 
 
 def _options(context: click.Context) -> str:

@@ -1,5 +1,6 @@
 """``synadmin status``: one homeserver, or those of several profiles, a line each."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,10 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
     looked = list(at_each(invocation, look, servers))
     records = [record for record, _ in looked]
     output.write(records, _columns(records, output))
+    if output.for_people and any(record["audited_at"] is None and not record["error"] for record in records):
+        invocation.say(
+            f"hint: `{_audit_command(invocation, profiles, baseline)}` finds the rooms without control"
+        )
     codes = [code for _, code in looked]
     return EXIT_DONE if set(codes) == {EXIT_DONE} else common_code(codes)
 
@@ -93,6 +98,16 @@ def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
         Column("open_restorations", right=True, shown=tells("open_restorations")),
         Column("error", shown=tells("error")),
     ]
+
+
+def _audit_command(invocation: Invocation, profiles: str | None, baseline: Path) -> str:
+    """Return the command that keeps the findings of which the status shows a number."""
+    command = ["synadmin", "audit", "rooms", "--baseline", str(baseline), "--update-baseline"]
+    if profiles is not None:
+        command += ["--profiles", profiles]
+    elif invocation.profile is not None:
+        command += ["--profile", invocation.profile]
+    return shlex.join(command)
 
 
 def _baseline(file: str | None) -> Path:

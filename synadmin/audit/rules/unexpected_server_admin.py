@@ -1,7 +1,7 @@
 """A server admin who is not on the configured list.
 
 The list is `server_admins` in `[audit]`. Without it, each server admin is reported as information: write the
-list from that. Deactivated accounts do not count.
+list from that, and name the file with `--config`. Deactivated accounts do not count.
 
 Why it matters
 
@@ -49,7 +49,7 @@ def check(facts: ServerFacts, options: Mapping[str, Any]) -> Iterator[Found]:
             yield Found(
                 severity=Severity.INFO,
                 subject=account.subject,
-                message=f"{user} is a server admin; there is no list of expected server admins.",
+                message=f"{user} is a server admin; the configuration (--config) has no server_admins.",
                 details={"user_id": user, "listed": None},
             )
         elif user not in expected:

@@ -256,17 +256,27 @@ def find(
             if found is None:
                 raise
             return found
-    if email is not None:
-        try:
-            # Synapse keeps addresses in lower case.
-            return synapse.lookup.by_threepid("email", email.casefold())
-        except NotFoundError:
-            found = _with_email_in_mas(synapse, email)
-            if found is None:
-                raise
-            return found
-    medium, address = threepid or ("msisdn", _number(phone or ""))
-    return synapse.lookup.by_threepid(medium, address)
+    try:
+        if email is not None:
+            return _by_email(synapse, email)
+        medium, address = threepid or ("msisdn", _number(phone or ""))
+        return synapse.lookup.by_threepid(medium, address)
+    except NotFoundError as error:
+        address = email or phone or " ".join(threepid or ())
+        reason = f"no account has the address {address!a}"
+        hint = None if email is None else f"for a user id, write @{email.replace('@', ':', 1)}"
+        raise NotFoundError(status=error.status, errcode=error.errcode, reason=reason, hint=hint) from None
+
+
+def _by_email(synapse: "Synapse", email: str) -> object:
+    try:
+        # Synapse keeps addresses in lower case.
+        return synapse.lookup.by_threepid("email", email.casefold())
+    except NotFoundError:
+        found = _with_email_in_mas(synapse, email)
+        if found is None:
+            raise
+        return found
 
 
 _NAME_COLUMNS = (

@@ -103,7 +103,7 @@ def test_check_tells_a_person_the_verdict_the_way_and_each_check(
         "and other servers reach it there."
     )
     assert "  1. /.well-known/matrix/server: delegates to matrix.example.org:443" in lines
-    assert any(line.startswith("  ok  keys ") for line in lines)
+    assert any(line.startswith("  ok:       keys ") for line in lines)
 
 
 def test_check_says_what_to_do_and_ends_with_5_where_nobody_gets_through(

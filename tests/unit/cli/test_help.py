@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from synadmin import __version__
 from synadmin.cli.app import app
 from synadmin.cli.lazy import Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.unit.cli.conftest import Synadmin
 
 LONGEST = 60  # characters of a summary
 WIDEST = 80
@@ -77,3 +80,7 @@ def test_a_group_shows_each_command_once_with_its_summary(path: str, group: Grou
         assert lines == [[name, *summary.split()]], (
             f"{path}: {name} stands once in the sections of the group, with the summary of its docstring"
         )
+
+
+def test_the_version_is_a_command_too(synadmin: Synadmin) -> None:
+    assert synadmin("version").stdout == synadmin("-V").stdout == f"synadmin {__version__}\n"

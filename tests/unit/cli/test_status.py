@@ -70,6 +70,7 @@ def test_a_person_sees_a_dash_for_what_is_not_known(synadmin: Synadmin) -> None:
     assert heading.split("  ")[0] == "profile"
     assert "error" not in heading, "it has nothing to tell"
     assert line.split() == ["up", "big.example", "1.163.2", "10", "60", "-"]
+    assert "--update-baseline --profiles up` finds the rooms without control" in answer.stderr
     lines = synadmin("status", "--profiles", "all").stdout.splitlines()
     assert lines[0].endswith("error")
     assert [line.split()[0] for line in lines[2:]] == ["down", "up"]

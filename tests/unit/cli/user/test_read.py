@@ -97,3 +97,15 @@ def test_a_list_with_usual_names_fits_into_80_columns(signed_in: Stub, synadmin:
 
     assert max(map(len, lines)) <= 80
     assert synadmin("user", "list", "--columns", "name,creation_ts").stdout.endswith("2023-11-14T22:13:20Z\n")
+
+
+def test_an_address_that_no_account_has_may_be_meant_as_a_user_id(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    signed_in.on("*", refused(404, "M_NOT_FOUND", "User not found"))
+
+    answer = synadmin("user", "find", "alice@example.org")
+
+    answer.assert_is_one_clear_line(code=4)
+    assert "no account has the address 'alice@example.org'" in answer.stderr
+    assert "hint: for a user id, write @alice:example.org" in answer.stderr
