@@ -160,9 +160,9 @@ def parse(words: list[str]) -> None:
         command = found
 
 
-def test_the_tasks_are_thirty() -> None:
+def test_there_are_thirty_tasks_and_more() -> None:
     tasks = ROOT / "docs" / "tasks.md"
-    assert len(list(commands(tasks))) == 30
+    assert len(list(commands(tasks))) >= 30
 
 
 def test_the_chinese_readme_shows_the_same_commands_as_the_english_one() -> None:

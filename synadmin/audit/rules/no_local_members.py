@@ -14,7 +14,9 @@ How to fix it
 
     synadmin room delete '!chess:example.org'
 
-The command asks first: what it removes cannot be brought back. To keep a room as an archive, add an ignore,
+`synadmin room delete --empty` deletes all such rooms in the room list, also those with an ignore.
+
+The commands ask first: what they remove cannot be brought back. To keep a room as an archive, add an ignore,
 with the reason.
 """
 
