@@ -4,6 +4,7 @@ import click
 
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
+from synadmin.cli.targets import counted
 from synadmin.errors import UsageError
 
 _VARIABLE = "_SYNADMIN_COMPLETE"
@@ -45,7 +46,6 @@ def completion(invocation: Invocation, context: click.Context, shell: str | None
 
 def _refresh(invocation: Invocation) -> None:
     from synadmin.cli.known_ids import save
-    from synadmin.cli.targets import counted
 
     with invocation.synapse() as synapse:
         path, rooms, users = save(synapse)

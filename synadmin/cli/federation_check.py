@@ -11,6 +11,7 @@ from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
 from synadmin.cli.output import Output, output_options, terminal_width
 from synadmin.columns import Column
+from synadmin.errors import UsageError
 from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
@@ -128,7 +129,6 @@ def well_known(
     """
     from synadmin.delegation.names import parse_name
     from synadmin.delegation.proxy_snippets import base_url, files, snippets
-    from synadmin.errors import UsageError
 
     name, target = parse_name(server_name), parse_name(to)
     if name.literal or name.port is not None:

@@ -9,8 +9,9 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.network import network_options
-from synadmin.cli.output import Output, output_options
+from synadmin.cli.output import Output, output_options, terminal_width
 from synadmin.cli.progress import progress
+from synadmin.cli.targets import room_id_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 from synadmin.ids import is_server_name, server_name_of
@@ -107,8 +108,6 @@ def _report(pings: "Iterable[Ping]", output: Output) -> int:
 
 def _known(invocation: Invocation, rooms: Iterable[str], *, destinations: bool) -> list[str]:
     """Return the servers that the homeserver knows of, without itself."""
-    from synadmin.cli.targets import room_id_of
-
     names: dict[str, None] = {}
     with invocation.synapse() as synapse:
         home = server_name_of(synapse.owner)
@@ -146,7 +145,6 @@ def _show(records: list[dict[str, Any]]) -> None:
     import sys
 
     from synadmin.cli import colors
-    from synadmin.cli.output import terminal_width
     from synadmin.tables import as_text
 
     columns = [Column("mark", title="", value=_mark), *_COLUMNS]

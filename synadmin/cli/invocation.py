@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from synadmin.cli import colors
-from synadmin.text import safe_text
+from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,8 +231,6 @@ def wrapped(message: str, stream: TextIO | None, *, has_heading: bool = False) -
 def _wrapped_lines(lines: list[str]) -> list[str]:
     """Return the lines, each wrapped at words for the terminal."""
     import shutil
-
-    from synadmin.text import wrap
 
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
     # A command is copied as a whole: its spaces are no place for a line break.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.ids import server_name_of
+from synadmin.text import safe_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,6 @@ def save(synapse: "Synapse") -> "tuple[Path, int, int]":
     from urllib.parse import quote
 
     from synadmin import files
-    from synadmin.text import safe_text
 
     rooms = [f"{room.room_id}\t{safe_text(room.name or '')}\n" for room in synapse.rooms.list()]
     users = [

@@ -11,11 +11,12 @@ from synadmin.cli.confirm import profile_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
-from synadmin.cli.mas_required import BY_COMPATIBILITY
+from synadmin.cli.mas_required import BY_COMPATIBILITY, mas_cli
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.verbs import Shown, reads
 from synadmin.errors import (
     NotAuthenticatedError,
+    NotFoundError,
     NotPermittedError,
     NotSupportedError,
     RefusedError,
@@ -317,8 +318,6 @@ def _end_session(synapse: "Synapse", session: str | None) -> bool:
 
 
 def _still_valid(owner: str) -> str:
-    from synadmin.cli.mas_required import mas_cli
-
     name = shlex.quote(owner[1:].partition(":")[0])
     return (
         f"warning: the session of {owner} was not ended, and its token is still valid: the Matrix "
@@ -330,7 +329,6 @@ def _still_valid(owner: str) -> str:
 def _at_mas(invocation: Invocation, synapse: "Synapse") -> dict[str, object]:
     """Return what the token can do at MAS; nothing where MAS does not manage the accounts."""
     from synadmin import settings
-    from synadmin.errors import NotFoundError
     from synadmin.mas.service import PERSONAL_SESSIONS
 
     if not synapse.mas_manages_accounts:

@@ -9,9 +9,10 @@ from synadmin.cli.mas_required import service_of
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
-from synadmin.cli.targets import USERS, Kind, counted
+from synadmin.cli.targets import USERS, Kind, counted, user_id_of
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column
+from synadmin.errors import UsageError
 from synadmin.ids import UserId, localpart_of
 
 if TYPE_CHECKING:
@@ -157,8 +158,6 @@ def create(
 @create.check
 def _(*, expires: int | None, never_expires: bool) -> None:
     if (expires is None) != never_expires:
-        from synadmin.errors import UsageError
-
         raise UsageError("say when the token ends: --expires 30d, or --never-expires")
 
 
@@ -201,6 +200,4 @@ def _with_tokens(synapse: "Synapse") -> "Mas":
 
 
 def _id_of(synapse: "Synapse", user: str) -> str:
-    from synadmin.cli.targets import user_id_of
-
     return service_of(synapse).users.by_username(localpart_of(user_id_of(synapse, user))).id

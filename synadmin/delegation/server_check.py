@@ -23,7 +23,7 @@ from synadmin.delegation.names import (
     parse_overrides,
 )
 from synadmin.delegation.probe import Probe, ProbeTarget, probe
-from synadmin.delegation.verdict import DelegationFacts, Verdict, judge
+from synadmin.delegation.verdict import Verdict, VerdictFacts, judge
 from synadmin.delegation.well_known import FileKind
 from synadmin.http.deadline import Deadline
 
@@ -160,7 +160,7 @@ def check_server(
     if route.via == DEFAULT and not works:
         elsewhere = _elsewhere(name, network, seen_by_clients.base_url, deadline, moment)
     judgement = judge(
-        DelegationFacts(
+        VerdictFacts(
             name=name.text,
             host=name.host,
             via=route.via,

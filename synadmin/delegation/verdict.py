@@ -16,7 +16,7 @@ DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DelegationFacts:
+class VerdictFacts:
     """What the verdict rests on.
 
     Attributes:
@@ -67,7 +67,7 @@ class Verdict:
     advice: tuple[str, ...]
 
 
-def judge(facts: DelegationFacts) -> Verdict:
+def judge(facts: VerdictFacts) -> Verdict:
     """Return the verdict."""
     delegation = _delegation(facts)
     verdict = BROKEN if not facts.works else OK if facts.all_ok else DEGRADED
@@ -76,7 +76,7 @@ def judge(facts: DelegationFacts) -> Verdict:
     )
 
 
-def _delegation(facts: DelegationFacts) -> str:
+def _delegation(facts: VerdictFacts) -> str:
     if facts.via == WELL_KNOWN or facts.srv is not None:
         return IN_PLACE if facts.works else BROKEN
     if facts.via == DEFAULT and not facts.works:
@@ -85,7 +85,7 @@ def _delegation(facts: DelegationFacts) -> str:
     return NOT_NEEDED
 
 
-def _message(facts: DelegationFacts, delegation: str, verdict: str) -> str:
+def _message(facts: VerdictFacts, delegation: str, verdict: str) -> str:
     name = facts.name
     if facts.untrusted:
         words = f"{facts.to} answers for {name}, but other servers do not trust its certificate"
@@ -115,7 +115,7 @@ def _message(facts: DelegationFacts, delegation: str, verdict: str) -> str:
     return f"{words}; see what is not ok." if verdict == DEGRADED else f"{words}."
 
 
-def _what_is_delegated(facts: DelegationFacts, delegation: str) -> str:
+def _what_is_delegated(facts: VerdictFacts, delegation: str) -> str:
     if delegation == NOT_NEEDED:
         return ""
     if facts.via != DEFAULT:
@@ -125,7 +125,7 @@ def _what_is_delegated(facts: DelegationFacts, delegation: str) -> str:
     return f"; what is served at {SERVER} is of no use to other servers"
 
 
-def _advice(facts: DelegationFacts, delegation: str) -> list[str]:
+def _advice(facts: VerdictFacts, delegation: str) -> list[str]:
     advice: list[str] = []
     if delegation in {NEEDED, BROKEN} and facts.via == DEFAULT:
         advice += _to_delegate(facts)
@@ -151,7 +151,7 @@ def _advice(facts: DelegationFacts, delegation: str) -> list[str]:
     return advice
 
 
-def _to_delegate(facts: DelegationFacts) -> list[str]:
+def _to_delegate(facts: VerdictFacts) -> list[str]:
     host = bracketed(facts.host)
     lines = []
     if not facts.in_dns:
@@ -176,18 +176,18 @@ def _to_delegate(facts: DelegationFacts) -> list[str]:
     return lines
 
 
-def _to(facts: DelegationFacts) -> str:
+def _to(facts: VerdictFacts) -> str:
     if facts.elsewhere is None:
         return "HOST:PORT"
     return f"{bracketed(facts.elsewhere[0])}:{facts.elsewhere[1]}"
 
 
-def _file(facts: DelegationFacts) -> str:
+def _file(facts: VerdictFacts) -> str:
     content = json.dumps({"m.server": _to(facts)})
     return f"serve {content} at https://{bracketed(facts.host)}{SERVER}"
 
 
-def _client_file(facts: DelegationFacts) -> str:
+def _client_file(facts: VerdictFacts) -> str:
     host = bracketed(facts.elsewhere[0]) if facts.elsewhere else None
     if host is None and facts.works and facts.to is not None and facts.to.endswith(f":{HTTPS_PORT}"):
         host = facts.to.removesuffix(f":{HTTPS_PORT}")

@@ -12,7 +12,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.targets import counted
 from synadmin.columns import Column
-from synadmin.errors import RefusedError
+from synadmin.errors import RefusedError, SettingsError
 from synadmin.ids import server_name_of
 from synadmin.text import safe_text
 
@@ -117,7 +117,6 @@ def find_rooms(invocation: Invocation, synapse: "Synapse", source: ControlFile) 
     """
     from synadmin.control import file, look, selection
     from synadmin.control.heirs import HeirNotices
-    from synadmin.errors import SettingsError
     from synadmin.library.audit import prefetching
 
     notices = HeirNotices.of(synapse.transport.homeserver)

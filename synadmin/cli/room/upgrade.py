@@ -10,7 +10,7 @@ from synadmin.cli.outcomes import Record
 from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names, room_id_of
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
-from synadmin.errors import RefusedError, UsageError
+from synadmin.errors import NotFoundError, RefusedError, UsageError
 from synadmin.ids import RoomId, UserId, server_name_of
 
 if TYPE_CHECKING:
@@ -147,8 +147,6 @@ def _(
 
 @upgrade.order
 def _(synapse: "Synapse") -> "Callable[[str], bool]":
-    from synadmin.errors import NotFoundError
-
     def is_space(room: str) -> bool:
         try:
             return synapse.rooms.get(RoomId(room)).room_type == "m.space"

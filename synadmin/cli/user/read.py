@@ -404,8 +404,6 @@ def available(synapse: "Synapse", localpart: str) -> object:
         synadmin user available alice
         synadmin user available alice -o json
     """
-    from synadmin.errors import MatrixError
-
     record: dict[str, Any]
     try:
         sent = synapse.lookup.username_available(localpart).as_sent()

@@ -8,6 +8,7 @@ import click
 from synadmin.cli.targets import counted, join_names
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
+from synadmin.errors import NotFoundError, SynadminError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -43,7 +44,6 @@ def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
         synadmin user rooms alice
         synadmin user rooms alice --with-power -o csv
     """
-    from synadmin.errors import NotFoundError
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import record_of_user, rooms_of
 
@@ -93,8 +93,6 @@ def warn_of_rooms(
     synapse: "Synapse", warn: "Callable[[str], None]", users: "Sequence[UserId]", *, suspends: bool
 ) -> None:
     """Warn of the rooms in which these accounts are the only ones with control, before or after a lock."""
-    from synadmin.errors import SynadminError
-
     try:
         rooms = rooms_losing_control(synapse, users)
     except SynadminError as error:

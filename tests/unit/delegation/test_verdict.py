@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from synadmin.delegation.verdict import DelegationFacts, judge
+from synadmin.delegation.verdict import VerdictFacts, judge
 from synadmin.delegation.well_known import FileKind
 
 _FED, _OLD = "_matrix-fed._tcp.example.org", "_matrix._tcp.example.org"
 
 
-def facts(via: str, **changes: Any) -> DelegationFacts:  # noqa: ANN401  any fact
+def facts(via: str, **changes: Any) -> VerdictFacts:  # noqa: ANN401  any fact
     known: dict[str, Any] = {
         "name": "example.org",
         "host": "example.org",
@@ -23,7 +23,7 @@ def facts(via: str, **changes: Any) -> DelegationFacts:  # noqa: ANN401  any fac
         "all_ok": True,
         **changes,
     }
-    return DelegationFacts(**known)
+    return VerdictFacts(**known)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def facts(via: str, **changes: Any) -> DelegationFacts:  # noqa: ANN401  any fac
         (facts("srv", srv=_FED, to=None, works=False, all_ok=False), "broken", "broken"),
     ],
 )
-def test_each_case_has_its_verdict(found: DelegationFacts, delegation: str, verdict: str) -> None:
+def test_each_case_has_its_verdict(found: VerdictFacts, delegation: str, verdict: str) -> None:
     judged = judge(found)
 
     assert (judged.delegation, judged.verdict) == (delegation, verdict)
@@ -70,7 +70,7 @@ def test_each_case_has_its_verdict(found: DelegationFacts, delegation: str, verd
         (facts("well-known", well_known=FileKind.FOUND), "; the delegation leads there."),
     ],
 )
-def test_what_takes_connections_is_not_called_unreachable(found: DelegationFacts, end: str) -> None:
+def test_what_takes_connections_is_not_called_unreachable(found: VerdictFacts, end: str) -> None:
     message = judge(replace(found, works=False, all_ok=False, connects=True)).message
 
     assert message == (
@@ -78,7 +78,7 @@ def test_what_takes_connections_is_not_called_unreachable(found: DelegationFacts
     )
 
 
-def advice(found: DelegationFacts) -> str:
+def advice(found: VerdictFacts) -> str:
     return "\n".join(judge(found).advice)
 
 
