@@ -69,7 +69,7 @@ class Config:
         return tuple(
             rule
             for rule in RULES
-            if self._setting(rule, "enabled", default=rule.OPTIONS.get("enabled", True))
+            if self.rules.get(rule.ID, _NONE).get("enabled", rule.OPTIONS.get("enabled", True))
             and rule.ID not in {*self.skip, *skip}
         )
 
@@ -84,9 +84,6 @@ class Config:
         """Return the finding with the severity that the file sets."""
         severity = self.rules.get(finding.rule, _NONE).get("severity")
         return finding if severity is None else replace(finding, severity=Severity(severity))
-
-    def _setting(self, rule: Rule, name: str, *, default: object) -> object:
-        return self.rules.get(rule.ID, _NONE).get(name, default)
 
 
 class Ignored:

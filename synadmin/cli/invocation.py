@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from synadmin.cli import colors
 from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from synadmin.cli.saved_plan import SavedPlan
@@ -117,7 +117,7 @@ class Invocation:
         homeserver, options = connection_of(self.settings, token=token, anonymous=anonymous)
         if longest_wait is not None:
             options["longest_wait"] = longest_wait
-        options["notify"], options["trace"] = self.say, self._trace()
+        options["notify"], options["trace"] = self.say, self._log if self.verbose else None
         return Synapse(homeserver, journal=self.journal, **options)
 
     @contextmanager
@@ -137,9 +137,6 @@ class Invocation:
             Recovery(synapse, self.journal, self.warn, via=via) as recovery,
         ):
             yield recovery
-
-    def _trace(self) -> Callable[[str], None] | None:
-        return self._log if self.verbose else None
 
     def _log(self, line: str) -> None:
         """Show a request on stderr, as it is: a path that is broken into lines cannot be copied."""

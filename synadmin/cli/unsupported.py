@@ -77,7 +77,7 @@ def _reason(synapse: "Synapse", operation: "Operation | None", path: str) -> tup
         return why, "`synadmin api --list` shows those that there are" if path.startswith(
             "/_synapse"
         ) else None
-    if _older(version, operation.since or _OLDEST_KNOWN):
+    if _numbers(version) < _numbers(operation.since or _OLDEST_KNOWN):
         least = operation.since or f"{_OLDEST_KNOWN} at the latest"
         return f"Synapse {version} is too old for it", f"it needs Synapse {least}"
     return _not_arrived(synapse, version, path)
@@ -144,10 +144,6 @@ def _software(synapse: "Synapse") -> str | None:
     if not isinstance(server, dict) or not server.get("name"):
         return None
     return f"{server['name']} {server.get('version') or ''}".strip()
-
-
-def _older(version: str, than: str) -> bool:
-    return _numbers(version) < _numbers(than)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -195,35 +195,19 @@ class Change(Verb):
     """A command that changes targets of a kind."""
 
     def __init__(
-        self,
-        function: Function,
-        calls: Sequence[str],
-        *,
-        kind: Kind,
-        name: str | None = None,
-        does: str | None = None,
-        columns: Columns = (),
-        many: bool = True,
-        resumable: bool = True,
-        mas: str | None = None,
-        anonymous: bool = False,
-        alone: str | None = None,
+        self, function: Function, calls: Sequence[str], *, kind: Kind, **declared: Unpack[Declared]
     ) -> None:
         self.kind = kind
-        self._anonymous = anonymous
-        self._alone = alone
-        self._mas = mas
-        self._many = many and bool(kind.metavar)
-        self._does = does
-        self._columns = columns
-        self._resumable = resumable and not kind.secret
+        self._declared = declared
+        self._many = declared.get("many", True) and bool(kind.metavar)
+        self._resumable = declared.get("resumable", True) and not kind.secret
         self._question: Function | None = None
         self._guards: list[Function] = []
         self._order: Function | None = None
         self._select: Function | None = None
         self._after: Function | None = None
         self._shows: Function | None = None
-        super().__init__(function, calls, name)
+        super().__init__(function, calls, declared.get("name"))
         # Where the kind has no argument (this server), the function gets it all the same.
         self.params = [parameter for parameter in self.params if parameter.name != kind.field or kind.metavar]
 
@@ -280,7 +264,7 @@ class Change(Verb):
         from synadmin.cli.outcomes import carry_out
 
         kind, names = self._read_targets(values)
-        with invocation.synapse(anonymous=self._anonymous) as synapse:
+        with invocation.synapse(anonymous=self._declared.get("anonymous", False)) as synapse:
             self.resolve(synapse, values)
             shown: Shown | None = None
             if self._shows is not None:
@@ -296,10 +280,10 @@ class Change(Verb):
             resumable = self._resumable and (selected is None or selected.resumable)
             targets = selected.targets if selected is not None else None
             targets = targets or kind.resolve(synapse, names)
-            if self._mas is not None:
+            if (by_mas_cli := self._declared.get("mas")) is not None:
                 from synadmin.cli.mas_required import require_mas
 
-                require_mas(synapse, self._mas, targets.names)
+                require_mas(synapse, by_mas_cli, targets.names)
             if self._order is not None:
                 targets.names.sort(key=call(self._order, synapse, values=values))
             values["kind"] = kind
@@ -337,16 +321,16 @@ class Change(Verb):
         from synadmin.cli.outcomes import BulkChange
 
         ask = self._question
-        columns = self._columns
+        columns = self._declared.get("columns", ())
         return BulkChange(
             kind,
             targets,
             act=lambda client, name: self.act(client, name, values),
-            does=self._does or str(self.name).replace("-", " ").capitalize(),
+            does=self._declared.get("does") or str(self.name).replace("-", " ").capitalize(),
             question=None if ask is None else lambda names: call(ask, synapse, names, values=values),
             columns=call(columns, values=values) if callable(columns) else columns,
             resumable=resumable,
-            alone=self._alone,
+            alone=self._declared.get("alone"),
         )
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> "Record":

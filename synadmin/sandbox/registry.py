@@ -117,7 +117,10 @@ def up(
     require_synapse()
     with contextlib.ExitStack() as undo:
         with process.uninterrupted():
-            root = _checked(directory, servers, mas=mas) if directory is not None else _temporary_directory()
+            if directory is not None:
+                root = _checked(directory, servers, mas=mas)
+            else:
+                root = Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
             sandbox = Sandbox(root, directory is None, _note_of(root, state))
             if sandbox.is_up:
                 message = f"the sandbox in {root} is up already"
@@ -195,10 +198,6 @@ def _checked(directory: Path, servers: int, *, mas: bool) -> Path:
             message, hint=f"start it {'without' if mas else 'with'} --mas, or name another directory"
         )
     return root
-
-
-def _temporary_directory() -> Path:
-    return Path(tempfile.mkdtemp(prefix="synadmin-sandbox-"))
 
 
 def _note_of(root: Path, state: Path) -> Path:
