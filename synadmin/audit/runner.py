@@ -69,6 +69,7 @@ def audit(
     *,
     count_controllers: bool = False,
     checked: Callable[[Facts], None] = lambda _: None,
+    found: Callable[[Finding], None] = lambda _: None,
 ) -> AuditResult:
     """Check everything that the rules are about.
 
@@ -79,6 +80,7 @@ def audit(
         baseline: what is known already; empty where everything is new.
         count_controllers: keep who controls which rooms, which takes memory for each user.
         checked: is called with the facts about each room, account and server.
+        found: is called with each new finding, in the order in which rooms, accounts and server are checked.
 
     Raises:
         SynadminError: nothing could be checked.
@@ -86,7 +88,12 @@ def audit(
     """
     if baseline.server_name not in {None, gatherer.server_name}:
         raise SettingsError(f"the baseline is of {baseline.server_name}, and this is {gatherer.server_name}")
-    run = _Run(config, Ignored(config.ignores), rules, count_controllers=count_controllers)
+
+    def report(finding: Finding) -> None:
+        if finding.key not in baseline.findings:
+            found(finding)
+
+    run = _Run(config, Ignored(config.ignores), rules, report, count_controllers=count_controllers)
     update_running = baseline.update_running
     for facts in _everything(gatherer, run):
         run.check(facts)
@@ -133,6 +140,7 @@ class _Run:
     config: Config
     ignored: Ignored
     rules: Sequence[Rule]
+    report: Callable[[Finding], None]
     count_controllers: bool
     found: dict[tuple[str, ...], Finding] = field(default_factory=dict)
     ignored_keys: set[tuple[str, ...]] = field(default_factory=set)
@@ -181,6 +189,8 @@ class _Run:
                     if self.ignored.covers(judged):
                         self.ignored_keys.add(judged.key)
                     else:
+                        if judged.key not in self.found:
+                            self.report(judged)
                         self.found[judged.key] = judged
 
     def _findings(self, rule: Rule, facts: Facts) -> Iterator[Finding]:

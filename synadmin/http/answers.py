@@ -1,5 +1,6 @@
 """Decode an answer: the model that was asked for, an error of Matrix, or something that is not Matrix."""
 
+import codecs
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ from synadmin.text import safe_text
 
 T = TypeVar("T")
 
+_UTF_8 = codecs.getincrementaldecoder("utf-8")
+_PART = 65_536  # bytes
 _LONGEST_REASON = 1000  # characters of the server's own words
 
 _BY_ERRCODE: Mapping[str, type[MatrixError]] = {
@@ -69,8 +72,11 @@ def check_text(endpoint: Endpoint[Any], raw: bytes) -> None:
         ReplyError: it is not.
     """
     if not raw.isascii():
+        decoder = _UTF_8()
         try:
-            raw.decode()
+            # In parts: the text of a page with one emoji takes four times its bytes.
+            for start in range(0, len(raw), _PART):
+                decoder.decode(raw[start : start + _PART], final=start + _PART >= len(raw))
         except UnicodeDecodeError:
             raise not_as_expected(endpoint, raw, "it is not UTF-8") from None
 

@@ -129,14 +129,20 @@ class _Line:
             OSError: that is not possible, or takes too long.
             UnreadableError: it is none.
         """
-        self._socket.settimeout(deadline.left())
+        self._wait_until(deadline)
         self._socket.sendall(request)
 
         def receive() -> bytes:
-            self._socket.settimeout(deadline.left())
+            self._wait_until(deadline)
             return self._socket.recv(_AT_ONCE)
 
         return read(receive)
+
+    def _wait_until(self, deadline: Deadline) -> None:
+        left, timeout = deadline.left(), self._socket.gettimeout()
+        # To set it is a call of the system, which other threads wait for: not for less than a hundredth.
+        if timeout is None or abs(timeout - left) > left / 100:
+            self._socket.settimeout(left)
 
 
 def _connected(connection: Connection, deadline: Deadline) -> socket.socket:

@@ -158,8 +158,12 @@ class Pager(Generic[T]):
             if left is not None:
                 fresh = fresh[:left]
                 left -= len(fresh)
-            yield Page(fresh, total, following, decoder, endpoint)
-            if following is None or not items or left == 0:
+            is_last = following is None or not items or left == 0
+            # A page has megabytes: no name here keeps it while the next one is read.
+            page = [Page(fresh, total, following, decoder, endpoint)]
+            del items, fresh
+            yield page.pop()
+            if is_last:
                 return
             if following in followed:
                 raise ReplyError(

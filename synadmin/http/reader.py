@@ -146,6 +146,13 @@ def read(receive: Callable[[], bytes], *, most: int | None = None, cut: bool = F
     """
     most = LARGEST if most is None else most
     reader = _Reader(most, cut=cut)
+    try:
+        return _read(receive, reader, most)
+    finally:
+        reader.release()
+
+
+def _read(receive: Callable[[], bytes], reader: "_Reader", most: int) -> Answer:
     received = 0
     while not reader.complete:
         data = receive()
@@ -219,6 +226,10 @@ class _Reader:
         status = self._status
         phrase = self._phrase.decode("latin-1")
         return Answer(status, self._headers, content, phrase=phrase, cut=self._body.cut, keeps=keeps)
+
+    def release(self) -> None:
+        """Let go of the parser: it refers back to this reader, and would keep the body until the next gc."""
+        del self._parser
 
     # What httptools calls
 

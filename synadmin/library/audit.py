@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
     from synadmin.audit.config import Config
     from synadmin.audit.facts import DelegationFacts, Facts, HeirFacts, RoomFacts
+    from synadmin.audit.findings import Finding
     from synadmin.audit.gather.coverage import Coverage
     from synadmin.audit.gather.prefetch import Prefetcher
     from synadmin.audit.rules import Rule
@@ -94,6 +95,7 @@ def run(
     timeout: float,
     ca_file: str | None,
     progress: "Callable[[Coverage], Callable[[Facts], None]]" = lambda _: lambda _: None,
+    found: "Callable[[Finding], None]" = lambda _: None,
 ) -> "AuditResult":
     """Gather the facts and run the rules.
 
@@ -103,6 +105,7 @@ def run(
         timeout: seconds for an answer of the check of the server's own name.
         ca_file: certificates to trust there.
         progress: gets what is checked so far; returns what is called with each fact.
+        found: is called with each new finding.
     """
     from synadmin.audit import runner
     from synadmin.audit.facts import Need
@@ -126,6 +129,7 @@ def run(
         order.baseline,
         count_controllers=order.count_controllers,
         checked=progress(gatherer.coverage),
+        found=found,
     )
 
 

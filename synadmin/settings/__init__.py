@@ -11,6 +11,7 @@ import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -465,6 +466,7 @@ def in_profile(name: str) -> Mapping[str, str]:
     return _file(profile_file(name), [], required=False, is_profile=True).values
 
 
+@cache
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address is this machine's own, so that nothing leaves it."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -44,6 +44,7 @@ def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
             if not is_long.done():
                 is_long.set_result((page.total or 0) > FEW)
             yield from page.records()
+            del page  # has megabytes, and the next one is read now
 
     return AccountIndex(users())
 
@@ -92,6 +93,7 @@ class AccountIndex:
                 | _GUEST * user.is_guest
                 | _SHADOW_BANNED * user.shadow_banned
             )
+            del user  # is a part of its page, which it would keep
         self.users = tuple(names) if len(names) <= FEW else None
 
     def __len__(self) -> int:

@@ -56,7 +56,12 @@ def new_findings(report: Report) -> Iterator[dict[str, Any]]:
     """Yield the findings that are not in the baseline, as records; without a baseline, all of them."""
     for item in report.findings:
         if item.new:
-            yield {**finding_record(item.finding), "new": item.new}
+            yield new_record(item.finding)
+
+
+def new_record(finding: Finding) -> dict[str, Any]:
+    """Return a finding that is not in the baseline as a record."""
+    return {**finding_record(finding), "new": True}
 
 
 def findings_of_all(servers: Sequence[ServerReport]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synadmin.cli.audit.report import RECORD_FORMS, incompleteness, output_of, say_nothing_new, write
+from synadmin.cli.audit.report import (
+    RECORD_FORMS,
+    incompleteness,
+    line_writer,
+    output_of,
+    say_nothing_new,
+    write,
+)
 from synadmin.cli.audit.run import RULES, Options, audit_server, exclusive, exit_code
 from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -143,6 +150,8 @@ def _audit(invocation: Invocation, options: Options, output: Output) -> int:
     from synadmin.audit.notify import post
 
     until = options.until()
+    # A report has its findings in order, and a file is written in one step; lines are printed as found.
+    streams = output.form == "ndjson" and options.output_file is None
     with ExitStack() as stack:
         stack.enter_context(exclusive(invocation, options.baseline, wait=options.wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
@@ -155,8 +164,10 @@ def _audit(invocation: Invocation, options: Options, output: Output) -> int:
                 until=until,
                 count_controllers=output.form == "html",
                 progress=progress,
+                found=line_writer(output) if streams else lambda _: None,
             )
-        write(outcome.report, output, options.output_file)
+        if not streams:
+            write(outcome.report, output, options.output_file)
         if outcome.complete:
             to_file = options.output_file is not None
             say_nothing_new(invocation, [outcome.report], output, to_file=to_file)

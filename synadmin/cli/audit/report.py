@@ -12,8 +12,9 @@ from synadmin.columns import FORMATS, REPORT_FORMATS
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from synadmin.audit.findings import Finding
     from synadmin.audit.report import Report, ServerReport
     from synadmin.audit.runner import AuditResult
 
@@ -50,6 +51,24 @@ def write(report: "Report | Sequence[ServerReport]", output: Output, file: str |
             colors.echo(line if line.startswith(_FIX) else wrapped(line, sys.stdout))
     else:
         render(output.form, report, sys.stdout)
+
+
+def line_writer(output: Output) -> "Callable[[Finding], None]":
+    """Return what prints a new finding at once.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    from synadmin.audit.report.csv import COLUMNS
+    from synadmin.audit.report.json import new_record
+
+    output.chosen(COLUMNS)
+
+    def write_line(finding: "Finding") -> None:
+        output.write([new_record(finding)], COLUMNS)
+        sys.stdout.flush()
+
+    return write_line
 
 
 def _write_columns(report: "Report | Sequence[ServerReport]", output: Output, file: str | None) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
     from synadmin.audit.config import Config
     from synadmin.audit.facts import Facts
+    from synadmin.audit.findings import Finding
     from synadmin.audit.gather.coverage import Coverage
     from synadmin.audit.rules import Rule
     from synadmin.audit.runner import AuditResult
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 SCOPES = ("rooms", "users", "server")
 RULES = "rules"
+_MMAP_THRESHOLD = -3  # in malloc.h
+_LARGE = 1_000_000  # bytes: pages of a list are larger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,7 @@ def audit_server(
     until: float | None,
     count_controllers: bool,
     progress: "Callable[[Coverage], Callable[[Facts], None]]" = lambda _: lambda _: None,
+    found: "Callable[[Finding], None]" = lambda _: None,
 ) -> "AuditResult":
     """Gather the facts and run the rules.
 
@@ -116,9 +120,11 @@ def audit_server(
         until: when it stops, by the monotonic clock.
         count_controllers: count how many rooms each user controls.
         progress: gets what is checked so far; returns what is called with each fact.
+        found: is called with each new finding.
     """
     from synadmin.library import audit as library
 
+    _return_large_blocks()
     settings = invocation.settings
     begin = not options.only and "rooms" in (options.scopes or SCOPES)
     with library.prefetching(synapse, settings.concurrency, begin=begin) as prefetcher:
@@ -133,8 +139,22 @@ def audit_server(
             control=None if options.control is None else Path(options.control),
         )
         return library.run(
-            prefetcher, run, timeout=settings.timeout, ca_file=settings.ca_file, progress=progress
+            prefetcher,
+            run,
+            timeout=settings.timeout,
+            ca_file=settings.ca_file,
+            progress=progress,
+            found=found,
         )
+
+
+def _return_large_blocks() -> None:
+    """Have glibc return the pages of lists to the system; each thread would keep those it has freed."""
+    import ctypes
+
+    # Other C libraries have no such function.
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def rules_and_config(options: Options) -> "tuple[tuple[Rule, ...], Config]":

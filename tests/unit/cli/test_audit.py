@@ -54,6 +54,27 @@ def test_nothing_to_tell_is_not_a_byte(synadmin: Synadmin, at: Callable[[str], N
     assert (answer.code, answer.stdout, answer.stderr) == (0, "", "")
 
 
+def test_ndjson_has_a_line_for_each_finding_as_the_rooms_are_checked(
+    synadmin: Synadmin, at: Callable[[str], None], standin: str
+) -> None:
+    at(standin)
+    answer = synadmin("audit", "rooms", "-o", "ndjson")
+    found = [json.loads(line) for line in answer.stdout.splitlines()]
+    rooms = [finding["subject"]["id"] for finding in found]
+    assert rooms == sorted(rooms, key=lambda room: int(room[1:].partition(":")[0]))
+    assert len({finding["rule"] for finding in found}) > 1
+    # The report has the same findings, the gravest first.
+    of_report = _report(synadmin("audit", "rooms", "-o", "json").stdout)["findings"]
+    assert of_report != found
+    assert sorted(of_report, key=str) == sorted(found, key=str)
+    columns = synadmin("audit", "rooms", "-o", "ndjson", "--columns", "rule,subject.id")
+    assert [json.loads(line) for line in columns.stdout.splitlines()] == [
+        {"rule": finding["rule"], "subject.id": finding["subject"]["id"]} for finding in found
+    ]
+    nothing = synadmin("audit", "--rule", "everyone-controls", "-o", "ndjson", "--columns", "nothing")
+    nothing.assert_is_one_clear_line(code=2)
+
+
 def test_findings_end_with_ten_and_are_told_with_the_command_that_mends_them(
     synadmin: Synadmin, at: Callable[[str], None], standin: str
 ) -> None:

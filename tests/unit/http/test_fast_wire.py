@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import threading
@@ -11,6 +12,7 @@ import pytest
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.connection import Connection
+from synadmin.http.reader import read
 from tests.unit.stub import BROKEN, SILENT, Reply, Stub, certificate, refused, told
 
 if TYPE_CHECKING:
@@ -220,3 +222,13 @@ def test_answers_are_packed_only_on_the_way_from_another_machine(
             assert client.server.version().server_version == "1.163.2"
     asked = {request.headers["accept-encoding"] for request in stub.requests}
     assert asked == {"identity" if is_local else "gzip"}
+
+
+def test_an_answer_is_let_go_without_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert read(lambda: HEAD + b"Content-Length: 2\r\n\r\n{}").content == b"{}"
+        assert not gc.collect(), "a cycle would keep the pages of a long list"
+    finally:
+        gc.enable()

@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+import gc
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
 from synadmin.api.users import User
-from synadmin.audit.gather.account_index import FEW, AccountEntry, AccountIndex
+from synadmin.audit.gather.account_index import FEW, AccountEntry, AccountIndex, read_accounts
+from synadmin.client import Synapse
+from synadmin.http.paging import Page
 from synadmin.ids import UserId
+from tests.unit.stub import told
+
+if TYPE_CHECKING:
+    from tests.unit.stub import Request, Stub
 
 
 def _user(number: int, **others: object) -> User:
@@ -67,3 +77,26 @@ def test_the_ids_are_kept_where_there_are_few() -> None:
     assert few.users is not None
     assert len(few.users) == FEW
     assert AccountIndex(_user(number) for number in range(FEW + 1)).users is None
+
+
+def test_no_page_is_kept_while_the_next_one_is_read(stub: Stub) -> None:
+    """A page has megabytes, and large servers have many."""
+    path = "/_synapse/admin/v3/users"
+    pages = [
+        told({"users": [{"name": f"@u{number}:example.org"}], "total": 3, "next_token": str(number + 1)})
+        for number in range(2)
+    ]
+    stub.on(path, *pages, told({"users": [{"name": "@u2:example.org"}], "total": 3}))
+    alive: list[int] = []
+
+    def count(_: Request) -> None:
+        alive.append(sum(isinstance(thing, Page | User) for thing in gc.get_objects()))
+
+    stub.on_request = count
+    with Synapse(stub.url, token="syt_token") as synapse:
+        gc.disable()
+        try:
+            assert len(read_accounts(synapse, Future())) == 3
+        finally:
+            gc.enable()
+    assert alive == [0, 0, 0]

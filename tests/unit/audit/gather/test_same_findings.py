@@ -13,6 +13,8 @@ import pytest
 from synadmin.audit import runner
 from synadmin.audit.baseline import Baseline
 from synadmin.audit.config import Config
+from synadmin.audit.facts import RoomFacts
+from synadmin.audit.findings import Finding
 from synadmin.audit.gather import account_index, coverage, room_facts
 from synadmin.audit.gather.gatherer import Gatherer
 from synadmin.audit.gather.prefetch import Prefetcher
@@ -77,6 +79,32 @@ def test_before_the_user_list_is_there_the_same_is_found(
     right = audited(stub.url, everybody=everybody)
     server.hold_back_the_list()
     assert audited(stub.url, everybody=everybody) == right
+
+
+def test_a_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> None:
+    RandomServer(stub, seed=9).build()
+    rules = runner.within(Config().enabled(), ["rooms"])
+    events: list[RoomFacts | Finding] = []
+    with Synapse(stub.url, token="syt_token") as synapse:
+        prefetcher = Prefetcher(synapse, concurrency=4)
+        try:
+            result = runner.audit(
+                Gatherer(prefetcher, runner.needs_of(rules, Config())),
+                rules,
+                Config(),
+                Baseline(),
+                checked=lambda facts: events.append(facts) if isinstance(facts, RoomFacts) else None,
+                found=events.append,
+            )
+        finally:
+            prefetcher.close()
+    for number, event in enumerate(events):
+        if isinstance(event, Finding):
+            following = next(later for later in events[number:] if isinstance(later, RoomFacts))
+            assert event.subject == following.subject
+    found = [event for event in events if isinstance(event, Finding)]
+    assert len(found) > 1
+    assert {finding.key for finding in found} == {item.finding.key for item in result.report.findings}
 
 
 def test_what_is_found_before_the_user_list_is_there_stays_when_the_time_is_up(
