@@ -22,7 +22,8 @@ class Reader:
 
     Attributes:
         synapse: the server, with a server admin's token.
-        at_once: how many requests that do not depend on each other are under way at the same time.
+        at_once: how many requests that do not depend on each other are under way at the same time, at most
+            as many as the client keeps connections.
     """
 
     synapse: Synapse
@@ -36,6 +37,9 @@ class Reader:
     """What an admin can do here; None where that was not asked for: it may take a request."""
     _by_room: bool = False
     """The server (before 1.145) does not list a user's memberships: they are read from the room's state."""
+
+    def __post_init__(self) -> None:
+        self.at_once = min(self.at_once, self.synapse.transport.connection.pool_size)
 
     @property
     def server_name(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import pytest
 
+from synadmin.client import Synapse
 from synadmin.ids import RoomId, UserId
 from synadmin.power.room import AccountState, Goal, Reach
 from synadmin.power.steps import Plan, Refusal
@@ -25,9 +25,6 @@ from tests.unit.recovery.rooms import (
     state,
 )
 from tests.unit.stub import ADMIN, Reply, Stub, refused, told
-
-if TYPE_CHECKING:
-    from synadmin.client import Synapse
 
 ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
@@ -54,6 +51,15 @@ def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observe
             f"v2/users/{ALICE}",
         ]
     )
+
+
+def test_with_one_connection_the_requests_are_sent_one_after_the_other(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("synadmin.parallel.Pool")
+    room = LostRoom(stub)
+    with Synapse(stub.url, token="syt_token", connections=1) as synapse:
+        assert isinstance(Observer(synapse).observe(RoomId(room.id), ME).answer, Plan)
 
 
 def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, observer: Observer) -> None:
