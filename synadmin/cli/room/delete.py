@@ -76,6 +76,8 @@ def delete(
 
     --empty takes the rooms for which the server's statistics count no local member. The member list of each
     is read first, and again before its deletion. `synadmin room list --no-local-members` lists these rooms.
+    Local users who are still invited are named before the question. Synapse does not show an invitation that
+    another server sent after the last local user had left: the result names this user as removed.
 
     \b
     Examples:
