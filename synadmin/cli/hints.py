@@ -33,7 +33,10 @@ def _meant(error: click.ClickException, context: click.Context, words: Sequence[
     """Return what the command line may have meant; None where there is nothing like it."""
     command = context.command
     if isinstance(error, UnknownCommandError):
-        meant = list(_same_verb(context.find_root(), error.words)) or _similar(context, error.words)
+        meant = list(_same_verb(context.find_root(), error.words))
+        if len(meant) > _MOST_COMMANDS and context.parent is not None:
+            meant = []  # the noun was meant, and has no such verb
+        meant = meant or _similar(context, error.words)
         if meant:
             more = f" and {len(meant) - _MOST_COMMANDS} more" if len(meant) > _MOST_COMMANDS else ""
             return f"did you mean {' or '.join(f'`{line}`' for line in meant[:_MOST_COMMANDS])}{more}?"

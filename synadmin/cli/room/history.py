@@ -105,6 +105,24 @@ def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_e
     )
 
 
+@purge_history.finish
+def _(
+    _: "Synapse",
+    room_id: RoomId,
+    _purge_id: str,
+    status: object,
+    *,
+    before: int | str,
+    delete_local_events: bool,
+) -> Record:
+    del room_id, status  # Synapse does not say how many events there were
+    moment = time_of(before) if isinstance(before, int) else before
+    kept = (
+        "the state of the room" if delete_local_events else "events of local users and the state of the room"
+    )
+    return {"status": "complete", "message": f"deleted: events before {moment}; kept: {kept}"}
+
+
 @reads("history.purge_status", columns=(Column("status"), Column("error")))
 @click.argument("purge_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until it has ended.")

@@ -74,6 +74,8 @@ def test_the_command_removes_what_is_older_than_a_time_and_waits_for_it(
     (told,) = json.loads(answer.stdout)
     assert answer.code == 0, answer.stderr
     assert (told["outcome"], told["status"]) == ("done", "complete")
+    assert told["message"].startswith("deleted: events before ")
+    assert told["message"].endswith("; kept: the state of the room")
     assert left(homeserver, room_id) == events[-1:]
 
 

@@ -34,6 +34,7 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("make-admin club --yes", "hint: did you mean `synadmin room make-admin club --yes`?"),
         ("room lock mike", "hint: did you mean `synadmin user lock mike`?"),
         ("rom list", "hint: did you mean `synadmin room list`?"),
+        ("stats list x", "hint: its commands are media, rooms"),
         ("room lst", "hint: did you mean `synadmin room list`?"),
         ("user admin rosa", "hint: its commands are show, grant, revoke"),
         ("media list mike", "hint: give it with --user or --room"),
