@@ -10,6 +10,10 @@ REPORT_FORMATS = ("table", "json", "ndjson", "csv", "markdown", "html", "prometh
 """What `audit -o` takes: how :mod:`synadmin.audit.report` writes a report."""
 
 
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))  # seconds
+_LONGEST_AGO = 7 * 86400  # seconds
+
+
 class Column(NamedTuple):
     """A column of a table or CSV file.
 
@@ -21,6 +25,8 @@ class Column(NamedTuple):
         shown: without being asked for with ``--columns``.
         whole: never shortened to fit the terminal: ids, which people copy from it.
         breakable: a long word in it is put on several lines: names and topics, which members choose.
+        spare: left out of a table that does not fit the terminal with it; the last one first.
+        terminal: what a terminal shows for a value; pipes and files get the value itself.
     """
 
     name: str
@@ -30,6 +36,8 @@ class Column(NamedTuple):
     shown: bool = True
     whole: bool = False
     breakable: bool = False
+    spare: bool = False
+    terminal: Callable[[object], object] | None = None
 
     def of(self, record: Mapping[str, Any]) -> object:
         """Return the cell's value."""
@@ -65,6 +73,42 @@ def time_of(milliseconds: object) -> str | None:
         return None
 
 
+def relative_time(time: object, now: datetime | None = None) -> object:
+    """Return a time as a person reads it: ``2 hours ago`` within a week, else the local date.
+
+    Args:
+        time: ISO 8601, with its zone; anything else stays as it is.
+        now: the time now; that of the clock where it is None.
+    """
+    try:
+        moment = datetime.fromisoformat(time).astimezone() if isinstance(time, str) else None
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None:
+        return time
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if abs(seconds) >= _LONGEST_AGO:
+        return f"{moment:%Y-%m-%d}"
+    if 0 <= seconds < _UNITS[-1][0]:
+        return "just now"
+    length, unit = next((pair for pair in _UNITS if abs(seconds) >= pair[0]), _UNITS[-1])
+    count = max(int(abs(seconds) // length), 1)
+    amount = f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{amount} ago" if seconds > 0 else f"in {amount}"
+
+
+def human_size(count: object) -> object:
+    """Return a number of bytes as a person reads it, in units of 1000: ``1.2 MB``."""
+    if not isinstance(count, int) or isinstance(count, bool):
+        return count
+    amount, units = float(count), ["B", "kB", "MB", "GB"]
+    while amount >= 1000 and len(units) > 1:  # noqa: PLR2004
+        amount /= 1000
+        del units[0]
+    digits = 1 if amount < 10 and units[0] != "B" else 0  # noqa: PLR2004
+    return f"{amount:.{digits}f} {units[0]}"
+
+
 def time_column(
     name: str,
     title: str | None = None,
@@ -73,7 +117,7 @@ def time_column(
     zero: bool = True,
     shown: bool = True,
 ) -> Column:
-    """Return a column that shows a time.
+    """Return a column that shows a time in milliseconds or seconds: on a terminal as ``2 hours ago``.
 
     Args:
         name: the field of the record.
@@ -89,4 +133,4 @@ def time_column(
             return None
         return time_of(moment if isinstance(moment, bool) else moment * unit)
 
-    return Column(name, title, value, shown=shown)
+    return Column(name, title, value, shown=shown, terminal=relative_time)

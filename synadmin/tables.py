@@ -31,6 +31,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff2
 _USER_ID = re.compile(r"@[a-z0-9._/-]+:[A-Za-z0-9.-]+(:[0-9]+)?")
 """A user id that no spreadsheet runs: it has no bracket, no comma and no operator."""
 _GAP = 2
+_NOTHING = "-"
 _WIDEST = 100  # columns of a cell where no terminal sets a limit
 _NARROWEST = 20  # columns of a value below its heading
 _LONGEST_TEXT = 1000  # characters of a cell on a terminal; more than that is no name and no message
@@ -63,7 +64,7 @@ def as_json(value: object, *, indent: int | None = None) -> str:
 def cell(value: object) -> str:
     """Return a value as a person reads it in a table."""
     if value is None:
-        return "-"
+        return _NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -71,7 +72,7 @@ def cell(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, Sequence) and all(isinstance(item, str) for item in value):
-        return safe_text(", ".join(value)) or "-"
+        return safe_text(", ".join(value)) or _NOTHING
     return as_json(value)
 
 
@@ -96,7 +97,8 @@ def write(
         form: one of :data:`synadmin.columns.FORMATS`.
         out: where to.
         width: the columns of the terminal, None where nothing is to be shortened.
-        all_fields: JSON and NDJSON show the records as they are, not the columns alone.
+        all_fields: no columns were asked for: JSON and NDJSON have all fields, and on a terminal a table
+            has no column that is empty, and no spare one that does not fit.
         empty: what a table says when there is nothing.
         style: adds colours to a table; None adds none.
     """
@@ -111,7 +113,7 @@ def write(
     elif form == "name":
         _write_names(records, columns, out)
     else:
-        _write_table(records, columns, out, width=width, empty=empty, style=style)
+        _write_table(records, columns, out, width=width, empty=empty, style=style, fixed=not all_fields)
 
 
 def _picked(record: Mapping[str, Any], columns: Sequence[Column]) -> Mapping[str, Any]:
@@ -169,14 +171,19 @@ def _write_table(
     width: int | None,
     empty: str,
     style: Style | None,
+    fixed: bool,
 ) -> None:
-    most = None if width is None else _LONGEST_TEXT
-    rows = [[_shortened(cell(column.of(record)), most) for column in columns] for record in records]
+    on_terminal = width is not None
+    rows: Sequence[Sequence[str]] = [_cells(record, columns, on_terminal=on_terminal) for record in records]
+    if on_terminal:
+        rows = [[_shortened(text) for text in row] for row in rows]
     if not rows:
         out.write(f"{empty}\n" if empty else "")
         return
+    if width is not None and not fixed:
+        columns, rows = _shown(columns, rows, width)
     headings = [column.heading for column in columns]
-    limits = _fitting(columns, [headings, *rows], width)
+    limits = _fitting([*zip(columns, zip(headings, *rows, strict=True), strict=True)], width)
     if limits is None:
         out.write("\n".join(_block(columns, row, width, style) for row in rows))
         return
@@ -203,6 +210,34 @@ def _write_table(
     out.write("".join(f"{line.rstrip()}\n" for line in table.splitlines()))
 
 
+def _cells(record: Mapping[str, Any], columns: Sequence[Column], *, on_terminal: bool) -> list[str]:
+    values = ((column.terminal, column.of(record)) for column in columns)
+    if not on_terminal:
+        return [cell(value) for _, value in values]
+    texts = (cell(shown(value) if shown else value) for shown, value in values)
+    return [_NOTHING if text in {"", "{}"} else text for text in texts]
+
+
+def _shown(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """Return the columns that are not empty, and their rows; without spare ones where the table fits then."""
+    filled = [pair for pair in zip(columns, zip(*rows, strict=True), strict=True) if {*pair[1]} != {_NOTHING}]
+    filled = filled or [(columns[0], tuple(row[0] for row in rows))]
+
+    def fits(pairs: Sequence[tuple[Column, Sequence[str]]], narrowest_name: int = _NARROWEST_NAME) -> bool:
+        table = [(column, (column.heading, *cells)) for column, cells in pairs]
+        return _fitting(table, width, narrowest_name=narrowest_name) is not None
+
+    spare = [pair for pair in filled if pair[0].spare]
+    fitting = list(filled)
+    while spare and not fits(fitting, _LONGEST_WORD_OF_NAME):
+        fitting.remove(spare.pop())
+    if len(fitting) < len(filled) and fits(fitting):
+        filled = fitting
+    return [column for column, _ in filled], [*zip(*(cells for _, cells in filled), strict=True)]
+
+
 def _block(
     columns: Sequence[Column], cells: Sequence[str], width: int | None, style: Style | None = None
 ) -> str:
@@ -218,8 +253,8 @@ def _block(
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _shortened(text: str, most: int | None) -> str:
-    return text if most is None or len(text) <= most else text[:most] + "…"
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
 def _wrapped(column: Column, text: str, limit: int) -> str:
@@ -235,23 +270,28 @@ def record_as_text(
     style: Style | None = None,
 ) -> str:
     """Return one record as text, a line for each field."""
-    return _block(columns, [cell(column.of(record)) for column in columns], width, style)
+    return _block(columns, _cells(record, columns, on_terminal=width is not None), width, style)
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[int] | None:
+def _fitting(
+    columns: Iterable[tuple[Column, Sequence[str]]],
+    width: int | None,
+    *,
+    narrowest_name: int = _NARROWEST_NAME,
+) -> list[int] | None:
     """Return the widths with which a table fits, taken from the widest columns first; None where none do.
 
     Columns that are to stay whole keep their width, and no word is broken but those of names.
 
     Args:
-        columns: of the table.
-        rows: the headings and the cells.
+        columns: of the table, each with its heading and its cells.
         width: of the terminal; None where there is none, and only single cells are limited.
+        narrowest_name: columns of a breakable column.
     """
     widths, least = [], []
-    for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+    for column, cells in columns:
         widths.append(max(map(text_width, cells)))
-        longest = _NARROWEST_NAME if column.breakable else _LONGEST_WORD
+        longest = narrowest_name if column.breakable else _LONGEST_WORD
         words = (min(text_width(word), longest) for text in cells for word in text.split())
         least.append(widths[-1] if column.whole else max(words, default=0))
     if width is None:

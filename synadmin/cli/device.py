@@ -24,8 +24,8 @@ _COLUMNS = (
     Column("device_id", title="device", whole=True),
     Column("display_name", title="name"),
     time_column("last_seen_ts", "last seen"),
-    Column("last_seen_ip", title="from"),
-    Column("last_seen_user_agent", title="with"),
+    Column("last_seen_ip", title="ip address"),
+    Column("last_seen_user_agent", title="client"),
     Column("user_id", title="user", shown=False),
     Column("dehydrated", shown=False),
 )

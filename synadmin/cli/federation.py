@@ -11,7 +11,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import SERVERS
 from synadmin.cli.verbs import changes, reads
-from synadmin.columns import Column, time_column, time_of
+from synadmin.columns import Column, relative_time, time_column, time_of
 
 if TYPE_CHECKING:
     from synadmin.api.choices import DestinationOrder
@@ -38,7 +38,7 @@ _COLUMNS = (
     Column("destination", title="server", whole=True),
     time_column("failure_ts", "failing since"),
     time_column("retry_last_ts", "last try", zero=False),
-    Column("next_try", value=_next_try),
+    Column("next_try", value=_next_try, terminal=relative_time),
     Column("retry_interval", title="pause (ms)", right=True, shown=False),
     Column("last_successful_stream_ordering", title="reached event", right=True, shown=False),
 )

@@ -11,7 +11,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, Kind, counted, user_id_of
 from synadmin.cli.verbs import changes, reads
-from synadmin.columns import Column
+from synadmin.columns import Column, relative_time
 from synadmin.errors import UsageError
 from synadmin.ids import UserId, localpart_of
 
@@ -71,11 +71,11 @@ _TOKEN_COLUMNS = (
     Column("human_name", title="name"),
     Column("actor", title="acts as"),
     Column("scope"),
-    Column("expires_at", title="expires"),
-    Column("last_active_at", title="last used"),
-    Column("created_at", title="created", shown=False),
+    Column("expires_at", title="expires", terminal=relative_time),
+    Column("last_active_at", title="last used", terminal=relative_time),
+    Column("created_at", title="created", shown=False, terminal=relative_time),
     Column("owner", shown=False),
-    Column("revoked_at", title="revoked", shown=False),
+    Column("revoked_at", title="revoked", shown=False, terminal=relative_time),
 )
 
 
@@ -117,7 +117,10 @@ def _token_record(
 @changes(
     USERS,
     "mas.personal_sessions.create",
-    columns=(Column("access_token", title="token", whole=True), Column("expires_at", title="expires")),
+    columns=(
+        Column("access_token", title="token", whole=True),
+        Column("expires_at", title="expires", terminal=relative_time),
+    ),
     many=False,
     resumable=False,
     does="Make a token for",

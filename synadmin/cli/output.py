@@ -60,6 +60,11 @@ class Output(NamedTuple):
         """Whether a person reads it, and has not asked for columns."""
         return self.for_people and self.names is None
 
+    @property
+    def on_terminal(self) -> bool:
+        """Whether a person reads it on a terminal, and has not asked for columns."""
+        return self.in_words and terminal_width() is not None
+
     def write(
         self,
         records: Iterable[Mapping[str, Any]],

@@ -13,7 +13,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import TOKENS, counted
 from synadmin.cli.verbs import ChosenTargets, Shown, changes, reads
-from synadmin.columns import Column, time_column, time_of
+from synadmin.columns import Column, relative_time, time_column, time_of
 from synadmin.errors import NotFoundError, RefusedError, UsageError
 from synadmin.text import safe_text
 
@@ -26,10 +26,15 @@ _LONGEST = 64
 _MOST_USES = 2**31 - 1
 _DRAWN = "(chosen by the server)"
 _DETAILS = (
-    Column("uses_allowed", title="uses allowed", right=True),
+    Column(
+        "uses_allowed",
+        title="uses allowed",
+        right=True,
+        terminal=lambda uses: "unlimited" if uses is None else uses,
+    ),
     Column("completed", title="used", right=True),
     Column("pending", right=True),
-    time_column("expiry_time", "ends"),
+    time_column("expiry_time", "ends")._replace(terminal=lambda time: relative_time(time) or "never"),
 )
 _COLUMNS = (Column("token", whole=True), *_DETAILS)
 
@@ -70,7 +75,7 @@ def _mas_columns(output: Output) -> tuple[Column, ...]:
     return (
         *_COLUMNS,
         Column("valid", shown=output.for_people),
-        Column("revoked_at", title="revoked", shown=False),
+        Column("revoked_at", title="revoked", shown=False, terminal=relative_time),
     )
 
 

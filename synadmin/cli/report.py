@@ -1,5 +1,6 @@
 """``synadmin report``: what users have reported."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,8 +102,31 @@ def show(synapse: "Synapse", report_id: str, *, users: bool) -> object:
         synadmin report show 3 --users -o json
     """
     sent = (synapse.reports.user if users else synapse.reports.event)(int(report_id)).as_sent()
-    columns = [Column(name) for name in sent if name != "received_ts"]
+    columns = [_detail(name) for name in sent if name != "received_ts"]
     return Shown(sent, [*columns[:1], time_column("received_ts", "received"), *columns[1:]])
+
+
+def _detail(name: str) -> Column:
+    return Column(name, _TITLES.get(name), terminal=_without_hashes if name == "event_json" else None)
+
+
+def _without_hashes(event: object) -> object:
+    """Return of an event what a person wants to read: type and content."""
+    if not isinstance(event, Mapping):
+        return event
+    return {name: event[name] for name in ("type", "content") if name in event}
+
+
+_TITLES = {
+    "user_id": "reported by",
+    "sender": "about",
+    "target_user_id": "about",
+    "room_id": "room",
+    "name": "room name",
+    "canonical_alias": "room alias",
+    "event_id": "event",
+    "event_json": "event data",
+}
 
 
 @report.verb

@@ -8,7 +8,7 @@ from synadmin.api.choices import USER_STATISTICS_ORDERS
 from synadmin.cli.lazy import Group
 from synadmin.cli.parameters import ANY_TIME, PAST_TIME, sort_option
 from synadmin.cli.verbs import reads
-from synadmin.columns import Column
+from synadmin.columns import Column, human_size
 from synadmin.errors import MatrixError, ServerError, UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ _MEDIA_COLUMNS = (
     Column("user_id", title="user", whole=True),
     Column("displayname", title="name", breakable=True),
     Column("media_count", title="items", right=True),
-    Column("media_length", title="bytes", right=True),
+    Column("media_length", title="size", right=True, whole=True, terminal=human_size),
 )
 _ROOM_COLUMNS = (
     Column("room_id", title="room", whole=True),
-    Column("estimated_size", title="bytes", right=True),
+    Column("estimated_size", title="size", right=True, whole=True, terminal=human_size),
 )
 
 

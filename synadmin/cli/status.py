@@ -12,7 +12,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.servers import at_each, common_code, file_of_profile, invocations, profiles_option
-from synadmin.columns import Column, time_of
+from synadmin.columns import Column, relative_time, time_of
 from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SettingsError, SynadminError
 from synadmin.ids import server_name_of
 
@@ -93,8 +93,10 @@ def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
         Column("users", right=True),
         Column("rooms", right=True),
         Column("without_control", right=True),
-        Column("audited_at", shown=False),
-        Column("token_expires_at", title="token ends", shown=tells("token_expires_at")),
+        Column("audited_at", shown=False, terminal=relative_time),
+        Column(
+            "token_expires_at", title="token ends", shown=tells("token_expires_at"), terminal=relative_time
+        ),
         Column("open_restorations", right=True, shown=tells("open_restorations")),
         Column("error", shown=tells("error")),
     ]

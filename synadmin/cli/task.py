@@ -1,27 +1,41 @@
 """``synadmin task``: work that the server has put off, or has under way."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from synadmin.api.choices import TASK_STATUSES
 from synadmin.cli.lazy import Group
+from synadmin.cli.output import Output
 from synadmin.cli.parameters import ANY_TIME
 from synadmin.cli.verbs import reads
-from synadmin.columns import Column, time_column
+from synadmin.columns import Column, relative_time, time_column
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-_COLUMNS = (
-    Column("id"),
-    Column("action"),
-    Column("status"),
-    time_column("timestamp_ms", "time"),
-    Column("resource_id", title="about"),
-    Column("error"),
-    Column("result", shown=False),
-)
+
+def _columns(*, output: Output) -> tuple[Column, ...]:
+    """Return the columns; on a terminal three of them stand together, which takes less room."""
+    short = output.on_terminal
+    time = time_column("timestamp_ms", "time", shown=not short)
+
+    def action(task: Mapping[str, Any]) -> str:
+        return f"{task['action']} {task.get('resource_id') or ''}".rstrip()
+
+    def status(task: Mapping[str, Any]) -> str:
+        return f"{task['status']} {relative_time(time.of(task))}"
+
+    return (
+        Column("id", whole=True),
+        Column("action", value=action if short else None),
+        Column("status", value=status if short else None),
+        time,
+        Column("resource_id", title="about", shown=not short),
+        Column("error"),
+        Column("result", shown=False),
+    )
 
 
 @click.group(cls=Group)
@@ -33,7 +47,7 @@ def task() -> None:
 
 
 @task.verb
-@reads("tasks.list", name="list", columns=_COLUMNS, empty="No tasks.")
+@reads("tasks.list", name="list", columns=_columns, empty="No tasks.")
 @click.option("--action", "actions", multiple=True, metavar="NAME", help="Only these, such as purge_history.")
 @click.option("--resource", metavar="ID", help="Only those about this room or user.")
 @click.option("--status", "statuses", multiple=True, type=click.Choice(TASK_STATUSES), help="Only these.")

@@ -117,7 +117,8 @@ class Read(Verb):
         columns = self._columns
         if callable(columns):
             try:
-                columns = call(columns, values={option.name: option.default for option in self.params})
+                options = {option.name: option.default for option in self.params}
+                columns = call(columns, values=options | {"output": Output("table", None)})
             except (KeyError, TypeError):
                 return []
         return [column.name for column in columns or ()]

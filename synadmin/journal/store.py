@@ -218,6 +218,15 @@ class Store:
             ).fetchone()
             return None if row is None else _run(row)
 
+    def runs_ending_in(self, end: str) -> list[RunRecord]:
+        """Return the runs whose names have this after the time, oldest first."""
+        with self.failures("read"):
+            rows = self._database.execute(
+                f"SELECT {_RUN} FROM runs WHERE substr(run, instr(run, '-') + 1) = ? ORDER BY number",  # noqa: S608
+                (end.encode("utf-8", "replace").decode(),),
+            )
+            return [_run(row) for row in rows]
+
     def chain(self, record: RunRecord) -> list[RunRecord]:
         """Return a run, the one that it resumed, and so on."""
         chain = [record]

@@ -51,9 +51,12 @@ _WIPED = re.compile(r"[^\n]*\r\x1b\[K")  # progress, while it lasted
 # What differs from run to run, and what stands for it. Of the same length: tables stay in line.
 _NUMBERED = {
     re.compile(r"(?:127\.0\.0\.1|localhost)(:\d{5})\b"): ":280{:02}",
-    re.compile(r"\b20\d{6}T\d{6}-[0-9a-f]{6}"): "20261121T0930{:02}-4f2a9c",
+    re.compile(r"(?m)^[0-9a-f]{6}(?=  )|(?<=\dT\d{6}-)[0-9a-f]{6}\b"): "4f2a{:02}",
 }
 _VARYING = (
+    (re.compile(r"\b20\d{6}T\d{6}(?=-)"), "20261121T093000"),
+    (re.compile(r"\b(just now|\d+ minutes? ago)$", re.MULTILINE), "just now"),
+    (re.compile(r"(  time\n[- ]*  )-+$", re.MULTILINE), r"\1--------"),
     (re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?"), r"2026-11-21T09:30:00\1"),
     (re.compile(r"(?<=T09:30:00)\.\d+"), ".000"),
     (re.compile(r"\$[\w-]{43}"), "$" + "EventId" * 6 + "0"),

@@ -7,14 +7,16 @@ import io
 import itertools
 import json
 import sys
+import time as clock
 import unicodedata
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synadmin.columns import FORMATS, Column, field, time_of
+from synadmin.columns import FORMATS, Column, field, human_size, relative_time, time_column, time_of
 from synadmin.errors import ReplyError
 from synadmin.tables import as_json, as_text, cell, write
 from synadmin.text import safe_text
@@ -247,6 +249,90 @@ def test_a_column_reaches_into_nested_objects() -> None:
 )
 def test_a_time_is_iso_8601_in_utc(milliseconds: object, time: str | None) -> None:
     assert time_of(milliseconds) == time
+
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("2026-11-28T12:00:00Z", "just now"),
+        ("2026-11-28T11:59:01.500Z", "just now"),
+        ("2026-11-28T11:59:00Z", "1 minute ago"),
+        ("2026-11-28T10:00:01Z", "1 hour ago"),
+        ("2026-11-28T14:00:00+04:00", "2 hours ago"),
+        ("2026-11-27T12:00:00Z", "1 day ago"),
+        ("2026-11-21T12:00:01Z", "6 days ago"),
+        ("2026-11-21T12:00:00Z", "2026-11-21"),
+        ("2026-11-28T12:00:30Z", "in 1 minute"),
+        ("2026-12-01T12:00:00Z", "in 3 days"),
+        ("2027-02-01T12:00:00Z", "2027-02-01"),
+        ("not a time", "not a time"),
+        (None, None),
+    ],
+)
+def test_a_person_reads_how_long_ago_it_was_or_the_date(time: str | None, shown: str | None) -> None:
+    assert relative_time(time, NOW) == shown
+
+
+def test_a_date_is_that_of_the_local_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    clock.tzset()
+    try:
+        assert relative_time("2026-10-01T20:00:00Z", NOW) == "2026-10-02"
+    finally:
+        monkeypatch.undo()
+        clock.tzset()
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (123_456, "123 kB"),
+        (1_240_000, "1.2 MB"),
+        (5 * 10**12, "5000 GB"),
+        (None, None),
+    ],
+)
+def test_a_person_reads_a_size_in_units_of_1000(count: int | None, shown: str | None) -> None:
+    assert human_size(count) == shown
+
+
+def test_only_a_terminal_shows_dates_and_sizes_in_words() -> None:
+    columns = [time_column("at"), Column("bytes", terminal=human_size)]
+    records = [{"at": 1_580_472_000_000, "bytes": 123_456}]
+    assert _written(records, "table", columns, width=80).splitlines()[2].split() == [
+        "2020-01-31",
+        "123",
+        "kB",
+    ]
+    assert _written(records, "table", columns).splitlines()[2].split() == ["2020-01-31T12:00:00Z", "123456"]
+    assert _written(records, "csv", columns, width=80).splitlines()[1] == "2020-01-31T12:00:00Z,123456"
+    assert json.loads(_written(records, "json", columns, width=80)) == records
+
+
+def test_a_terminal_shows_no_column_that_is_empty_in_all_rows() -> None:
+    columns = [Column("a"), Column("b"), Column("c")]
+    records: list[dict[str, Any]] = [{"a": 1, "b": None, "c": ""}, {"a": 2, "b": [], "c": "x"}]
+    assert _written(records, "table", columns, width=80).splitlines() == ["a  c", "-  -", "1  -", "2  x"]
+    assert _written(records, "table", columns).splitlines()[0] == "a  b  c"
+    # Columns that were asked for are all shown.
+    assert _written(records, "table", columns, width=80, all_fields=False).splitlines()[0] == "a  b  c"
+    assert _written([{}], "table", columns, width=80).splitlines() == ["a", "-", "-"]
+
+
+def test_a_spare_column_is_left_out_where_the_table_does_not_fit_with_it() -> None:
+    columns = [Column("id", whole=True), Column("who", spare=True), Column("name", breakable=True)]
+    record = {"id": "x" * 30, "who": "y" * 30, "name": "A name of several words"}
+    assert _written([record], "table", columns, width=90).splitlines()[0].split() == ["id", "who", "name"]
+    assert _written([record], "table", columns, width=70).splitlines()[0].split() == ["id", "name"]
+    # Where it does not fit without it either, all fields are shown.
+    assert "who" in _written([record], "table", columns, width=35)
+    assert "who" in _written([record], "table", columns, width=70, all_fields=False)
 
 
 # Fitting the terminal

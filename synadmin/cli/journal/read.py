@@ -10,7 +10,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.journal.runs import find_run, open_journal
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
-from synadmin.columns import Column
+from synadmin.columns import Column, relative_time
 
 if TYPE_CHECKING:
     from synadmin.journal import RunRecord
@@ -52,7 +52,7 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
             return
         runs = [_summary(store, run) for run in store.runs(limit or None)]
         several_servers = len({run["server"] for run in runs}) > 1
-        columns = _run_columns(several_servers=several_servers, in_words=output.in_words)
+        columns = _run_columns(output, several_servers=several_servers)
         output.write(runs, columns, empty="The journal is empty: no changes were made from this machine.")
 
 
@@ -63,12 +63,12 @@ def list_(invocation: Invocation, *, requests: bool, limit: int, output: Output)
 def show(invocation: Invocation, run: str, *, output: Output) -> None:
     """Show the requests of one run.
 
-    The last run is called `last`.
+    The last run is called `last`; of other names the end is enough.
 
     \b
     Examples:
         synadmin journal show last
-        synadmin journal show 20261120T221507-4f2a9c -o json
+        synadmin journal show 4f2a9c -o json
     """
     with open_journal(invocation) as store:
         output.write(store.entries(run=find_run(store, run).run), _request_columns())
@@ -87,17 +87,24 @@ def export(invocation: Invocation) -> None:
         Output("ndjson", None).write(store.entries(), _request_columns())
 
 
-def _run_columns(*, several_servers: bool, in_words: bool) -> list[Column]:
+def _run_columns(output: Output, *, several_servers: bool) -> list[Column]:
     """Return the columns; a person reads the target behind the command, which takes less room."""
+    in_words, on_terminal = output.in_words, output.on_terminal
+
+    def command(run: Mapping[str, Any]) -> str:
+        server = str(run["server"]).partition("://")[2]
+        at_server = f" on {server}" if on_terminal and several_servers else ""
+        return f"{run['command'] or '-'} {_target(run) or ''}".rstrip() + at_server
+
     return [
-        Column("run", whole=True),
-        Column("command", value=_command_with_target if in_words else None),
+        Column("run", whole=True, terminal=_short_name),
+        Column("command", value=command if in_words else None),
         Column("target", value=_target, shown=not in_words),
         Column("state"),
-        Column("server", shown=several_servers),
+        Column("server", shown=several_servers and not on_terminal),
         Column("failed", right=True, shown=False),
-        # The name of a run begins with its time.
-        Column("time", value=_time_to_seconds, shown=False),
+        # The whole name of a run begins with its time.
+        Column("time", value=_time_to_seconds, shown=on_terminal, terminal=relative_time),
         Column("user", shown=False),
         Column("requests", right=True, shown=False),
         Column("unknown", right=True, shown=False),
@@ -112,8 +119,9 @@ def _target(run: Mapping[str, Any]) -> str | None:
     return f"{targets[0]} +{len(targets) - 1}" if len(targets) > 1 else str(targets[0])
 
 
-def _command_with_target(run: Mapping[str, Any]) -> str:
-    return f"{run['command'] or '-'} {_target(run) or ''}".rstrip()
+def _short_name(run: object) -> str:
+    """Return the end of a run's name, which `journal show` and the others take."""
+    return str(run).rpartition("-")[2]
 
 
 def _time_to_seconds(line: Mapping[str, Any]) -> object:
@@ -170,7 +178,7 @@ def _request_columns() -> list[Any]:
         return as_json(line["body"]) if line.get("body") else None
 
     return [
-        Column("time"),
+        Column("time", terminal=relative_time),
         Column("run", shown=False),
         Column("id", shown=False),
         Column("command", shown=False),

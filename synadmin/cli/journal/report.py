@@ -13,13 +13,13 @@ from synadmin.cli.journal.runs import open_journal
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
 from synadmin.cli.parameters import PAST_TIME
-from synadmin.columns import FORMATS, Column
+from synadmin.columns import FORMATS, Column, relative_time
 from synadmin.errors import UsageError
 from synadmin.text import safe_text
 
 _HTML = "html"
 _COLUMNS = (
-    Column("time"),
+    Column("time", terminal=relative_time),
     Column("user"),
     Column("command"),
     Column("target", whole=True),

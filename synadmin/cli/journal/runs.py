@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from synadmin.cli.invocation import Invocation
-from synadmin.errors import NoSuchRunError, RefusedError, SettingsError
+from synadmin.errors import NoSuchRunError, RefusedError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,12 +21,19 @@ def open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
 
 
 def find_run(store: "Store", run: str) -> "RunRecord":
-    """Return a run.
+    """Return the run of a name, or of the end of one.
 
     Raises:
         NoSuchRunError: the journal has none of that name.
+        UsageError: several runs have that end.
     """
     record = store.run(run)
+    if record is None:
+        ending = store.runs_ending_in(run)
+        if len(ending) > 1:
+            names = ", ".join(other.run for other in ending)
+            raise UsageError(f"several runs end in {run!a}: {names}")
+        record = ending[0] if ending else None
     if record is None:
         raise NoSuchRunError(f"the journal has no run {run!a}", hint="`synadmin journal list` lists its runs")
     return record

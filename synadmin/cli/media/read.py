@@ -10,7 +10,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import room_id_of, user_id_of
 from synadmin.cli.verbs import Shown, reads
-from synadmin.columns import Column, time_column
+from synadmin.columns import Column, human_size, time_column
 from synadmin.errors import UsageError
 from synadmin.ids import RoomId, parse_media_id, server_name_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 
-_ROOM_COLUMNS = (Column("media"), Column("local"))
+_ROOM_COLUMNS = (Column("media", whole=True), Column("local"))
 
 
 @reads("media.in_room", "media.of_user", name="list")
@@ -77,12 +77,12 @@ def media_in_room(synapse: "Synapse", room_id: RoomId) -> "Iterator[dict[str, An
 
 def _user_columns(home: str) -> list[Column]:
     return [
-        Column("media", value=lambda item: f"mxc://{home}/{item.get('media_id')}"),
+        Column("media", value=lambda item: f"mxc://{home}/{item.get('media_id')}", whole=True),
         Column("media_type", title="type"),
-        Column("media_length", title="bytes", right=True),
+        Column("media_length", title="size", right=True, whole=True, terminal=human_size),
         Column("upload_name", title="name", breakable=True),
         time_column("created_ts", "uploaded"),
-        time_column("last_access_ts", "looked at", zero=False),
+        time_column("last_access_ts", "last accessed", zero=False),
         Column("quarantined_by", title="quarantined by"),
         Column("safe_from_quarantine", title="protected"),
         Column("media_id", shown=False),
@@ -105,24 +105,37 @@ def show(synapse: "Synapse", media: str) -> object:
         synadmin media show AbCdEfGhIjKlMnOpQrStUvWx -o json
     """
     info = synapse.media.get(*parse_media_id(media)).as_sent()["media_info"]
-    times = {"created_ts": "uploaded", "last_access_ts": "looked at"}
-    columns = [
-        time_column(name, times[name], zero=False) if name in times else _column(name) for name in info
-    ]
-    return Shown(info, columns)
+    return Shown(info, [_column(name) for name in info])
 
 
 def _column(name: str) -> Column:
-    if name not in _FLAGS:
-        return Column(name)
-    # Synapse with SQLite sends 1 and 0.
-    return Column(name, value=lambda info: None if info.get(name) is None else bool(info[name]))
+    title = _TITLES.get(name)
+    if name.endswith("_ts"):
+        return time_column(name, title, zero=False)
+    if name in _FLAGS:
+        # Synapse with SQLite sends 1 and 0.
+        return Column(name, title, lambda info: None if info.get(name) is None else bool(info[name]))
+    return Column(name, title, terminal=human_size if name == "media_length" else None)
 
 
+_TITLES = {
+    "media_origin": "from server",
+    "user_id": "uploaded by",
+    "media_type": "type",
+    "media_length": "size",
+    "upload_name": "name",
+    "created_ts": "uploaded",
+    "filesystem_id": "file id",
+    "url_cache": "preview of",
+    "last_access_ts": "last accessed",
+    "safe_from_quarantine": "protected",
+}
 _FLAGS = frozenset({"authenticated", "safe_from_quarantine"})
 _CHANGE_COLUMNS = (
-    Column("media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}"),
-    Column("quarantined"),
+    Column(
+        "media", value=lambda change: f"mxc://{change.get('origin')}/{change.get('media_id')}", whole=True
+    ),
+    Column("quarantined", terminal=bool),  # Synapse with SQLite sends 1 and 0
     Column("origin", shown=False),
     Column("media_id", shown=False),
 )

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 
 _FIRST = ("room_id", "name", "canonical_alias", "controllers", "joined_members", "joined_local_members")
+_TITLES = {
+    "canonical_alias": "alias",
+    "joined_members": "members",
+    "joined_local_members": "local members",
+    "join_rules": "join rule",
+    "version": "room version",
+    "public": "in room directory",
+    "joined_local_devices": "local devices",
+}
 _DESCENDING = frozenset({"joined_members", "joined_local_members", "version", "state_events"})
 """Synapse sorts by these from the largest to the smallest."""
 
@@ -136,7 +145,7 @@ def show(synapse: "Synapse", room_id: RoomId) -> object:
     details |= {"blocked": block.block, "blocked_by": block.user_id}
     details["controllers"] = controllers_of(synapse, room_id)
     names = [*(name for name in _FIRST if name in details), *(name for name in details if name not in _FIRST)]
-    return Shown(details, [Column(name) for name in names])
+    return Shown(details, [Column(name, _TITLES.get(name)) for name in names])
 
 
 @reads(

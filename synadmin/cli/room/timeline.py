@@ -136,8 +136,7 @@ def context(
         {"position": "event"} | answer["event"],
         *({"position": "after"} | event for event in answer["events_after"]),
     ]
-    marked = Column("position", title="", value=lambda row: "->" if row["position"] == "event" else "")
-    output.write(rows, [marked if output.for_people else Column("position"), *_COLUMNS])
+    output.write(rows, [Column("position"), *_COLUMNS])
 
 
 @context.check

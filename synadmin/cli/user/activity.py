@@ -30,11 +30,11 @@ _PUSHER_COLUMNS = (
 _since = click.option("--since", type=PAST_TIME, default=0, help="Only since: 7d, 2026-01-31.")
 
 
-def _counting(field: str) -> tuple[Column, ...]:
+def _counting(field: str, title: str) -> tuple[Column, ...]:
     return (
         Column("user_id", title="user", whole=True),
         time_column("from_ts", "since", zero=False),
-        Column(field),
+        Column(field, title, right=True),
     )
 
 
@@ -71,7 +71,7 @@ def memberships(synapse: "Synapse", user_id: "UserId", *, membership: str | None
     ]
 
 
-@reads("activity.sent_invite_count", columns=_counting("invite_count"), anyone=True)
+@reads("activity.sent_invite_count", columns=_counting("invite_count", "invitations"), anyone=True)
 @_since
 def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
     """Count the invitations that a user has sent.
@@ -87,7 +87,11 @@ def invites_sent(synapse: "Synapse", user_id: "UserId", *, since: int) -> object
     return {"user_id": user_id, "from_ts": since, **sent}
 
 
-@reads("activity.joined_room_count", columns=_counting("cumulative_joined_room_count"), anyone=True)
+@reads(
+    "activity.joined_room_count",
+    columns=_counting("cumulative_joined_room_count", "rooms joined"),
+    anyone=True,
+)
 @_since
 def joined_count(synapse: "Synapse", user_id: "UserId", *, since: int) -> object:
     """Count the rooms that a user has joined over time.

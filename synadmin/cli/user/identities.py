@@ -10,7 +10,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.user.with_mas import add_email, remove_email
 from synadmin.cli.verbs import changes, reads
-from synadmin.columns import Column
+from synadmin.columns import Column, relative_time
 from synadmin.errors import MatrixError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def email() -> None:
 @reads(
     "mas.user_emails.list",
     name="list",
-    columns=(Column("email", whole=True), Column("created_at", title="added"), Column("id", shown=False)),
+    columns=(
+        Column("email", whole=True),
+        Column("created_at", title="added", terminal=relative_time),
+        Column("id", shown=False),
+    ),
     empty="No e-mail address.",
 )
 def list_emails(synapse: "Synapse", user_id: "UserId") -> object:
@@ -120,7 +124,7 @@ def list_links(synapse: "Synapse", user_id: "UserId") -> object:
         Column("id", whole=True),
         Column("human_name", title="name"),
         Column("issuer"),
-        Column("disabled_at", title="disabled"),
+        Column("disabled_at", title="disabled", terminal=relative_time),
     ),
     empty="No identity provider.",
 )

@@ -13,7 +13,7 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.targets import user_id_of
 from synadmin.cli.verbs import Shown, reads
-from synadmin.columns import Column, time_column
+from synadmin.columns import Column, relative_time, time_column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, UsageError
 from synadmin.ids import server_name_of
 
@@ -160,7 +160,11 @@ def _mas_columns(record: "Mapping[str, Any]") -> list[Column]:
     titles = {"locked_at": "mas locked", "deactivated_at": "mas deactivated", "created_at": "mas created"}
     titles["emails"] = "mas e-mail addresses"
     return [
-        Column(f"mas.{name}", titles.get(name, f"mas {name.replace('_', ' ')}"))
+        Column(
+            f"mas.{name}",
+            titles.get(name, f"mas {name.replace('_', ' ')}"),
+            terminal=relative_time if name.endswith("_at") else None,
+        )
         for name in record
         if name not in {"username", "admin"}  # the localpart, and what `admin` above has
     ]
@@ -180,17 +184,31 @@ def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
     return {"admin": account.record.attributes.admin, "mas": {**account.record.flat(), "emails": emails}}
 
 
+_TITLES = {
+    "name": "user id",
+    "displayname": "display name",
+    "last_seen_ts": "last seen",
+    "threepids": "addresses",
+    "appservice_id": "application service",
+    "consent_server_notice_sent": "consent asked for version",
+    "consent_version": "consent to version",
+    "consent_ts": "consent given",
+    "is_guest": "guest",
+    "avatar_url": "avatar",
+}
+"""What Synapse calls otherwise than people do."""
+_PAIRS = {"threepids": ("medium", "address"), "external_ids": ("auth_provider", "external_id")}
+
+
 def _detail(name: str) -> Column:
     if name == "creation_ts":
         # In seconds here, unlike in the list.
         return time_column(name, "created", unit=1000)
     if name in {"last_seen_ts", "consent_ts"}:
-        return time_column(name, name.removesuffix("_ts").replace("_", " "))
-    if name == "threepids":
-        return Column(name, value=lambda record: _joined(record[name], "medium", "address"))
-    if name == "external_ids":
-        return Column(name, value=lambda record: _joined(record[name], "auth_provider", "external_id"))
-    return Column(name)
+        return time_column(name, _TITLES[name])
+    if name in _PAIRS:
+        return Column(name, _TITLES.get(name), lambda record: _joined(record[name], *_PAIRS[name]))
+    return Column(name, _TITLES.get(name))
 
 
 def _joined(pairs: "list[Mapping[str, Any]]", first: str, second: str) -> list[str]:
@@ -416,9 +434,9 @@ def available(synapse: "Synapse", localpart: str) -> object:
 
 
 _CONNECTION_COLUMNS = (
-    Column("ip", title="address"),
+    Column("ip", title="ip address"),
     time_column("last_seen", "last seen"),
-    Column("user_agent", title="with"),
+    Column("user_agent", title="client"),
     Column("user_id", title="user", shown=False),
     Column("device_id", title="device", shown=False),
 )

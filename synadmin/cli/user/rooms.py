@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synadmin.cli.output import Output
 from synadmin.cli.targets import counted, join_names
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
@@ -19,25 +20,35 @@ if TYPE_CHECKING:
     from synadmin.recovery.room_control import RoomControl
 
 _SHOWN = 5  # rooms that a refusal names; the record has them all
-_COLUMNS = (
-    Column("room_id", title="room", whole=True),
-    Column("room.name", title="name", breakable=True),
-    Column("membership"),
-    Column("level", right=True),
-    Column("control"),
-    Column("controllers"),
-    Column("room.canonical_alias", title="alias", shown=False),
-    Column("room.version", title="version", shown=False),
-)
 
 
-@reads("users.memberships", columns=_COLUMNS, empty="In no room.")
+def _control(record: "Mapping[str, Any]") -> str:
+    """Return for a person whether the user has control of a room; the membership where it is not joined."""
+    if not record["control"]:
+        return "no" if record["membership"] == "join" else f"no ({record['membership']})"
+    return "shared" if len(record["controllers"]) > 1 else "alone"
+
+
+def _columns(*, output: Output) -> tuple[Column, ...]:
+    return (
+        Column("room_id", title="room", whole=True),
+        Column("room.name", title="name", breakable=True),
+        Column("membership", shown=not output.on_terminal),  # the column control has it, where it is another
+        Column("level", right=True),
+        Column("control", value=_control if output.on_terminal else None),
+        Column("controllers", spare=True),
+        Column("room.canonical_alias", title="alias", shown=False),
+        Column("room.version", title="version", shown=False),
+    )
+
+
+@reads("users.memberships", columns=_columns, empty="In no room.")
 @click.option("--with-power", is_flag=True, help="Only rooms where the level is above the default.")
 def rooms(synapse: "Synapse", user_id: "UserId", *, with_power: bool) -> object:
     """List the rooms of an account, with its power in them.
 
-    Shows for each room the membership, the level, whether the account has control of the room, and which
-    joined users of this server have control.
+    Shows for each room the membership, the level, whether the account has control of the room, alone or
+    shared with others, and which joined users of this server have control.
 
     \b
     Examples:

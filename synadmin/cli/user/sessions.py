@@ -8,7 +8,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import USERS, counted
 from synadmin.cli.user.identities import account_of
 from synadmin.cli.verbs import changes, reads
-from synadmin.columns import Column
+from synadmin.columns import Column, relative_time
 from synadmin.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ _COLUMNS = (
     Column("id", whole=True),
     Column("kind"),
     Column("name"),
-    Column("last_active_at", title="last used"),
-    Column("last_active_ip", title="from"),
-    Column("created_at", title="created", shown=False),
+    Column("last_active_at", title="last used", terminal=relative_time),
+    Column("last_active_ip", title="ip address"),
+    Column("created_at", title="created", shown=False, terminal=relative_time),
     Column("scope", shown=False),
     Column("device_id", title="device", shown=False),
-    Column("user_agent", title="with", shown=False),
-    Column("expires_at", title="expires", shown=False),
+    Column("user_agent", title="client", shown=False),
+    Column("expires_at", title="expires", shown=False, terminal=relative_time),
 )
 
 

@@ -143,7 +143,7 @@ def test_the_command_shows_the_context_in_order_and_marks_the_event(synadmin: Sy
     whole = json.loads(synadmin("room", "context", talk.room_id, talk.said[2], "-o", "json").stdout)
     rows = synadmin("room", "context", talk.room_id, talk.said[2], "-n", "2", "-o", "ndjson").stdout
 
-    marked = [line.startswith("->") for line in table.stdout.splitlines()[2:]]
+    marked = [line.startswith("event ") for line in table.stdout.splitlines()[2:]]
     assert marked == [False, True, False]
     assert [json.loads(row)["position"] for row in rows.splitlines()] == ["before", "event", "after"]
     assert whole["event"]["event_id"] == talk.said[2]

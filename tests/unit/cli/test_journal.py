@@ -88,6 +88,39 @@ def test_a_run_that_has_ended_names_what_it_changed(
     assert (record["state"], record["targets"]) == ("ended", targets)
 
 
+def test_a_terminal_of_80_columns_shows_time_command_target_and_state(
+    synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, user = f"!{'a' * 43}", "@greta:matrix.club.example"
+    for command, path in (("room delete", f"rooms/%21{room[1:]}"), ("user lock", "users/%40" + user[1:])):
+        journal = Journal(state_directory() / "journal.sqlite3", command=command)
+        _changed(journal, f"/_synapse/admin/v2/{path}", 200)
+        journal.end(0)
+    monkeypatch.setattr("synadmin.cli.output.terminal_width", lambda: 80)
+    monkeypatch.setattr("synadmin.cli.journal.read.relative_time", lambda _: "23 hours ago")
+
+    heading, _, *lines = synadmin("journal", "list").stdout.splitlines()
+
+    assert heading.split() == ["run", "command", "state", "time"]
+    text = " ".join(" ".join(lines).split())
+    assert f"room delete ended 23 hours ago {room}" in text
+    assert f"user lock {user} ended 23 hours ago" in text
+
+
+def test_a_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin) -> None:
+    shown = synadmin("journal", "show", runs[1].partition("-")[2], "--columns", "path", "-o", "csv").stdout
+    assert shown == "path\n/five\n"
+
+    # Two runs may have the same end.
+    end = runs[0].partition("-")[2]
+    other = Journal(state_directory() / "journal.sqlite3", command="user lock")
+    other.run = f"20200101T000000-{end}"
+    _changed(other, "/six", 200)
+    answer = synadmin("journal", "show", end)
+    answer.assert_is_one_clear_line(code=2)
+    assert runs[0] in answer.stderr
+
+
 @pytest.mark.usefixtures("runs")
 def test_requests_are_a_line_each(synadmin: Synadmin) -> None:
     lines = synadmin("journal", "list", "--requests", "-o", "ndjson").stdout.splitlines()

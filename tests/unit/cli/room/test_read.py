@@ -63,19 +63,19 @@ def test_a_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> 
     room.on("block", told({"block": True, "user_id": ADMIN}))
     answer = synadmin("room", "show", room.id)
     assert answer.stdout == (
-        "room id               !chess:example.org\n"
-        "name                  Chess\n"
-        "controllers           @alice:example.org\n"
-        "joined members        1\n"
-        "joined local members  1\n"
-        "version               11\n"
-        "creator               @alice:example.org\n"
-        "join rules            invite\n"
-        "history visibility    shared\n"
-        "novel                 yes\n"
-        "topic                 a\\x1b[31mred\n"
-        "blocked               yes\n"
-        f"blocked by            {ADMIN}\n"
+        "room id             !chess:example.org\n"
+        "name                Chess\n"
+        "controllers         @alice:example.org\n"
+        "members             1\n"
+        "local members       1\n"
+        "room version        11\n"
+        "creator             @alice:example.org\n"
+        "join rule           invite\n"
+        "history visibility  shared\n"
+        "novel               yes\n"
+        "topic               a\\x1b[31mred\n"
+        "blocked             yes\n"
+        f"blocked by          {ADMIN}\n"
     )
     as_json = json.loads(synadmin("room", "show", room.id, "-o", "json").stdout)
     assert (as_json["topic"], as_json["blocked"]) == ("a\x1b[31mred", True)

@@ -55,7 +55,7 @@ def test_fields_that_are_new_are_shown_all_the_same(signed_in: Stub, synadmin: S
     shown = json.loads(synadmin("user", "show", "alice", "-o", "json").stdout)
     assert shown == details | {"joined_rooms": None, "devices": None}
     assert synadmin("user", "show", "alice").stdout == (
-        "name              @alice:example.org\n"
+        "user id           @alice:example.org\n"
         "joined rooms      -\n"
         "devices           -\n"
         "favourite colour  green\n"
