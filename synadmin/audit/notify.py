@@ -3,12 +3,12 @@
 import html
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from synadmin.audit.findings import Finding
-from synadmin.audit.report import Report
-from synadmin.audit.report.table import named, summary
+from synadmin.audit.report import Report, ServerReport
+from synadmin.audit.report.table import named, summary, summary_of_all
 from synadmin.client import Synapse
 from synadmin.ids import EventId, RoomId
 from synadmin.text import safe_text
@@ -16,8 +16,10 @@ from synadmin.text import safe_text
 _LARGEST = 48_000  # bytes of content: an event has 65,536, and servers add fields to it
 
 
-def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
+def post(synapse: Synapse, room_id: RoomId, report: Report | Sequence[ServerReport]) -> EventId | None:
     """Post what is new, and what was solved, as the token's owner; nothing where there is neither.
+
+    The report of several servers is one message, which also has the servers that were not audited.
 
     Raises:
         NotPermittedError: the token's owner is not in the room, or may not write there.
@@ -32,18 +34,19 @@ def post(synapse: Synapse, room_id: RoomId, report: Report) -> EventId | None:
     return api.send_event(room_id, "m.room.message", content, txn_id=transaction_id).event_id
 
 
-def message(report: Report) -> dict[str, Any] | None:
-    """Return the content of the message: as many findings as an event holds, the most severe first."""
-    new = [item.finding for item in report.findings if item.new]
-    if not new and not report.solved:
+def message(report: Report | Sequence[ServerReport]) -> dict[str, Any] | None:
+    """Return the content of the message: as many findings as an event holds, the gravest first."""
+    if isinstance(report, Report):
+        items = _report_items(report)
+        headline = f"Audit of {report.server_name}: {summary(report, _new(report))}"
+    else:
+        items = [item for server in report for item in _server_items(server)]
+        headline = f"Audit of {summary_of_all(report)}"
+    if not items:
         return None
-    headline = safe_text(f"Audit of {report.server_name}: {summary(report, new)}")
+    headline = safe_text(headline)
     body, formatted = [headline], [f"<p><strong>{html.escape(headline)}</strong></p><ul>"]
     size = _size(body) + _size(formatted)
-    items = [
-        *(_finding_item(finding) for finding in new),
-        *(_solved_item(finding) for finding in report.solved),
-    ]
     for number, (text, markup) in enumerate(items):
         size += _size([text]) + _size([markup])
         if size > _LARGEST:
@@ -62,6 +65,28 @@ def message(report: Report) -> dict[str, Any] | None:
         # It names users, but mentions none of them.
         "m.mentions": {},
     }
+
+
+def _new(report: Report) -> list[Finding]:
+    return [item.finding for item in report.findings if item.new]
+
+
+def _report_items(report: Report) -> list[tuple[str, str]]:
+    """Return the new and the solved findings, each as text and as HTML."""
+    return [*map(_finding_item, _new(report)), *map(_solved_item, report.solved)]
+
+
+def _server_items(server: ServerReport) -> list[tuple[str, str]]:
+    """Return those of a server of several, after a line about the server; nothing without news."""
+    items = [] if server.report is None else _report_items(server.report)
+    about = [f"{server.name} (profile {server.profile})"]
+    if items and server.report is not None:
+        about.append(summary(server.report, _new(server.report)))
+    if server.problem is not None:
+        about.append(server.problem)
+    heading = safe_text(": ".join(about))
+    is_news = items or server.problem is not None
+    return [(heading, f"<li><strong>{html.escape(heading)}</strong></li>"), *items] if is_news else []
 
 
 def _finding_item(finding: Finding) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """``synadmin audit``: audit the server, also from cron."""
 
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from synadmin.cli.audit.report import (
     say_nothing_new,
     write,
 )
-from synadmin.cli.audit.run import RULES, Options, audit_server, exclusive, exit_code
+from synadmin.cli.audit.run import RULES, Options, audit_server, exclusive, exit_code, room_to_notify
 from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -23,15 +23,13 @@ from synadmin.cli.output import Output
 from synadmin.cli.parameters import DURATION
 from synadmin.cli.servers import profiles_named, profiles_option
 from synadmin.columns import REPORT_FORMATS, Column
-from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, UsageError
-from synadmin.ids import RoomAlias, RoomId, parse_room
+from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from synadmin.audit.facts import Facts
     from synadmin.audit.gather.coverage import Coverage
-    from synadmin.client import Synapse
 
 _CRON, _TIMER = "print-cron", "install-timer"
 _REDRAW = 0.2  # seconds
@@ -155,7 +153,7 @@ def _audit(invocation: Invocation, options: Options, output: Output) -> int:
     with ExitStack() as stack:
         stack.enter_context(exclusive(invocation, options.baseline, wait=options.wait, until=until))
         synapse = stack.enter_context(invocation.synapse())
-        room_id = None if options.notify is None else _room_to_notify(synapse, options.notify)
+        room_id = None if options.notify is None else room_to_notify(synapse, options.notify)
         with _progress(invocation) as progress:
             outcome = audit_server(
                 invocation,
@@ -208,23 +206,6 @@ def _progress(invocation: Invocation) -> "Iterator[Callable[[Coverage], Callable
         yield progress
     finally:
         invocation.draw("")
-
-
-def _room_to_notify(synapse: "Synapse", name: str) -> RoomId:
-    """Return the room that the findings are posted to, looked up before the audit.
-
-    Raises:
-        RefusedError: the token's owner is not in it.
-    """
-    room = parse_room(name)
-    room_id = (
-        synapse.client_server.resolve_alias(RoomAlias(room)).room_id if room.startswith("#") else RoomId(room)
-    )
-    owner = synapse.owner
-    with suppress(NotFoundError, NotPermittedError):
-        if synapse.client_server.state_event(room_id, "m.room.member", owner).get("membership") == "join":
-            return room_id
-    raise RefusedError(f"--notify: {owner} is not in {name}", hint=f"`synadmin room join '{name}' {owner}`")
 
 
 def _schedule(invocation: Invocation, how: str, config_file: str | None, profiles: str | None) -> int:

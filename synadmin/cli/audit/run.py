@@ -11,7 +11,8 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_FOUND
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.servers import file_of_profile
 from synadmin.cli.targets import user_id_of
-from synadmin.errors import SettingsError, UsageError
+from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SettingsError, UsageError
+from synadmin.ids import RoomAlias, RoomId, parse_room
 
 if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
@@ -74,7 +75,7 @@ class Options:
 
     def _not_with_profiles(self) -> str | None:
         """Return which option is about one server alone."""
-        of_one_server = {"--without": self.without, "--control": self.control, "--notify": self.notify}
+        of_one_server = {"--without": self.without, "--control": self.control}
         name = next((name for name, value in of_one_server.items() if value), None)
         return None if name is None else f"{name} is about one server: it does not go with --profiles"
 
@@ -188,6 +189,23 @@ def _baseline(path: Path | None, *, may_be_missing: bool) -> "Baseline":
     from synadmin.audit.baseline import Baseline, read
 
     return Baseline() if path is None else read(path, may_be_missing=may_be_missing)
+
+
+def room_to_notify(synapse: "Synapse", name: str) -> RoomId:
+    """Return the room that the findings are posted to, looked up before the audit.
+
+    Raises:
+        RefusedError: the token's owner is not in it.
+    """
+    room = parse_room(name)
+    room_id = (
+        synapse.client_server.resolve_alias(RoomAlias(room)).room_id if room.startswith("#") else RoomId(room)
+    )
+    owner = synapse.owner
+    with suppress(NotFoundError, NotPermittedError):
+        if synapse.client_server.state_event(room_id, "m.room.member", owner).get("membership") == "join":
+            return room_id
+    raise RefusedError(f"--notify: {owner} is not in {name}", hint=f"`synadmin room join '{name}' {owner}`")
 
 
 @contextmanager

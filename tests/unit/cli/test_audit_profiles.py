@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
+from synadmin.cli.invocation import Invocation
 from synadmin.columns import REPORT_FORMATS
 from tests.standin import running
 from tests.unit.cli.several import write_profiles
-from tests.unit.stub import nobody_there
+from tests.unit.stub import ADMIN, nobody_there, refused, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.unit.cli.conftest import Synadmin
+    from tests.unit.stub import Stub
 
 ONLY = ("--rule", "no-local-control")
 LOST = {"large": 2, "small": 1}  # rooms without control
@@ -131,14 +134,58 @@ def test_a_server_may_have_a_configuration_of_its_own(synadmin: Synadmin, work: 
     }
 
 
-def test_a_homeserver_is_audited_once(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+def test_a_homeserver_is_audited_once_with_its_first_profile(
+    synadmin: Synadmin, fleet: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_profiles(again=fleet["small"])
     answer = synadmin("audit", *ONLY, "--profiles", "small,again", "-o", "json")
-    assert answer.code == 1
+    assert (answer.code, answer.stderr) == (10, "")
+    assert list(_servers(answer.stdout)) == ["small"]
     assert _servers(answer.stdout)["small"]["complete"]
-    assert _servers(answer.stdout)["again"]["error"] == (
-        "the profile small has the same homeserver, and is audited"
-    )
+    monkeypatch.setattr(Invocation, "is_watched", property(lambda _: True))
+    on_terminal = synadmin("audit", *ONLY, "--profiles", "again,small,large")
+    assert "small has the same homeserver as again: it is audited once" in on_terminal.stderr
+    assert "profile small" not in on_terminal.stdout
+
+
+ROOM = "!night:watch.example"
+MEMBER = f"/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/state/m.room.member/{quote(ADMIN, safe='')}"
+
+
+@pytest.mark.usefixtures("fleet")
+def test_the_first_profile_that_is_in_the_room_posts_one_message(synadmin: Synadmin, stub: Stub) -> None:
+    write_profiles(watch=stub.url)
+    stub.on(MEMBER, told({"membership": "join"}))
+    stub.on("/_synapse/admin/v1/rooms", refused(500, "M_UNKNOWN"))
+    sent = f"/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/send/m.room.message"
+    stub.on(sent, told({"event_id": "$news"}))
+    answer = synadmin("audit", "rooms", *ONLY, "--profiles", "down,small,watch", "--notify", ROOM)
+    assert answer.code == 1
+    (news,) = (request for request in stub.requests if request.method in {"PUT", "POST"})
+    headline, down, small, finding, watch = news.json["body"].split("\n\n")
+    assert headline == "Audit of 3 servers: 1 audited, 2 not audited (down, watch)."
+    assert down.startswith("http://127.0.0.1:")
+    assert "(profile down): not audited: " in down
+    assert small == "big.example (profile small): 1 error; checked 20 rooms, 5 users"
+    assert finding.startswith("error: no-local-control: Room 0 (!0:big.example)\n")
+    assert finding.endswith(" --profile small")
+    assert "(profile watch): not audited: " in watch
+
+
+@pytest.mark.usefixtures("fleet")
+def test_where_no_profile_is_in_the_room_nothing_is_audited(
+    synadmin: Synadmin, work: Path, stub: Stub
+) -> None:
+    write_profiles(watch=stub.url)
+    stub.on(MEMBER, refused(404, "M_NOT_FOUND"))
+    baseline = ("--baseline", "audit.json", "--update-baseline")
+    answer = synadmin("audit", *ONLY, "--profiles", "down,watch", "--notify", ROOM, *baseline)
+    assert (answer.code, answer.stdout) == (5, "")
+    assert f"--notify: no profile can post to {ROOM} (down: " in answer.stderr
+    assert f"; watch: {ADMIN} is not in {ROOM})" in answer.stderr
+    assert not list(work.glob("audit*"))
+    synadmin("audit", "--profiles", "small", "--notify", "night").assert_is_one_clear_line(code=2)
+    synadmin("audit", "--profiles", "down", "--notify", ROOM).assert_is_one_clear_line(code=1)
 
 
 @pytest.mark.usefixtures("fleet")
@@ -152,9 +199,7 @@ def test_columns_and_a_file_go_with_several_servers(synadmin: Synadmin, work: Pa
 
 
 @pytest.mark.usefixtures("fleet")
-@pytest.mark.parametrize(
-    "words", [["rooms", "--without", "alice"], ["--control", "control.toml"], ["--notify", "!a:big.example"]]
-)
+@pytest.mark.parametrize("words", [["rooms", "--without", "alice"], ["--control", "control.toml"]])
 def test_what_is_about_one_server_is_refused(synadmin: Synadmin, words: list[str]) -> None:
     answer = synadmin("audit", *words, "--profiles", "all")
     answer.assert_is_one_clear_line(code=2)
