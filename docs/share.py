@@ -18,7 +18,7 @@ from synadmin import __version__
 from synadmin.cli.app import app
 from synadmin.cli.lazy import common_options
 from synadmin.cli.operations import commands
-from synadmin.cli.schedule import Nightly
+from synadmin.cli.schedule import NightlyAudit
 
 _COMPLETIONS = {
     "bash": "bash-completion/completions/synadmin",
@@ -37,7 +37,7 @@ def files() -> Iterator[tuple[str, str]]:
         if maker is not None:
             yield path, maker(app, {}, "synadmin", "_SYNADMIN_COMPLETE").source() + "\n"
     # systemd finds these below /usr/local and /usr; %h is the home of the user who starts them.
-    audit = Nightly(program=("synadmin",), baseline=Path("%h/.local/state/synadmin/audit.json"))
+    audit = NightlyAudit(program=("synadmin",), baseline=Path("%h/.local/state/synadmin/audit.json"))
     for name, text in audit.units().items():
         yield f"systemd/user/{name}", text.replace("%%h/", "%h/")
 
