@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.lazy import Group
+from synadmin.cli.mas_required import usable_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.targets import DEVICES, USERS, counted
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column
-from synadmin.errors import NotAuthenticatedError, NotFoundError, RefusedError, UsageError
+from synadmin.errors import NotAuthenticatedError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,12 +142,7 @@ def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None
     """
     from synadmin.recovery.mas_account import account_in_mas
 
-    try:
-        if synapse.mas is not None:
-            synapse.mas.require()
-    except RefusedError:
-        return None
-    return account_in_mas(synapse, user_id)
+    return None if usable_mas(synapse) is None else account_in_mas(synapse, user_id)
 
 
 def _still_to_come(what: str | None) -> Record:

@@ -11,7 +11,7 @@ from synadmin.cli.confirm import profile_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_NOT_PERMITTED, EXIT_PARTLY, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
-from synadmin.cli.mas_required import BY_COMPATIBILITY, mas_cli
+from synadmin.cli.mas_required import BY_COMPATIBILITY, mas_cli, usable_mas
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.verbs import Shown, reads
 from synadmin.errors import (
@@ -287,11 +287,7 @@ def _personal_session(invocation: Invocation, synapse: "Synapse") -> str | None:
     from synadmin import settings
 
     session = settings.in_profile(invocation.settings.profile).get(settings.MAS_SESSION)
-    if session is None or not synapse.mas_manages_accounts or synapse.mas is None:
-        return None
-    try:
-        synapse.mas.require()
-    except RefusedError:
+    if session is None or not synapse.mas_manages_accounts or usable_mas(synapse) is None:
         return None
     return session
 

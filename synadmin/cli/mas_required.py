@@ -39,6 +39,14 @@ def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
     return synapse.mas
 
 
+def usable_mas(synapse: "Synapse") -> "Mas | None":
+    """Return MAS; None where it does not manage the accounts, or its admin API cannot be used."""
+    try:
+        return None if synapse.mas is None else service_of(synapse)
+    except RefusedError:
+        return None
+
+
 def require_mas(
     synapse: "Synapse", command: str | None, users: "Sequence[str]" = (), *, instead: str = ""
 ) -> None:

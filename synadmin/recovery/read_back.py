@@ -60,8 +60,13 @@ def _is_deactivated(synapse: Synapse, ids: Mapping[str, str], body: Mapping[str,
     now = synapse.users.get(user)
     if not now.deactivated or now.erased != bool(body.get("erase")):
         return False
+    return _holds_soon(lambda: not synapse.activity.joined_rooms(user).total)
+
+
+def _holds_soon(holds: Callable[[], bool]) -> bool:
+    """Whether something holds, or comes to hold within seconds."""
     until = time.monotonic() + _PATIENCE
-    while synapse.activity.joined_rooms(user).total:
+    while not holds():
         if time.monotonic() > until:
             return False
         time.sleep(_STEP)
@@ -94,12 +99,7 @@ def _is_deactivated_in_mas(
         erased = bool(now.erased) == (not body.get("skip_erase"))
         return now.deactivated and erased and not synapse.activity.joined_rooms(user).total
 
-    until = time.monotonic() + _PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(_STEP)
-    return True
+    return _holds_soon(holds)
 
 
 def _is_locked_in_mas(synapse: Synapse, ids: Mapping[str, str], _: Mapping[str, Any], __: UserId) -> bool:

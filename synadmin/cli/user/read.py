@@ -8,13 +8,13 @@ import click
 
 from synadmin.api.choices import USER_ORDERS
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
-from synadmin.cli.mas_required import require_mas
+from synadmin.cli.mas_required import require_mas, usable_mas
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.targets import user_id_of
 from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, relative_time, time_column
-from synadmin.errors import MatrixError, NotFoundError, RefusedError, ReplyError, UsageError
+from synadmin.errors import MatrixError, NotFoundError, ReplyError, UsageError
 from synadmin.ids import server_name_of
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
     """Return what the Matrix Authentication Service has of an account, where it can be asked."""
     from synadmin.recovery.mas_account import account_in_mas
 
-    mas = _mas(synapse)
+    mas = usable_mas(synapse)
     if mas is None:
         return {}
     account = account_in_mas(synapse, user_id)
@@ -328,7 +328,7 @@ def _account(user: "User | UserDetails") -> dict[str, Any]:
 
 def _with_email_in_mas(synapse: "Synapse", email: str) -> dict[str, Any] | None:
     """Return whose address it is at the Matrix Authentication Service; None where it knows none."""
-    mas = _mas(synapse)
+    mas = usable_mas(synapse)
     if mas is None:
         return None
     addresses = list(mas.user_emails.list(email=email))
@@ -340,22 +340,12 @@ def _linked_in_mas(synapse: "Synapse", provider: str, subject: str) -> dict[str,
 
     Synapse calls the provider by its id of the old configuration, MAS by a ULID.
     """
-    mas = _mas(synapse)
+    mas = usable_mas(synapse)
     if mas is None:
         return None
     links = [link.attributes for link in mas.upstream_links.list(subject=subject) if link.attributes.user_id]
     links = [link for link in links if link.provider_id == provider] or links
     return _user_record(synapse, mas, str(links[0].user_id)) if len(links) == 1 else None
-
-
-def _mas(synapse: "Synapse") -> "Mas | None":
-    """Return the Matrix Authentication Service; None where there is none, or it cannot be asked."""
-    try:
-        if synapse.mas is not None:
-            synapse.mas.require()
-    except RefusedError:
-        return None
-    return synapse.mas
 
 
 def _user_record(synapse: "Synapse", mas: "Mas", id_: str) -> dict[str, Any]:
