@@ -116,6 +116,7 @@ def time_column(
     unit: int = 1,
     zero: bool = True,
     shown: bool = True,
+    none: str = "-",
 ) -> Column:
     """Return a column that shows a time in milliseconds or seconds: on a terminal as ``2 hours ago``.
 
@@ -125,6 +126,7 @@ def time_column(
         unit: milliseconds in one unit of the field: Synapse mixes seconds and milliseconds.
         zero: whether 0 is a time; else it stands for none.
         shown: without being asked for.
+        none: what a terminal shows where there is no time.
     """
 
     def value(record: Mapping[str, Any]) -> object:
@@ -133,4 +135,4 @@ def time_column(
             return None
         return time_of(moment if isinstance(moment, bool) else moment * unit)
 
-    return Column(name, title, value, shown=shown, terminal=relative_time)
+    return Column(name, title, value, shown=shown, terminal=lambda time: relative_time(time) or none)

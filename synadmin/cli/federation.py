@@ -36,7 +36,7 @@ def _next_try(server: Mapping[str, Any]) -> str | None:
 
 _COLUMNS = (
     Column("destination", title="server", whole=True),
-    time_column("failure_ts", "failing since"),
+    time_column("failure_ts", "failing since", none="not failing"),
     time_column("retry_last_ts", "last try", zero=False),
     Column("next_try", value=_next_try, terminal=relative_time),
     Column("retry_interval", title="pause (ms)", right=True, shown=False),

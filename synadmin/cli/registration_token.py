@@ -34,7 +34,7 @@ _DETAILS = (
     ),
     Column("completed", title="used", right=True),
     Column("pending", right=True),
-    time_column("expiry_time", "ends")._replace(terminal=lambda time: relative_time(time) or "never"),
+    time_column("expiry_time", "ends", none="never"),
 )
 _COLUMNS = (Column("token", whole=True), *_DETAILS)
 

@@ -315,6 +315,12 @@ def test_only_a_terminal_shows_dates_and_sizes_in_words() -> None:
     assert json.loads(_written(records, "json", columns, width=80)) == records
 
 
+def test_a_terminal_says_what_no_time_means() -> None:
+    column = time_column("expiry_time", "ends", none="never")
+    assert _written([{"expiry_time": None}], "table", [column], width=80).splitlines()[2] == "never"
+    assert _written([{"expiry_time": None}], "table", [column]).splitlines()[2] == "-"
+
+
 def test_a_terminal_shows_no_column_that_is_empty_in_all_rows() -> None:
     columns = [Column("a"), Column("b"), Column("c")]
     records: list[dict[str, Any]] = [{"a": 1, "b": None, "c": ""}, {"a": 2, "b": [], "c": "x"}]

@@ -33,7 +33,7 @@ _since = click.option("--since", type=PAST_TIME, default=0, help="Only since: 7d
 def _counting(field: str, title: str) -> tuple[Column, ...]:
     return (
         Column("user_id", title="user", whole=True),
-        time_column("from_ts", "since", zero=False),
+        time_column("from_ts", "since", zero=False, none="the beginning"),
         Column(field, title, right=True),
     )
 

@@ -8,11 +8,23 @@ from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.verbs import changes, reads
+from synadmin.columns import Column
 from synadmin.errors import UsageError
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
     from synadmin.ids import UserId
+
+
+def _limit(number: object) -> object:
+    return "the server's limit" if number is None else number or "no limit"
+
+
+_COLUMNS = (
+    Column("user_id"),
+    Column("messages_per_second", terminal=_limit),
+    Column("burst_count", terminal=_limit),
+)
 
 
 @click.group("rate-limit", cls=Group)
@@ -24,7 +36,7 @@ def rate_limit() -> None:
 
 
 @rate_limit.verb
-@reads("users.ratelimit")
+@reads("users.ratelimit", columns=_COLUMNS)
 def show(synapse: "Synapse", user_id: "UserId") -> object:
     """Show the rate limit of an account.
 
