@@ -191,8 +191,8 @@ class _RoomWork:
         called = f"{room.name} ({room.room_id})" if room.name else room.room_id
         with _RecordedStep(self.steps, steps[0]):
             if due is not None:
-                notify(self.apply.recovery.synapse, called, room.room_id, heirs, due)
-                self.apply.notices.record(room.room_id)
+                synapse, notices = self.apply.recovery.synapse, self.apply.notices
+                notify(synapse, called, room.room_id, heirs, due, notices=notices)
 
     def _make_admin(self, change: RoomChange) -> bool:
         """Give a user control; return whether they have to join by themselves."""

@@ -46,11 +46,13 @@ class Succession:
         stage: how far.
         on: when the heirs take over unless a controller is active, in milliseconds since the epoch.
         controllers: whose inactivity counts.
+        active: when one of them was last active, in milliseconds since the epoch.
     """
 
     stage: Stage
     on: int = 0
     controllers: tuple[UserId, ...] = ()
+    active: int = 0
 
     @property
     def date(self) -> str:
@@ -82,7 +84,7 @@ def succession(
         return Succession(Stage.DUE, by_inactivity, controllers)
     on = max(by_inactivity, (now if notified is None else notified) + heirs.notify)
     if notified is None:
-        return Succession(Stage.ANNOUNCE, on, controllers)
+        return Succession(Stage.ANNOUNCE, on, controllers, active)
     return Succession(Stage.DUE if now >= on else Stage.WAIT, on, controllers)
 
 
@@ -138,20 +140,24 @@ class HeirNotices:
             raise SettingsError(message, hint="without it, controllers are notified again: move it away")
         return cls(path, now, times)
 
-    def notified(self, room_id: RoomId) -> int | None:
-        """Return when the controllers of a room were notified."""
-        return self._times.get(room_id)
+    def notified(self, room_id: RoomId, user: UserId | None = None) -> int | None:
+        """Return when the controllers of a room were notified, or one of them while others were to come."""
+        return self._times.get(_key(room_id, user))
 
-    def record(self, room_id: RoomId) -> None:
-        """Record that the controllers of a room have been notified now.
+    def record(self, room_id: RoomId, user: UserId | None = None) -> None:
+        """Record that the controllers of a room have been notified now, or one of them.
 
         Raises:
             SettingsError: the file cannot be written.
         """
-        self._times[room_id] = self.now
+        self._times[_key(room_id, user)] = self.now
         if self.path is not None:
             files.make_directory(self.path.parent)
             files.replace_file(self.path, json.dumps({"version": 1, "notified": self._times}, indent=1))
+
+
+def _key(room_id: RoomId, user: UserId | None) -> str:
+    return room_id if user is None else f"{room_id} {user}"
 
 
 def last_activity(synapse: Synapse, users: Iterable[UserId], *, now: int) -> int | None:
@@ -189,8 +195,12 @@ def controllers_of(view: RoomView) -> tuple[UserId, ...]:
     return tuple(user for user in view.known_local_members if view.has_control(user))
 
 
-def notify(synapse: Synapse, room: str, room_id: RoomId, heirs: Heirs, planned: Succession) -> None:
+def notify(
+    synapse: Synapse, room: str, room_id: RoomId, heirs: Heirs, planned: Succession, *, notices: HeirNotices
+) -> None:
     """Send each controller a server notice that says who takes over, when, and how to stop it.
+
+    Each is recorded once it is sent: a run that broke off, on another day too, is continued with the others.
 
     Args:
         synapse: the server.
@@ -198,9 +208,11 @@ def notify(synapse: Synapse, room: str, room_id: RoomId, heirs: Heirs, planned: 
         room_id: the room.
         heirs: who takes over.
         planned: when, and from whom.
+        notices: who was notified.
 
     Raises:
         MatrixError: the server has no server notices.
+        SettingsError: the record cannot be written.
     """
     body = (
         f"You are an admin of the room {room}, and no admin of it has been active for a long time. On "
@@ -209,5 +221,10 @@ def notify(synapse: Synapse, room: str, room_id: RoomId, heirs: Heirs, planned: 
     )
     content: dict[str, Any] = {"msgtype": "m.text", "body": body}
     for user in planned.controllers:
+        notified = notices.notified(room_id, user)
+        if notified is not None and notified >= planned.active:
+            continue
         name = hashlib.sha256(f"{room_id} {user} {planned.date}".encode()).hexdigest()[:16]
         synapse.notices.send_once(user, content, txn_id=f"synadmin-heirs-{name}")
+        notices.record(room_id, user)
+    notices.record(room_id)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from synadmin.client import Synapse
 from synadmin.control.file import Heirs, parse
-from synadmin.control.heirs import HeirNotices, Stage, succession, with_heirs
-from synadmin.errors import SettingsError
+from synadmin.control.heirs import HeirNotices, Stage, notify, succession, with_heirs
+from synadmin.errors import MatrixError, SettingsError
 from synadmin.ids import RoomId, UserId
+from tests.unit.stub import refused, told
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.unit.stub import Stub
 
 DAY = 86_400_000
 NOW = 1_000 * DAY
@@ -72,3 +77,31 @@ def test_what_was_notified_is_remembered(tmp_path: Path) -> None:
         path.write_text(text, "utf-8")
         with pytest.raises(SettingsError):
             HeirNotices.read(path, now=NOW)
+
+
+def test_a_controller_is_not_notified_again_where_the_next_one_could_not_be(
+    stub: Stub, tmp_path: Path
+) -> None:
+    alice, bob, room = UserId("@alice:example.org"), UserId("@bob:example.org"), RoomId("!a:example.org")
+    path, synapse = tmp_path / "control.json", Synapse(stub.url, token="t")
+    sent: list[str] = []
+
+    def day(number: int, *, active: int = NOW - 400 * DAY) -> None:
+        notices = HeirNotices.read(path, now=NOW + number * DAY)
+        planned = succession(
+            HEIRS, active=active, notified=notices.notified(room), now=notices.now, controllers=(alice, bob)
+        )
+        before = len(stub.requests)
+        with suppress(MatrixError):
+            notify(synapse, "Chess", room, HEIRS, planned, notices=notices)
+        sent[:] = [request.json["user_id"] for request in stub.requests[before:]]
+
+    stub.on("*", told({"event_id": "$1"}), refused(404, "M_NOT_FOUND"), told({"event_id": "$2"}))
+    day(0)
+    assert sent == [alice, bob]
+    assert HeirNotices.read(path, now=NOW).notified(room) is None
+    day(1)
+    assert sent == [bob]
+    assert HeirNotices.read(path, now=NOW).notified(room) == NOW + DAY
+    day(500, active=NOW + 300 * DAY)  # one was active in between: both hear of it again
+    assert sent == [alice, bob]
