@@ -15,7 +15,7 @@ from synadmin.errors import UsageError
 
 CHANGED = "changed-since-plan"
 _VERSION = 1
-_NOT_COMPARED = frozenset({"message", "room", "lines"})
+_NOT_COMPARED = frozenset({"message", "room", "lines", "warnings"})
 
 
 @dataclass(frozen=True, slots=True)

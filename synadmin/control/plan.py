@@ -34,6 +34,7 @@ from synadmin.power import control_goal
 from synadmin.power.control_goal import Difference
 from synadmin.power.level_changes import Edit, edited
 from synadmin.power.levels import format_level
+from synadmin.power.planner import account_warnings
 from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels
@@ -209,6 +210,7 @@ class _Planner:
     changes: list[RoomChange] = field(default_factory=list)
     steps: list[ControlStep] = field(default_factory=list)
     waits_for: list[UserId] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def report(self) -> RoomReport:
         view = view_of(self.observer, self.target)
@@ -232,6 +234,7 @@ class _Planner:
             message=self._message(),
             changes=tuple(self.changes),
             steps=tuple(self.steps),
+            warnings=tuple(self.warnings),
         )
 
     def _plan_admin(self, view: RoomView, user: UserId) -> RoomView:
@@ -243,6 +246,7 @@ class _Planner:
         self.steps += [
             ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in answer.steps
         ]
+        self.warnings += account_warnings(view, user)
         then = control_goal.with_admin(view, user, answer.level)
         self._show_level(user, format_level(then.levels.level_of(user)))
         if answer.outcome == results.DONE:

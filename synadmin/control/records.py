@@ -74,6 +74,7 @@ class RoomReport:
         changes: what is not as the file says.
         steps: what is to be done, or was.
         reach: for a refused room the least ``--allow`` that would do.
+        warnings: sentences on who gets control and cannot use it.
     """
 
     target: MatchedRoom
@@ -83,6 +84,7 @@ class RoomReport:
     changes: tuple[RoomChange, ...] = ()
     steps: tuple[ControlStep, ...] = ()
     reach: Reach | None = None
+    warnings: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """Return it as ``control plan -o json`` shows it."""
@@ -99,6 +101,7 @@ class RoomReport:
                 {"action": step.action, "as": step.as_user, "status": step.status, "detail": step.detail}
                 for step in self.steps
             ],
+            "warnings": list(self.warnings),
         }
 
 

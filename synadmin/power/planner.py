@@ -109,7 +109,7 @@ def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
             reach=None,
             message=(
                 f"The room is blocked on this server, so {target} cannot be invited or join. Unblock "
-                f"the room first (`synadmin room unblock`)."
+                f"the room first: `synadmin room unblock '{view.room_id}'`."
             ),
         )
     return None
@@ -183,13 +183,8 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
                 f"The room has no power levels yet. When they are set, {creator} loses the level "
                 f"{LEVEL_WITHOUT_EVENT} of its creator."
             )
-    if view.is_local(target):
-        state = view.account_of(target).state
-        if state is not AccountState.ACTIVE:
-            warnings.append(
-                f"The account {target} is {state}, and cannot use its power until that is lifted."
-            )
-    elif outcome == "pending":
+    warnings += account_warnings(view, target)
+    if not view.is_local(target) and outcome == "pending":
         warnings.append(
             f"{target} gets the level at once, but this server cannot make it join: that is up to "
             f"{server_name_of(target)}."
@@ -202,6 +197,14 @@ def _warnings(view: RoomView, goal: Goal, steps: tuple[Step, ...], level: int, o
     if visible:
         warnings.append(f"All members of the room see {_names(tuple(visible))} join and leave.")
     return warnings
+
+
+def account_warnings(view: RoomView, user: UserId) -> list[str]:
+    """Return the warning that a user of this server cannot use the power, where the account is not active."""
+    state = view.account_of(user).state if view.is_local(user) else AccountState.ACTIVE
+    if state is AccountState.ACTIVE:
+        return []
+    return [f"The account {user} is {state}, and cannot use its power until that is lifted."]
 
 
 def _out_of_reach(view: RoomView, goal: Goal, plan: Plan) -> Refusal:

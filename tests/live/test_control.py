@@ -169,6 +169,7 @@ def test_a_plan_shows_each_difference_and_changes_nothing(
         {"level": 150, "membership": "join"}
     ]
     assert f"Give {bob} level 150" in " ".join(step["detail"] for step in above["steps"])
+    assert of["sole"]["warnings"] == []
     lost = records[club.lost]
     assert (lost["entry"], lost["outcome"], lost["reason"]) == ("lost", "refused", "no-local-power")
     unasked = synadmin("control", "apply", file)
@@ -179,6 +180,12 @@ def test_a_plan_shows_each_difference_and_changes_nothing(
     text = synadmin("control", "plan", file)
     assert "Two admins" not in text.stdout
     assert text.stderr == "10 rooms: 1 in order, 8 planned, 1 refused.\n"
+
+    homeserver.admin.modify_user(bob, locked=True)
+    locked = f"The account {bob} is locked, and cannot use its power until that is lifted."
+    records = by_room(document(synadmin, "plan", file))
+    assert [records[club.rooms[name]]["warnings"] for name in ("sole", "pair")] == [[locked], []]
+    assert f"\n  warning: {locked}\n" in synadmin("control", "plan", file).stdout
 
 
 def test_rooms_come_to_what_the_file_says_and_drift_is_found(

@@ -186,6 +186,7 @@ def report_text(report: "RoomReport") -> str:
         lines.append(f"  {report.outcome}: {report.message}")
         if report.outcome == "failed":
             lines += [f"    {step.status}: {step.detail}" for step in report.steps]
+    lines += [f"  warning: {warning}" for warning in report.warnings]
     return "\n".join(map(safe_text, lines))
 
 
