@@ -140,6 +140,7 @@ class Outcomes:
         count: Callable[[T, Self], None],
         write: Callable[[Iterator[T]], None],
         what: str = "done",
+        sums_up_one: bool = False,
     ) -> int:
         """Print results as they come in, then the summary.
 
@@ -149,6 +150,7 @@ class Outcomes:
             count: counts a result.
             write: prints the results.
             what: what happens to the targets: ``done``, ``looked at``.
+            sums_up_one: whether a single target has a summary, too.
 
         Returns:
             The exit code.
@@ -162,13 +164,13 @@ class Outcomes:
         try:
             write(finished())
         finally:
-            self.say_summary(invocation)
+            self.say_summary(invocation, of_one=sums_up_one)
             invocation.journal.leave_out(self.names, is_all=self.finished == self.total)
         return self.exit_code
 
-    def say_summary(self, invocation: Invocation) -> None:
-        """Print the summary where there was more than one target, and the first one has a result."""
-        if self.total > 1 and self.codes:
+    def say_summary(self, invocation: Invocation, *, of_one: bool = False) -> None:
+        """Print the summary once the first target has a result: of several targets, or ``of_one``, too."""
+        if self.codes and (of_one or self.total > 1):
             invocation.say(self.summary)
 
 
@@ -241,16 +243,18 @@ def carry_out(
         return _dry_run(invocation, synapse, work, output)
     outcomes = Outcomes(work.kind, len(work.targets.names))
     nothing_to_do = None if yes else _ask_if_needed(invocation, synapse, work)
+    write = _writing(output, _columns(work.kind, work.columns), work.alone)
+    sums_up_one = output.in_words and work.alone is None
     if nothing_to_do is not None:
-        write = _writing(output, _columns(work.kind, work.columns), work.alone)
-        return outcomes.report(invocation, nothing_to_do, count=_count, write=write)
+        return outcomes.report(invocation, nothing_to_do, count=_count, write=write, sums_up_one=sums_up_one)
     ended: list[BaseException] = []
     try:
         code = outcomes.report(
             invocation,
             _change_each(synapse, work, ended),
             count=_count,
-            write=_writing(output, _columns(work.kind, work.columns), work.alone),
+            write=write,
+            sums_up_one=sums_up_one,
         )
     except KeyboardInterrupt as interruption:  # while a record was being printed
         ended.append(interruption)

@@ -130,12 +130,13 @@ def plan(
     reason = None if undoing else level_changes.locks_everybody_out(view, edit)
     if reason is not None:
         raise WouldLoseControlError(
-            f"refused: {reason}", hint="give another user control first (`synadmin room set-power`)"
+            f"refused: {reason}",
+            hint=f"give another user control first: `synadmin room set-power '{view.room_id}' USER LEVEL`",
         )
     if not leave_rooms and level_changes.takes_last_local_control(view, edit):
         raise WouldLoseControlError(
             "refused: no user of this server would have control of the room",
-            hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
+            hint=keep_control(view.room_id),
         )
     ways = _ways(observer, view, edit)
     if (not ways or ways[0].reach > allow) and _unnamed_member_may_help(view, edit):
@@ -150,6 +151,12 @@ def plan(
             reason=f"needs-{ways[0].reach}",
         )
     return EditPlan(view, edit, ways[0])
+
+
+def keep_control(room_id: RoomId) -> str:
+    """Return what to do about a room that no user of this server would have control of, as a hint."""
+    command = f"synadmin room make-admin '{room_id}' --user USER"
+    return f"give another user control first: `{command}`; or add --leave-rooms"
 
 
 def _with_edited_users(observer: Observer, view: RoomView, edit: Edit) -> RoomView:

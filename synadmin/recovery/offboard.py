@@ -23,7 +23,6 @@ from synadmin.recovery.workspace import Recovery
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _COMMAND = "user offboard"  # as the journal names it
-_FURTHER = "`synadmin room make-admin --allow reactivate` can do it."
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
 
 
@@ -96,7 +95,7 @@ class Offboarding:
         for control in sorted(rooms, key=lambda room: room.details.room_type == SPACE):
             previews = [
                 preview
-                for goal in self._goals()
+                for goal in self._goals(control.view.room_id)
                 for preview in preview_rooms(self.recovery.observer, [control.view.room_id], goal)
             ]
             yield control, previews
@@ -118,7 +117,7 @@ class Offboarding:
         self._lift_rate_limits(len(rooms))
         for control, previews in self.previews(rooms):
             outcomes = []
-            for preview, goal in zip(previews, self._goals(), strict=True):
+            for preview, goal in zip(previews, self._goals(control.view.room_id), strict=True):
                 outcomes.append(Run(self.recovery, goal).carry_out(preview))
             self.recovery.observer.forget_all()
             after = control_of(self.recovery.observer, control.view.room_id).controllers
@@ -205,10 +204,17 @@ class Offboarding:
         if rooms > _FEW:
             self.recovery.lift_rate_limits()
 
-    def _goals(self) -> Sequence[Goal]:
+    def _goals(self, room_id: RoomId) -> Sequence[Goal]:
         caller = self.recovery.observer.synapse.owner
+        further = f"`synadmin room make-admin '{room_id}' --user {{}} --allow reactivate` can do it."
         return [
-            Goal(target=user, caller=caller, allow=self.allow, possible=Reach.IMPERSONATE, why_not=_FURTHER)
+            Goal(
+                target=user,
+                caller=caller,
+                allow=self.allow,
+                possible=Reach.IMPERSONATE,
+                why_not=further.format(user),
+            )
             for user in self.successors
         ]
 

@@ -108,7 +108,7 @@ class AsAdmin:
         if loses_control(observer, control_of(observer, view.room_id), {old}):
             raise WouldLoseControlError(
                 f"no user of this server would have control of the room when {old} has none",
-                hint="give another user control first (`synadmin room make-admin`), or add --leave-rooms",
+                hint=change_levels.keep_control(view.room_id),
             )
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:

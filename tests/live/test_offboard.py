@@ -158,13 +158,16 @@ def test_a_hand_over_that_does_a_part_of_the_rooms_is_asked_about(
     environment = environment_of(tmp_path, homeserver.url, homeserver.admin)
     with Terminal("-m", "synadmin", "user", *arguments, cwd=tmp_path, env=environment) as terminal:
         terminal.see("[y/N]: ")
-        terminal.type("n\n")
-        assert terminal.end() == 2
+        assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+        terminal.type("y\n")
+        assert terminal.end() == 6
 
     assert planned["outcome"] == "partly"
     assert {room["outcome"] for room in planned["rooms"]} == {"planned", "refused"}
-    assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
-    assert "Not handed over: 1 of 2 rooms" in " ".join(terminal.shown.split())
+    assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "invite"
+    shown = " ".join(terminal.shown.split())
+    assert "Not handed over: 1 of 2 rooms" in shown
+    assert shown.count(f"Unblock the room first: `synadmin room unblock '{blocked}'`.") == 1, shown
 
 
 def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:

@@ -180,6 +180,7 @@ def _report(
         count=_count,
         write=lambda finished: write_reports(output, finished, unmatched),
         what="finished",
+        sums_up_one=output.in_words,
     )
     if unmatched:
         names = ", ".join(entry.name for entry in unmatched)

@@ -9,7 +9,9 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_PARTLY, EXIT_RE
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.journal.runs import find_run, open_journal, require_ended
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
+from synadmin.cli.targets import Kind
 from synadmin.columns import Column
 from synadmin.errors import JournalError, NotAuthenticatedError, RefusedError, SynadminError
 
@@ -71,21 +73,21 @@ def undo(
             _say_broken_off(invocation, record.run)
         if not undo_levels.noted(entries):
             return _nothing_to_undo(invocation, record.run, entries, output)
-        reach = Reach.of(allow)
         planned = undo_levels.plan_all(
-            recovery.observer, entries, later, allow=reach, leave_rooms=leave_rooms
+            recovery.observer, entries, later, allow=Reach.of(allow), leave_rooms=leave_rooms
         )
-        _show_undo(invocation, planned if output.for_people or not yes else (), entries)
-        if dry_run or not any(plan.plans for plan in planned):
-            output.write([_undo_record(plan, "planned") for plan in planned], _UNDO_COLUMNS)
-            _say_unchanged(invocation, planned, dry_run=dry_run)
-            return _undo_code(planned)
+        ends_here = dry_run or not any(plan.plans for plan in planned)
+        if output.for_people or not yes:
+            _show_plans(invocation, planned, refusals=not (yes or ends_here))
+        _say_not_undone(invocation, entries)
+        if ends_here:
+            return _end_unchanged(invocation, output, planned, dry_run=dry_run)
         confirm(invocation, "Restore these levels?", yes=yes)
         options = [*(["--allow", allow] if allow else []), *(["--leave-rooms"] if leave_rooms else [])]
         invocation.journal.arguments = ["journal", "undo", record.run, "--yes", *options]
         invocation.journal.links["undoes"] = record.run
         records = [_undo_room(plan, recovery) for plan in planned]
-    output.write(records, _UNDO_COLUMNS)
+    _write(invocation, output, records, asked=not yes)
     if record.ended is None:
         invocation.journal.conclude([record.run], EXIT_REFUSED)
     return _undo_code(planned, records)
@@ -95,14 +97,16 @@ def _say_broken_off(invocation: Invocation, run: str) -> None:
     invocation.say(f"The run {run} broke off: `synadmin journal resume {run} --dry-run` shows the rest.")
 
 
-def _show_undo(
-    invocation: Invocation, planned: "Sequence[UndoPlan]", entries: "Sequence[Mapping[str, Any]]"
-) -> None:
-    """Show the plans, and what the run has changed that is not undone."""
+def _show_plans(invocation: Invocation, planned: "Sequence[UndoPlan]", *, refusals: bool) -> None:
+    """Show the plans; with the refusals where a question follows, else the result says them."""
+    shown = [plan for plan in planned if plan.plans or (refusals and plan.impossible)]
+    if shown:
+        invocation.warn("\n".join(_undo_text(plan, refusals=refusals) for plan in shown))
+
+
+def _say_not_undone(invocation: Invocation, entries: "Sequence[Mapping[str, Any]]") -> None:
     from synadmin.recovery import undo_levels
 
-    if _is_needed(planned):
-        invocation.warn("\n".join(_undo_text(plan) for plan in planned))
     for other in undo_levels.others(entries):
         invocation.say(f"not undone: {other}")
 
@@ -111,11 +115,16 @@ def _is_needed(planned: "Sequence[UndoPlan]") -> bool:
     return any(plan.plans or plan.impossible for plan in planned)
 
 
-def _say_unchanged(invocation: Invocation, planned: "Sequence[UndoPlan]", *, dry_run: bool) -> None:
+def _end_unchanged(
+    invocation: Invocation, output: Output, planned: "Sequence[UndoPlan]", *, dry_run: bool
+) -> int:
+    """Print what was planned, where nothing is changed; return the exit code."""
+    _write(invocation, output, [_undo_record(plan, "planned") for plan in planned])
     if not _is_needed(planned):
         invocation.say("There is nothing to undo: the levels are as they were before that run.")
     elif dry_run:
         invocation.say("Nothing was changed: --dry-run.")
+    return _undo_code(planned)
 
 
 def _nothing_to_undo(invocation: Invocation, run: str, entries: list[dict[str, Any]], output: Output) -> int:
@@ -161,16 +170,14 @@ def _undo_room(plan: "UndoPlan", recovery: "Recovery") -> dict[str, Any]:
     return _undo_record(plan, "done")
 
 
-def _undo_text(plan: "UndoPlan") -> str:
+def _undo_text(plan: "UndoPlan", *, refusals: bool) -> str:
     from synadmin.power.level_changes import changes
 
     lines: list[str] = [plan.noted.room_id]
     for edit_plan in plan.plans:
         lines += [f"  {change.text}" for change in changes(edit_plan.view, edit_plan.edit)]
         lines += [f"    {edit_plan.actor.text}"] if edit_plan.actor is not None else []
-    lines += [f"  cannot: {words}" for words in plan.impossible]
-    if not plan.plans and not plan.impossible:
-        lines.append("  nothing to change")
+    lines += [f"  cannot: {words}" for words in plan.impossible if refusals]
     return "\n".join(lines)
 
 
@@ -208,4 +215,21 @@ def _undo_code(planned: "Sequence[UndoPlan]", records: "Sequence[Mapping[str, An
     return EXIT_PARTLY if any(plan.plans or not plan.impossible for plan in planned) else EXIT_REFUSED
 
 
+def _write(
+    invocation: Invocation, output: Output, records: "Sequence[dict[str, Any]]", *, asked: bool = False
+) -> None:
+    """Print the records and the summary; the plan that was ``asked`` about has said why one is refused."""
+    short = _AS_PLANNED if asked and output.for_people else {}
+    shown = (record | short if record["outcome"] in {"refused", "partly"} else record for record in records)
+    output.write(shown, _UNDO_COLUMNS)
+    outcomes = Outcomes(_LEVEL_CHANGES, len(records))
+    for record in records:
+        outcomes.add(
+            "unchanged" if record["outcome"] == "done" and not record["changes"] else record["outcome"]
+        )
+    outcomes.say_summary(invocation, of_one=output.in_words)
+
+
+_LEVEL_CHANGES = Kind("level change", "room_id", "ROOM")
+_AS_PLANNED = {"message": "The plan above says what is not restored."}
 _UNDO_COLUMNS = (Column("room_id", title="room", whole=True), Column("outcome"), Column("message"))

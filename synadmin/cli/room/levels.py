@@ -9,9 +9,11 @@ from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.known_ids import complete_rooms, complete_users
 from synadmin.cli.lazy import Command
+from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import LEVEL, renamed
-from synadmin.cli.targets import room_id_of
+from synadmin.cli.room.outcome_text import room_heading
+from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
 from synadmin.ids import RoomId, parse_user_id, server_name_of
@@ -174,21 +176,35 @@ def _edit(
         try:
             planned = change_levels.plan(recovery.observer, view, edit, allow=reach, leave_rooms=leave_rooms)
         except WouldLoseControlError as error:
-            output.write_one(_refused(synapse, room_id, error), _COLUMNS)
+            _write(invocation, output, _refused(synapse, room_id, error), "refused")
             return EXIT_REFUSED
         if planned.actor is not None:
             if output.for_people or not yes:
-                invocation.warn(_plan_text(planned))
+                heading = room_heading(room_id, synapse.rooms.get(room_id))
+                invocation.warn(_plan_text(planned, heading), has_heading=True)
             if not dry_run:
                 confirm(invocation, _question(planned), yes=yes)
                 options = ["--yes", *(["--allow", allow] if allow else [])]
                 options += ["--leave-rooms"] if leave_rooms else []
                 invocation.journal.arguments = _resume_command(planned, options)
                 change_levels.carry_out(recovery, planned)
-    output.write_one(_record(planned, dry_run=dry_run), _COLUMNS)
-    if planned.actor is not None and dry_run:
-        invocation.say("Nothing was changed: --dry-run.")
+    record = _record(planned, dry_run=dry_run)
+    _write(invocation, output, record, "unchanged" if planned.actor is None else record["outcome"])
     return EXIT_DONE
+
+
+def _write(invocation: Invocation, output: Output, record: dict[str, Any], outcome: str) -> None:
+    """Print the record: an object for scripts; a line and a sentence for people."""
+    if not output.for_people:
+        output.write_one(record, _COLUMNS)
+    else:
+        output.write([record], _COLUMNS)
+    if outcome == "planned":
+        invocation.say("Nothing was changed: --dry-run.")
+        return
+    outcomes = Outcomes(ROOMS, total=1)
+    outcomes.add(outcome)
+    outcomes.say_summary(invocation, of_one=output.in_words)
 
 
 def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_default: int) -> None:
@@ -215,10 +231,10 @@ def _resume_command(planned: "EditPlan", options: list[str]) -> list[str]:
     return [*arguments, "--", planned.view.room_id, *level_of]
 
 
-def _plan_text(planned: "EditPlan") -> str:
+def _plan_text(planned: "EditPlan", heading: str) -> str:
     from synadmin.power.level_changes import changes, gives_everybody_control, losses
 
-    lines: list[str] = [planned.view.room_id]
+    lines: list[str] = [heading]
     lines += [f"  {change.text}" for change in changes(planned.view, planned.edit)]
     lines += [
         f"  warning: {user} can no longer {', '.join(lost)}"
@@ -270,7 +286,7 @@ def _refused(synapse: "Synapse", room_id: RoomId, error: WouldLoseControlError) 
         "room_id": room_id,
         "outcome": "refused",
         "reason": "would-lose-control",
-        "message": f"{error}: {error.hint}",
+        "message": f"{error}; {error.hint}".removeprefix("refused: "),
         "rooms": [{"room_id": room_id, "room": room_record(synapse.rooms.get(room_id))}],
     }
 

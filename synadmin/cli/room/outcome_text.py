@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
+    from synadmin.api.rooms import RoomDetails
     from synadmin.recovery.outcome import Outcome
 
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
@@ -17,7 +18,7 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
         outcome: what becomes of the room.
         with_steps: with the steps that would regain a room that is refused.
     """
-    lines = [_heading(outcome)]
+    lines = [room_heading(outcome.room_id or outcome.room, outcome.details)]
     if outcome.outcome == "planned":
         lines += _planned(outcome)
     else:
@@ -32,9 +33,8 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
     return "\n".join(safe_text(line) for line in lines)
 
 
-def _heading(outcome: "Outcome") -> str:
-    details = outcome.details
-    room = outcome.room_id or outcome.room
+def room_heading(room: str, details: "RoomDetails | None") -> str:
+    """Return the line that a plan or an outcome of a room begins with: its name, its id, its version."""
     if details is None:
         return room
     name = details.name or details.canonical_alias

@@ -1,13 +1,11 @@
 """``synadmin room list|show|members|state|power``: looking, and nothing else."""
 
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from synadmin.api.choices import ROOM_ORDERS
-from synadmin.cli.invocation import is_terminal
 from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
@@ -200,6 +198,8 @@ _POWER_COLUMNS = (
     Column("local"),
 )
 
+_NEEDED_COLUMNS = (Column("level", title="level needed", right=True), Column("actions"))
+
 
 @reads(columns=_POWER_COLUMNS)
 def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
@@ -222,22 +222,15 @@ def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
 
 
 def _explain_power(record: dict[str, Any], output: Output) -> None:
-    import shutil
-    import textwrap
-
     output.write(record["users"], _POWER_COLUMNS)
     if not record["users"]:
         click.echo("No user has a level of their own.")
-    click.echo(f"\nAll other users have level {record['users_default']}.\nIt takes")
+    click.echo(f"\nAll other users have level {record['users_default']}.\n")
     by_level: dict[int, list[str]] = {}
     for what, level in record["abilities"].items():
         by_level.setdefault(level, []).append(what)
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize
-    for level in sorted(by_level, reverse=True):
-        start = f"  {level:>4}  to "
-        abilities = safe_text(", ".join(by_level[level]))
-        indent = " " * len(start)
-        click.echo(textwrap.fill(abilities, width, initial_indent=start, subsequent_indent=indent))
+    needed = ({"level": level, "actions": ", ".join(by_level[level])} for level in sorted(by_level)[::-1])
+    Output(output.form, None).write(needed, _NEEDED_COLUMNS)
     creators = record["creators"] if record["creators_stand_above"] else []
     if creators:
         click.echo(safe_text(f"Creators are above every level in room version {record['version']}."))

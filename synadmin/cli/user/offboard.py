@@ -59,6 +59,7 @@ def offboard(
     leave_rooms: bool,
     from_file: bool,
     plan: "SavedPlan | None",
+    said: set[str],
     invocation: Invocation,
 ) -> Record:
     """Hand over the rooms of a leaver, then lock the account.
@@ -89,11 +90,11 @@ def offboard(
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
         work = Offboarding(recovery, successors[user_id], Reach.of(allow))
         if synapse.transport.is_dry_run or invocation.plan is not None:
-            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan))
+            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, said))
             if ended is not None:
                 return ended
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
-    _say_rooms(invocation, handed)
+    _say_rooms(invocation, handed, said)
     if not leave_rooms:
         bad = [room for room in handed if room.outcome != "done"]
         if bad:
@@ -173,7 +174,7 @@ def _(
         _require_active(synapse, successor)
     plan = None if save_plan is None else SavedPlan.begin(synapse.owner, invocation.reason)
     controlled = rooms_losing_control(synapse, users, successors)
-    return {"successors": successors, "controlled": controlled, "plan": plan}
+    return {"successors": successors, "controlled": controlled, "plan": plan, "said": set()}
 
 
 @offboard.after
@@ -221,11 +222,12 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """What is to become of the account, and the plan that is being made."""
+    """What is to become of the account, the plan that is being made, and what was said of the rooms."""
 
     then: str
     leave_rooms: bool
     plan: SavedPlan | None
+    said: set[str]
 
 
 def _look(
@@ -246,7 +248,7 @@ def _look(
             return changed
     if not work.recovery.synapse.transport.is_dry_run:
         return None
-    _say_rooms(invocation, planned)
+    _say_rooms(invocation, planned, goal.said)
     if record["outcome"] == "planned" and work.allow:
         further = _say_what_it_gives_up(invocation, work, user_id, planned)
         record = {**record, "message": f"{record['message']} {further}"}
@@ -299,10 +301,14 @@ def _finish(
     return None
 
 
-def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]") -> None:
+def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]", said: set[str]) -> None:
+    """Say what becomes of each room; what was said before the question is not said again."""
     for room in handed:
         messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
-        invocation.say(f"{room.control.label}: {room.outcome}: {messages}")
+        line = f"{room.control.label}: {room.outcome}: {messages}"
+        if line not in said:
+            invocation.say(line)
+            said.add(line)
 
 
 def _say_what_it_gives_up(
@@ -330,10 +336,10 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
         outcome = "failed" if "failed" in outcomes else "refused"
         if outcomes & {"planned", "done", "pending", "partly"}:
             outcome = "partly"
-        reason, first = "would-lose-control", bad[0]
+        reason = "would-lose-control"
+        rooms = join_names([room.control.label for room in bad])
         message = (
-            f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}. "
-            f"{first.control.label}: {first.worst.message} "
+            f"Not handed over: {len(bad)} of {counted(len(handed), 'room')}: {rooms}. "
             "The account is unchanged; --leave-rooms continues all the same."
         )
     return {"outcome": outcome, "reason": reason, "message": message, **_fields(handed, _skipped(then))}

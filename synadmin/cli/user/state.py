@@ -246,17 +246,21 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _ask(verb: Change, done: str, then: str) -> None:
-    """Add a question to a verb: what happens to which accounts, and what that means."""
+    """Add a question to a verb: what happens to which accounts, and what that means for ``{these}``."""
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
-        return f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. {then} Continue?"
+        these = "this account" if len(users) == 1 else "these accounts"
+        return (
+            f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. "
+            f"{then.format(these=these)} Continue?"
+        )
 
 
-_ask(lock, "locked", "Their sessions stop working until `synadmin user unlock`.")
-_ask(suspend, "suspended", "They can only read, leave rooms and sign out.")
-_ask(shadow_ban, "shadow-banned", "Their messages will appear sent, but reach nobody.")
-_ask(reactivate, "made active again", "They can sign in again once they have a password.")
+_ask(lock, "locked", "The sessions of {these} stop working until `synadmin user unlock`.")
+_ask(suspend, "suspended", "Then {these} can only read, leave rooms and sign out.")
+_ask(shadow_ban, "shadow-banned", "The messages of {these} will appear sent, but reach nobody.")
+_ask(reactivate, "made active again", "With a new password, {these} can sign in again.")
 
 
 def _warn_before(verb: Change, *, suspends: bool) -> None:

@@ -41,6 +41,7 @@ def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
     assert scene.make_admin(room_id).code == 0
     rehearsed = scene.run("journal", "undo", "last", "--dry-run")
     assert rehearsed.code == 0, rehearsed.stderr
+    assert rehearsed.stderr.endswith("1 level change: 1 planned.\nNothing was changed: --dry-run.\n")
     assert f"{scene.admin.user_id}: 100 -> 0" in rehearsed.stderr
     assert f"Act as {scene.admin.user_id} and set the levels." in rehearsed.stderr
     assert "not undone: POST /_matrix/client/v3/join/" in rehearsed.stderr
@@ -190,6 +191,9 @@ def test_two_who_cannot_lower_each_other_are_lowered_each_by_themselves(scene: S
     code, records, _ = undone(scene)
     assert code == 5
     assert "add --allow impersonate to permit this" in records[0]["message"]
+    text = scene.run("journal", "undo", "last")
+    assert text.stderr == "1 level change: 1 refused.\n"
+    assert "add --allow impersonate to permit this" in " ".join(text.stdout.split())
     code, records, stderr = undone(scene, "--allow", "impersonate")
     assert code == 0, stderr
     assert records[0]["as"] == [bob.user_id]

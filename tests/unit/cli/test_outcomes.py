@@ -66,7 +66,7 @@ def test_a_refusal_is_said_once_where_nothing_is_left_to_ask_about(
     carry_out(Invocation(), synapse, work, dry_run=False, yes=False, output=Output("table", None))
 
     captured = capsys.readouterr()
-    assert captured.err == ""
+    assert captured.err == "1 room: 1 refused.\n"
     assert captured.out.count("a is needed") == 1
 
 

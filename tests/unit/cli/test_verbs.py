@@ -25,10 +25,26 @@ if TYPE_CHECKING:
 MEMBERSHIPS = "/_synapse/admin/v1/users/%40{}%3Aexample.org/memberships"
 ACCOUNT = {"name": "@alice:example.org", "admin": False, "locked": False, "suspended": False}
 ASKING = [
-    (("user", "lock"), {}, "1 account will be locked: @alice:example.org."),
-    (("user", "suspend"), {}, "1 account will be suspended: @alice:example.org."),
-    (("user", "shadow-ban"), {}, "1 account will be shadow-banned: @alice:example.org."),
-    (("user", "reactivate"), {"deactivated": True}, "1 account will be made active again"),
+    (
+        ("user", "lock"),
+        {},
+        "1 account will be locked: @alice:example.org. The sessions of this account stop working",
+    ),
+    (
+        ("user", "suspend"),
+        {},
+        "1 account will be suspended: @alice:example.org. Then this account can only read",
+    ),
+    (
+        ("user", "shadow-ban"),
+        {},
+        "1 account will be shadow-banned: @alice:example.org. The messages of this account will appear sent",
+    ),
+    (
+        ("user", "reactivate"),
+        {"deactivated": True},
+        "1 account will be made active again: @alice:example.org. With a new password, this account can",
+    ),
     (("user", "admin", "grant"), {}, "1 account will have full admin rights on this server"),
     (("user", "admin", "revoke"), {"admin": True}, "1 account will no longer be a server admin"),
 ]

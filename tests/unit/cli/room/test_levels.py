@@ -37,6 +37,21 @@ def test_to_give_everybody_control_is_said_plainly_before_it_is_done(
     assert room.changes == []
 
 
+def test_the_plan_names_the_room_and_the_result_ends_with_a_sentence(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    room.on(POWER, power({**LEVELS, "users": {ADMIN: 100}}))
+    room.member(ADMIN, "join")
+
+    planned = synadmin("room", "set-power", room.id, "--default", "invite", "50", "--dry-run")
+    same = synadmin("room", "set-power", room.id, "--default", "invite", "0", "--yes")
+
+    assert planned.stderr.startswith(f"Chess: {room.id} (room version 11)\n  invite: 0 -> 50\n")
+    assert planned.stderr.endswith("\nNothing was changed: --dry-run.\n")
+    assert (same.code, same.stderr) == (0, "1 room: 1 unchanged.\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -116,8 +116,8 @@ def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadm
         "@alice:example.org    100  join        active   yes\n"
         "\n"
         "All other users have level 0.\n"
-        "It takes\n"
-        "   100  to change power levels"
+        "\n"
+        "level needed  actions\n"
     )
 
 
@@ -134,7 +134,9 @@ def test_power_fits_the_terminal_and_is_whole_lines_elsewhere(
 
     shown = terminal.shown.replace("\r\n", "\n")
     assert max(map(len, shown.splitlines())) <= 60
-    assert shown.split() == elsewhere.split()
+    assert [word for word in shown.split() if "--" not in word] == [
+        word for word in elsewhere.split() if "--" not in word
+    ]
     assert len(shown.splitlines()) > len(elsewhere.splitlines())
 
 
