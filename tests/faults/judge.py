@@ -7,15 +7,13 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests import loaded
 from tests.faults.proxy import FAULTS, FaultyProxy
 from tests.faults.scenarios import SCENARIOS, World, forget
 from tests.faults.state import last_expiry
@@ -210,23 +208,14 @@ class Court:
         environment["SYNADMIN_TIMEOUT"] = str(TIMEOUT)
         out, err = home / "stdout", home / "stderr"
         started = time.monotonic()
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "synadmin", *arguments],
-                cwd=home,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
+        with out.open("wb") as stdout, err.open("wb") as stderr, Path(os.devnull).open("rb") as stdin:
+            process = loaded.start(
+                arguments, cwd=home, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
             )
         self.proxy.pid = process.pid
-        timer = threading.Timer(DEADLINE + 10, process.kill)
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        timer.cancel()
-        process.returncode = code = os.waitstatus_to_exitcode(status)
+        code = process.wait(DEADLINE + 10)
         took = time.monotonic() - started
-        return Ended(code, out.read_text(), err.read_text(), took, usage.ru_maxrss)
+        return Ended(code, out.read_text(), err.read_text(), took, process.memory)
 
 
 def _claims_done(ended: Ended) -> bool:

@@ -22,6 +22,7 @@ import synadmin as package
 from synadmin.errors import MatrixError, NotSupportedError
 from synadmin.sandbox.community import Community, fill
 from synadmin.sandbox.homeserver import Homeserver
+from tests import loaded
 from tests.live.delegated import running as running_delegated
 from tests.live.workers import REQUESTED, settle, shared_server
 
@@ -161,18 +162,10 @@ def synadmin(request: pytest.FixtureRequest, tmp_path: Path) -> Synadmin:
         if server is None:
             server = request.getfixturevalue("homeserver")
         variables = environment_of(tmp_path, server.url, acting or server.admin)
-        ended = subprocess.run(
-            [sys.executable, "-m", "synadmin", *arguments],
-            cwd=tmp_path,
-            env=variables | dict(env or {}),
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=_PATIENCE,
-            check=False,
+        code, stdout, stderr = loaded.run(
+            arguments, cwd=tmp_path, env=variables | dict(env or {}), stdin=stdin or "", timeout=_PATIENCE
         )
-        return Answer(ended.stdout, ended.stderr, ended.returncode)
+        return Answer(stdout, stderr, code)
 
     return run
 
