@@ -45,14 +45,17 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Spread single tests over the workers, but keep those of the Admin API on one.
+    """Spread single tests over the workers, but keep groups on one, and those of the Admin API.
 
-    The last of them counts what was asked of the servers of its worker.
+    The last of these counts what was asked of the servers of its worker.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/live/api" if nodeid.startswith("tests/live/api/") else nodeid
+            if nodeid.startswith("tests/live/api/"):
+                return "tests/live/api"
+            # pytest-xdist appends the group to the id of a test, of which a parameter may hold an @, too.
+            return nodeid.rpartition("@")[2] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
 
     return Scheduler(config, log)
