@@ -6,7 +6,7 @@ import pytest
 
 from synadmin.audit.rules import RULES
 from synadmin.errors import NotPermittedError
-from tests.standin import running
+from tests.standin import LOST, running
 from tests.unit.audit.gather.gathering import (
     LEVELS,
     ROOMS,
@@ -32,6 +32,22 @@ def test_a_room_costs_one_request_and_a_user_with_power_two() -> None:
         "/_synapse/admin/v2/users/…": USERS,
         "/_synapse/admin/v1/users/…/joined_rooms": USERS,
     }
+
+
+def test_where_all_three_members_control_a_room_one_account_is_asked_about_at_most() -> None:
+    """It is enough to know that one of them is not suspended, which the user list does not say."""
+    options = ("--rooms", str(ROOMS), "--users", str(4 * ROOMS), "--members", "3", "--direct", "100")
+    with running(*options) as url:
+        with gathering(url) as gatherer:
+            rooms = list(gatherer.rooms(lambda _: False))
+        counted = asked(url)
+    lost = [facts for facts in rooms if not facts.controllers]
+    assert len(lost) == ROOMS // LOST
+    assert sum(len(facts.controllers) for facts in rooms) == 3 * (ROOMS - len(lost))
+    of_caller = 1  # for whom lost rooms are regained
+    assert counted["/_synapse/admin/v2/users/…"] <= ROOMS + of_caller
+    assert counted[LEVELS] == ROOMS
+    assert counted["/_synapse/admin/v1/rooms/…/members"] == len(lost)
 
 
 def test_a_server_of_an_older_synapse_is_asked_in_its_own_way(stub: Stub) -> None:
