@@ -54,7 +54,7 @@ _LIST_COLUMNS = (
     Column("history_visibility", shown=False),
     Column("state_events", right=True, shown=False),
     Column("room_type", shown=False),
-    Column("control", shown=False),
+    Column("controllers", shown=False),
 )
 
 
@@ -88,17 +88,17 @@ def list_(
     The list comes from the server's statistics. --no-local-members also reads the member lists of the rooms
     for which the statistics count no local user. --member reads the memberships of the user.
 
-    --columns room_id,name,control shows the local users who have control. This takes three requests for each
-    room. `synadmin audit rooms` finds the rooms without control.
+    --columns room_id,name,controllers shows the local users who have control: three requests a room.
+    `synadmin audit rooms` finds the rooms without control.
 
     \b
     Examples:
         synadmin room list --search chess
         synadmin room list --member alice --encrypted
         synadmin room list --no-local-members -o name
-        synadmin room list --columns room_id,name,control --limit 20
+        synadmin room list --columns room_id,name,controllers --limit 20
     """
-    shows_control = "control" in (output.names or ())
+    shows_control = "controllers" in (output.names or ())
     if member is None and not (encrypted or no_local_members or shows_control):
         return synapse.rooms.list(**filters, order_by=sort[0], reverse=sort[1])
     from synadmin.cli.room import selection

@@ -130,7 +130,7 @@ def controllers_of(synapse: "Synapse", room_id: RoomId) -> list[UserId] | None:
 def with_control(synapse: "Synapse", rooms: Iterable[Room], *, at_once: int) -> Iterator[dict[str, Any]]:
     """Yield the records of rooms with who of this server has control of each: three requests a room."""
     return side_by_side(
-        lambda room: {**room.as_sent(), "control": controllers_of(synapse, room.room_id)},
+        lambda room: {**room.as_sent(), "controllers": controllers_of(synapse, room.room_id)},
         rooms,
         at_once=at_once,
     )

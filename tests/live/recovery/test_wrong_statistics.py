@@ -157,8 +157,10 @@ def test_rooms_are_listed_by_their_members_and_not_by_statistics(
     assert rooms("--member", name) == [secret, used]
     assert rooms("--search", name, "--encrypted") == [secret]
     # The server's list lacks the room without statistics; the memberships of its member do not.
-    answer = synadmin("room", "list", "--member", bob.user_id, "--columns", "room_id,control", "-o", "json")
-    control = {room["room_id"]: room["control"] for room in json.loads(answer.stdout)}
+    answer = synadmin(
+        "room", "list", "--member", bob.user_id, "--columns", "room_id,controllers", "-o", "json"
+    )
+    control = {room["room_id"]: room["controllers"] for room in json.loads(answer.stdout)}
     assert control == {secret: [alice.user_id, bob.user_id], unlisted: []}
 
 

@@ -187,8 +187,8 @@ def test_control_is_asked_for_only_of_rooms_that_are_printed(signed_in: Stub, sy
     listing(signed_in, *(details(room.id) for room in rooms))
     assert names(synadmin("room", "list", "--columns", "room_id,encryption", "-o", "csv"))
     assert len(signed_in.targets) == 1
-    answer = synadmin("room", "list", "--columns", "room_id,control", "--limit", "1", "-o", "csv")
-    assert names(answer) == ["room_id,control", f"{rooms[0].id},{ALICE}"]
+    answer = synadmin("room", "list", "--columns", "room_id,controllers", "--limit", "1", "-o", "csv")
+    assert names(answer) == ["room_id,controllers", f"{rooms[0].id},{ALICE}"]
     asked = signed_in.targets[2:]
     assert len(asked) == 3
     assert all(target.startswith(f"GET {rooms[0].admin_path}") for target in asked)
@@ -198,10 +198,10 @@ def test_a_room_without_control_and_without_state_has_none(signed_in: Stub, syna
     room = LostRoom(signed_in)
     room.left_by_all()
     listing(signed_in, details(room.id), details("!gone:example.org"))
-    shown = synadmin("room", "list", "--columns", "control").stdout
-    assert shown == "control\n-------\n-\n-\n"
-    answer = synadmin("room", "list", "--columns", "control", "-o", "json")
-    assert json.loads(answer.stdout) == [{"control": []}, {"control": None}]
+    shown = synadmin("room", "list", "--columns", "controllers").stdout
+    assert shown == "controllers\n-----------\n-\n-\n"
+    answer = synadmin("room", "list", "--columns", "controllers", "-o", "json")
+    assert json.loads(answer.stdout) == [{"controllers": []}, {"controllers": None}]
 
 
 def test_only_encrypted_rooms_are_listed(signed_in: Stub, synadmin: Synadmin) -> None:
