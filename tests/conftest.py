@@ -43,19 +43,32 @@ def _a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")  # no colours on the terminals of tests
 
 
+# Each of these shares a server or a browser that takes long to start. The last test of the Admin API counts
+# what was asked of the servers of its worker.
+_ON_ONE_WORKER = (
+    "tests/live/api/",
+    "tests/live/audit/",
+    "tests/live/mas/",
+    "tests/live/recovery/test_accounts_elsewhere.py",
+    "tests/live/recovery/test_wrong_statistics.py",
+    "tests/live/test_bulk.py",
+    "tests/live/test_every_version.py",
+    "tests/live/test_mas.py",
+    "tests/live/transfer/",
+    "tests/unit/audit/report/",
+)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Spread single tests over the workers, but keep groups on one, and those of the Admin API.
+    """Spread single tests over the workers, but keep those on one that share what starts slowly.
 
-    The last of these counts what was asked of the servers of its worker.
+    The marker of pytest-xdist for this has no effect with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith("tests/live/api/"):
-                return "tests/live/api"
-            # pytest-xdist appends the group to the id of a test, of which a parameter may hold an @, too.
-            return nodeid.rpartition("@")[2] if nodeid.rfind("@") > nodeid.rfind("]") else nodeid
+            return next((path for path in _ON_ONE_WORKER if nodeid.startswith(path)), nodeid)
 
     return Scheduler(config, log)

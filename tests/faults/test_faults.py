@@ -58,7 +58,6 @@ def test_what_a_command_says_after_a_fault_is_so_and_nothing_stays_behind(court:
     assert verdict.ok, str(verdict)
 
 
-@pytest.mark.xdist_group("quiet-court")
 @pytest.mark.parametrize(
     "fault", ["drop-before", "500-before", "html-after", "users-list", "drip", "SIGTERM-before"]
 )

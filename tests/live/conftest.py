@@ -35,19 +35,11 @@ if TYPE_CHECKING:
 _PATIENCE = 600 if REQUESTED else 120  # seconds for one command; an event waits for a worker that lags
 
 
-# Fixtures that take long to set up: their tests stay on one worker of pytest-xdist, the others spread.
-_ON_ONE_WORKER = ("town", "mas_homeserver", "federation", "delegated", "default_limits")
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.live)
-            slow = [name for name in _ON_ONE_WORKER if name in getattr(item, "fixturenames", ())]
-            if slow and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(slow[0]))
 
 
 _TESTED = tuple(Path(package.__file__).parent / part for part in ("recovery", "audit", "cli"))

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from synadmin.sandbox.accounts import Person
     from tests.live.conftest import Synadmin
 
-pytestmark = pytest.mark.xdist_group("every-version")
-
 
 class Club(NamedTuple):
     """A space with two rooms; in the second one only a member without power is left."""

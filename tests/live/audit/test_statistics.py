@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from synadmin.ids import RoomId
     from tests.live.conftest import Synadmin
 
-pytestmark = pytest.mark.xdist_group("statistics")
 ROOMS = 20
 DAMAGES = {
     "deleted": (

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
     from tests.live.recovery.conftest import Scene, Scenes
 
-pytestmark = pytest.mark.xdist_group("wrong-statistics")
 WRONG = ("deleted", "zeroed", "stale")
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("chromium")  # one browser for all of them, whoever runs them
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package chromium)")
 
 

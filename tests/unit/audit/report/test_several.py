@@ -179,7 +179,6 @@ def test_ids_are_unique_and_links_lead_to_them() -> None:
     assert page.count("<script") == page.count("<main") == 1
 
 
-@pytest.mark.xdist_group("chromium")
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package chromium)")
 def test_the_controls_of_a_server_leave_the_others_alone_and_it_fits(tmp_path: Path) -> None:
     assert CHROMIUM is not None
