@@ -37,12 +37,12 @@ WORKERS_ARGS ?= tests/live/test_workers.py tests/live/make_room_admin tests/live
   tests/live/api/test_room_deletion.py
 # A few of them, for continuous integration.
 WORKERS_SMOKE := tests/live/test_workers.py \
-  tests/live/make_room_admin/test_command.py::test_people_read_what_became_of_each_room_and_a_summary \
-  tests/live/recovery/test_regain.py::test_a_deactivated_admin_is_back_for_a_moment_and_stays_as_gone_as_before[kept] \
-  tests/live/test_users.py::test_a_locked_account_gets_no_token \
-  tests/live/test_delete.py::test_a_second_deletion_makes_no_second_new_room \
-  tests/live/test_offboard.py::test_a_successor_gets_control_before_the_account_goes[lock] \
-  tests/live/audit/test_without.py::test_an_audit_without_accounts_finds_what_their_deactivation_leads_to
+  tests/live/make_room_admin/test_command.py::test_text_output_has_an_outcome_for_each_room_and_a_summary \
+  tests/live/recovery/test_regain.py::test_deactivated_admin_is_reactivated_temporarily[kept] \
+  tests/live/test_users.py::test_locked_account_gets_no_token \
+  tests/live/test_delete.py::test_second_deletion_makes_no_second_new_room \
+  tests/live/test_offboard.py::test_successor_gets_control_before_the_account_is_closed[lock] \
+  tests/live/audit/test_without.py::test_findings_without_accounts_match_their_deactivation
 
 .PHONY: help venv demo test test-fast test-versions test-workers test-workers-smoke test-oldest faults fuzz lint docs reference \
   transcripts translations release clean

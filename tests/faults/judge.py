@@ -230,7 +230,7 @@ def _judged(case: Case, ended: Ended, before: State, now: State) -> list[str]:
         if not case.goal(before, now):
             done = _claims_done(ended)
             return ["says done, and it is not so" if done else "exit 0, and it is pending for ever"]
-        return case.told(ended.stdout) if case.told else []
+        return case.result(ended.stdout) if case.result else []
     changes = before.differences(now)
     if _TOKEN_EXPIRES in ended.text:
         changes = [change for change in changes if not change.startswith("borrowed:")]

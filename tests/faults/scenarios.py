@@ -34,7 +34,7 @@ class Case:
         ours: the room, if there is one, in which memberships and levels may change.
         target: the account, if there is one, that may change.
         may_move: everybody's membership of that room and of one new room may change.
-        told: what is wrong about the output of a command that ends with 0, where it is asked for facts.
+        result: what is wrong about the output of a command that ends with 0, where it is asked for facts.
     """
 
     arguments: list[str]
@@ -43,7 +43,7 @@ class Case:
     ours: str | None = None
     target: str | None = None
     may_move: bool = False
-    told: Callable[[str], list[str]] | None = None
+    result: Callable[[str], list[str]] | None = None
 
 
 @dataclass
@@ -226,7 +226,7 @@ def audit(world: World) -> Case:
     """Asked for facts: what is found is right, or it is said that not everything was looked at."""
     arguments = ["audit", "--fail-on", "never", "-o", "json"]
 
-    def told(stdout: str) -> list[str]:
+    def result(stdout: str) -> list[str]:
         report = json.loads(stdout)
         found = sorted(f"{one['rule']} {one['subject']['id']}" for one in report["findings"])
         if not world.findings:
@@ -234,7 +234,7 @@ def audit(world: World) -> Case:
         return [] if found == world.findings else [f"found {found} rather than {world.findings}"]
 
     case = world.case(arguments, lambda before, now: before == now)
-    case.told = told
+    case.result = result
     return case
 
 

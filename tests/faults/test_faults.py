@@ -52,7 +52,7 @@ CELLS = list(_cells())
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_what_a_command_says_after_a_fault_is_so_and_nothing_stays_behind(court: Court, cell: Cell) -> None:
+def test_outcome_after_a_fault_is_true_and_nothing_temporary_remains(court: Court, cell: Cell) -> None:
     verdict = court.judge(cell)
     assert verdict.met, f"the run has no such request: {verdict}"
     assert verdict.ok, str(verdict)
@@ -61,18 +61,18 @@ def test_what_a_command_says_after_a_fault_is_so_and_nothing_stays_behind(court:
 @pytest.mark.parametrize(
     "fault", ["drop-before", "500-before", "html-after", "users-list", "drip", "SIGTERM-before"]
 )
-def test_an_audit_tells_what_is_so_or_that_it_is_not_complete(quiet_court: Court, fault: str) -> None:
+def test_audit_is_right_or_says_that_it_is_incomplete(quiet_court: Court, fault: str) -> None:
     verdict = quiet_court.judge(Cell("audit", fault, "look", 3))
     assert verdict.met
     assert verdict.ok, str(verdict)
 
 
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name != "audit"])
-def test_without_a_fault_every_command_reaches_its_goal(court: Court, scenario: str) -> None:
+def test_every_command_reaches_its_goal_without_a_fault(court: Court, scenario: str) -> None:
     assert court.requests_of(scenario)
 
 
-def test_what_is_left_behind_is_seen(court: Court) -> None:
+def test_judge_detects_temporary_changes_that_remain(court: Court) -> None:
     """The judge itself: a token, a membership, an account state and a limit that stay are found."""
     world = court.world
     case = set_power(world)
@@ -99,9 +99,7 @@ def test_what_is_left_behind_is_seen(court: Court) -> None:
     }
 
 
-def test_a_command_that_says_done_where_it_is_not_so_is_seen(
-    court: Court, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_judge_detects_a_false_done(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
     """The judge itself."""
     monkeypatch.setattr(judge, "_SETTLED", 0)
     monkeypatch.setitem(

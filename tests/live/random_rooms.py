@@ -1,4 +1,4 @@
-"""Rooms drawn at random, one after the other: what came out, and how it is told at the shell."""
+"""Random rooms, one after the other: the outcome, and the commands that make the room again."""
 
 from __future__ import annotations
 

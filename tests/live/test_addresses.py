@@ -93,7 +93,7 @@ REFUSING = 'if ($request_uri ~* "%2F") {{ return 404; }} location / {{ proxy_pas
         pytest.param(REFUSING, id="refuses"),
     ],
 )
-def test_a_proxy_that_decodes_or_refuses_slashes_in_ids_is_named(
+def test_proxy_that_changes_slashes_in_ids_is_named(
     homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str], locations: str
 ) -> None:
     url = behind(locations.format(url=homeserver.url))
@@ -109,7 +109,7 @@ def test_a_proxy_that_decodes_or_refuses_slashes_in_ids_is_named(
     assert "worker" not in answer.stderr
 
 
-def test_a_proxy_that_leaves_ids_alone_is_in_order(
+def test_proxy_that_keeps_ids_works(
     homeserver: Homeserver, synadmin: Synadmin, behind: Callable[[str], str]
 ) -> None:
     url = behind(f"location / {{ proxy_pass {homeserver.url}; }}")
@@ -151,7 +151,7 @@ def test_rooms_are_listed_regained_and_audited_at_every_address(
     assert json.loads(audited.stdout)["checked"]["rooms"] > 0
 
 
-def test_a_well_known_file_may_name_a_base_url_with_a_path(
+def test_well_known_base_url_may_have_a_path(
     homeserver: Homeserver, synadmin: Synadmin, folder: Path
 ) -> None:
     authority = trustme.CA()
@@ -173,7 +173,7 @@ def test_a_well_known_file_may_name_a_base_url_with_a_path(
     assert listed.code == 0, listed.stderr
 
 
-def test_synapse_itself_may_listen_on_a_unix_socket(synadmin: Synadmin, folder: Path) -> None:
+def test_synapse_on_a_unix_socket_is_reached(synadmin: Synadmin, folder: Path) -> None:
     (folder / "synapse").mkdir()
     with Homeserver(folder / "synapse") as server:
         admin = server.admin

@@ -64,7 +64,7 @@ REGAINED = {"levels": 2, "invite": 1, "join": 1}  # the first levels are those t
 # What Synapse does
 
 
-def test_row_20_the_sixth_private_room_of_a_promoter_is_one_too_many(
+def test_row_20_sixth_private_room_of_a_promoter_hits_the_rate_limit(
     default_limits: Homeserver, newcomer: Newcomer
 ) -> None:
     promoter = newcomer("promoter", server=default_limits)
@@ -76,7 +76,7 @@ def test_row_20_the_sixth_private_room_of_a_promoter_is_one_too_many(
     assert replies[-1].errcode == "M_LIMIT_EXCEEDED"
 
 
-def test_row_21_the_sixth_invitation_of_a_target_is_not_sent_but_the_level_is_given(
+def test_row_21_sixth_invitation_is_not_sent_but_the_level_is_given(
     default_limits: Homeserver, newcomer: Newcomer
 ) -> None:
     admin = new_admin(default_limits)
@@ -94,7 +94,7 @@ def test_row_21_the_sixth_invitation_of_a_target_is_not_sent_but_the_level_is_gi
     assert after.membership is None
 
 
-def test_row_22_an_override_on_the_caller_lifts_every_limit_and_on_the_promoter_only_its_own(
+def test_row_22_override_on_the_caller_lifts_all_limits(
     default_limits: Homeserver, newcomer: Newcomer
 ) -> None:
     promoter = newcomer("promoter", server=default_limits)
@@ -121,7 +121,7 @@ def lines(process: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
     return [json.loads(process.stdout.readline()) for _ in range(count)]
 
 
-def test_thirty_private_rooms_are_regained_by_one_command_without_a_wait_for_rate_limits(
+def test_thirty_private_rooms_are_regained_without_rate_limit_waits(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chief = new_admin(default_limits)
@@ -148,7 +148,7 @@ def test_thirty_private_rooms_are_regained_by_one_command_without_a_wait_for_rat
 
 
 @pytest.mark.parametrize("earlier", [(5, 50), (0, 0)], ids=["of its own", "lifted already"])
-def test_an_override_that_was_there_before_is_there_after(
+def test_earlier_rate_limit_override_is_restored(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, earlier: tuple[int, int]
 ) -> None:
     chief = new_admin(default_limits)
@@ -159,7 +159,7 @@ def test_an_override_that_was_there_before_is_there_after(
     assert override(chief) == earlier
 
 
-def test_a_run_that_was_killed_is_finished_by_the_next_and_nothing_is_done_twice(
+def test_next_run_finishes_a_killed_run_without_repeating_changes(
     default_limits: Homeserver, newcomer: Newcomer, tmp_path: Path
 ) -> None:
     chief = new_admin(default_limits)
@@ -180,7 +180,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next_and_nothing_is_done_twice
         assert history(chief, room_id, chief.user_id) == REGAINED
 
 
-def test_what_a_killed_run_left_is_put_back_by_a_run_over_one_room(
+def test_run_over_one_room_reverts_what_a_killed_run_left(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     chief = new_admin(default_limits)
@@ -196,7 +196,7 @@ def test_what_a_killed_run_left_is_put_back_by_a_run_over_one_room(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
-def test_an_interrupted_run_puts_the_limits_back_at_once(
+def test_interrupted_run_restores_rate_limits_at_once(
     default_limits: Homeserver, newcomer: Newcomer, tmp_path: Path, number: signal.Signals
 ) -> None:
     chief = new_admin(default_limits)
@@ -224,7 +224,7 @@ def test_an_interrupted_run_puts_the_limits_back_at_once(
         assert history(chief, room_id, chief.user_id) == {"levels": 1}
 
 
-def test_a_few_rooms_are_no_reason_to_change_anybodys_limits(
+def test_few_rooms_do_not_change_rate_limits(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     chief = new_admin(default_limits)
@@ -236,7 +236,7 @@ def test_a_few_rooms_are_no_reason_to_change_anybodys_limits(
     assert "override_ratelimit" not in journal
 
 
-def test_a_room_whose_invitation_is_held_back_is_failed_until_a_later_run_sends_it(
+def test_room_without_its_invitation_is_failed_until_a_later_run(
     default_limits: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chief, friend = new_admin(default_limits), newcomer("friend", server=default_limits)
@@ -260,9 +260,7 @@ def test_a_room_whose_invitation_is_held_back_is_failed_until_a_later_run_sends_
     assert all(history(chief, room_id, chief.user_id) == REGAINED for room_id in rooms)
 
 
-def test_who_keeps_the_limits_is_told_of_each_wait(
-    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
-) -> None:
+def test_keep_limits_reports_each_wait(newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path) -> None:
     limits = {"rc_message": {"per_second": 3, "burst_count": 5}}
     with Homeserver(server_name="slow.example", extra_config=limits) as server:
         chief = new_admin(server)

@@ -137,7 +137,7 @@ def changes_of(record: dict[str, Any]) -> set[tuple[str, str]]:
     return {(change["kind"], change["subject"]) for change in record["changes"]}
 
 
-def test_a_plan_shows_each_difference_and_changes_nothing(
+def test_control_plan_shows_each_difference_and_changes_nothing(
     club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     file = club.write(tmp_path / "control.toml")
@@ -188,7 +188,7 @@ def test_a_plan_shows_each_difference_and_changes_nothing(
     assert f"\n  warning: {locked}\n" in synadmin("control", "plan", file).stdout
 
 
-def test_rooms_come_to_what_the_file_says_and_drift_is_found(
+def test_apply_sets_rooms_and_check_finds_drift(
     club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     file = club.write(tmp_path / "control.toml")
@@ -239,7 +239,7 @@ def test_rooms_come_to_what_the_file_says_and_drift_is_found(
     assert {record["outcome"] for record in found["rooms"]} == {"in-order"}, found
 
 
-def test_a_killed_apply_is_finished_by_the_next(
+def test_next_apply_finishes_a_killed_one(
     club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     file = club.write(tmp_path / "control.toml")
@@ -257,7 +257,7 @@ def test_a_killed_apply_is_finished_by_the_next(
     assert limits == {}
 
 
-def test_a_room_that_was_changed_hears_of_it_once(
+def test_announcement_is_sent_once_to_a_changed_room(
     newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -277,7 +277,7 @@ def test_a_room_that_was_changed_hears_of_it_once(
     assert said == [bob.user_id]
 
 
-def test_others_keep_control_until_the_new_admins_have_joined(
+def test_others_keep_control_until_new_admins_joined(
     club: Club, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     room_id = club.rooms["extra"]
@@ -312,7 +312,7 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
     assert controllers(homeserver.admin, room_id) == {club.bob.user_id}
 
 
-def test_a_room_that_changes_after_the_look_does_not_hold_the_others_up(
+def test_room_that_changes_meanwhile_does_not_stop_the_others(
     newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -343,9 +343,7 @@ def test_a_room_that_changes_after_the_look_does_not_hold_the_others_up(
     assert event["content"]["users"] == {alice.user_id: 0}
 
 
-def test_a_file_that_is_not_valid_changes_nothing(
-    newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
-) -> None:
+def test_invalid_control_file_changes_nothing(newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path) -> None:
     alice = newcomer()
     room_id = alice.make_room("Chess", alias=f"chess-{alice.user_id.partition(':')[0][1:]}")
     alias = alice.state(room_id, "m.room.canonical_alias")["alias"]

@@ -1,4 +1,4 @@
-"""Heirs take over a room whose controllers have been inactive, and not before the controllers were told."""
+"""Heirs get control of a room with inactive controllers, after a notice to the controllers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def only(synadmin: Synadmin, *arguments: str, code: int) -> dict[str, Any]:
     return {**record}
 
 
-def test_heirs_take_over_after_the_controllers_were_told(
+def test_heirs_get_control_after_a_notice_to_the_controllers(
     newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     alice, dora, admin = newcomer("alice"), newcomer("dora"), homeserver.admin
@@ -81,15 +81,15 @@ notify = "30d"
     record = only(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], [step["status"] for step in record["steps"]]) == ("pending", ["done"])
     (notices,) = admin.synapse.users.memberships(alice.user_id).memberships.keys() - rooms
-    told = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
-    assert [body for body in told if dora.user_id in body and room_id in body]
+    result = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
+    assert [body for body in result if dora.user_id in body and room_id in body]
 
-    # Told, and the time has not come: nobody is told twice.
+    # Notified, and the time has not come: no second notice.
     assert only(synadmin, "check", file, code=10)["steps"] == []
     record = only(synadmin, "apply", file, "--yes", code=0)
     assert (record["outcome"], record["steps"]) == ("pending", [])
     again = [event.content.get("body", "") for event in admin.synapse.events.messages(notices, page_size=50)]
-    assert again == told
+    assert again == result
     event = admin.levels_event(room_id)
     assert event is not None
     assert event["content"]["users"] == {alice.user_id: 100}

@@ -33,7 +33,7 @@ def alone() -> Iterator[Homeserver]:
         yield server
 
 
-def test_many_rooms_are_kept_as_the_file_says(
+def test_many_rooms_match_the_control_file(
     alone: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     admin = alone.admin

@@ -22,7 +22,7 @@ def rooms_of(server: Homeserver, name: str) -> list[RoomId]:
 @pytest.mark.parametrize(
     ("state", "code"), [("missing", 4), ("deactivated", 5), ("locked", 5), ("suspended", 5)]
 )
-def test_a_new_room_for_who_cannot_use_it_is_refused(
+def test_new_room_for_an_unusable_account_is_refused(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, state: str, code: int
 ) -> None:
     alice, heir = newcomer("alice"), newcomer("heir")
@@ -40,7 +40,7 @@ def test_a_new_room_for_who_cannot_use_it_is_refused(
     assert homeserver.admin.synapse.rooms.members(room_id).members == (alice.user_id,)
 
 
-def test_a_second_deletion_makes_no_second_new_room(
+def test_second_deletion_makes_no_second_new_room(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -54,7 +54,7 @@ def test_a_second_deletion_makes_no_second_new_room(
     assert bob.user_id in homeserver.admin.synapse.rooms.members(first["new_room_id"]).members
 
 
-def test_where_one_member_could_not_be_moved_the_new_room_is_told(
+def test_new_room_is_named_where_a_member_was_not_moved(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -67,7 +67,7 @@ def test_where_one_member_could_not_be_moved_the_new_room_is_told(
     assert inside == (record["outcome"] == "done"), record
 
 
-def test_a_room_that_is_known_by_an_invitation_alone_is_deleted(
+def test_room_known_by_an_invitation_is_deleted(
     federation: tuple[Homeserver, Homeserver], synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -82,7 +82,7 @@ def test_a_room_that_is_known_by_an_invitation_alone_is_deleted(
             ours.admin.synapse.rooms.members(room_id)
 
 
-def test_the_question_counts_members_and_not_statistics(synadmin: Synadmin, newcomer: Newcomer) -> None:
+def test_question_counts_members_not_statistics(synadmin: Synadmin, newcomer: Newcomer) -> None:
     alice = newcomer("alice")
     room_id = alice.make_room("counted", members=[newcomer("bob"), newcomer("carol")])
     answer = synadmin("room", "delete", room_id)
@@ -90,7 +90,7 @@ def test_the_question_counts_members_and_not_statistics(synadmin: Synadmin, newc
     assert "3 members, 3 of them local" in answer.stderr
 
 
-def test_a_history_with_nothing_older_is_purged_already(synadmin: Synadmin, newcomer: Newcomer) -> None:
+def test_history_with_nothing_to_purge_is_done(synadmin: Synadmin, newcomer: Newcomer) -> None:
     room_id = newcomer("alice").make_room("new")
     answer = synadmin("room", "purge-history", room_id, "--before", "30d", "--yes", "-o", "json")
     assert answer.code == 0, answer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
 
 
-def test_nothing_comes_differently_than_foreseen(homeserver: Homeserver) -> None:
+def test_every_outcome_is_the_planned_one(homeserver: Homeserver) -> None:
     rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "40"))
     *_, tally = run(homeserver, rooms=rooms, seed=12)
     assert tally.rooms == rooms

@@ -58,28 +58,28 @@ def test_rooms_are_listed_with_their_members(club: Club, read: Any) -> None:  # 
     assert counts == {club.space: 1, club.room: 2, club.lost: 1}
 
 
-def test_a_room_is_shown(club: Club, read: Any) -> None:  # noqa: ANN401
+def test_room_is_shown(club: Club, read: Any) -> None:  # noqa: ANN401
     record = read("room", "show", club.room)
     assert (record["name"], record["creator"]) == ("Board", club.alice.user_id)
 
 
-def test_the_members_of_a_room_are_listed(club: Club, read: Any) -> None:  # noqa: ANN401
+def test_members_of_a_room_are_listed(club: Club, read: Any) -> None:  # noqa: ANN401
     members = {record["user_id"] for record in read("room", "members", club.room)}
     assert members == {club.alice.user_id, club.bob.user_id}
 
 
-def test_the_power_in_a_room_is_shown(club: Club, read: Any) -> None:  # noqa: ANN401
+def test_power_in_a_room_is_shown(club: Club, read: Any) -> None:  # noqa: ANN401
     levels = {user["user_id"]: user["level"] for user in read("room", "power", club.room)["users"]}
     assert levels == {club.alice.user_id: 100, club.bob.user_id: 50}
 
 
-def test_all_rooms_of_a_space_are_planned_for(club: Club, read: Any) -> None:  # noqa: ANN401
+def test_all_rooms_of_a_space_are_planned(club: Club, read: Any) -> None:  # noqa: ANN401
     records = read("room", "make-admin", "--space", club.space, "--allow", "impersonate", "--dry-run")
     reaches = {record["room_id"]: record["reach"] for record in records}
     assert reaches == {club.space: "api", club.room: "api", club.lost: "impersonate"}
 
 
-def test_the_audit_finds_the_lost_room(club: Club, read: Any) -> None:  # noqa: ANN401
+def test_audit_finds_the_lost_room(club: Club, read: Any) -> None:  # noqa: ANN401
     report = read("audit", "rooms", "--rule", "no-local-control", code=10)
     assert [finding["subject"]["id"] for finding in report["findings"]] == [club.lost]
     assert report["checked"]["rooms"] == 3

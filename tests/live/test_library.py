@@ -32,7 +32,7 @@ def room(owner: Person) -> RoomId:
     return owner.create_room("Club", alias=f"club-{localpart}")
 
 
-def test_the_code_of_the_page_runs(
+def test_code_of_the_library_page_runs(
     homeserver: Homeserver, newcomer: Newcomer, owner: Person, room: RoomId, tmp_path: Path
 ) -> None:
     text = program(to_run=True)
@@ -63,7 +63,7 @@ def test_the_code_of_the_page_runs(
     assert "would send POST" in ended.stdout
 
 
-def test_a_refusal_says_the_reason_and_the_next_step_and_changes_nothing(
+def test_refusal_has_reason_and_next_step_and_changes_nothing(
     homeserver: Homeserver, newcomer: Newcomer, owner: Person, room: RoomId
 ) -> None:
     bob = newcomer("bob")
@@ -80,9 +80,7 @@ def test_a_refusal_says_the_reason_and_the_next_step_and_changes_nothing(
     assert after["event_id"] == before["event_id"]
 
 
-def test_a_room_is_regained_and_the_outcome_is_what_the_room_holds(
-    homeserver: Homeserver, room: RoomId
-) -> None:
+def test_outcome_of_regain_matches_the_room(homeserver: Homeserver, room: RoomId) -> None:
     admin = homeserver.admin
     with Synapse(homeserver.url, token=admin.token, journal=None) as synapse:
         planned = synapse.regain(room, allow="impersonate", dry_run=True)
@@ -94,7 +92,7 @@ def test_a_room_is_regained_and_the_outcome_is_what_the_room_holds(
         assert synapse.regain(room).outcome == "done"
 
 
-def test_acting_as_a_user_ends_with_the_block(homeserver: Homeserver, owner: Person) -> None:
+def test_impersonation_ends_with_the_block(homeserver: Homeserver, owner: Person) -> None:
     with Synapse(homeserver.url, token=homeserver.admin.token, journal=None) as synapse:
         with synapse.impersonate(owner.user_id) as acting:
             assert acting.client_server.whoami().user_id == owner.user_id

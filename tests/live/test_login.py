@@ -38,7 +38,7 @@ def _is_good(homeserver: Homeserver, token: str) -> bool:
 
 
 @pytest.mark.parametrize("form", ["localpart", "user id"])
-def test_a_password_signs_in_and_logout_signs_out(
+def test_login_with_password_and_logout(
     form: str, homeserver: Homeserver, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     user = homeserver.admin.user_id
@@ -65,7 +65,7 @@ def test_a_password_signs_in_and_logout_signs_out(
     assert token not in journal
 
 
-def test_a_token_from_a_pipe_is_kept(homeserver: Homeserver, synadmin: Synadmin, tmp_path: Path) -> None:
+def test_token_from_a_pipe_is_saved(homeserver: Homeserver, synadmin: Synadmin, tmp_path: Path) -> None:
     token = homeserver.admin.token
     answer = synadmin("login", "--token", stdin=f"{token}\n", env=NO_TOKEN)
     assert answer.code == 0
@@ -74,7 +74,7 @@ def test_a_token_from_a_pipe_is_kept(homeserver: Homeserver, synadmin: Synadmin,
 
 
 @pytest.mark.usefixtures("homeserver")
-def test_a_wrong_password_ends_with_3_and_keeps_nothing(synadmin: Synadmin, tmp_path: Path) -> None:
+def test_wrong_password_exits_3_and_saves_nothing(synadmin: Synadmin, tmp_path: Path) -> None:
     answer = synadmin("login", "admin", stdin="not the password\n", env=NO_TOKEN)
     assert (answer.code, answer.stdout) == (3, "")
     assert answer.stderr.startswith("synadmin: Invalid username or password (M_FORBIDDEN, HTTP 403)")
@@ -83,14 +83,14 @@ def test_a_wrong_password_ends_with_3_and_keeps_nothing(synadmin: Synadmin, tmp_
 
 
 @pytest.mark.usefixtures("homeserver")
-def test_a_token_that_nobody_has_ends_with_3_and_keeps_nothing(synadmin: Synadmin, tmp_path: Path) -> None:
+def test_unknown_token_exits_3_and_saves_nothing(synadmin: Synadmin, tmp_path: Path) -> None:
     answer = synadmin("login", "--token", stdin="syt_bm9ib2R5_nobody\n", env=NO_TOKEN)
     assert answer.code == 3
     assert "M_UNKNOWN_TOKEN" in answer.stderr
     assert not (tmp_path / "config").exists()
 
 
-def test_whoami_tells_user_server_version_and_power(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_whoami_shows_user_server_version_and_rights(homeserver: Homeserver, synadmin: Synadmin) -> None:
     answer = synadmin("whoami", "-o", "json")
     assert answer.code == 0
     record = json.loads(answer.stdout)
@@ -113,7 +113,7 @@ def test_ids_are_completed_after_a_refresh(
     assert len(homeserver.processed()) == before
 
 
-def test_whoami_of_an_ordinary_user_ends_with_3(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_whoami_of_a_normal_user_exits_3(newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer()
     answer = synadmin("whoami", "-o", "json", acting=alice)
     assert answer.code == 3
@@ -121,9 +121,7 @@ def test_whoami_of_an_ordinary_user_ends_with_3(newcomer: Newcomer, synadmin: Sy
     assert json.loads(answer.stdout)["server_admin"] is False
 
 
-def test_a_server_without_password_login_says_where_a_token_comes_from(
-    synadmin: Synadmin, tmp_path: Path
-) -> None:
+def test_login_without_password_flow_names_another_way(synadmin: Synadmin, tmp_path: Path) -> None:
     with Homeserver(extra_config={"password_config": {"enabled": False}}) as server:
         answer = synadmin("login", "admin", stdin="x\n", env=NO_TOKEN, server=server)
         assert answer.code == 5

@@ -36,7 +36,7 @@ MANAGED = [
 
 
 @pytest.mark.parametrize("options", [("--yes",), ("--dry-run",)], ids=["run", "dry-run"])
-def test_what_mas_decides_is_refused_before_anything_is_sent(
+def test_changes_that_mas_manages_are_refused_before_any_request(
     delegated: Delegated, synadmin: Synadmin, options: tuple[str, ...]
 ) -> None:
     rose = delegated.someone("rose")
@@ -57,7 +57,7 @@ def test_what_mas_decides_is_refused_before_anything_is_sent(
     assert rose.synapse.client_server.whoami().user_id == rose.user_id
 
 
-def test_what_synapse_decides_under_mas_is_done(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_changes_that_synapse_manages_are_done_under_mas(delegated: Delegated, synadmin: Synadmin) -> None:
     lily = delegated.someone("lily")
     arguments = ("user", "suspend", "lily", "--yes", "-o", "json")
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
@@ -65,7 +65,9 @@ def test_what_synapse_decides_under_mas_is_done(delegated: Delegated, synadmin: 
     assert delegated.admin.synapse.users.get(lily.user_id).suspended
 
 
-def test_profile_and_telephone_number_stay_with_synapse(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_display_name_and_phone_number_are_changed_in_synapse(
+    delegated: Delegated, synadmin: Synadmin
+) -> None:
     delegated.someone("daisy")
     arguments = (
         "user",
@@ -84,7 +86,7 @@ def test_profile_and_telephone_number_stay_with_synapse(delegated: Delegated, sy
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry-run"])
-def test_logout_says_that_the_session_goes_on(
+def test_logout_says_that_the_session_continues(
     delegated: Delegated, synadmin: Synadmin, options: tuple[str, ...]
 ) -> None:
     sent = len(delegated.server.processed())
@@ -101,7 +103,7 @@ def test_logout_says_that_the_session_goes_on(
 @pytest.mark.parametrize(
     "arguments", [("user", "lock", "rose", "--yes"), ("logout",)], ids=["user lock", "logout"]
 )
-def test_where_mas_is_down_one_sentence_says_so(
+def test_unreachable_mas_is_reported_in_one_sentence(
     delegated: Delegated, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     rose = delegated.someone("rose")
@@ -120,7 +122,7 @@ def test_where_mas_is_down_one_sentence_says_so(
     assert not delegated.admin.synapse.users.get(rose.user_id).locked
 
 
-def test_without_mas_an_account_change_asks_for_it_once(
+def test_account_change_without_mas_asks_for_mas_once(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     guest = newcomer("guest")
@@ -132,7 +134,7 @@ def test_without_mas_an_account_change_asks_for_it_once(
     assert asked == ["/_matrix/client/v1/auth_metadata"]
 
 
-def test_without_mas_regaining_a_room_takes_no_request_more(
+def test_make_admin_without_mas_sends_no_extra_request(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -146,7 +148,7 @@ def test_without_mas_regaining_a_room_takes_no_request_more(
         assert not [uri for uri in uris if "/api/admin/v1" in uri or "oauth2" in uri]
 
 
-def test_a_token_without_a_device_sends_notices(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_token_without_a_device_sends_notices(delegated: Delegated, synadmin: Synadmin) -> None:
     delegated.someone("iris")
     answer = synadmin(
         *("notice", "send", "iris", "-m", "The disk is full.", "-o", "json"),
@@ -159,7 +161,7 @@ def test_a_token_without_a_device_sends_notices(delegated: Delegated, synadmin: 
     assert (event.room_id, event.content["body"]) == (record["room_id"], "The disk is full.")
 
 
-def test_a_transaction_id_without_a_device_is_refused(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_transaction_id_without_a_device_is_refused(delegated: Delegated, synadmin: Synadmin) -> None:
     answer = synadmin(
         *("notice", "send", "nobody", "-m", "x", "--transaction-id", "7"),
         server=delegated.server,
@@ -169,7 +171,7 @@ def test_a_transaction_id_without_a_device_is_refused(delegated: Delegated, syna
     assert "no device" in answer.stderr
 
 
-def test_an_audit_posts_its_news_without_a_device(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_audit_notifies_without_a_device(delegated: Delegated, synadmin: Synadmin) -> None:
     room_id = delegated.admin.make_room("ops")
     poppy = delegated.someone("poppy")
     poppy.make_room("nobody controls it", members=[delegated.someone("fern")], left=[poppy])

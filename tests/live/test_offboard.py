@@ -46,7 +46,7 @@ def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str
     return [*json.loads(answer.stdout)]
 
 
-def test_the_rooms_of_an_account_are_listed_with_its_power(leaver: Leaver, synadmin: Synadmin) -> None:
+def test_rooms_of_an_account_are_listed_with_its_level(leaver: Leaver, synadmin: Synadmin) -> None:
     rooms = {record["room_id"]: record for record in records(synadmin, "rooms", leaver.alice.user_id)}
     assert rooms.keys() == {leaver.hangs, leaver.shared, leaver.alone}
     shared = rooms[leaver.shared]
@@ -59,7 +59,7 @@ def test_the_rooms_of_an_account_are_listed_with_its_power(leaver: Leaver, synad
 
 
 @pytest.mark.parametrize("how", [("--yes",), ("--dry-run",)], ids=["run", "dry run"])
-def test_an_account_that_a_room_hangs_on_is_not_deactivated(
+def test_account_with_sole_control_is_not_deactivated(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, how: tuple[str, ...]
 ) -> None:
     (record,) = records(synadmin, "deactivate", leaver.alice.user_id, *how, code=5)
@@ -73,7 +73,7 @@ def test_an_account_that_a_room_hangs_on_is_not_deactivated(
     ("verb", "words"),
     [("lock", "works through a locked account"), ("suspend", "does not work through a suspended account")],
 )
-def test_a_lock_and_a_suspension_warn_of_rooms_that_depend_on_the_account(
+def test_lock_and_suspend_warn_of_rooms_with_sole_control(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, verb: str, words: str
 ) -> None:
     for how in ("--dry-run", "--yes"):
@@ -89,15 +89,15 @@ def test_a_lock_and_a_suspension_warn_of_rooms_that_depend_on_the_account(
     assert ("warning: " in answer.stderr) == (verb == "suspend"), answer.stderr
 
 
-def test_two_who_leave_together_are_not_each_others_control(leaver: Leaver, synadmin: Synadmin) -> None:
+def test_leavers_do_not_count_as_control_for_each_other(leaver: Leaver, synadmin: Synadmin) -> None:
     dave = leaver.carol
     leaver.alice.bring_in(leaver.shared, dave)
-    told = records(synadmin, "deactivate", leaver.alice.user_id, leaver.bob.user_id, "--yes", code=5)
-    assert [record["reason"] for record in told] == ["would-lose-control"] * 2
-    assert {room["room_id"] for record in told for room in record["rooms"]} == {leaver.shared}
+    result = records(synadmin, "deactivate", leaver.alice.user_id, leaver.bob.user_id, "--yes", code=5)
+    assert [record["reason"] for record in result] == ["would-lose-control"] * 2
+    assert {room["room_id"] for record in result for room in record["rooms"]} == {leaver.shared}
 
 
-def test_rooms_are_left_where_that_is_meant(
+def test_leave_rooms_leaves_rooms_without_control(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     (record,) = records(synadmin, "deactivate", leaver.alice.user_id, "--leave-rooms", "--yes")
@@ -106,7 +106,7 @@ def test_rooms_are_left_where_that_is_meant(
 
 
 @pytest.mark.parametrize("then", ["lock", "deactivate"])
-def test_a_successor_gets_control_before_the_account_goes(
+def test_successor_gets_control_before_the_account_is_closed(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, then: str
 ) -> None:
     arguments = ("offboard", leaver.alice.user_id, "--to", leaver.carol.user_id, "--then", then)
@@ -134,7 +134,7 @@ def test_a_successor_gets_control_before_the_account_goes(
     assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "join"
 
 
-def test_the_account_stays_while_a_successor_has_to_accept(
+def test_account_stays_until_the_successor_accepts(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     arguments = ("offboard", leaver.alice.user_id, "--to", leaver.carol.user_id, "--yes")
@@ -147,7 +147,7 @@ def test_the_account_stays_while_a_successor_has_to_accept(
     assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
 
 
-def test_a_hand_over_that_does_a_part_of_the_rooms_is_asked_about(
+def test_partial_hand_over_asks_first(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     blocked = leaver.alice.make_room("Blocked", members=[leaver.bob])
@@ -170,7 +170,7 @@ def test_a_hand_over_that_does_a_part_of_the_rooms_is_asked_about(
     assert shown.count(f"Unblock the room first: `synadmin room unblock '{blocked}'`.") == 1, shown
 
 
-def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:
+def test_leavers_are_read_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:
     answer = synadmin(
         "user", "offboard", "--from", "-", "--yes", "-o", "json",
         stdin=f"user,successor\n{leaver.alice.user_id},{leaver.bob.user_id}\n",
@@ -181,7 +181,7 @@ def test_leavers_come_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver
     assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
 
 
-def test_the_successor_of_one_leaver_is_a_member_who_stays_to_another(
+def test_successor_of_one_leaver_counts_for_another(
     leaver: Leaver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     dave = newcomer("dave")
@@ -195,7 +195,7 @@ def test_the_successor_of_one_leaver_is_a_member_who_stays_to_another(
     assert rooms == [[leaver.hangs], [theirs]], answer.stderr
 
 
-def test_bad_successors_are_refused_before_anything_is_changed(
+def test_invalid_successors_are_refused_before_any_change(
     leaver: Leaver, newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     alice, bob, carol = (who.user_id for who in (leaver.alice, leaver.bob, leaver.carol))
@@ -222,7 +222,7 @@ def test_bad_successors_are_refused_before_anything_is_changed(
     assert not homeserver.admin.synapse.users.get(alice).locked
 
 
-def test_a_successor_who_blocks_invitations_keeps_the_account_from_going(
+def test_account_stays_where_the_successor_blocks_invitations(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
     carol = leaver.carol
@@ -243,7 +243,7 @@ def test_a_successor_who_blocks_invitations_keeps_the_account_from_going(
     assert homeserver.admin.membership(leaver.hangs, carol) == "join"
 
 
-def test_a_room_that_changes_after_the_look_keeps_the_account_from_going(
+def test_account_stays_where_a_room_changed_meanwhile(
     leaver: Leaver, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     alice = leaver.alice
@@ -269,7 +269,7 @@ def test_a_room_that_changes_after_the_look_keeps_the_account_from_going(
 
 
 @pytest.mark.parametrize("leave_rooms", [False, True])
-def test_an_account_that_could_not_leave_a_room_is_not_called_done(
+def test_account_that_could_not_leave_a_room_is_not_done(
     leaver: Leaver, homeserver: Homeserver, tmp_path: Path, *, leave_rooms: bool
 ) -> None:
     alice = leaver.alice.user_id

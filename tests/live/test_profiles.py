@@ -32,7 +32,7 @@ def fleet(federation: tuple[Homeserver, Homeserver], tmp_path: Path) -> dict[str
     return servers
 
 
-def test_a_server_that_is_down_is_an_entry_beside_the_findings_of_the_others(
+def test_unreachable_server_is_an_entry_in_the_fleet_report(
     fleet: dict[str, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     club, lake = fleet.values()

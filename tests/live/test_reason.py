@@ -37,7 +37,7 @@ def last_message(admin: Person, room_id: RoomId) -> tuple[str, dict[str, Any]]:
     raise AssertionError
 
 
-def test_a_reason_is_in_the_journal_and_in_the_membership_events(
+def test_reason_is_in_the_journal_and_the_membership_events(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
 ) -> None:
     admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
@@ -52,7 +52,7 @@ def test_a_reason_is_in_the_journal_and_in_the_membership_events(
     assert reasons(tmp_path) == {WHY}
 
 
-def test_a_reason_is_kept_by_a_run_that_is_resumed(
+def test_resumed_run_keeps_the_reason(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
 ) -> None:
     alice = newcomer("alice")
@@ -71,7 +71,7 @@ def test_a_reason_is_kept_by_a_run_that_is_resumed(
         assert "--reason is empty" in answer.stderr
 
 
-def test_the_new_admin_announces_what_was_done(
+def test_new_admin_announces_the_change(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -102,7 +102,7 @@ def test_the_new_admin_announces_what_was_done(
     assert (sender, content["body"]) == (homeserver.admin.user_id, "Welcome")
 
 
-def test_the_new_owner_announces_a_transfer(
+def test_new_owner_announces_the_transfer(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice, heir = newcomer("alice"), newcomer("heir")
@@ -116,7 +116,7 @@ def test_the_new_owner_announces_a_transfer(
     assert (sender, content["body"]) == (heir.user_id, "I am the new owner.")
 
 
-def test_a_report_says_who_changed_what_and_why(
+def test_journal_report_says_who_changed_what_and_why(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -126,9 +126,9 @@ def test_a_report_says_who_changed_what_and_why(
     assert synadmin("user", "lock", alice.user_id, "--yes").code == 0
 
     records = json.loads(synadmin("journal", "report", "--since", "1d", "-o", "json").stdout)
-    told = [(one["user"], one["command"], one["target"], one["reason"], one["result"]) for one in records]
+    printed = [(one["user"], one["command"], one["target"], one["reason"], one["result"]) for one in records]
     admin = homeserver.admin.user_id
-    assert told == [
+    assert printed == [
         (admin, "room make-admin", room_id, why, "done"),
         (admin, "user lock", alice.user_id, None, "done"),
     ]

@@ -49,7 +49,7 @@ def held_elsewhere(
     return room_id, tyrant
 
 
-def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the_new_one(
+def test_room_held_by_another_server_is_replaced_with_all_local_members(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, _ = federation
@@ -77,19 +77,19 @@ def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the
     answer = synadmin(*arguments, "--message", "We go on here.", server=ours)
 
     assert answer.code == 0, answer.stdout + answer.stderr
-    told = record(answer)
-    new = told["new_room_id"]
-    assert (told["outcome"], told["reason"], told["control"]) == ("done", None, True)
-    assert told["moved"] == sorted([mike.user_id, nora.user_id])
-    assert (told["not_moved"], told["aliases"]) == ([], [alias])
-    assert (told["members_may_speak"], told["join_rule"]) == (True, "invite")
+    result = record(answer)
+    new = result["new_room_id"]
+    assert (result["outcome"], result["reason"], result["control"]) == ("done", None, True)
+    assert result["moved"] == sorted([mike.user_id, nora.user_id])
+    assert (result["not_moved"], result["aliases"]) == ([], [alias])
+    assert (result["members_may_speak"], result["join_rule"]) == (True, "invite")
     admin = ours.admin
     for who in (mike, nora):
         assert admin.membership(new, who) == "join"
         body = {"msgtype": "m.text", "body": "Here we are"}
         who.call("PUT", f"/_matrix/client/v3/rooms/{new}/send/m.room.message/1", body)
     assert admin.membership(new, invited) == "invite"
-    assert (told["invited"], told["not_invited"]) == ([invited.user_id], [])
+    assert (result["invited"], result["not_invited"]) == ([invited.user_id], [])
     assert mike.synapse.client_server.resolve_alias(alias).room_id == new
     assert content(admin, new, "m.room.canonical_alias") is None, "it was not the old room's own address"
     assert content(admin, new, "m.room.topic") == TOPIC
@@ -119,7 +119,7 @@ def test_a_room_held_by_another_server_is_replaced_with_everybody_of_ours_in_the
     assert content(admin, new, "m.room.join_rules") == {"join_rule": "invite"}
 
 
-def test_a_room_that_can_be_regained_is_not_replaced(
+def test_room_that_can_be_regained_is_not_replaced(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chair, heir = newcomer("chair"), newcomer("heir")
@@ -146,7 +146,7 @@ def test_a_room_that_can_be_regained_is_not_replaced(
             homeserver.admin.synapse.room_deletion.of_room(room_id)
 
 
-def test_for_another_admin_it_takes_acting_as_them_or_leaves_the_room_muted(
+def test_replacement_for_another_admin_needs_impersonation(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chair, heir, mike = newcomer("chair"), newcomer("heir"), newcomer("mike")
@@ -160,24 +160,24 @@ def test_for_another_admin_it_takes_acting_as_them_or_leaves_the_room_muted(
     answer = synadmin(
         "room", "replace", rooms[0], *arguments, "--confirm", rooms[0], "--allow", "impersonate", "--block"
     )
-    told = record(answer)
-    assert (answer.code, told["outcome"], told["control"]) == (0, "done", True), answer.stdout
-    assert (told["members_may_speak"], told["join_rule"]) == (True, "public")
-    assert homeserver.admin.membership(told["new_room_id"], heir) == "join"
-    assert homeserver.admin.membership(told["new_room_id"], homeserver.admin) is None
+    result = record(answer)
+    assert (answer.code, result["outcome"], result["control"]) == (0, "done", True), answer.stdout
+    assert (result["members_may_speak"], result["join_rule"]) == (True, "public")
+    assert homeserver.admin.membership(result["new_room_id"], heir) == "join"
+    assert homeserver.admin.membership(result["new_room_id"], homeserver.admin) is None
     assert homeserver.admin.synapse.devices.list(heir.user_id).total == devices
     assert homeserver.admin.synapse.rooms.block_status(rooms[0]).block
 
     answer = synadmin("room", "replace", rooms[1], *arguments, "--confirm", rooms[1], "--muted", "--purge")
-    told = record(answer)
-    assert (answer.code, told["outcome"], told["members_may_speak"]) == (0, "done", False), answer.stdout
-    assert f"only {heir.user_id} can send messages in it" in told["message"]
-    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    result = record(answer)
+    assert (answer.code, result["outcome"], result["members_may_speak"]) == (0, "done", False), answer.stdout
+    assert f"only {heir.user_id} can send messages in it" in result["message"]
+    assert set(result["moved"]) == {chair.user_id, mike.user_id}
     with pytest.raises(Exception, match="not found"):
         homeserver.admin.synapse.rooms.get(rooms[1])
 
 
-def test_who_could_not_be_moved_is_named(
+def test_members_that_were_not_moved_are_named(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     chair, stuck = newcomer("chair"), newcomer("stuck")
@@ -186,14 +186,14 @@ def test_who_could_not_be_moved_is_named(
     answer = synadmin(
         "room", "replace", room_id, "--admin", "admin", "--anyway", "--confirm", room_id, "-o", "json"
     )
-    told = record(answer)
-    assert (answer.code, told["outcome"], told["reason"]) == (6, "partly", "not-moved")
-    assert (told["moved"], told["not_moved"]) == ([chair.user_id], [stuck.user_id])
-    assert stuck.user_id in told["message"]
-    assert homeserver.admin.membership(told["new_room_id"], stuck) == "invite", "to come in when it can"
+    result = record(answer)
+    assert (answer.code, result["outcome"], result["reason"]) == (6, "partly", "not-moved")
+    assert (result["moved"], result["not_moved"]) == ([chair.user_id], [stuck.user_id])
+    assert stuck.user_id in result["message"]
+    assert homeserver.admin.membership(result["new_room_id"], stuck) == "invite", "to come in when it can"
 
 
-def test_who_cannot_use_the_new_room_does_not_get_it(
+def test_unusable_admin_does_not_get_the_new_room(
     federation: tuple[Homeserver, Homeserver],
     homeserver: Homeserver,
     newcomer: Newcomer,
@@ -213,7 +213,7 @@ def test_who_cannot_use_the_new_room_does_not_get_it(
     assert answer.code == 4
 
 
-def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
+def test_killed_replacement_is_finished_by_resume(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     chair, mike = newcomer("chair"), newcomer("mike")
@@ -235,12 +235,12 @@ def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
         proxy.happens = lambda _: None
         here = {"SYNADMIN_HOMESERVER": proxy.here}
         answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
-    told = record(answer)
-    assert (answer.code, told["outcome"], told["members_may_speak"]) == (0, "done", True), answer.stdout
-    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    result = record(answer)
+    assert (answer.code, result["outcome"], result["members_may_speak"]) == (0, "done", True), answer.stdout
+    assert set(result["moved"]) == {chair.user_id, mike.user_id}
     (deletion,) = admin.synapse.room_deletion.of_room(room_id).results
-    assert deletion.delete_id == told["delete_id"]
-    new = told["new_room_id"]
+    assert deletion.delete_id == result["delete_id"]
+    new = result["new_room_id"]
     # What the old room held is known from the journal: the server has forgotten it.
     assert content(admin, new, "m.room.encryption") == ENCRYPTED
     assert content(admin, new, "m.room.join_rules") == {"join_rule": "knock"}
@@ -248,7 +248,7 @@ def test_a_replacement_that_was_killed_is_finished_by_resuming_it(
 
 
 @pytest.mark.parametrize("acting", ["for the caller", "for another user"])
-def test_where_the_progress_cannot_be_read_the_new_room_is_closed_and_told_of(
+def test_new_room_is_closed_and_named_where_progress_is_unreadable(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, acting: str
 ) -> None:
     chair, mike, heir = newcomer("chair"), newcomer("mike"), newcomer("heir")
@@ -281,14 +281,14 @@ def test_where_the_progress_cannot_be_read_the_new_room_is_closed_and_told_of(
 
         proxy.happens = lambda _: None
         answer = synadmin("journal", "resume", "last", "-o", "json", env=here)
-    told = record(answer)
-    assert (answer.code, told["outcome"], told["new_room_id"]) == (0, "done", new), answer.stdout
-    assert set(told["moved"]) == {chair.user_id, mike.user_id}
+    result = record(answer)
+    assert (answer.code, result["outcome"], result["new_room_id"]) == (0, "done", new), answer.stdout
+    assert set(result["moved"]) == {chair.user_id, mike.user_id}
     assert len(admin.synapse.room_deletion.of_room(room_id).results) == 1
 
 
 @pytest.mark.parametrize("typed", ["the room", "something else"])
-def test_a_person_is_asked_about_the_old_room_and_has_to_type_which_one_is_meant(
+def test_replace_asks_for_the_room_id_before_deleting(
     homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path, typed: str
 ) -> None:
     chair = newcomer("chair")

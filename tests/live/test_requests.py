@@ -82,7 +82,7 @@ def regain(homeserver: Homeserver, synadmin: Synadmin) -> Regain:
 
 @pytest.mark.parametrize("version", ["11", "12"])
 @pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
-def test_a_room_is_regained_in_few_requests(
+def test_room_is_regained_in_few_requests(
     newcomer: Newcomer, regain: Regain, version: str, *, public: bool
 ) -> None:
     alice = newcomer()
@@ -92,7 +92,7 @@ def test_a_room_is_regained_in_few_requests(
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
-def test_a_big_room_costs_what_a_small_one_costs(
+def test_large_room_costs_as_many_requests_as_a_small_one(
     homeserver: Homeserver, newcomer: Newcomer, regain: Regain, version: str
 ) -> None:
     alice, bob, carol = newcomer(), newcomer("bob"), newcomer("carol")

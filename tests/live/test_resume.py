@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 
-def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
+def test_dry_run_of_resume_changes_nothing(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     chair, admin = newcomer("chair"), homeserver.admin
@@ -56,9 +56,7 @@ def test_going_on_with_a_run_is_rehearsed_and_changes_nothing(
     assert admin.call("GET", limits) == {}
 
 
-def test_a_run_of_which_nothing_is_open_is_not_done_again(
-    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
-) -> None:
+def test_ended_run_is_not_repeated(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
     """One room done and one refused: exit 6. The control that was taken away since does not come back."""
     chair, admin = newcomer("chair"), homeserver.admin
     room_id = chair.create_room("Committee")

@@ -57,7 +57,7 @@ def processes_in(directory: Path) -> list[str]:
 # A server
 
 
-def test_a_killed_program_takes_its_synapse_with_it(tmp_path: Path) -> None:
+def test_killed_parent_ends_its_synapse(tmp_path: Path) -> None:
     program = (
         "import sys, time, pathlib; from synadmin.sandbox.homeserver import Homeserver;"
         "print(Homeserver(pathlib.Path(sys.argv[1])).start().pid, flush=True); time.sleep(60)"
@@ -73,7 +73,7 @@ def test_a_killed_program_takes_its_synapse_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stay", [False, True], ids=["tethered", "free"])
-def test_an_interruption_while_the_process_is_being_started_leaves_none(
+def test_interruption_during_start_leaves_no_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, stay: bool
 ) -> None:
     """Between the start of a process and the note of its id, nobody could find it."""
@@ -97,7 +97,7 @@ def test_an_interruption_while_the_process_is_being_started_leaves_none(
     assert [path.name for path in tmp_path.glob("**/*") if path.is_file()] == []
 
 
-def test_a_server_that_is_started_again_is_the_one_it_was(tmp_path: Path) -> None:
+def test_restarted_server_keeps_its_state(tmp_path: Path) -> None:
     server = Homeserver(tmp_path).start()
     room_id = server.admin.create_room("Kept")
     token, url = server.admin.token, server.url
@@ -110,9 +110,7 @@ def test_a_server_that_is_started_again_is_the_one_it_was(tmp_path: Path) -> Non
         assert again.start() is again
 
 
-def test_a_port_that_is_taken_at_the_last_moment_is_answered_with_another(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_taken_port_is_replaced_by_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         draw = homeserver_module._free_port  # noqa: SLF001 - no other way to lose the race
@@ -126,14 +124,14 @@ def test_a_port_that_is_taken_at_the_last_moment_is_answered_with_another(
             assert server.admin.synapse.owner == "@admin:club.example"
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_server_that_does_not_start_reports_the_reason(tmp_path: Path) -> None:
     server = Homeserver(tmp_path, extra_config={"server_name": "not a name"})
     with pytest.raises(ConnectError, match=r"Synapse did not start: .*not a name"):
         server.start()
     assert processes_in(tmp_path) == []
 
 
-def test_the_requests_that_a_server_answered_can_be_counted(homeserver: Homeserver) -> None:
+def test_answered_requests_can_be_counted(homeserver: Homeserver) -> None:
     admin = homeserver.admin
     before = len(homeserver.processed())
     admin.synapse.users.get(admin.user_id)
@@ -143,15 +141,13 @@ def test_the_requests_that_a_server_answered_can_be_counted(homeserver: Homeserv
     assert request.uri == f"/_synapse/admin/v2/users/%40admin%3A{homeserver.server_name}"
 
 
-def test_rate_limits_are_raised(newcomer: Newcomer) -> None:
+def test_sandbox_raises_rate_limits(newcomer: Newcomer) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     for number in range(12):
         alice.invite(alice.create_room(f"Room {number}"), bob)
 
 
-def test_synapses_own_rate_limits_are_there_where_they_are_asked_for(
-    default_limits: Homeserver, newcomer: Newcomer
-) -> None:
+def test_default_rate_limits_can_be_chosen(default_limits: Homeserver, newcomer: Newcomer) -> None:
     alice, bob = newcomer("alice", server=default_limits), newcomer("bob", server=default_limits)
     with default_limits.admin.lifted_limits(alice):
         rooms = [alice.create_room(f"Room {number}") for number in range(6)]
@@ -177,7 +173,7 @@ def test_two_servers_share_rooms_of_every_version(
 
 
 @pytest.mark.parametrize("slug", [situation.slug for situation in SITUATIONS])
-def test_a_room_is_in_the_situation_that_was_declared(community: Community, slug: str) -> None:
+def test_sandbox_room_is_in_its_declared_situation(community: Community, slug: str) -> None:
     situation, room_id = community.situations[slug], community.rooms[slug]
     admin, people = community.people["admin"], community.people
     gone = {member.localpart for member in MEMBERS if member.fate == "deactivated"} | set(situation.left)
@@ -196,14 +192,14 @@ def test_a_room_is_in_the_situation_that_was_declared(community: Community, slug
         assert details.name == situation.name
 
 
-def test_the_accounts_have_met_their_fates(community: Community) -> None:
+def test_sandbox_accounts_have_their_declared_state(community: Community) -> None:
     for member in MEMBERS:
         account = community.people["admin"].synapse.users.get(community.people[member.localpart].user_id)
         found = {name for name in ("deactivated", "suspended", "locked") if getattr(account, name)}
         assert found == ({member.fate} if member.fate else set()), member.localpart
 
 
-def test_with_a_second_server_there_are_rooms_that_both_are_in(
+def test_second_server_shares_rooms(
     federation: tuple[Homeserver, Homeserver],
 ) -> None:
     ours, theirs = federation
@@ -263,7 +259,7 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def test_a_sandbox_is_put_up_used_and_taken_down(shell: Shell) -> None:
+def test_sandbox_is_started_used_and_removed(shell: Shell) -> None:
     try:
         code, stdout, stderr = shell.run("sandbox", "up")
         assert (code, stderr) == (0, "starting Synapse ...\ncreating accounts and rooms ...\n")
@@ -296,7 +292,7 @@ def test_a_sandbox_is_put_up_used_and_taken_down(shell: Shell) -> None:
     assert shell.run("sandbox", "down")[2] == "No sandbox is up.\n"
 
 
-def test_a_sandbox_in_a_directory_goes_on_where_it_was(shell: Shell) -> None:
+def test_sandbox_in_a_directory_keeps_its_state(shell: Shell) -> None:
     try:
         code, first, _ = shell.run("sandbox", "up", "club", "--empty", "--servers", "2")
         assert code == 0
@@ -317,7 +313,7 @@ def test_a_sandbox_in_a_directory_goes_on_where_it_was(shell: Shell) -> None:
 
 @pytest.mark.parametrize("command", ["up", "demo"])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_stays_behind_when_it_is_interrupted(shell: Shell, command: str, how: signal.Signals) -> None:
+def test_interrupted_sandbox_leaves_nothing(shell: Shell, command: str, how: signal.Signals) -> None:
     with shell.start("sandbox", command) as child:
         wait_until(lambda: bool(processes_in(shell.temporary)))
         os.kill(child.pid, how)
@@ -327,7 +323,7 @@ def test_nothing_stays_behind_when_it_is_interrupted(shell: Shell, command: str,
     assert shell.is_clean
 
 
-def test_what_a_killed_up_has_left_is_cleared_away_by_down(shell: Shell) -> None:
+def test_down_removes_what_a_killed_up_left(shell: Shell) -> None:
     with shell.start("sandbox", "up") as child:
         wait_until(lambda: any("homeserver.yaml" in line for line in processes_in(shell.temporary)))
         wait_until(lambda: any(shell.temporary.glob("*/ours/process.json")))
@@ -337,7 +333,7 @@ def test_what_a_killed_up_has_left_is_cleared_away_by_down(shell: Shell) -> None
     assert shell.is_clean
 
 
-def test_the_demo_regains_a_room_and_leaves_nothing_behind(shell: Shell) -> None:
+def test_demo_regains_a_room_and_leaves_nothing(shell: Shell) -> None:
     code, stdout, stderr = shell.run("sandbox", "demo")
     assert code == 0, stderr
     assert shell.is_clean
@@ -350,7 +346,7 @@ def test_the_demo_regains_a_room_and_leaves_nothing_behind(shell: Shell) -> None
     assert any("@admin:club.example" in line and "100" in line for line in last.splitlines())
 
 
-def test_after_the_demo_it_is_said_how_to_go_on_in_a_clone_that_no_path_leads_to(tmp_path: Path) -> None:
+def test_demo_names_the_next_command_without_a_path(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("synadmin")
     environment = {**clean_environment(tmp_path), "PATH": "/usr/bin:/bin"}
     ended = subprocess.run(

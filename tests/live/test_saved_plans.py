@@ -25,7 +25,7 @@ def second(homeserver: Homeserver) -> Person:
     return homeserver.register("approver", admin=True)
 
 
-def test_a_plan_is_applied_by_another_admin_where_nothing_has_changed(
+def test_saved_plan_is_applied_by_another_admin(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
 ) -> None:
     admin, alice, bob, carol = homeserver.admin, newcomer("alice"), newcomer("bob"), newcomer("carol")
@@ -42,8 +42,10 @@ def test_a_plan_is_applied_by_another_admin_where_nothing_has_changed(
     for flags, outcome in ((("--dry-run",), "planned"), (("--yes",), "done")):
         answer = synadmin("apply", "plan.json", *flags, "-o", "json", acting=second)
         assert answer.code == 6, answer.stderr
-        told = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
-        assert told == {same: (outcome, None), changed: ("refused", "changed-since-plan")}
+        result = {
+            record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)
+        }
+        assert result == {same: (outcome, None), changed: ("refused", "changed-since-plan")}
     assert admin.membership(same, carol) == "join"
     assert admin.membership(changed, carol) is None
     entries = synadmin("journal", "export").stdout.splitlines()
@@ -54,7 +56,7 @@ def test_a_plan_is_applied_by_another_admin_where_nothing_has_changed(
     assert {record["outcome"] for record in records(again.stdout)} == {"done", "refused"}
 
 
-def test_a_plan_that_would_be_another_one_for_the_second_admin_is_refused(
+def test_saved_plan_that_differs_for_another_admin_is_refused(
     synadmin: Synadmin, newcomer: Newcomer, second: Person
 ) -> None:
     alice = newcomer("alice")
@@ -66,7 +68,7 @@ def test_a_plan_that_would_be_another_one_for_the_second_admin_is_refused(
     assert synadmin("apply", "plan.json", "--yes").code == 0
 
 
-def test_an_account_is_offboarded_as_planned_or_not_at_all(
+def test_saved_offboarding_is_applied_exactly_or_refused(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person
 ) -> None:
     admin = homeserver.admin
@@ -82,9 +84,9 @@ def test_an_account_is_offboarded_as_planned_or_not_at_all(
     busy.make_room("A new one", members=[bob])
     answer = synadmin("apply", "leavers.json", "--yes", "-o", "json", acting=second)
     assert answer.code == 6, answer.stderr
-    told = {record["user_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
-    assert told[busy.user_id] == ("refused", "changed-since-plan")
-    assert told[leaver.user_id][0] == "done"
+    result = {record["user_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
+    assert result[busy.user_id] == ("refused", "changed-since-plan")
+    assert result[leaver.user_id][0] == "done"
     assert admin.synapse.users.get(leaver.user_id).deactivated
     assert not admin.synapse.users.get(busy.user_id).deactivated
     for room_id, users in ((hall, {bob.user_id: 100}), (board, {busy.user_id: 100})):
@@ -93,7 +95,7 @@ def test_an_account_is_offboarded_as_planned_or_not_at_all(
         assert event["content"]["users"] == users
 
 
-def test_a_control_plan_is_applied_as_saved_or_not_at_all(
+def test_saved_control_plan_is_applied_exactly_or_refused(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, second: Person, tmp_path: Path
 ) -> None:
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
@@ -140,7 +142,7 @@ def test_a_control_plan_is_applied_as_saved_or_not_at_all(
     assert synadmin("apply", "plan.json", "--yes").code == 2
 
 
-def test_a_file_that_is_no_plan_is_refused(
+def test_file_without_a_plan_is_refused(
     synadmin: Synadmin, newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:
     room_id = newcomer("alice").make_room("Hall", members=[homeserver.admin], users={homeserver.admin: 100})

@@ -51,7 +51,7 @@ def places(homeserver: Homeserver, community: Community) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_table_fits_and_breaks_neither_ids_nor_words(
+def test_table_fits_and_breaks_no_id_or_word(
     command: str, homeserver: Homeserver, places: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = [places.get(word, word) for word in command.split()]
@@ -100,7 +100,7 @@ def _run(arguments: list[str], env: dict[str, str], *, terminal: bool) -> str:
 
 
 @pytest.mark.parametrize("command", ["user rooms greta", "task list"])
-def test_a_list_is_a_table_at_80_columns(
+def test_list_is_a_table_at_80_columns(
     command: str, homeserver: Homeserver, community: Community, tmp_path: Path
 ) -> None:
     env = environment_of(tmp_path, homeserver.url, homeserver.admin) | {"COLUMNS": str(_WIDTH)}
@@ -109,7 +109,7 @@ def test_a_list_is_a_table_at_80_columns(
     assert set(lines[1]) == {"-", " "}
 
 
-def test_the_first_columns_are_those_that_people_look_for(
+def test_first_columns_are_the_important_ones(
     homeserver: Homeserver, places: dict[str, str], tmp_path: Path
 ) -> None:
     env = environment_of(tmp_path, homeserver.url, homeserver.admin)

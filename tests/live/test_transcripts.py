@@ -172,7 +172,7 @@ def typed_again(lines: list[str], home: Path, *, colors: bool = False) -> Iterat
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
-def test_commands_answer_as_the_documentation_says(page: Path) -> None:
+def test_commands_print_what_the_documentation_shows(page: Path) -> None:
     written = page.read_text("utf-8").splitlines()
     now = list(typed_again(written, Path(os.environ["HOME"]), colors=page.suffix == ".ansi"))
     assert not any(line.startswith("Traceback ") for line in now), "\n".join(now)

@@ -37,7 +37,7 @@ def creators(admin: Person, room_id: RoomId) -> set[str]:
 
 
 @pytest.mark.parametrize("version", ["6", "10", "11", "12"])
-def test_a_room_is_upgraded_with_chosen_creators(
+def test_room_is_upgraded_with_chosen_creators(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer, version: str
 ) -> None:
     admin = homeserver.admin
@@ -71,7 +71,7 @@ def test_a_room_is_upgraded_with_chosen_creators(
     assert (again["outcome"], again["new_room_id"], again["steps"]) == ("done", new, [])
 
 
-def test_members_of_a_public_room_follow_and_an_admin_in_the_room_needs_no_leave(
+def test_members_follow_an_upgraded_public_room(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -84,7 +84,7 @@ def test_members_of_a_public_room_follow_and_an_admin_in_the_room_needs_no_leave
     assert content(admin, new, "m.room.power_levels")["users"] == {alice.user_id: 100}
 
 
-def test_a_space_and_its_rooms_are_upgraded_and_stay_together(
+def test_space_and_its_rooms_are_upgraded_together(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
@@ -116,7 +116,7 @@ def test_a_space_and_its_rooms_are_upgraded_and_stay_together(
     assert admin.membership(new_room, bob) == "join"
 
 
-def test_what_an_interrupted_upgrade_has_left_is_finished(
+def test_interrupted_upgrade_is_finished(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
@@ -131,7 +131,7 @@ def test_what_an_interrupted_upgrade_has_left_is_finished(
     assert content(admin, space, _CHILD, new) == via
 
 
-def test_upgrades_that_make_no_sense_are_refused_before_anything_is_changed(
+def test_invalid_upgrades_are_refused_before_any_change(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     admin, alice, gone, banned = homeserver.admin, newcomer("alice"), newcomer("gone"), newcomer("banned")

@@ -43,7 +43,7 @@ _numbers = itertools.count(1)
     ],
     ids=lambda words: "-".join(words[:3]),
 )
-def test_a_user_of_another_server_is_refused_with_the_name_of_this_one(
+def test_remote_user_is_refused_with_the_local_server_name(
     homeserver: Homeserver, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin(*arguments, stdin="a new password\n")
@@ -53,7 +53,7 @@ def test_a_user_of_another_server_is_refused_with_the_name_of_this_one(
     assert f"hint: did you mean @alice:{homeserver.server_name}?" in answer.stderr
 
 
-def test_a_list_of_new_accounts_has_columns_that_are_used(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_user_create_uses_the_columns_of_the_list(homeserver: Homeserver, synadmin: Synadmin) -> None:
     rose, iris = f"rose-{next(_numbers)}", f"iris-{next(_numbers)}"
     rows = (
         "user_id;displayname;email;password;admin\n"
@@ -81,7 +81,7 @@ def test_a_list_of_new_accounts_has_columns_that_are_used(homeserver: Homeserver
         ("name,password\n,hunter2\n", ["line 2"]),
     ],
 )
-def test_a_list_that_is_not_understood_makes_nobody_and_is_not_repeated(
+def test_invalid_list_creates_no_account_and_is_not_printed(
     homeserver: Homeserver, synadmin: Synadmin, rows: str, names: list[str]
 ) -> None:
     answer = synadmin("user", "create", "--from", "-", "--yes", stdin=rows)
@@ -94,7 +94,7 @@ def test_a_list_that_is_not_understood_makes_nobody_and_is_not_repeated(
 
 
 @pytest.mark.parametrize("typed", ["\ufeffnew secret\r\n", "new secret\n\n", "new secret"])
-def test_a_password_on_standard_input_is_its_first_line_alone(
+def test_password_on_standard_input_is_the_first_line(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, typed: str
 ) -> None:
     user_id = newcomer("pansy").user_id
@@ -104,7 +104,7 @@ def test_a_password_on_standard_input_is_its_first_line_alone(
         assert anonymous.client_server.login(user_id, "new secret").user_id == user_id
 
 
-def test_a_password_with_notes_below_it_is_refused(
+def test_password_with_more_lines_is_refused(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     user_id = newcomer("pansy").user_id
@@ -115,9 +115,7 @@ def test_a_password_with_notes_below_it_is_refused(
         assert anonymous.client_server.login(user_id, homeserver.password).user_id == user_id
 
 
-def test_a_locked_account_gets_no_token(
-    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
-) -> None:
+def test_locked_account_gets_no_token(homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer) -> None:
     lily = newcomer("lily")
     homeserver.admin.synapse.users.modify(lily.user_id, locked=True)
     answer = synadmin("user", "login", lily.user_id, "--forever", "--yes")
@@ -144,7 +142,7 @@ def _texts(reader: Person, room_id: RoomId, user_id: UserId) -> list[str]:
 
 
 @pytest.mark.parametrize("fate", ["left", "banned", "deactivated", "joined"])
-def test_the_messages_of_who_is_no_longer_there_are_redacted(
+def test_messages_of_a_user_who_left_are_redacted(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer, fate: str
 ) -> None:
     owner, spam = newcomer("owner"), newcomer("spam")
@@ -167,7 +165,7 @@ def test_the_messages_of_who_is_no_longer_there_are_redacted(
     assert "no messages" in record["message"]
 
 
-def test_messages_that_nobody_may_redact_are_counted(
+def test_messages_that_cannot_be_redacted_are_counted(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     owner, spam = newcomer("owner"), newcomer("spam")
@@ -181,11 +179,11 @@ def test_messages_that_nobody_may_redact_are_counted(
 
 
 @pytest.mark.parametrize("name", ["nobody-of-this-name", "@nobody:elsewhere.example"])
-def test_there_is_nothing_to_redact_of_who_does_not_exist(synadmin: Synadmin, name: str) -> None:
+def test_redact_of_an_unknown_user_is_not_found(synadmin: Synadmin, name: str) -> None:
     answer = synadmin("user", "redact", name, "--yes")
     assert (answer.code, answer.stdout) == (4, "")
 
 
-def test_a_room_that_does_not_exist_is_refused(synadmin: Synadmin, newcomer: Newcomer) -> None:
+def test_unknown_room_is_refused(synadmin: Synadmin, newcomer: Newcomer) -> None:
     answer = synadmin("user", "redact", newcomer().user_id, "--room", "!nowhere:x.example", "--yes")
     assert (answer.code, answer.stdout) == (4, "")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DELAY = 0.3  # seconds
 
 
-def test_a_delayed_server_answers_later_and_in_order() -> None:
+def test_delayed_server_answers_later_and_in_order() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
@@ -44,7 +44,7 @@ def test_a_delayed_server_answers_later_and_in_order() -> None:
 
 
 @pytest.mark.skipif(not REQUESTED, reason="`make test-workers` runs it")
-def test_the_command_asks_the_worker_for_what_workers_do_and_the_main_process_for_the_rest(
+def test_requests_are_routed_to_worker_and_main_process(
     homeserver: WorkerHomeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     room_id = newcomer("alice").make_room("asked about")

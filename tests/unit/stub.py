@@ -38,7 +38,7 @@ class Reply:
     raw: bytes | None = None
 
 
-def told(value: object, status: int = 200, **headers: str) -> Reply:
+def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
     """Answer with JSON."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
@@ -46,7 +46,7 @@ def told(value: object, status: int = 200, **headers: str) -> Reply:
 
 def refused(status: int, errcode: str, error: str = "no", **more: object) -> Reply:
     """Answer with an error in the Matrix specification's shape."""
-    return told({"errcode": errcode, "error": error, **more}, status)
+    return json_reply({"errcode": errcode, "error": error, **more}, status)
 
 
 BROKEN = Reply(broken=True)
@@ -76,7 +76,7 @@ class Stub:
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []
-        self._replies: dict[str, list[Reply]] = {WHOAMI: [told({"user_id": ADMIN})]}
+        self._replies: dict[str, list[Reply]] = {WHOAMI: [json_reply({"user_id": ADMIN})]}
         self._over = threading.Event()
         self._connections: list[socket.socket] = []
         self.on_request: Callable[[Request], None] = lambda _: None
@@ -198,7 +198,7 @@ def nobody_there() -> str:
 
 
 def certificate(folder: Path) -> Path:
-    """Write a certificate for this machine, with its key, that nobody but who is told of it trusts."""
+    """Write a certificate for this machine, with its key, that only a client with it as CA file trusts."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

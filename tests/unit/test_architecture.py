@@ -19,7 +19,7 @@ def names(layers: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
-def test_the_layers_of_a_page_are_those_that_are_checked(page: str) -> None:
+def test_layers_of_the_page_are_those_of_import_linter(page: str) -> None:
     (block,) = re.findall(
         r"^```text\ncli .*?^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -31,7 +31,7 @@ def test_the_layers_of_a_page_are_those_that_are_checked(page: str) -> None:
     ], f"the layers in {page} are not those of pyproject.toml"
 
 
-def test_each_file_that_the_page_names_is_there() -> None:
+def test_each_file_named_on_the_page_exists() -> None:
     paths = re.findall(r"`((?:synadmin/)?(?:\w+/)+\w*(?:\.py)?)`", ARCHITECTURE)
     named = {path.removeprefix("synadmin/") for path in paths if not path.startswith(("tests/", "docs/"))}
 
@@ -42,7 +42,7 @@ def test_each_file_that_the_page_names_is_there() -> None:
     ("package", "heading"),
     [("recovery", "## Recovery, file by file"), ("cli", "## What commands share")],
 )
-def test_each_module_has_a_line(package: str, heading: str) -> None:
+def test_each_module_is_described(package: str, heading: str) -> None:
     section = ARCHITECTURE.partition(heading)[2].partition("\n## ")[0]
     modules = {path.stem for path in (ROOT / "synadmin" / package).glob("*.py")} - {"__init__"}
     if package == "cli":

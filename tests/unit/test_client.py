@@ -17,7 +17,7 @@ from synadmin.journal import Journal, entries
 from synadmin.mas.oauth import OAuth
 from synadmin.mas.service import Mas
 from tests.unit.api.test_groups import MODULES, group_of
-from tests.unit.stub import ADMIN, WHOAMI, refused, told
+from tests.unit.stub import ADMIN, WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("synadmin."))
-def test_every_group_is_there_under_the_name_of_its_file(module: ModuleType) -> None:
+def test_every_group_has_the_name_of_its_file(module: ModuleType) -> None:
     _, package, name = module.__name__.split(".")
     with Synapse("https://matrix.example.org") as synapse:
         metadata = {"token_endpoint": "https://mas.example.org/oauth2/token"}
@@ -39,7 +39,7 @@ def test_every_group_is_there_under_the_name_of_its_file(module: ModuleType) -> 
         assert group.transport is client.transport
 
 
-def test_importing_the_package_costs_nothing_and_a_group_comes_when_it_is_used() -> None:
+def test_package_import_is_lazy() -> None:
     program = (
         "import sys, synadmin\n"
         "assert not {'requests', 'msgspec', 'click', 'json'} & set(sys.modules), 'on import'\n"
@@ -54,21 +54,21 @@ def test_importing_the_package_costs_nothing_and_a_group_comes_when_it_is_used()
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_what_the_package_does_not_have_it_does_not_have() -> None:
+def test_unknown_attribute_is_an_error() -> None:
     with pytest.raises(AttributeError, match="module 'synadmin' has no attribute 'Dendrite'"):
         _ = synadmin.Dendrite
 
 
-def test_the_readmes_lines_work(stub: Stub) -> None:
+def test_code_of_the_readme_works(stub: Stub) -> None:
     room = {"room_id": "!a", "joined_members": 3, "new_field": [1]}
-    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [room], "total_rooms": 1}))
+    stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [room], "total_rooms": 1}))
     with Synapse(stub.url, token="syt_x") as synapse:
         rooms = list(synapse.rooms.list(search="club"))
     assert [(room.room_id, room.joined_members) for room in rooms] == [("!a", 3)]
     assert rooms[0].as_sent() == room
 
 
-def test_no_representation_shows_the_token() -> None:
+def test_repr_has_no_token() -> None:
     with Synapse("https://matrix.example.org", token="syt_secret") as synapse:
         assert repr(synapse) == "Synapse('https://matrix.example.org')"
         assert "syt_secret" not in repr(vars(synapse))
@@ -77,12 +77,12 @@ def test_no_representation_shows_the_token() -> None:
 @pytest.mark.parametrize(
     "url", ["matrix.example.org", "https://matrix.example.org/?path", "http://matrix.example.org"]
 )
-def test_what_is_no_base_url_is_refused_at_once(url: str) -> None:
+def test_invalid_base_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(SettingsError):
         Synapse(url)
 
 
-def test_the_owner_is_whose_token_it_is(stub: Stub) -> None:
+def test_owner_is_the_user_of_the_token(stub: Stub) -> None:
     with Synapse(stub.url, token="syt_x") as synapse:
         assert synapse.owner == ADMIN
     stub.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
@@ -90,8 +90,8 @@ def test_the_owner_is_whose_token_it_is(stub: Stub) -> None:
         _ = synapse.owner
 
 
-def test_somebody_elses_client_is_one_of_its_own(stub: Stub, tmp_path: Path) -> None:
-    stub.on("*", told({}))
+def test_client_of_another_user_is_separate(stub: Stub, tmp_path: Path) -> None:
+    stub.on("*", json_reply({}))
     file = tmp_path / "journal.sqlite3"
     with Synapse(stub.url, token="syt_admin", journal=Journal(file)) as synapse:
         bob = synapse.as_user(UserId("@bob:example.org"), "syt_bob")

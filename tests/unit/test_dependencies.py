@@ -67,13 +67,13 @@ def imported(*folders: str) -> dict[str, str]:
     [(("synadmin",), ("sandbox",)), (("tests", "benchmarks", "docs"), ("sandbox", "dev", "docs"))],
     ids=["package", "tests"],
 )
-def test_what_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
+def test_imported_packages_are_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     names = declared(PROJECT["dependencies"]).union(*(declared(EXTRAS[extra]) for extra in extras))
     missing = {name: where for name, where in imported(*folders).items() if name not in names}
     assert not missing
 
 
-def test_what_is_declared_is_imported() -> None:
+def test_declared_packages_are_imported() -> None:
     names = declared(PROJECT["dependencies"]).union(*(declared(extra) for extra in EXTRAS.values()))
     unused = names - NOT_IMPORTED - imported("synadmin", "tests", "benchmarks", "docs").keys()
     assert not unused

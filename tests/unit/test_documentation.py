@@ -13,12 +13,12 @@ PAGES: dict[str, str] = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_what_the_program_says(name: str) -> None:
+def test_generated_pages_are_current(name: str) -> None:
     assert (DOCS / name).read_text("utf-8") == PAGES[name], "`make reference` writes it anew"
 
 
 @pytest.mark.parametrize("width", [1400, 400])
-def test_a_picture_of_the_report_is_small_and_as_wide_as_its_screen(width: int) -> None:
+def test_picture_of_the_report_has_its_width_and_is_small(width: int) -> None:
     picture = (DOCS / "pictures" / f"audit-{width}.png").read_bytes()
     assert struct.unpack(">I", picture[16:20]) == (width,)
     assert len(picture) < 150_000

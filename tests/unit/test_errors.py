@@ -13,23 +13,23 @@ _ALL = [value for _, value in inspect.getmembers(errors, inspect.isclass)]
 
 
 @pytest.mark.parametrize("kind", _ALL)
-def test_whoever_catches_the_root_has_them_all(kind: type[Exception]) -> None:
+def test_root_error_catches_all(kind: type[Exception]) -> None:
     assert issubclass(kind, SynadminError)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in _ALL if issubclass(kind, MatrixError)])
-def test_a_matrix_error_names_words_errcode_and_status(kind: type[MatrixError]) -> None:
+def test_matrix_error_has_text_errcode_and_status(kind: type[MatrixError]) -> None:
     error = kind(status=403, errcode="M_FORBIDDEN", reason="You are not a server admin")
     assert str(error) == "You are not a server admin (M_FORBIDDEN, HTTP 403)"
     assert (error.status, error.errcode, error.reason) == (403, "M_FORBIDDEN", "You are not a server admin")
     assert error.hint is None
 
 
-def test_what_to_do_next_stands_beside_the_message() -> None:
+def test_error_has_a_hint_beside_the_message() -> None:
     error = ConnectError("example.org cannot be reached", hint="is it running?")
     assert (str(error), error.hint, error.sent) == ("example.org cannot be reached", "is it running?", False)
 
 
-def test_a_rate_limit_says_how_long_to_wait_in_seconds() -> None:
+def test_rate_limit_error_has_the_wait_in_seconds() -> None:
     error = RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="slow down", retry_after=1.5)
     assert error.retry_after == 1.5

@@ -59,7 +59,7 @@ def shared(tmp_path: Path) -> Path:
 # Replacing
 
 
-def test_a_file_is_replaced_and_no_draft_is_left(tmp_path: Path) -> None:
+def test_file_is_replaced_and_no_temporary_file_remains(tmp_path: Path) -> None:
     path = tmp_path / "report.prom"
     path.write_text("old", "utf-8")
     replace_file(path, "new ünd \udce4")
@@ -67,7 +67,7 @@ def test_a_file_is_replaced_and_no_draft_is_left(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_file_that_cannot_be_written_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+def test_unwritable_file_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"cannot write .*: no such file") as caught:
         replace_file(tmp_path / "missing" / "report", "text", setting="--output-file")
     assert caught.value.hint == "choose another place with --output-file"
@@ -75,9 +75,7 @@ def test_a_file_that_cannot_be_written_is_an_error_that_names_the_setting(tmp_pa
         replace_file(tmp_path, "text")
 
 
-def test_a_full_disk_leaves_the_old_content_and_no_draft(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "profile"
     path.write_text("old", "utf-8")
 
@@ -93,14 +91,14 @@ def test_a_full_disk_leaves_the_old_content_and_no_draft(
 
 
 @pytest.mark.usefixtures("loose_umask")
-def test_nobody_else_can_read_a_file_under_any_umask(tmp_path: Path) -> None:
+def test_file_is_private_under_any_umask(tmp_path: Path) -> None:
     replace_file(tmp_path / "secret", "text")
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
     replace_file(tmp_path / "report", "text", mode=0o644)
     assert stat.S_IMODE((tmp_path / "report").stat().st_mode) == 0o644
 
 
-def test_a_planted_draft_is_never_opened(shared: Path, tmp_path: Path) -> None:
+def test_planted_temporary_file_is_not_opened(shared: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious", "utf-8")
     # The names that drafts had before: a hard link, a symbolic link, a pipe.
@@ -112,9 +110,7 @@ def test_a_planted_draft_is_never_opened(shared: Path, tmp_path: Path) -> None:
     assert (shared / "report").read_text("utf-8") == "text"
 
 
-def test_a_hard_link_in_the_place_of_the_file_does_not_lead_to_the_other_name(
-    shared: Path, tmp_path: Path
-) -> None:
+def test_hard_link_is_replaced_not_followed(shared: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious", "utf-8")
     (shared / "report").hardlink_to(victim)
@@ -122,7 +118,7 @@ def test_a_hard_link_in_the_place_of_the_file_does_not_lead_to_the_other_name(
     assert (victim.read_text("utf-8"), (shared / "report").read_text("utf-8")) == ("precious", "text")
 
 
-def test_my_own_symbolic_link_stays_and_the_file_behind_it_is_replaced(tmp_path: Path) -> None:
+def test_own_symlink_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
     (tmp_path / "dotfiles").mkdir()
     (tmp_path / "default.env").symlink_to("dotfiles/default.env")
     replace_file(tmp_path / "default.env", "text")
@@ -134,7 +130,7 @@ def test_my_own_symbolic_link_stays_and_the_file_behind_it_is_replaced(tmp_path:
 
 
 @as_root
-def test_a_symbolic_link_of_another_user_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_symlink_of_another_user_is_refused(shared: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious", "utf-8")
     link = shared / "report"
@@ -146,7 +142,7 @@ def test_a_symbolic_link_of_another_user_is_refused(shared: Path, tmp_path: Path
 
 
 @as_root
-def test_a_file_of_another_user_is_replaced_by_one_of_mine(shared: Path) -> None:
+def test_file_of_another_user_is_replaced(shared: Path) -> None:
     path = shared / "report"
     path.write_text("theirs", "utf-8")
     path.chmod(0o666)
@@ -156,7 +152,7 @@ def test_a_file_of_another_user_is_replaced_by_one_of_mine(shared: Path) -> None
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (0, 0o600)
 
 
-def test_a_pipe_or_device_is_refused_where_a_file_belongs(tmp_path: Path) -> None:
+def test_pipe_or_device_is_refused_for_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "profile")
     for path in (tmp_path / "profile", Path("/dev/null")):
         with pytest.raises(SettingsError, match="is a pipe, a socket or a device"):
@@ -164,7 +160,7 @@ def test_a_pipe_or_device_is_refused_where_a_file_belongs(tmp_path: Path) -> Non
     assert Path("/dev/null").is_char_device()
 
 
-def test_a_report_goes_into_a_device_or_pipe_that_was_asked_for(tmp_path: Path) -> None:
+def test_report_is_written_to_a_given_device_or_pipe(tmp_path: Path) -> None:
     replace_file(Path("/dev/null"), "text", into_devices=True)
     assert Path("/dev/null").is_char_device()
     os.mkfifo(tmp_path / "pipe")
@@ -187,7 +183,7 @@ def test_a_report_goes_into_a_device_or_pipe_that_was_asked_for(tmp_path: Path) 
 
 
 @as_root
-def test_a_pipe_of_another_user_gets_nothing(shared: Path) -> None:
+def test_pipe_of_another_user_is_refused(shared: Path) -> None:
     path = shared / "report"
     os.mkfifo(path)
     os.chown(path, _NOBODY, _NOBODY)
@@ -203,7 +199,7 @@ def _replace_often(path: Path, text: str) -> None:
         replace_file(path, text)
 
 
-def test_several_processes_never_leave_a_mixture(tmp_path: Path) -> None:
+def test_simultaneous_writers_leave_a_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "baseline"
     texts = ["a" * 5000, "b" * 5000, "c" * 5000]
     writers = [
@@ -223,21 +219,21 @@ def test_several_processes_never_leave_a_mixture(tmp_path: Path) -> None:
 # Directories
 
 
-def test_directories_are_for_their_owner_only_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+def test_directories_are_private_under_any_umask(tmp_path: Path, umask: int) -> None:
     del umask
     make_directory(tmp_path / "local" / "state" / "synadmin")
     for path in (tmp_path / "local", tmp_path / "local" / "state", tmp_path / "local" / "state" / "synadmin"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_a_directory_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_directory_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o750)
     make_directory(tmp_path / "shared")
     assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o750
 
 
-def test_a_directory_that_cannot_be_made_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+def test_directory_error_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"cannot make the directory .*: not a directory") as caught:
         make_directory(tmp_path / "file" / "state", setting="XDG_STATE_HOME")
@@ -247,7 +243,7 @@ def test_a_directory_that_cannot_be_made_is_an_error_that_names_the_setting(tmp_
 # Locks
 
 
-def test_who_does_not_wait_is_refused_while_the_lock_is_held(tmp_path: Path) -> None:
+def test_lock_without_wait_is_refused_while_held(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with locked(path), pytest.raises(LockedError, match="another process holds the lock"), locked(path):
         pass
@@ -255,7 +251,7 @@ def test_who_does_not_wait_is_refused_while_the_lock_is_held(tmp_path: Path) -> 
         pass
 
 
-def test_who_waits_goes_on_when_the_lock_is_free(tmp_path: Path) -> None:
+def test_waiting_lock_continues_when_free(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     order: list[str] = []
 
@@ -272,14 +268,14 @@ def test_who_waits_goes_on_when_the_lock_is_free(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_nobody_waits_longer_than_asked(tmp_path: Path) -> None:
+def test_lock_wait_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     until = time.monotonic() + 0.1
     with locked(path), pytest.raises(LockedError), locked(path, wait=True, until=until):
         pass
 
 
-def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
+def test_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "state" / "lock"
     assert not is_locked(path)
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE) as holder:
@@ -295,7 +291,7 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_lock_that_cannot_be_made_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+def test_lock_error_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(SettingsError, match="cannot make the lock") as caught,
@@ -305,7 +301,7 @@ def test_a_lock_that_cannot_be_made_is_an_error_that_names_the_setting(tmp_path:
     assert caught.value.hint == "choose another place with SYNADMIN_JOURNAL"
 
 
-def test_a_lock_is_no_link_and_no_pipe(tmp_path: Path) -> None:
+def test_lock_file_must_be_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe"):
@@ -315,7 +311,7 @@ def test_a_lock_is_no_link_and_no_pipe(tmp_path: Path) -> None:
 
 
 @as_root
-def test_a_lock_file_of_another_user_is_refused(shared: Path) -> None:
+def test_lock_file_of_another_user_is_refused(shared: Path) -> None:
     path = shared / "lock"
     path.touch()
     os.chown(path, _NOBODY, _NOBODY)

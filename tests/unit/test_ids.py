@@ -36,7 +36,7 @@ from synadmin.ids import (
         "@irc_nick|away:example.org",
     ],
 )
-def test_a_user_id_is_taken_as_it_was_typed(text: str) -> None:
+def test_user_id_is_kept_as_typed(text: str) -> None:
     assert parse_user_id(text) == text
 
 
@@ -70,7 +70,7 @@ def test_a_user_id_is_taken_as_it_was_typed(text: str) -> None:
         "#alias:example.org",
     ],
 )
-def test_what_is_no_user_id_is_refused_in_one_printable_line(text: str) -> None:
+def test_invalid_user_id_is_one_printable_line(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_user_id(text)
     assert "is not a user id" in str(caught.value)
@@ -78,14 +78,14 @@ def test_what_is_no_user_id_is_refused_in_one_printable_line(text: str) -> None:
     assert str(caught.value).isascii()
 
 
-def test_a_bare_localpart_is_completed_with_the_home_server() -> None:
+def test_localpart_is_completed_with_the_homeserver() -> None:
     assert parse_user_id("alice", home="example.org") == "@alice:example.org"
     assert parse_user_id("alice", home="localhost:8448") == "@alice:localhost:8448"
     assert parse_user_id("@bob:other.example", home="example.org") == "@bob:other.example"
 
 
 @pytest.mark.parametrize("text", ["", "al ice", "alice:example.org", "ålice", "alice\n"])
-def test_what_cannot_be_a_localpart_is_not_completed(text: str) -> None:
+def test_invalid_localpart_is_not_completed(text: str) -> None:
     with pytest.raises(UsageError):
         parse_user_id(text, home="example.org")
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_a_localpart_is_not_completed(text: str) -> None:
         "!abc:example.org:8448",
     ],
 )
-def test_a_room_id_is_taken_as_it_was_typed(text: str) -> None:
+def test_room_id_is_kept_as_typed(text: str) -> None:
     assert parse_room_id(text) == text
     assert parse_room(text) == text
 
@@ -120,7 +120,7 @@ def test_a_room_id_is_taken_as_it_was_typed(text: str) -> None:
         "!" + "a" * 300,
     ],
 )
-def test_what_is_no_room_id_is_refused(text: str) -> None:
+def test_invalid_room_id_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a room id"):
         parse_room_id(text)
     with pytest.raises(UsageError):
@@ -130,7 +130,7 @@ def test_what_is_no_room_id_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["#club:example.org", "#a/b?c#d%e:example.org", "#Köln:example.org", "#two words:example.org"]
 )
-def test_an_alias_may_hold_any_text(text: str) -> None:
+def test_alias_may_have_any_text(text: str) -> None:
     assert parse_alias(text) == text
     assert parse_room(text) == text
 
@@ -149,23 +149,23 @@ def test_an_alias_may_hold_any_text(text: str) -> None:
         "#" + "ü" * 130 + ":example.org",
     ],
 )
-def test_what_is_no_alias_is_refused(text: str) -> None:
+def test_invalid_alias_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a room alias"):
         parse_alias(text)
 
 
-def test_a_room_is_named_by_id_or_alias_and_by_nothing_else() -> None:
+def test_room_is_given_by_id_or_alias() -> None:
     with pytest.raises(UsageError, match=r'"club" is neither a room id .* nor an alias'):
         parse_room("club")
 
 
 @pytest.mark.parametrize("text", ["$abc", "$abc:example.org", "$a/b+c-_="])
-def test_an_event_id_is_taken_as_it_was_typed(text: str) -> None:
+def test_event_id_is_kept_as_typed(text: str) -> None:
     assert parse_event_id(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "$", "abc", "$a b", "$abc\n", "$ä", "$" + "a" * 255])
-def test_what_is_no_event_id_is_refused(text: str) -> None:
+def test_invalid_event_id_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not an event id"):
         parse_event_id(text)
 
@@ -173,7 +173,7 @@ def test_what_is_no_event_id_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["example.org", "localhost:8448", "1.2.3.4", "[::1]", "[2001:db8::1]:8448", "xn--kln-sna.de"]
 )
-def test_a_server_name_is_a_host_with_an_optional_port(text: str) -> None:
+def test_server_name_is_a_host_with_optional_port(text: str) -> None:
     assert parse_server_name(text) == text
 
 
@@ -191,19 +191,19 @@ def test_a_server_name_is_a_host_with_an_optional_port(text: str) -> None:
         "::1",
     ],
 )
-def test_what_is_no_server_name_is_refused(text: str) -> None:
+def test_invalid_server_name_is_refused(text: str) -> None:
     assert not is_server_name(text)
     with pytest.raises(UsageError, match="is not a server name"):
         parse_server_name(text)
 
 
-def test_the_server_name_is_what_follows_the_first_colon() -> None:
+def test_server_name_follows_the_first_colon() -> None:
     assert server_name_of("@alice:localhost:8448") == "localhost:8448"
     assert server_name_of("!version12") == ""
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
-def test_an_encoded_identifier_is_one_path_segment_that_means_the_same(identifier: str) -> None:
+def test_encoded_id_is_one_path_segment(identifier: str) -> None:
     segment = encoded(identifier)
     assert unquote(segment) == identifier
     assert not set(segment) & set("/?#&+=;: \\")
@@ -211,7 +211,7 @@ def test_an_encoded_identifier_is_one_path_segment_that_means_the_same(identifie
     assert segment.isascii()
 
 
-def test_text_that_is_no_unicode_is_refused_and_not_sent() -> None:
+def test_invalid_unicode_is_refused() -> None:
     with pytest.raises(UsageError, match="not valid Unicode"):
         encoded("abc\udcff")
 
@@ -226,7 +226,7 @@ def test_text_that_is_no_unicode_is_refused_and_not_sent() -> None:
         ("example.org/a%2Fb", ("example.org", "a%2Fb")),
     ],
 )
-def test_an_item_of_media_is_understood(text: str, item: tuple[str, str]) -> None:
+def test_media_id_is_parsed(text: str, item: tuple[str, str]) -> None:
     assert parse_media_id(text, home="home.example") == item
     assert str(parse_media_id(text, home="home.example")) == "mxc://{}/{}".format(*item)
 
@@ -235,11 +235,11 @@ def test_an_item_of_media_is_understood(text: str, item: tuple[str, str]) -> Non
     "text",
     ["", "mxc://", "mxc://AbCdEf", "example.org/", "/AbCdEf", "a b/c", "b.example/c/d", "b.example/c?d", "ä"],
 )
-def test_what_is_no_item_of_media_is_refused(text: str) -> None:
+def test_invalid_media_id_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_media_id(text, home="home.example")
 
 
-def test_a_bare_media_id_needs_a_server_to_be_on() -> None:
+def test_media_id_without_a_server_gets_the_local_one() -> None:
     with pytest.raises(UsageError):
         parse_media_id("AbCdEf")

@@ -17,7 +17,7 @@ from synadmin.journal import entries
 from synadmin.journal.store import Store
 from synadmin.settings import default_journal
 from tests.library_page import program
-from tests.unit.stub import BROKEN, WHOAMI, refused, told
+from tests.unit.stub import BROKEN, WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = "/_synapse/admin/v1/rooms"
 
 
-def test_every_public_name_is_there_and_has_a_docstring() -> None:
+def test_every_public_name_exists_and_has_a_docstring() -> None:
     for name in synadmin.__all__:
         assert name == "__version__" or getattr(synadmin, name).__doc__
     assert sorted(synadmin.__all__) == synadmin.__all__
@@ -34,7 +34,7 @@ def test_every_public_name_is_there_and_has_a_docstring() -> None:
         _ = synadmin.Nothing
 
 
-def test_the_code_of_the_page_passes_mypy_strict(tmp_path: Path) -> None:
+def test_code_of_the_page_passes_mypy_and_pyright(tmp_path: Path) -> None:
     script = tmp_path / "library_page_program.py"
     script.write_text(program(to_run=False), "utf-8")
     ended = subprocess.run(
@@ -48,9 +48,7 @@ def test_the_code_of_the_page_passes_mypy_strict(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_profile_of_the_command_line_makes_the_client(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_client_is_made_from_a_profile(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_HOMESERVER", stub.url)
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_x")
     with Synapse.from_profile() as synapse:
@@ -59,9 +57,9 @@ def test_the_profile_of_the_command_line_makes_the_client(
         Synapse.from_profile("work")
 
 
-def test_a_change_is_in_the_journal_of_the_command_line_unless_it_is_switched_off(stub: Stub) -> None:
-    stub.on("/_synapse/admin/v1/suspend/@bob:example.org", told({}))
-    stub.on("/_synapse/admin/v1/suspend/%40bob%3Aexample.org", told({}))
+def test_library_changes_are_journaled_unless_disabled(stub: Stub) -> None:
+    stub.on("/_synapse/admin/v1/suspend/@bob:example.org", json_reply({}))
+    stub.on("/_synapse/admin/v1/suspend/%40bob%3Aexample.org", json_reply({}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         synapse.users.suspend("@bob:example.org", suspend=True)
     assert not default_journal().exists()
@@ -74,37 +72,37 @@ def test_a_change_is_in_the_journal_of_the_command_line_unless_it_is_switched_of
     assert (run.ended is not None, run.code) == (True, 0)
 
 
-def test_a_token_that_is_not_valid_has_a_hint(stub: Stub) -> None:
+def test_invalid_token_has_a_hint(stub: Stub) -> None:
     stub.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     with Synapse(stub.url, token="syt_old") as synapse, pytest.raises(NotAuthenticatedError) as caught:
         _ = synapse.owner
     assert caught.value.hint == "run `synadmin login` to get a new token"
 
 
-def test_a_list_has_a_total_and_first_records(stub: Stub) -> None:
+def test_list_has_total_and_first(stub: Stub) -> None:
     some = [{"room_id": f"!{number}:example.org"} for number in range(3)]
-    stub.on(ROOMS, told({"rooms": some, "total_rooms": 37, "offset": 0}))
+    stub.on(ROOMS, json_reply({"rooms": some, "total_rooms": 37, "offset": 0}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         rooms = synapse.rooms.list()
         assert rooms.total == 37
         assert [room.room_id for room in rooms.first(2)] == ["!0:example.org", "!1:example.org"]
 
 
-def test_a_request_of_ones_own_encodes_ids(stub: Stub) -> None:
-    stub.on("*", told({"total": 2}))
+def test_own_request_encodes_ids(stub: Stub) -> None:
+    stub.on("*", json_reply({"total": 2}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         assert synapse.request("GET", "/x/{room}", room="!a/b:example.org") == {"total": 2}
     assert stub.requests[-1].target == "/x/%21a%2Fb%3Aexample.org"
 
 
-def test_a_change_of_ones_own_is_not_sent_again_where_no_answer_came(stub: Stub) -> None:
-    stub.on("/x", BROKEN, told({}))
+def test_own_change_is_not_repeated_after_a_lost_answer(stub: Stub) -> None:
+    stub.on("/x", BROKEN, json_reply({}))
     with Synapse(stub.url, token="syt_x", journal=None) as synapse, pytest.raises(synadmin.ConnectError):
         synapse.request("POST", "/x", body={})
     assert [request.target for request in stub.requests].count("/x") == 1
 
 
-def test_an_audit_without_a_rule_to_run_is_a_usage_error(stub: Stub) -> None:
+def test_audit_without_rules_is_a_usage_error(stub: Stub) -> None:
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         with pytest.raises(synadmin.UsageError, match="no rule to run"):
             synapse.audit(rules=["ghost-power"], skip=["ghost-power"])
@@ -112,7 +110,7 @@ def test_an_audit_without_a_rule_to_run_is_a_usage_error(stub: Stub) -> None:
             synapse.audit(["users"], rules=["ghost-power"])
 
 
-def test_an_id_that_is_not_valid_is_a_usage_error_before_anything_is_sent(stub: Stub) -> None:
+def test_invalid_id_is_a_usage_error_before_any_request(stub: Stub) -> None:
     with Synapse(stub.url, token="syt_x", journal=None) as synapse:
         with pytest.raises(synadmin.UsageError):
             synapse.regain("club")

@@ -78,7 +78,7 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
 
 
 @each_page
-def test_links_have_a_text_and_lead_somewhere(page: Path) -> None:
+def test_links_have_text_and_a_target(page: Path) -> None:
     for text, target in links(page):
         assert text.strip(), f"the link to {target} has no text"
         path, _, anchor = target.partition("#")
@@ -91,7 +91,7 @@ def test_links_have_a_text_and_lead_somewhere(page: Path) -> None:
 
 
 @each_page
-def test_nothing_is_left_that_only_sphinx_understands(page: Path) -> None:
+def test_pages_have_no_sphinx_only_syntax(page: Path) -> None:
     for token in tokens(page):
         if token.type == "fence":
             assert not token.info.startswith("{"), f"directive {token.info}"
@@ -103,20 +103,20 @@ def test_nothing_is_left_that_only_sphinx_understands(page: Path) -> None:
 
 
 @each_page
-def test_tables_are_tables(page: Path) -> None:
+def test_tables_render_as_tables(page: Path) -> None:
     for text in texts(page):
         assert not re.search(r"^\||^-+\|", text, re.MULTILINE), text
 
 
 @each_page
-def test_a_console_block_begins_with_a_command(page: Path) -> None:
+def test_console_block_begins_with_a_command(page: Path) -> None:
     for token in tokens(page):
         if token.type == "fence" and token.info == "console":
             assert token.content.startswith("$ "), token.content
 
 
 @each_page
-def test_no_marker_of_a_transcript_is_visible(page: Path) -> None:
+def test_transcript_markers_are_invisible(page: Path) -> None:
     for token in tokens(page):
         assert not re.search(r"^#: ", token.content, re.MULTILINE)
 
@@ -132,7 +132,7 @@ def commands(page: Path) -> Iterator[str]:
 
 
 @each_page
-def test_each_command_exists_and_takes_its_options(page: Path) -> None:
+def test_commands_on_pages_exist_with_their_options(page: Path) -> None:
     for command in commands(page):
         try:
             parse(shlex.split(command, comments=True)[1:])
@@ -160,12 +160,12 @@ def parse(words: list[str]) -> None:
         command = found
 
 
-def test_there_are_thirty_tasks_and_more() -> None:
+def test_tasks_page_has_at_least_thirty_tasks() -> None:
     tasks = ROOT / "docs" / "tasks.md"
     assert len(list(commands(tasks))) >= 30
 
 
-def test_the_chinese_readme_shows_the_same_commands_as_the_english_one() -> None:
+def test_chinese_readme_has_the_commands_of_the_english_one() -> None:
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
 
     def shown(page: Path) -> list[str]:

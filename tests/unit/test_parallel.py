@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_a_pool_does_several_things_at_once_and_gives_each_its_result() -> None:
+def test_pool_runs_in_parallel_and_returns_each_result() -> None:
     pool = Pool(4)
     together = threading.Barrier(4)
 
@@ -27,7 +27,7 @@ def test_a_pool_does_several_things_at_once_and_gives_each_its_result() -> None:
     pool.close()
 
 
-def test_what_goes_wrong_is_raised_where_the_result_is_asked_for() -> None:
+def test_error_is_raised_where_the_result_is_read() -> None:
     pool = Pool(1)
     with pytest.raises(ZeroDivisionError):
         pool.submit(lambda: 1 // 0).result(10)
@@ -51,7 +51,7 @@ def busy(pool: Pool) -> Iterator[None]:
     first.result(10)
 
 
-def test_a_closed_pool_begins_nothing_more() -> None:
+def test_closed_pool_starts_nothing() -> None:
     pool = Pool(1)
     with busy(pool):
         second = pool.submit(lambda: None)
@@ -60,7 +60,7 @@ def test_a_closed_pool_begins_nothing_more() -> None:
     assert not second.done()
 
 
-def test_what_was_called_off_before_it_began_is_not_done() -> None:
+def test_cancelled_work_is_not_done() -> None:
     pool = Pool(1)
     with busy(pool):
         second = pool.submit(lambda: pytest.fail("it was called off"))
@@ -70,7 +70,7 @@ def test_what_was_called_off_before_it_began_is_not_done() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not let anybody choose")
-def test_an_audit_stays_on_one_core_and_what_comes_after_it_does_not() -> None:
+def test_audit_uses_one_core_and_later_work_all() -> None:
     before = os.sched_getaffinity(0)
     with on_one_core():
         pool = Pool(2)
@@ -80,7 +80,7 @@ def test_an_audit_stays_on_one_core_and_what_comes_after_it_does_not() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_where_no_core_may_be_chosen_an_audit_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audit_runs_where_no_core_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_pid: int, _cores: object) -> None:
         raise PermissionError
 
@@ -91,7 +91,7 @@ def test_where_no_core_may_be_chosen_an_audit_runs_all_the_same(monkeypatch: pyt
         pool.close()
 
 
-def test_results_come_in_the_order_of_the_things_and_no_more_are_begun_than_needed() -> None:
+def test_results_are_ordered_and_lookahead_is_bounded() -> None:
     begun: list[int] = []
     first_two = threading.Barrier(2)
 
@@ -107,13 +107,13 @@ def test_results_come_in_the_order_of_the_things_and_no_more_are_begun_than_need
     assert len(begun) <= 6
 
 
-def test_work_that_fails_raises_at_the_place_of_its_thing() -> None:
+def test_failure_is_raised_in_order() -> None:
     results = side_by_side(lambda number: 6 // number, [3, 2, 0, 1], at_once=2)
     assert [next(results), next(results)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
-def test_one_at_once_needs_no_thread() -> None:
+def test_concurrency_of_one_needs_no_thread() -> None:
     results = side_by_side(lambda _: threading.current_thread(), [1, 2], at_once=1)
     assert set(results) == {threading.main_thread()}

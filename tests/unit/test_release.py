@@ -45,7 +45,7 @@ def lend_packages(venv: Path) -> None:
     (site / "lent.pth").write_text(f"{lent}\n", "utf-8")
 
 
-def test_each_command_has_its_help_in_a_man_page() -> None:
+def test_each_command_is_in_a_man_page() -> None:
     pages = {name: text for name, text in SHARE.items() if name.startswith("man/")}
     for path, command in commands(app):
         page = pages[f"man/man1/{'-'.join(('synadmin', *path[:1]))}.1"]
@@ -58,7 +58,7 @@ def test_each_command_has_its_help_in_a_man_page() -> None:
 
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="there is no man")
-def test_man_shows_examples_as_they_are_typed(tmp_path: Path) -> None:
+def test_man_page_shows_examples_unchanged(tmp_path: Path) -> None:
     page = tmp_path / "synadmin-room.1"
     page.write_text(SHARE["man/man1/synadmin-room.1"], "utf-8")
     shown = run(["man", "--warnings", "-l", str(page)], MANWIDTH="100", LC_ALL="C.UTF-8", MANPAGER="cat")
@@ -66,20 +66,20 @@ def test_man_shows_examples_as_they_are_typed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_completion_is_what_the_command_prints(shell: str) -> None:
+def test_shipped_completion_equals_the_printed_one(shell: str) -> None:
     (path,) = (name for name in SHARE if name.startswith(shell))
     assert SHARE[path] == run([sys.executable, "-m", "synadmin", "completion", shell])
     if shutil.which(shell):
         run([shell, "-n", "-c", SHARE[path]])
 
 
-def test_the_units_run_the_audit_of_the_user_who_starts_them() -> None:
+def test_units_run_the_audit_of_their_user() -> None:
     service = SHARE["systemd/user/synadmin-audit.service"]
     assert "ExecStart=synadmin audit --baseline %h/.local/state/synadmin/audit.json" in service
     assert "WantedBy=timers.target" in SHARE["systemd/user/synadmin-audit.timer"]
 
 
-def test_the_wheel_has_them_and_an_installation_puts_them_in_place(tmp_path: Path) -> None:
+def test_wheel_installs_man_pages_completions_and_units(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="`make venv` installs hatchling")
     source, venv = tmp_path / "source", tmp_path / "venv"
     shutil.copytree(ROOT / "synadmin", source / "synadmin", ignore=shutil.ignore_patterns("__pycache__"))
@@ -144,7 +144,7 @@ class Image:
                 self.default = json.loads(rest)
 
 
-def test_the_steps_of_the_containerfile_make_a_synadmin_that_runs(tmp_path: Path) -> None:
+def test_containerfile_steps_give_a_working_synadmin(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="`make venv` installs hatchling")
     text = (ROOT / "Containerfile").read_text("utf-8")
     image = Image(tmp_path)

@@ -39,7 +39,7 @@ def _profile(text: str, name: str = "default") -> Path:
     return _write(settings.profile_file(name), text)
 
 
-def test_an_option_goes_before_the_environment_that_before_dotenv_and_that_before_the_profile(
+def test_precedence_is_option_environment_dotenv_profile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _profile("SYNADMIN_HOMESERVER=https://profile.example\nSYNADMIN_TIMEOUT=1\n")
@@ -53,7 +53,7 @@ def test_an_option_goes_before_the_environment_that_before_dotenv_and_that_befor
     assert loaded.timeout == 2.0  # each setting for itself
 
 
-def test_without_any_setting_there_are_defaults() -> None:
+def test_settings_have_defaults() -> None:
     loaded = settings.load()
     assert (loaded.homeserver, loaded.token(), loaded.ca_file) == (None, None, None)
     assert (loaded.profile, loaded.timeout, loaded.warnings) == ("default", 60.0, ())
@@ -61,7 +61,7 @@ def test_without_any_setting_there_are_defaults() -> None:
     assert 1 <= loaded.concurrency <= 64
 
 
-def test_the_profile_is_chosen_by_option_or_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_is_chosen_by_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     _profile("SYNADMIN_HOMESERVER=https://work.example\n", "work")
     _profile("SYNADMIN_HOMESERVER=https://club.example\n", "club")
     monkeypatch.setenv("SYNADMIN_PROFILE", "work")
@@ -69,7 +69,7 @@ def test_the_profile_is_chosen_by_option_or_by_environment(monkeypatch: pytest.M
     assert settings.load(profile="club").homeserver == "https://club.example"
 
 
-def test_a_profile_that_an_option_names_and_the_environment_replaces_is_named_in_a_warning(
+def test_environment_that_replaces_the_named_profile_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A pasted `synadmin --profile club ...` must not change another server without a word."""
@@ -89,7 +89,7 @@ def test_a_profile_that_an_option_names_and_the_environment_replaces_is_named_in
     assert settings.load(profile="club", options={HOMESERVER: "https://other.example"}).warnings == ()
 
 
-def test_what_belongs_to_an_account_comes_from_its_profile_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_account_settings_come_only_from_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     _profile("SYNADMIN_HOMESERVER=https://club.example\nSYNADMIN_MAS_SESSION=of_club\n", "club")
     for name in ("SYNADMIN_HOMESERVER", "SYNADMIN_MAS_SESSION", "SYNADMIN_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "of_work")
@@ -99,7 +99,7 @@ def test_what_belongs_to_an_account_comes_from_its_profile_alone(monkeypatch: py
     }
 
 
-def test_a_named_profile_that_is_not_there_is_an_error_and_says_how_to_make_it() -> None:
+def test_missing_named_profile_is_an_error_with_a_hint() -> None:
     with pytest.raises(SettingsError, match="there is no settings file") as caught:
         settings.load(profile="club")
     assert caught.value.hint == "`synadmin login --profile club` makes a profile"
@@ -107,13 +107,13 @@ def test_a_named_profile_that_is_not_there_is_an_error_and_says_how_to_make_it()
 
 
 @pytest.mark.parametrize("name", ["../club", "a/b", ".hidden", "..", "cl\nub", "a" * 300])
-def test_a_profile_name_leads_nowhere_else(name: str) -> None:
+def test_profile_name_cannot_leave_the_directory(name: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings.load(profile=name)
     assert "\n" not in str(caught.value)
 
 
-def test_an_env_file_is_read_instead_of_dotenv() -> None:
+def test_env_file_replaces_dotenv() -> None:
     _write(Path(".env"), "SYNADMIN_HOMESERVER=https://dotenv.example\n")
     other = _write(Path("other.env"), "SYNADMIN_HOMESERVER=https://other.example\n")
     assert settings.load(env_file=other).homeserver == "https://other.example"
@@ -123,7 +123,7 @@ def test_an_env_file_is_read_instead_of_dotenv() -> None:
         settings.load(env_file=Path())
 
 
-def test_two_tokens_in_one_place_are_an_error_that_names_both() -> None:
+def test_two_tokens_in_one_source_are_an_error() -> None:
     _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=abc\nSYNADMIN_ACCESS_TOKEN_FILE=/run/token\n")
     with pytest.raises(SettingsError) as caught:
         settings.load()
@@ -132,7 +132,7 @@ def test_two_tokens_in_one_place_are_an_error_that_names_both() -> None:
     )
 
 
-def test_a_token_of_any_kind_goes_before_those_from_further_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_of_a_higher_source_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     _profile("SYNADMIN_ACCESS_TOKEN=from_profile\n")
     file = _write(Path("token"), "from_file\n")
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_FILE", str(file))
@@ -141,7 +141,7 @@ def test_a_token_of_any_kind_goes_before_those_from_further_down(monkeypatch: py
     assert settings.load().token() == "from_profile"
 
 
-def test_a_command_may_print_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_command_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_COMMAND", f"{sys.executable} -c 'print(\"syt_printed\")'")
     assert settings.load().token() == "syt_printed"
 
@@ -157,7 +157,7 @@ def test_a_command_may_print_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
         ("   ", "there is no command in it"),
     ],
 )
-def test_a_token_command_that_fails_is_told_without_what_it_printed(
+def test_failed_token_command_is_reported_without_its_output(
     command: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_COMMAND", command)
@@ -177,7 +177,7 @@ def test_a_token_command_that_fails_is_told_without_what_it_printed(
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_a_token_file_that_holds_no_token_is_told_without_what_it_holds(
+def test_invalid_token_file_is_reported_without_its_content(
     content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("token").write_bytes(content)
@@ -188,7 +188,7 @@ def test_a_token_file_that_holds_no_token_is_told_without_what_it_holds(
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "~nobody-of-that-name/token"])
-def test_a_token_file_that_cannot_be_read_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_token_file_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN_FILE", name)
     with pytest.raises(SettingsError, match="SYNADMIN_ACCESS_TOKEN_FILE") as caught:
         settings.load().token()
@@ -196,9 +196,7 @@ def test_a_token_file_that_cannot_be_read_is_told(name: str, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("token", ["syt_a\nb", "syt a", "syt_ä", "a\x1b[31m", "a\rb"])
-def test_a_token_with_a_character_no_token_has_is_refused_and_not_repeated(
-    token: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_malformed_token_is_refused_without_its_text(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, token)
     with pytest.raises(SettingsError) as caught:
         settings.load().token()
@@ -208,13 +206,13 @@ def test_a_token_with_a_character_no_token_has_is_refused_and_not_repeated(
     )
 
 
-def test_a_dollar_in_a_file_is_a_dollar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dollar_in_a_file_is_literal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOMELY", "surprise")
     _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=syt_${HOMELY}$HOMELY\n")
     assert settings.load().token() == "syt_${HOMELY}$HOMELY"
 
 
-def test_the_token_is_in_no_representation_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repr_of_settings_has_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "syt_secret")
     loaded = settings.load()
     assert loaded.token() == "syt_secret"
@@ -223,7 +221,7 @@ def test_the_token_is_in_no_representation_of_the_settings(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
-def test_a_file_with_a_token_that_others_may_read_is_warned_about(mode: int) -> None:
+def test_readable_file_with_a_token_is_a_warning(mode: int) -> None:
     path = _write(Path(".env"), "SYNADMIN_ACCESS_TOKEN=syt_secret\n", mode)
     assert settings.load().warnings == (
         ".env holds an access token and is readable by others: chmod 600 .env",
@@ -232,12 +230,12 @@ def test_a_file_with_a_token_that_others_may_read_is_warned_about(mode: int) -> 
     assert settings.load().warnings == ()
 
 
-def test_a_readable_file_without_a_token_is_nobodys_worry() -> None:
+def test_readable_file_without_a_token_is_accepted() -> None:
     _write(Path(".env"), "SYNADMIN_HOMESERVER=https://example.org\n", 0o644)
     assert settings.load().warnings == ()
 
 
-def test_a_line_that_is_no_setting_is_warned_about_and_passed_over(capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_line_is_a_warning_and_ignored(capfd: pytest.CaptureFixture[str]) -> None:
     _write(
         Path(".env"), "SYNADMIN_HOMESERVER=https://example.org\nSYNADMIN CONCURRENCY=3\nSYNADMIN_TIMEOUT=7\n"
     )
@@ -247,42 +245,42 @@ def test_a_line_that_is_no_setting_is_warned_about_and_passed_over(capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_another_programs_dotenv_is_none_of_our_business() -> None:
+def test_dotenv_of_another_program_is_ignored() -> None:
     _write(Path(".env"), "this is not\nfor us\nDATABASE_URL=x\n", 0o644)
     assert settings.load().warnings == ()
 
 
-def test_a_named_file_that_is_no_dotenv_file_is_an_error() -> None:
+def test_invalid_named_env_file_is_an_error() -> None:
     path = _write(Path("homeserver.yaml"), "listeners:\n  - port: 8008\n")
     with pytest.raises(SettingsError, match=r"homeserver\.yaml: line 2 is not NAME=VALUE"):
         settings.load(env_file=path)
 
 
-def test_a_file_that_is_not_text_is_an_error() -> None:
+def test_binary_file_is_an_error() -> None:
     Path(".env").write_bytes(b"SYNADMIN_TIMEOUT=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"\.env cannot be read: it is not UTF-8 text"):
         settings.load()
 
 
-def test_a_pipe_called_dotenv_does_not_hang() -> None:
+def test_pipe_named_dotenv_does_not_hang() -> None:
     os.mkfifo(".env")
     assert settings.load().homeserver is None
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "inf", "1e300", "86401"])
-def test_a_timeout_that_is_no_time_is_refused(text: str) -> None:
+def test_invalid_timeout_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"--timeout \(SYNADMIN_TIMEOUT\): .* is not a valid timeout"):
         _ = settings.load(options={"SYNADMIN_TIMEOUT": text}).timeout
 
 
 @pytest.mark.parametrize("text", ["0", "65", "-1", "2.5", "many", "٣", "9" * 5000])
-def test_a_concurrency_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_concurrency_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_CONCURRENCY", text)
     with pytest.raises(SettingsError, match=r"SYNADMIN_CONCURRENCY: .* is not a whole number from 1 to 64"):
         _ = settings.load().concurrency
 
 
-def test_plain_http_is_allowed_only_where_somebody_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_needs_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not settings.load().allow_plain_http
     monkeypatch.setenv("SYNADMIN_ALLOW_HTTP", "1")
     assert settings.load().allow_plain_http
@@ -292,7 +290,7 @@ def test_plain_http_is_allowed_only_where_somebody_said_so(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["missing.pem", ".", "~nobody-of-that-name/ca.pem"])
-def test_a_ca_file_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ca_file_is_reported(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_CA_FILE", name)
     with pytest.raises(
         SettingsError, match=r"SYNADMIN_CA_FILE: (there is no file|.* is not a valid file name)"
@@ -300,7 +298,7 @@ def test_a_ca_file_that_is_not_there_is_told(name: str, monkeypatch: pytest.Monk
         _ = settings.load().ca_file
 
 
-def test_a_relative_xdg_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_xdg_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
     assert settings.profile_file("default") == Path.home() / ".config" / "synadmin" / "default.env"
 
@@ -316,7 +314,7 @@ def loose_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("loose_umask")
-def test_a_profile_is_readable_by_nobody_else_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_is_private_from_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
     opened = os.fdopen
 
@@ -331,7 +329,7 @@ def test_a_profile_is_readable_by_nobody_else_from_its_first_byte(monkeypatch: p
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_profile_is_replaced_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profile_is_replaced_atomically(monkeypatch: pytest.MonkeyPatch) -> None:
     path = settings.write_profile("club", {HOMESERVER: "https://example.org", TOKEN: "syt_old"})
     before = path.read_text()
 
@@ -349,7 +347,7 @@ def test_a_profile_is_replaced_whole_or_not_at_all(monkeypatch: pytest.MonkeyPat
     assert path.stat().st_ino != old  # another file under the same name: nobody reads half of one
 
 
-def test_what_else_stands_in_a_profile_stays() -> None:
+def test_other_lines_of_a_profile_are_kept() -> None:
     _profile("# by hand\nexport SYNADMIN_TIMEOUT=5\nexport SYNADMIN_ACCESS_TOKEN=syt_old\n")
     path = settings.write_profile("default", {TOKEN: None, HOMESERVER: "https://example.org"})
     assert path.read_text() == (
@@ -360,13 +358,13 @@ def test_what_else_stands_in_a_profile_stays() -> None:
 @pytest.mark.parametrize(
     "token", ["syt_plain", "with$dollar", "with'quote", "back\\slash", "a#b", '"', "=a=", "`x`"]
 )
-def test_a_token_comes_back_from_a_profile_as_it_went_in(token: str) -> None:
+def test_token_round_trips_through_a_profile(token: str) -> None:
     settings.write_profile("default", {TOKEN: token})
     assert settings.load().token() == token
     assert settings.in_profile("default") == {TOKEN: token}
 
 
-def test_a_profile_that_cannot_be_written_is_told() -> None:
+def test_unwritable_profile_is_reported() -> None:
     folder = settings.profile_file("default").parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("a file where a directory should be")
@@ -374,11 +372,11 @@ def test_a_profile_that_cannot_be_written_is_told() -> None:
         settings.write_profile("default", {TOKEN: "syt_secret"})
 
 
-def test_a_profile_that_is_not_there_holds_nothing() -> None:
+def test_missing_profile_is_empty() -> None:
     assert settings.in_profile("club") == {}
 
 
-def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray(
+def test_dotenv_cannot_redirect_the_token_of_a_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -394,9 +392,7 @@ def test_a_dotenv_file_that_lies_about_cannot_lead_the_token_of_a_profile_astray
 @pytest.mark.parametrize(
     "homeserver", ["http://127.0.0.1:8008", "http://[::1]:8008", "http://localhost:8008", "localhost:8448"]
 )
-def test_a_homeserver_on_this_machine_is_another_homeserver_too(
-    homeserver: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loopback_homeserver_is_another_homeserver(homeserver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _profile(OURS)
     _write(Path(".env"), f"SYNADMIN_HOMESERVER={homeserver}\n")
     with pytest.raises(SettingsError, match="names the homeserver"):
@@ -407,7 +403,7 @@ def test_a_homeserver_on_this_machine_is_another_homeserver_too(
 
 
 @pytest.mark.parametrize("name", ["SYNADMIN_ACCESS_TOKEN", "SYNADMIN_ACCESS_TOKEN_FILE", TOKEN_COMMAND])
-def test_a_token_from_the_environment_is_not_sent_where_a_dotenv_file_says(
+def test_dotenv_cannot_redirect_the_token_of_the_environment(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "syt_environment")
@@ -419,14 +415,14 @@ def test_a_token_from_the_environment_is_not_sent_where_a_dotenv_file_says(
     assert settings.load().homeserver == "https://ours.example"
 
 
-def test_a_token_without_a_homeserver_beside_it_goes_to_the_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_without_a_homeserver_goes_to_that_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "syt_environment")
     _profile("SYNADMIN_HOMESERVER=https://ours.example\n")
     loaded = settings.load()
     assert (loaded.homeserver, loaded.token()) == ("https://ours.example", "syt_environment")
 
 
-def test_the_token_of_a_profile_goes_elsewhere_only_where_the_command_line_says_so(
+def test_only_the_command_line_redirects_the_token_of_a_profile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _profile(OURS)
@@ -443,14 +439,14 @@ def test_the_token_of_a_profile_goes_elsewhere_only_where_the_command_line_says_
 @pytest.mark.parametrize(
     "same", ["https://ours.example/", "HTTPS://Ours.example", "https://ours.example:443"]
 )
-def test_the_same_homeserver_in_other_letters_is_the_same(same: str) -> None:
+def test_homeserver_comparison_ignores_case(same: str) -> None:
     _profile(OURS)
     _write(Path(".env"), f"SYNADMIN_HOMESERVER={same}\n")
     assert settings.load().token() == "syt_ours"
 
 
 @pytest.mark.parametrize("other", ["http://ours.example", "https://ours.example:8448", "ours.example"])
-def test_another_scheme_or_port_is_another_homeserver(other: str) -> None:
+def test_other_scheme_or_port_is_another_homeserver(other: str) -> None:
     _profile(OURS)
     _write(Path(".env"), f"SYNADMIN_HOMESERVER={other}\n")
     with pytest.raises(SettingsError, match="names the homeserver"):
@@ -461,7 +457,7 @@ def test_another_scheme_or_port_is_another_homeserver(other: str) -> None:
     "line",
     ["SYNADMIN_CA_FILE=/tmp/ca.pem", "SYNADMIN_ALLOW_HTTP=1", "SYNADMIN_MAS=https://elsewhere.example"],
 )
-def test_a_dotenv_file_does_not_weaken_the_way_of_a_token_that_is_set_elsewhere(line: str) -> None:
+def test_dotenv_cannot_weaken_tls_for_another_token(line: str) -> None:
     _profile(OURS)
     _write(Path(".env"), f"{line}\n")
     with pytest.raises(SettingsError, match=rf"\.env sets {line.partition('=')[0]}, but the access token"):
@@ -473,9 +469,7 @@ def test_a_dotenv_file_does_not_weaken_the_way_of_a_token_that_is_set_elsewhere(
 @pytest.mark.parametrize(
     "line", ["SYNADMIN_MAS=https://elsewhere.example", f"{HOMESERVER}=https://b.example"]
 )
-def test_a_dotenv_file_does_not_lead_a_client_secret_astray(
-    line: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dotenv_cannot_redirect_a_client_secret(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_MAS_CLIENT_ID", "01CLIENT")
     monkeypatch.setenv("SYNADMIN_MAS_CLIENT_SECRET", "not-to-be-shown")
     _write(Path(".env"), f"{line}\n")
@@ -484,9 +478,7 @@ def test_a_dotenv_file_does_not_lead_a_client_secret_astray(
     assert "not-to-be-shown" not in str(refusal.value)
 
 
-def test_a_client_secret_comes_from_a_file_or_a_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_client_secret_comes_from_file_or_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_MAS_CLIENT_ID", "01CLIENT")
     with pytest.raises(SettingsError, match="its secret is not"):
         settings.load().mas_client_secret()
@@ -502,9 +494,7 @@ def test_a_client_secret_comes_from_a_file_or_a_command(
     assert settings.load().mas_client_secret() == "other"
 
 
-def test_a_command_that_prints_the_token_sees_none_of_our_secrets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_token_command_gets_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = tmp_path / "seen"
     monkeypatch.setenv("DATABASE_PASSWORD", "hunter2")
     monkeypatch.setenv("SYNADMIN_JOURNAL", "/somewhere")
@@ -521,7 +511,7 @@ def test_a_command_that_prints_the_token_sees_none_of_our_secrets(
 
 
 @pytest.mark.parametrize("home", [os.devnull, "/nowhere/at/all", ""])
-def test_a_profile_that_cannot_be_reached_stops_nothing(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_default_profile_is_ignored(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", home)
@@ -532,7 +522,7 @@ def test_a_profile_that_cannot_be_reached_stops_nothing(home: str, monkeypatch: 
     assert loaded.journal.name == "journal.sqlite3"
 
 
-def test_without_any_home_the_settings_of_the_environment_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_enough_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(_path: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -544,7 +534,7 @@ def test_without_any_home_the_settings_of_the_environment_are_enough(monkeypatch
     assert (loaded.homeserver, loaded.journal.is_relative_to(os.devnull)) == ("https://ours.example", True)
 
 
-def test_a_profile_that_was_asked_for_and_cannot_be_reached_is_an_error(
+def test_unreachable_named_profile_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
@@ -553,19 +543,19 @@ def test_a_profile_that_was_asked_for_and_cannot_be_reached_is_an_error(
     assert "Not a directory" in (settings.load().unread_profile or "")
 
 
-def test_a_ca_file_whose_name_is_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_ca_file_name_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_CA_FILE", "x" * 5000)
     with pytest.raises(SettingsError, match=r"SYNADMIN_CA_FILE: .*cannot be read: File name too long"):
         _ = settings.load().ca_file
 
 
-def test_a_home_directory_of_a_user_whose_name_is_not_unicode_is_told() -> None:
+def test_home_directory_of_a_non_unicode_user_is_reported() -> None:
     held = settings.Settings("club", {"SYNADMIN_JOURNAL": "~a\ud800/journal"})
     with pytest.raises(SettingsError, match=r"SYNADMIN_JOURNAL: .* is not a valid file name"):
         _ = held.journal
 
 
-def test_a_profile_that_is_not_utf_8_is_told_and_stays() -> None:
+def test_profile_that_is_not_utf_8_is_reported_and_kept() -> None:
     path = settings.write_profile("club", {HOMESERVER: "https://example.org"})
     path.write_bytes(b"# \xff\n")
     with pytest.raises(SettingsError, match="it is not UTF-8 text"):
@@ -573,7 +563,7 @@ def test_a_profile_that_is_not_utf_8_is_told_and_stays() -> None:
     assert path.read_bytes() == b"# \xff\n"
 
 
-def test_the_example_file_names_every_setting_with_its_default() -> None:
+def test_example_file_names_every_setting_with_its_default() -> None:
     text = (Path(__file__).parents[2] / ".env.example").read_text("utf-8")
     named = dict(re.findall(r"^(?:# )?(SYNADMIN_[A-Z_]+)=(.*)$", text, re.MULTILINE))
     # What `synadmin login` keeps beside the token.

@@ -67,14 +67,14 @@ def _dangerous(text: str) -> list[str]:
     ]
 
 
-def test_each_format_is_one_of_its_own() -> None:
+def test_each_format_is_distinct() -> None:
     written = {form: _written(ROOMS, form) for form in FORMATS}
     as_tables = [form for form, text in written.items() if form != "table" and text == written["table"]]
 
     assert as_tables == [], "`write` in synadmin/tables.py does not know these and writes a table"
 
 
-def test_a_table_is_for_people() -> None:
+def test_table_is_readable() -> None:
     assert _written(ROOMS, "table").splitlines() == [
         "room id         name  members  public",
         "--------------  ----  -------  ------",
@@ -83,7 +83,7 @@ def test_a_table_is_for_people() -> None:
     ]
 
 
-def test_csv_has_the_columns_names_and_empty_cells_for_nothing() -> None:
+def test_csv_has_column_names_and_empty_cells() -> None:
     assert _written(ROOMS, "csv") == (
         "room_id,name,joined_members,public\n!a:example.org,Club,12,true\n!b,,3,false\n"
     )
@@ -94,7 +94,7 @@ def test_json_and_ndjson_have_every_field() -> None:
     assert [json.loads(line) for line in _written(ROOMS, "ndjson", COLUMNS[:1]).splitlines()] == ROOMS
 
 
-def test_json_and_ndjson_have_the_chosen_columns_alone_where_that_is_asked_for() -> None:
+def test_json_and_ndjson_have_only_the_chosen_columns() -> None:
     expected = [{"room_id": "!a:example.org"}, {"room_id": "!b"}]
     assert json.loads(_written(ROOMS, "json", COLUMNS[:1], all_fields=False)) == expected
     assert _written(ROOMS, "ndjson", COLUMNS[:1], all_fields=False) == (
@@ -103,7 +103,7 @@ def test_json_and_ndjson_have_the_chosen_columns_alone_where_that_is_asked_for()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_json_is_one_valid_array_of_any_length(count: int) -> None:
+def test_json_is_one_valid_array(count: int) -> None:
     records = [{"n": number, "nested": {"list": [1, {"x": None}]}} for number in range(count)]
     text = _written(records, "json", [Column("n")])
     assert json.loads(text) == records
@@ -111,7 +111,7 @@ def test_json_is_one_valid_array_of_any_length(count: int) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv"])
-def test_records_are_written_while_they_come_in(form: str) -> None:
+def test_records_are_streamed(form: str) -> None:
     out = io.StringIO()
     sizes: list[int] = []
 
@@ -124,7 +124,7 @@ def test_records_are_written_while_they_come_in(form: str) -> None:
     assert sizes[0] < sizes[1] < sizes[2]
 
 
-def test_without_records_there_is_still_a_valid_file() -> None:
+def test_output_without_records_is_valid() -> None:
     assert _written([], "json") == "[]\n"
     assert _written([], "ndjson") == ""
     assert _written([], "csv") == "room_id,name,joined_members,public\n"
@@ -137,7 +137,7 @@ def test_without_records_there_is_still_a_valid_file() -> None:
 
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_reaches_no_terminal_raw(text: str, form: str) -> None:
+def test_hostile_text_is_escaped_on_the_terminal(text: str, form: str) -> None:
     record = {"name": text, "deep": {text: [text]}, "list": [text, text]}
     columns = [Column("name"), Column("deep"), Column("list")]
     for width in (None, 60):
@@ -146,20 +146,20 @@ def test_hostile_text_reaches_no_terminal_raw(text: str, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["table", "csv", "ndjson"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_makes_no_lines_of_its_own(text: str, form: str) -> None:
+def test_hostile_text_makes_no_extra_lines(text: str, form: str) -> None:
     lines = _written([{"name": text}], form, [Column("name")]).splitlines()
     assert len(lines) == {"table": 3, "csv": 2, "ndjson": 1}[form]
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_json_means_what_the_server_sent(text: str) -> None:
+def test_json_equals_what_the_server_sent(text: str) -> None:
     record = {"name": text, text: 1}
     assert json.loads(as_json(record)) == record
     assert json.loads(as_json(record, indent=2)) == record
 
 
 @given(st.text(st.characters(codec=None)))
-def test_no_text_at_all_is_obeyed_or_changed_in_meaning(text: str) -> None:
+def test_any_text_is_harmless_and_keeps_its_meaning(text: str) -> None:
     assert json.loads(as_json(text)) == text
     shown = safe_text(text)
     assert "\n" not in shown
@@ -167,14 +167,14 @@ def test_no_text_at_all_is_obeyed_or_changed_in_meaning(text: str) -> None:
     assert shown.splitlines() == ([shown] if shown else [])
 
 
-def test_ordinary_text_of_any_language_is_left_alone() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     for text in ("Köln", "Клуб", "クラブ", "نادي", "🎉", "a\\b", "'\"`$"):
         assert safe_text(text) == text
         assert as_json(text) == json.dumps(text, ensure_ascii=False)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
-def test_no_cell_of_a_csv_file_is_a_formula(start: str) -> None:
+def test_csv_cell_is_never_a_formula(start: str) -> None:
     value = f'{start}HYPERLINK("https://evil.example","x")'
     text = _written([{"name": value}, {"name": [value]}], "csv", [Column("name")])
     (_, (alone,), (listed,)) = csv.reader(io.StringIO(text))
@@ -182,23 +182,23 @@ def test_no_cell_of_a_csv_file_is_a_formula(start: str) -> None:
     assert listed[0] not in "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 
 
-def test_a_user_id_in_a_csv_file_stays_as_it_is_unless_a_spreadsheet_could_run_it() -> None:
+def test_csv_user_id_is_unchanged_unless_a_formula() -> None:
     ids = ["@alice:example.org", "@a.b-c_d/e:example.org:8448", "@SUM(A1):example.org", "@x=1:example.org"]
     text = _written([{"name": one} for one in ids], "csv", [Column("name")])
     assert text.split() == ["name", *ids[:2], *(f"'{one}" for one in ids[2:])]
 
 
-def test_a_negative_number_in_a_csv_file_stays_a_number() -> None:
+def test_csv_negative_number_stays_a_number() -> None:
     assert _written([{"n": -5}, {"n": -0.5}], "csv", [Column("n")]) == "n\n-5\n-0.5\n"
 
 
-def test_nothing_in_a_csv_file_is_an_empty_cell() -> None:
+def test_csv_none_is_an_empty_cell() -> None:
     record: dict[str, Any] = {"a": None, "b": [], "c": ""}
     text = _written([record], "csv", [Column("a"), Column("b"), Column("c"), Column("missing")])
     assert text == "a,b,c,missing\n,,,\n"
 
 
-def test_a_csv_file_quotes_what_must_be_quoted() -> None:
+def test_csv_is_quoted_where_needed() -> None:
     text = _written([{"a": 'x,"y"'}], "csv", [Column("a")])
     assert list(csv.reader(io.StringIO(text))) == [["a"], ['x,"y"']]
 
@@ -221,11 +221,11 @@ def test_a_csv_file_quotes_what_must_be_quoted() -> None:
         ([1, "a"], '[1,"a"]'),
     ],
 )
-def test_a_cell_is_what_a_person_reads(value: object, shown: str) -> None:
+def test_cell_is_readable(value: object, shown: str) -> None:
     assert cell(value) == shown
 
 
-def test_a_column_reaches_into_nested_objects() -> None:
+def test_column_may_be_a_nested_field() -> None:
     record = {"power_level": {"after": 100}, "dotted.name": 1, "name": "x"}
     assert field(record, "power_level.after") == 100
     assert field(record, "dotted.name") == 1
@@ -247,7 +247,7 @@ def test_a_column_reaches_into_nested_objects() -> None:
         (True, None),
     ],
 )
-def test_a_time_is_iso_8601_in_utc(milliseconds: object, time: str | None) -> None:
+def test_time_is_iso_8601_in_utc(milliseconds: object, time: str | None) -> None:
     assert time_of(milliseconds) == time
 
 
@@ -272,11 +272,11 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
         (None, None),
     ],
 )
-def test_a_person_reads_how_long_ago_it_was_or_the_date(time: str | None, shown: str | None) -> None:
+def test_time_is_relative_or_a_date(time: str | None, shown: str | None) -> None:
     assert relative_time(time, NOW) == shown
 
 
-def test_a_date_is_that_of_the_local_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_date_is_in_the_local_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     clock.tzset()
     try:
@@ -298,11 +298,11 @@ def test_a_date_is_that_of_the_local_zone(monkeypatch: pytest.MonkeyPatch) -> No
         (None, None),
     ],
 )
-def test_a_person_reads_a_size_in_units_of_1000(count: int | None, shown: str | None) -> None:
+def test_size_is_in_units_of_1000(count: int | None, shown: str | None) -> None:
     assert human_size(count) == shown
 
 
-def test_only_a_terminal_shows_dates_and_sizes_in_words() -> None:
+def test_only_a_terminal_shows_times_and_sizes_in_words() -> None:
     columns = [time_column("at"), Column("bytes", terminal=human_size)]
     records = [{"at": 1_580_472_000_000, "bytes": 123_456}]
     assert _written(records, "table", columns, width=80).splitlines()[2].split() == [
@@ -315,13 +315,13 @@ def test_only_a_terminal_shows_dates_and_sizes_in_words() -> None:
     assert json.loads(_written(records, "json", columns, width=80)) == records
 
 
-def test_a_terminal_says_what_no_time_means() -> None:
+def test_terminal_explains_a_missing_time() -> None:
     column = time_column("expiry_time", "ends", none="never")
     assert _written([{"expiry_time": None}], "table", [column], width=80).splitlines()[2] == "never"
     assert _written([{"expiry_time": None}], "table", [column]).splitlines()[2] == "-"
 
 
-def test_a_terminal_shows_no_column_that_is_empty_in_all_rows() -> None:
+def test_terminal_hides_empty_columns() -> None:
     columns = [Column("a"), Column("b"), Column("c")]
     records: list[dict[str, Any]] = [{"a": 1, "b": None, "c": ""}, {"a": 2, "b": [], "c": "x"}]
     assert _written(records, "table", columns, width=80).splitlines() == ["a  c", "-  -", "1  -", "2  x"]
@@ -331,7 +331,7 @@ def test_a_terminal_shows_no_column_that_is_empty_in_all_rows() -> None:
     assert _written([{}], "table", columns, width=80).splitlines() == ["a", "-", "-"]
 
 
-def test_a_spare_column_is_left_out_where_the_table_does_not_fit_with_it() -> None:
+def test_spare_column_is_left_out_where_the_table_does_not_fit() -> None:
     columns = [Column("id", whole=True), Column("who", spare=True), Column("name", breakable=True)]
     record = {"id": "x" * 30, "who": "y" * 30, "name": "A name of several words"}
     assert _written([record], "table", columns, width=90).splitlines()[0].split() == ["id", "who", "name"]
@@ -351,12 +351,12 @@ LONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("width", range(30, 120, 7))
-def test_a_table_fits_the_terminal_as_far_as_its_ids_do(width: int) -> None:
+def test_table_fits_the_terminal_where_ids_fit(width: int) -> None:
     lines = _written([LONG, *ROOMS], "table", COLUMNS[:3], width=width).splitlines()
     assert max(map(len, lines)) <= max(width, len("room id  ") + len(LONG["room_id"]))
 
 
-def test_a_long_text_is_wrapped_at_words_and_gives_way_to_the_other_columns() -> None:
+def test_long_text_wraps_at_words() -> None:
     lines = _written([LONG], "table", COLUMNS[:3], width=72).splitlines()
     assert lines[0].split() == ["room", "id", "name", "members"]
     assert lines[2].startswith(LONG["room_id"])
@@ -365,7 +365,7 @@ def test_a_long_text_is_wrapped_at_words_and_gives_way_to_the_other_columns() ->
     assert shown == LONG["name"]
 
 
-def test_what_fits_in_no_table_is_a_block_for_each_record() -> None:
+def test_records_become_blocks_where_no_table_fits() -> None:
     columns = [Column("room_id", whole=True), Column("name"), Column("joined_members")]
     text = _written([LONG, LONG], "table", columns, width=50)
     block = (
@@ -377,7 +377,7 @@ def test_what_fits_in_no_table_is_a_block_for_each_record() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 68, 80])
-def test_no_name_changes_the_layout_for_the_other_rows(width: int) -> None:
+def test_long_name_does_not_change_the_layout(width: int) -> None:
     columns = [
         Column("room_id", title="room", whole=True),
         Column("name", breakable=True),
@@ -394,14 +394,14 @@ def test_no_name_changes_the_layout_for_the_other_rows(width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [None, 40, 80])
-def test_columns_are_aligned_for_wide_and_joined_characters(width: int | None) -> None:
+def test_columns_align_for_wide_and_joined_characters(width: int | None) -> None:
     names = ["漕艇部長 山田", "👨\u200d👩\u200d👧 family", "Köln", "e\u0301te\u0301"]
     records = [{"name": name, "n": "|"} for name in names]
     lines = _written(records, "table", [Column("name"), Column("n")], width=width).splitlines()
     assert len({text_width(line) for line in lines[2:]}) == 1
 
 
-def test_without_a_terminal_nothing_is_left_out_and_no_cell_is_endless() -> None:
+def test_piped_table_is_complete_with_bounded_cells() -> None:
     text = as_text([LONG], COLUMNS)
     assert LONG["room_id"] in text
     assert LONG["name"] in text
@@ -414,7 +414,7 @@ def test_without_a_terminal_nothing_is_left_out_and_no_cell_is_endless() -> None
     rows=st.lists(st.tuples(st.text("ab ", max_size=60), st.text("xy", max_size=60)), min_size=1, max_size=4),
     width=st.integers(20, 150),
 )
-def test_a_table_that_does_not_fit_breaks_no_word(rows: list[tuple[str, str]], width: int) -> None:
+def test_table_breaks_no_word(rows: list[tuple[str, str]], width: int) -> None:
     records = [{"first_of_them": first, "n": second} for first, second in rows]
     text = _written(records, "table", [Column("first_of_them"), Column("n")], width=width)
     words = set(text.split())
@@ -422,13 +422,13 @@ def test_a_table_that_does_not_fit_breaks_no_word(rows: list[tuple[str, str]], w
         assert {*first.split(), *second.split()} <= words
 
 
-def test_long_texts_do_not_take_long() -> None:
+def test_long_texts_are_wrapped_quickly() -> None:
     endless = itertools.repeat({"a": "x" * 65_000, "b": "y" * 65_000}, 3)
     lines = _written(list(endless), "table", [Column("a"), Column("b")], width=80).splitlines()
     assert max(map(len, lines)) <= 120
 
 
-def test_what_a_terminal_would_obey_is_never_printable() -> None:
+def test_control_characters_are_never_printable() -> None:
     """``safe_json`` leaves printable text as it is without looking further."""
     everything = map(chr, range(sys.maxunicode + 1))
 
@@ -438,7 +438,7 @@ def test_what_a_terminal_would_obey_is_never_printable() -> None:
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_what_is_nested_too_deep_to_be_written_is_told(indent: int | None) -> None:
+def test_too_deeply_nested_value_is_reported(indent: int | None) -> None:
     nested: list[object] = []
     for _ in range(100_000):
         nested = [nested]

@@ -30,7 +30,7 @@ def messages(name: str) -> Iterator[str]:
     yield from re.findall(r"^\| (.+?) \| \[.+ \|$", all_pages, re.MULTILINE)
 
 
-def test_the_guides_are_translated() -> None:
+def test_guides_are_translated() -> None:
     assert GENERATE["TRANSLATED"] == GUIDES
 
 
@@ -45,7 +45,7 @@ def test_each_message_has_a_translation(name: str) -> None:
 
 
 @each_page
-def test_a_translation_has_the_same_code_and_links(name: str) -> None:
+def test_translation_has_the_same_code_and_links(name: str) -> None:
     for entry in GENERATE["catalogue"](name):
         for code_or_link in (r"`[^`]+`", r"\]\([^)]*\)"):
             assert sorted(re.findall(code_or_link, entry.string)) == sorted(
@@ -53,7 +53,7 @@ def test_a_translation_has_the_same_code_and_links(name: str) -> None:
             ), entry.string
 
 
-def test_the_chinese_readme_has_the_sections_of_the_english_one_and_leads_to_the_guides() -> None:
+def test_chinese_readme_has_the_sections_of_the_english_one() -> None:
     english, chinese = ((DOCS.parent / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert re.findall(r"^#+", chinese, re.MULTILINE) == re.findall(r"^#+", english, re.MULTILINE)
     for name in GUIDES:

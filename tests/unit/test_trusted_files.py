@@ -89,9 +89,7 @@ def _hard_link() -> None:
     ],
     ids=["owner", "one name", "group", "others", "all", "link", "second link", "hard link", "profile"],
 )
-def test_a_settings_file_that_others_made_or_can_change_is_refused(
-    plant: Callable[[], object], words: str
-) -> None:
+def test_settings_file_that_others_can_change_is_refused(plant: Callable[[], object], words: str) -> None:
     plant()
     with pytest.raises(SettingsError, match=words) as refused:
         settings.load()
@@ -99,20 +97,20 @@ def test_a_settings_file_that_others_made_or_can_change_is_refused(
     assert refused.value.hint
 
 
-def test_a_named_settings_file_of_another_is_refused_too() -> None:
+def test_named_settings_file_of_another_user_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"named\.env is not trusted: its owner"):
         settings.load(env_file=_of(OTHER, "named.env", "HARMLESS=1\n"))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_our_own_file_in_a_directory_of_everybody_is_believed(mode: int) -> None:
+def test_own_file_in_a_shared_directory_is_trusted(mode: int) -> None:
     _ours(".env", mode)
     loaded = settings.load()
     assert loaded.token() == "syt_ours"
     assert bool(loaded.warnings) == (mode == 0o644)
 
 
-def test_our_own_links_are_believed_where_others_cannot_make_any(shared: Path) -> None:
+def test_own_links_are_trusted_where_others_cannot_write(shared: Path) -> None:
     shared.chmod(0o755)
     _ours()
     Path("hard.env").hardlink_to("ours.env")
@@ -121,13 +119,13 @@ def test_our_own_links_are_believed_where_others_cannot_make_any(shared: Path) -
 
 
 @pytest.mark.parametrize("text", ["DATABASE_URL=x\n", "", "# SYNADMIN_HOMESERVER is set elsewhere\n"])
-def test_a_dotenv_file_of_another_for_another_program_is_passed_over(text: str) -> None:
+def test_foreign_dotenv_of_another_program_is_ignored(text: str) -> None:
     _of(OTHER, ".env", text, 0o666)
     loaded = settings.load()
     assert (loaded.values, loaded.warnings) == ({}, ())
 
 
-def test_a_pipe_of_another_called_dotenv_is_passed_over() -> None:
+def test_foreign_pipe_named_dotenv_is_ignored() -> None:
     os.mkfifo(".env", 0o666)
     os.chown(".env", OTHER, OTHER)
     assert settings.load().values == {}
@@ -136,7 +134,7 @@ def test_a_pipe_of_another_called_dotenv_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("owner", "mode", "words"), [(OTHER, 0o600, "its owner is user 65000"), (0, 0o622, "others can write it")]
 )
-def test_a_token_file_that_others_made_or_can_change_is_refused(
+def test_token_file_that_others_can_change_is_refused(
     owner: int, mode: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _of(owner, "token", "syt_secret\n", mode)
@@ -147,7 +145,7 @@ def test_a_token_file_that_others_made_or_can_change_is_refused(
     assert "syt_secret" not in str(refused.value)
 
 
-def test_a_token_file_that_others_can_read_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_file_that_others_can_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     _of(0, "token", "syt_secret\n", 0o644)
     monkeypatch.setenv(settings.TOKEN_FILE, "token")
     loaded = settings.load()
@@ -186,7 +184,7 @@ def _as_other(home: Path, *arguments: str, **environment: str) -> subprocess.Com
     return _run(home, "-c", _AS_OTHER, str(OTHER), *arguments, **environment)
 
 
-def test_another_user_believes_roots_file_and_their_own_and_nobody_elses(shared: Path) -> None:
+def test_files_of_root_and_the_user_are_trusted(shared: Path) -> None:
     for owner, believed in ((0, True), (OTHER, True), (OTHER + 1, False)):
         _of(owner, ".env", "SYNADMIN_TIMEOUT=never\n", 0o644)
         answer = _as_other(
@@ -197,7 +195,7 @@ def test_another_user_believes_roots_file_and_their_own_and_nobody_elses(shared:
         assert ("SYNADMIN_TIMEOUT" in answer.stderr) == believed, answer
 
 
-def test_the_home_of_somebody_else_is_not_needed_where_the_settings_are_complete(shared: Path) -> None:
+def test_inaccessible_home_is_not_needed(shared: Path) -> None:
     home = shared / "roots"
     home.mkdir(mode=0o700)
     complete = {"SYNADMIN_HOMESERVER": "http://127.0.0.1:9", "SYNADMIN_ACCESS_TOKEN": "syt_x"}
@@ -212,7 +210,7 @@ def test_the_home_of_somebody_else_is_not_needed_where_the_settings_are_complete
     assert "Permission denied" in incomplete.stderr
 
 
-def test_a_planted_file_runs_nothing_sends_nothing_and_writes_nothing(shared: Path) -> None:
+def test_planted_file_has_no_effect(shared: Path) -> None:
     _of(OTHER, ".env", mode=0o644)
     answer = _run(shared / "home", "-m", "synadmin", "whoami")
     assert answer.returncode == 2

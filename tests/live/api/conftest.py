@@ -78,7 +78,7 @@ def _no_field_is_unknown(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.fixture
 def synadmin(synadmin: Synadmin, asked: Asked, request: pytest.FixtureRequest) -> Synadmin:
-    """The command line; what it asks is told apart from what the library asks."""
+    """The command line; its requests are counted apart from those of the library."""
 
     def run(
         *arguments: str,

@@ -20,7 +20,7 @@ def keep(person: Person, kind: str, content: dict[str, Any], *, room: str | None
     person.call("PUT", path, content)
 
 
-def test_a_user_was_seen_with_address_and_client(
+def test_whois_shows_address_and_client(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -38,7 +38,7 @@ def test_a_user_was_seen_with_address_and_client(
     assert (line["user_id"], line["ip"], line["device_id"]) == (alice.user_id, "127.0.0.1", None)
 
 
-def test_rooms_and_invitations_are_listed_and_counted(
+def test_rooms_and_invitations_of_a_user_are_listed_and_counted(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
@@ -61,7 +61,7 @@ def test_rooms_and_invitations_are_listed_and_counted(
     assert joined == {"user_id": alice.user_id, "from_ts": 0, "cumulative_joined_room_count": 2}
 
 
-def test_account_data_is_shown_with_the_room_it_belongs_to(
+def test_account_data_is_shown_with_its_room(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -81,7 +81,7 @@ def test_account_data_is_shown_with_the_room_it_belongs_to(
     assert synadmin("user", "account-data", "no-such-person").code == 4
 
 
-def test_pushers_are_listed_with_where_they_send(
+def test_pushers_are_listed_with_their_destination(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()

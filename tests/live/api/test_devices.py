@@ -32,7 +32,7 @@ def names(homeserver: Homeserver, person: Person) -> dict[str, str | None]:
     return {device.device_id: device.display_name for device in devices}
 
 
-def test_devices_are_made_renamed_and_deleted_whatever_they_are_called(
+def test_devices_with_any_id_are_created_renamed_and_deleted(
     homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice = newcomer()
@@ -54,7 +54,7 @@ def test_devices_are_made_renamed_and_deleted_whatever_they_are_called(
         devices.get(alice.user_id, ODD)
 
 
-def test_the_commands_for_single_devices_read_back_what_they_did(
+def test_commands_for_one_device_read_back_the_change(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -80,7 +80,7 @@ def test_the_commands_for_single_devices_read_back_what_they_did(
     assert synadmin("device", "rename", user, "UNKNOWN", "x", "--dry-run").code == 4
 
 
-def test_everybody_on_a_list_is_signed_out_everywhere(
+def test_all_devices_of_listed_users_are_deleted(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -98,7 +98,7 @@ def test_everybody_on_a_list_is_signed_out_everywhere(
     assert names(homeserver, alice) == names(homeserver, bob) == {}
 
 
-def test_only_devices_that_nobody_has_used_for_long_are_deleted_where_that_was_said(
+def test_unused_since_deletes_only_devices_without_recent_use(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -115,7 +115,7 @@ def test_only_devices_that_nobody_has_used_for_long_are_deleted_where_that_was_s
     assert names(homeserver, alice).keys() == {own}
 
 
-def test_the_session_that_is_being_used_is_not_deleted_with_the_others(
+def test_current_session_is_kept_when_all_others_are_deleted(
     homeserver: Homeserver, synadmin: Synadmin
 ) -> None:
     third = homeserver.register("third-admin", admin=True)

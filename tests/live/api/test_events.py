@@ -46,7 +46,7 @@ def bodies(events: Any) -> list[str]:  # noqa: ANN401  any JSON
     return [event["content"]["body"] for event in events if "body" in event["content"]]
 
 
-def test_messages_are_walked_page_after_page_in_both_directions(homeserver: Homeserver, talk: Talk) -> None:
+def test_messages_are_paged_in_both_directions(homeserver: Homeserver, talk: Talk) -> None:
     events = homeserver.admin.synapse.events
 
     forwards = list(events.messages(talk.room_id, page_size=3))
@@ -57,7 +57,7 @@ def test_messages_are_walked_page_after_page_in_both_directions(homeserver: Home
     assert [event.event_id for event in forwards[-6:]] == [*talk.said, talk.rude]
 
 
-def test_a_filter_and_a_token_choose_among_the_messages(homeserver: Homeserver, talk: Talk) -> None:
+def test_filter_and_token_select_messages(homeserver: Homeserver, talk: Talk) -> None:
     events = homeserver.admin.synapse.events
     middle = events.context(talk.room_id, talk.said[2], limit=0)
 
@@ -68,7 +68,7 @@ def test_a_filter_and_a_token_choose_among_the_messages(homeserver: Homeserver, 
     assert [event.content["body"] for event in after] == ["move 3", "move 4"]
 
 
-def test_raw_messages_have_what_servers_exchange(homeserver: Homeserver, talk: Talk) -> None:
+def test_raw_messages_have_the_federation_format(homeserver: Homeserver, talk: Talk) -> None:
     newest = next(iter(homeserver.admin.synapse.events.messages(talk.room_id, backwards=True, raw=True)))
 
     assert newest.event_id == talk.rude
@@ -77,7 +77,7 @@ def test_raw_messages_have_what_servers_exchange(homeserver: Homeserver, talk: T
     assert newest.prev_events == (talk.said[-1],)
 
 
-def test_the_context_of_an_event_is_what_came_before_and_after(homeserver: Homeserver, talk: Talk) -> None:
+def test_context_of_an_event_has_events_before_and_after(homeserver: Homeserver, talk: Talk) -> None:
     context = homeserver.admin.synapse.events.context(talk.room_id, talk.said[2], limit=4)
 
     assert context.event.event_id == talk.said[2]
@@ -86,9 +86,7 @@ def test_the_context_of_an_event_is_what_came_before_and_after(homeserver: Homes
     assert {event.type for event in context.state} >= {"m.room.create", "m.room.power_levels"}
 
 
-def test_the_event_at_a_time_is_the_nearest_in_the_direction_asked_for(
-    homeserver: Homeserver, talk: Talk
-) -> None:
+def test_event_at_a_time_is_the_nearest_in_the_given_direction(homeserver: Homeserver, talk: Talk) -> None:
     events = homeserver.admin.synapse.events
     when = events.fetch(talk.said[1]).event.origin_server_ts
 
@@ -98,7 +96,7 @@ def test_the_event_at_a_time_is_the_nearest_in_the_direction_asked_for(
         events.at_time(talk.room_id, int(time.time() * 1000) + 60_000)
 
 
-def test_a_redacted_event_is_fetched_with_what_it_said(homeserver: Homeserver, talk: Talk) -> None:
+def test_redacted_event_is_fetched_with_its_content(homeserver: Homeserver, talk: Talk) -> None:
     redact(talk.person, talk.room_id, talk.rude)
 
     event = homeserver.admin.synapse.events.fetch(talk.rude).event
@@ -109,9 +107,7 @@ def test_a_redacted_event_is_fetched_with_what_it_said(homeserver: Homeserver, t
         homeserver.admin.synapse.events.fetch(EventId("$not+there/at=all%2F"))
 
 
-def test_the_command_lists_the_newest_messages_of_a_room_without_being_in_it(
-    synadmin: Synadmin, talk: Talk
-) -> None:
+def test_command_lists_the_newest_messages_without_membership(synadmin: Synadmin, talk: Talk) -> None:
     redact(talk.person, talk.room_id, talk.said[4])
 
     answer = synadmin(
@@ -126,7 +122,7 @@ def test_the_command_lists_the_newest_messages_of_a_room_without_being_in_it(
     assert lines[4].endswith("move 3")
 
 
-def test_the_command_lists_everything_a_sender_said_as_ndjson(synadmin: Synadmin, talk: Talk) -> None:
+def test_command_lists_all_messages_of_a_sender_as_ndjson(synadmin: Synadmin, talk: Talk) -> None:
     localpart = talk.person.user_id[1:].partition(":")[0]
 
     answer = synadmin(
@@ -138,7 +134,7 @@ def test_the_command_lists_everything_a_sender_said_as_ndjson(synadmin: Synadmin
     assert bodies(events) == [f"move {number}" for number in range(5)]
 
 
-def test_the_command_shows_the_context_in_order_and_marks_the_event(synadmin: Synadmin, talk: Talk) -> None:
+def test_command_shows_the_context_in_order_and_marks_the_event(synadmin: Synadmin, talk: Talk) -> None:
     table = synadmin("room", "context", talk.room_id, talk.said[2], "-n", "2")
     whole = json.loads(synadmin("room", "context", talk.room_id, talk.said[2], "-o", "json").stdout)
     rows = synadmin("room", "context", talk.room_id, talk.said[2], "-n", "2", "-o", "ndjson").stdout
@@ -151,7 +147,7 @@ def test_the_command_shows_the_context_in_order_and_marks_the_event(synadmin: Sy
     assert whole["start"]
 
 
-def test_the_command_finds_the_event_at_a_time(synadmin: Synadmin, talk: Talk) -> None:
+def test_command_finds_the_event_at_a_time(synadmin: Synadmin, talk: Talk) -> None:
     before = synadmin("room", "event-at", talk.room_id, "2001-09-10", "-o", "json")
     last = synadmin("room", "event-at", talk.room_id, "0s", "--before", "-o", "json")
     never = synadmin("room", "event-at", talk.room_id, "2001-09-10", "--before")
@@ -161,7 +157,7 @@ def test_the_command_finds_the_event_at_a_time(synadmin: Synadmin, talk: Talk) -
     assert (never.code, never.stdout) == (4, "")
 
 
-def test_the_command_shows_an_event_of_any_room(synadmin: Synadmin, talk: Talk) -> None:
+def test_command_shows_an_event_of_any_room(synadmin: Synadmin, talk: Talk) -> None:
     redact(talk.person, talk.room_id, talk.rude)
 
     shown = synadmin("event", "show", talk.rude)

@@ -31,7 +31,7 @@ def not_among(requests: set[Request]) -> list[str]:
     return [f"{one.method} {one.path} ({one.call})" for one in operations(app) if one not in reached]
 
 
-def test_every_operation_was_asked_for(
+def test_every_operation_of_the_admin_api_was_requested(
     request: pytest.FixtureRequest,
     asked: Asked,
     homeserver: Homeserver,

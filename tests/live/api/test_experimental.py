@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOUN = "experimental-feature"
 
 
-def test_features_are_switched_on_and_off_for_one_user(
+def test_features_are_enabled_and_disabled_for_one_user(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -34,9 +34,7 @@ def test_features_are_switched_on_and_off_for_one_user(
     assert not any(experimental.get(bob.user_id).features.values())
 
 
-def test_a_feature_that_is_none_is_refused(
-    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
-) -> None:
+def test_unknown_feature_is_refused(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer()
     with pytest.raises(MatrixError, match="not recognised"):
         homeserver.admin.synapse.experimental.set(alice.user_id, {"msc1": True})

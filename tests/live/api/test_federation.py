@@ -47,7 +47,7 @@ def in_touch(server: Homeserver, other: Homeserver) -> None:
     pytest.fail(f"nothing was sent to {other.server_name}")
 
 
-def test_servers_are_listed_with_those_that_cannot_be_reached(
+def test_destinations_are_listed_unreachable_ones_included(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, _ = federation
@@ -69,7 +69,7 @@ def test_servers_are_listed_with_those_that_cannot_be_reached(
     assert json.loads(as_json.stdout)["failure_ts"] > 0
 
 
-def test_a_server_is_tried_again_at_once(
+def test_reset_retries_a_destination_at_once(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -89,13 +89,13 @@ def test_a_server_is_tried_again_at_once(
 
     assert after.retry_last_ts != one.retry_last_ts
     assert json.loads(planned.stdout)[0]["path"].endswith("/reset_connection")
-    told = [json.loads(line) for line in said.stdout.splitlines()]
-    assert [line["outcome"] for line in told] == ["done", "done", "failed"]
-    assert told[1]["message"] == "nothing to reset: the connection is not delayed"
+    result = [json.loads(line) for line in said.stdout.splitlines()]
+    assert [line["outcome"] for line in result] == ["done", "done", "failed"]
+    assert result[1]["message"] == "nothing to reset: the connection is not delayed"
     assert said.code == 6
 
 
-def test_the_rooms_shared_with_a_server_are_listed(
+def test_rooms_shared_with_a_destination_are_listed(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -117,7 +117,7 @@ def test_the_rooms_shared_with_a_server_are_listed(
     ]
 
 
-def test_a_server_that_was_never_sent_to_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_unknown_destination_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
     answer = synadmin("federation", "show", "never-heard-of.example")
     malformed = synadmin("federation", "rooms", "not a server")
 

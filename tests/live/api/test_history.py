@@ -38,7 +38,7 @@ def left(homeserver: Homeserver, room_id: RoomId) -> list[EventId | None]:
     return [event.event_id for event in homeserver.admin.synapse.events.messages(room_id)]
 
 
-def test_what_came_before_an_event_is_removed(
+def test_purge_removes_events_before_an_event(
     homeserver: Homeserver, topics: tuple[RoomId, list[EventId]]
 ) -> None:
     room_id, events = topics
@@ -50,7 +50,7 @@ def test_what_came_before_an_event_is_removed(
     assert left(homeserver, room_id) == events[3:]
 
 
-def test_nothing_that_old_and_no_such_purge_are_not_found(
+def test_nothing_to_purge_and_unknown_purge_id_are_not_found(
     homeserver: Homeserver, topics: tuple[RoomId, list[EventId]]
 ) -> None:
     room_id, _ = topics
@@ -62,7 +62,7 @@ def test_nothing_that_old_and_no_such_purge_are_not_found(
         history.purge_status("no/such+purge=")
 
 
-def test_the_command_removes_what_is_older_than_a_time_and_waits_for_it(
+def test_command_purges_events_before_a_time_and_waits(
     homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
 ) -> None:
     room_id, events = topics
@@ -71,15 +71,15 @@ def test_the_command_removes_what_is_older_than_a_time_and_waits_for_it(
         "room", "purge-history", room_id, "--before", "0s", "--delete-local-events", "--yes", "-o", "json"
     )
 
-    (told,) = json.loads(answer.stdout)
+    (result,) = json.loads(answer.stdout)
     assert answer.code == 0, answer.stderr
-    assert (told["outcome"], told["status"]) == ("done", "complete")
-    assert told["message"].startswith("deleted: events before ")
-    assert told["message"].endswith("; kept: the state of the room")
+    assert (result["outcome"], result["status"]) == ("done", "complete")
+    assert result["message"].startswith("deleted: events before ")
+    assert result["message"].endswith("; kept: the state of the room")
     assert left(homeserver, room_id) == events[-1:]
 
 
-def test_the_command_can_be_left_and_taken_up_again(
+def test_command_can_be_detached_and_followed_again(
     homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
 ) -> None:
     room_id, events = topics
@@ -88,21 +88,21 @@ def test_the_command_can_be_left_and_taken_up_again(
         *("room", "purge-history", room_id, "--before", events[2], "--delete-local-events"),
         *("--no-wait", "--yes", "-o", "json"),
     )
-    (told,) = json.loads(begun.stdout)
-    waited = synadmin("room", "purge-status", told["purge_id"], "--wait")
-    asked = synadmin("room", "purge-status", told["purge_id"], "-o", "json")
+    (result,) = json.loads(begun.stdout)
+    waited = synadmin("room", "purge-status", result["purge_id"], "--wait")
+    asked = synadmin("room", "purge-status", result["purge_id"], "-o", "json")
     unknown = synadmin("room", "purge-status", "nonsense")
 
     assert begun.code == 0
-    assert told["outcome"] == "pending"
-    assert told["purge_id"] in told["message"]
+    assert result["outcome"] == "pending"
+    assert result["purge_id"] in result["message"]
     assert waited.stdout.split() == ["status", "complete", "error", "-"]
     assert json.loads(asked.stdout) == {"status": "complete"}
     assert unknown.code == 4
     assert left(homeserver, room_id) == events[2:]
 
 
-def test_nothing_is_removed_unasked_or_in_a_rehearsal(
+def test_nothing_is_purged_without_a_yes_or_in_a_dry_run(
     homeserver: Homeserver, topics: tuple[RoomId, list[EventId]], synadmin: Synadmin
 ) -> None:
     room_id, events = topics

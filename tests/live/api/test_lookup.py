@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.live.conftest import Newcomer, Synadmin
 
 
-def test_an_account_is_found_by_its_addresses_and_external_ids_whatever_is_in_them(
+def test_account_is_found_by_any_address_or_external_id(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -41,14 +41,14 @@ def test_an_account_is_found_by_its_addresses_and_external_ids_whatever_is_in_th
     assert [json.loads(answer.stdout) for answer in answers] == [{"user_id": alice.user_id}] * len(asked)
 
 
-def test_an_address_that_is_nobodys_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_address_without_an_account_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
     with pytest.raises(NotFoundError):
         homeserver.admin.synapse.lookup.by_threepid("email", "nobody@example.org")
 
     assert synadmin("user", "find", "--external-id", "oidc", "nobody").code == 4
 
 
-def test_a_search_finds_deactivated_accounts_and_keeps_password_hashes_to_itself(
+def test_search_finds_deactivated_accounts_and_shows_no_password_hash(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, gone = newcomer("seeker-of-things"), newcomer("seeker-of-things")
@@ -71,7 +71,7 @@ def test_a_search_finds_deactivated_accounts_and_keeps_password_hashes_to_itself
     assert synadmin("user", "search", "seeker-of-nothing").stdout == ""
 
 
-def test_whether_a_name_can_be_had_is_told_by_the_exit_code(
+def test_exit_code_says_whether_a_username_is_available(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     taken = newcomer().user_id[1:].partition(":")[0]

@@ -46,7 +46,7 @@ def outcomes(stdout: str) -> list[str]:
     return [json.loads(line)["outcome"] for line in stdout.splitlines()]
 
 
-def test_what_a_user_uploaded_is_listed_and_shown(
+def test_media_of_a_user_is_listed_and_shown(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -73,7 +73,7 @@ def test_what_a_user_uploaded_is_listed_and_shown(
     assert table.index(str(large)) < table.index(str(small))
 
 
-def test_media_of_a_room_goes_into_quarantine_and_out_again(
+def test_media_of_a_room_is_quarantined_and_released(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -105,7 +105,7 @@ def test_media_of_a_room_goes_into_quarantine_and_out_again(
     assert media.get(*first).media_info.quarantined_by == homeserver.admin.user_id
 
 
-def test_media_of_a_user_goes_into_quarantine_and_out_again(
+def test_media_of_a_user_is_quarantined_and_released(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     mallory = newcomer("mallory")
@@ -131,7 +131,7 @@ def test_media_of_a_user_goes_into_quarantine_and_out_again(
 
 @pytest.mark.parametrize("options", [("quarantine", "--yes"), ("quarantine", "--dry-run"), ("unquarantine",)])
 @pytest.mark.parametrize("target", [("--room", "!nowhere:club.example"), ("--user", "never-registered")])
-def test_nothing_is_reported_as_done_for_a_room_or_a_user_that_does_not_exist(
+def test_media_of_an_unknown_room_or_user_is_not_done(
     synadmin: Synadmin, options: tuple[str, ...], target: tuple[str, str]
 ) -> None:
     answer = synadmin("media", *options, *target, "-o", "json")
@@ -140,7 +140,7 @@ def test_nothing_is_reported_as_done_for_a_room_or_a_user_that_does_not_exist(
     assert "None of it is in quarantine" not in answer.stderr
 
 
-def test_an_item_goes_into_quarantine_unless_it_is_protected(
+def test_protected_item_is_not_quarantined(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -169,7 +169,7 @@ def test_an_item_goes_into_quarantine_unless_it_is_protected(
     assert media.get(*logo).media_info.quarantined_by is None
 
 
-def test_changes_of_quarantine_are_told_in_their_order_from_where_one_left_off(
+def test_quarantine_changes_are_listed_in_order_from_a_position(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     item = upload(newcomer("alice"))
@@ -193,7 +193,7 @@ def test_changes_of_quarantine_are_told_in_their_order_from_where_one_left_off(
     assert f"--after {last.next + 4}" in said.stderr
 
 
-def test_items_are_deleted_and_the_server_no_longer_knows_them(
+def test_deleted_items_are_unknown_to_the_server(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     alice = newcomer("alice")
@@ -223,7 +223,7 @@ def test_items_are_deleted_and_the_server_no_longer_knows_them(
             media.get(*item)
 
 
-def test_all_that_a_user_uploaded_is_deleted_however_much_it_is(
+def test_all_media_of_a_user_are_deleted_over_several_pages(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     mallory = newcomer("mallory")
@@ -239,7 +239,9 @@ def test_all_that_a_user_uploaded_is_deleted_however_much_it_is(
     assert list(media.of_user(mallory.user_id)) == []
 
 
-def test_what_nobody_looked_at_is_deleted_by_date_and_size(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_media_without_recent_access_are_deleted_by_date_and_size(
+    newcomer: Newcomer, synadmin: Synadmin
+) -> None:
     from synadmin.sandbox.homeserver import Homeserver as Own
 
     with Own(server_name="media.example") as server:
@@ -276,7 +278,7 @@ def test_what_nobody_looked_at_is_deleted_by_date_and_size(newcomer: Newcomer, s
     assert json.loads(last.stdout)[0]["deleted_media"] == [avatar.media_id]
 
 
-def test_copies_of_another_servers_media_are_shown_quarantined_and_purged(
+def test_remote_media_are_shown_quarantined_and_purged(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -325,7 +327,7 @@ def test_copies_of_another_servers_media_are_shown_quarantined_and_purged(
         ("media", "purge-remote", "--yes"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_asked(
+def test_invalid_options_are_refused_before_any_request(
     arguments: tuple[str, ...], homeserver: Homeserver, synadmin: Synadmin
 ) -> None:
     def changes() -> int:

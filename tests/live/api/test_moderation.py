@@ -40,7 +40,7 @@ def ended(homeserver: Homeserver, redact_id: str) -> RedactionStatus:
         time.sleep(0.1)
 
 
-def test_what_a_shadow_banned_user_sends_reaches_nobody(
+def test_messages_of_a_shadow_banned_user_reach_no_user(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -64,9 +64,7 @@ def test_what_a_shadow_banned_user_sends_reaches_nobody(
     assert not users.get(bob.user_id).shadow_banned
 
 
-def test_the_messages_of_a_user_are_redacted_where_and_from_when_it_was_said(
-    homeserver: Homeserver, newcomer: Newcomer
-) -> None:
+def test_messages_are_redacted_by_room_and_time(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice, spammer = newcomer("alice"), newcomer("spammer")
     here, there = (alice.make_room(name, members=[spammer]) for name in ("Here", "There"))
     earlier = say(spammer, here, "buy")
@@ -97,7 +95,7 @@ def test_the_messages_of_a_user_are_redacted_where_and_from_when_it_was_said(
         homeserver.admin.synapse.moderation.redact_status("no/such+id")
 
 
-def test_user_redact_waits_until_all_is_gone(
+def test_user_redact_waits_until_all_messages_are_redacted(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     del homeserver
@@ -121,7 +119,7 @@ def test_user_redact_waits_until_all_is_gone(
     assert status.code == 0
 
 
-def test_a_redaction_can_be_left_and_taken_up_again_and_tells_what_it_could_not_do(
+def test_redaction_can_be_detached_and_reports_failed_messages(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, spammer = newcomer("alice"), newcomer("spammer")

@@ -38,7 +38,7 @@ def received(server: Homeserver, person: Person) -> list[str]:
     ]
 
 
-def test_a_notice_for_all_reaches_each_active_person_once(
+def test_notice_to_all_reaches_each_active_account_once(
     noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bot, locked = (newcomer(name, server=noticing) for name in ("alice", "bot", "locked"))
@@ -61,9 +61,7 @@ def test_a_notice_for_all_reaches_each_active_person_once(
     assert received(noticing, bot) == received(noticing, locked) == []
 
 
-def test_a_notice_with_a_transaction_is_sent_once_and_without_one_twice(
-    noticing: Homeserver, newcomer: Newcomer
-) -> None:
+def test_notice_with_a_transaction_id_is_sent_once(noticing: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer("alice", server=noticing)
     notices = noticing.admin.synapse.notices
 
@@ -80,7 +78,7 @@ def test_a_notice_with_a_transaction_is_sent_once_and_without_one_twice(
         notices.send(UserId("@nobody:notices.example"), {})
 
 
-def test_the_command_sends_a_notice_once_however_often_it_is_repeated(
+def test_repeated_command_sends_a_notice_once(
     noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice", server=noticing), newcomer("bob", server=noticing)
@@ -98,7 +96,7 @@ def test_the_command_sends_a_notice_once_however_often_it_is_repeated(
     assert received(noticing, alice) == received(noticing, bob) == ["Down at 10.\nSorry."]
 
 
-def test_the_command_sends_any_content_and_without_a_transaction_again(
+def test_command_sends_any_content_and_repeats_without_a_transaction_id(
     noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice", server=noticing)
@@ -118,7 +116,7 @@ def test_the_command_sends_any_content_and_without_a_transaction_again(
     assert len(set(events)) == 2
 
 
-def test_a_transaction_that_was_used_for_another_notice_is_noticed(
+def test_reused_transaction_id_is_detected(
     noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice", server=noticing)
@@ -132,7 +130,7 @@ def test_a_transaction_that_was_used_for_another_notice_is_noticed(
     assert received(noticing, alice) == ["one"]
 
 
-def test_a_notice_is_not_sent_in_a_rehearsal_nor_to_many_unasked_nor_elsewhere(
+def test_notice_is_not_sent_in_a_dry_run_without_a_yes_or_to_remote_users(
     noticing: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice", server=noticing), newcomer("bob", server=noticing)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_TOKEN = {"SYNADMIN_ACCESS_TOKEN": ""}
 
 
-def test_an_account_is_made_with_the_secret_and_without_a_token(homeserver: Homeserver) -> None:
+def test_account_is_registered_with_the_shared_secret(homeserver: Homeserver) -> None:
     secret = homeserver.registration_shared_secret
     with Synapse(homeserver.url) as anonymous:
         nonce = anonymous.registration.nonce().nonce
@@ -50,7 +50,7 @@ def test_an_account_is_made_with_the_secret_and_without_a_token(homeserver: Home
     assert made.refresh_token not in repr(made)
 
 
-def test_user_register_makes_an_admin_who_has_no_session_yet(
+def test_user_register_creates_an_admin_without_a_session(
     homeserver: Homeserver, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     file = tmp_path / "secret"

@@ -18,7 +18,7 @@ DAY = 86_400_000  # milliseconds
 NOUN = "registration-token"
 
 
-def test_a_token_is_made_changed_listed_and_deleted(homeserver: Homeserver) -> None:
+def test_registration_token_is_created_changed_listed_and_deleted(homeserver: Homeserver) -> None:
     tokens = homeserver.admin.synapse.registration_tokens
     ends = int(time.time() * 1000) + DAY
 
@@ -45,7 +45,7 @@ def test_a_token_is_made_changed_listed_and_deleted(homeserver: Homeserver) -> N
         tokens.create(token=drawn.token)
 
 
-def test_the_commands_read_back_what_they_did(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_commands_read_back_the_change(homeserver: Homeserver, synadmin: Synadmin) -> None:
     tokens = homeserver.admin.synapse.registration_tokens
 
     made = synadmin(NOUN, "create", "summer~school", "--uses", "3", "--expires", "2030-01-01", "-o", "json")

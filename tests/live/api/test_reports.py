@@ -35,7 +35,7 @@ def report_user(person: Person, target: Person, reason: str) -> None:
     person.call("POST", f"/_matrix/client/v3/users/{encoded(target.user_id)}/report", {"reason": reason})
 
 
-def test_reported_events_are_listed_shown_and_dismissed(
+def test_event_reports_are_listed_shown_and_dismissed(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, mallory = newcomer("alice"), newcomer("mallory")
@@ -71,7 +71,7 @@ def test_reported_events_are_listed_shown_and_dismissed(
     assert list(reports.events(room_id=room_id)) == []
 
 
-def test_reported_users_are_listed_shown_and_dismissed(
+def test_user_reports_are_listed_shown_and_dismissed(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, mallory = newcomer("alice"), newcomer("mallory")
@@ -110,7 +110,7 @@ def test_reported_users_are_listed_shown_and_dismissed(
         ("report", "list", "--about", "@not a user"),
     ],
 )
-def test_what_is_no_report_is_refused(arguments: tuple[str, ...], synadmin: Synadmin) -> None:
+def test_invalid_report_id_is_refused(arguments: tuple[str, ...], synadmin: Synadmin) -> None:
     answer = synadmin(*arguments)
 
     assert (answer.code, answer.stdout) == (2, "")

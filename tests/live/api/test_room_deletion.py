@@ -36,7 +36,7 @@ def is_known(homeserver: Homeserver, room_id: RoomId) -> bool:
     return True
 
 
-def test_a_room_is_deleted_and_its_people_moved(homeserver: Homeserver, newcomer: Newcomer) -> None:
+def test_room_is_deleted_and_its_members_moved(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     alias = alice.user_id[1:].partition(":")[0]
     room_id = alice.make_room("Spam", members=[bob], alias=alias)
@@ -63,7 +63,7 @@ def test_a_room_is_deleted_and_its_people_moved(homeserver: Homeserver, newcomer
     assert not is_known(homeserver, room_id)
 
 
-def test_a_room_is_deleted_at_once(homeserver: Homeserver, newcomer: Newcomer) -> None:
+def test_room_is_deleted_synchronously(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer("alice")
     room_id = alice.make_room()
     deletion = homeserver.admin.synapse.room_deletion
@@ -78,7 +78,7 @@ def test_a_room_is_deleted_at_once(homeserver: Homeserver, newcomer: Newcomer) -
     assert not is_known(homeserver, room_id)
 
 
-def test_a_deletion_that_nobody_began_is_not_found(homeserver: Homeserver) -> None:
+def test_unknown_deletion_is_not_found(homeserver: Homeserver) -> None:
     deletion = homeserver.admin.synapse.room_deletion
 
     with pytest.raises(NotFoundError):
@@ -87,7 +87,7 @@ def test_a_deletion_that_nobody_began_is_not_found(homeserver: Homeserver) -> No
         deletion.of_room(RoomId("!never-deleted:club.example"))
 
 
-def test_the_command_deletes_rooms_and_tells_of_each(
+def test_command_deletes_rooms_with_an_outcome_for_each(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -108,7 +108,7 @@ def test_the_command_deletes_rooms_and_tells_of_each(
     assert not any(is_known(homeserver, room_id) for room_id in rooms)
 
 
-def test_the_command_can_keep_the_room_in_the_database_and_block_it(
+def test_command_can_keep_the_room_in_the_database_and_block_it(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -123,7 +123,7 @@ def test_the_command_can_keep_the_room_in_the_database_and_block_it(
     assert homeserver.admin.synapse.rooms.block_status(room_id).block
 
 
-def test_the_command_moves_people_and_says_who_could_not_be_moved(
+def test_command_moves_members_and_names_those_not_moved(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -144,7 +144,7 @@ def test_the_command_moves_people_and_says_who_could_not_be_moved(
     assert homeserver.admin.synapse.rooms.get(status["shutdown_room"]["new_room_id"]).name == "New"
 
 
-def test_a_new_owner_who_is_suspended_is_refused(
+def test_suspended_new_owner_is_refused(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, mallory = newcomer("alice"), newcomer("mallory")
@@ -159,26 +159,26 @@ def test_a_new_owner_who_is_suspended_is_refused(
     assert is_known(homeserver, room_id)
 
 
-def test_the_command_can_be_left_and_taken_up_again(
+def test_command_can_be_detached_and_followed_again(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     room_id = newcomer("alice").make_room()
 
     begun = synadmin("room", "delete", room_id, "--no-wait", "--yes", "-o", "json")
-    (told,) = json.loads(begun.stdout)
-    waited = synadmin("room", "delete-status", told["delete_id"], "--wait", "-o", "json")
+    (result,) = json.loads(begun.stdout)
+    waited = synadmin("room", "delete-status", result["delete_id"], "--wait", "-o", "json")
     of_room = synadmin("room", "delete-status", room_id, "--wait")
     unknown = synadmin("room", "delete-status", "nonsense")
 
     assert begun.code == 0
-    assert told["outcome"] == "pending"
+    assert result["outcome"] == "pending"
     assert json.loads(waited.stdout)["status"] == "complete"
-    assert told["delete_id"] in of_room.stdout
+    assert result["delete_id"] in of_room.stdout
     assert unknown.code == 4
     assert not is_known(homeserver, room_id)
 
 
-def test_nothing_is_deleted_unasked_or_in_a_rehearsal(
+def test_nothing_is_deleted_without_a_yes_or_in_a_dry_run(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")

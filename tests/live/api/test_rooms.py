@@ -41,9 +41,7 @@ def quarrel(homeserver: Homeserver, person: Person) -> RoomId:
     return room_id
 
 
-def test_the_rooms_that_the_server_knows_are_listed_and_shown(
-    homeserver: Homeserver, newcomer: Newcomer
-) -> None:
+def test_known_rooms_are_listed_and_shown(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer("alice")
     name = f"Chess of {alice.user_id}"
     room_id = alice.make_room(name, public=True, state=[{"type": "m.room.topic", "content": {"topic": "e4"}}])
@@ -61,9 +59,7 @@ def test_the_rooms_that_the_server_knows_are_listed_and_shown(
     assert [event.content for event in state] == [{"topic": "e4"}]
 
 
-def test_a_blocked_room_names_who_blocked_it_and_lets_nobody_in(
-    homeserver: Homeserver, newcomer: Newcomer
-) -> None:
+def test_blocked_room_names_its_blocker_and_refuses_joins(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     room_id = alice.make_room(public=True)
     rooms = homeserver.admin.synapse.rooms
@@ -81,7 +77,7 @@ def test_a_blocked_room_names_who_blocked_it_and_lets_nobody_in(
     assert not rooms.block_status(room_id).block
 
 
-def test_a_hierarchy_has_each_room_once_and_names_those_elsewhere(
+def test_hierarchy_has_each_room_once_and_names_remote_rooms(
     homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     space, below, chess = club(newcomer("alice"))
@@ -114,7 +110,7 @@ def club(person: Person) -> tuple[RoomId, RoomId, RoomId]:
     return space, below, chess
 
 
-def test_the_ends_of_a_history_are_counted_and_tidied(homeserver: Homeserver, newcomer: Newcomer) -> None:
+def test_forward_extremities_are_counted_and_deleted(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer("alice")
     room_id = quarrel(homeserver, alice)
     rooms = homeserver.admin.synapse.rooms
@@ -129,7 +125,7 @@ def test_the_ends_of_a_history_are_counted_and_tidied(homeserver: Homeserver, ne
     assert after.count == 1
 
 
-def test_a_user_is_made_to_join(homeserver: Homeserver, newcomer: Newcomer) -> None:
+def test_user_is_joined_to_a_room(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     public = alice.make_room(public=True)
     private = alice.make_room()
@@ -142,7 +138,7 @@ def test_a_user_is_made_to_join(homeserver: Homeserver, newcomer: Newcomer) -> N
     assert synapse.users.memberships(bob.user_id).memberships == {public: "join"}
 
 
-def test_a_user_is_made_to_join_through_another_server(
+def test_user_is_joined_through_another_server(
     federation: tuple[Homeserver, Homeserver], synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -155,7 +151,7 @@ def test_a_user_is_made_to_join_through_another_server(
     assert guest.state(room_id, "m.room.name") == {"name": "Next door"}
 
 
-def test_the_command_makes_users_join_one_room_and_tells_of_each(
+def test_command_joins_users_to_one_room_with_an_outcome_for_each(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
@@ -164,16 +160,16 @@ def test_the_command_makes_users_join_one_room_and_tells_of_each(
 
     answer = synadmin("room", "join", room_id, carol.user_id, "--from", "users.txt", "-o", "ndjson")
 
-    told = {line["user_id"]: line for line in map(json.loads, answer.stdout.splitlines())}
-    nobody = told[f"@nobody-of-that-name:{homeserver.server_name}"]
+    result = {line["user_id"]: line for line in map(json.loads, answer.stdout.splitlines())}
+    nobody = result[f"@nobody-of-that-name:{homeserver.server_name}"]
     assert answer.code == 6
-    assert [told[who.user_id]["outcome"] for who in (bob, carol)] == ["done", "done"]
+    assert [result[who.user_id]["outcome"] for who in (bob, carol)] == ["done", "done"]
     assert (nobody["outcome"], nobody["errcode"]) == ("failed", "M_NOT_FOUND")
     members = homeserver.admin.synapse.rooms.members(room_id).members
     assert set(members) == {who.user_id for who in (alice, bob, carol, homeserver.admin)}
 
 
-def test_the_command_makes_a_user_join_several_rooms(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_command_joins_a_user_to_several_rooms(newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     rooms = [alice.make_room(public=True) for _ in range(2)]
     private = alice.make_room()
@@ -190,7 +186,7 @@ def test_the_command_makes_a_user_join_several_rooms(newcomer: Newcomer, synadmi
     assert "room make-admin" in refused.stderr
 
 
-def test_the_commands_block_and_unblock_rooms_known_or_not(
+def test_known_and_unknown_rooms_are_blocked_and_unblocked(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     room_id = newcomer("alice").make_room()
@@ -207,7 +203,7 @@ def test_the_commands_block_and_unblock_rooms_known_or_not(
     assert not homeserver.admin.synapse.rooms.block_status(unknown).block
 
 
-def test_rooms_given_by_alias_are_called_by_their_ids_whatever_became_of_them(
+def test_outcomes_of_rooms_given_by_alias_have_the_room_id(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -222,18 +218,18 @@ def test_rooms_given_by_alias_are_called_by_their_ids_whatever_became_of_them(
     planned = synadmin("room", "delete", named[1], "--dry-run", "-o", "ndjson")
     nowhere = synadmin("room", "unblock", named[2])
 
-    def told(answer: Answer) -> list[tuple[str, str]]:
+    def result(answer: Answer) -> list[tuple[str, str]]:
         return [(one["room_id"], one["outcome"]) for one in map(json.loads, answer.stdout.splitlines())]
 
-    assert told(rehearsed) == [(public, "planned"), (private, "planned"), (named[2], "failed")]
-    assert told(joined) == [(public, "done"), (private, "failed"), (named[2], "failed")]
+    assert result(rehearsed) == [(public, "planned"), (private, "planned"), (named[2], "failed")]
+    assert result(joined) == [(public, "done"), (private, "failed"), (named[2], "failed")]
     assert joined.code == 6
-    assert told(blocked) == [(public, "done"), (private, "done")]
-    assert told(planned) == [(private, "planned")]
+    assert result(blocked) == [(public, "done"), (private, "done")]
+    assert result(planned) == [(private, "planned")]
     assert (nowhere.code, nowhere.stdout) == (4, "")
 
 
-def test_the_command_draws_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_command_shows_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synadmin) -> None:
     space, below, chess = club(newcomer("alice"))
 
     drawn = synadmin("room", "hierarchy", space)
@@ -250,7 +246,7 @@ def test_the_command_draws_a_space_as_a_tree(newcomer: Newcomer, synadmin: Synad
     assert [json.loads(line)["room_id"] for line in listed.stdout.splitlines()] == [space, chess, below]
 
 
-def test_a_page_that_synapse_fails_over_is_told_with_a_way_around_it(
+def test_page_on_which_synapse_fails_is_reported_with_a_workaround(
     newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     space, *_ = club(newcomer("alice"))
@@ -263,7 +259,7 @@ def test_a_page_that_synapse_fails_over_is_told_with_a_way_around_it(
     assert len(json.loads(whole.stdout)) == 3
 
 
-def test_the_command_shows_the_ends_of_a_history_and_tidies_them(
+def test_command_shows_and_deletes_forward_extremities(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer("alice")
@@ -281,7 +277,7 @@ def test_the_command_shows_the_ends_of_a_history_and_tidies_them(
     assert homeserver.admin.synapse.rooms.forward_extremities(room_id).count == 1
 
 
-def test_a_room_that_nobody_knows_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_unknown_room_is_not_found(homeserver: Homeserver, synadmin: Synadmin) -> None:
     with pytest.raises(NotFoundError):
         homeserver.admin.synapse.rooms.get(RoomId("!nowhere+at/all=%2F"))
 
@@ -290,7 +286,7 @@ def test_a_room_that_nobody_knows_is_not_found(homeserver: Homeserver, synadmin:
     assert (answer.code, answer.stdout) == (4, "")
 
 
-def test_power_is_granted_by_the_call_and_by_the_command(
+def test_admin_power_is_granted_by_call_and_command(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")

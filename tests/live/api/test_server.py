@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SYNAPSE = importlib.metadata.version("matrix-synapse")
 
 
-def test_the_version_needs_no_token(homeserver: Homeserver, synadmin: Synadmin) -> None:
+def test_server_version_needs_no_token(homeserver: Homeserver, synadmin: Synadmin) -> None:
     from_library = homeserver.admin.synapse.server.version()
     said = synadmin("server", "version", "-o", "json", env={"SYNADMIN_ACCESS_TOKEN": ""})
 
@@ -32,7 +32,9 @@ def test_the_version_needs_no_token(homeserver: Homeserver, synadmin: Synadmin) 
     assert json.loads(said.stdout)["server_version"] == from_library.server_version
 
 
-def test_who_stores_how_much_media(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_media_statistics_show_usage_by_user(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
     few, many = newcomer("stores-few"), newcomer("stores-many")
     for person, number in ((few, 1), (many, 3)):
         for index in range(number):
@@ -51,9 +53,7 @@ def test_who_stores_how_much_media(homeserver: Homeserver, newcomer: Newcomer, s
     assert [line["user_id"] for line in lines] == [many.user_id, few.user_id]
 
 
-def test_room_sizes_are_refused_by_a_server_without_postgresql(
-    homeserver: Homeserver, synadmin: Synadmin
-) -> None:
+def test_room_sizes_are_refused_without_postgresql(homeserver: Homeserver, synadmin: Synadmin) -> None:
     with pytest.raises(MatrixError) as refused:
         homeserver.admin.synapse.statistics.rooms()
     said = synadmin("stats", "rooms")
@@ -63,7 +63,7 @@ def test_room_sizes_are_refused_by_a_server_without_postgresql(
     assert "PostgreSQL" in said.stderr
 
 
-def test_background_updates_are_paused_started_and_resumed(
+def test_background_updates_are_disabled_enabled_and_started(
     homeserver: Homeserver, synadmin: Synadmin
 ) -> None:
     updates = homeserver.admin.synapse.background_updates
@@ -96,7 +96,7 @@ def test_background_updates_are_paused_started_and_resumed(
     assert "enabled  yes" in for_people.stdout
 
 
-def test_a_running_update_is_shown(homeserver: Homeserver) -> None:
+def test_running_background_update_is_shown(homeserver: Homeserver) -> None:
     updates = homeserver.admin.synapse.background_updates
     running: Mapping[str, BackgroundUpdate] = {}
     until = time.monotonic() + 60
@@ -111,7 +111,7 @@ def test_a_running_update_is_shown(homeserver: Homeserver) -> None:
     assert update.total_item_count >= 0
 
 
-def test_tasks_are_listed(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_scheduled_tasks_are_listed(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer("alice")
     room_id = alice.make_room("To be deleted")
     admin = homeserver.admin
@@ -137,7 +137,7 @@ def test_tasks_are_listed(homeserver: Homeserver, newcomer: Newcomer, synadmin: 
     assert delete_id in table.stdout
 
 
-def test_any_request_is_sent_and_its_answer_printed_as_it_came(
+def test_api_command_prints_the_answer_unchanged(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     alice = newcomer("alice")
@@ -195,14 +195,14 @@ def test_any_request_is_sent_and_its_answer_printed_as_it_came(
         ("api", "--list", "GET", "/"),
     ],
 )
-def test_what_is_no_request_is_refused(arguments: tuple[str, ...], synadmin: Synadmin) -> None:
+def test_invalid_request_is_refused(arguments: tuple[str, ...], synadmin: Synadmin) -> None:
     answer = synadmin(*arguments)
 
     assert (answer.code, answer.stdout) == (2, "")
     assert len(answer.stderr.splitlines()) <= 2
 
 
-def test_an_unknown_operation_is_explained_by_what_the_server_is(synadmin: Synadmin) -> None:
+def test_unknown_operation_is_explained_by_version_worker_or_mas(synadmin: Synadmin) -> None:
     answer = synadmin("api", "GET", "/_synapse/admin/v1/levitate")
 
     assert (answer.code, answer.stdout) == (1, "")
@@ -211,7 +211,7 @@ def test_an_unknown_operation_is_explained_by_what_the_server_is(synadmin: Synad
     assert "synadmin api --list" in answer.stderr
 
 
-def test_who_is_no_server_admin_gets_nothing(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_user_who_is_not_a_server_admin_is_refused(newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer("alice")
 
     for command in (("stats", "media"), ("task", "list"), ("background-update", "status")):

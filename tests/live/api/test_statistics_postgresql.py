@@ -63,7 +63,7 @@ def established(young: tuple[Homeserver, Connection]) -> Established:
     return Established(server, database, busy, quiet)
 
 
-def test_a_young_database_has_no_sizes_yet_and_the_command_says_why(
+def test_new_database_has_no_room_sizes_and_the_command_says_why(
     young: tuple[Homeserver, Connection], synadmin: Synadmin
 ) -> None:
     server, _ = young
@@ -77,9 +77,7 @@ def test_a_young_database_has_no_sizes_yet_and_the_command_says_why(
     assert "PostgreSQL has no statistics of a table" in said.stderr
 
 
-def test_the_room_in_which_most_is_said_takes_most_of_the_database(
-    established: Established, synadmin: Synadmin
-) -> None:
+def test_room_with_most_messages_is_the_largest(established: Established, synadmin: Synadmin) -> None:
     server, _, busy, quiet = established
 
     sizes = server.admin.synapse.statistics.rooms().rooms
@@ -95,7 +93,7 @@ def test_the_room_in_which_most_is_said_takes_most_of_the_database(
     assert [line.split() for line in lines] == [[size.room_id, str(size.estimated_size)] for size in sizes]
 
 
-def test_who_stores_how_much_media_is_the_same_on_postgresql(
+def test_media_statistics_are_the_same_on_postgresql(
     established: Established, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     server = established.server
@@ -109,7 +107,7 @@ def test_who_stores_how_much_media_is_the_same_on_postgresql(
     assert listed == usage.as_sent()
 
 
-def test_background_updates_are_paused_and_resumed_on_postgresql(
+def test_background_updates_are_disabled_and_enabled_on_postgresql(
     established: Established, synadmin: Synadmin
 ) -> None:
     updates = established.server.admin.synapse.background_updates

@@ -64,7 +64,7 @@ def choir(homeserver: Homeserver, newcomer: Newcomer) -> tuple[str, dict[str, Us
     return name, people
 
 
-def test_the_lists_of_version_2_and_3_differ_in_what_they_make_of_deactivated_accounts(
+def test_user_lists_v2_and_v3_differ_for_deactivated_accounts(
     homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
 ) -> None:
     name, people = choir
@@ -89,7 +89,7 @@ def test_the_lists_of_version_2_and_3_differ_in_what_they_make_of_deactivated_ac
     assert listed_v2(deactivated=True, locked=True) == {active, gone, locked, bot}
 
 
-def test_a_list_of_several_pages_comes_in_the_order_that_was_asked_for(
+def test_list_of_several_pages_is_sorted(
     homeserver: Homeserver, choir: tuple[str, dict[str, UserId]]
 ) -> None:
     name, _ = choir
@@ -123,7 +123,7 @@ def test_user_list_takes_every_filter_and_prints_every_field(
     assert set(found.stdout.split()) == set(people.values())
 
 
-def test_every_part_of_an_account_can_be_set_and_is_shown(
+def test_every_field_of_an_account_can_be_set_and_is_shown(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -159,11 +159,11 @@ def test_every_part_of_an_account_can_be_set_and_is_shown(
     assert created.split()[1].startswith(year), "seconds were taken for milliseconds"
 
 
-def test_somebody_who_does_not_exist_is_not_found(synadmin: Synadmin) -> None:
+def test_unknown_user_is_not_found(synadmin: Synadmin) -> None:
     assert synadmin("user", "show", NEVER_MET).code == 4
 
 
-def test_names_that_need_percent_encoding_survive_the_round_trip(
+def test_names_that_need_percent_encoding_round_trip(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     name = f"club/old=2fbooks+1-{localpart(newcomer())}"
@@ -183,7 +183,7 @@ def test_names_that_need_percent_encoding_survive_the_round_trip(
     assert shown["name"] == homeserver.user_id(name)
 
 
-def test_an_account_is_made_once_and_an_existing_one_only_changed_when_that_was_said(
+def test_existing_account_is_only_changed_where_allowed(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     name = f"singer-{localpart(newcomer())}"
@@ -211,7 +211,7 @@ def test_an_account_is_made_once_and_an_existing_one_only_changed_when_that_was_
     assert can_sign_in(homeserver, user_id, "do-re-mi")
 
 
-def test_no_password_is_in_the_journal_or_anything_that_is_shown(
+def test_no_password_is_in_the_journal_or_the_output(
     newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     alice = newcomer()
@@ -227,9 +227,7 @@ def test_no_password_is_in_the_journal_or_anything_that_is_shown(
     assert token not in journal
 
 
-def test_an_account_that_does_not_exist_is_not_made_by_changing_it(
-    homeserver: Homeserver, synadmin: Synadmin
-) -> None:
+def test_user_modify_does_not_create_an_account(homeserver: Homeserver, synadmin: Synadmin) -> None:
     runs = [
         synadmin("user", "lock", NEVER_MET, "--yes"),
         synadmin("user", "reactivate", NEVER_MET, "--yes"),
@@ -241,7 +239,7 @@ def test_an_account_that_does_not_exist_is_not_made_by_changing_it(
         homeserver.admin.synapse.users.get(homeserver.user_id(NEVER_MET))
 
 
-def test_addresses_and_external_ids_are_added_and_removed_one_by_one(
+def test_addresses_and_external_ids_are_added_and_removed(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -268,14 +266,14 @@ def test_addresses_and_external_ids_are_added_and_removed_one_by_one(
     assert records(again)[0]["message"] == "nothing to change"
 
 
-def test_an_account_is_deactivated_and_erased_and_comes_back(
+def test_account_is_deactivated_erased_and_reactivated(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     bob.make_room("Club", members=[alice])
     users = homeserver.admin.synapse.users
 
-    told = users.deactivate(bob.user_id)
+    result = users.deactivate(bob.user_id)
     asked = synadmin("user", "deactivate", alice.user_id)
     rehearsed = records(synadmin("user", "deactivate", alice.user_id, "--erase", "--dry-run", "-o", "ndjson"))
     still_active = not users.get(alice.user_id).deactivated
@@ -285,7 +283,7 @@ def test_an_account_is_deactivated_and_erased_and_comes_back(
     after = users.get(alice.user_id)
     active_already = synadmin("user", "reactivate", alice.user_id, "--yes")
 
-    assert told.id_server_unbind_result == "success"
+    assert result.id_server_unbind_result == "success"
     assert asked.code == 2, "without a terminal a question is a refusal"
     assert rehearsed[0]["path"] == f"/_synapse/admin/v1/deactivate/{encoded(alice.user_id)}"
     assert rehearsed[0]["body"] == {"erase": True}
@@ -299,9 +297,7 @@ def test_an_account_is_deactivated_and_erased_and_comes_back(
     assert active_already.code == 5
 
 
-def test_ones_own_account_is_not_deactivated_or_locked_without_its_name(
-    homeserver: Homeserver, synadmin: Synadmin
-) -> None:
+def test_own_account_is_not_deactivated_or_locked(homeserver: Homeserver, synadmin: Synadmin) -> None:
     second = homeserver.register("second-admin", admin=True)
 
     for verb in ("deactivate", "lock"):
@@ -317,7 +313,7 @@ def test_ones_own_account_is_not_deactivated_or_locked_without_its_name(
     assert homeserver.admin.synapse.users.get(second.user_id).deactivated
 
 
-def test_many_are_locked_from_a_list_and_each_has_its_outcome(
+def test_accounts_from_a_list_are_locked_with_an_outcome_for_each(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -340,7 +336,7 @@ def test_many_are_locked_from_a_list_and_each_has_its_outcome(
     assert is_signed_in(bob)
 
 
-def test_a_suspended_user_reads_and_does_nothing_else(newcomer: Newcomer, synadmin: Synadmin) -> None:
+def test_suspended_user_can_only_read(newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
     room_id = alice.make_room(public=True)
 
@@ -354,7 +350,7 @@ def test_a_suspended_user_reads_and_does_nothing_else(newcomer: Newcomer, synadm
     assert synadmin("user", "suspend", NEVER_MET, "--yes").code == 4
 
 
-def test_suspending_says_so_of_whom(homeserver: Homeserver, newcomer: Newcomer) -> None:
+def test_suspend_names_the_account(homeserver: Homeserver, newcomer: Newcomer) -> None:
     alice = newcomer()
     users = homeserver.admin.synapse.users
 
@@ -362,7 +358,7 @@ def test_suspending_says_so_of_whom(homeserver: Homeserver, newcomer: Newcomer) 
     assert users.get(alice.user_id).suspended
 
 
-def test_a_new_password_ends_the_sessions_unless_they_are_kept(
+def test_new_password_ends_sessions_unless_they_are_kept(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")
@@ -384,7 +380,7 @@ def test_a_new_password_ends_the_sessions_unless_they_are_kept(
     assert synadmin("user", "password", NEVER_MET, "--keep-devices", stdin="x").code == 4
 
 
-def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
+def test_admin_rights_are_granted_revoked_and_shown(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -409,7 +405,7 @@ def test_the_rights_of_an_admin_are_granted_and_revoked_and_shown(
     assert users.admin(homeserver.admin.user_id).admin
 
 
-def test_a_token_to_act_as_somebody_ends_when_it_was_said_and_makes_no_device(
+def test_impersonation_token_expires_and_makes_no_device(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -435,9 +431,7 @@ def test_a_token_to_act_as_somebody_ends_when_it_was_said_and_makes_no_device(
     assert admin.devices.list(alice.user_id).total == 1
 
 
-def test_until_when_an_account_is_valid_can_be_said(
-    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
-) -> None:
+def test_account_validity_can_be_set(homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin) -> None:
     alice = newcomer()
     until = 1_893_456_000_000  # 2030-01-01
 
@@ -453,7 +447,7 @@ def test_until_when_an_account_is_valid_can_be_said(
     assert synadmin("user", "validity", NEVER_MET, "--until", "2030-01-01").code == 4
 
 
-def test_the_cross_signing_keys_of_somebody_who_has_some_may_be_replaced_for_ten_minutes(
+def test_cross_signing_keys_may_be_replaced_for_ten_minutes(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, without = newcomer("alice"), newcomer("without")
@@ -469,7 +463,7 @@ def test_the_cross_signing_keys_of_somebody_who_has_some_may_be_replaced_for_ten
     assert synadmin("user", "cross-signing-reset", without.user_id).code == 4
 
 
-def test_message_limits_of_one_account_are_shown_set_and_cleared(
+def test_rate_limit_override_is_shown_set_and_cleared(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice = newcomer()
@@ -493,7 +487,7 @@ def test_message_limits_of_one_account_are_shown_set_and_cleared(
     assert users.ratelimit(alice.user_id).burst_count is None
 
 
-def test_memberships_tell_of_rooms_that_were_left_too(
+def test_memberships_include_rooms_that_were_left(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")

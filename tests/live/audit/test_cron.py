@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("how", ["print-cron", "install-timer"])
-def test_the_lines_for_cron_and_systemd_work_in_a_clean_home(
+def test_cron_and_systemd_lines_work_in_a_clean_home(
     town: Town, synadmin: Synadmin, tmp_path: Path, how: str
 ) -> None:
     profile = tmp_path / "config" / "synadmin" / "default.env"
@@ -50,13 +50,13 @@ def test_the_lines_for_cron_and_systemd_work_in_a_clean_home(
     assert (ended[1].returncode, ended[1].stdout, ended[1].stderr) == (0, "", "")
 
 
-def test_a_token_that_is_not_a_server_admins_ends_with_three(town: Town, synadmin: Synadmin) -> None:
+def test_token_of_a_normal_user_exits_3(town: Town, synadmin: Synadmin) -> None:
     answer = synadmin("audit", server=town.server, acting=town.server.register("ben"))
     assert (answer.code, answer.stdout) == (3, "")
     assert answer.stderr.startswith("synadmin: You are not a server admin (M_FORBIDDEN, HTTP 403)\n")
 
 
-def test_what_was_solved_is_told_once(town: Town, synadmin: Synadmin, tmp_path: Path) -> None:
+def test_solved_finding_is_reported_once(town: Town, synadmin: Synadmin, tmp_path: Path) -> None:
     ben = town.server.register("ben")
     room = ben.make_room("weak for a night", levels={"events": {"m.room.power_levels": 10}})
     kept = ("--rule", "weak-control", "--baseline", str(tmp_path / "baseline.json"), "--update-baseline")
@@ -70,7 +70,7 @@ def test_what_was_solved_is_told_once(town: Town, synadmin: Synadmin, tmp_path: 
     assert (third.code, third.stdout, third.stderr) == (0, "", "")
 
 
-def test_news_are_posted_to_a_room_as_the_tokens_owner(
+def test_new_findings_are_posted_as_the_owner_of_the_token(
     town: Town, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     admin = town.server.admin
@@ -88,7 +88,7 @@ def test_news_are_posted_to_a_room_as_the_tokens_owner(
     assert message["content"]["format"] == "org.matrix.custom.html"
 
 
-def test_a_room_that_cannot_be_posted_to_is_found_out_before_the_audit(
+def test_wrong_notify_room_is_detected_before_the_audit(
     town: Town, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     baseline = tmp_path / "baseline.json"
@@ -100,9 +100,7 @@ def test_a_room_that_cannot_be_posted_to_is_found_out_before_the_audit(
     assert not baseline.exists()
 
 
-def test_each_room_is_asked_for_its_levels_once_and_each_person_for_their_rooms(
-    town: Town, synadmin: Synadmin
-) -> None:
+def test_audit_requests_levels_once_per_room_and_rooms_once_per_user(town: Town, synadmin: Synadmin) -> None:
     before = len(town.server.processed())
     answer = audit(town, synadmin)
     assert answer.code == 10

@@ -39,7 +39,7 @@ def club() -> Iterator[Community]:
         yield club
 
 
-def test_every_fix_is_a_command_that_works(club: Community, synadmin: Synadmin, tmp_path: Path) -> None:
+def test_every_fix_is_a_working_command(club: Community, synadmin: Synadmin, tmp_path: Path) -> None:
     server = club.homeserver
     (tmp_path / "audit.toml").write_text("[audit]\nserver_admins = []\n", "utf-8")
     answer = synadmin("audit", "--config", str(tmp_path / "audit.toml"), "-o", "json", server=server)

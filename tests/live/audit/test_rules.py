@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tests.live.conftest import Synadmin
 
 
-def test_nothing_is_found_in_a_sound_room(audited: Audited) -> None:
+def test_room_with_two_active_admins_has_no_finding(audited: Audited) -> None:
     assert not [
         one for one in audited.report["findings"] if one["subject"]["id"] == audited.town.rooms["sound"]
     ]
 
 
-def test_every_room_and_account_was_looked_at(audited: Audited) -> None:
+def test_every_room_and_account_is_checked(audited: Audited) -> None:
     admin = audited.town.server.admin
     rooms = admin.call("GET", "/_synapse/admin/v1/rooms")["total_rooms"]
     users = admin.call("GET", "/_synapse/admin/v3/users", query={"locked": True})["total"]
@@ -33,7 +33,7 @@ def test_every_room_and_account_was_looked_at(audited: Audited) -> None:
     assert audited.report["errors"] == []
 
 
-def test_a_room_that_its_only_controller_has_left_is_lost(audited: Audited) -> None:
+def test_room_whose_only_controller_left_is_lost(audited: Audited) -> None:
     assert audited.subjects("no-local-control") == {"lost", "of gone", "of suspended", "of locked"}
     (finding,) = audited.about("no-local-control", "lost")
     assert finding["severity"] == "error"
@@ -42,9 +42,7 @@ def test_a_room_that_its_only_controller_has_left_is_lost(audited: Audited) -> N
 
 
 @pytest.mark.parametrize("what", ["lost", "of gone", "of suspended", "of locked"])
-def test_the_command_named_for_a_lost_room_would_regain_it(
-    audited: Audited, synadmin: Synadmin, what: str
-) -> None:
+def test_fix_of_a_lost_room_regains_it(audited: Audited, synadmin: Synadmin, what: str) -> None:
     (finding,) = audited.about("no-local-control", what)
     command = shlex.split(finding["fix"])
     assert command[:3] == ["synadmin", "room", "make-admin"]
@@ -54,7 +52,7 @@ def test_the_command_named_for_a_lost_room_would_regain_it(
     assert (planned["outcome"], planned["reach"]) == ("planned", finding["details"]["reach"])
 
 
-def test_power_for_nobody_is_found_in_levels_and_among_creators(audited: Audited) -> None:
+def test_power_of_accounts_that_do_not_exist_is_found(audited: Audited) -> None:
     assert audited.subjects("ghost-power") == {"ghost", "ghost creator"}
     (finding,) = audited.about("ghost-power", "ghost creator")
     assert finding["details"] == {
@@ -63,15 +61,15 @@ def test_power_for_nobody_is_found_in_levels_and_among_creators(audited: Audited
     }
 
 
-def test_a_room_in_which_everybody_has_control_is_found(audited: Audited) -> None:
+def test_room_in_which_all_members_have_control_is_found(audited: Audited) -> None:
     assert audited.subjects("everyone-controls") == {"everyone"}
 
 
-def test_a_room_of_three_that_hangs_on_one_person_is_found(audited: Audited) -> None:
+def test_room_that_depends_on_one_user_is_found(audited: Audited) -> None:
     assert audited.subjects("single-controller") == {"alone", "one creator"}
 
 
-def test_a_room_of_version_12_without_a_second_creator_is_found(audited: Audited, synadmin: Synadmin) -> None:
+def test_version_12_room_with_one_creator_is_found(audited: Audited, synadmin: Synadmin) -> None:
     assert audited.subjects("owner-gone") == {"one creator"}
     (finding,) = audited.about("owner-gone", "one creator")
     assert (finding["severity"], finding["details"]["local_members"]) == ("info", 3)
@@ -84,49 +82,49 @@ def test_a_room_of_version_12_without_a_second_creator_is_found(audited: Audited
     )
 
 
-def test_a_room_whose_controllers_are_away_is_found(audited: Audited) -> None:
+def test_room_with_inactive_controllers_is_found(audited: Audited) -> None:
     assert audited.subjects("inactive-controller") == {"of suspended", "of locked", "of away"}
     (finding,) = audited.about("inactive-controller", "of away")
     assert "last seen" in finding["message"]
 
 
-def test_a_user_of_another_server_with_the_power_of_our_best_is_found_while_in_the_room(
+def test_remote_member_with_the_highest_level_is_found(
     audited: Audited,
 ) -> None:
     assert audited.subjects("foreign-controller") == {"foreign"}
 
 
-def test_levels_that_take_little_to_change_are_found(audited: Audited) -> None:
+def test_low_level_for_power_changes_is_found(audited: Audited) -> None:
     assert audited.subjects("weak-control") == {"weak"}
 
 
-def test_power_of_those_who_have_left_is_found(audited: Audited) -> None:
+def test_power_of_users_who_left_is_found(audited: Audited) -> None:
     assert {"departed", "lost", "of gone"} <= audited.subjects("departed-power")
     assert not {"sound", "alone", "ghost"} & audited.subjects("departed-power")
 
 
-def test_rooms_that_nobody_local_is_in_are_found(audited: Audited) -> None:
+def test_rooms_without_local_members_are_found(audited: Audited) -> None:
     assert audited.subjects("no-local-members") == {"empty", "left", "upgraded and left"}
 
 
-def test_replaced_rooms_with_members_are_found_however_they_were_replaced(audited: Audited) -> None:
+def test_replaced_rooms_with_members_are_found(audited: Audited) -> None:
     assert audited.subjects("tombstoned-with-members") == {"upgraded", "abandoned by hand"}
     (finding,) = audited.about("tombstoned-with-members", "upgraded")
     assert finding["details"]["replacement"] == audited.town.rooms["upgraded: new"]
 
 
-def test_old_and_unstable_versions_are_found(audited: Audited) -> None:
+def test_old_and_unstable_room_versions_are_found(audited: Audited) -> None:
     assert audited.subjects("old-room-version") == {"old", "unstable"}
 
 
-def test_a_room_with_much_state_is_found(audited: Audited) -> None:
+def test_room_with_many_state_events_is_found(audited: Audited) -> None:
     assert audited.subjects("complex-room") == {"complex"}
     (finding,) = audited.about("complex-room", "complex")
     assert finding["details"]["state_events"] > 100
     assert finding["details"]["forward_extremities"] == 1
 
 
-def test_forward_extremities_are_counted_where_asked_for(
+def test_forward_extremities_are_counted_where_configured(
     town: Town, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     config = tmp_path / "strict.toml"
@@ -140,12 +138,12 @@ def test_forward_extremities_are_counted_where_asked_for(
     assert finding["message"] == "The room has 1 forward extremities."
 
 
-def test_a_server_admin_who_is_not_on_the_list_is_found(audited: Audited) -> None:
+def test_unexpected_server_admin_is_found(audited: Audited) -> None:
     people = audited.town.people
     assert audited.subjects("unexpected-server-admin") == {people["second"], people["sleeper"]}
 
 
-def test_without_a_list_all_server_admins_are_told(town: Town, synadmin: Synadmin) -> None:
+def test_all_server_admins_are_listed_without_expected_ones(town: Town, synadmin: Synadmin) -> None:
     answer = synadmin("audit", "users", "--rule", "unexpected-server-admin", "-o", "json", server=town.server)
     report = json.loads(answer.stdout)
     assert answer.code == 0
@@ -156,11 +154,11 @@ def test_without_a_list_all_server_admins_are_told(town: Town, synadmin: Synadmi
     }
 
 
-def test_a_server_admin_whom_nobody_has_seen_for_months_is_found(audited: Audited) -> None:
+def test_dormant_server_admin_is_found(audited: Audited) -> None:
     assert audited.subjects("dormant-server-admin") == {audited.town.people["sleeper"]}
 
 
-def test_accounts_that_nobody_uses_are_found_where_asked_for(
+def test_unused_accounts_are_found_where_configured(
     audited: Audited, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     assert audited.subjects("dormant-account") == set()
@@ -173,34 +171,32 @@ def test_accounts_that_nobody_uses_are_found_where_asked_for(
     assert (answer.code, found) == (10, {people["away"], people["sleeper"]})
 
 
-def test_a_registration_token_without_end_is_found_and_not_told(audited: Audited) -> None:
+def test_registration_token_without_expiry_is_found_and_not_revealed(audited: Audited) -> None:
     (found,) = audited.subjects("open-registration-token")
     assert "open-sesame" not in json.dumps(audited.report)
     assert found.startswith("op…")
 
 
-def test_reports_that_nobody_has_read_for_a_week_are_found(audited: Audited) -> None:
+def test_reports_open_for_a_week_are_found(audited: Audited) -> None:
     admin = audited.town.server.admin
     older, _newer = admin.call("GET", "/_synapse/admin/v1/event_reports", query={"dir": "f"})["event_reports"]
     (of_user,) = admin.call("GET", "/_synapse/admin/v1/user_reports")["user_reports"]
     assert audited.subjects("old-report") == {f"event/{older['id']}", f"user/{of_user['id']}"}
 
 
-def test_a_server_that_cannot_be_reached_for_a_week_is_found(audited: Audited) -> None:
+def test_destination_unreachable_for_a_week_is_found(audited: Audited) -> None:
     assert audited.subjects("failing-destination") == {audited.town.neighbour_name}
 
 
-def test_a_task_that_failed_is_found(audited: Audited) -> None:
+def test_failed_task_is_found(audited: Audited) -> None:
     assert audited.subjects("failed-task") == {"task-1"}
 
 
-def test_an_ignore_that_matches_nothing_is_found(audited: Audited) -> None:
+def test_ignore_entry_without_a_match_is_found(audited: Audited) -> None:
     assert len(audited.subjects("unused-ignore")) == 1
 
 
-def test_a_name_that_does_not_lead_to_the_server_is_found_where_asked_for(
-    audited: Audited, synadmin: Synadmin
-) -> None:
+def test_failing_delegation_is_found_where_configured(audited: Audited, synadmin: Synadmin) -> None:
     assert audited.subjects("delegation") == set()
     # Its certificate is one that it has signed itself.
     answer = audit(audited.town, synadmin, "server", "--rule", "delegation")
@@ -208,9 +204,7 @@ def test_a_name_that_does_not_lead_to_the_server_is_found_where_asked_for(
     assert (answer.code, finding["severity"], finding["details"]["verdict"]) == (10, "error", "broken")
 
 
-def test_background_updates_that_are_disabled_or_do_not_end_are_found(
-    synadmin: Synadmin, tmp_path: Path
-) -> None:
+def test_disabled_or_endless_background_updates_are_found(synadmin: Synadmin, tmp_path: Path) -> None:
     # A new database has updates to do, and this one takes an hour's rest after each step.
     slow = {"background_updates": {"sleep_enabled": True, "sleep_duration_ms": 3_600_000}}
     arguments = ("audit", "--rule", "stuck-background-update", "-o", "json")
@@ -230,7 +224,7 @@ def test_background_updates_that_are_disabled_or_do_not_end_are_found(
         ]
 
 
-def test_every_rule_has_a_test_here() -> None:
+def test_every_rule_has_a_live_test() -> None:
     live = Path(__file__).parents[1]  # where what needs MAS, or a control file, has its situations
     files = (Path(__file__), live / "mas" / "test_audit.py", live / "test_control_heirs.py")
     source = "".join(path.read_text("utf-8") for path in files)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
-def test_the_town_is_found_as_it_is(town: Town, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+def test_findings_on_the_random_server_are_unchanged(
+    town: Town, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
     found = findings_here(town.server)
@@ -26,7 +28,7 @@ def test_the_town_is_found_as_it_is(town: Town, monkeypatch: pytest.MonkeyPatch,
     assert _unseen(found) == _unseen(findings_here(town.server, everybody=True))
 
 
-def test_the_sandbox_is_found_as_it_is(homeserver: Homeserver, community: Community) -> None:
+def test_findings_on_the_sandbox_are_unchanged(homeserver: Homeserver, community: Community) -> None:
     found = findings_here(homeserver)
     assert {finding.subject.id for finding in found} & set(community.rooms.values())
     # Synapse writes down a few seconds later when an account was used: perhaps between the two audits.

@@ -100,7 +100,7 @@ def found(report: dict[str, Any], *, but: tuple[str, ...] = ()) -> set[tuple[str
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_findings_are_those_of_right_statistics(
+def test_wrong_statistics_do_not_change_the_findings(
     server: Homeserver, synadmin: Synadmin, damage: str
 ) -> None:
     right = report_of(synadmin, server, code=10)
@@ -119,7 +119,7 @@ def test_the_findings_are_those_of_right_statistics(
 
 
 @pytest.mark.parametrize("damage", ["deleted", "all deleted", "zeroed"])
-def test_so_they_are_on_a_server_too_large_to_ask_everybody(
+def test_wrong_statistics_do_not_change_the_findings_on_a_large_server(
     server: Homeserver, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
@@ -129,10 +129,10 @@ def test_so_they_are_on_a_server_too_large_to_ask_everybody(
     assert right == findings_here(server, everybody=True)
     with damaged(server, *DAMAGES[damage]):
         damaged_ = findings_here(server)
-    assert told(damaged_, but) == told(right, but)
+    assert result(damaged_, but) == result(right, but)
 
 
-def told(findings: list[Finding], but: tuple[str, ...]) -> set[tuple[str, ...]]:
+def result(findings: list[Finding], but: tuple[str, ...]) -> set[tuple[str, ...]]:
     return {(*one.key, one.message, str(one.fix)) for one in findings if one.rule not in but}
 
 
@@ -140,7 +140,7 @@ def about(report: dict[str, Any], room: RoomId) -> set[str]:
     return {one["rule"] for one in report["findings"] if one["subject"]["id"] == room}
 
 
-def test_a_room_that_is_used_is_not_proposed_for_deletion(server: Homeserver, synadmin: Synadmin) -> None:
+def test_room_in_use_is_not_proposed_for_deletion(server: Homeserver, synadmin: Synadmin) -> None:
     anna, ben = server.register("anna"), server.register("ben")
     used = anna.make_room("used")
     lost = anna.make_room("lost", members=[ben], left=[anna])
@@ -158,7 +158,7 @@ def test_a_room_that_is_used_is_not_proposed_for_deletion(server: Homeserver, sy
     assert report["skipped"] == []
 
 
-def test_a_server_without_statistics_is_not_one_without_rooms(synadmin: Synadmin) -> None:
+def test_server_without_statistics_is_audited(synadmin: Synadmin) -> None:
     with Homeserver(extra_config={"stats": {"enabled": False}}) as server:
         nothing = synadmin("audit", "rooms", server=server)
         assert (nothing.code, nothing.stdout, nothing.stderr) == (0, "", "")

@@ -22,8 +22,8 @@ def findings(synadmin: Synadmin, *options: str) -> dict[str, list[dict[str, Any]
     found: dict[str, list[dict[str, Any]]] = {}
     for finding in json.loads(answer.stdout)["findings"]:
         # Of a room without local members Synapse forgets the name and the state.
-        told = {name: finding[name] for name in ("rule", "severity", "message", "fix")}
-        found.setdefault(finding["subject"]["id"], []).append(told)
+        result = {name: finding[name] for name in ("rule", "severity", "message", "fix")}
+        found.setdefault(finding["subject"]["id"], []).append(result)
     return found
 
 
@@ -31,7 +31,7 @@ def has_no_room(server: Homeserver, person: Person) -> bool:
     return not server.admin.synapse.activity.joined_rooms(person.user_id).joined_rooms
 
 
-def test_an_audit_without_accounts_finds_what_their_deactivation_leads_to(
+def test_findings_without_accounts_match_their_deactivation(
     synadmin: Synadmin, homeserver: Homeserver, newcomer: Newcomer
 ) -> None:
     alice, bob, carol, dave = (newcomer(name) for name in ("alice", "bob", "carol", "dave"))
@@ -57,7 +57,7 @@ def test_an_audit_without_accounts_finds_what_their_deactivation_leads_to(
     assert "no-local-members" in rules["theirs alone"]
 
 
-def test_accounts_that_cannot_be_left_out_are_refused(synadmin: Synadmin, newcomer: Newcomer) -> None:
+def test_invalid_accounts_of_without_are_refused(synadmin: Synadmin, newcomer: Newcomer) -> None:
     alice = newcomer()
     for arguments, code, words in (
         (("rooms", "--without", "no-such-account"), 4, "User not found"),

@@ -79,19 +79,21 @@ def in_order(world: World) -> list[str]:
     ]
 
 
-def test_check_as_json_has_the_contracts_fields(federation_command: Federation, in_order: list[str]) -> None:
+def test_check_json_has_the_fields_of_the_contract(
+    federation_command: Federation, in_order: list[str]
+) -> None:
     answer = federation_command("check", NAME, *in_order, "-o", "json")
 
     assert (answer.code, answer.stderr) == (0, "")
-    told = json.loads(answer.stdout)
-    assert told["server_name"] == NAME
-    assert told["route"] == {"via": "well-known", "host": HOST, "port": 443, "addresses": ["127.0.0.1"]}
-    assert (told["delegation"], told["verdict"]) == ("in-place", "ok")
-    assert {(*check,) for check in told["checks"]} == {("name", "ok", "detail")}
-    assert all(check["ok"] is True for check in told["checks"])
+    result = json.loads(answer.stdout)
+    assert result["server_name"] == NAME
+    assert result["route"] == {"via": "well-known", "host": HOST, "port": 443, "addresses": ["127.0.0.1"]}
+    assert (result["delegation"], result["verdict"]) == ("in-place", "ok")
+    assert {(*check,) for check in result["checks"]} == {("name", "ok", "detail")}
+    assert all(check["ok"] is True for check in result["checks"])
 
 
-def test_check_tells_a_person_the_verdict_the_way_and_each_check(
+def test_check_prints_verdict_route_and_each_check(
     federation_command: Federation, in_order: list[str]
 ) -> None:
     answer = federation_command("check", NAME, *in_order)
@@ -106,7 +108,7 @@ def test_check_tells_a_person_the_verdict_the_way_and_each_check(
     assert any(line.startswith("  ok:       keys ") for line in lines)
 
 
-def test_check_says_what_to_do_and_ends_with_5_where_nobody_gets_through(
+def test_check_exits_5_and_says_what_to_do_where_unreachable(
     federation_command: Federation, world: World
 ) -> None:
     world.zone.a(NAME)
@@ -126,7 +128,7 @@ def test_check_says_what_to_do_and_ends_with_5_where_nobody_gets_through(
     )
 
 
-def test_check_as_csv_is_a_line_for_each_check(federation_command: Federation, in_order: list[str]) -> None:
+def test_check_csv_has_a_row_for_each_check(federation_command: Federation, in_order: list[str]) -> None:
     answer = federation_command("check", NAME, *in_order, "-o", "csv")
 
     rows = list(csv.DictReader(io.StringIO(answer.stdout)))
@@ -145,7 +147,7 @@ def test_check_ends_within_the_timeout(federation_command: Federation, world: Wo
     assert "the TLS handshake did not end in time" in answer.stdout
 
 
-def test_what_a_server_calls_itself_does_not_reach_the_terminal_raw(
+def test_server_name_in_an_answer_is_escaped_on_the_terminal(
     federation_command: Federation, world: World
 ) -> None:
     world.zone.a(NAME)
@@ -172,7 +174,7 @@ def test_what_a_server_calls_itself_does_not_reach_the_terminal_raw(
     ],
 )
 @pytest.mark.parametrize("command", ["check", "ping"])
-def test_what_is_no_server_name_is_one_clear_line(
+def test_invalid_server_name_is_one_clear_line(
     federation_command: Federation, command: str, name: str, sentence: str
 ) -> None:
     answer = federation_command(command, name)
@@ -184,14 +186,14 @@ def test_what_is_no_server_name_is_one_clear_line(
 @pytest.mark.parametrize(
     "value", ["example.org", "example.org:443", "example.org:443:b.example", "a:0:1.2.3.4"]
 )
-def test_what_is_no_resolve_is_one_clear_line(federation_command: Federation, value: str) -> None:
+def test_invalid_resolve_option_is_one_clear_line(federation_command: Federation, value: str) -> None:
     answer = federation_command("check", NAME, "--resolve", value)
 
     assert (answer.code, answer.stdout) == (2, "")
     assert answer.stderr.startswith("synadmin: ")
 
 
-def test_a_file_without_certificates_is_one_clear_line(federation_command: Federation, world: World) -> None:
+def test_file_without_certificates_is_one_clear_line(federation_command: Federation, world: World) -> None:
     world.ca_file.write_text("no certificate\n")
 
     answer = federation_command("check", NAME)
@@ -205,11 +207,11 @@ def test_a_file_without_certificates_is_one_clear_line(federation_command: Feder
 
 
 def pings(answer: Answer) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(answer.stdout)
-    return told
+    result: list[dict[str, Any]] = json.loads(answer.stdout)
+    return result
 
 
-def test_ping_tells_how_fast_each_server_answers(federation_command: Federation, world: World) -> None:
+def test_ping_prints_the_time_of_each_server(federation_command: Federation, world: World) -> None:
     fast = world.https("fast.example", homeserver("fast.example"))
     slow = world.https(
         "slow.example", homeserver("slow.example") | {VERSION: Reply(200, b'{"server": {}}', pace=0.03)}
@@ -226,12 +228,12 @@ def test_ping_tells_how_fast_each_server_answers(federation_command: Federation,
     answer = federation_command("ping", *names, *hosts, "--count", "3", "-o", "json")
 
     assert answer.code == 5
-    told = pings(answer)
+    result = pings(answer)
     # The quicker one first, whichever that is on a busy machine.
-    assert [one["avg_ms"] for one in told[:2]] == sorted(one["avg_ms"] for one in told[:2])
-    assert told[2]["server_name"] == "gone.example:9000"
+    assert [one["avg_ms"] for one in result[:2]] == sorted(one["avg_ms"] for one in result[:2])
+    assert result[2]["server_name"] == "gone.example:9000"
     first, second, third = (
-        next(one for one in told if one["server_name"] == name) for name in reversed(names)
+        next(one for one in result if one["server_name"] == name) for name in reversed(names)
     )
     assert (first["sent"], first["received"], first["software"], first["version"]) == (3, 3, "Testing", "1.2")
     assert 0 < first["min_ms"] <= first["avg_ms"] <= first["max_ms"]
@@ -244,14 +246,14 @@ def test_ping_tells_how_fast_each_server_answers(federation_command: Federation,
     assert (marks["slow.example:9000"], marks["gone.example:9000"]) == ("slow", "none")
 
 
-def test_ping_ends_with_0_where_all_answer(federation_command: Federation, in_order: list[str]) -> None:
+def test_ping_exits_0_where_all_servers_answer(federation_command: Federation, in_order: list[str]) -> None:
     answer = federation_command("ping", NAME, *in_order)
 
     assert (answer.code, answer.stderr) == (0, "")
     assert answer.stdout.splitlines()[2].split()[:2][1] == "example.org"
 
 
-def test_ping_counts_a_certificate_that_others_refuse_as_no_answer(
+def test_ping_counts_an_untrusted_certificate_as_a_failure(
     federation_command: Federation, world: World
 ) -> None:
     hosts = resolve(NAME, 9000, world.https("other.example", homeserver(NAME)))
@@ -262,7 +264,7 @@ def test_ping_counts_a_certificate_that_others_refuse_as_no_answer(
     assert "the certificate is not for example.org" in pings(answer)[0]["problem"]
 
 
-def test_ping_is_coloured_on_a_terminal_alone(world: World, tmp_path: Path) -> None:
+def test_ping_has_colours_only_on_a_terminal(world: World, tmp_path: Path) -> None:
     server = world.https(NAME, homeserver(NAME))
     arguments = ["-m", "synadmin", "federation", "ping", f"{NAME}:9000", *resolve(NAME, 9000, server)]
     script = (
@@ -275,14 +277,14 @@ def test_ping_is_coloured_on_a_terminal_alone(world: World, tmp_path: Path) -> N
     assert "\x1b[32mfast\x1b[0m" in terminal.shown or "\x1b[33mslow\x1b[0m" in terminal.shown
 
 
-def test_ping_without_a_server_says_how_to_name_one(federation_command: Federation) -> None:
+def test_ping_without_a_server_name_prints_usage(federation_command: Federation) -> None:
     answer = federation_command("ping")
 
     assert answer.code == 2
     assert answer.stderr.startswith("synadmin: which server? Name it, or take those of --from-rooms ROOM")
 
 
-def test_ping_takes_the_servers_of_a_room_and_the_destinations_of_the_homeserver(
+def test_ping_takes_servers_of_a_room_and_destinations(
     federation: tuple[Homeserver, Homeserver], newcomer: Newcomer, synadmin: Synadmin
 ) -> None:
     ours, theirs = federation
@@ -307,9 +309,7 @@ def test_ping_takes_the_servers_of_a_room_and_the_destinations_of_the_homeserver
     assert theirs.server_name in {json.loads(line)["server_name"] for line in known.stdout.splitlines()}
 
 
-def test_ping_of_a_room_without_other_servers_has_nothing_to_tell(
-    newcomer: Newcomer, synadmin: Synadmin
-) -> None:
+def test_ping_of_a_local_room_prints_nothing(newcomer: Newcomer, synadmin: Synadmin) -> None:
     room = newcomer().create_room()
 
     answer = synadmin("federation", "ping", "--from-rooms", room, "-o", "json")
@@ -320,7 +320,7 @@ def test_ping_of_a_room_without_other_servers_has_nothing_to_tell(
 # Well-known
 
 
-def test_well_known_prints_the_files_and_the_snippets(federation_command: Federation) -> None:
+def test_well_known_prints_files_and_proxy_snippets(federation_command: Federation) -> None:
     answer = federation_command("well-known", NAME, "--to", f"{HOST}:443")
 
     assert answer.code == 0
@@ -330,7 +330,7 @@ def test_well_known_prints_the_files_and_the_snippets(federation_command: Federa
     assert answer.stderr == "afterwards: synadmin federation check example.org\n"
 
 
-def test_well_known_for_one_proxy_prints_what_goes_into_its_configuration(
+def test_well_known_prints_the_configuration_of_one_proxy(
     federation_command: Federation,
 ) -> None:
     answer = federation_command(
@@ -356,9 +356,7 @@ def test_well_known_for_one_proxy_prints_what_goes_into_its_configuration(
         [NAME],
     ],
 )
-def test_well_known_refuses_what_it_cannot_print(
-    federation_command: Federation, arguments: list[str]
-) -> None:
+def test_well_known_refuses_invalid_names(federation_command: Federation, arguments: list[str]) -> None:
     answer = federation_command("well-known", *arguments)
 
     assert (answer.code, answer.stdout) == (2, "")

@@ -25,10 +25,10 @@ from tests.live.delegation.world import (
     for_clients,
     hangs_up,
     homeserver,
+    result,
     signed_keys,
     silent,
     speaks_plain_http,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def at_443(world: World, well_known: Reply) -> None:
         pytest.param(Reply(200, b"matrix.example.org:443"), "is not JSON", id="no json"),
         pytest.param(Reply(200, b"[" * 40_000), "is not JSON", id="nested too deep"),
         pytest.param(Reply(200, b'{"m.server": "\xff"}'), "is not JSON", id="not UTF-8"),
-        pytest.param(told(["matrix.example.org"]), "is JSON, but not an object", id="array"),
-        pytest.param(told({}), "the file has no m.server", id="no m.server"),
-        pytest.param(told({"m.server": 443}), "m.server is not a text", id="number"),
+        pytest.param(result(["matrix.example.org"]), "is JSON, but not an object", id="array"),
+        pytest.param(result({}), "the file has no m.server", id="no m.server"),
+        pytest.param(result({"m.server": 443}), "m.server is not a text", id="number"),
         pytest.param(delegating("https://a.example"), "it is a URL; write a.example", id="url"),
         pytest.param(delegating("a.example:99999"), "port 99999 is not between 1 and 65535", id="port"),
         pytest.param(delegating("a example"), "it has a space in it", id="space"),
@@ -99,7 +99,7 @@ def at_443(world: World, well_known: Reply) -> None:
         ),
     ],
 )
-def test_a_well_known_that_is_no_delegation_is_told_apart(world: World, served: Reply, sentence: str) -> None:
+def test_invalid_well_known_files_are_distinguished(world: World, served: Reply, sentence: str) -> None:
     at_443(world, served)
     world.https(NAME, homeserver(NAME), port=8448)
 
@@ -110,7 +110,7 @@ def test_a_well_known_that_is_no_delegation_is_told_apart(world: World, served: 
     assert (report.verdict, report.delegation) == ("degraded", "not-needed")
 
 
-def test_a_well_known_that_is_no_delegation_is_broken_delegation_where_8448_does_not_answer(
+def test_invalid_well_known_without_port_8448_is_broken_delegation(
     world: World,
 ) -> None:
     at_443(world, Reply(200, b"<html>"))
@@ -122,7 +122,7 @@ def test_a_well_known_that_is_no_delegation_is_broken_delegation_where_8448_does
     assert any("serve_server_wellknown: true" in advice for advice in report.advice)
 
 
-def test_redirects_without_end_are_given_up(world: World) -> None:
+def test_endless_redirects_end_with_an_error(world: World) -> None:
     hops = {f"/{number}": Reply(302, b"", {"Location": f"/{number + 1}"}) for number in range(30)}
     world.zone.a(NAME)
     world.https(NAME, hops | {SERVER_FILE: Reply(302, b"", {"Location": "/0"})}, port=443)
@@ -138,7 +138,7 @@ def test_redirects_without_end_are_given_up(world: World) -> None:
         pytest.param(Reply(200, b"x" * 40_000, pace=0.01), id="forever"),
     ],
 )
-def test_a_well_known_that_comes_slowly_or_never_ends_is_over_in_time(world: World, served: Reply) -> None:
+def test_slow_or_endless_well_known_ends_in_time(world: World, served: Reply) -> None:
     at_443(world, served)
     world.https(NAME, homeserver(NAME), port=8448)
 
@@ -149,7 +149,7 @@ def test_a_well_known_that_comes_slowly_or_never_ends_is_over_in_time(world: Wor
     assert report.verdict == "degraded"
 
 
-def test_another_type_and_cache_headers_are_remarked_upon_not_refused(world: World) -> None:
+def test_wrong_content_type_and_cache_headers_are_warnings(world: World) -> None:
     body = b'{"m.server": "example.org:9000"}'
     headers = {"Content-Type": "text/plain", "Cache-Control": "public, max-age=604800"}
     at_443(world, Reply(200, body, headers))
@@ -201,7 +201,7 @@ def _both(world: World) -> trustme.LeafCert:
     ],
 )
 @pytest.mark.parametrize("place", ["well-known", "homeserver"])
-def test_a_certificate_that_others_refuse_is_told_with_the_reason(
+def test_untrusted_certificate_is_reported_with_the_reason(
     world: World, make: Callable[[World], trustme.LeafCert], sentences: list[str], place: str
 ) -> None:
     world.zone.a(NAME)
@@ -220,7 +220,7 @@ def test_a_certificate_that_others_refuse_is_told_with_the_reason(
         assert {check.name for check in report.checks if check.ok} >= {"version", "keys"}
 
 
-def test_a_self_signed_certificate_is_called_that(world: World) -> None:
+def test_self_signed_certificate_is_named(world: World) -> None:
     world.zone.a(NAME)
     world.nobody(443)
     world.https(_truly_self_signed(), homeserver(NAME), port=8448)
@@ -251,7 +251,7 @@ def _truly_self_signed() -> trustme.LeafCert:
     return trustme.LeafCert(private, signed.public_bytes(pem), [])
 
 
-def test_a_certificate_that_ends_soon_is_a_warning(world: World) -> None:
+def test_certificate_that_expires_soon_is_a_warning(world: World) -> None:
     world.zone.a(NAME)
     world.https(NAME, homeserver(NAME), port=443)
     world.https(
@@ -275,7 +275,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(world: World) -> None:
         pytest.param(speaks_plain_http, "does not speak TLS (plain http, perhaps)", 30, id="plain http"),
     ],
 )
-def test_what_is_no_tls_server_is_told_apart(
+def test_plain_http_and_other_non_tls_servers_are_distinguished(
     world: World, behave: Callable[[socket.socket, threading.Event], None], sentence: str, timeout: float
 ) -> None:
     world.zone.a(NAME)
@@ -288,7 +288,7 @@ def test_what_is_no_tls_server_is_told_apart(
     assert (report.verdict, report.delegation) == ("broken", "needed")
 
 
-def test_nobody_at_8448_means_that_delegation_is_needed(world: World) -> None:
+def test_no_server_on_8448_needs_delegation(world: World) -> None:
     world.zone.a(NAME)
     world.nobody(443)
     world.nobody(8448)
@@ -309,25 +309,25 @@ def test_nobody_at_8448_means_that_delegation_is_needed(world: World) -> None:
         pytest.param(
             VERSION, Reply(200, b"<html>"), "version", "answers HTML: this is no homeserver", id="html"
         ),
-        pytest.param(VERSION, told({}), "version", "does not say what software it is", id="empty"),
+        pytest.param(VERSION, result({}), "version", "does not say what software it is", id="empty"),
         pytest.param(KEYS, Reply(404, b"no"), "keys", "the proxy does not pass it on", id="no keys"),
-        pytest.param(KEYS, told(["a"]), "keys", "not a JSON object", id="array of keys"),
+        pytest.param(KEYS, result(["a"]), "keys", "not a JSON object", id="array of keys"),
         pytest.param(
-            KEYS, told(signed_keys("b.example")), "keys", "those of 'b.example'", id="keys of another"
+            KEYS, result(signed_keys("b.example")), "keys", "those of 'b.example'", id="keys of another"
         ),
         pytest.param(
-            KEYS, told(signed_keys(NAME, until=5)), "keys", "the keys have expired", id="expired keys"
+            KEYS, result(signed_keys(NAME, until=5)), "keys", "the keys have expired", id="expired keys"
         ),
         pytest.param(
             KEYS,
-            told(signed_keys(NAME, tampered=True)),
+            result(signed_keys(NAME, tampered=True)),
             "keys",
             "the signature with ed25519:a is wrong",
             id="forged",
         ),
     ],
 )
-def test_what_is_no_homeserver_or_not_this_one_is_told_apart(
+def test_wrong_homeserver_and_no_homeserver_are_distinguished(
     world: World, path: str, reply: Reply, check: str, sentence: str
 ) -> None:
     world.zone.a(NAME)
@@ -342,7 +342,7 @@ def test_what_is_no_homeserver_or_not_this_one_is_told_apart(
     assert any('{"m.server": "example.org:443"}' in advice for advice in report.advice)
 
 
-def test_an_answer_that_hangs_is_over_in_time(world: World) -> None:
+def test_answer_that_hangs_ends_in_time(world: World) -> None:
     world.zone.a(NAME)
     world.nobody(443)
     world.https(NAME, homeserver(NAME) | {VERSION: Reply(200, b"x" * 1000, pace=0.5)}, port=8448)
@@ -352,10 +352,10 @@ def test_an_answer_that_hangs_is_over_in_time(world: World) -> None:
     assert "the answer to GET /_matrix/federation/v1/version did not come in time" in said(report, "version")
 
 
-def test_the_admin_api_should_not_be_reachable_from_outside(world: World) -> None:
+def test_public_admin_api_is_a_warning(world: World) -> None:
     world.zone.a(NAME)
     world.https(NAME, homeserver(NAME), port=443)
-    admin = {"/_synapse/admin/v1/server_version": told({"errcode": "M_MISSING_TOKEN", "error": "no"}, 401)}
+    admin = {"/_synapse/admin/v1/server_version": result({"errcode": "M_MISSING_TOKEN", "error": "no"}, 401)}
     world.https(NAME, homeserver(NAME) | admin, port=8448)
 
     report = checked(world)
@@ -371,12 +371,12 @@ def test_the_admin_api_should_not_be_reachable_from_outside(world: World) -> Non
     ("served", "check", "sentence"),
     [
         pytest.param(
-            told({"m.homeserver": {"base_url": f"https://{NAME}"}}),
+            result({"m.homeserver": {"base_url": f"https://{NAME}"}}),
             "client-well-known",
             "serve it with the header Access-Control-Allow-Origin: *",
             id="no CORS",
         ),
-        pytest.param(told({}), "client-well-known", "no m.homeserver with a base_url", id="no base_url"),
+        pytest.param(result({}), "client-well-known", "no m.homeserver with a base_url", id="no base_url"),
         pytest.param(
             for_clients("http://a.example"), "client-well-known", "is not an https:// URL", id="http"
         ),
@@ -386,7 +386,9 @@ def test_the_admin_api_should_not_be_reachable_from_outside(world: World) -> Non
         ),
     ],
 )
-def test_what_keeps_clients_away_is_told(world: World, served: Reply, check: str, sentence: str) -> None:
+def test_problems_of_the_client_well_known_are_reported(
+    world: World, served: Reply, check: str, sentence: str
+) -> None:
     world.zone.a(NAME)
     world.https(NAME, homeserver(NAME) | {CLIENT_FILE: served}, port=443)
     world.https(NAME, homeserver(NAME), port=8448)
@@ -400,7 +402,7 @@ def test_what_keeps_clients_away_is_told(world: World, served: Reply, check: str
 @pytest.mark.parametrize(
     ("sent", "sentence"), [("*, *", "twice"), ("https://a.example", "as *"), (None, "as *")]
 )
-def test_browsers_need_one_header_from_the_client_api(world: World, sent: str | None, sentence: str) -> None:
+def test_missing_cors_header_is_reported(world: World, sent: str | None, sentence: str) -> None:
     world.zone.a(NAME)
     headers = {} if sent is None else {"Access-Control-Allow-Origin": sent}
     versions = Reply(200, b'{"versions": ["v1.11"]}', headers)
@@ -414,7 +416,7 @@ def test_browsers_need_one_header_from_the_client_api(world: World, sent: str | 
 # DNS
 
 
-def test_a_name_that_is_not_in_dns_is_needed_there_first(world: World) -> None:
+def test_name_without_dns_entry_is_reported_first(world: World) -> None:
     report = checked(world, "nowhere.example")
 
     assert said(report, "dns") == "DNS has no name nowhere.example (NXDOMAIN)"
@@ -422,20 +424,20 @@ def test_a_name_that_is_not_in_dns_is_needed_there_first(world: World) -> None:
     assert report.advice[0].startswith("give nowhere.example an address in DNS")
 
 
-def test_a_name_without_an_address_is_told_apart_from_none(world: World) -> None:
+def test_name_without_address_record_is_distinguished(world: World) -> None:
     world.zone.srv(NAME, "a.example", 1)
 
     assert "is in DNS, but has no address there" in said(checked(world), "dns")
 
 
 @pytest.mark.parametrize(("code", "word"), [(SERVFAIL, "SERVFAIL"), (REFUSED, "REFUSED")])
-def test_a_nameserver_that_fails_is_told_with_its_code(world: World, code: int, word: str) -> None:
+def test_failing_nameserver_is_reported_with_its_code(world: World, code: int, word: str) -> None:
     world.zone.codes[NAME] = code
 
     assert said(checked(world), "dns") == f"the nameserver cannot tell about example.org: {word}"
 
 
-def test_a_nameserver_that_does_not_answer_is_over_in_time(world: World) -> None:
+def test_silent_nameserver_ends_in_time(world: World) -> None:
     world.zone.mute.update({NAME, f"_matrix-fed._tcp.{NAME}", f"_matrix._tcp.{NAME}"})
 
     report = checked(world, timeout=_PATIENCE)
@@ -444,7 +446,7 @@ def test_a_nameserver_that_does_not_answer_is_over_in_time(world: World) -> None
     assert report.verdict == "broken"
 
 
-def test_a_nameserver_that_is_not_there_is_over_in_time(world: World) -> None:
+def test_unreachable_nameserver_ends_in_time(world: World) -> None:
     with RawServerPort() as port:
         report = checked(world, timeout=_PATIENCE, nameserver=Address("127.0.0.1", port))
 
@@ -464,14 +466,14 @@ class RawServerPort:
         pass
 
 
-def test_aliases_that_go_round_in_a_circle_are_told(world: World) -> None:
+def test_circular_cname_records_are_reported(world: World) -> None:
     world.zone.cname(NAME, "b.example")
     world.zone.cname("b.example", NAME)
 
     assert said(checked(world), "dns") == "the aliases (CNAME) of example.org go round in a circle"
 
 
-def test_an_srv_record_to_nowhere_is_told(world: World) -> None:
+def test_srv_record_with_an_unknown_target_is_reported(world: World) -> None:
     world.zone.a(NAME)
     world.nobody(443)
     world.zone.srv(f"_matrix-fed._tcp.{NAME}", "gone.example", 443)
@@ -482,7 +484,7 @@ def test_an_srv_record_to_nowhere_is_told(world: World) -> None:
     assert (report.verdict, report.delegation) == ("broken", "broken")
 
 
-def test_an_srv_record_with_a_dot_says_that_there_is_no_service(world: World) -> None:
+def test_srv_record_with_a_dot_means_no_service(world: World) -> None:
     world.zone.a(NAME)
     world.nobody(443)
     world.zone.srv(f"_matrix-fed._tcp.{NAME}", ".", 0)
@@ -494,7 +496,7 @@ def test_an_srv_record_with_a_dot_says_that_there_is_no_service(world: World) ->
     assert (report.verdict, report.delegation) == ("broken", "broken")
 
 
-def test_an_srv_lookup_that_fails_is_a_warning_where_8448_answers(world: World) -> None:
+def test_failed_srv_lookup_is_a_warning_where_8448_answers(world: World) -> None:
     world.zone.a(NAME)
     world.https(NAME, homeserver(NAME), port=443)
     world.https(NAME, homeserver(NAME), port=8448)
@@ -506,7 +508,7 @@ def test_an_srv_lookup_that_fails_is_a_warning_where_8448_answers(world: World) 
     assert (report.verdict, report.delegation) == ("degraded", "not-needed")
 
 
-def test_one_address_of_two_that_fails_is_a_warning(world: World) -> None:
+def test_one_failing_address_of_two_is_a_warning(world: World) -> None:
     world.zone.a(NAME)
     world.zone.a(NAME, "127.0.0.2")
     for ip in ("127.0.0.1", "127.0.0.2"):

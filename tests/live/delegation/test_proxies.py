@@ -225,7 +225,7 @@ SSLCertificateKeyFile {key}
         pytest.param("haproxy", with_haproxy, id="haproxy"),
     ],
 )
-def test_the_snippet_delegates_where_its_proxy_serves_it(
+def test_snippet_delegates_behind_its_real_proxy(
     world: World,
     folder: Path,
     proxy: str,
@@ -298,7 +298,7 @@ def behind_nginx(world: World, folder: Path, *, at_the_name: str, at_the_host: s
         return check_server(NAME, world.network(), timeout=60)
 
 
-def test_a_real_synapse_behind_the_guides_nginx_is_in_order(
+def test_synapse_behind_the_nginx_of_the_guide_passes_the_check(
     world: World, folder: Path, synapse: Homeserver
 ) -> None:
     snippet = snippets(parse_name(NAME), parse_name(f"{HOST}:443"), f"https://{HOST}")["nginx"]
@@ -310,7 +310,7 @@ def test_a_real_synapse_behind_the_guides_nginx_is_in_order(
     assert "/_synapse/admin is not reachable here" in str(report.checks)
 
 
-def test_a_synapse_on_port_443_is_told_to_serve_the_file_itself(
+def test_synapse_on_port_443_gets_serve_server_wellknown_as_advice(
     world: World, folder: Path, synapse: Homeserver
 ) -> None:
     proxy = reverse_proxy(synapse)
@@ -321,7 +321,7 @@ def test_a_synapse_on_port_443_is_told_to_serve_the_file_itself(
     assert any('{"m.server": "example.org:443"}' in advice for advice in report.advice)
 
 
-def test_a_synapse_that_serves_its_own_file_is_delegated_to_port_443(
+def test_synapse_with_serve_server_wellknown_is_delegated_to_443(
     world: World, folder: Path, synapse: Homeserver
 ) -> None:
     everything = reverse_proxy(synapse).replace("^/(_matrix|_synapse/client)/", "^/")

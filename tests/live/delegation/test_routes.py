@@ -21,7 +21,7 @@ from tests.live.delegation.world import (
     delegating,
     for_clients,
     homeserver,
-    told,
+    result,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def of(report: ServerCheck, name: str) -> list[str]:
     return [check.detail for check in report.checks if check.name == name]
 
 
-def test_the_default_port_needs_no_delegation(world: World) -> None:
+def test_default_port_needs_no_delegation(world: World) -> None:
     world.zone.a(NAME)
     serve_clients(world)
     server = world.https(NAME, homeserver(NAME), port=8448)
@@ -69,7 +69,7 @@ def test_the_default_port_needs_no_delegation(world: World) -> None:
     assert ("_matrix._tcp.example.org", "SRV") in world.zone.asked
 
 
-def test_a_well_known_with_a_port_is_followed_with_the_port_in_the_host_header(world: World) -> None:
+def test_well_known_with_a_port_sets_the_host_header_with_port(world: World) -> None:
     world.zone.a(NAME)
     world.zone.a(HOST, "127.0.0.2")
     serve_clients(world, server=delegating(f"{HOST}:443"))
@@ -88,7 +88,7 @@ def test_a_well_known_with_a_port_is_followed_with_the_port_in_the_host_header(w
     assert not [name for name, kind in world.zone.asked if kind == "SRV"]
 
 
-def test_a_well_known_without_a_port_leads_to_8448_where_there_is_no_srv_record(world: World) -> None:
+def test_well_known_without_port_and_srv_uses_8448(world: World) -> None:
     world.zone.a(NAME)
     world.zone.a(HOST, "127.0.0.2")
     serve_clients(world, server=delegating(HOST))
@@ -107,9 +107,7 @@ def test_a_well_known_without_a_port_leads_to_8448_where_there_is_no_srv_record(
 
 
 @pytest.mark.parametrize("service", ["_matrix-fed._tcp", "_matrix._tcp"])
-def test_a_well_known_without_a_port_follows_srv_and_keeps_the_delegated_name(
-    world: World, service: str
-) -> None:
+def test_well_known_without_port_follows_srv_with_the_delegated_name(world: World, service: str) -> None:
     world.zone.a(NAME)
     world.zone.a("node.example.net", "127.0.0.2")
     world.zone.srv(f"{service}.{HOST}", "node.example.net", 9443)
@@ -131,9 +129,7 @@ def test_a_well_known_without_a_port_follows_srv_and_keeps_the_delegated_name(
 
 
 @pytest.mark.parametrize("service", ["_matrix-fed._tcp", "_matrix._tcp"])
-def test_an_srv_record_on_the_name_itself_wants_a_certificate_for_the_name(
-    world: World, service: str
-) -> None:
+def test_srv_record_of_the_name_needs_a_certificate_for_the_name(world: World, service: str) -> None:
     world.zone.a(NAME)
     world.zone.a("node.example.net", "127.0.0.2")
     world.zone.srv(f"{service}.{NAME}", "node.example.net", 9443)
@@ -147,7 +143,7 @@ def test_an_srv_record_on_the_name_itself_wants_a_certificate_for_the_name(
     assert server.hosts(VERSION) == {(NAME, NAME)}
 
 
-def test_with_srv_a_certificate_for_the_target_alone_is_not_enough(world: World) -> None:
+def test_certificate_for_the_srv_target_is_not_enough(world: World) -> None:
     world.zone.a(NAME)
     world.zone.a(HOST, "127.0.0.2")
     world.zone.srv(f"_matrix-fed._tcp.{NAME}", HOST, 9443)
@@ -161,7 +157,7 @@ def test_with_srv_a_certificate_for_the_target_alone_is_not_enough(world: World)
     assert "the certificate is not for example.org, but for matrix.example.org" in detail
 
 
-def test_srv_records_are_tried_in_the_order_of_their_priority(world: World) -> None:
+def test_srv_records_are_tried_by_priority(world: World) -> None:
     world.zone.a(NAME)
     world.zone.a("first.example.org", "127.0.0.2")
     world.zone.a("second.example.org", "127.0.0.3")
@@ -181,7 +177,7 @@ def test_srv_records_are_tried_in_the_order_of_their_priority(world: World) -> N
     assert (report.verdict, report.delegation) == ("degraded", "in-place")
 
 
-def test_an_explicit_port_in_the_name_asks_for_no_delegation(world: World) -> None:
+def test_explicit_port_skips_delegation(world: World) -> None:
     world.zone.a(NAME)
     well_known = world.https(NAME, {SERVER_FILE: delegating("elsewhere.example:1")}, port=443)
     server = world.https(NAME, homeserver(f"{NAME}:9000"), port=9000)
@@ -195,7 +191,7 @@ def test_an_explicit_port_in_the_name_asks_for_no_delegation(world: World) -> No
     assert well_known.hosts(SERVER_FILE) == set()
 
 
-def test_an_ip_address_is_asked_without_sni_and_wants_a_certificate_for_itself(world: World) -> None:
+def test_ip_address_is_asked_without_sni(world: World) -> None:
     server = world.https("127.0.0.9", homeserver("127.0.0.9"), ip="127.0.0.9", port=8448)
     world.nobody(443, "127.0.0.9")
 
@@ -207,7 +203,7 @@ def test_an_ip_address_is_asked_without_sni_and_wants_a_certificate_for_itself(w
     assert world.zone.asked == []
 
 
-def test_an_ip_address_with_a_port_keeps_it_in_the_host_header(world: World) -> None:
+def test_ip_address_with_port_keeps_it_in_the_host_header(world: World) -> None:
     server = world.https("127.0.0.9", homeserver("127.0.0.9:9000"), ip="127.0.0.9", port=9000)
     world.nobody(443, "127.0.0.9")
 
@@ -218,7 +214,7 @@ def test_an_ip_address_with_a_port_keeps_it_in_the_host_header(world: World) -> 
     assert server.hosts(VERSION) == {(None, "127.0.0.9:9000")}
 
 
-def test_an_ip_address_needs_a_certificate_for_the_address(world: World) -> None:
+def test_ip_address_needs_a_certificate_for_the_address(world: World) -> None:
     world.https(NAME, homeserver("127.0.0.9"), ip="127.0.0.9", port=8448)
     world.nobody(443, "127.0.0.9")
 
@@ -229,7 +225,7 @@ def test_an_ip_address_needs_a_certificate_for_the_address(world: World) -> None
 
 
 @pytest.mark.parametrize(("suffix", "port"), [("", 8448), (":9443", 9443)])
-def test_a_well_known_may_delegate_to_an_ip_address(world: World, suffix: str, port: int) -> None:
+def test_well_known_may_delegate_to_an_ip_address(world: World, suffix: str, port: int) -> None:
     world.zone.a(NAME)
     serve_clients(world, server=delegating(f"127.0.0.9{suffix}"))
     server = world.https("127.0.0.9", homeserver(NAME), ip="127.0.0.9", port=port)
@@ -246,10 +242,10 @@ def test_a_well_known_may_delegate_to_an_ip_address(world: World, suffix: str, p
         pytest.param(Reply(404, b"no"), id="404"),
         pytest.param(Reply(500, b"no"), id="500"),
         pytest.param(Reply(200, b"<html>"), id="html"),
-        pytest.param(told({"m.homeserver": {}}), id="no m.server"),
+        pytest.param(result({"m.homeserver": {}}), id="no m.server"),
     ],
 )
-def test_without_a_valid_well_known_srv_records_are_looked_up(world: World, served: Reply) -> None:
+def test_srv_records_are_used_without_a_valid_well_known(world: World, served: Reply) -> None:
     world.zone.a(NAME)
     world.zone.srv(f"_matrix-fed._tcp.{NAME}", NAME, 9443)
     serve_clients(world, server=served)
@@ -279,7 +275,7 @@ def test_redirects_of_the_well_known_are_followed(world: World) -> None:
     assert "found after 2 redirects, at https://www.example.org/there" in of(report, "well-known")[0]
 
 
-def test_aliases_are_followed_to_their_addresses(world: World) -> None:
+def test_cname_records_are_followed(world: World) -> None:
     world.zone.cname(NAME, "www.example.net")
     world.zone.cname("www.example.net", "host.example.net")
     world.zone.a("host.example.net")
@@ -292,7 +288,7 @@ def test_aliases_are_followed_to_their_addresses(world: World) -> None:
     assert any("by way of www.example.net by way of host.example.net" in step.detail for step in report.steps)
 
 
-def test_every_address_is_looked_at_v4_and_v6(world: World) -> None:
+def test_every_ipv4_and_ipv6_address_is_checked(world: World) -> None:
     if not _has_ipv6():
         pytest.skip("this machine has no IPv6, not even ::1")
     world.zone.a(NAME)
@@ -320,7 +316,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-def test_resolve_checks_a_server_before_its_dns_is_switched(world: World) -> None:
+def test_resolve_checks_a_server_before_a_dns_change(world: World) -> None:
     serve_clients(world)
     [https] = world.ports.values()
     server = world.https(NAME, homeserver(NAME))

@@ -59,13 +59,13 @@ class Reply:
     pace: float | None = None
 
 
-def told(value: object, status: int = 200, **headers: str) -> Reply:
+def result(value: object, status: int = 200, **headers: str) -> Reply:
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json", **named})
 
 
 def delegating(to: str) -> Reply:
-    return told({"m.server": to})
+    return result({"m.server": to})
 
 
 def signed_keys(server_name: str, *, until: int | None = None, tampered: bool = False) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def _unpadded(raw: bytes) -> str:
 def homeserver(server_name: str) -> dict[str, Reply]:
     """The answers of a homeserver that is in order."""
     return {
-        VERSION: told({"server": {"name": "Testing", "version": "1.2"}}),
-        KEYS: told(signed_keys(server_name)),
+        VERSION: result({"server": {"name": "Testing", "version": "1.2"}}),
+        KEYS: result(signed_keys(server_name)),
         VERSIONS: Reply(200, b'{"versions": ["v1.11"]}', {"Content-Type": "application/json", **_EVERYBODY}),
     }
 
@@ -195,7 +195,7 @@ class TlsServer:
 
 
 class RawServer:
-    """Takes connections and does with them what it is told; never TLS."""
+    """Accepts connections and behaves as configured; never TLS."""
 
     def __init__(self, behave: Callable[[socket.socket, threading.Event], None]) -> None:
         self._over = threading.Event()

@@ -10,7 +10,7 @@ import pytest
 from synadmin.power.room import Goal
 from synadmin.recovery.observer import Observer
 from tests.live.differential import Held, Reply, ask, foresee, held
-from tests.live.told import Told
+from tests.live.room_result import RoomResult
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomAlias, RoomId, UserId
@@ -56,27 +56,29 @@ class Trial:
         assert after.membership == ("invite" if foreseen.invited else before.membership)
         return reply.status, reply.errcode, reply.message
 
-    def regain(self, room: RoomId | RoomAlias, target: Person | UserId | None = None, *options: str) -> Told:
+    def regain(
+        self, room: RoomId | RoomAlias, target: Person | UserId | None = None, *options: str
+    ) -> RoomResult:
         """Run the command on one room."""
         user = () if target is None else ("--user", _id(target))
         answer = self.synadmin(
             "room", "make-admin", room, *user, "--yes", "-o", "json", *options, server=self.server
         )
-        return Told.by(answer)
+        return RoomResult.by(answer)
 
-    def refused(self, room_id: RoomId, target: Person | UserId | None = None, *options: str) -> Told:
+    def refused(self, room_id: RoomId, target: Person | UserId | None = None, *options: str) -> RoomResult:
         """Run the command on one room, and see that nothing was changed."""
         who = self.admin if target is None else target
         before = self.held(room_id, who)
-        told = self.regain(room_id, target, *options)
+        result = self.regain(room_id, target, *options)
         assert self.held(room_id, who) == before
-        assert told.code == 5
-        assert told.record["outcome"] == "refused"
-        assert told.steps == []
-        assert told.levels[0] == told.levels[1]
-        assert told.memberships[0] == told.memberships[1]
-        assert not told.record["control"]
-        return told
+        assert result.code == 5
+        assert result.record["outcome"] == "refused"
+        assert result.steps == []
+        assert result.levels[0] == result.levels[1]
+        assert result.memberships[0] == result.memberships[1]
+        assert not result.record["control"]
+        return result
 
 
 def _id(who: Person | UserId) -> UserId:

@@ -38,7 +38,7 @@ def journal(home: Path) -> str:
 # Rehearsal
 
 
-def test_a_rehearsal_shows_the_plan_and_changes_nothing(trial: Trial, tmp_path: Path) -> None:
+def test_dry_run_shows_the_plan_and_changes_nothing(trial: Trial, tmp_path: Path) -> None:
     alice, me = trial.someone().user_id, trial.admin.user_id
     room_id = trial.someone().make_room("Chess club", users={alice: 100})
     promoter = trial.regain(room_id, None, "--dry-run").record["promoter"]
@@ -58,7 +58,7 @@ def test_a_rehearsal_shows_the_plan_and_changes_nothing(trial: Trial, tmp_path: 
     assert journal(tmp_path) == ""
 
 
-def test_a_rehearsal_of_what_cannot_be_done_ends_as_the_run_would(trial: Trial) -> None:
+def test_dry_run_of_a_refused_room_exits_as_the_run(trial: Trial) -> None:
     alice = trial.someone()
     room_id = alice.make_room(left=[alice])
     answer = make_admin(trial, room_id, "--dry-run", "-o", "ndjson")
@@ -68,7 +68,7 @@ def test_a_rehearsal_of_what_cannot_be_done_ends_as_the_run_would(trial: Trial) 
 # What people read
 
 
-def test_people_read_what_became_of_each_room_and_a_summary(trial: Trial) -> None:
+def test_text_output_has_an_outcome_for_each_room_and_a_summary(trial: Trial) -> None:
     alice, me = trial.someone(), trial.admin.user_id
     gained, lost = alice.make_room("Chess"), alice.make_room("Go", left=[alice])
     answer = make_admin(trial, gained, lost, "--yes")
@@ -85,7 +85,7 @@ def test_people_read_what_became_of_each_room_and_a_summary(trial: Trial) -> Non
     assert answer.code == 6
 
 
-def test_a_hostile_room_name_reaches_no_terminal(trial: Trial) -> None:
+def test_hostile_room_name_is_escaped_on_the_terminal(trial: Trial) -> None:
     room_id = trial.someone().make_room("\x1b]0;owned\x07\x1b[2J\u202eevil\ngood")
     for options in ((), ("-o", "table", "--columns", "room.name"), ("-o", "csv"), ("-o", "json")):
         answer = make_admin(trial, room_id, "--dry-run", *options)
@@ -96,7 +96,7 @@ def test_a_hostile_room_name_reaches_no_terminal(trial: Trial) -> None:
     assert json.loads(answer.stdout)[0]["room"]["name"].startswith("\x1b]0;owned")
 
 
-def test_a_spreadsheet_gets_a_line_for_each_room(trial: Trial) -> None:
+def test_csv_has_a_row_for_each_room(trial: Trial) -> None:
     rooms = [trial.someone().make_room("=1+1"), trial.someone().make_room("Go")]
     answer = make_admin(trial, *rooms, "--yes", "-o", "csv", "--columns", "room_id,room.name,outcome,control")
     assert list(csv.reader(io.StringIO(answer.stdout))) == [
@@ -109,7 +109,7 @@ def test_a_spreadsheet_gets_a_line_for_each_room(trial: Trial) -> None:
 # Which rooms
 
 
-def test_rooms_come_from_a_file_each_once_and_in_its_order(trial: Trial, tmp_path: Path) -> None:
+def test_rooms_from_a_file_are_taken_once_in_order(trial: Trial, tmp_path: Path) -> None:
     rooms = [trial.someone().make_room() for _ in range(2)]
     alice = trial.someone()
     gone = alice.make_room(left=[alice])
@@ -136,7 +136,7 @@ def test_rooms_come_from_a_file_each_once_and_in_its_order(trial: Trial, tmp_pat
         (("--from", "binary.txt"), "binary.txt, line 1: not UTF-8 text"),
     ],
 )
-def test_a_list_that_names_no_room_is_said_to(
+def test_empty_list_of_rooms_is_reported(
     trial: Trial, tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     (tmp_path / "empty.txt").write_text(" \n\n")
@@ -146,7 +146,7 @@ def test_a_list_that_names_no_room_is_said_to(
     assert answer.stderr.startswith(f"synadmin: {complaint}"), answer.stderr
 
 
-def test_one_wrong_line_in_a_list_stops_it_before_anything_is_done(trial: Trial, tmp_path: Path) -> None:
+def test_invalid_line_in_a_list_stops_before_any_change(trial: Trial, tmp_path: Path) -> None:
     room_id = trial.someone().make_room()
     before = trial.held(room_id, trial.admin)
     (tmp_path / "lost.txt").write_text(f"{room_id}\nClub of chess\n")
@@ -159,7 +159,7 @@ def test_one_wrong_line_in_a_list_stops_it_before_anything_is_done(trial: Trial,
 # For whom
 
 
-def test_a_bare_name_is_a_user_of_this_server(trial: Trial) -> None:
+def test_localpart_is_a_user_of_this_server(trial: Trial) -> None:
     bob = trial.someone("bob")
     room_id = trial.someone().make_room()
     answer = make_admin(trial, room_id, "--user", bob.user_id[1:].partition(":")[0], "--yes", "-o", "json")
@@ -167,11 +167,11 @@ def test_a_bare_name_is_a_user_of_this_server(trial: Trial) -> None:
     assert (answer.code, record["user_id"], record["outcome"]) == (0, bob.user_id, "pending")
 
 
-def test_who_does_not_want_to_join_is_invited_and_joins_when_asked_to(trial: Trial) -> None:
+def test_no_join_invites_and_a_later_run_joins(trial: Trial) -> None:
     room_id = trial.someone().make_room()
-    told = trial.regain(room_id, None, "--no-join")
-    assert told.verdict == (0, "pending", None, "api")
-    assert told.memberships == ("leave", "invite")
+    result = trial.regain(room_id, None, "--no-join")
+    assert result.verdict == (0, "pending", None, "api")
+    assert result.memberships == ("leave", "invite")
     assert trial.held(room_id, trial.admin).membership == "invite"
     again = trial.regain(room_id, None, "--no-join")
     assert (again.verdict, again.steps) == ((0, "pending", None, "api"), [])
@@ -181,7 +181,7 @@ def test_who_does_not_want_to_join_is_invited_and_joins_when_asked_to(trial: Tri
 # Asking
 
 
-def test_without_a_terminal_a_question_is_a_no(trial: Trial, tmp_path: Path) -> None:
+def test_question_without_a_terminal_is_refused(trial: Trial, tmp_path: Path) -> None:
     room_id = trial.someone().make_room()
     before = trial.held(room_id, trial.admin)
     answer = make_admin(trial, room_id)
@@ -192,7 +192,7 @@ def test_without_a_terminal_a_question_is_a_no(trial: Trial, tmp_path: Path) -> 
     assert journal(tmp_path) == ""
 
 
-def test_where_nothing_is_to_be_done_nothing_is_asked(trial: Trial) -> None:
+def test_no_question_where_nothing_changes(trial: Trial) -> None:
     alice = trial.someone()
     gone, mine = alice.make_room(left=[alice]), trial.admin.make_room()
     assert make_admin(trial, gone).code == 5
@@ -219,7 +219,7 @@ def lost_room(trial: Trial) -> RoomId:
     return trial.someone("mod").make_room("Chess")
 
 
-def test_a_person_is_shown_the_plan_and_asked(trial: Trial, tmp_path: Path) -> None:
+def test_plan_is_shown_before_the_question(trial: Trial, tmp_path: Path) -> None:
     room_id, me = lost_room(trial), trial.admin.user_id
     promoter = trial.regain(room_id, None, "--dry-run").record["promoter"]
     before = trial.held(room_id, me)
@@ -243,7 +243,7 @@ def test_a_person_is_shown_the_plan_and_asked(trial: Trial, tmp_path: Path) -> N
     assert trial.held(room_id, me).membership == "join"
 
 
-def test_a_person_is_told_beforehand_that_limits_are_lifted(trial: Trial, tmp_path: Path) -> None:
+def test_plan_says_that_rate_limits_are_lifted(trial: Trial, tmp_path: Path) -> None:
     rooms = [lost_room(trial) for _ in range(4)]
     code, _, seen = on_a_terminal(trial, tmp_path, "n", *rooms)
     assert code == 2

@@ -34,7 +34,7 @@ TOO_WEAK = (400, "M_UNKNOWN", "No local admin user in room with power to update 
 PRIVATE_AND_PUBLIC = pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
 
 
-def test_row_1_in_a_public_room_the_level_is_given_and_nobody_invited(trial: Trial) -> None:
+def test_row_1_public_room_gives_the_level_without_invitation(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(public=True)
     assert trial.asked(room_id, bob) == OK
@@ -42,36 +42,36 @@ def test_row_1_in_a_public_room_the_level_is_given_and_nobody_invited(trial: Tri
     assert trial.held(room_id, bob).membership is None
 
     room_id = alice.make_room(public=True)
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "pending", None, "api")
-    assert "has to join" in told.message
-    assert "has to has" not in told.message
-    assert (told.levels, told.memberships) == ((0, 100), ("leave", "leave"))
-    assert told.steps == [("make-room-admin", alice.user_id, "done")]
-    assert told.record["promoter"] == alice.user_id
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "pending", None, "api")
+    assert "has to join" in result.message
+    assert "has to has" not in result.message
+    assert (result.levels, result.memberships) == ((0, 100), ("leave", "leave"))
+    assert result.steps == [("make-room-admin", alice.user_id, "done")]
+    assert result.record["promoter"] == alice.user_id
 
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.memberships == ("leave", "join")
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.memberships == ("leave", "join")
     assert trial.held(room_id, trial.admin).membership == "join"
 
 
-def test_row_2_in_a_private_room_the_target_is_invited_and_control_comes_with_joining(trial: Trial) -> None:
+def test_row_2_private_room_invites_and_control_comes_with_the_join(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room("Chess")
     assert trial.asked(room_id, bob) == OK
     assert (trial.level(room_id, bob), trial.held(room_id, bob).membership) == (100, "invite")
 
     room_id = alice.make_room("Chess")
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "pending", None, "api")
-    assert "has to accept the invitation" in told.message
-    assert (told.levels, told.memberships) == ((0, 100), ("leave", "invite"))
-    assert told.record["control"] is False
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "pending", None, "api")
+    assert "has to accept the invitation" in result.message
+    assert (result.levels, result.memberships) == ((0, 100), ("leave", "invite"))
+    assert result.record["control"] is False
 
     room_id = alice.make_room("Chess")
-    told = trial.regain(room_id)
-    assert told.record == {
+    result = trial.regain(room_id)
+    assert result.record == {
         "room_id": room_id,
         "room": {"name": "Chess", "canonical_alias": None, "version": "11"},
         "user_id": trial.admin.user_id,
@@ -99,12 +99,12 @@ def test_row_2_in_a_private_room_the_target_is_invited_and_control_comes_with_jo
             },
         ],
     }
-    assert told.code == 0
+    assert result.code == 0
     held = trial.held(room_id, trial.admin)
     assert (held.membership, trial.level(room_id, trial.admin)) == ("join", 100)
 
 
-def test_row_3_who_gets_50_is_told_what_50_does_not_do(trial: Trial) -> None:
+def test_row_3_level_50_is_reported_with_its_limits(trial: Trial) -> None:
     alice, bob, mod = trial.someone("alice"), trial.someone("bob"), trial.someone("mod")
 
     def room() -> RoomId:
@@ -122,12 +122,12 @@ def test_row_3_who_gets_50_is_told_what_50_does_not_do(trial: Trial) -> None:
         f"With level 50 {trial.admin.user_id} cannot upgrade or close the room (needs 100)."
         in rehearsed.stdout
     )
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["power_level"] == {"before": 0, "after": 50, "needed": 50, "highest": 100}
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["power_level"] == {"before": 0, "after": 50, "needed": 50, "highest": 100}
 
 
-def test_a_room_without_power_levels_takes_its_creator_before_synapse_1_136(trial: Trial) -> None:
+def test_room_without_power_levels_needs_its_creator_before_synapse_1_136(trial: Trial) -> None:
     rooms = [_without_levels(trial, trial.someone(name)) for name in ("alice", "bob")]
     version = trial.admin.synapse.server.version().server_version
     if [int(number) for number in version.split(".")[:2]] < [1, 136]:
@@ -137,8 +137,8 @@ def test_a_room_without_power_levels_takes_its_creator_before_synapse_1_136(tria
     else:
         assert trial.asked(rooms[0], trial.admin) == OK
         reach = "api"
-    told = trial.regain(rooms[1], None, "--allow", "impersonate")
-    assert told.verdict == (0, "done", None, reach)
+    result = trial.regain(rooms[1], None, "--allow", "impersonate")
+    assert result.verdict == (0, "done", None, reach)
     assert trial.level(rooms[1], trial.admin) == 100
     assert trial.held(rooms[1], trial.admin).membership == "join"
 
@@ -152,13 +152,13 @@ def _without_levels(trial: Trial, creator: Person) -> RoomId:
     return room_id
 
 
-def test_rows_4_and_5_a_banned_target_is_given_nothing(trial: Trial) -> None:
+def test_rows_4_and_5_banned_target_is_refused(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     for public in (True, False):
         room_id = alice.make_room(public=public, banned=[bob])
-        told = trial.refused(room_id, bob)
-        assert told.verdict == (5, "refused", "target-banned", "impersonate")
-        assert told.memberships == ("ban", "ban")
+        result = trial.refused(room_id, bob)
+        assert result.verdict == (5, "refused", "target-banned", "impersonate")
+        assert result.memberships == ("ban", "ban")
         reply = trial.asked(room_id, bob)
         assert reply == (OK if public else (403, "M_BAD_STATE", "Cannot invite user who was banned"))
         # The level was granted all the same.
@@ -166,18 +166,18 @@ def test_rows_4_and_5_a_banned_target_is_given_nothing(trial: Trial) -> None:
 
 
 @PRIVATE_AND_PUBLIC
-def test_row_6_a_ghost_is_refused_before_anything_is_touched(trial: Trial, *, public: bool) -> None:
+def test_row_6_unknown_account_is_refused_before_any_change(trial: Trial, *, public: bool) -> None:
     alice = trial.someone("alice")
     ghost = trial.server.user_id(f"ghost-{public}".lower())
     room_id = alice.make_room(public=public)
-    told = trial.refused(room_id, ghost)
-    assert told.verdict == (5, "refused", "target-unknown", None)
+    result = trial.refused(room_id, ghost)
+    assert result.verdict == (5, "refused", "target-unknown", None)
     assert trial.level(room_id, ghost) is None
     assert trial.asked(room_id, ghost) == OK
     assert trial.level(room_id, ghost) == 100
 
 
-def test_row_7_power_moves_to_another_server(
+def test_row_7_user_of_another_server_gets_control(
     trials: Trials, federation: tuple[Homeserver, Homeserver]
 ) -> None:
     ours, theirs = federation
@@ -188,26 +188,26 @@ def test_row_7_power_moves_to_another_server(
     assert (trial.level(room_id, bob), trial.held(room_id, bob).membership) == (100, "invite")
 
     room_id = alice.make_room("Moving")
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "pending", None, "api")
-    assert "has to accept the invitation" in told.message
-    assert (told.levels, told.memberships) == ((0, 100), ("leave", "invite"))
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "pending", None, "api")
+    assert "has to accept the invitation" in result.message
+    assert (result.levels, result.memberships) == ((0, 100), ("leave", "invite"))
     bob.join(room_id, via=[ours.server_name])
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["control"]
-    assert told.steps == []
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["control"]
+    assert result.steps == []
     assert bob.state(room_id, "m.room.power_levels")["users"][bob.user_id] == 100
 
 
-def test_row_7_a_room_closed_to_other_servers_gives_them_nothing(trial: Trial) -> None:
+def test_row_7_room_without_federation_refuses_remote_users(trial: Trial) -> None:
     room_id = trial.someone().make_room(creation={"m.federate": False})
-    told = trial.refused(room_id, UserId("@bob:elsewhere.example"))
-    assert told.verdict == (5, "refused", "insufficient-power", None)
-    assert "closed to other servers" in told.message
+    result = trial.refused(room_id, UserId("@bob:elsewhere.example"))
+    assert result.verdict == (5, "refused", "insufficient-power", None)
+    assert "closed to other servers" in result.message
 
 
-def test_row_8_a_malformed_user_id_is_not_sent(trial: Trial) -> None:
+def test_row_8_malformed_user_id_is_not_sent(trial: Trial) -> None:
     room_id = trial.someone().make_room()
     before = trial.held(room_id, trial.admin)
     assert ask(trial.admin.synapse, room_id, UserId("bob")) == Reply(
@@ -223,72 +223,72 @@ def test_row_8_a_malformed_user_id_is_not_sent(trial: Trial) -> None:
     assert trial.held(room_id, trial.admin) == before
 
 
-def test_row_9_a_moderator_cannot_hand_on_what_takes_more(trial: Trial) -> None:
+def test_row_9_moderator_cannot_grant_a_higher_level(trial: Trial) -> None:
     alice, mod = trial.someone("alice"), trial.someone("mod")
     room_id = alice.make_room(members=[mod], users={mod: 50}, left=[alice])
-    told = trial.refused(room_id)
+    result = trial.refused(room_id)
     # Alice, who left, could come back by invitation and do it: that takes her token.
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
-    assert alice.user_id in told.message
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    assert alice.user_id in result.message
     assert trial.asked(room_id, trial.admin) == TOO_WEAK
 
 
-def test_row_10_when_all_with_power_have_left_it_takes_one_of_them(trial: Trial) -> None:
+def test_row_10_all_users_with_power_left(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
     assert trial.asked(room_id, trial.admin) == NOBODY
 
 
-def test_row_11_where_everybody_has_power_synapse_sees_nobody(trial: Trial) -> None:
+def test_row_11_users_default_gives_control_but_synapse_finds_no_admin(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     levels = {"users_default": 100, "users": {}}
     room_id = alice.make_room(members=[bob], exact_levels=levels)
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
     assert trial.asked(room_id, trial.admin) == NOBODY
 
 
-def test_row_11_a_member_whom_nobody_knows_by_name_will_do(trial: Trial) -> None:
+def test_row_11_any_member_with_the_default_level_is_enough(trial: Trial) -> None:
     # Neither the one who made the room nor anybody with a level is in it; the one who is has 100 as all do.
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(members=[bob], exact_levels={"users_default": 100}, left=[alice])
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
     assert trial.asked(room_id, trial.admin) == NOBODY
 
 
-def test_row_11_a_caller_who_is_in_the_room_needs_nobody_else(trial: Trial) -> None:
+def test_row_11_caller_in_the_room_needs_no_other_user(trial: Trial) -> None:
     alice = trial.someone("alice")
     room_id = alice.make_room(members=[trial.admin], exact_levels={"users_default": 100})
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.steps == []
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.steps == []
     bob = trial.someone("bob")
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "pending", None, "api")
-    assert told.memberships == ("leave", "invite")
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "pending", None, "api")
+    assert result.memberships == ("leave", "invite")
 
 
-def test_row_12_a_deactivated_admin_can_be_brought_back(trial: Trial) -> None:
+def test_row_12_deactivated_admin_can_be_reactivated(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(members=[bob])
     trial.admin.modify_user(alice, deactivated=True)
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-reactivate", "reactivate")
-    assert alice.user_id in told.message
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-reactivate", "reactivate")
+    assert alice.user_id in result.message
     assert trial.asked(room_id, trial.admin) == NOBODY
 
 
-def test_row_12_power_is_not_given_to_a_deactivated_account(trial: Trial) -> None:
+def test_row_12_deactivated_target_is_refused(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     trial.admin.modify_user(bob, deactivated=True)
     room_id = alice.make_room()
     assert trial.refused(room_id, bob).verdict == (5, "refused", "target-deactivated", None)
 
 
-def test_row_13_in_version_12_the_creator_stays_above(trial: Trial) -> None:
+def test_row_13_version_12_creator_stays_above(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(version="12")
     assert trial.asked(room_id, bob) == OK
@@ -298,20 +298,20 @@ def test_row_13_in_version_12_the_creator_stays_above(trial: Trial) -> None:
     rehearsed = trial.synadmin("room", "make-admin", room_id, "--dry-run", server=trial.server)
     assert f"{alice.user_id} created the room and stays above {trial.admin.user_id}" in rehearsed.stdout
     assert "upgrade or close the room (needs 150)" in rehearsed.stdout
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["power_level"] == {"before": 0, "after": 100, "needed": 100, "highest": "creator"}
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["power_level"] == {"before": 0, "after": 100, "needed": 100, "highest": "creator"}
     upgrade = f"/_matrix/client/v3/rooms/{encoded(room_id)}/upgrade"
     with pytest.raises(Exception, match=r"user_level \(100\) < send_level \(150\)"):
         trial.admin.call("POST", upgrade, {"new_version": "12"})
 
 
-def test_row_14_a_creator_has_all_power_already(trial: Trial) -> None:
+def test_row_14_creator_has_control_already(trial: Trial) -> None:
     room_id = trial.admin.make_room(version="12")
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["power_level"]["after"] == "creator"
-    assert told.steps == []
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["power_level"]["after"] == "creator"
+    assert result.steps == []
     creator = trial.admin.user_id
     assert trial.asked(room_id, creator) == (
         400,
@@ -320,31 +320,31 @@ def test_row_14_a_creator_has_all_power_already(trial: Trial) -> None:
     )
 
 
-def test_row_14_a_creator_who_left_has_to_come_back_in(trial: Trial) -> None:
+def test_row_14_creator_who_left_has_to_join_again(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = trial.admin.make_room(
         version="12", members=[alice, bob], users={alice: 100}, left=[trial.admin]
     )
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
     status, _, message = trial.asked(room_id, trial.admin)
     assert (status, message) == (400, f"Creator user {trial.admin.user_id} must not appear in content.users")
     # A public one the creator can simply join.
     room_id = trial.admin.make_room(version="12", public=True, members=[alice], left=[trial.admin])
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.steps == [("join", trial.admin.user_id, "done")]
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.steps == [("join", trial.admin.user_id, "done")]
 
 
-def test_row_15_the_only_creator_of_a_version_12_room_has_left(trial: Trial) -> None:
+def test_row_15_only_creator_of_a_version_12_room_left(trial: Trial) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(version="12", members=[bob], left=[alice])
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
     assert trial.asked(room_id, trial.admin) == NOBODY
 
 
-def test_row_16_a_second_run_does_nothing(trial: Trial) -> None:
+def test_row_16_second_run_changes_nothing(trial: Trial) -> None:
     alice = trial.someone("alice")
     room_id = alice.make_room()
     assert trial.asked(room_id, trial.admin) == OK
@@ -352,40 +352,40 @@ def test_row_16_a_second_run_does_nothing(trial: Trial) -> None:
     assert trial.asked(room_id, trial.admin) == OK
     assert trial.held(room_id, trial.admin) == granted
     # Invited, with the level: what is left is to join.
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.steps == [("join", trial.admin.user_id, "done")]
-    told = trial.regain(room_id)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.steps == []
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.steps == [("join", trial.admin.user_id, "done")]
+    result = trial.regain(room_id)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.steps == []
     assert trial.held(room_id, trial.admin).event_id == granted.event_id
 
 
-def test_row_17_an_alias_will_do(trial: Trial) -> None:
+def test_row_17_alias_is_accepted(trial: Trial) -> None:
     alice = trial.someone("alice")
     name = f"käse/?%-{alice.user_id[1:8]}"
     room_id = alice.make_room(alias=name)
     alias = RoomAlias(f"#{name}:{trial.server.server_name}")
     bob = trial.someone("bob")
     assert ask(trial.admin.synapse, alias, bob.user_id) == Reply(200)
-    told = trial.regain(alias)
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["room_id"] == room_id
-    assert told.record["room"]["canonical_alias"] == alias
+    result = trial.regain(alias)
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["room_id"] == room_id
+    assert result.record["room"]["canonical_alias"] == alias
 
 
-def test_row_17_an_alias_that_leads_nowhere_is_said_to(trial: Trial) -> None:
+def test_row_17_unknown_alias_is_reported(trial: Trial) -> None:
     alias = RoomAlias(f"#nowhere:{trial.server.server_name}")
     assert ask(trial.admin.synapse, alias, trial.admin.user_id) == Reply(
         404, "M_NOT_FOUND", f"Room alias {alias} not found"
     )
-    told = trial.regain(alias)
-    assert told.verdict == (5, "refused", "unknown-alias", None)
-    assert told.record["room_id"] is None
-    assert alias in told.message
+    result = trial.regain(alias)
+    assert result.verdict == (5, "refused", "unknown-alias", None)
+    assert result.record["room_id"] is None
+    assert alias in result.message
 
 
-def test_row_18_what_is_no_room_is_not_sent(trial: Trial) -> None:
+def test_row_18_invalid_room_id_is_not_sent(trial: Trial) -> None:
     synapse, me = trial.admin.synapse, trial.admin.user_id
     reply = ask(synapse, RoomId("club"), me)
     assert (reply.status, reply.message) == (400, "club was not legal room ID or room alias")
@@ -396,21 +396,21 @@ def test_row_18_what_is_no_room_is_not_sent(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("room_id", ["!unheard:of.example", "!" + "unheard" * 6 + "0"], ids=["old", "new"])
-def test_row_18_a_room_that_the_server_never_heard_of_is_refused(trial: Trial, room_id: RoomId) -> None:
-    told = trial.regain(room_id)
-    assert told.verdict == (5, "refused", "unknown-room", None)
+def test_row_18_unknown_room_is_refused(trial: Trial, room_id: RoomId) -> None:
+    result = trial.regain(room_id)
+    assert result.verdict == (5, "refused", "unknown-room", None)
     assert ask(trial.admin.synapse, room_id, trial.admin.user_id).status in {400, 404}
 
 
-def test_row_18_a_room_that_everybody_here_has_left_cannot_be_had_back(trial: Trial) -> None:
+def test_row_18_room_that_all_local_users_left_is_refused(trial: Trial) -> None:
     alice = trial.someone("alice")
     room_id = alice.make_room(left=[alice])
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "not-in-room", None)
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "not-in-room", None)
     assert trial.asked(room_id, trial.admin) == (400, "M_UNKNOWN", "Server not in room")
 
 
-def test_row_19_only_a_server_administrator_with_a_valid_token_is_let_in(trial: Trial) -> None:
+def test_row_19_only_server_admins_with_a_valid_token_are_accepted(trial: Trial) -> None:
     alice = trial.someone("alice")
     room_id = alice.make_room()
     reply = ask(alice.synapse, room_id, alice.user_id)
@@ -427,12 +427,12 @@ def test_row_19_only_a_server_administrator_with_a_valid_token_is_let_in(trial: 
     assert trial.held(room_id, trial.admin) == before
 
 
-def test_row_23_a_suspended_promoter_has_to_be_unsuspended(trial: Trial) -> None:
+def test_row_23_suspended_promoter_has_to_be_unsuspended(trial: Trial) -> None:
     alice = trial.someone("alice")
     room_id = alice.make_room()
     trial.admin.suspend(alice)
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "needs-reactivate", "reactivate")
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "needs-reactivate", "reactivate")
     assert trial.asked(room_id, trial.admin) == (
         403,
         "M_USER_SUSPENDED",
@@ -441,7 +441,7 @@ def test_row_23_a_suspended_promoter_has_to_be_unsuspended(trial: Trial) -> None
 
 
 @pytest.mark.parametrize("fate", ["locked", "shadow-banned"])
-def test_row_24_a_locked_or_shadow_banned_promoter_will_do(trial: Trial, fate: str) -> None:
+def test_row_24_locked_or_shadow_banned_promoter_works(trial: Trial, fate: str) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     rooms = [alice.make_room(), alice.make_room()]
     if fate == "locked":
@@ -449,38 +449,38 @@ def test_row_24_a_locked_or_shadow_banned_promoter_will_do(trial: Trial, fate: s
     else:
         trial.admin.shadow_ban(alice)
     assert trial.asked(rooms[0], bob) == OK
-    told = trial.regain(rooms[1])
-    assert told.verdict == (0, "done", None, "api")
-    assert told.record["promoter"] == alice.user_id
+    result = trial.regain(rooms[1])
+    assert result.verdict == (0, "done", None, "api")
+    assert result.record["promoter"] == alice.user_id
 
 
 @PRIVATE_AND_PUBLIC
-def test_row_25_power_is_not_given_to_a_suspended_account(trial: Trial, *, public: bool) -> None:
+def test_row_25_suspended_target_is_refused(trial: Trial, *, public: bool) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(public=public)
     trial.admin.suspend(bob)
-    told = trial.refused(room_id, bob)
-    assert told.verdict == (5, "refused", "target-suspended", None)
+    result = trial.refused(room_id, bob)
+    assert result.verdict == (5, "refused", "target-suspended", None)
     assert trial.asked(room_id, bob) == OK
     with pytest.raises(Exception, match="M_USER_SUSPENDED"):
         bob.join(room_id)
 
 
 @PRIVATE_AND_PUBLIC
-def test_row_26_in_a_blocked_room_nobody_new_gets_power(trial: Trial, *, public: bool) -> None:
+def test_row_26_blocked_room_is_refused(trial: Trial, *, public: bool) -> None:
     alice, bob = trial.someone("alice"), trial.someone("bob")
     room_id = alice.make_room(public=public, members=[bob])
     trial.admin.block(room_id)
-    told = trial.refused(room_id)
-    assert told.verdict == (5, "refused", "room-blocked", None)
-    told = trial.regain(room_id, bob)
-    assert told.verdict == (0, "done", None, "api"), "who is in the room can have it"
+    result = trial.refused(room_id)
+    assert result.verdict == (5, "refused", "room-blocked", None)
+    result = trial.regain(room_id, bob)
+    assert result.verdict == (0, "done", None, "api"), "who is in the room can have it"
     reply = trial.asked(room_id, trial.admin)
     assert reply == (OK if public else (403, "M_UNKNOWN", "This room has been blocked on this server"))
     assert trial.level(room_id, trial.admin) == 100
 
 
-def test_row_27_behind_a_proxy_to_workers_it_is_said_that_a_worker_answered(trial: Trial) -> None:
+def test_row_27_answer_of_a_worker_is_named(trial: Trial) -> None:
     room_id = trial.someone().make_room()
     before = trial.held(room_id, trial.admin)
     with proxy_to_workers(trial.server.url) as url:

@@ -26,7 +26,7 @@ def found(report: dict[str, Any], rule: str) -> set[str]:
     return {one["subject"]["id"] for one in report["findings"] if one["rule"] == rule}
 
 
-def test_states_sessions_and_admins_are_those_of_mas(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_audit_reads_states_sessions_and_admins_from_mas(mas_homeserver: World, synadmin: Synadmin) -> None:
     half, locked, stale = (mas_homeserver.someone(name) for name in ("half", "locked", "stale"))
     admin = mas_homeserver.admin
     admin.call("POST", f"/_synapse/admin/v1/deactivate/{encoded(half.user_id)}", {"erase": False})
@@ -68,7 +68,7 @@ def expired(world: World, moment: str) -> bool:
 
 
 @pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
-def test_what_cannot_be_seen_is_named(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_audit_names_what_it_cannot_read(mas_homeserver: World, synadmin: Synadmin) -> None:
     assert mas_homeserver.admin.user_id  # made while MAS can make accounts
     with mas_homeserver.knobs(adminapi=False):
         report = audit(mas_homeserver, synadmin)

@@ -34,7 +34,7 @@ def records(answer: Answer) -> list[dict[str, Any]]:
     return list(json.loads(answer.stdout))
 
 
-def test_the_service_is_shown(mas_homeserver: World, run: Run) -> None:
+def test_mas_show_shows_the_service(mas_homeserver: World, run: Run) -> None:
     answer = run("mas", "show", "-o", "json")
     assert answer.code == 0, answer.stderr
     shown = json.loads(answer.stdout)
@@ -59,7 +59,7 @@ def test_sessions_are_listed_and_ended(mas_homeserver: World, run: Run) -> None:
     assert (again["outcome"], again["message"]) == ("done", "no session to end")
 
 
-def test_the_session_in_use_stays(mas_homeserver: World, run: Run) -> None:
+def test_session_in_use_is_kept(mas_homeserver: World, run: Run) -> None:
     admin = mas_homeserver.admin.user_id
     assert run("user", "end-sessions", admin, "--yes").code == 0
     assert run("mas", "show").code == 0
@@ -67,7 +67,7 @@ def test_the_session_in_use_stays(mas_homeserver: World, run: Run) -> None:
     assert again["message"] == "no session to end"
 
 
-def test_addresses(mas_homeserver: World, run: Run) -> None:
+def test_email_addresses_are_added_and_removed(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     address = f"{secrets.token_hex(4)}@example.org"
     assert records(run("user", "email", "add", alice.user_id, address, "-o", "json"))[0]["outcome"] == "done"
@@ -80,7 +80,7 @@ def test_addresses(mas_homeserver: World, run: Run) -> None:
     assert records(run("user", "email", "list", alice.user_id, "-o", "json")) == []
 
 
-def test_links(mas_homeserver: World, run: Run) -> None:
+def test_upstream_links_are_added_and_removed(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     providers = records(run("user", "link", "providers", "-o", "json"))
     assert records(run("user", "link", "list", alice.user_id, "-o", "json")) == []
@@ -96,7 +96,7 @@ def test_links(mas_homeserver: World, run: Run) -> None:
     assert records(run("user", "link", "list", alice.user_id, "-o", "json")) == []
 
 
-def test_registration_tokens(run: Run) -> None:
+def test_registration_tokens_of_mas_are_managed(run: Run) -> None:
     name = f"summer-{secrets.token_hex(4)}"
     made = run("registration-token", "create", name, "--uses", "3", "--expires", "2099-01-01", "-o", "json")
     (record,) = records(made)
@@ -120,7 +120,9 @@ def test_registration_tokens(run: Run) -> None:
     assert run("registration-token", "show", f"{name}-x").code == 4
 
 
-def test_a_personal_token_for_cron(mas_homeserver: World, run: Run, synadmin: Synadmin) -> None:
+def test_personal_token_for_cron_is_created_and_revoked(
+    mas_homeserver: World, run: Run, synadmin: Synadmin
+) -> None:
     admin = mas_homeserver.admin
     without_end = run("mas", "token", "create", admin.user_id, "--name", "nightly", "--yes")
     assert without_end.code == 2
@@ -152,7 +154,7 @@ def test_a_personal_token_for_cron(mas_homeserver: World, run: Run, synadmin: Sy
     assert again["message"] == "already revoked"
 
 
-def test_any_operation_can_be_sent(mas_homeserver: World, run: Run) -> None:
+def test_api_sends_any_operation_to_mas(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     name = alice.user_id[1:].partition(":")[0]
     answer = run("api", "GET", f"/api/admin/v1/users/by-username/{name}")
@@ -162,7 +164,7 @@ def test_any_operation_can_be_sent(mas_homeserver: World, run: Run) -> None:
     assert planned["outcome"] == "planned"
 
 
-def test_without_mas_its_commands_are_refused(synadmin: Synadmin) -> None:
+def test_mas_commands_are_refused_without_mas(synadmin: Synadmin) -> None:
     for arguments in (("mas", "show"), ("user", "sessions", "admin"), ("user", "email", "list", "admin")):
         answer = synadmin(*arguments)
         assert answer.code == 5, (arguments, answer)

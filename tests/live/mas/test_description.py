@@ -35,7 +35,7 @@ def user(**attributes: object) -> dict[str, Any]:
     return {"data": data, "links": path}
 
 
-def test_what_is_described_fits() -> None:
+def test_answers_that_match_the_description_pass() -> None:
     assert found(Reply(200, user())) == []
     assert found(Reply(404, {"errors": [{"title": "x"}]})) == []
     assert found(Reply(200, user()), "POST", f"/users/{USER}/deactivate", {"skip_erase": True}) == []
@@ -55,18 +55,18 @@ def test_what_is_described_fits() -> None:
     ],
     ids=str,
 )
-def test_what_is_not_described_is_named(reply: Reply, words: str) -> None:
+def test_answers_that_differ_from_the_description_are_named(reply: Reply, words: str) -> None:
     assert any(words in text for text in found(reply))
 
 
-def test_requests_are_looked_at_too() -> None:
+def test_requests_are_checked_against_the_description() -> None:
     assert found(Reply(200, user()), full="true") != []
     assert found(Reply(200, user()), "POST", f"/users/{USER}/lock", {"reason": "x"}) != []
     assert found(Reply(200, user()), "POST", f"/users/{USER}/set-admin", {"admin": 1}) != []
     assert found(Reply(200, user()), "PATCH") != []
 
 
-def test_what_the_document_leaves_out_is_about_operations_that_are_there() -> None:
+def test_additions_to_the_description_name_known_operations() -> None:
     assert set(LEFT_OUT) - {"*"} <= set(described()["operations"])
     for operation, statuses in LEFT_OUT.items():
         answers = described()["operations"].get(operation, {"answers": {}})["answers"]

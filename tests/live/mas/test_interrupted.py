@@ -42,7 +42,7 @@ def make_admin(room_id: RoomId) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_ctrl_c_puts_everything_back_at_once(scene: MasScene, tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_reverts_temporary_changes_at_once(scene: MasScene, tmp_path: Path, moment: str) -> None:
     room_id, _ = deserted(scene)
     before = scene.standings()
     started = threading.Event()
@@ -77,7 +77,7 @@ FAILING: dict[str, Callable[[Passing], bool]] = {
 
 @pytest.mark.parametrize("answered", [False, True], ids=["not done", "done, and the answer is an error"])
 @pytest.mark.parametrize("moment", FAILING)
-def test_a_request_to_mas_that_fails_leaves_nothing_for_long(
+def test_failed_request_to_mas_leaves_no_temporary_change(
     scene: MasScene, tmp_path: Path, moment: str, *, answered: bool
 ) -> None:
     room_id, alice = deserted(scene)
@@ -111,9 +111,7 @@ POINTS = range(1, 10) if os.environ.get("SYNADMIN_TEST_EVERY") else (1, 4, 8)
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_run_killed_before_it_sends_a_change_is_resumed(
-    scene: MasScene, tmp_path: Path, point: int
-) -> None:
+def test_run_killed_before_a_change_is_resumed(scene: MasScene, tmp_path: Path, point: int) -> None:
     """The journal has the change, and no server has heard of it."""
     room_id, alice = deserted(scene)
     before = scene.standing(alice)
@@ -145,9 +143,7 @@ def test_a_run_killed_before_it_sends_a_change_is_resumed(
     assert scene.borrowed_tokens() == 0
 
 
-def test_a_token_revoked_in_the_middle_is_reported_and_the_next_run_restores(
-    scene: MasScene, tmp_path: Path
-) -> None:
+def test_revoked_token_is_reported_and_the_next_run_restores(scene: MasScene, tmp_path: Path) -> None:
     room_id, alice = deserted(scene)
     before = scene.standing(alice)
     admin = scene.mas.user(scene.admin)["id"]

@@ -13,11 +13,11 @@ from tests.live.recovery import test_levels as on_synapse
 if TYPE_CHECKING:
     from tests.live.mas.scene import MasScene
 
-test_set_by_one_who_left = on_synapse.test_an_admin_who_left_comes_back_for_a_moment_to_set_a_level
-test_demoted = on_synapse.test_somebody_who_can_do_nothing_any_more_is_demoted_and_left_as_they_are
+test_set_by_one_who_left = on_synapse.test_admin_who_left_rejoins_temporarily_to_set_a_level
+test_demoted = on_synapse.test_deactivated_admin_is_demoted_and_stays_deactivated
 
 
-def test_a_room_is_replaced_for_another_admin(scene: MasScene) -> None:
+def test_room_is_replaced_for_another_admin(scene: MasScene) -> None:
     chair, heir, mike = scene.someone("chair"), scene.someone("heir"), scene.someone("mike")
     room_id = chair.make_room("Committee", members=[mike], public=True, version="12")
     before = scene.standing(heir)

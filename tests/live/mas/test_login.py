@@ -42,7 +42,7 @@ def sign_in(world: World, home: Path, name: str, password: str) -> str:
     return rest
 
 
-def test_an_admin_signs_in_and_has_one_token_for_both_apis(
+def test_login_gives_one_token_for_both_admin_apis(
     mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     name, password = mas_homeserver.with_password("olga")
@@ -68,7 +68,7 @@ def test_an_admin_signs_in_and_has_one_token_for_both_apis(
 
 
 @pytest.mark.skipif(REAL is not None, reason="a real MAS has no knobs")
-def test_without_the_admin_api_the_pair_of_tokens_is_renewed(
+def test_token_pair_is_refreshed_without_the_mas_admin_api(
     mas_homeserver: World, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     name, password = mas_homeserver.with_password("otto")

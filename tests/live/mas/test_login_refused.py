@@ -86,7 +86,7 @@ def sessions(world: World, username: str) -> int:
     return count
 
 
-def test_a_sign_in_that_is_denied(mas_homeserver: World, tmp_path: Path) -> None:
+def test_denied_login_keeps_no_token(mas_homeserver: World, tmp_path: Path) -> None:
     username, password = mas_homeserver.with_password(admin=True)
     with sign_in(mas_homeserver, tmp_path) as waiting:
         allow(mas_homeserver.url, waiting.code, username, password, deny=True)
@@ -98,7 +98,7 @@ def test_a_sign_in_that_is_denied(mas_homeserver: World, tmp_path: Path) -> None
 
 @needs_stand_in
 @pytest.mark.parametrize("typed", [False, True], ids=["never typed", "typed by who may not"])
-def test_a_code_that_expires(mas_homeserver: World, tmp_path: Path, *, typed: bool) -> None:
+def test_expired_device_code_keeps_no_token(mas_homeserver: World, tmp_path: Path, *, typed: bool) -> None:
     username, password = mas_homeserver.with_password()
     seconds = 10 if typed else 1
     with mas_homeserver.knobs(device_code_seconds=seconds), sign_in(mas_homeserver, tmp_path) as waiting:
@@ -111,7 +111,7 @@ def test_a_code_that_expires(mas_homeserver: World, tmp_path: Path, *, typed: bo
     assert sessions(mas_homeserver, username) == 0
 
 
-def test_ctrl_c_while_it_waits(mas_homeserver: World, tmp_path: Path) -> None:
+def test_ctrl_c_during_login_keeps_no_token(mas_homeserver: World, tmp_path: Path) -> None:
     with sign_in(mas_homeserver, tmp_path) as waiting:
         assert waiting.code
         waiting.process.send_signal(signal.SIGINT)
@@ -120,7 +120,7 @@ def test_ctrl_c_while_it_waits(mas_homeserver: World, tmp_path: Path) -> None:
     assert "Traceback" not in words
 
 
-def test_another_user_signs_in(mas_homeserver: World, tmp_path: Path) -> None:
+def test_login_of_another_user_is_refused(mas_homeserver: World, tmp_path: Path) -> None:
     username, password = mas_homeserver.with_password(admin=True)
     with sign_in(mas_homeserver, tmp_path, "olga") as waiting:
         allow(mas_homeserver.url, waiting.code, username, password)
@@ -131,7 +131,7 @@ def test_another_user_signs_in(mas_homeserver: World, tmp_path: Path) -> None:
 
 
 @needs_stand_in
-def test_where_device_codes_are_switched_off(mas_homeserver: World, tmp_path: Path) -> None:
+def test_login_without_device_codes_names_the_alternative(mas_homeserver: World, tmp_path: Path) -> None:
     with mas_homeserver.knobs(device_code=False), sign_in(mas_homeserver, tmp_path) as refused:
         code, words = refused.ended()
     assert code == 5, words

@@ -31,7 +31,7 @@ def outcome(world: World, form: dict[str, str]) -> tuple[int, str]:
     return reply.status, reply.json.get("error", "")
 
 
-def test_a_device_code_is_pending_then_exchanged_once(mas_homeserver: World) -> None:
+def test_device_code_is_pending_then_exchanged_once(mas_homeserver: World) -> None:
     username, password = mas_homeserver.with_password(admin=True)
     grant, form = begun(mas_homeserver, ALL_SCOPES)
     assert (grant["expires_in"], grant["interval"]) == (1200, 5)
@@ -48,21 +48,21 @@ def test_a_device_code_is_pending_then_exchanged_once(mas_homeserver: World) -> 
     assert mas_homeserver.ask("GET", "/version", token=tokens["access_token"]).status == 200
 
 
-def test_a_denied_device_code_says_so(mas_homeserver: World) -> None:
+def test_denied_device_code_is_answered_as_denied(mas_homeserver: World) -> None:
     username, password = mas_homeserver.with_password()
     grant, form = begun(mas_homeserver, API)
     allow(mas_homeserver.url, grant["user_code"], username, password, deny=True)
     assert outcome(mas_homeserver, form) == (403, "access_denied")
 
 
-def test_who_may_not_ask_for_admin_scopes_leaves_the_device_waiting(mas_homeserver: World) -> None:
+def test_user_without_admin_rights_gets_no_admin_scope(mas_homeserver: World) -> None:
     username, password = mas_homeserver.with_password()
     grant, form = begun(mas_homeserver, ALL_SCOPES)
     allow(mas_homeserver.url, grant["user_code"], username, password)
     assert outcome(mas_homeserver, form) == (403, "authorization_pending")
 
 
-def test_a_device_in_the_scope_is_made_in_synapse(mas_homeserver: World) -> None:
+def test_device_of_the_scope_is_created_in_synapse(mas_homeserver: World) -> None:
     username, password = mas_homeserver.with_password()
     tokens = mas_homeserver.sign_in_with_device_code(username, password, f"{API} {DEVICE}")
     user_id = mas_homeserver.server.user_id(username)
@@ -97,7 +97,7 @@ def test_refresh_tokens_rotate(mas_homeserver: World) -> None:
     assert not mas_homeserver.introspect(third["access_token"])["active"]
 
 
-def test_a_client_with_a_secret_gets_a_token_of_no_user(mas_homeserver: World) -> None:
+def test_client_credentials_give_a_token_without_a_user(mas_homeserver: World) -> None:
     form = {"grant_type": "client_credentials", "scope": MAS_ADMIN}
     tokens = mas_homeserver.oauth("token", form, client=mas_homeserver.client)
     assert "refresh_token" not in tokens
@@ -108,12 +108,12 @@ def test_a_client_with_a_secret_gets_a_token_of_no_user(mas_homeserver: World) -
     assert (reply.status, reply.json["error"]) == (401, "invalid_client")
 
 
-def test_equal_metadata_is_one_client(mas_homeserver: World) -> None:
+def test_equal_client_metadata_gives_one_client(mas_homeserver: World) -> None:
     assert mas_homeserver.register_client() == mas_homeserver.register_client()
 
 
 @pytest.mark.parametrize("uri", ["", "http://example.org/", "https://localhost/"])
-def test_a_client_needs_a_public_address(mas_homeserver: World, uri: str) -> None:
+def test_client_needs_a_public_redirect_uri(mas_homeserver: World, uri: str) -> None:
     metadata = {"client_name": "x", "client_uri": uri, "grant_types": [DEVICE_CODE], "response_types": []}
     reply = mas_homeserver.send("POST", "oauth2/registration", metadata)
     assert (reply.status, reply.json["error"]) == (400, "invalid_client_metadata")

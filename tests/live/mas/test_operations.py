@@ -183,14 +183,14 @@ def site(ask: Asking) -> None:
     ask(400, "POST", "/policy-data", {"data": 1})
 
 
-def test_every_operation_answers_as_described(mas_homeserver: World) -> None:
+def test_every_mas_operation_answers_as_described(mas_homeserver: World) -> None:
     ask = Asking(mas_homeserver)
     for part in (users, emails, personal_sessions, sessions, registration_tokens, links, site):
         part(ask)
     assert set(described()["operations"]) - ask.operations == set()
 
 
-def test_a_provider_links_accounts(mas_homeserver: World) -> None:
+def test_upstream_provider_links_accounts(mas_homeserver: World) -> None:
     if mas_homeserver.service is None:
         pytest.skip("a real MAS has its providers in its configuration file")
     ask = Asking(mas_homeserver)
@@ -219,13 +219,13 @@ def test_a_provider_links_accounts(mas_homeserver: World) -> None:
     ],
     ids=str,
 )
-def test_a_query_that_cannot_be_is_refused(mas_homeserver: World, query: dict[str, str], titles: str) -> None:
+def test_invalid_query_is_refused(mas_homeserver: World, query: dict[str, str], titles: str) -> None:
     reply = mas_homeserver.ask("GET", "/users", query=query)
     assert reply.status == 400
     assert reply.json["errors"][0]["title"].startswith(titles)
 
 
-def test_pages_are_walked_in_both_directions(mas_homeserver: World) -> None:
+def test_pages_are_read_in_both_directions(mas_homeserver: World) -> None:
     name = f"walk-{secrets.token_hex(4)}"
     made = [mas_homeserver.create(f"{name}-{number}") for number in range(5)]
     for direction, link, expected in (("first", "next", made), ("last", "prev", made[::-1])):
@@ -256,14 +256,14 @@ def query_of(link: str) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_a_request_without_a_token_is_refused(
+def test_request_without_a_token_is_refused(
     mas_homeserver: World, headers: Mapping[str, str], status: int, title: str
 ) -> None:
     reply = mas_homeserver.send("GET", f"{BASE[1:]}/version", headers=headers)
     assert (reply.status, reply.json["errors"][0]["title"]) == (status, title)
 
 
-def test_tokens_that_are_refused(mas_homeserver: World) -> None:
+def test_invalid_and_expired_tokens_are_refused(mas_homeserver: World) -> None:
     rose = mas_homeserver.someone("rose")
     user = mas_homeserver.user(rose)["id"]
     without = mas_homeserver.personal_token(user, API)
@@ -278,7 +278,7 @@ def test_tokens_that_are_refused(mas_homeserver: World) -> None:
         assert (reply.status, reply.json["errors"][0]["title"]) == (401, title)
 
 
-def test_a_locked_actor_passes_the_admin_api_and_no_introspection(mas_homeserver: World) -> None:
+def test_token_of_a_locked_user_passes_the_admin_api_but_not_introspection(mas_homeserver: World) -> None:
     rose = mas_homeserver.someone("rose")
     user = mas_homeserver.user(rose)["id"]
     token = mas_homeserver.personal_token(user, f"{API} {MAS_ADMIN}")
@@ -290,13 +290,13 @@ def test_a_locked_actor_passes_the_admin_api_and_no_introspection(mas_homeserver
     assert reply.status == 401
 
 
-def test_every_operation_is_served() -> None:
+def test_every_mas_operation_is_served() -> None:
     """None is left out."""
     assert {f"{route.method} {route.template}" for route in ROUTES} == set(described()["operations"])
     assert len(ROUTES) == 47
 
 
-def test_the_description_has_the_shapes_of_the_document() -> None:
+def test_description_has_the_shapes_of_the_openapi_document() -> None:
     whole = document()
     if whole is None:
         pytest.skip("MAS's own document is not at hand")

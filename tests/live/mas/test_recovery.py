@@ -19,7 +19,7 @@ from synadmin.ids import encoded
 from tests.live.conftest import environment_of
 from tests.live.mas.world import REAL
 from tests.live.recovery.proxy import Proxy
-from tests.live.told import Told
+from tests.live.room_result import RoomResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +60,9 @@ def state_of(world: World, *people: Person) -> list[Any]:
     return found
 
 
-def regain(world: World, synadmin: Synadmin, room_id: RoomId, *options: str) -> Told:
+def regain(world: World, synadmin: Synadmin, room_id: RoomId, *options: str) -> RoomResult:
     arguments = ("room", "make-admin", room_id, "--yes", "-o", "json", *options)
-    return Told.by(synadmin(*arguments, server=world.server, acting=world.admin))
+    return RoomResult.by(synadmin(*arguments, server=world.server, acting=world.admin))
 
 
 def left_by_its_admin(world: World) -> tuple[RoomId, tuple[Person, ...]]:
@@ -147,7 +147,7 @@ SITUATIONS = [
 @pytest.mark.parametrize(
     ("situation", "reach"), [pytest.param(one, reach, id=one.__name__) for one, reach in SITUATIONS]
 )
-def test_a_room_is_regained_and_all_else_is_as_before(
+def test_room_is_regained_and_all_else_is_unchanged(
     mas_homeserver: World,
     synadmin: Synadmin,
     situation: Callable[[World], tuple[RoomId, tuple[Person, ...]]],
@@ -158,11 +158,11 @@ def test_a_room_is_regained_and_all_else_is_as_before(
     refused = regain(mas_homeserver, synadmin, room_id)
     reason = "target-banned" if situation is target_banned else f"needs-{reach}"
     assert refused.verdict == (5, "refused", reason, reach), refused.stderr
-    told = regain(mas_homeserver, synadmin, room_id, "--allow", reach)
-    assert told.verdict == (0, "done", None, reach), told
-    assert told.record["control"] is True
+    result = regain(mas_homeserver, synadmin, room_id, "--allow", reach)
+    assert result.verdict == (0, "done", None, reach), result
+    assert result.record["control"] is True
     assert state_of(mas_homeserver, *people) == before
-    assert "warning" not in told.stderr
+    assert "warning" not in result.stderr
 
 
 def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
@@ -177,7 +177,7 @@ def test_levels_are_changed_as_another_user(mas_homeserver: World, synadmin: Syn
     assert state_of(mas_homeserver, alice, bob) == before
 
 
-def test_a_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
     before = state_of(mas_homeserver, alice, bob)
@@ -189,7 +189,7 @@ def test_a_level_is_set_as_another_user(mas_homeserver: World, synadmin: Synadmi
     assert state_of(mas_homeserver, alice, bob) == before
 
 
-def test_rooms_are_transferred(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_rooms_are_transferred_under_mas(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
     arguments = ("room", "transfer", room_id, "--old-owner", alice.user_id, "--to", bob.user_id)
@@ -206,7 +206,7 @@ def test_rooms_are_transferred(mas_homeserver: World, synadmin: Synadmin) -> Non
     assert content["users"][bob.user_id] == 100
 
 
-def test_many_rooms_lift_the_limits_of_each_user_acted_as(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_rate_limits_are_lifted_for_each_impersonated_user(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     rooms = [alice.make_room(members=[bob], left=[alice]) for _ in range(4)]
     before = state_of(mas_homeserver, alice, bob, mas_homeserver.admin)
@@ -221,7 +221,7 @@ def test_many_rooms_lift_the_limits_of_each_user_acted_as(mas_homeserver: World,
     assert after == before
 
 
-def test_a_user_that_mas_does_not_know_cannot_be_acted_as(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_user_unknown_to_mas_cannot_be_impersonated(mas_homeserver: World, synadmin: Synadmin) -> None:
     if mas_homeserver.service is None:
         pytest.skip("the homeserver's secret is the stand-in's")
     from synadmin.client import Synapse
@@ -239,24 +239,26 @@ def test_a_user_that_mas_does_not_know_cannot_be_acted_as(mas_homeserver: World,
         "POST", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/make_room_admin", {"user_id": bridged}
     )
     alice.leave(room_id)
-    told = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
+    result = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
     # Only the two of them have power: alice has to be brought in again, and nobody is there to invite her.
-    assert told.code in {0, 5}
-    assert bridged not in [by for _, by, _ in told.steps]
+    assert result.code in {0, 5}
+    assert bridged not in [by for _, by, _ in result.steps]
 
 
 @needs_stand_in
-def test_without_the_admin_api_the_reason_is_named(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_refusal_without_the_mas_admin_api_names_the_reason(
+    mas_homeserver: World, synadmin: Synadmin
+) -> None:
     room_id, _ = left_by_its_admin(mas_homeserver)
     with mas_homeserver.knobs(adminapi=False):
-        told = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
-    assert told.verdict == (5, "refused", "needs-impersonate", None)
-    assert "does not serve it" in told.message
-    assert "`adminapi`" in told.message
+        result = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
+    assert result.verdict == (5, "refused", "needs-impersonate", None)
+    assert "does not serve it" in result.message
+    assert "`adminapi`" in result.message
     with mas_homeserver.knobs(version="v1.4.0"):
-        told = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
-    assert told.verdict == (5, "refused", "needs-impersonate", None)
-    assert "MAS 1.4.0 is too old for acting as other users" in told.message
+        result = regain(mas_homeserver, synadmin, room_id, "--allow", "impersonate")
+    assert result.verdict == (5, "refused", "needs-impersonate", None)
+    assert "MAS 1.4.0 is too old for acting as other users" in result.message
 
 
 def active_sessions(world: World, who: Person) -> list[str]:
@@ -270,7 +272,7 @@ POSITIONS = range(1, 9) if EVERY else (2, 4, 7)
 
 
 @pytest.mark.parametrize("position", POSITIONS)
-def test_what_a_crash_leaves_is_put_back_by_the_next_run(
+def test_next_run_reverts_temporary_changes_after_a_crash(
     mas_homeserver: World, synadmin: Synadmin, tmp_path: Path, position: int
 ) -> None:
     """The run is killed when the server has done the change, and before the command knows."""
@@ -319,15 +321,15 @@ def test_what_a_crash_leaves_is_put_back_by_the_next_run(
 
 @needs_stand_in
 @pytest.mark.skipif(not EVERY, reason="it waits twice for a job that does not run: SYNADMIN_TEST_EVERY=1")
-def test_where_the_job_that_deactivates_again_does_not_run_the_next_run_sees_to_it(
+def test_next_run_deactivates_again_where_the_job_did_not_run(
     mas_homeserver: World, synadmin: Synadmin
 ) -> None:
     room_id, people = admin_deactivated(mas_homeserver)
     before = state_of(mas_homeserver, *people)
     with mas_homeserver.knobs(worker=False):
-        told = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
-    assert told.code == 1, told
-    assert "warning" in told.stderr
+        result = regain(mas_homeserver, synadmin, room_id, "--allow", "reactivate")
+    assert result.code == 1, result
+    assert "warning" in result.stderr
     assert mas_homeserver.user(people[0])["deactivated_at"] is not None
     arguments = ("journal", "resume", "last", "--yes")
     resumed = synadmin(*arguments, server=mas_homeserver.server, acting=mas_homeserver.admin)
@@ -336,7 +338,7 @@ def test_where_the_job_that_deactivates_again_does_not_run_the_next_run_sees_to_
 
 
 @pytest.mark.parametrize("lost", ["cut off", 502])
-def test_a_session_whose_answer_was_lost_is_found_by_its_name_and_ended(
+def test_personal_session_with_a_lost_answer_is_found_and_revoked(
     mas_homeserver: World, synadmin: Synadmin, lost: str | int
 ) -> None:
     room_id, people = left_by_its_admin(mas_homeserver)
@@ -363,7 +365,7 @@ def test_a_session_whose_answer_was_lost_is_found_by_its_name_and_ended(
     assert state_of(mas_homeserver, *people) == before
 
 
-def test_a_lost_room_is_replaced_for_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_lost_room_is_replaced_for_another_user(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice, bob])
     before = state_of(mas_homeserver, bob)

@@ -22,7 +22,7 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def test_the_club_has_its_accounts_at_mas_and_its_rooms_are_regained(shell: Shell) -> None:
+def test_sandbox_with_mas_regains_its_rooms(shell: Shell) -> None:
     try:
         code, stdout, stderr = shell.run("sandbox", "up", "--mas")
         assert code == 0, stderr
@@ -54,7 +54,7 @@ def test_the_club_has_its_accounts_at_mas_and_its_rooms_are_regained(shell: Shel
     assert shell.is_clean
 
 
-def test_accounts_outlast_the_process(shell: Shell) -> None:
+def test_accounts_of_the_stand_in_survive_a_restart(shell: Shell) -> None:
     try:
         code, first, stderr = shell.run("sandbox", "up", "club", "--mas", "--empty")
         assert code == 0, stderr
@@ -78,7 +78,7 @@ def test_accounts_outlast_the_process(shell: Shell) -> None:
     assert shell.is_clean
 
 
-def test_an_interruption_leaves_neither_of_the_two(shell: Shell) -> None:
+def test_interrupted_start_leaves_no_process(shell: Shell) -> None:
     with shell.start("sandbox", "up", "--mas") as child:
         wait_until(lambda: any("sandbox.mas" in line for line in processes_in(shell.temporary)))
         os.kill(child.pid, signal.SIGINT)
@@ -88,7 +88,7 @@ def test_an_interruption_leaves_neither_of_the_two(shell: Shell) -> None:
     assert shell.is_clean
 
 
-def test_both_end_with_the_program_that_started_them(tmp_path: Path) -> None:
+def test_synapse_and_stand_in_end_with_their_parent(tmp_path: Path) -> None:
     with DelegatedHomeserver(tmp_path / "server") as server:
         rose = server.register("rose")
         assert rose.synapse.client_server.whoami().device_id

@@ -24,14 +24,14 @@ def refusal(who: Person) -> str | None:
     return None
 
 
-def test_a_token_with_all_scopes_opens_both_admin_apis(mas_homeserver: World) -> None:
+def test_token_with_all_scopes_is_accepted_by_both_admin_apis(mas_homeserver: World) -> None:
     admin = mas_homeserver.admin
     path = f"/_synapse/admin/v2/users/{encoded(admin.user_id)}"
     assert admin.call("GET", path)["name"] == admin.user_id
     assert mas_homeserver.user(admin)["admin"] is True
 
 
-def test_a_locked_user_is_kept_out_and_synapse_hears_of_it(mas_homeserver: World) -> None:
+def test_locked_user_is_refused_by_mas_and_synapse(mas_homeserver: World) -> None:
     alice = mas_homeserver.someone()
     user = mas_homeserver.user(alice)
     mas_homeserver.api("POST", f"/users/{user['id']}/lock")
@@ -42,7 +42,7 @@ def test_a_locked_user_is_kept_out_and_synapse_hears_of_it(mas_homeserver: World
     mas_homeserver.eventually(lambda: not admin.synapse.users.get(alice.user_id).locked)
 
 
-def test_a_deactivated_user_is_kept_out_and_leaves(mas_homeserver: World) -> None:
+def test_deactivated_user_is_refused_and_leaves_rooms(mas_homeserver: World) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
     user = mas_homeserver.user(alice)
@@ -60,7 +60,7 @@ def test_a_deactivated_user_is_kept_out_and_leaves(mas_homeserver: World) -> Non
     assert not admin.synapse.users.get(alice.user_id).deactivated
 
 
-def test_a_personal_session_acts_as_a_user_without_a_device(mas_homeserver: World) -> None:
+def test_personal_session_acts_as_a_user_without_a_device(mas_homeserver: World) -> None:
     alice = mas_homeserver.someone()
     token = mas_homeserver.personal_token(mas_homeserver.user(alice)["id"], API, expires_in=600)
     path = f"/_synapse/admin/v2/users/{encoded(alice.user_id)}/devices"
@@ -75,7 +75,7 @@ def test_a_personal_session_acts_as_a_user_without_a_device(mas_homeserver: Worl
 
 
 @pytest.mark.parametrize("scope", ["urn:matrix:client:api:*", "urn:synapse:admin:*"])
-def test_a_client_without_a_user_gets_no_scope_that_needs_one(mas_homeserver: World, scope: str) -> None:
+def test_client_without_a_user_gets_no_user_scope(mas_homeserver: World, scope: str) -> None:
     form = {"grant_type": "client_credentials", "scope": scope}
     reply = mas_homeserver.oauth_reply("token", form, client=mas_homeserver.client)
     assert (reply.status, reply.json["error"]) == (403, "invalid_scope")

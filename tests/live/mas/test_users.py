@@ -51,7 +51,7 @@ def is_refused(who: Person) -> bool:
     return False
 
 
-def test_a_lock_is_on_both_sides_and_is_lifted(mas_homeserver: World, run: Run) -> None:
+def test_lock_is_set_and_lifted_in_mas_and_synapse(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     alice.make_room(members=[mas_homeserver.someone("bob")])
     answer = run("user", "lock", alice.user_id, "--yes", "-o", "json")
@@ -73,14 +73,14 @@ def test_a_lock_is_on_both_sides_and_is_lifted(mas_homeserver: World, run: Run) 
     assert not mas_homeserver.admin.synapse.users.get(alice.user_id).locked
 
 
-def test_a_lock_of_an_account_without_sessions_is_done(mas_homeserver: World, run: Run) -> None:
+def test_lock_of_an_account_without_sessions_is_done(mas_homeserver: World, run: Run) -> None:
     name = f"quiet-{secrets.token_hex(4)}"
     mas_homeserver.create(name)
     answer = run("user", "lock", name, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
 
 
-def test_a_deactivation_is_done_where_the_users_token_is_refused(mas_homeserver: World, run: Run) -> None:
+def test_deactivation_is_done_when_the_token_is_refused(mas_homeserver: World, run: Run) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
     answer = run("user", "deactivate", alice.user_id, "--yes", "--leave-rooms", "-o", "json")
@@ -96,7 +96,7 @@ def test_a_deactivation_is_done_where_the_users_token_is_refused(mas_homeserver:
     assert not mas_homeserver.admin.synapse.users.get(alice.user_id).deactivated
 
 
-def test_an_erased_account(mas_homeserver: World, run: Run) -> None:
+def test_account_is_erased(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     answer = run("user", "deactivate", alice.user_id, "--erase", "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
@@ -104,7 +104,7 @@ def test_an_erased_account(mas_homeserver: World, run: Run) -> None:
 
 
 @pytest.mark.parametrize("verb", ["lock", "deactivate", "reactivate"])
-def test_a_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -> None:
+def test_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -> None:
     alice = mas_homeserver.someone()
     if verb == "reactivate":
         assert run("user", "deactivate", alice.user_id, "--yes").code == 0
@@ -115,7 +115,7 @@ def test_a_dry_run_changes_nothing(mas_homeserver: World, run: Run, verb: str) -
     assert mas_homeserver.user(alice) == before
 
 
-def test_a_new_password_ends_the_sessions(mas_homeserver: World, run: Run) -> None:
+def test_new_password_ends_the_sessions(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     answer = run("user", "password", alice.user_id, "--yes", "-o", "json", stdin="correct horse battery\n")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
@@ -123,7 +123,7 @@ def test_a_new_password_ends_the_sessions(mas_homeserver: World, run: Run) -> No
     assert "correct horse" not in answer.stdout + answer.stderr
 
 
-def test_admin_rights_are_granted_and_what_is_held_ends(mas_homeserver: World, run: Run) -> None:
+def test_admin_rights_are_granted_and_revoked_with_their_tokens(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     answer = run("user", "admin", "grant", alice.user_id, "--yes", "-o", "json")
     assert (answer.code, record(answer)["outcome"]) == (0, "done"), answer
@@ -139,7 +139,7 @@ def test_admin_rights_are_granted_and_what_is_held_ends(mas_homeserver: World, r
     assert alice.user_id not in run("user", "list", "--admins", "-o", "name").stdout.splitlines()
 
 
-def test_an_account_is_created_with_all_that_belongs_to_it(mas_homeserver: World, run: Run) -> None:
+def test_account_is_created_with_address_and_password(mas_homeserver: World, run: Run) -> None:
     name = f"rose-{secrets.token_hex(4)}"
     user_id = mas_homeserver.server.user_id(name)
     answer = run(
@@ -170,7 +170,7 @@ def test_an_account_is_created_with_all_that_belongs_to_it(mas_homeserver: World
     assert "exists already" in again.stderr
 
 
-def test_addresses_are_changed_at_mas(mas_homeserver: World, run: Run) -> None:
+def test_email_addresses_are_changed_in_mas(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     address = f"{secrets.token_hex(4)}@example.org"
     answer = run("user", "modify", alice.user_id, "--add-threepid", "email", address, "--yes")
@@ -186,7 +186,7 @@ def test_addresses_are_changed_at_mas(mas_homeserver: World, run: Run) -> None:
     assert shown["mas"]["emails"] == []
 
 
-def test_a_token_to_act_as_a_user_is_a_personal_session(mas_homeserver: World, run: Run) -> None:
+def test_user_login_creates_a_personal_session(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     answer = run("user", "login", alice.user_id, "--until", "10m", "--yes")
     assert answer.code == 0, answer.stderr
@@ -196,7 +196,7 @@ def test_a_token_to_act_as_a_user_is_a_personal_session(mas_homeserver: World, r
     acting.close()
 
 
-def test_an_account_that_is_not_there(mas_homeserver: World, run: Run) -> None:
+def test_unknown_account_is_not_found(mas_homeserver: World, run: Run) -> None:
     answer = run("user", "lock", "nobody-has-this-name", "--yes")
     assert answer.code == 4, answer
     with pytest.raises(NotFoundError):
@@ -205,9 +205,7 @@ def test_an_account_that_is_not_there(mas_homeserver: World, run: Run) -> None:
 
 @needs_stand_in
 @pytest.mark.parametrize(("verb", "state"), [("lock", "locked"), ("deactivate", "deactivated")])
-def test_where_no_job_runs_the_outcome_is_pending(
-    mas_homeserver: World, run: Run, verb: str, state: str
-) -> None:
+def test_outcome_is_pending_while_no_job_runs(mas_homeserver: World, run: Run, verb: str, state: str) -> None:
     name = f"quiet-{secrets.token_hex(4)}"  # without a session that makes it pending
     mas_homeserver.create(name)
     with mas_homeserver.knobs(worker=False):
@@ -223,7 +221,9 @@ def test_where_no_job_runs_the_outcome_is_pending(
 @pytest.mark.parametrize(
     ("knob", "words"), [({"adminapi": False}, "does not serve it"), ({"version": "v0.19.0"}, "too old")]
 )
-def test_what_is_missing_is_named(mas_homeserver: World, run: Run, knob: dict[str, Any], words: str) -> None:
+def test_missing_client_or_scope_is_named(
+    mas_homeserver: World, run: Run, knob: dict[str, Any], words: str
+) -> None:
     alice = mas_homeserver.someone()
     verb = "lock" if "adminapi" in knob else "reactivate"
     if verb == "reactivate":
@@ -234,7 +234,7 @@ def test_what_is_missing_is_named(mas_homeserver: World, run: Run, knob: dict[st
     assert words in " ".join(answer.stderr.split())
 
 
-def test_a_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice = mas_homeserver.someone()
     me = mas_homeserver.user(mas_homeserver.admin)
     token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
@@ -247,7 +247,7 @@ def test_a_token_without_the_scope_is_refused(mas_homeserver: World, synadmin: S
     assert mas_homeserver.user(alice)["locked_at"] is None
 
 
-def test_a_client_does_what_the_token_may_not(mas_homeserver: World, synadmin: Synadmin) -> None:
+def test_client_credentials_do_what_the_token_may_not(mas_homeserver: World, synadmin: Synadmin) -> None:
     alice = mas_homeserver.someone()
     me = mas_homeserver.user(mas_homeserver.admin)
     token = mas_homeserver.personal_token(me["id"], f"{API} urn:synapse:admin:*")
@@ -262,7 +262,7 @@ def test_a_client_does_what_the_token_may_not(mas_homeserver: World, synadmin: S
     assert mas_homeserver.user(alice)["locked_at"] is not None
 
 
-def test_a_leaver_is_offboarded(mas_homeserver: World, run: Run) -> None:
+def test_account_is_offboarded_under_mas(mas_homeserver: World, run: Run) -> None:
     alice, bob = mas_homeserver.someone(), mas_homeserver.someone("bob")
     room_id = alice.make_room(members=[bob])
     answer = run(
@@ -276,7 +276,7 @@ def test_a_leaver_is_offboarded(mas_homeserver: World, run: Run) -> None:
     assert content["users"][bob.user_id] == 100
 
 
-def test_a_device_goes_with_its_session(mas_homeserver: World, run: Run) -> None:
+def test_device_is_deleted_with_its_session(mas_homeserver: World, run: Run) -> None:
     alice = mas_homeserver.someone()
     (device,) = (one.device_id for one in mas_homeserver.admin.synapse.devices.list(alice.user_id).devices)
     answer = run("device", "delete", alice.user_id, device, "--yes", "-o", "json")

@@ -11,7 +11,7 @@ from synadmin.errors import MatrixError
 from synadmin.ids import encoded
 from tests.live.differential import Held, held
 from tests.live.recovery import accounts
-from tests.live.told import Told
+from tests.live.room_result import RoomResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,13 +113,13 @@ class Scene:
     ) -> Answer:
         return self.synadmin(*arguments, server=self.server, acting=acting, env=env)
 
-    def make_admin(self, room: RoomId | RoomAlias, *options: str, acting: Person | None = None) -> Told:
+    def make_admin(self, room: RoomId | RoomAlias, *options: str, acting: Person | None = None) -> RoomResult:
         answer = self.run("room", "make-admin", room, "--yes", "-o", "json", *options, acting=acting)
-        return Told.by(answer)
+        return RoomResult.by(answer)
 
     def regain(
         self, room_id: RoomId, *options: str, target: Person | None = None, reach: str = "impersonate"
-    ) -> Told:
+    ) -> RoomResult:
         """Regain a room that takes this reach: less is refused and changes nothing, with it all is well."""
         who = target or self.admin
         user = () if target is None else ("--user", target.user_id)
@@ -132,13 +132,13 @@ class Scene:
         assert refused.steps == []
         assert (self.standings(), self.held(room_id, who)) == (before, room)
 
-        told = self.make_admin(room_id, *user, "--allow", reach, *options)
-        assert told.verdict == (0, "done", None, reach), (told.record, told.stderr)
+        result = self.make_admin(room_id, *user, "--allow", reach, *options)
+        assert result.verdict == (0, "done", None, reach), (result.record, result.stderr)
         self.is_regained(room_id, who, before)
         again = self.make_admin(room_id, *user)
         assert again.verdict == (0, "done", None, "api")
         assert again.steps == []
-        return told
+        return result
 
     def is_regained(
         self, room_id: RoomId, who: Person, before: Mapping[UserId, Standing], *, killed: bool = False

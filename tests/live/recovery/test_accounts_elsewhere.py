@@ -19,7 +19,7 @@ def log_ins(server: Homeserver) -> list[str]:
     return [request.uri for request in server.processed() if request.uri.endswith("/login")]
 
 
-def test_what_the_admin_api_does_alone_works_there(delegated: Delegated, synadmin: Synadmin) -> None:
+def test_make_room_admin_works_under_mas(delegated: Delegated, synadmin: Synadmin) -> None:
     room_id = delegated.someone("alice").make_room()
     arguments = ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
     answer = synadmin(*arguments, server=delegated.server, acting=delegated.admin)
@@ -30,7 +30,7 @@ def test_what_the_admin_api_does_alone_works_there(delegated: Delegated, synadmi
 
 @pytest.mark.parametrize("fate", ["left", "deactivated"])
 @pytest.mark.parametrize("allow", [None, "impersonate", "reactivate"])
-def test_what_takes_acting_as_others_is_refused_up_front_with_the_reason(
+def test_impersonation_without_the_mas_api_is_refused_before_any_change(
     delegated: Delegated, synadmin: Synadmin, fate: str, allow: str | None
 ) -> None:
     alice, bob = delegated.someone(f"alice-{fate}-{allow}".lower()), delegated.someone("bob")
@@ -51,9 +51,7 @@ def test_what_takes_acting_as_others_is_refused_up_front_with_the_reason(
     assert log_ins(delegated.server) == []
 
 
-def test_levels_can_be_changed_there_with_ones_own_power_and_no_other(
-    delegated: Delegated, synadmin: Synadmin
-) -> None:
+def test_levels_are_changed_under_mas_with_the_own_power(delegated: Delegated, synadmin: Synadmin) -> None:
     alice, bob = delegated.someone("alice"), delegated.someone("bob")
     room_id = alice.make_room(members=[bob, delegated.admin], users={bob: 50})
     arguments = ("room", "demote", room_id, "bob", "--allow", "reactivate", "--yes")

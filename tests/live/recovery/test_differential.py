@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synadmin.sandbox.homeserver import Homeserver
 
 
-def test_no_plan_fails_and_no_refusal_was_too_early(homeserver: Homeserver) -> None:
+def test_no_plan_fails_and_no_refusal_is_wrong(homeserver: Homeserver) -> None:
     rooms = int(os.environ.get("SYNADMIN_TEST_ROOMS", "20"))
     *_, tally = run(homeserver, rooms=rooms, seed=22, furthest=Reach.REACTIVATE)
     assert tally.rooms == rooms

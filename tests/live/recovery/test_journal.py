@@ -34,7 +34,7 @@ def runs(scene: Scene) -> list[dict[str, Any]]:
     return list({line["run"]: line for line in reversed(lines)}.values())[::-1]
 
 
-def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
+def test_undo_reverts_a_run_once(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room()
     before = users(scene, room_id)
@@ -77,7 +77,7 @@ def test_what_a_run_gave_is_taken_back_once(scene: Scene) -> None:
     assert users(scene, room_id) == before
 
 
-def test_a_room_is_not_left_without_an_active_local_controller(scene: Scene) -> None:
+def test_undo_keeps_an_active_local_controller(scene: Scene) -> None:
     alice, bob, carol = (scene.someone(name) for name in ("alice", "bob", "carol"))
     left = alice.make_room(members=[bob], left=[alice])
     deactivated = carol.make_room(members=[bob])
@@ -95,7 +95,7 @@ def test_a_room_is_not_left_without_an_active_local_controller(scene: Scene) -> 
     assert not scene.has_control(left, scene.admin)
 
 
-def test_a_room_that_was_changed_since_stays_as_it_is(scene: Scene) -> None:
+def test_undo_leaves_a_room_that_was_changed_since(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     rooms = [alice.make_room(members=[scene.admin, bob], users={scene.admin: 100}) for _ in range(2)]
     before = users(scene, rooms[1])
@@ -115,7 +115,7 @@ def test_a_room_that_was_changed_since_stays_as_it_is(scene: Scene) -> None:
     assert users(scene, rooms[1]) == before
 
 
-def test_a_token_that_is_not_valid_is_no_refusal(scene: Scene) -> None:
+def test_invalid_token_exits_3(scene: Scene) -> None:
     room_id = scene.someone("alice").make_room()
     assert scene.make_admin(room_id).code == 0
     answer = scene.run("journal", "undo", "last", "--yes", env={"SYNADMIN_ACCESS_TOKEN": "syt_bad"})
@@ -123,9 +123,7 @@ def test_a_token_that_is_not_valid_is_no_refusal(scene: Scene) -> None:
     assert "M_UNKNOWN_TOKEN" in answer.stderr
 
 
-def test_undoing_a_run_that_was_killed_reverts_what_it_had_changed_for_a_while(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_undo_of_a_killed_run_reverts_its_temporary_changes(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice)
@@ -150,7 +148,7 @@ def test_undoing_a_run_that_was_killed_reverts_what_it_had_changed_for_a_while(
     assert scene.borrowed_tokens() == 0
 
 
-def test_resuming_a_run_that_has_ended_changes_nothing(scene: Scene) -> None:
+def test_resume_of_an_ended_run_changes_nothing(scene: Scene) -> None:
     room_id = scene.someone("alice").make_room()
     assert scene.make_admin(room_id).code == 0
     scene.admin.leave(room_id)
@@ -160,7 +158,7 @@ def test_resuming_a_run_that_has_ended_changes_nothing(scene: Scene) -> None:
     assert scene.memberships(scene.admin).get(room_id) == "leave"
 
 
-def test_what_the_rules_do_not_allow_is_told_and_the_rest_is_done(
+def test_undo_reports_what_is_not_permitted_and_does_the_rest(
     scenes: Scenes, federation: tuple[Homeserver, Homeserver]
 ) -> None:
     ours, theirs = federation
@@ -182,7 +180,7 @@ def test_what_the_rules_do_not_allow_is_told_and_the_rest_is_done(
     assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (5, "refused")
 
 
-def test_two_who_cannot_lower_each_other_are_lowered_each_by_themselves(scene: Scene) -> None:
+def test_undo_lowers_equals_through_their_own_accounts(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[scene.admin, bob], users={scene.admin: 100})
     before = users(scene, room_id)
@@ -201,7 +199,7 @@ def test_two_who_cannot_lower_each_other_are_lowered_each_by_themselves(scene: S
     assert scene.borrowed_tokens() == 0
 
 
-def test_a_room_without_levels_gets_such_as_mean_the_same(scene: Scene) -> None:
+def test_undo_in_a_room_without_power_levels_sends_equivalent_levels(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room(members=[scene.admin])
     arguments = ("room", "set-power", room_id, scene.admin.user_id, "100", "--allow", "impersonate", "--yes")
@@ -212,7 +210,7 @@ def test_a_room_without_levels_gets_such_as_mean_the_same(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("verb", ["resume", "undo"])
-def test_a_run_that_is_not_there_or_was_elsewhere_is_an_error(scene: Scene, verb: str) -> None:
+def test_unknown_run_or_run_on_another_server_is_an_error(scene: Scene, verb: str) -> None:
     answer = (
         scene.run("journal", verb, "last", "--yes") if verb == "undo" else scene.run("journal", verb, "last")
     )
@@ -226,7 +224,7 @@ def test_a_run_that_is_not_there_or_was_elsewhere_is_an_error(scene: Scene, verb
     assert f"was on {scene.server.url}, and {proxy.here} is configured" in answer.stderr
 
 
-def test_a_run_that_changed_no_levels_cannot_be_undone_and_has_ended(scene: Scene) -> None:
+def test_run_without_level_changes_cannot_be_undone(scene: Scene) -> None:
     bob = scene.someone("bob")
     room_id = bob.make_room()
     assert scene.run("room", "block", room_id, "--yes").code == 0
@@ -238,7 +236,7 @@ def test_a_run_that_changed_no_levels_cannot_be_undone_and_has_ended(scene: Scen
     assert "has ended: there is nothing to do" in answer.stderr
 
 
-def test_a_run_that_is_resumed_says_which_and_can_be_resumed_itself(scene: Scene, tmp_path: Path) -> None:
+def test_resumed_run_names_its_origin_and_can_be_resumed(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
     before = scene.standings()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.live.recovery.conftest import Scene, Scenes
 
 
-def told(scene: Scene, *arguments: str, acting: Person | None = None) -> tuple[int, dict[str, Any], str]:
+def result(scene: Scene, *arguments: str, acting: Person | None = None) -> tuple[int, dict[str, Any], str]:
     answer = scene.run("room", *arguments, "--yes", "-o", "json", acting=acting)
     return answer.code, json.loads(answer.stdout) if answer.stdout else {}, answer.stderr
 
@@ -28,12 +28,12 @@ def content(scene: Scene, room_id: RoomId) -> dict[str, Any]:
     return scene.held(room_id, scene.admin).content or {}
 
 
-def test_a_level_is_set_with_ones_own_power_and_the_rest_stays_as_it_is(scene: Scene) -> None:
+def test_level_is_set_with_the_own_power_and_the_rest_is_kept(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100})
     alice.set_levels(room_id, {**content(scene, room_id), "org.example.own": {"kept": True}})
     before = content(scene, room_id)
-    code, record, stderr = told(scene, "set-power", room_id, bob.user_id, "50")
+    code, record, stderr = result(scene, "set-power", room_id, bob.user_id, "50")
     assert code == 0, stderr
     assert record == {
         "room_id": room_id,
@@ -46,11 +46,11 @@ def test_a_level_is_set_with_ones_own_power_and_the_rest_stays_as_it_is(scene: S
     assert content(scene, room_id) == {**before, "users": {**before["users"], bob.user_id: 50}}
 
     event = scene.held(room_id, bob).event_id
-    code, record, _ = told(scene, "set-power", room_id, bob.user_id, "50")
+    code, record, _ = result(scene, "set-power", room_id, bob.user_id, "50")
     assert (code, record["outcome"], record["changes"]) == (0, "done", [])
     assert scene.held(room_id, bob).event_id == event
 
-    code, record, stderr = told(
+    code, record, stderr = result(
         scene, "set-power", room_id, "--event", "m.room.topic", "0", "--default", "invite", "50"
     )
     assert code == 0, stderr
@@ -60,7 +60,7 @@ def test_a_level_is_set_with_ones_own_power_and_the_rest_stays_as_it_is(scene: S
     assert (after["org.example.own"], after["kick"]) == ({"kept": True}, 50)
 
 
-def test_a_rehearsal_shows_what_changes_for_whom_and_changes_nothing(scene: Scene) -> None:
+def test_dry_run_shows_who_gains_and_loses_what(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob, scene.admin], users={scene.admin: 100, bob: 50})
     event = scene.held(room_id, bob).event_id
@@ -76,15 +76,15 @@ def test_a_rehearsal_shows_what_changes_for_whom_and_changes_nothing(scene: Scen
     assert scene.held(room_id, bob).event_id == event
 
 
-def test_somebody_who_turned_against_the_room_is_demoted_through_their_own_account(scene: Scene) -> None:
+def test_malicious_admin_is_demoted_through_their_own_account(scene: Scene) -> None:
     mallory, bob = scene.someone("mallory"), scene.someone("bob")
     room_id = mallory.make_room(members=[bob, scene.admin], users={scene.admin: 100})
     before = scene.standings()
-    code, _, stderr = told(scene, "demote", room_id, mallory.user_id)
+    code, _, stderr = result(scene, "demote", room_id, mallory.user_id)
     assert code == 5
     assert "add --allow impersonate to permit this" in stderr
     assert f"Act as {mallory.user_id} and set the levels." in stderr
-    code, record, stderr = told(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
+    code, record, stderr = result(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
     assert code == 0, stderr
     assert (record["as"], record["reach"]) == (mallory.user_id, "impersonate")
     assert mallory.user_id not in content(scene, room_id)["users"]
@@ -93,14 +93,12 @@ def test_somebody_who_turned_against_the_room_is_demoted_through_their_own_accou
 
 
 @pytest.mark.parametrize("fate", ["suspended", "locked", "deactivated"])
-def test_somebody_who_can_do_nothing_any_more_is_demoted_and_left_as_they_are(
-    scene: Scene, fate: str
-) -> None:
+def test_deactivated_admin_is_demoted_and_stays_deactivated(scene: Scene, fate: str) -> None:
     mallory, bob = scene.someone("mallory"), scene.someone("bob")
     room_id = mallory.make_room(members=[bob, scene.admin], users={scene.admin: 100})
     {"suspended": scene.suspend, "locked": scene.lock, "deactivated": scene.deactivate}[fate](mallory)
     before = scene.standings()
-    code, record, stderr = told(
+    code, record, stderr = result(
         scene, "demote", room_id, mallory.user_id, "--to", "10", "--allow", "reactivate"
     )
     assert code == 0, stderr
@@ -110,11 +108,11 @@ def test_somebody_who_can_do_nothing_any_more_is_demoted_and_left_as_they_are(
     assert scene.borrowed_tokens() == 0
 
 
-def test_an_admin_who_left_comes_back_for_a_moment_to_set_a_level(scene: Scene) -> None:
+def test_admin_who_left_rejoins_temporarily_to_set_a_level(scene: Scene) -> None:
     alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
     room_id = alice.make_room(members=[bob, carol], left=[alice])
     before = scene.standings()
-    code, record, stderr = told(scene, "set-power", room_id, bob.user_id, "100", "--allow", "impersonate")
+    code, record, stderr = result(scene, "set-power", room_id, bob.user_id, "100", "--allow", "impersonate")
     assert code == 0, stderr
     assert record["as"] == alice.user_id
     assert content(scene, room_id)["users"][bob.user_id] == 100
@@ -122,10 +120,10 @@ def test_an_admin_who_left_comes_back_for_a_moment_to_set_a_level(scene: Scene) 
     assert scene.borrowed_tokens() == 0
 
 
-def test_where_everybody_may_a_member_is_found_who_does_it(scene: Scene) -> None:
+def test_any_member_sets_levels_where_all_members_may(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], exact_levels={"users_default": 100}, left=[alice])
-    code, record, stderr = told(
+    code, record, stderr = result(
         scene,
         "set-power",
         room_id,
@@ -142,7 +140,7 @@ def test_where_everybody_may_a_member_is_found_who_does_it(scene: Scene) -> None
     assert content(scene, room_id) == {"users_default": 0, "users": {bob.user_id: 100}}
 
 
-def test_an_equal_on_another_server_keeps_what_they_have(
+def test_remote_user_with_equal_power_is_not_demoted(
     scenes: Scenes, federation: tuple[Homeserver, Homeserver]
 ) -> None:
     ours, theirs = federation
@@ -150,21 +148,21 @@ def test_an_equal_on_another_server_keeps_what_they_have(
     alice, vera = scene.someone("alice"), scene.newcomer("vera", server=theirs)
     room_id = alice.make_room(members=[vera, scene.admin], users={scene.admin: 100, vera: 100})
     event = scene.held(room_id, alice).event_id
-    code, _, stderr = told(scene, "demote", room_id, vera.user_id, "--allow", "reactivate")
+    code, _, stderr = result(scene, "demote", room_id, vera.user_id, "--allow", "reactivate")
     assert code == 5
     assert f"{vera.user_id} on another server has at least as much power" in stderr
     assert scene.held(room_id, alice).event_id == event
     # The last local control may go where others elsewhere have it, and only if that is meant.
-    told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
-    code, record, _ = told(scene, "demote", room_id, scene.admin.user_id)
+    result(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
+    code, record, _ = result(scene, "demote", room_id, scene.admin.user_id)
     assert (code, record["outcome"], record["reason"]) == (5, "refused", "would-lose-control")
     assert [room["room_id"] for room in record["rooms"]] == [room_id]
-    code, _, stderr = told(scene, "demote", room_id, scene.admin.user_id, "--leave-rooms")
+    code, _, stderr = result(scene, "demote", room_id, scene.admin.user_id, "--leave-rooms")
     assert code == 0, stderr
     assert content(scene, room_id)["users"] == {vera.user_id: 100}
 
 
-def test_what_locks_everybody_out_is_not_done_however_it_is_asked_for(scene: Scene) -> None:
+def test_levels_that_lock_out_all_users_are_refused(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room(members=[scene.admin], users={scene.admin: 100, alice: 0})
     event = scene.held(room_id, alice).event_id
@@ -172,25 +170,25 @@ def test_what_locks_everybody_out_is_not_done_however_it_is_asked_for(scene: Sce
         ("demote", room_id, scene.admin.user_id, "--leave-rooms"),
         ("set-power", room_id, "--event", "m.room.power_levels", "101", "--leave-rooms"),
     ):
-        code, record, _ = told(scene, *arguments, "--allow", "reactivate")
+        code, record, _ = result(scene, *arguments, "--allow", "reactivate")
         assert (code, record["reason"]) == (5, "would-lose-control")
         assert "no user could ever change the room's power levels" in record["message"]
     assert scene.held(room_id, alice).event_id == event
 
 
-def test_a_name_that_nobody_has_is_given_no_power(scene: Scene) -> None:
+def test_unknown_account_gets_no_power(scene: Scene) -> None:
     room_id = scene.admin.make_room()
     event = scene.held(room_id, scene.admin).event_id
-    code, _, stderr = told(scene, "set-power", room_id, "nobody-of-that-name", "100")
+    code, _, stderr = result(scene, "set-power", room_id, "nobody-of-that-name", "100")
     assert code == 5
     assert "anyone who registers that name would get the power" in stderr
     assert scene.held(room_id, scene.admin).event_id == event
 
 
-def test_a_creator_of_version_12_stands_above_every_number(scene: Scene) -> None:
+def test_version_12_creator_is_above_every_level(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room(version="12", members=[scene.admin], users={scene.admin: 100})
-    code, _, stderr = told(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
+    code, _, stderr = result(scene, "demote", room_id, alice.user_id, "--allow", "impersonate")
     assert code == 5
     assert "a creator is above every level" in stderr
 
@@ -206,7 +204,7 @@ def test_a_creator_of_version_12_stands_above_every_number(scene: Scene) -> None
         ("demote", "ROOM", "bob", "--to", "60"),
     ],
 )
-def test_what_makes_no_sense_is_a_usage_error(scene: Scene, wrong: tuple[str, ...]) -> None:
+def test_invalid_levels_are_a_usage_error(scene: Scene, wrong: tuple[str, ...]) -> None:
     bob = scene.someone("bob")
     room_id = scene.admin.make_room(users={bob: 50})
     named = {"ROOM": room_id, "bob": bob.user_id}
@@ -215,7 +213,7 @@ def test_what_makes_no_sense_is_a_usage_error(scene: Scene, wrong: tuple[str, ..
     assert answer.stderr.startswith("synadmin: ")
 
 
-def test_levels_below_zero_can_be_set(scene: Scene) -> None:
+def test_negative_levels_can_be_set(scene: Scene) -> None:
     bob = scene.someone("bob")
     room_id = scene.admin.make_room()
     answer = scene.run("room", "set-power", "--yes", "--", room_id, bob.user_id, "-1")
@@ -224,7 +222,7 @@ def test_levels_below_zero_can_be_set(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("machines", [1, 2], ids=["on one machine", "on two machines"])
-def test_two_runs_at_once_change_one_room_and_both_hold(scene: Scene, tmp_path: Path, machines: int) -> None:
+def test_two_simultaneous_runs_both_hold(scene: Scene, tmp_path: Path, machines: int) -> None:
     bob, carol = scene.someone("bob"), scene.someone("carol")
     rooms = [scene.admin.make_room() for _ in range(8)]
     for number, room_id in enumerate(rooms, 1):
@@ -243,8 +241,8 @@ def test_two_runs_at_once_change_one_room_and_both_hold(scene: Scene, tmp_path: 
         assert (users[bob.user_id], users[carol.user_id]) == (number, number)
 
 
-def test_who_does_not_exist_is_not_demoted(scene: Scene) -> None:
+def test_unknown_user_is_not_demoted(scene: Scene) -> None:
     room_id = scene.admin.make_room()
-    code, record, stderr = told(scene, "demote", room_id, "nobody-of-that-name")
+    code, record, stderr = result(scene, "demote", room_id, "nobody-of-that-name")
     assert (code, record) == (4, {})
     assert "there is no account @nobody-of-that-name:" in stderr

@@ -20,9 +20,7 @@ def lost_rooms(scene: Scene, alice: Person, bob: Person) -> list[RoomId]:
         return [alice.make_room(members=[bob], left=[alice]) for _ in range(ROOMS)]
 
 
-def test_all_are_regained_by_one_command_and_the_limits_are_as_they_were(
-    scenes: Scenes, default_limits: Homeserver
-) -> None:
+def test_many_rooms_are_regained_and_rate_limits_restored(scenes: Scenes, default_limits: Homeserver) -> None:
     scene = scenes(default_limits)
     chief = default_limits.register("chief-of-many", admin=True)
     alice, bob = scene.someone("alice"), scene.someone("bob")
@@ -44,7 +42,7 @@ def test_all_are_regained_by_one_command_and_the_limits_are_as_they_were(
     assert (limits.messages_per_second, limits.burst_count) == (7, 9)
 
 
-def test_several_rooms_looked_at_side_by_side_have_the_plans_of_each_alone(scene: Scene) -> None:
+def test_plans_of_rooms_read_in_parallel_equal_single_plans(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     gone = "!gone:nowhere.example"
     rooms = [alice.make_room(members=[bob]), alice.make_room(left=[alice], members=[bob]), gone] * 4

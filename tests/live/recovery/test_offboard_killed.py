@@ -123,7 +123,7 @@ class Killer:
         return self.process.returncode, stderr
 
 
-def test_a_killed_off_boarding_is_resumed_to_the_same_end(
+def test_killed_offboarding_is_resumed_to_the_same_result(
     scenes: Scenes, default_limits: Homeserver, tmp_path: Path
 ) -> None:
     scene = scenes(default_limits)
@@ -164,9 +164,7 @@ def test_a_killed_off_boarding_is_resumed_to_the_same_end(
     assert now == before
 
 
-def test_an_account_that_has_lost_its_power_alone_leaves_in_the_next_run(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_account_without_power_leaves_its_rooms_in_the_next_run(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = bob.make_room("Moderated", members=[alice], users={alice: 50})
     quiet = bob.make_room("A member without power", members=[alice])

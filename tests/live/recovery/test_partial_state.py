@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.sandbox.homeserver import Homeserver
-from tests.live.told import Told
+from tests.live.room_result import RoomResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def pair() -> Iterator[tuple[Homeserver, Homeserver]]:
         yield ours, theirs
 
 
-def test_a_room_is_joined_through_a_server_that_is_in_it_and_waits_where_none_answers(
+def test_partial_state_room_is_joined_via_a_server_or_pending(
     scenes: Scenes, pair: tuple[Homeserver, Homeserver]
 ) -> None:
     ours, theirs = pair
@@ -79,17 +79,17 @@ def test_a_room_is_joined_through_a_server_that_is_in_it_and_waits_where_none_an
     assert time.monotonic() - began < 3 * float(_TIMEOUT)
 
     for room_id in rooms[:2]:
-        told = regain(scene, room_id)
-        assert told.verdict == (0, "done", None, "api"), told.record
+        result = regain(scene, room_id)
+        assert result.verdict == (0, "done", None, "api"), result.record
 
     theirs.stop()
-    told = regain(scene, rooms[2])
-    assert (told.code, told.record["outcome"]) == (0, "pending"), told.record
-    assert [status for _, _, status in told.steps] == ["done", "planned"]
-    assert "does not have the complete state of the room yet" in told.message
-    assert theirs.server_name in told.message
+    result = regain(scene, rooms[2])
+    assert (result.code, result.record["outcome"]) == (0, "pending"), result.record
+    assert [status for _, _, status in result.steps] == ["done", "planned"]
+    assert "does not have the complete state of the room yet" in result.message
+    assert theirs.server_name in result.message
 
 
-def regain(scene: Scene, room_id: RoomId) -> Told:
+def regain(scene: Scene, room_id: RoomId) -> RoomResult:
     command = ("room", "make-admin", room_id, "--yes", "-o", "json")
-    return Told.by(scene.run(*command, env={"SYNADMIN_TIMEOUT": "30"}))
+    return RoomResult.by(scene.run(*command, env={"SYNADMIN_TIMEOUT": "30"}))

@@ -54,13 +54,13 @@ def make_admin(room_id: RoomId) -> tuple[str, ...]:
     return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
 
 
-def test_undisturbed_it_takes_seven_steps_and_each_step_is_as_promised(club: Club) -> None:
+def test_recovery_without_a_fault_takes_seven_steps(club: Club) -> None:
     before = club.scene.standings()
     room_id = club.room()
     rehearsed = club.scene.make_admin(room_id, "--allow", "reactivate", "--dry-run")
-    told = club.scene.make_admin(room_id, "--allow", "reactivate")
-    assert told.actions == STEPS == [step["action"] for step in rehearsed.record["steps"]]
-    assert [step["detail"] for step in told.record["steps"]] == [
+    result = club.scene.make_admin(room_id, "--allow", "reactivate")
+    assert result.actions == STEPS == [step["action"] for step in rehearsed.record["steps"]]
+    assert [step["detail"] for step in result.record["steps"]] == [
         step["detail"] for step in rehearsed.record["steps"]
     ]
     now = club.scene.standings()
@@ -82,7 +82,7 @@ FAILING: dict[str, Callable[[Passing], bool]] = {
 
 @pytest.mark.parametrize("answered", [False, True], ids=["not done", "done, and the answer is an error"])
 @pytest.mark.parametrize("action", FAILING)
-def test_a_step_that_fails_leaves_nothing_that_was_for_a_moment(
+def test_failed_step_leaves_no_temporary_change(
     club: Club,
     tmp_path: Path,
     action: str,
@@ -122,7 +122,7 @@ def test_a_step_that_fails_leaves_nothing_that_was_for_a_moment(
     assert scene.standings()[club.alice.user_id] == before[club.alice.user_id]
 
 
-def test_what_cannot_be_put_back_at_once_is_told_and_put_back_in_the_end(club: Club, tmp_path: Path) -> None:
+def test_change_that_cannot_be_reverted_is_reported_and_reverted_later(club: Club, tmp_path: Path) -> None:
     scene = club.scene
     room_id = club.room()
     alice = scene.standing(club.alice)
@@ -164,7 +164,7 @@ def test_what_cannot_be_put_back_at_once_is_told_and_put_back_in_the_end(club: C
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("action", ["reactivate", "join", "make-room-admin"])
-def test_an_interruption_in_the_middle_puts_everything_back_at_once(
+def test_interruption_reverts_temporary_changes_at_once(
     club: Club, tmp_path: Path, action: str, number: signal.Signals
 ) -> None:
     scene = club.scene
@@ -186,9 +186,9 @@ def test_an_interruption_in_the_middle_puts_everything_back_at_once(
         started.set()
         stdout, stderr = process.communicate()
     assert process.returncode == 130
-    (told,) = json.loads(stdout)
-    assert (told["room_id"], told["outcome"], told["reason"]) == (room_id, "failed", "interrupted")
-    assert [step["status"] for step in told["steps"]].count("failed") == 1
+    (result,) = json.loads(stdout)
+    assert (result["room_id"], result["outcome"], result["reason"]) == (room_id, "failed", "interrupted")
+    assert [step["status"] for step in result["steps"]].count("failed") == 1
     assert stderr.splitlines()[-2] == "synadmin: interrupted"
     assert "shows the requests" in stderr.splitlines()[-1]
     now = scene.standings()
@@ -200,7 +200,7 @@ def test_an_interruption_in_the_middle_puts_everything_back_at_once(
 
 @pytest.mark.parametrize("deactivated", [True, False], ids=["deactivated", "left"])
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "not sent"])
-def test_a_run_killed_at_any_request_is_resumed_to_the_same_end(
+def test_run_killed_at_any_request_is_resumed_to_the_same_result(
     scene: Scene,
     tmp_path: Path,
     deactivated: bool,

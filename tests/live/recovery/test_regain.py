@@ -17,13 +17,13 @@ BROUGHT_IN = ["invite", "join", "make-room-admin", "join", "leave"]
 
 
 @pytest.mark.parametrize("version", ["11", "12"])
-def test_an_admin_who_left_a_private_room_comes_back_for_a_moment(scene: Scene, version: str) -> None:
+def test_admin_who_left_a_private_room_rejoins_temporarily(scene: Scene, version: str) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(version=version, members=[bob], left=[alice])
-    told = scene.regain(room_id)
-    assert told.actions == BROUGHT_IN
-    assert told.record["promoter"] == alice.user_id
-    assert [who for _, who, _ in told.steps] == [
+    result = scene.regain(room_id)
+    assert result.actions == BROUGHT_IN
+    assert result.record["promoter"] == alice.user_id
+    assert [who for _, who, _ in result.steps] == [
         bob.user_id,
         alice.user_id,
         alice.user_id,
@@ -32,13 +32,13 @@ def test_an_admin_who_left_a_private_room_comes_back_for_a_moment(scene: Scene, 
     ]
 
 
-def test_an_admin_who_left_a_public_room_needs_no_invitation(scene: Scene) -> None:
+def test_admin_who_left_a_public_room_needs_no_invitation(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(public=True, members=[bob], left=[alice])
     assert scene.regain(room_id).actions == ["join", "make-room-admin", "join", "leave"]
 
 
-def test_an_admin_who_left_a_restricted_room_comes_in_as_a_member_of_the_allowed_one(scene: Scene) -> None:
+def test_admin_who_left_a_restricted_room_joins_as_a_member_of_the_allowed_room(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     space = alice.make_room(space=True)
     rule = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": space}]}
@@ -46,7 +46,7 @@ def test_an_admin_who_left_a_restricted_room_comes_in_as_a_member_of_the_allowed
     assert scene.regain(room_id).actions == ["join", "make-room-admin", "join", "leave"]
 
 
-def test_an_admin_who_left_a_restricted_room_and_the_allowed_one_is_invited(scene: Scene) -> None:
+def test_admin_who_left_a_restricted_and_the_allowed_room_is_invited(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     space = bob.make_room(space=True)
     rule = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": space}]}
@@ -54,35 +54,33 @@ def test_an_admin_who_left_a_restricted_room_and_the_allowed_one_is_invited(scen
     assert scene.regain(room_id).actions == BROUGHT_IN
 
 
-def test_an_admin_who_left_a_knock_room_is_invited(scene: Scene) -> None:
+def test_admin_who_left_a_knock_room_is_invited(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(join_rule="knock", members=[bob], left=[alice])
     assert scene.regain(room_id).actions == BROUGHT_IN
 
 
 @pytest.mark.parametrize("erased", [False, True], ids=["kept", "erased"])
-def test_a_deactivated_admin_is_back_for_a_moment_and_stays_as_gone_as_before(
-    scene: Scene, erased: bool
-) -> None:
+def test_deactivated_admin_is_reactivated_temporarily(scene: Scene, erased: bool) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice, erase=erased)
     assert scene.standing(alice).account["erased"] is erased
-    told = scene.regain(room_id, reach="reactivate")
-    assert told.actions == ["reactivate", "invite", "join", "make-room-admin", "join", "deactivate"]
+    result = scene.regain(room_id, reach="reactivate")
+    assert result.actions == ["reactivate", "invite", "join", "make-room-admin", "join", "deactivate"]
 
 
-def test_a_suspended_admin_who_is_in_the_room_stays_in_it_and_suspended(scene: Scene) -> None:
+def test_suspended_joined_admin_stays_joined_and_suspended(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.suspend(alice)
-    told = scene.regain(room_id, reach="reactivate")
-    assert told.actions == ["unsuspend", "make-room-admin", "join", "suspend"]
+    result = scene.regain(room_id, reach="reactivate")
+    assert result.actions == ["unsuspend", "make-room-admin", "join", "suspend"]
     assert scene.memberships(alice)[room_id] == "join"
 
 
 @pytest.mark.parametrize("fates", [("locked",), ("suspended",), ("suspended", "locked")], ids="+".join)
-def test_an_admin_who_left_and_can_do_nothing_is_woken_let_in_and_put_back(
+def test_admin_who_left_and_is_deactivated_is_reactivated_and_rejoined_temporarily(
     scene: Scene, fates: tuple[str, ...]
 ) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
@@ -91,12 +89,12 @@ def test_an_admin_who_left_and_can_do_nothing_is_woken_let_in_and_put_back(
         scene.suspend(alice)
     if "locked" in fates:
         scene.lock(alice)
-    told = scene.regain(room_id, reach="reactivate")
+    result = scene.regain(room_id, reach="reactivate")
     wake, sleep = ("unlock", "lock") if fates == ("locked",) else ("unsuspend", "suspend")
-    assert told.actions == [wake, "invite", "join", "make-room-admin", "join", "leave", sleep]
+    assert result.actions == [wake, "invite", "join", "make-room-admin", "join", "leave", sleep]
 
 
-def test_an_admin_in_the_room_who_is_locked_and_suspended_gives_the_power(scene: Scene) -> None:
+def test_locked_and_suspended_joined_admin_grants_the_level(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.suspend(alice)
@@ -109,18 +107,18 @@ def test_an_admin_in_the_room_who_is_locked_and_suspended_gives_the_power(scene:
     ]
 
 
-def test_an_additional_creator_who_left_has_the_power_still(scene: Scene) -> None:
+def test_additional_creator_who_left_still_has_power(scene: Scene) -> None:
     alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
     creation = {"additional_creators": [carol.user_id]}
     room_id = alice.make_room(version="12", creation=creation, members=[bob, carol], left=[carol])
     scene.deactivate(alice)
-    told = scene.regain(room_id)
-    assert told.actions == BROUGHT_IN
-    assert told.record["promoter"] == carol.user_id
-    assert told.record["power_level"]["highest"] == "creator"
+    result = scene.regain(room_id)
+    assert result.actions == BROUGHT_IN
+    assert result.record["promoter"] == carol.user_id
+    assert result.record["power_level"]["highest"] == "creator"
 
 
-def test_where_everybody_has_power_by_default_a_member_is_found_who_gives_it(scene: Scene) -> None:
+def test_member_with_the_default_level_grants_control(scene: Scene) -> None:
     alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
     scene.lock(bob)
     for levels, actions in (
@@ -128,21 +126,21 @@ def test_where_everybody_has_power_by_default_a_member_is_found_who_gives_it(sce
         ({"users_default": 100, "users": {scene.admin.user_id: 1}}, ["set-level", "invite", "join"]),
     ):
         room_id = alice.make_room(members=[carol], exact_levels=levels, left=[alice])
-        told = scene.regain(room_id)
-        assert sorted(told.actions) == sorted(actions)
-        assert {who for _, who, _ in told.steps} == {carol.user_id, scene.admin.user_id}
+        result = scene.regain(room_id)
+        assert sorted(result.actions) == sorted(actions)
+        assert {who for _, who, _ in result.steps} == {carol.user_id, scene.admin.user_id}
 
 
-def test_where_those_present_hold_too_little_one_with_enough_is_brought_back(scene: Scene) -> None:
+def test_user_with_enough_power_rejoins_where_members_lack_it(scene: Scene) -> None:
     alice, mod = scene.someone("alice"), scene.someone("mod")
     room_id = alice.make_room(members=[mod], users={mod: 50}, left=[alice])
-    told = scene.regain(room_id)
-    assert told.actions == BROUGHT_IN
-    assert told.record["promoter"] == alice.user_id
+    result = scene.regain(room_id)
+    assert result.actions == BROUGHT_IN
+    assert result.record["promoter"] == alice.user_id
 
 
 @pytest.mark.parametrize("public", [False, True], ids=["private", "public"])
-def test_a_ban_on_the_target_is_lifted(scene: Scene, public: bool) -> None:
+def test_ban_on_the_target_is_lifted(scene: Scene, public: bool) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room(public=public, banned=[scene.admin])
     refused = scene.make_admin(room_id)
@@ -150,21 +148,21 @@ def test_a_ban_on_the_target_is_lifted(scene: Scene, public: bool) -> None:
     assert scene.regain(room_id).actions == ["unban", "make-room-admin", "join"]
 
 
-def test_a_ban_is_lifted_by_an_admin_who_left(scene: Scene) -> None:
+def test_ban_is_lifted_by_an_admin_who_left(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], banned=[scene.admin], left=[alice])
     assert scene.regain(room_id).actions == ["invite", "join", "unban", "make-room-admin", "join", "leave"]
 
 
-def test_another_local_user_is_let_in_too(scene: Scene) -> None:
+def test_another_local_target_joins(scene: Scene) -> None:
     alice, bob, dora = scene.someone("alice"), scene.someone("bob"), scene.someone("dora")
     room_id = alice.make_room(members=[bob], left=[alice])
-    told = scene.regain(room_id, target=dora)
-    assert told.actions == BROUGHT_IN
-    assert told.record["user_id"] == dora.user_id
+    result = scene.regain(room_id, target=dora)
+    assert result.actions == BROUGHT_IN
+    assert result.record["user_id"] == dora.user_id
 
 
-def test_a_target_on_another_server_is_given_the_level_and_comes_in_itself(
+def test_remote_target_gets_the_level_and_an_invitation(
     scenes: Scenes, federation: tuple[Homeserver, Homeserver]
 ) -> None:
     ours, theirs = federation
@@ -173,68 +171,68 @@ def test_a_target_on_another_server_is_given_the_level_and_comes_in_itself(
     room_id = alice.make_room(members=[bob], left=[alice])
     dora = scene.newcomer("dora", server=theirs)
     before = scene.standings()
-    told = scene.make_admin(room_id, "--user", dora.user_id, "--allow", "impersonate")
-    assert told.verdict == (0, "pending", None, "impersonate")
-    assert told.actions == ["invite", "join", "make-room-admin", "leave"]
+    result = scene.make_admin(room_id, "--user", dora.user_id, "--allow", "impersonate")
+    assert result.verdict == (0, "pending", None, "impersonate")
+    assert result.actions == ["invite", "join", "make-room-admin", "leave"]
     assert scene.standings() == before
     assert scene.borrowed_tokens() == 0
     dora.join(room_id, via=[ours.server_name])
-    told = scene.make_admin(room_id, "--user", dora.user_id)
-    assert told.verdict == (0, "done", None, "api")
+    result = scene.make_admin(room_id, "--user", dora.user_id)
+    assert result.verdict == (0, "done", None, "api")
     assert scene.has_control(room_id, dora)
 
 
-def test_nobody_is_chosen_for_what_a_shadow_ban_or_a_lock_keeps_them_from(scene: Scene) -> None:
+def test_shadow_banned_and_locked_users_are_not_chosen_for_blocked_actions(scene: Scene) -> None:
     alice, bob, carol, dora = (scene.someone(name) for name in ("alice", "bob", "carol", "dora"))
     room_id = alice.make_room(members=[bob, carol, dora], users={bob: 30, carol: 20}, left=[alice])
     scene.admin.shadow_ban(bob)
     scene.lock(carol)
-    told = scene.regain(room_id)
-    assert told.actions == BROUGHT_IN
-    assert told.steps[0] == ("invite", dora.user_id, "done")
+    result = scene.regain(room_id)
+    assert result.actions == BROUGHT_IN
+    assert result.steps[0] == ("invite", dora.user_id, "done")
 
 
-def test_a_shadow_banned_admin_is_promoted_through_but_never_sent_with(scene: Scene) -> None:
+def test_make_room_admin_works_through_a_shadow_banned_admin(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], exact_levels={"users": {alice.user_id: 100, bob.user_id: 100}})
     alice.leave(room_id)
     scene.admin.shadow_ban(bob)
     before = scene.standings()
-    told = scene.make_admin(room_id, "--allow", "impersonate")
-    assert told.verdict == (0, "done", None, "api")
-    assert told.actions == ["make-room-admin", "join"]
+    result = scene.make_admin(room_id, "--allow", "impersonate")
+    assert result.verdict == (0, "done", None, "api")
+    assert result.actions == ["make-room-admin", "join"]
     scene.is_regained(room_id, scene.admin, before)
 
 
-def test_promoter_chooses_who_grants(scene: Scene) -> None:
+def test_promoter_option_chooses_the_granting_user(scene: Scene) -> None:
     alice, bob, carol = scene.someone("alice"), scene.someone("bob"), scene.someone("carol")
     levels = {"users": {alice.user_id: 100, bob.user_id: 90, carol.user_id: 100}, "events": {}}
     room_id = alice.make_room(members=[bob, carol], exact_levels=levels, left=[carol])
     before = scene.standings()
-    told = scene.make_admin(room_id, "--promoter", bob.user_id)
-    assert told.verdict == (5, "refused", "needs-impersonate", "impersonate")
-    told = scene.make_admin(room_id, "--promoter", bob.user_id, "--allow", "impersonate")
-    assert told.verdict == (0, "done", None, "impersonate")
-    assert told.record["promoter"] == bob.user_id
-    assert told.record["power_level"]["after"] == 90
+    result = scene.make_admin(room_id, "--promoter", bob.user_id)
+    assert result.verdict == (5, "refused", "needs-impersonate", "impersonate")
+    result = scene.make_admin(room_id, "--promoter", bob.user_id, "--allow", "impersonate")
+    assert result.verdict == (0, "done", None, "impersonate")
+    assert result.record["promoter"] == bob.user_id
+    assert result.record["power_level"]["after"] == 90
     scene.is_regained(room_id, scene.admin, before)
 
     room_id = alice.make_room(members=[bob, carol], exact_levels=levels, left=[carol])
     before = scene.standings()
-    told = scene.make_admin(
+    result = scene.make_admin(
         room_id, "--promoter", carol.user_id.partition(":")[0][1:], "--allow", "impersonate"
     )
-    assert told.verdict == (0, "done", None, "impersonate")
-    assert told.record["promoter"] == carol.user_id
+    assert result.verdict == (0, "done", None, "impersonate")
+    assert result.record["promoter"] == carol.user_id
     scene.is_regained(room_id, scene.admin, before)
-    told = scene.make_admin(
+    result = scene.make_admin(
         alice.make_room(members=[bob]), "--promoter", bob.user_id, "--allow", "reactivate"
     )
-    assert told.verdict == (5, "refused", "insufficient-power", None)
-    assert "leave out --promoter" in told.record["message"]
+    assert result.verdict == (5, "refused", "insufficient-power", None)
+    assert "leave out --promoter" in result.record["message"]
 
 
-def test_a_space_is_regained_with_all_below_it_its_rooms_first(scene: Scene) -> None:
+def test_space_is_regained_after_its_rooms(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
 
     def parent_of(*children: RoomId, name: str, alias: str | None = None) -> RoomId:

@@ -20,9 +20,7 @@ def make_admin(room_id: RoomId) -> tuple[str, ...]:
     return ("room", "make-admin", room_id, "--allow", "reactivate", "--yes", "-o", "json")
 
 
-def test_an_account_that_a_proxy_says_to_have_deactivated_is_open_until_it_really_is(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_restoration_is_open_until_the_account_is_read_as_deactivated(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice)
@@ -48,7 +46,7 @@ def test_an_account_that_a_proxy_says_to_have_deactivated_is_open_until_it_reall
     assert scene.borrowed_tokens() == 0
 
 
-def test_the_way_back_is_walked_on_a_full_disk(scene: Scene, tmp_path: Path) -> None:
+def test_temporary_changes_are_reverted_on_a_full_disk(scene: Scene, tmp_path: Path) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob])
     scene.deactivate(alice)
@@ -78,7 +76,7 @@ def test_the_way_back_is_walked_on_a_full_disk(scene: Scene, tmp_path: Path) -> 
     assert scene.standings()[alice.user_id] == before[alice.user_id]
 
 
-def test_a_state_directory_that_cannot_be_written_stops_changes_only(scene: Scene) -> None:
+def test_unwritable_state_directory_stops_only_changes(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room()
     env = {"HOME": "/dev/null", "XDG_STATE_HOME": "/dev/null/state", "XDG_CONFIG_HOME": "/dev/null/config"}

@@ -42,52 +42,52 @@ def test_wrong_statistics_change_no_plan(homeserver: Homeserver) -> None:
 
 
 @pytest.mark.parametrize("how", WRONG)
-def test_a_room_with_a_local_admin_is_shown_and_regained(scene: Scene, how: str) -> None:
+def test_room_with_a_local_admin_is_shown_and_regained(scene: Scene, how: str) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room("Chess")
     before = json.loads(scene.run("room", "power", room_id, "-o", "json").stdout)
     spoil(scene.server, room_id, how)
     assert json.loads(scene.run("room", "power", room_id, "-o", "json").stdout) == before
     assert scene.run("room", "show", room_id).code == 0
-    told = scene.make_admin(room_id)
-    assert told.verdict == (0, "done", None, "api"), told.record
+    result = scene.make_admin(room_id)
+    assert result.verdict == (0, "done", None, "api"), result.record
     assert scene.has_control(room_id, scene.admin)
 
 
 @pytest.mark.parametrize("how", ["deleted", "zeroed"])
-def test_a_member_without_power_lets_the_admin_who_has_left_in_again(scene: Scene, how: str) -> None:
+def test_member_without_power_invites_the_admin_who_left(scene: Scene, how: str) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[alice])
     before = scene.standings()
     spoil(scene.server, room_id, how)
-    told = scene.make_admin(room_id, "--allow", "impersonate")
-    assert told.verdict == (0, "done", None, "impersonate"), told.record
+    result = scene.make_admin(room_id, "--allow", "impersonate")
+    assert result.verdict == (0, "done", None, "impersonate"), result.record
     scene.is_regained(room_id, scene.admin, before)
 
 
-def test_a_room_that_all_have_left_is_refused_whatever_the_count_says(scene: Scene) -> None:
+def test_room_that_all_left_is_refused_despite_the_count(scene: Scene) -> None:
     alice, bob = scene.someone("alice"), scene.someone("bob")
     room_id = alice.make_room(members=[bob], left=[bob, alice])
     spoil(scene.server, room_id, "stale")
     before = len(scene.server.processed())
-    told = scene.make_admin(room_id, "--allow", "reactivate")
-    assert told.verdict == (5, "refused", "not-in-room", None)
-    assert told.steps == []
+    result = scene.make_admin(room_id, "--allow", "reactivate")
+    assert result.verdict == (5, "refused", "not-in-room", None)
+    assert result.steps == []
     assert {request.method for request in scene.server.processed()[before:]} == {"GET"}
 
 
-def test_a_server_that_keeps_no_statistics_is_as_good_as_any(scenes: Scenes) -> None:
+def test_server_without_statistics_gives_the_same_plans(scenes: Scenes) -> None:
     with Homeserver(extra_config={"stats": {"enabled": False}}) as server:
         scene = scenes(server)
         room_id = scene.someone("alice").make_room("Chess")
         assert scene.run("room", "show", room_id).code == 0
-        told = scene.make_admin(room_id)
-        assert told.verdict == (0, "done", None, "api"), told.record
+        result = scene.make_admin(room_id)
+        assert result.verdict == (0, "done", None, "api"), result.record
         assert scene.has_control(room_id, scene.admin)
 
 
 @pytest.mark.parametrize("rejected", [True, False], ids=["rejected", "pending"])
-def test_a_room_known_by_an_invitation_only_is_shown_refused_and_deleted(
+def test_room_known_by_invitation_is_shown_refused_and_deleted(
     scenes: Scenes, federation: tuple[Homeserver, Homeserver], *, rejected: bool
 ) -> None:
     ours, theirs = federation
@@ -98,21 +98,21 @@ def test_a_room_known_by_an_invitation_only_is_shown_refused_and_deleted(
     if rejected:
         henry.leave(room_id)
     assert scene.run("room", "show", room_id).code == 0
-    told = scene.make_admin(room_id, "--allow", "reactivate")
-    assert (told.code, told.record["outcome"]) == (5, "refused"), told.record
-    assert told.record["reason"] in {"not-in-room", "unknown-room"}
+    result = scene.make_admin(room_id, "--allow", "reactivate")
+    assert (result.code, result.record["outcome"]) == (5, "refused"), result.record
+    assert result.record["reason"] in {"not-in-room", "unknown-room"}
     deleted = scene.run("room", "delete", room_id, "--yes")
     assert deleted.code == 0, deleted.stderr
     assert scene.run("room", "show", room_id).code == 4
 
 
-def test_a_room_that_was_upgraded_names_the_room_that_has_replaced_it(scene: Scene) -> None:
+def test_upgraded_room_names_its_replacement(scene: Scene) -> None:
     alice = scene.someone("alice")
     room_id = alice.make_room()
     new = upgraded(alice, room_id)
-    told = scene.make_admin(room_id, "--dry-run")
-    assert told.record["outcome"] == "planned"
-    assert f"'{new}' has replaced it" in told.record["message"]
+    result = scene.make_admin(room_id, "--dry-run")
+    assert result.record["outcome"] == "planned"
+    assert f"'{new}' has replaced it" in result.record["message"]
 
 
 def upgraded(who: Person, room_id: RoomId) -> RoomId:
@@ -121,7 +121,7 @@ def upgraded(who: Person, room_id: RoomId) -> RoomId:
     return new
 
 
-def test_a_room_given_by_id_and_by_alias_is_regained_once(scene: Scene) -> None:
+def test_room_given_by_id_and_alias_is_regained_once(scene: Scene) -> None:
     alice = scene.someone("alice")
     name = alice.user_id[1:].partition(":")[0]
     room_id = alice.make_room(alias=name)
@@ -131,7 +131,7 @@ def test_a_room_given_by_id_and_by_alias_is_regained_once(scene: Scene) -> None:
     assert (answer.code, record["outcome"], record["room_id"]) == (0, "done", room_id)
 
 
-def test_rooms_are_listed_by_their_members_and_not_by_statistics(
+def test_rooms_are_listed_by_members_not_statistics(
     homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     alice, bob = newcomer("alice"), newcomer("bob")

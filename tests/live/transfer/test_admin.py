@@ -29,7 +29,7 @@ def transfer(synadmin: Synadmin, household: Household, *arguments: str) -> Answe
     return synadmin("room", "transfer", *arguments, *to, server=household.home)
 
 
-def test_a_space_with_five_rooms_is_handed_over_to_another_server(
+def test_space_with_five_rooms_is_transferred_to_another_server(
     household: Household, synadmin: Synadmin, newcomer: Newcomer, tmp_path: Path
 ) -> None:
     old, home = household.old, household.home
@@ -44,15 +44,15 @@ def test_a_space_with_five_rooms_is_handed_over_to_another_server(
     answer = transfer(synadmin, household, "--space", space, *ALLOWED, "--leave-rooms")
 
     assert answer.code == 0, answer.stderr
-    told = records(answer)
-    assert {record["outcome"] for record in told} == {"done"}
-    assert [record["room_id"] for record in told][-1] == space, "the space comes after what is in it"
-    assert {record["room_id"] for record in told} == {space, *rooms}
+    result = records(answer)
+    assert {record["outcome"] for record in result} == {"done"}
+    assert [record["room_id"] for record in result][-1] == space, "the space comes after what is in it"
+    assert {record["room_id"] for record in result} == {space, *rooms}
     for room_id in (*rooms, space):
         household.is_handed_over(room_id)
         # The new owner does with it what owners do, and the old one no longer.
         household.new.send_state(room_id, "m.room.topic", {"topic": "Now from the other bank"})
-    (first,) = [record for record in told if record["room_id"] == rooms[0]]
+    (first,) = [record for record in result if record["room_id"] == rooms[0]]
     steps = [(step["action"], step["as"], step["status"]) for step in first.pop("steps")]
     assert steps == [
         ("make-room-admin", old.user_id, "done"),
@@ -93,9 +93,7 @@ def test_a_space_with_five_rooms_is_handed_over_to_another_server(
     assert {line["on_behalf_of"] for line in lowered} == {old.user_id}
 
 
-def test_where_the_new_owner_is_banned_the_room_stays_with_the_old_one(
-    household: Household, synadmin: Synadmin
-) -> None:
+def test_room_that_bans_the_new_owner_is_not_transferred(household: Household, synadmin: Synadmin) -> None:
     rooms = household.rooms(5)
     banned = rooms[2]
     household.old.ban(banned, household.new)
@@ -113,7 +111,7 @@ def test_where_the_new_owner_is_banned_the_room_stays_with_the_old_one(
     assert answer.stderr.splitlines()[-1] == "6 rooms: 5 done, 1 refused."
 
 
-def test_without_acting_as_the_old_owner_it_is_refused_before_anything_is_given(
+def test_transfer_without_impersonation_is_refused_before_any_change(
     household: Household, synadmin: Synadmin
 ) -> None:
     (room_id,) = household.rooms(1)
@@ -126,7 +124,9 @@ def test_without_acting_as_the_old_owner_it_is_refused_before_anything_is_given(
     assert household.home.admin.membership(room_id, household.new) is None
 
 
-def test_a_rehearsal_changes_nothing(household: Household, synadmin: Synadmin, tmp_path: Path) -> None:
+def test_dry_run_of_a_transfer_changes_nothing(
+    household: Household, synadmin: Synadmin, tmp_path: Path
+) -> None:
     rooms = household.rooms(2)
     before = [household.levels_id(room_id) for room_id in rooms]
     answer = transfer(synadmin, household, *rooms, *ALLOWED, "--dry-run")
@@ -137,7 +137,7 @@ def test_a_rehearsal_changes_nothing(household: Household, synadmin: Synadmin, t
     assert not (tmp_path / "state" / "synadmin" / "journal.sqlite3").exists()
 
 
-def test_a_room_of_which_the_old_owner_has_no_control_is_refused(
+def test_room_not_controlled_by_the_old_owner_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     chair = newcomer("chair", server=household.home)
@@ -151,7 +151,7 @@ def test_a_room_of_which_the_old_owner_has_no_control_is_refused(
     assert household.levels_id(room_id) == before
 
 
-def test_the_plan_says_who_keeps_control_and_through_whom_an_absent_owner_is_lowered(
+def test_plan_names_who_keeps_control_and_who_lowers_an_absent_owner(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     chair, old, new = newcomer("chair", server=household.home), household.old, household.new
@@ -178,7 +178,7 @@ def test_the_plan_says_who_keeps_control_and_through_whom_an_absent_owner_is_low
     assert household.home.admin.membership(room_id, old) == "leave"
 
 
-def test_a_room_in_which_others_of_this_server_would_be_left_without_control_is_refused(
+def test_transfer_that_leaves_local_members_without_control_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     friend, second = newcomer("friend", server=household.home), newcomer("second", server=household.home)
@@ -187,15 +187,15 @@ def test_a_room_in_which_others_of_this_server_would_be_left_without_control_is_
     before = household.levels_id(alone)
     answer = transfer(synadmin, household, alone, held, *ALLOWED)
     assert answer.code == 6
-    told = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer)}
-    assert told == {alone: ("refused", "would-lose-control"), held: ("done", None)}
+    result = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer)}
+    assert result == {alone: ("refused", "would-lose-control"), held: ("done", None)}
     household.is_untouched(alone, before)
     # An heir on the same server keeps the control here.
     to = ("--to", friend.user_id, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes")
     assert synadmin("room", "transfer", alone, *to, server=household.home).code == 0
 
 
-def test_a_creator_of_version_12_stays_but_the_new_owner_can_upgrade_the_room(
+def test_version_12_creator_stays_and_the_new_owner_can_upgrade(
     household: Household, synadmin: Synadmin
 ) -> None:
     (room_id,) = household.rooms(1, version="12")
@@ -211,7 +211,7 @@ def test_a_creator_of_version_12_stays_but_the_new_owner_can_upgrade_the_room(
     assert [event["sender"] for event in create] == [household.new.user_id]
 
 
-def test_rooms_are_named_by_alias_and_in_a_file(
+def test_rooms_of_a_transfer_are_given_by_alias_and_file(
     household: Household, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     name = household.old.user_id[1:].partition(":")[0]
@@ -222,15 +222,15 @@ def test_rooms_are_named_by_alias_and_in_a_file(
     (tmp_path / "rooms.txt").write_text(f"{alias}\n{listed}\n{unknown}\n", "utf-8")
     answer = transfer(synadmin, household, alias, "--from", "rooms.txt", *ALLOWED)
     assert answer.code == 6
-    told = [(record["room_id"], record["outcome"], record["reason"]) for record in records(answer)]
-    assert sorted(told, key=str) == sorted(
+    result = [(record["room_id"], record["outcome"], record["reason"]) for record in records(answer)]
+    assert sorted(result, key=str) == sorted(
         [(None, "refused", "unknown-alias"), (by_alias, "done", None), (listed, "done", None)], key=str
     )
     household.is_handed_over(by_alias)
     household.is_handed_over(listed)
 
 
-def test_the_new_owner_may_be_on_the_same_server(
+def test_new_owner_may_be_on_the_same_server(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     heir = newcomer("heir", server=household.home)
@@ -256,7 +256,7 @@ def test_the_new_owner_may_be_on_the_same_server(
     assert event["content"]["users"] == {heir.user_id: 100}
 
 
-def test_a_suspended_old_owner_is_woken_only_where_that_is_allowed(
+def test_suspended_old_owner_is_unsuspended_only_where_allowed(
     household: Household, synadmin: Synadmin
 ) -> None:
     (room_id,) = household.rooms(1)
@@ -273,7 +273,7 @@ def test_a_suspended_old_owner_is_woken_only_where_that_is_allowed(
     assert admin.synapse.users.get(household.old.user_id).suspended
 
 
-def test_an_equal_on_another_server_cannot_be_lowered_so_nothing_is_begun(
+def test_transfer_with_an_equal_remote_user_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     equal = newcomer("equal", server=household.away)
@@ -289,7 +289,7 @@ def test_an_equal_on_another_server_cannot_be_lowered_so_nothing_is_begun(
     household.is_untouched(room_id, before)
 
 
-def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin) -> None:
+def test_finished_transfer_changes_nothing(household: Household, synadmin: Synadmin) -> None:
     (room_id,) = household.rooms(1)
     assert transfer(synadmin, household, room_id, *ALLOWED).code == 0
     event = household.levels_id(room_id)
@@ -323,7 +323,7 @@ def test_what_is_done_is_not_done_again(household: Household, synadmin: Synadmin
         "no room",
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_is_done(
+def test_invalid_transfer_is_refused_before_any_change(
     household: Household, synadmin: Synadmin, arguments: tuple[str, ...], words: str
 ) -> None:
     rooms = household.rooms(1) if arguments else []
@@ -335,7 +335,7 @@ def test_what_makes_no_sense_is_said_before_anything_is_done(
 
 
 @pytest.mark.parametrize("giver", ["ghost", "bystander"])
-def test_who_has_no_power_to_give_away_is_refused(
+def test_old_owner_without_power_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer, giver: str
 ) -> None:
     (room_id,) = household.rooms(1)
@@ -350,9 +350,7 @@ def test_who_has_no_power_to_give_away_is_refused(
     household.is_untouched(room_id, before)
 
 
-def test_an_account_that_its_own_server_does_not_know_is_refused(
-    household: Household, synadmin: Synadmin
-) -> None:
+def test_new_owner_unknown_to_its_server_is_refused(household: Household, synadmin: Synadmin) -> None:
     (room_id,) = household.rooms(1)
     before = household.levels_id(room_id)
     nobody = household.away.user_id("never-registered")

@@ -30,7 +30,7 @@ def transfer(
     return synadmin("room", "transfer", *arguments, *options, server=household.home, acting=household.old)
 
 
-def test_a_space_is_handed_over_and_the_room_that_bans_the_new_owner_stays(
+def test_space_is_transferred_except_a_room_that_bans_the_new_owner(
     household: Household, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     rooms = household.rooms(5)
@@ -70,7 +70,7 @@ def test_a_space_is_handed_over_and_the_room_that_bans_the_new_owner_stays(
     assert journal_of(tmp_path) == journal
 
 
-def test_what_a_member_cannot_hand_over_is_refused_with_the_reason(
+def test_member_transfer_that_is_not_possible_is_refused(
     household: Household, synadmin: Synadmin, newcomer: Newcomer
 ) -> None:
     chair = newcomer("chair", server=household.home)
@@ -80,20 +80,20 @@ def test_what_a_member_cannot_hand_over_is_refused_with_the_reason(
     before = household.levels_id(closed)
     answer = transfer(synadmin, household, another, elsewhere, closed)
     assert answer.code == 5
-    told = {record["room_id"]: record for record in records(answer)}
-    assert told[another]["reason"] == "insufficient-power"
+    result = {record["room_id"]: record for record in records(answer)}
+    assert result[another]["reason"] == "insufficient-power"
     assert (
-        told[another]["message"]
+        result[another]["message"]
         == f"{household.old.user_id} does not have control of it: level 100 is needed"
     )
-    assert told[closed]["reason"] == "insufficient-power"
-    assert "unfederatable" in told[closed]["message"]
+    assert result[closed]["reason"] == "insufficient-power"
+    assert "unfederatable" in result[closed]["message"]
     (unseen,) = [record for record in records(answer) if record["reason"] == "not-in-room"]
     assert elsewhere in unseen["message"]
     household.is_untouched(closed, before)
 
 
-def test_a_creator_of_version_12_stays_and_is_told_so(household: Household, synadmin: Synadmin) -> None:
+def test_version_12_creator_stays_and_the_outcome_says_this(household: Household, synadmin: Synadmin) -> None:
     (room_id,) = household.rooms(1, version="12")
     rehearsed = transfer(synadmin, household, room_id, "--dry-run")
     assert "it cannot be removed" in records(rehearsed)[0]["message"]
@@ -103,9 +103,7 @@ def test_a_creator_of_version_12_stays_and_is_told_so(household: Household, syna
     eventually(lambda: household.held(household.away, room_id)[1:], (150, "join"))
 
 
-def test_everybody_having_power_by_default_the_old_owner_has_less_than_they(
-    household: Household, synadmin: Synadmin
-) -> None:
+def test_transfer_where_the_default_level_gives_control(household: Household, synadmin: Synadmin) -> None:
     levels = {"users": {household.old.user_id: 100}, "users_default": 50}
     room_id = household.old.make_room("Everybody moderates", exact_levels=levels)
     answer = transfer(synadmin, household, room_id)
@@ -113,9 +111,7 @@ def test_everybody_having_power_by_default_the_old_owner_has_less_than_they(
     household.is_handed_over(room_id)
 
 
-def test_an_old_room_whose_levels_are_nothing_but_a_list_of_users_is_handed_over(
-    household: Household, synadmin: Synadmin
-) -> None:
+def test_old_room_with_only_a_users_list_is_transferred(household: Household, synadmin: Synadmin) -> None:
     room_id = household.old.make_room(
         "Since 2018", version="6", exact_levels={"users": {household.old.user_id: 100}}
     )
@@ -125,7 +121,7 @@ def test_an_old_room_whose_levels_are_nothing_but_a_list_of_users_is_handed_over
 
 
 @pytest.mark.parametrize("whose", ["nobody", "another"])
-def test_a_profile_that_is_not_the_new_owners_stops_it_before_anything_is_done(
+def test_profile_of_another_user_stops_the_transfer_before_any_change(
     household: Household, synadmin: Synadmin, newcomer: Newcomer, tmp_path: Path, whose: str
 ) -> None:
     (room_id,) = household.rooms(1)
@@ -147,19 +143,17 @@ def test_a_profile_that_is_not_the_new_owners_stops_it_before_anything_is_done(
     household.is_untouched(room_id, before)
 
 
-def test_invitations_that_the_server_holds_back_are_sent_by_a_later_run(
-    household: Household, synadmin: Synadmin
-) -> None:
+def test_rate_limited_invitations_are_sent_by_a_later_run(household: Household, synadmin: Synadmin) -> None:
     limits = {"rc_invites": {"per_user": {"per_second": 0.001, "burst_count": 2}}}
     with Homeserver(federates=True, extra_config=limits) as strict:
         old = strict.register("old")
         moving = Household(strict, household.away, old, household.new)
         rooms = moving.rooms(3)
         answer = transfer(synadmin, moving, *rooms, "--wait", "1s")
-        told = records(answer)
+        result = records(answer)
         assert answer.code == 6
-        assert [record["outcome"] for record in told] == ["done", "done", "pending"]
-        late = told[-1]
+        assert [record["outcome"] for record in result] == ["done", "done", "pending"]
+        late = result[-1]
         assert (late["reason"], late["membership"]["after"]) == ("rate-limited", "leave")
         assert "delay the invitation" in late["message"]
         assert late["power_level"]["from"] == {"before": 100, "after": 100}

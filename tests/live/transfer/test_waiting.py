@@ -25,9 +25,7 @@ def command(household: Household, *arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize("way", ["as a member", "as a server admin"])
-def test_the_new_owner_comes_in_by_itself_while_the_command_waits(
-    household: Household, running: Running, way: str
-) -> None:
+def test_new_owner_joins_while_the_command_waits(household: Household, running: Running, way: str) -> None:
     rooms = household.rooms(2)
     acting, options = household.old, ["--as-member"]
     if way == "as a server admin":
@@ -45,7 +43,7 @@ def test_the_new_owner_comes_in_by_itself_while_the_command_waits(
         household.is_handed_over(room_id)
 
 
-def test_without_a_wait_it_is_pending_and_a_second_run_finishes_it(
+def test_transfer_without_wait_is_pending_and_finished_later(
     household: Household, synadmin: Synadmin
 ) -> None:
     invited, public = household.rooms(1)[0], household.old.create_room("Open to all", public=True)
@@ -69,7 +67,7 @@ def test_without_a_wait_it_is_pending_and_a_second_run_finishes_it(
         household.is_handed_over(room_id)
 
 
-def test_an_invitation_that_was_turned_down_leaves_the_old_owner_in_control(
+def test_declined_invitation_leaves_control_with_the_old_owner(
     household: Household, synadmin: Synadmin
 ) -> None:
     (room_id,) = household.rooms(1)
@@ -84,7 +82,7 @@ def test_an_invitation_that_was_turned_down_leaves_the_old_owner_in_control(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
-def test_whatever_interrupts_the_wait_the_old_owner_stays_in_control(
+def test_interrupted_wait_leaves_control_with_the_old_owner(
     household: Household, running: Running, synadmin: Synadmin, number: signal.Signals
 ) -> None:
     ready, late, *others = rooms = household.rooms(4)
@@ -98,7 +96,7 @@ def test_whatever_interrupts_the_wait_the_old_owner_stays_in_control(
         assert admin.synapse.users.ratelimit(admin.user_id).messages_per_second == 0
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
-    assert json.loads(stdout)["room_id"] == ready, "what was finished has been told"
+    assert json.loads(stdout)["room_id"] == ready, "the finished room has been reported"
     for room_id in (late, *others):
         assert household.held(household.home, room_id) == (100, 100, "invite")
     if number == signal.SIGINT:
@@ -118,7 +116,7 @@ def test_whatever_interrupts_the_wait_the_old_owner_stays_in_control(
 
 
 @pytest.mark.parametrize("way", ["as a member", "as a server admin"])
-def test_killed_after_any_change_somebody_has_control_and_resuming_finishes_it(
+def test_run_killed_after_any_change_keeps_control_and_resumes(
     household: Household, running: Running, synadmin: Synadmin, way: str
 ) -> None:
     acting, options = household.old, ["--as-member"]

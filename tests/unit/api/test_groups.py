@@ -18,7 +18,7 @@ from synadmin.http.endpoint import Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
 from tests.unit.http.ways import way_to
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,15 +55,13 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("synadmin."))
-def test_a_file_has_one_group_and_at_least_one_operation(module: ModuleType) -> None:
+def test_file_has_one_group_and_at_least_one_operation(module: ModuleType) -> None:
     assert group_of(module).__doc__
     assert _endpoints(module)
 
 
 @pytest.mark.parametrize(("module", "name"), OPERATIONS)
-def test_an_endpoint_in_capitals_has_a_documented_method_of_the_same_name(
-    module: ModuleType, name: str
-) -> None:
+def test_endpoint_has_a_documented_method_of_the_same_name(module: ModuleType, name: str) -> None:
     assert name.isupper()
     method = getattr(group_of(module), name.lower(), None)
     assert inspect.isfunction(method), f"{module.__name__} has {name}, but no method {name.lower()}"
@@ -72,7 +70,7 @@ def test_an_endpoint_in_capitals_has_a_documented_method_of_the_same_name(
 
 
 @pytest.mark.parametrize(("module", "name"), OPERATIONS)
-def test_an_endpoint_makes_sense(module: ModuleType, name: str) -> None:
+def test_endpoint_declaration_is_consistent(module: ModuleType, name: str) -> None:
     endpoint = _endpoints(module)[name]
     assert endpoint.method in {"GET", "PUT", "POST", "DELETE"}
     assert endpoint.path.startswith(("/_synapse/", "/_matrix/", "/api/admin/v1/"))
@@ -106,8 +104,8 @@ def _argument(parameter: inspect.Parameter) -> object:
 
 
 @pytest.mark.parametrize(("module", "name"), OPERATIONS)
-def test_the_method_sends_its_endpoint(module: ModuleType, name: str, stub: Stub) -> None:
-    stub.on("*", told({"nonce": "asked for by another"}))
+def test_method_sends_its_endpoint(module: ModuleType, name: str, stub: Stub) -> None:
+    stub.on("*", json_reply({"nonce": "asked for by another"}))
     endpoint = _endpoints(module)[name]
     with way_to(stub.url, longest_wait=0) as transport:
         method = getattr(group_of(module)(transport), name.lower())
@@ -145,7 +143,7 @@ def _records(module: ModuleType) -> list[type[Record]]:
         )
     ],
 )
-def test_a_model_is_frozen_and_shows_no_secret(record: type[Record]) -> None:
+def test_model_is_frozen_and_shows_no_secret(record: type[Record]) -> None:
     assert record.__struct_config__.frozen
     secret = {"access_token", "password", "refresh_token"} & set(record.__struct_fields__)
     if secret:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synadmin.client import Synapse
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 
-def test_the_largest_rooms_come_with_their_sizes(stub: Stub) -> None:
+def test_largest_rooms_have_their_sizes(stub: Stub) -> None:
     largest = [
         {"room_id": "!a:example.org", "estimated_size": 47325417353},
         {"room_id": "!b", "estimated_size": 17},
     ]
-    stub.on("/_synapse/admin/v1/statistics/database/rooms", told({"rooms": largest}))
+    stub.on("/_synapse/admin/v1/statistics/database/rooms", json_reply({"rooms": largest}))
 
     rooms = Synapse(stub.url, token="t").statistics.rooms().rooms
 

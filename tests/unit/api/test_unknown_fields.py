@@ -27,5 +27,5 @@ REPORT = {"id": 1, "received_ts": 2, "room_id": "!a", "event_id": "$b", "user_id
         ({"mood": 1}, MediaAnswer | None, ["mood"]),
     ],
 )
-def test_fields_that_a_model_has_not_are_found(answer: object, model: Any, unknown: list[str]) -> None:  # noqa: ANN401
+def test_unknown_fields_are_found(answer: object, model: Any, unknown: list[str]) -> None:  # noqa: ANN401
     assert unknown_fields(answer, model) == unknown

@@ -10,7 +10,7 @@ from synadmin.client import Synapse
 from synadmin.errors import MatrixError
 from synadmin.ids import UserId
 from synadmin.journal import Journal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ ALICE = UserId("@alice:example.org")
 NO_GUESTS = refused(400, "M_INVALID_PARAM", "The guests parameter is not supported when delegating to MAS.")
 
 
-def test_guests_are_left_out_where_the_server_refuses_to_be_asked_for_them(stub: Stub) -> None:
-    stub.on(USERS, NO_GUESTS, told({"users": [{"name": ALICE}], "total": 1}))
+def test_guests_are_left_out_where_the_server_refuses_the_filter(stub: Stub) -> None:
+    stub.on(USERS, NO_GUESTS, json_reply({"users": [{"name": ALICE}], "total": 1}))
 
     with Synapse(stub.url, token="t") as synapse:
         found = [user.name for user in synapse.users.list(name="a")]
@@ -33,7 +33,7 @@ def test_guests_are_left_out_where_the_server_refuses_to_be_asked_for_them(stub:
     assert stub.targets == [f"GET {USERS}?name=a&limit=500", f"GET {USERS}?name=a&limit=500&guests=false"]
 
 
-def test_whoever_asks_for_guests_hears_the_servers_answer(stub: Stub) -> None:
+def test_refusal_of_an_explicit_guest_filter_is_passed_on(stub: Stub) -> None:
     stub.on(USERS, NO_GUESTS)
 
     with Synapse(stub.url, token="t") as synapse, pytest.raises(MatrixError, match="guests"):
@@ -51,10 +51,10 @@ def test_whoever_asks_for_guests_hears_the_servers_answer(stub: Stub) -> None:
         ({"threepids": []}, {"threepids": []}),
     ],
 )
-def test_what_is_not_given_is_left_alone_and_null_is_null(
+def test_omitted_fields_are_not_sent_and_null_is_sent(
     stub: Stub, changes: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    stub.on("*", told({"name": ALICE}))
+    stub.on("*", json_reply({"name": ALICE}))
 
     with Synapse(stub.url, token="t") as synapse:
         synapse.users.modify(ALICE, **changes)
@@ -62,11 +62,9 @@ def test_what_is_not_given_is_left_alone_and_null_is_null(
     assert stub.requests[-1].json == body
 
 
-def test_the_password_that_an_old_synapse_wants_for_reactivating_is_kept_nowhere(
-    stub: Stub, tmp_path: Path
-) -> None:
+def test_random_password_for_old_synapses_is_not_kept(stub: Stub, tmp_path: Path) -> None:
     wanted = refused(400, "M_UNKNOWN", "Must provide a password to re-activate an account.")
-    stub.on(ACCOUNT, wanted, told({"name": ALICE}), wanted, told({"name": ALICE}))
+    stub.on(ACCOUNT, wanted, json_reply({"name": ALICE}), wanted, json_reply({"name": ALICE}))
     trace = list[str]()
 
     journal = Journal(tmp_path / "journal.sqlite3")
@@ -85,7 +83,7 @@ def test_the_password_that_an_old_synapse_wants_for_reactivating_is_kept_nowhere
     assert second.encode() not in written
 
 
-def test_reactivating_is_not_tried_again_where_no_password_is_wanted(stub: Stub) -> None:
+def test_reactivation_is_not_repeated_without_a_password_error(stub: Stub) -> None:
     stub.on(ACCOUNT, refused(400, "M_UNKNOWN", "no"))
 
     with Synapse(stub.url, token="t") as synapse, pytest.raises(MatrixError, match="no"):

@@ -28,7 +28,7 @@ def _after(baseline: Baseline, *found: Finding, ran: tuple[str, ...] = ("lost",)
     )
 
 
-def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+def test_baseline_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     written = _after(Baseline(), _finding("lost", "!a"), _finding("lost", "!a", part="@b:example.org"))
     written.write(path)
@@ -37,13 +37,13 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert "\x1b" not in path.read_text("utf-8")
 
 
-def test_findings_of_rules_that_did_not_run_stay() -> None:
+def test_findings_of_rules_that_did_not_run_are_kept() -> None:
     before = _after(Baseline(), _finding("lost", "!a"), _finding("ghost", "!b"), ran=("lost", "ghost"))
     after = _after(before, _finding("lost", "!c"), ran=("lost",))
     assert {finding.subject.id for finding in after.findings.values()} == {"!b", "!c"}
 
 
-def test_each_run_is_remembered_with_its_numbers_and_the_oldest_are_forgotten() -> None:
+def test_baseline_keeps_a_bounded_history_of_runs() -> None:
     baseline = Baseline()
     for night in range(500):
         baseline = _after(baseline, _finding("lost", "!a", severity=Severity.ERROR), at=night)
@@ -53,7 +53,7 @@ def test_each_run_is_remembered_with_its_numbers_and_the_oldest_are_forgotten() 
     )
 
 
-def test_a_baseline_that_is_not_there_is_empty_where_it_is_about_to_be_made(tmp_path: Path) -> None:
+def test_missing_baseline_is_empty_where_it_will_be_written(tmp_path: Path) -> None:
     assert read(tmp_path / "none", may_be_missing=True) == Baseline()
     with pytest.raises(UsageError, match="there is no baseline") as caught:
         read(tmp_path / "none", may_be_missing=False)
@@ -73,26 +73,26 @@ def test_a_baseline_that_is_not_there_is_empty_where_it_is_about_to_be_made(tmp_
         b'{"version": 1, "server_name": "x", "findings": [{}]}',
     ],
 )
-def test_what_is_no_baseline_is_told_as_such(tmp_path: Path, content: bytes) -> None:
+def test_invalid_baseline_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "baseline.json"
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"baseline\.json is not a baseline"):
         read(path, may_be_missing=True)
 
 
-def test_a_baseline_of_a_later_synadmin_is_not_guessed_at(tmp_path: Path) -> None:
+def test_baseline_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     path.write_text('{"version": 2, "everything": "else"}', "utf-8")
     with pytest.raises(SettingsError, match="another version of synadmin"):
         read(path, may_be_missing=True)
 
 
-def test_a_baseline_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_baseline_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         read(tmp_path, may_be_missing=True)
 
 
-def test_a_baseline_that_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_baseline_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("synadmin.audit.baseline._LARGEST", 1024 * 1024)
     with pytest.raises(SettingsError, match="larger than 1 MiB"):
         read(Path("/dev/zero"), may_be_missing=False)

@@ -34,7 +34,7 @@ def found(rule: str = "no-local-control", subject: str = "!abc:example.org") -> 
     return Finding(rule=rule, severity=Severity.ERROR, subject=Subject("room", subject), message="…")
 
 
-def test_the_example_is_read() -> None:
+def test_example_configuration_is_read() -> None:
     config = parse(EXAMPLE)
     assert config.server_admins == ("@admin:example.org",)
     assert config.skip == ("departed-power",)
@@ -51,12 +51,12 @@ def test_the_example_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing", "[audit]"])
-def test_nothing_is_a_configuration_too(text: str) -> None:
+def test_empty_configuration_is_valid(text: str) -> None:
     assert parse(text) == Config()
     assert Config().options(unexpected_server_admin) == {"server_admins": None}
 
 
-def test_all_that_a_page_shows_can_be_written() -> None:
+def test_every_option_of_a_rule_page_is_accepted() -> None:
     for rule in RULES:
         lines = {"severity": rule.SEVERITY.value, **options(rule)}
         settings = "\n".join(
@@ -155,85 +155,85 @@ def test_all_that_a_page_shows_can_be_written() -> None:
         ),
     ],
 )
-def test_what_means_nothing_is_named(text: str, message: str) -> None:
+def test_unknown_option_is_named(text: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("text", ["[audit", "x = ", '[audit]\nskip = ["\x1b[31m'])
-def test_what_is_no_toml_is_said_in_one_harmless_line(text: str) -> None:
+def test_invalid_toml_is_one_escaped_line(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^not TOML: ") as caught:
         parse(text)
     assert str(caught.value).isprintable()
 
 
-def test_hostile_names_are_spelled_out() -> None:
+def test_hostile_names_are_escaped() -> None:
     with pytest.raises(SettingsError) as caught:
         parse('[audit]\n"\\u001b[31m" = 1')
     assert str(caught.value).startswith('[audit] has no "\\x1b[31m"')
 
 
 class TestReading:
-    def test_an_error_names_the_file(self, tmp_path: Path) -> None:
+    def test_error_names_the_file(self, tmp_path: Path) -> None:
         path = tmp_path / "audit.toml"
         path.write_text("[audti]")
         with pytest.raises(SettingsError) as caught:
             read(path)
         assert str(caught.value) == f'{path}: the file has no "audti"; did you mean audit?'
 
-    def test_a_file_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+    def test_missing_file_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="No such file"):
             read(tmp_path / "audit.toml")
 
-    def test_a_file_that_is_not_text_is_an_error(self, tmp_path: Path) -> None:
+    def test_binary_file_is_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "audit.toml"
         path.write_bytes(b"\xff\xfe")
         with pytest.raises(SettingsError, match="it is not UTF-8"):
             read(path)
 
-    def test_the_example_of_the_documentation_is_read(self, tmp_path: Path) -> None:
+    def test_example_of_the_documentation_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "audit.toml"
         path.write_text(EXAMPLE)
         assert read(path) == parse(EXAMPLE)
 
 
 class TestRules:
-    def test_those_that_are_off_do_not_run(self) -> None:
+    def test_disabled_rules_do_not_run(self) -> None:
         assert {rule.ID for rule in RULES} - {rule.ID for rule in Config().enabled()} == {
             "dormant-account",
             "delegation",
         }
 
-    def test_those_that_are_switched_on_do(self) -> None:
+    def test_enabled_rules_run(self) -> None:
         config = parse("[audit.rules.dormant-account]\nenabled = true")
         assert "dormant-account" in {rule.ID for rule in config.enabled()}
 
-    def test_those_that_are_switched_off_or_skipped_do_not(self) -> None:
+    def test_disabled_or_skipped_rules_do_not_run(self) -> None:
         config = parse('[audit]\nskip = ["weak-control"]\n[audit.rules.ghost-power]\nenabled = false')
         ids = {rule.ID for rule in config.enabled(skip=["old-report"])}
         assert not ids & {"weak-control", "ghost-power", "old-report"}
 
-    def test_those_that_are_asked_for_run_alone_whatever_the_file_says(self) -> None:
+    def test_rules_named_by_option_run_alone(self) -> None:
         config = parse('[audit]\nskip = ["weak-control"]')
         assert [rule.ID for rule in config.enabled(only=["weak-control"])] == ["weak-control"]
 
     @pytest.mark.parametrize("how", ["only", "skip"])
-    def test_one_that_does_not_exist_is_an_error_that_names_the_nearest(self, how: str) -> None:
+    def test_unknown_rule_names_the_nearest(self, how: str) -> None:
         with pytest.raises(UsageError) as caught:
             Config().enabled(**{how: ["weak-contol"]})
         assert str(caught.value) == 'there is no rule "weak-contol"; did you mean weak-control?'
 
-    def test_it_is_found_by_its_id(self) -> None:
+    def test_rule_severity_is_found_by_id(self) -> None:
         assert rule_of("no-local-control") is no_local_control
 
 
 class TestSeverity:
-    def test_the_files_holds(self) -> None:
+    def test_severity_of_the_file_is_used(self) -> None:
         config = parse('[audit.rules.no-local-control]\nseverity = "info"')
         assert config.judged(found()).severity is Severity.INFO
 
-    def test_the_rules_own_holds_otherwise(self) -> None:
+    def test_default_severity_is_the_one_of_the_rule(self) -> None:
         assert Config().judged(found()) == found()
 
 
@@ -242,21 +242,21 @@ class TestIgnoring:
         rule="no-local-control", subject="!abc:example.org", reason="archive", until=date(2027, 1, 1)
     )
 
-    def test_rule_and_subject_must_both_be_the_ones(self) -> None:
+    def test_ignore_entry_needs_rule_and_subject(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
         assert ignored.covers(found())
         assert not ignored.covers(found(subject="!other:example.org"))
         assert not ignored.covers(found(rule="weak-control"))
 
-    def test_it_holds_on_its_last_day_and_not_after_it(self) -> None:
+    def test_ignore_entry_ends_after_its_last_day(self) -> None:
         assert Ignored([self.IGNORE], today=date(2027, 1, 1)).covers(found())
         assert not Ignored([self.IGNORE], today=date(2027, 1, 2)).covers(found())
 
-    def test_without_a_last_day_it_holds_for_ever(self) -> None:
+    def test_ignore_entry_without_a_last_day_does_not_end(self) -> None:
         for_ever = Ignore(rule="no-local-control", subject="!abc:example.org", reason="archive")
         assert Ignored([for_ever], today=date(2999, 1, 1)).covers(found())
 
-    def test_what_has_matched_is_known(self) -> None:
+    def test_matched_ignore_entries_are_known(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2026, 11, 21))
         assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [False]
         ignored.covers(found())
@@ -264,12 +264,12 @@ class TestIgnoring:
         assert facts.matched
         assert (facts.reason, facts.until) == ("archive", "2027-01-01")
 
-    def test_one_that_has_ended_and_would_match_is_not_unused(self) -> None:
+    def test_ended_ignore_entry_that_matches_is_not_unused(self) -> None:
         ignored = Ignored([self.IGNORE], today=date(2028, 1, 1))
         ignored.covers(found())
         assert [facts.matched for facts in ignored.facts(["no-local-control"])] == [True]
 
-    def test_of_rules_that_did_not_run_nothing_is_said(self) -> None:
+    def test_ignore_entries_of_rules_that_did_not_run_are_not_unused(self) -> None:
         assert not list(Ignored([self.IGNORE]).facts(["weak-control"]))
 
 
@@ -280,24 +280,24 @@ class TestIgnoring:
         ("[audit.rules.single-controller]\nlocal_members = " + "9" * 5000, "not TOML: a number is too long"),
     ],
 )
-def test_what_python_cannot_read_is_one_clear_line(text: str, words: str) -> None:
+def test_extreme_toml_is_one_clear_line(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parse(text)
 
 
-def test_a_key_with_thousands_of_dots_is_refused_before_it_takes_all_memory(tmp_path: Path) -> None:
+def test_key_with_thousands_of_dots_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "audit.toml"
     path.write_text("[audit]\na" + ".a" * 100_000 + " = 1\n")
     with pytest.raises(SettingsError, match="line 2 has more than 16 dots"):
         read(path)
 
 
-def test_dots_in_texts_and_comments_are_as_many_as_one_likes() -> None:
+def test_dots_in_texts_and_comments_are_not_limited() -> None:
     dots = "." * 100
     text = f'# {dots}\n{IGNORE}reason = "{dots}" # {dots}\n'
     assert parse(text).ignores[0].reason == dots
 
 
-def test_a_file_that_never_ends_is_no_configuration() -> None:
+def test_endless_file_is_refused() -> None:
     with pytest.raises(SettingsError, match="larger than 1 MiB"):
         read(Path("/dev/zero"))

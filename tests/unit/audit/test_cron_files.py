@@ -41,7 +41,7 @@ def units(tmp_path: Path) -> list[Path]:
 
 
 @systemd_analyze
-def test_systemd_has_nothing_to_say_against_the_units(units: list[Path]) -> None:
+def test_systemd_accepts_the_units(units: list[Path]) -> None:
     run = subprocess.run(
         ["systemd-analyze", "verify", *map(str, units)],  # noqa: S607
         capture_output=True,
@@ -52,7 +52,7 @@ def test_systemd_has_nothing_to_say_against_the_units(units: list[Path]) -> None
 
 
 @systemd_analyze
-def test_the_service_may_do_little_else_than_its_work(units: list[Path]) -> None:
+def test_service_is_sandboxed(units: list[Path]) -> None:
     """An exposure of 2.0 and more is what systemd no longer calls OK."""
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20", str(units[0])]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -60,20 +60,20 @@ def test_the_service_may_do_little_else_than_its_work(units: list[Path]) -> None
 
 
 @pytest.mark.parametrize("name", ["crontab", "synadmin-audit.service"])
-def test_the_command_is_one_that_there_is(name: str) -> None:
+def test_command_of_the_unit_exists(name: str) -> None:
     command = _command((FILES / name).read_text("utf-8"))
     with audit.make_context("synadmin audit", command[2:]) as context:
         assert context.params["update_baseline"]
         assert context.params["time_limit"] == 3_600_000
 
 
-def test_the_crontab_of_the_guide_is_what_print_cron_prints() -> None:
+def test_crontab_of_the_guide_equals_print_cron() -> None:
     home = Path("/home/you")
     audit_ = NightlyAudit((str(home / ".local/bin/synadmin"),), home / ".local/state/synadmin/audit.json")
     assert audit_.crontab() == (FILES / "crontab").read_text("utf-8")
 
 
-def test_paths_with_spaces_and_percent_signs_survive_cron_and_systemd() -> None:
+def test_paths_with_spaces_and_percent_signs_are_escaped() -> None:
     path = Path("/home/a b/100%/audit.json")
     audit_ = NightlyAudit(("/usr/bin/synadmin",), path)
     line = audit_.crontab().splitlines()[-1].split("  ", 1)[1]
@@ -83,7 +83,7 @@ def test_paths_with_spaces_and_percent_signs_survive_cron_and_systemd() -> None:
 
 
 @systemd_analyze
-def test_systemd_has_nothing_to_say_against_the_timer_of_a_user(tmp_path: Path) -> None:
+def test_systemd_accepts_the_user_timer(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("synadmin"))
     units = NightlyAudit((program,), tmp_path / "audit.json").units()
     for name, text in units.items():
@@ -93,6 +93,6 @@ def test_systemd_has_nothing_to_say_against_the_timer_of_a_user(tmp_path: Path) 
     assert (run.returncode, run.stdout + run.stderr) == (0, "")
 
 
-def test_the_token_is_in_no_unit_and_no_crontab() -> None:
+def test_token_is_in_no_unit_and_no_crontab() -> None:
     for path in FILES.iterdir():
         assert "SYNADMIN_ACCESS_TOKEN=" not in path.read_text("utf-8")

@@ -22,23 +22,23 @@ class TestAccounts:
             (NOW + DAY, None, 0),
         ],
     )
-    def test_how_long_it_was_not_used(self, seen: int | None, created: int | None, unseen: int) -> None:
+    def test_unused_time_of_an_account(self, seen: int | None, created: int | None, unseen: int) -> None:
         assert AccountFacts(user_id=ALICE, seen=seen, created=created, now=NOW).unseen == unseen
 
 
 class TestRooms:
-    def test_a_room_is_called_by_its_name_or_its_alias(self) -> None:
+    def test_room_is_named_by_name_or_alias(self) -> None:
         assert chess({}).subject == Subject("room", CHESS, "Chess")
         unnamed = chess({}).__class__(view=chess({}).view, alias=RoomAlias("#c:example.org"))
         assert unnamed.subject.name == "#c:example.org"
 
-    def test_it_is_ours_where_its_creator_is(self) -> None:
+    def test_room_is_local_where_its_creator_is(self) -> None:
         assert chess({}).is_ours
         assert not chess({}, creators=(MALLORY,)).is_ours
         assert not chess({}, version="12", creators=(MALLORY, ALICE)).is_ours
         assert not chess({}, creators=(MALLORY,), power_levels=levels({ALICE: 100})).is_ours
 
-    def test_control_is_to_be_joined_active_and_strong_enough(self) -> None:
+    def test_control_means_joined_active_and_enough_power(self) -> None:
         everybody = dict.fromkeys((ALICE, BOB, CAROL), 100)
         room = chess(
             {ALICE: "join", BOB: "join", CAROL: "leave", MALLORY: "join"},
@@ -48,21 +48,21 @@ class TestRooms:
         assert room.holders == (ALICE, BOB)
         assert room.controllers == (ALICE,)
 
-    def test_with_power_is_who_holds_more_than_everybody(self) -> None:
+    def test_power_holders_have_more_than_the_default_level(self) -> None:
         room = chess({}, power_levels=levels({ALICE: 100, BOB: 10, CAROL: 5, MALLORY: 50}, users_default=10))
         assert room.with_power == (ALICE, MALLORY)
 
-    def test_creators_of_version_12_are_with_power_though_not_listed(self) -> None:
+    def test_version_12_creators_are_power_holders(self) -> None:
         room = chess({}, version="12", creators=(ALICE, BOB), power_levels=levels({CAROL: 50}))
         assert room.with_power == (ALICE, BOB, CAROL)
 
-    def test_so_is_the_creator_of_a_room_without_levels(self) -> None:
+    def test_creator_of_a_room_without_levels_is_a_power_holder(self) -> None:
         assert chess({}, power_levels=None).with_power == (ALICE,)
 
-    def test_everybody_controls_where_the_default_is_enough(self) -> None:
+    def test_all_members_control_where_the_default_level_is_enough(self) -> None:
         assert chess({}, power_levels=levels({}, users_default=100)).everybody_controls
         assert not chess({}).everybody_controls
 
 
-def test_the_server_is_a_subject_too() -> None:
+def test_server_is_a_subject() -> None:
     assert server().subject == Subject("server", "example.org")

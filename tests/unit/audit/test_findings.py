@@ -9,11 +9,11 @@ from synadmin.audit.findings import Finding, Severity, Subject
 FINDING = Finding(rule="weak-control", severity=Severity.INFO, subject=Subject("room", "!a"), message="Weak.")
 
 
-def test_the_more_it_matters_the_higher_the_rank() -> None:
+def test_severities_are_ordered() -> None:
     assert sorted(Severity, key=lambda one: one.rank) == [Severity.INFO, Severity.WARNING, Severity.ERROR]
 
 
-def test_other_words_and_numbers_make_no_other_finding() -> None:
+def test_finding_keeps_its_id_when_its_text_changes() -> None:
     changed = replace(
         FINDING,
         severity=Severity.ERROR,
@@ -24,7 +24,7 @@ def test_other_words_and_numbers_make_no_other_finding() -> None:
     assert changed.key == FINDING.key
 
 
-def test_another_rule_subject_or_part_makes_another() -> None:
+def test_finding_id_depends_on_rule_subject_and_part() -> None:
     others = [
         replace(FINDING, rule="ghost-power"),
         replace(FINDING, subject=Subject("user", "!a")),

@@ -13,7 +13,7 @@ from synadmin.client import Synapse
 from synadmin.errors import NotPermittedError
 from synadmin.ids import RoomId
 from tests.unit.audit.report.sample import HOSTILE
-from tests.unit.stub import ADMIN, WHOAMI, refused, told
+from tests.unit.stub import ADMIN, WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -39,12 +39,12 @@ def _report(*names: str, new: bool = True, solved: tuple[str, ...] = ()) -> Repo
     )
 
 
-def test_nothing_new_is_no_message() -> None:
+def test_no_message_without_new_findings() -> None:
     assert message(_report()) is None
     assert message(_report("Chess", new=False)) is None
 
 
-def test_the_message_is_a_notice_that_can_be_read_with_and_without_formatting() -> None:
+def test_message_is_a_notice_with_plain_and_html_text() -> None:
     content = message(_report("Chess", solved=("Board",)))
     assert content is not None
     assert content["msgtype"] == "m.notice"
@@ -70,7 +70,7 @@ class _Tags(HTMLParser):
         self.attributes += attrs
 
 
-def test_names_are_names_and_no_markup() -> None:
+def test_names_in_the_message_are_escaped() -> None:
     content = message(_report(*HOSTILE))
     assert content is not None
     tags = _Tags()
@@ -81,7 +81,7 @@ def test_names_are_names_and_no_markup() -> None:
 
 
 @pytest.mark.parametrize("name", ["Chess", "\N{SNOWMAN}" * 200, '"\\' * 200, "<&>" * 200])
-def test_a_thousand_findings_fit_into_an_event_and_the_rest_is_counted(name: str) -> None:
+def test_message_fits_an_event_and_counts_the_rest(name: str) -> None:
     content = message(_report(*(f"{name} {number}" for number in range(1000))))
     assert content is not None
     assert 30_000 < len(json.dumps(content, ensure_ascii=False).encode()) < 60_000
@@ -90,9 +90,9 @@ def test_a_thousand_findings_fit_into_an_event_and_the_rest_is_counted(name: str
     assert f"<li>… and {1000 - told_of} more</li></ul>" in content["formatted_body"]
 
 
-def test_it_is_posted_once_as_the_tokens_owner(stub: Stub) -> None:
-    stub.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
-    stub.on("*", told({"event_id": "$sent"}))
+def test_message_is_posted_once_by_the_owner_of_the_token(stub: Stub) -> None:
+    stub.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
+    stub.on("*", json_reply({"event_id": "$sent"}))
     with Synapse(stub.url, token="syt_token") as synapse:
         assert post(synapse, RoomId("!ops:example.org"), _report("Chess")) == "$sent"
         assert post(synapse, RoomId("!ops:example.org"), _report()) is None
@@ -100,7 +100,7 @@ def test_it_is_posted_once_as_the_tokens_owner(stub: Stub) -> None:
     assert sent.startswith("PUT /_matrix/client/v3/rooms/%21ops%3Aexample.org/send/m.room.message/synadmin-")
 
 
-def test_a_room_that_may_not_be_written_to_is_told(stub: Stub) -> None:
+def test_room_without_permission_to_post_is_reported(stub: Stub) -> None:
     stub.on("*", refused(403, "M_FORBIDDEN", "User not in room"))
     with (
         Synapse(stub.url, token="syt_token") as synapse,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     ("rule", "state", "verb"),
     [(half_deactivated, "deactivated", "deactivate"), (half_locked, "locked", "lock")],
 )
-def test_both_sides_are_named_and_the_command_sets_them_right(rule: Rule, state: str, verb: str) -> None:
+def test_one_sided_state_names_both_sides_and_the_fix(rule: Rule, state: str, verb: str) -> None:
     in_mas, in_synapse = (
         finding(rule, server(disagreements=(DisagreementFacts(user_id=BOB, state=state, in_mas=side),)))
         for side in (True, False)

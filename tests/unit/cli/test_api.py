@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.cli.app import main
-from tests.unit.stub import Reply, told
+from tests.unit.stub import Reply, json_reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -29,10 +29,8 @@ def run(*arguments: str) -> int:
     return code
 
 
-def test_path_and_query_arrive_as_they_were_meant(
-    stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    stub.on(PATH, told({}))
+def test_path_and_query_arrive_unchanged(stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    stub.on(PATH, json_reply({}))
 
     code = run("GET", f"{PATH}?a=1&b=x%2By", "--query", "b=ä&c", "--query", "empty=")
 
@@ -41,27 +39,25 @@ def test_path_and_query_arrive_as_they_were_meant(
     assert capsysbinary.readouterr().out == b"{}\n"
 
 
-def test_the_old_name_of_query_is_refused_with_the_new_one(
+def test_old_name_of_query_is_refused_with_the_new_name(
     stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert run("GET", PATH, "-q", "limit=5") == 2
     assert b"--query NAME=VALUE" in capsysbinary.readouterr().err
     assert stub.targets == []
 
-    stub.on(PATH, told({}))
+    stub.on(PATH, json_reply({}))
     assert run("GET", PATH, "-q") == 0
 
 
-def test_bytes_that_are_no_text_reach_a_file_unchanged(
-    stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_binary_answer_is_written_unchanged(stub: Stub, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     stub.on(PATH, Reply(200, b"\x89PNG\r\n\x1a\n\xff\x00\n"))
 
     assert run("GET", PATH) == 0
     assert capsysbinary.readouterr().out == b"\x89PNG\r\n\x1a\n\xff\x00\n"
 
 
-def test_a_terminal_gets_nothing_that_it_would_obey(
+def test_answer_is_escaped_on_a_terminal(
     stub: Stub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub.on(PATH, Reply(200, '{"name": "\x1b[31m\u202ered"}'.encode()), Reply(200, b"\xff\xfe"))
@@ -73,8 +69,8 @@ def test_a_terminal_gets_nothing_that_it_would_obey(
     assert "not text: 2 bytes" in capsys.readouterr().err
 
 
-def test_an_empty_body_is_an_empty_object_where_one_is_due(stub: Stub) -> None:
-    stub.on(PATH, told({}))
+def test_missing_body_is_sent_as_an_empty_object(stub: Stub) -> None:
+    stub.on(PATH, json_reply({}))
 
     for method in ("POST", "PUT", "DELETE"):
         assert run(method, PATH) == 0
@@ -82,17 +78,17 @@ def test_an_empty_body_is_an_empty_object_where_one_is_due(stub: Stub) -> None:
     assert [request.body for request in stub.requests if request.method != "GET"] == [b"{}", b"{}", b""]
 
 
-def test_a_post_is_not_sent_again_when_its_answer_was_lost(stub: Stub) -> None:
+def test_post_with_a_lost_answer_is_not_repeated(stub: Stub) -> None:
     stub.on(PATH, Reply(broken=True))
 
     assert run("POST", PATH) == 1
     assert stub.targets == [f"POST {PATH}"]
 
 
-def test_a_method_may_be_typed_in_small_letters_and_one_that_is_none_is_answered_with_all(
+def test_method_is_case_insensitive_and_invalid_ones_list_all(
     stub: Stub, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stub.on(PATH, told({}))
+    stub.on(PATH, json_reply({}))
 
     assert run("get", PATH) == 0
     assert run("FETCH", PATH) == 2

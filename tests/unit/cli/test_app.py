@@ -33,7 +33,7 @@ from synadmin.errors import (
 )
 from synadmin.journal import entries
 from tests.unit.cli.conftest import TOKEN
-from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, WHOAMI, Reply, nobody_there, refused, told
+from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, WHOAMI, Reply, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         (SynadminError, 1),
     ],
 )
-def test_an_error_ends_with_the_exit_code_that_scripts_rely_on(kind: type[SynadminError], code: int) -> None:
+def test_errors_have_the_exit_codes_of_the_contract(kind: type[SynadminError], code: int) -> None:
     if issubclass(kind, MatrixError):
         assert exit_code(kind(status=400, errcode="M_X", reason="no")) == code
     else:
@@ -74,8 +74,8 @@ def test_an_error_ends_with_the_exit_code_that_scripts_rely_on(kind: type[Synadm
 _FAILURES = {
     "HTML": (HTML, 1, "the answer is a web page, not JSON"),
     "an empty body": (EMPTY, 1, "the answer is empty"),
-    "JSON of another shape": (told(["x"]), 1, "the answer has another shape"),
-    "a field of another type": (told({"user_id": 5}), 1, "the answer has another shape"),
+    "JSON of another shape": (json_reply(["x"]), 1, "the answer has another shape"),
+    "a field of another type": (json_reply({"user_id": 5}), 1, "the answer has another shape"),
     "no UTF-8": (Reply(200, b'{"user_id": "\xff"}'), 1, "the answer has another shape"),
     "endless nesting": (Reply(200, b"[" * 100_000), 1, "the answer has another shape"),
     "301": (Reply(301, b"", {"Location": "https://evil.example/"}), 1, "the server redirects to"),
@@ -95,7 +95,7 @@ _FAILURES = {
 
 
 @pytest.mark.parametrize(("reply", "code", "words"), _FAILURES.values(), ids=_FAILURES)
-def test_whatever_the_server_answers_is_one_clear_line(
+def test_server_error_is_one_clear_line(
     reply: Reply, code: int, words: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     signed_in.on(WHOAMI, reply)
@@ -106,7 +106,7 @@ def test_whatever_the_server_answers_is_one_clear_line(
     assert TOKEN not in answer.stderr
 
 
-def test_nobody_there_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
     for homeserver, words in (
         (nobody_there(), "refuses the connection: nothing listens there"),
@@ -142,7 +142,7 @@ def test_nobody_there_is_one_clear_line(synadmin: Synadmin, monkeypatch: pytest.
         ("\udcff", 2, "nor a server name"),
     ],
 )
-def test_a_homeserver_that_is_none_is_one_clear_line(
+def test_invalid_homeserver_is_one_clear_line(
     homeserver: str, code: int, words: str, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", TOKEN)
@@ -172,7 +172,7 @@ def test_a_homeserver_that_is_none_is_one_clear_line(
     ],
     ids="=".join,
 )
-def test_a_setting_that_is_none_is_one_clear_line_and_nothing_is_sent(
+def test_invalid_setting_is_one_clear_line(
     setting: tuple[str, str], stub: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_HOMESERVER", stub.url)
@@ -185,7 +185,7 @@ def test_a_setting_that_is_none_is_one_clear_line_and_nothing_is_sent(
     assert stub.requests == []
 
 
-def test_a_settings_file_that_is_not_there_is_one_clear_line(synadmin: Synadmin) -> None:
+def test_missing_settings_file_is_one_clear_line(synadmin: Synadmin) -> None:
     synadmin("whoami", "--env-file", "missing.env").assert_is_one_clear_line(code=2)
     answer = synadmin("whoami", "--profile", "club")
     answer.assert_is_one_clear_line(code=2)
@@ -203,9 +203,7 @@ def test_a_settings_file_that_is_not_there_is_one_clear_line(synadmin: Synadmin)
         ["journal", "show", "one", "too many"],
     ],
 )
-def test_a_command_that_makes_no_sense_is_one_clear_line_and_where_to_look(
-    arguments: list[str], synadmin: Synadmin
-) -> None:
+def test_invalid_command_is_one_clear_line_with_help(arguments: list[str], synadmin: Synadmin) -> None:
     answer = synadmin(*arguments)
     answer.assert_is_one_clear_line(code=2)
     assert "--help` shows how it is used" in answer.stderr
@@ -216,7 +214,7 @@ def test_no_option_takes_a_secret(synadmin: Synadmin) -> None:
     synadmin("login", "admin", "--password", "hunter2").assert_is_one_clear_line(code=2)
 
 
-def test_help_and_version_go_to_stdout_and_end_with_0(synadmin: Synadmin) -> None:
+def test_help_and_version_go_to_stdout_and_exit_0(synadmin: Synadmin) -> None:
     for arguments in (["--help"], ["-h"], ["journal", "-h"], ["login", "--help"]):
         answer = synadmin(*arguments)
         assert (answer.code, answer.stderr) == (0, "")
@@ -224,7 +222,7 @@ def test_help_and_version_go_to_stdout_and_end_with_0(synadmin: Synadmin) -> Non
     assert synadmin("--version").stdout == f"synadmin {__version__}\n"
 
 
-def test_a_group_without_a_command_shows_its_help_and_ends_with_2(synadmin: Synadmin) -> None:
+def test_group_without_a_command_shows_help_and_exits_2(synadmin: Synadmin) -> None:
     for arguments in ([], ["journal"]):
         answer = synadmin(*arguments)
         assert (answer.code, answer.stdout) == (2, "")
@@ -234,9 +232,7 @@ def test_a_group_without_a_command_shows_its_help_and_ends_with_2(synadmin: Syna
 # -v
 
 
-def test_a_traceback_is_shown_only_where_it_was_asked_for_and_is_safe_to_show(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_traceback_needs_verbose_and_has_no_secret(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(WHOAMI, refused(403, "M_FORBIDDEN", "no\x1b[2J"))
     plain = synadmin("whoami")
     traced = synadmin("whoami", "-v")
@@ -250,7 +246,7 @@ def test_a_traceback_is_shown_only_where_it_was_asked_for_and_is_safe_to_show(
         assert TOKEN not in answer.stderr
 
 
-def test_quiet_leaves_the_error_and_takes_the_notes(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_quiet_prints_only_errors(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(
         WHOAMI, refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=500), refused(401, "M_UNKNOWN_TOKEN")
     )
@@ -281,21 +277,21 @@ def long_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("long_journal")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_a_reader_who_has_had_enough_is_no_error(form: str, in_a_shell: Callable[[str], Answer]) -> None:
+def test_closed_pipe_is_not_an_error(form: str, in_a_shell: Callable[[str], Answer]) -> None:
     line = f"{{ synadmin journal list --requests --limit 0 -o {form}; echo $? >&2; }} | head -c 10"
     answer = in_a_shell(line)
     assert (len(answer.stdout), answer.stderr) == (10, "0\n")
 
 
 @pytest.mark.usefixtures("long_journal")
-def test_a_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Answer]) -> None:
+def test_full_disk_is_one_clear_line(in_a_shell: Callable[[str], Answer]) -> None:
     for command in ("journal list --requests --limit 0 -o csv", "--version"):
         answer = in_a_shell(f"synadmin {command} > /dev/full")
         answer.assert_is_one_clear_line(code=1)
         assert "No space left on device" in answer.stderr
 
 
-def test_closed_standard_streams_are_no_traceback(in_a_shell: Callable[[str], Answer]) -> None:
+def test_closed_standard_streams_give_no_traceback(in_a_shell: Callable[[str], Answer]) -> None:
     for command in ("journal list -o json", "--help"):
         answer = in_a_shell(f"synadmin {command} >&-")
         assert (answer.code, answer.stderr) == (0, "")
@@ -305,7 +301,7 @@ def test_closed_standard_streams_are_no_traceback(in_a_shell: Callable[[str], An
     assert in_a_shell("synadmin nonsense 2>&-").code == 2
 
 
-def test_text_that_the_locale_cannot_show_is_spelled_out(in_a_shell: Callable[[str], Answer]) -> None:
+def test_text_outside_the_locale_is_escaped(in_a_shell: Callable[[str], Answer]) -> None:
     answer = in_a_shell("export PYTHONIOENCODING=latin-1; synadmin nons✓nse")
     assert answer.code == 2
     assert r"nons\u2713nse" in answer.stderr
@@ -320,7 +316,7 @@ def test_text_that_the_locale_cannot_show_is_spelled_out(in_a_shell: Callable[[s
         (signal.SIGHUP, True, 3),  # nohup: it goes on, and hears the answer
     ],
 )
-def test_a_signal_ends_it_like_ctrl_c(
+def test_signal_ends_a_run_like_ctrl_c(
     number: int, ignored: bool, code: int, signed_in: Stub, work: Path
 ) -> None:
     signalled = threading.Event()
@@ -350,7 +346,7 @@ def test_a_signal_ends_it_like_ctrl_c(
     assert "Traceback" not in said
 
 
-def test_it_runs_as_a_module_and_as_a_script(in_a_shell: Callable[[str], Answer]) -> None:
+def test_synadmin_runs_as_module_and_script(in_a_shell: Callable[[str], Answer]) -> None:
     script = os.path.join(os.path.dirname(sys.executable), "synadmin")  # noqa: PTH118, PTH120
     for line in ("synadmin --version", f"{script} --version"):
         answer = in_a_shell(line)
@@ -377,7 +373,7 @@ _NO_ROOMS = [
 @pytest.mark.parametrize(
     "command", [("show",), ("power",), ("state",), ("members",), ("make-admin", "--yes")], ids=" ".join
 )
-def test_what_is_no_room_is_one_clear_line_and_nothing_is_sent(
+def test_invalid_room_is_one_clear_line(
     command: tuple[str, ...], room: str, signed_in: Stub, synadmin: Synadmin
 ) -> None:
     answer = synadmin("room", *command, "--", room)
@@ -391,16 +387,14 @@ def test_what_is_no_room_is_one_clear_line_and_nothing_is_sent(
     ["", "@alice", "@al ice:example.org", "@ålice:example.org", "al\nice", "!a:example.org", "\udcff"],
     ids=ascii,
 )
-def test_what_is_no_user_is_one_clear_line_and_nothing_is_sent(
-    user: str, signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_invalid_user_is_one_clear_line(user: str, signed_in: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("room", "make-admin", "--yes", "!a:example.org", f"--user={user}")
     answer.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
 @pytest.mark.parametrize("content", [None, "", "\n\n", "# only a remark\n", b"\xff\xfe"])
-def test_a_list_that_is_none_is_one_clear_line_and_nothing_is_sent(
+def test_invalid_list_is_one_clear_line(
     content: str | bytes | None, signed_in: Stub, synadmin: Synadmin, work: Path
 ) -> None:
     if content is not None:
@@ -410,7 +404,7 @@ def test_a_list_that_is_none_is_one_clear_line_and_nothing_is_sent(
     assert signed_in.targets == []
 
 
-def test_an_id_with_every_sign_in_it_arrives_as_one_segment(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_id_with_special_characters_is_one_segment(signed_in: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("room", "show", "!a/../b?c#d%2fe&f=g+h;i:example.org")
     assert answer.code in {1, 4}
     rooms = [target for target in signed_in.targets if "/rooms/" in target]
@@ -429,7 +423,7 @@ def test_an_id_with_every_sign_in_it_arrives_as_one_segment(signed_in: Stub, syn
     ],
 )
 @pytest.mark.usefixtures("signed_in")
-def test_a_closed_standard_input_is_an_empty_one(
+def test_closed_standard_input_counts_as_empty(
     command: str, words: str, in_a_shell: Callable[[str], Answer]
 ) -> None:
     answer = in_a_shell(f"synadmin {command} <&-")

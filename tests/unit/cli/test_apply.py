@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.stub import ADMIN, WHOAMI, told
+from tests.unit.stub import ADMIN, WHOAMI, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def plan(command: list[str], **options: object) -> dict[str, Any]:
         (["control", "apply", "/no/such.toml", "--profile", "other"], "--profile"),
     ],
 )
-def test_a_plan_does_not_choose_the_server_or_answer_the_question(
+def test_plan_file_cannot_choose_the_server_or_answer(
     signed_in: Stub, synadmin: Synadmin, work: Path, command: list[str], option: str
 ) -> None:
     (work / "plan.json").write_text(json.dumps(plan(command)))
@@ -67,10 +67,10 @@ def test_a_plan_does_not_choose_the_server_or_answer_the_question(
         json.dumps(plan(OFFBOARD, pairs={"@carol:example.org": ["@bob:example.org"]})),
     ],
 )
-def test_a_file_that_is_no_plan_is_refused(
+def test_file_without_a_plan_is_refused(
     signed_in: Stub, synadmin: Synadmin, work: Path, content: str
 ) -> None:
-    signed_in.on(WHOAMI, told({"user_id": ADMIN}))
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN}))
     (work / "plan.json").write_text(content)
 
     answer = synadmin("apply", "plan.json", "--yes", "-q")

@@ -14,7 +14,7 @@ import pytest
 
 from synadmin.audit.rules import RULES, everyone_controls
 from tests.standin import running
-from tests.unit.stub import Reply, Stub, nobody_there, refused, told
+from tests.unit.stub import Reply, Stub, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,15 +48,15 @@ def _report(stdout: str) -> dict[str, Any]:
     return report
 
 
-def test_nothing_to_tell_is_not_a_byte(synadmin: Synadmin, at: Callable[[str], None], standin: str) -> None:
+def test_audit_without_findings_prints_nothing(
+    synadmin: Synadmin, at: Callable[[str], None], standin: str
+) -> None:
     at(standin)
     answer = synadmin("audit", "--skip", "no-local-control", "--skip", "departed-power")
     assert (answer.code, answer.stdout, answer.stderr) == (0, "", "")
 
 
-def test_ndjson_has_a_line_for_each_finding_as_the_rooms_are_checked(
-    synadmin: Synadmin, at: Callable[[str], None], standin: str
-) -> None:
+def test_ndjson_findings_are_streamed(synadmin: Synadmin, at: Callable[[str], None], standin: str) -> None:
     at(standin)
     answer = synadmin("audit", "rooms", "-o", "ndjson")
     found = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -75,7 +75,7 @@ def test_ndjson_has_a_line_for_each_finding_as_the_rooms_are_checked(
     nothing.assert_is_one_clear_line(code=2)
 
 
-def test_findings_end_with_ten_and_are_told_with_the_command_that_mends_them(
+def test_findings_exit_10_and_print_their_fix(
     synadmin: Synadmin, at: Callable[[str], None], standin: str
 ) -> None:
     at(standin)
@@ -97,7 +97,7 @@ def test_findings_end_with_ten_and_are_told_with_the_command_that_mends_them(
 @pytest.mark.parametrize(
     ("fail_on", "code"), [("info", 10), ("warning", 0), ("error", 0), ("never", 0)], ids=str
 )
-def test_what_is_below_fail_on_is_told_and_not_counted(
+def test_findings_below_fail_on_are_printed_and_exit_0(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, fail_on: str, code: int
 ) -> None:
     at(standin)
@@ -106,7 +106,7 @@ def test_what_is_below_fail_on_is_told_and_not_counted(
     assert "info: departed-power: Room 0" in answer.stdout
 
 
-def test_the_json_report_has_the_promised_shape(
+def test_json_report_has_the_shape_of_the_contract(
     synadmin: Synadmin, at: Callable[[str], None], standin: str
 ) -> None:
     at(standin)
@@ -139,7 +139,7 @@ def test_each_finding_is_a_line_of_ndjson_or_csv(
     ]
 
 
-def test_with_a_baseline_only_news_is_told_and_what_is_solved_once(
+def test_baseline_prints_new_findings_and_solved_ones_once(
     synadmin: Synadmin, at: Callable[[str], None], work: Path
 ) -> None:
     baseline = ("--baseline", str(work / "baseline.json"))
@@ -167,7 +167,7 @@ def test_with_a_baseline_only_news_is_told_and_what_is_solved_once(
         assert synadmin("audit", *only, *baseline, "--update-baseline").stdout == ""
 
 
-def test_other_rules_findings_stay_in_the_baseline(
+def test_findings_of_other_rules_stay_in_the_baseline(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, work: Path
 ) -> None:
     at(standin)
@@ -177,7 +177,7 @@ def test_other_rules_findings_stay_in_the_baseline(
     assert synadmin("audit", "rooms", *baseline).stdout == ""
 
 
-def test_a_baseline_of_another_server_is_refused(
+def test_baseline_of_another_server_is_refused(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, work: Path
 ) -> None:
     at(standin)
@@ -188,7 +188,7 @@ def test_a_baseline_of_another_server_is_refused(
     assert "the baseline is of other.example, and this is big.example" in answer.stderr
 
 
-def test_a_report_file_is_replaced_and_nothing_is_printed(
+def test_report_file_is_replaced_and_nothing_is_printed(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, work: Path
 ) -> None:
     at(standin)
@@ -199,7 +199,7 @@ def test_a_report_file_is_replaced_and_nothing_is_printed(
     assert "synadmin_audit" in path.read_text("utf-8")
 
 
-def test_what_vanishes_meanwhile_is_skipped_and_listed(
+def test_room_that_vanishes_meanwhile_is_skipped_and_listed(
     synadmin: Synadmin, at: Callable[[str], None], work: Path
 ) -> None:
     baseline = work / "baseline.json"
@@ -218,7 +218,7 @@ def test_what_vanishes_meanwhile_is_skipped_and_listed(
     assert baseline.exists()
 
 
-def test_a_room_that_cannot_be_looked_at_makes_the_run_incomplete(
+def test_unreadable_room_makes_the_audit_incomplete(
     synadmin: Synadmin, at: Callable[[str], None], work: Path
 ) -> None:
     baseline = work / "baseline.json"
@@ -234,9 +234,7 @@ def test_a_room_that_cannot_be_looked_at_makes_the_run_incomplete(
     assert not baseline.exists()
 
 
-def test_what_was_not_looked_at_is_not_told_as_solved(
-    synadmin: Synadmin, at: Callable[[str], None], work: Path
-) -> None:
+def test_unchecked_finding_is_not_solved(synadmin: Synadmin, at: Callable[[str], None], work: Path) -> None:
     kept = ("--rule", "no-local-control", "--baseline", str(work / "baseline.json"), "-o", "json")
     with running("--rooms", "100", "--users", "10") as url:
         at(url)
@@ -248,7 +246,7 @@ def test_what_was_not_looked_at_is_not_told_as_solved(
     assert (answer.code, _report(answer.stdout)["solved"]) == (1, [])
 
 
-def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
+def test_time_limit_reports_what_was_checked(
     synadmin: Synadmin, at: Callable[[str], None], work: Path
 ) -> None:
     baseline = work / "baseline.json"
@@ -271,9 +269,7 @@ def test_the_time_limit_ends_in_a_report_of_what_was_seen_and_what_was_not(
     assert not baseline.exists()
 
 
-def test_a_server_that_does_not_answer_does_not_outlast_the_time_limit(
-    synadmin: Synadmin, at: Callable[[str], None]
-) -> None:
+def test_silent_server_ends_at_the_time_limit(synadmin: Synadmin, at: Callable[[str], None]) -> None:
     with running("--rooms", "10", "--users", "10", "--delay", "600") as url:
         at(url)
         started = time.monotonic()
@@ -283,7 +279,7 @@ def test_a_server_that_does_not_answer_does_not_outlast_the_time_limit(
     assert answer.code == 1
 
 
-def test_a_rule_that_crashes_is_told_and_the_others_go_on(
+def test_crashed_rule_is_reported_and_others_run(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, monkeypatch: pytest.MonkeyPatch, work: Path
 ) -> None:
     def crash(facts: RoomFacts, options: object) -> Iterator[object]:
@@ -310,9 +306,7 @@ def test_a_rule_that_crashes_is_told_and_the_others_go_on(
     assert "crashed: everyone-controls: Room 3" in synadmin("audit", "rooms").stdout
 
 
-def test_of_two_runs_at_once_the_second_leaves_or_waits(
-    synadmin: Synadmin, at: Callable[[str], None]
-) -> None:
+def test_second_simultaneous_audit_ends_or_waits(synadmin: Synadmin, at: Callable[[str], None]) -> None:
     with running("--rooms", "600", "--users", "10", "--delay", "0.05") as url:
         at(url)
         command = [sys.executable, "-m", "synadmin", "audit", "--fail-on", "never"]
@@ -334,7 +328,7 @@ def _until_asked(url: str, times: int = 10) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_at_once(at: Callable[[str], None], number: signal.Signals) -> None:
+def test_interrupted_audit_ends_at_once(at: Callable[[str], None], number: signal.Signals) -> None:
     with running("--rooms", "3000", "--users", "10", "--delay", "0.2") as url:
         at(url)
         command = [sys.executable, "-m", "synadmin", "audit"]
@@ -346,7 +340,7 @@ def test_an_interrupted_run_ends_at_once(at: Callable[[str], None], number: sign
     assert stderr.strip() == b"synadmin: interrupted"
 
 
-def test_a_killed_run_leaves_the_old_baseline_or_the_new_one_whole(
+def test_killed_audit_leaves_a_whole_baseline(
     at: Callable[[str], None], work: Path, synadmin: Synadmin
 ) -> None:
     path = work / "baseline.json"
@@ -374,7 +368,7 @@ def test_a_killed_run_leaves_the_old_baseline_or_the_new_one_whole(
         assert answer.code == 0, answer.stderr
 
 
-def test_a_server_that_cannot_be_reached_is_not_a_server_without_findings(
+def test_unreachable_server_is_an_error(
     synadmin: Synadmin, at: Callable[[str], None], naps: list[float]
 ) -> None:
     at(nobody_there())
@@ -382,9 +376,7 @@ def test_a_server_that_cannot_be_reached_is_not_a_server_without_findings(
     assert naps
 
 
-def test_a_token_that_is_not_a_server_admins_ends_with_three(
-    synadmin: Synadmin, at: Callable[[str], None]
-) -> None:
+def test_token_of_a_normal_user_exits_3(synadmin: Synadmin, at: Callable[[str], None]) -> None:
     with Stub() as stub:
         stub.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
         at(stub.url)
@@ -408,7 +400,7 @@ def test_a_token_that_is_not_a_server_admins_ends_with_three(
         (("--rule", "failed-task", "--columns", "colour"), "there is no column 'colour'"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_invalid_options_are_reported(
     synadmin: Synadmin, at: Callable[[str], None], standin: str, arguments: tuple[str, ...], words: str
 ) -> None:
     at(standin)
@@ -417,7 +409,7 @@ def test_what_makes_no_sense_is_told(
     assert words in answer.stderr
 
 
-def test_the_rules_are_listed_and_each_has_a_page(synadmin: Synadmin) -> None:
+def test_rules_are_listed_and_have_a_page(synadmin: Synadmin) -> None:
     listed = json.loads(synadmin("audit", "rules", "-o", "json").stdout)
     assert [one["rule"] for one in listed] == [rule.ID for rule in RULES]
     assert {one["about"] for one in listed} == {"rooms", "users", "server", "the audit"}
@@ -426,9 +418,7 @@ def test_the_rules_are_listed_and_each_has_a_page(synadmin: Synadmin) -> None:
     assert "[audit.rules.single-controller]" in page
 
 
-def test_a_scope_asks_only_for_what_it_is_about(
-    synadmin: Synadmin, at: Callable[[str], None], standin: str
-) -> None:
+def test_scope_requests_only_its_facts(synadmin: Synadmin, at: Callable[[str], None], standin: str) -> None:
     at(standin)
     for scope, checked in (
         ("rooms", {"rooms": 100, "users": 10}),
@@ -439,7 +429,7 @@ def test_a_scope_asks_only_for_what_it_is_about(
         assert _report(answer.stdout)["checked"] == checked
 
 
-def test_an_audit_loads_nothing_that_it_can_do_without(standin: str, at: Callable[[str], None]) -> None:
+def test_audit_imports_only_what_it_needs(standin: str, at: Callable[[str], None]) -> None:
     """A nightly run of a second should not load libraries for half of one."""
     at(standin)
     code = (
@@ -455,15 +445,15 @@ def test_an_audit_loads_nothing_that_it_can_do_without(standin: str, at: Callabl
     assert run.stdout.splitlines()[-2:] == ["code 0", "loaded"]
 
 
-def test_a_server_that_answers_bad_gateway_is_given_up_after_a_few_failures(
+def test_audit_stops_after_a_few_bad_gateway_answers(
     synadmin: Synadmin, at: Callable[[str], None], naps: list[float]
 ) -> None:
     room = {"joined_members": 1, "joined_local_members": 1, "version": "11", "creator": "@a:example.org"}
     rooms = [room | {"room_id": f"!{number}:example.org"} for number in range(120)]
     with Stub() as stub:
         stub.on("*", Reply(502, b"<html>Bad Gateway</html>"))
-        stub.on("/_synapse/admin/v1/rooms", told({"rooms": rooms, "total_rooms": 120}))
-        stub.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+        stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": rooms, "total_rooms": 120}))
+        stub.on("/_synapse/admin/v3/users", json_reply({"users": [], "total": 0}))
         at(stub.url)
         answer = synadmin("audit")
     assert (answer.code, answer.stdout) == (1, "")

@@ -12,7 +12,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.columns import REPORT_FORMATS
 from tests.standin import running
 from tests.unit.cli.several import write_profiles
-from tests.unit.stub import ADMIN, nobody_there, refused, told
+from tests.unit.stub import ADMIN, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _servers(stdout: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_a_server_that_is_down_is_an_entry_and_the_others_are_audited(synadmin: Synadmin, form: str) -> None:
+def test_unreachable_server_is_an_entry_and_others_are_audited(synadmin: Synadmin, form: str) -> None:
     answer = synadmin("audit", *ONLY, "--profiles", "all", "-o", form)
     assert answer.code == 1
     assert answer.stderr == "synadmin: 3 servers: 2 audited, 1 not audited (down).\n"
@@ -83,13 +83,13 @@ def test_json_has_a_section_for_each_server(synadmin: Synadmin, fleet: dict[str,
         (["--profiles", "down"], 1),
     ],
 )
-def test_the_exit_code_is_that_of_one_audit(synadmin: Synadmin, words: list[str], code: int) -> None:
+def test_exit_code_of_several_audits(synadmin: Synadmin, words: list[str], code: int) -> None:
     only = () if "--rule" in words else ONLY
     assert synadmin("audit", *only, *words).code == code
 
 
 @pytest.mark.usefixtures("fleet")
-def test_each_server_has_a_baseline_of_its_own(synadmin: Synadmin, work: Path) -> None:
+def test_each_server_has_its_own_baseline(synadmin: Synadmin, work: Path) -> None:
     baseline = ("--profiles", "all", "--baseline", "audit.json")
     assert synadmin("audit", *ONLY, *baseline, "--update-baseline").code == 1
     kept = {path.name: json.loads(path.read_text("utf-8")) for path in work.glob("*.json")}
@@ -110,7 +110,7 @@ def test_each_server_has_a_baseline_of_its_own(synadmin: Synadmin, work: Path) -
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> None:
+def test_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> None:
     answer = synadmin("audit", *ONLY, "--profiles", "large,small", "--baseline", "audit.json", "-o", "json")
     assert answer.code == 2, "each of them fails so"
     assert {server["error"] for server in _servers(answer.stdout).values()} == {
@@ -120,7 +120,7 @@ def test_a_missing_baseline_is_a_problem_of_its_server(synadmin: Synadmin) -> No
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_server_may_have_a_configuration_of_its_own(synadmin: Synadmin, work: Path) -> None:
+def test_server_may_have_its_own_configuration(synadmin: Synadmin, work: Path) -> None:
     (work / "audit.toml").write_text('[audit]\nskip = ["departed-power"]\n', "utf-8")
     own = '[[audit.ignore]]\nrule = "no-local-control"\nsubject = "!50:big.example"\nreason = "an archive"\n'
     (work / "audit.large.toml").write_text(own, "utf-8")
@@ -134,7 +134,7 @@ def test_a_server_may_have_a_configuration_of_its_own(synadmin: Synadmin, work: 
     }
 
 
-def test_a_homeserver_is_audited_once_with_its_first_profile(
+def test_homeserver_is_audited_once_with_its_first_profile(
     synadmin: Synadmin, fleet: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_profiles(again=fleet["small"])
@@ -153,12 +153,12 @@ MEMBER = f"/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/state/m.room.member/{
 
 
 @pytest.mark.usefixtures("fleet")
-def test_the_first_profile_that_is_in_the_room_posts_one_message(synadmin: Synadmin, stub: Stub) -> None:
+def test_first_profile_in_the_room_posts_one_message(synadmin: Synadmin, stub: Stub) -> None:
     write_profiles(watch=stub.url)
-    stub.on(MEMBER, told({"membership": "join"}))
+    stub.on(MEMBER, json_reply({"membership": "join"}))
     stub.on("/_synapse/admin/v1/rooms", refused(500, "M_UNKNOWN"))
     sent = f"/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/send/m.room.message"
-    stub.on(sent, told({"event_id": "$news"}))
+    stub.on(sent, json_reply({"event_id": "$news"}))
     answer = synadmin("audit", "rooms", *ONLY, "--profiles", "down,small,watch", "--notify", ROOM)
     assert answer.code == 1
     (news,) = (request for request in stub.requests if request.method in {"PUT", "POST"})
@@ -173,7 +173,7 @@ def test_the_first_profile_that_is_in_the_room_posts_one_message(synadmin: Synad
 
 
 @pytest.mark.usefixtures("fleet")
-def test_where_no_profile_is_in_the_room_nothing_is_audited(
+def test_nothing_is_audited_where_no_profile_is_in_the_room(
     synadmin: Synadmin, work: Path, stub: Stub
 ) -> None:
     write_profiles(watch=stub.url)
@@ -189,7 +189,7 @@ def test_where_no_profile_is_in_the_room_nothing_is_audited(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_columns_and_a_file_go_with_several_servers(synadmin: Synadmin, work: Path) -> None:
+def test_columns_and_output_file_work_with_several_servers(synadmin: Synadmin, work: Path) -> None:
     columns = ("--columns", "profile,rule,error", "-o", "csv", "--output-file", "report.csv")
     answer = synadmin("audit", *ONLY, "--profiles", "small,down", *columns)
     assert (answer.code, answer.stdout) == (1, "")
@@ -200,7 +200,7 @@ def test_columns_and_a_file_go_with_several_servers(synadmin: Synadmin, work: Pa
 
 @pytest.mark.usefixtures("fleet")
 @pytest.mark.parametrize("words", [["rooms", "--without", "alice"], ["--control", "control.toml"]])
-def test_what_is_about_one_server_is_refused(synadmin: Synadmin, words: list[str]) -> None:
+def test_options_for_one_server_are_refused(synadmin: Synadmin, words: list[str]) -> None:
     answer = synadmin("audit", *words, "--profiles", "all")
     answer.assert_is_one_clear_line(code=2)
     assert "is about one server: it does not go with --profiles" in answer.stderr
@@ -216,7 +216,7 @@ def test_what_is_about_one_server_is_refused(synadmin: Synadmin, words: list[str
         (["cellar"], "'cellar' is not one of rooms, users, server"),
     ],
 )
-def test_bad_input_is_one_line_and_not_one_a_server(
+def test_invalid_input_is_one_line_for_all_servers(
     synadmin: Synadmin, work: Path, words: list[str], says: str
 ) -> None:
     (work / "audit.toml").write_text("[audit]\n", "utf-8")
@@ -227,7 +227,7 @@ def test_bad_input_is_one_line_and_not_one_a_server(
 
 
 @pytest.mark.usefixtures("fleet")
-def test_the_lines_for_cron_name_the_profiles(synadmin: Synadmin) -> None:
+def test_cron_lines_name_the_profiles(synadmin: Synadmin) -> None:
     answer = synadmin("audit", "print-cron", "--profiles", "large,small")
     assert (answer.code, answer.stderr) == (0, "")
     assert " audit --profiles large,small --baseline " in answer.stdout

@@ -15,7 +15,7 @@ from synadmin.cli.invocation import Invocation, wrapped
 from synadmin.columns import Column
 from synadmin.tables import as_text, record_as_text
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def colored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("colored")
-def test_an_outcome_has_a_sign_and_a_colour_and_its_heading_is_bold() -> None:
+def test_outcome_has_a_mark_and_a_colour() -> None:
     text = "Club: !a:example.org\n  done: bob has control.\n  warning: look\n\nhint: run it again"
     assert wrapped(text, None, has_heading=True) == (
         "\x1b[1mClub: !a:example.org\x1b[0m\n  \x1b[32m\x1b[1m✔ done\x1b[0m: bob has control.\n"
@@ -42,7 +42,7 @@ def test_an_outcome_has_a_sign_and_a_colour_and_its_heading_is_bold() -> None:
 
 
 @pytest.mark.usefixtures("colored")
-def test_words_in_a_sentence_or_a_name_are_left_alone() -> None:
+def test_words_in_sentences_and_names_have_no_colour() -> None:
     text = "done: yes, failed, refused by @done:example.org"
     assert wrapped(text, None) == text
 
@@ -51,7 +51,7 @@ def test_words_in_a_sentence_or_a_name_are_left_alone() -> None:
 @pytest.mark.parametrize(
     "name", ["  done: x", "warning: all is well", "✔ done", "  ✔ done: x", "a  ✔ done: x"]
 )
-def test_a_room_cannot_look_like_an_outcome_by_its_name(name: str) -> None:
+def test_room_name_cannot_look_like_an_outcome(name: str) -> None:
     assert wrapped(f"{name}: !a:example.org\n  refused: no", None, has_heading=True) == (
         f"\x1b[1m{name}: !a:example.org\x1b[0m\n  \x1b[33m\x1b[1m✖ refused\x1b[0m: no"
     )
@@ -66,7 +66,7 @@ def test_a_room_cannot_look_like_an_outcome_by_its_name(name: str) -> None:
         assert text.count("\x1b[33m") == 1
 
 
-def test_a_line_goes_on_without_colour_where_it_was_wrapped(work: Path) -> None:
+def test_wrapped_line_continues_without_colour(work: Path) -> None:
     name = f"{'x' * 79} ✔ done: z"
     code = (
         "import sys; from synadmin.cli.invocation import Invocation, print_block;"
@@ -82,12 +82,12 @@ def test_a_line_goes_on_without_colour_where_it_was_wrapped(work: Path) -> None:
 
 
 @pytest.mark.usefixtures("colored")
-def test_a_finding_has_its_severity_in_colour() -> None:
+def test_severity_of_a_finding_has_a_colour() -> None:
     text = wrapped("error: lost: Club\n    No admin.", None)
     assert text == "\x1b[31m\x1b[1merror:\x1b[0m lost: Club\n    No admin."
 
 
-def test_a_coloured_table_is_the_plain_one_with_bold_headings() -> None:
+def test_coloured_table_equals_the_plain_one() -> None:
     columns = (Column("name", title="a long title"), Column("n", right=True))
     records = [{"name": "漕艇部長", "n": 5}, {"name": "a " * 30, "n": 12}]
     text = as_text(records, columns, width=30, style=colors.cell)
@@ -105,7 +105,7 @@ def test_a_coloured_table_is_the_plain_one_with_bold_headings() -> None:
         ({"TERM": "dumb"}, ["--color", "always"], True),
     ],
 )
-def test_a_terminal_has_colours_unless_it_asks_for_none(
+def test_terminal_has_colours_unless_disabled(
     env: dict[str, str], options: list[str], *, is_colored: bool
 ) -> None:
     ours, theirs = os.openpty()
@@ -132,12 +132,12 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_a_pipe_has_colours_only_where_it_asks_for_them(
+def test_pipe_has_colours_only_on_request(
     synadmin: Synadmin, signed_in: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    signed_in.on("*", told({"name": "@bob:example.org", "locked": False, "suspended": False}))
+    signed_in.on("*", json_reply({"name": "@bob:example.org", "locked": False, "suspended": False}))
     command = ("user", "suspend", "bob", "--dry-run")
     assert "\x1b" not in synadmin(*command).stdout
     assert "\x1b[34m\x1b[1m● planned\x1b[0m" in synadmin(*command, "--color", "always").stdout

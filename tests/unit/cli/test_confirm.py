@@ -48,19 +48,19 @@ def program(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_without_a_terminal_an_unanswered_question_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_question_without_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="nothing was changed: there is no terminal to ask on") as caught:
         confirm(Invocation(), "Burn it?", yes=False)
     assert caught.value.hint == "--yes answers the question beforehand, --dry-run shows the plan"
 
 
-def test_without_a_terminal_yes_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yes_answers_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     confirm(Invocation(), "Burn it?", yes=True)
 
 
-def test_the_refusal_is_one_line_and_exit_code_2(program: str, tmp_path: Path) -> None:
+def test_refusal_without_yes_is_one_line_and_exits_2(program: str, tmp_path: Path) -> None:
     for yes, stdout, code in (([], "", 2), (["--yes"], "burnt\n", 0)):
         ended = subprocess.run(
             [sys.executable, program, "burn", *yes],
@@ -102,9 +102,7 @@ def test_the_refusal_is_one_line_and_exit_code_2(program: str, tmp_path: Path) -
         "Ctrl-D",
     ],
 )
-def test_a_person_is_asked_and_only_yes_is_yes(
-    keys: str, code: int, said: str, program: str, tmp_path: Path
-) -> None:
+def test_only_yes_is_yes(keys: str, code: int, said: str, program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", cwd=tmp_path) as terminal:
         terminal.see("Burn it? [y/N]:")
         terminal.type(keys)
@@ -114,7 +112,7 @@ def test_a_person_is_asked_and_only_yes_is_yes(
         assert "Traceback" not in terminal.shown
 
 
-def test_ctrl_c_is_no_answer(program: str, tmp_path: Path) -> None:
+def test_ctrl_c_at_a_question_ends_the_command(program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", cwd=tmp_path) as terminal:
         terminal.see("Burn it? [y/N]:")
         assert terminal.interrupt() == 130
@@ -132,7 +130,7 @@ def test_ctrl_c_is_no_answer(program: str, tmp_path: Path) -> None:
     ],
     ids=["name", "typo", "return", "Ctrl-D"],
 )
-def test_a_name_that_has_to_be_typed_is_asked_for_once(
+def test_name_to_be_typed_is_asked_once(
     keys: str, code: int, said: str, program: str, tmp_path: Path
 ) -> None:
     with Terminal(program, "raze", cwd=tmp_path) as terminal:
@@ -144,7 +142,7 @@ def test_a_name_that_has_to_be_typed_is_asked_for_once(
         assert "Error:" not in terminal.shown
 
 
-def test_the_question_is_not_in_the_result(program: str, tmp_path: Path) -> None:
+def test_question_is_not_in_the_result(program: str, tmp_path: Path) -> None:
     with (
         (tmp_path / "out").open("wb") as out,
         Terminal(program, "burn", cwd=tmp_path, stdout=out.fileno()) as terminal,
@@ -155,11 +153,11 @@ def test_the_question_is_not_in_the_result(program: str, tmp_path: Path) -> None
     assert (tmp_path / "out").read_text() == "burnt\n"
 
 
-def test_yes_asks_nobody(program: str, tmp_path: Path) -> None:
+def test_yes_asks_no_question(program: str, tmp_path: Path) -> None:
     with Terminal(program, "burn", "-y", cwd=tmp_path) as terminal:
         assert terminal.end() == 0
         assert "Burn it?" not in terminal.shown
 
 
-def test_saying_no_is_not_a_failure_of_anything() -> None:
+def test_answer_no_is_not_a_failure() -> None:
     assert issubclass(Declined, UsageError)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import ADMIN, WHOAMI, refused, told
+from tests.unit.stub import ADMIN, WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -26,7 +26,7 @@ DEVICES = "/_synapse/admin/v2/users/%40admin%3Aexample.org/devices"
         ("delete-all", "alice", "--unused-since", "long ago", "--yes"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("device", *arguments)
@@ -35,13 +35,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_the_session_that_is_used_ends_last_and_that_it_did_is_seen(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
-    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "MINE"}))
-    device = told({"device_id": "x", "user_id": ADMIN})
-    signed_in.on(f"{DEVICES}/OLD", device, told({}), refused(404, "M_NOT_FOUND"))
-    signed_in.on(f"{DEVICES}/MINE", device, told({}), refused(401, "M_UNKNOWN_TOKEN"))
+def test_session_in_use_is_deleted_last_and_verified(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "MINE"}))
+    device = json_reply({"device_id": "x", "user_id": ADMIN})
+    signed_in.on(f"{DEVICES}/OLD", device, json_reply({}), refused(404, "M_NOT_FOUND"))
+    signed_in.on(f"{DEVICES}/MINE", device, json_reply({}), refused(401, "M_UNKNOWN_TOKEN"))
 
     answer = synadmin("device", "delete", "admin", "MINE", "OLD", "--yes", "-o", "ndjson")
 
@@ -50,8 +48,8 @@ def test_the_session_that_is_used_ends_last_and_that_it_did_is_seen(
     assert [(one["device_id"], one["outcome"]) for one in outcomes] == [("OLD", "done"), ("MINE", "done")]
 
 
-def test_a_device_that_is_still_there_is_a_failure(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("*", told({"device_id": "PHONE", "user_id": "@alice:example.org"}))
+def test_device_that_still_exists_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply({"device_id": "PHONE", "user_id": "@alice:example.org"}))
 
     answer = synadmin("device", "delete", "alice", "PHONE", "--yes")
 

@@ -11,7 +11,7 @@ from synadmin import files, settings
 from synadmin.files import LockedError
 from synadmin.library.token_pair import pair_of
 from tests.unit.mas.answers import ALICE, API, METADATA, NO_SUCH_PATH, VERSION, in_charge, single, user
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from tests.unit.stub import Reply, Request, Stub
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
-PENDING = told({"error": "authorization_pending"}, 403)
-TOKENS = told({"access_token": "mat_secret", "expires_in": 300, "refresh_token": "mar_secret", "scope": ""})
+PENDING = json_reply({"error": "authorization_pending"}, 403)
+TOKENS = json_reply(
+    {"access_token": "mat_secret", "expires_in": 300, "refresh_token": "mar_secret", "scope": ""}
+)
 SESSION = {
     "created_at": "2026-01-02T03:04:05Z",
     "actor_user_id": ALICE,
@@ -44,18 +46,18 @@ CODE = {
 def server(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
     in_charge(stub)
     monkeypatch.setattr("synadmin.cli.device_code.time.sleep", lambda _: None)
-    stub.on("/oauth2/registration", told({"client_id": "01CLIENT", "grant_types": [DEVICE_CODE]}, 201))
-    stub.on("/oauth2/device", told(CODE))
+    stub.on("/oauth2/registration", json_reply({"client_id": "01CLIENT", "grant_types": [DEVICE_CODE]}, 201))
+    stub.on("/oauth2/device", json_reply(CODE))
     stub.on("/oauth2/token", PENDING, PENDING, TOKENS)
-    stub.on("/oauth2/revoke", told({}))
+    stub.on("/oauth2/revoke", json_reply({}))
     stub.on(f"{API}/users/by-username/admin", single("user", ALICE, user("admin")))
     made = {**SESSION, "access_token": "mpt_secret"}
     stub.on(f"{API}/personal-sessions", single("personal-session", "01SESSION", made, status=201))
     stub.on(f"{API}/personal-sessions/01SESSION", single("personal-session", "01SESSION", SESSION))
     revoked = {**SESSION, "revoked_at": "2026-01-02T03:04:05Z"}
     stub.on(f"{API}/personal-sessions/01SESSION/revoke", single("personal-session", "01SESSION", revoked))
-    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [], "total_rooms": 0}))
-    stub.on("/_synapse/admin/v1/server_version", told({"server_version": "1.163.2"}))
+    stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [], "total_rooms": 0}))
+    stub.on("/_synapse/admin/v1/server_version", json_reply({"server_version": "1.163.2"}))
     return stub
 
 
@@ -69,7 +71,7 @@ def secrets_in(texts: Iterable[bytes]) -> list[bytes]:
     return [secret for text in texts for secret in secrets if secret in text]
 
 
-def test_a_code_is_shown_and_a_personal_token_is_kept(
+def test_device_code_is_shown_and_a_personal_token_saved(
     server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     answer = synadmin("login", "--homeserver", server.url, "--expires", "90d", "-v")
@@ -98,12 +100,16 @@ def test_a_code_is_shown_and_a_personal_token_is_kept(
 @pytest.mark.parametrize(
     ("reply", "code", "words"),
     [
-        (told({"error": "access_denied"}, 403), 3, "the sign-in was denied in the browser"),
-        (told({"error": "expired_token"}, 403), 1, "the code has expired before the sign-in was allowed"),
-        (told({"error": "invalid_grant"}, 400), 1, "invalid grant"),
+        (json_reply({"error": "access_denied"}, 403), 3, "the sign-in was denied in the browser"),
+        (
+            json_reply({"error": "expired_token"}, 403),
+            1,
+            "the code has expired before the sign-in was allowed",
+        ),
+        (json_reply({"error": "invalid_grant"}, 400), 1, "invalid grant"),
     ],
 )
-def test_a_code_that_leads_nowhere_leaves_nothing(
+def test_denied_device_code_saves_nothing(
     server: Stub, synadmin: Synadmin, reply: Reply, code: int, words: str
 ) -> None:
     server.on("/oauth2/token", PENDING, reply)
@@ -113,7 +119,7 @@ def test_a_code_that_leads_nowhere_leaves_nothing(
     assert settings.in_profile("default") == {}
 
 
-def test_a_code_that_is_never_typed_expires(
+def test_unused_device_code_expires(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
@@ -130,7 +136,7 @@ def test_a_code_that_is_never_typed_expires(
     assert server.targets.count("POST /oauth2/token") == 240
 
 
-def test_ctrl_c_while_waiting_leaves_nothing(
+def test_ctrl_c_while_waiting_saves_nothing(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: float) -> None:
@@ -149,9 +155,7 @@ def without_api(server: Stub) -> Stub:
     return server
 
 
-def test_where_the_admin_api_is_not_served_the_pair_of_tokens_is_kept(
-    without_api: Stub, synadmin: Synadmin
-) -> None:
+def test_token_pair_is_saved_without_the_mas_admin_api(without_api: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("login", "--homeserver", without_api.url)
     assert answer.code == 0, answer
     assert "`adminapi`" in answer.stderr
@@ -161,8 +165,8 @@ def test_where_the_admin_api_is_not_served_the_pair_of_tokens_is_kept(
     assert kept[settings.REFRESH_CLIENT] == "01CLIENT"
 
 
-def test_where_no_refresh_token_is_given_the_session_is_ended(without_api: Stub, synadmin: Synadmin) -> None:
-    without_api.on("/oauth2/token", told({"access_token": "mat_secret", "expires_in": 300}))
+def test_session_without_a_refresh_token_is_ended(without_api: Stub, synadmin: Synadmin) -> None:
+    without_api.on("/oauth2/token", json_reply({"access_token": "mat_secret", "expires_in": 300}))
     answer = synadmin("login", "--homeserver", without_api.url)
     assert answer.code == 5, answer
     assert "POST /oauth2/revoke" in without_api.targets
@@ -185,13 +189,13 @@ def _keep_pair(server: Stub, *, expires: int) -> None:
 FAR = 4_000_000_000  # seconds since the epoch
 
 
-def test_a_token_is_renewed_once_by_two_runs_at_once(
+def test_two_simultaneous_runs_refresh_a_token_once(
     without_api: Stub, in_a_shell: Callable[[str], Answer]
 ) -> None:
     _keep_pair(without_api, expires=0)
     new = {"access_token": "mat_new", "refresh_token": "mar_new", "expires_in": 86400}
-    gone = told({"error": "invalid_grant"}, 400)
-    without_api.on("/oauth2/token", told(new), gone)
+    gone = json_reply({"error": "invalid_grant"}, 400)
+    without_api.on("/oauth2/token", json_reply(new), gone)
     answer = in_a_shell("synadmin whoami & first=$!; synadmin whoami && wait $first")
     assert answer.code == 0, answer
     kept = settings.in_profile("default")
@@ -201,9 +205,9 @@ def test_a_token_is_renewed_once_by_two_runs_at_once(
     assert used == {"Bearer mat_new"}
 
 
-def test_no_other_run_can_renew_the_token_at_the_same_time(without_api: Stub, synadmin: Synadmin) -> None:
+def test_token_refresh_is_locked(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=0)
-    without_api.on("/oauth2/token", told({"access_token": "mat_new", "refresh_token": "mar_new"}))
+    without_api.on("/oauth2/token", json_reply({"access_token": "mat_new", "refresh_token": "mar_new"}))
     lock = settings.profile_file("default").with_suffix(".lock")
     held: list[bool] = []
 
@@ -220,7 +224,7 @@ def test_no_other_run_can_renew_the_token_at_the_same_time(without_api: Stub, sy
     assert held == [True]
 
 
-def test_a_pair_that_another_run_has_renewed_meanwhile_is_used(without_api: Stub) -> None:
+def test_token_pair_refreshed_by_another_run_is_used(without_api: Stub) -> None:
     _keep_pair(without_api, expires=0)
     chosen = settings.load()
     settings.write_profile("default", {settings.TOKEN: "mat_new", settings.TOKEN_EXPIRES: str(FAR)})
@@ -229,22 +233,22 @@ def test_a_pair_that_another_run_has_renewed_meanwhile_is_used(without_api: Stub
     assert pair.token() == "mat_new"
 
 
-def test_a_token_that_is_valid_is_not_renewed(without_api: Stub, synadmin: Synadmin) -> None:
+def test_valid_token_is_not_refreshed(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=FAR)
     assert synadmin("whoami").code == 0
     assert "POST /oauth2/token" not in without_api.targets
 
 
-def test_a_session_that_has_ended_is_reported(without_api: Stub, synadmin: Synadmin) -> None:
+def test_ended_session_is_reported(without_api: Stub, synadmin: Synadmin) -> None:
     _keep_pair(without_api, expires=0)
-    without_api.on("/oauth2/token", told({"error": "invalid_grant"}, 400))
+    without_api.on("/oauth2/token", json_reply({"error": "invalid_grant"}, 400))
     answer = synadmin("whoami")
     answer.assert_is_one_clear_line(code=3)
     assert "the session at MAS has ended" in answer.stderr
     assert "synadmin login" in answer.stderr
 
 
-def test_another_token_is_not_replaced_by_the_pair(
+def test_other_token_is_not_replaced(
     without_api: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _keep_pair(without_api, expires=0)
@@ -256,7 +260,7 @@ def test_another_token_is_not_replaced_by_the_pair(
     assert used == {"Bearer mpt_other"}
 
 
-def test_another_user_than_the_one_named_is_refused(server: Stub, synadmin: Synadmin) -> None:
+def test_login_of_another_user_is_refused(server: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("login", "alice", "--homeserver", server.url)
     assert answer.code == 5, answer
     assert "has signed in in the browser, not alice" in answer.stderr
@@ -265,28 +269,30 @@ def test_another_user_than_the_one_named_is_refused(server: Stub, synadmin: Syna
 
 
 @pytest.mark.parametrize("grants", [["refresh_token"], []])
-def test_a_service_that_drops_the_grant_is_named(server: Stub, synadmin: Synadmin, grants: list[str]) -> None:
-    server.on("/oauth2/registration", told({"client_id": "01CLIENT", "grant_types": grants}, 201))
+def test_connection_lost_during_the_grant_is_reported(
+    server: Stub, synadmin: Synadmin, grants: list[str]
+) -> None:
+    server.on("/oauth2/registration", json_reply({"client_id": "01CLIENT", "grant_types": grants}, 201))
     answer = synadmin("login", "--homeserver", server.url)
     answer.assert_is_one_clear_line(code=5)
     assert "oauth.device_code_grant_enabled" in answer.stderr
 
 
-def test_a_service_without_the_grant_is_named(server: Stub, synadmin: Synadmin) -> None:
-    server.on(METADATA, told({"issuer": "x", "token_endpoint": f"{server.url}/oauth2/token"}))
+def test_service_without_device_codes_is_reported(server: Stub, synadmin: Synadmin) -> None:
+    server.on(METADATA, json_reply({"issuer": "x", "token_endpoint": f"{server.url}/oauth2/token"}))
     for options in ((), ("--dry-run",)):
         answer = synadmin("login", "--homeserver", server.url, *options)
         answer.assert_is_one_clear_line(code=5)
         assert "offers no sign-in by device code" in answer.stderr
 
 
-def test_a_dry_run_registers_nothing(server: Stub, synadmin: Synadmin) -> None:
+def test_dry_run_registers_no_client(server: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("login", "--homeserver", server.url, "--dry-run")
     assert (answer.code, "show a code" in answer.stdout) == (0, True), answer
     assert not [one for one in server.requests if one.method == "POST"]
 
 
-def test_whoami_tells_scopes_and_expiry_and_logout_ends_the_session(server: Stub, synadmin: Synadmin) -> None:
+def test_whoami_shows_scopes_and_expiry_and_logout_revokes(server: Stub, synadmin: Synadmin) -> None:
     assert synadmin("login", "--homeserver", server.url).code == 0
     answer = synadmin("whoami", "-o", "json")
     assert answer.code == 0, answer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("flags", [(), ("--on", "msc1", "--off", "msc1")])
-def test_a_wish_that_is_none_or_two_at_once_is_refused(
+def test_feature_needs_exactly_one_of_enable_and_disable(
     signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
 ) -> None:
     answer = synadmin("experimental-feature", "set", "@alice:example.org", *flags)
@@ -23,10 +23,10 @@ def test_a_wish_that_is_none_or_two_at_once_is_refused(
     assert signed_in.targets == []
 
 
-def test_a_feature_that_the_server_does_not_know_is_refused_and_the_nearest_named_first(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
-    signed_in.on("*", told({"name": "@alice:example.org", "features": {"msc3575": False, "msc4222": True}}))
+def test_unknown_feature_is_refused_with_the_nearest(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(
+        "*", json_reply({"name": "@alice:example.org", "features": {"msc3575": False, "msc4222": True}})
+    )
 
     answer = synadmin("experimental-feature", "set", "@alice:example.org", "--on", "msc4223")
 

@@ -10,10 +10,10 @@ from synadmin.delegation.ping import Ping
     ("milliseconds", "mark"),
     [([20.0, 379.0], "fast"), ([199.9], "fast"), ([200.0], "slow"), ([20.0, 381.0], "slow"), ([], "none")],
 )
-def test_a_server_is_fast_below_200_milliseconds_on_average(milliseconds: list[float], mark: str) -> None:
+def test_server_below_200_milliseconds_is_fast(milliseconds: list[float], mark: str) -> None:
     assert _mark(Ping("example.org", 2, milliseconds).as_record()) == mark
 
 
-def test_who_does_not_answer_comes_after_who_is_slow() -> None:
+def test_servers_without_an_answer_come_last() -> None:
     slow, none = Ping("slow.example", 1, [20_000.0]), Ping("gone.example", 1)
     assert sorted([none, slow], key=lambda one: one.average) == [slow, none]

@@ -78,7 +78,7 @@ TASK = {
 }
 
 
-def test_each_task_of_the_role_uses_one_module_with_fields_that_it_has() -> None:
+def test_ansible_tasks_use_known_modules_and_fields() -> None:
     tasks = yaml.safe_load((FILES / "tasks.yml").read_text("utf-8"))
     Draft202012Validator(list_of(TASK)).validate(tasks)
     writes_tokens = [task for task in tasks if "token }}" in json.dumps(task)]
@@ -86,7 +86,7 @@ def test_each_task_of_the_role_uses_one_module_with_fields_that_it_has() -> None
     assert all(task["no_log"] and task["ansible.builtin.copy"]["mode"] == "0600" for task in writes_tokens)
 
 
-def test_the_role_installs_files_that_are_here() -> None:
+def test_role_installs_existing_files() -> None:
     tasks = yaml.safe_load((FILES / "tasks.yml").read_text("utf-8"))
     sources = [
         task["ansible.builtin.template"]["src"] for task in tasks if "ansible.builtin.template" in task
@@ -100,7 +100,7 @@ def _drop_in() -> str:
     return rendered("fleet.conf.j2", synadmin_homeservers=HOMESERVERS)
 
 
-def test_no_token_is_in_a_unit_or_a_profile() -> None:
+def test_no_token_is_in_a_unit_or_profile() -> None:
     profiles = [rendered("profile.env.j2", item=item) for item in _items()]
     assert all("vault" not in text and "TOKEN=" not in text for text in [_drop_in(), *profiles])
     assert re.findall(r"^LoadCredential=(\w+):(\S+)$", _drop_in(), re.MULTILINE) == [
@@ -113,7 +113,7 @@ def _items() -> list[dict[str, Any]]:
 
 
 @systemd_analyze
-def test_systemd_has_nothing_to_say_against_the_units_of_the_role(tmp_path: Path) -> None:
+def test_systemd_accepts_the_units_of_the_role(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("synadmin"))
     for name in ("synadmin-audit.service", "synadmin-audit.timer"):
         shutil.copy(DOCS / "cron" / name, tmp_path)
@@ -220,12 +220,12 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_the_manifest_has_the_fields_of_kubernetes(kind: str) -> None:
+def test_manifest_matches_the_kubernetes_schema(kind: str) -> None:
     Draft202012Validator.check_schema(SCHEMAS[kind])
     Draft202012Validator(SCHEMAS[kind]).validate(_documents()[kind])
 
 
-def test_the_parts_of_the_manifest_fit_together() -> None:
+def test_parts_of_the_manifest_match() -> None:
     documents = _documents()
     assert set(documents) == set(SCHEMAS)
     pod = documents["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -267,7 +267,7 @@ def _of_kubernetes() -> tuple[dict[str, str], list[str]]:
 
 
 @pytest.mark.parametrize("files", [_of_ansible, _of_kubernetes])
-def test_the_files_lead_to_an_audit_of_both_servers(
+def test_fleet_files_audit_both_servers(
     synadmin: Synadmin,
     servers: dict[str, str],
     work: Path,

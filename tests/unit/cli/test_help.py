@@ -40,7 +40,7 @@ each_command = pytest.mark.parametrize(
 
 
 @each_command
-def test_a_summary_is_short_and_ends_with_a_period(
+def test_summary_is_short_and_ends_with_a_period(
     path: str, command: click.Command, context: click.Context
 ) -> None:
     del path, context
@@ -52,7 +52,7 @@ def test_a_summary_is_short_and_ends_with_a_period(
 
 
 @each_command
-def test_help_is_no_wider_than_80_columns(path: str, command: click.Command, context: click.Context) -> None:
+def test_help_fits_80_columns(path: str, command: click.Command, context: click.Context) -> None:
     del path
     assert max(map(len, command.get_help(context).splitlines())) <= WIDEST
 
@@ -69,7 +69,7 @@ def test_every_command_has_an_example(path: str, command: click.Command, context
     [("synadmin", app), *((path, command) for path, command, _ in COMMANDS if isinstance(command, Group))],
     ids=str,
 )
-def test_a_group_shows_each_command_once_with_its_summary(path: str, group: Group) -> None:
+def test_group_lists_each_command_once_with_its_summary(path: str, group: Group) -> None:
     context = click.Context(group, info_name=path, terminal_width=200, max_content_width=200)
     shown = group.get_help(context)
     for name in group.list_commands(context):
@@ -82,5 +82,5 @@ def test_a_group_shows_each_command_once_with_its_summary(path: str, group: Grou
         )
 
 
-def test_the_version_is_a_command_too(synadmin: Synadmin) -> None:
+def test_version_is_a_command(synadmin: Synadmin) -> None:
     assert synadmin("version").stdout == synadmin("-V").stdout == f"synadmin {__version__}\n"

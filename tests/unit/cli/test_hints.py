@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -47,13 +47,13 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("room transfer club --to lena", "hint: write the full user id: --to @lena:new.example"),
     ],
 )
-def test_the_hint_is_what_to_type(synadmin: Synadmin, line: str, hint: str) -> None:
+def test_hint_can_be_typed(synadmin: Synadmin, line: str, hint: str) -> None:
     answer = synadmin(*line.split())
     assert answer.code == 2
     assert hint in answer.stderr
 
 
-def test_a_name_in_place_of_a_user_is_told_what_a_user_is(synadmin: Synadmin) -> None:
+def test_name_instead_of_a_user_gets_a_hint(synadmin: Synadmin) -> None:
     answer = synadmin("user", "create", "Rosa Marigold")
     answer.assert_is_one_clear_line(code=2)
     assert (
@@ -61,14 +61,14 @@ def test_a_name_in_place_of_a_user_is_told_what_a_user_is(synadmin: Synadmin) ->
     )
 
 
-def test_a_verb_of_many_nouns_names_three_of_them(synadmin: Synadmin) -> None:
+def test_verb_of_many_nouns_names_three(synadmin: Synadmin) -> None:
     hint = synadmin("list").stderr.splitlines()[1]
     assert hint.startswith("hint: did you mean `synadmin ")
     assert hint.count("list`") == 3
     assert hint.endswith(" more?")
 
 
-def test_a_user_in_place_of_media_is_told_of_the_option(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_user_instead_of_media_gets_a_hint(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "Unknown media"))
     for verb in ("quarantine", "unquarantine", "delete"):
         answer = synadmin("media", verb, "mike", "--yes")
@@ -81,24 +81,24 @@ def rooms(*names: str) -> list[dict[str, object]]:
     return [{"room_id": f"!{number}:example.org", "name": name} for number, name in enumerate(names)]
 
 
-def test_a_room_is_found_by_its_name_where_one_room_has_it(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(f"{ROOMS}/%210%3Aexample.org/members", told({"members": [], "total": 0}))
-    signed_in.on(ROOMS, told({"rooms": rooms("Chess club", "Chess"), "total_rooms": 2, "offset": 0}))
+def test_room_is_found_by_its_unique_name(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(f"{ROOMS}/%210%3Aexample.org/members", json_reply({"members": [], "total": 0}))
+    signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess club", "Chess"), "total_rooms": 2, "offset": 0}))
     assert synadmin("room", "members", "Chess club", "-o", "json").stdout.strip() == "[]"
-    signed_in.on(ROOMS, told({"rooms": rooms("Chess", "Chess"), "total_rooms": 2, "offset": 0}))
+    signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess", "Chess"), "total_rooms": 2, "offset": 0}))
     twice = synadmin("room", "members", "Chess")
     assert twice.code == 2
     assert "!0:example.org, !1:example.org" in twice.stderr
     capitals = synadmin("room", "members", "CHESS")
     assert capitals.code == 2
     assert "hint: did you mean Chess ('!0:example.org'), Chess ('!1:example.org')?" in capitals.stderr
-    signed_in.on(ROOMS, told({"rooms": [], "total_rooms": 0, "offset": 0}))
+    signed_in.on(ROOMS, json_reply({"rooms": [], "total_rooms": 0, "offset": 0}))
     none = synadmin("room", "members", "Go")
     assert (none.code, "no room has the name 'Go'" in none.stderr) == (2, True)
 
 
-def test_a_change_without_a_question_takes_no_name(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(ROOMS, told({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
+def test_change_without_a_question_takes_no_room_name(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
     for options in ([], ["--yes"]):
         answer = synadmin("room", "block", "Chess", *options)
         assert answer.code == 2
@@ -106,14 +106,16 @@ def test_a_change_without_a_question_takes_no_name(signed_in: Stub, synadmin: Sy
     assert not [request for request in signed_in.requests if request.method != "GET"]
 
 
-def test_user_find_guesses_what_a_text_is(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_user_find_guesses_the_kind_of_text(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "User not found"))
     by_address = "/_synapse/admin/v1/threepid"
-    signed_in.on(f"{by_address}/email/users/alice%40example.org", told({"user_id": "@alice:example.org"}))
-    signed_in.on(f"{by_address}/msisdn/users/44123", told({"user_id": "@bob:example.org"}))
-    signed_in.on(USER, told({"name": "@alice:example.org", "locked": True}))
+    signed_in.on(
+        f"{by_address}/email/users/alice%40example.org", json_reply({"user_id": "@alice:example.org"})
+    )
+    signed_in.on(f"{by_address}/msisdn/users/44123", json_reply({"user_id": "@bob:example.org"}))
+    signed_in.on(USER, json_reply({"name": "@alice:example.org", "locked": True}))
     ann = {"name": "@ann:example.org", "displayname": "Ann Smith", "locked": True}
-    signed_in.on("/_synapse/admin/v3/users", told({"users": [ann], "total": 1}))
+    signed_in.on("/_synapse/admin/v3/users", json_reply({"users": [ann], "total": 1}))
     for text, found in (
         ("alice@example.org", "@alice:example.org"),
         ("+44 123", "@bob:example.org"),
@@ -124,5 +126,5 @@ def test_user_find_guesses_what_a_text_is(signed_in: Stub, synadmin: Synadmin) -
         assert synadmin("user", "find", text, "-o", "name").stdout.strip() == found
     table = synadmin("user", "find", "Ann Smith").stdout.splitlines()
     assert table[2].split() == ["@ann:example.org", "Ann", "Smith", "no", "yes"]
-    signed_in.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+    signed_in.on("/_synapse/admin/v3/users", json_reply({"users": [], "total": 0}))
     assert synadmin("user", "find", "Nobody Else").code == 4

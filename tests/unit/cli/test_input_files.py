@@ -23,7 +23,7 @@ from synadmin.cli.input_files import (
     read_targets,
 )
 from synadmin.errors import UsageError
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,9 +68,7 @@ USER_COLUMNS = ("name", "displayname", "email", "password", "admin")
         (SERVERS, "destination,next_try\na.example,\n", ["a.example"]),
     ],
 )
-def test_a_list_is_read_as_it_was_written(
-    kind: InputKind, text: str, targets: list[str], tmp_path: Path
-) -> None:
+def test_list_is_read_as_written(kind: InputKind, text: str, targets: list[str], tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_bytes(text.encode())
 
@@ -81,14 +79,14 @@ def test_a_list_is_read_as_it_was_written(
     ("kind", "column", "targets"),
     [(USERS, "sender", ["@bad:x"]), (USERS, "user_id", ["@good:x"]), (ROOMS, "room_id", ["!r:x"])],
 )
-def test_a_column_can_be_named(kind: InputKind, column: str, targets: list[str], tmp_path: Path) -> None:
+def test_column_can_be_named(kind: InputKind, column: str, targets: list[str], tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text(REPORTS)
 
     assert read_targets((), f"{path}:{column}", kind) == targets
 
 
-def test_a_field_inside_an_object_of_ndjson_can_be_named(tmp_path: Path) -> None:
+def test_nested_field_of_ndjson_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text('{"subject":{"type":"room","id":"!a:x"}}\n')
 
@@ -127,7 +125,7 @@ def test_a_field_inside_an_object_of_ndjson_can_be_named(tmp_path: Path) -> None
         (SERVERS, "a.example\nno server\n", "line 2: this is not a valid server"),
     ],
 )
-def test_what_could_be_meant_otherwise_is_refused_by_file_and_line(
+def test_ambiguous_input_is_refused_with_file_and_line(
     kind: InputKind, text: str, words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "list"
@@ -145,7 +143,7 @@ def test_what_could_be_meant_otherwise_is_refused_by_file_and_line(
     ("content", "words"),
     [(b"@a:x\n\xff\xfe\n", "line 2: not UTF-8"), ("@a:x\n".encode("utf-16"), "line 1: not UTF-8")],
 )
-def test_a_file_that_is_no_text_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
+def test_binary_file_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_bytes(content)
 
@@ -153,7 +151,7 @@ def test_a_file_that_is_no_text_is_refused(content: bytes, words: str, tmp_path:
         read_targets((), str(path), USERS)
 
 
-def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_unknown_column_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text(REPORTS)
 
@@ -161,14 +159,14 @@ def test_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_targets((), f"{path}:reporter", USERS)
 
 
-def test_a_file_whose_name_holds_a_colon_is_that_file(tmp_path: Path) -> None:
+def test_file_name_may_have_a_colon(tmp_path: Path) -> None:
     path = tmp_path / "list:sender"
     path.write_text("@a:x\n")
 
     assert read_targets((), str(path), USERS) == ["@a:x"]
 
 
-def test_a_byte_order_mark_on_standard_input_is_not_part_of_the_first_id(
+def test_byte_order_mark_is_not_part_of_the_first_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbf@a:x\n")))
@@ -176,7 +174,7 @@ def test_a_byte_order_mark_on_standard_input_is_not_part_of_the_first_id(
     assert read_targets(("@z:x",), "-", USERS) == ["@z:x", "@a:x"]
 
 
-def test_rows_have_their_cells_by_column_and_a_password_as_it_stands(tmp_path: Path) -> None:
+def test_rows_have_cells_by_column_and_passwords_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text("\ufeffUser_ID;displayname;password\n'@a:x; Anna ; '=secret \n", "utf-8")
 
@@ -212,9 +210,7 @@ def test_rows_may_be_lines_or_ndjson(tmp_path: Path) -> None:
         ("", "is empty"),
     ],
 )
-def test_rows_that_are_not_understood_are_refused_without_their_text(
-    text: str, words: str, tmp_path: Path
-) -> None:
+def test_invalid_rows_are_refused_without_their_text(text: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text(text)
 
@@ -224,12 +220,12 @@ def test_rows_that_are_not_understood_are_refused_without_their_text(
     assert "hunter2" not in f"{refused.value} {refused.value.hint}"
 
 
-def test_what_one_command_writes_as_csv_the_next_one_reads(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_csv_output_is_valid_input(signed_in: Stub, synadmin: Synadmin) -> None:
     users = [{"name": "@a:example.org"}, {"name": "@b:example.org"}]
-    signed_in.on("/_synapse/admin/v2/users", told({"users": users, "total": 2}))
-    signed_in.on("/_synapse/admin/v3/users", told({"users": users, "total": 2}))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": users, "total": 2}))
+    signed_in.on("/_synapse/admin/v3/users", json_reply({"users": users, "total": 2}))
     written = synadmin("user", "list", "--columns", "name", "-o", "csv").stdout
-    signed_in.on("*", told({"name": "@x:example.org", "suspended": True}))
+    signed_in.on("*", json_reply({"name": "@x:example.org", "suspended": True}))
 
     answer = synadmin("user", "suspend", "--from", "-", "--yes", "-o", "csv", stdin=written.encode())
 
@@ -240,11 +236,11 @@ def test_what_one_command_writes_as_csv_the_next_one_reads(signed_in: Stub, syna
     ]
 
 
-def test_the_reporters_in_a_list_of_reports_are_not_locked(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_reporters_in_a_list_of_reports_are_not_targets(signed_in: Stub, synadmin: Synadmin) -> None:
     report = {"id": 1, "user_id": "@good:example.org", "sender": "@bad:example.org", "room_id": "!r:x"}
     signed_in.on(
         "/_synapse/admin/v1/event_reports",
-        told({"event_reports": [{**report, "event_id": "$e", "received_ts": 1}], "total": 1}),
+        json_reply({"event_reports": [{**report, "event_id": "$e", "received_ts": 1}], "total": 1}),
     )
     written = synadmin("report", "list", "-o", "csv").stdout
 
@@ -256,6 +252,6 @@ def test_the_reporters_in_a_list_of_reports_are_not_locked(signed_in: Stub, syna
     assert not [request for request in signed_in.requests if request.method != "GET"]
 
 
-def test_a_list_whose_name_is_too_long_is_refused() -> None:
+def test_too_long_file_name_is_refused() -> None:
     with pytest.raises(UsageError, match=r"cannot read .*File name too long"):
         read_targets([], "x" * 5000 + ":user_id", USERS)

@@ -10,7 +10,7 @@ import pytest
 from synadmin.cli.interruption import Interruption, interrupt, repeat_dropped
 
 
-def test_an_interruption_that_python_has_to_drop_comes_again() -> None:
+def test_dropped_interruption_is_raised_again() -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     dropped: Any = SimpleNamespace(exc_value=Interruption())
     try:

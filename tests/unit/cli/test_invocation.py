@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_what_is_said_meanwhile_takes_the_place_of_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
+def test_message_replaces_the_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
     invocation = Invocation()
     invocation.draw("3 of 9 finished")
     invocation.say("The server asks to wait.")
@@ -21,12 +21,12 @@ def test_what_is_said_meanwhile_takes_the_place_of_the_progress(capsys: pytest.C
     )
 
 
-def test_where_no_progress_is_shown_nothing_is_wiped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_erased_without_a_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
     Invocation().draw("")
     assert capsys.readouterr().err == ""
 
 
-def test_text_of_a_server_does_not_reach_the_terminal_raw_in_the_progress_either(
+def test_server_text_in_the_progress_line_is_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Invocation().draw("deleting \x1b]0;title\x07")

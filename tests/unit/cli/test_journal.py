@@ -41,14 +41,14 @@ def runs() -> list[str]:
     return [first.run, second.run]
 
 
-def test_an_empty_journal_is_told_on_stderr_and_is_no_error(synadmin: Synadmin) -> None:
+def test_empty_journal_is_reported_on_stderr(synadmin: Synadmin) -> None:
     answer = synadmin("journal", "list")
     assert (answer.code, answer.stdout) == (0, "")
     assert answer.stderr == "The journal is empty: no changes were made from this machine.\n"
     assert synadmin("journal", "list", "-o", "json").stdout == "[]\n"
 
 
-def test_a_run_is_a_line_that_counts_its_requests(runs: list[str], synadmin: Synadmin) -> None:
+def test_run_is_a_line_with_its_request_count(runs: list[str], synadmin: Synadmin) -> None:
     records = json.loads(synadmin("journal", "list", "-o", "json").stdout)
     assert [
         (one["run"], one["command"], one["requests"], one["failed"], one["unknown"]) for one in records
@@ -74,7 +74,7 @@ def test_a_run_is_a_line_that_counts_its_requests(runs: list[str], synadmin: Syn
         ("media purge-remote", ["/_synapse/admin/v1/purge_media_cache"], []),
     ],
 )
-def test_a_run_that_has_ended_names_what_it_changed(
+def test_ended_run_names_its_target(
     command: str, paths: list[str], targets: list[str], synadmin: Synadmin
 ) -> None:
     journal = Journal(state_directory() / "journal.sqlite3", command=command)
@@ -88,7 +88,7 @@ def test_a_run_that_has_ended_names_what_it_changed(
     assert (record["state"], record["targets"]) == ("ended", targets)
 
 
-def test_a_terminal_of_80_columns_shows_time_command_target_and_state(
+def test_journal_list_at_80_columns_shows_time_command_target_and_state(
     synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room, user = f"!{'a' * 43}", "@greta:matrix.club.example"
@@ -107,7 +107,7 @@ def test_a_terminal_of_80_columns_shows_time_command_target_and_state(
     assert f"user lock {user} ended 23 hours ago" in text
 
 
-def test_a_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin) -> None:
+def test_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadmin) -> None:
     shown = synadmin("journal", "show", runs[1].partition("-")[2], "--columns", "path", "-o", "csv").stdout
     assert shown == "path\n/five\n"
 
@@ -122,12 +122,12 @@ def test_a_run_is_found_by_the_end_of_its_name(runs: list[str], synadmin: Synadm
 
 
 @pytest.mark.usefixtures("runs")
-def test_requests_are_a_line_each(synadmin: Synadmin) -> None:
+def test_each_request_is_a_line(synadmin: Synadmin) -> None:
     lines = synadmin("journal", "list", "--requests", "-o", "ndjson").stdout.splitlines()
     assert [json.loads(line)["path"] for line in lines] == ["/one", "/two", "/three", "/four", "/five"]
 
 
-def test_a_run_is_shown_with_what_became_of_each_request(runs: list[str], synadmin: Synadmin) -> None:
+def test_run_is_shown_with_the_outcome_of_each_request(runs: list[str], synadmin: Synadmin) -> None:
     answer = synadmin("journal", "show", runs[0], "-o", "csv", "--columns", "path,status,body")
     assert answer.stdout.splitlines()[:3] == [
         "path,status,body",
@@ -137,7 +137,7 @@ def test_a_run_is_shown_with_what_became_of_each_request(runs: list[str], synadm
     assert [line.split(",")[1] for line in answer.stdout.splitlines()[3:]] == ["unknown", "NOT_SENT"]
 
 
-def test_the_last_run_needs_no_name(runs: list[str], synadmin: Synadmin) -> None:
+def test_last_names_the_newest_run(runs: list[str], synadmin: Synadmin) -> None:
     assert [one["path"] for one in json.loads(synadmin("journal", "show", "last", "-o", "json").stdout)] == [
         "/five"
     ]
@@ -146,33 +146,33 @@ def test_the_last_run_needs_no_name(runs: list[str], synadmin: Synadmin) -> None
 
 @pytest.mark.parametrize("verb", ["show", "resume", "undo"])
 @pytest.mark.parametrize("run", ["last", "20991231T000000-abcdef", "../x", "\x1b[2J", "ü"])
-def test_a_run_that_is_not_there_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
+def test_unknown_run_is_one_clear_line(verb: str, run: str, synadmin: Synadmin) -> None:
     answer = synadmin("journal", verb, run)
     answer.assert_is_one_clear_line(code=4)
     assert "`synadmin journal list` lists its runs" in answer.stderr
 
 
 @pytest.mark.usefixtures("runs")
-def test_nothing_in_the_journal_is_obeyed(synadmin: Synadmin) -> None:
+def test_journal_text_is_escaped(synadmin: Synadmin) -> None:
     for form in ("table", "csv", "json", "ndjson"):
         answer = synadmin("journal", "list", "--requests", "-o", form)
         assert "\x1b" not in answer.stdout
         assert "red" in answer.stdout
 
 
-def test_a_journal_that_cannot_be_read_is_one_clear_line(
+def test_unreadable_journal_is_one_clear_line(
     synadmin: Synadmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
     synadmin("journal", "list").assert_is_one_clear_line(code=1)
 
 
-def test_looking_makes_no_journal(synadmin: Synadmin) -> None:
+def test_reading_creates_no_journal(synadmin: Synadmin) -> None:
     synadmin("journal", "list")
     assert not Path(state_directory()).exists()
 
 
-def test_a_run_that_left_nothing_changed_has_nothing_to_undo(synadmin: Synadmin) -> None:
+def test_run_without_changes_has_nothing_to_undo(synadmin: Synadmin) -> None:
     journal = Journal(state_directory() / "journal.sqlite3", command="room block")
     _changed(journal, "/refused", 403, "M_FORBIDDEN")
     _changed(journal, "/unsent", None, NOT_SENT)
@@ -184,7 +184,7 @@ def test_a_run_that_left_nothing_changed_has_nothing_to_undo(synadmin: Synadmin)
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_run_that_changed_something_other_than_levels_is_not_said_to_be_undone(synadmin: Synadmin) -> None:
+def test_run_without_level_changes_is_not_undone(synadmin: Synadmin) -> None:
     answer = synadmin("journal", "undo", "last")
 
     answer.assert_is_one_clear_line(code=5)

@@ -9,7 +9,7 @@ from click.shell_completion import BashComplete, ZshComplete
 
 from synadmin.cli.app import app
 from synadmin.settings import state_directory
-from tests.unit.stub import ADMIN, WHOAMI, told
+from tests.unit.stub import ADMIN, WHOAMI, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,9 @@ USERS = [{"name": "@alice:example.org", "displayname": "Alice"}, {"name": "@bob:
 
 @pytest.fixture
 def saved(signed_in: Stub, synadmin: Synadmin) -> Path:
-    signed_in.on(WHOAMI, told({"user_id": ADMIN}))
-    signed_in.on("/_synapse/admin/v1/rooms", told({"rooms": ROOMS, "offset": 0, "total_rooms": 3}))
-    signed_in.on("/_synapse/admin/v2/users", told({"users": USERS, "total": 2}))
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN}))
+    signed_in.on("/_synapse/admin/v1/rooms", json_reply({"rooms": ROOMS, "offset": 0, "total_rooms": 3}))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": USERS, "total": 2}))
     answer = synadmin("completion", "--refresh")
     path = state_directory() / "completion" / "example.org.txt"
     assert (answer.code, answer.stdout) == (0, f"Saved the ids of 3 rooms and 2 users in {path}.\n"), answer
@@ -60,7 +60,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, shell: type = ZshCompl
         ("synadmin device list c", []),
     ],
 )
-def test_ids_that_were_saved_are_completed_and_nothing_is_asked(
+def test_saved_ids_are_completed_without_a_request(
     line: str, values: list[str], monkeypatch: pytest.MonkeyPatch, signed_in: Stub
 ) -> None:
     assert completed(line, monkeypatch) == values
@@ -76,32 +76,30 @@ def test_ids_that_were_saved_are_completed_and_nothing_is_asked(
         ("synadmin room show !v", []),  # bash would take it for a command of its history
     ],
 )
-def test_in_bash_a_room_is_in_single_quotes(
-    line: str, values: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_id_is_quoted_in_bash(line: str, values: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert completed(line, monkeypatch, BashComplete) == values
 
 
-def test_the_file_is_for_its_owner_and_has_no_control_characters(saved: Path) -> None:
+def test_completion_file_is_private_and_has_no_control_characters(saved: Path) -> None:
     assert saved.stat().st_mode & 0o777 == 0o600
     assert saved.parent.stat().st_mode & 0o777 == 0o700
     assert "\x1b" not in saved.read_text("utf-8")
 
 
 @pytest.mark.usefixtures("work")
-def test_without_a_file_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_completed_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert completed("synadmin room show ", monkeypatch) == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("bash", "--refresh")])
-def test_a_shell_or_a_refresh(synadmin: Synadmin, arguments: tuple[str, ...]) -> None:
+def test_completion_needs_a_shell_or_refresh(synadmin: Synadmin, arguments: tuple[str, ...]) -> None:
     synadmin("completion", *arguments).assert_is_one_clear_line(code=2)
 
 
-def test_the_name_of_a_server_does_not_lead_out_of_the_directory(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(WHOAMI, told({"user_id": "@admin:../../../evil"}))
-    signed_in.on("/_synapse/admin/v1/rooms", told({"rooms": [], "offset": 0, "total_rooms": 0}))
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+def test_server_name_cannot_leave_the_directory(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(WHOAMI, json_reply({"user_id": "@admin:../../../evil"}))
+    signed_in.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [], "offset": 0, "total_rooms": 0}))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
     assert synadmin("completion", "--refresh").code == 0
     assert [*state_directory().parent.parent.rglob("*evil*")] == [
         state_directory() / "completion" / "..%2F..%2F..%2Fevil.txt"

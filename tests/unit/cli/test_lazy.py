@@ -12,7 +12,7 @@ import pytest
 
 from synadmin.cli.app import app
 from synadmin.cli.lazy import Group
-from tests.unit.stub import WHOAMI, told
+from tests.unit.stub import WHOAMI, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ COMMANDS = dict(_commands(app))
         ("journal", "list"),
     ],
 )
-def test_help_loads_nothing_that_it_does_not_need(arguments: tuple[str, ...]) -> None:
+def test_help_imports_only_what_it_needs(arguments: tuple[str, ...]) -> None:
     program = (
         "import sys\n"
         "from synadmin.cli.app import main\n"
@@ -89,7 +89,7 @@ def test_help_loads_nothing_that_it_does_not_need(arguments: tuple[str, ...]) ->
     assert (ended.stderr, ended.returncode) == ("\n", 0)
 
 
-def test_a_group_loads_the_commands_that_are_used_and_no_others() -> None:
+def test_group_imports_only_the_commands_in_use() -> None:
     program = (
         "import sys\n"
         "from synadmin.cli.app import main\n"
@@ -106,7 +106,7 @@ def test_a_group_loads_the_commands_that_are_used_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_command_can_be_loaded_and_says_what_it_does(path: tuple[str, ...]) -> None:
+def test_every_command_can_be_imported_and_has_a_summary(path: tuple[str, ...]) -> None:
     command = COMMANDS[path]
     assert command.help
     assert command.get_short_help_str(200)
@@ -132,16 +132,14 @@ def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "path", [path for path, command in COMMANDS.items() if isinstance(command, Group)], ids=" ".join
 )
-def test_the_short_help_in_a_group_is_there_for_every_command(
-    path: tuple[str, ...], synadmin: Synadmin
-) -> None:
+def test_every_command_has_a_short_help(path: tuple[str, ...], synadmin: Synadmin) -> None:
     page = synadmin(*path, "--help").stdout
     for other in COMMANDS:
         if other[:-1] == path:
             assert re.search(rf"^  {other[-1]}  +\S", page, re.MULTILINE)
 
 
-def test_common_options_have_a_section_of_their_own(synadmin: Synadmin) -> None:
+def test_common_options_have_their_own_section(synadmin: Synadmin) -> None:
     page = synadmin("journal", "list", "--help").stdout
     assert "--columns" in page
     assert "--profile" not in page
@@ -162,8 +160,8 @@ def test_common_options_have_a_section_of_their_own(synadmin: Synadmin) -> None:
 def server(stub: Stub, work: Path) -> Stub:
     (work / "other.env").write_text(f"SYNADMIN_HOMESERVER={stub.url}\nSYNADMIN_ACCESS_TOKEN=syt_x\n")
     (work / "other.env").chmod(0o600)
-    stub.on(WHOAMI, told({"user_id": "@admin:example.org", "device_id": "D"}))
-    stub.on(ADMIN_ROOMS, told({"rooms": [], "total_rooms": 3}))
+    stub.on(WHOAMI, json_reply({"user_id": "@admin:example.org", "device_id": "D"}))
+    stub.on(ADMIN_ROOMS, json_reply({"rooms": [], "total_rooms": 3}))
     return stub
 
 
@@ -176,14 +174,14 @@ def server(stub: Stub, work: Path) -> Stub:
         ["--env-file=other.env", "whoami", "-o", "json", "-v"],
     ],
 )
-def test_common_options_stand_before_or_after_the_verb(arguments: list[str], synadmin: Synadmin) -> None:
+def test_common_options_may_be_before_or_after_the_verb(arguments: list[str], synadmin: Synadmin) -> None:
     answer = synadmin(*arguments)
     assert answer.code == 0
     assert '"user_id": "@admin:example.org"' in answer.stdout
     assert f"GET {WHOAMI} -> 200" in answer.stderr
 
 
-def test_what_stands_further_right_wins(server: Stub, synadmin: Synadmin) -> None:
+def test_last_option_wins(server: Stub, synadmin: Synadmin) -> None:
     arguments = ["--env-file", "other.env", "--homeserver", "https://matrix.invalid", "whoami"]
     assert synadmin(*arguments).code == 1
     assert synadmin(*arguments, "--homeserver", server.url).code == 0
@@ -202,7 +200,7 @@ def test_verbosity_adds_up(arguments: list[str], synadmin: Synadmin) -> None:
     assert "Traceback" in synadmin(*arguments).stderr
 
 
-def test_the_journal_knows_the_command(server: Stub, synadmin: Synadmin) -> None:
-    server.on("/_matrix/client/v3/logout", told({}))
+def test_journal_records_the_command(server: Stub, synadmin: Synadmin) -> None:
+    server.on("/_matrix/client/v3/logout", json_reply({}))
     assert synadmin("--env-file", "other.env", "logout").code == 0
     assert synadmin("journal", "list", "-o", "csv", "--columns", "command").stdout == "command\nlogout\n"

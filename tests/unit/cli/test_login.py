@@ -11,7 +11,7 @@ import pytest
 from synadmin import settings
 from tests.unit.cli.conftest import TOKEN
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import ADMIN, EMPTY, HTML, SILENT, WHOAMI, Reply, nobody_there, refused, told
+from tests.unit.stub import ADMIN, EMPTY, HTML, SILENT, WHOAMI, Reply, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -22,16 +22,16 @@ LOGOUT = "/_matrix/client/v3/logout"
 ROOMS = "/_synapse/admin/v1/rooms"
 VERSION = "/_synapse/admin/v1/server_version"
 PASSWORD = "correct horse battery"
-FLOWS = told({"flows": [{"type": "m.login.password"}, {"type": "m.login.token"}]})
-SESSION = told({"user_id": ADMIN, "access_token": TOKEN, "device_id": "D"})
+FLOWS = json_reply({"flows": [{"type": "m.login.password"}, {"type": "m.login.token"}]})
+SESSION = json_reply({"user_id": ADMIN, "access_token": TOKEN, "device_id": "D"})
 
 
 @pytest.fixture
 def server(stub: Stub) -> Stub:
     stub.on(LOGIN, FLOWS, SESSION)
-    stub.on(LOGOUT, told({}))
-    stub.on(ROOMS, told({"rooms": [], "total_rooms": 3}))
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+    stub.on(LOGOUT, json_reply({}))
+    stub.on(ROOMS, json_reply({"rooms": [], "total_rooms": 3}))
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
     return stub
 
 
@@ -39,7 +39,7 @@ def _everything_written(tmp_path: Path) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_a_password_from_a_pipe_signs_in_and_the_token_is_kept_for_nobody_else(
+def test_password_from_a_pipe_logs_in_and_the_profile_is_private(
     server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     answer = synadmin("login", "admin", "--homeserver", server.url, stdin=f"{PASSWORD}\n".encode())
@@ -57,7 +57,7 @@ def test_a_password_from_a_pipe_signs_in_and_the_token_is_kept_for_nobody_else(
     assert PASSWORD not in _everything_written(tmp_path)
 
 
-def test_a_token_from_a_pipe_is_looked_at_and_kept(server: Stub, synadmin: Synadmin) -> None:
+def test_token_from_a_pipe_is_verified_and_saved(server: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("login", "--homeserver", server.url, "--token", stdin=f"{TOKEN}\r\n".encode())
     assert answer.code == 0
     assert settings.load().token() == TOKEN
@@ -65,7 +65,7 @@ def test_a_token_from_a_pipe_is_looked_at_and_kept(server: Stub, synadmin: Synad
     assert TOKEN not in answer.stderr
 
 
-def test_a_profile_that_is_not_there_yet_is_made(server: Stub, synadmin: Synadmin) -> None:
+def test_new_profile_is_created(server: Stub, synadmin: Synadmin) -> None:
     arguments = ("--profile", "club", "--homeserver", server.url)
     assert synadmin("login", "admin", *arguments, stdin=PASSWORD.encode()).code == 0
     assert settings.in_profile("club")[settings.TOKEN] == TOKEN
@@ -73,9 +73,7 @@ def test_a_profile_that_is_not_there_yet_is_made(server: Stub, synadmin: Synadmi
     assert synadmin("whoami", "--profile", "club").code == 0
 
 
-def test_signing_in_again_puts_the_new_token_in_the_place_of_any_other(
-    server: Stub, synadmin: Synadmin
-) -> None:
+def test_new_login_replaces_the_token(server: Stub, synadmin: Synadmin) -> None:
     settings.write_profile(
         "default", {settings.HOMESERVER: server.url, settings.TOKEN_FILE: "/run/x", "SYNADMIN_TIMEOUT": "7"}
     )
@@ -87,14 +85,14 @@ def test_signing_in_again_puts_the_new_token_in_the_place_of_any_other(
     }
 
 
-def test_who_is_no_server_admin_is_told_so(server: Stub, synadmin: Synadmin) -> None:
+def test_login_of_a_normal_user_warns(server: Stub, synadmin: Synadmin) -> None:
     server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
     assert answer.code == 0
     assert "who is not a server admin" in answer.stderr
 
 
-def test_a_token_that_goes_before_the_new_one_is_pointed_out(
+def test_token_with_precedence_over_the_profile_is_reported(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_ACCESS_TOKEN", "syt_another")
@@ -105,7 +103,7 @@ def test_a_token_that_goes_before_the_new_one_is_pointed_out(
 
 @pytest.mark.parametrize("stdin", [b"", b"\n", b"  \n"])
 @pytest.mark.parametrize("arguments", [("admin",), ("--token",)])
-def test_nothing_in_the_pipe_is_one_clear_line(
+def test_empty_pipe_is_one_clear_line(
     stdin: bytes, arguments: tuple[str, ...], server: Stub, synadmin: Synadmin
 ) -> None:
     answer = synadmin("login", *arguments, "--homeserver", server.url, stdin=stdin)
@@ -116,7 +114,7 @@ def test_nothing_in_the_pipe_is_one_clear_line(
 @pytest.mark.parametrize(
     "stdin", [b"syt_secret\nsecond line", b"syt secret", "syt_secret_ü".encode(), b"\xff\xfe\n"]
 )
-def test_a_token_that_is_none_is_one_clear_line_that_does_not_repeat_it(
+def test_invalid_token_is_one_clear_line_without_the_token(
     stdin: bytes, server: Stub, synadmin: Synadmin
 ) -> None:
     answer = synadmin("login", "--homeserver", server.url, "--token", stdin=stdin)
@@ -134,13 +132,13 @@ def test_a_token_that_is_none_is_one_clear_line_that_does_not_repeat_it(
         (refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=5), 1),
         (HTML, 1),
         (EMPTY, 1),
-        (told({"user_id": ADMIN}), 1),
+        (json_reply({"user_id": ADMIN}), 1),
         (SILENT, 1),
         (Reply(301, b"", {"Location": "https://evil.example"}), 1),
         (Reply(502), 1),
     ],
 )
-def test_a_login_that_fails_is_one_clear_line_and_is_sent_once(
+def test_failed_login_is_one_clear_line_and_sent_once(
     reply: Reply, code: int, server: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     server.on(LOGIN, FLOWS, reply)
@@ -153,7 +151,7 @@ def test_a_login_that_fails_is_one_clear_line_and_is_sent_once(
     assert not settings.profile_file("default").exists()
 
 
-def test_a_token_that_the_server_does_not_know_is_not_kept(server: Stub, synadmin: Synadmin) -> None:
+def test_unknown_token_is_not_saved(server: Stub, synadmin: Synadmin) -> None:
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     answer = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
     answer.assert_is_one_clear_line(code=3)
@@ -163,13 +161,13 @@ def test_a_token_that_the_server_does_not_know_is_not_kept(server: Stub, synadmi
 @pytest.mark.parametrize(
     "reply",
     [
-        told({"flows": []}),
-        told({"flows": [{"type": "m.login.sso"}, {"type": "m.login.\x1b[2Jtoken"}]}),
+        json_reply({"flows": []}),
+        json_reply({"flows": [{"type": "m.login.sso"}, {"type": "m.login.\x1b[2Jtoken"}]}),
         refused(404, "M_UNRECOGNIZED"),
         Reply(404, b"<html>"),
     ],
 )
-def test_a_server_without_password_login_is_said_to_have_none_and_where_a_token_comes_from(
+def test_login_without_password_flow_names_another_way(
     reply: Reply, server: Stub, synadmin: Synadmin
 ) -> None:
     server.on(LOGIN, reply)
@@ -184,18 +182,18 @@ def test_a_server_without_password_login_is_said_to_have_none_and_where_a_token_
     assert {request.method for request in server.requests} == {"GET"}
 
 
-def test_a_user_that_is_no_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
+def test_user_that_is_not_text_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("login", "adm\udcffin", "--homeserver", server.url, stdin=PASSWORD.encode())
     answer.assert_is_one_clear_line(code=2)
 
 
-def test_without_a_terminal_nothing_is_asked(server: Stub, synadmin: Synadmin) -> None:
+def test_no_question_without_a_terminal(server: Stub, synadmin: Synadmin) -> None:
     synadmin("login").assert_is_one_clear_line(code=2)
     synadmin("login", "--homeserver", server.url).assert_is_one_clear_line(code=2)
     synadmin("login", "--homeserver", nobody_there(), "admin", stdin=b"x").assert_is_one_clear_line(code=1)
 
 
-def test_a_session_whose_token_cannot_be_kept_is_ended_again(server: Stub, synadmin: Synadmin) -> None:
+def test_session_is_ended_where_the_token_cannot_be_saved(server: Stub, synadmin: Synadmin) -> None:
     folder = settings.profile_file("default").parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("a file where the directory should be")
@@ -210,7 +208,7 @@ def test_a_session_whose_token_cannot_be_kept_is_ended_again(server: Stub, synad
     )
 
 
-def test_a_session_whose_token_does_not_fit_on_the_disk_is_ended_again(
+def test_session_is_ended_on_a_full_disk(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -229,7 +227,7 @@ def test_a_session_whose_token_does_not_fit_on_the_disk_is_ended_again(
 @pytest.mark.parametrize(
     ("arguments", "prompt"), [(("admin",), "Password: "), (("--token",), "Access token: ")]
 )
-def test_on_a_terminal_the_secret_is_asked_for_and_never_shown(
+def test_terminal_asks_for_the_secret_and_does_not_show_it(
     arguments: tuple[str, ...], prompt: str, server: Stub, work: Path
 ) -> None:
     secret = PASSWORD if prompt == "Password: " else TOKEN
@@ -243,7 +241,7 @@ def test_on_a_terminal_the_secret_is_asked_for_and_never_shown(
     assert settings.load().token() == TOKEN
 
 
-def test_on_a_terminal_homeserver_and_user_are_asked_for_too(server: Stub, work: Path) -> None:
+def test_terminal_asks_for_homeserver_and_user(server: Stub, work: Path) -> None:
     with Terminal("-m", "synadmin", "login", cwd=work) as terminal:
         terminal.see("Homeserver (URL or server name): ")
         terminal.type(f"{server.url}\n")
@@ -256,7 +254,7 @@ def test_on_a_terminal_homeserver_and_user_are_asked_for_too(server: Stub, work:
 
 
 @pytest.mark.parametrize("key", ["Ctrl-C", "Ctrl-D"])
-def test_a_person_may_think_better_of_it(key: str, server: Stub, work: Path) -> None:
+def test_login_can_be_declined(key: str, server: Stub, work: Path) -> None:
     with Terminal("-m", "synadmin", "login", "admin", "--homeserver", server.url, cwd=work) as terminal:
         terminal.see("Password: ")
         if key == "Ctrl-C":
@@ -286,7 +284,7 @@ def test_logout_ends_the_session_and_removes_the_token(server: Stub, synadmin: S
     synadmin("whoami").assert_is_one_clear_line(code=2)
 
 
-def test_logout_removes_a_token_that_the_server_has_forgotten(server: Stub, synadmin: Synadmin) -> None:
+def test_logout_removes_an_unknown_token(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     answer = synadmin("logout")
@@ -295,14 +293,14 @@ def test_logout_removes_a_token_that_the_server_has_forgotten(server: Stub, syna
     assert settings.in_profile("default") == {settings.HOMESERVER: server.url}
 
 
-def test_logout_keeps_a_token_that_may_still_be_good(server: Stub, synadmin: Synadmin) -> None:
+def test_logout_keeps_a_token_that_may_be_valid(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(LOGOUT, Reply(502))
     synadmin("logout").assert_is_one_clear_line(code=1)
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
 
 
-def test_logout_of_a_token_from_elsewhere_leaves_the_profile_alone(
+def test_logout_of_another_token_keeps_the_profile(
     server: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_HOMESERVER", server.url)
@@ -324,7 +322,7 @@ def test_logout_without_a_token_is_one_clear_line(server: Stub, synadmin: Synadm
 # whoami
 
 
-def test_whoami_of_somebody_who_is_no_server_admin_ends_with_3(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_whoami_of_a_normal_user_exits_3(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     answer = synadmin("whoami", "-o", "csv", "--columns", "user_id,server_admin,synapse")
     assert answer.code == 3
@@ -332,22 +330,20 @@ def test_whoami_of_somebody_who_is_no_server_admin_ends_with_3(signed_in: Stub, 
     assert answer.stderr == "This token is not a server admin's.\n"
 
 
-def test_whoami_asks_nothing_whose_answer_grows_with_the_server(server: Stub, synadmin: Synadmin) -> None:
+def test_whoami_sends_only_small_requests(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     assert synadmin("whoami").code == 0
     asked = [target for target in server.targets if "auth_metadata" not in target]
     assert asked == [f"GET {ROOMS}?limit=0", f"GET {VERSION}"]
 
 
-def test_whoami_behind_a_proxy_that_hides_the_admin_api_is_one_clear_line(
-    server: Stub, synadmin: Synadmin
-) -> None:
+def test_whoami_without_the_admin_api_is_one_clear_line(server: Stub, synadmin: Synadmin) -> None:
     _signed_in(server)
     server.on(ROOMS, Reply(404, b"<html>"))
     synadmin("whoami").assert_is_one_clear_line(code=1)
 
 
-def test_nothing_is_written_outside_its_own_directories(server: Stub, synadmin: Synadmin, work: Path) -> None:
+def test_nothing_is_written_outside_the_own_directories(server: Stub, synadmin: Synadmin, work: Path) -> None:
     synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
     synadmin("logout")
     assert list(work.iterdir()) == []
@@ -358,7 +354,7 @@ def test_nothing_is_written_outside_its_own_directories(server: Stub, synadmin: 
 
 
 @pytest.mark.parametrize("way", [("admin",), ("--token",), ()])
-def test_a_rehearsed_login_says_what_would_be_kept_where_and_asks_for_no_secret(
+def test_dry_run_of_login_says_what_would_be_saved(
     way: tuple[str, ...], server: Stub, synadmin: Synadmin
 ) -> None:
     answer = synadmin("login", *way, "--homeserver", server.url, "--profile", "club", "--dry-run")
@@ -371,9 +367,7 @@ def test_a_rehearsed_login_says_what_would_be_kept_where_and_asks_for_no_secret(
     assert {request.method for request in server.requests} <= {"GET"}
 
 
-def test_signing_in_and_out_takes_a_yes_for_scripts_that_always_give_one(
-    server: Stub, synadmin: Synadmin
-) -> None:
+def test_login_and_logout_accept_yes(server: Stub, synadmin: Synadmin) -> None:
     arguments = ("--homeserver", server.url, "--yes")
     assert synadmin("login", "admin", *arguments, stdin=PASSWORD.encode()).code == 0
     assert settings.in_profile("default")[settings.TOKEN] == TOKEN
@@ -381,7 +375,7 @@ def test_signing_in_and_out_takes_a_yes_for_scripts_that_always_give_one(
     assert settings.TOKEN not in settings.in_profile("default")
 
 
-def test_a_rehearsed_logout_ends_nothing_and_keeps_the_token(server: Stub, synadmin: Synadmin) -> None:
+def test_dry_run_of_logout_changes_nothing(server: Stub, synadmin: Synadmin) -> None:
     kept = settings.write_profile("default", {settings.HOMESERVER: server.url, settings.TOKEN: TOKEN})
 
     answer = synadmin("logout", "--dry-run")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import BROKEN, refused, told
+from tests.unit.stub import BROKEN, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -18,10 +18,8 @@ TOKEN = "/_synapse/admin/v1/registration_tokens/sesame"
 MEDIA = "/_synapse/admin/v1/media/example.org/AbC"
 
 
-def test_a_registration_token_that_is_gone_after_a_lost_answer_is_deleted(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
-    signed_in.on(TOKEN, told({"token": "sesame"}), BROKEN, GONE)
+def test_registration_token_gone_after_a_lost_answer_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(TOKEN, json_reply({"token": "sesame"}), BROKEN, GONE)
 
     answer = synadmin("registration-token", "delete", "sesame", "--yes", "-o", "json")
 
@@ -29,7 +27,7 @@ def test_a_registration_token_that_is_gone_after_a_lost_answer_is_deleted(
     assert [one["outcome"] for one in json.loads(answer.stdout)] == ["done"]
 
 
-def test_media_that_is_gone_after_a_lost_answer_is_deleted(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_media_gone_after_a_lost_answer_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(MEDIA, BROKEN, GONE)
 
     answer = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
@@ -39,13 +37,11 @@ def test_media_that_is_gone_after_a_lost_answer_is_deleted(signed_in: Stub, syna
 
 
 @pytest.mark.parametrize("users", [["@a:example.org"], ["@a:example.org", "@b:example.org"]])
-def test_a_change_that_cannot_be_verified_is_unknown_and_not_missing(
-    signed_in: Stub, synadmin: Synadmin, users: list[str]
-) -> None:
+def test_unverified_change_is_unknown(signed_in: Stub, synadmin: Synadmin, users: list[str]) -> None:
     for user in users:
         path = f"/_synapse/admin/v1/users/{user.replace('@', '%40').replace(':', '%3A')}/shadow_ban"
         signed_in.on(path, BROKEN, GONE)
-    signed_in.on("*", told({"name": "@x:example.org"}))
+    signed_in.on("*", json_reply({"name": "@x:example.org"}))
 
     answer = synadmin("user", "shadow-ban", *users, "--yes", "-o", "json")
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.unit.stub import ADMIN, BROKEN, WHOAMI, refused, told
+from tests.unit.stub import ADMIN, BROKEN, WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -37,7 +37,7 @@ EVENT = "/_synapse/admin/v1/fetch_event/%24e"
         (("--all", "--from", "-", "-m", "x"), b"alice\n"),
     ],
 )
-def test_nobody_hears_what_cannot_be_meant(
+def test_invalid_notice_is_not_sent(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...], stdin: bytes
 ) -> None:
     answer = synadmin("notice", "send", *arguments, "-q", stdin=stdin)
@@ -46,11 +46,11 @@ def test_nobody_hears_what_cannot_be_meant(
     assert signed_in.targets == []
 
 
-def test_each_user_has_a_transaction_of_their_own(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_each_user_has_a_transaction_id(signed_in: Stub, synadmin: Synadmin) -> None:
     said = {"msgtype": "m.text", "body": "hello"}
-    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
-    signed_in.on("*", told({"event_id": "$e"}))
-    signed_in.on(EVENT, told({"event": sent(said)}))
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
+    signed_in.on("*", json_reply({"event_id": "$e"}))
+    signed_in.on(EVENT, json_reply({"event": sent(said)}))
 
     answer = synadmin(
         *("notice", "send", "alice", "bob", "--transaction-id", "a/b", "--yes", "-o", "ndjson"),
@@ -77,8 +77,8 @@ def sent(content: object) -> dict[str, object]:
     }
 
 
-def test_the_transaction_is_told_before_anything_can_go_wrong(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
+def test_transaction_id_is_printed_before_the_first_request(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
     signed_in.on("*", refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
 
     answer = synadmin("notice", "send", "alice", "-m", "hello")
@@ -108,16 +108,16 @@ def populated(signed_in: Stub) -> Stub:
         "bridged": {},
     }
     users = [{"name": f"@{name}:example.org", **fields} for name, fields in accounts.items()]
-    page = told({"users": users, "total": len(users)})
+    page = json_reply({"users": users, "total": len(users)})
     signed_in.on("*", page)
     signed_in.on(NOTICE, ENABLED)
-    signed_in.on(WHOAMI, told({"user_id": ADMIN, "device_id": "D"}))
-    signed_in.on(EVENT, told({"event": sent({"msgtype": "m.text", "body": "Back at 10:00."})}))
+    signed_in.on(WHOAMI, json_reply({"user_id": ADMIN, "device_id": "D"}))
+    signed_in.on(EVENT, json_reply({"event": sent({"msgtype": "m.text", "body": "Back at 10:00."})}))
     for name in ("alice", "bob", "bridged"):
         user_id = f"@{name}:example.org"
         service = "irc" if name == "bridged" else None
         path = f"/_synapse/admin/v2/users/{quote(user_id, safe='')}"
-        signed_in.on(path, told({"name": user_id, "appservice_id": service}))
+        signed_in.on(path, json_reply({"name": user_id, "appservice_id": service}))
     return signed_in
 
 
@@ -131,9 +131,7 @@ def path_to(name: str) -> str:
     return f"{NOTICE}/7-%40{name}%3Aexample.org"
 
 
-def test_all_are_counted_and_shown_with_the_text_before_a_notice_is_sent(
-    populated: Stub, synadmin: Synadmin
-) -> None:
+def test_notice_to_all_shows_text_and_counts_first(populated: Stub, synadmin: Synadmin) -> None:
     command = ("notice", "send", "--all", "-m", "Back at 10:00.")
 
     rehearsed = synadmin(*command, "--dry-run", "-o", "name")
@@ -151,7 +149,7 @@ def test_all_are_counted_and_shown_with_the_text_before_a_notice_is_sent(
     assert puts(populated) == []
 
 
-def test_a_server_without_notices_is_refused_before_the_accounts_are_read(
+def test_server_without_notices_is_refused_before_accounts_are_read(
     populated: Stub, synadmin: Synadmin
 ) -> None:
     populated.on(NOTICE, refused(400, "M_UNKNOWN", "Server notices are not enabled on this server"))
@@ -163,14 +161,16 @@ def test_a_server_without_notices_is_refused_before_the_accounts_are_read(
     assert populated.targets == [f"POST {NOTICE}"]
 
 
-def test_a_resumed_run_sends_nothing_to_those_who_may_have_it(populated: Stub, synadmin: Synadmin) -> None:
-    populated.on(path_to("alice"), told({"event_id": "$e"}))
+def test_resumed_run_sends_nothing_to_users_who_may_have_the_notice(
+    populated: Stub, synadmin: Synadmin
+) -> None:
+    populated.on(path_to("alice"), json_reply({"event_id": "$e"}))
     populated.on(path_to("bob"), BROKEN)
     message = b"Back at 10:00.\n"
 
     first = synadmin("notice", "send", "--all", "--transaction-id", "7", "--yes", "-o", "json", stdin=message)
     populated.requests.clear()
-    populated.on(path_to("bob"), told({"event_id": "$e"}))
+    populated.on(path_to("bob"), json_reply({"event_id": "$e"}))
     resumed = synadmin("journal", "resume", "last", "-o", "json")
 
     assert [record["outcome"] for record in json.loads(first.stdout)] == ["done", "unknown"]
@@ -182,13 +182,13 @@ def test_a_resumed_run_sends_nothing_to_those_who_may_have_it(populated: Stub, s
     assert puts(populated) == []
 
 
-def test_a_resumed_run_goes_on_with_those_who_have_no_notice(populated: Stub, synadmin: Synadmin) -> None:
-    populated.on(path_to("alice"), told({"event_id": "$e"}))
+def test_resumed_run_sends_to_users_without_a_notice(populated: Stub, synadmin: Synadmin) -> None:
+    populated.on(path_to("alice"), json_reply({"event_id": "$e"}))
     populated.on(path_to("bob"), refused(400, "M_UNKNOWN", "no"))
 
     first = synadmin("notice", "send", "--all", "-m", "Back at 10:00.", "--transaction-id", "7", "--yes")
     populated.requests.clear()
-    populated.on(path_to("bob"), told({"event_id": "$e"}))
+    populated.on(path_to("bob"), json_reply({"event_id": "$e"}))
     resumed = synadmin("journal", "resume", "last")
     again = synadmin("journal", "resume", "last")
 

@@ -47,13 +47,13 @@ def registered(*, mas: bool) -> set[tuple[str, str]]:
     return {(method, path) for method, path in found if path.startswith("/_synapse/admin/")}
 
 
-def test_synapse_has_no_operation_that_is_not_here() -> None:
+def test_every_operation_of_synapse_is_declared() -> None:
     ours = {(operation.method, operation.path) for operation in operations(app)}
 
     assert sorted(registered(mas=False) - ours) == []
 
 
-def test_these_are_the_operations_of_the_list() -> None:
+def test_operations_match_the_list() -> None:
     ours = Counter((operation.method, operation.path) for operation in operations(app))
     listed = Counter((operation["method"], operation["path"]) for operation in OPERATIONS)
 
@@ -61,7 +61,7 @@ def test_these_are_the_operations_of_the_list() -> None:
     assert sorted(listed - ours) == [], "no group in synadmin/api has these: add them"
 
 
-def test_these_are_the_47_operations_of_the_matrix_authentication_service() -> None:
+def test_operations_match_the_47_of_mas() -> None:
     ours = mas_operations(app)
 
     assert len({(operation.method, operation.path) for operation in ours}) == len(ours) == 47
@@ -70,7 +70,7 @@ def test_these_are_the_47_operations_of_the_matrix_authentication_service() -> N
     assert {operation.command for operation in ours if operation.command} <= names
 
 
-def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None:
+def test_operations_managed_by_mas_are_known() -> None:
     ours = {(operation.method, operation.path) for operation in operations(app) if operation.mas}
     known = {(operation.method, operation.path) for operation in operations(app)}
     listed = {(operation["method"], operation["path"]) for operation in OPERATIONS if operation["with_mas"]}
@@ -79,7 +79,7 @@ def test_it_is_known_which_stay_with_the_matrix_authentication_service() -> None
     assert sorted(ours ^ (registered(mas=True) & known)) == [], "this Synapse says something else than `mas`"
 
 
-def test_the_deprecated_ones_name_what_replaces_them() -> None:
+def test_deprecated_operations_name_their_replacement() -> None:
     ours = {(operation.method, operation.path): operation.instead for operation in operations(app)}
     calls = {operation.call for operation in operations(app)}
 
@@ -88,7 +88,7 @@ def test_the_deprecated_ones_name_what_replaces_them() -> None:
         assert (instead in calls) if operation.get("deprecated") else (instead is None)
 
 
-def test_each_has_a_call_of_the_client() -> None:
+def test_each_operation_has_a_client_method() -> None:
     synapse = Synapse("http://127.0.0.1")
 
     for operation in operations(app):
@@ -97,7 +97,7 @@ def test_each_has_a_call_of_the_client() -> None:
     assert len({operation.call for operation in operations(app)}) == len(operations(app))
 
 
-def test_each_has_a_command() -> None:
+def test_each_operation_has_a_command() -> None:
     names = {name for name, _ in COMMANDS}
 
     assert [operation.call for operation in operations(app) if operation.command not in names] == [], (
@@ -118,7 +118,7 @@ def test_each_declared_command_is_in_a_group() -> None:
     assert lost == []
 
 
-def test_commands_call_what_there_is() -> None:
+def test_commands_call_existing_methods() -> None:
     known = {call for call, _ in endpoints()}
     named = {call for _, command in COMMANDS for call in getattr(command, "calls", ())}
 
@@ -126,7 +126,7 @@ def test_commands_call_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name or "synadmin" for name, _ in COMMANDS])
-def test_help_is_there_with_an_example(name: str, command: click.Command) -> None:
+def test_command_of_an_operation_has_help_with_an_example(name: str, command: click.Command) -> None:
     words = command.get_help(click.Context(command, info_name=f"synadmin {name}".strip()))
 
     assert command.help
@@ -147,7 +147,7 @@ def test_help_is_there_with_an_example(name: str, command: click.Command) -> Non
         ("GET", "/_synapse/admin/v1/levitate", None),
     ],
 )
-def test_a_request_is_recognised(method: str, path: str, call: str | None) -> None:
+def test_request_is_matched_to_its_operation(method: str, path: str, call: str | None) -> None:
     operation = operation_of(method, path)
 
     assert (operation.call if operation else None) == call

@@ -1,4 +1,4 @@
-"""Changing many things: what was done is told, however it ends."""
+"""Bulk changes: each ending reports what was done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synadmin.cli.targets import ROOMS, Targets
 from synadmin.client import Synapse
 from synadmin.columns import Column
 from synadmin.errors import JournalError
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def changed(form: str, trouble: BaseException | None, columns: Sequence[Column] 
 
 
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_in_a_bulk_reports_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
         changed(form, KeyboardInterrupt())
 
@@ -53,9 +53,7 @@ def test_ctrl_c_in_the_middle_tells_what_is_done(form: str, capsys: pytest.Captu
         assert "interrupted at this point" in captured.out
 
 
-def test_a_refusal_is_said_once_where_nothing_is_left_to_ask_about(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusal_is_printed_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Invocation, "on_terminal", property(lambda _: True))
 
     def refuse(_: Synapse, room: str) -> Mapping[str, Any]:
@@ -71,9 +69,7 @@ def test_a_refusal_is_said_once_where_nothing_is_left_to_ask_about(
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])
-def test_ctrl_c_while_one_is_printed_tells_what_is_done(
-    form: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ctrl_c_during_printing_reports_what_is_done(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(record: Mapping[str, Any]) -> object:
         if record["room_id"] == "b":
             raise KeyboardInterrupt
@@ -85,7 +81,7 @@ def test_ctrl_c_while_one_is_printed_tells_what_is_done(
     assert capsys.readouterr().err == "3 rooms: 2 done, 1 not started.\n"
 
 
-def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_in_a_bulk_reports_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(JournalError, match="disk is full"):
         changed("json", JournalError("the disk is full"))
 
@@ -99,7 +95,7 @@ def test_a_journal_that_fills_up_in_the_middle_tells_what_is_done(capsys: pytest
     ("form", "heading"),
     [("table", ["room", "outcome", "message"]), ("csv", ["room_id,outcome,method,path,body,message"])],
 )
-def test_a_dry_run_without_a_request_to_show_has_no_empty_columns(
+def test_dry_run_has_no_empty_columns(
     form: str, heading: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def look(_: Synapse, room: str) -> Mapping[str, Any]:
@@ -112,9 +108,9 @@ def test_a_dry_run_without_a_request_to_show_has_no_empty_columns(
     assert capsys.readouterr().out.splitlines()[0].split() == heading
 
 
-def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
-    accounts = [told({"name": "@a", "suspended": suspended}) for suspended in (False, True)]
-    signed_in.on(SUSPEND.format("a"), told({}))
+def test_expired_token_in_a_bulk_reports_what_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
+    accounts = [json_reply({"name": "@a", "suspended": suspended}) for suspended in (False, True)]
+    signed_in.on(SUSPEND.format("a"), json_reply({}))
     signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *accounts)
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
@@ -130,7 +126,7 @@ def test_a_token_that_ends_in_the_middle_tells_what_is_done(signed_in: Stub, syn
     assert "M_UNKNOWN_TOKEN" in answer.stderr
 
 
-def test_a_token_that_is_no_good_from_the_start_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_invalid_token_is_one_line(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
     synadmin("user", "suspend", "a", "b", "--yes").assert_is_one_clear_line(code=3)

@@ -11,7 +11,7 @@ from synadmin.cli.output import Output
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import WHOAMI, refused, told
+from tests.unit.stub import WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +32,13 @@ RECORD = {"room_id": "!a", "name": "x\x1b[2J\ny", "joined_members": 3, "topic": 
 
 @pytest.fixture
 def server(signed_in: Stub) -> Stub:
-    signed_in.on(WHOAMI, told({"user_id": "@admin:example.org", "device_id": "D"}))
-    signed_in.on(ROOMS, told({"rooms": [], "total_rooms": 3}))
-    signed_in.on(VERSION, told({"server_version": "1.163.2"}))
+    signed_in.on(WHOAMI, json_reply({"user_id": "@admin:example.org", "device_id": "D"}))
+    signed_in.on(ROOMS, json_reply({"rooms": [], "total_rooms": 3}))
+    signed_in.on(VERSION, json_reply({"server_version": "1.163.2"}))
     return signed_in
 
 
-def test_the_same_answer_in_four_formats(server: Stub, synadmin: Synadmin) -> None:
+def test_output_in_four_formats(server: Stub, synadmin: Synadmin) -> None:
     record = {
         "user_id": "@admin:example.org",
         "homeserver": server.url,
@@ -61,7 +61,7 @@ def test_the_same_answer_in_four_formats(server: Stub, synadmin: Synadmin) -> No
 
 
 @pytest.mark.usefixtures("server")
-def test_columns_choose_what_is_shown_and_in_which_order(synadmin: Synadmin) -> None:
+def test_columns_choose_fields_and_order(synadmin: Synadmin) -> None:
     chosen = ["--columns", "server_admin, user_id"]
     assert (
         synadmin("whoami", *chosen, "-o", "csv").stdout == "server_admin,user_id\ntrue,@admin:example.org\n"
@@ -74,21 +74,21 @@ def test_columns_choose_what_is_shown_and_in_which_order(synadmin: Synadmin) -> 
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("columns", ["", ",", " , ", "nonsense", "user_id,nonsense", "\x1b[2J"])
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_columns_that_are_none_are_one_clear_line(columns: str, form: str, synadmin: Synadmin) -> None:
+def test_invalid_columns_are_one_clear_line(columns: str, form: str, synadmin: Synadmin) -> None:
     answer = synadmin("whoami", f"--columns={columns}", "-o", form)
     answer.assert_is_one_clear_line(code=2)
     assert "column" in answer.stderr
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_every_field_that_was_sent_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_field_is_printed(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(form, None).write_one(RECORD, COLUMNS)
     assert json.loads(capsys.readouterr().out) == RECORD
     Output("json", None).write([RECORD, RECORD], COLUMNS)
     assert json.loads(capsys.readouterr().out) == [RECORD, RECORD]
 
 
-def test_a_person_sees_a_line_a_field_and_nothing_that_a_terminal_obeys(
+def test_record_is_a_line_for_each_field_and_escaped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Output("table", None).write_one(RECORD, COLUMNS)
@@ -97,7 +97,7 @@ def test_a_person_sees_a_line_a_field_and_nothing_that_a_terminal_obeys(
     )
 
 
-def test_a_column_that_is_not_shown_can_be_asked_for() -> None:
+def test_hidden_column_can_be_chosen() -> None:
     assert [column.name for column in Output("csv", None).chosen(COLUMNS)] == [
         "room_id",
         "name",
@@ -110,7 +110,7 @@ def test_a_column_that_is_not_shown_can_be_asked_for() -> None:
         Output("csv", ("nope",)).chosen(COLUMNS)
 
 
-def test_that_there_is_nothing_is_said_to_people_and_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_list_is_reported_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     for form, out in (
         ("table", ""),
         ("json", "[]\n"),
@@ -122,12 +122,12 @@ def test_that_there_is_nothing_is_said_to_people_and_on_stderr(capsys: pytest.Ca
         assert (captured.out, captured.err) == (out, "No rooms.\n" if form == "table" else "")
 
 
-def test_a_terminal_gets_what_fits_and_a_file_gets_everything(
+def test_terminal_shows_what_fits_and_a_file_everything(
     server: Stub, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     name = "A name that goes on " * 10
-    server.on(ROOMS, told({"rooms": [{"room_id": "!a", "name": name}], "total_rooms": 1}))
+    server.on(ROOMS, json_reply({"rooms": [{"room_id": "!a", "name": name}], "total_rooms": 1}))
     program = ("-m", "synadmin", "room", "list", "--columns", "room_id,name")
     with Terminal(*program, cwd=work) as terminal:
         assert terminal.end() == 0
@@ -139,12 +139,12 @@ def test_a_terminal_gets_what_fits_and_a_file_gets_everything(
 
 
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_a_list_is_streamed_and_what_fails_in_the_middle_is_told(
-    form: str, server: Stub, synadmin: Synadmin
-) -> None:
+def test_list_is_streamed_and_a_late_failure_is_reported(form: str, server: Stub, synadmin: Synadmin) -> None:
     server.on(
         ROOMS,
-        told({"rooms": [{"room_id": "!a", "new": {"x": "\x1b\u202e"}}], "next_batch": 1, "total_rooms": 2}),
+        json_reply(
+            {"rooms": [{"room_id": "!a", "new": {"x": "\x1b\u202e"}}], "next_batch": 1, "total_rooms": 2}
+        ),
         refused(403, "M_FORBIDDEN", "You are not a server admin"),
     )
     answer = synadmin("room", "list", "-o", form)
@@ -157,18 +157,14 @@ def test_a_list_is_streamed_and_what_fails_in_the_middle_is_told(
 
 
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
-def test_a_list_that_fails_before_its_first_record_leaves_stdout_empty(
-    form: str, server: Stub, synadmin: Synadmin
-) -> None:
+def test_list_that_fails_first_leaves_stdout_empty(form: str, server: Stub, synadmin: Synadmin) -> None:
     server.on(ROOMS, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     answer = synadmin("room", "list", "-o", form)
     answer.assert_is_one_clear_line(code=3)
     assert "`synadmin whoami` shows whose token it is" in answer.stderr
 
 
-def test_on_a_terminal_messages_wrap_at_words_and_commands_stay_whole(
-    work: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_messages_wrap_at_words_and_commands_stay_whole(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     message = (
         "synadmin: the room cannot be regained with the Admin API alone\n"

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("text", ["2999-01-01", "2999-01-01T12:00", str(32_472_144_000_000)])
-def test_a_past_time_in_the_future_is_a_slip(text: str) -> None:
+def test_future_time_is_refused_where_a_past_one_is_needed(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is in the future"):
         PAST_TIME.convert(text, None, None)
     assert ANY_TIME.convert(text, None, None) > time.time() * 1000
 
 
-def test_today_is_not_the_future_wherever_one_lives() -> None:
+def test_today_is_not_the_future_in_any_time_zone() -> None:
     tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
     assert PAST_TIME.convert(tomorrow, None, None) <= (time.time() + 86_400) * 1000
 
@@ -35,16 +35,12 @@ def test_today_is_not_the_future_wherever_one_lives() -> None:
         ("media", "purge-remote"),
     ],
 )
-def test_nothing_is_deleted_that_is_older_than_a_day_to_come(
-    command: tuple[str, ...], signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_future_date_deletes_nothing(command: tuple[str, ...], signed_in: Stub, synadmin: Synadmin) -> None:
     synadmin(*command, "--before", "2999-01-01", "--yes").assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
-def test_sessions_unused_since_a_day_to_come_are_not_all_there_are(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_future_date_matches_no_device(signed_in: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("device", "delete-all", "alice", "--unused-since", "2999-01-01", "--yes")
 
     answer.assert_is_one_clear_line(code=2)
@@ -52,18 +48,18 @@ def test_sessions_unused_since_a_day_to_come_are_not_all_there_are(
 
 
 @pytest.mark.parametrize("text", ["9007199254740992", "-9007199254740992", "9" * 5000, "1e3", "admin", ""])
-def test_what_no_room_can_hold_is_no_level(text: str) -> None:
+def test_level_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a power level"):
         LEVEL.convert(text, None, None)
 
 
-def test_the_largest_and_the_least_level_are_levels() -> None:
+def test_largest_and_smallest_levels_are_valid() -> None:
     assert LEVEL.convert("9007199254740991", None, None) == 2**53 - 1
     assert LEVEL.convert("-9007199254740991", None, None) == 1 - 2**53
 
 
 @pytest.mark.parametrize("text", ["9" * 400, "9" * 5000, "9" * 400 + "d", "9" * 400 + "GB"])
 @pytest.mark.parametrize("kind", [SIZE, DURATION, PAST_TIME, FUTURE_TIME])
-def test_a_number_of_any_length_is_refused_in_words(kind: click.ParamType[int], text: str) -> None:
+def test_number_of_any_length_is_refused_clearly(kind: click.ParamType[int], text: str) -> None:
     with pytest.raises(click.BadParameter):
         kind.convert(text, None, None)

@@ -31,7 +31,7 @@ def two(work: Path) -> None:
 
 
 @pytest.mark.usefixtures("two")
-def test_profiles_are_listed_without_their_tokens(synadmin: Synadmin) -> None:
+def test_profiles_are_listed_without_tokens(synadmin: Synadmin) -> None:
     shown = synadmin("profile", "list", "-o", "json").stdout
     assert [(one["profile"], one["homeserver"]) for one in json.loads(shown)] == [
         ("home", "https://home.example"),
@@ -41,9 +41,7 @@ def test_profiles_are_listed_without_their_tokens(synadmin: Synadmin) -> None:
 
 
 @pytest.mark.usefixtures("two")
-def test_the_profile_that_is_used_is_read_where_none_is_named(
-    synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chosen_profile_is_the_default(synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.load().homeserver is None
     assert synadmin("profile", "use", "work").code == 0
     assert settings.load().homeserver == "https://work.example"
@@ -58,7 +56,7 @@ def test_the_profile_that_is_used_is_read_where_none_is_named(
 
 
 @pytest.mark.usefixtures("two")
-def test_a_profile_that_is_not_there_is_neither_used_nor_removed(synadmin: Synadmin) -> None:
+def test_unknown_profile_is_refused(synadmin: Synadmin) -> None:
     synadmin("profile", "use", "nowhere").assert_is_one_clear_line(code=2)
     synadmin("profile", "remove", "nowhere", "--yes").assert_is_one_clear_line(code=2)
     assert synadmin("profile", "remove", "home").code == 2, "nobody was asked"
@@ -67,7 +65,7 @@ def test_a_profile_that_is_not_there_is_neither_used_nor_removed(synadmin: Synad
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_has_a_script(synadmin: Synadmin, shell: str) -> None:
+def test_each_shell_has_a_completion_script(synadmin: Synadmin, shell: str) -> None:
     answer = synadmin("completion", shell)
     assert answer.code == 0
     assert "_SYNADMIN_COMPLETE" in answer.stdout
@@ -84,7 +82,7 @@ def test_each_shell_has_a_script(synadmin: Synadmin, shell: str) -> None:
         ("synadmin room list -o js", "json"),
     ],
 )
-def test_words_are_completed(line: str, completed: str) -> None:
+def test_commands_options_and_values_are_completed(line: str, completed: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", "from synadmin.cli.app import main; main()"],
         env=os.environ

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.settings import state_directory
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -35,7 +35,7 @@ SECRET = "open~sesame"
         ("delete", "--yes"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("registration-token", *arguments)
@@ -44,10 +44,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_no_limit_is_sent_as_null_and_what_is_not_given_is_not_sent(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
-    signed_in.on("*", told({"token": "x", "uses_allowed": None, "expiry_time": 1}))
+def test_no_limit_is_sent_as_null(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply({"token": "x", "uses_allowed": None, "expiry_time": 1}))
 
     answer = synadmin("registration-token", "update", "x", "--unlimited")
 
@@ -56,17 +54,15 @@ def test_no_limit_is_sent_as_null_and_what_is_not_given_is_not_sent(
     assert sent.json == {"uses_allowed": None}
 
 
-def test_a_number_that_is_not_what_was_asked_for_is_a_failure(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("*", told({"token": "x", "uses_allowed": 3}))
+def test_number_that_differs_from_the_request_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply({"token": "x", "uses_allowed": 3}))
 
     synadmin("registration-token", "update", "x", "--uses", "5").assert_is_one_clear_line(code=1)
 
 
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
-def test_a_token_that_there_is_already_is_left_alone(
-    signed_in: Stub, synadmin: Synadmin, dry_run: tuple[str, ...]
-) -> None:
-    signed_in.on(f"{TOKENS}/x", told({"token": "x", "uses_allowed": 3}))
+def test_existing_token_is_unchanged(signed_in: Stub, synadmin: Synadmin, dry_run: tuple[str, ...]) -> None:
+    signed_in.on(f"{TOKENS}/x", json_reply({"token": "x", "uses_allowed": 3}))
 
     answer = synadmin("registration-token", "create", "x", *dry_run)
 
@@ -75,10 +71,10 @@ def test_a_token_that_there_is_already_is_left_alone(
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
-def test_a_token_is_neither_in_the_journal_nor_in_a_trace(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_token_is_not_in_journal_or_trace(signed_in: Stub, synadmin: Synadmin) -> None:
     token = {"token": SECRET, "uses_allowed": None, "expiry_time": None}
-    signed_in.on(f"{TOKENS}/new", told(token))
-    signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND"), told(token))
+    signed_in.on(f"{TOKENS}/new", json_reply(token))
+    signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND"), json_reply(token))
 
     said = [
         synadmin("registration-token", "create", SECRET, "-v"),
@@ -100,17 +96,16 @@ def test_a_token_is_neither_in_the_journal_nor_in_a_trace(signed_in: Stub, synad
     undone.assert_is_one_clear_line(code=5)
 
 
-def test_the_text_for_the_guest_says_where_with_what_and_until_when(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: Synadmin) -> None:
     token = {"token": SECRET, "uses_allowed": 1, "expiry_time": 4_102_444_800_000}
-    signed_in.on(f"{TOKENS}/new", told(token))
-    signed_in.on(f"{TOKENS}/{SECRET}", told(token))
+    signed_in.on(f"{TOKENS}/new", json_reply(token))
+    signed_in.on(f"{TOKENS}/{SECRET}", json_reply(token))
     command = ("registration-token", "create", "--uses", "1", "--expires", "2100-01-01")
 
     without = synadmin(*command)
     signed_in.on(
-        "/.well-known/matrix/client", told({"m.homeserver": {"base_url": "https://matrix.example.org/"}})
+        "/.well-known/matrix/client",
+        json_reply({"m.homeserver": {"base_url": "https://matrix.example.org/"}}),
     )
     as_text, as_json = synadmin(*command), synadmin(*command, "-o", "json")
 

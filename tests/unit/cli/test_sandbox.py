@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("agreed", [False, True])
 @pytest.mark.parametrize("verb", ["up", "demo"])
-def test_a_person_is_asked_whether_to_install_synapse(
+def test_sandbox_asks_before_installing_synapse(
     verb: str, agreed: bool, synadmin: Synadmin, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []

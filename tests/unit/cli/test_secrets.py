@@ -22,9 +22,7 @@ def _piped(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 @pytest.mark.parametrize(
     "content", [b" pass word \r\n", b"\xef\xbb\xbf pass word \n\n", b" pass word \n\r\n  \n"]
 )
-def test_a_secret_that_is_piped_in_is_the_first_line_with_its_spaces(
-    content: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_piped_secret_is_the_first_line_with_spaces(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     _piped(monkeypatch, content)
 
     assert secrets.ask_new("alice") == " pass word "
@@ -40,7 +38,7 @@ def test_a_secret_that_is_piped_in_is_the_first_line_with_its_spaces(
         (b"hunter2\xff\n", "not UTF-8"),
     ],
 )
-def test_what_is_piped_in_and_is_no_secret_is_refused_without_being_shown(
+def test_invalid_piped_secret_is_refused_without_its_text(
     content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _piped(monkeypatch, content)
@@ -52,7 +50,7 @@ def test_what_is_piped_in_and_is_no_secret_is_refused_without_being_shown(
 
 
 @pytest.mark.parametrize("content", [b"hush\n\n", b"\xef\xbb\xbfhush\r\n", b"hush"])
-def test_a_file_holds_one_secret_on_its_first_line(content: bytes, tmp_path: Path) -> None:
+def test_secret_file_has_one_line(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
 
@@ -60,9 +58,7 @@ def test_a_file_holds_one_secret_on_its_first_line(content: bytes, tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines\n", b"\xff\xfe"])
-def test_a_file_that_holds_something_else_is_refused_without_its_content(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_invalid_secret_file_is_refused_without_its_text(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""Long work at the server: waited for, told apart from failure, left and taken up again."""
+"""Long tasks of the server: wait, failure, detach and follow again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import StillUnderWayError
 from synadmin.cli.server_task import TaskFailedError, elapsed, wait_for_task
 from synadmin.errors import ConnectError, ServerError
-from tests.unit.stub import SILENT, told
+from tests.unit.stub import SILENT, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def test_what_the_server_says_in_the_end_is_returned(clock: list[float]) -> None:
+def test_final_status_is_returned(clock: list[float]) -> None:
     poll = answers(Record("scheduled"), Record("active"), Record("active"), Record("complete"))
 
     task = wait_for_task(Invocation(), poll, what="purging", again="synadmin again")
@@ -60,7 +60,7 @@ def test_what_the_server_says_in_the_end_is_returned(clock: list[float]) -> None
     assert len(clock) == 3
 
 
-def test_the_server_is_asked_ever_more_rarely_but_not_too_rarely(clock: list[float]) -> None:
+def test_polling_interval_grows_to_a_limit(clock: list[float]) -> None:
     wait_for_task(
         Invocation(), answers(*[Record("active")] * 40, Record("complete")), what="purging", again="x"
     )
@@ -79,14 +79,14 @@ def test_the_server_is_asked_ever_more_rarely_but_not_too_rarely(clock: list[flo
         (Record("something new"), "purging: something new"),
     ],
 )
-def test_whatever_is_not_complete_in_the_end_is_a_failure(record: Record, words: str) -> None:
+def test_incomplete_task_is_failed(record: Record, words: str) -> None:
     with pytest.raises(TaskFailedError) as failed:
         wait_for_task(Invocation(), answers(record), what="purging", again="x")
 
     assert str(failed.value) == words
 
 
-def test_a_server_that_goes_away_leaves_it_open_and_the_way_back_is_told() -> None:
+def test_unreachable_server_leaves_the_task_open_with_a_command() -> None:
     def poll() -> Record:
         message = "example.org cannot be reached"
         raise ConnectError(message)
@@ -98,7 +98,7 @@ def test_a_server_that_goes_away_leaves_it_open_and_the_way_back_is_told() -> No
     assert "synadmin room purge-status 7 --wait" in left.value.hint
 
 
-def test_without_a_terminal_there_is_a_line_a_minute(
+def test_progress_without_a_terminal_is_a_line_a_minute(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     poll = answers(*[Record("active")] * 60, Record("complete"))
@@ -111,7 +111,7 @@ def test_without_a_terminal_there_is_a_line_a_minute(
     assert lines[0].startswith("purging !a\\x1b[0m: active, 1 min")
 
 
-def test_quietly_there_is_none(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_no_progress(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     poll = answers(*[Record("active")] * 60, Record("complete"))
 
     wait_for_task(Invocation(quiet=True), poll, what="purging", again="x")
@@ -123,20 +123,18 @@ def test_quietly_there_is_none(clock: list[float], capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (185, "3 min 5 s"), (8040, "2 h 14 min")]
 )
-def test_a_length_of_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
+def test_duration_is_formatted_for_people(seconds: float, words: str) -> None:
     assert elapsed(seconds) == words
 
 
 def deleting(stub: Stub, status: str) -> None:
-    stub.on(ROOM, told({"room_id": "!spam:example.org"}))
-    stub.on(DELETE, told({"delete_id": "D1"}))
-    stub.on(STATUS, told({"delete_id": "D1", "room_id": "!spam:example.org", "status": status}))
+    stub.on(ROOM, json_reply({"room_id": "!spam:example.org"}))
+    stub.on(DELETE, json_reply({"delete_id": "D1"}))
+    stub.on(STATUS, json_reply({"delete_id": "D1", "room_id": "!spam:example.org", "status": status}))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_leaves_is_told_that_it_goes_on_and_how_to_take_it_up_again(
-    signed_in: Stub, work: Path, number: signal.Signals
-) -> None:
+def test_interrupt_says_that_the_task_continues(signed_in: Stub, work: Path, number: signal.Signals) -> None:
     deleting(signed_in, "active")
     command = [sys.executable, "-m", "synadmin", "room", "delete", "!spam:example.org", "--yes"]
 
@@ -158,7 +156,7 @@ def test_who_leaves_is_told_that_it_goes_on_and_how_to_take_it_up_again(
     assert changes.startswith("hint: 1 change of this run may have been made: `synadmin journal show ")
 
 
-def test_one_that_is_left_open_in_a_bulk_is_pending_and_the_others_go_on(
+def test_open_task_in_a_bulk_is_pending(
     signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_TIMEOUT", "0.2")
@@ -173,7 +171,7 @@ def test_one_that_is_left_open_in_a_bulk_is_pending_and_the_others_go_on(
     assert "the server may continue deleting !spam:example.org" in spam["message"]
 
 
-def test_a_server_that_fails_now_and_then_is_asked_again(clock: list[float]) -> None:
+def test_occasional_failures_are_retried(clock: list[float]) -> None:
     failure = ServerError(status=502, errcode="M_UNKNOWN", reason="Bad gateway")
     answered: Iterator[ServerError | Record] = iter(
         [failure, Record("active"), failure, failure, Record("complete")]
@@ -189,7 +187,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again(clock: list[float]) -> 
     assert len(clock) == 4
 
 
-def test_work_that_the_server_cannot_tell_of_any_more_is_pending(clock: list[float]) -> None:
+def test_task_that_the_server_forgot_is_pending(clock: list[float]) -> None:
     def poll() -> Record:
         raise ServerError(status=500, errcode="M_UNKNOWN", reason="Internal server error")
 

@@ -36,7 +36,7 @@ def three(work: Path) -> None:
         (" school , club,school, ", ["school", "club"]),
     ],
 )
-def test_profiles_are_named_in_the_order_of_the_command_line(text: str, names: list[str]) -> None:
+def test_profiles_keep_the_order_of_the_command_line(text: str, names: list[str]) -> None:
     assert profiles_named(Invocation(), text) == names
 
 
@@ -55,7 +55,7 @@ def test_profiles_are_named_in_the_order_of_the_command_line(text: str, names: l
         (["--profiles", "all", "--env-file", "x.env"], "--profiles and --env-file do not go together"),
     ],
 )
-def test_what_names_no_server_is_refused_in_one_line(
+def test_profiles_without_a_server_are_refused_in_one_line(
     synadmin: Synadmin, command: str, words: list[str], says: str
 ) -> None:
     answer = synadmin(command, *words)
@@ -64,14 +64,14 @@ def test_what_names_no_server_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("command", ["audit", "status"])
-def test_without_profiles_all_says_how_to_make_one(synadmin: Synadmin, command: str) -> None:
+def test_all_without_profiles_says_how_to_create_one(synadmin: Synadmin, command: str) -> None:
     answer = synadmin(command, "--profiles", "all")
     answer.assert_is_one_clear_line(code=2)
     assert "hint: `synadmin login --profile NAME` makes one" in answer.stderr
 
 
 @pytest.mark.usefixtures("three")
-def test_the_environment_changes_no_server_and_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_does_not_change_server_or_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(settings.HOMESERVER, "https://elsewhere.example")
     monkeypatch.setenv(settings.TOKEN, "syt_of_elsewhere")
     monkeypatch.setenv("SYNADMIN_PROFILE", "default")
@@ -83,13 +83,13 @@ def test_the_environment_changes_no_server_and_no_token(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("three")
-def test_a_message_about_a_server_names_its_profile(capsys: pytest.CaptureFixture[str]) -> None:
+def test_message_about_a_server_names_its_profile(capsys: pytest.CaptureFixture[str]) -> None:
     invocations(Invocation(), "club")[0].warn("the server is slow")
     assert capsys.readouterr().err == "club: the server is slow\n"
 
 
 @pytest.mark.usefixtures("three")
-def test_a_profile_that_cannot_be_read_is_found_out_at_its_server_alone() -> None:
+def test_unreadable_profile_affects_only_its_server() -> None:
     settings.profile_file("club").write_text("this is no setting\n", "utf-8")
     club, school = invocations(Invocation(), "club,school")
     assert school.settings.homeserver == "https://school.example"
@@ -98,10 +98,10 @@ def test_a_profile_that_cannot_be_read_is_found_out_at_its_server_alone() -> Non
 
 
 @pytest.mark.parametrize(("codes", "code"), [([3, 3], 3), ([3], 3), ([3, 1], 1), ([0, 3], 1), ([10, 2], 1)])
-def test_servers_that_fail_alike_end_as_one_does(codes: list[int], code: int) -> None:
+def test_servers_with_the_same_error_exit_like_one(codes: list[int], code: int) -> None:
     assert common_code(codes) == code
 
 
-def test_the_name_of_a_profile_stands_before_the_suffix(tmp_path: Path) -> None:
+def test_profile_name_is_before_the_suffix(tmp_path: Path) -> None:
     assert file_of_profile(tmp_path / "audit.json", "club") == tmp_path / "audit.club.json"
     assert file_of_profile(tmp_path / "audit", "club") == tmp_path / "audit.club"

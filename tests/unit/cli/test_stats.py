@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 ROOMS = "/_synapse/admin/v1/statistics/database/rooms"
 
 
-def test_the_largest_rooms_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(ROOMS, told({"rooms": [{"room_id": "!a:example.org", "estimated_size": 473}]}))
+def test_largest_rooms_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, json_reply({"rooms": [{"room_id": "!a:example.org", "estimated_size": 473}]}))
 
     answer = synadmin("stats", "rooms")
 
     assert answer.stdout.splitlines()[-1].split() == ["!a:example.org", "473"]
 
 
-def test_a_server_with_sqlite_is_told_what_is_missing(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_sqlite_server_is_told_what_is_missing(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(400, "M_UNKNOWN", "Endpoint requires using PostgreSQL"))
 
     answer = synadmin("stats", "rooms")
@@ -30,9 +30,7 @@ def test_a_server_with_sqlite_is_told_what_is_missing(signed_in: Stub, synadmin:
     assert "this Synapse uses SQLite" in answer.stderr
 
 
-def test_synapses_own_failure_over_missing_statistics_is_explained(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_failure_of_synapse_without_statistics_is_explained(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, refused(500, "M_UNKNOWN", "Internal server error"))
 
     answer = synadmin("stats", "rooms")

@@ -12,7 +12,7 @@ from synadmin.journal import Journal
 from synadmin.settings.places import default_journal
 from tests.standin import running
 from tests.unit.cli.several import TOKEN, write_profiles
-from tests.unit.stub import Stub, nobody_there, refused, told
+from tests.unit.stub import Stub, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _records(stdout: str) -> dict[str, dict[str, Any]]:
     return {record["profile"]: record for record in json.loads(stdout)}
 
 
-def test_a_server_that_is_down_is_a_line_with_the_error(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+def test_unreachable_server_is_a_line_with_the_error(synadmin: Synadmin, fleet: dict[str, str]) -> None:
     answer = synadmin("status", "--profiles", "all", "-o", "json")
     assert answer.code == 1
     records = _records(answer.stdout)
@@ -63,7 +63,7 @@ def test_a_server_that_is_down_is_a_line_with_the_error(synadmin: Synadmin, flee
 
 
 @pytest.mark.usefixtures("fleet")
-def test_a_person_sees_a_dash_for_what_is_not_known(synadmin: Synadmin) -> None:
+def test_unknown_values_are_a_dash(synadmin: Synadmin) -> None:
     answer = synadmin("status", "--profiles", "up")
     assert answer.code == 0
     heading, _, line = answer.stdout.splitlines()
@@ -79,7 +79,7 @@ def test_a_person_sees_a_dash_for_what_is_not_known(synadmin: Synadmin) -> None:
 
 
 @pytest.mark.usefixtures("fleet")
-def test_the_last_audit_tells_how_many_rooms_are_without_control(synadmin: Synadmin) -> None:
+def test_status_shows_rooms_without_control_of_the_last_audit(synadmin: Synadmin) -> None:
     baseline = ("--baseline", "audit.json")
     synadmin("audit", "--rule", "weak-control", "--profiles", "up", *baseline, "--update-baseline")
     look = ("status", "--profiles", "up", *baseline, "-o", "json")
@@ -91,7 +91,7 @@ def test_the_last_audit_tells_how_many_rooms_are_without_control(synadmin: Synad
 
 
 @pytest.mark.usefixtures("fleet")
-def test_the_baseline_of_the_nightly_audit_is_found(synadmin: Synadmin) -> None:
+def test_baseline_of_the_nightly_audit_is_found(synadmin: Synadmin) -> None:
     nightly = synadmin("audit", "print-cron", "--profiles", "up").stdout
     baseline = nightly.partition("--baseline ")[2].split()[0]
     synadmin("audit", "rooms", "--profiles", "up", "--baseline", baseline, "--update-baseline")
@@ -99,7 +99,7 @@ def test_the_baseline_of_the_nightly_audit_is_found(synadmin: Synadmin) -> None:
     assert record["without_control"] == 2
 
 
-def test_without_profiles_it_is_about_the_configured_server(
+def test_status_without_profiles_shows_the_configured_server(
     synadmin: Synadmin, up: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(settings.HOMESERVER, up)
@@ -109,14 +109,14 @@ def test_without_profiles_it_is_about_the_configured_server(
     assert json.loads(answer.stdout)["rooms"] == 60
 
 
-def test_without_settings_it_says_what_is_missing(synadmin: Synadmin) -> None:
+def test_status_without_settings_says_what_is_missing(synadmin: Synadmin) -> None:
     answer = synadmin("status", "-o", "json")
     answer.assert_is_one_clear_line(code=2)
     assert "no homeserver is configured" in answer.stderr
 
 
-def test_a_token_that_is_not_valid_ends_with_three(synadmin: Synadmin, signed_in: Stub) -> None:
-    signed_in.on("/_synapse/admin/v1/server_version", told({"server_version": "1.163.2"}))
+def test_invalid_token_exits_3(synadmin: Synadmin, signed_in: Stub) -> None:
+    signed_in.on("/_synapse/admin/v1/server_version", json_reply({"server_version": "1.163.2"}))
     signed_in.on("/_matrix/client/v3/account/whoami", refused(401, "M_UNKNOWN_TOKEN"))
     answer = synadmin("status", "-o", "json")
     assert answer.code == 3
@@ -125,7 +125,7 @@ def test_a_token_that_is_not_valid_ends_with_three(synadmin: Synadmin, signed_in
     assert "M_UNKNOWN_TOKEN" in record["error"]
 
 
-def test_changes_that_a_run_has_not_reverted_are_counted(synadmin: Synadmin, fleet: dict[str, str]) -> None:
+def test_open_restorations_are_counted(synadmin: Synadmin, fleet: dict[str, str]) -> None:
     journal = Journal(default_journal())
     journal.begin(
         server=fleet["up"],

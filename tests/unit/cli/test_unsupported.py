@@ -9,7 +9,7 @@ import pytest
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.unsupported import explain_unsupported
 from synadmin.errors import NotSupportedError
-from tests.unit.stub import HTML, Stub, nobody_there, refused, told
+from tests.unit.stub import HTML, Stub, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,8 @@ def why(stub: Stub) -> Callable[..., str]:
     return ask
 
 
-def test_a_synapse_that_is_too_old_is_told_from_the_version_that_brought_it(
-    stub: Stub, why: Callable[..., str]
-) -> None:
-    stub.on(VERSION, told({"server_version": "1.99.0"}))
+def test_too_old_synapse_is_named_with_the_first_version(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, json_reply({"server_version": "1.99.0"}))
 
     assert why(TASKS) == (
         "GET /_synapse/admin/v1/scheduled_tasks: Synapse 1.99.0 is too old for it (M_UNRECOGNIZED, HTTP 404)"
@@ -50,58 +48,54 @@ def test_a_synapse_that_is_too_old_is_told_from_the_version_that_brought_it(
 
 
 @pytest.mark.parametrize("name", ["Tuwunel", "Dendrite", "Conduit"])
-def test_another_homeserver_is_named_as_what_it_is(stub: Stub, why: Callable[..., str], name: str) -> None:
-    stub.on("/_matrix/federation/v1/version", told({"server": {"name": name, "version": "1.2.3"}}))
+def test_other_homeserver_software_is_named(stub: Stub, why: Callable[..., str], name: str) -> None:
+    stub.on("/_matrix/federation/v1/version", json_reply({"server": {"name": name, "version": "1.2.3"}}))
     assert f"this homeserver is {name} 1.2.3, not Synapse" in why(TASKS)
 
 
-def test_a_worker_that_tells_other_servers_its_version_is_still_a_worker(
-    stub: Stub, why: Callable[..., str]
-) -> None:
-    stub.on("/_matrix/federation/v1/version", told({"server": {"name": "Synapse", "version": "1.163.2"}}))
+def test_worker_with_a_federation_version_is_a_worker(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(
+        "/_matrix/federation/v1/version", json_reply({"server": {"name": "Synapse", "version": "1.163.2"}})
+    )
     assert "is not Synapse's main process" in why(TASKS)
 
 
-def test_a_release_candidate_of_the_right_version_is_not_too_old(stub: Stub, why: Callable[..., str]) -> None:
-    stub.on(VERSION, told({"server_version": "1.130.0rc1 (b=release,0123abcd)"}))
+def test_release_candidate_is_not_too_old(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, json_reply({"server_version": "1.130.0rc1 (b=release,0123abcd)"}))
 
     assert "a worker answered" in why(TASKS)
 
 
-def test_a_worker_is_known_by_the_main_process_having_the_operation(
-    stub: Stub, why: Callable[..., str]
-) -> None:
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+def test_worker_is_detected_by_the_main_process(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
     assert "a worker answered" in why(TASKS)
     assert "main process" in why(TASKS)
 
 
-def test_a_worker_is_known_by_its_not_telling_a_version(stub: Stub, why: Callable[..., str]) -> None:
-    stub.on("/_matrix/client/versions", told({"versions": ["v1.11"]}))
+def test_worker_is_detected_by_a_missing_version(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on("/_matrix/client/versions", json_reply({"versions": ["v1.11"]}))
 
     assert "not Synapse's main process" in why(TASKS)
 
 
-def test_the_media_repository_may_be_elsewhere(stub: Stub, why: Callable[..., str]) -> None:
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+def test_media_repository_may_be_separate(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
     assert "media repository" in why("POST /_synapse/admin/v1/purge_media_cache")
 
 
-def test_the_matrix_authentication_service_has_taken_it_away(stub: Stub, why: Callable[..., str]) -> None:
-    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+def test_operation_disabled_by_mas_is_explained(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
     assert "Matrix Authentication Service" in why(PASSWORD)
     assert "mas-cli manage set-password" in why(PASSWORD)
 
 
-def test_the_matrix_authentication_service_is_not_blamed_for_what_it_leaves(
-    stub: Stub, why: Callable[..., str]
-) -> None:
-    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+def test_operation_kept_under_mas_is_not_blamed_on_mas(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
     assert "Authentication" not in why(TASKS)
 
@@ -116,36 +110,34 @@ def test_the_matrix_authentication_service_is_not_blamed_for_what_it_leaves(
         ("POST /_synapse/admin/v1/account_validity/validity", "no command"),
     ],
 )
-def test_it_is_said_what_the_service_has_instead(
-    stub: Stub, why: Callable[..., str], path: str, command: str
-) -> None:
-    stub.on(AUTH_METADATA, told({"issuer": "https://account.example.org/"}))
+def test_replacement_in_mas_is_named(stub: Stub, why: Callable[..., str], path: str, command: str) -> None:
+    stub.on(AUTH_METADATA, json_reply({"issuer": "https://account.example.org/"}))
 
     assert command in why(path)
 
 
-def test_an_operation_that_nobody_knows_is_said_to_be_none(stub: Stub, why: Callable[..., str]) -> None:
-    stub.on(VERSION, told({"server_version": "1.163.2"}))
+def test_unknown_operation_is_reported(stub: Stub, why: Callable[..., str]) -> None:
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}))
 
     assert "Synapse 1.163.2 has no such operation" in why("GET /_synapse/admin/v1/levitate")
 
 
-def test_a_proxy_that_answers_itself_is_told_apart(stub: Stub, why: Callable[..., str]) -> None:
+def test_answer_of_a_proxy_is_distinguished(stub: Stub, why: Callable[..., str]) -> None:
     stub.on("*", HTML)
 
     assert "a proxy answered" in why(TASKS, "M_UNKNOWN")
 
 
 @pytest.mark.usefixtures("naps")
-def test_a_server_that_is_gone_meanwhile_leaves_both_open(why: Callable[..., str]) -> None:
+def test_unreachable_server_leaves_the_cause_open(why: Callable[..., str]) -> None:
     assert "may be too old for it, or a worker" in why(TASKS, homeserver=nobody_there())
 
 
-def test_a_version_that_is_refused_leaves_both_open(stub: Stub, why: Callable[..., str]) -> None:
+def test_refused_version_leaves_the_cause_open(stub: Stub, why: Callable[..., str]) -> None:
     stub.on(VERSION, refused(403, "M_FORBIDDEN"))
 
     assert "may be too old for it, or a worker" in why(TASKS)
 
 
-def test_what_is_no_request_is_left_as_it_is(why: Callable[..., str]) -> None:
+def test_error_without_a_request_is_unchanged(why: Callable[..., str]) -> None:
     assert why("") == "Unrecognized request (M_UNRECOGNIZED, HTTP 404) | None"

@@ -12,7 +12,7 @@ from synadmin.cli.app import app
 from synadmin.cli.operations import commands
 from synadmin.cli.verbs import Change
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import ADMIN, refused, told
+from tests.unit.stub import ADMIN, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +51,12 @@ ASKING = [
 
 
 @pytest.mark.parametrize(("command", "state", "question"), ASKING, ids=str)
-def test_what_is_taken_or_given_is_asked_about(
+def test_changes_that_take_or_give_ask_first(
     signed_in: Stub, synadmin: Synadmin, command: tuple[str, ...], state: dict[str, object], question: str
 ) -> None:
-    signed_in.on("*", told(ACCOUNT | state))
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
-    signed_in.on(MEMBERSHIPS.format("alice"), told({"memberships": {}}))
+    signed_in.on("*", json_reply(ACCOUNT | state))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
+    signed_in.on(MEMBERSHIPS.format("alice"), json_reply({"memberships": {}}))
 
     answer = synadmin(*command, "alice")
     dry_run = synadmin(*command, "alice", "--dry-run", "-o", "json")
@@ -70,10 +70,10 @@ def test_what_is_taken_or_given_is_asked_about(
 
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
 @pytest.mark.parametrize("verb", ["lock", "deactivate"])
-def test_a_dry_run_refuses_what_the_run_refuses(
+def test_dry_run_refuses_what_the_run_refuses(
     signed_in: Stub, synadmin: Synadmin, verb: str, dry_run: tuple[str, ...]
 ) -> None:
-    signed_in.on("*", told(ACCOUNT))
+    signed_in.on("*", json_reply(ACCOUNT))
 
     answer = synadmin("user", verb, ADMIN, "--yes", *dry_run)
 
@@ -82,8 +82,8 @@ def test_a_dry_run_refuses_what_the_run_refuses(
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
-def test_a_dry_run_has_the_exit_code_of_the_run(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("*", told(ACCOUNT | {"deactivated": False}))
+def test_dry_run_has_the_exit_code_of_the_run(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply(ACCOUNT | {"deactivated": False}))
 
     run = synadmin("user", "reactivate", "alice", "bob", "--yes", "-o", "json")
     dry_run = synadmin("user", "reactivate", "alice", "bob", "--dry-run", "-o", "json")
@@ -93,8 +93,8 @@ def test_a_dry_run_has_the_exit_code_of_the_run(signed_in: Stub, synadmin: Synad
     assert "2 users: 2 refused." in run.stderr
 
 
-def test_more_than_three_are_asked_about_whatever_is_done(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("*", told(ACCOUNT | {"locked": True}))
+def test_more_than_three_targets_ask_first(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply(ACCOUNT | {"locked": True}))
 
     three = synadmin("user", "unlock", "a", "b", "c", "--dry-run")
     four = synadmin("user", "unlock", "a", "b", "c", "d")
@@ -104,16 +104,14 @@ def test_more_than_three_are_asked_about_whatever_is_done(signed_in: Stub, synad
     assert "Unlock @a:example.org, @b:example.org, @c:example.org, @d:example.org?" in four.stderr
 
 
-def test_what_would_be_refused_stands_before_the_question_and_is_not_counted_in_it(
-    signed_in: Stub, work: Path
-) -> None:
+def test_refused_targets_are_shown_before_the_question(signed_in: Stub, work: Path) -> None:
     accounts = "/_synapse/admin/v2/users/%40{}%3Aexample.org"
-    signed_in.on(accounts.format("alice"), told(ACCOUNT))
-    signed_in.on(accounts.format("bob"), told(ACCOUNT | {"locked": True}))
+    signed_in.on(accounts.format("alice"), json_reply(ACCOUNT))
+    signed_in.on(accounts.format("bob"), json_reply(ACCOUNT | {"locked": True}))
     signed_in.on(accounts.format("ghost"), refused(404, "M_NOT_FOUND", "User not found"))
-    signed_in.on("*", told({"users": [], "total": 0}))
+    signed_in.on("*", json_reply({"users": [], "total": 0}))
     for user in ("alice", "bob", "ghost"):
-        signed_in.on(MEMBERSHIPS.format(user), told({"memberships": {}}))
+        signed_in.on(MEMBERSHIPS.format(user), json_reply({"memberships": {}}))
 
     with Terminal("-m", "synadmin", "user", "lock", "alice", "bob", "ghost", cwd=work) as terminal:
         terminal.see("[y/N]")
@@ -128,15 +126,15 @@ def test_what_would_be_refused_stands_before_the_question_and_is_not_counted_in_
     assert not any(request.method in {"PUT", "POST"} for request in signed_in.requests)
 
 
-def test_an_interrupted_bulk_names_the_command_that_goes_on(
+def test_interrupted_bulk_names_the_resume_command(
     signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locked = {"name": "@a:example.org", "locked": False}
-    replies = [told(locked | {"locked": so}) for so in (False, True, True)]
+    replies = [json_reply(locked | {"locked": so}) for so in (False, True, True)]
     signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *replies)
-    signed_in.on("/_synapse/admin/v2/users/%40b%3Aexample.org", told(locked))
-    signed_in.on(MEMBERSHIPS.format("a"), told({"memberships": {}}))
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
+    signed_in.on("/_synapse/admin/v2/users/%40b%3Aexample.org", json_reply(locked))
+    signed_in.on(MEMBERSHIPS.format("a"), json_reply({"memberships": {}}))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
     from synadmin.cli.user import state
 
     done = state.lock.act
@@ -164,13 +162,13 @@ CHANGES = [(path, command) for path, command in commands(app) if isinstance(comm
 @pytest.mark.parametrize(
     ("path", "command"), CHANGES, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
-def test_every_declared_change_has_the_options_of_a_change(path: tuple[str, ...], command: Change) -> None:
+def test_every_change_has_the_options_of_a_change(path: tuple[str, ...], command: Change) -> None:
     names = {name for option in command.get_params(click.Context(command)) for name in option.opts}
 
     assert {"--yes", "--dry-run", "-o", "--columns"} <= names, path
 
 
-def test_the_common_options_are_built_once() -> None:
+def test_common_options_are_built_once() -> None:
     context = click.Context(app)
     first, second = app.get_params(context), app.get_params(context)
 
@@ -179,15 +177,15 @@ def test_the_common_options_are_built_once() -> None:
     ]
 
 
-def test_a_run_of_a_command_of_three_words_is_resumed(
+def test_run_of_a_three_word_command_is_resumed(
     signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = "/_synapse/admin/v2/users/%40{}%3Aexample.org"
     admin = "/_synapse/admin/v1/users/%40{}%3Aexample.org/admin"
     for user in "ab":
         name = {"name": f"@{user}:example.org"}
-        signed_in.on(account.format(user), told(name | {"admin": False}))
-        signed_in.on(admin.format(user), told({}), told({"admin": True}))
+        signed_in.on(account.format(user), json_reply(name | {"admin": False}))
+        signed_in.on(admin.format(user), json_reply({}), json_reply({"admin": True}))
     from synadmin.cli.user import access
 
     grant = access.grant.function
@@ -200,7 +198,7 @@ def test_a_run_of_a_command_of_three_words_is_resumed(
     with monkeypatch.context() as patched:
         patched.setattr(access.grant, "function", interrupted)
         broken_off = synadmin("user", "admin", "grant", "a", "b", "--yes")
-    signed_in.on(account.format("a"), told({"name": "@a:example.org", "admin": True}))
+    signed_in.on(account.format("a"), json_reply({"name": "@a:example.org", "admin": True}))
 
     resumed = synadmin("journal", "resume", "last", "-o", "json")
 

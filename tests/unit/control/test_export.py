@@ -23,7 +23,7 @@ def room(number: int, label: str, *admins: UserId, settings: tuple[str, ...] = (
     )
 
 
-def test_rooms_that_are_controlled_alike_share_an_entry() -> None:
+def test_rooms_with_equal_control_share_an_entry() -> None:
     rooms = [room(0, "a", ALICE), room(0, "b", ALICE), room(0, "c", BOB, ALICE), room(1, "d", ALICE)]
     shared, *others = parse(text(rooms, now="now"))
     assert (shared.name, shared.match.ids) == ("rooms of alice", ("!0a:example.org", "!0b:example.org"))
@@ -33,19 +33,19 @@ def test_rooms_that_are_controlled_alike_share_an_entry() -> None:
     ]
 
 
-def test_rooms_of_the_same_name_have_entries_of_different_names() -> None:
+def test_rooms_of_the_same_name_have_distinct_entries() -> None:
     entries = parse(text([room(0, "a", ALICE), room(1, "a", ALICE), room(2, "a", ALICE)], now="now"))
     assert len({entry.name for entry in entries}) == 3
     assert entries[2].goal.moderators == {CAROL: 50, BOB: 75}
 
 
-def test_a_room_without_control_is_a_comment() -> None:
+def test_room_without_control_is_a_comment() -> None:
     written = text([room(0, "lost")], now="now")
     assert parse(written) == ()
     assert "#   !0lost:example.org lost" in written
 
 
-def test_settings_are_written() -> None:
+def test_settings_are_exported() -> None:
     (entry,) = parse(text([room(0, "a", ALICE, settings=('join_rule = "knock"',))], now="now"))
     assert entry.settings == {"join_rule": {"join_rule": "knock"}}
 
@@ -54,7 +54,7 @@ def test_settings_are_written() -> None:
     "label",
     ['quo"te', "back\\slash", "two\nlines", "\x00\x1b[31m\x7f", "\u202eright", "'''", '"""', "#", " "],
 )
-def test_a_name_that_a_stranger_chose_stays_a_name(label: str) -> None:
+def test_hostile_room_name_is_escaped_in_toml(label: str) -> None:
     single = room(0, label, ALICE)
     (entry,) = parse(text([single], now="now"))
     assert entry.name == (label.strip() or single.room_id)
@@ -64,6 +64,6 @@ def test_a_name_that_a_stranger_chose_stays_a_name(label: str) -> None:
     assert all(character.isprintable() or character == "\n" for character in written)
 
 
-def test_values_are_written_as_toml_writes_them() -> None:
+def test_values_are_valid_toml() -> None:
     value = {"allow": ["*"], "odd key": None, "deny": [], "ip": True, "n": 5}
     assert toml_value(value) == '{ allow = ["*"], "odd key" = not set, deny = [], ip = true, n = 5 }'

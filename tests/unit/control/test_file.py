@@ -46,7 +46,7 @@ def file(*entries: str) -> str:
     return 'version = 1\n[teams]\nboard = ["@alice:example.org"]\n' + "".join(entries)
 
 
-def test_the_example_of_the_documentation_is_read() -> None:
+def test_example_of_the_documentation_is_read() -> None:
     (club,) = parse(CONTRACT)
     assert (club.name, club.line, club.allow) == ("the club", 6, Reach.IMPERSONATE)
     assert club.match.space == "#club:example.org"
@@ -62,14 +62,14 @@ def test_the_example_of_the_documentation_is_read() -> None:
     assert club.heirs == Heirs(users=("@dora:example.org",), after=180 * day, notify=30 * day)  # type: ignore[arg-type]
 
 
-def test_the_files_of_the_guide_are_valid() -> None:
+def test_files_of_the_guide_are_valid() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "control.md").read_text("utf-8")
     files = re.findall(r"```toml\n(version = 1\n.*?)```", guide, re.DOTALL)
     assert len(files) >= 2
     assert all(parse(text) for text in files)
 
 
-def test_an_entry_without_a_name_is_called_by_its_line() -> None:
+def test_entry_without_a_name_is_named_by_its_line() -> None:
     assert [one.name for one in parse(file(entry("")))] == ["line 4"]
 
 
@@ -79,11 +79,11 @@ def test_moderators_of_several_levels_are_a_list() -> None:
     assert only.goal.moderators == {"@bob:example.org": 50, "@alice:example.org": 75}
 
 
-def test_entries_of_the_same_rooms_may_say_the_same() -> None:
+def test_equal_entries_for_the_same_rooms_are_accepted() -> None:
     assert len(parse(file(entry('admins = ["board"]'), entry('admins = ["@alice:example.org"]')))) == 2
 
 
-def test_lines_are_counted_past_strings_of_several_lines() -> None:
+def test_line_numbers_count_multi_line_strings() -> None:
     text = file('[[rooms]]\nname = """\n[[rooms]]\nname = 1\n"""\nmatch = { ours = true }\n', entry(""))
     assert [one.line for one in parse(text)] == [4, 10]
 
@@ -141,7 +141,7 @@ _ADMINS = 'admins = ["@alice:example.org"]'
         (file(entry('heirs = { users = ["board"], after = "1d", notify = "2d" }')), "longer than after"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, words: str) -> None:
+def test_invalid_control_files_name_the_problem(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse(text)
     assert words in str(caught.value)

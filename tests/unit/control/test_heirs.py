@@ -12,7 +12,7 @@ from synadmin.control.file import Heirs, parse
 from synadmin.control.heirs import HeirNotices, Stage, notify, succession, with_heirs
 from synadmin.errors import MatrixError, SettingsError
 from synadmin.ids import RoomId, UserId
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ HEIRS = Heirs(users=(DORA,), after=180 * DAY, notify=30 * DAY)
         (149, None, Stage.ACTIVE, 31),
         (150, None, Stage.ANNOUNCE, 30),
         (160, 5, Stage.WAIT, 25),
-        (400, None, Stage.ANNOUNCE, 30),  # however long it is: nobody was told
+        (400, None, Stage.ANNOUNCE, 30),  # however long it is: no user was notified
         (400, 29, Stage.WAIT, 1),
         (400, 30, Stage.DUE, 0),
         (180, 30, Stage.DUE, 0),
@@ -40,19 +40,19 @@ HEIRS = Heirs(users=(DORA,), after=180 * DAY, notify=30 * DAY)
         (155, 170, Stage.ANNOUNCE, 30),  # active again, and inactive again: a new notice
     ],
 )
-def test_controllers_are_told_before_heirs_take_over(
+def test_controllers_are_notified_before_heirs_get_control(
     idle: int, notified: int | None, stage: Stage, on: int
 ) -> None:
-    told = None if notified is None else NOW - notified * DAY
-    found = succession(HEIRS, active=NOW - idle * DAY, notified=told, now=NOW)
+    time = None if notified is None else NOW - notified * DAY
+    found = succession(HEIRS, active=NOW - idle * DAY, notified=time, now=NOW)
     assert (found.stage, found.on) == (stage, NOW + on * DAY)
 
 
-def test_without_a_controller_there_is_nobody_to_wait_for() -> None:
+def test_heirs_get_control_at_once_without_a_controller() -> None:
     assert succession(HEIRS, active=None, notified=None, now=NOW).stage is Stage.DUE
 
 
-def test_without_a_time_to_notify_heirs_take_over_at_once() -> None:
+def test_heirs_get_control_at_once_without_a_notice_period() -> None:
     heirs = Heirs(users=(DORA,), after=DAY, notify=0)
     assert succession(heirs, active=NOW - DAY, notified=None, now=NOW).stage is Stage.DUE
     assert succession(heirs, active=NOW - DAY + 1, notified=None, now=NOW).stage is Stage.ACTIVE
@@ -68,7 +68,7 @@ def test_heirs_become_admins_and_are_never_lowered() -> None:
     assert with_heirs(entry).goal.admins == ("@alice:example.org", DORA)
 
 
-def test_what_was_notified_is_remembered(tmp_path: Path) -> None:
+def test_sent_notices_are_recorded(tmp_path: Path) -> None:
     path, room = tmp_path / "state" / "control.json", RoomId("!a:example.org")
     HeirNotices.read(path, now=NOW).record(room)
     assert HeirNotices.read(path, now=NOW + 1).notified(room) == NOW
@@ -79,9 +79,7 @@ def test_what_was_notified_is_remembered(tmp_path: Path) -> None:
             HeirNotices.read(path, now=NOW)
 
 
-def test_a_controller_is_not_notified_again_where_the_next_one_could_not_be(
-    stub: Stub, tmp_path: Path
-) -> None:
+def test_controller_is_notified_once_where_the_next_notice_fails(stub: Stub, tmp_path: Path) -> None:
     alice, bob, room = UserId("@alice:example.org"), UserId("@bob:example.org"), RoomId("!a:example.org")
     path, synapse = tmp_path / "control.json", Synapse(stub.url, token="t")
     sent: list[str] = []
@@ -96,7 +94,7 @@ def test_a_controller_is_not_notified_again_where_the_next_one_could_not_be(
             notify(synapse, "Chess", room, HEIRS, planned, notices=notices)
         sent[:] = [request.json["user_id"] for request in stub.requests[before:]]
 
-    stub.on("*", told({"event_id": "$1"}), refused(404, "M_NOT_FOUND"), told({"event_id": "$2"}))
+    stub.on("*", json_reply({"event_id": "$1"}), refused(404, "M_NOT_FOUND"), json_reply({"event_id": "$2"}))
     day(0)
     assert sent == [alice, bob]
     assert HeirNotices.read(path, now=NOW).notified(room) is None

@@ -21,9 +21,7 @@ from synadmin.power.room import Reach
         ("impersonate", Reach.REACTIVATE, Reach.IMPERSONATE),
     ],
 )
-def test_an_entry_allows_and_the_option_bounds(
-    written: str | None, given: Reach | None, reach: Reach
-) -> None:
+def test_option_bounds_what_an_entry_allows(written: str | None, given: Reach | None, reach: Reach) -> None:
     allow = f'allow = "{written}"' if written else ""
     (entry,) = parse(f"version = 1\n[[rooms]]\nmatch = {{ ours = true }}\n{allow}\n")
     assert reach_for(entry, given) is reach
@@ -36,11 +34,11 @@ def test_an_entry_allows_and_the_option_bounds(
         (NotFoundError(status=404, errcode="M_NOT_FOUND", reason="no such room"), "No such room."),
     ],
 )
-def test_an_answer_of_no_is_a_sentence(error: SynadminError, sentence: str) -> None:
+def test_answer_no_is_reported_in_a_sentence(error: SynadminError, sentence: str) -> None:
     assert sentence_of(error) == sentence
 
 
-def test_one_user_or_two_must_join() -> None:
+def test_sentence_for_one_or_two_users_who_must_join() -> None:
     assert must_join(["@a:x"], lowers=False) == (
         "The level is granted. @a:x must join the room to have control."
     )

@@ -11,7 +11,7 @@ from synadmin.client import Synapse
 from synadmin.control.file import parse
 from synadmin.control.selection import Selection, select
 from synadmin.errors import SettingsError
-from tests.unit.stub import WHOAMI, refused, told
+from tests.unit.stub import WHOAMI, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -34,14 +34,14 @@ ROOMS = (
 
 
 def selected(stub: Stub, *entries: str) -> Selection:
-    stub.on(WHOAMI, told({"user_id": "@admin:example.org"}))
-    stub.on(_ROOMS, told({"rooms": ROOMS, "total_rooms": len(ROOMS)}))
+    stub.on(WHOAMI, json_reply({"user_id": "@admin:example.org"}))
+    stub.on(_ROOMS, json_reply({"rooms": ROOMS, "total_rooms": len(ROOMS)}))
     stub.on("*", refused(404, "M_NOT_FOUND"))
     for one in ROOMS:
-        stub.on(f"{_ROOMS}/{quote(one['room_id'], safe='')}", told(one))
+        stub.on(f"{_ROOMS}/{quote(one['room_id'], safe='')}", json_reply(one))
         if one["canonical_alias"]:
             alias = quote(one["canonical_alias"], safe="")
-            stub.on(f"/_matrix/client/v3/directory/room/{alias}", told({"room_id": one["room_id"]}))
+            stub.on(f"/_matrix/client/v3/directory/room/{alias}", json_reply({"room_id": one["room_id"]}))
     text = "version = 1\n" + "".join(
         f'[[rooms]]\nname = "{number}"\nmatch = {{ {entry} }}\nat_least = {number}\n'
         for number, entry in enumerate(entries)
@@ -68,7 +68,7 @@ def names(found: Selection) -> list[tuple[str, str]]:
         ('ours = true, except = ["#club-a:example.org", "!other:example.org"]', ["club-space"]),
     ],
 )
-def test_each_selector_finds_its_rooms_and_spaces_come_last(stub: Stub, match: str, rooms: list[str]) -> None:
+def test_selectors_find_their_rooms_and_spaces_come_last(stub: Stub, match: str, rooms: list[str]) -> None:
     found = selected(stub, match)
     assert sorted(name for name, _ in names(found)) == sorted(rooms)
     assert [name for name, _ in names(found)][-1:] == (
@@ -77,24 +77,24 @@ def test_each_selector_finds_its_rooms_and_spaces_come_last(stub: Stub, match: s
     assert [entry.name for entry in found.unmatched] == ([] if rooms else ["0"])
 
 
-def test_the_last_entry_that_matches_decides(stub: Stub) -> None:
+def test_last_matching_entry_applies(stub: Stub) -> None:
     found = selected(stub, "ours = true", 'alias = "#club-*:example.org"', 'ids = ["!club-b:example.org"]')
     assert dict(names(found)) == {"other": "0", "club-a": "1", "club-space": "1", "club-b": "2"}
 
 
-def test_an_entry_whose_rooms_others_decide_has_matched(stub: Stub) -> None:
+def test_entry_overridden_by_others_has_matched(stub: Stub) -> None:
     found = selected(stub, 'ids = ["!other:example.org"]', "ours = true", 'alias = "#none-*:example.org"')
     assert dict(names(found))["other"] == "1"
     assert [entry.name for entry in found.unmatched] == ["2"]
 
 
-def test_an_id_that_the_server_does_not_know_is_told(stub: Stub) -> None:
+def test_unknown_room_id_is_reported(stub: Stub) -> None:
     found = selected(stub, 'ids = ["!nowhere:example.org", "!other:example.org"]', "ours = true")
     assert [(room_id, entry.name) for room_id, entry in found.unknown] == [("!nowhere:example.org", "0")]
     assert found.unmatched == []
 
 
-def test_an_id_and_an_alias_of_one_room_contradict_each_other(stub: Stub) -> None:
+def test_id_and_alias_of_one_room_conflict(stub: Stub) -> None:
     with pytest.raises(SettingsError) as caught:
         selected(stub, 'ids = ["!club-a:example.org"]', 'alias = "#club-a:example.org"')
     assert "lines 2 and 6" in str(caught.value)

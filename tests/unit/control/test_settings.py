@@ -33,14 +33,14 @@ def wanted(**settings: Any) -> Any:  # noqa: ANN401
         ({"directory": True}, True),
     ],
 )
-def test_a_room_may_say_more_than_the_file(settings: dict[str, Any], content: object) -> None:
+def test_room_may_have_more_settings_than_the_file(settings: dict[str, Any], content: object) -> None:
     ((name, value),) = wanted(**settings).items()
     assert is_as_written(name, value, content)
     assert not is_as_written(name, value, False if name == "directory" else {})
     assert not is_as_written(name, value, None)
 
 
-def test_restricted_rooms_name_the_rooms_whose_members_may_join() -> None:
+def test_restricted_rooms_name_their_allowed_rooms() -> None:
     settings = wanted(join_rule="restricted", allow_members_of=["!space:example.org"])
     assert settings["join_rule"] == {
         "join_rule": "restricted",
@@ -71,11 +71,11 @@ def test_restricted_rooms_name_the_rooms_whose_members_may_join() -> None:
         ("directory", False, {"directory": False}),
     ],
 )
-def test_what_is_exported_is_what_the_file_can_say(name: str, content: Any, keys: dict[str, Any]) -> None:  # noqa: ANN401
+def test_exported_settings_are_valid_in_a_file(name: str, content: Any, keys: dict[str, Any]) -> None:  # noqa: ANN401
     assert as_written(name, content) == keys
 
 
-def test_what_the_file_does_not_say_of_retention_stays() -> None:
+def test_omitted_retention_fields_are_kept() -> None:
     content = content_to_send("retention", {"max_lifetime": DAY}, {"min_lifetime": 5, "max_lifetime": 9})
     assert content == {"min_lifetime": 5, "max_lifetime": DAY}
     assert shown("retention", content) == "1d"
@@ -90,5 +90,5 @@ def test_what_the_file_does_not_say_of_retention_stays() -> None:
         ({"allow": ["example.org"]}, False),
     ],
 )
-def test_an_acl_that_shuts_out_the_own_server_is_noticed(acl: dict[str, Any], out: bool) -> None:
+def test_acl_that_denies_the_own_server_is_refused(acl: dict[str, Any], out: bool) -> None:
     assert shuts_out(wanted(server_acl=acl)["server_acl"], "example.org:8448") is out

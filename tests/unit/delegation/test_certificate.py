@@ -32,11 +32,11 @@ def certificate(*names: str, starts: int = -10, ends: int = 80) -> Certificate:
         ("*.0.2.1", "192.0.2.1", False),
     ],
 )
-def test_a_certificate_covers_what_synapse_takes_it_for(pattern: str, name: str, covered: bool) -> None:
+def test_certificate_names_match_as_in_synapse(pattern: str, name: str, covered: bool) -> None:
     assert certificate(pattern).covers(name) is covered
 
 
-def test_all_that_is_wrong_is_told_not_the_first_thing_alone() -> None:
+def test_all_certificate_problems_are_reported() -> None:
     found = problems(certificate("a.example", "b.example", ends=-1), "example.org", None, _NOW)
 
     assert found == (
@@ -45,7 +45,7 @@ def test_all_that_is_wrong_is_told_not_the_first_thing_alone() -> None:
     )
 
 
-def test_many_names_are_not_all_told() -> None:
+def test_long_lists_of_names_are_shortened() -> None:
     names = [f"{number}.example" for number in range(100)]
 
     [found] = problems(certificate(*names), "example.org", None, _NOW)
@@ -53,7 +53,7 @@ def test_many_names_are_not_all_told() -> None:
     assert found.endswith("4.example and 95 more")
 
 
-def test_a_certificate_of_tomorrow_and_one_without_names_are_told() -> None:
+def test_future_certificate_and_one_without_names_are_reported() -> None:
     assert problems(certificate(starts=1), "example.org", None, _NOW) == (
         "the certificate is valid from 2026-03-02 00:00 UTC on, not yet",
         "the certificate is not for example.org, but for no name at all",
@@ -72,7 +72,7 @@ def test_a_certificate_of_tomorrow_and_one_without_names_are_told() -> None:
         (24, "the certificate's chain does not hold: invalid CA"),
     ],
 )
-def test_each_reason_against_the_chain_has_its_sentence(code: int, sentence: str) -> None:
+def test_each_chain_error_has_a_sentence(code: int, sentence: str) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, "invalid CA"
 
@@ -81,6 +81,6 @@ def test_each_reason_against_the_chain_has_its_sentence(code: int, sentence: str
     assert sentence in found
 
 
-def test_from_14_days_on_it_ends_soon() -> None:
+def test_certificate_ends_soon_below_14_days() -> None:
     assert expires_soon(certificate(ends=13), _NOW)
     assert not expires_soon(certificate(ends=14), _NOW)

@@ -128,7 +128,7 @@ def to(host: str) -> dict[str, str]:
         ),
     ],
 )
-def test_each_case_of_the_algorithm_leads_where_the_specification_says(
+def test_discovery_follows_the_specification(
     name: str, internet: Internet, expected: tuple[str, str, str, str]
 ) -> None:
     route = discover(parse_name(name), internet, internet).route
@@ -137,7 +137,7 @@ def test_each_case_of_the_algorithm_leads_where_the_specification_says(
 
 
 @pytest.mark.parametrize("name", ["1.2.3.4", "[::1]:9", "a.example:80"])
-def test_an_address_or_a_port_in_the_name_asks_for_nothing_but_addresses(name: str) -> None:
+def test_name_with_address_or_port_needs_only_addresses(name: str) -> None:
     internet = Internet(files={"a.example": to("b.example")})
 
     discover(parse_name(name), internet, internet)
@@ -145,7 +145,7 @@ def test_an_address_or_a_port_in_the_name_asks_for_nothing_but_addresses(name: s
     assert internet.asked == [parse_name(name).host]
 
 
-def test_the_steps_tell_the_whole_way() -> None:
+def test_steps_describe_the_whole_route() -> None:
     internet = Internet(srv={f"{_OLD}.a.example": [("d.example", 2)]})
 
     steps = discover(parse_name("a.example"), internet, internet).steps
@@ -161,7 +161,7 @@ def test_the_steps_tell_the_whole_way() -> None:
     )
 
 
-def test_a_record_that_refuses_the_service_leads_nowhere() -> None:
+def test_srv_record_without_service_has_no_target() -> None:
     internet = Internet(refused={f"{_FED}.a.example"}, srv={f"{_OLD}.a.example": [("d.example", 2)]})
 
     route = discover(parse_name("a.example"), internet, internet).route

@@ -22,7 +22,7 @@ from synadmin.errors import UsageError
         ("example.org.", "example.org.", None, False),
     ],
 )
-def test_a_server_name_is_taken_apart(text: str, host: str, port: int | None, literal: bool) -> None:
+def test_server_name_is_parsed(text: str, host: str, port: int | None, literal: bool) -> None:
     name = parse_name(text)
 
     assert (name.text, name.host, name.port, name.literal) == (text, host, port, literal)
@@ -59,14 +59,14 @@ def test_a_server_name_is_taken_apart(text: str, host: str, port: int | None, li
         ("[fe80::1%eth0]", "'fe80::1%eth0' is not an IPv6 address"),
     ],
 )
-def test_what_is_no_server_name_is_told_what_it_is_instead(text: str, sentence: str) -> None:
+def test_invalid_server_name_is_explained(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse_name(text)
 
     assert str(raised.value) == f"{text!a} is not a server name: {sentence}"
 
 
-def test_overrides_are_read_as_curl_reads_them() -> None:
+def test_resolve_overrides_are_read_as_in_curl() -> None:
     overrides = parse_overrides(
         [
             "Example.org:443:192.0.2.1",
@@ -99,12 +99,12 @@ def test_overrides_are_read_as_curl_reads_them() -> None:
         "a:443:1.2.3.4.5",
     ],
 )
-def test_an_override_of_another_shape_is_refused(text: str) -> None:
+def test_invalid_resolve_override_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_overrides([text])
 
 
-def test_a_nameserver_is_an_address_with_port_53_unless_said_otherwise() -> None:
+def test_nameserver_has_default_port_53() -> None:
     assert parse_nameserver("192.0.2.53") == Address("192.0.2.53", 53)
     assert parse_nameserver("[2001:db8::53]:5353") == Address("2001:db8::53", 5353)
     assert parse_nameserver("2001:db8::53") == Address("2001:db8::53", 53)

@@ -11,7 +11,7 @@ from synadmin.errors import UsageError
 _NAME, _TO = parse_name("example.org"), parse_name("matrix.example.org:443")
 
 
-def test_the_files_are_those_of_the_specification() -> None:
+def test_well_known_files_match_the_specification() -> None:
     content = {path: json.loads(text) for path, text in files(_TO, "https://matrix.example.org").items()}
 
     assert content == {
@@ -20,7 +20,7 @@ def test_the_files_are_those_of_the_specification() -> None:
     }
 
 
-def test_each_proxy_has_its_snippet_with_the_header_that_browsers_need() -> None:
+def test_each_proxy_snippet_has_the_cors_header() -> None:
     found = snippets(_NAME, _TO, "https://matrix.example.org")
 
     assert set(found) == {"nginx", "apache", "caddy", "haproxy"}
@@ -38,7 +38,7 @@ def test_each_proxy_has_its_snippet_with_the_header_that_browsers_need() -> None
         ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
     ],
 )
-def test_the_base_url_is_the_host_unless_another_is_given(text: str | None, url: str) -> None:
+def test_base_url_defaults_to_the_host(text: str | None, url: str) -> None:
     assert base_url(text, _TO) == url
 
 
@@ -59,6 +59,6 @@ def test_the_base_url_is_the_host_unless_another_is_given(text: str | None, url:
         "https://a b",
     ],
 )
-def test_nothing_gets_into_a_snippet_that_could_end_a_string_in_it(text: str) -> None:
+def test_snippet_values_cannot_end_a_string(text: str) -> None:
     with pytest.raises(UsageError):
         base_url(text, _TO)

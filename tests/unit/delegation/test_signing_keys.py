@@ -48,7 +48,7 @@ def unpadded(raw: bytes) -> str:
         ({"a": None}, '{"a":null}'),
     ],
 )
-def test_canonical_json_is_the_specifications(value: object, text: str) -> None:
+def test_canonical_json_matches_the_specification(value: object, text: str) -> None:
     assert canonical(value) == text.encode()
 
 
@@ -62,16 +62,16 @@ def test_canonical_json_is_the_specifications(value: object, text: str) -> None:
         ),
     ],
 )
-def test_signing_agrees_with_the_specifications_test_vectors(value: object, signature: str) -> None:
+def test_signing_matches_the_test_vectors_of_the_specification(value: object, signature: str) -> None:
     assert unpadded(_KEY.sign(canonical(value))) == signature
 
 
-def test_keys_that_are_in_order_have_no_problem() -> None:
+def test_valid_signing_keys_have_no_problem() -> None:
     assert problem(signed(), NAME, _NOW) is None
     assert problem(signed() | {"unsigned": {"age": 1}}, NAME, _NOW) is None
 
 
-def test_one_of_two_keys_may_have_signed() -> None:
+def test_signature_of_one_of_two_keys_is_enough() -> None:
     other = unpadded(public(Ed25519PrivateKey.generate()))
     keys = {"ed25519:1": {"key": unpadded(public(_KEY))}, "ed25519:2": {"key": other}, "rsa:1": {"key": "x"}}
 
@@ -99,7 +99,7 @@ def test_one_of_two_keys_may_have_signed() -> None:
         (signed() | {"more": "\ud800"}, "the keys are not JSON that can be signed"),
     ],
 )
-def test_keys_that_others_will_not_believe_are_told_apart(published: object, sentence: str) -> None:
+def test_problems_of_signing_keys_are_distinguished(published: object, sentence: str) -> None:
     found = problem(published, NAME, _NOW)
 
     assert found is not None

@@ -70,7 +70,7 @@ def test_each_case_has_its_verdict(found: VerdictFacts, delegation: str, verdict
         (facts("well-known", well_known=FileKind.FOUND), "; the delegation leads there."),
     ],
 )
-def test_what_takes_connections_is_not_called_unreachable(found: VerdictFacts, end: str) -> None:
+def test_server_that_accepts_connections_is_not_unreachable(found: VerdictFacts, end: str) -> None:
     message = judge(replace(found, works=False, all_ok=False, connects=True)).message
 
     assert message == (
@@ -82,25 +82,25 @@ def advice(found: VerdictFacts) -> str:
     return "\n".join(judge(found).advice)
 
 
-def test_what_is_in_order_needs_no_advice() -> None:
+def test_passed_checks_have_no_advice() -> None:
     assert judge(facts("default", well_known=FileKind.ABSENT)).advice == ()
     assert judge(facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443")).advice == ()
 
 
-def test_a_homeserver_at_the_names_own_443_is_told_of_the_setting_and_the_file() -> None:
-    told = advice(
+def test_homeserver_on_its_own_443_gets_setting_and_file_as_advice() -> None:
+    result = advice(
         facts(
             "default", well_known=FileKind.ABSENT, works=False, all_ok=False, elsewhere=("example.org", 443)
         )
     )
 
-    assert "serve_server_wellknown: true" in told
-    assert 'serve {"m.server": "example.org:443"} at https://example.org/.well-known/matrix/server' in told
-    assert "`synadmin federation well-known example.org --to example.org:443`" in told
+    assert "serve_server_wellknown: true" in result
+    assert 'serve {"m.server": "example.org:443"} at https://example.org/.well-known/matrix/server' in result
+    assert "`synadmin federation well-known example.org --to example.org:443`" in result
 
 
-def test_a_homeserver_at_another_name_is_told_the_exact_file() -> None:
-    told = advice(
+def test_homeserver_at_another_name_gets_the_exact_file() -> None:
+    result = advice(
         facts(
             "default",
             well_known=FileKind.INVALID,
@@ -110,31 +110,35 @@ def test_a_homeserver_at_another_name_is_told_the_exact_file() -> None:
         )
     )
 
-    assert "serve_server_wellknown" not in told
-    assert 'serve {"m.server": "matrix.example.org:443"} at' in told
+    assert "serve_server_wellknown" not in result
+    assert 'serve {"m.server": "matrix.example.org:443"} at' in result
 
 
-def test_a_name_without_an_address_is_told_that_first() -> None:
+def test_name_without_an_address_is_reported_first() -> None:
     first, *_ = judge(facts("default", works=False, all_ok=False, in_dns=False)).advice
 
     assert first.startswith("give example.org an address in DNS")
 
 
-def test_no_file_is_advised_where_none_would_be_asked_for() -> None:
-    told = advice(facts("explicit-port", name="example.org:9", to="example.org:9", works=False, all_ok=False))
+def test_no_file_is_advised_where_it_is_not_used() -> None:
+    result = advice(
+        facts("explicit-port", name="example.org:9", to="example.org:9", works=False, all_ok=False)
+    )
 
-    assert "no file under /.well-known can help" in told
-    assert "m.server" not in told
+    assert "no file under /.well-known can help" in result
+    assert "m.server" not in result
 
 
-def test_srv_is_told_what_it_does_not_cover_and_that_the_old_one_is_deprecated() -> None:
+def test_srv_advice_names_its_limits_and_the_deprecated_record() -> None:
     assert "clients do not ask for it" in advice(facts("srv", srv=_FED))
     assert "deprecated" not in advice(facts("srv", srv=_FED))
     assert "publish _matrix-fed._tcp.example.org as well" in advice(facts("srv", srv=_OLD))
 
 
-def test_clients_are_told_their_file() -> None:
-    told = advice(facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443", clients=False))
+def test_client_file_is_advised() -> None:
+    result = advice(
+        facts("well-known", well_known=FileKind.FOUND, to="matrix.example.org:443", clients=False)
+    )
 
-    assert '{"m.homeserver": {"base_url": "https://matrix.example.org"}}' in told
-    assert "Access-Control-Allow-Origin: *" in told
+    assert '{"m.homeserver": {"base_url": "https://matrix.example.org"}}' in result
+    assert "Access-Control-Allow-Origin: *" in result

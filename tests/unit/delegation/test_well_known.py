@@ -28,7 +28,7 @@ URL = "https://example.org/.well-known/matrix/server"
         ({"cache-control": "max-age=60", "expires": "0"}, 60),
     ],
 )
-def test_cache_headers_are_read_as_synapse_reads_them(headers: dict[str, str], seconds: int | None) -> None:
+def test_cache_headers_are_read_as_in_synapse(headers: dict[str, str], seconds: int | None) -> None:
     assert cache_seconds(headers) == seconds
 
 
@@ -46,7 +46,7 @@ def test_cache_headers_are_read_as_synapse_reads_them(headers: dict[str, str], s
         ("no-store", "other servers ask for it anew each time (its cache headers say so)"),
     ],
 )
-def test_how_long_others_keep_it_is_told(header: str | None, sentence: str) -> None:
+def test_cache_period_is_reported(header: str | None, sentence: str) -> None:
     headers = {"content-type": "application/json; charset=utf-8"}
     if header is not None:
         headers["cache-control"] = header
@@ -72,7 +72,7 @@ def test_how_long_others_keep_it_is_told(header: str | None, sentence: str) -> N
         (Fetched(URL, Answer(200, content=b'{"m.server": "a.example"}')), FileKind.FOUND),
     ],
 )
-def test_what_came_is_sorted_into_four_kinds(fetched: Fetched, kind: FileKind) -> None:
+def test_well_known_answers_are_classified(fetched: Fetched, kind: FileKind) -> None:
     assert server_file(fetched).kind is kind
 
 
@@ -92,7 +92,7 @@ def test_what_came_is_sorted_into_four_kinds(fetched: Fetched, kind: FileKind) -
         ("", None),
     ],
 )
-def test_a_base_url_is_one_that_clients_can_use(base_url: str, kept: str | None) -> None:
+def test_base_url_is_usable_by_clients(base_url: str, kept: str | None) -> None:
     body = f'{{"m.homeserver": {{"base_url": "{base_url}"}}}}'.encode()
 
     file = client_file(Fetched(URL, Answer(200, {"access-control-allow-origin": "*"}, body)))
@@ -104,7 +104,7 @@ def test_a_base_url_is_one_that_clients_can_use(base_url: str, kept: str | None)
 @pytest.mark.parametrize(
     ("header", "cors"), [("*", True), ("*, *", False), ("https://a.example", False), (None, False)]
 )
-def test_browsers_read_the_clients_file_with_the_right_header_alone(header: str | None, cors: bool) -> None:
+def test_client_file_needs_the_cors_header(header: str | None, cors: bool) -> None:
     headers = {} if header is None else {"access-control-allow-origin": header}
     body = b'{"m.homeserver": {"base_url": "https://a.example"}}'
 

@@ -1,4 +1,4 @@
-"""A server that says any bytes it is told to, as slowly as it is told to."""
+"""A server that sends given bytes at a given speed."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from synadmin.http.endpoint import Endpoint
 from synadmin.http.reader import Answer
 
 
-def test_the_reason_of_the_server_stays_one_line_that_no_terminal_obeys() -> None:
+def test_reason_of_the_server_is_one_escaped_line() -> None:
     body = {"errcode": "M_FORBIDDEN", "error": "no\nhint: type this\x1b[2J"}
     error = error_of(Answer(403, {}, json.dumps(body).encode()), Endpoint("GET", "/x", dict))
     assert str(error) == r"no\nhint: type this\x1b[2J (M_FORBIDDEN, HTTP 403)"

@@ -31,7 +31,7 @@ for thread in threads:
 """
 
 
-def test_the_first_answers_of_a_kind_may_be_decoded_at_the_same_moment() -> None:
+def test_decoders_are_safe_for_simultaneous_first_use() -> None:
     # Without a lock around the making of decoders, about one run in five ends with a segmentation fault.
     for _ in range(3):
         subprocess.run([sys.executable, "-c", RACE], check=True)

@@ -15,13 +15,13 @@ class Door(Record, frozen=True, kw_only=True):
     open: bool = False
 
 
-def test_each_parameter_is_one_segment_of_the_path() -> None:
+def test_parameter_is_one_path_segment() -> None:
     endpoint = Endpoint("GET", "/v1/rooms/{room_id}/state/{type}/{key}", dict[str, Any])
     filled = endpoint.filled({"room_id": "!a/b?c#d%2f e:ex.org", "type": "..", "key": ""})
     assert filled == "/v1/rooms/%21a%2Fb%3Fc%23d%252f%20e%3Aex.org/state/%2E%2E/"
 
 
-def test_a_brace_in_an_identifier_is_no_parameter() -> None:
+def test_brace_in_an_id_is_not_a_parameter() -> None:
     assert Endpoint("GET", "/{a}", Door).filled({"a": "{b}"}) == "/%7Bb%7D"
 
 
@@ -36,14 +36,14 @@ def test_a_brace_in_an_identifier_is_no_parameter() -> None:
         ("POST", {"reads": True}, False, False),
     ],
 )
-def test_what_changes_something_and_what_may_be_sent_twice(
+def test_endpoint_knows_whether_it_changes_and_is_idempotent(
     method: str, options: dict[str, bool], changes: bool, repeatable: bool
 ) -> None:
     endpoint = Endpoint(method, "/", Door, **options)  # type: ignore[arg-type]
     assert (endpoint.changes, endpoint.repeatable) == (changes, repeatable)
 
 
-def test_a_record_keeps_every_field_that_the_server_sent() -> None:
+def test_record_keeps_every_field() -> None:
     raw = b'{"name":"front","colour":{"r":1.0},"big":123456789012345678901234567890,"none":null}'
     door = decoded(Endpoint("GET", "/", Door), raw)
     assert (door.name, door.open) == ("front", False)
@@ -56,5 +56,5 @@ def test_a_record_keeps_every_field_that_the_server_sent() -> None:
     assert "open" not in door.as_sent()  # a default of ours is nothing that the server said
 
 
-def test_a_record_that_nobody_sent_shows_what_it_holds() -> None:
+def test_record_made_locally_shows_its_fields() -> None:
     assert Door(name="back").as_sent() == {"name": "back", "open": False}

@@ -13,7 +13,7 @@ from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotFoundError, NotPermittedError, ReplyError
 from synadmin.http.connection import Connection
 from synadmin.http.reader import read
-from tests.unit.stub import BROKEN, SILENT, Reply, Stub, certificate, refused, told
+from tests.unit.stub import BROKEN, SILENT, Reply, Stub, certificate, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def _chunked(*chunks: bytes) -> bytes:
         pytest.param(_chunked(JSON).replace(b"\r\n{", b";name=value\r\n{"), id="a chunk with an extension"),
     ],
 )
-def test_many_answers_come_over_one_connection(answer: bytes) -> None:
+def test_many_answers_use_one_connection(answer: bytes) -> None:
     with saying(answer) as (synapse, wire):
         assert [synapse.server.version().server_version for _ in range(3)] == ["1.163.2"] * 3
     assert (wire.connections, len(wire.requests)) == (1, 3)
@@ -104,7 +104,7 @@ def test_many_answers_come_over_one_connection(answer: bytes) -> None:
         pytest.param(_sized(JSON, b"Content-Encoding: identity\r\n"), id="that says how it is encoded"),
     ],
 )
-def test_what_is_not_read_here_is_read_all_the_same(answer: bytes) -> None:
+def test_rare_answers_fall_back_to_requests(answer: bytes) -> None:
     with saying(answer) as (synapse, _):
         assert synapse.server.version().server_version == "1.163.2"
         assert synapse.server.version().server_version == "1.163.2"
@@ -121,14 +121,14 @@ def test_what_is_not_read_here_is_read_all_the_same(answer: bytes) -> None:
         b"",
     ],
 )
-def test_nonsense_is_told_as_what_it_is(answer: bytes, naps: list[float]) -> None:
+def test_invalid_answers_are_classified(answer: bytes, naps: list[float]) -> None:
     with saying(answer, timeout=0.5) as (synapse, _), pytest.raises((ConnectError, ReplyError)) as caught:
         synapse.server.version()
     assert TOKEN not in str(caught.value)
     assert all(nap < 60 for nap in naps)
 
 
-def test_errors_are_those_of_any_other_request() -> None:
+def test_errors_equal_those_of_the_other_wire() -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
         stub.on(VERSION, refused(404, "M_NOT_FOUND"))
         with pytest.raises(NotFoundError):
@@ -138,7 +138,7 @@ def test_errors_are_those_of_any_other_request() -> None:
             quick.server.version()
 
 
-def test_what_is_not_found_is_asked_for_once_and_over_the_same_connection() -> None:
+def test_not_found_is_asked_once_over_the_same_connection() -> None:
     missing = b'{"errcode": "M_NOT_FOUND", "error": "User not found"}'
     answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(missing) + missing
     with saying(answer) as (synapse, wire):
@@ -165,10 +165,10 @@ class Turnstile:
         self.passed += 1
 
 
-def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps: list[float]) -> None:
+def test_each_request_enters_and_leaves_the_limiter(naps: list[float]) -> None:
     gate = Turnstile()
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast(gate) as quick:
-        stub.on(VERSION, told({"server_version": "1"}))
+        stub.on(VERSION, json_reply({"server_version": "1"}))
         quick.server.version()
         assert (gate.inside, gate.passed) == (0, 1)
         stub.on(VERSION, refused(403, "M_FORBIDDEN"))
@@ -182,16 +182,16 @@ def test_each_request_passes_the_gate_and_leaves_it_whatever_becomes_of_it(naps:
     assert (gate.inside, gate.passed) == (0, 3 + len(naps))
 
 
-def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
+def test_closed_connection_is_replaced() -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN) as synapse, synapse.fast() as quick:
-        stub.on(VERSION, told({"server_version": "1"}))
+        stub.on(VERSION, json_reply({"server_version": "1"}))
         assert quick.server.version().server_version == "1"
         stub.hang_up()
         assert quick.server.version().server_version == "1"
         assert quick.server.version().server_version == "1"
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(naps: list[float]) -> None:
+def test_silent_server_ends_at_the_timeout(naps: list[float]) -> None:
     with Stub() as stub, Synapse(stub.url, token=TOKEN, timeout=0.2) as synapse:
         stub.on(VERSION, SILENT)
         with synapse.fast() as quick, pytest.raises(ConnectError, match=r"did not answer within 0\.2 s"):
@@ -199,10 +199,10 @@ def test_a_server_that_says_nothing_is_not_waited_for_longer_than_asked(naps: li
     assert naps == []
 
 
-def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_path: Path) -> None:
+def test_certificates_are_verified_with_the_ca_file(tmp_path: Path) -> None:
     file = certificate(tmp_path)
     with Stub(file) as stub:
-        stub.on(VERSION, told({"server_version": "1"}))
+        stub.on(VERSION, json_reply({"server_version": "1"}))
         with Synapse(stub.url, token=TOKEN, ca_file=str(file)) as synapse, synapse.fast() as quick:
             assert quick.server.version().server_version == "1"
         strange = pytest.raises(ConnectError, match="certificate")
@@ -211,12 +211,12 @@ def test_certificates_are_checked_against_the_authorities_that_are_named(tmp_pat
 
 
 @pytest.mark.parametrize("is_local", [True, False], ids=["this machine", "another machine"])
-def test_answers_are_packed_only_on_the_way_from_another_machine(
+def test_answers_are_compressed_only_from_other_machines(
     stub: Stub, monkeypatch: pytest.MonkeyPatch, is_local: bool
 ) -> None:
     monkeypatch.setattr(Connection, "is_local", is_local)
     packed = Reply(200, gzip.compress(JSON), {"Content-Encoding": "gzip"})
-    stub.on(VERSION, told({"server_version": "1.163.2"}) if is_local else packed)
+    stub.on(VERSION, json_reply({"server_version": "1.163.2"}) if is_local else packed)
     with Synapse(stub.url, token=TOKEN) as synapse:
         for client in (synapse, synapse.fast()):
             assert client.server.version().server_version == "1.163.2"
@@ -224,7 +224,7 @@ def test_answers_are_packed_only_on_the_way_from_another_machine(
     assert asked == {"identity" if is_local else "gzip"}
 
 
-def test_an_answer_is_let_go_without_the_garbage_collector() -> None:
+def test_answer_is_freed_without_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:

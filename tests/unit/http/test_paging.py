@@ -12,7 +12,7 @@ from synadmin.errors import ReplyError, ServerError
 from synadmin.http.endpoint import Paged, Record
 from synadmin.http.paging import Pager
 from tests.unit.http.ways import way_to
-from tests.unit.stub import EMPTY, HTML, Reply, refused, told
+from tests.unit.stub import EMPTY, HTML, Reply, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,14 +38,14 @@ def transport(stub: Stub) -> Iterator[Transport]:
 
 def _page(*names: str, following: object = None, **more: object) -> Reply:
     body: dict[str, Any] = {"rooms": [{"room_id": name} for name in names], **more}
-    return told(body if following is None else body | {"next": following})
+    return json_reply(body if following is None else body | {"next": following})
 
 
 def _walk(transport: Transport, endpoint: Paged[Room] = LIST, **query: str) -> list[str]:
     return [room.room_id for room in Pager(transport, endpoint, {}, query)]
 
 
-def test_a_list_is_walked_to_its_end_with_the_servers_cursor(stub: Stub, transport: Transport) -> None:
+def test_list_is_read_to_its_end_with_the_cursor(stub: Stub, transport: Transport) -> None:
     stub.on(
         "/rooms",
         _page("!a", "!b", following=2, total=5),
@@ -60,7 +60,7 @@ def test_a_list_is_walked_to_its_end_with_the_servers_cursor(stub: Stub, transpo
     ]
 
 
-def test_a_page_is_fetched_only_when_it_is_needed(stub: Stub, transport: Transport) -> None:
+def test_page_is_requested_only_when_needed(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", "!b", following=2), _page("!c"))
     walk = iter(Pager(transport, LIST, {}, {}))
     assert stub.targets == []
@@ -70,7 +70,7 @@ def test_a_page_is_fetched_only_when_it_is_needed(stub: Stub, transport: Transpo
     assert len(stub.targets) == 2
 
 
-def test_pages_tell_how_many_there_are_altogether(stub: Stub, transport: Transport) -> None:
+def test_pages_know_the_total(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", following=1, total=2), _page("!b", total=None))
     assert [(page.total, len(page.items)) for page in Pager(transport, LIST, {}, {}).pages()] == [
         (2, 1),
@@ -79,9 +79,7 @@ def test_pages_tell_how_many_there_are_altogether(stub: Stub, transport: Transpo
 
 
 @pytest.mark.parametrize("endpoint", [LIST, KEYLESS])
-def test_a_record_that_comes_again_is_given_once(
-    endpoint: Paged[Room], stub: Stub, transport: Transport
-) -> None:
+def test_repeated_record_is_given_once(endpoint: Paged[Room], stub: Stub, transport: Transport) -> None:
     # Rooms were made while the list was walked: what was at the end of a page is on the next one again.
     stub.on(
         "/rooms",
@@ -92,22 +90,24 @@ def test_a_record_that_comes_again_is_given_once(
     assert _walk(transport, endpoint) == ["!a", "!b", "!c", "!d", "!e"]
 
 
-def test_a_record_that_has_changed_since_is_still_the_same_record(stub: Stub, transport: Transport) -> None:
+def test_changed_record_is_the_same_record(stub: Stub, transport: Transport) -> None:
     stub.on(
         "/rooms",
-        told({"rooms": [{"room_id": "!a", "name": "before"}], "next": 1}),
-        told({"rooms": [{"name": "after", "room_id": "!a"}, {"room_id": "!b"}]}),
+        json_reply({"rooms": [{"room_id": "!a", "name": "before"}], "next": 1}),
+        json_reply({"rooms": [{"name": "after", "room_id": "!a"}, {"room_id": "!b"}]}),
     )
     assert _walk(transport) == ["!a", "!b"]
 
 
-def test_records_whose_key_is_null_are_not_one_record(stub: Stub, transport: Transport) -> None:
+def test_records_without_a_key_are_distinct(stub: Stub, transport: Transport) -> None:
     endpoint = Paged("GET", "/rooms", Room, items="rooms", next="next", key="name")
-    stub.on("/rooms", told({"rooms": [{"room_id": "!a", "name": None}, {"room_id": "!b", "name": None}]}))
+    stub.on(
+        "/rooms", json_reply({"rooms": [{"room_id": "!a", "name": None}, {"room_id": "!b", "name": None}]})
+    )
     assert _walk(transport, endpoint) == ["!a", "!b"]
 
 
-def test_a_page_of_nothing_new_is_not_the_end(stub: Stub, transport: Transport) -> None:
+def test_page_without_new_records_is_not_the_end(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", following=1), _page("!a", following=2), _page("!b"))
     assert _walk(transport) == ["!a", "!b"]
 
@@ -117,7 +117,7 @@ def test_a_page_of_nothing_new_is_not_the_end(stub: Stub, transport: Transport) 
     [[1, 1], ["x", "x"], [1, 2, 1], ["a", "b", "c", "b"]],
     ids=["same", "same text", "circle", "later"],
 )
-def test_a_cursor_that_does_not_move_on_is_an_error_and_no_endless_loop(
+def test_cursor_that_does_not_advance_is_an_error(
     cursors: list[object], stub: Stub, transport: Transport
 ) -> None:
     stub.on("/rooms", *(_page(f"!{number}", following=cursor) for number, cursor in enumerate(cursors)))
@@ -126,7 +126,7 @@ def test_a_cursor_that_does_not_move_on_is_an_error_and_no_endless_loop(
     assert len(stub.targets) == len(cursors)
 
 
-def test_an_empty_page_is_the_end_whatever_its_cursor_says(stub: Stub, transport: Transport) -> None:
+def test_empty_page_is_the_end(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", following="t1"), _page(following="t1"))
     assert _walk(transport) == ["!a"]
     stub.on("/rooms", _page(following=0, total=7))
@@ -138,17 +138,17 @@ def test_an_empty_page_is_the_end_whatever_its_cursor_says(stub: Stub, transport
     [
         (HTML, "the answer is a web page, not JSON"),
         (EMPTY, "the answer is empty"),
-        (told([]), "another shape"),
-        (told({}), r"another shape \(no rooms\)"),
-        (told({"rooms": None}), "another shape"),
-        (told({"rooms": {"!a": {}}}), "another shape"),
-        (told({"rooms": ["!a"]}), "another shape"),
-        (told({"rooms": [{"name": "no id"}]}), "another shape"),
-        (told({"rooms": [{"room_id": "!a", "name": 5}]}), "another shape"),
-        (told({"rooms": [{"room_id": "!a"}], "next": {"a": 1}}), "next is no cursor"),
-        (told({"rooms": [{"room_id": "!a"}], "next": True}), "next is no cursor"),
-        (told({"rooms": [{"room_id": "!a"}], "next": 1.5}), "next is no cursor"),
-        (told({"rooms": [{"room_id": "!a"}], "total": "many"}), "another shape"),
+        (json_reply([]), "another shape"),
+        (json_reply({}), r"another shape \(no rooms\)"),
+        (json_reply({"rooms": None}), "another shape"),
+        (json_reply({"rooms": {"!a": {}}}), "another shape"),
+        (json_reply({"rooms": ["!a"]}), "another shape"),
+        (json_reply({"rooms": [{"name": "no id"}]}), "another shape"),
+        (json_reply({"rooms": [{"room_id": "!a", "name": 5}]}), "another shape"),
+        (json_reply({"rooms": [{"room_id": "!a"}], "next": {"a": 1}}), "next is no cursor"),
+        (json_reply({"rooms": [{"room_id": "!a"}], "next": True}), "next is no cursor"),
+        (json_reply({"rooms": [{"room_id": "!a"}], "next": 1.5}), "next is no cursor"),
+        (json_reply({"rooms": [{"room_id": "!a"}], "total": "many"}), "another shape"),
         (Reply(200, b'{"rooms": [{"room_id": "\xff"}]}'), "another shape"),
         (
             Reply(200, b'{"rooms": [{"room_id": "!a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"),
@@ -156,9 +156,7 @@ def test_an_empty_page_is_the_end_whatever_its_cursor_says(stub: Stub, transport
         ),
     ],
 )
-def test_a_page_of_another_shape_is_one_line(
-    reply: Reply, words: str, stub: Stub, transport: Transport
-) -> None:
+def test_malformed_page_is_one_clear_line(reply: Reply, words: str, stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", reply)
     with pytest.raises(ReplyError, match=words) as caught:
         _walk(transport)
@@ -166,7 +164,7 @@ def test_a_page_of_another_shape_is_one_line(
     assert "/rooms" in str(caught.value)
 
 
-def test_a_page_that_fails_is_an_error_after_what_came_before_it(stub: Stub, transport: Transport) -> None:
+def test_failed_page_is_an_error_after_earlier_records(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", following=1), refused(500, "M_UNKNOWN", "Internal server error"))
     walk = iter(Pager(transport, LIST, {}, {}))
     assert next(walk).room_id == "!a"
@@ -180,13 +178,13 @@ SENT = (
 )
 
 
-def test_a_record_has_every_field_as_it_was_sent(stub: Stub, transport: Transport) -> None:
+def test_record_has_every_field_as_sent(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", Reply(200, SENT.encode()))
     (room,) = Pager(transport, LIST, {}, {})
     assert room.as_sent() == json.loads(SENT)["rooms"][0]
 
 
-def test_a_line_is_the_record_as_it_was_sent(stub: Stub, transport: Transport) -> None:
+def test_line_is_the_record_as_sent(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", Reply(200, SENT.encode()))
     (page,) = Pager(transport, LIST, {}, {}).pages()
     (line,) = page.lines()
@@ -195,7 +193,7 @@ def test_a_line_is_the_record_as_it_was_sent(stub: Stub, transport: Transport) -
     assert "2.50" in line  # digits and all
 
 
-def test_a_line_that_is_no_text_is_another_shape(stub: Stub, transport: Transport) -> None:
+def test_line_that_is_not_text_is_malformed(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", Reply(200, b'{"rooms": [{"room_id": "!a", "name": "\xff"}]}'))
     with pytest.raises(ReplyError, match="another shape"):
         [line for page in Pager(transport, LIST, {}, {}).pages() for line in page.lines()]
@@ -208,20 +206,20 @@ def _limits(stub: Stub) -> list[str]:
     return [target.partition("limit=")[2].partition("&")[0] for target in stub.targets]
 
 
-def test_pages_grow_where_no_size_is_named(stub: Stub, transport: Transport) -> None:
+def test_pages_grow_without_a_limit(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", *(_page(f"!{number}", following=number) for number in (1, 2, 3)), _page("!4"))
     assert _walk(transport, GROWING) == ["!1", "!2", "!3", "!4"]
     assert _limits(stub) == ["500", "5000", "10000", "10000"]
 
 
-def test_a_page_grows_to_four_million_bytes_at_most(stub: Stub, transport: Transport) -> None:
+def test_page_grows_to_at_most_four_million_bytes(stub: Stub, transport: Transport) -> None:
     large = {"rooms": [{"room_id": "!a", "name": "x" * 2_000_000}], "next": 1}
-    stub.on("/rooms", told(large), _page("!b"))
+    stub.on("/rooms", json_reply(large), _page("!b"))
     assert _walk(transport, GROWING) == ["!a", "!b"]
     assert _limits(stub) == ["500", "999"]
 
 
-def test_a_page_keeps_the_size_that_is_asked_for(stub: Stub, transport: Transport) -> None:
+def test_page_keeps_a_given_size(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", _page("!a", following=1), _page("!b"))
     assert _walk(transport, GROWING, limit="7") == ["!a", "!b"]
     assert _limits(stub) == ["7", "7"]

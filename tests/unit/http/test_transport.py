@@ -42,9 +42,9 @@ from tests.unit.stub import (
     Request,
     Stub,
     certificate,
+    json_reply,
     nobody_there,
     refused,
-    told,
 )
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def transport(stub: Stub, file: Path, naps: list[float]) -> Iterator[Transport]:
 # What is sent
 
 
-def test_a_request_carries_the_token_and_says_who_asks(stub: Stub, transport: Transport) -> None:
-    stub.on("/look", told({"name": "door"}))
+def test_request_has_token_and_user_agent(stub: Stub, transport: Transport) -> None:
+    stub.on("/look", json_reply({"name": "door"}))
     assert transport.send(LOOK) == Thing(name="door")
     (request,) = stub.requests
     assert (request.method, request.target, request.body) == ("GET", "/look", b"")
@@ -105,16 +105,14 @@ def test_a_request_carries_the_token_and_says_who_asks(stub: Stub, transport: Tr
         ("~!*'()", "~%21%2A%27%28%29"),
     ],
 )
-def test_an_identifier_arrives_as_one_segment_whatever_is_in_it(
-    identifier: str, segment: str, stub: Stub, transport: Transport
-) -> None:
-    stub.on("*", told({}))
+def test_id_arrives_as_one_segment(identifier: str, segment: str, stub: Stub, transport: Transport) -> None:
+    stub.on("*", json_reply({}))
     transport.send(Endpoint("GET", "/v1/{id}/end", Empty), {"id": identifier})
     assert stub.targets == [f"GET /v1/{segment}/end"]
 
 
-def test_a_query_is_encoded_and_what_is_none_is_left_out(stub: Stub, transport: Transport) -> None:
-    stub.on("*", told({}))
+def test_query_is_encoded_without_none_values(stub: Stub, transport: Transport) -> None:
+    stub.on("*", json_reply({}))
     transport.send(
         Endpoint("GET", "/look", Empty),
         query={"s": "a b+c&d=e/ü", "n": 5, "yes": True, "no": False, "none": None, "via": ["x.org", "y.org"]},
@@ -126,16 +124,14 @@ def test_a_query_is_encoded_and_what_is_none_is_left_out(stub: Stub, transport: 
     ]
 
 
-def test_a_body_tells_left_alone_from_set_to_null(stub: Stub, transport: Transport) -> None:
-    stub.on("*", told({}))
+def test_body_distinguishes_omitted_from_null(stub: Stub, transport: Transport) -> None:
+    stub.on("*", json_reply({}))
     transport.send(PUT, body={"kept": msgspec.UNSET, "cleared": None, "name": "ü"})
     assert stub.requests[-1].json == {"cleared": None, "name": "ü"}
     assert stub.requests[-1].headers["content-type"] == "application/json"
 
 
-def test_text_that_is_no_unicode_is_refused_before_anything_is_written_down(
-    stub: Stub, transport: Transport, file: Path
-) -> None:
+def test_invalid_unicode_is_refused_before_the_journal(stub: Stub, transport: Transport, file: Path) -> None:
     for more in ({"body": {"name": "\udcff"}}, {"query": {"name": "\udcff"}}):
         with pytest.raises(UsageError, match="not valid Unicode"):
             transport.send(PUT, **more)
@@ -143,34 +139,30 @@ def test_text_that_is_no_unicode_is_refused_before_anything_is_written_down(
     assert not file.exists()
 
 
-def test_netrc_is_never_asked(stub: Stub, transport: Transport, tmp_path: Path) -> None:
+def test_netrc_is_not_read(stub: Stub, transport: Transport, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "home"):
         netrc = folder / ".netrc"
         netrc.write_text("default login root password hunter2\n")
         netrc.chmod(0o600)
-    stub.on("/look", told({"name": "door"}))
+    stub.on("/look", json_reply({"name": "door"}))
     transport.send(LOOK)
     with way_to(stub.url) as anonymous:
         anonymous.send(LOOK)
     assert [request.headers.get("authorization") for request in stub.requests] == [f"Bearer {TOKEN}", None]
 
 
-def test_a_proxy_of_the_environment_gets_nothing_that_is_meant_for_this_machine(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_is_not_used_for_loopback(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", nobody_there())
     monkeypatch.setenv("no_proxy", "")
-    stub.on("/look", told({"name": "door"}))
+    stub.on("/look", json_reply({"name": "door"}))
     with way_to(stub.url, TOKEN) as way:
         assert way.send(LOOK).name == "door"
 
 
-def test_a_proxy_of_the_environment_is_used_for_other_machines(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_is_used_for_other_machines(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", stub.url)
     monkeypatch.setenv("no_proxy", "")
-    stub.on("*", told({"name": "door"}))
+    stub.on("*", json_reply({"name": "door"}))
     with way_to("http://matrix.invalid", TOKEN) as way:
         assert way.send(LOOK).name == "door"
     assert stub.targets == ["GET http://matrix.invalid/look"]
@@ -181,10 +173,10 @@ def test_a_proxy_of_the_environment_is_used_for_other_machines(
 
 @pytest.mark.parametrize("endpoint", [LOOK, PUT, AGAIN], ids=["GET", "PUT", "POST that may be repeated"])
 @pytest.mark.parametrize("failure", [BROKEN, Reply(502, b"<html>"), Reply(503), Reply(504)])
-def test_what_may_be_repeated_is_tried_again_when_the_answer_is_lost(
+def test_idempotent_request_is_retried_after_a_lost_answer(
     endpoint: Endpoint[Any], failure: Reply, stub: Stub, transport: Transport, naps: list[float]
 ) -> None:
-    stub.on(endpoint.path, failure, failure, told({"name": "door"}))
+    stub.on(endpoint.path, failure, failure, json_reply({"name": "door"}))
     transport.send(endpoint, body={} if endpoint.changes else None)
     assert len(stub.targets) == 3
     assert len(naps) == 2
@@ -192,7 +184,7 @@ def test_what_may_be_repeated_is_tried_again_when_the_answer_is_lost(
 
 
 @pytest.mark.parametrize("failure", [BROKEN, Reply(502, b"<html>"), Reply(503), Reply(504)])
-def test_a_post_that_may_have_been_carried_out_is_not_repeated(
+def test_post_that_may_have_been_carried_out_is_not_repeated(
     failure: Reply, stub: Stub, transport: Transport, naps: list[float]
 ) -> None:
     stub.on("/thing", failure)
@@ -210,7 +202,7 @@ DELETE_VERIFIED = Endpoint("DELETE", "/things/{id}", Empty, absent=GET_THING)
 
 @pytest.mark.parametrize("lost", [BROKEN, Reply(502, b"<html>"), Reply(504)])
 @pytest.mark.parametrize("endpoint", [DELETE, Endpoint("PUT", "/things/{id}", Empty)])
-def test_a_change_that_finds_nothing_after_its_first_answer_was_lost_may_have_been_done(
+def test_not_found_after_a_lost_answer_may_mean_done(
     endpoint: Endpoint[Any], lost: Reply, stub: Stub, transport: Transport, file: Path
 ) -> None:
     stub.on("/things/a", lost, GONE)
@@ -222,7 +214,7 @@ def test_a_change_that_finds_nothing_after_its_first_answer_was_lost_may_have_be
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
 
 
-def test_a_deletion_whose_first_answer_was_lost_is_done_where_a_get_finds_nothing(
+def test_deletion_with_a_lost_answer_is_verified_with_get(
     stub: Stub, transport: Transport, file: Path
 ) -> None:
     stub.on("/things/a", BROKEN, GONE)
@@ -230,21 +222,21 @@ def test_a_deletion_whose_first_answer_was_lost_is_done_where_a_get_finds_nothin
     assert transport.send(DELETE_VERIFIED, {"id": "a"}) == Empty()
     assert [line["status"] for line in entries(file)] == [200]
     stub.on("/things/a", BROKEN, GONE)
-    for still_there in (told({"name": "a"}), refused(500, "M_UNKNOWN")):
+    for still_there in (json_reply({"name": "a"}), refused(500, "M_UNKNOWN")):
         stub.on("/thing/a", still_there)
         stub.on("/things/a", BROKEN, GONE)
         with pytest.raises(UnknownOutcomeError):
             transport.send(DELETE_VERIFIED, {"id": "a"})
 
 
-def test_what_was_never_there_is_not_found_where_no_answer_was_lost(stub: Stub, transport: Transport) -> None:
+def test_unknown_target_is_not_found_without_a_lost_answer(stub: Stub, transport: Transport) -> None:
     stub.on("/things/a", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1), GONE)
     with pytest.raises(NotFoundError):
         transport.send(DELETE_VERIFIED, {"id": "a"})
 
 
 @pytest.mark.parametrize("endpoint", [LOOK, ONCE])
-def test_there_is_an_end_to_trying(endpoint: Endpoint[Any], naps: list[float]) -> None:
+def test_retries_are_bounded(endpoint: Endpoint[Any], naps: list[float]) -> None:
     with (
         way_to(nobody_there(), TOKEN) as way,
         pytest.raises(ConnectError, match="refuses the connection") as caught,
@@ -255,16 +247,14 @@ def test_there_is_an_end_to_trying(endpoint: Endpoint[Any], naps: list[float]) -
 
 
 @pytest.mark.parametrize("status", [500, 501, 400, 404, 401])
-def test_an_answer_is_an_answer_and_not_asked_for_again(
-    status: int, stub: Stub, transport: Transport
-) -> None:
+def test_answered_request_is_not_repeated(status: int, stub: Stub, transport: Transport) -> None:
     stub.on("/look", refused(status, "M_UNKNOWN"))
     with pytest.raises(MatrixError):
         transport.send(LOOK)
     assert len(stub.targets) == 1
 
 
-def test_silence_ends_after_the_timeout_and_a_post_is_not_repeated(stub: Stub, file: Path) -> None:
+def test_timeout_ends_the_request_and_a_post_is_not_repeated(stub: Stub, file: Path) -> None:
     stub.on("/thing", SILENT)
     with (
         way_to(stub.url, TOKEN, timeout=0.3, journal=Journal(file)) as way,
@@ -279,15 +269,13 @@ def test_silence_ends_after_the_timeout_and_a_post_is_not_repeated(stub: Stub, f
 # 429
 
 
-def test_too_many_requests_waits_as_long_as_the_server_asks_and_says_so(
-    stub: Stub, naps: list[float]
-) -> None:
+def test_rate_limit_waits_as_long_as_the_server_asks(stub: Stub, naps: list[float]) -> None:
     stub.on(
         "/thing",
         refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1500),
-        told({"errcode": "M_LIMIT_EXCEEDED"}, 429, Retry_After="7"),
+        json_reply({"errcode": "M_LIMIT_EXCEEDED"}, 429, Retry_After="7"),
         refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=250),
-        told({}),
+        json_reply({}),
     )
     said: list[str] = []
     with way_to(stub.url, TOKEN, notify=said.append) as way:
@@ -300,7 +288,7 @@ def test_too_many_requests_waits_as_long_as_the_server_asks_and_says_so(
 
 
 @pytest.mark.parametrize("first", [0, 20_000])
-def test_too_many_requests_is_given_up_past_the_cap(first: int, stub: Stub, naps: list[float]) -> None:
+def test_rate_limit_wait_is_bounded(first: int, stub: Stub, naps: list[float]) -> None:
     stub.on(
         "/thing",
         refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=first),
@@ -316,9 +304,7 @@ def test_too_many_requests_is_given_up_past_the_cap(first: int, stub: Stub, naps
 
 
 @pytest.mark.parametrize("told_to_wait", [0, -5, "soon", None, True, 1e-9])
-def test_a_server_that_says_wait_and_names_no_time_is_not_asked_for_ever(
-    told_to_wait: object, stub: Stub, naps: list[float]
-) -> None:
+def test_rate_limit_without_a_time_ends(told_to_wait: object, stub: Stub, naps: list[float]) -> None:
     stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=told_to_wait))
     with way_to(stub.url, TOKEN, longest_wait=3.0) as way, pytest.raises(RateLimitedError):
         way.send(AGAIN, body={})
@@ -327,7 +313,7 @@ def test_a_server_that_says_wait_and_names_no_time_is_not_asked_for_ever(
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400", "NaN", "Infinity"])
-def test_a_wait_of_no_sensible_length_is_not_waited_for(number: str, stub: Stub, naps: list[float]) -> None:
+def test_invalid_rate_limit_time_is_not_awaited(number: str, stub: Stub, naps: list[float]) -> None:
     body = f'{{"errcode": "M_LIMIT_EXCEEDED", "error": "no", "retry_after_ms": {number}}}'
     stub.on("/thing", Reply(429, body.encode()))
     with way_to(stub.url, TOKEN, longest_wait=1.0) as way, pytest.raises(RateLimitedError):
@@ -335,7 +321,7 @@ def test_a_wait_of_no_sensible_length_is_not_waited_for(number: str, stub: Stub,
     assert sum(naps) <= 1.0
 
 
-def test_a_post_that_must_not_be_repeated_is_not_repeated_after_429(stub: Stub, transport: Transport) -> None:
+def test_post_is_not_repeated_after_429(stub: Stub, transport: Transport) -> None:
     stub.on("/thing", refused(429, "M_LIMIT_EXCEEDED", retry_after_ms=1))
     with pytest.raises(RateLimitedError):
         transport.send(ONCE, body={})
@@ -349,7 +335,7 @@ def test_a_post_that_must_not_be_repeated_is_not_repeated_after_429(stub: Stub, 
 @pytest.mark.parametrize(
     "location", ["/elsewhere", "https://evil.example/steal", "http://[::1", "\u2713", ""]
 )
-def test_no_redirect_is_ever_followed(status: int, location: str, stub: Stub, transport: Transport) -> None:
+def test_redirects_are_not_followed(status: int, location: str, stub: Stub, transport: Transport) -> None:
     stub.on("/thing", Reply(status, b"", {"Location": location.encode().decode("latin-1")}))
     with pytest.raises(
         ReplyError, match=rf"POST /thing: the server redirects to .*\(HTTP {status}\)"
@@ -379,7 +365,7 @@ def test_no_redirect_is_ever_followed(status: int, location: str, stub: Stub, tr
         (500, "M_UNKNOWN", ServerError),
     ],
 )
-def test_an_error_is_told_by_its_errcode_first_and_its_status_second(
+def test_error_is_classified_by_errcode_then_status(
     status: int, errcode: str, kind: type[MatrixError], stub: Stub, transport: Transport
 ) -> None:
     stub.on("/thing", refused(status, errcode, "the server's words"))
@@ -401,7 +387,7 @@ def test_an_error_is_told_by_its_errcode_first_and_its_status_second(
         (Reply(400, b"[" * 100_000), MatrixError),
     ],
 )
-def test_an_error_in_no_shape_of_the_specification_is_still_one_line(
+def test_malformed_error_is_one_line(
     reply: Reply, kind: type[MatrixError], stub: Stub, transport: Transport
 ) -> None:
     stub.on("/thing", reply)
@@ -414,7 +400,7 @@ def test_an_error_in_no_shape_of_the_specification_is_still_one_line(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_change_that_a_proxy_answers_may_have_been_carried_out(
+def test_change_answered_by_a_proxy_may_have_been_carried_out(
     status: int, stub: Stub, transport: Transport, naps: list[float]
 ) -> None:
     del naps
@@ -429,7 +415,7 @@ def test_a_change_that_a_proxy_answers_may_have_been_carried_out(
 
 
 @pytest.mark.parametrize("reply", [HTML, Reply(302, b"", {"Location": "https://elsewhere.example/"})])
-def test_a_change_whose_answer_is_of_no_use_may_have_been_carried_out(
+def test_change_with_an_unusable_answer_may_have_been_carried_out(
     reply: Reply, stub: Stub, transport: Transport
 ) -> None:
     stub.on("*", reply)
@@ -441,7 +427,7 @@ def test_a_change_whose_answer_is_of_no_use_may_have_been_carried_out(
     assert not looked.value.sent
 
 
-def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Transport) -> None:
+def test_error_text_of_the_server_is_bounded(stub: Stub, transport: Transport) -> None:
     stub.on("/thing", refused(400, "M_UNKNOWN", "x" * 1_000_000))
     with pytest.raises(MatrixError) as caught:
         transport.send(ONCE, body={})
@@ -455,10 +441,10 @@ def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Tran
         (EMPTY, "the answer is empty"),
         (Reply(204, b""), "the answer is empty"),
         (Reply(200, b" \n"), "the answer is empty"),
-        (told([]), "the answer has another shape"),
-        (told({"title": "door"}), "the answer has another shape"),
-        (told({"name": None}), "the answer has another shape"),
-        (told({"name": ["door"]}), "the answer has another shape"),
+        (json_reply([]), "the answer has another shape"),
+        (json_reply({"title": "door"}), "the answer has another shape"),
+        (json_reply({"name": None}), "the answer has another shape"),
+        (json_reply({"name": ["door"]}), "the answer has another shape"),
         (Reply(200, b"null"), "the answer has another shape"),
         (Reply(200, b'{"name": "do'), "the answer has another shape"),
         (Reply(200, b'{"name": "\xff"}'), "the answer has another shape"),
@@ -470,7 +456,7 @@ def test_the_servers_words_are_not_taken_without_end(stub: Stub, transport: Tran
         ),
     ],
 )
-def test_an_answer_that_is_none_is_one_line_that_says_what_came(
+def test_non_matrix_answer_is_one_line_that_names_it(
     reply: Reply, words: str, stub: Stub, transport: Transport
 ) -> None:
     stub.on("/look", reply)
@@ -480,7 +466,7 @@ def test_an_answer_that_is_none_is_one_line_that_says_what_came(
     assert len(str(caught.value)) < 200
 
 
-def test_a_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
+def test_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
     stub.on("/look", Reply(200, gzip.compress(b'{"name": "door"}'), {"Content-Encoding": "gzip"}))
     assert transport.send(LOOK).name == "door"
 
@@ -496,7 +482,7 @@ def test_a_compressed_answer_is_read(stub: Stub, transport: Transport) -> None:
         b"SSH-2.0-OpenSSH_9.2\r\n",
     ],
 )
-def test_something_that_speaks_no_http_is_no_answer(raw: bytes, stub: Stub, transport: Transport) -> None:
+def test_peer_without_http_is_reported(raw: bytes, stub: Stub, transport: Transport) -> None:
     stub.on("/thing", Reply(raw=raw))
     with pytest.raises(ConnectError) as caught:
         transport.send(ONCE, body={})
@@ -509,7 +495,7 @@ def test_something_that_speaks_no_http_is_no_answer(raw: bytes, stub: Stub, tran
 # Nobody there
 
 
-def test_a_name_that_does_not_resolve_was_never_asked(naps: list[float]) -> None:
+def test_unresolved_name_means_not_sent(naps: list[float]) -> None:
     with (
         way_to("https://matrix.invalid", TOKEN) as way,
         pytest.raises(ConnectError, match=r"matrix\.invalid cannot be found: DNS ") as caught,
@@ -520,13 +506,13 @@ def test_a_name_that_does_not_resolve_was_never_asked(naps: list[float]) -> None
 
 
 @pytest.mark.parametrize("host", [".example.org", "a..b", "a" * 70 + ".example", "*.example.org"])
-def test_a_host_that_cannot_be_one_is_a_wrong_setting(host: str, naps: list[float]) -> None:
+def test_invalid_host_is_a_settings_error(host: str, naps: list[float]) -> None:
     with way_to(f"https://{host}", TOKEN) as way, pytest.raises(SettingsError, match="not a URL"):
         way.send(LOOK)
     assert naps == []
 
 
-def test_a_server_without_tls_is_told_in_one_line(stub: Stub, naps: list[float]) -> None:
+def test_server_without_tls_is_one_clear_line(stub: Stub, naps: list[float]) -> None:
     del naps
     with (
         way_to(stub.url.replace("http://", "https://"), TOKEN) as way,
@@ -536,12 +522,10 @@ def test_a_server_without_tls_is_told_in_one_line(stub: Stub, naps: list[float])
     assert "\n" not in str(caught.value)
 
 
-def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
-    tmp_path: Path, naps: list[float]
-) -> None:
+def test_untrusted_certificate_is_reported_with_a_hint(tmp_path: Path, naps: list[float]) -> None:
     path = certificate(tmp_path)
     with Stub(path) as secure:
-        secure.on("/look", told({"name": "door"}))
+        secure.on("/look", json_reply({"name": "door"}))
         with way_to(secure.url, TOKEN) as way, pytest.raises(ConnectError, match="certificate") as caught:
             way.send(ONCE)
         assert caught.value.hint == "a certificate of your own authority is named with SYNADMIN_CA_FILE"
@@ -553,7 +537,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_and_how_to_trust_it(
                 assert other.send(LOOK).name == "door"
 
 
-def test_what_went_wrong_before_is_not_taken_for_what_goes_wrong_now(naps: list[float]) -> None:
+def test_earlier_error_is_not_reported_for_a_later_one(naps: list[float]) -> None:
     del naps
     with way_to(nobody_there(), TOKEN) as way:
         try:
@@ -569,7 +553,7 @@ def test_what_went_wrong_before_is_not_taken_for_what_goes_wrong_now(naps: list[
 
 
 @pytest.mark.parametrize("token", ["syt_a\nb", "syt_a\r\nX-Evil: 1", "syt a", "syt_ä", ""])
-def test_a_token_that_is_none_is_refused_and_not_repeated(token: str, stub: Stub) -> None:
+def test_invalid_token_is_refused_without_its_text(token: str, stub: Stub) -> None:
     with pytest.raises(SettingsError) as caught:
         way_to(stub.url, token)
     assert "syt" not in str(caught.value)
@@ -577,9 +561,7 @@ def test_a_token_that_is_none_is_refused_and_not_repeated(token: str, stub: Stub
 
 
 @pytest.mark.parametrize("reply", [BROKEN, refused(401, "M_UNKNOWN_TOKEN"), HTML, Reply(301), SILENT])
-def test_the_token_is_in_no_traceback_trace_or_representation(
-    reply: Reply, stub: Stub, naps: list[float]
-) -> None:
+def test_token_is_not_in_traceback_trace_or_repr(reply: Reply, stub: Stub, naps: list[float]) -> None:
     del naps
     stub.on("/look", reply)
     traced: list[str] = []
@@ -592,24 +574,22 @@ def test_the_token_is_in_no_traceback_trace_or_representation(
     assert "requests.exceptions" not in text  # none of its exceptions leaves, not even as a cause
 
 
-def test_a_trace_tells_method_path_status_and_time(stub: Stub) -> None:
+def test_trace_has_method_path_status_and_time(stub: Stub) -> None:
     traced: list[str] = []
-    stub.on("*", told({}))
+    stub.on("*", json_reply({}))
     with way_to(stub.url, TOKEN, trace=traced.append) as way:
         way.send(Endpoint("GET", "/x/{id}", Empty), {"id": "!a"}, query={"limit": 0})
     (line,) = traced
     assert line.startswith("GET /x/%21a?limit=0 -> 200 (")
 
 
-def test_the_tokens_owner_is_asked_for_once(stub: Stub, transport: Transport) -> None:
+def test_owner_of_the_token_is_requested_once(stub: Stub, transport: Transport) -> None:
     assert (transport.owner(), transport.owner()) == (ADMIN, ADMIN)
     assert len(stub.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [told({}), told({"user_id": 5}), told([]), EMPTY, HTML])
-def test_a_server_that_does_not_say_whose_token_it_is_gets_no_change(
-    reply: Reply, stub: Stub, transport: Transport
-) -> None:
+@pytest.mark.parametrize("reply", [json_reply({}), json_reply({"user_id": 5}), json_reply([]), EMPTY, HTML])
+def test_no_change_is_sent_without_a_known_owner(reply: Reply, stub: Stub, transport: Transport) -> None:
     stub.on(WHOAMI, reply)
     with pytest.raises(ReplyError):
         transport.send(ONCE, body={})
@@ -619,7 +599,7 @@ def test_a_server_that_does_not_say_whose_token_it_is_gets_no_change(
 # The journal
 
 
-def test_a_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport, file: Path) -> None:
+def test_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport, file: Path) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(request: Request) -> None:
@@ -627,7 +607,7 @@ def test_a_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport,
             seen.extend(entries(file))
 
     stub.on_request = look
-    stub.on("/thing", told({}))
+    stub.on("/thing", json_reply({}))
     transport.send(PUT, body={"name": "door", "password": "hunter2"})
     (before,) = seen
     assert before["status"] is None
@@ -639,8 +619,8 @@ def test_a_change_is_on_disk_before_it_is_sent(stub: Stub, transport: Transport,
     assert TOKEN.encode() not in file.read_bytes()
 
 
-def test_looking_is_no_change(stub: Stub, transport: Transport, file: Path) -> None:
-    stub.on("*", told({"name": "x"}))
+def test_reading_is_not_journaled(stub: Stub, transport: Transport, file: Path) -> None:
+    stub.on("*", json_reply({"name": "x"}))
     transport.send(LOOK)
     transport.send(Endpoint("POST", "/search", Thing, reads=True), body={})
     assert not file.exists()
@@ -656,7 +636,7 @@ def test_looking_is_no_change(stub: Stub, transport: Transport, file: Path) -> N
         (HTML, (200, None)),
     ],
 )
-def test_the_journal_knows_what_became_of_a_change(
+def test_journal_records_the_result_of_a_change(
     reply: Reply, known: tuple[int | None, str | None], stub: Stub, transport: Transport, file: Path
 ) -> None:
     stub.on("/thing", reply)
@@ -665,9 +645,7 @@ def test_the_journal_knows_what_became_of_a_change(
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [known]
 
 
-def test_a_change_that_never_left_is_told_from_one_whose_answer_was_lost(
-    file: Path, naps: list[float]
-) -> None:
+def test_unsent_change_differs_from_a_lost_answer(file: Path, naps: list[float]) -> None:
     del naps
     with (
         way_to(nobody_there(), TOKEN, journal=Journal(file), owner=UserId(ADMIN)) as way,
@@ -677,9 +655,7 @@ def test_a_change_that_never_left_is_told_from_one_whose_answer_was_lost(
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, "NOT_SENT")]
 
 
-def test_what_an_earlier_attempt_may_have_done_is_not_forgotten(
-    stub: Stub, transport: Transport, file: Path
-) -> None:
+def test_earlier_attempt_is_taken_into_account(stub: Stub, transport: Transport, file: Path) -> None:
     transport.owner()
     stub.on("/thing", BROKEN)
     # After the first attempt nobody is there any more.
@@ -690,10 +666,8 @@ def test_what_an_earlier_attempt_may_have_done_is_not_forgotten(
     assert [(line["status"], line["errcode"]) for line in entries(file)] == [(None, None)]
 
 
-def test_a_journal_that_cannot_be_written_stops_the_change_and_not_the_looking(
-    stub: Stub, tmp_path: Path
-) -> None:
-    stub.on("*", told({"name": "door"}))
+def test_unwritable_journal_stops_changes_not_reads(stub: Stub, tmp_path: Path) -> None:
+    stub.on("*", json_reply({"name": "door"}))
     with way_to(stub.url, TOKEN, journal=Journal(tmp_path)) as way:
         with pytest.raises(JournalError, match="nothing was changed"):
             way.send(PUT, body={})
@@ -701,10 +675,10 @@ def test_a_journal_that_cannot_be_written_stops_the_change_and_not_the_looking(
     assert stub.targets == ["GET /look"]
 
 
-def test_what_is_done_in_anothers_name_is_journalled_as_the_owners_on_their_behalf(
+def test_impersonated_change_is_journaled_with_both_users(
     stub: Stub, transport: Transport, file: Path
 ) -> None:
-    stub.on("*", told({}))
+    stub.on("*", json_reply({}))
     with transport.as_user(UserId("@bob:example.org"), "syt_bob") as other:
         other.send(PUT, body={})
     assert stub.requests[-1].headers["authorization"] == "Bearer syt_bob"
@@ -713,9 +687,7 @@ def test_what_is_done_in_anothers_name_is_journalled_as_the_owners_on_their_beha
     assert "syt_bob" not in file.read_text()
 
 
-def test_a_rehearsal_sends_no_change_and_writes_none_down_not_even_in_anothers_name(
-    stub: Stub, transport: Transport, file: Path
-) -> None:
+def test_dry_run_sends_and_journals_no_change(stub: Stub, transport: Transport, file: Path) -> None:
     with transport.dry_run() as dry_run:
         with pytest.raises(DryRunStop):
             dry_run.send(PUT, body={})
@@ -740,7 +712,7 @@ def test_a_rehearsal_sends_no_change_and_writes_none_down_not_even_in_anothers_n
         ("http://matrix.localhost", "http://matrix.localhost"),
     ],
 )
-def test_a_base_url_is_taken_without_its_slash(url: str, base: str) -> None:
+def test_base_url_loses_its_trailing_slash(url: str, base: str) -> None:
     assert checked_homeserver(url) == base
 
 
@@ -767,7 +739,7 @@ def test_a_base_url_is_taken_without_its_slash(url: str, base: str) -> None:
         ("https://root:hunter2@example.org:99999", "must not hold a user name or password"),
     ],
 )
-def test_what_is_no_base_url_is_refused_in_one_line(url: str, words: str) -> None:
+def test_invalid_base_url_is_one_clear_line(url: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as caught:
         checked_homeserver(url)
     assert "\n" not in str(caught.value)
@@ -777,7 +749,7 @@ def test_what_is_no_base_url_is_refused_in_one_line(url: str, words: str) -> Non
 @pytest.mark.parametrize(
     "host", ["matrix.example.org", "10.0.0.5", "127.evil.example", "localhost.example", "192.168.127.1"]
 )
-def test_a_token_goes_over_plain_http_only_where_somebody_said_so(host: str) -> None:
+def test_token_over_plain_http_needs_a_setting(host: str) -> None:
     with pytest.raises(SettingsError, match="plain http would send the token readable") as caught:
         checked_homeserver(f"http://{host}")
     assert caught.value.hint is not None

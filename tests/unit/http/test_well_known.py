@@ -8,7 +8,7 @@ import pytest
 
 from synadmin.errors import ConnectError, ReplyError, SettingsError, SynadminError
 from synadmin.http.well_known import base_url
-from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, Reply, Stub, certificate, nobody_there, told
+from tests.unit.stub import BROKEN, EMPTY, HTML, SILENT, Reply, Stub, certificate, json_reply, nobody_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,44 +29,45 @@ def secure(ca_file: Path) -> Iterator[Stub]:
 
 
 @pytest.mark.parametrize("url", ["https://matrix.example.org", "http://127.0.0.1:8008", "ftp://x"])
-def test_a_url_is_not_looked_up(url: str) -> None:
+def test_url_is_not_discovered(url: str) -> None:
     assert base_url(url, timeout=1, ca_file=None) == url
 
 
 @pytest.mark.parametrize(
     "text", ["", "exa mple.org", "köln.example", "example.org/path", "a_b", "@alice:example.org"]
 )
-def test_what_is_neither_url_nor_server_name_is_a_wrong_setting(text: str) -> None:
+def test_invalid_homeserver_is_a_settings_error(text: str) -> None:
     with pytest.raises(SettingsError, match=r"is neither a URL .* nor a server name"):
         base_url(text, timeout=1, ca_file=None)
 
 
-def test_a_server_name_leads_to_the_base_url_that_is_written_there(secure: Stub, ca_file: Path) -> None:
+def test_server_name_is_discovered_by_well_known(secure: Stub, ca_file: Path) -> None:
     secure.on(
-        PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}, "m.identity_server": {}})
+        PATH,
+        json_reply({"m.homeserver": {"base_url": "https://matrix.example.org"}, "m.identity_server": {}}),
     )
     assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
 
 
-def test_the_certificates_that_were_named_go_before_those_of_the_environment(
+def test_ca_file_goes_before_the_environment(
     secure: Stub, ca_file: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate(tmp_path_factory.mktemp("another"))))
-    secure.on(PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    secure.on(PATH, json_reply({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
     assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
 
 
-def test_a_redirect_over_https_is_followed(secure: Stub, ca_file: Path) -> None:
+def test_https_redirect_is_followed(secure: Stub, ca_file: Path) -> None:
     secure.on(PATH, Reply(302, b"", {"Location": "/moved"}))
-    secure.on("/moved", told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    secure.on("/moved", json_reply({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
     assert base_url(secure.server_name, timeout=2, ca_file=str(ca_file)) == "https://matrix.example.org"
 
 
-def test_no_password_of_netrc_is_sent(secure: Stub, ca_file: Path, tmp_path: Path) -> None:
+def test_netrc_password_is_not_sent(secure: Stub, ca_file: Path, tmp_path: Path) -> None:
     netrc = tmp_path / "home" / ".netrc"
     netrc.write_text("default login root password hunter2\n")
     netrc.chmod(0o600)
-    secure.on(PATH, told({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
+    secure.on(PATH, json_reply({"m.homeserver": {"base_url": "https://matrix.example.org"}}))
     base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
     assert "authorization" not in secure.requests[0].headers
 
@@ -74,14 +75,14 @@ def test_no_password_of_netrc_is_sent(secure: Stub, ca_file: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     "location", ["http://example.org/x", "https://[::1", "http://[::1", "ftp://x", "javascript:x"]
 )
-def test_a_redirect_to_anything_else_is_not_followed(location: str, secure: Stub, ca_file: Path) -> None:
+def test_non_https_redirect_is_not_followed(location: str, secure: Stub, ca_file: Path) -> None:
     secure.on(PATH, Reply(301, b"", {"Location": location}))
     with pytest.raises(ReplyError, match="which is no https:// URL"):
         base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
     assert len(secure.requests) == 1
 
 
-def test_redirects_in_a_circle_come_to_an_end(secure: Stub, ca_file: Path) -> None:
+def test_circular_redirects_end(secure: Stub, ca_file: Path) -> None:
     secure.on(PATH, Reply(302, b'{"m.homeserver": {"base_url": "https://x.org"}}', {"Location": PATH}))
     with pytest.raises(ReplyError, match="redirects more than 5 times"):
         base_url(secure.server_name, timeout=2, ca_file=str(ca_file))
@@ -93,11 +94,11 @@ def test_redirects_in_a_circle_come_to_an_end(secure: Stub, ca_file: Path) -> No
     [
         HTML,
         EMPTY,
-        told({}),
-        told([]),
-        told({"m.homeserver": None}),
-        told({"m.homeserver": "https://matrix.example.org"}),
-        told({"m.homeserver": {"base_url": 5}}),
+        json_reply({}),
+        json_reply([]),
+        json_reply({"m.homeserver": None}),
+        json_reply({"m.homeserver": "https://matrix.example.org"}),
+        json_reply({"m.homeserver": {"base_url": 5}}),
         Reply(200, b"\xff\xfe"),
         Reply(200, b"[" * 100_000),
         Reply(200, b'{"m.homeserver": {"base_url": "https://' + b"x" * 200_000 + b'"}}'),
@@ -111,7 +112,7 @@ def test_redirects_in_a_circle_come_to_an_end(secure: Stub, ca_file: Path) -> No
         Reply(raw=b"nonsense\r\n"),
     ],
 )
-def test_a_file_that_names_no_homeserver_is_one_line_and_what_to_try(
+def test_well_known_without_homeserver_is_one_line_with_a_hint(
     reply: Reply, secure: Stub, ca_file: Path
 ) -> None:
     secure.on(PATH, reply)
@@ -131,12 +132,12 @@ def test_silence_ends_after_the_timeout(secure: Stub, ca_file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a..b", "matrix.invalid", "x" * 70 + ".example"])
-def test_a_name_that_leads_nowhere_is_told(name: str) -> None:
+def test_unresolved_name_is_reported(name: str) -> None:
     with pytest.raises(SynadminError, match=r"looks like a server name, but .* cannot be reached"):
         base_url(name, timeout=1, ca_file=None)
 
 
-def test_a_homeserver_without_tls_is_told(stub: Stub) -> None:
+def test_homeserver_without_tls_is_reported(stub: Stub) -> None:
     for name in (stub.server_name, nobody_there().removeprefix("http://")):
         with pytest.raises(SettingsError, match="has no scheme") as caught:
             base_url(name, timeout=1, ca_file=None)

@@ -60,9 +60,7 @@ def sized(body: bytes, *headers: bytes) -> bytes:
         pytest.param(HEAD + b"Connection: close\r\n\r\n" + b" " * 100, id="a body without length"),
     ],
 )
-def test_an_answer_that_comes_byte_by_byte_ends_after_the_timeout(
-    answer: bytes, kind: Kind, naps: list[float]
-) -> None:
+def test_slow_answer_ends_after_the_timeout(answer: bytes, kind: Kind, naps: list[float]) -> None:
     with listening(saying(answer, drip=0.05)) as url, to(url, kind, timeout=0.5) as way:
         began = time.monotonic()
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 s") as caught:
@@ -74,9 +72,7 @@ def test_an_answer_that_comes_byte_by_byte_ends_after_the_timeout(
 
 
 @BOTH
-def test_a_plain_port_that_waits_for_the_rest_of_a_request_line_is_asked_once(
-    kind: Kind, naps: list[float]
-) -> None:
+def test_plain_http_port_is_asked_once(kind: Kind, naps: list[float]) -> None:
     # Synapse's own port takes the beginning of TLS for a line without an end.
     with listening(_read_on) as url, to(url.replace("http:", "https:"), kind, timeout=0.5) as way:
         with pytest.raises(
@@ -93,7 +89,7 @@ def _read_on(connection: socket.socket) -> None:
 
 
 @BOTH
-def test_an_answer_that_comes_slowly_and_in_time_is_read(kind: Kind) -> None:
+def test_slow_answer_within_the_timeout_is_read(kind: Kind) -> None:
     with listening(saying(sized(JSON), drip=0.002)) as url, to(url, kind) as way:
         assert way.send(LOOK).name == "door"
 
@@ -103,7 +99,7 @@ def test_an_answer_that_comes_slowly_and_in_time_is_read(kind: Kind) -> None:
 
 @BOTH
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused_in_little_memory(
+def test_gzip_bomb_is_refused_in_little_memory(
     kind: Kind, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (reader, wire):
@@ -123,9 +119,7 @@ def test_an_answer_that_unpacks_to_more_than_the_limit_is_refused_in_little_memo
     assert peak < 10_000_000
 
 
-def test_the_limit_has_room_for_a_page_of_ten_thousand_rooms_and_a_state_of_a_hundred_thousand_events() -> (
-    None
-):
+def test_size_limit_allows_large_pages_and_states() -> None:
     room = {
         "room_id": "!" + "x" * 43,
         "name": "n" * 255,
@@ -148,7 +142,7 @@ def test_the_limit_has_room_for_a_page_of_ten_thousand_rooms_and_a_state_of_a_hu
 
 @BOTH
 @pytest.mark.parametrize("members", [1, 3])
-def test_a_packed_answer_is_read_whole(kind: Kind, members: int) -> None:
+def test_compressed_answer_is_read_completely(kind: Kind, members: int) -> None:
     size = len(JSON) // members + 1
     parts = [JSON[at : at + size] for at in range(0, len(JSON), size)]
     packed = b"".join(map(gzip.compress, parts))
@@ -201,7 +195,7 @@ def test_any_bytes_end_in_one_clear_line(answer: bytes, kind: Kind, naps: list[f
 
 
 @BOTH
-def test_a_field_that_is_no_text_is_told_though_nobody_reads_it(kind: Kind) -> None:
+def test_invalid_text_in_an_unused_field_is_reported(kind: Kind) -> None:
     body = b'{"name": "door", "unknown": "\xff"}'
     not_text = pytest.raises(ReplyError, match="not UTF-8")
     with listening(saying(sized(body))) as url, to(url, kind) as way, not_text:
@@ -212,7 +206,7 @@ def test_a_field_that_is_no_text_is_told_though_nobody_reads_it(kind: Kind) -> N
 
 
 @BOTH
-def test_a_unix_socket_is_talked_to_and_no_proxy_is_asked(
+def test_unix_socket_is_used_without_a_proxy(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "all_proxy"):
@@ -223,7 +217,7 @@ def test_a_unix_socket_is_talked_to_and_no_proxy_is_asked(
 
 
 @BOTH
-def test_a_unix_socket_that_is_not_there_is_told(kind: Kind, tmp_path: Path, naps: list[float]) -> None:
+def test_missing_unix_socket_is_reported(kind: Kind, tmp_path: Path, naps: list[float]) -> None:
     del naps
     missing = pytest.raises(ConnectError, match=r"none\.sock does not exist")
     with to(f"unix://{tmp_path}/none.sock", kind) as way, missing as caught:
@@ -232,7 +226,7 @@ def test_a_unix_socket_that_is_not_there_is_told(kind: Kind, tmp_path: Path, nap
 
 
 @BOTH
-def test_a_base_path_goes_before_each_request(kind: Kind) -> None:
+def test_base_path_precedes_each_request(kind: Kind) -> None:
     lines: list[bytes] = []
 
     def converse(connection: socket.socket) -> None:
@@ -253,7 +247,7 @@ def test_a_base_path_goes_before_each_request(kind: Kind) -> None:
         "https://example.org:8448/a/b_c~d",
     ],
 )
-def test_a_socket_and_a_base_path_are_base_urls(url: str) -> None:
+def test_socket_and_base_path_are_base_urls(url: str) -> None:
     assert checked_homeserver(url) == url
 
 
@@ -274,12 +268,12 @@ def test_a_socket_and_a_base_path_are_base_urls(url: str) -> None:
         ("https://example.org/matrix?x=1", "has a path"),
     ],
 )
-def test_a_path_that_is_no_base_is_refused(url: str, words: str) -> None:
+def test_invalid_base_path_is_refused(url: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         checked_homeserver(url)
 
 
-def test_a_file_without_certificates_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_file_without_certificates_is_a_settings_error(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("none")
     connection = Connection("https://127.0.0.1:9", ca_file=str(file))

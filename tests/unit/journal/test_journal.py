@@ -44,13 +44,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "state" / "journal.sqlite3"
 
 
-def test_a_run_that_changes_nothing_leaves_no_file(file: Path) -> None:
+def test_run_without_changes_creates_no_journal(file: Path) -> None:
     Journal(file)
     assert not file.exists()
     assert list(entries(file)) == []
 
 
-def test_a_line_is_there_before_the_answer_and_is_completed_in_place(file: Path) -> None:
+def test_entry_exists_before_the_answer_and_is_completed(file: Path) -> None:
     journal = Journal(file, command="room make-admin")
     first = _begin(journal, "/first")
     second = _begin(journal, "/second")
@@ -78,7 +78,7 @@ def test_a_line_is_there_before_the_answer_and_is_completed_in_place(file: Path)
     }
 
 
-def test_the_file_is_readable_by_nobody_else(file: Path) -> None:
+def test_journal_is_private(file: Path) -> None:
     _begin(Journal(file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -87,7 +87,7 @@ def test_the_file_is_readable_by_nobody_else(file: Path) -> None:
 @pytest.mark.parametrize(
     "errcode", ["\u1234" * 100, '"\\' * 100, "M_" + "A" * 500, "\n\x00\x1b", "\udce4" * 64]
 )
-def test_any_word_of_the_servers_can_be_written_down(file: Path, errcode: str) -> None:
+def test_any_server_text_can_be_recorded(file: Path, errcode: str) -> None:
     journal = Journal(file)
     first, second = _begin(journal, "/first"), _begin(journal, "/second")
     journal.finish(first, status=500, errcode=errcode)
@@ -95,7 +95,7 @@ def test_any_word_of_the_servers_can_be_written_down(file: Path, errcode: str) -
     assert [(line["path"], line["status"]) for line in entries(file)] == [("/first", 500), ("/second", 200)]
 
 
-def test_secrets_are_removed_wherever_they_stand() -> None:
+def test_secrets_are_removed_everywhere() -> None:
     body = {
         "password": "hunter2",
         "new_password": "hunter3",
@@ -116,7 +116,7 @@ def test_secrets_are_removed_wherever_they_stand() -> None:
     }
 
 
-def test_no_secret_reaches_the_file(file: Path) -> None:
+def test_no_secret_reaches_the_journal(file: Path) -> None:
     _begin(
         Journal(file),
         "/x?access_token=hunter1&a=b&client_secret=hunter2",
@@ -128,7 +128,7 @@ def test_no_secret_reaches_the_file(file: Path) -> None:
     assert b"a=b" in written
 
 
-def test_a_journal_that_cannot_be_written_says_so_and_names_the_setting(tmp_path: Path) -> None:
+def test_unwritable_journal_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "journal.sqlite3"):
         with pytest.raises(JournalError, match=r"cannot write the journal .*; nothing was changed") as caught:
@@ -164,7 +164,7 @@ journal.close()
 """
 
 
-def test_a_full_disk_stops_the_change_and_costs_no_other_entry(file: Path) -> None:
+def test_full_disk_stops_the_change_and_keeps_entries(file: Path) -> None:
     command = [sys.executable, "-c", _UNTIL_FULL, str(file)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -177,7 +177,7 @@ def test_a_full_disk_stops_the_change_and_costs_no_other_entry(file: Path) -> No
     assert [line["path"] for line in entries(file)] == ["/before", *during, "/after"]
 
 
-def test_a_journal_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_journal_is_reported(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"cannot read the journal .* is a directory"):
         list(entries(tmp_path))
 
@@ -188,7 +188,7 @@ def _many(path: Path, number: int) -> None:
         journal.finish(_begin(journal, f"/{number}/{count}"), status=200)
 
 
-def test_processes_that_write_at_once_leave_each_others_lines_alone(file: Path) -> None:
+def test_simultaneous_processes_keep_each_others_entries(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_many, args=(file, number)) for number in range(3)]
     for writer in writers:
@@ -214,7 +214,7 @@ def _ids(file: Path, server: str = SERVER) -> list[str]:
     return [line["id"] for line in unrestored(file, server)]
 
 
-def test_a_temporary_change_is_open_until_it_is_read_back(file: Path) -> None:
+def test_temporary_change_is_open_until_read_back(file: Path) -> None:
     journal = Journal(file)
     first = _begin(journal, notes=BACK)
     journal.finish(first, status=200)
@@ -230,7 +230,7 @@ def test_a_temporary_change_is_open_until_it_is_read_back(file: Path) -> None:
     assert _ids(file, "https://another.example") == []
 
 
-def test_a_temporary_change_whose_answer_was_lost_counts_as_made(file: Path) -> None:
+def test_temporary_change_with_a_lost_answer_counts(file: Path) -> None:
     entry = _begin(Journal(file), notes=BACK)
     assert _ids(file) == [entry.id]
 
@@ -239,7 +239,7 @@ def test_a_temporary_change_whose_answer_was_lost_counts_as_made(file: Path) -> 
     ("status", "errcode", "made"),
     [(403, "M_FORBIDDEN", True), (None, NOT_SENT, False), (502, "M_UNKNOWN", True), (200, None, True)],
 )
-def test_a_temporary_change_counts_where_it_may_have_been_made(
+def test_temporary_change_that_may_have_been_made_counts(
     file: Path, status: int | None, errcode: str | None, made: bool
 ) -> None:
     journal = Journal(file)
@@ -247,7 +247,7 @@ def test_a_temporary_change_counts_where_it_may_have_been_made(
     assert bool(_ids(file)) is made
 
 
-def test_what_belongs_to_the_whole_run_is_kept_with_its_first_change(file: Path) -> None:
+def test_run_fields_are_stored_with_the_first_change(file: Path) -> None:
     journal = Journal(file)
     journal.arguments = ["room", "make-admin", "!a"]
     journal.links = {"resumes": "20260101T000000-abcdef"}
@@ -259,7 +259,7 @@ def test_what_belongs_to_the_whole_run_is_kept_with_its_first_change(file: Path)
     assert "resumes" not in second
 
 
-def test_the_command_line_of_a_run_that_has_ended_names_only_what_is_open(file: Path) -> None:
+def test_ended_run_names_only_open_targets(file: Path) -> None:
     def ended(finished: list[str], *, is_all: bool) -> RunRecord:
         journal = Journal(file)
         journal.arguments = ["room", "make-admin", "!a", "!b", "--yes"]
@@ -282,7 +282,7 @@ def test_the_command_line_of_a_run_that_has_ended_names_only_what_is_open(file: 
 # Whether a run is under way
 
 
-def test_a_run_is_alive_from_its_first_change_to_its_end(file: Path) -> None:
+def test_run_is_alive_from_first_change_to_end(file: Path) -> None:
     journal, other = Journal(file), Journal(file)
     assert not other.is_alive(journal.run)
     _begin(journal)
@@ -293,7 +293,7 @@ def test_a_run_is_alive_from_its_first_change_to_its_end(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_run_has_a_recorded_end_with_its_exit_code(file: Path) -> None:
+def test_run_records_its_end_and_exit_code(file: Path) -> None:
     for code in (0, 5, 1, 130, None):
         journal = Journal(file)
         _begin(journal)
@@ -312,7 +312,7 @@ def test_a_run_has_a_recorded_end_with_its_exit_code(file: Path) -> None:
     ]
 
 
-def test_nothing_is_kept_in_dev_null() -> None:
+def test_dev_null_keeps_nothing() -> None:
     journal = Journal(Path("/dev/null"))
     entry = _begin(journal)
     journal.finish(entry, status=200)
@@ -327,7 +327,7 @@ def _alive_until_killed(path: Path, ready: Any) -> None:  # noqa: ANN401
     ready.recv()
 
 
-def test_a_run_that_was_killed_is_not_alive(file: Path) -> None:
+def test_killed_run_is_not_alive(file: Path) -> None:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_alive_until_killed, args=(file, there))
@@ -345,10 +345,10 @@ TOKENS = "/_synapse/admin/v1/registration_tokens"
 
 @pytest.mark.parametrize("token", ["summer-school", "new-year", "a~b", "x"])
 @pytest.mark.parametrize("rest", ["", "?dry=1", " -> 200 (3 ms)"])
-def test_a_registration_token_is_removed_from_its_path(token: str, rest: str) -> None:
+def test_registration_token_is_removed_from_the_path(token: str, rest: str) -> None:
     assert path_without_secrets(f"PUT {TOKENS}/{token}{rest}") == f"PUT {TOKENS}/(removed){rest}"
 
 
 @pytest.mark.parametrize("path", [TOKENS, f"{TOKENS}?valid=true", f"{TOKENS}/new"])
-def test_a_path_without_a_registration_token_stays(path: str) -> None:
+def test_path_without_a_registration_token_is_kept(path: str) -> None:
     assert path_without_secrets(path) == path

@@ -49,13 +49,13 @@ OF_ACCOUNTS = {
 
 
 @pytest.mark.parametrize(("request_", "action"), OF_ROOMS.items())
-def test_a_change_of_a_room_is_told_in_words(request_: str, action: str) -> None:
+def test_room_change_is_described(request_: str, action: str) -> None:
     row = only(entry(*request_.split(" ")))
     assert (row.kind, row.target, row.actions) == ("room", ROOM, [action])
 
 
 @pytest.mark.parametrize(("request_", "action"), OF_ACCOUNTS.items())
-def test_a_change_of_an_account_is_told_in_words(request_: str, action: str) -> None:
+def test_account_change_is_described(request_: str, action: str) -> None:
     row = only(entry(*request_.split(" ")))
     assert (row.kind, row.target, row.actions) == ("user", ALICE, [action])
 
@@ -68,17 +68,17 @@ def test_a_change_of_an_account_is_told_in_words(request_: str, action: str) -> 
         ({"displayname": "A"}, "change the account"),
     ],
 )
-def test_a_change_of_an_account_is_told_by_its_fields(body: dict[str, Any], action: str) -> None:
+def test_account_change_names_its_fields(body: dict[str, Any], action: str) -> None:
     assert only(entry("PUT", f"{ADMIN}/v2/{OF_ALICE}", body=body)).actions == [action]
 
 
-def test_what_is_not_known_is_told_as_it_was_sent() -> None:
+def test_unknown_change_is_shown_as_sent() -> None:
     row = only(entry("POST", f"{ADMIN}/v1/new_thing"))
     assert (row.kind, row.target) == ("server", "https://matrix.example.org")
     assert row.actions == [f"POST {ADMIN}/v1/new_thing"]
 
 
-def test_the_changes_of_a_run_to_one_room_are_one_row() -> None:
+def test_changes_of_a_run_to_one_room_are_one_row() -> None:
     invite = entry("POST", f"{V3}/rooms/%21a%3Aexample.org/invite", on_behalf_of=ALICE, reason="why")
     row = only(entry("POST", f"{V3}/join/%21a%3Aexample.org"), invite, invite)
     assert (row.requests, row.actions, row.acted_as, row.reason) == (3, ["join", "invite"], [ALICE], "why")
@@ -96,9 +96,7 @@ def test_the_changes_of_a_run_to_one_room_are_one_row() -> None:
         ([(200, None), (None, None)], "unknown"),
     ],
 )
-def test_the_result_follows_from_the_answers(
-    answers: list[tuple[int | None, str | None]], result: str
-) -> None:
+def test_result_follows_from_the_answers(answers: list[tuple[int | None, str | None]], result: str) -> None:
     path = f"{V3}/rooms/%21a%3Aexample.org/invite"
     assert only(*(entry("POST", path, status=one, errcode=other) for one, other in answers)).result == result
 

@@ -65,7 +65,7 @@ def file(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_file_and_directory_are_for_their_owner_only(tmp_path: Path, umask: int) -> None:
+def test_file_and_directory_are_private(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         _change(tmp_path / "a" / "b" / "journal.sqlite3")
@@ -83,15 +83,13 @@ def _refused(path: Path, reason: str) -> None:
     assert "SYNADMIN_JOURNAL" in (caught.value.hint or "")
 
 
-def test_a_directory_that_every_user_can_write_to_is_refused(folder: Path, file: Path) -> None:
+def test_world_writable_directory_is_refused(folder: Path, file: Path) -> None:
     folder.chmod(0o1777)
     _refused(file, "every user can write to")
 
 
 @as_root
-def test_a_link_that_another_user_has_made_is_refused_and_my_own_is_followed(
-    folder: Path, file: Path
-) -> None:
+def test_symlink_of_another_user_is_refused(folder: Path, file: Path) -> None:
     (folder / "elsewhere").mkdir(mode=0o700)
     file.symlink_to("elsewhere/journal.sqlite3")
     (folder / "elsewhere" / "journal.sqlite3").touch(0o600)
@@ -104,7 +102,7 @@ def test_a_link_that_another_user_has_made_is_refused_and_my_own_is_followed(
 
 @as_root
 @pytest.mark.parametrize("end", ["", "-wal", "-journal"])
-def test_a_file_of_another_user_is_no_part_of_the_journal(file: Path, end: str) -> None:
+def test_file_of_another_user_is_refused(file: Path, end: str) -> None:
     _change(file).close()
     planted = Path(f"{file}{end}")
     planted.touch()
@@ -112,7 +110,7 @@ def test_a_file_of_another_user_is_no_part_of_the_journal(file: Path, end: str) 
     _refused(file, "belongs to another user")
 
 
-def test_a_hard_link_or_a_pipe_is_refused(folder: Path, file: Path) -> None:
+def test_hard_link_or_pipe_is_refused(folder: Path, file: Path) -> None:
     other = folder / "other"
     _change(other).close()
     file.hardlink_to(other)
@@ -121,7 +119,7 @@ def test_a_hard_link_or_a_pipe_is_refused(folder: Path, file: Path) -> None:
     _refused(folder / "pipe", "is a pipe, a socket or a device")
 
 
-def test_a_file_that_is_something_else_is_left_alone(folder: Path) -> None:
+def test_foreign_file_is_unchanged(folder: Path) -> None:
     other = folder / "notes.txt"
     other.write_text("buy milk\n")
     _refused(other, "is damaged or is no journal")
@@ -131,7 +129,7 @@ def test_a_file_that_is_something_else_is_left_alone(folder: Path) -> None:
 # Damage
 
 
-def test_damage_is_told_in_one_line(file: Path) -> None:
+def test_damaged_journal_is_one_clear_line(file: Path) -> None:
     for number in range(200):
         _change(file, f"/{number}" * 50).close()
     content = bytearray(file.read_bytes())
@@ -143,7 +141,7 @@ def test_damage_is_told_in_one_line(file: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_journal_of_a_newer_version_is_not_touched(file: Path) -> None:
+def test_journal_of_a_newer_version_is_unchanged(file: Path) -> None:
     _change(file).close()
     with sqlite3.connect(file) as database:
         database.execute("PRAGMA user_version = 99")
@@ -162,14 +160,14 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_what_a_killed_run_has_begun_is_there(file: Path) -> None:
+def test_entries_of_a_killed_run_are_kept(file: Path) -> None:
     subprocess.run([sys.executable, "-c", _KILLED, str(file)], check=False)
     assert [(entry["path"], entry["status"]) for entry in entries(file)] == [("/killed", None)]
     with reading(file) as store:
         assert store.runs()[0].ended is None
 
 
-def test_a_directory_that_cannot_be_written_can_be_read(file: Path) -> None:
+def test_unwritable_directory_can_be_read(file: Path) -> None:
     _change(file).close()
     with tempfile.TemporaryDirectory() as name:
         # Not below pytest's directory, which other users cannot enter.
@@ -188,7 +186,7 @@ def test_a_directory_that_cannot_be_written_can_be_read(file: Path) -> None:
 # The journal of an earlier version
 
 
-def test_an_old_journal_is_imported_once_and_stays_as_it_is(folder: Path, file: Path) -> None:
+def test_old_journal_is_imported_once_and_kept(folder: Path, file: Path) -> None:
     old = folder / "journal.jsonl"
     lines = [_line(1), _line(2, status=None), _line(3, status=403, errcode="M_FORBIDDEN")]
     odd = [
@@ -218,7 +216,7 @@ def test_an_old_journal_is_imported_once_and_stays_as_it_is(folder: Path, file: 
     assert old.read_bytes() == before
 
 
-def test_what_an_old_journal_has_left_open_is_still_open(folder: Path, file: Path) -> None:
+def test_open_entries_of_an_old_journal_stay_open(folder: Path, file: Path) -> None:
     back = {"method": "DELETE", "path": "/limits", "body": None}
     lines = [
         _line(1, restoring=back),
@@ -235,9 +233,7 @@ def test_what_an_old_journal_has_left_open_is_still_open(folder: Path, file: Pat
     ("named", "kept"),
     [("journal.jsonl", "journal.sqlite3"), ("changes.log", "changes.log.sqlite3")],
 )
-def test_a_setting_that_names_an_old_journal_leads_to_a_new_one_beside_it(
-    folder: Path, named: str, kept: str
-) -> None:
+def test_setting_of_an_old_journal_creates_a_new_one_beside_it(folder: Path, named: str, kept: str) -> None:
     (folder / named).write_text(_line(1) + "\n")
     said: list[str] = []
     journal = Journal(folder / named, warn=said.append)
@@ -250,14 +246,12 @@ def test_a_setting_that_names_an_old_journal_leads_to_a_new_one_beside_it(
     assert (folder / named).read_text() == _line(1) + "\n"
 
 
-def test_reading_where_there_is_no_journal_makes_none(folder: Path, file: Path) -> None:
+def test_reading_without_a_journal_creates_none(folder: Path, file: Path) -> None:
     assert list(entries(file)) == []
     assert list(folder.iterdir()) == []
 
 
-def test_a_line_of_an_old_journal_that_is_not_unicode_does_not_stop_the_import(
-    folder: Path, file: Path
-) -> None:
+def test_invalid_unicode_does_not_stop_the_import(folder: Path, file: Path) -> None:
     odd = [_line(1, id="\ud800"), _line(2, errcode="\udfff"), _line(3, before={"room_id": "\ud800"})]
     (folder / "journal.jsonl").write_text("\n".join([*odd, _line(4)]) + "\n")
     _change(file, "/new").close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.stub import Reply, refused, told
+from tests.unit.stub import Reply, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ METADATA = "/_matrix/client/v1/auth_metadata"
 MADE = "2026-01-02T03:04:05.678901Z"
 ALICE = "01K0000000000000000000A11C"
 NO_SUCH_PATH = Reply(404, b"<!DOCTYPE html>\n<title>Page not found</title>", {"Content-Type": "text/html"})
-NO_SCOPE = told({"errors": [{"title": "Missing urn:mas:admin scope"}]}, 401)
+NO_SCOPE = json_reply({"errors": [{"title": "Missing urn:mas:admin scope"}]}, 401)
 SITE_CONFIG = {
     "server_name": "example.org",
     "password_login_enabled": True,
@@ -44,7 +44,7 @@ def resource(kind: str, id_: str, **attributes: object) -> dict[str, Any]:
 def single(kind: str, id_: str, attributes: Mapping[str, object], *, status: int = 200) -> Reply:
     """Answer with one record."""
     record = resource(kind, id_, **attributes)
-    return told({"data": record, "links": record["links"]}, status)
+    return json_reply({"data": record, "links": record["links"]}, status)
 
 
 def page(kind: str, records: Mapping[str, Mapping[str, object]], *, more: bool = False) -> Reply:
@@ -57,12 +57,12 @@ def page(kind: str, records: Mapping[str, Mapping[str, object]], *, more: bool =
         {**resource(kind, id_, **attributes), "meta": {"page": {"cursor": id_}}}
         for id_, attributes in records.items()
     ]
-    return told({"data": data, "links": links})
+    return json_reply({"data": data, "links": links})
 
 
 def error(status: int, title: str) -> Reply:
     """Answer with an error of the admin API."""
-    return told({"errors": [{"title": title}]}, status)
+    return json_reply({"errors": [{"title": title}]}, status)
 
 
 def user(username: str, **attributes: object) -> dict[str, object]:
@@ -83,7 +83,7 @@ def in_charge(stub: Stub) -> Stub:
     url = stub.url
     stub.on(
         METADATA,
-        told(
+        json_reply(
             {
                 "issuer": f"{url}/",
                 "token_endpoint": f"{url}/oauth2/token",
@@ -94,7 +94,7 @@ def in_charge(stub: Stub) -> Stub:
             }
         ),
     )
-    stub.on(VERSION, told({"version": "v1.22.0"}))
-    stub.on(f"{API}/site-config", told(SITE_CONFIG))
+    stub.on(VERSION, json_reply({"version": "v1.22.0"}))
+    stub.on(f"{API}/site-config", json_reply(SITE_CONFIG))
     stub.on("*", refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
     return stub

@@ -34,7 +34,7 @@ from tests.unit.mas.answers import (
     single,
     user,
 )
-from tests.unit.stub import HTML, Stub, nobody_there, refused, told
+from tests.unit.stub import HTML, Stub, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def mas_of(stub: Stub, access: MasAccess | None = None, journal: Journal | None 
     return mas
 
 
-def test_a_homeserver_without_mas_is_asked_once(stub: Stub) -> None:
+def test_homeserver_without_mas_is_asked_once(stub: Stub) -> None:
     synapse = Synapse(stub.url, token="syt_secret")
     assert synapse.mas is None
     assert synapse.dry_run().mas is None
@@ -61,7 +61,7 @@ def test_a_homeserver_without_mas_is_asked_once(stub: Stub) -> None:
     assert stub.targets.count(f"GET {METADATA}") == 1
 
 
-def test_the_admin_api_is_beside_the_token_endpoint(mas_stub: Stub) -> None:
+def test_mas_admin_api_is_beside_the_token_endpoint(mas_stub: Stub) -> None:
     mas = mas_of(mas_stub)
     assert mas.url == mas_stub.url
     mas.require((1, 5))
@@ -70,12 +70,12 @@ def test_the_admin_api_is_beside_the_token_endpoint(mas_stub: Stub) -> None:
     assert mas_stub.requests[-1].headers["authorization"] == "Bearer mpt_secret"
 
 
-def test_a_setting_names_another_address(mas_stub: Stub) -> None:
+def test_setting_names_another_mas_address(mas_stub: Stub) -> None:
     with Stub() as other:
         in_charge(other)
         mas = mas_of(mas_stub, MasAccess(url=f"{other.url}/auth"))
-        other.on(f"/auth{VERSION}", told({"version": "v1.5.0"}))
-        other.on(f"/auth{API}/site-config", told(SITE_CONFIG))
+        other.on(f"/auth{VERSION}", json_reply({"version": "v1.5.0"}))
+        other.on(f"/auth{API}/site-config", json_reply(SITE_CONFIG))
         assert mas.version == (1, 5, 0)
         assert [one.target for one in other.requests] == [f"/auth{VERSION}", f"/auth{API}/site-config"]
 
@@ -87,12 +87,17 @@ def test_a_setting_names_another_address(mas_stub: Stub) -> None:
         (error(401, "Access token is invalid"), None, "Access token is invalid", "synadmin login"),
         (NO_SUCH_PATH, NO_SUCH_PATH, "does not serve it", "`adminapi`"),
         (HTML, None, "is not MAS", "SYNADMIN_MAS"),
-        (told({"issuer": "x"}), None, "is not MAS", "SYNADMIN_MAS"),
+        (json_reply({"issuer": "x"}), None, "is not MAS", "SYNADMIN_MAS"),
         (NO_SUCH_PATH, page("user", {}), "MAS before 1.4 is too old for this", "update MAS to 1.5 or newer"),
-        (told({"version": "v1.4.2"}), None, "MAS 1.4.2 is too old for this", "update MAS to 1.5 or newer"),
+        (
+            json_reply({"version": "v1.4.2"}),
+            None,
+            "MAS 1.4.2 is too old for this",
+            "update MAS to 1.5 or newer",
+        ),
     ],
 )
-def test_why_it_cannot_be_used(
+def test_reason_why_mas_cannot_be_used(
     mas_stub: Stub, version: Reply, users: Reply | None, words: str, hint: str
 ) -> None:
     mas_stub.on(VERSION, version)
@@ -105,7 +110,7 @@ def test_why_it_cannot_be_used(
     assert "mpt_secret" not in f"{refusal.value} {refusal.value.hint}"
 
 
-def test_a_compatibility_token_is_named(mas_stub: Stub) -> None:
+def test_compatibility_token_is_explained(mas_stub: Stub) -> None:
     mas_stub.on(VERSION, error(401, "Invalid type of access token"))
     mas = Synapse(mas_stub.url, token="mct_secret").mas
     assert mas is not None
@@ -113,21 +118,21 @@ def test_a_compatibility_token_is_named(mas_stub: Stub) -> None:
         mas.require()
 
 
-def test_the_service_of_another_server_is_refused(mas_stub: Stub) -> None:
-    mas_stub.on(f"{API}/site-config", told({**SITE_CONFIG, "server_name": "other.example"}))
+def test_mas_of_another_server_is_refused(mas_stub: Stub) -> None:
+    mas_stub.on(f"{API}/site-config", json_reply({**SITE_CONFIG, "server_name": "other.example"}))
     with pytest.raises(RefusedError, match=r"it is for the server other\.example"):
         mas_of(mas_stub).require()
 
 
-def test_a_service_that_is_down_is_no_refusal(mas_stub: Stub) -> None:
+def test_unreachable_mas_is_an_error_not_a_refusal(mas_stub: Stub) -> None:
     mas = mas_of(mas_stub, MasAccess(url=nobody_there()))
     with pytest.raises(ConnectError) as failure:
         mas.require()
     assert "the Matrix Authentication Service, and is it running?" in str(failure.value.hint)
 
 
-def test_plain_http_to_another_machine_is_not_spoken(mas_stub: Stub) -> None:
-    mas_stub.on(METADATA, told({"issuer": "x", "token_endpoint": "http://mas.example/oauth2/token"}))
+def test_plain_http_to_another_machine_is_refused(mas_stub: Stub) -> None:
+    mas_stub.on(METADATA, json_reply({"issuer": "x", "token_endpoint": "http://mas.example/oauth2/token"}))
     with pytest.raises(SynadminError, match="plain http"):
         mas_of(mas_stub)
 
@@ -138,17 +143,21 @@ def test_plain_http_to_another_machine_is_not_spoken(mas_stub: Stub) -> None:
         (error(404, "User not found"), NotFoundError, "MAS: User not found (HTTP 404)"),
         (NO_SUCH_PATH, NotSupportedError, "not in the shape that MAS answers with"),
         (error(410, "Actor is deactivated"), MatrixError, "MAS: Actor is deactivated (HTTP 410)"),
-        (told({"error": "invalid_grant"}, 400), MatrixError, "MAS: invalid grant (invalid_grant, HTTP 400)"),
+        (
+            json_reply({"error": "invalid_grant"}, 400),
+            MatrixError,
+            "MAS: invalid grant (invalid_grant, HTTP 400)",
+        ),
     ],
 )
-def test_errors_in_its_own_words(mas_stub: Stub, reply: Reply, kind: type[MatrixError], words: str) -> None:
+def test_mas_errors_are_quoted(mas_stub: Stub, reply: Reply, kind: type[MatrixError], words: str) -> None:
     mas_stub.on(f"{API}/users/{ALICE}", reply)
     with pytest.raises(kind) as failure:
         mas_of(mas_stub).users.get(ALICE)
     assert words in str(failure.value)
 
 
-def test_a_list_is_walked_by_its_cursor(mas_stub: Stub) -> None:
+def test_mas_list_is_read_with_its_cursor(mas_stub: Stub) -> None:
     first = page("user", {"01A": user("alice"), "01B": user("bob")}, more=True)
     mas_stub.on(f"{API}/users", first, page("user", {"01C": user("carol")}))
     names = [one.attributes.username for one in mas_of(mas_stub).users.list(admin=True)]
@@ -158,14 +167,14 @@ def test_a_list_is_walked_by_its_cursor(mas_stub: Stub) -> None:
     assert asked == [expected, {**expected, "page[after]": ["01B"]}]
 
 
-def test_a_record_is_shown_with_what_the_model_does_not_know(mas_stub: Stub) -> None:
+def test_record_shows_unknown_fields(mas_stub: Stub) -> None:
     mas_stub.on(f"{API}/users/by-username/alice", single("user", ALICE, user("alice", new="field")))
     assert mas_of(mas_stub).users.by_username("alice").flat()["new"] == "field"
 
 
-def test_a_change_is_in_the_journal_of_the_homeserver_without_secrets(mas_stub: Stub, tmp_path: Path) -> None:
+def test_mas_change_is_journaled_without_secrets(mas_stub: Stub, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite3")
-    mas_stub.on(f"{API}/users/{ALICE}/set-password", told(None, 204))
+    mas_stub.on(f"{API}/users/{ALICE}/set-password", json_reply(None, 204))
     mas = mas_of(mas_stub, journal=journal)
     mas.users.set_password(ALICE, "correct horse")
     journal.close()
@@ -176,7 +185,7 @@ def test_a_change_is_in_the_journal_of_the_homeserver_without_secrets(mas_stub: 
     assert entry["body"] == {"password": "(removed)", "skip_password_check": False}
 
 
-def test_a_dry_run_stops_before_a_change(mas_stub: Stub) -> None:
+def test_dry_run_stops_before_a_change(mas_stub: Stub) -> None:
     mas = Synapse(mas_stub.url, token="mpt_secret").dry_run().mas
     assert mas is not None
     with pytest.raises(DryRunStop):
@@ -185,15 +194,17 @@ def test_a_dry_run_stops_before_a_change(mas_stub: Stub) -> None:
 
 @pytest.fixture
 def client(mas_stub: Stub) -> Stub:
-    mas_stub.on("/oauth2/token", told({"access_token": "mat_1", "token_type": "Bearer", "expires_in": 300}))
-    mas_stub.on("/oauth2/revoke", told({}))
+    mas_stub.on(
+        "/oauth2/token", json_reply({"access_token": "mat_1", "token_type": "Bearer", "expires_in": 300})
+    )
+    mas_stub.on("/oauth2/revoke", json_reply({}))
     return mas_stub
 
 
 CLIENT = MasAccess(client_id="01CLIENT", client_secret=lambda: "the secret:+")
 
 
-def test_a_client_gets_a_token_and_ends_it(client: Stub, tmp_path: Path) -> None:
+def test_client_gets_and_revokes_a_token(client: Stub, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite3")
     client.on(f"{API}/users/{ALICE}/lock", single("user", ALICE, user("alice", locked_at="2026-01-02")))
     with Synapse(client.url, token="mct_admin", mas=CLIENT, journal=journal) as synapse:
@@ -213,7 +224,7 @@ def test_a_client_gets_a_token_and_ends_it(client: Stub, tmp_path: Path) -> None
     assert b"the secret" not in written
 
 
-def test_a_token_is_renewed_before_it_expires(client: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_renewed_before_it_expires(client: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("synadmin.mas.service.time.monotonic", lambda: now[0])
     mas = mas_of(client, CLIENT)
@@ -224,20 +235,20 @@ def test_a_token_is_renewed_before_it_expires(client: Stub, monkeypatch: pytest.
     assert client.targets.count("POST /oauth2/revoke") == 1
 
 
-def test_a_client_that_mas_does_not_let_in_is_refused(client: Stub) -> None:
-    client.on("/oauth2/token", told({"error": "invalid_client"}, 401))
+def test_client_refused_by_mas_is_reported(client: Stub) -> None:
+    client.on("/oauth2/token", json_reply({"error": "invalid_client"}, 401))
     with pytest.raises(RefusedError) as refusal:
         mas_of(client, CLIENT).require()
     assert "gives the client 01CLIENT no token" in str(refusal.value)
     assert "policy.data.admin_clients" in str(refusal.value.hint)
 
 
-def test_metadata_without_an_issuer_is_no_mas(stub: Stub) -> None:
-    stub.on(METADATA, told({"token_endpoint": f"{stub.url}/oauth2/token"}))
+def test_metadata_without_an_issuer_is_not_mas(stub: Stub) -> None:
+    stub.on(METADATA, json_reply({"token_endpoint": f"{stub.url}/oauth2/token"}))
     assert Synapse(stub.url, token="x").mas is None
 
 
-def test_where_mas_is_down_the_homeserver_says_so(stub: Stub) -> None:
+def test_homeserver_reports_that_mas_is_unreachable(stub: Stub) -> None:
     stub.on(METADATA, refused(500, "M_UNKNOWN", "Internal server error"))
     with pytest.raises(SynadminError, match="does not say whether"):
         _ = Synapse(stub.url, token="x").mas

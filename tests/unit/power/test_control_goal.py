@@ -20,13 +20,13 @@ def held(users: dict[UserId, int], **others: Any) -> Any:  # noqa: ANN401
     return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
 
 
-def test_a_room_in_order_has_no_differences() -> None:
+def test_matching_room_has_no_differences() -> None:
     goal = ControlGoal(admins=(ALICE,), moderators={BOB: 50}, nobody_else=True)
     view = held({ALICE: 100, BOB: 50, CAROL: 75})
     assert (differences(view, goal), edits(view, goal), refusal(view, goal)) == ((), (), None)
 
 
-def test_an_admin_needs_the_level_and_to_be_in_the_room() -> None:
+def test_admin_needs_level_and_membership() -> None:
     goal = ControlGoal(admins=(ALICE, BOB, CAROL))
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50, CAROL: 100}))
     assert differences(view, goal) == (
@@ -37,7 +37,7 @@ def test_an_admin_needs_the_level_and_to_be_in_the_room() -> None:
     assert differences(after, goal) == ()
 
 
-def test_others_are_lowered_only_where_the_file_says_so() -> None:
+def test_others_are_lowered_only_with_nobody_else() -> None:
     view = held({ALICE: 100, BOB: 100, CAROL: 100, MALLORY: 100, DAVE: 50})
     assert differences(view, ControlGoal(admins=(ALICE,), moderators={BOB: 50})) == (
         Difference("moderator", BOB, 100, 50),
@@ -50,7 +50,7 @@ def test_others_are_lowered_only_where_the_file_says_so() -> None:
     ]
 
 
-def test_levels_are_raised_together_and_taken_one_by_one() -> None:
+def test_levels_are_raised_together_and_lowered_one_by_one() -> None:
     view = held({ALICE: 150, BOB: 100, CAROL: 120})
     goal = ControlGoal(admins=(ALICE,), moderators={DAVE: 50, MALLORY: 50, CAROL: 10}, nobody_else=True)
     assert edits(view, goal) == (
@@ -60,7 +60,7 @@ def test_levels_are_raised_together_and_taken_one_by_one() -> None:
     )
 
 
-def test_an_admin_who_left_with_the_level_loses_it() -> None:
+def test_admin_who_left_loses_the_level() -> None:
     view = room({ALICE: "join", BOB: "leave"}, power_levels=levels({ALICE: 100, BOB: 100}))
     assert edits(view, ControlGoal(admins=(ALICE,), nobody_else=True)) == (Edit(users={BOB: None}),)
 
@@ -94,13 +94,13 @@ def test_an_admin_who_left_with_the_level_loses_it() -> None:
         ),
     ],
 )
-def test_what_cannot_hold_is_refused(view: Any, goal: ControlGoal, reason: str) -> None:  # noqa: ANN401
+def test_contradictory_goals_are_refused(view: Any, goal: ControlGoal, reason: str) -> None:  # noqa: ANN401
     found = refusal(view, goal)
     assert found is not None
     assert found.reason == reason
 
 
-def test_a_creator_of_version_12_is_an_admin_without_a_level() -> None:
+def test_version_12_creator_is_an_admin_without_a_level() -> None:
     view = room({ALICE: "join"}, version="12")
     goal = ControlGoal(admins=(ALICE, BOB), nobody_else=True)
     assert differences(view, goal) == (Difference("admin", BOB, 0, 100),)

@@ -97,7 +97,7 @@ def controllers(view: RoomView) -> set[UserId]:
 
 @given(st.one_of(views(), hopeful(), hopeful()), control_goals())
 @THOROUGH
-def test_no_step_costs_more_local_control_than_the_file_says(view: RoomView, goal: ControlGoal) -> None:
+def test_no_step_removes_more_local_control_than_the_file_says(view: RoomView, goal: ControlGoal) -> None:
     if view.unknown_local_members:
         view = replace(view, memberships={**view.memberships, UNNAMED: "join"})
     before = controllers(view)
@@ -115,7 +115,7 @@ def test_no_step_costs_more_local_control_than_the_file_says(view: RoomView, goa
 
 @given(st.one_of(views(), hopeful(), hopeful()), control_goals())
 @THOROUGH
-def test_a_second_apply_has_nothing_to_do(view: RoomView, goal: ControlGoal) -> None:
+def test_second_apply_has_nothing_to_do(view: RoomView, goal: ControlGoal) -> None:
     if view.unknown_local_members:
         view = replace(view, memberships={**view.memberships, UNNAMED: "join"})
     try:

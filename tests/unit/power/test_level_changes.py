@@ -21,7 +21,7 @@ def held(users: dict[UserId, Any], **others: Any) -> Any:  # noqa: ANN401
     return room(dict.fromkeys(users, "join"), power_levels=levels(users, **others))
 
 
-def test_everything_else_stays_as_it_is() -> None:
+def test_other_fields_are_unchanged() -> None:
     view = held({ALICE: 100, BOB: 50}, notifications={"room": 50}, **{"org.example.own": {"kept": 1}})
     edit = Edit(users={BOB: 75}, events={"m.room.topic": 0}, named={"invite": 50})
     before, after = view.power_levels, edit.applied(view)
@@ -34,7 +34,7 @@ def test_everything_else_stays_as_it_is() -> None:
     assert view.power_levels == before
 
 
-def test_an_entry_that_is_taken_away_leaves_the_default() -> None:
+def test_removed_entry_leaves_the_default() -> None:
     view = held({ALICE: 100, BOB: 75}, users_default=10)
     edit = Edit(users={BOB: None}, events={"m.room.name": None})
     after = edit.applied(view)
@@ -45,12 +45,12 @@ def test_an_entry_that_is_taken_away_leaves_the_default() -> None:
     )  # state_default is what the name took
 
 
-def test_what_is_so_already_is_no_change() -> None:
+def test_equal_level_is_no_change() -> None:
     view = held({ALICE: 100, BOB: 50})
     assert level_changes.changes(view, Edit(users={BOB: 50, CAROL: 0}, named={"kick": 50})) == ()
 
 
-def test_each_change_is_a_line_for_people() -> None:
+def test_each_change_is_a_readable_line() -> None:
     view = held({ALICE: 100})
     edit = Edit(users={BOB: 50}, events={"m.room.topic": 0}, named={"ban": 60})
     assert [change.text for change in level_changes.changes(view, edit)] == [
@@ -61,22 +61,22 @@ def test_each_change_is_a_line_for_people() -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_every_level_with_a_name_can_be_set(name: str) -> None:
+def test_every_named_level_can_be_set(name: str) -> None:
     view = held({ALICE: 100})
     assert level_changes.changes(view, Edit(named={name: 77}))[0].after == 77
 
 
-def test_the_levels_of_an_old_room_come_out_as_numbers() -> None:
+def test_string_levels_become_numbers() -> None:
     view = replace(held({ALICE: "100", BOB: "50"}), version="6")
     assert Edit(users={BOB: 0}).applied(view)["users"] == {ALICE: 100, BOB: 0}
 
 
-def test_a_room_without_levels_gets_its_creators_written_down() -> None:
+def test_room_without_levels_gets_its_creators_listed() -> None:
     view = room({ALICE: "join"}, power_levels=None, creators=(ALICE,))
     assert Edit(users={BOB: 50}).applied(view) == {"users": {ALICE: 100, BOB: 50}}
 
 
-def test_who_loses_what_is_told() -> None:
+def test_lost_permissions_are_reported() -> None:
     view = held({ALICE: 100, BOB: 50})
     lost = dict(level_changes.losses(view, Edit(named={"kick": 75})))
     assert lost == {BOB: ("kick",)}
@@ -84,13 +84,13 @@ def test_who_loses_what_is_told() -> None:
 
 
 @pytest.mark.parametrize("level", [2**53, -(2**53)])
-def test_a_number_that_no_room_can_hold_is_senseless(level: int) -> None:
+def test_level_out_of_range_is_invalid(level: int) -> None:
     view = held({ALICE: 100})
     for edit in (Edit(users={BOB: level}), Edit(events={"m.room.name": level}), Edit(named={"ban": level})):
         assert "is not a power level" in (level_changes.validation_error(view, edit) or "")
 
 
-def test_a_creator_of_version_12_has_no_number_to_change() -> None:
+def test_version_12_creator_has_no_level_to_change() -> None:
     view = room(
         {ALICE: "join", BOB: "join"}, version="12", creators=(ALICE,), power_levels=levels({BOB: 100})
     )
@@ -101,7 +101,7 @@ def test_a_creator_of_version_12_has_no_number_to_change() -> None:
     assert level_changes.locks_everybody_out(view, Edit(users={BOB: None})) is None
 
 
-def test_what_takes_the_last_control_out_of_a_room_locks_everybody_out() -> None:
+def test_removing_the_last_control_locks_out_all_users() -> None:
     view = held({ALICE: 100, BOB: 50})
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 99})) is not None
     assert level_changes.locks_everybody_out(view, Edit(events={"m.room.power_levels": 101})) is not None
@@ -109,12 +109,12 @@ def test_what_takes_the_last_control_out_of_a_room_locks_everybody_out() -> None
     assert level_changes.locks_everybody_out(view, Edit(events={"m.room.power_levels": 50})) is None
 
 
-def test_a_room_without_control_can_be_locked_no_further() -> None:
+def test_room_without_control_cannot_lose_more() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
 
 
-def test_the_last_local_control_is_told_from_control_at_large() -> None:
+def test_last_local_control_differs_from_last_control() -> None:
     view = held({ALICE: 100, MALLORY: 100})
     assert level_changes.takes_last_local_control(view, Edit(users={ALICE: 0}))
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
@@ -122,7 +122,7 @@ def test_the_last_local_control_is_told_from_control_at_large() -> None:
     assert not level_changes.takes_last_local_control(held({MALLORY: 100, BOB: 0}), Edit(users={BOB: 0}))
 
 
-def test_members_known_by_number_only_hold_what_everybody_holds() -> None:
+def test_unnamed_members_have_the_default_level() -> None:
     view = replace(held({ALICE: 100}, users_default=100), joined_local_members=5)
     assert level_changes.locks_everybody_out(view, Edit(users={ALICE: 0})) is None
     assert (
@@ -131,7 +131,7 @@ def test_members_known_by_number_only_hold_what_everybody_holds() -> None:
     )
 
 
-def test_those_who_may_make_an_edit_come_with_the_highest_first() -> None:
+def test_users_who_may_edit_are_sorted_by_level() -> None:
     view = held({ALICE: 100, BOB: 75, CAROL: 25, MALLORY: 100}, events={"m.room.power_levels": 50})
     assert list(level_changes.possible_actors(view, Edit(named={"invite": 50}))) == [ALICE, BOB]
     assert list(level_changes.possible_actors(view, Edit(users={ADMIN: 80}))) == [ALICE]
@@ -141,7 +141,7 @@ def test_those_who_may_make_an_edit_come_with_the_highest_first() -> None:
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 0}))) == [ALICE, BOB]
 
 
-def test_who_left_is_asked_as_if_they_were_back() -> None:
+def test_users_who_left_count_as_if_joined() -> None:
     view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}))
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}))) == [ALICE]
     assert list(level_changes.possible_actors(view, Edit(users={BOB: 100}), joined=True)) == []
@@ -151,7 +151,7 @@ def test_who_left_is_asked_as_if_they_were_back() -> None:
     ]
 
 
-def test_equals_on_other_servers_stand_in_the_way() -> None:
+def test_remote_equals_block_an_edit() -> None:
     view = held({ALICE: 100, MALLORY: 100})
     assert level_changes.equal_remote_admins(view, Edit(users={MALLORY: 0})) == (MALLORY,)
     assert level_changes.equal_remote_admins(view, Edit(users={ALICE: 0})) == ()
@@ -173,10 +173,10 @@ def test_equals_on_other_servers_stand_in_the_way() -> None:
     ],
     ids=["all get it", "one short", "it takes nothing", "it takes one", "one gets it"],
 )
-def test_an_edit_that_gives_everybody_control_is_told_apart(edit: Edit, *, gives: bool) -> None:
+def test_edit_that_gives_all_members_control_is_marked(edit: Edit, *, gives: bool) -> None:
     assert level_changes.gives_everybody_control(held({ALICE: 100, BOB: 50}), edit) is gives
 
 
-def test_what_everybody_has_already_is_not_given() -> None:
+def test_default_level_is_not_granted_again() -> None:
     view = held({ALICE: 100}, users_default=100)
     assert not level_changes.gives_everybody_control(view, Edit(named={"kick": 10}))

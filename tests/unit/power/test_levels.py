@@ -24,40 +24,40 @@ class TestRoomVersions:
             ("strict_json", 6),
         ],
     )
-    def test_a_trait_begins_with_its_version_and_stays(self, trait: str, first: int) -> None:
+    def test_room_version_features_are_cumulative(self, trait: str, first: int) -> None:
         assert [getattr(RoomVersion.of(str(number)), trait) for number in range(1, 15)] == [
             number >= first for number in range(1, 15)
         ]
 
-    def test_the_unstable_name_of_version_12_means_version_12(self) -> None:
+    def test_unstable_name_of_version_12_means_version_12(self) -> None:
         assert RoomVersion.of("org.matrix.hydra.11").creator_power
 
-    def test_an_unstable_version_behaves_like_the_number_at_its_end(self) -> None:
+    def test_unstable_version_behaves_like_its_number(self) -> None:
         version = RoomVersion.of("org.matrix.msc3757.10")
         assert version.integer_levels
         assert not version.creator_power
 
     @pytest.mark.parametrize("name", ["", "org.example.wild", "9999999999", "²"])
-    def test_what_nobody_has_heard_of_is_taken_for_the_newest(self, name: str) -> None:
+    def test_unknown_version_is_treated_as_the_newest(self, name: str) -> None:
         assert RoomVersion.of(name).creator_power
 
 
 class TestLevels:
-    def test_a_user_who_is_not_listed_has_the_default(self) -> None:
+    def test_unlisted_user_has_the_default_level(self) -> None:
         assert powers(levels({ALICE: 100}, users_default=7)).level_of(BOB) == 7
 
-    def test_without_an_event_the_creator_has_100_and_nobody_else_anything(self) -> None:
+    def test_creator_has_100_without_a_power_levels_event(self) -> None:
         assert [powers(None).level_of(user) for user in (ALICE, BOB)] == [100, 0]
         assert powers(None).control == 50
 
-    def test_a_creator_of_version_12_is_above_every_number_with_and_without_an_event(self) -> None:
+    def test_version_12_creator_is_above_every_level(self) -> None:
         for content in (None, levels({})):
             power = powers(content, "12", ALICE, BOB)
             assert power.level_of(ALICE) == power.level_of(BOB) == CREATOR_LEVEL > 2**53 - 1
         assert format_level(CREATOR_LEVEL) == "creator"
         assert format_level(100) == 100
 
-    def test_an_event_of_nothing_but_users_means_the_defaults(self) -> None:
+    def test_event_with_only_users_means_the_defaults(self) -> None:
         power = powers({"users": {ALICE: 100}})
         assert (power.control, power.invite, power.kick, power.ban, power.redact) == (50, 0, 50, 50, 50)
         assert (power.needed("m.room.name"), power.needed("m.room.message", state=False)) == (50, 0)
@@ -70,30 +70,30 @@ class TestLevels:
         assert power.needed("m.room.name") == 9
 
     @pytest.mark.parametrize("value", [None, "much", [], {}, float("inf"), float("nan"), "9" * 5000])
-    def test_what_is_no_number_counts_as_not_there(self, value: object) -> None:
+    def test_invalid_number_counts_as_missing(self, value: object) -> None:
         assert as_level(value) is None
         power = powers({"users": {ALICE: value}, "users_default": 3, "ban": value})
         assert (power.level_of(ALICE), power.ban) == (3, 50)
 
     @pytest.mark.parametrize("part", [None, [], "all", 5])
-    def test_a_part_that_is_no_object_counts_as_empty(self, part: object) -> None:
+    def test_non_object_counts_as_empty(self, part: object) -> None:
         power = powers({"users": part, "events": part})
         assert (power.level_of(ALICE), power.control, power.listed()) == (0, 50, {})
 
-    def test_the_highest_level_and_who_holds_it(self) -> None:
+    def test_highest_level_and_its_holders(self) -> None:
         assert powers(levels({ALICE: 100, BOB: 50, CAROL: 100})).highest() == (100, (ALICE, CAROL))
         assert powers(None).highest() == (100, (ALICE,))
         assert powers(levels({CAROL: 100}), "12", ALICE, BOB).highest() == (CREATOR_LEVEL, (ALICE, BOB))
 
 
 class TestGranting:
-    def test_everything_else_stays_as_it_is(self) -> None:
+    def test_other_fields_are_unchanged(self) -> None:
         content = levels({ALICE: 100}, notifications={"room": 20}, historical=100)
         granted = powers(content).granting(BOB, 50)
         assert granted == {**content, "users": {ALICE: 100, BOB: 50}}
         assert content["users"] == {ALICE: 100}
 
-    def test_strings_become_the_integers_that_synapse_asks_for(self) -> None:
+    def test_string_levels_become_integers(self) -> None:
         content = {
             "users": {ALICE: "100"},
             "ban": "50",
@@ -107,12 +107,12 @@ class TestGranting:
             "note": "5",
         }
 
-    def test_the_first_event_of_a_room_leaves_its_creator_what_it_has(self) -> None:
+    def test_first_power_levels_event_keeps_the_creator_level(self) -> None:
         assert powers(None).granting(BOB, 100) == {"users": {ALICE: 100, BOB: 100}}
         assert powers(None, "12").granting(BOB, 100) == {"users": {BOB: 100}}
 
 
-def test_abilities_tell_what_a_level_is_enough_for() -> None:
+def test_abilities_of_a_level() -> None:
     able = {ability.text: ability.allowed for ability in powers(levels({ALICE: 100})).abilities(50)}
     assert able["kick"]
     assert able["change the name"]
@@ -120,7 +120,7 @@ def test_abilities_tell_what_a_level_is_enough_for() -> None:
     assert not able["upgrade or close the room"]
 
 
-def test_an_admin_of_a_version_12_room_cannot_upgrade_it() -> None:
+def test_version_12_admin_cannot_upgrade() -> None:
     content = levels({BOB: 100}, events={"m.room.tombstone": 150})
     short = [ability for ability in powers(content, "12").abilities(100) if not ability.allowed]
     assert [(ability.text, ability.needed) for ability in short] == [("upgrade or close the room", 150)]

@@ -22,7 +22,7 @@ def held(prediction: Prediction, user: UserId) -> object:
     return (prediction.content or {}).get("users", {}).get(user)
 
 
-def test_a_stranger_is_invited_into_a_private_room() -> None:
+def test_outsider_is_invited_to_a_private_room() -> None:
     prediction = predict(room({ALICE: "join"}), ADMIN)
     assert answer(prediction) == (200, None, None)
     assert (prediction.promoter, held(prediction, ADMIN), prediction.invited) == (ALICE, 100, True)
@@ -42,7 +42,7 @@ def test_a_stranger_is_invited_into_a_private_room() -> None:
         ("ban", "public", False),
     ],
 )
-def test_only_who_is_outside_a_room_that_is_not_public_is_invited(
+def test_only_outsiders_of_non_public_rooms_are_invited(
     membership: str, join_rule: str | None, invited: bool
 ) -> None:
     prediction = predict(room({ALICE: "join", ADMIN: membership}, join_rule=join_rule), ADMIN)
@@ -50,25 +50,25 @@ def test_only_who_is_outside_a_room_that_is_not_public_is_invited(
 
 
 class TestThePromoter:
-    def test_is_the_highest_who_is_joined(self) -> None:
+    def test_is_the_highest_joined_user(self) -> None:
         content = levels({ALICE: 100, BOB: 75, CAROL: 60}, events={"m.room.power_levels": 50})
         prediction = predict(room({ALICE: "leave", BOB: "join", CAROL: "join"}, power_levels=content), ADMIN)
         assert (prediction.promoter, held(prediction, ADMIN)) == (BOB, 75)
 
-    def test_is_the_last_of_the_alphabet_among_equals(self) -> None:
+    def test_is_the_last_by_name_among_equals(self) -> None:
         content = levels({CAROL: 100, ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join", CAROL: "join"}, power_levels=content)
         assert predict(view, ADMIN).promoter == CAROL
 
-    def test_is_never_found_through_the_default(self) -> None:
+    def test_is_never_found_through_the_default_level(self) -> None:
         view = room({ALICE: "join"}, power_levels=levels({}, users_default=100))
         assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NOBODY)
 
-    def test_is_never_a_user_of_another_server(self) -> None:
+    def test_is_never_a_remote_user(self) -> None:
         view = room({MALLORY: "join", BOB: "join"}, power_levels=levels({MALLORY: 100}))
         assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", NOBODY)
 
-    def test_is_a_creator_before_anybody_listed_in_version_12(self) -> None:
+    def test_is_a_creator_before_listed_users_in_version_12(self) -> None:
         view = room({ALICE: "join", BOB: "join", CAROL: "join"}, version="12", creators=(ALICE, BOB))
         view = replace(view, power_levels=levels({CAROL: 100}))
         assert predict(view, ADMIN).promoter == ALICE
@@ -76,14 +76,14 @@ class TestThePromoter:
         assert predict(gone, ADMIN).promoter == BOB
         assert held(predict(gone, ADMIN), ADMIN) == 100
 
-    def test_is_the_creator_where_there_are_no_levels_joined_or_not(self) -> None:
+    def test_is_the_creator_without_a_power_levels_event(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, power_levels=None)
         assert predict(view, ADMIN).content == {"users": {ADMIN: 100}}
         gone = replace(view, memberships={BOB: "join"})
         assert answer(predict(gone, ADMIN)) == (400, "M_UNKNOWN", TOO_WEAK)
         assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
 
-    def test_is_not_found_by_synapse_before_1_136_where_there_are_no_levels(self) -> None:
+    def test_is_not_found_without_power_levels_before_synapse_1_136(self) -> None:
         view = room({ALICE: "join"}, power_levels=None, needs_levels=True)
         assert answer(predict(view, ADMIN)) == (500, "M_UNKNOWN", "Internal server error")
         assert answer(predict(replace(view, creators=(MALLORY,)), ADMIN)) == (400, "M_UNKNOWN", NOBODY)
@@ -102,7 +102,7 @@ class TestThePromoter:
 
 
 class TestOddLevels:
-    def test_strings_are_refused_whoever_sends_them(self) -> None:
+    def test_string_levels_are_refused(self) -> None:
         view = room({ALICE: "join"}, version="5", power_levels=levels({ALICE: "100"}))
         assert answer(predict(view, ADMIN)) == (
             400,
@@ -110,7 +110,7 @@ class TestOddLevels:
             f"\"{ALICE}\": '100' is not of type 'integer'",
         )
 
-    def test_strings_are_compared_as_strings(self) -> None:
+    def test_string_levels_are_compared_as_strings(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, version="5", power_levels=levels({ALICE: "100", BOB: "9"}))
         assert predict(view, ADMIN).promoter == BOB
 
@@ -118,14 +118,14 @@ class TestOddLevels:
         view = room({ALICE: "join"}, version="5", power_levels=levels({ALICE: "100", BOB: 50}))
         assert predict(view, ADMIN).status == 500
 
-    def test_users_that_are_no_object_make_synapse_fail(self) -> None:
+    def test_users_that_are_not_an_object_make_synapse_fail(self) -> None:
         assert predict(room({ALICE: "join"}, power_levels={"users": None}), ADMIN).status == 500
 
-    def test_a_malformed_user_among_the_users_stops_everything(self) -> None:
+    def test_malformed_user_among_users_is_refused(self) -> None:
         view = room({ALICE: "join"}, power_levels=levels({ALICE: 100, UserId("@broken"): 0}))
         assert answer(predict(view, ADMIN)) == (400, "M_UNKNOWN", "Not a valid user_id: @broken")
 
-    def test_a_malformed_target_is_refused(self) -> None:
+    def test_malformed_target_is_refused(self) -> None:
         prediction = predict(room({ALICE: "join"}), UserId("nonsense"))
         assert answer(prediction) == (400, "M_UNKNOWN", "Not a valid user_id: nonsense")
 
@@ -133,15 +133,15 @@ class TestOddLevels:
 class TestTheSameAgain:
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 50, BOB: 50}))
 
-    def test_what_the_promoter_said_last_is_not_said_again_and_not_judged(self) -> None:
+    def test_repeated_event_of_the_promoter_is_deduplicated(self) -> None:
         # 100 is needed, and Bob, who is asked to promote himself, has 50.
         prediction = predict(replace(self.view, power_levels_sender=BOB), BOB)
         assert (prediction.status, prediction.new_event, prediction.levels_changed) == (200, False, False)
 
-    def test_what_somebody_else_said_last_is_judged(self) -> None:
+    def test_equal_event_of_another_sender_is_authorized(self) -> None:
         assert answer(predict(self.view, BOB)) == (400, "M_UNKNOWN", TOO_WEAK)
 
-    def test_a_new_event_may_change_nothing(self) -> None:
+    def test_new_event_may_change_nothing(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
         prediction = predict(view, BOB)
         assert (prediction.status, prediction.new_event, prediction.levels_changed) == (200, True, False)
@@ -170,11 +170,11 @@ class TestLevelsGrantedDespiteTheError:
         self.check(view, MALLORY, "M_FORBIDDEN", "This room has been marked as unfederatable.")
 
 
-def test_a_room_without_local_members_has_no_state_left() -> None:
+def test_room_without_local_members_has_no_state() -> None:
     assert answer(predict(room({ALICE: "leave"}), ADMIN)) == (400, "M_UNKNOWN", "Server not in room")
 
 
-def test_a_higher_target_cannot_be_set_to_the_level_of_a_lower_promoter() -> None:
+def test_target_above_the_promoter_is_not_lowered() -> None:
     content = levels({ADMIN: 100, ALICE: 50}, events={"m.room.power_levels": 50})
     prediction = predict(room({ALICE: "join"}, power_levels=content), ADMIN)
     assert answer(prediction) == (400, "M_UNKNOWN", TOO_WEAK)

@@ -154,7 +154,7 @@ def looked_at(view: RoomView) -> RoomView:
 
 @given(ROOMS, LEAVINGS)
 @THOROUGH
-def test_no_step_costs_those_who_stay_their_control(view: RoomView, leaving: Leaving) -> None:
+def test_no_step_removes_control_of_those_who_stay(view: RoomView, leaving: Leaving) -> None:
     view = looked_at(view)
     before, depended = controllers(view), depends(view)
     after = list(leaving.states(view))
@@ -168,7 +168,7 @@ def test_no_step_costs_those_who_stay_their_control(view: RoomView, leaving: Lea
 
 @given(ROOMS, LEAVINGS)
 @THOROUGH
-def test_a_second_off_boarding_has_nothing_to_do(view: RoomView, leaving: Leaving) -> None:
+def test_second_offboarding_has_nothing_to_do(view: RoomView, leaving: Leaving) -> None:
     after = [looked_at(view), *leaving.states(looked_at(view))][-1]
     if leaving.ended == "gone":
         again = [*leaving.states(after)]

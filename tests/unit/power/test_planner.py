@@ -31,7 +31,7 @@ def refused(view: RoomView, target: UserId = ADMIN, allow: Reach = Reach.API) ->
     return found
 
 
-def told(found: Plan) -> list[str]:
+def steps_of(found: Plan) -> list[str]:
     """Return the steps as ``action actor → user``, local names for short."""
     return [
         f"{step.action} {_short(step.as_user)}"
@@ -45,29 +45,29 @@ def _short(user: UserId | None) -> str:
 
 
 class TestTheTable:
-    def test_row_1_a_public_room_is_granted_and_then_joined(self) -> None:
+    def test_row_1_public_room_is_granted_then_joined(self) -> None:
         found = planned(room({ALICE: "join"}, join_rule="public"))
-        assert told(found) == ["make-room-admin alice → admin", "join admin"]
+        assert steps_of(found) == ["make-room-admin alice → admin", "join admin"]
         assert (found.outcome, found.reach, found.level, found.promoter) == ("done", Reach.API, 100, ALICE)
 
-    def test_row_1_another_user_has_to_join_a_public_room_by_itself(self) -> None:
+    def test_row_1_another_user_has_to_join_a_public_room(self) -> None:
         found = planned(room({ALICE: "join"}, join_rule="public"), BOB)
-        assert told(found) == ["make-room-admin alice → bob"]
+        assert steps_of(found) == ["make-room-admin alice → bob"]
         assert found.outcome == "pending"
         assert found.message == f"{BOB} will have level 100, and has to join to have control."
 
-    def test_row_2_a_private_room_is_granted_by_invitation_and_then_joined(self) -> None:
+    def test_row_2_private_room_is_granted_with_invitation_then_joined(self) -> None:
         found = planned(room({ALICE: "join"}))
-        assert told(found) == ["make-room-admin alice → admin", "join admin"]
+        assert steps_of(found) == ["make-room-admin alice → admin", "join admin"]
         assert found.steps[0].invites
         assert found.outcome == "done"
 
-    def test_row_2_another_user_has_to_accept_by_itself(self) -> None:
+    def test_row_2_another_user_has_to_accept(self) -> None:
         found = planned(room({ALICE: "join"}), BOB)
-        assert (told(found), found.outcome) == (["make-room-admin alice → bob"], "pending")
+        assert (steps_of(found), found.outcome) == (["make-room-admin alice → bob"], "pending")
         assert "has to accept the invitation" in found.message
 
-    def test_row_3_who_gets_50_is_told_so(self) -> None:
+    def test_row_3_level_50_is_reported(self) -> None:
         view = room(
             {BOB: "join", ALICE: "leave"}, power_levels=levels({ALICE: 100, BOB: 50}, events=HALF, ban=60)
         )
@@ -79,20 +79,20 @@ class TestTheTable:
         )
 
     @pytest.mark.parametrize("join_rule", ["public", "invite"])
-    def test_rows_4_and_5_a_banned_target_is_refused(self, join_rule: str) -> None:
+    def test_rows_4_and_5_banned_target_is_refused(self, join_rule: str) -> None:
         refusal = refused(room({ALICE: "join", ADMIN: "ban"}, join_rule=join_rule))
         assert (refusal.reason, refusal.reach) == ("target-banned", Reach.IMPERSONATE)
         assert f"As {ALICE} lift the ban on {ADMIN}." in refusal.message
 
-    def test_row_6_a_ghost_is_refused(self) -> None:
+    def test_row_6_unknown_account_is_refused(self) -> None:
         ghost = local("ghost")
         view = room({ALICE: "join"}, accounts={ghost: "missing"})
         refusal = refused(view, ghost, Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-unknown", None)
 
-    def test_row_7_a_user_of_another_server_is_promoted_and_invited(self) -> None:
+    def test_row_7_remote_user_is_promoted_and_invited(self) -> None:
         found = planned(room({ALICE: "join"}), MALLORY, Reach.REACTIVATE)
-        assert (told(found), found.outcome, found.reach) == (
+        assert (steps_of(found), found.outcome, found.reach) == (
             ["make-room-admin alice → mallory:elsewhere.net"],
             "pending",
             Reach.API,
@@ -104,15 +104,15 @@ class TestTheTable:
             ),
         )
 
-    def test_row_8_a_malformed_user_is_what_synapse_refuses(self) -> None:
+    def test_row_8_malformed_user_is_refused(self) -> None:
         prediction = predict(room({ALICE: "join"}), UserId("nobody"))
         assert (prediction.status, prediction.message) == (400, "Not a valid user_id: nobody")
 
-    def test_row_9_too_little_power_is_left_in_the_room(self) -> None:
+    def test_row_9_too_little_power_is_left(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50}))
         refusal = refused(view)
         assert (refusal.reason, refusal.reach) == ("needs-impersonate", Reach.IMPERSONATE)
-        assert told(planned(view, allow=Reach.IMPERSONATE)) == [
+        assert steps_of(planned(view, allow=Reach.IMPERSONATE)) == [
             "invite bob → alice",
             "join alice",
             "make-room-admin alice → admin",
@@ -120,7 +120,7 @@ class TestTheTable:
             "leave alice",
         ]
 
-    def test_row_9_is_final_where_the_rest_of_the_power_is_elsewhere(self) -> None:
+    def test_row_9_is_final_where_power_is_on_other_servers(self) -> None:
         view = room({MALLORY: "join", BOB: "join"}, power_levels=levels({MALLORY: 100, BOB: 50}))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("insufficient-power", None)
@@ -130,7 +130,7 @@ class TestTheTable:
             "ask them, or replace the room."
         )
 
-    def test_row_10_the_only_admin_has_left(self) -> None:
+    def test_row_10_only_admin_left(self) -> None:
         view = room({ALICE: "leave", ADMIN: "join"})
         refusal = refused(view)
         assert refusal.reason == "needs-impersonate"
@@ -140,7 +140,7 @@ class TestTheTable:
         assert refusal.lines[1:] == ("--allow impersonate can do it:", *steps)
         assert refusal.message == " ".join(refusal.lines)
         # The token's owner is a member and may invite: nobody else has to be asked for that.
-        assert told(found) == [
+        assert steps_of(found) == [
             "invite admin → alice",
             "join alice",
             "make-room-admin alice → admin",
@@ -148,26 +148,26 @@ class TestTheTable:
         ]
         assert found.warnings == (f"All members of the room see {ALICE} join and leave.",)
 
-    def test_row_11_everybody_has_power_by_default(self) -> None:
+    def test_row_11_all_members_have_power_by_default(self) -> None:
         view = room({BOB: "join"}, power_levels=levels({}, users_default=100))
         assert refused(view).reason == "needs-impersonate"
-        assert told(planned(view, allow=Reach.IMPERSONATE)) == [
+        assert steps_of(planned(view, allow=Reach.IMPERSONATE)) == [
             "invite bob → admin",
             "join admin",
         ]
 
-    def test_row_11_the_caller_is_one_of_everybody(self) -> None:
+    def test_row_11_caller_has_the_default_level(self) -> None:
         view = room({ADMIN: "join"}, power_levels=levels({}, users_default=100))
         assert planned(view).steps == ()
-        assert told(planned(view, BOB)) == ["invite admin → bob"]
+        assert steps_of(planned(view, BOB)) == ["invite admin → bob"]
 
-    def test_row_12_the_admin_was_deactivated(self) -> None:
+    def test_row_12_admin_is_deactivated(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, accounts={ALICE: "deactivated"})
         for allow in (Reach.API, Reach.IMPERSONATE):
             refusal = refused(view, allow=allow)
             assert (refusal.reason, refusal.reach) == ("needs-reactivate", Reach.REACTIVATE)
         found = planned(view, allow=Reach.REACTIVATE)
-        assert told(found) == [
+        assert steps_of(found) == [
             "reactivate admin → alice",
             "invite bob → alice",
             "join alice",
@@ -177,7 +177,7 @@ class TestTheTable:
         ]
         assert [step.puts_back for step in found.steps] == [False] * 5 + [True]
 
-    def test_row_13_a_creator_of_version_12_stays_above(self) -> None:
+    def test_row_13_version_12_creator_stays_above(self) -> None:
         content = levels({}, events={"m.room.power_levels": 100, "m.room.tombstone": 150})
         found = planned(room({ALICE: "join"}, version="12", power_levels=content))
         assert (found.level, found.promoter) == (100, ALICE)
@@ -186,65 +186,65 @@ class TestTheTable:
             f"{ALICE} created the room and stays above {ADMIN}, who cannot change that.",
         )
 
-    def test_row_14_a_creator_needs_nothing_but_to_be_there(self) -> None:
+    def test_row_14_creator_needs_only_to_join(self) -> None:
         assert planned(room({ADMIN: "join"}, version="12", creators=(ADMIN,))).steps == ()
         public = room({BOB: "join", ADMIN: "leave"}, version="12", creators=(ADMIN,), join_rule="public")
         found = planned(public)
-        assert (told(found), found.level, found.outcome) == (["join admin"], CREATOR_LEVEL, "done")
+        assert (steps_of(found), found.level, found.outcome) == (["join admin"], CREATOR_LEVEL, "done")
         private = replace(public, join_rule="invite")
         assert refused(private).reason == "needs-impersonate"
-        assert told(planned(private, allow=Reach.IMPERSONATE)) == ["invite bob → admin", "join admin"]
+        assert steps_of(planned(private, allow=Reach.IMPERSONATE)) == ["invite bob → admin", "join admin"]
 
-    def test_row_15_the_only_creator_has_left(self) -> None:
+    def test_row_15_only_creator_left(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, version="12")
         assert refused(view).reason == "needs-impersonate"
-        assert told(planned(view, allow=Reach.IMPERSONATE))[:3] == [
+        assert steps_of(planned(view, allow=Reach.IMPERSONATE))[:3] == [
             "invite bob → alice",
             "join alice",
             "make-room-admin alice → admin",
         ]
 
-    def test_row_16_a_second_time_there_is_nothing_to_do(self) -> None:
+    def test_row_16_second_run_has_nothing_to_do(self) -> None:
         view = room({ALICE: "join", ADMIN: "join"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
         found = planned(view)
         assert (found.steps, found.outcome, found.reach, found.warnings) == ((), "done", Reach.API, ())
         waiting = room({ALICE: "join", BOB: "invite"}, power_levels=levels({ALICE: 100, BOB: 100}))
         assert (planned(waiting, BOB).steps, planned(waiting, BOB).outcome) == ((), "pending")
 
-    def test_row_23_the_promoter_is_suspended(self) -> None:
+    def test_row_23_promoter_is_suspended(self) -> None:
         view = room({ALICE: "join", BOB: "join"}, accounts={ALICE: "suspended"})
         assert refused(view).reason == "needs-reactivate"
-        assert told(planned(view, allow=Reach.REACTIVATE)) == [
+        assert steps_of(planned(view, allow=Reach.REACTIVATE)) == [
             "unsuspend admin → alice",
             "make-room-admin alice → admin",
             "join admin",
             "suspend admin → alice",
         ]
 
-    def test_row_23_another_with_power_is_asked_before_an_account_is_changed(self) -> None:
+    def test_row_23_another_power_holder_goes_before_an_account_change(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join"}, power_levels=content, accounts={BOB: "suspended"})
         assert refused(view).reason == "needs-impersonate"
         found = planned(view, allow=Reach.REACTIVATE)
-        assert told(found) == ["set-level alice → admin", "invite alice → admin", "join admin"]
+        assert steps_of(found) == ["set-level alice → admin", "invite alice → admin", "join admin"]
         assert found.reach is Reach.IMPERSONATE
 
     @pytest.mark.parametrize("account", [Account(shadow_banned=True), "locked"])
-    def test_row_24_through_a_locked_or_shadow_banned_promoter_it_works(self, account: Account | str) -> None:
+    def test_row_24_locked_or_shadow_banned_promoter_works(self, account: Account | str) -> None:
         found = planned(room({ALICE: "join"}, accounts={ALICE: account}))
-        assert told(found) == ["make-room-admin alice → admin", "join admin"]
+        assert steps_of(found) == ["make-room-admin alice → admin", "join admin"]
 
-    def test_row_25_a_suspended_target_is_refused(self) -> None:
+    def test_row_25_suspended_target_is_refused(self) -> None:
         refusal = refused(room({ALICE: "join"}, accounts={BOB: "suspended"}), BOB, Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-suspended", None)
 
-    def test_row_26_a_blocked_room_is_refused_to_who_is_not_in_it(self) -> None:
+    def test_row_26_blocked_room_is_refused_to_outsiders(self) -> None:
         refusal = refused(room({ALICE: "join"}, blocked=True), allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("room-blocked", None)
 
-    def test_row_26_a_member_of_a_blocked_room_is_promoted(self) -> None:
+    def test_row_26_member_of_a_blocked_room_is_promoted(self) -> None:
         found = planned(room({ALICE: "join", ADMIN: "join"}, blocked=True))
-        assert told(found) == ["make-room-admin alice → admin"]
+        assert steps_of(found) == ["make-room-admin alice → admin"]
         assert found.warnings == (
             (
                 "The room is blocked on this server: local users cannot be invited or join until it is "
@@ -254,40 +254,40 @@ class TestTheTable:
 
 
 class TestTheTarget:
-    def test_a_deactivated_one_is_refused(self) -> None:
+    def test_deactivated_target_is_refused(self) -> None:
         refusal = refused(room({ALICE: "join"}, accounts={BOB: "deactivated"}), BOB, Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-deactivated", None)
 
-    def test_a_locked_one_gets_the_level_and_a_warning(self) -> None:
+    def test_locked_target_gets_the_level_and_a_warning(self) -> None:
         found = planned(room({ALICE: "join", BOB: "join"}, accounts={BOB: "locked"}), BOB)
         assert found.warnings == (
             f"The account {BOB} is locked, and cannot use its power until that is lifted.",
         )
 
-    def test_a_banned_one_is_let_in_where_that_is_allowed(self) -> None:
+    def test_banned_target_is_unbanned_where_allowed(self) -> None:
         found = planned(room({ALICE: "join", ADMIN: "ban"}), allow=Reach.IMPERSONATE)
-        assert told(found) == ["unban alice → admin", "make-room-admin alice → admin", "join admin"]
+        assert steps_of(found) == ["unban alice → admin", "make-room-admin alice → admin", "join admin"]
 
-    def test_to_lift_a_ban_takes_more_than_the_api_also_for_the_caller(self) -> None:
+    def test_lifting_a_ban_needs_impersonation_for_the_caller_too(self) -> None:
         view = room({ADMIN: "join", BOB: "ban"}, power_levels=levels({ADMIN: 100}))
         refusal = refused(view, BOB)
         assert (refusal.reason, refusal.reach) == ("target-banned", Reach.IMPERSONATE)
 
-    def test_one_whom_nobody_may_unban_is_refused_for_good(self) -> None:
+    def test_target_that_no_user_may_unban_is_refused(self) -> None:
         view = room({ALICE: "join", ADMIN: "ban"}, power_levels=levels({ALICE: 100}, ban=101))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-banned", None)
 
-    def test_another_local_user_is_brought_in_where_that_is_allowed(self) -> None:
+    def test_another_local_target_joins_where_allowed(self) -> None:
         found = planned(room({ALICE: "join"}), BOB, Reach.IMPERSONATE)
-        assert told(found) == ["make-room-admin alice → bob", "join bob"]
+        assert steps_of(found) == ["make-room-admin alice → bob", "join bob"]
         assert found.outcome == "done"
 
-    def test_one_who_shall_not_be_joined_is_left_outside(self) -> None:
+    def test_no_join_leaves_the_target_outside(self) -> None:
         found = planned(room({ALICE: "join"}), join=False)
-        assert (told(found), found.outcome) == (["make-room-admin alice → admin"], "pending")
+        assert (steps_of(found), found.outcome) == (["make-room-admin alice → admin"], "pending")
 
-    def test_one_of_another_server_never_enters_a_closed_room(self) -> None:
+    def test_remote_target_cannot_enter_a_room_without_federation(self) -> None:
         refusal = refused(room({ALICE: "join"}, federate=False), MALLORY)
         assert (refusal.reason, refusal.reach) == ("insufficient-power", None)
         assert "m.federate is false" in refusal.message
@@ -296,95 +296,98 @@ class TestTheTarget:
 class TestTheCallerAsAMember:
     """The token's owner may do with it what any user may; that takes no more than the api."""
 
-    def test_invites_where_the_promoter_may_not(self) -> None:
+    def test_another_user_invites_where_the_promoter_may_not(self) -> None:
         content = levels({ALICE: 100}, users_default=50, invite=50, events=HALF)
         view = room({ALICE: "leave", ADMIN: "join"}, power_levels=content)
-        assert told(planned(view, BOB)) == ["invite admin → bob"]
+        assert steps_of(planned(view, BOB)) == ["invite admin → bob"]
 
-    def test_gives_the_level_itself_where_make_room_admin_finds_nobody(self) -> None:
+    def test_level_is_set_directly_where_make_room_admin_finds_no_user(self) -> None:
         content = levels({}, users_default=0, state_default=0, events={})
         view = room({ADMIN: "join", BOB: "join"}, power_levels={**content, "users_default": -1, "users": {}})
         view = replace(view, power_levels={**content, "users": {BOB: -1}})
-        assert told(planned(view, BOB)) == ["set-level admin → bob"]
+        assert steps_of(planned(view, BOB)) == ["set-level admin → bob"]
 
-    def test_comes_back_to_a_public_room_to_promote_somebody_and_leaves(self) -> None:
+    def test_admin_rejoins_a_public_room_to_promote_and_leaves(self) -> None:
         view = room({ADMIN: "leave", BOB: "join"}, power_levels=levels({ADMIN: 100}), join_rule="public")
-        assert told(planned(view, BOB)) == ["join admin", "make-room-admin admin → bob", "leave admin"]
+        assert steps_of(planned(view, BOB)) == ["join admin", "make-room-admin admin → bob", "leave admin"]
 
-    def test_joins_a_restricted_room_as_a_member_of_the_space(self) -> None:
+    def test_admin_joins_a_restricted_room_as_a_member_of_the_space(self) -> None:
         view = room({ADMIN: "leave", BOB: "join"}, power_levels=levels({ADMIN: 100}), join_rule="restricted")
         assert refused(view).reason == "needs-impersonate"
-        assert told(planned(replace(view, allowed_members=frozenset({ADMIN})))) == ["join admin"]
+        assert steps_of(planned(replace(view, allowed_members=frozenset({ADMIN})))) == ["join admin"]
 
 
 class TestFurtherThanTheApi:
-    def test_a_departed_admin_comes_back_through_the_open_door(self) -> None:
+    def test_departed_admin_rejoins_a_public_room(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, join_rule="public")
-        assert told(planned(view, allow=Reach.IMPERSONATE)) == [
+        assert steps_of(planned(view, allow=Reach.IMPERSONATE)) == [
             "join alice",
             "make-room-admin alice → admin",
             "join admin",
             "leave alice",
         ]
 
-    def test_a_suspended_one_leaves_before_it_is_suspended_again(self) -> None:
+    def test_suspended_user_leaves_before_it_is_suspended_again(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, accounts={ALICE: "suspended"})
-        assert told(planned(view, allow=Reach.REACTIVATE))[-2:] == ["leave alice", "suspend admin → alice"]
+        assert steps_of(planned(view, allow=Reach.REACTIVATE))[-2:] == [
+            "leave alice",
+            "suspend admin → alice",
+        ]
 
-    def test_levels_written_as_strings_are_mended_by_hand(self) -> None:
+    def test_string_levels_are_replaced_by_a_direct_event(self) -> None:
         view = room({ALICE: "join", ADMIN: "join"}, version="5", power_levels=levels({ALICE: "100"}))
         assert refused(view).reason == "needs-impersonate"
         found = planned(view, allow=Reach.IMPERSONATE)
-        assert (told(found), found.level) == (["set-level alice → admin"], 100)
+        assert (steps_of(found), found.level) == (["set-level alice → admin"], 100)
 
-    def test_a_creator_gives_what_control_takes(self) -> None:
+    def test_creator_grants_the_level_for_control(self) -> None:
         content = levels({}, events={"m.room.power_levels": 150})
         view = room({ALICE: "join", ADMIN: "join"}, version="12", power_levels=content)
         assert refused(view).reason == "needs-impersonate"  # Make Room Admin gives 100
         assert planned(view, allow=Reach.IMPERSONATE).level == 150
 
-    def test_a_member_yet_to_be_found_does_where_nobody_is_known(self) -> None:
+    def test_unnamed_member_is_enough_where_no_user_is_known(self) -> None:
         view = room({ALICE: "leave"}, more_local_members=40)
         refusal = refused(view)
         assert (refusal.reason, refusal.needs_member) == ("needs-impersonate", True)
         found = planned(view, allow=Reach.IMPERSONATE)
-        assert told(found)[0] == "invite ? → alice"
+        assert steps_of(found)[0] == "invite ? → alice"
         assert found.needs_member
         assert found.steps[0].detail == f"As a local member, yet to be found, invite {ALICE}."
         # Once somebody has looked, the name is used.
         looked = replace(view, memberships={**view.memberships, DAVE: "join"})
-        assert told(planned(looked, allow=Reach.IMPERSONATE))[0] == "invite dave → alice"
+        assert steps_of(planned(looked, allow=Reach.IMPERSONATE))[0] == "invite dave → alice"
 
-    def test_the_target_itself_may_invite_who_can_help(self) -> None:
+    def test_target_may_invite_the_helper(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})
-        assert told(planned(view, BOB, Reach.IMPERSONATE)) == [
+        assert steps_of(planned(view, BOB, Reach.IMPERSONATE)) == [
             "invite bob → alice",
             "join alice",
             "make-room-admin alice → bob",
             "leave alice",
         ]
 
-    def test_a_shadow_banned_admin_is_brought_back_for_make_room_admin(self) -> None:
+    def test_shadow_banned_admin_rejoins_for_make_room_admin(self) -> None:
         # What it sends itself is dropped without a word.
         view = room({ALICE: "leave", BOB: "join"}, accounts={ALICE: Account(shadow_banned=True)})
-        assert "make-room-admin alice → admin" in told(planned(view, allow=Reach.IMPERSONATE))
+        assert "make-room-admin alice → admin" in steps_of(planned(view, allow=Reach.IMPERSONATE))
 
 
 class TestTheWayIsChosen:
-    def test_the_promoter_may_be_named(self) -> None:
+    def test_promoter_may_be_named(self) -> None:
         content = levels({ALICE: 100, BOB: 100})
         view = room({ALICE: "join", BOB: "join", ADMIN: "join"}, power_levels=content)
         goal = Goal(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE, promoter=ALICE)
         found = plan(view, goal)
         assert isinstance(found, Plan)
-        assert (told(found), found.promoter) == (["set-level alice → admin"], ALICE)
+        assert (steps_of(found), found.promoter) == (["set-level alice → admin"], ALICE)
 
-    def test_a_promoter_who_cannot_is_told_from_nobody_who_can(self) -> None:
+    def test_unable_promoter_differs_from_no_promoter(self) -> None:
         refusal = plan(room({ALICE: "join", BOB: "join"}), Goal(target=ADMIN, caller=ADMIN, promoter=BOB))
         assert isinstance(refusal, Refusal)
         assert refusal.message == f"{BOB} cannot grant it, another local user can: leave out --promoter."
 
-    def test_where_logins_are_kept_elsewhere_no_other_reach_is_offered(self) -> None:
+    def test_no_other_reach_is_offered_without_logins(self) -> None:
         view = room({ALICE: "leave", BOB: "join"})
         goal = Goal(
             target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE, possible=Reach.API, why_not="MAS is too old."
@@ -396,14 +399,14 @@ class TestTheWayIsChosen:
 
 
 class TestNoWay:
-    def test_the_server_is_not_in_the_room(self) -> None:
+    def test_server_is_not_in_the_room(self) -> None:
         refusal = refused(room({ALICE: "leave"}), allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("not-in-room", None)
         assert "replace it" in refusal.message
         theirs = room({ALICE: "leave"}, creators=(MALLORY,))
         assert "by its alias" in refused(theirs).message
 
-    def test_nobody_is_left_who_may_invite(self) -> None:
+    def test_no_user_may_invite(self) -> None:
         view = room({ALICE: "leave", BOB: "join"}, power_levels=levels({ALICE: 100}, invite=50))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
@@ -413,27 +416,27 @@ class TestNoWay:
             "(`synadmin room replace`)."
         )
 
-    def test_all_power_is_elsewhere(self) -> None:
+    def test_all_power_is_on_other_servers(self) -> None:
         view = room({MALLORY: "join", BOB: "join"}, power_levels=levels({MALLORY: 100, remote("oscar"): 100}))
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
         assert f"{MALLORY} and {remote('oscar')} can change the levels" in refusal.message
 
-    def test_a_ghost_with_power_is_nobody(self) -> None:
+    def test_ghost_with_power_does_not_count(self) -> None:
         ghost = local("ghost")
         view = room({BOB: "join"}, power_levels=levels({ghost: 100}), accounts={ghost: "missing"})
         refusal = refused(view, allow=Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("no-local-power", None)
 
 
-def test_the_first_levels_of_a_room_cost_its_creator_theirs() -> None:
+def test_first_power_levels_event_removes_the_creator_level() -> None:
     found = planned(room({ALICE: "join", ADMIN: "join"}, power_levels=None))
     assert found.warnings == (
         f"The room has no power levels yet. When they are set, {ALICE} loses the level 100 of its creator.",
     )
 
 
-def test_the_creator_sets_the_first_levels_where_synapse_before_1_136_cannot() -> None:
+def test_creator_sets_the_first_levels_before_synapse_1_136() -> None:
     view = room({ALICE: "join", ADMIN: "join"}, power_levels=None, needs_levels=True)
     refusal = refused(view)
     assert (refusal.reason, refusal.reach) == ("needs-impersonate", Reach.IMPERSONATE)
@@ -441,10 +444,10 @@ def test_the_creator_sets_the_first_levels_where_synapse_before_1_136_cannot() -
         "The room has no power-levels event. Make Room Admin fails there before Synapse 1.136, and takes "
         "the creator's level later. --allow impersonate can do it:"
     )
-    assert told(planned(view, allow=Reach.IMPERSONATE)) == ["set-level alice → admin"]
+    assert steps_of(planned(view, allow=Reach.IMPERSONATE)) == ["set-level alice → admin"]
 
 
-def test_a_plan_names_whom_it_relies_on_without_having_looked() -> None:
+def test_plan_names_users_it_has_not_verified() -> None:
     view = replace(room({ALICE: "join", CAROL: "join"}), accounts={})
     assert planned(view).unverified == (ALICE,)
     assert planned(view, BOB).unverified == (BOB, ALICE)

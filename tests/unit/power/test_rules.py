@@ -30,13 +30,13 @@ def without_unnamed(view: RoomView) -> RoomView:
 
 @given(views(), st.sampled_from(EVERYBODY))
 @THOROUGH
-def test_everybody_has_the_level_that_synapse_sees(view: RoomView, user: UserId) -> None:
+def test_levels_equal_those_of_synapse(view: RoomView, user: UserId) -> None:
     assert view.levels.level_of(user) == Referee(view).level_of(user)
 
 
 @given(st.data())
 @THOROUGH
-def test_changed_levels_are_allowed_where_synapse_allows_them(data: st.DataObject) -> None:
+def test_level_changes_are_allowed_as_in_synapse(data: st.DataObject) -> None:
     view = data.draw(views())
     # Most changes are forbidden for reasons that other tests are about: be a powerful member, mostly.
     sender = data.draw(st.sampled_from([*EVERYBODY, *[view.creators[0]] * 7]))
@@ -58,30 +58,26 @@ def test_changed_levels_are_allowed_where_synapse_allows_them(data: st.DataObjec
 
 @given(views(), pairs())
 @THOROUGH
-def test_invitations_are_allowed_where_synapse_allows_them(
-    view: RoomView, users: tuple[UserId, UserId]
-) -> None:
+def test_invitations_are_allowed_as_in_synapse(view: RoomView, users: tuple[UserId, UserId]) -> None:
     assert (rules.inviting(view, *users) is None) == Referee(view).membership(*users, "invite")
 
 
 @given(views(), st.sampled_from(EVERYBODY))
 @THOROUGH
-def test_users_may_join_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
+def test_joins_are_allowed_as_in_synapse(view: RoomView, user: UserId) -> None:
     view = without_unnamed(view)
     assert (rules.joining(view, user) is None) == Referee(view).join(user)
 
 
 @given(views(), st.sampled_from(EVERYBODY))
 @THOROUGH
-def test_users_may_leave_where_synapse_lets_them(view: RoomView, user: UserId) -> None:
+def test_leaves_are_allowed_as_in_synapse(view: RoomView, user: UserId) -> None:
     assert (rules.leaving(view, user) is None) == Referee(view).membership(user, user, "leave")
 
 
 @given(views(), pairs())
 @THOROUGH
-def test_users_may_kick_and_unban_where_synapse_lets_them(
-    view: RoomView, users: tuple[UserId, UserId]
-) -> None:
+def test_kicks_and_unbans_are_allowed_as_in_synapse(view: RoomView, users: tuple[UserId, UserId]) -> None:
     theirs = Referee(view).membership(*users, "leave")
     assert (rules.kicking(view, *users) is None) == theirs
     if view.membership_of(users[1]) == "ban":
@@ -90,7 +86,7 @@ def test_users_may_kick_and_unban_where_synapse_lets_them(
 
 @given(views(), st.sampled_from(EVERYBODY))
 @THOROUGH
-def test_a_state_event_takes_the_level_that_synapse_asks_for(view: RoomView, user: UserId) -> None:
+def test_state_events_need_the_level_of_synapse(view: RoomView, user: UserId) -> None:
     ours = rules.sending_state(view, user, "m.room.name")
     assert (ours is None) == Referee(view).allows(user, "m.room.name", {"name": "x"})
 
@@ -100,7 +96,7 @@ class TestChangingPowerLevels:
 
     view = room({ALICE: "join", BOB: "join"}, power_levels=levels({ALICE: 100, BOB: 50}))
 
-    def test_nobody_gives_more_than_they_have(self) -> None:
+    def test_no_user_grants_more_than_their_level(self) -> None:
         low = room({BOB: "join"}, power_levels=levels({BOB: 50}, events={"m.room.power_levels": 50}))
         assert rules.changing_power_levels(
             low, BOB, levels({BOB: 50, ADMIN: 51}, events={"m.room.power_levels": 50})
@@ -109,16 +105,16 @@ class TestChangingPowerLevels:
             low, BOB, levels({BOB: 50, ADMIN: 50}, events={"m.room.power_levels": 50})
         )
 
-    def test_an_equal_cannot_be_lowered(self) -> None:
+    def test_equal_cannot_be_lowered(self) -> None:
         equals = room({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 100}))
         forbidden = rules.changing_power_levels(equals, ALICE, levels({ALICE: 100, BOB: 0}))
         assert forbidden is not None
         assert str(forbidden) == f"{BOB} has the same level as {ALICE}: only a higher one may change it"
 
-    def test_everybody_may_lower_themselves(self) -> None:
+    def test_user_may_lower_themselves(self) -> None:
         assert rules.changing_power_levels(self.view, ALICE, levels({ALICE: 0, BOB: 50})) is None
 
-    def test_a_creator_of_version_12_may_not_be_listed(self) -> None:
+    def test_version_12_creator_may_not_be_listed(self) -> None:
         view = room({ALICE: "join"}, version="12", creators=(ALICE, BOB))
         first = rules.changing_power_levels(view, ALICE, levels({ALICE: 100}))
         second = rules.changing_power_levels(view, ALICE, levels({BOB: 100}))
@@ -130,7 +126,7 @@ class TestChangingPowerLevels:
             "Additional creators users must not appear in content.users",
         )
 
-    def test_an_outsider_sends_nothing(self) -> None:
+    def test_outsider_cannot_send(self) -> None:
         assert rules.changing_power_levels(replace(self.view, memberships={}), ALICE, levels({ALICE: 0}))
 
 
@@ -149,7 +145,7 @@ class TestChangingPowerLevels:
         ({"org.example": [{"deep": 0.5}]}, "11", "Bad JSON value: float"),
     ],
 )
-def test_synapse_takes_only_integers_from_its_own_users(
+def test_synapse_accepts_only_integers_from_local_users(
     content: dict[str, Any], version: str, message: str | None
 ) -> None:
     forbidden = rules.unacceptable(content, RoomVersion.of(version))
@@ -158,14 +154,14 @@ def test_synapse_takes_only_integers_from_its_own_users(
         assert (forbidden.status, forbidden.errcode) == (400, "M_BAD_JSON")
 
 
-def test_a_closed_room_is_closed_to_users_of_other_servers() -> None:
+def test_room_without_federation_refuses_remote_users() -> None:
     view = room({ALICE: "join", MALLORY: "invite"}, federate=False, join_rule="public")
     assert str(rules.inviting(view, ALICE, MALLORY)) == "This room has been marked as unfederatable."
     assert rules.joining(view, MALLORY) is not None
     assert rules.joining(view, BOB) is None
 
 
-def test_an_unnamed_member_can_vouch_in_a_restricted_room() -> None:
+def test_unnamed_member_can_authorise_a_restricted_join() -> None:
     view = room({ADMIN: "leave"}, join_rule="restricted", allowed_members=frozenset({ADMIN}))
     assert str(rules.joining(view, ADMIN)) == "no member on this server may vouch for a join"
     assert rules.joining(replace(view, joined_local_members=1), ADMIN) is None

@@ -44,7 +44,7 @@ def goals(draw: st.DrawFn) -> Goal:
 
 @given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
-def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView, goal: Goal) -> None:
+def test_plan_has_no_forbidden_step_and_reverts_all(view: RoomView, goal: Goal) -> None:
     found = plan(view, goal)
     event(f"{found.reach}, {len(found.steps)} steps" if isinstance(found, Plan) else "refused")
     if isinstance(found, Refusal):
@@ -70,7 +70,7 @@ def test_a_plan_takes_no_forbidden_step_and_puts_everything_back(view: RoomView,
 
 @given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
-def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, goal: Goal) -> None:
+def test_plan_is_the_shortest_and_none_is_missed(view: RoomView, goal: Goal) -> None:
     outcome: exhaustive.Outcome = "done" if goal.join and view.is_local(goal.target) else "pending"
     goal = replace(goal, promoter=None)
     state = view.account_of(goal.target).state if view.is_local(goal.target) else AccountState.ACTIVE
@@ -85,9 +85,7 @@ def test_nothing_shorter_exists_and_nothing_is_missed(view: RoomView, goal: Goal
 
 @given(st.one_of(views(), hopeful(), hopeful()), goals())
 @THOROUGH
-def test_a_refusal_means_that_there_is_no_way_and_names_the_least_that_would_do(
-    view: RoomView, goal: Goal
-) -> None:
+def test_refusal_means_no_plan_and_names_the_least_reach(view: RoomView, goal: Goal) -> None:
     goal = replace(goal, promoter=None)
     found = plan(view, goal)
     event(found.reason if isinstance(found, Refusal) else "planned")
@@ -113,7 +111,7 @@ def powerful(number: int, membership: str) -> tuple[dict[UserId, int], dict[User
     return {user: index + 1 for index, user in enumerate(users)}, dict.fromkeys(users, membership)
 
 
-def test_among_hundreds_who_could_help_the_highest_is_asked() -> None:
+def test_highest_of_hundreds_of_helpers_is_chosen() -> None:
     held, memberships = powerful(500, "leave")
     view = room({**memberships, BOB: "join", ADMIN: "join"}, power_levels=levels(held))
     found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.IMPERSONATE))
@@ -122,7 +120,7 @@ def test_among_hundreds_who_could_help_the_highest_is_asked() -> None:
     assert [step.action for step in found.steps] == ["invite", "join", "make-room-admin", "leave"]
 
 
-def test_hundreds_who_cannot_help_are_soon_seen_through() -> None:
+def test_hundreds_of_useless_members_are_excluded_quickly() -> None:
     held, memberships = powerful(500, "leave")
     view = room({**memberships, BOB: "join"}, power_levels=levels(held, invite=1000))
     found = plan(view, Goal(target=ADMIN, caller=ADMIN, allow=Reach.REACTIVATE))

@@ -27,16 +27,16 @@ from tests.unit.power.rooms import ADMIN, ALICE
         ),
     ],
 )
-def test_a_step_is_a_sentence(step: Step, sentence: str) -> None:
+def test_step_is_a_sentence(step: Step, sentence: str) -> None:
     assert str(step) == step.detail == sentence
 
 
-def test_every_action_has_a_sentence_of_its_own() -> None:
+def test_every_action_has_its_own_sentence() -> None:
     sentences = {Step(action=action, as_user=ADMIN, user=ALICE).detail for action in Action}
     assert len(sentences) == len(Action)
 
 
-def test_what_wakes_an_account_has_its_counterpart() -> None:
+def test_each_reactivation_has_its_counterpart() -> None:
     assert dict(ENABLING.values()) == {
         "reactivate": "deactivate",
         "unlock": "lock",

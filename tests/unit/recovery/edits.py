@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synadmin.recovery.observer import Observer
-from tests.unit.stub import Stub, told
+from tests.unit.stub import Stub, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def observer_of(stub: Stub, synapse: Synapse, view: RoomView, *, elsewhere: bool = False) -> Observer:
     """Return an observer who knows the accounts of the view; ``elsewhere``: its server does not keep them."""
     if elsewhere:
-        stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
+        stub.on("/_matrix/client/v1/auth_metadata", json_reply({"issuer": "https://account.example.org/"}))
     memberships: dict[UserId, Mapping[RoomId, str]] = {
         user: {view.room_id: view.membership_of(user)} for user in view.accounts
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tests.unit.stub import ADMIN, Reply, Stub, told
+from tests.unit.stub import ADMIN, Reply, Stub, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ def state(kind: str, content: Mapping[str, Any], key: str = "") -> dict[str, obj
 
 def power(content: Mapping[str, Any]) -> Reply:
     """Answer with a room's power levels."""
-    return told({"state": [state("m.room.power_levels", content)]})
+    return json_reply({"state": [state("m.room.power_levels", content)]})
 
 
 class LostRoom:
@@ -52,37 +52,37 @@ class LostRoom:
         self._stub = stub
         self.admin_path = f"/_synapse/admin/v1/rooms/{quote(room_id, safe='')}"
         self.client_path = f"/_matrix/client/v3/rooms/{quote(room_id, safe='')}"
-        stub.on(self.admin_path, told(details(room_id, **others)))
-        stub.on(f"{self.admin_path}/state", told({"state": []}))
+        stub.on(self.admin_path, json_reply(details(room_id, **others)))
+        stub.on(f"{self.admin_path}/state", json_reply({"state": []}))
         self.on(POWER, power(LEVELS), power(GRANTED))
-        self.on(CREATE, told({"state": [state("m.room.create", {"room_version": "11"})]}))
+        self.on(CREATE, json_reply({"state": [state("m.room.create", {"room_version": "11"})]}))
         self.joined_by("invite")
-        self.on("members", told({"members": [ALICE], "total": 1}))
-        stub.on(f"{self.admin_path}/block", told({"block": False}))
-        stub.on(f"{self.admin_path}/make_room_admin", told({}))
-        stub.on(f"/_matrix/client/v3/join/{quote(room_id, safe='')}", told({"room_id": room_id}))
-        stub.on(f"{self.client_path}/state/m.room.power_levels/", told(GRANTED))
+        self.on("members", json_reply({"members": [ALICE], "total": 1}))
+        stub.on(f"{self.admin_path}/block", json_reply({"block": False}))
+        stub.on(f"{self.admin_path}/make_room_admin", json_reply({}))
+        stub.on(f"/_matrix/client/v3/join/{quote(room_id, safe='')}", json_reply({"room_id": room_id}))
+        stub.on(f"{self.client_path}/state/m.room.power_levels/", json_reply(GRANTED))
         account = f"/_synapse/admin/v2/users/{quote(ADMIN, safe='')}"
-        stub.on(account, told({"name": ADMIN}))
-        stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told({"name": ALICE}))
+        stub.on(account, json_reply({"name": ADMIN}))
+        stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", json_reply({"name": ALICE}))
         self.member(ALICE, "join")
         self.member(ADMIN, None, "join")
 
     def member(self, user: str, *memberships: str | None) -> None:
         """Set what a user's membership is, look after look."""
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
-        replies = [told({"memberships": {self.id: one} if one else {}}) for one in memberships]
+        replies = [json_reply({"memberships": {self.id: one} if one else {}}) for one in memberships]
         self._stub.on(path, *replies)
 
     def joined_by(self, rule: str, **more: object) -> None:
         """Set the room's join rule."""
-        self.on(JOIN_RULES, told({"state": [state("m.room.join_rules", {"join_rule": rule, **more})]}))
+        self.on(JOIN_RULES, json_reply({"state": [state("m.room.join_rules", {"join_rule": rule, **more})]}))
 
     def left_by_all(self) -> None:
         """Let this server have no state of the room, as Synapse has not once its last user has left."""
         for what in (POWER, CREATE, JOIN_RULES):
-            self.on(what, told({"state": []}))
-        self.on("members", told({"members": [], "total": 0}))
+            self.on(what, json_reply({"state": []}))
+        self.on("members", json_reply({"members": [], "total": 0}))
 
     def on(self, what: str, *replies: Reply) -> None:
         """Set what is answered below the room's Admin API path."""

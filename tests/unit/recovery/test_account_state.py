@@ -16,7 +16,7 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.means import SynapseMeans
 from synadmin.recovery.temporary_changes import TemporaryChanges
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import Request, Stub, refused, told
+from tests.unit.stub import Request, Stub, json_reply, refused
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -31,16 +31,16 @@ HER = UserId(ALICE)
 
 
 class Her:
-    """An account on the stub that remembers what it was told."""
+    """An account on the stub that keeps its changes."""
 
     def __init__(self, stub: Stub, **state: bool) -> None:
         self.state: dict[str, Any] = {"name": ALICE, **state}
         self.memberships: list[str] = []
         self._stub = stub
         stub.on_request = self._heard
-        stub.on(JOINED, told({"joined_rooms": [], "total": 0}))
-        stub.on(DEACTIVATE, told({}))
-        stub.on(SUSPEND, told({}))
+        stub.on(JOINED, json_reply({"joined_rooms": [], "total": 0}))
+        stub.on(DEACTIVATE, json_reply({}))
+        stub.on(SUSPEND, json_reply({}))
         self._show()
 
     def _heard(self, request: Request) -> None:
@@ -55,7 +55,7 @@ class Her:
         self._show()
 
     def _show(self) -> None:
-        self._stub.on(ACCOUNT, told(self.state))
+        self._stub.on(ACCOUNT, json_reply(self.state))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ class Her:
         ({"deactivated": True, "suspended": True, "locked": True}, AccountState.DEACTIVATED),
     ],
 )
-def test_of_several_states_the_one_that_hinders_most_counts(
+def test_most_restrictive_account_state_counts(
     stub: Stub, synapse: Synapse, details: dict[str, bool], state: AccountState
 ) -> None:
     Her(stub, **details)
     assert SynapseMeans(synapse).account_of(HER) == Account(state)
 
 
-def test_a_name_that_nobody_has_is_missing(stub: Stub, synapse: Synapse) -> None:
+def test_unknown_account_is_missing(stub: Stub, synapse: Synapse) -> None:
     stub.on(ACCOUNT, refused(404, "M_NOT_FOUND", "User not found"))
     assert SynapseMeans(synapse).account_of(HER) == Account(AccountState.MISSING)
 
@@ -93,7 +93,7 @@ def test_a_name_that_nobody_has_is_missing(stub: Stub, synapse: Synapse) -> None
     ],
     ids=" and ".join,
 )
-def test_everything_is_lifted_and_put_back(
+def test_all_account_states_are_lifted_and_restored(
     stub: Stub, synapse: Synapse, journal: Journal, before: dict[str, bool]
 ) -> None:
     her = Her(stub, **before)
@@ -110,18 +110,18 @@ def test_everything_is_lifted_and_put_back(
         assert (sent[-1].target, sent[-1].json) == (DEACTIVATE, {"erase": bool(before.get("erased"))})
 
 
-def test_who_was_deactivated_is_waited_for_until_they_have_left(
+def test_restoring_waits_until_a_deactivated_user_left(
     stub: Stub, synapse: Synapse, journal: Journal
 ) -> None:
     Her(stub, deactivated=True)
-    inside, outside = (told({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
+    inside, outside = (json_reply({"joined_rooms": ["!r"] * count, "total": count}) for count in (1, 0))
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         enable_temporarily(synapse, temporary, HER)
         stub.on(JOINED, inside, inside, outside)
     assert stub.targets.count(f"GET {JOINED}") == 3
 
 
-def test_who_never_leaves_has_not_been_put_back(
+def test_user_who_does_not_leave_is_not_restored(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_back, "_PATIENCE", 0.0)
@@ -132,4 +132,4 @@ def test_who_never_leaves_has_not_been_put_back(
         TemporaryChanges(synapse, sessions, journal) as temporary,
     ):
         enable_temporarily(synapse, temporary, HER)
-        stub.on(JOINED, told({"joined_rooms": ["!r"], "total": 1}))
+        stub.on(JOINED, json_reply({"joined_rooms": ["!r"], "total": 1}))

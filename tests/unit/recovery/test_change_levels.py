@@ -18,7 +18,7 @@ from synadmin.recovery.observer import Observer
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, CAROL, MALLORY, levels, local, room
 from tests.unit.recovery.edits import observer_of
 from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, state
-from tests.unit.stub import Reply, Stub, told
+from tests.unit.stub import Reply, Stub, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,14 +47,12 @@ def author(stub: Stub, synapse: Synapse, view: RoomView, edit: Edit = RAISE) -> 
     return planned(stub, synapse, view, edit).actor
 
 
-def test_ones_own_power_comes_first(stub: Stub, synapse: Synapse) -> None:
+def test_own_power_goes_first(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", ALICE: "join"}, power_levels=levels({ADMIN: 100, ALICE: 100}))
     assert author(stub, synapse, view) == Actor(ADMIN, Reach.API, AccountState.ACTIVE)
 
 
-def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_joined_users_go_before_users_who_must_join(stub: Stub, synapse: Synapse) -> None:
     power = levels({ALICE: 100, CAROL: 100})
     view = room({ALICE: "leave", CAROL: "join", BOB: "join"}, power_levels=power)
     assert author(stub, synapse, view) == Actor(CAROL, Reach.IMPERSONATE, AccountState.ACTIVE)
@@ -68,7 +66,7 @@ def test_then_somebody_who_is_there_and_then_somebody_who_has_to_come_in(
     assert author(stub, synapse, public) == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
 
 
-def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
+def test_inactive_accounts_go_last(stub: Stub, synapse: Synapse) -> None:
     power = levels({ALICE: 100, CAROL: 100})
     asleep = {ALICE: "suspended", CAROL: "active"}
     view = room({ALICE: "join", CAROL: "leave", BOB: "join"}, power_levels=power, accounts=asleep)
@@ -81,34 +79,34 @@ def test_who_is_asleep_comes_last(stub: Stub, synapse: Synapse) -> None:
     assert "reactivate the account (suspended) for a short time" in found.text
 
 
-def test_more_than_is_allowed_is_refused_with_what_would_do(stub: Stub, synapse: Synapse) -> None:
+def test_more_than_allowed_is_refused_with_the_needed_reach(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"})
     with pytest.raises(RefusedError, match=f"Act as {ALICE} and set the levels") as caught:
         planned(stub, synapse, view, allow=Reach.API)
     assert caught.value.hint == "add --allow impersonate to permit this"
 
 
-def test_nobody_is_sent_with_whose_words_are_not_heard(stub: Stub, synapse: Synapse) -> None:
+def test_shadow_banned_user_is_not_chosen_to_send(stub: Stub, synapse: Synapse) -> None:
     heard = {ALICE: Account(shadow_banned=True)}
     view = room({ALICE: "join", BOB: "join"}, accounts=heard)
     with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
-def test_an_inviter_has_to_be_awake_and_heard(stub: Stub, synapse: Synapse) -> None:
+def test_inviter_must_be_active_and_not_shadow_banned(stub: Stub, synapse: Synapse) -> None:
     asleep = {BOB: Account(AccountState.LOCKED), CAROL: Account(shadow_banned=True)}
     view = room({ALICE: "leave", BOB: "join", CAROL: "join"}, accounts=asleep)
     with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
-def test_nobody_comes_into_a_blocked_room(stub: Stub, synapse: Synapse) -> None:
+def test_no_user_joins_a_blocked_room(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "leave", BOB: "join"}, join_rule="public", blocked=True)
     with pytest.raises(RefusedError, match="no local user has enough power"):
         planned(stub, synapse, view)
 
 
-def test_where_accounts_are_kept_elsewhere_only_ones_own_power_counts(stub: Stub, synapse: Synapse) -> None:
+def test_only_own_power_counts_without_impersonation(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"})
     with pytest.raises(RefusedError, match="Matrix Authentication Service"):
         planned(stub, synapse, view, elsewhere=True)
@@ -118,18 +116,16 @@ def test_where_accounts_are_kept_elsewhere_only_ones_own_power_counts(stub: Stub
     assert found.user == ADMIN
 
 
-def test_a_member_whose_name_is_not_known_is_looked_up_where_one_would_do(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_unnamed_member_is_read_where_it_would_be_enough(stub: Stub, synapse: Synapse) -> None:
     view = room({}, power_levels=levels({}, users_default=100), more_local_members=2)
     name, other = local("stranger"), local("other")
     members = f"/_synapse/admin/v1/rooms/{quote(view.room_id, safe='')}/members"
-    stub.on(members, told({"members": [MALLORY, name, other], "total": 3}))
-    stub.on(f"/_synapse/admin/v2/users/{quote(name, safe='')}", told({"name": name, "locked": True}))
-    stub.on(f"/_synapse/admin/v2/users/{quote(other, safe='')}", told({"name": other}))
+    stub.on(members, json_reply({"members": [MALLORY, name, other], "total": 3}))
+    stub.on(f"/_synapse/admin/v2/users/{quote(name, safe='')}", json_reply({"name": name, "locked": True}))
+    stub.on(f"/_synapse/admin/v2/users/{quote(other, safe='')}", json_reply({"name": other}))
     for user in (name, other):
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
-        stub.on(path, told({"memberships": {view.room_id: "join"}}))
+        stub.on(path, json_reply({"memberships": {view.room_id: "join"}}))
     found = author(stub, synapse, view)
     assert found == Actor(other, Reach.IMPERSONATE, AccountState.ACTIVE)
     # Where none would do, nobody asks for the list.
@@ -140,7 +136,9 @@ def test_a_member_whose_name_is_not_known_is_looked_up_where_one_would_do(
 
 
 @pytest.mark.parametrize("last", [False, True])
-def test_the_last_local_control_goes_only_if_that_is_meant(stub: Stub, synapse: Synapse, last: bool) -> None:
+def test_last_local_control_is_removed_only_with_leave_rooms(
+    stub: Stub, synapse: Synapse, last: bool
+) -> None:
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=levels({ADMIN: 100, MALLORY: 100}))
     lower = Edit(users={ADMIN: 0})
     if last:
@@ -151,7 +149,7 @@ def test_the_last_local_control_goes_only_if_that_is_meant(stub: Stub, synapse: 
     assert "--leave-rooms" in (caught.value.hint or "")
 
 
-def test_a_room_is_locked_only_by_undoing_what_unlocked_it(stub: Stub, synapse: Synapse) -> None:
+def test_room_loses_control_only_by_undo_of_its_recovery(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ADMIN: 100}))
     lower = Edit(users={ADMIN: 0})
     with pytest.raises(RefusedError, match="no user could ever change the room"):
@@ -159,24 +157,24 @@ def test_a_room_is_locked_only_by_undoing_what_unlocked_it(stub: Stub, synapse: 
     assert planned(stub, synapse, view, lower, last=True, undoing=True).actor is not None
 
 
-def test_power_is_not_given_to_a_name_that_nobody_has(stub: Stub, synapse: Synapse) -> None:
+def test_unknown_account_gets_no_power(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ADMIN: 100, BOB: 50}), accounts={BOB: "missing"})
     with pytest.raises(RefusedError, match="anyone who registers that name"):
         planned(stub, synapse, view, Edit(users={BOB: 60}))
     assert planned(stub, synapse, view, Edit(users={BOB: 0})).actor is not None
 
 
-def test_an_equal_elsewhere_is_named(stub: Stub, synapse: Synapse) -> None:
+def test_remote_equal_is_named(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=levels({ADMIN: 100, MALLORY: 100}))
     with pytest.raises(RefusedError, match=f"{MALLORY} on another server"):
         planned(stub, synapse, view, Edit(users={MALLORY: 0}))
 
 
-def test_what_is_so_already_needs_nobody(stub: Stub, synapse: Synapse) -> None:
+def test_unchanged_level_needs_no_user(stub: Stub, synapse: Synapse) -> None:
     assert author(stub, synapse, room({ALICE: "join"}), Edit(users={BOB: 0})) is None
 
 
-def test_a_room_that_nobody_here_is_in_cannot_be_edited(stub: Stub, synapse: Synapse) -> None:
+def test_room_without_local_members_cannot_be_edited(stub: Stub, synapse: Synapse) -> None:
     lost = LostRoom(stub, joined_local_members=0)
     lost.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
@@ -186,7 +184,7 @@ def test_a_room_that_nobody_here_is_in_cannot_be_edited(stub: Stub, synapse: Syn
 def event(content: Mapping[str, Any], event_id: str, *, replaces: str | None = None) -> Reply:
     """Answer with a room's power levels as an event that has replaced another."""
     levels_event = state("m.room.power_levels", content) | {"event_id": event_id}
-    return told({"state": [levels_event | {"unsigned": {"replaces_state": replaces}}]})
+    return json_reply({"state": [levels_event | {"unsigned": {"replaces_state": replaces}}]})
 
 
 def with_users(**users: int) -> dict[str, Any]:
@@ -200,8 +198,8 @@ class Sending:
     def __init__(self, stub: Stub, synapse: Synapse) -> None:
         self.room, self.stub, self.synapse = LostRoom(stub), stub, synapse
         self.path = f"{self.room.client_path}/state/m.room.power_levels/"
-        stub.on(self.path, told({"event_id": "$ours"}), told({"event_id": "$again"}))
-        self.room.on("messages", told({"chunk": [], "start": "s"}))
+        stub.on(self.path, json_reply({"event_id": "$ours"}), json_reply({"event_id": "$again"}))
+        self.room.on("messages", json_reply({"chunk": [], "start": "s"}))
 
     def send(self, edit: Edit = RAISE, *reads: Reply) -> Mapping[str, Any]:
         view = replace(room({ADMIN: "join"}, power_levels=with_users()), room_id=RoomId(self.room.id))
@@ -213,10 +211,10 @@ class Sending:
         return [request.json["users"] for request in self.stub.requests if request.target == self.path]
 
 
-def test_what_somebody_else_sent_just_before_is_brought_back(stub: Stub, synapse: Synapse) -> None:
+def test_change_sent_just_before_is_merged(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
     theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
-    fetched = told({"event": {**theirs, "origin_server_ts": 1}})
+    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
     stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
     both = with_users(bob=50, carol=20)
     content = sending.send(
@@ -229,7 +227,7 @@ def test_what_somebody_else_sent_just_before_is_brought_back(stub: Stub, synapse
     assert sending.sent == [with_users(bob=50)["users"], both["users"]]
 
 
-def test_what_somebody_else_sent_at_the_same_moment_is_brought_back(stub: Stub, synapse: Synapse) -> None:
+def test_simultaneous_change_is_merged(stub: Stub, synapse: Synapse) -> None:
     # Both have replaced the same event, and the room keeps ours.
     sending = Sending(stub, synapse)
     common = {"type": "m.room.power_levels", "state_key": "", "sender": ALICE, "origin_server_ts": 1}
@@ -244,8 +242,8 @@ def test_what_somebody_else_sent_at_the_same_moment_is_brought_back(stub: Stub, 
     # The second look finds the other's event once more, behind ours: its levels are in ours already.
     sending.room.on(
         "messages",
-        told({"chunk": newest, "start": "s"}),
-        told({"chunk": [again, newest[1], newest[0]], "start": "s"}),
+        json_reply({"chunk": newest, "start": "s"}),
+        json_reply({"chunk": [again, newest[1], newest[0]], "start": "s"}),
     )
     content = sending.send(
         RAISE,
@@ -257,7 +255,7 @@ def test_what_somebody_else_sent_at_the_same_moment_is_brought_back(stub: Stub, 
     assert sending.sent == [with_users(bob=50)["users"], both["users"]]
 
 
-def test_what_somebody_elses_event_has_swept_away_is_sent_again(stub: Stub, synapse: Synapse) -> None:
+def test_own_change_overwritten_by_another_event_is_sent_again(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
     both = with_users(bob=50, carol=20)
     content = sending.send(
@@ -270,7 +268,7 @@ def test_what_somebody_elses_event_has_swept_away_is_sent_again(stub: Stub, syna
     assert sending.sent[-1] == both["users"]
 
 
-def test_a_level_that_two_change_at_once_is_not_called_done(stub: Stub, synapse: Synapse) -> None:
+def test_level_changed_by_two_at_once_is_not_done(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
     with pytest.raises(SynadminError, match=f"the same level at the same time: {BOB}"):
         sending.send(
@@ -278,9 +276,7 @@ def test_a_level_that_two_change_at_once_is_not_called_done(stub: Stub, synapse:
         )
 
 
-def test_levels_that_others_have_changed_since_the_look_stay_as_they_are(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_levels_changed_by_others_are_kept(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
     both = {**with_users(bob=50), "kick": 99}
     content = sending.send(
@@ -289,9 +285,7 @@ def test_levels_that_others_have_changed_since_the_look_stay_as_they_are(
     assert content == both
 
 
-def test_a_level_that_somebody_has_changed_since_the_look_is_not_overwritten(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_level_changed_meanwhile_is_not_overwritten(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
     with pytest.raises(SynadminError, match=f"{BOB} is 30 now"):
         sending.send(RAISE, event(with_users(bob=30), "$base"))

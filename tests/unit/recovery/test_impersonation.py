@@ -20,7 +20,7 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.means import SynapseMeans
 from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, WHOAMI, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, WHOAMI, Reply, Stub, json_reply, refused
 
 LOGIN = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/login"
 LOGOUT = "/_matrix/client/v3/logout"
@@ -31,9 +31,9 @@ ME, HER = UserId(ADMIN), UserId(ALICE)
 
 @pytest.fixture
 def synapse(stub: Stub, synapse: Synapse) -> Synapse:
-    stub.on(LOGIN, told({"access_token": "syt_hers"}))
-    stub.on(LOGOUT, told({}))
-    stub.on(LEAVE, told({}))
+    stub.on(LOGIN, json_reply({"access_token": "syt_hers"}))
+    stub.on(LOGOUT, json_reply({}))
+    stub.on(LEAVE, json_reply({}))
     stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
     assert synapse.owner == ADMIN
     assert not synapse.mas_manages_accounts
@@ -47,7 +47,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.date_time_string", lambda *_: date)
 
 
-def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> None:
+def test_impersonation_token_is_created_once_and_ended(stub: Stub, synapse: Synapse) -> None:
     with Impersonation(synapse) as sessions:
         assert stub.targets == []
         for _ in range(2):
@@ -57,7 +57,7 @@ def test_a_token_is_taken_once_used_and_ended(stub: Stub, synapse: Synapse) -> N
     assert set(used) == {"Bearer syt_hers"}
 
 
-def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
+def test_impersonation_token_expires_in_minutes(stub: Stub, synapse: Synapse) -> None:
     now = time.time() * 1000
     with Impersonation(synapse) as sessions:
         sessions.of(HER)
@@ -65,7 +65,7 @@ def test_it_ends_by_itself_in_minutes(stub: Stub, synapse: Synapse) -> None:
     assert 60_000 < asked["valid_until_ms"] - now < 3_600_000
 
 
-def test_long_work_takes_a_new_one_before_the_old_one_ends(
+def test_long_work_renews_the_token_before_expiry(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SynapseMeans, "renewed", -1.0)
@@ -75,13 +75,13 @@ def test_long_work_takes_a_new_one_before_the_old_one_ends(
     assert stub.targets == [f"POST {LOGIN}", *ENDED] * 2
 
 
-def test_the_administrator_acts_with_the_token_there_is(stub: Stub, synapse: Synapse) -> None:
+def test_admin_acts_with_the_own_token(stub: Stub, synapse: Synapse) -> None:
     with Impersonation(synapse) as sessions:
         assert sessions.of(ME) is synapse
     assert stub.targets == []
 
 
-def test_who_is_not_there_cannot_be_acted_as(stub: Stub, synapse: Synapse) -> None:
+def test_unknown_user_cannot_be_impersonated(stub: Stub, synapse: Synapse) -> None:
     stub.on(LOGIN, refused(404, "M_NOT_FOUND", "User not found"))
     with Impersonation(synapse) as sessions, pytest.raises(NotFoundError):
         sessions.of(HER)
@@ -89,7 +89,7 @@ def test_who_is_not_there_cannot_be_acted_as(stub: Stub, synapse: Synapse) -> No
 
 
 @pytest.mark.parametrize("reply", [refused(401, "M_UNKNOWN_TOKEN"), refused(500, "M_UNKNOWN"), HTML, BROKEN])
-def test_a_token_has_ended_when_the_server_refuses_it_whatever_the_logout_was_answered(
+def test_token_has_ended_when_the_server_refuses_it(
     stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, naps: list[float]
 ) -> None:
     del naps
@@ -102,9 +102,9 @@ def test_a_token_has_ended_when_the_server_refuses_it_whatever_the_logout_was_an
 
 
 @pytest.mark.parametrize(
-    "alive", [told({"enabled": True}), refused(403, "M_FORBIDDEN"), HTML, refused(401, "M_USER_LOCKED")]
+    "alive", [json_reply({"enabled": True}), refused(403, "M_FORBIDDEN"), HTML, refused(401, "M_USER_LOCKED")]
 )
-def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journal(
+def test_token_still_accepted_is_reported_and_stays_open(
     stub: Stub, synapse: Synapse, journal: Journal, alive: Reply
 ) -> None:
     stub.on(TOKEN_CHECK, alive)
@@ -130,7 +130,7 @@ def test_a_token_that_the_server_still_takes_is_told_and_stays_open_in_the_journ
 
 
 @pytest.mark.parametrize(("minutes", "deactivated"), [(2, False), (4, False), (2, True)])
-def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that_it_is_over(
+def test_lost_token_is_open_until_it_expires_by_the_server_clock(
     stub: Stub,
     synapse: Synapse,
     journal: Journal,
@@ -147,8 +147,8 @@ def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that
     journal.close()
     _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=minutes))
     account = {"name": ALICE, "deactivated": deactivated}
-    stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", told(account))
-    stub.on(WHOAMI, told({"user_id": ADMIN}))
+    stub.on(f"/_synapse/admin/v2/users/{quote(ALICE, safe='')}", json_reply(account))
+    stub.on(WHOAMI, json_reply({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
         left = revert_crashed_runs(later, Journal(journal.path), said.append)
     is_over = minutes == 4  # deactivating the account does not end it
@@ -157,7 +157,7 @@ def test_a_token_whose_secret_is_lost_is_open_until_the_server_s_clock_says_that
     assert ("its secret is lost. It expires by itself at" in said[-1]) is not is_over
 
 
-def test_a_token_that_was_refused_is_open_until_it_would_expire(
+def test_refused_token_is_open_until_it_would_expire(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No request shows whether there is one, and a proxy may refuse what the server has done."""
@@ -167,18 +167,18 @@ def test_a_token_that_was_refused_is_open_until_it_would_expire(
     journal.close()
     assert len(unrestored(journal.path, stub.url)) == 1
     _set_clock(monkeypatch, datetime.now(UTC) + timedelta(minutes=4))
-    stub.on(WHOAMI, told({"user_id": ADMIN}))
+    stub.on(WHOAMI, json_reply({"user_id": ADMIN}))
     with Synapse(stub.url, token="syt_token", journal=Journal(journal.path)) as later:
         assert revert_crashed_runs(later, Journal(journal.path), lambda _: None) == []
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_a_token_s_life_is_counted_from_the_server_s_clock(
+def test_token_life_is_counted_from_the_server_clock(
     stub: Stub, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = datetime.now(UTC) + timedelta(days=3)
     _set_clock(monkeypatch, ahead)
-    stub.on("/_synapse/admin/v1/x", told({}))
+    stub.on("/_synapse/admin/v1/x", json_reply({}))
     synapse.transport.send(Endpoint("GET", "/_synapse/admin/v1/x", dict))
     with Impersonation(synapse) as sessions:
         sessions.of(HER)
@@ -186,7 +186,7 @@ def test_a_token_s_life_is_counted_from_the_server_s_clock(
     assert 60 < asked["valid_until_ms"] / 1000 - ahead.timestamp() < 600
 
 
-def test_a_token_is_ended_also_after_an_error_in_between(stub: Stub, synapse: Synapse) -> None:
+def test_token_is_ended_after_an_error(stub: Stub, synapse: Synapse) -> None:
     with pytest.raises(KeyboardInterrupt), Impersonation(synapse) as sessions:  # noqa: PT012
         sessions.of(HER)
         raise KeyboardInterrupt

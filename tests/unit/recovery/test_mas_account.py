@@ -12,7 +12,7 @@ from synadmin.ids import UserId
 from synadmin.recovery import mas_account
 from synadmin.recovery.mas_account import MasAccount, account_in_mas, server_admins
 from tests.unit.mas.answers import ALICE, API, MADE, in_charge, page, single, user
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +47,8 @@ def at_mas(stub: Stub, **attributes: object) -> MasAccount:
 
 
 def at_synapse(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:  # noqa: ANN401
-    stub.on(AT_SYNAPSE, told({"name": USER, "deactivated": False, "locked": False, **details}))
-    stub.on(ROOMS, told({"joined_rooms": rooms, "total": len(rooms)}))
+    stub.on(AT_SYNAPSE, json_reply({"name": USER, "deactivated": False, "locked": False, **details}))
+    stub.on(ROOMS, json_reply({"joined_rooms": rooms, "total": len(rooms)}))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def at_synapse(stub: Stub, rooms: tuple[str, ...] = (), **details: Any) -> None:
         ({"admin": True}, lambda account: account.set_admin(admin=False), "may be an admin"),
     ],
 )
-def test_a_change_that_mas_only_reports_is_an_error(
+def test_change_not_read_back_from_mas_is_an_error(
     server: Stub, before: dict[str, object], change: Callable[[MasAccount], object], words: str
 ) -> None:
     # Synapse has all that is asked for: only reading back at MAS shows it.
@@ -73,7 +73,7 @@ def test_a_change_that_mas_only_reports_is_an_error(
         change(account)
 
 
-def test_an_account_that_stays_deactivated_at_synapse_is_an_error(server: Stub) -> None:
+def test_account_still_deactivated_in_synapse_is_an_error(server: Stub) -> None:
     at_synapse(server, deactivated=True)
 
     with pytest.raises(SynadminError, match="is still deactivated at Synapse"):
@@ -81,7 +81,7 @@ def test_an_account_that_stays_deactivated_at_synapse_is_an_error(server: Stub) 
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_a_lock_that_synapse_does_not_have_is_pending(server: Stub, *, locked: bool) -> None:
+def test_lock_missing_in_synapse_is_pending(server: Stub, *, locked: bool) -> None:
     at_synapse(server, locked=not locked)
     account = at_mas(server, locked_at=MADE if locked else None)
     assert "Synapse has not" in (account.set_locked(locked=locked) or "")
@@ -91,7 +91,7 @@ def test_a_lock_that_synapse_does_not_have_is_pending(server: Stub, *, locked: b
 
 
 @pytest.mark.parametrize("erase", [True, False])
-def test_a_deactivation_is_done_where_synapse_has_all_of_it(server: Stub, *, erase: bool) -> None:
+def test_deactivation_is_done_when_synapse_has_it(server: Stub, *, erase: bool) -> None:
     account = at_mas(server, deactivated_at=MADE)
     lacking: list[dict[str, Any]] = [
         {"deactivated": False},
@@ -109,7 +109,7 @@ def test_a_deactivation_is_done_where_synapse_has_all_of_it(server: Stub, *, era
     assert sent == [{"skip_erase": not erase}] * len(sent)
 
 
-def test_deactivated_accounts_are_no_server_admins(server: Stub) -> None:
+def test_deactivated_accounts_are_not_server_admins(server: Stub) -> None:
     admins = {ALICE: user("alice", admin=True), "01GONE": user("gone", admin=True, deactivated_at=MADE)}
     server.on(f"{API}/users", page("user", admins))
 

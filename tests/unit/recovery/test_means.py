@@ -11,7 +11,7 @@ from synadmin.ids import UserId
 from synadmin.power.room import AccountState
 from synadmin.recovery.means import MasMeans
 from tests.unit.mas.answers import ALICE, API, MADE, error, in_charge, page, single, user
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +35,11 @@ OTHER = {"01NIGHTLY": session("nightly audit")}
 @pytest.fixture
 def means(stub: Stub) -> MasMeans:
     in_charge(stub).on(AT_MAS, single("user", ALICE, user("alice")))
-    stub.on(AT_SYNAPSE, told({"name": USER, "deactivated": False, "locked": False}))
+    stub.on(AT_SYNAPSE, json_reply({"name": USER, "deactivated": False, "locked": False}))
     return MasMeans(Synapse(stub.url, token="mpt_secret"))
 
 
-def test_only_the_session_of_this_name_is_ended(stub: Stub, means: MasMeans) -> None:
+def test_only_the_named_session_is_ended(stub: Stub, means: MasMeans) -> None:
     restoring = means.restoring(USER, until=1_800_000_000)
     own = {"01OWN": session(restoring["body"]["human_name"])}
     stub.on(SESSIONS, page("personal-session", own | OTHER), page("personal-session", OTHER))
@@ -51,7 +51,7 @@ def test_only_the_session_of_this_name_is_ended(stub: Stub, means: MasMeans) -> 
     ]
 
 
-def test_a_session_that_is_still_active_has_not_ended(stub: Stub, means: MasMeans) -> None:
+def test_active_session_has_not_ended(stub: Stub, means: MasMeans) -> None:
     restoring = means.restoring(USER, until=1_800_000_000)
     own = {"01OWN": session(restoring["body"]["human_name"])}
     stub.on(SESSIONS, page("personal-session", own))
@@ -60,7 +60,7 @@ def test_a_session_that_is_still_active_has_not_ended(stub: Stub, means: MasMean
     assert not means.end("", restoring, None)
 
 
-def test_each_session_has_a_name_of_its_own(means: MasMeans) -> None:
+def test_each_session_has_its_own_name(means: MasMeans) -> None:
     names = {means.restoring(USER, until=0)["body"]["human_name"] for _ in range(2)}
     assert len(names) == 2
 
@@ -68,16 +68,14 @@ def test_each_session_has_a_name_of_its_own(means: MasMeans) -> None:
 @pytest.mark.parametrize(
     ("field", "state"), [("locked_at", AccountState.LOCKED), ("deactivated_at", AccountState.DEACTIVATED)]
 )
-def test_the_state_of_an_account_is_that_of_mas(
-    stub: Stub, means: MasMeans, field: str, state: AccountState
-) -> None:
+def test_account_state_comes_from_mas(stub: Stub, means: MasMeans, field: str, state: AccountState) -> None:
     assert means.account_of(USER).state is AccountState.ACTIVE
     stub.on(AT_MAS, single("user", ALICE, user("alice", **{field: MADE})))
     assert means.account_of(USER).state is state
     assert means.account_of(USER).actable
 
 
-def test_an_account_that_mas_does_not_know_cannot_be_acted_as(stub: Stub, means: MasMeans) -> None:
+def test_account_unknown_to_mas_cannot_be_impersonated(stub: Stub, means: MasMeans) -> None:
     stub.on(AT_MAS, error(404, "User not found"))
     account = means.account_of(USER)
     assert (account.state, account.actable) == (AccountState.ACTIVE, False)

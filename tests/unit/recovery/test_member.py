@@ -9,7 +9,7 @@ import pytest
 from synadmin.errors import NotFoundError, NotPermittedError
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.recovery.member import Member
-from tests.unit.stub import ADMIN, refused, told
+from tests.unit.stub import ADMIN, json_reply, refused
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -29,10 +29,10 @@ def member(stub: Stub, synapse: Synapse) -> Member:
 
 
 def state(stub: Stub, kind: str, content: dict[str, Any], key: str = "") -> None:
-    stub.on(f"{STATE}/{kind}/{key}", told(content))
+    stub.on(f"{STATE}/{kind}/{key}", json_reply(content))
 
 
-def test_everything_that_matters_to_hand_a_room_over_is_seen(stub: Stub, member: Member) -> None:
+def test_room_facts_for_a_transfer_are_read(stub: Stub, member: Member) -> None:
     levels = {"users": {BOSS: 50}}
     state(stub, "m.room.create", CREATE)
     state(stub, "m.room.power_levels", levels)
@@ -48,7 +48,7 @@ def test_everything_that_matters_to_hand_a_room_over_is_seen(stub: Stub, member:
     assert member.name(ROOM) == "Committee"
 
 
-def test_what_a_room_does_not_have_is_what_the_specification_says_then(stub: Stub, member: Member) -> None:
+def test_missing_state_has_the_defaults_of_the_specification(stub: Stub, member: Member) -> None:
     state(stub, "m.room.create", {"sender": ADMIN, "content": {"m.federate": False}})
     view = member.view_of(ROOM, BOSS)
     assert (view.version, view.join_rule, view.power_levels) == ("1", "invite", None)
@@ -57,29 +57,32 @@ def test_what_a_room_does_not_have_is_what_the_specification_says_then(stub: Stu
     assert member.name(ROOM) is None
 
 
-def test_a_name_that_is_no_text_is_none(stub: Stub, member: Member) -> None:
+def test_name_that_is_not_text_is_none(stub: Stub, member: Member) -> None:
     state(stub, "m.room.name", {"name": {"x": 1}})
     assert member.name(ROOM) is None
 
 
-def test_creators_that_are_no_user_ids_are_nobody(stub: Stub, member: Member) -> None:
+def test_creators_without_a_user_id_are_ignored(stub: Stub, member: Member) -> None:
     content: dict[str, Any] = {"room_version": "12", "additional_creators": [1, None, BOSS, {}]}
     state(stub, "m.room.create", {"sender": ADMIN, "content": content})
     assert member.view_of(ROOM).creators == (ADMIN, BOSS)
 
 
-def test_a_room_of_which_nothing_is_to_be_seen_is_not_found(member: Member) -> None:
+def test_room_without_visible_state_is_not_found(member: Member) -> None:
     with pytest.raises(NotFoundError, match="you cannot read the state"):
         member.view_of(ROOM)
 
 
-def test_a_room_that_one_is_not_in_says_so(stub: Stub, member: Member) -> None:
+def test_room_without_own_membership_is_reported(stub: Stub, member: Member) -> None:
     stub.on("*", refused(403, "M_FORBIDDEN", "not in room"))
     with pytest.raises(NotPermittedError):
         member.view_of(ROOM)
 
 
-def test_an_alias_is_resolved_and_an_id_is_taken_as_it_is(stub: Stub, member: Member) -> None:
-    stub.on("/_matrix/client/v3/directory/room/%23club%3Aexample.org", told({"room_id": ROOM, "servers": []}))
+def test_alias_is_resolved_and_id_is_unchanged(stub: Stub, member: Member) -> None:
+    stub.on(
+        "/_matrix/client/v3/directory/room/%23club%3Aexample.org",
+        json_reply({"room_id": ROOM, "servers": []}),
+    )
     assert member.resolved(RoomAlias("#club:example.org")) == ROOM
     assert member.resolved(RoomId("!other")) == "!other"

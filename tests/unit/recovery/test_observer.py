@@ -24,7 +24,7 @@ from tests.unit.recovery.rooms import (
     power,
     state,
 )
-from tests.unit.stub import ADMIN, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, Reply, Stub, json_reply, refused
 
 ME = Goal(target=UserId(ADMIN), caller=UserId(ADMIN))
 
@@ -34,7 +34,7 @@ def asked(stub: Stub) -> list[str]:
     return [unquote(target.removeprefix("GET /_synapse/admin/")) for target in stub.targets]
 
 
-def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observer) -> None:
+def test_plain_room_is_read_with_eight_requests(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     observation = observer.observe(RoomId(room.id), ME)
     assert isinstance(observation.answer, Plan)
@@ -53,16 +53,14 @@ def test_a_plain_room_is_seen_with_eight_questions(stub: Stub, observer: Observe
     )
 
 
-def test_with_one_connection_the_requests_are_sent_one_after_the_other(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrency_of_one_sends_one_request_at_a_time(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("synadmin.parallel.Pool")
     room = LostRoom(stub)
     with Synapse(stub.url, token="syt_token", connections=1) as synapse:
         assert isinstance(Observer(synapse).observe(RoomId(room.id), ME).answer, Plan)
 
 
-def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, observer: Observer) -> None:
+def test_second_room_with_the_same_members_costs_four_requests(stub: Stub, observer: Observer) -> None:
     first, second = LostRoom(stub, "!first:example.org"), LostRoom(stub, "!second:example.org")
     second.member(ALICE, "join")
     observer.observe(RoomId(second.id), ME)
@@ -76,18 +74,18 @@ def test_a_second_room_with_the_same_people_costs_four_questions(stub: Stub, obs
     ]
 
 
-def test_a_room_that_nobody_has_heard_of_is_no_sight(stub: Stub, observer: Observer) -> None:
+def test_unknown_room_has_no_observation(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     stub.on(room.admin_path, refused(404, "M_NOT_FOUND", "Room not found"))
     observation = observer.observe(RoomId(room.id), ME)
     assert (observation.details, observation.view, observation.answer) == (None, None, None)
 
 
-def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) -> None:
+def test_version_12_reads_the_creators(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, version="12", creator=None)
     create = state("m.room.create", {"room_version": "12", "additional_creators": ["@bob:example.org", 5]})
     room.on(POWER, power({"users": {}}))
-    room.on(CREATE, told({"state": [create]}))
+    room.on(CREATE, json_reply({"state": [create]}))
     observation = observer.observe(RoomId(room.id), ME)
     assert observation.view is not None
     assert observation.view.creators == (ALICE, "@bob:example.org")
@@ -96,26 +94,26 @@ def test_version_12_asks_who_created_the_room(stub: Stub, observer: Observer) ->
 @pytest.mark.parametrize(
     ("version", "reach"),
     [
-        (told({"server_version": "1.98.0"}), Reach.IMPERSONATE),
-        (told({"server_version": "1.135.2 (b=matrix-org-hotfixes)"}), Reach.IMPERSONATE),
-        (told({"server_version": "1.136.0rc1"}), Reach.API),
-        (told({"server_version": "2.0.0"}), Reach.API),
-        (told({"server_version": ""}), Reach.API),
+        (json_reply({"server_version": "1.98.0"}), Reach.IMPERSONATE),
+        (json_reply({"server_version": "1.135.2 (b=matrix-org-hotfixes)"}), Reach.IMPERSONATE),
+        (json_reply({"server_version": "1.136.0rc1"}), Reach.API),
+        (json_reply({"server_version": "2.0.0"}), Reach.API),
+        (json_reply({"server_version": ""}), Reach.API),
         (refused(404, "M_UNRECOGNIZED"), Reach.API),
     ],
 )
-def test_a_room_without_power_levels_takes_more_on_an_older_synapse(
+def test_room_without_power_levels_needs_more_on_an_older_synapse(
     stub: Stub, observer: Observer, version: Reply, reach: Reach
 ) -> None:
     room = LostRoom(stub)
-    room.on(POWER, told({"state": []}))
+    room.on(POWER, json_reply({"state": []}))
     stub.on("/_synapse/admin/v1/server_version", version)
     found = observer.observe(RoomId(room.id), replace(ME, allow=Reach.IMPERSONATE)).answer
     assert isinstance(found, Plan)
     assert found.reach is reach
 
 
-def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observer: Observer) -> None:
+def test_room_that_all_local_users_left_is_refused(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, joined_local_members=2, joined_members=2)
     room.left_by_all()
     observation = observer.observe(RoomId(room.id), ME)
@@ -123,19 +121,19 @@ def test_a_room_from_which_everybody_here_has_left_is_refused(stub: Stub, observ
     assert observation.answer.reason == "not-in-room"
 
 
-def test_a_room_whose_creator_is_not_known_any_more_has_no_way_in(stub: Stub, observer: Observer) -> None:
+def test_room_with_an_unknown_creator_is_refused(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub, creator="", joined_members=0, joined_local_members=0)
     room.left_by_all()
     assert observer.observe(RoomId(room.id), ME).via == ()
 
 
-def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer: Observer) -> None:
+def test_remote_target_is_searched_among_the_members(stub: Stub, observer: Observer) -> None:
     room, there = LostRoom(stub), UserId("@bob:elsewhere.example")
     members = [
         state("m.room.member", {"membership": "join"}, ALICE),
         state("m.room.member", {"membership": "ban"}, there),
     ]
-    room.on(MEMBERS, told({"state": members}))
+    room.on(MEMBERS, json_reply({"state": members}))
     observation = observer.observe(RoomId(room.id), Goal(target=there, caller=UserId(ADMIN)))
     assert observation.view is not None
     assert observation.view.membership_of(there) == "ban"
@@ -152,27 +150,29 @@ def test_a_target_elsewhere_is_looked_for_among_the_members(stub: Stub, observer
         ({"locked": True, "suspended": True}, AccountState.SUSPENDED),
     ],
 )
-def test_an_account_is_seen_in_the_state_that_hinders_most(
+def test_account_has_its_most_restrictive_state(
     stub: Stub, observer: Observer, flags: dict[str, bool], seen: AccountState
 ) -> None:
-    stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", told({"name": ALICE, **flags}))
+    stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", json_reply({"name": ALICE, **flags}))
     assert observer.account(UserId(ALICE)).state is seen
 
 
-def test_an_account_that_is_not_there_is_missing(stub: Stub, observer: Observer) -> None:
+def test_unknown_account_is_missing(stub: Stub, observer: Observer) -> None:
     stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", refused(404, "M_NOT_FOUND", "User not found"))
     assert observer.account(UserId(ALICE)).state is AccountState.MISSING
 
 
-def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) -> None:
+def test_malformed_restriction_names_no_rooms(stub: Stub, observer: Observer) -> None:
     # Nobody with power is in the room, so that who may come in by the rule matters.
     room = LostRoom(stub)
     room.on(POWER, power(LEVELS))
     room.member(ALICE, None)
-    room.on("members", told({"members": ["@bob:example.org"], "total": 1}))
-    stub.on("/_synapse/admin/v2/users/%40bob%3Aexample.org", told({"name": "@bob:example.org"}))
+    room.on("members", json_reply({"members": ["@bob:example.org"], "total": 1}))
+    stub.on("/_synapse/admin/v2/users/%40bob%3Aexample.org", json_reply({"name": "@bob:example.org"}))
     for allow in ("all", [5, {"type": "m.room_membership"}, {"type": "m.room_membership", "room_id": 7}]):
-        rules = told({"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]})
+        rules = json_reply(
+            {"state": [state("m.room.join_rules", {"join_rule": "restricted", "allow": allow})]}
+        )
         room.on(JOIN_RULES, rules)
         observation = Observer(observer.synapse).observe(RoomId(room.id), ME)
         assert observation.view is not None
@@ -180,31 +180,29 @@ def test_a_hostile_restriction_names_no_rooms(stub: Stub, observer: Observer) ->
         assert isinstance(observation.answer, Refusal)
 
 
-def test_details_that_are_null_are_no_obstacle(stub: Stub, observer: Observer) -> None:
+def test_null_details_are_accepted(stub: Stub, observer: Observer) -> None:
     room = LostRoom(stub)
     bare = {**details(room.id), "version": None, "creator": None, "join_rules": None, "name": None}
-    stub.on(room.admin_path, told(bare))
-    room.on(JOIN_RULES, told({"state": []}))
+    stub.on(room.admin_path, json_reply(bare))
+    room.on(JOIN_RULES, json_reply({"state": []}))
     observation = observer.observe(RoomId(room.id), ME)
     assert isinstance(observation.answer, Plan)
 
 
-def test_a_block_matters_to_a_caller_who_would_come_in_to_help(stub: Stub, observer: Observer) -> None:
+def test_block_applies_to_a_caller_who_would_join(stub: Stub, observer: Observer) -> None:
     # The administrator has power and is not in the room; Alice, who shall have it, is.
     room = LostRoom(stub)
     room.joined_by("public")
     room.on(POWER, power({"users": {ADMIN: 100}}))
-    room.on("block", told({"block": True}))
+    room.on("block", json_reply({"block": True}))
     room.member(ADMIN, None)
     goal = Goal(target=UserId(ALICE), caller=UserId(ADMIN))
     assert isinstance(observer.observe(RoomId(room.id), goal).answer, Refusal)
-    room.on("block", told({"block": False}))
+    room.on("block", json_reply({"block": False}))
     assert isinstance(Observer(observer.synapse).observe(RoomId(room.id), goal).answer, Plan)
 
 
-def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
-    stub: Stub, observer: Observer
-) -> None:
+def test_older_synapse_is_read_once(stub: Stub, observer: Observer) -> None:
     # Before 1.145 it does not list a user's memberships, before 1.123 it sends the whole state.
     room = LostRoom(stub)
     members = [state("m.room.member", {"membership": "join"}, ALICE)]
@@ -215,7 +213,7 @@ def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
         state("m.room.tombstone", {"replacement_room": "!new:example.org"}),
     ]
     for what in (POWER, CREATE, JOIN_RULES, MEMBERS):
-        room.on(what, told({"state": [*members, *rest]}))
+        room.on(what, json_reply({"state": [*members, *rest]}))
     for user in (ALICE, ADMIN):
         path = f"/_synapse/admin/v1/users/{quote(user, safe='')}/memberships"
         stub.on(path, refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
@@ -225,31 +223,29 @@ def test_a_synapse_that_knows_neither_memberships_nor_types_is_read_once(
     assert sum("/state?" in target for target in stub.targets) == 1
 
 
-def test_a_member_yet_to_be_found_who_is_not_there_is_in_no_plan(stub: Stub, observer: Observer) -> None:
+def test_missing_unnamed_member_is_in_no_plan(stub: Stub, observer: Observer) -> None:
     # Everybody may change the levels; the statistics say that seven are there.
     room = LostRoom(stub, joined_local_members=7, joined_members=7)
     room.on(POWER, power({"users": {}, "users_default": 100}))
     room.member(ALICE, None)
-    room.on("members", told({"members": ["@bob:elsewhere.example"], "total": 1}))
+    room.on("members", json_reply({"members": ["@bob:elsewhere.example"], "total": 1}))
     goal = Goal(target=UserId(ADMIN), caller=UserId(ADMIN), allow=Reach.REACTIVATE)
     found = observer.observe(RoomId(room.id), goal).answer
     assert isinstance(found, Refusal)
     assert not found.needs_member
 
 
-def test_servers_to_join_through_are_those_named_and_those_of_who_holds_power(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_via_servers_are_given_ones_and_those_of_power_holders(stub: Stub, synapse: Synapse) -> None:
     room = LostRoom(stub)
     room.on(POWER, power({**LEVELS, "users": {ALICE: 100, "@bob:there.example": 50}}))
     seen = Observer(synapse, ("named.example",)).observe(RoomId(room.id), ME)
     assert seen.via == ("named.example", "there.example")
 
 
-def test_an_observer_for_another_thread_shares_accounts_and_no_room(stub: Stub, observer: Observer) -> None:
+def test_observer_of_another_thread_shares_only_accounts(stub: Stub, observer: Observer) -> None:
     # Before 1.123 Synapse sends the whole state, which is kept until the next look.
     room = LostRoom(stub)
-    room.on(POWER, told({"state": [state("m.room.power_levels", LEVELS), state("m.room.create", {})]}))
+    room.on(POWER, json_reply({"state": [state("m.room.power_levels", LEVELS), state("m.room.create", {})]}))
     other = observer.beside()
     for one in (observer, other):
         one.account(UserId(ALICE))

@@ -10,7 +10,7 @@ BOB = UserId("@bob:example.org")
 ROOM = RoomId("!a:example.org")
 
 
-def test_a_successor_who_is_no_controller_afterwards_has_no_control() -> None:
+def test_successor_without_control_afterwards_is_not_done() -> None:
     granted = Outcome(room=ROOM, room_id=ROOM, user_id=BOB, outcome="done", message="granted")
     assert _verified(granted, [BOB]) is granted
     failed = _verified(granted, [])

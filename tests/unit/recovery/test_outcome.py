@@ -32,7 +32,7 @@ FIELDS = [
 ]
 
 
-def test_a_record_has_every_field_also_where_nothing_is_known() -> None:
+def test_record_has_every_field() -> None:
     assert list(NOTHING.as_record()) == FIELDS
     assert NOTHING.as_record()["room"] == {"name": None, "canonical_alias": None, "version": None}
     assert NOTHING.as_record()["power_level"] == dict.fromkeys(["before", "after", "needed", "highest"])
@@ -40,7 +40,7 @@ def test_a_record_has_every_field_also_where_nothing_is_known() -> None:
     assert NOTHING.as_record()["steps"] == []
 
 
-def test_a_creator_of_version_12_is_shown_by_a_word() -> None:
+def test_version_12_creator_is_shown_as_creator() -> None:
     record = replace(NOTHING, level_before=0, level_after=CREATOR_LEVEL, level_needed=100).as_record()
     assert record["power_level"] == {"before": 0, "after": "creator", "needed": 100, "highest": None}
 
@@ -50,7 +50,7 @@ def test_reach_is_a_word_or_null(reach: Reach | None, word: str | None) -> None:
     assert replace(NOTHING, reach=reach).as_record()["reach"] == word
 
 
-def test_a_rehearsal_shows_what_would_be_and_claims_nothing() -> None:
+def test_dry_run_shows_the_plan_and_claims_nothing() -> None:
     view = room({ALICE: "join", ADMIN: "leave"})
     found = plan(view, Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Plan)
@@ -67,7 +67,7 @@ def test_a_rehearsal_shows_what_would_be_and_claims_nothing() -> None:
     ]
 
 
-def test_a_refusal_says_that_what_was_so_is_so() -> None:
+def test_refusal_reports_the_unchanged_state() -> None:
     view = room({ALICE: "leave", ADMIN: "ban"}, power_levels=levels({ALICE: 100}), more_local_members=1)
     found = plan(view, Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Refusal)
@@ -78,7 +78,7 @@ def test_a_refusal_says_that_what_was_so_is_so() -> None:
     assert record["power_level"]["before"] == record["power_level"]["after"] == 0
 
 
-def test_a_step_tells_who_did_what_and_what_became_of_it() -> None:
+def test_step_has_user_action_and_status() -> None:
     found = plan(room({ALICE: "join"}), Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Plan)
     taken = StepTaken(found.steps[0], "failed", "It did not work.")

@@ -12,12 +12,12 @@ from synadmin.journal import Journal, unrestored
 from synadmin.recovery import rate_limits
 from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.temporary_changes import TemporaryChanges
-from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, Reply, Stub, json_reply, refused
 
 PATH = f"/_synapse/admin/v1/users/{quote(ADMIN, safe='')}/override_ratelimit"
-NONE = told({})
-LIFTED = told({"messages_per_second": 0, "burst_count": 0})
-EARLIER = told({"messages_per_second": 5, "burst_count": 50})
+NONE = json_reply({})
+LIFTED = json_reply({"messages_per_second": 0, "burst_count": 0})
+EARLIER = json_reply({"messages_per_second": 5, "burst_count": 50})
 
 
 def lifted(stub: Stub, journal: Journal, said: list[str] | None = None) -> None:
@@ -39,27 +39,27 @@ def sent(stub: Stub) -> list[tuple[str, object]]:
     ]
 
 
-def test_where_there_was_none_it_is_taken_away_again(stub: Stub, journal: Journal) -> None:
+def test_override_is_removed_where_there_was_none(stub: Stub, journal: Journal) -> None:
     stub.on(PATH, NONE, LIFTED, NONE)
     lifted(stub, journal)
     assert sent(stub) == [("POST", {"messages_per_second": 0, "burst_count": 0}), ("DELETE", None)]
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_earlier_numbers_come_back(stub: Stub, journal: Journal) -> None:
+def test_earlier_override_is_restored(stub: Stub, journal: Journal) -> None:
     stub.on(PATH, EARLIER, LIFTED, EARLIER)
     lifted(stub, journal)
     assert sent(stub)[-1] == ("POST", {"messages_per_second": 5, "burst_count": 50})
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_limits_that_are_lifted_already_are_left_alone(stub: Stub, journal: Journal) -> None:
+def test_lifted_limits_are_unchanged(stub: Stub, journal: Journal) -> None:
     stub.on(PATH, LIFTED)
     lifted(stub, journal)
     assert sent(stub) == []
 
 
-def test_what_was_not_allowed_needs_no_putting_back(stub: Stub, journal: Journal) -> None:
+def test_refused_override_needs_no_restoration(stub: Stub, journal: Journal) -> None:
     stub.on(PATH, NONE, refused(403, "M_FORBIDDEN"), NONE)
     with pytest.raises(SynadminError, match="M_FORBIDDEN"):
         lifted(stub, journal)
@@ -68,7 +68,7 @@ def test_what_was_not_allowed_needs_no_putting_back(stub: Stub, journal: Journal
 
 
 @pytest.mark.parametrize("lost", [BROKEN, refused(500, "M_UNKNOWN")])
-def test_what_may_have_been_done_is_put_back_although_no_answer_came(
+def test_override_with_a_lost_answer_is_restored(
     stub: Stub, journal: Journal, naps: list[float], lost: Reply
 ) -> None:
     # A POST to it may be repeated, so it takes four lost answers.
@@ -82,7 +82,7 @@ def test_what_may_have_been_done_is_put_back_although_no_answer_came(
     assert len(naps) == (3 if lost is BROKEN else 0)
 
 
-def test_what_does_not_come_back_is_said_and_kept_for_the_next_run(stub: Stub, journal: Journal) -> None:
+def test_failed_restoration_is_reported_and_kept_for_the_next_run(stub: Stub, journal: Journal) -> None:
     # Lifted, not reverted, read; and all of it again at the end.
     stub.on(
         PATH,

@@ -14,7 +14,7 @@ from synadmin.power.room import Reach
 from synadmin.recovery.new_room import configure_new_room, secure
 from synadmin.recovery.replace_room import Replacement, ReplaceOptions, plan_replacement, to_note
 from synadmin.recovery.workspace import Recovery
-from tests.unit.stub import ADMIN, refused, told
+from tests.unit.stub import ADMIN, json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,29 +40,29 @@ def observer(stub: Stub, observer: Observer) -> Observer:
 
 
 def account(user: str) -> Any:  # noqa: ANN401  a reply
-    return told({"name": user, "deactivated": False, "locked": False, "suspended": False})
+    return json_reply({"name": user, "deactivated": False, "locked": False, "suspended": False})
 
 
 def new_room(stub: Stub, levels: dict[str, Any], members: list[str]) -> None:
     """The new room, which says the same whatever is asked of its state."""
     path = f"{ROOMS}/%21new%3Aexample.org"
     details = {"room_id": NEW, "joined_members": 2, "joined_local_members": 2, "version": "11"}
-    stub.on(path, told({**details, "creator": ADMIN}))
+    stub.on(path, json_reply({**details, "creator": ADMIN}))
     event = {"type": "m.room.power_levels", "state_key": "", "sender": ADMIN, "content": levels}
-    stub.on(f"{path}/state", told({"state": [{**event, "event_id": "$1", "room_id": NEW}]}))
-    stub.on(f"{path}/members", told({"members": members, "total": len(members)}))
-    stub.on(f"{path}/block", told({"block": False}))
+    stub.on(f"{path}/state", json_reply({"state": [{**event, "event_id": "$1", "room_id": NEW}]}))
+    stub.on(f"{path}/members", json_reply({"members": members, "total": len(members)}))
+    stub.on(f"{path}/block", json_reply({"block": False}))
     memberships = {"memberships": {NEW: "join"}}
-    stub.on("/_synapse/admin/v1/users/%40admin%3Aexample.org/memberships", told(memberships))
+    stub.on("/_synapse/admin/v1/users/%40admin%3Aexample.org/memberships", json_reply(memberships))
 
 
-def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted(
+def test_no_muted_room_for_another_admin_without_impersonation(
     stub: Stub, observer: Observer, tmp_path: Path
 ) -> None:
-    stub.on(f"{ROOMS}/%21old%3Aexample.org", told({"room_id": OLD, "joined_local_members": 0}))
-    stub.on(f"{ROOMS}/%21old%3Aexample.org/state", told({"state": []}))
-    stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
-    stub.on(f"{ROOMS}/%21old%3Aexample.org/members", told({"members": [], "total": 0}))
+    stub.on(f"{ROOMS}/%21old%3Aexample.org", json_reply({"room_id": OLD, "joined_local_members": 0}))
+    stub.on(f"{ROOMS}/%21old%3Aexample.org/state", json_reply({"state": []}))
+    stub.on("/_matrix/client/v1/auth_metadata", json_reply({"issuer": "https://account.example.org/"}))
+    stub.on(f"{ROOMS}/%21old%3Aexample.org/members", json_reply({"members": [], "total": 0}))
     order = ReplaceOptions(admin=ALICE, allow=Reach.IMPERSONATE, anyway=True)
     planned = plan_replacement(observer, OLD, order, tmp_path / "none")
     assert (planned.outcome, planned.reason) == ("refused", "not-permitted")
@@ -73,12 +73,12 @@ def test_where_accounts_are_kept_elsewhere_nobody_else_gets_a_room_that_is_muted
     assert muted.outcome == "planned"
 
 
-def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
+def test_replaced_and_purged_room_is_known_from_the_journal(
     stub: Stub, observer: Observer, tmp_path: Path
 ) -> None:
     begun = {"delete_id": "d2", "room_id": OLD, "status": "complete", "shutdown_room": {"new_room_id": NEW}}
     failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": "!x:y"}}
-    stub.on(DELETIONS, told({"results": [begun, failed]}))
+    stub.on(DELETIONS, json_reply({"results": [begun, failed]}))
     journal = tmp_path / "journal.sqlite3"
     state = {"m.room.topic": {"topic": "Boats"}}
     before = Replacement(
@@ -98,16 +98,14 @@ def test_a_room_that_was_replaced_and_purged_is_known_from_the_journal(
     assert (planned.members, planned.inherited) == ((MIKE,), state)
 
 
-def test_a_deletion_that_failed_after_it_made_a_room_leads_to_no_second_one(
-    stub: Stub, observer: Observer, tmp_path: Path
-) -> None:
+def test_failed_deletion_makes_no_second_new_room(stub: Stub, observer: Observer, tmp_path: Path) -> None:
     failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": NEW}}
-    stub.on(DELETIONS, told({"results": [failed]}))
+    stub.on(DELETIONS, json_reply({"results": [failed]}))
     planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "journal.sqlite3")
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d1")
 
 
-def test_a_room_that_nobody_knows_is_not_found(observer: Observer, tmp_path: Path) -> None:
+def test_unknown_room_is_not_found(observer: Observer, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), tmp_path / "none")
 
@@ -127,32 +125,30 @@ def settled(observer: Observer, shut_down: RoomShutDown) -> Replacement:
         return configure_new_room(recovery, begun(), ReplaceOptions(admin=BOSS), shut_down)
 
 
-def test_a_server_that_tells_of_no_new_room_is_not_believed(observer: Observer) -> None:
+def test_answer_without_a_new_room_is_an_error(observer: Observer) -> None:
     with pytest.raises(SynadminError, match="reports no new room"):
         settled(observer, RoomShutDown())
 
 
-def test_an_address_that_leads_elsewhere_afterwards_is_not_counted_as_moved(
-    stub: Stub, observer: Observer
-) -> None:
+def test_alias_that_points_elsewhere_is_not_moved(stub: Stub, observer: Observer) -> None:
     new_room(stub, OPEN, [ADMIN, MIKE])
-    stub.on("/_matrix/client/v3/directory/room/%23club%3Aexample.org", told({"room_id": OLD, "servers": []}))
+    stub.on(
+        "/_matrix/client/v3/directory/room/%23club%3Aexample.org", json_reply({"room_id": OLD, "servers": []})
+    )
     result = settled(observer, RoomShutDown(new_room_id=NEW, local_aliases=(ALIAS,), kicked_users=(MIKE,)))
     assert (result.outcome, result.reason, result.aliases) == ("partly", "aliases-astray", ())
     assert ALIAS in result.message
     assert result.moved == (MIKE,)
 
 
-def test_who_was_said_to_be_moved_and_is_not_there_is_named(stub: Stub, observer: Observer) -> None:
+def test_member_reported_as_moved_but_missing_is_named(stub: Stub, observer: Observer) -> None:
     new_room(stub, OPEN, [ADMIN])
     result = settled(observer, RoomShutDown(new_room_id=NEW, kicked_users=(MIKE,)))
     assert (result.outcome, result.reason) == ("partly", "not-moved")
     assert (result.moved, result.not_moved) == ((), (MIKE,))
 
 
-def test_a_new_room_that_cannot_be_set_right_says_that_nobody_may_speak(
-    stub: Stub, observer: Observer
-) -> None:
+def test_new_room_that_stays_muted_is_reported(stub: Stub, observer: Observer) -> None:
     new_room(stub, MUTED, [ADMIN, MIKE])
     stub.on("*", refused(403, "M_FORBIDDEN", "a bad day"))
     result = settled(observer, RoomShutDown(new_room_id=NEW, kicked_users=(MIKE,)))
@@ -161,12 +157,12 @@ def test_a_new_room_that_cannot_be_set_right_says_that_nobody_may_speak(
     assert f"only {ADMIN} can send messages" in result.message
 
 
-def test_the_new_room_is_closed_before_anybody_is_brought_in(stub: Stub, observer: Observer) -> None:
+def test_new_room_is_closed_before_members_join(stub: Stub, observer: Observer) -> None:
     new_room(stub, MUTED, [ADMIN])
-    stub.on("/_synapse/admin/v1/join/%21new%3Aexample.org", told({"room_id": NEW}))
+    stub.on("/_synapse/admin/v1/join/%21new%3Aexample.org", json_reply({"room_id": NEW}))
     for kind in ("join_rules", "power_levels"):
         path = f"/_matrix/client/v3/rooms/%21new%3Aexample.org/state/m.room.{kind}/"
-        stub.on(path, told({"event_id": "$2"}))
+        stub.on(path, json_reply({"event_id": "$2"}))
     with recovery_of(observer) as recovery:
         secure(recovery, begun(), ReplaceOptions(admin=BOSS), NEW)
     changes = [one for one in stub.targets if not one.startswith("GET")]
@@ -175,11 +171,9 @@ def test_the_new_room_is_closed_before_anybody_is_brought_in(stub: Stub, observe
 
 
 @pytest.mark.parametrize("is_in_old", [True, False])
-def test_who_was_put_out_by_the_server_and_brought_in_here_is_moved(
-    stub: Stub, observer: Observer, *, is_in_old: bool
-) -> None:
+def test_removed_and_joined_member_is_moved(stub: Stub, observer: Observer, *, is_in_old: bool) -> None:
     new_room(stub, OPEN, [ADMIN, MIKE])
-    old = told({"members": [MIKE], "total": 1}) if is_in_old else refused(404, "M_NOT_FOUND")
+    old = json_reply({"members": [MIKE], "total": 1}) if is_in_old else refused(404, "M_NOT_FOUND")
     stub.on(f"{ROOMS}/%21old%3Aexample.org/members", old)
     result = settled(observer, RoomShutDown(new_room_id=NEW, failed_to_kick_users=(MIKE,)))
     assert result.moved == (MIKE,)

@@ -16,7 +16,7 @@ ROOM = RoomId("!chess:example.org")
 PATIENCE = 60  # seconds, for a test that would fail
 
 
-def test_a_second_run_waits_until_the_first_has_left_the_room(synapse: Synapse, journal: Journal) -> None:
+def test_second_run_waits_for_the_room_lock(synapse: Synapse, journal: Journal) -> None:
     said: list[str] = []
     events: list[str] = []
     waits = Event()

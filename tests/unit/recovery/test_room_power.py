@@ -12,7 +12,7 @@ from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
 from synadmin.recovery.room_power import power_of
 from tests.unit.recovery.rooms import ALICE, CREATE, MEMBERS, POWER, LostRoom, power, state
-from tests.unit.stub import SILENT, Stub, told
+from tests.unit.stub import SILENT, Stub, json_reply
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,12 +29,12 @@ def created(**content: object) -> dict[str, object]:
     return state("m.room.create", content)
 
 
-def test_everybody_who_holds_a_level_is_listed_the_highest_first(stub: Stub) -> None:
+def test_users_with_a_level_are_listed_highest_first(stub: Stub) -> None:
     room = LostRoom(stub)
     levels = {"users": {MALLORY: 100, ALICE: 50}, "invite": 25, "events": {"m.room.name": 10}}
     members = [state("m.room.member", {"membership": "join"}, MALLORY)]
     room.on(POWER, power(levels))
-    room.on(MEMBERS, told({"state": members}))
+    room.on(MEMBERS, json_reply({"state": members}))
     record = of(stub, room)
     assert record["users"] == [
         {"user_id": MALLORY, "level": 100, "membership": "join", "local": False, "account": None},
@@ -53,13 +53,13 @@ def test_everybody_who_holds_a_level_is_listed_the_highest_first(stub: Stub) -> 
     }
 
 
-def test_creators_of_version_12_stand_above_every_number(stub: Stub) -> None:
+def test_version_12_creators_are_above_every_level(stub: Stub) -> None:
     room = LostRoom(stub, version="12")
     create = created(additional_creators=[MALLORY])
     members = [state("m.room.member", {"membership": "leave"}, MALLORY)]
-    room.on(CREATE, told({"state": [create]}))
+    room.on(CREATE, json_reply({"state": [create]}))
     room.on(POWER, power({"users": {}}))
-    room.on(MEMBERS, told({"state": members}))
+    room.on(MEMBERS, json_reply({"state": members}))
     record = of(stub, room)
     assert [(user["user_id"], user["level"], user["membership"]) for user in record["users"]] == [
         (ALICE, "creator", "join"),
@@ -68,27 +68,27 @@ def test_creators_of_version_12_stand_above_every_number(stub: Stub) -> None:
     assert record["creators_stand_above"]
 
 
-def test_without_levels_the_creator_holds_100(stub: Stub) -> None:
+def test_creator_has_100_without_power_levels(stub: Stub) -> None:
     room = LostRoom(stub)
-    room.on(POWER, told({"state": []}))
+    room.on(POWER, json_reply({"state": []}))
     record = of(stub, room)
     assert [(user["user_id"], user["level"]) for user in record["users"]] == [(ALICE, 100)]
     assert not record["creators_stand_above"]
 
 
-def test_a_room_that_we_are_no_longer_in_has_no_power_to_show(stub: Stub) -> None:
+def test_room_that_was_left_has_no_power_to_show(stub: Stub) -> None:
     room = LostRoom(stub)
     room.left_by_all()
     with pytest.raises(NotFoundError, match="no longer in"):
         of(stub, room)
 
 
-def test_members_that_the_server_does_not_list_yet_are_waited_for_once(stub: Stub) -> None:
+def test_unlisted_members_are_awaited_once(stub: Stub) -> None:
     # Synapse lists them when it has the room's state complete; who is joined it knows before.
     room = LostRoom(stub)
     absent = "@tom:elsewhere.example"
     room.on(POWER, power({"users": {ALICE: 100, MALLORY: 100, absent: 50}}))
-    room.on("members", told({"members": [ALICE, MALLORY], "total": 2}))
+    room.on("members", json_reply({"members": [ALICE, MALLORY], "total": 2}))
     room.on(MEMBERS, SILENT)
     with Synapse(stub.url, token="syt_token", timeout=0.5) as synapse:
         record = power_of(synapse, RoomId(room.id))
@@ -100,13 +100,17 @@ def test_members_that_the_server_does_not_list_yet_are_waited_for_once(stub: Stu
     assert sum("m.room.member" in target for target in stub.targets) == 1
 
 
-def test_of_many_local_users_the_memberships_are_asked_for_at_once(stub: Stub) -> None:
+def test_memberships_of_many_local_users_are_read_at_once(stub: Stub) -> None:
     room = LostRoom(stub)
     many = [f"@u{number}:{ALICE.partition(':')[2]}" for number in range(30)]
     room.on(POWER, power({"users": dict.fromkeys(many, 50) | {ALICE: 100}}))
-    room.on(MEMBERS, told({"state": [state("m.room.member", {"membership": "ban"}, user) for user in many]}))
+    room.on(
+        MEMBERS, json_reply({"state": [state("m.room.member", {"membership": "ban"}, user) for user in many]})
+    )
     for user in many:
-        stub.on(f"/_synapse/admin/v2/users/{quote(user, safe='')}", told({"name": user, "locked": True}))
+        stub.on(
+            f"/_synapse/admin/v2/users/{quote(user, safe='')}", json_reply({"name": user, "locked": True})
+        )
     record = of(stub, room)
     held = {user["user_id"]: (user["membership"], user["account"]) for user in record["users"]}
     assert held == dict.fromkeys(many, ("ban", "locked")) | {ALICE: ("leave", "active")}

@@ -13,7 +13,7 @@ from synadmin.recovery.change_levels import Actor
 from synadmin.recovery.room_state import set_state
 from synadmin.recovery.workspace import Recovery
 from tests.unit.recovery.rooms import LostRoom, state
-from tests.unit.stub import ADMIN, told
+from tests.unit.stub import ADMIN, json_reply
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -24,13 +24,13 @@ TOPIC = "m.room.topic"
 
 
 @pytest.mark.parametrize("shown", ["new", "old"])
-def test_a_state_event_that_the_room_does_not_show_was_not_set(
+def test_state_event_missing_afterwards_was_not_set(
     stub: Stub, synapse: Synapse, journal: Journal, shown: str
 ) -> None:
     room = LostRoom(stub)
-    topics = [told({"state": [state(TOPIC, {"topic": topic})]}) for topic in ("old", shown)]
+    topics = [json_reply({"state": [state(TOPIC, {"topic": topic})]}) for topic in ("old", shown)]
     room.on(f"state?type={TOPIC}", *topics)
-    stub.on(f"{room.client_path}/state/{TOPIC}/", told({"event_id": "$new"}))
+    stub.on(f"{room.client_path}/state/{TOPIC}/", json_reply({"event_id": "$new"}))
     actor = Actor(UserId(ADMIN), Reach.API, AccountState.ACTIVE)
     with Recovery(synapse, journal) as recovery:
         if shown == "new":

@@ -10,7 +10,7 @@ from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
 from synadmin.recovery.rooms_in_space import Space, rooms_in_space
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -38,8 +38,8 @@ def room(name: str, *children: str, **child: Any) -> dict[str, Any]:  # noqa: AN
 
 
 def found(stub: Stub, *rooms: dict[str, Any], as_member: bool = False) -> Space:
-    stub.on(KNOWN, told({"room_id": TOP}))
-    stub.on(AS_MEMBER if as_member else AS_ADMIN, told({"rooms": list(rooms)}))
+    stub.on(KNOWN, json_reply({"room_id": TOP}))
+    stub.on(AS_MEMBER if as_member else AS_ADMIN, json_reply({"rooms": list(rooms)}))
     with Synapse(stub.url, token="t") as synapse:
         return rooms_in_space(synapse, TOP, as_member=as_member)
 
@@ -49,7 +49,7 @@ def ids(*names: str) -> tuple[RoomId, ...]:
 
 
 @pytest.mark.parametrize("as_member", [False, True], ids=["as a server admin", "as a member"])
-def test_children_come_before_their_space(stub: Stub, *, as_member: bool) -> None:
+def test_child_rooms_come_before_their_space(stub: Stub, *, as_member: bool) -> None:
     inner = room("inner", "b", "c")
     space = found(
         stub, room("top", "a", "inner"), room("a"), inner, room("b"), room("c"), as_member=as_member
@@ -57,12 +57,12 @@ def test_children_come_before_their_space(stub: Stub, *, as_member: bool) -> Non
     assert space == Space(ids("a", "b", "c", "inner", "top"), ())
 
 
-def test_a_room_in_two_spaces_comes_once_and_spaces_in_each_other_end(stub: Stub) -> None:
+def test_room_in_two_spaces_comes_once_and_circles_end(stub: Stub) -> None:
     space = found(stub, room("top", "a", "inner"), room("a"), room("inner", "a", "top"))
     assert space == Space(ids("a", "inner", "top"), ())
 
 
-def test_rooms_that_cannot_be_seen_from_here_are_named_apart(stub: Stub) -> None:
+def test_unreadable_rooms_of_a_space_are_listed_separately(stub: Stub) -> None:
     space = found(stub, room("top", "gone", "a", "gone"), room("a", "gone"))
     assert space == Space(ids("a", "top"), ids("gone"))
 
@@ -70,28 +70,28 @@ def test_rooms_that_cannot_be_seen_from_here_are_named_apart(stub: Stub) -> None
 @pytest.mark.parametrize(
     "content", [{"via": []}, {"order": "1"}, {"via": None}], ids=["via nobody", "no via", "via null"]
 )
-def test_a_room_that_was_taken_out_of_the_space_is_not_in_it(stub: Stub, content: dict[str, Any]) -> None:
+def test_removed_child_is_not_in_the_space(stub: Stub, content: dict[str, Any]) -> None:
     assert found(stub, room("top", "a", **content), room("a")) == Space(ids("top"), ())
 
 
-def test_however_deep_spaces_are_nested_they_all_come(stub: Stub) -> None:
+def test_deeply_nested_spaces_are_complete(stub: Stub) -> None:
     chain = [room("top", "0"), *(room(str(depth), str(depth + 1)) for depth in range(3000))]
     space = found(stub, *chain)
     assert space == Space(ids(*(str(depth) for depth in range(2999, -1, -1)), "top"), ids("3000"))
 
 
-def test_nonsense_in_a_space_is_passed_over(stub: Stub) -> None:
+def test_malformed_child_is_ignored(stub: Stub) -> None:
     top = {"room_id": TOP, "children_state": [{"content": "x", "state_key": "!a:x"}, {"state_key": 1}, {}]}
     assert found(stub, top, as_member=True) == Space(ids("top"), ())
 
 
-def test_a_space_that_is_not_there_is_an_error(stub: Stub) -> None:
+def test_unknown_space_is_an_error(stub: Stub) -> None:
     stub.on(KNOWN, refused(404, "M_NOT_FOUND"))
     with Synapse(stub.url, token="t") as synapse, pytest.raises(NotFoundError):
         rooms_in_space(synapse, TOP)
 
 
-def test_a_synapse_without_hierarchies_is_asked_for_the_children_of_each_space(stub: Stub) -> None:
+def test_older_synapse_is_asked_for_children_of_each_space(stub: Stub) -> None:
     # Synapse before 1.123 sends the whole state, whatever type is asked for.
     create = {"type": "m.room.create", "state_key": "", "sender": "@boss:example.org"}
     child = {"type": "m.space.child", "sender": "@boss:example.org", "origin_server_ts": 1}
@@ -106,8 +106,8 @@ def test_a_synapse_without_hierarchies_is_asked_for_the_children_of_each_space(s
     stub.on(f"{KNOWN}/hierarchy", refused(404, "M_UNRECOGNIZED", "Unrecognized request"))
     for name, events in (("top", top), ("first", [{**create, "content": {}}]), ("later", [])):
         path = f"/_synapse/admin/v1/rooms/%21{name}%3Aexample.org"
-        stub.on(path, told({"room_id": f"!{name}:example.org", "joined_members": None}))
-        stub.on(f"{path}/state", told({"state": events}))
+        stub.on(path, json_reply({"room_id": f"!{name}:example.org", "joined_members": None}))
+        stub.on(f"{path}/state", json_reply({"state": events}))
     stub.on("/_synapse/admin/v1/rooms/%21elsewhere%3Aexample.org", refused(404, "M_NOT_FOUND"))
     with Synapse(stub.url, token="t") as synapse:
         assert rooms_in_space(synapse, TOP) == Space(ids("first", "top"), ids("later", "elsewhere"))

@@ -19,7 +19,7 @@ from synadmin.recovery.impersonation import Impersonation
 from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 from synadmin.recovery.workspace import revert_crashed_runs
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, Reply, Request, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, HTML, TOKEN_CHECK, Reply, Request, Stub, json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,20 +48,20 @@ def change(path: str) -> Endpoint[dict[str, Any]]:
 
 @pytest.fixture
 def synapse(stub: Stub, synapse: Synapse) -> Synapse:
-    stub.on("*", told({}))
+    stub.on("*", json_reply({}))
     for user in (ALICE, BOB):
-        stub.on(login_of(user), told({"access_token": f"syt_{user[1:4]}"}))
-    stub.on(MEMBERSHIPS, told({"memberships": {"!r": "join"}}))
-    stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": False}))
+        stub.on(login_of(user), json_reply({"access_token": f"syt_{user[1:4]}"}))
+    stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "join"}}))
+    stub.on(BOBS_ACCOUNT, json_reply({"name": BOB, "suspended": False}))
     assert synapse.owner == ADMIN
 
     def happens(request: Request) -> None:
         if request.target == LOGOUT:
             stub.on(TOKEN_CHECK, refused(401, "M_UNKNOWN_TOKEN"))
         if request.target == SUSPEND:
-            stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": True}))
+            stub.on(BOBS_ACCOUNT, json_reply({"name": BOB, "suspended": True}))
         if request.target == LEAVE:
-            stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave"}}))
+            stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "leave"}}))
 
     stub.on_request = happens
     return synapse
@@ -72,7 +72,7 @@ def sent(stub: Stub) -> list[str]:
     return [target for target in stub.targets if target.startswith(ours)]
 
 
-def test_the_newest_change_is_put_back_first(stub: Stub, synapse: Synapse, journal: Journal) -> None:
+def test_newest_change_is_reverted_first(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         for number in (1, 2):
             with temporary.apply(_revert("POST", f"/undo/{number}", {"n": number})):
@@ -84,7 +84,7 @@ def test_the_newest_change_is_put_back_first(stub: Stub, synapse: Synapse, journ
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SynadminError("no"), ValueError()], ids=repr)
-def test_it_is_put_back_after_any_error(
+def test_changes_are_reverted_after_any_error(
     stub: Stub, synapse: Synapse, journal: Journal, error: BaseException
 ) -> None:
     with (  # noqa: PT012
@@ -108,7 +108,7 @@ def test_it_is_put_back_after_any_error(
     ],
     ids=["not allowed", "held back", "failed", "no answer"],
 )
-def test_what_was_surely_not_done_is_not_put_back_and_everything_else_is(
+def test_only_changes_surely_not_made_are_not_reverted(
     stub: Stub, synapse: Synapse, journal: Journal, reply: Reply, *, put_back: bool
 ) -> None:
     stub.on("/do", reply)
@@ -120,9 +120,7 @@ def test_what_was_surely_not_done_is_not_put_back_and_everything_else_is(
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_one_may_make_the_change_and_another_put_it_back(
-    stub: Stub, synapse: Synapse, journal: Journal
-) -> None:
+def test_change_and_revert_may_have_different_users(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         with temporary.apply(_revert("POST", "/undo", None, UserId(BOB)), by=UserId(ALICE)):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
@@ -133,9 +131,7 @@ def test_one_may_make_the_change_and_another_put_it_back(
     assert (tokens["/do"], tokens["/undo"]) == ("Bearer syt_ali", "Bearer syt_bob")
 
 
-def test_a_token_ends_before_its_owner_goes_back_to_sleep(
-    stub: Stub, synapse: Synapse, journal: Journal
-) -> None:
+def test_token_ends_before_its_account_is_deactivated(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         with temporary.apply(_revert("POST", "/undo", None, disables=UserId(ALICE))):
             synapse.transport.send(change("/do"))
@@ -143,7 +139,7 @@ def test_a_token_ends_before_its_owner_goes_back_to_sleep(
     assert stub.targets[-2:] == [f"POST {LOGOUT}", "POST /undo"]
 
 
-def test_what_is_to_stay_is_not_put_back_by_anybody(stub: Stub, synapse: Synapse, journal: Journal) -> None:
+def test_kept_change_is_not_reverted(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         with temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
@@ -152,10 +148,8 @@ def test_what_is_to_stay_is_not_put_back_by_anybody(stub: Stub, synapse: Synapse
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
-    stub: Stub, synapse: Synapse, journal: Journal
-) -> None:
-    stub.on("/undo", refused(400, "M_UNKNOWN", "not now"), told({}))
+def test_failed_revert_is_retried_at_the_end(stub: Stub, synapse: Synapse, journal: Journal) -> None:
+    stub.on("/undo", refused(400, "M_UNKNOWN", "not now"), json_reply({}))
     said: list[str] = []
     reads = [False, True]
     with (
@@ -169,7 +163,7 @@ def test_what_cannot_be_put_back_at_once_is_tried_again_at_the_end(
     assert unrestored(journal.path, stub.url) == []
 
 
-def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synapse, journal: Journal) -> None:
+def test_unreverted_change_ends_the_run_with_an_error(synapse: Synapse, journal: Journal) -> None:
     with (
         pytest.raises(SynadminError, match="not reverted: POST /undo"),
         Impersonation(synapse) as sessions,
@@ -180,10 +174,11 @@ def test_what_stays_as_it_is_not_to_be_ends_the_run_with_an_error(synapse: Synap
 
 
 @pytest.mark.parametrize(
-    "answer", [told({}), HTML, refused(403, "M_FORBIDDEN"), refused(404, "M_UNKNOWN", "Not a known room")]
+    "answer",
+    [json_reply({}), HTML, refused(403, "M_FORBIDDEN"), refused(404, "M_UNKNOWN", "Not a known room")],
 )
 @pytest.mark.parametrize("has_left", [True, False])
-def test_whether_a_user_has_left_is_read_and_not_believed(
+def test_leave_is_read_back(
     stub: Stub, synapse: Synapse, journal: Journal, answer: Reply, *, has_left: bool
 ) -> None:
     stub.on(LEAVE, answer)
@@ -192,15 +187,13 @@ def test_whether_a_user_has_left_is_read_and_not_believed(
         with temporary.apply(Revert("POST", LEAVE, {}, UserId(ALICE))):
             sessions.of(UserId(ALICE)).transport.send(change("/do"))
         stub.on_request = lambda _: None
-        stub.on(MEMBERSHIPS, told({"memberships": {"!r": "leave" if has_left else "join"}}))
+        stub.on(MEMBERSHIPS, json_reply({"memberships": {"!r": "leave" if has_left else "join"}}))
         assert (temporary.revert_since() == []) is has_left
         of_room = [one for one in unrestored(journal.path, stub.url) if one["restoring"]["path"] == LEAVE]
         assert (of_room == []) is has_left
 
 
-def test_a_request_that_nobody_can_read_back_stays_open(
-    stub: Stub, synapse: Synapse, journal: Journal
-) -> None:
+def test_request_that_cannot_be_read_back_stays_open(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions:
         temporary = TemporaryChanges(synapse, sessions, journal)
         with temporary.apply(Revert("POST", "/undo", {})):
@@ -209,7 +202,7 @@ def test_a_request_that_nobody_can_read_back_stays_open(
     assert len(unrestored(journal.path, stub.url)) == 1
 
 
-def test_the_way_back_is_walked_where_the_journal_can_no_longer_be_written(
+def test_changes_are_reverted_without_a_writable_journal(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -261,7 +254,7 @@ def crashed(stub: Stub, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
 
 
-def test_what_a_crash_left_is_put_back_once(
+def test_changes_left_by_a_crash_are_reverted_once(
     stub: Stub, synapse: Synapse, journal: Journal, tmp_path: Path
 ) -> None:
     crashed(stub, tmp_path)
@@ -277,9 +270,7 @@ def test_what_a_crash_left_is_put_back_once(
     assert len(sent(stub)) == 4
 
 
-def test_what_a_run_that_is_under_way_has_made_is_left_to_it(
-    stub: Stub, synapse: Synapse, journal: Journal
-) -> None:
+def test_changes_of_a_running_run_are_left(stub: Stub, synapse: Synapse, journal: Journal) -> None:
     with Impersonation(synapse) as sessions, TemporaryChanges(synapse, sessions, journal) as temporary:
         with temporary.apply(_revert("POST", "/undo", None)):
             synapse.transport.send(change("/do"))
@@ -288,12 +279,14 @@ def test_what_a_run_that_is_under_way_has_made_is_left_to_it(
     assert sent(stub) == ["POST /do", "POST /undo"]
 
 
-def test_what_a_crash_left_and_cannot_be_put_back_does_not_keep_the_next_run_from_its_work(
+def test_failed_revert_after_a_crash_does_not_stop_the_next_run(
     stub: Stub, synapse: Synapse, journal: Journal, tmp_path: Path
 ) -> None:
     crashed(stub, tmp_path)
     stub.on_request = lambda request: (
-        stub.on(BOBS_ACCOUNT, told({"name": BOB, "suspended": True})) if request.target == SUSPEND else None
+        stub.on(BOBS_ACCOUNT, json_reply({"name": BOB, "suspended": True}))
+        if request.target == SUSPEND
+        else None
     )
     stub.on(LEAVE, refused(400, "M_UNKNOWN", "never"))
     said: list[str] = []
@@ -306,11 +299,9 @@ def test_what_a_crash_left_and_cannot_be_put_back_does_not_keep_the_next_run_fro
     assert SUSPEND not in paths
 
 
-def test_who_could_not_leave_stays_awake_until_that_was_done(
-    synapse: Synapse, stub: Stub, tmp_path: Path
-) -> None:
+def test_account_stays_active_until_it_left(synapse: Synapse, stub: Stub, tmp_path: Path) -> None:
     """A locked or suspended account cannot leave a room: the lock comes after it, also when tried again."""
-    stub.on(LEAVE, refused(500, "M_UNKNOWN"), told({}))
+    stub.on(LEAVE, refused(500, "M_UNKNOWN"), json_reply({}))
     is_left: list[bool] = []
 
     def happens(request: Request) -> None:

@@ -15,7 +15,7 @@ from synadmin.journal import Journal
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 from tests.unit.recovery.rooms import ALICE
-from tests.unit.stub import Stub, refused, told
+from tests.unit.stub import Stub, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +33,14 @@ MEMBERSHIPS = f"/_synapse/admin/v1/users/{quote(ALICE, safe='')}/memberships"
 @pytest.fixture
 def temporary(stub: Stub, tmp_path: Path) -> Iterator[TemporaryChanges]:
     journal = Journal(tmp_path / "journal.sqlite3")
-    stub.on("*", told({}))
+    stub.on("*", json_reply({}))
     for user in (ALICE, BOB):
         stub.on(
-            f"/_synapse/admin/v1/users/{quote(user, safe='')}/login", told({"access_token": f"of{user[1]}"})
+            f"/_synapse/admin/v1/users/{quote(user, safe='')}/login",
+            json_reply({"access_token": f"of{user[1]}"}),
         )
-    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: "leave"}}))
-    stub.on(JOIN, told({"room_id": ROOM}))
+    stub.on(MEMBERSHIPS, json_reply({"memberships": {ROOM: "leave"}}))
+    stub.on(JOIN, json_reply({"room_id": ROOM}))
     with (
         Synapse(stub.url, token="syt_token", journal=journal) as synapse,
         Recovery(synapse, journal) as recovery,
@@ -62,7 +63,7 @@ def came_and_went(stub: Stub) -> list[tuple[str, str]]:
     ]
 
 
-def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: TemporaryChanges) -> None:
+def test_invited_user_who_joins_leaves_once(stub: Stub, temporary: TemporaryChanges) -> None:
     visit = visiting[temporary]
     visit.invite(HER, by=HIM)
     visit.join(HER)
@@ -70,7 +71,7 @@ def test_who_is_invited_and_joins_leaves_once(stub: Stub, temporary: TemporaryCh
     assert came_and_went(stub) == [("invite", "ofb"), ("join", "ofa"), ("leave", "ofa")]
 
 
-def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporary: TemporaryChanges) -> None:
+def test_unused_invitation_is_declined(stub: Stub, temporary: TemporaryChanges) -> None:
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     visit = visiting[temporary]
     visit.invite(HER, by=HIM)
@@ -81,11 +82,9 @@ def test_an_invitation_that_was_not_taken_up_is_turned_down(stub: Stub, temporar
 
 
 @pytest.mark.parametrize("membership", ["leave", "invite"])
-def test_who_was_not_let_in_has_nothing_to_leave(
-    stub: Stub, temporary: TemporaryChanges, membership: str
-) -> None:
+def test_refused_user_has_nothing_to_leave(stub: Stub, temporary: TemporaryChanges, membership: str) -> None:
     """Also who was invited before: that invitation is not ours."""
-    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: membership}}))
+    stub.on(MEMBERSHIPS, json_reply({"memberships": {ROOM: membership}}))
     stub.on(JOIN, refused(403, "M_FORBIDDEN"))
     with pytest.raises(SynadminError):
         visiting[temporary].join(HER, via=["elsewhere.example"])
@@ -96,12 +95,12 @@ def test_who_was_not_let_in_has_nothing_to_leave(
 
 
 @pytest.mark.parametrize("request_", [INVITE, JOIN])
-def test_who_is_in_although_that_was_refused_leaves_again(
-    stub: Stub, temporary: TemporaryChanges, request_: str
-) -> None:
+def test_user_joined_despite_a_refusal_leaves(stub: Stub, temporary: TemporaryChanges, request_: str) -> None:
     """A proxy may refuse what the server has done."""
     stub.on(request_, refused(403, "M_FORBIDDEN"))
-    stub.on(MEMBERSHIPS, told({"memberships": {ROOM: "join"}}), told({"memberships": {ROOM: "leave"}}))
+    stub.on(
+        MEMBERSHIPS, json_reply({"memberships": {ROOM: "join"}}), json_reply({"memberships": {ROOM: "leave"}})
+    )
     visit = visiting[temporary]
     come_in = partial(visit.join, HER) if request_ == JOIN else partial(visit.invite, HER, by=HIM)
     with pytest.raises(SynadminError):

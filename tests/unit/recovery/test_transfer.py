@@ -130,29 +130,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_every_room_is_handed_over() -> None:
+def test_every_room_is_transferred() -> None:
     club = rooms(3)
-    told = club.hand_over()
-    assert [one.outcome for one in told] == ["done"] * 3
+    result = club.hand_over()
+    assert [one.outcome for one in result] == ["done"] * 3
     assert {club.levels(room_id) for room_id in club.views} == {(0, 100)}
 
 
-def test_what_is_refused_or_done_already_is_passed_on_untouched() -> None:
+def test_refused_and_finished_rooms_are_unchanged() -> None:
     club = rooms(1)
     looked = [replace(club.plan(ROOM), outcome=kind) for kind in ("refused", "done")]
-    told = list(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
-    assert told == looked
+    result = list(hand_over(club, looked, MOVE, accept=club.come_in, pause=lambda _: False))
+    assert result == looked
     assert club.levels() == (100, 0)
 
 
-def test_an_invitation_that_is_still_on_its_way_is_waited_for() -> None:
+def test_delayed_invitation_is_awaited() -> None:
     club = rooms(1)
     club.trouble["accept", ROOM] = [FORBIDDEN, FORBIDDEN]
-    (told,) = club.hand_over()
-    assert (told.outcome, club.levels()) == ("done", (0, 100))
+    (result,) = club.hand_over()
+    assert (result.outcome, club.levels()) == ("done", (0, 100))
 
 
-def test_an_invitation_that_does_not_arrive_leaves_the_old_owner_in_control() -> None:
+def test_missing_invitation_leaves_control_with_the_old_owner() -> None:
     club = rooms(2)
     club.trouble["accept", ROOM] = [FORBIDDEN] * 10
     other, stuck = club.hand_over()
@@ -162,7 +162,7 @@ def test_an_invitation_that_does_not_arrive_leaves_the_old_owner_in_control() ->
     assert club.levels() == (100, 100)
 
 
-def test_who_comes_in_by_itself_is_waited_for_as_long_as_there_is_time() -> None:
+def test_join_of_the_new_owner_is_awaited_until_the_timeout() -> None:
     club = rooms(2)
     seen: list[int] = []
 
@@ -172,12 +172,12 @@ def test_who_comes_in_by_itself_is_waited_for_as_long_as_there_is_time() -> None
         club.come_in(waiting)
         return True
 
-    told = club.hand_over(accepts=False, naps=nap)
-    assert [one.outcome for one in told] == ["done", "done"]
+    result = club.hand_over(accepts=False, naps=nap)
+    assert [one.outcome for one in result] == ["done", "done"]
     assert seen == [2, 1]
 
 
-def test_a_failure_while_giving_stops_that_room_alone() -> None:
+def test_failed_grant_stops_only_that_room() -> None:
     club = rooms(2)
     club.trouble["grant", ROOM] = [NotPermittedError(status=403, errcode="M_FORBIDDEN", reason="no")]
     failed, done = club.hand_over()
@@ -186,20 +186,20 @@ def test_a_failure_while_giving_stops_that_room_alone() -> None:
 
 
 @pytest.mark.parametrize("step", ["see", "demote"])
-def test_a_failure_later_on_leaves_the_old_owner_in_control_and_tells_what_holds(step: str) -> None:
+def test_later_failure_leaves_control_with_the_old_owner(step: str) -> None:
     club = rooms(2)
     club.trouble[step, ROOM] = [MatrixError(status=400, errcode="M_UNKNOWN", reason="a bad day")]
-    told = {one.room_id: one for one in club.hand_over()}
-    record = told[ROOM].as_record(MOVE)
+    result = {one.room_id: one for one in club.hand_over()}
+    record = result[ROOM].as_record(MOVE)
     assert (record["outcome"], record["reason"]) == ("failed", "server-error")
     assert "a bad day" in record["message"]
     assert record["power_level"]["from"] == {"before": 100, "after": 100}
     assert club.levels() == (100, 100)
-    assert Counter(one.outcome for one in told.values()) == {"failed": 1, "done": 1}
+    assert Counter(one.outcome for one in result.values()) == {"failed": 1, "done": 1}
 
 
 @pytest.mark.parametrize("step", ["grant", "accept", "see", "demote"])
-def test_a_token_that_has_ended_stops_everything(step: str) -> None:
+def test_expired_token_stops_the_transfer(step: str) -> None:
     club = rooms(2)
     gone = NotAuthenticatedError(status=401, errcode="M_UNKNOWN_TOKEN", reason="gone")
     club.trouble[step, ROOM] = [gone]
@@ -208,7 +208,7 @@ def test_a_token_that_has_ended_stops_everything(step: str) -> None:
     assert club.levels()[0] == 100
 
 
-def test_an_invitation_that_was_held_back_is_sent_when_its_time_has_come(clock: list[float]) -> None:
+def test_rate_limited_invitation_is_sent_later(clock: list[float]) -> None:
     club = rooms(1)
     club.trouble["invite", ROOM] = [
         RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=300.0)
@@ -221,25 +221,25 @@ def test_an_invitation_that_was_held_back_is_sent_when_its_time_has_come(clock: 
         clock[0] += 100
         return True
 
-    (told,) = club.hand_over(naps=nap)
-    assert (told.outcome, told.reason, club.levels()) == ("done", None, (0, 100))
+    (result,) = club.hand_over(naps=nap)
+    assert (result.outcome, result.reason, club.levels()) == ("done", None, (0, 100))
     assert clock[0] == 1300.0, "no earlier than the server said, and no later"
 
 
-def test_an_invitation_that_is_held_back_to_the_end_is_pending_and_says_for_how_long(
+def test_rate_limited_invitation_at_the_end_is_pending_with_its_time(
     clock: list[float],
 ) -> None:
     club = rooms(1)
     club.trouble["invite", ROOM] = [
         RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=327.0)
     ]
-    (told,) = club.hand_over(naps=0)
-    assert (told.outcome, told.reason, clock) == ("pending", "rate-limited", [1000.0])
-    assert "delay the invitation for 327 s" in told.message
+    (result,) = club.hand_over(naps=0)
+    assert (result.outcome, result.reason, clock) == ("pending", "rate-limited", [1000.0])
+    assert "delay the invitation for 327 s" in result.message
     assert club.levels() == (100, 100)
 
 
-def test_joining_too_many_rooms_at_once_is_not_tried_before_its_time(clock: list[float]) -> None:
+def test_rate_limited_join_is_not_repeated_early(clock: list[float]) -> None:
     club = rooms(1)
     slow = RateLimitedError(status=429, errcode="M_LIMIT_EXCEEDED", reason="too many", retry_after=50.0)
     club.trouble["accept", ROOM] = [slow]
@@ -249,11 +249,11 @@ def test_joining_too_many_rooms_at_once_is_not_tried_before_its_time(clock: list
         clock[0] += 25
         return True
 
-    (told,) = club.hand_over(naps=nap)
-    assert (told.outcome, clock[0]) == ("done", 1050.0)
+    (result,) = club.hand_over(naps=nap)
+    assert (result.outcome, clock[0]) == ("done", 1050.0)
 
 
-def test_who_comes_in_and_has_lost_the_power_meanwhile_does_not_get_the_room() -> None:
+def test_new_owner_without_power_does_not_get_the_room() -> None:
     club = rooms(1)
 
     def robbed(_: int) -> bool:
@@ -263,15 +263,15 @@ def test_who_comes_in_and_has_lost_the_power_meanwhile_does_not_get_the_room() -
         )
         return True
 
-    (told,) = club.hand_over(accepts=False, naps=robbed)
-    assert (told.outcome, told.reason) == ("failed", "insufficient-power")
+    (result,) = club.hand_over(accepts=False, naps=robbed)
+    assert (result.outcome, result.reason) == ("failed", "insufficient-power")
     assert club.levels() == (100, 0)
 
 
-def test_a_creator_of_version_12_stays_and_the_new_owner_may_upgrade() -> None:
+def test_version_12_creator_stays_and_the_new_owner_may_upgrade() -> None:
     club = Rooms({ROOM: room(version="12", events={"m.room.tombstone": 150})})
-    (told,) = club.hand_over()
-    record = told.as_record(MOVE)
+    (result,) = club.hand_over()
+    record = result.as_record(MOVE)
     assert (record["outcome"], record["reason"]) == ("partly", "creator-stays")
     assert record["power_level"] == {
         "needed": 50,
@@ -290,10 +290,8 @@ def test_a_creator_of_version_12_stays_and_the_new_owner_may_upgrade() -> None:
     ],
     ids=["others keep theirs", "everybody moderates", "everybody is muted", "nothing to take"],
 )
-def test_the_old_owner_ends_without_power_and_nobody_else_loses_any(
-    levels: dict[str, object], after: dict[str, object]
-) -> None:
+def test_only_the_old_owner_loses_power(levels: dict[str, object], after: dict[str, object]) -> None:
     club = Rooms({ROOM: replace(room(), power_levels=levels)})
-    (told,) = club.hand_over()
-    assert told.outcome == "done"
+    (result,) = club.hand_over()
+    assert result.outcome == "done"
     assert club.views[ROOM].power_levels == after

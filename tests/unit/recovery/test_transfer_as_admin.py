@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.unit.stub import Stub
 
 
-def test_the_last_controller_is_not_lowered_after_the_room_has_changed(
+def test_last_controller_is_not_lowered_after_a_change(
     stub: Stub, synapse: Synapse, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = replace(room(), memberships={OLD: "join", FRIEND: "join", NEW: "join"})

@@ -53,7 +53,7 @@ def after(view: RoomView, found: UndoPlan) -> Any:  # noqa: ANN401
     return view.power_levels
 
 
-def test_only_changes_of_levels_that_were_or_may_have_been_made_are_undone_the_newest_first() -> None:
+def test_undo_reverts_made_level_changes_newest_first() -> None:
     lines = [
         line(id="run-1"),
         line(id="run-2", before=None),
@@ -67,7 +67,7 @@ def test_only_changes_of_levels_that_were_or_may_have_been_made_are_undone_the_n
     assert (found[1].after, found[1].promoted) == (None, ADMIN)
 
 
-def test_what_else_was_changed_is_told() -> None:
+def test_undo_names_other_changes() -> None:
     lines = [
         line(),
         line("/_matrix/client/v3/join/%21r", before=1) | {"before": 1},
@@ -80,7 +80,7 @@ def test_what_else_was_changed_is_told() -> None:
     assert list(undo_levels.others(lines)) == ["POST /_matrix/client/v3/join/!r", f"POST /x/unban as {BOB}"]
 
 
-def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, synapse: Synapse) -> None:
+def test_granted_level_is_removed_by_its_holder(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
     found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN))
     assert after(view, found) == BEFORE
@@ -88,14 +88,14 @@ def test_a_level_that_was_given_is_taken_away_by_whoever_has_it(stub: Stub, syna
     assert found.impossible == ()
 
 
-def test_what_is_undone_already_needs_nothing(stub: Stub, synapse: Synapse) -> None:
+def test_undone_run_needs_nothing(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join"}, power_levels=BEFORE)
     assert undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)) == UndoPlan(
         RecordedChange("run-1", ROOM, BEFORE, None, ADMIN)
     )
 
 
-def test_all_parts_are_put_back_at_once_where_somebody_may(stub: Stub, synapse: Synapse) -> None:
+def test_all_parts_are_reverted_at_once_where_permitted(stub: Stub, synapse: Synapse) -> None:
     changed = levels({ALICE: 50, ADMIN: 100, BOB: 60}, invite=50, events={"m.room.topic": 0})
     view = room({ADMIN: "join"}, power_levels=changed)
     found = undoing(stub, synapse, view, by_hand(BEFORE, changed))
@@ -103,14 +103,14 @@ def test_all_parts_are_put_back_at_once_where_somebody_may(stub: Stub, synapse: 
     assert after(view, found) == BEFORE
 
 
-def test_a_room_that_had_no_levels_gets_such_as_mean_the_same(stub: Stub, synapse: Synapse) -> None:
+def test_room_without_power_levels_gets_equivalent_levels(stub: Stub, synapse: Synapse) -> None:
     given = {"users": {ADMIN: 100}}
     view = room({ADMIN: "join", ALICE: "join"}, power_levels=given)
     found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, None, None, ADMIN))
     assert after(view, found) == {"users": {ALICE: 100}}
 
 
-def test_what_others_have_changed_since_stays(stub: Stub, synapse: Synapse) -> None:
+def test_changes_of_others_are_kept(stub: Stub, synapse: Synapse) -> None:
     changed = levels({ALICE: 100, ADMIN: 100, BOB: 60}, invite=50, kick=70)
     view = room({ADMIN: "join"}, power_levels={**changed, "users": {**changed["users"], BOB: 10}, "kick": 99})
     before = levels({ALICE: 100, ADMIN: 100})
@@ -122,19 +122,17 @@ def test_what_others_have_changed_since_stays(stub: Stub, synapse: Synapse) -> N
     )
 
 
-def test_what_the_rules_keep_is_told_and_the_rest_put_back(stub: Stub, synapse: Synapse) -> None:
+def test_forbidden_reverts_are_reported_and_the_rest_reverted(stub: Stub, synapse: Synapse) -> None:
     before = levels({ADMIN: 100})
     changed = levels({ADMIN: 100, MALLORY: 100, BOB: 50}, invite=50)
     view = room({ADMIN: "join", MALLORY: "join"}, power_levels=changed)
     found = undoing(stub, synapse, view, by_hand(before, changed))
     assert after(view, found) == levels({ADMIN: 100, MALLORY: 100})
-    (told,) = found.impossible
-    assert told.startswith(f"{MALLORY}: 100 -> 0: refused: {MALLORY} on another server")
+    (result,) = found.impossible
+    assert result.startswith(f"{MALLORY}: 100 -> 0: refused: {MALLORY} on another server")
 
 
-def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
-    stub: Stub, synapse: Synapse
-) -> None:
+def test_equals_lower_themselves_in_turn(stub: Stub, synapse: Synapse) -> None:
     before = levels({ALICE: 100})
     changed = levels({ALICE: 100, BOB: 100, ADMIN: 100})
     view = room({ADMIN: "join", ALICE: "join", BOB: "join"}, power_levels=changed)
@@ -146,14 +144,14 @@ def test_those_who_cannot_lower_each_other_lower_themselves_one_after_the_other(
     assert found.impossible[0].endswith("(add --allow impersonate to permit this)")
 
 
-def test_a_lost_room_is_as_lost_again(stub: Stub, synapse: Synapse) -> None:
+def test_undo_of_a_recovery_loses_the_room_again(stub: Stub, synapse: Synapse) -> None:
     view = room({ADMIN: "join", ALICE: "leave"}, power_levels=levels({ALICE: 100, ADMIN: 100}))
     found = undoing(stub, synapse, view, RecordedChange("run-1", ROOM, BEFORE, None, ADMIN))
     assert after(view, found) == BEFORE
     assert changes(view, Edit(users={ADMIN: None}))
 
 
-def test_levels_written_as_text_are_the_same_as_numbers(stub: Stub, synapse: Synapse) -> None:
+def test_string_levels_equal_numbers(stub: Stub, synapse: Synapse) -> None:
     before = {"users": {ALICE: "100", BOB: "50"}, "ban": "50"}
     changed = {"users": {ALICE: 100, BOB: 50, ADMIN: 100}, "ban": 50}
     view = replace(room({ADMIN: "join"}, power_levels=changed), version="6")

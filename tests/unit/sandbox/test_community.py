@@ -9,7 +9,7 @@ from synadmin.sandbox.community import MEMBERS, NEIGHBOURS, SITUATIONS, SITUATIO
 _ALL = SITUATIONS + SITUATIONS_WITH_NEIGHBOURS
 
 
-def test_every_situation_has_a_name_of_its_own() -> None:
+def test_every_situation_has_its_own_name() -> None:
     slugs = [situation.slug for situation in _ALL]
     assert len(slugs) == len(set(slugs))
     aliases = [situation.alias for situation in _ALL if situation.alias]
@@ -17,18 +17,18 @@ def test_every_situation_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.slug)
-def test_a_room_without_neighbours_knows_only_people_of_this_server(situation: Situation) -> None:
+def test_room_without_a_second_server_has_only_local_users(situation: Situation) -> None:
     assert people_in(situation) <= {member.localpart for member in MEMBERS}
 
 
 @pytest.mark.parametrize("situation", SITUATIONS_WITH_NEIGHBOURS, ids=lambda situation: situation.slug)
-def test_a_room_with_neighbours_has_people_of_both_servers(situation: Situation) -> None:
+def test_shared_room_has_users_of_both_servers(situation: Situation) -> None:
     assert people_in(situation) & {member.localpart for member in MEMBERS}
     assert people_in(situation) & {member.localpart for member in NEIGHBOURS}
     assert people_in(situation) <= {member.localpart for member in MEMBERS + NEIGHBOURS}
 
 
-def test_a_space_is_made_before_the_rooms_that_are_in_it() -> None:
+def test_space_is_created_before_its_rooms() -> None:
     spaces = set()
     for situation in _ALL:
         assert situation.parent is None or situation.parent in spaces
@@ -36,7 +36,7 @@ def test_a_space_is_made_before_the_rooms_that_are_in_it() -> None:
             spaces.add(situation.slug)
 
 
-def test_each_restricted_room_has_a_space_whose_members_may_join() -> None:
+def test_each_restricted_room_allows_members_of_a_space() -> None:
     restricted = [situation for situation in _ALL if situation.join_rule == "restricted"]
     assert restricted
     assert all(situation.parent for situation in restricted)

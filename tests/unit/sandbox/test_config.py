@@ -26,17 +26,17 @@ def written(directory: Path, **changes: object) -> dict[str, Any]:
     return read
 
 
-def test_nothing_listens_anywhere_but_on_loopback(tmp_path: Path) -> None:
+def test_sandbox_listens_only_on_loopback(tmp_path: Path) -> None:
     listeners = written(tmp_path, federation_port=21002)["listeners"]
     assert [one["bind_addresses"] for one in listeners] == [["127.0.0.1"], ["127.0.0.1"]]
     assert [(one["port"], one["tls"]) for one in listeners] == [(21001, False), (21002, True)]
 
 
-def test_a_server_that_does_not_federate_may_speak_to_no_other(tmp_path: Path) -> None:
+def test_server_without_federation_allows_no_other_server(tmp_path: Path) -> None:
     assert written(tmp_path)["federation_domain_whitelist"] == []
 
 
-def test_servers_that_federate_accept_each_others_certificates_on_loopback(tmp_path: Path) -> None:
+def test_federating_servers_accept_each_others_certificates(tmp_path: Path) -> None:
     read = written(tmp_path, federation_port=21002)
     assert read["federation_verify_certificates"] is False
     assert read["ip_range_blacklist"] == []
@@ -44,13 +44,13 @@ def test_servers_that_federate_accept_each_others_certificates_on_loopback(tmp_p
     assert "BEGIN CERTIFICATE" in (tmp_path / "tls.crt").read_text()
 
 
-def test_no_key_server_and_no_statistics_are_asked_for(tmp_path: Path) -> None:
+def test_no_key_server_and_no_statistics_reporting(tmp_path: Path) -> None:
     read = written(tmp_path)
     assert read["trusted_key_servers"] == []
     assert read["report_stats"] is False
 
 
-def test_every_rate_limit_that_synapse_knows_is_raised(tmp_path: Path) -> None:
+def test_every_rate_limit_of_synapse_is_raised(tmp_path: Path) -> None:
     limits = RatelimitConfig(RootConfig())
     limits.read_config(written(tmp_path))
     low = {
@@ -61,11 +61,11 @@ def test_every_rate_limit_that_synapse_knows_is_raised(tmp_path: Path) -> None:
     assert not low
 
 
-def test_default_rate_limits_are_synapses_own(tmp_path: Path) -> None:
+def test_default_rate_limits_are_those_of_synapse(tmp_path: Path) -> None:
     assert not [name for name in written(tmp_path, default_rate_limits=True) if name.startswith("rc_")]
 
 
-def test_extra_configuration_goes_over_all_the_rest(tmp_path: Path) -> None:
+def test_extra_configuration_overrides_the_rest(tmp_path: Path) -> None:
     extra = {"rc_invites": {"per_user": {"per_second": 1}}, "presence": {"enabled": True}, "bcrypt_rounds": 5}
     read = written(tmp_path, extra=extra)
     assert read["rc_invites"]["per_user"] == {"per_second": 1, "burst_count": 10_000}
@@ -74,14 +74,14 @@ def test_extra_configuration_goes_over_all_the_rest(tmp_path: Path) -> None:
     assert read["bcrypt_rounds"] == 5
 
 
-def test_files_that_hold_secrets_are_readable_by_nobody_else(tmp_path: Path) -> None:
+def test_secret_files_are_private(tmp_path: Path) -> None:
     written(tmp_path, federation_port=21002)
     config.make_signing_key(tmp_path)
     for name in ("homeserver.yaml", "signing.key", "tls.key"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0, name
 
 
-def test_a_server_keeps_its_signing_key_and_no_two_have_the_same(tmp_path: Path) -> None:
+def test_each_server_keeps_its_own_signing_key(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     first = config.make_signing_key(tmp_path)
     assert config.make_signing_key(tmp_path) == first
@@ -89,7 +89,7 @@ def test_a_server_keeps_its_signing_key_and_no_two_have_the_same(tmp_path: Path)
     assert first.startswith("ed25519:a_")
 
 
-def test_laying_configuration_over_changes_neither_side() -> None:
+def test_merging_configurations_changes_neither() -> None:
     base: dict[str, Any] = {"a": {"b": 1}}
     extra = {"a": {"c": 2}}
     assert config.merged(base, extra) == {"a": {"b": 1, "c": 2}}

@@ -31,7 +31,7 @@ request: 0.001sec/0.001sec ru=(0.000sec, 0.002sec) db=(0.000sec/0.000sec/0) 31B 
     ],
     ids=["pip", "uv"],
 )
-def test_without_synapse_the_error_names_the_command_that_installs_it(
+def test_missing_synapse_names_the_install_command(
     missing: set[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else True)
@@ -41,7 +41,7 @@ def test_without_synapse_the_error_names_the_command_that_installs_it(
     assert not (tmp_path / "server").exists()
 
 
-def test_the_requests_are_read_from_synapses_log(tmp_path: Path) -> None:
+def test_requests_are_read_from_the_log_of_synapse(tmp_path: Path) -> None:
     server = Homeserver(tmp_path)
     server.log.write_text(_LOG)
     assert server.processed() == (
@@ -55,13 +55,13 @@ def test_the_requests_are_read_from_synapses_log(tmp_path: Path) -> None:
     )
 
 
-def test_a_server_that_was_never_started_is_not_running_and_can_be_stopped(tmp_path: Path) -> None:
+def test_unstarted_server_can_be_stopped(tmp_path: Path) -> None:
     server = Homeserver(tmp_path)
     assert server.pid is None
     assert not server.stop()
 
 
-def test_a_temporary_directory_goes_with_the_server_and_a_given_one_stays(tmp_path: Path) -> None:
+def test_temporary_directory_is_removed_and_a_given_one_kept(tmp_path: Path) -> None:
     temporary, given = Homeserver(), Homeserver(tmp_path)
     temporary.discard()
     given.discard()
@@ -69,7 +69,7 @@ def test_a_temporary_directory_goes_with_the_server_and_a_given_one_stays(tmp_pa
     assert given.directory.exists()
 
 
-def test_no_representation_holds_the_password_or_the_shared_secret(tmp_path: Path) -> None:
+def test_repr_has_no_password_or_shared_secret(tmp_path: Path) -> None:
     server = Homeserver(tmp_path)
     assert server.password not in repr(server)
     assert server.registration_shared_secret not in repr(server)

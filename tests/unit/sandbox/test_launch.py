@@ -50,7 +50,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
             child.kill()
 
 
-def test_synapse_gets_its_arguments_and_a_database_that_does_not_wait_for_the_disk(
+def test_synapse_gets_its_arguments_and_a_fast_database(
     launch: Callable[[str], subprocess.Popen[str]],
 ) -> None:
     child = launch("tethered")
@@ -58,7 +58,7 @@ def test_synapse_gets_its_arguments_and_a_database_that_does_not_wait_for_the_di
     assert child.stdout.readline() == "['-c', 'homeserver.yaml'] 0\n"
 
 
-def test_a_tethered_synapse_ends_when_the_other_end_of_its_standard_input_closes(
+def test_tethered_synapse_ends_when_standard_input_closes(
     launch: Callable[[str], subprocess.Popen[str]],
 ) -> None:
     child = launch("tethered")
@@ -69,7 +69,7 @@ def test_a_tethered_synapse_ends_when_the_other_end_of_its_standard_input_closes
     child.wait(timeout=60)
 
 
-def test_a_free_one_goes_on(launch: Callable[[str], subprocess.Popen[str]]) -> None:
+def test_detached_synapse_continues(launch: Callable[[str], subprocess.Popen[str]]) -> None:
     child = launch("free")
     assert child.stdin is not None
     assert child.stdout is not None

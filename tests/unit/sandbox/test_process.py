@@ -29,7 +29,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
-def test_a_process_that_runs_has_a_start_time_and_one_that_ended_has_none(
+def test_running_process_has_a_start_time(
     sleeper: subprocess.Popen[bytes],
 ) -> None:
     assert process.started_at(os.getpid())
@@ -39,15 +39,13 @@ def test_a_process_that_runs_has_a_start_time_and_one_that_ended_has_none(
     assert process.started_at(sleeper.pid) is None
 
 
-def test_a_process_that_was_written_down_is_found_again(
-    tmp_path: Path, sleeper: subprocess.Popen[bytes]
-) -> None:
+def test_recorded_process_is_found(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     path = tmp_path / "process.json"
     process.note(path, sleeper.pid)
     assert process.noted(path) == sleeper.pid
 
 
-def test_another_process_that_was_given_the_same_id_is_left_alone(
+def test_other_process_with_the_same_id_is_not_ended(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     path = tmp_path / "process.json"
@@ -58,7 +56,7 @@ def test_another_process_that_was_given_the_same_id_is_left_alone(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"pid": "x", "started": "1"}', '{"pid": 1}'])
-def test_a_damaged_note_is_of_no_process(tmp_path: Path, text: str) -> None:
+def test_damaged_record_names_no_process(tmp_path: Path, text: str) -> None:
     path = tmp_path / "process.json"
     path.write_text(text)
     assert process.noted(path) is None
@@ -66,7 +64,7 @@ def test_a_damaged_note_is_of_no_process(tmp_path: Path, text: str) -> None:
     assert not path.exists()
 
 
-def test_a_process_is_ended_and_forgotten(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+def test_process_is_ended_and_its_record_removed(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     path = tmp_path / "process.json"
     process.note(path, sleeper.pid)
     assert process.end(path)
@@ -74,7 +72,7 @@ def test_a_process_is_ended_and_forgotten(tmp_path: Path, sleeper: subprocess.Po
     assert not path.exists()
 
 
-def test_a_process_that_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_PATIENCE", 0.3)
     with subprocess.Popen([sys.executable, "-c", _DEAF], stdout=subprocess.PIPE) as deaf:
         assert deaf.stdout is not None

@@ -14,7 +14,7 @@ from synadmin.audit.gather.room_facts import FEW_ROOMS
 from synadmin.audit.rules import RULES
 from synadmin.audit.runner import needs_of
 from synadmin.client import Synapse
-from tests.unit.stub import Stub, told
+from tests.unit.stub import Stub, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,16 +91,17 @@ def _levels(**users: int) -> dict[str, Any]:
 @contextmanager
 def one_room(stub: Stub, **room: Any) -> Iterator[Gatherer]:  # noqa: ANN401
     """A server with Alice, who is in her room."""
-    stub.on("/_synapse/admin/v1/rooms", told({"rooms": [ROOM | room], "total_rooms": 1}))
-    stub.on("/_synapse/admin/v3/users", told({"users": [{"name": "@alice:example.org"}], "total": 1}))
-    stub.on(STATE, told(_levels(alice=100)))
-    stub.on(ALICE, told({"name": "@alice:example.org"}))
-    stub.on(ADMIN, told({"name": "@admin:example.org", "admin": True}))
-    stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org"], "total": 1}))
-    stub.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/block", told({"block": False}))
-    stub.on(MEMBERS, told({"members": ["@alice:example.org"], "total": 1}))
+    stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [ROOM | room], "total_rooms": 1}))
+    stub.on("/_synapse/admin/v3/users", json_reply({"users": [{"name": "@alice:example.org"}], "total": 1}))
+    stub.on(STATE, json_reply(_levels(alice=100)))
+    stub.on(ALICE, json_reply({"name": "@alice:example.org"}))
+    stub.on(ADMIN, json_reply({"name": "@admin:example.org", "admin": True}))
+    stub.on(IN_ROOMS, json_reply({"joined_rooms": ["!a:example.org"], "total": 1}))
+    stub.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/block", json_reply({"block": False}))
+    stub.on(MEMBERS, json_reply({"members": ["@alice:example.org"], "total": 1}))
     stub.on(
-        "/_synapse/admin/v1/users/%40admin%3Aexample.org/joined_rooms", told({"joined_rooms": [], "total": 0})
+        "/_synapse/admin/v1/users/%40admin%3Aexample.org/joined_rooms",
+        json_reply({"joined_rooms": [], "total": 0}),
     )
     with gathering(stub.url, "ghost-power", "no-local-control") as gatherer:
         yield gatherer

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tests.unit.stub import ADMIN, refused, told
+from tests.unit.stub import ADMIN, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.stub import Request, Stub
@@ -50,19 +50,19 @@ class RandomServer:
         self.joined = {user: [] for user in (*users, ADMIN, *STRANGERS)}
         listed = [self._account(chance, user, now) for user in (*users, ADMIN)]
         rooms = [self._room(random.Random(f"{self.seed}/{number}"), number, users) for number in range(ROOMS)]
-        self.stub.on(_path("v1", "rooms"), told({"rooms": rooms, "total_rooms": ROOMS}))
+        self.stub.on(_path("v1", "rooms"), json_reply({"rooms": rooms, "total_rooms": ROOMS}))
         total = {"total": len(listed)}
         first_page = {"users": listed[:1], "next_token": "1", **total}
-        self.stub.on(f"{_path('v3', 'users')}?locked=true&limit=500", told(first_page))
-        self.stub.on(_path("v3", "users"), told({"users": listed[1:], **total}))
+        self.stub.on(f"{_path('v3', 'users')}?locked=true&limit=500", json_reply(first_page))
+        self.stub.on(_path("v3", "users"), json_reply({"users": listed[1:], **total}))
         for user, inside in self.joined.items():
             answer = {"joined_rooms": inside, "total": len(inside)}
-            self.stub.on(_path("v1", "users", user, "joined_rooms"), told(answer))
+            self.stub.on(_path("v1", "users", user, "joined_rooms"), json_reply(answer))
             memberships = {"memberships": dict.fromkeys(inside, "join")}
-            self.stub.on(_path("v1", "users", user, "memberships"), told(memberships))
+            self.stub.on(_path("v1", "users", user, "memberships"), json_reply(memberships))
         for path in (_path("v2", "users", GHOST), _path("v1", "users", GHOST, "joined_rooms")):
             self.stub.on(path, refused(404, "M_NOT_FOUND"))
-        self.stub.on(_path("v1", "username_available"), told({"available": True}))
+        self.stub.on(_path("v1", "username_available"), json_reply({"available": True}))
 
     def hold_back_the_list(self) -> None:
         """Give the second page of the user list only when all rooms were asked for their levels."""
@@ -93,7 +93,7 @@ class RandomServer:
             "suspended": user != ADMIN and chance.random() < 0.3,
             "appservice_id": "bridge" if chance.random() < 0.15 else None,
         }
-        self.stub.on(_path("v2", "users", user), told(details))
+        self.stub.on(_path("v2", "users", user), json_reply(details))
         return account
 
     def _room(self, chance: random.Random, number: int, users: list[str]) -> dict[str, Any]:
@@ -143,11 +143,11 @@ class RandomServer:
         self, room_id: str, creator: str, state: dict[str, Any], inside: list[str], *, blocked: bool
     ) -> None:
         path = _path("v1", "rooms", room_id)
-        self.stub.on(f"{path}/state", told({"state": []}))
+        self.stub.on(f"{path}/state", json_reply({"state": []}))
         if any(map(_is_local, inside)):
             for event_type, content in state.items():
                 event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
-                self.stub.on(f"{path}/state?type={event_type}", told({"state": [event]}))
-        self.stub.on(f"{path}/block", told({"block": blocked}))
+                self.stub.on(f"{path}/state?type={event_type}", json_reply({"state": [event]}))
+        self.stub.on(f"{path}/block", json_reply({"block": blocked}))
         members = inside if any(map(_is_local, inside)) else []
-        self.stub.on(f"{path}/members", told({"members": members, "total": len(members)}))
+        self.stub.on(f"{path}/members", json_reply({"members": members, "total": len(members)}))

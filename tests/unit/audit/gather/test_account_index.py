@@ -9,7 +9,7 @@ from synadmin.audit.gather.account_index import FEW, AccountEntry, AccountIndex,
 from synadmin.client import Synapse
 from synadmin.http.paging import Page
 from synadmin.ids import UserId
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Request, Stub
@@ -19,7 +19,7 @@ def _user(number: int, **others: object) -> User:
     return User(name=UserId(f"@u{number}:example.org"), **others)  # type: ignore[arg-type]
 
 
-def test_an_account_is_found_among_many_with_all_that_the_list_says() -> None:
+def test_account_is_found_with_all_fields_of_the_list() -> None:
     accounts = AccountIndex(
         _user(number, creation_ts=number, last_seen_ts=number * 10) for number in range(1000)
     )
@@ -30,12 +30,12 @@ def test_an_account_is_found_among_many_with_all_that_the_list_says() -> None:
         assert (listed.created, listed.seen) == (number, number * 10)
 
 
-def test_who_is_not_on_the_list_is_not_found() -> None:
+def test_account_that_is_not_listed_is_not_found() -> None:
     assert AccountIndex([]).get(UserId("@u1:example.org")) is None
     assert AccountIndex([_user(1)]).get(UserId("@u2:example.org")) is None
 
 
-def test_never_seen_is_not_seen_in_1970() -> None:
+def test_never_seen_differs_from_seen_in_1970() -> None:
     accounts = AccountIndex([_user(1), _user(2, creation_ts=0, last_seen_ts=0)])
     assert accounts.get(UserId("@u1:example.org")) == AccountEntry(
         deactivated=False,
@@ -51,7 +51,7 @@ def test_never_seen_is_not_seen_in_1970() -> None:
     assert (second.created, second.seen) == (0, 0)
 
 
-def test_each_flag_is_kept_for_itself() -> None:
+def test_flags_are_independent() -> None:
     for name in ("deactivated", "locked", "admin", "is_guest", "shadow_banned"):
         listed = AccountIndex([_user(1, **{name: True})]).get(UserId("@u1:example.org"))
         assert listed is not None
@@ -65,28 +65,30 @@ def test_each_flag_is_kept_for_itself() -> None:
         assert [flag for flag, is_set in flags.items() if is_set] == [name]
 
 
-def test_a_time_beyond_64_bits_is_no_obstacle() -> None:
+def test_time_beyond_64_bits_is_accepted() -> None:
     accounts = AccountIndex([_user(1, creation_ts=10**30, last_seen_ts=-(10**30))])
     account = accounts.get(UserId("@u1:example.org"))
     assert account is not None
     assert (account.created, account.seen) == (2**63 - 1, None)
 
 
-def test_the_ids_are_kept_where_there_are_few() -> None:
+def test_few_ids_are_kept_in_full() -> None:
     few = AccountIndex(_user(number) for number in range(FEW))
     assert few.users is not None
     assert len(few.users) == FEW
     assert AccountIndex(_user(number) for number in range(FEW + 1)).users is None
 
 
-def test_no_page_is_kept_while_the_next_one_is_read(stub: Stub) -> None:
+def test_page_is_freed_while_the_next_is_read(stub: Stub) -> None:
     """A page has megabytes, and large servers have many."""
     path = "/_synapse/admin/v3/users"
     pages = [
-        told({"users": [{"name": f"@u{number}:example.org"}], "total": 3, "next_token": str(number + 1)})
+        json_reply(
+            {"users": [{"name": f"@u{number}:example.org"}], "total": 3, "next_token": str(number + 1)}
+        )
         for number in range(2)
     ]
-    stub.on(path, *pages, told({"users": [{"name": "@u2:example.org"}], "total": 3}))
+    stub.on(path, *pages, json_reply({"users": [{"name": "@u2:example.org"}], "total": 3}))
     alive: list[int] = []
 
     def count(_: Request) -> None:

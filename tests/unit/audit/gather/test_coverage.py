@@ -14,12 +14,12 @@ def covering(seconds: float) -> Coverage:
     return Coverage(Needs({}), until=time.monotonic() + seconds)
 
 
-def test_what_does_not_come_is_waited_for_until_the_time_is_up() -> None:
+def test_missing_answer_is_awaited_until_the_time_limit() -> None:
     with pytest.raises(OutOfTimeError):
         covering(0.2).awaited(Future[None]())
 
 
-def test_what_has_come_is_too_late_when_the_time_is_up() -> None:
+def test_answer_after_the_time_limit_is_not_used() -> None:
     """However quick the answers are, the run ends."""
     there = Future[int]()
     there.set_result(1)

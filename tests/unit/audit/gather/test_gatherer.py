@@ -17,10 +17,10 @@ from tests.unit.audit.gather.gathering import (
     one_room,
     the_room,
 )
-from tests.unit.stub import Stub, refused, told
+from tests.unit.stub import Stub, json_reply, refused
 
 
-def test_a_room_costs_one_request_and_a_user_with_power_two() -> None:
+def test_room_costs_one_request_and_a_power_holder_two() -> None:
     with running("--rooms", str(ROOMS), "--users", str(USERS)) as url:
         with gathering(url, "ghost-power") as gatherer:
             rooms = list(gatherer.rooms())
@@ -34,7 +34,7 @@ def test_a_room_costs_one_request_and_a_user_with_power_two() -> None:
     }
 
 
-def test_where_all_three_members_control_a_room_one_account_is_asked_about_at_most() -> None:
+def test_room_with_three_controllers_reads_at_most_one_account() -> None:
     """It is enough to know that one of them is not suspended, which the user list does not say."""
     options = ("--rooms", str(ROOMS), "--users", str(4 * ROOMS), "--members", "3", "--direct", "100")
     with running(*options) as url:
@@ -50,21 +50,23 @@ def test_where_all_three_members_control_a_room_one_account_is_asked_about_at_mo
     assert counted["/_synapse/admin/v1/rooms/…/members"] == len(lost)
 
 
-def test_a_server_of_an_older_synapse_is_asked_in_its_own_way(stub: Stub) -> None:
+def test_older_synapse_gets_its_older_requests(stub: Stub) -> None:
     with one_room(stub) as gatherer:
         stub.on("/_synapse/admin/v3/users", refused(404, "M_UNRECOGNIZED"))
-        stub.on("/_synapse/admin/v2/users", told({"users": [{"name": "@alice:example.org"}], "total": 1}))
+        stub.on(
+            "/_synapse/admin/v2/users", json_reply({"users": [{"name": "@alice:example.org"}], "total": 1})
+        )
         assert the_room(gatherer).controllers == ("@alice:example.org",)
 
 
-def test_a_token_that_may_not_look_ends_it(stub: Stub) -> None:
+def test_token_without_admin_rights_ends_the_audit(stub: Stub) -> None:
     with one_room(stub) as gatherer:
         stub.on(STATE, refused(403, "M_FORBIDDEN", "You are not a server admin"))
         with pytest.raises(NotPermittedError):
             list(gatherer.rooms())
 
 
-def test_what_the_server_does_not_have_is_no_failure(stub: Stub) -> None:
+def test_missing_operation_is_not_a_failure(stub: Stub) -> None:
     """A Synapse of years ago knows none of these."""
     rules = [rule.ID for rule in RULES]
     with gathering(stub.url, *rules) as gatherer:
@@ -73,9 +75,9 @@ def test_what_the_server_does_not_have_is_no_failure(stub: Stub) -> None:
     assert all(skipped.gone for skipped in gatherer.coverage.skipped)
 
 
-def test_of_a_registration_token_only_the_beginning_is_kept(stub: Stub) -> None:
+def test_only_the_start_of_a_registration_token_is_kept(stub: Stub) -> None:
     token = {"token": "open-sesame", "uses_allowed": None, "pending": 0, "completed": 3, "expiry_time": None}
-    stub.on("/_synapse/admin/v1/registration_tokens", told({"registration_tokens": [token]}))
+    stub.on("/_synapse/admin/v1/registration_tokens", json_reply({"registration_tokens": [token]}))
     with gathering(stub.url, "open-registration-token") as gatherer:
         facts = gatherer.server()
     assert "sesame" not in repr(facts)

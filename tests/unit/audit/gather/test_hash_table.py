@@ -8,7 +8,7 @@ import tracemalloc
 from synadmin.audit.gather.hash_table import HashTable
 
 
-def test_it_says_what_a_dictionary_says() -> None:
+def test_hash_table_equals_a_dictionary() -> None:
     chance = random.Random(1)
     # Many of them begin at the same place, and 0 is kept, too.
     digests = [0, *(chance.choice([1, 2**20, 2**40, -1]) * chance.randrange(2000) for _ in range(6000))]
@@ -22,7 +22,7 @@ def test_it_says_what_a_dictionary_says() -> None:
     assert table.get(3**35) is None
 
 
-def test_it_takes_less_memory_than_a_dictionary() -> None:
+def test_hash_table_uses_less_memory_than_a_dictionary() -> None:
     digests = [hash(f"@u{number}:example.org") for number in range(50_000)]
     tracemalloc.start()
     try:

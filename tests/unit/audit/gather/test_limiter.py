@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """A clock on which nothing takes longer than it is told to."""
+    """A clock that a test moves."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -23,7 +23,7 @@ class Clock:
             pace.end(began)
 
 
-def test_a_server_is_not_pressed_before_it_is_known_how_quick_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limiter_starts_with_few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     assert (pace.limit, ConcurrencyLimiter(1).limit) == (2, 1)
     clock.answers(pace, 16, each=0.01)
@@ -32,26 +32,26 @@ def test_a_server_is_not_pressed_before_it_is_known_how_quick_it_is(monkeypatch:
     assert pace.limit == 8
 
 
-def test_a_server_that_answers_as_ever_is_asked_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steady_server_gets_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 200, each=0.3)
     assert pace.limit == 8
 
 
-def test_a_server_far_away_is_not_taken_for_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distant_server_is_not_treated_as_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 200, each=2.0)
     assert pace.limit == 8
 
 
-def test_quick_answers_that_become_a_bit_slower_are_still_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slightly_slower_answers_keep_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
     clock.answers(pace, 100, each=0.01)
     clock.answers(pace, 200, each=0.2)
     assert pace.limit == 8
 
 
-def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
+def test_limiter_lowers_for_a_slow_server_and_recovers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, pace = Clock(monkeypatch), ConcurrencyLimiter(8)
@@ -64,7 +64,7 @@ def test_a_server_that_labours_is_asked_less_and_when_it_is_well_again_more(
     assert pace.limit == 8
 
 
-def test_no_more_are_under_way_than_the_limit_allows() -> None:
+def test_requests_in_flight_stay_within_the_limit() -> None:
     pace = ConcurrencyLimiter(2)
     under_way, most = [0], [0]
     counting, together = threading.Lock(), threading.Event()

@@ -20,13 +20,13 @@ from tests.unit.audit.gather.gathering import (
     one_room,
     the_room,
 )
-from tests.unit.stub import Stub, refused, told
+from tests.unit.stub import Stub, json_reply, refused
 
 CREATE = "/_synapse/admin/v1/rooms/…/state m.room.create"
 TOMBSTONE = "/_synapse/admin/v1/rooms/…/state m.room.tombstone"
 
 
-def test_of_a_small_server_everything_is_asked() -> None:
+def test_small_server_is_read_completely() -> None:
     with running("--rooms", "20", "--users", "5", "--version", "12", "--members", "1") as url:
         with gathering(url) as gatherer:
             list(gatherer.rooms())
@@ -43,7 +43,7 @@ def test_of_a_small_server_everything_is_asked() -> None:
         (1, {"look_at_creators": True}, ROOMS),
     ],
 )
-def test_of_a_large_server_creators_are_asked_where_they_may_matter(
+def test_large_server_reads_creators_where_needed(
     members: int, options: dict[str, bool], asked_for: int
 ) -> None:
     size = ("--rooms", str(ROOMS), "--users", str(USERS))
@@ -55,9 +55,7 @@ def test_of_a_large_server_creators_are_asked_where_they_may_matter(
 
 
 @pytest.mark.parametrize(("options", "asked_for"), [({}, 0), ({"look_at_every_room": True}, ROOMS)])
-def test_of_a_large_server_tombstones_are_asked_where_asked_for(
-    options: dict[str, bool], asked_for: int
-) -> None:
+def test_large_server_reads_tombstones_where_configured(options: dict[str, bool], asked_for: int) -> None:
     with running("--rooms", str(ROOMS), "--users", str(USERS)) as url:
         with gathering(url, **options) as gatherer:
             list(gatherer.rooms())
@@ -65,17 +63,17 @@ def test_of_a_large_server_tombstones_are_asked_where_asked_for(
     assert (counted[LEVELS], counted.get(TOMBSTONE, 0)) == (ROOMS, asked_for)
 
 
-def test_of_a_room_that_everybody_has_left_nothing_more_is_asked(stub: Stub) -> None:
+def test_empty_room_gets_no_more_requests(stub: Stub) -> None:
     with one_room(stub, joined_members=0, joined_local_members=0) as gatherer:
-        stub.on(STATE, told({"state": []}))
-        stub.on(IN_ROOMS, told({"joined_rooms": [], "total": 0}))
+        stub.on(STATE, json_reply({"state": []}))
+        stub.on(IN_ROOMS, json_reply({"joined_rooms": [], "total": 0}))
         assert not the_room(gatherer).view.in_room
     assert sum(request.target.startswith(STATE) for request in stub.requests) == 1
 
 
-def test_where_accounts_are_kept_elsewhere_nobody_can_act_as_others(stub: Stub) -> None:
+def test_impersonation_is_impossible_under_mas(stub: Stub) -> None:
     with one_room(stub) as gatherer:
-        stub.on("/_matrix/client/v1/auth_metadata", told({"issuer": "https://account.example.org/"}))
+        stub.on("/_matrix/client/v1/auth_metadata", json_reply({"issuer": "https://account.example.org/"}))
         assert the_room(gatherer).possible is Reach.API
 
 
@@ -96,7 +94,7 @@ def _asked_for_members(stub: Stub) -> bool:
         (0, {"joined_local_members": 0}, True),
     ],
 )
-def test_a_room_is_asked_for_its_members_where_the_list_contradicts_what_users_say(
+def test_members_are_read_where_list_and_memberships_differ(
     stub: Stub, monkeypatch: pytest.MonkeyPatch, few: int, counts: dict[str, int], *, contradict: bool
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
@@ -107,17 +105,17 @@ def test_a_room_is_asked_for_its_members_where_the_list_contradicts_what_users_s
     assert view.in_room
 
 
-def test_a_room_without_state_is_one_that_all_have_left_whatever_the_count(
+def test_room_without_state_has_no_members_despite_the_count(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
     with one_room(stub, joined_members=2, joined_local_members=2) as gatherer:
-        stub.on(STATE, told({"state": []}))
-        stub.on(IN_ROOMS, told({"joined_rooms": [], "total": 0}))
+        stub.on(STATE, json_reply({"state": []}))
+        stub.on(IN_ROOMS, json_reply({"joined_rooms": [], "total": 0}))
         assert not the_room(gatherer).view.in_room
 
 
-def test_an_older_synapse_that_answers_with_all_state_is_asked_once(stub: Stub) -> None:
+def test_older_synapse_with_full_state_is_asked_once(stub: Stub) -> None:
     events = [
         ("m.room.member", "@alice:example.org", {"membership": "leave"}),
         ("m.room.member", "@bob:example.org", {"membership": "join"}),
@@ -131,9 +129,9 @@ def test_an_older_synapse_that_answers_with_all_state_is_asked_once(stub: Stub) 
         for kind, key, content in events
     ]
     with one_room(stub, join_rules=None, federatable=True) as gatherer:
-        stub.on(STATE, told({"state": state}))
-        stub.on(IN_ROOMS, told({"joined_rooms": [], "total": 0}))
-        stub.on(MEMBERS, told({"members": ["@bob:example.org"], "total": 1}))
+        stub.on(STATE, json_reply({"state": state}))
+        stub.on(IN_ROOMS, json_reply({"joined_rooms": [], "total": 0}))
+        stub.on(MEMBERS, json_reply({"members": ["@bob:example.org"], "total": 1}))
         for user in ("alice", "admin"):
             path = f"/_synapse/admin/v1/users/%40{user}%3Aexample.org/memberships"
             stub.on(path, refused(404, "M_UNRECOGNIZED"))
@@ -143,9 +141,9 @@ def test_an_older_synapse_that_answers_with_all_state_is_asked_once(stub: Stub) 
     assert view.memberships["@admin:example.org"] == "ban"  # type: ignore[index]
 
 
-def test_a_name_that_is_reserved_belongs_to_the_server(stub: Stub) -> None:
+def test_reserved_user_id_belongs_to_the_server(stub: Stub) -> None:
     with one_room(stub) as gatherer:
-        stub.on("/_synapse/admin/v3/users", told({"users": [], "total": 0}))
+        stub.on("/_synapse/admin/v3/users", json_reply({"users": [], "total": 0}))
         stub.on(ALICE, refused(404, "M_NOT_FOUND"))
         stub.on("/_synapse/admin/v1/username_available", refused(400, "M_EXCLUSIVE"))
         facts = the_room(gatherer)

@@ -17,10 +17,10 @@ from synadmin.parallel import FAILURES, Pool
 from synadmin.power.room import AccountState, RoomView
 from tests.standin import running
 from tests.unit.audit.gather.gathering import ADMIN, IN_ROOMS, ROOM, STATE, gathering, one_room, the_room
-from tests.unit.stub import Reply, Stub, refused, told
+from tests.unit.stub import Reply, Stub, json_reply, refused
 
 
-def test_no_more_requests_are_under_way_than_asked_for() -> None:
+def test_requests_in_flight_stay_within_the_concurrency() -> None:
     with running("--rooms", "100", "--users", "10", "--delay", "0.01") as url:
         with gathering(url) as gatherer:
             list(gatherer.rooms())
@@ -49,10 +49,10 @@ def test_memory_does_not_grow_with_the_number_of_rooms() -> None:
         {"users": {"@alice:example.org": 10**30}, "users_default": -(10**30)},
     ],
 )
-def test_levels_that_make_no_sense_are_looked_at_all_the_same(stub: Stub, content: dict[str, Any]) -> None:
+def test_room_with_invalid_levels_is_checked(stub: Stub, content: dict[str, Any]) -> None:
     with one_room(stub) as gatherer:
         event = {"type": "m.room.power_levels", "state_key": "", "sender": "@a:b", "content": content}
-        stub.on(STATE, told({"state": [event]}))
+        stub.on(STATE, json_reply({"state": [event]}))
         assert the_room(gatherer).room_id == "!a:example.org"
 
 
@@ -71,37 +71,40 @@ def _many_rooms(stub: Stub) -> None:
         ROOM | {"room_id": room, "name": room, "creator": users[number % LOCAL], "joined_members": 2}
         for number, room in enumerate(ids)
     ]
-    stub.on(_path("v1", "rooms"), told({"rooms": listed, "total_rooms": LISTED}))
-    stub.on(_path("v3", "users"), told({"users": [{"name": user} for user in users], "total": LOCAL}))
+    stub.on(_path("v1", "rooms"), json_reply({"rooms": listed, "total_rooms": LISTED}))
+    stub.on(_path("v3", "users"), json_reply({"users": [{"name": user} for user in users], "total": LOCAL}))
     for number, room in enumerate(ids):
         stranger = f"@f{number}:other.example"
         powerful = {users[number % LOCAL]: 100, stranger: 100}
         event = {"type": "m.room.power_levels", "state_key": "", "sender": stranger}
         stub.on(
-            _path("v1", "rooms", room, "state"), told({"state": [event | {"content": {"users": powerful}}]})
+            _path("v1", "rooms", room, "state"),
+            json_reply({"state": [event | {"content": {"users": powerful}}]}),
         )
-        stub.on(_path("v1", "rooms", room, "block"), told({"block": False}))
+        stub.on(_path("v1", "rooms", room, "block"), json_reply({"block": False}))
         there = ["@other:example.org" if number % EMPTIED == 0 else users[number % LOCAL], stranger]
-        stub.on(_path("v1", "rooms", room, "members"), told({"members": there, "total": 2}))
-        stub.on(_path("v1", "users", stranger, "joined_rooms"), told({"joined_rooms": [room], "total": 1}))
+        stub.on(_path("v1", "rooms", room, "members"), json_reply({"members": there, "total": 2}))
+        stub.on(
+            _path("v1", "users", stranger, "joined_rooms"), json_reply({"joined_rooms": [room], "total": 1})
+        )
     stub.on(_path("v1", "rooms", ids[GONE], "state"), refused(404, "M_NOT_FOUND"))
     for number, user in enumerate(users):
         rooms = [room for place, room in enumerate(ids) if place % LOCAL == number and place % EMPTIED]
-        stub.on(_path("v2", "users", user), told({"name": user}))
+        stub.on(_path("v2", "users", user), json_reply({"name": user}))
         stub.on(
-            _path("v1", "users", user, "joined_rooms"), told({"joined_rooms": rooms, "total": len(rooms)})
+            _path("v1", "users", user, "joined_rooms"),
+            json_reply({"joined_rooms": rooms, "total": len(rooms)}),
         )
-    stub.on(ADMIN, told({"name": "@admin:example.org", "admin": True}))
+    stub.on(ADMIN, json_reply({"name": "@admin:example.org", "admin": True}))
     stub.on(
-        _path("v1", "users", "@admin:example.org", "joined_rooms"), told({"joined_rooms": [], "total": 0})
+        _path("v1", "users", "@admin:example.org", "joined_rooms"),
+        json_reply({"joined_rooms": [], "total": 0}),
     )
 
 
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_however_few_wait_for_a_slow_server_none_waits_for_another_for_ever(
-    stub: Stub, concurrency: int, *, begun: bool
-) -> None:
+def test_requests_for_a_slow_server_do_not_deadlock(stub: Stub, concurrency: int, *, begun: bool) -> None:
     _many_rooms(stub)
     stub.on_request = lambda _: time.sleep(0.005)
     rules = ("no-local-control", "ghost-power", "foreign-controller", "old-report", "failed-task")
@@ -126,7 +129,7 @@ def test_however_few_wait_for_a_slow_server_none_waits_for_another_for_ever(
         b'{"state": [{"type": "a", "state_key": "", "sender": "@a:b", "content": {"a":' + b"[" * 9999,
     ],
 )
-def test_an_answer_that_cannot_be_read_is_one_clear_line(stub: Stub, content: bytes) -> None:
+def test_unreadable_answer_is_one_clear_line(stub: Stub, content: bytes) -> None:
     with one_room(stub) as gatherer:
         stub.on(STATE, Reply(200, content))
         rooms = list(gatherer.rooms())
@@ -134,9 +137,7 @@ def test_an_answer_that_cannot_be_read_is_one_clear_line(stub: Stub, content: by
     assert all("\n" not in one.reason for one in gatherer.coverage.skipped)
 
 
-def test_after_some_failures_in_a_row_nothing_more_is_asked_and_what_there_is_stays(
-    stub: Stub, naps: list[float]
-) -> None:
+def test_audit_stops_after_failures_in_a_row_and_keeps_findings(stub: Stub, naps: list[float]) -> None:
     _many_rooms(stub)
     well = 20  # more than are asked for in advance
     ids = [f"!{number}:example.org" for number in range(LISTED)]
@@ -152,7 +153,7 @@ def test_after_some_failures_in_a_row_nothing_more_is_asked_and_what_there_is_st
     assert any("gave up after 5 failures in a row" in one.reason for one in gatherer.coverage.skipped)
 
 
-def test_rooms_that_users_have_joined_and_the_list_lacks_are_checked_and_named(
+def test_joined_rooms_missing_from_the_list_are_checked_and_named(
     stub: Stub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     levels = {"type": "m.room.power_levels", "state_key": "", "sender": "@alice:example.org"}
@@ -161,11 +162,11 @@ def test_rooms_that_users_have_joined_and_the_list_lacks_are_checked_and_named(
     for few in (1000, 0):
         monkeypatch.setattr(account_index, "FEW", few)
         with one_room(stub) as gatherer:
-            stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
-            stub.on(_path("v1", "rooms", "!b:example.org", "state"), told({"state": state}))
+            stub.on(IN_ROOMS, json_reply({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
+            stub.on(_path("v1", "rooms", "!b:example.org", "state"), json_reply({"state": state}))
             stub.on(
                 _path("v1", "rooms", "!b:example.org", "members"),
-                told({"members": ["@alice:example.org", "@bob:example.org"], "total": 2}),
+                json_reply({"members": ["@alice:example.org", "@bob:example.org"], "total": 2}),
             )
             rooms = {facts.room_id: facts for facts in gatherer.rooms()}
         unlisted = rooms[RoomId("!b:example.org")]
@@ -176,18 +177,18 @@ def test_rooms_that_users_have_joined_and_the_list_lacks_are_checked_and_named(
         assert not skipped.gone
 
 
-def test_a_room_that_was_made_while_the_list_was_read_is_not_lacking(stub: Stub) -> None:
+def test_room_created_during_the_audit_is_not_missing(stub: Stub) -> None:
     with one_room(stub) as gatherer:
-        both = told({"rooms": [ROOM, ROOM | {"room_id": "!b:example.org"}], "total_rooms": 2})
-        stub.on("/_synapse/admin/v1/rooms", told({"rooms": [ROOM], "total_rooms": 1}), both)
-        stub.on(IN_ROOMS, told({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
-        stub.on(_path("v1", "rooms", "!b:example.org", "state"), told({"state": []}))
+        both = json_reply({"rooms": [ROOM, ROOM | {"room_id": "!b:example.org"}], "total_rooms": 2})
+        stub.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [ROOM], "total_rooms": 1}), both)
+        stub.on(IN_ROOMS, json_reply({"joined_rooms": ["!a:example.org", "!b:example.org"], "total": 2}))
+        stub.on(_path("v1", "rooms", "!b:example.org", "state"), json_reply({"state": []}))
         assert len(list(gatherer.rooms())) == 2
     assert gatherer.coverage.skipped == []
 
 
 @pytest.mark.parametrize("few", [account_index.FEW, 0], ids=["few accounts", "many accounts"])
-def test_accounts_that_are_left_out_are_in_no_room(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+def test_excluded_accounts_are_in_no_room(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
     gone = UserId("@u1:big.example")
     with running("--rooms", "20", "--users", "10") as url:
@@ -205,7 +206,7 @@ def test_accounts_that_are_left_out_are_in_no_room(monkeypatch: pytest.MonkeyPat
         assert gone not in after[room].controllers
 
 
-def test_a_caller_who_is_left_out_regains_no_room() -> None:
+def test_excluded_caller_regains_no_room() -> None:
     with running("--rooms", "2", "--users", "2") as url:
         with gathering(url, "no-local-control") as gatherer:
             (caller,) = {facts.caller for facts in gatherer.rooms()}

@@ -51,7 +51,7 @@ def asked_about(stub: Stub) -> int:
 
 @pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
 @pytest.mark.parametrize("seed", range(3))
-def test_details_where_needed_find_what_details_of_everybody_find(
+def test_lazy_account_details_give_the_same_findings(
     stub: Stub, monkeypatch: pytest.MonkeyPatch, seed: int, few: int
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
@@ -69,7 +69,7 @@ def test_details_where_needed_find_what_details_of_everybody_find(
 
 
 @pytest.mark.parametrize("everybody", [True, False])
-def test_before_the_user_list_is_there_the_same_is_found(
+def test_early_rooms_give_the_same_findings(
     stub: Stub, monkeypatch: pytest.MonkeyPatch, *, everybody: bool
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
@@ -81,7 +81,7 @@ def test_before_the_user_list_is_there_the_same_is_found(
     assert audited(stub.url, everybody=everybody) == right
 
 
-def test_a_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> None:
+def test_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> None:
     RandomServer(stub, seed=9).build()
     rules = runner.within(Config().enabled(), ["rooms"])
     events: list[RoomFacts | Finding] = []
@@ -107,9 +107,7 @@ def test_a_finding_is_reported_before_the_next_room_is_checked(stub: Stub) -> No
     assert {finding.key for finding in found} == {item.finding.key for item in result.report.findings}
 
 
-def test_what_is_found_before_the_user_list_is_there_stays_when_the_time_is_up(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_early_findings_are_kept_at_the_time_limit(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(account_index, "FEW", 0)
     RandomServer(stub, seed=8).build()
     whole = threading.Event()

@@ -33,7 +33,7 @@ def empty() -> Report:
     return Report(server_name="example.org", started_at=NOW, finished_at=NOW)
 
 
-def test_it_asks_nobody_for_anything() -> None:
+def test_html_report_loads_nothing_from_a_server() -> None:
     text = page(report())
     assert not re.findall(r"<(?:link|img|iframe|object|embed|base|form)\b", text)
     assert not re.findall(r"<[^>]*\b(?:src|href|action|data)=(?!\"#)[^>]*>", text)
@@ -41,7 +41,7 @@ def test_it_asks_nobody_for_anything() -> None:
     assert "url(" not in text
 
 
-def test_every_script_and_style_is_one_that_the_policy_knows() -> None:
+def test_content_security_policy_knows_every_script_and_style() -> None:
     text = page(report())
     assert len(re.findall(r"<script\b", text)) == 1
     assert len(re.findall(r"<style\b", text)) == 1
@@ -52,7 +52,7 @@ def test_every_script_and_style_is_one_that_the_policy_knows() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_makes_no_markup(name: str) -> None:
+def test_hostile_name_makes_no_markup(name: str) -> None:
     tags = re.compile(r"<[^>]*>")
     harmless = page(report(names=("Chess",)))
     assert tags.findall(page(report(names=(name,)))) == [
@@ -60,21 +60,21 @@ def test_a_hostile_name_makes_no_markup(name: str) -> None:
     ]
 
 
-def test_what_reorders_or_hides_text_is_spelled_out() -> None:
+def test_bidi_and_invisible_characters_are_escaped() -> None:
     text = page(report())
     assert "\u202e" not in text
     assert "\x1b" not in text
     assert "\\u202e" in text
 
 
-def test_a_report_of_nothing_says_so() -> None:
+def test_empty_report_says_that_nothing_was_found() -> None:
     text = page(empty())
     assert "Nothing was found." in text
     assert "<article" not in text
     assert "<svg" not in text
 
 
-def test_a_partial_report_says_so_at_the_top() -> None:
+def test_partial_report_says_this_at_the_top() -> None:
     assert "Not everything was checked" in page(report())
     assert "Not everything was checked" not in page(report(baseline=False))
 
@@ -102,7 +102,7 @@ def opened(browser: Browser, directory: Path, of: Report) -> Path:
 SHOWN = "[...document.querySelectorAll('#findings article')].filter(r => r.offsetHeight > 0).length"
 
 
-def test_it_begins_with_the_result_in_a_sentence() -> None:
+def test_html_report_begins_with_the_result_in_a_sentence() -> None:
     headline = re.search(r'<p class="headline">(.*?)</p>', page(report(names=("Chess", "Board"))))
     assert headline is not None
     assert headline[1] == "2 rooms have no admin on this server; all of them can be regained."
@@ -118,7 +118,7 @@ def test_it_begins_with_the_result_in_a_sentence() -> None:
         ([False, False], "2 rooms have no admin on this server; none of them can be regained."),
     ],
 )
-def test_the_result_says_how_many_rooms_can_be_regained(possible: list[bool], sentence: str) -> None:
+def test_result_counts_the_rooms_that_can_be_regained(possible: list[bool], sentence: str) -> None:
     findings = [
         Reported(
             finding("no-local-control", Severity.ERROR, None, number, fix="x" if can else None), new=True
@@ -128,7 +128,7 @@ def test_the_result_says_how_many_rooms_can_be_regained(possible: list[bool], se
     assert f'<p class="headline">{sentence}</p>' in page(dataclasses.replace(empty(), findings=findings))
 
 
-def test_one_command_regains_all_rooms_that_can_be() -> None:
+def test_one_command_regains_all_regainable_rooms() -> None:
     text = html.unescape(page(report(names=("Chess", "Board"))))
     rooms = "'!room1:example.org' '!room0:example.org'"
     assert f'<code tabindex="0">synadmin room make-admin {rooms} --allow impersonate</code>' in text
@@ -136,7 +136,7 @@ def test_one_command_regains_all_rooms_that_can_be() -> None:
     assert "with one command" not in page(report(names=("Chess",)))
 
 
-def test_the_findings_about_one_room_stand_together() -> None:
+def test_findings_of_one_room_are_grouped() -> None:
     of = report(names=("Chess",), baseline=False)
     subject = of.findings[0].finding.subject
     again = Finding(rule="inactive-controller", severity=Severity.WARNING, subject=subject, message="Gone.")
@@ -147,7 +147,7 @@ def test_the_findings_about_one_room_stand_together() -> None:
     assert [rule in articles[0] for rule in ("#no-local-control", "#inactive-controller")] == [True, True]
 
 
-def test_the_map_names_the_rooms_that_would_be_lost() -> None:
+def test_map_names_the_rooms_that_would_be_lost() -> None:
     text = page(report(names=("Chess",)))
     people = re.findall(r"<details class=\"person\">.*?</details>", text, re.DOTALL)
     assert len(people) == 15
@@ -159,7 +159,7 @@ def test_the_map_names_the_rooms_that_would_be_lost() -> None:
 
 
 @needs_chromium
-def test_a_browser_shows_it_and_has_nothing_to_complain_of(browser: Browser, directory: Path) -> None:
+def test_browser_shows_the_report_without_errors(browser: Browser, directory: Path) -> None:
     path = opened(browser, directory, report())
     assert browser.run("document.title") == "Audit of example.org"
     assert browser.run("document.querySelectorAll('#findings article').length") == len(HOSTILE) + 5
@@ -171,7 +171,7 @@ def test_a_browser_shows_it_and_has_nothing_to_complain_of(browser: Browser, dir
 
 
 @needs_chromium
-def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Browser, directory: Path) -> None:
+def test_hostile_names_are_shown_and_not_executed(browser: Browser, directory: Path) -> None:
     opened(browser, directory, report())
     browser.run(
         "document.querySelectorAll('#findings li').forEach(c => c.dispatchEvent(new MouseEvent('mouseover')))"
@@ -186,7 +186,7 @@ def test_hostile_names_do_nothing_and_are_shown_as_they_are(browser: Browser, di
 
 
 @needs_chromium
-def test_should_escaping_ever_fail_the_policy_lets_nothing_run(browser: Browser, directory: Path) -> None:
+def test_policy_blocks_scripts_where_escaping_fails(browser: Browser, directory: Path) -> None:
     path = directory / "unescaped.html"
     injected = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
     path.write_text(page(report(names=("MARK",))).replace("MARK", injected), "utf-8")
@@ -196,9 +196,7 @@ def test_should_escaping_ever_fail_the_policy_lets_nothing_run(browser: Browser,
 
 
 @needs_chromium
-def test_without_scripts_everything_is_there_and_a_click_opens_the_map(
-    browser: Browser, directory: Path
-) -> None:
+def test_report_is_complete_without_scripts(browser: Browser, directory: Path) -> None:
     path = directory / "plain.html"
     path.write_text(re.sub(r"<script>.*</script>", "", page(report()), flags=re.DOTALL), "utf-8")
     browser.open(path)
@@ -209,7 +207,7 @@ def test_without_scripts_everything_is_there_and_a_click_opens_the_map(
 
 
 @needs_chromium
-def test_a_rule_can_be_picked_and_is_explained(browser: Browser, directory: Path) -> None:
+def test_rule_filter_shows_its_explanation(browser: Browser, directory: Path) -> None:
     opened(browser, directory, report(names=("Garden",), baseline=False))
     browser.run(
         "(() => { const rule = document.querySelector('#rule'); rule.value = 'departed-power';"
@@ -221,7 +219,7 @@ def test_a_rule_can_be_picked_and_is_explained(browser: Browser, directory: Path
 
 
 @needs_chromium
-def test_what_was_known_before_is_shown_when_it_is_asked_for(browser: Browser, directory: Path) -> None:
+def test_known_findings_are_shown_on_request(browser: Browser, directory: Path) -> None:
     opened(browser, directory, report())
     everything = len(HOSTILE) + 5
     new = sum(item.new for item in report().findings)
@@ -232,7 +230,7 @@ def test_what_was_known_before_is_shown_when_it_is_asked_for(browser: Browser, d
 
 
 @needs_chromium
-def test_severities_and_words_can_be_picked(browser: Browser, directory: Path) -> None:
+def test_report_filters_by_severity_and_text(browser: Browser, directory: Path) -> None:
     opened(browser, directory, report(names=("Garden",), baseline=False))
     browser.click("input[value=error]")
     assert browser.run(SHOWN) == 5
@@ -244,7 +242,7 @@ def test_severities_and_words_can_be_picked(browser: Browser, directory: Path) -
 @needs_chromium
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_it_fits_and_can_be_read(browser: Browser, directory: Path, width: int, dark: bool) -> None:
+def test_report_fits_the_screen(browser: Browser, directory: Path, width: int, dark: bool) -> None:
     longest = "wide" * 60
     opened(browser, directory, report(names=(longest, *HOSTILE)))
     browser.screen(width=width, dark=dark)

@@ -13,7 +13,7 @@ def _written(form: str, *, baseline: bool = True) -> str:
     return out.getvalue()
 
 
-def test_the_shape_is_the_promised_one() -> None:
+def test_json_has_the_shape_of_the_contract() -> None:
     shown = json.loads(_written("json"))
     assert list(shown) == [
         "version",
@@ -33,7 +33,7 @@ def test_the_shape_is_the_promised_one() -> None:
     }
 
 
-def test_with_a_baseline_only_what_is_new_is_shown() -> None:
+def test_baseline_shows_only_new_findings() -> None:
     everything = report()
     shown = json.loads(_written("json"))["findings"]
     assert 0 < len(shown) < len(everything.findings)
@@ -41,18 +41,18 @@ def test_with_a_baseline_only_what_is_new_is_shown() -> None:
     assert len(json.loads(_written("json", baseline=False))["findings"]) == len(everything.findings)
 
 
-def test_ndjson_has_a_line_for_each_finding_of_json() -> None:
+def test_ndjson_has_a_line_for_each_finding() -> None:
     lines = _written("ndjson").splitlines()
     assert [json.loads(line) for line in lines] == json.loads(_written("json"))["findings"]
 
 
-def test_csv_has_a_row_for_each_and_no_formulas() -> None:
+def test_csv_has_a_row_for_each_finding_and_no_formulas() -> None:
     rows = _written("csv").splitlines()
     assert rows[0] == "severity,rule,subject.type,subject.id,subject.name,message,fix,details,new"
     assert len(rows) == 1 + len(_written("ndjson").splitlines())
 
 
-def test_names_come_as_they_are_and_harmless_on_a_terminal() -> None:
+def test_names_are_unchanged_in_json_and_escaped_on_a_terminal() -> None:
     for form in ("json", "ndjson", "csv"):
         text = _written(form, baseline=False)
         assert not any(character in text for character in "\x1b\x00\u202e\r")

@@ -20,7 +20,7 @@ def markdown(of: Report) -> str:
     return out.getvalue()
 
 
-def test_it_reads_like_this() -> None:
+def test_markdown_report_matches_the_example() -> None:
     lost = Finding(
         rule="no-local-control",
         severity=Severity.ERROR,
@@ -66,7 +66,7 @@ def test_it_reads_like_this() -> None:
     )
 
 
-def test_a_report_of_nothing_says_so() -> None:
+def test_empty_report_says_that_nothing_was_found() -> None:
     empty = Report(server_name="example.org", started_at=NOW, finished_at=NOW)
     assert markdown(empty) == (
         "# Audit of example.org\n\n2026-11-21T09:30:00Z, nothing checked.\n\nNothing was found.\n"
@@ -74,7 +74,7 @@ def test_a_report_of_nothing_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
+def test_hostile_name_is_plain_text(name: str) -> None:
     parser = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 
     def kinds(of: str) -> list[str]:
@@ -85,7 +85,7 @@ def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
     assert kinds(name) == kinds("Chess")
 
 
-def test_what_was_left_out_is_listed() -> None:
+def test_skipped_parts_are_listed() -> None:
     text = markdown(report(names=("Chess",)))
     assert "## Not checked: 1\n\n- Chess `!gone:example.org`: vanished Chess\n" in text
     assert "## Rules that crashed: 1\n\n- `old-report` at `Chess`: KeyError\\: Chess\n" in text
@@ -95,9 +95,9 @@ def test_what_was_left_out_is_listed() -> None:
     ("text", "written"),
     [("a`b", "`` a`b ``"), ("``", "``` `` ```"), ("a|b", "`a\\|b`"), ("plain", "`plain`")],
 )
-def test_code_may_hold_backticks_and_bars(text: str, written: str) -> None:
+def test_code_with_backticks_and_bars_is_quoted(text: str, written: str) -> None:
     assert code(text) == written
 
 
-def test_text_means_itself() -> None:
+def test_text_is_escaped() -> None:
     assert escaped("*a* <b> www.x.example") == "\\*a\\* \\<b\\> www\\.x.example"

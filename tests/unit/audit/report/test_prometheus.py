@@ -33,7 +33,7 @@ def samples(of: Report, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_findings_are_counted_by_rule_and_severity() -> None:
+def test_metrics_count_findings_by_rule_and_severity() -> None:
     counted = samples(report(names=("Chess",)), "findings")
     assert counted["single-controller", "warning"] == 2
     assert counted["departed-power", "info"] == 2
@@ -41,7 +41,7 @@ def test_findings_are_counted_by_rule_and_severity() -> None:
     assert samples(report(names=("Chess",)), "new_findings")["no-local-control", "error"] == 0
 
 
-def test_a_rule_that_found_nothing_is_zero_and_one_that_crashed_is_missing() -> None:
+def test_rule_without_findings_is_zero_and_a_crashed_one_is_missing() -> None:
     counted = samples(report(names=()), "findings")
     assert counted["ghost-power", "error"] == 0
     assert not [key for key in counted if key[0] == "old-report"]
@@ -53,7 +53,7 @@ def test_times_are_in_seconds() -> None:
     assert samples(report(), "started_timestamp_seconds") == {(): NOW / 1000 - 2.5}
 
 
-def test_what_was_left_out_is_counted() -> None:
+def test_skipped_parts_are_counted() -> None:
     assert samples(report(), "skipped") == {(): 1}
     assert samples(report(), "rule_errors") == {(): 1}
     assert samples(report(), "solved_findings") == {(): 1}
@@ -61,7 +61,7 @@ def test_what_was_left_out_is_counted() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_stays_within_its_label(name: str) -> None:
+def test_hostile_name_stays_within_its_label(name: str) -> None:
     hostile = Report(server_name=f'{name}"}} 1\n\\', started_at=NOW, finished_at=NOW)
     families = list(text_string_to_metric_families(metrics(hostile)))
     assert all(sample.labels["server_name"] for family in families for sample in family.samples)
@@ -79,7 +79,7 @@ def test_a_hostile_name_stays_within_its_label(name: str) -> None:
 
 @pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
 @pytest.mark.parametrize("of", [report(), report(names=(), baseline=False)], ids=["much", "little"])
-def test_promtool_has_nothing_to_complain_of(of: Report) -> None:
+def test_promtool_accepts_the_metrics(of: Report) -> None:
     assert PROMTOOL is not None
     checked = subprocess.run(
         [PROMTOOL, "check", "metrics"], input=metrics(of), text=True, capture_output=True, check=False

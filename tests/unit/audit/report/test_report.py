@@ -12,14 +12,14 @@ from synadmin.columns import REPORT_FORMATS
 from tests.unit.audit.report import sample
 
 
-def test_every_module_is_a_form_and_every_form_a_module() -> None:
+def test_every_module_is_a_format() -> None:
     modules = {module.name for module in pkgutil.iter_modules(report.__path__)}
 
     assert modules == set(REPORT_FORMATS), "REPORT_FORMATS in synadmin/columns.py names the modules"
 
 
 @pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_no_form_lets_control_characters_through(form: str) -> None:
+def test_no_format_prints_control_characters(form: str) -> None:
     out = io.StringIO()
     report.render(form, sample.report(), out)
     text = out.getvalue()

@@ -55,14 +55,14 @@ def rendered(form: str, of: list[ServerReport]) -> str:
 
 
 @pytest.mark.parametrize("form", REPORT_FORMATS)
-def test_a_server_that_is_down_is_an_entry_in_every_form(form: str) -> None:
+def test_unreachable_server_is_an_entry_in_every_format(form: str) -> None:
     text = rendered(form, servers())
     assert "down" in text
     assert DOWN in text or form == "prometheus"
     assert "Board" in text or form == "prometheus"
 
 
-def test_json_has_the_report_of_each_server_as_it_is_for_one() -> None:
+def test_json_has_the_report_of_each_server() -> None:
     whole = json.loads(rendered("json", servers()))
     assert whole["version"] == 1
     assert [
@@ -99,7 +99,7 @@ def test_each_line_names_its_server(form: str) -> None:
     assert len({tuple(line) for line in lines}) == 1, "every line has the same fields"
 
 
-def test_a_table_has_a_section_for_each_server_with_news_and_nothing_for_a_sound_one() -> None:
+def test_table_has_a_section_for_each_server_with_new_findings() -> None:
     text = rendered("table", servers())
     assert text.startswith("example.org (profile club)\n\nerror: no-local-control: ")
     assert f"https://matrix.down.example (profile down)\n\nnot audited: {DOWN}\n" in text
@@ -133,7 +133,7 @@ def test_markdown_has_one_title_and_a_heading_for_each_server() -> None:
     ]
 
 
-def test_metrics_of_several_servers_stand_together_with_a_label_for_each() -> None:
+def test_metrics_have_a_label_for_each_server() -> None:
     text = rendered("prometheus", servers())
     assert len(re.findall(r"^# TYPE synadmin_audit_findings gauge$", text, re.MULTILINE)) == 1
     families = {family.name: family for family in text_string_to_metric_families(text)}
@@ -149,7 +149,7 @@ def test_metrics_of_several_servers_stand_together_with_a_label_for_each() -> No
 
 @pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
 @pytest.mark.parametrize("of", [servers(HOSTILE), servers()[3:]], ids=["much", "down"])
-def test_promtool_has_nothing_to_complain_of(of: list[ServerReport]) -> None:
+def test_promtool_accepts_the_metrics(of: list[ServerReport]) -> None:
     assert PROMTOOL is not None
     text = rendered("prometheus", of)
     checked = subprocess.run(
@@ -159,7 +159,7 @@ def test_promtool_has_nothing_to_complain_of(of: list[ServerReport]) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_makes_no_markup(name: str) -> None:
+def test_hostile_name_makes_no_markup(name: str) -> None:
     tags = re.compile(r"<[^>]*>")
     harmless = tags.findall(rendered("html", servers(("Chess",))))
     hostile = [
@@ -171,7 +171,7 @@ def test_a_hostile_name_makes_no_markup(name: str) -> None:
     ]
 
 
-def test_ids_are_unique_and_links_lead_to_them() -> None:
+def test_html_ids_are_unique_and_linked() -> None:
     page = rendered("html", servers())
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
@@ -180,7 +180,7 @@ def test_ids_are_unique_and_links_lead_to_them() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian's package chromium)")
-def test_the_controls_of_a_server_leave_the_others_alone_and_it_fits(tmp_path: Path) -> None:
+def test_filters_of_one_server_do_not_change_the_others(tmp_path: Path) -> None:
     assert CHROMIUM is not None
     path = tmp_path / "audit.html"
     path.write_text(rendered("html", servers(HOSTILE)), "utf-8")

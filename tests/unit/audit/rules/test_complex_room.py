@@ -13,17 +13,17 @@ PASSED = {
 }
 
 
-def test_state_events_cannot_be_taken_away() -> None:
+def test_no_fix_where_state_events_are_too_many() -> None:
     assert finding(rule, FOUND).fix is None
 
 
-def test_extremities_can_be_tidied() -> None:
+def test_fix_deletes_forward_extremities() -> None:
     found = finding(rule, chess({ALICE: "join"}, facts={"forward_extremities": 11, "state_events": 10_001}))
     assert found.message == "The room has 10001 state events and 11 forward extremities."
     assert found.fix == "synadmin room forward-extremities '!chess:example.org' --clear"
     assert found.details == {"state_events": 10_001, "forward_extremities": 11}
 
 
-def test_how_many_are_too_many_can_be_configured() -> None:
+def test_threshold_can_be_configured() -> None:
     assert not findings(rule, FOUND, state_events=84210)
     assert findings(rule, chess({ALICE: "join"}, facts={"forward_extremities": 2}), extremities=1)

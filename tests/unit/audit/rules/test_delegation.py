@@ -16,10 +16,10 @@ PASSED = {
 }
 
 
-def test_a_command_that_ends_with_five_is_no_fix() -> None:
+def test_command_that_exits_5_is_not_a_fix() -> None:
     assert finding(rule, FOUND).fix is None
 
 
-def test_it_runs_only_where_it_is_asked_for() -> None:
+def test_rule_is_off_by_default() -> None:
     assert rule not in Config().enabled()
     assert rule in Config(rules={"delegation": {"enabled": True}}).enabled()

@@ -20,13 +20,13 @@ PASSED = {
 }
 
 
-def test_an_equal_cannot_take_it_away() -> None:
+def test_no_fix_where_only_equals_remain() -> None:
     found = finding(rule, FOUND)
     assert found.fix is None
     assert found.details == {"user_id": BOB, "power_level": 100, "account": "active"}
 
 
-def test_who_stands_above_can() -> None:
+def test_fix_through_a_user_with_a_higher_level() -> None:
     room = chess({ALICE: "join", BOB: "ban"}, power_levels=levels({ALICE: 100, BOB: 50}))
     assert (
         finding(rule, room).fix
@@ -34,21 +34,21 @@ def test_who_stands_above_can() -> None:
     )
 
 
-def test_a_creator_of_version_12_who_left_keeps_power_for_ever() -> None:
+def test_version_12_creator_who_left_keeps_power() -> None:
     found = finding(rule, chess({BOB: "join"}, version="12", power_levels=levels({BOB: 100})))
     assert found.message == "@alice:example.org is a creator and is not in the room."
     assert found.fix is None
 
 
-def test_a_user_of_another_server_who_is_known_to_have_left_is_found() -> None:
+def test_remote_user_who_left_is_found() -> None:
     room = chess({ALICE: "join", MALLORY: "leave"}, power_levels=levels({ALICE: 100, MALLORY: 50}))
     assert finding(rule, room).details["account"] is None
 
 
-def test_each_of_them_is_a_finding_of_its_own() -> None:
+def test_each_user_is_a_finding() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, BOB: 50, CAROL: 50}))
     assert len({found.key for found in findings(rule, room)}) == 2
 
 
-def test_how_much_matters_can_be_configured() -> None:
+def test_threshold_can_be_configured() -> None:
     assert not findings(rule, FOUND, level=101)

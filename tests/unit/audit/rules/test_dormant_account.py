@@ -18,20 +18,20 @@ PASSED = {
 }
 
 
-def test_it_is_to_be_locked() -> None:
+def test_fix_locks_the_account() -> None:
     assert finding(rule, FOUND).fix == "synadmin user lock @bob:example.org"
 
 
-def test_one_that_was_never_used_is_found() -> None:
+def test_account_that_was_never_used_is_found() -> None:
     assert finding(rule, account(BOB, seen=None)).message == "@bob:example.org was never seen."
 
 
-def test_how_long_matters_can_be_configured() -> None:
+def test_period_can_be_configured() -> None:
     assert not findings(rule, account(BOB, seen=days_ago(40)))
     assert findings(rule, account(BOB, seen=days_ago(40)), days=30)
 
 
-def test_it_runs_only_where_it_is_asked_for() -> None:
+def test_rule_is_off_by_default() -> None:
     assert rule in RULES
     assert rule not in Config().enabled()
     assert Config().enabled(only=[rule.ID]) == (rule,)

@@ -19,23 +19,23 @@ PASSED = {
 }
 
 
-def test_the_right_is_to_be_revoked() -> None:
+def test_fix_revokes_the_admin_right() -> None:
     assert finding(rule, FOUND).fix == "synadmin user admin revoke @bob:example.org"
 
 
-def test_one_that_was_never_used_is_found() -> None:
+def test_account_that_was_never_used_is_found() -> None:
     found = finding(rule, server(admins=(account(BOB, seen=None, created=days_ago(200)),)))
     assert found.message == "@bob:example.org is a server admin, never seen."
     assert found.details == {"user_id": BOB, "seen": None, "days": 200}
 
 
-def test_how_long_matters_can_be_configured() -> None:
+def test_period_can_be_configured() -> None:
     away = server(admins=(account(BOB, seen=days_ago(40)),))
     assert not findings(rule, away)
     assert findings(rule, away, days=30)
 
 
-def test_a_right_that_cannot_be_revoked_has_no_fix() -> None:
+def test_no_fix_where_the_admin_right_cannot_be_revoked() -> None:
     """Nobody revokes their own, and the Matrix Authentication Service keeps those of its accounts."""
     assert finding(rule, replace(FOUND, caller=BOB)).fix is None
     assert finding(rule, replace(FOUND, delegated=True)).fix is None

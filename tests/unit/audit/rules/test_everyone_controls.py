@@ -15,7 +15,7 @@ PASSED = {
 }
 
 
-def test_the_default_level_is_to_be_lowered() -> None:
+def test_fix_lowers_the_default_level() -> None:
     assert finding(rule, FOUND).fix == (
         "synadmin room set-power '!chess:example.org' --default users_default 0 --allow impersonate"
     )
@@ -23,7 +23,7 @@ def test_the_default_level_is_to_be_lowered() -> None:
     assert finding(rule, own).fix == "synadmin room set-power '!chess:example.org' --default users_default 0"
 
 
-def test_where_changing_takes_nothing_that_is_to_be_raised() -> None:
+def test_fix_raises_the_level_for_power_changes() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={"m.room.power_levels": 0}))
     found = finding(rule, room)
     assert found.fix == (
@@ -32,7 +32,7 @@ def test_where_changing_takes_nothing_that_is_to_be_raised() -> None:
     assert found.details == {"users_default": 0, "needed": 0}
 
 
-def test_where_nobody_would_keep_control_a_member_gets_a_level_in_the_same_step() -> None:
+def test_fix_gives_a_member_control_in_the_same_step() -> None:
     room = chess({BOB: "join", CAROL: "join"}, power_levels={"users_default": 100})
     assert finding(rule, room).fix == (
         "synadmin room set-power '!chess:example.org' @bob:example.org 100 --default users_default 0 "
@@ -40,14 +40,14 @@ def test_where_nobody_would_keep_control_a_member_gets_a_level_in_the_same_step(
     )
 
 
-def test_where_nobody_can_act_there_is_no_fix() -> None:
+def test_no_fix_without_a_member_who_can_act() -> None:
     suspended = chess({BOB: "join"}, power_levels={"users_default": 100}, accounts={BOB: "suspended"})
     assert finding(rule, suspended).fix is None
     delegated = chess({BOB: "join"}, power_levels={"users_default": 100}, facts={"possible": Reach.API})
     assert finding(rule, delegated).fix is None
 
 
-def test_it_is_told_of_rooms_of_other_servers_too() -> None:
+def test_rooms_of_other_servers_are_found() -> None:
     open_to_all = levels({MALLORY: 100}, users_default=100)
     found = finding(rule, chess({ALICE: "join"}, creators=(MALLORY,), power_levels=open_to_all))
     assert found.subject.id == "!chess:example.org"

@@ -14,13 +14,13 @@ FOUND = server(
 PASSED = {"none failed": server()}
 
 
-def test_the_task_is_named() -> None:
+def test_finding_names_the_task() -> None:
     found = finding(rule, FOUND)
     assert (found.subject.id, found.subject.name) == ("x1", "shutdown_and_purge_room")
     assert found.fix == "synadmin task list --status failed"
 
 
-def test_one_that_does_not_say_why_is_found_too() -> None:
+def test_task_without_an_error_text_is_found() -> None:
     task = TaskFacts(id="x1", action="redact", error=None, at=on(2026, 3, 1))
     assert finding(rule, server(tasks=(task,))).message == (
         "The task redact failed on 2026-03-01: the server does not say why."

@@ -19,13 +19,13 @@ PASSED = {
 }
 
 
-def test_the_command_is_one_that_succeeds_while_the_server_is_gone() -> None:
+def test_fix_works_while_the_destination_is_unreachable() -> None:
     found = finding(rule, FOUND)
     assert found.fix == "synadmin federation show gone.example"
     assert found.subject.type == "destination"
     assert found.details["failing_since"] == "2026-11-09T09:30:00Z"
 
 
-def test_how_long_matters_can_be_configured() -> None:
+def test_period_can_be_configured() -> None:
     assert not findings(rule, FOUND, days=13)
     assert findings(rule, server(destinations=(_gone(1, 1),)), days=1)

@@ -29,7 +29,7 @@ PASSED = {
 }
 
 
-def test_more_than_the_best_of_ours_is_told() -> None:
+def test_level_above_all_local_users_is_reported() -> None:
     # Alice, who has 100, is not there.
     room = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({ALICE: 100, BOB: 50, MALLORY: 100}))
     found = finding(rule, room)
@@ -39,12 +39,12 @@ def test_more_than_the_best_of_ours_is_told() -> None:
     assert found.details == {"user_id": MALLORY, "power_level": 100, "best": 50}
 
 
-def test_each_of_them_is_a_finding_of_its_own() -> None:
+def test_each_user_is_a_finding() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, MALLORY: 100, OSCAR: 100}))
     assert [found.part for found in findings(rule, room)] == [MALLORY, OSCAR]
     assert len({found.key for found in findings(rule, room)}) == 2
 
 
-def test_a_foreign_creator_of_version_12_is_found() -> None:
+def test_remote_version_12_creator_is_found() -> None:
     room = chess({ALICE: "join", MALLORY: "join"}, version="12", creators=(ALICE, MALLORY))
     assert finding(rule, room).details["power_level"] == "creator"

@@ -30,24 +30,24 @@ PASSED = {
 }
 
 
-def test_where_nobody_stands_above_the_name_is_to_be_taken() -> None:
+def test_fix_registers_the_account_without_a_higher_user() -> None:
     assert finding(rule, FOUND).fix == "synadmin user create @alcie:example.org"
 
 
-def test_where_somebody_stands_above_it_is_to_be_demoted() -> None:
+def test_fix_demotes_the_ghost_through_a_higher_user() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100, ALCIE: 50}), accounts=_GHOST)
     found = finding(rule, room)
     assert found.fix == "synadmin room demote '!chess:example.org' @alcie:example.org --allow impersonate"
     assert found.details == {"user_id": ALCIE, "power_level": 50}
 
 
-def test_each_ghost_of_a_room_is_a_finding_of_its_own() -> None:
+def test_each_ghost_of_a_room_is_a_finding() -> None:
     more = levels({ALICE: 100, ALCIE: 50, CAROL: 25})
     room = chess({ALICE: "join"}, power_levels=more, accounts={ALCIE: "missing", CAROL: "missing"})
     assert len({found.key for found in findings(rule, room)}) == 2
 
 
-def test_a_creator_of_version_12_may_be_a_ghost() -> None:
+def test_version_12_creator_may_be_a_ghost() -> None:
     room = chess({ALICE: "join"}, version="12", creators=(ALICE, ALCIE), accounts=_GHOST)
     found = finding(rule, room)
     assert found.details["power_level"] == "creator"
@@ -60,15 +60,15 @@ def _ghost(**account: bool) -> RoomFacts:
     return replace(room, accounts={ALCIE: ghost})
 
 
-def test_a_name_that_the_server_keeps_for_its_notices_is_no_ghost() -> None:
+def test_server_notices_user_is_not_a_ghost() -> None:
     assert not findings(rule, _ghost(reserved=True, nameable=False))
 
 
-def test_of_a_name_that_nobody_can_register_no_command_is_advised_that_would_fail() -> None:
+def test_no_fix_for_a_ghost_that_cannot_be_registered() -> None:
     found = finding(rule, _ghost(nameable=False))
     assert found.fix is None
     assert found.message == "@alcie:example.org has power level 100, but no such account exists."
 
 
-def test_where_another_service_keeps_the_accounts_none_is_made() -> None:
+def test_no_account_is_created_under_mas() -> None:
     assert finding(rule, replace(_ghost(), possible=Reach.API)).fix is None

@@ -12,7 +12,7 @@ FOUND = chess({ALICE: "join", BOB: "join"}, facts={"heirs": HEIRS})
 PASSED = {"nobody takes over": chess({ALICE: "join", BOB: "join"})}
 
 
-def test_the_fix_shows_the_plan_of_the_file() -> None:
+def test_fix_shows_the_control_plan() -> None:
     found = finding(rule, FOUND)
     assert found.message.startswith(f"{BOB} gets control on 2027-01-31: ")
     assert found.fix == "synadmin control plan '/srv/my rooms/control.toml'"

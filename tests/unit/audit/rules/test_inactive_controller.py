@@ -37,7 +37,7 @@ PASSED = {
 }
 
 
-def test_it_tells_how_each_is_away() -> None:
+def test_finding_says_why_each_controller_is_inactive() -> None:
     found = finding(rule, FOUND)
     assert found.details["users"] == [
         {"user_id": ALICE, "state": "suspended", "seen": "2026-11-21T09:30:00Z"},
@@ -46,12 +46,12 @@ def test_it_tells_how_each_is_away() -> None:
     assert found.fix == "synadmin room make-admin '!chess:example.org'"
 
 
-def test_a_room_whose_one_controller_is_locked_is_found() -> None:
+def test_room_with_a_locked_controller_is_found() -> None:
     found = finding(rule, chess({ALICE: "join", CAROL: "join"}, accounts={ALICE: "locked"}))
     assert found.message == "All users who control the room are inactive: @alice:example.org (locked)."
 
 
-def test_who_was_never_seen_counts_from_when_the_account_was_made() -> None:
+def test_never_seen_account_counts_from_its_creation() -> None:
     room = chess({ALICE: "join"})
     old = AccountFacts(user_id=ALICE, created=days_ago(91), now=NOW)
     assert "(never seen)" in finding(rule, replace(room, accounts={ALICE: old})).message
@@ -59,12 +59,12 @@ def test_who_was_never_seen_counts_from_when_the_account_was_made() -> None:
     assert not findings(rule, replace(room, accounts={ALICE: young}))
 
 
-def test_bridges_and_bots_are_never_away() -> None:
+def test_application_service_users_are_active() -> None:
     bot = AccountFacts(user_id=ALICE, created=days_ago(500), appservice=True, now=NOW)
     assert not findings(rule, replace(chess({ALICE: "join"}), accounts={ALICE: bot}))
 
 
-def test_how_long_matters_can_be_configured() -> None:
+def test_period_can_be_configured() -> None:
     room = chess({ALICE: "join"}, seen={ALICE: days_ago(40)})
     assert not findings(rule, room)
     assert findings(rule, room, days=30)

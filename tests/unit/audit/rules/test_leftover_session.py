@@ -28,7 +28,7 @@ PASSED = {
 }
 
 
-def test_the_run_is_named() -> None:
+def test_finding_names_the_run() -> None:
     found = finding(rule, FOUND)
     assert found.message == f"The run {RUN} has left a session of {BOB}."
     assert found.details["run"] == RUN

@@ -25,7 +25,7 @@ PASSED = {
 }
 
 
-def test_it_names_the_least_reach_and_the_command() -> None:
+def test_finding_names_the_least_reach_and_the_command() -> None:
     found = finding(rule, FOUND)
     assert found.fix == "synadmin room make-admin '!chess:example.org' --allow impersonate"
     assert found.details["reach"] == "impersonate"
@@ -34,21 +34,21 @@ def test_it_names_the_least_reach_and_the_command() -> None:
     assert found.details["needed"] == 100
 
 
-def test_a_locked_controller_is_no_controller_but_a_promoter() -> None:
+def test_locked_controller_can_still_promote() -> None:
     found = finding(rule, chess({ALICE: "join", BOB: "join"}, accounts={ALICE: "locked"}))
     assert found.details["reach"] == "api"
     assert found.fix == "synadmin room make-admin '!chess:example.org'"
     assert found.message.endswith("it has 2 local members. Make Room Admin regains it.")
 
 
-def test_a_suspended_controller_has_to_be_woken() -> None:
+def test_suspended_controller_needs_reactivation() -> None:
     found = finding(rule, chess({ALICE: "join", BOB: "join"}, accounts={ALICE: "suspended"}))
     assert found.details["reach"] == "reactivate"
     assert found.fix is not None
     assert found.fix.endswith(" --allow reactivate")
 
 
-def test_a_room_that_nothing_regains_says_who_holds_the_power() -> None:
+def test_room_that_cannot_be_regained_names_the_power_holders() -> None:
     lost = chess({BOB: "join", MALLORY: "join"}, power_levels=levels({MALLORY: 100}))
     found = finding(rule, lost)
     assert found.details["reach"] is None
@@ -59,26 +59,26 @@ def test_a_room_that_nothing_regains_says_who_holds_the_power() -> None:
     assert found.fix == f"synadmin room replace '!chess:example.org' --admin {ADMIN} --dry-run"
 
 
-def test_where_nobody_can_be_acted_as_nothing_is_promised() -> None:
+def test_no_fix_where_impersonation_is_impossible() -> None:
     found = finding(rule, replace(FOUND, possible=Reach.API))
     assert found.details["reach"] is None
     assert found.fix is None
 
 
-def test_a_default_level_is_no_control_where_nobody_is_left_who_has_it() -> None:
+def test_default_level_is_no_control_without_members() -> None:
     everybody = levels({BOB: 0}, users_default=100)
     assert findings(rule, chess({BOB: "join"}, power_levels=everybody))
 
 
 @pytest.mark.parametrize("room_id", ["!a'; rm -rf ~ #:example.org", "!-x:example.org", "!a\nb:example.org"])
-def test_a_hostile_room_id_is_one_word_of_the_command(room_id: str) -> None:
+def test_hostile_room_id_is_quoted_in_the_command(room_id: str) -> None:
     view = replace(FOUND.view, room_id=RoomId(room_id))
     found = finding(rule, replace(FOUND, view=view))
     assert found.fix is not None
     assert shlex.split(found.fix)[3] == room_id
 
 
-def test_a_room_in_which_the_server_sends_its_notices_is_not_lost() -> None:
+def test_server_notices_room_is_not_lost() -> None:
     notices = UserId("@notices:example.org")
     room = chess({BOB: "join"}, creators=(notices,), power_levels=levels({notices: 100}))
     account = AccountFacts(user_id=notices, state=AccountState.MISSING, reserved=True, now=0)

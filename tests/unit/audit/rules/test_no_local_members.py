@@ -13,7 +13,7 @@ PASSED = {
 }
 
 
-def test_it_is_to_be_deleted() -> None:
+def test_fix_deletes_the_room() -> None:
     found = finding(rule, FOUND)
     assert found.fix == "synadmin room delete '!chess:example.org'"
     assert found.details == {"members": 1, "state_events": 12}

@@ -14,11 +14,11 @@ PASSED = {
 }
 
 
-def test_it_is_to_be_looked_at() -> None:
+def test_fix_shows_the_report() -> None:
     assert finding(rule, FOUND).fix == "synadmin report show 12"
 
 
-def test_reports_of_users_are_numbered_for_themselves() -> None:
+def test_user_reports_have_their_own_numbers() -> None:
     both = server(
         reports=(
             ReportFacts(id=12, about="event", received=days_ago(9)),
@@ -31,6 +31,6 @@ def test_reports_of_users_are_numbered_for_themselves() -> None:
     assert user.message == "The report of @bob:example.org has been open for 9 days."
 
 
-def test_how_old_is_too_old_can_be_configured() -> None:
+def test_age_can_be_configured() -> None:
     assert not findings(rule, FOUND, days=9)
     assert findings(rule, FOUND, days=8)

@@ -18,18 +18,18 @@ PASSED = {
 }
 
 
-def test_5_is_the_newest_that_is_old() -> None:
+def test_version_5_is_the_newest_old_version() -> None:
     assert finding(rule, chess({ALICE: "join"}, version="5")).details == {"version": "5"}
 
 
 @pytest.mark.parametrize("version", ["org.matrix.hydra.11", "org.matrix.msc3757.10", "", "²"])
-def test_unstable_versions_are_found_unless_configured_otherwise(version: str) -> None:
+def test_unstable_versions_are_found_by_default(version: str) -> None:
     room = chess({ALICE: "join"})
     room = replace(room, view=replace(room.view, version=version))
     assert finding(rule, room).message == f"The room has version {version}, which is unstable."
     assert not findings(rule, room, unstable=False)
 
 
-def test_how_old_is_too_old_can_be_configured() -> None:
+def test_age_can_be_configured() -> None:
     assert not findings(rule, FOUND, oldest=1)
     assert findings(rule, chess({ALICE: "join"}, version="10"), oldest=11)

@@ -16,7 +16,7 @@ PASSED = {
 }
 
 
-def test_the_token_itself_is_looked_up_by_hand() -> None:
+def test_finding_does_not_show_the_token() -> None:
     found = finding(rule, FOUND)
     assert found.subject.id == _LABEL
     assert found.fix == "synadmin registration-token list --valid"

@@ -34,7 +34,7 @@ PASSED = {
 }
 
 
-def test_the_fix_makes_whoever_runs_the_audit_a_creator() -> None:
+def test_fix_makes_the_caller_a_creator() -> None:
     found = finding(rule, FOUND)
     assert found.message == f"No creator of the room is active here: {ALICE} (left)."
     assert found.fix == (
@@ -43,29 +43,29 @@ def test_the_fix_makes_whoever_runs_the_audit_a_creator() -> None:
 
 
 @pytest.mark.parametrize("change", [{"caller": None}, {"possible": Reach.API}])
-def test_no_fix_is_named_that_would_be_refused(change: dict[str, object]) -> None:
+def test_no_fix_that_would_be_refused(change: dict[str, object]) -> None:
     assert finding(rule, replace(FOUND, **change)).fix is None  # type: ignore[arg-type]
 
 
-def test_no_fix_is_named_where_nobody_here_may_upgrade() -> None:
+def test_no_fix_where_no_local_user_may_upgrade() -> None:
     room = chess({ALICE: "leave", BOB: "join"}, power_levels=levels({}), **V12)
     assert finding(rule, room).fix is None
 
 
 @pytest.mark.parametrize("state", ["deactivated", "suspended", "locked", "missing"])
-def test_a_creator_whose_account_is_not_active_is_gone(state: str) -> None:
+def test_inactive_creator_is_gone(state: str) -> None:
     room = chess({ALICE: "join", BOB: "join"}, power_levels=levels({}), accounts={ALICE: state}, **V12)
     assert finding(rule, room).details["creators"] == [{"user_id": ALICE, "state": state}]
 
 
-def test_creators_on_another_server_are_none_here() -> None:
+def test_remote_creators_do_not_count() -> None:
     room = chess({BOB: "join", MALLORY: "join"}, creators=(MALLORY,), power_levels=BOB_HOLDS, **V12)
     assert finding(rule, room).message == (
         f"No creator of the room is active here: {MALLORY} (on another server)."
     )
 
 
-def test_a_single_creator_matters_from_three_members_on() -> None:
+def test_single_creator_is_found_from_three_members() -> None:
     room = chess({ALICE: "join", BOB: "join", CAROL: "join"}, power_levels=levels({}), **V12)
     assert finding(rule, room).severity is Severity.INFO
     assert not findings(rule, room, local_members=4)

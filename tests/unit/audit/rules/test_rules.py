@@ -57,14 +57,14 @@ def _found(rule: Rule) -> list[Finding]:
 PASSES = [(rule, why, facts) for rule in RULES for why, facts in _tests_of(rule).PASSED.items()]
 
 
-def test_every_module_is_listed_once() -> None:
+def test_every_rule_module_is_listed_once() -> None:
     modules = sorted(module.name for module in pkgutil.iter_modules(rules.__path__))
     listed = sorted(rule.ID.replace("-", "_") for rule in RULES)
 
     assert listed == modules, "RULES in synadmin/audit/rules/__init__.py lists each module once"
 
 
-def test_each_need_is_asked_for() -> None:
+def test_facts_that_a_rule_needs_are_read() -> None:
     asked = {*room_facts.ASK, *server_facts.ASK, *ELSEWHERE}
 
     assert [need.name for need in Need if need not in asked] == [], (
@@ -72,13 +72,13 @@ def test_each_need_is_asked_for() -> None:
     )
 
 
-def test_there_are_no_tests_of_rules_that_are_gone() -> None:
+def test_every_rule_test_has_its_rule() -> None:
     tested = {path.stem for path in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).stem}
     assert tested == {f"test_{name.replace('-', '_')}" for name in IDS}
 
 
 @each
-def test_it_finds_what_its_tests_say(rule: Rule) -> None:
+def test_rule_finds_its_examples(rule: Rule) -> None:
     found = _found(rule)
     assert found
     for one in found:
@@ -91,12 +91,12 @@ def test_it_finds_what_its_tests_say(rule: Rule) -> None:
 @pytest.mark.parametrize(
     ("rule", "why", "facts"), PASSES, ids=[f"{rule.ID}: {why}" for rule, why, _ in PASSES]
 )
-def test_it_passes_what_its_tests_say(rule: Rule, why: str, facts: Facts) -> None:
+def test_rule_passes_its_counterexamples(rule: Rule, why: str, facts: Facts) -> None:
     assert not findings(rule, facts, **getattr(_tests_of(rule), "OPTIONS", {})), why
 
 
 @each
-def test_its_tests_have_a_finding_and_a_pass_of_the_facts_it_takes(rule: Rule) -> None:
+def test_rule_has_an_example_and_a_counterexample(rule: Rule) -> None:
     tests = _tests_of(rule)
     assert rule.SUBJECT in get_args(Facts)
     assert isinstance(tests.FOUND, rule.SUBJECT)
@@ -105,7 +105,7 @@ def test_its_tests_have_a_finding_and_a_pass_of_the_facts_it_takes(rule: Rule) -
 
 
 @each
-def test_its_page_has_all_parts(rule: Rule) -> None:
+def test_rule_page_has_all_parts(rule: Rule) -> None:
     text = page(rule)
     missing = [heading for heading in HEADINGS if f"\n### {heading}\n\n" not in text]
     assert missing == [], "each of these is a line of its own in the docstring of the rule"
@@ -114,7 +114,7 @@ def test_its_page_has_all_parts(rule: Rule) -> None:
 
 
 @each
-def test_its_page_shows_a_finding_as_it_is(rule: Rule) -> None:
+def test_rule_page_shows_a_real_finding(rule: Rule) -> None:
     _, _, after = page(rule).partition("### What it shows")
     shown, _, _ = after.partition("###")
     assert any(one.message in " ".join(shown.split()) for one in _found(rule)), (
@@ -123,7 +123,7 @@ def test_its_page_shows_a_finding_as_it_is(rule: Rule) -> None:
 
 
 @each
-def test_its_page_names_the_details(rule: Rule) -> None:
+def test_rule_page_names_the_details(rule: Rule) -> None:
     listed = re.findall(r"\(details: ([^)]*)\)", page(rule))
     assert len(listed) == 1, "below `What it shows` the docstring has a line `(details: name, name)`"
     [named] = listed
@@ -142,7 +142,7 @@ def _typed_in(rule: Rule) -> list[str]:
 
 
 @each
-def test_what_it_advises_can_be_typed(rule: Rule) -> None:
+def test_commands_of_a_rule_can_be_typed(rule: Rule) -> None:
     for line in _typed_in(rule):
         words = shlex.split(line)[1:]
         command: click.Command = app
@@ -157,5 +157,5 @@ def test_what_it_advises_can_be_typed(rule: Rule) -> None:
 
 
 @each
-def test_its_severity_is_one_that_can_be_configured(rule: Rule) -> None:
+def test_rule_severity_can_be_configured(rule: Rule) -> None:
     assert isinstance(rule.SEVERITY, Severity)

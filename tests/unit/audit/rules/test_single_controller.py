@@ -24,15 +24,15 @@ PASSED = {
 }
 
 
-def test_the_second_could_be_whoever_runs_the_audit() -> None:
+def test_fix_makes_the_caller_the_second_controller() -> None:
     assert finding(rule, FOUND).fix == "synadmin room make-admin '!chess:example.org'"
 
 
-def test_nothing_is_advised_to_the_one_who_controls_it() -> None:
+def test_no_fix_for_the_only_controller() -> None:
     assert finding(rule, replace(FOUND, caller=ALICE)).fix is None
 
 
-def test_a_second_who_is_suspended_does_not_count() -> None:
+def test_suspended_second_controller_does_not_count() -> None:
     room = chess(
         {ALICE: "join", BOB: "join", CAROL: "join"},
         power_levels=levels({ALICE: 100, BOB: 100}),
@@ -41,7 +41,7 @@ def test_a_second_who_is_suspended_does_not_count() -> None:
     assert finding(rule, room).details == {"user_id": ALICE, "local_members": 3}
 
 
-def test_how_many_matter_can_be_configured() -> None:
+def test_number_of_members_can_be_configured() -> None:
     pair = chess({ALICE: "join", BOB: "join"})
     assert not findings(rule, pair)
     assert findings(rule, pair, local_members=2)

@@ -28,7 +28,7 @@ PASSED = {
 }
 
 
-def test_the_right_is_revoked_with_the_session() -> None:
+def test_fix_revokes_the_admin_right_and_the_session() -> None:
     found = finding(rule, FOUND)
     assert (found.subject.type, found.subject.id) == ("session", "01SESSION")
     assert found.fix == f"synadmin user admin revoke {BOB}"

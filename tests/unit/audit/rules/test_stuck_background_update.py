@@ -14,7 +14,7 @@ PASSED = {
 }
 
 
-def test_disabled_ones_are_to_be_enabled() -> None:
+def test_fix_enables_background_updates() -> None:
     found = finding(rule, server(updates_enabled=False))
     assert found.message == "Background updates are disabled."
     assert found.fix == "synadmin background-update enable"

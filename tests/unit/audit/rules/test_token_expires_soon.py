@@ -30,6 +30,6 @@ PASSED = {
 }
 
 
-def test_how_soon_can_be_set() -> None:
+def test_period_can_be_configured() -> None:
     assert findings(rule, FOUND, days=2) == []
     assert len(findings(rule, FOUND, days=3)) == 1

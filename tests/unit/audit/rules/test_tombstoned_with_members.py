@@ -19,7 +19,7 @@ PASSED = {
 }
 
 
-def test_a_tombstone_that_leads_nowhere_counts_too() -> None:
+def test_tombstone_without_replacement_is_found() -> None:
     found = finding(rule, chess({ALICE: "join"}, facts={"tombstoned": True}))
     assert found.message == "The room was replaced, but 1 local user is still in it."
     assert found.details == {"replacement": None, "local_members": 1}

@@ -28,7 +28,7 @@ PASSED = {
 }
 
 
-def test_the_token_is_named_and_can_be_revoked() -> None:
+def test_fix_revokes_the_named_token() -> None:
     found = finding(rule, FOUND)
     assert found.message == f'The token "nightly audit" of {BOB} has admin rights and never expires.'
     assert found.fix == "synadmin mas token revoke 01SESSION"

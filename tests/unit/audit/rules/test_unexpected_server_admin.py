@@ -18,22 +18,22 @@ PASSED = {
 }
 
 
-def test_the_right_is_to_be_revoked() -> None:
+def test_fix_revokes_the_admin_right() -> None:
     found = finding(rule, FOUND, **OPTIONS)
     assert found.subject.id == BOB
     assert found.fix == "synadmin user admin revoke @bob:example.org"
 
 
-def test_without_a_list_all_of_them_are_told_as_information() -> None:
+def test_all_admins_are_information_without_a_list() -> None:
     found = findings(rule, FOUND)
     assert [one.subject.id for one in found] == [ADMIN, BOB]
     assert {one.severity for one in found} == {Severity.INFO}
 
 
-def test_an_empty_list_expects_nobody() -> None:
+def test_empty_list_expects_no_admin() -> None:
     assert len(findings(rule, FOUND, server_admins=())) == 2
 
 
 @pytest.mark.parametrize("state", [AccountState.LOCKED, AccountState.SUSPENDED])
-def test_who_is_locked_or_suspended_is_still_an_admin(state: AccountState) -> None:
+def test_locked_or_suspended_admin_is_an_admin(state: AccountState) -> None:
     assert findings(rule, server(admins=(account(BOB, state=state),)), **OPTIONS)

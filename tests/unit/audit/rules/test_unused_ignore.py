@@ -12,10 +12,10 @@ PASSED = {
 }
 
 
-def test_two_ignores_about_one_subject_are_two() -> None:
+def test_two_ignore_entries_for_one_subject_are_two_findings() -> None:
     other = IgnoreFacts(rule="weak-control", subject=CHESS, reason="archive")
     assert finding(rule, FOUND).key != finding(rule, other).key
 
 
-def test_reason_and_last_day_are_among_the_details() -> None:
+def test_details_have_reason_and_last_day() -> None:
     assert finding(rule, FOUND).details == {"reason": "archive", "until": "2027-01-01"}

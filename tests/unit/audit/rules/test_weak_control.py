@@ -15,18 +15,18 @@ PASSED = {
 }
 
 
-def test_the_needed_level_is_to_be_raised() -> None:
+def test_fix_raises_the_required_level() -> None:
     assert finding(rule, FOUND).fix == (
         "synadmin room set-power '!chess:example.org' --event m.room.power_levels 50 --allow impersonate"
     )
 
 
-def test_a_low_level_for_all_state_counts_too() -> None:
+def test_low_state_default_is_found() -> None:
     room = chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={}, state_default=0))
     assert finding(rule, room).details == {"needed": 0}
 
 
-def test_how_little_matters_can_be_configured() -> None:
+def test_threshold_can_be_configured() -> None:
     assert not findings(rule, FOUND, level=25)
     found = finding(rule, chess({ALICE: "join"}, power_levels=levels({ALICE: 100}, events={})), level=100)
     assert found.fix is not None

@@ -12,7 +12,7 @@ from synadmin.client import Synapse
 from synadmin.control.file import parse
 from synadmin.control.records import MatchedRoom, RoomChange, RoomReport
 from synadmin.ids import RoomId
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -21,8 +21,8 @@ ROOM = RoomId("!a:example.org")
 DORA = "@dora:example.org"
 
 
-def test_the_day_on_which_heirs_take_over_may_move_on(stub: Stub) -> None:
-    stub.on("*", told({"state": []}))
+def test_saved_plan_accepts_a_later_heir_date(stub: Stub) -> None:
+    stub.on("*", json_reply({"state": []}))
     (entry,) = parse(f'version = 1\n[[rooms]]\nmatch = {{ ids = ["{ROOM}"] }}\n')
     heir = RoomChange("heir", DORA, None, "2026-12-24")
     report = RoomReport(target=MatchedRoom(Room(room_id=ROOM), entry), outcome="planned", changes=(heir,))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +24,14 @@ MEDIA = {
 
 @pytest.fixture(autouse=True)
 def _holdings(signed_in: Stub) -> None:
-    signed_in.on(f"{ADMIN}/media/example.org/AbCd", told({"media_info": ITEM}))
-    signed_in.on(f"{ADMIN}/media/example.org/MnOp", told({"media_info": {**ITEM, "media_id": "MnOp"}}))
+    signed_in.on(f"{ADMIN}/media/example.org/AbCd", json_reply({"media_info": ITEM}))
+    signed_in.on(f"{ADMIN}/media/example.org/MnOp", json_reply({"media_info": {**ITEM, "media_id": "MnOp"}}))
     signed_in.on(f"{ADMIN}/media/example.org/EfGh", refused(404, "M_NOT_FOUND", "Unknown media"))
-    signed_in.on(f"{ADMIN}/users/%40bob%3Aexample.org/media", told(MEDIA))
+    signed_in.on(f"{ADMIN}/users/%40bob%3Aexample.org/media", json_reply(MEDIA))
     uris = ["mxc://example.org/AbCd", "mxc://example.org/AbCd", "mxc://example.org/EfGh"]
     found = {"local": uris, "remote": ["mxc://elsewhere.example/IjKl"]}
-    signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", told(found))
-    signed_in.on(f"{ADMIN}/rooms/%21a%3Aexample.org", told({"room_id": "!a:example.org"}))
+    signed_in.on(f"{ADMIN}/room/%21a%3Aexample.org/media", json_reply(found))
+    signed_in.on(f"{ADMIN}/rooms/%21a%3Aexample.org", json_reply({"room_id": "!a:example.org"}))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def _holdings(signed_in: Stub) -> None:
         (("purge-remote", "--before", "2026-01-31"), "Delete all cached copies of other servers' media"),
     ],
 )
-def test_a_person_hears_what_will_happen_and_can_say_no(
+def test_question_says_what_happens_and_no_changes_nothing(
     signed_in: Stub, work: Path, arguments: tuple[str, ...], question: str
 ) -> None:
     with Terminal("-m", "synadmin", "media", *arguments, cwd=work) as terminal:

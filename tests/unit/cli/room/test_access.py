@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -29,7 +29,7 @@ BLOCK = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/block"
         (ROOM, "alice", "--via", "not a server"),
     ],
 )
-def test_a_join_that_cannot_be_meant_is_refused_before_anything_is_sent(
+def test_invalid_join_is_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("room", "join", *arguments)
@@ -38,10 +38,10 @@ def test_a_join_that_cannot_be_meant_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_a_user_who_is_not_in_the_room_afterwards_has_not_joined(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("/_synapse/admin/v1/join/%21club%3Aexample.org", told({"room_id": ROOM}))
+def test_user_not_in_the_room_afterwards_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("/_synapse/admin/v1/join/%21club%3Aexample.org", json_reply({"room_id": ROOM}))
     memberships = {"memberships": {ROOM: "invite"}}
-    signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", told(memberships))
+    signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", json_reply(memberships))
 
     answer = synadmin("room", "join", ROOM, "alice")
 
@@ -50,11 +50,9 @@ def test_a_user_who_is_not_in_the_room_afterwards_has_not_joined(signed_in: Stub
 
 
 @pytest.mark.parametrize(("verb", "words"), [("block", "is not blocked"), ("unblock", "is blocked")])
-def test_a_block_that_is_not_there_afterwards_is_no_success(
-    signed_in: Stub, synadmin: Synadmin, verb: str, words: str
-) -> None:
-    before = told({"block": verb == "unblock"})
-    signed_in.on(BLOCK, before, told({"block": verb == "block"}), before)
+def test_block_not_read_back_is_failed(signed_in: Stub, synadmin: Synadmin, verb: str, words: str) -> None:
+    before = json_reply({"block": verb == "unblock"})
+    signed_in.on(BLOCK, before, json_reply({"block": verb == "block"}), before)
 
     answer = synadmin("room", verb, ROOM, "--yes")
 
@@ -62,10 +60,10 @@ def test_a_block_that_is_not_there_afterwards_is_no_success(
     assert f"!club:example.org {words} afterwards" in answer.stderr
 
 
-def test_a_block_without_a_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(BLOCK, told({"block": False}))
+def test_block_without_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(BLOCK, json_reply({"block": False}))
     signed_in.on(
-        BLOCK.removesuffix("/block"), told({"room_id": ROOM, "name": "The club", "joined_members": 3})
+        BLOCK.removesuffix("/block"), json_reply({"room_id": ROOM, "name": "The club", "joined_members": 3})
     )
 
     answer = synadmin("room", "block", ROOM)
@@ -75,8 +73,8 @@ def test_a_block_without_a_terminal_or_yes_is_refused(signed_in: Stub, synadmin:
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
-def test_a_room_that_is_blocked_already_is_left_alone(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(BLOCK, told({"block": True, "user_id": "@admin:example.org"}))
+def test_blocked_room_is_unchanged(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(BLOCK, json_reply({"block": True, "user_id": "@admin:example.org"}))
 
     answer = synadmin("room", "block", ROOM, "--yes", "-o", "json")
 

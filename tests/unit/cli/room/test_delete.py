@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -33,20 +33,24 @@ def shut_down(*failed: str) -> dict[str, object]:
 @pytest.fixture
 def server(signed_in: Stub) -> Stub:
     """A server that knows the room, and has just deleted it."""
-    signed_in.on(V1, told({"room_id": ROOM, "name": "Spam", "joined_members": 3, "joined_local_members": 2}))
+    signed_in.on(
+        V1, json_reply({"room_id": ROOM, "name": "Spam", "joined_members": 3, "joined_local_members": 2})
+    )
     signed_in.on(f"{V1}/members", UNKNOWN)
-    signed_in.on(V2, told({"delete_id": "D1"}))
+    signed_in.on(V2, json_reply({"delete_id": "D1"}))
     ended(signed_in, "complete", shut_down())
     return signed_in
 
 
 def ended(stub: Stub, status: str, result: object) -> None:
     task = {"delete_id": "D1", "room_id": ROOM, "status": status, "shutdown_room": result}
-    stub.on(STATUS, told(task | {"status": "scheduled", "shutdown_room": None}), told(task))
+    stub.on(STATUS, json_reply(task | {"status": "scheduled", "shutdown_room": None}), json_reply(task))
 
 
-def test_it_asks_what_would_happen_to_whom_and_does_nothing_unasked(server: Stub, synadmin: Synadmin) -> None:
-    server.on(f"{V1}/members", told({"members": ["@eve:example.org", "@away:other.example"], "total": 2}))
+def test_deletion_asks_and_changes_nothing_before(server: Stub, synadmin: Synadmin) -> None:
+    server.on(
+        f"{V1}/members", json_reply({"members": ["@eve:example.org", "@away:other.example"], "total": 2})
+    )
 
     answer = synadmin("room", "delete", ROOM, "--block")
 
@@ -56,7 +60,7 @@ def test_it_asks_what_would_happen_to_whom_and_does_nothing_unasked(server: Stub
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
-def test_who_was_put_out_is_told(server: Stub, synadmin: Synadmin) -> None:
+def test_removed_members_are_listed(server: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("room", "delete", ROOM, "--yes")
 
     assert answer.code == 0
@@ -64,7 +68,7 @@ def test_who_was_put_out_is_told(server: Stub, synadmin: Synadmin) -> None:
     assert server.targets.count(f"DELETE {V2}") == 1
 
 
-def test_users_who_could_not_be_put_out_are_no_success(server: Stub, synadmin: Synadmin) -> None:
+def test_deletion_with_failed_members_is_failed(server: Stub, synadmin: Synadmin) -> None:
     ended(server, "complete", shut_down("@eve:example.org"))
 
     answer = synadmin("room", "delete", ROOM, "--yes", "-o", "json")
@@ -75,8 +79,8 @@ def test_users_who_could_not_be_put_out_are_no_success(server: Stub, synadmin: S
     assert "delete-status D1" in record["message"]
 
 
-def test_a_room_that_is_still_there_is_no_success(server: Stub, synadmin: Synadmin) -> None:
-    server.on(f"{V1}/members", told({"members": [], "total": 0}))
+def test_room_that_still_exists_is_failed(server: Stub, synadmin: Synadmin) -> None:
+    server.on(f"{V1}/members", json_reply({"members": [], "total": 0}))
 
     answer = synadmin("room", "delete", ROOM, "--yes")
 
@@ -84,9 +88,9 @@ def test_a_room_that_is_still_there_is_no_success(server: Stub, synadmin: Synadm
     assert "still in the database" in answer.stderr
 
 
-def test_local_users_who_are_still_in_it_are_no_success(server: Stub, synadmin: Synadmin) -> None:
+def test_deletion_with_local_members_left_is_failed(server: Stub, synadmin: Synadmin) -> None:
     members = ["@eve:example.org", "@away:other.example"]
-    server.on(f"{V1}/members", told({"members": members, "total": 2}))
+    server.on(f"{V1}/members", json_reply({"members": members, "total": 2}))
 
     answer = synadmin("room", "delete", ROOM, "--no-purge", "--yes")
 
@@ -94,11 +98,11 @@ def test_local_users_who_are_still_in_it_are_no_success(server: Stub, synadmin: 
     assert "1 user of this server still in !spam:example.org: @eve:example.org" in answer.stderr
 
 
-def test_why_it_failed_is_looked_up_among_the_tasks(server: Stub, synadmin: Synadmin) -> None:
+def test_reason_of_a_failed_deletion_is_read_from_the_tasks(server: Stub, synadmin: Synadmin) -> None:
     ended(server, "failed", None)
     task = {"id": "D1", "action": "shutdown_and_purge_room", "status": "failed", "timestamp_ms": 1}
     tasks = [task | {"id": "D0", "error": "another"}, task | {"error": "400: Users are still joined"}]
-    server.on("/_synapse/admin/v1/scheduled_tasks", told({"scheduled_tasks": tasks}))
+    server.on("/_synapse/admin/v1/scheduled_tasks", json_reply({"scheduled_tasks": tasks}))
 
     answer = synadmin("room", "delete", ROOM, "--yes")
 
@@ -107,13 +111,11 @@ def test_why_it_failed_is_looked_up_among_the_tasks(server: Stub, synadmin: Syna
 
 
 def deletions(status: str) -> Reply:
-    return told({"results": [{"delete_id": "D1", "room_id": ROOM, "status": status}]})
+    return json_reply({"results": [{"delete_id": "D1", "room_id": ROOM, "status": status}]})
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_deletion_that_is_under_way_already_is_taken_up(
-    server: Stub, synadmin: Synadmin, *, is_known: bool
-) -> None:
+def test_deletion_under_way_is_followed(server: Stub, synadmin: Synadmin, *, is_known: bool) -> None:
     server.on(V2, refused(400, "M_UNKNOWN", f"Purge already in progress for {ROOM}"))
     server.on(DELETIONS, deletions("active") if is_known else UNKNOWN)
 
@@ -127,7 +129,7 @@ def test_a_deletion_that_is_under_way_already_is_taken_up(
         assert f"`synadmin room delete-status '{ROOM}' --wait`" in answer.stderr
 
 
-def test_a_room_that_nobody_knows_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
+def test_unknown_room_is_not_deleted(server: Stub, synadmin: Synadmin) -> None:
     server.on(V1, UNKNOWN)
     server.on(DELETIONS, UNKNOWN)
 
@@ -137,7 +139,7 @@ def test_a_room_that_nobody_knows_is_not_deleted(server: Stub, synadmin: Synadmi
     assert not [target for target in server.targets if target.startswith("DELETE")]
 
 
-def test_a_room_that_was_deleted_is_as_asked_for(server: Stub, synadmin: Synadmin) -> None:
+def test_deleted_room_is_done(server: Stub, synadmin: Synadmin) -> None:
     server.on(V1, UNKNOWN)
     server.on(DELETIONS, deletions("complete"))
 
@@ -160,7 +162,7 @@ def test_a_room_that_was_deleted_is_as_asked_for(server: Stub, synadmin: Synadmi
         ("--new-room-user", "no one"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     server: Stub, synadmin: Synadmin, options: tuple[str, ...]
 ) -> None:
     answer = synadmin("room", "delete", ROOM, "--yes", *options)
@@ -169,8 +171,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert server.targets == []
 
 
-def test_the_older_way_asks_for_no_status(server: Stub, synadmin: Synadmin) -> None:
-    server.on(V1, told({"room_id": ROOM}), told(shut_down()))
+def test_synchronous_deletion_reads_no_status(server: Stub, synadmin: Synadmin) -> None:
+    server.on(V1, json_reply({"room_id": ROOM}), json_reply(shut_down()))
 
     answer = synadmin("room", "delete", ROOM, "--at-once", "--yes")
 
@@ -178,9 +180,7 @@ def test_the_older_way_asks_for_no_status(server: Stub, synadmin: Synadmin) -> N
     assert server.targets == [f"GET {V1}", f"DELETE {V1}", f"GET {V1}/members"]
 
 
-def test_waiting_for_a_deletion_with_users_left_over_shows_it_and_is_no_success(
-    server: Stub, synadmin: Synadmin
-) -> None:
+def test_followed_deletion_with_members_left_is_failed(server: Stub, synadmin: Synadmin) -> None:
     ended(server, "complete", shut_down("@eve:example.org"))
 
     asked = synadmin("room", "delete-status", "D1")
@@ -196,11 +196,11 @@ def test_waiting_for_a_deletion_with_users_left_over_shows_it_and_is_no_success(
 def empty(server: Stub) -> Stub:
     """A server whose list has the room, without local members."""
     room = {"room_id": ROOM, "joined_members": 0, "joined_local_members": 0}
-    server.on("/_synapse/admin/v1/rooms", told({"rooms": [room], "total_rooms": 1, "offset": 0}))
-    server.on(f"{V1}/members", told({"members": [], "total": 0}), UNKNOWN)
+    server.on("/_synapse/admin/v1/rooms", json_reply({"rooms": [room], "total_rooms": 1, "offset": 0}))
+    server.on(f"{V1}/members", json_reply({"members": [], "total": 0}), UNKNOWN)
     event = {"type": "m.room.member", "sender": "@bob:example.org", "content": {}, "origin_server_ts": 1}
     last = event | {"event_id": "$last", "state_key": "@bob:example.org"}
-    server.on(f"{V1}/messages", told({"chunk": [last], "start": "a", "end": "b"}))
+    server.on(f"{V1}/messages", json_reply({"chunk": [last], "start": "a", "end": "b"}))
     invited = [
         last | {"state_key": user, "content": {"membership": membership}}
         for user, membership in {
@@ -210,31 +210,29 @@ def empty(server: Stub) -> Stub:
         }.items()
     ]
     around = {"events_before": [], "event": last, "events_after": [], "start": "a", "end": "b"}
-    server.on(f"{V1}/context/%24last", told(around | {"state": invited}))
+    server.on(f"{V1}/context/%24last", json_reply(around | {"state": invited}))
     return server
 
 
-def test_empty_rooms_are_deleted_with_a_word_about_invitations(empty: Stub, synadmin: Synadmin) -> None:
+def test_deletion_of_empty_rooms_names_invitations(empty: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("room", "delete", "--empty", "--yes", "-o", "name")
     assert (answer.code, answer.stdout) == (0, f"{ROOM}\n"), answer
     assert answer.stderr.startswith(f"warning: '{ROOM}' has 1 invited local user: @eve:example.org. ")
     assert empty.targets.count(f"DELETE {V2}") == 1
 
 
-def test_where_the_server_has_no_event_of_the_room_invitations_are_unknown(
-    empty: Stub, synadmin: Synadmin
-) -> None:
-    empty.on(f"{V1}/messages", told({"chunk": [], "start": "a"}))
-    empty.on(f"{V1}/members", told({"members": [], "total": 0}))
+def test_invitations_are_unknown_without_state_events(empty: Stub, synadmin: Synadmin) -> None:
+    empty.on(f"{V1}/messages", json_reply({"chunk": [], "start": "a"}))
+    empty.on(f"{V1}/members", json_reply({"members": [], "total": 0}))
     answer = synadmin("room", "delete", "--empty")
     assert answer.code == 2
     assert answer.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
     assert "remove 0 users of this server and delete the history" in answer.stderr
 
 
-def test_a_room_that_a_local_user_has_joined_since_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:
-    joined = told({"members": ["@eve:example.org"], "total": 1})
-    empty.on(f"{V1}/members", told({"members": [], "total": 0}), joined)
+def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:
+    joined = json_reply({"members": ["@eve:example.org"], "total": 1})
+    empty.on(f"{V1}/members", json_reply({"members": [], "total": 0}), joined)
     answer = synadmin("room", "delete", "--empty", "--yes")
     assert (answer.code, answer.stdout) == (5, "")
     assert "a local user is in the room now: @eve:example.org. Nothing was changed" in answer.stderr
@@ -242,7 +240,7 @@ def test_a_room_that_a_local_user_has_joined_since_is_not_deleted(empty: Stub, s
 
 
 @pytest.mark.parametrize("others", [[ROOM], ["--from", "-"], ["--new-room-user", "alice"]], ids=str)
-def test_empty_goes_with_no_rooms_that_are_named(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
+def test_empty_and_named_rooms_are_exclusive(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
     synadmin("room", "delete", "--empty", *others, "--yes").assert_is_one_clear_line(code=2)
     synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
     assert server.targets == []

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
 
 
-def test_the_levels_with_names_are_those_that_can_be_edited() -> None:
+def test_named_levels_can_be_edited() -> None:
     # They are repeated for the sake of a quick --help.
     assert levels.NAMED == level_changes.NAMED
 
 
 @pytest.mark.parametrize("rehearsed", [True, False])
-def test_to_give_everybody_control_is_said_plainly_before_it_is_done(
+def test_control_for_all_members_is_announced_first(
     signed_in: Stub, synadmin: Synadmin, *, rehearsed: bool
 ) -> None:
     room = LostRoom(signed_in)
@@ -37,9 +37,7 @@ def test_to_give_everybody_control_is_said_plainly_before_it_is_done(
     assert room.changes == []
 
 
-def test_the_plan_names_the_room_and_the_result_ends_with_a_sentence(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_plan_names_the_room_and_result_ends_with_a_sentence(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power({**LEVELS, "users": {ADMIN: 100}}))
     room.member(ADMIN, "join")
@@ -60,7 +58,7 @@ def test_the_plan_names_the_room_and_the_result_ends_with_a_sentence(
         ("--event", "m.room.topic", "1" + "0" * 400),
     ],
 )
-def test_a_level_that_no_room_can_hold_is_a_slip(
+def test_level_out_of_range_is_refused(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("room", "set-power", "!a:example.org", *arguments)

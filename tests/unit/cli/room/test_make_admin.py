@@ -1,4 +1,4 @@
-"""What ``room make-admin`` makes of a server that fails, which a real one does not do when it is told to."""
+"""``room make-admin`` on a stub that fails, as a real server does not on demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.recovery.rooms import ALICE, GRANTED, LEVELS, POWER, LostRoom, power
-from tests.unit.stub import ADMIN, BROKEN, EMPTY, HTML, Reply, Stub, refused, told
+from tests.unit.stub import ADMIN, BROKEN, EMPTY, HTML, Reply, Stub, json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def regain(synadmin: Synadmin, *rooms: LostRoom) -> tuple[Answer, list[dict[str,
     return answer, [json.loads(line) for line in answer.stdout.splitlines()]
 
 
-def test_all_is_well(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_room_is_regained(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     answer, (record,) = regain(synadmin, room)
     assert (answer.code, record["outcome"], record["control"]) == (0, "done", True)
@@ -31,7 +31,7 @@ def test_all_is_well(signed_in: Stub, synadmin: Synadmin) -> None:
 
 
 @pytest.mark.parametrize("reply", [HTML, EMPTY, Reply(200, b"[1]"), refused(400, "M_UNKNOWN", "no way")])
-def test_a_grant_that_is_answered_with_nonsense_has_failed_where_nothing_shows(
+def test_grant_with_an_invalid_answer_and_no_effect_is_failed(
     signed_in: Stub, synadmin: Synadmin, reply: Reply
 ) -> None:
     room = LostRoom(signed_in)
@@ -45,9 +45,7 @@ def test_a_grant_that_is_answered_with_nonsense_has_failed_where_nothing_shows(
     assert "Traceback" not in answer.stderr
 
 
-def test_a_grant_that_reached_the_server_though_the_answer_was_lost_is_told_as_it_is(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_grant_with_a_lost_answer_is_read_back(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on("make_room_admin", BROKEN)
     room.member(ADMIN, None, "invite")
@@ -57,7 +55,7 @@ def test_a_grant_that_reached_the_server_though_the_answer_was_lost_is_told_as_i
     assert record["message"].endswith("has level 100 now and is invited. Run it again to finish.")
 
 
-def test_a_yes_that_does_not_show_is_no_success(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_grant_that_has_no_effect_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
     room.member(ADMIN, None)
@@ -67,7 +65,7 @@ def test_a_yes_that_does_not_show_is_no_success(signed_in: Stub, synadmin: Synad
 
 
 @pytest.mark.parametrize("reply", [BAD_GATEWAY, HTML, refused(500, "M_UNKNOWN", "Internal server error")])
-def test_what_cannot_be_read_back_is_not_claimed(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
+def test_grant_that_cannot_be_read_back_is_unknown(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS), reply)
     answer, (record,) = regain(synadmin, room)
@@ -77,9 +75,7 @@ def test_what_cannot_be_read_back_is_not_claimed(signed_in: Stub, synadmin: Syna
 
 
 @pytest.mark.parametrize("reply", [HTML, refused(500, "M_UNKNOWN", "Internal server error")])
-def test_a_room_that_the_server_fails_to_show_does_not_stop_the_others(
-    signed_in: Stub, synadmin: Synadmin, reply: Reply
-) -> None:
+def test_unreadable_room_does_not_stop_the_others(signed_in: Stub, synadmin: Synadmin, reply: Reply) -> None:
     wrong, room = LostRoom(signed_in, "!wrong:example.org"), LostRoom(signed_in)
     signed_in.on(wrong.admin_path, reply)
     answer, records = regain(synadmin, wrong, room)
@@ -88,9 +84,7 @@ def test_a_room_that_the_server_fails_to_show_does_not_stop_the_others(
     assert answer.code == 6
 
 
-def test_a_token_that_ends_in_the_middle_ends_the_run_and_says_what_was_done(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_expired_token_ends_the_run_with_what_was_done(signed_in: Stub, synadmin: Synadmin) -> None:
     first, second = LostRoom(signed_in, "!first:example.org"), LostRoom(signed_in, "!second:example.org")
     signed_in.on(second.admin_path, refused(401, "M_UNKNOWN_TOKEN", "Token is not active"))
     first.member(ALICE, "join")
@@ -101,7 +95,7 @@ def test_a_token_that_ends_in_the_middle_ends_the_run_and_says_what_was_done(
     assert "M_UNKNOWN_TOKEN" in answer.stderr
 
 
-def test_where_the_journal_cannot_be_written_nothing_is_sent(
+def test_nothing_is_sent_where_the_journal_cannot_be_written(
     signed_in: Stub, synadmin: Synadmin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SYNADMIN_JOURNAL", str(tmp_path))
@@ -112,9 +106,7 @@ def test_where_the_journal_cannot_be_written_nothing_is_sent(
     assert room.changes == []
 
 
-def test_a_token_that_is_no_administrators_ends_before_the_first_room(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_token_of_a_normal_user_ends_before_the_first_room(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     signed_in.on(room.admin_path, refused(403, "M_FORBIDDEN", "You are not a server admin"))
     answer = synadmin("room", "make-admin", room.id, "--yes")
@@ -122,7 +114,7 @@ def test_a_token_that_is_no_administrators_ends_before_the_first_room(
     assert room.changes == []
 
 
-def test_a_message_of_the_server_obeys_no_terminal(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_error_text_of_the_server_is_escaped(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on("make_room_admin", refused(400, "M_UNKNOWN", "\x1b[2J\x1b]0;owned\x07"))
     room.on(POWER, power(LEVELS))
@@ -132,9 +124,7 @@ def test_a_message_of_the_server_obeys_no_terminal(signed_in: Stub, synadmin: Sy
     assert "\x1b" not in answer.stdout + answer.stderr
 
 
-def test_a_room_that_changed_between_looking_and_acting_is_told_as_it_is(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_room_that_changed_meanwhile_is_reported_as_it_is(signed_in: Stub, synadmin: Synadmin) -> None:
     # Somebody made the administrator a moderator, and nothing else of what was planned came true.
     room = LostRoom(signed_in)
     room.on("make_room_admin", refused(400, "M_UNKNOWN", "No local admin user in room"))
@@ -146,21 +136,19 @@ def test_a_room_that_changed_between_looking_and_acting_is_told_as_it_is(
     assert record["membership"] == {"before": "leave", "after": "join"}
 
 
-def test_a_room_whose_state_is_of_another_shape_is_no_room_to_act_in(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_room_with_malformed_state_is_not_changed(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    room.on(POWER, told({"state": "none"}))
+    room.on(POWER, json_reply({"state": "none"}))
     answer, (record,) = regain(synadmin, room)
     assert (answer.code, record["outcome"]) == (1, "failed")
     assert room.changes == []
 
 
-def test_a_room_that_stays_unseen_is_entered_once_and_left(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_unreadable_room_is_joined_once_and_left(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.left_by_all()
     room.member(ADMIN, None)
-    signed_in.on(f"{room.client_path}/leave", told({}))
+    signed_in.on(f"{room.client_path}/leave", json_reply({}))
     answer = synadmin("room", "make-admin", room.id, "--via", "there.example", "--yes", "-o", "json")
     (record,) = json.loads(answer.stdout)
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "not-in-room")
@@ -173,7 +161,7 @@ def test_a_room_that_stays_unseen_is_entered_once_and_left(signed_in: Stub, syna
     ("option", "value", "words"),
     [("--through", "there.example", "--via SERVER"), ("--via", "@bob:example.org", "--promoter @bob")],
 )
-def test_an_older_name_of_an_option_is_refused_with_the_new_one(
+def test_old_option_name_is_refused_with_the_new_name(
     signed_in: Stub, synadmin: Synadmin, option: str, value: str, words: str
 ) -> None:
     answer = synadmin("room", "make-admin", "!a:example.org", option, value)
@@ -182,9 +170,7 @@ def test_an_older_name_of_an_option_is_refused_with_the_new_one(
     assert signed_in.targets == []
 
 
-def test_with_yes_a_room_is_changed_before_the_next_one_is_looked_at(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_yes_changes_a_room_before_reading_the_next(signed_in: Stub, synadmin: Synadmin) -> None:
     rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in ("first", "second", "third")]
     regain(synadmin, *rooms)
     changes = [number for number, one in enumerate(signed_in.targets) if "make_room_admin" in one]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def directory(alias: str) -> str:
 def aliases(signed_in: Stub) -> Stub:
     """The stub: it knows one room by two aliases, and fails over everything else."""
     for alias in ("#club:example.org", "#klub:example.org"):
-        signed_in.on(directory(alias), told({"room_id": CLUB, "servers": ["example.org"]}))
+        signed_in.on(directory(alias), json_reply({"room_id": CLUB, "servers": ["example.org"]}))
     signed_in.on(directory("#gone:example.org"), refused(404, "M_NOT_FOUND", "Room alias not found"))
     signed_in.on("*", refused(403, "M_FORBIDDEN", "Not that"))
     return signed_in
@@ -45,7 +45,7 @@ def aliases(signed_in: Stub) -> Stub:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
-def test_a_room_that_was_not_changed_is_called_by_its_id_too(
+def test_unchanged_room_has_its_id(
     aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
 ) -> None:
     named = ("#club:example.org", "#gone:example.org", "!other:example.org")
@@ -60,9 +60,11 @@ def test_a_room_that_was_not_changed_is_called_by_its_id_too(
     assert looked_up == [f"GET {directory(alias)}" for alias in ("#club:example.org", "#gone:example.org")]
 
 
-def test_a_rehearsal_plans_for_the_id(aliases: Stub, synadmin: Synadmin) -> None:
-    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", told({"block": False}))
-    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", told({"room_id": CLUB, "name": "The club"}))
+def test_dry_run_plans_for_the_room_id(aliases: Stub, synadmin: Synadmin) -> None:
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", json_reply({"block": False}))
+    aliases.on(
+        "/_synapse/admin/v1/rooms/%21club%3Aexample.org", json_reply({"room_id": CLUB, "name": "The club"})
+    )
 
     answer = synadmin("room", "block", "#club:example.org", "--dry-run", "-o", "json")
 
@@ -74,7 +76,7 @@ def test_a_rehearsal_plans_for_the_id(aliases: Stub, synadmin: Synadmin) -> None
 
 @pytest.mark.parametrize("command", [*COMMANDS, ("delete", "--block")], ids=" ".join)
 @pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["really", "rehearsed"])
-def test_an_alias_that_leads_nowhere_is_the_end_where_it_is_alone(
+def test_unknown_alias_alone_ends_the_command(
     aliases: Stub, synadmin: Synadmin, command: tuple[str, ...], dry_run: list[str]
 ) -> None:
     answer = synadmin("room", *command, "#gone:example.org", *dry_run)
@@ -83,10 +85,8 @@ def test_an_alias_that_leads_nowhere_is_the_end_where_it_is_alone(
     assert aliases.targets == [f"GET {directory('#gone:example.org')}"]
 
 
-def test_a_room_that_is_named_by_id_and_by_two_aliases_is_changed_once(
-    aliases: Stub, synadmin: Synadmin
-) -> None:
-    replies = [told({"block": blocked}) for blocked in (False, True, True)]
+def test_room_given_by_id_and_aliases_is_changed_once(aliases: Stub, synadmin: Synadmin) -> None:
+    replies = [json_reply({"block": blocked}) for blocked in (False, True, True)]
     aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/block", *replies)
     named = ("#club:example.org", CLUB, "#klub:example.org")
 
@@ -97,7 +97,7 @@ def test_a_room_that_is_named_by_id_and_by_two_aliases_is_changed_once(
     assert len([target for target in aliases.targets if target.startswith("PUT")]) == 1
 
 
-def test_a_token_that_is_no_good_ends_all_of_it(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_invalid_token_ends_the_run(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
 
     answer = synadmin("room", "block", "#club:example.org", "#klub:example.org", "-o", "json")
@@ -106,15 +106,13 @@ def test_a_token_that_is_no_good_ends_all_of_it(signed_in: Stub, synadmin: Synad
     assert len(signed_in.targets) == 1
 
 
-def test_the_room_that_was_asked_about_is_changed_even_where_its_alias_moves(
-    aliases: Stub, work: Path
-) -> None:
+def test_room_of_the_question_is_changed_although_its_alias_moved(aliases: Stub, work: Path) -> None:
     rooms = [{"room_id": room, "servers": ["example.org"]} for room in (CLUB, "!moved:example.org")]
-    aliases.on(directory("#club:example.org"), *map(told, rooms))
-    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", told({"room_id": CLUB}))
-    aliases.on("/_synapse/admin/v2/rooms/%21club%3Aexample.org", told({"delete_id": "D1"}))
+    aliases.on(directory("#club:example.org"), *map(json_reply, rooms))
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org", json_reply({"room_id": CLUB}))
+    aliases.on("/_synapse/admin/v2/rooms/%21club%3Aexample.org", json_reply({"delete_id": "D1"}))
     members = {"members": ["@alice:example.org"], "total": 1}
-    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/members", told(members))
+    aliases.on("/_synapse/admin/v1/rooms/%21club%3Aexample.org/members", json_reply(members))
     command = ("room", "delete", "#club:example.org", "--no-wait")
 
     with Terminal("-m", "synadmin", *command, cwd=work) as terminal:

@@ -12,7 +12,7 @@ from tests.unit.power.rooms import ADMIN
 ROOM = RoomId("!a:example.org")
 
 
-def test_a_refusal_tells_what_would_do_step_by_step() -> None:
+def test_refusal_lists_the_steps_that_would_help() -> None:
     lines = (
         "Henry has level 100. 2 others have less.",
         "--allow impersonate can do it:",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.cli.terminal import Terminal
 from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
-from tests.unit.stub import ADMIN, Stub, refused, told
+from tests.unit.stub import ADMIN, Stub, json_reply, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,8 @@ UNKNOWN = refused(404, "M_NOT_FOUND", "Room not found")
 MAIN = "from synadmin.cli.app import main; main()"
 
 
-def test_every_filter_is_passed_on(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(ROOMS, told({"rooms": [], "total_rooms": 0, "offset": 0}))
+def test_every_filter_is_sent(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, json_reply({"rooms": [], "total_rooms": 0, "offset": 0}))
     options = (
         "--search",
         "chess & go",
@@ -45,12 +45,12 @@ def test_every_filter_is_passed_on(signed_in: Stub, synadmin: Synadmin) -> None:
     }
 
 
-def test_a_list_of_many_pages_prints_every_field_the_server_sent(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_list_of_many_pages_prints_every_field(signed_in: Stub, synadmin: Synadmin) -> None:
     pages = [
         {"rooms": [{**details("!a:x"), "novel": 1}], "next_batch": 1, "total_rooms": 2, "offset": 0},
         {"rooms": [details("!b:x", name=None, join_rules=None)], "total_rooms": 2, "offset": 1},
     ]
-    signed_in.on(ROOMS, *map(told, pages))
+    signed_in.on(ROOMS, *map(json_reply, pages))
     answer = synadmin("room", "list", "-o", "ndjson")
     found = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [room["room_id"] for room in found] == ["!a:x", "!b:x"]
@@ -58,9 +58,9 @@ def test_a_list_of_many_pages_prints_every_field_the_server_sent(signed_in: Stub
     assert answer.code == 0
 
 
-def test_a_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in, novel="yes", topic="a\x1b[31mred")
-    room.on("block", told({"block": True, "user_id": ADMIN}))
+    room.on("block", json_reply({"block": True, "user_id": ADMIN}))
     answer = synadmin("room", "show", room.id)
     assert answer.stdout == (
         "room id             !chess:example.org\n"
@@ -81,9 +81,9 @@ def test_a_room_is_shown_field_by_field(signed_in: Stub, synadmin: Synadmin) -> 
     assert (as_json["topic"], as_json["blocked"]) == ("a\x1b[31mred", True)
 
 
-def test_members_of_other_servers_are_told_apart(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_remote_members_are_marked(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    room.on("members", told({"members": [ALICE, "@bob:elsewhere.example"], "total": 2}))
+    room.on("members", json_reply({"members": [ALICE, "@bob:elsewhere.example"], "total": 2}))
     answer = synadmin("room", "members", room.id)
     assert answer.stdout == (
         "user                    local\n"
@@ -93,9 +93,9 @@ def test_members_of_other_servers_are_told_apart(signed_in: Stub, synadmin: Syna
     )
 
 
-def test_state_of_one_type_is_asked_for_as_such(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_state_type_is_sent_as_a_filter(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
-    room.on("state?type=m.room.name", told({"state": [state("m.room.name", {"name": "Chess"})]}))
+    room.on("state?type=m.room.name", json_reply({"state": [state("m.room.name", {"name": "Chess"})]}))
     answer = synadmin("room", "state", room.id, "--type", "m.room.name", "--columns", "type,sender,content")
     assert answer.stdout == (
         "type         sender              content\n"
@@ -105,7 +105,7 @@ def test_state_of_one_type_is_asked_for_as_such(signed_in: Stub, synadmin: Synad
     assert signed_in.targets == [f"GET {room.admin_path}/state?type=m.room.name"]
 
 
-def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_power_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power({**LEVELS, "invite": 50}))
     answer = synadmin("room", "power", room.id)
@@ -121,9 +121,7 @@ def test_power_as_a_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadm
     )
 
 
-def test_power_fits_the_terminal_and_is_whole_lines_elsewhere(
-    signed_in: Stub, synadmin: Synadmin, work: Path
-) -> None:
+def test_power_fits_the_terminal(signed_in: Stub, synadmin: Synadmin, work: Path) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
     shell = f"import os; os.environ['COLUMNS'] = '60'; {MAIN}"
@@ -141,10 +139,8 @@ def test_power_fits_the_terminal_and_is_whole_lines_elsewhere(
 
 
 @pytest.mark.parametrize("verb", ["show", "members", "state", "power"])
-def test_a_room_that_the_server_does_not_know_ends_with_4(
-    signed_in: Stub, synadmin: Synadmin, verb: str
-) -> None:
-    signed_in.on("*", told({"errcode": "M_NOT_FOUND", "error": "Room not found"}, 404))
+def test_unknown_room_exits_4(signed_in: Stub, synadmin: Synadmin, verb: str) -> None:
+    signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "Room not found"}, 404))
     synadmin("room", verb, "!unheard:example.org").assert_is_one_clear_line(code=4)
     synadmin("room", verb, "#unheard:example.org").assert_is_one_clear_line(code=4)
 
@@ -153,7 +149,7 @@ def test_a_room_that_the_server_does_not_know_ends_with_4(
 @pytest.mark.parametrize(
     "room", ["!", "@alice:example.org", "!a b:c", "!\u00e9:c", "#club", "!a\n:c"], ids=ascii
 )
-def test_what_is_no_room_is_said_to_and_nothing_is_asked(
+def test_invalid_room_is_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, verb: str, room: str
 ) -> None:
     synadmin("room", verb, room).assert_is_one_clear_line(code=2)
@@ -161,11 +157,9 @@ def test_what_is_no_room_is_said_to_and_nothing_is_asked(
 
 
 @pytest.mark.parametrize("room", ["!a/b:c", "!a?b:c", "!a#b:c", "!a%2Fb:c", "!..:c", "!" + "a" * 43])
-def test_an_id_is_one_segment_of_the_path_whatever_is_in_it(
-    signed_in: Stub, synadmin: Synadmin, room: str
-) -> None:
+def test_id_is_one_path_segment(signed_in: Stub, synadmin: Synadmin, room: str) -> None:
     lost = LostRoom(signed_in, room)
-    lost.on("members", told({"members": [], "total": 0}))
+    lost.on("members", json_reply({"members": [], "total": 0}))
     answer = synadmin("room", "members", room)
     assert (answer.code, answer.stderr) == (0, "The room has no members.\n")
     (target,) = signed_in.targets
@@ -174,7 +168,7 @@ def test_an_id_is_one_segment_of_the_path_whatever_is_in_it(
 
 
 def listing(stub: Stub, *rooms: Mapping[str, object]) -> None:
-    stub.on(ROOMS, told({"rooms": rooms, "total_rooms": len(rooms), "offset": 0}))
+    stub.on(ROOMS, json_reply({"rooms": rooms, "total_rooms": len(rooms), "offset": 0}))
 
 
 def names(answer: Answer) -> list[str]:
@@ -182,7 +176,7 @@ def names(answer: Answer) -> list[str]:
     return answer.stdout.split()
 
 
-def test_control_is_asked_for_only_of_rooms_that_are_printed(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_control_is_read_only_for_printed_rooms(signed_in: Stub, synadmin: Synadmin) -> None:
     rooms = [LostRoom(signed_in, f"!{name}:example.org") for name in "abc"]
     listing(signed_in, *(details(room.id) for room in rooms))
     assert names(synadmin("room", "list", "--columns", "room_id,encryption", "-o", "csv"))
@@ -194,7 +188,7 @@ def test_control_is_asked_for_only_of_rooms_that_are_printed(signed_in: Stub, sy
     assert all(target.startswith(f"GET {rooms[0].admin_path}") for target in asked)
 
 
-def test_a_room_without_control_and_without_state_has_none(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_room_without_control_or_state_has_no_controllers(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.left_by_all()
     listing(signed_in, details(room.id), details("!gone:example.org"))
@@ -209,12 +203,14 @@ def test_only_encrypted_rooms_are_listed(signed_in: Stub, synadmin: Synadmin) ->
     assert names(synadmin("room", "list", "--encrypted", "-o", "name")) == ["!b:x"]
 
 
-def test_a_count_of_no_local_members_is_verified(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_count_of_no_local_members_is_verified(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", UNKNOWN)
     counts = {"!counted:x": 2, "!zero:x": 0, "!used:x": 0, "!null:x": None, "!deleted:x": 0}
     listing(signed_in, *(details(room, joined_local_members=count) for room, count in counts.items()))
     for room, members in {"zero": ["@bob:elsewhere.example"], "null": [], "used": [ALICE]}.items():
-        signed_in.on(f"{ROOMS}/%21{room}%3Ax/members", told({"members": members, "total": len(members)}))
+        signed_in.on(
+            f"{ROOMS}/%21{room}%3Ax/members", json_reply({"members": members, "total": len(members)})
+        )
     assert names(synadmin("room", "list", "--no-local-members", "-o", "name")) == ["!zero:x", "!null:x"]
     assert not any("counted" in target for target in signed_in.targets)
 
@@ -243,16 +239,16 @@ def test_rooms_of_a_member_are_those_of_its_memberships(
     }
     signed_in.on("*", UNKNOWN)
     account = "%40alice%3Aexample.org"
-    signed_in.on(f"/_synapse/admin/v2/users/{account}", told({"name": ALICE}))
+    signed_in.on(f"/_synapse/admin/v2/users/{account}", json_reply({"name": ALICE}))
     joined = {"joined_rooms": [*rooms, "!deleted:x"], "total": 4}
-    signed_in.on(f"/_synapse/admin/v1/users/{account}/joined_rooms", told(joined))
+    signed_in.on(f"/_synapse/admin/v1/users/{account}/joined_rooms", json_reply(joined))
     for room, record in rooms.items():
-        signed_in.on(f"{ROOMS}/%21{room[1:-2]}%3Ax", told(record))
+        signed_in.on(f"{ROOMS}/%21{room[1:-2]}%3Ax", json_reply(record))
     assert names(synadmin("room", "list", "--member", "alice", *options, "-o", "name")) == expected
     assert not any(target.startswith(f"GET {ROOMS}?") for target in signed_in.targets)
 
 
-def test_a_member_without_an_account_is_no_member_of_no_room(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("*", told({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
+def test_unknown_member_is_not_found(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
     synadmin("room", "list", "--member", "alise").assert_is_one_clear_line(code=4)
     synadmin("room", "list", "--member", "@alice").assert_is_one_clear_line(code=2)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from synadmin.cli.room.space import tree
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -19,7 +19,7 @@ def room(room_id: str, *children: str, **fields: Any) -> dict[str, Any]:  # noqa
     return {"room_id": room_id, "num_joined_members": 2, "children_state": state} | kind | fields
 
 
-def test_branches_are_drawn_to_the_last_leaf() -> None:
+def test_space_tree_has_all_rooms() -> None:
     rooms = [room("!a", "!b", "!c"), room("!b", "!d", "!e"), room("!d"), room("!e"), room("!c")]
 
     assert list(tree(rooms, "!a")) == [
@@ -31,7 +31,7 @@ def test_branches_are_drawn_to_the_last_leaf() -> None:
     ]
 
 
-def test_spaces_that_hold_each_other_come_to_an_end() -> None:
+def test_circular_spaces_end() -> None:
     assert list(tree([room("!a", "!b"), room("!b", "!a", "!b")], "!a")) == [
         "!a  (space, 2 members)",
         "└─ !b  (space, 2 members)",
@@ -40,20 +40,20 @@ def test_spaces_that_hold_each_other_come_to_an_end() -> None:
     ]
 
 
-def test_a_chain_of_spaces_deeper_than_python_is_drawn() -> None:
+def test_deep_chain_of_spaces_is_shown() -> None:
     depth = 5000
     rooms = [room(f"!{number}", f"!{number + 1}") for number in range(depth)]
 
     assert sum(1 for _ in tree(rooms, "!0")) == depth + 1
 
 
-def test_below_the_depth_that_was_asked_for_rooms_are_counted() -> None:
+def test_rooms_below_the_depth_are_counted() -> None:
     drawn = list(tree([room("!a", "!b"), room("!b", "!c", "!d")], "!a", max_depth=1))
 
     assert drawn == ["!a  (space, 2 members)", "└─ !b  (space, 2 members)  (2 in it)"]
 
 
-def test_a_hostile_name_is_spelled_out_and_rooms_elsewhere_are_told() -> None:
+def test_hostile_name_is_escaped_and_remote_rooms_are_marked() -> None:
     rooms = [room("!a", "!b", name="\x1b[2J\u202egpj", join_rule="public", num_joined_members=1)]
 
     assert list(tree(rooms, "!a")) == [
@@ -62,8 +62,8 @@ def test_a_hostile_name_is_spelled_out_and_rooms_elsewhere_are_told() -> None:
     ]
 
 
-def test_a_space_that_is_not_here_is_told_on_stderr(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy", told({"rooms": []}))
+def test_unknown_space_is_reported_on_stderr(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy", json_reply({"rooms": []}))
 
     answer = synadmin("room", "hierarchy", "!a:example.org")
 
@@ -71,10 +71,12 @@ def test_a_space_that_is_not_here_is_told_on_stderr(signed_in: Stub, synadmin: S
     assert answer.stderr == "No such space: no local user is in it.\n"
 
 
-def test_every_field_of_every_page_is_printed_as_ndjson(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_ndjson_has_every_field_of_every_page(signed_in: Stub, synadmin: Synadmin) -> None:
     first, second = room("!a:example.org", "!b:example.org", new_field=[1]), room("!b:example.org")
     path = "/_synapse/admin/v1/rooms/%21a%3Aexample.org/hierarchy"
-    signed_in.on(path, told({"rooms": [first], "next_batch": "x"}), told({"rooms": [first, second]}))
+    signed_in.on(
+        path, json_reply({"rooms": [first], "next_batch": "x"}), json_reply({"rooms": [first, second]})
+    )
 
     answer = synadmin("room", "hierarchy", "!a:example.org", "--page-size", "1", "-o", "ndjson")
 

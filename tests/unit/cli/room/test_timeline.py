@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from synadmin.cli.room.timeline import event_text
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -32,7 +32,7 @@ MESSAGES = "/_synapse/admin/v1/rooms/%21club%3Aexample.org/messages"
         ("event-at", ROOM, "2026-02-30"),
     ],
 )
-def test_nonsense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("room", *arguments)
@@ -41,8 +41,8 @@ def test_nonsense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_options_and_filter_go_together(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on(MESSAGES, told({"chunk": [], "start": "t1"}))
+def test_options_and_filter_are_combined(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(MESSAGES, json_reply({"chunk": [], "start": "t1"}))
 
     answer = synadmin(
         *("room", "messages", ROOM, "--filter", '{"contains_url": true, "types": ["x"]}'),
@@ -59,10 +59,10 @@ def test_options_and_filter_go_together(signed_in: Stub, synadmin: Synadmin) -> 
     assert query == {"dir": ["b"], "limit": ["7"], "from": ["t9"]}
 
 
-def test_no_more_pages_are_fetched_than_are_shown(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_only_the_shown_pages_are_requested(signed_in: Stub, synadmin: Synadmin) -> None:
     event = {"type": "m.room.message", "sender": "@a:b", "content": {"body": "x"}, "origin_server_ts": 0}
     page = {"chunk": [event | {"event_id": f"${number}"} for number in range(3)], "end": "t2"}
-    signed_in.on(MESSAGES, told(page))
+    signed_in.on(MESSAGES, json_reply(page))
 
     answer = synadmin("room", "messages", ROOM, "--limit", "3", "-o", "ndjson")
 
@@ -82,5 +82,5 @@ def test_no_more_pages_are_fetched_than_are_shown(signed_in: Stub, synadmin: Syn
         ({}, None),
     ],
 )
-def test_what_an_event_says(event: dict[str, object], words: object) -> None:
+def test_summary_of_an_event(event: dict[str, object], words: object) -> None:
     assert event_text(event) == words

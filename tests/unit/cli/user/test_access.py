@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ DEVICES = "/_synapse/admin/v2/users/%40alice%3Aexample.org/devices"
         ("admin", "grant"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("user", *arguments, stdin=b"password")
@@ -39,11 +39,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_a_server_without_a_period_of_its_own_is_explained(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_server_without_account_validity_is_explained(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(
         "/_synapse/admin/v1/account_validity/validity", refused(500, "M_UNKNOWN", "Internal server error")
     )
-    signed_in.on("*", told({"name": "@alice:example.org"}))
+    signed_in.on("*", json_reply({"name": "@alice:example.org"}))
 
     answer = synadmin("user", "validity", "alice")
 
@@ -51,12 +51,10 @@ def test_a_server_without_a_period_of_its_own_is_explained(signed_in: Stub, syna
     assert "account_validity.period" in answer.stderr
 
 
-def test_a_person_hears_how_many_sessions_end_and_types_the_password_twice(
-    signed_in: Stub, work: Path
-) -> None:
+def test_password_question_counts_sessions_and_asks_twice(signed_in: Stub, work: Path) -> None:
     device = {"device_id": "PHONE", "user_id": "@alice:example.org"}
-    signed_in.on(DEVICES, told({"devices": [device], "total": 1}))
-    signed_in.on(RESET, told({}))
+    signed_in.on(DEVICES, json_reply({"devices": [device], "total": 1}))
+    signed_in.on(RESET, json_reply({}))
 
     with Terminal("-m", "synadmin", "user", "password", "alice", cwd=work) as terminal:
         terminal.see("1 session of @alice:example.org will end. Continue? [y/N]")
@@ -73,7 +71,7 @@ def test_a_person_hears_how_many_sessions_end_and_types_the_password_twice(
     assert "wonderland" not in terminal.shown
 
 
-def test_a_password_that_is_another_the_second_time_is_not_set(signed_in: Stub, work: Path) -> None:
+def test_different_second_password_is_not_set(signed_in: Stub, work: Path) -> None:
     with Terminal("-m", "synadmin", "user", "password", "alice", "--keep-devices", cwd=work) as terminal:
         terminal.see("New password")
         terminal.type("wonderland\n")

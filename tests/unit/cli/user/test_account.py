@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ("register", "a", "--secret-file", "missing"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("user", *arguments, stdin=b"password")
@@ -44,16 +44,14 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_an_account_is_not_made_with_no_password_where_one_was_to_come(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_account_is_not_created_without_the_expected_password(signed_in: Stub, synadmin: Synadmin) -> None:
     answer = synadmin("user", "create", "alice", "--password-stdin", stdin=b"\n")
 
     answer.assert_is_one_clear_line(code=2)
     assert signed_in.targets == []
 
 
-def test_a_whole_configuration_is_not_taken_for_the_secret(
+def test_configuration_file_is_not_used_as_a_secret(
     signed_in: Stub, synadmin: Synadmin, tmp_path: Path
 ) -> None:
     file = tmp_path / "homeserver.yaml"
@@ -66,10 +64,10 @@ def test_a_whole_configuration_is_not_taken_for_the_secret(
     assert signed_in.targets == []
 
 
-def test_a_change_that_the_answer_does_not_show_is_not_done(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_change_missing_in_the_answer_is_not_done(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(
         "/_synapse/admin/v2/users/%40alice%3Aexample.org",
-        told({"name": "@alice:example.org", "displayname": "Alice"}),
+        json_reply({"name": "@alice:example.org", "displayname": "Alice"}),
     )
 
     answer = synadmin("user", "modify", "alice", "--displayname", "Alice Marigold", "--yes")

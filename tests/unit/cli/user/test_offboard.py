@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
 
-def test_the_last_server_admin_stays(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_last_server_admin_is_kept(signed_in: Stub, synadmin: Synadmin) -> None:
     last = {"name": "@last:example.org", "admin": True}
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [last], "total": 1}))
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [last], "total": 1}))
 
     answer = synadmin("user", "offboard", "@last:example.org", "--to", "@bob:example.org", "--yes")
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
         ("--unlimited", "--burst-count", "1"),
     ],
 )
-def test_limits_that_make_no_sense_are_refused(
-    signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
-) -> None:
+def test_invalid_rate_limits_are_refused(signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]) -> None:
     answer = synadmin("user", "rate-limit", "set", "alice", *flags)
 
     answer.assert_is_one_clear_line(code=2)

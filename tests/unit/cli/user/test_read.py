@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -29,7 +29,7 @@ SEARCH = "/_synapse/admin/v1/search_users/%40admin%3Aexample.org"
         ("show", "@alice"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
 ) -> None:
     answer = synadmin("user", *arguments)
@@ -38,19 +38,17 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_a_localpart_is_completed_with_the_server_of_the_tokens_owner(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
-    signed_in.on("*", told({"name": "@a=2fb/c:example.org"}))
+def test_localpart_is_completed_with_the_local_server_name(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", json_reply({"name": "@a=2fb/c:example.org"}))
 
     synadmin("user", "show", "a=2fb/c")
 
     assert signed_in.targets[0] == "GET /_synapse/admin/v2/users/%40a%3D2fb%2Fc%3Aexample.org"
 
 
-def test_fields_that_are_new_are_shown_all_the_same(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_new_fields_are_shown(signed_in: Stub, synadmin: Synadmin) -> None:
     details = {"favourite_colour": "green", "name": "@alice:example.org", "creation_ts": 1}
-    signed_in.on("*", told(details))
+    signed_in.on("*", json_reply(details))
 
     shown = json.loads(synadmin("user", "show", "alice", "-o", "json").stdout)
     assert shown == details | {"joined_rooms": None, "devices": None}
@@ -63,9 +61,9 @@ def test_fields_that_are_new_are_shown_all_the_same(signed_in: Stub, synadmin: S
     )
 
 
-def test_a_search_withholds_hashes_and_nothing_else(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_search_hides_only_password_hashes(signed_in: Stub, synadmin: Synadmin) -> None:
     found = {"name": "@alice:example.org", "password_hash": "$2b$12$x", "new": 1}
-    signed_in.on(SEARCH, told([found, {"name": "@bob:example.org", "password_hash": None}]))
+    signed_in.on(SEARCH, json_reply([found, {"name": "@bob:example.org", "password_hash": None}]))
 
     withheld = json.loads(synadmin("user", "search", "a", "-o", "json").stdout)
     whole = json.loads(synadmin("user", "search", "a", "--password-hashes", "-o", "json").stdout)
@@ -75,13 +73,13 @@ def test_a_search_withholds_hashes_and_nothing_else(signed_in: Stub, synadmin: S
     assert whole[0] == found
 
 
-def test_an_answer_that_does_not_speak_of_the_name_is_no_verdict(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_answer_without_availability_is_an_error(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
 
     assert synadmin("user", "available", "alice").code == 3
 
 
-def test_a_list_with_usual_names_fits_into_80_columns(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_list_with_usual_names_fits_80_columns(signed_in: Stub, synadmin: Synadmin) -> None:
     account = {
         "name": "@alice.liddell:matrix.example.org",
         "displayname": "Alice Liddell",
@@ -91,7 +89,7 @@ def test_a_list_with_usual_names_fits_into_80_columns(signed_in: Stub, synadmin:
         "shadow_banned": False,
         "creation_ts": 1_700_000_000_000,
     }
-    signed_in.on("*", told({"users": [account], "total": 1}))
+    signed_in.on("*", json_reply({"users": [account], "total": 1}))
 
     lines = synadmin("user", "list").stdout.splitlines()
 
@@ -99,9 +97,7 @@ def test_a_list_with_usual_names_fits_into_80_columns(signed_in: Stub, synadmin:
     assert synadmin("user", "list", "--columns", "name,creation_ts").stdout.endswith("2023-11-14T22:13:20Z\n")
 
 
-def test_an_address_that_no_account_has_may_be_meant_as_a_user_id(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_address_without_an_account_hints_at_a_user_id(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(404, "M_NOT_FOUND", "User not found"))
 
     answer = synadmin("user", "find", "alice@example.org")

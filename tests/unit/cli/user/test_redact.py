@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,13 @@ def has_said(stub: Stub, **messages: int) -> None:
     event = {"type": "m.room.message", "sender": "@spam:elsewhere.example", "content": {"body": "buy"}}
     stub.on(
         f"/_synapse/admin/v1/users/{USER}/memberships",
-        told({"memberships": dict.fromkeys(messages, "leave")}),
+        json_reply({"memberships": dict.fromkeys(messages, "leave")}),
     )
     for room, number in messages.items():
         chunk = [{**event, "event_id": f"${room}{one}", "origin_server_ts": one} for one in range(number)]
-        stub.on(f"/_synapse/admin/v1/rooms/%21{room[1:]}/messages", told({"chunk": chunk, "start": "s"}))
+        stub.on(
+            f"/_synapse/admin/v1/rooms/%21{room[1:]}/messages", json_reply({"chunk": chunk, "start": "s"})
+        )
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def has_said(stub: Stub, **messages: int) -> None:
         ("--after", "2026-02-31"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_any_request(
     signed_in: Stub, synadmin: Synadmin, flags: tuple[str, ...]
 ) -> None:
     answer = synadmin("user", "redact", "@spam:elsewhere.example", *flags, "--yes")
@@ -48,7 +50,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     assert signed_in.targets == []
 
 
-def test_the_question_names_whose_messages_in_how_many_rooms(signed_in: Stub, work: Path) -> None:
+def test_redact_question_names_users_and_counts_rooms(signed_in: Stub, work: Path) -> None:
     has_said(signed_in, **{"!a": 3, "!b": 0, "!c": 1})
 
     with Terminal("-m", "synadmin", "user", "redact", "@spam:elsewhere.example", cwd=work) as terminal:
@@ -62,11 +64,13 @@ def test_the_question_names_whose_messages_in_how_many_rooms(signed_in: Stub, wo
     assert not any(request.method == "POST" for request in signed_in.requests)
 
 
-def test_a_redaction_that_the_server_gave_up_is_a_failure(signed_in: Stub, synadmin: Synadmin) -> None:
+def test_redaction_that_the_server_gave_up_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     has_said(signed_in, **{"!a": 1})
     status = "/_synapse/admin/v1/user/redact_status/abc"
-    signed_in.on(f"/_synapse/admin/v1/user/{USER}/redact", told({"redact_id": "abc"}))
-    signed_in.on(status, told({"status": "active"}), told({"status": "failed", "error": "out of luck"}))
+    signed_in.on(f"/_synapse/admin/v1/user/{USER}/redact", json_reply({"redact_id": "abc"}))
+    signed_in.on(
+        status, json_reply({"status": "active"}), json_reply({"status": "failed", "error": "out of luck"})
+    )
 
     waited = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")
     looked = synadmin("user", "redact-status", "abc", "-o", "json")
@@ -76,9 +80,7 @@ def test_a_redaction_that_the_server_gave_up_is_a_failure(signed_in: Stub, synad
     assert looked.code == 1
 
 
-def test_a_second_redaction_of_the_same_user_is_the_servers_to_refuse(
-    signed_in: Stub, synadmin: Synadmin
-) -> None:
+def test_second_redaction_of_a_user_is_refused_by_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(400, "M_UNKNOWN", "Redact already in progress for user"))
 
     answer = synadmin("user", "redact", "@spam:elsewhere.example", "--yes")

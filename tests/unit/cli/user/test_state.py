@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.cli.terminal import Terminal
-from tests.unit.stub import refused, told
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 ALICE = "%40alice%3Aexample.org"
 
 
-def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> None:
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
-    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", told({"name": "@alice:example.org", "admin": True}))
+def test_question_names_the_accounts_and_the_effect(signed_in: Stub, work: Path) -> None:
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
+    signed_in.on(
+        f"/_synapse/admin/v2/users/{ALICE}", json_reply({"name": "@alice:example.org", "admin": True})
+    )
     signed_in.on("/_synapse/admin/v2/users/%40zed%3Aexample.org", refused(404, "M_NOT_FOUND"))
     signed_in.on(
-        f"/_synapse/admin/v1/users/{ALICE}/joined_rooms", told({"joined_rooms": ["!a", "!b"], "total": 2})
+        f"/_synapse/admin/v1/users/{ALICE}/joined_rooms",
+        json_reply({"joined_rooms": ["!a", "!b"], "total": 2}),
     )
-    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", told({"memberships": {}}))
-    signed_in.on("/_synapse/admin/v1/users/%40zed%3Aexample.org/memberships", told({"memberships": {}}))
-    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}/devices", told({"devices": [], "total": 1}))
+    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", json_reply({"memberships": {}}))
+    signed_in.on("/_synapse/admin/v1/users/%40zed%3Aexample.org/memberships", json_reply({"memberships": {}}))
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}/devices", json_reply({"devices": [], "total": 1}))
 
     with Terminal("-m", "synadmin", "user", "deactivate", "alice", "zed", "--erase", cwd=work) as terminal:
         terminal.see("[y/N]")
@@ -45,13 +48,11 @@ def test_the_question_names_who_and_how_much(signed_in: Stub, work: Path) -> Non
 
 
 @pytest.mark.parametrize("verb", ["lock", "unlock"])
-def test_an_account_that_the_answer_shows_unchanged_is_not_done(
-    signed_in: Stub, synadmin: Synadmin, verb: str
-) -> None:
-    signed_in.on("/_synapse/admin/v2/users", told({"users": [], "total": 0}))
-    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", told({"memberships": {}}))
+def test_account_unchanged_in_the_answer_is_not_done(signed_in: Stub, synadmin: Synadmin, verb: str) -> None:
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
+    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", json_reply({"memberships": {}}))
     account = {"name": "@alice:example.org", "locked": verb == "unlock"}
-    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", told(account))
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", json_reply(account))
 
     answer = synadmin("user", verb, "alice", "--yes")
 

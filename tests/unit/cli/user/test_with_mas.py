@@ -12,7 +12,7 @@ from synadmin.client import Synapse
 from synadmin.ids import UserId
 from synadmin.recovery.mas_account import account_in_mas
 from tests.unit.mas.answers import ALICE, API, MADE, in_charge, page, single, user
-from tests.unit.stub import told
+from tests.unit.stub import json_reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -21,7 +21,7 @@ ADDRESS = "alice@example.org"
 EMAIL = {"user_id": ALICE, "email": ADDRESS, "created_at": MADE}
 
 
-def test_an_address_that_mas_only_reports_is_an_error(stub: Stub) -> None:
+def test_address_that_is_not_added_by_mas_is_an_error(stub: Stub) -> None:
     in_charge(stub).on(f"{API}/users/by-username/alice", single("user", ALICE, user("alice")))
     account = account_in_mas(Synapse(stub.url, token="mpt_secret"), UserId("@alice:example.org"))
     assert account is not None
@@ -31,6 +31,6 @@ def test_an_address_that_mas_only_reports_is_an_error(stub: Stub) -> None:
         add_email(account, ADDRESS)
 
     stub.on(f"{API}/user-emails", page("user-email", {"01MAIL": EMAIL}))
-    stub.on(f"{API}/user-emails/01MAIL", told({}, 204))
+    stub.on(f"{API}/user-emails/01MAIL", json_reply({}, 204))
     with pytest.raises(NotAsAskedError, match="still has alice@"):
         remove_email(account, ADDRESS)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Silent(Provisioner):
-    """A homeserver that does everything at once, or fails as often as it is told."""
+    """A homeserver that does everything at once, or fails a given number of times."""
 
     def __init__(self) -> None:
         super().__init__(lambda: "http://127.0.0.1:1", "secret")
@@ -56,7 +56,7 @@ def worker(store: MasStore, synapse: Silent) -> Iterator[Worker]:
     worker.stop()
 
 
-def test_a_deactivation_ends_sessions_and_takes_addresses_away(
+def test_deactivation_ends_sessions_and_removes_addresses(
     store: MasStore, synapse: Silent, worker: Worker
 ) -> None:
     user = store.add_user("rose")
@@ -85,7 +85,7 @@ def test_provisioning_sends_addresses_and_lock_then_devices(
     ]
 
 
-def test_a_job_that_fails_is_run_again(store: MasStore, synapse: Silent, worker: Worker) -> None:
+def test_failed_job_is_repeated(store: MasStore, synapse: Silent, worker: Worker) -> None:
     synapse.failures = 2
     store.knobs.failures = 1
     with store.lock:
@@ -94,7 +94,7 @@ def test_a_job_that_fails_is_run_again(store: MasStore, synapse: Silent, worker:
     assert [operation for operation, _ in synapse.asked] == ["delete_user"] * 3
 
 
-def test_jobs_outlast_the_process(tmp_path: Path) -> None:
+def test_jobs_survive_a_restart(tmp_path: Path) -> None:
     before, synapse = MasStore(tmp_path / "store.json"), Silent()
     before.knobs.worker = False
     with before.lock:

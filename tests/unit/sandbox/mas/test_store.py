@@ -14,7 +14,7 @@ from synadmin.sandbox.mas.store import (
 )
 
 
-def test_a_scope_has_both_names_of_what_has_two() -> None:
+def test_scope_has_stable_and_unstable_names() -> None:
     stable = f"{API} urn:matrix:client:device:D urn:synapse:admin:*"
     assert set(with_twins(stable).split()) == {
         *stable.split(),
@@ -26,11 +26,11 @@ def test_a_scope_has_both_names_of_what_has_two() -> None:
 
 
 @pytest.mark.parametrize(("text", "is_one"), [("a b", True), ("", False), ('a"', False), ("ü", False)])
-def test_what_is_a_scope(text: str, *, is_one: bool) -> None:
+def test_valid_and_invalid_scopes(text: str, *, is_one: bool) -> None:
     assert is_scope(text) is is_one
 
 
-def test_whoever_is_deactivated_loses_the_sessions_of_both_kinds() -> None:
+def test_deactivated_user_loses_all_sessions() -> None:
     store = MasStore()
     rose, iris = store.add_user("rose"), store.add_user("iris")
     own = store.add_session(COMPAT, {"user_id": rose["_id"], "device_id": None})

@@ -1,4 +1,4 @@
-"""What ``room make-admin`` told of one room."""
+"""The result of ``room make-admin`` for one room."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What ``room make-admin -o json`` printed of one room, and its exit code."""
+class RoomResult:
+    """What ``room make-admin -o json`` printed for one room, and its exit code."""
 
     code: int
     record: dict[str, Any]
