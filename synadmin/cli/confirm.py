@@ -1,8 +1,7 @@
 """Questions before something is changed: one rule, and only a clear yes is a yes."""
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -100,9 +99,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     if not invocation.on_terminal:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
-    with _interruptible():
-        agreed = invocation.ask(question)
-    if not agreed:
+    if not invocation.ask(question):
         raise Declined(_DECLINED)
 
 
@@ -126,8 +123,7 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
         Abort: Ctrl-C was pressed.
     """
     if given is None and invocation.on_terminal and not dry_run:
-        with _interruptible():
-            given = invocation.ask_text(f"{why}\nTo continue, type {name}:")
+        given = invocation.ask_text(f"{why}\nTo continue, type {name}:")
         if not given:
             raise Declined(_DECLINED)
         if given != name:
@@ -135,13 +131,3 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
     if given != name:
         message = f"nothing was changed: {why[0].lower()}{why[1:].rstrip('.')}"
         raise RefusedError(message, hint=f"if you want this, add --confirm {shlex.quote(name)}")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Say after Ctrl-C at a question that nothing was changed."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(err=True)  # the cursor still stands behind the question
-        raise click.Abort("nothing was changed") from None

@@ -33,7 +33,8 @@ def _meant(error: click.ClickException, context: click.Context, words: Sequence[
     """Return what the command line may have meant; None where there is nothing like it."""
     command = context.command
     if isinstance(error, UnknownCommandError):
-        meant = list(_same_verb(context.find_root(), error.words))
+        meant = _similar(context, error.words) if _misspells_noun(context, error.words) else []
+        meant = meant or list(_same_verb(context.find_root(), error.words))
         if len(meant) > _MOST_COMMANDS and context.parent is not None:
             meant = []  # the noun was meant, and has no such verb
         meant = meant or _similar(context, error.words)
@@ -74,12 +75,25 @@ def _same_verb(root: click.Context, words: Sequence[str]) -> Iterator[str]:
 
 def _similar(context: click.Context, words: Sequence[str]) -> list[str]:
     """Return the command line with the most similar command of the same group; nothing where none is."""
+    nearest = _nearest(context, words)
+    return [shlex.join([*context.command_path.split(), *nearest, *words[1:]])] if nearest else []
+
+
+def _misspells_noun(context: click.Context, words: Sequence[str]) -> bool:
+    """Whether the most similar command is a noun that has the next word, as for ``rooms list``."""
+    nearest = _nearest(context, words)
+    if not nearest or not isinstance(context.command, click.Group):
+        return False
+    noun = context.command.get_command(context, nearest[0])
+    return isinstance(noun, click.Group) and len(words) > 1 and words[1] in noun.list_commands(context)
+
+
+def _nearest(context: click.Context, words: Sequence[str]) -> list[str]:
     from difflib import get_close_matches
 
     group = context.command
     names = group.list_commands(context) if isinstance(group, click.Group) else []
-    nearest = get_close_matches(words[0], names, n=1)
-    return [shlex.join([*context.command_path.split(), *nearest, *words[1:]])] if nearest else []
+    return get_close_matches(words[0], names, n=1)
 
 
 def _lacks_room(error: click.ClickException) -> bool:

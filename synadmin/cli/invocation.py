@@ -31,6 +31,16 @@ _ATTEMPTS = 2  # to answer a question
 _NARROWEST = 40  # columns; on a narrower terminal lines go on as it breaks them
 
 
+@contextmanager
+def _interruptible() -> "Iterator[None]":
+    """Say after Ctrl-C at a question that nothing was changed: all questions come before the first change."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)  # the cursor still stands behind the question
+        raise click.Abort("nothing was changed") from None
+
+
 @dataclass
 class Invocation:
     """The common options, wherever on the command line they stood; click's ``context.obj``."""
@@ -161,6 +171,7 @@ class Invocation:
     def _with_profile(self, message: str) -> str:
         return f"{self.profile}: {message}" if self.profile_alone else message
 
+    @_interruptible()
     def ask(self, question: str) -> bool:
         """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no."""
         self.draw("")
@@ -177,6 +188,7 @@ class Invocation:
                 click.echo("Answer y for yes or n for no.", err=True)
         return False
 
+    @_interruptible()
     def ask_text(self, question: str) -> str:
         """Ask for a text on stderr; it is empty at the end of the input, too."""
         self.draw("")

@@ -181,6 +181,7 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
 
     Raises:
         UsageError: no room has it, several have it, or no person can confirm it.
+        Abort: Ctrl-C was pressed at the question.
     """
     # Synapse searches in parts of names, and takes capitals for small letters.
     similar = [room for room in synapse.rooms.list(search=name) if room.name]

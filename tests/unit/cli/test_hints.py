@@ -35,6 +35,8 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("room lock mike", "hint: did you mean `synadmin user lock mike`?"),
         ("rom list", "hint: did you mean `synadmin room list`?"),
         ("stats list x", "hint: its commands are media, rooms"),
+        ("rooms list", "hint: did you mean `synadmin room list`?"),
+        ("devices list lena", "hint: did you mean `synadmin device list lena`?"),
         ("room lst", "hint: did you mean `synadmin room list`?"),
         ("user admin rosa", "hint: its commands are show, grant, revoke"),
         ("media list mike", "hint: give it with --user or --room"),
