@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.stub import json_reply
+from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -47,6 +47,19 @@ def test_user_not_in_the_room_afterwards_is_failed(signed_in: Stub, synadmin: Sy
 
     answer.assert_is_one_clear_line(code=1)
     assert "is not in !club:example.org afterwards (membership: invite)" in answer.stderr
+
+
+def test_join_of_a_member_changes_nothing(signed_in: Stub, synadmin: Synadmin) -> None:
+    refusal = refused(403, "M_FORBIDDEN", "@alice:example.org is already in the room.")
+    signed_in.on("/_synapse/admin/v1/join/%21club%3Aexample.org", refusal)
+    memberships = {"memberships": {ROOM: "join"}}
+    signed_in.on("/_synapse/admin/v1/users/%40alice%3Aexample.org/memberships", json_reply(memberships))
+
+    answer = synadmin("room", "join", ROOM, "alice")
+
+    assert answer.code == 0, answer.stderr
+    assert "already in the room" in answer.stdout
+    assert answer.stderr == "1 user: 1 unchanged.\n"
 
 
 @pytest.mark.parametrize(("verb", "words"), [("block", "is not blocked"), ("unblock", "is blocked")])
