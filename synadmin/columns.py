@@ -91,6 +91,8 @@ def relative_time(time: object, now: datetime | None = None) -> object:
         return f"{moment:%Y-%m-%d}"
     if 0 <= seconds < _UNITS[-1][0]:
         return "just now"
+    if seconds < 0:
+        seconds -= 60  # what ends in 7 days is "in 7 days" for the first minute, not "in 6 days"
     length, unit = next((pair for pair in _UNITS if abs(seconds) >= pair[0]), _UNITS[-1])
     count = max(int(abs(seconds) // length), 1)
     amount = f"{count} {unit}{'s' if count > 1 else ''}"
