@@ -112,10 +112,8 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
         reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
         message = f"This server does not know the room {room}."
         if reason == "unknown-alias":
-            message = (
-                f"The alias {room} does not point to a room that this server knows. "
-                "`synadmin room list --search TEXT` finds rooms by name."
-            )
+            message = f"The alias {room} does not point to a room that this server knows."
+        message += " `synadmin room list --search TEXT` finds rooms by name."
         nothing = Outcome(
             room=room,
             room_id=None if is_alias else RoomId(room),
