@@ -104,6 +104,18 @@ def test_more_than_three_targets_ask_first(signed_in: Stub, synadmin: Synadmin) 
     assert "Unlock @a:example.org, @b:example.org, @c:example.org, @d:example.org?" in four.stderr
 
 
+def test_an_unknown_account_is_named(signed_in: Stub, synadmin: Synadmin) -> None:
+    account = "/_synapse/admin/v2/users/%40ghost%3Aexample.org"
+    signed_in.on(account, refused(404, "M_NOT_FOUND", "User not found"))
+    signed_in.on("*", json_reply({"users": [], "total": 0}))
+    signed_in.on(MEMBERSHIPS.format("ghost"), json_reply({"memberships": {}}))
+
+    answer = synadmin("user", "lock", "ghost", "--yes")
+
+    assert answer.code == 4
+    assert answer.stderr.startswith("synadmin: @ghost:example.org: User not found (M_NOT_FOUND, HTTP 404)\n")
+
+
 def test_refused_targets_are_shown_before_the_question(signed_in: Stub, work: Path) -> None:
     accounts = "/_synapse/admin/v2/users/%40{}%3Aexample.org"
     signed_in.on(accounts.format("alice"), json_reply(ACCOUNT))
