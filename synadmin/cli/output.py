@@ -71,6 +71,7 @@ class Output(NamedTuple):
         columns: "Sequence[Column]",
         *,
         empty: str = "",
+        hint: str = "",
     ) -> None:
         """Print the records.
 
@@ -78,6 +79,7 @@ class Output(NamedTuple):
             records: JSON objects.
             columns: all there are; those marked as shown are the default.
             empty: what to say on stderr where a person gets an empty table.
+            hint: what to say on stderr below a table on a terminal.
         """
         from synadmin import tables
 
@@ -104,6 +106,8 @@ class Output(NamedTuple):
             colors.echo(out.getvalue(), nl=False)
         if self.for_people and not written and empty:
             click.echo(empty, err=True)
+        elif hint and self.on_terminal:
+            click.echo(f"hint: {hint}", err=True)
 
     def write_blocks(
         self,
@@ -137,7 +141,9 @@ class Output(NamedTuple):
         else:
             self.write([record], columns)
 
-    def stream(self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "") -> None:
+    def stream(
+        self, pager: "Pager[Any]", columns: "Sequence[Column]", *, empty: str = "", hint: str = ""
+    ) -> None:
         """Print a list while its pages come in, every field as the server sent it."""
         from synadmin import tables
 
@@ -146,7 +152,7 @@ class Output(NamedTuple):
                 sys.stdout.write("".join(f"{tables.safe_json(line)}\n" for line in page.lines()))
                 sys.stdout.flush()
             return
-        self.write((record.as_sent() for record in pager), columns, empty=empty)
+        self.write((record.as_sent() for record in pager), columns, empty=empty, hint=hint)
 
     def chosen(self, columns: "Sequence[Column]") -> "Sequence[Column]":
         """Return the columns that ``--columns`` names.

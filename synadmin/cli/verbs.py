@@ -42,6 +42,7 @@ class Shown(NamedTuple):
         empty: what is said where a list is empty.
         code: the exit code.
         error: what is raised when it is printed.
+        hint: what is said below a list on a terminal.
     """
 
     answer: Any
@@ -49,6 +50,7 @@ class Shown(NamedTuple):
     empty: str = ""
     code: int | None = None
     error: SynadminError | None = None
+    hint: str = ""
 
 
 def show(shown: Shown, output: Output, most: int | None = None) -> int | None:
@@ -60,7 +62,7 @@ def show(shown: Shown, output: Output, most: int | None = None) -> int | None:
     answer, columns = shown.answer, shown.columns
     if hasattr(answer, "pages"):
         pager = answer if most is None else answer.limited(most)
-        output.stream(pager, columns or (), empty=shown.empty)
+        output.stream(pager, columns or (), empty=shown.empty, hint=shown.hint)
         return shown.code
     answer = answer.as_sent() if hasattr(answer, "as_sent") else answer
     if isinstance(answer, Mapping):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from synadmin.api.users import User, UserDetails
+    from synadmin.cli.invocation import Invocation
     from synadmin.client import Synapse
     from synadmin.ids import UserId
     from synadmin.mas.service import Mas
@@ -96,7 +97,7 @@ _LIST_COLUMNS = (
     help="Ask version 2 of the endpoint, for a Synapse before 1.103: active accounts only, or with "
     "--deactivated the deactivated beside them.",
 )
-def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> object:
+def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool, invocation: "Invocation") -> object:
     """List the accounts of the server.
 
     Locked accounts are left out; --locked lists only these. Under the Matrix Authentication Service
@@ -120,7 +121,10 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool) -> obj
     if filters["locked"]:
         # Synapse shows locked accounts beside the others.
         return accounts.where(lambda account: account.locked)
-    return Shown(accounts, empty="No account matches. Locked accounts are left out: --locked lists them.")
+    is_silent = invocation.quiet or filters["locked"] is not None
+    hint = "" if is_silent else "locked accounts are left out: --locked lists them"
+    empty = "No account matches. Locked accounts are left out: --locked lists them."
+    return Shown(accounts, empty=empty, hint=hint)
 
 
 @list_.check

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.cli.terminal import Terminal
 from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.cli.conftest import Synadmin
     from tests.unit.stub import Stub
 
@@ -105,3 +108,16 @@ def test_address_without_an_account_hints_at_a_user_id(signed_in: Stub, synadmin
     answer.assert_is_one_clear_line(code=4)
     assert "no account has the address 'alice@example.org'" in answer.stderr
     assert "hint: for a user id, write @alice:example.org" in answer.stderr
+
+
+@pytest.mark.parametrize(("options", "is_hinted"), [((), True), (("--no-locked",), False), (("-q",), False)])
+def test_list_on_a_terminal_says_that_locked_accounts_are_left_out(
+    signed_in: Stub, work: Path, options: tuple[str, ...], *, is_hinted: bool
+) -> None:
+    signed_in.on("*", json_reply({"users": [{"name": "@alice:example.org"}], "total": 1}))
+
+    with Terminal("-m", "synadmin", "user", "list", *options, cwd=work) as terminal:
+        assert terminal.end() == 0
+
+    assert "@alice:example.org" in terminal.shown
+    assert ("hint: locked accounts are left out: --locked lists them" in terminal.shown) == is_hinted
