@@ -131,8 +131,9 @@ def _(
 ) -> dict[str, Any]:
     if not (empty or room_id or source):
         ROOMS.read((), None)  # says what is missing
+    if empty and room_id:
+        raise UsageError("--empty takes no rooms: leave out ROOM or --empty")
     contradictions = {
-        "--empty and rooms by name": empty and bool(room_id),
         "--empty and --from": empty and source is not None,
         "--empty and --new-room-user": empty and new_room_user is not None,
         "--force-purge and --no-purge": force_purge and purge is False,
@@ -212,7 +213,7 @@ def _(
         lines.append(line)
         local += number
     invocation.warn("\n".join(lines))
-    parts = [f"Delete {ROOMS.counted(len(rooms))}: remove {counted(local, 'user')} of this server"]
+    parts = [f"remove {counted(local, 'user')} of this server"] if local else []
     invitations = sum(len(invited.get(room) or ()) for room in rooms)
     if invitations:
         parts.append(f"reject {counted(invitations, 'invitation')}")
@@ -222,8 +223,9 @@ def _(
         parts.append("keep users of this server from joining again")
     if options.get("new_room_user_id"):
         parts.append(f"move the users to a new room of {options['new_room_user_id']}")
-    *first, last = parts
-    return f"{', '.join(first)} and {last}?" if first else f"{last}?"
+    what = f"Delete {ROOMS.counted(len(rooms))}"
+    listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+    return f"{what}: {listed}?" if listed else f"{what}?"
 
 
 @delete.finish

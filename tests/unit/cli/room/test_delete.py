@@ -227,7 +227,9 @@ def test_invitations_are_unknown_without_state_events(empty: Stub, synadmin: Syn
     answer = synadmin("room", "delete", "--empty")
     assert answer.code == 2
     assert answer.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
-    assert "remove 0 users of this server and delete the history" in answer.stderr
+    assert "Delete 1 room: delete the history from the database for good?" in answer.stderr
+    without_purge = synadmin("room", "delete", "--empty", "--no-purge")
+    assert "Delete 1 room?\n" in without_purge.stderr
 
 
 def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:
@@ -241,6 +243,8 @@ def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -
 
 @pytest.mark.parametrize("others", [[ROOM], ["--from", "-"], ["--new-room-user", "alice"]], ids=str)
 def test_empty_and_named_rooms_are_exclusive(server: Stub, synadmin: Synadmin, others: list[str]) -> None:
-    synadmin("room", "delete", "--empty", *others, "--yes").assert_is_one_clear_line(code=2)
+    answer = synadmin("room", "delete", "--empty", *others, "--yes")
+    answer.assert_is_one_clear_line(code=2)
+    assert ("--empty takes no rooms: leave out ROOM or --empty" in answer.stderr) == (others == [ROOM])
     synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
     assert server.targets == []
