@@ -286,7 +286,8 @@ def find(
     except NotFoundError as error:
         address = email or phone or " ".join(threepid or ())
         reason = f"no account has the address {address!a}"
-        hint = None if email is None else f"for a user id, write @{email.replace('@', ':', 1)}"
+        # TEXT may be meant as a user id; --email cannot.
+        hint = f"for a user id, write @{email.replace('@', ':', 1)}" if text and email else None
         raise NotFoundError(status=error.status, errcode=error.errcode, reason=reason, hint=hint) from None
 
 

@@ -108,6 +108,7 @@ def test_address_without_an_account_hints_at_a_user_id(signed_in: Stub, synadmin
     answer.assert_is_one_clear_line(code=4)
     assert "no account has the address 'alice@example.org'" in answer.stderr
     assert "hint: for a user id, write @alice:example.org" in answer.stderr
+    assert "for a user id" not in synadmin("user", "find", "--email", "alice@example.org").stderr
 
 
 @pytest.mark.parametrize(("options", "is_hinted"), [((), True), (("--no-locked",), False), (("-q",), False)])
