@@ -106,7 +106,10 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
     if "@" in text and not text.startswith("@"):
         localpart, _, server = text.partition("@")
         raise UsageError(f"{text!a} is not a user id: did you mean @{localpart}:{server}?")
-    if home is not None and text and not text.startswith("@") and ":" not in text:
+    if home is not None and text and ":" not in text:
+        if text.startswith("@"):
+            message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
+            raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
         text = f"@{text}:{home}"
     return UserId(
         _checked(text, sigil="@", kind="user id", example="@alice:example.org", local=_LOCALPART),
@@ -139,6 +142,9 @@ def parse_alias(text: str) -> RoomAlias:
     Raises:
         UsageError: it is not a room alias.
     """
+    if ":" not in text and re.match("#" + _ALIAS_LOCALPART, text) and text.isprintable() and "'" not in text:
+        message = f"{text!a} is not a room alias: it lacks the server name, as in #club:example.org"
+        raise UsageError(message, hint=f"write '{text}:SERVER', in single quotes")
     return RoomAlias(
         _checked(text, sigil="#", kind="room alias", example="#club:example.org", local=_ALIAS_LOCALPART),
     )

@@ -124,8 +124,7 @@ def user_id_of(synapse: "Synapse", text: str) -> UserId:
     Raises:
         UsageError: it is neither, or of another server.
     """
-    if text.startswith("@") or ":" in text:
-        parse_user_id(text)
+    _parse_user(text)
     return parse_local_user_id(text, home=server_name_of(synapse.owner))
 
 
@@ -135,8 +134,9 @@ def any_user_id_of(synapse: "Synapse", text: str) -> UserId:
     Raises:
         UsageError: it is neither.
     """
-    if text.startswith("@") or ":" in text:
-        return parse_user_id(text)
+    _parse_user(text)
+    if text.startswith("@"):
+        return UserId(text)
     return parse_user_id(text, home=server_name_of(synapse.owner))
 
 
@@ -208,11 +208,8 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
 
 
 def _parse_user(text: str) -> str:
-    if text.startswith("@") and ":" not in text:
-        message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
-        raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
     if text.startswith("@") or ":" in text:
-        return parse_user_id(text)
+        return parse_user_id(text, home="localhost")
     try:
         parse_user_id(text, home="localhost")
     except UsageError as error:

@@ -154,6 +154,12 @@ def test_invalid_alias_is_refused(text: str) -> None:
         parse_alias(text)
 
 
+def test_alias_without_a_server_name_hints_at_it() -> None:
+    with pytest.raises(UsageError, match="it lacks the server name") as caught:
+        parse_room("#committee")
+    assert caught.value.hint == "write '#committee:SERVER', in single quotes"
+
+
 def test_room_is_given_by_id_or_alias() -> None:
     with pytest.raises(UsageError, match=r'"club" is neither a room id .* nor an alias'):
         parse_room("club")

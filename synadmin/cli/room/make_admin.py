@@ -117,7 +117,7 @@ def _goal(
 
     for name in (user, promoter):
         if name is not None and name.startswith("@"):
-            parse_user_id(name)
+            parse_user_id(name, home="localhost")
 
     def goal(caller: UserId) -> Goal:
         home = server_name_of(caller)

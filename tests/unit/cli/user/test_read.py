@@ -122,3 +122,25 @@ def test_list_on_a_terminal_says_that_locked_accounts_are_left_out(
 
     assert "@alice:example.org" in terminal.shown
     assert ("hint: locked accounts are left out: --locked lists them" in terminal.shown) == is_hinted
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("user", "show", "@nora"),
+        ("room", "list", "--member", "@nora"),
+        ("room", "make-admin", "!a:example.org", "--user", "@nora"),
+        ("room", "set-power", "!a:example.org", "@nora", "50"),
+        ("report", "list", "--about", "@nora"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_user_id_without_a_server_name_hints_at_the_localpart(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    signed_in.on("*", json_reply({}))
+
+    answer = synadmin(*arguments)
+
+    answer.assert_is_one_clear_line(code=2)
+    assert "hint: write 'nora' for an account of your own server" in answer.stderr
