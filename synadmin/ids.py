@@ -128,10 +128,9 @@ def parse_local_user_id(text: str, *, home: str) -> UserId:
     """
     user_id = parse_user_id(text, home=home)
     if server_name_of(user_id) != home:
-        local = f"@{localpart_of(user_id)}:{home}"
         raise UsageError(
             f"{user_id} is a user of another server: the name of this server is {home}",
-            hint=f"did you mean {local}? Only accounts of this server can be named here",
+            hint=f"only accounts of this server can be named here: their ids end with :{home}",
         )
     return user_id
 
