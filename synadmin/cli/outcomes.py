@@ -23,13 +23,12 @@ from synadmin.cli.exit_codes import (
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.output import Output
 from synadmin.cli.progress import progress
-from synadmin.cli.targets import Kind, Targets
+from synadmin.cli.targets import Kind, Targets, name_missing
 from synadmin.columns import Column
 from synadmin.errors import (
     ConnectError,
     JournalError,
     NotAuthenticatedError,
-    NotFoundError,
     RefusedError,
     ReplyError,
     SynadminError,
@@ -313,7 +312,7 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
         except SynadminError as error:
             is_fatal = _is_fatal(error)
             if len(names) == 1 or (is_fatal and not number):
-                _name_target(error, name)
+                name_missing(error, work.kind, name)
                 raise
             outcome, errcode = _outcome_of(error), getattr(error, "errcode", None)
             fields |= {"outcome": outcome, "message": str(error), "errcode": errcode}
@@ -323,12 +322,6 @@ def _change_each(synapse: "Synapse", work: BulkChange, ended: list[BaseException
                 return
         else:
             yield _success(fields | {"outcome": "done", "message": None, "errcode": None}, record)
-
-
-def _name_target(error: SynadminError, name: str) -> None:
-    """Put the target before the message: Synapse says "User not found" without the user."""
-    if isinstance(error, NotFoundError) and name not in str(error):
-        error.args = (f"{name}: {error}",)
 
 
 def _success(fields: dict[str, Any], record: dict[str, Any]) -> _Result:
@@ -379,7 +372,7 @@ def _preview(synapse: "Synapse", work: BulkChange) -> Iterator[_Result]:
             yield _Result(fields, "planned")
         except SynadminError as error:
             if len(work.targets.names) == 1 or _is_fatal(error):
-                _name_target(error, name)
+                name_missing(error, work.kind, name)
                 raise
             outcome = _outcome_of(error)
             yield _Result(fields | {"outcome": outcome, "message": str(error)}, outcome, exit_code(error))

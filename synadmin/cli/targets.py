@@ -9,7 +9,7 @@ import click
 from synadmin.cli import input_files
 from synadmin.cli.input_files import InputKind, read_targets
 from synadmin.cli.invocation import Invocation
-from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError, UsageError
+from synadmin.errors import JournalError, NotAuthenticatedError, NotFoundError, SynadminError, UsageError
 from synadmin.ids import (
     RoomAlias,
     RoomId,
@@ -116,6 +116,12 @@ def join_names(names: "Sequence[str]", *, most: int = 5) -> str:
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def name_missing(error: SynadminError, kind: Kind, name: str) -> None:
+    """Put the id before the message: Synapse says "User not found" without the user."""
+    if isinstance(error, NotFoundError) and not kind.secret and name not in str(error):
+        error.args = (f"{name}: {error}",)
 
 
 def user_id_of(synapse: "Synapse", text: str) -> UserId:

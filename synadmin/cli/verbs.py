@@ -18,9 +18,9 @@ from synadmin.cli.declared import Function, Verb, call
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.output import OUTPUT_OPTIONS, Output
-from synadmin.cli.targets import Kind, Targets
+from synadmin.cli.targets import Kind, Targets, name_missing
 from synadmin.columns import Column
-from synadmin.errors import SynadminError
+from synadmin.errors import NotFoundError, SynadminError
 
 if TYPE_CHECKING:
     from synadmin.cli.outcomes import BulkChange, Record
@@ -103,16 +103,25 @@ class Read(Verb):
         """Ask the server and print the answer."""
         with invocation.synapse(anonymous=self._anonymous) as synapse:
             self.resolve(synapse, values)
-            arguments = [values[name] for name in self.arguments]
-            answer = call(self.function, synapse, *arguments, values=values)
-            if answer is None:
-                return None
-            shown = answer if isinstance(answer, Shown) else Shown(answer)
-            columns = shown.columns
-            if columns is None:
-                columns = call(self._columns, values=values) if callable(self._columns) else self._columns
-            shown = shown._replace(columns=columns, empty=shown.empty or self._empty)
-            return show(shown, output, values.get("limit"))
+            try:
+                return self._ask(synapse, output, values)
+            except NotFoundError as error:
+                ids = self.single_ids()
+                if len(ids) == 1 and values[ids[0]] is not None:
+                    name_missing(error, self.kinds[ids[0]], values[ids[0]])
+                raise
+
+    def _ask(self, synapse: "Synapse", output: Output, values: dict[str, Any]) -> int | None:
+        arguments = [values[name] for name in self.arguments]
+        answer = call(self.function, synapse, *arguments, values=values)
+        if answer is None:
+            return None
+        shown = answer if isinstance(answer, Shown) else Shown(answer)
+        columns = shown.columns
+        if columns is None:
+            columns = call(self._columns, values=values) if callable(self._columns) else self._columns
+        shown = shown._replace(columns=columns, empty=shown.empty or self._empty)
+        return show(shown, output, values.get("limit"))
 
     def column_names(self) -> list[str]:
         """Return the names of the columns, for the completion of ``--columns``."""

@@ -144,3 +144,23 @@ def test_user_id_without_a_server_name_hints_at_the_localpart(
 
     answer.assert_is_one_clear_line(code=2)
     assert "hint: write 'nora' for an account of your own server" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "name"),
+    [
+        (("user", "show", "nora2"), "User not found", "@nora2:example.org"),
+        (("device", "list", "nora2"), "User not found", "@nora2:example.org"),
+        (("room", "show", "!x"), "Room not found", "!x"),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else "",
+)
+def test_what_is_not_found_is_named(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...], words: str, name: str
+) -> None:
+    signed_in.on("*", refused(404, "M_NOT_FOUND", words))
+
+    answer = synadmin(*arguments)
+
+    answer.assert_is_one_clear_line(code=4)
+    assert answer.stderr.startswith(f"synadmin: {name}: {words} (M_NOT_FOUND, HTTP 404)\nhint: ")
