@@ -30,6 +30,7 @@ from synadmin.text import safe_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from synadmin.api.client_server import LoginSession
     from synadmin.client import Synapse
 
 _MAS_COMPATIBILITY = "mct_"  # how the tokens of MAS begin that its own /logout takes
@@ -100,7 +101,7 @@ def login(
             if not invocation.on_terminal:
                 raise UsageError("which user? Name it: synadmin login USER")
             user = click.prompt("User", err=True)
-        session = synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
+        session = _login_with_password(synapse, user)
     with invocation.synapse(token=session.access_token) as synapse:
         try:
             _save_profile(invocation, synapse, session.access_token)
@@ -109,6 +110,16 @@ def login(
             synapse.client_server.logout()
             raise
         _say_owner(invocation, synapse, session.user_id)
+
+
+def _login_with_password(synapse: "Synapse", user: str) -> "LoginSession":
+    try:
+        return synapse.client_server.login(user, secrets.ask("Password: "), device_name="synadmin")
+    except NotPermittedError as error:
+        error.args = (f"cannot sign in as {user} on {synapse.transport.homeserver}: {error}",)
+        if error.errcode == "M_FORBIDDEN":  # not where the account is deactivated or locked
+            error.hint = "check the user name, the homeserver and the password, and run the command again"
+        raise
 
 
 def _login_with_mas(invocation: Invocation, synapse: "Synapse", user: str | None, expires: int) -> None:

@@ -73,11 +73,13 @@ def test_token_from_a_pipe_is_saved(homeserver: Homeserver, synadmin: Synadmin, 
     assert token not in answer.stderr
 
 
-@pytest.mark.usefixtures("homeserver")
-def test_wrong_password_exits_3_and_saves_nothing(synadmin: Synadmin, tmp_path: Path) -> None:
+def test_wrong_password_exits_3_and_saves_nothing(
+    homeserver: Homeserver, synadmin: Synadmin, tmp_path: Path
+) -> None:
     answer = synadmin("login", "admin", stdin="not the password\n", env=NO_TOKEN)
     assert (answer.code, answer.stdout) == (3, "")
-    assert answer.stderr.startswith("synadmin: Invalid username or password (M_FORBIDDEN, HTTP 403)")
+    where = f"synadmin: cannot sign in as admin on {homeserver.url}: "
+    assert answer.stderr.startswith(f"{where}Invalid username or password (M_FORBIDDEN, HTTP 403)")
     assert "not the password" not in answer.stderr
     assert not (tmp_path / "config").exists()
 

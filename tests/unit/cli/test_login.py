@@ -151,6 +151,16 @@ def test_failed_login_is_one_clear_line_and_sent_once(
     assert not settings.profile_file("default").exists()
 
 
+def test_wrong_password_names_the_account_and_the_homeserver(server: Stub, synadmin: Synadmin) -> None:
+    server.on(LOGIN, FLOWS, refused(403, "M_FORBIDDEN", "Invalid username or password"))
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert answer.stderr == (
+        f"synadmin: cannot sign in as admin on {server.url}: Invalid username or password "
+        "(M_FORBIDDEN, HTTP 403)\n"
+        "hint: check the user name, the homeserver and the password, and run the command again\n"
+    )
+
+
 def test_unknown_token_is_not_saved(server: Stub, synadmin: Synadmin) -> None:
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     answer = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())
