@@ -7,7 +7,7 @@ import click
 
 from synadmin.api.choices import JOBS
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.targets import THIS_SERVER, Kind
 from synadmin.cli.verbs import changes, reads
@@ -84,12 +84,13 @@ def disable(synapse: "Synapse") -> Record:
 
 
 def _set_enabled(synapse: "Synapse", *, enabled: bool) -> Record:
+    state = "enabled" if enabled else "disabled"
     if synapse.background_updates.enabled().enabled is enabled:
-        return unchanged(f"already {'enabled' if enabled else 'disabled'}", enabled=enabled)
+        return unchanged(f"already {state}", enabled=enabled)
     synapse.background_updates.set_enabled(enabled=enabled)
     if synapse.background_updates.enabled().enabled is not enabled:
         raise NotAsAskedError(f"background updates are still {'disabled' if enabled else 'enabled'}")
-    return {"enabled": enabled}
+    return done(state, enabled=enabled)
 
 
 @background_update.verb

@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import usable_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.targets import DEVICES, USERS, counted
 from synadmin.cli.verbs import changes, reads
@@ -132,7 +132,7 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
         raise NotAsAskedError(f"the server reported success, but {device_id} is still there")
-    return {"display_name": device_.display_name}
+    return done("deleted", display_name=device_.display_name)
 
 
 def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
@@ -146,7 +146,7 @@ def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None
 
 
 def _still_to_come(what: str | None) -> Record:
-    return {} if what is None else {"outcome": "pending", "message": what}
+    return done("deleted") if what is None else {"outcome": "pending", "message": what}
 
 
 @delete.order
@@ -208,7 +208,7 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
     if left:
         message = f"the server reported success, but {', '.join(sorted(left))} of {user_id} is still there"
         raise NotAsAskedError(message)
-    return {"devices": devices}
+    return done("deleted", devices=devices)
 
 
 @delete_all.question

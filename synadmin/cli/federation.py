@@ -7,7 +7,7 @@ import click
 
 from synadmin.api.choices import DESTINATION_ORDERS
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import sort_option
 from synadmin.cli.targets import SERVERS
 from synadmin.cli.verbs import changes, reads
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 # These need no homeserver; their code is loaded when they are run.
+_NOT_DELAYED = "the connection is not delayed"
 _WITHOUT_HOMESERVER = {
     "check": ("synadmin.cli.federation_check:check", "Check how other servers and clients find a server."),
     "ping": ("synadmin.cli.federation_ping:ping", "Measure how fast other servers answer."),
@@ -113,11 +114,11 @@ def reset(synapse: "Synapse", destination: str) -> Record:
     """
     before = synapse.federation.destination(destination)
     if not before.retry_last_ts:
-        return unchanged("nothing to reset: the connection is not delayed")
+        return unchanged(f"nothing to reset: {_NOT_DELAYED}")
     synapse.federation.reset_connection(destination)
     after = synapse.federation.destination(destination)
     if not after.retry_last_ts:
-        return {}
+        return done(_NOT_DELAYED)
     if after.retry_last_ts == before.retry_last_ts:
         raise NotAsAskedError(f"the connection to {destination} is still delayed")
-    return {"message": "it was tried again, and is still not reachable"}
+    return done("it was tried again, and is still not reachable")

@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import service_of
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, Kind, counted, user_id_of
@@ -186,7 +186,7 @@ def revoke(synapse: "Synapse", session_id: str) -> Record:
     service.personal_sessions.revoke(session_id)
     if service.personal_sessions.get(session_id).attributes.revoked_at is None:
         raise NotAsAskedError(f"MAS reported success, but {session_id} is not revoked")
-    return {}
+    return done("revoked")
 
 
 @revoke.question

@@ -61,6 +61,11 @@ def unchanged(message: str = "nothing to change", **fields: object) -> Record:
     return {"outcome": "unchanged", "message": message, **fields}
 
 
+def done(holds: str, **fields: object) -> Record:
+    """Return the record of a target that was changed: what holds now, as it was read back."""
+    return {"message": holds, **fields}
+
+
 @dataclass
 class Outcomes:
     """The outcomes of the targets of one command, each counted once.

@@ -8,7 +8,7 @@ import click
 
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import TOKENS, counted
@@ -297,12 +297,12 @@ def delete(synapse: "Synapse", token: str) -> Record:
         mas.revoke(token)
         if mas.get(token)["revoked_at"] is None:
             raise NotAsAskedError(f"MAS reported success, but {token} is not revoked")
-        return {"message": "revoked: MAS keeps the record"}
+        return done("revoked: MAS keeps the record")
     synapse.registration_tokens.delete(token)
     try:
         synapse.registration_tokens.get(token)
     except NotFoundError:
-        return {}
+        return done("deleted")
     raise NotAsAskedError(f"the server reported success, but {token} is still there")
 
 

@@ -7,7 +7,7 @@ import click
 
 from synadmin.cli.input_files import EVENT_REPORTS, USER_REPORTS
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record
+from synadmin.cli.outcomes import NotAsAskedError, Record, done
 from synadmin.cli.targets import REPORTS, any_user_id_of, counted, room_id_of
 from synadmin.cli.verbs import Shown, changes, reads
 from synadmin.columns import Column, time_column
@@ -149,7 +149,7 @@ def dismiss(synapse: "Synapse", report_id: str, *, users: bool) -> Record:
     try:
         look(number)
     except NotFoundError:
-        return {}
+        return done("deleted")
     raise NotAsAskedError(f"report {report_id} is still there, although the server said that it was deleted")
 
 

@@ -7,7 +7,7 @@ import click
 
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.media.read import media_in_room
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.targets import MEDIA, ROOMS, USERS, Kind, counted, room_id_of, user_id_of
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synadmin.api.media import MediaInfo
     from synadmin.client import Synapse
 
+_QUARANTINED = "in quarantine"
 _OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; what is none may be the name of a user
 _AFTERWARDS = "Users cannot open it until its quarantine is lifted. Nothing is deleted."
 
@@ -112,12 +113,12 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
     item = parse_media_id(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is None:
-        return unchanged("already not in quarantine")
+        return unchanged(f"already not {_QUARANTINED}")
     synapse.media.unquarantine(*item)
     after = media_info(synapse, item)
     if after is not None and after.quarantined_by is not None:
         raise NotAsAskedError(f"{media} is still in quarantine, by {after.quarantined_by}")
-    return {}
+    return {} if after is None else done(f"not {_QUARANTINED}")
 
 
 @unquarantine.check
@@ -173,14 +174,16 @@ def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
     item = parse_media_id(media)
     require_local(synapse, item, "protected from quarantine")
     before = media_info(synapse, item)
+    state = "protected" if safe else "not protected"
     if before is not None and before.safe_from_quarantine is safe:
-        return unchanged(f"already {'' if safe else 'not '}protected")
+        return unchanged(f"already {state}")
     (synapse.media.protect if safe else synapse.media.unprotect)(item.media_id)
     after = media_info(synapse, item)
-    if after is not None and after.safe_from_quarantine is not safe:
+    if after is None:
+        return {}
+    if after.safe_from_quarantine is not safe:
         raise NotAsAskedError(f"{media} is {'not' if safe else 'still'} protected")
-    note = "it stays in quarantine" if safe and after and after.quarantined_by else None
-    return {"message": note}
+    return done(f"{state}: it stays {_QUARANTINED}" if safe and after.quarantined_by else state)
 
 
 def media_info(synapse: "Synapse", item: MediaId) -> "MediaInfo | None":
@@ -237,15 +240,17 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
     item = parse_media_id(media)
     before = media_info(synapse, item)
     if before is not None and before.quarantined_by is not None:
-        return unchanged("already in quarantine", quarantined_by=before.quarantined_by)
+        return unchanged(f"already {_QUARANTINED}", quarantined_by=before.quarantined_by)
     if before is not None and before.safe_from_quarantine:
         message = f"{media} is protected from quarantine"
         raise RefusedError(message, hint=f"`synadmin media unprotect {media}` ends that")
     synapse.media.quarantine(*item)
     after = media_info(synapse, item)
-    if after is not None and after.quarantined_by is None:
+    if after is None:
+        return {"quarantined_by": None}
+    if after.quarantined_by is None:
         raise NotAsAskedError(f"{media} is not in quarantine, although the server reported success")
-    return {"quarantined_by": after.quarantined_by if after is not None else None}
+    return done(_QUARANTINED, quarantined_by=after.quarantined_by)
 
 
 def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record:

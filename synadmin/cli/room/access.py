@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.input_files import ROOMS_AND_USERS, read_targets
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.room.describe import describe_room
 from synadmin.cli.targets import ROOMS, USERS, Kind, Targets
 from synadmin.cli.verbs import ChosenTargets, changes
@@ -16,6 +16,7 @@ from synadmin.ids import RoomId, UserId, parse_server_name, server_name_of
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
+_JOINED = "in the room"
 _BLOCKED = (Column("blocked"), Column("blocked_by", title="by"))
 
 
@@ -53,13 +54,13 @@ def join(
     except NotPermittedError as error:
         # Synapse refuses the invitation of a user who is in the room.
         if synapse.users.memberships(user).memberships.get(RoomId(room)) == "join":
-            return unchanged("already in the room", user_id=user, room_id=room, membership="join")
+            return unchanged(f"already {_JOINED}", user_id=user, room_id=room, membership="join")
         error.hint = "you have to be in the room with the right to invite: see `synadmin room make-admin`"
         raise
     membership = synapse.users.memberships(user).memberships.get(joined)
     if membership != "join":
         raise NotAsAskedError(f"{user} is not in {joined} afterwards (membership: {membership})")
-    return {"user_id": user, "room_id": joined, "membership": membership}
+    return done(_JOINED, user_id=user, room_id=joined, membership=membership)
 
 
 @join.check
@@ -129,11 +130,11 @@ def unblock(synapse: "Synapse", room_id: RoomId) -> Record:
 
 def _set_blocked(synapse: "Synapse", room_id: RoomId, *, blocked: bool) -> Record:
     before = synapse.rooms.block_status(room_id)
+    state = "blocked" if blocked else "not blocked"
     if before.block == blocked:
-        message = f"already {'blocked' if blocked else 'not blocked'}"
-        return unchanged(message, blocked=blocked, blocked_by=before.user_id)
+        return unchanged(f"already {state}", blocked=blocked, blocked_by=before.user_id)
     synapse.rooms.block(room_id, block=blocked)
     status = synapse.rooms.block_status(room_id)
     if status.block != blocked:
         raise NotAsAskedError(f"{room_id} is {'' if status.block else 'not '}blocked afterwards")
-    return {"blocked": status.block, "blocked_by": status.user_id}
+    return done(state, blocked=status.block, blocked_by=status.user_id)

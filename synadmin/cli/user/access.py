@@ -9,7 +9,7 @@ from synadmin.cli import secrets
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
@@ -169,21 +169,22 @@ def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
     if not admin and user_id == synapse.owner:
         message = f"{user_id} is the account whose token you are using: you cannot revoke your own rights"
         raise RefusedError(message, hint="nothing was changed; another server admin can do it")
+    holds = f"{'' if admin else 'not '}a server admin"
     account = account_in_mas(synapse, user_id)
     if account is not None:
         held = [] if admin else account.admin_sessions()
         if account.record.attributes.admin == admin and not held:
-            return unchanged(f"already {'' if admin else 'not '}a server admin")
+            return unchanged(f"already {holds}")
         ended = account.set_admin(admin=admin)
-        return {"message": f"{counted(ended, 'session')} with admin rights ended"} if ended else {}
+        return done(f"{counted(ended, 'session')} with admin rights ended" if ended else f"is {holds}")
     if synapse.users.get(user_id).admin == admin:
-        return unchanged(f"already {'' if admin else 'not '}a server admin")
+        return unchanged(f"already {holds}")
     synapse.users.set_admin(user_id, admin=admin)
     if synapse.users.admin(user_id).admin != admin:
         raise NotAsAskedError(
             f"the server reported success, but {user_id} is {'not ' if admin else 'still '}a server admin"
         )
-    return {}
+    return done(f"is {holds}")
 
 
 @changes(

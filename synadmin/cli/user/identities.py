@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import service_of
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.user.with_mas import add_email, remove_email
 from synadmin.cli.verbs import changes, reads
@@ -67,7 +67,7 @@ def add(synapse: "Synapse", user_id: "UserId", address: str) -> Record:
     if address in {email.attributes.email for email in account.mas.user_emails.list(user=account.record.id)}:
         return unchanged(f"already has {address}")
     add_email(account, address)
-    return {}
+    return done(f"has {address}")
 
 
 @email.verb
@@ -82,7 +82,8 @@ def remove(synapse: "Synapse", user_id: "UserId", address: str) -> Record:
         synadmin user email remove alice alice@example.org --dry-run
     """
     account = account_of(synapse, user_id)
-    return {} if remove_email(account, address) else unchanged(f"does not have {address}")
+    holds = f"does not have {address}"
+    return done(holds) if remove_email(account, address) else unchanged(holds)
 
 
 @click.group(cls=Group)
@@ -162,7 +163,7 @@ def add_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: str)
         raise RefusedError(f"{subject} is linked to another account: {error.reason}") from error
     if not _links(account, provider, subject):
         raise NotAsAskedError(f"MAS reported success, but {user_id} is not linked to {subject}")
-    return {}
+    return done("linked")
 
 
 @link.verb
@@ -185,7 +186,7 @@ def remove_link(synapse: "Synapse", user_id: "UserId", provider: str, subject: s
         account.mas.upstream_links.delete(id_)
     if _links(account, provider, subject):
         raise NotAsAskedError(f"MAS reported success, but {user_id} is still linked to {subject}")
-    return {}
+    return done("not linked")
 
 
 def _links(account: "MasAccount", provider: str, subject: str) -> list[str]:

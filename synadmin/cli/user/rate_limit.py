@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column
@@ -20,6 +20,7 @@ def _limit(number: object) -> object:
     return "the server's limit" if number is None else number or "no limit"
 
 
+_NO_LIMITS = "no limits of its own"
 _COLUMNS = (
     Column("user_id"),
     Column("messages_per_second", terminal=_limit),
@@ -97,10 +98,10 @@ def clear(synapse: "Synapse", user_id: "UserId") -> Record:
         synadmin user rate-limit clear --from bots.txt
     """
     if not synapse.users.ratelimit(user_id).as_sent():
-        return unchanged("no limits of its own")
+        return unchanged(_NO_LIMITS)
     synapse.users.delete_ratelimit(user_id)
     override = synapse.users.ratelimit(user_id).as_sent()
     if override:
         message = f"the server reported success, but {user_id} still has limits of its own: {override}"
         raise NotAsAskedError(message)
-    return {}
+    return done(_NO_LIMITS)

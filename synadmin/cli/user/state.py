@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.confirm import LEAVE_ROOMS, confirm_by_name
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.outcomes import Record, unchanged
+from synadmin.cli.outcomes import Record, done, unchanged
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.user.read_back import read_back, require_fields
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control, warn_of_rooms
@@ -55,21 +55,22 @@ def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
 def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Record:
     from synadmin.recovery.mas_account import account_in_mas
 
+    state = "locked" if locked else "not locked"
     # Looked at first: the request would make an account of this name where there is none.
     is_so = synapse.users.get(user_id).locked == locked
     account = account_in_mas(synapse, user_id)
     if is_so and (account is None or account.is_locked == locked):
-        return unchanged(f"already {'locked' if locked else 'not locked'}")
+        return unchanged(f"already {state}")
     if account is not None:
-        return _changed(account.set_locked(locked=locked))
+        return _changed(account.set_locked(locked=locked), state)
     # Synapse answers with the account as it reads it after the change.
     require_fields(synapse.users.modify(user_id, locked=locked), locked=locked)
-    return {}
+    return done(state)
 
 
-def _changed(still_to_come: str | None) -> Record:
+def _changed(still_to_come: str | None, state: str) -> Record:
     """Return the outcome of a change through MAS, which reaches Synapse later."""
-    return {} if still_to_come is None else {"outcome": "pending", "message": still_to_come}
+    return done(state) if still_to_come is None else {"outcome": "pending", "message": still_to_come}
 
 
 @changes(USERS, "users.suspend")
@@ -85,7 +86,7 @@ def suspend(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Inv
         synadmin user suspend --from reported.txt --yes -o ndjson
     """
     record = _set_suspended(synapse, user_id, suspended=True)
-    if yes and not record:
+    if yes and record.get("outcome") != "unchanged":
         warn_of_rooms(synapse, invocation.warn, [user_id], suspends=True)
     return record
 
@@ -103,11 +104,12 @@ def unsuspend(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _set_suspended(synapse: "Synapse", user_id: "UserId", *, suspended: bool) -> Record:
+    state = "suspended" if suspended else "not suspended"
     if synapse.users.get(user_id).suspended == suspended:
-        return unchanged(f"already {'suspended' if suspended else 'not suspended'}")
+        return unchanged(f"already {state}")
     synapse.users.suspend(user_id, suspend=suspended)
     read_back(synapse, user_id, suspended=suspended)
-    return {}
+    return done(state)
 
 
 @changes(USERS, "moderation.shadow_ban")
@@ -128,7 +130,7 @@ def shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
         return unchanged("already shadow-banned")
     synapse.moderation.shadow_ban(user_id)
     read_back(synapse, user_id, shadow_banned=True)
-    return {}
+    return done("shadow-banned")
 
 
 @changes(USERS, "moderation.lift_shadow_ban", does="Lift the shadow-bans of")
@@ -146,7 +148,7 @@ def lift_shadow_ban(synapse: "Synapse", user_id: "UserId") -> Record:
         return unchanged("already not shadow-banned")
     synapse.moderation.lift_shadow_ban(user_id)
     read_back(synapse, user_id, shadow_banned=False)
-    return {}
+    return done("not shadow-banned")
 
 
 @changes(USERS, "users.deactivate", "mas.users.deactivate", mas="lock-user {user} --deactivate")
@@ -184,10 +186,10 @@ def deactivate(
     if user_id in controlled:
         return refuse_to_lose_control(user_id, controlled[user_id])
     if account is not None:
-        return _changed(account.deactivate(erase=erase or before.erased))
-    record = synapse.users.deactivate(user_id, erase=erase).as_sent()
+        return _changed(account.deactivate(erase=erase or before.erased), "deactivated")
+    answer = synapse.users.deactivate(user_id, erase=erase).as_sent()
     read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
-    return record
+    return done("deactivated", **answer)
 
 
 @deactivate.question
@@ -207,9 +209,9 @@ def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
         rooms += synapse.activity.joined_rooms(user_id).total
         sessions += synapse.devices.list(user_id).total
     one = len(users) == 1
-    done = "deactivated and erased" if erase else "deactivated"
+    state = "deactivated and erased" if erase else "deactivated"
     text = (
-        f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. "
+        f"{counted(len(users), 'account')} will be {state}: {join_names(users)}. "
         f"{'It leaves' if one else 'They leave'} {counted(rooms, 'room')}; {counted(sessions, 'session')} "
         "and all encryption keys, passwords, addresses and account data are deleted for good. "
     )
@@ -239,20 +241,21 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
         raise RefusedError(f"{user_id} is not deactivated")
     if account is not None:
         account.reactivate()
-        return {"message": "still locked: `synadmin user unlock` unlocks it"} if account.is_locked else {}
+        still_locked = "still locked: `synadmin user unlock` unlocks it"
+        return done(still_locked if account.is_locked else "not deactivated")
     synapse.users.reactivate(user_id)
     read_back(synapse, user_id, deactivated=False)
-    return {}
+    return done("not deactivated")
 
 
-def _ask(verb: Change, done: str, then: str) -> None:
+def _ask(verb: Change, state: str, then: str) -> None:
     """Add a question to a verb: what happens to which accounts, and what that means for ``{these}``."""
 
     @verb.question
     def _(_: "Synapse", users: "list[UserId]") -> str:
         these = "this account" if len(users) == 1 else "these accounts"
         return (
-            f"{counted(len(users), 'account')} will be {done}: {join_names(users)}. "
+            f"{counted(len(users), 'account')} will be {state}: {join_names(users)}. "
             f"{then.format(these=these)} Continue?"
         )
 

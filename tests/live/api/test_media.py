@@ -155,17 +155,19 @@ def test_protected_item_is_not_quarantined(
     twice = synadmin("media", "quarantine", str(logo), "--yes", "-o", "json")
     unquarantined = synadmin("media", "unquarantine", str(logo), "-o", "json")
 
-    assert [json.loads(answer.stdout)[0]["outcome"] for answer in (protected, unprotected)] == [
-        "done",
-        "done",
+    done = [json.loads(answer.stdout)[0] for answer in (protected, unprotected, quarantined, unquarantined)]
+    assert [(record["outcome"], record["message"]) for record in done] == [
+        ("done", "protected"),
+        ("done", "not protected"),
+        ("done", "in quarantine"),
+        ("done", "not in quarantine"),
     ]
     assert (refused.code, refused.stdout) == (5, "")
     assert f"{logo} is protected from quarantine" in refused.stderr
     assert f"synadmin media unprotect {logo}" in refused.stderr
     assert (held.safe_from_quarantine, held.quarantined_by) == (True, None)
-    assert json.loads(quarantined.stdout)[0]["quarantined_by"] == homeserver.admin.user_id
+    assert done[2]["quarantined_by"] == homeserver.admin.user_id
     assert json.loads(twice.stdout)[0]["message"] == "already in quarantine"
-    assert json.loads(unquarantined.stdout)[0]["outcome"] == "done"
     assert media.get(*logo).media_info.quarantined_by is None
 
 

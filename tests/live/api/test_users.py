@@ -332,7 +332,8 @@ def test_accounts_from_a_list_are_locked_with_an_outcome_for_each(
         (bob.user_id, "done", None),
     ]
     assert locked.stderr == "2 of 3 succeeded, 1 failed.\n"
-    assert unlocked.code == 0
+    assert outcomes[0]["message"] == "locked"
+    assert (unlocked.code, unlocked.stdout.count(" not locked")) == (0, 2)
     assert is_signed_in(bob)
 
 

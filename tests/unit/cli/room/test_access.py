@@ -86,6 +86,17 @@ def test_block_without_terminal_or_yes_is_refused(signed_in: Stub, synadmin: Syn
     assert {request.method for request in signed_in.requests} == {"GET"}
 
 
+@pytest.mark.parametrize(("verb", "state"), [("block", "blocked"), ("unblock", "not blocked")])
+def test_message_is_the_state_read_back(signed_in: Stub, synadmin: Synadmin, verb: str, state: str) -> None:
+    before, after = json_reply({"block": verb == "unblock"}), json_reply({"block": verb == "block"})
+    signed_in.on(BLOCK, before, after, after)
+
+    answer = synadmin("room", verb, ROOM, "--yes", "-o", "json")
+
+    record = json.loads(answer.stdout)[0]
+    assert (record["outcome"], record["message"]) == ("done", state)
+
+
 def test_blocked_room_is_unchanged(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(BLOCK, json_reply({"block": True, "user_id": "@admin:example.org"}))
 
