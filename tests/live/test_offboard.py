@@ -117,6 +117,16 @@ def test_successor_gets_control_before_the_account_is_closed(
     # Where other local users stay: in the room that hangs on it, and in the shared one.
     assert planned["message"].endswith("The account also gives up its power in 2 rooms and leaves them.")
     assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+    shown = synadmin("user", *allowed, "--dry-run").stderr
+    question = (
+        f"1 room of {leaver.alice.user_id} will be handed over to the successors. The account gives up its "
+        "power where other local users stay, and leaves these rooms. When its rooms are done, the account "
+        f"is {'locked' if then == 'lock' else 'deactivated'}. Continue?"
+    )
+    assert question in shown
+    for room_id in (leaver.hangs, leaver.shared):
+        (line,) = [line for line in shown.splitlines() if room_id in line]
+        assert f"{leaver.alice.user_id} leaves the room; its level is taken away." in line
 
     (record,) = records(synadmin, *allowed, "--yes")
     assert (record["outcome"], record["account"]) == ("done", {"action": then, "outcome": "done"})

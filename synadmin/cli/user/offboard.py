@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -205,13 +206,15 @@ def _(
     allow: str | None,
 ) -> str | None:
     rooms = sum(len(controlled.get(user, [])) for user in users)
-    it = "it" if len(users) == 1 else "each"
-    account = "" if allow is None else f"; {it} gives up its power and leaves the rooms where it has some"
-    account += "" if then == "nothing" else f"; {it} is {_DONE_WORDS[then]} when its rooms are done"
-    return (
-        f"{counted(rooms, 'room')} of {counted(len(users), 'account')} will be handed over to the "
-        f"successors{account}: {join_names(users)}. Continue?"
-    )
+    account = "The account" if len(users) == 1 else "Each account"
+    sentences = [f"{counted(rooms, 'room')} of {join_names(users)} will be handed over to the successors."]
+    if allow is not None:
+        sentences.append(
+            f"{account} gives up its power where other local users stay, and leaves these rooms."
+        )
+    if then != "nothing":
+        sentences.append(f"When its rooms are done, the account is {_DONE_WORDS[then]}.")
+    return " ".join([*sentences, "Continue?"])
 
 
 def _require_active(synapse: "Synapse", user: "UserId") -> None:
@@ -248,10 +251,12 @@ def _look(
             return changed
     if not work.recovery.synapse.transport.is_dry_run:
         return None
-    _say_rooms(invocation, planned, goal.said)
+    left: list[RoomControl] = []
     if record["outcome"] == "planned" and work.allow:
-        further = _say_what_it_gives_up(invocation, work, user_id, planned)
+        left = list(work.rooms_to_give_up(user_id, planned))
+        further = f"The account also gives up its power in {counted(len(left), 'room')} and leaves them."
         record = {**record, "message": f"{record['message']} {further}"}
+    _say_rooms(invocation, planned, goal.said, _what_it_gives_up(user_id, left))
     if goal.plan is not None:
         add_to_plan(goal.plan, observer, user_id, record, planned)
     return record
@@ -301,26 +306,40 @@ def _finish(
     return None
 
 
-def _say_rooms(invocation: Invocation, handed: "list[RoomHandover]", said: set[str]) -> None:
-    """Say what becomes of each room; what was said before the question is not said again."""
+def _say_rooms(
+    invocation: Invocation,
+    handed: "list[RoomHandover]",
+    said: set[str],
+    gives_up: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Say what becomes of each room; what was said before the question is not said again.
+
+    Args:
+        invocation: where it is said.
+        handed: the rooms that are handed over.
+        said: the lines that were said before; those of this call are added.
+        gives_up: by the label of each room that the account leaves, what it gives up there.
+    """
     for room in handed:
+        label = room.control.label
         messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
-        line = f"{room.control.label}: {room.outcome}: {messages}"
+        line = f"{label}: {room.outcome}: {messages}"
         if line not in said:
-            invocation.say(line)
+            invocation.say(f"{line} {gives_up[label]}" if label in gives_up else line)
             said.add(line)
+    named = {room.control.label for room in handed}
+    for label, what in gives_up.items():
+        if label not in named:
+            invocation.say(f"{label}: planned: {what}")
 
 
-def _say_what_it_gives_up(
-    invocation: Invocation, work: "Offboarding", user_id: "UserId", planned: "list[RoomHandover]"
-) -> str:
-    """Name the rooms that the account would leave; return their number in a sentence."""
-    rooms = list(work.rooms_to_give_up(user_id, planned))
-    for room in rooms:
-        levels = room.view.levels
-        power = "its power as a creator stays" if levels.is_creator(user_id) else "its level is taken away"
-        invocation.say(f"{room.label}: planned: {user_id} leaves the room; {power}.")
-    return f"The account also gives up its power in {counted(len(rooms), 'room')} and leaves them."
+def _what_it_gives_up(user_id: "UserId", rooms: "list[RoomControl]") -> dict[str, str]:
+    """Return a sentence for the label of each room that the account would leave."""
+    kept = {True: "its power as a creator stays", False: "its level is taken away"}
+    return {
+        room.label: f"{user_id} leaves the room; {kept[room.view.levels.is_creator(user_id)]}."
+        for room in rooms
+    }
 
 
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
