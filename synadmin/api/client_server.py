@@ -133,7 +133,7 @@ LOGOUT = Endpoint("POST", "/_matrix/client/v3/logout", Empty, idempotent=True)
 RESOLVE_ALIAS = Endpoint("GET", "/_matrix/client/v3/directory/room/{alias}", AliasTarget)
 CREATE_ROOM = Endpoint("POST", "/_matrix/client/v3/createRoom", RoomReference)
 UPGRADE_ROOM = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/upgrade", UpgradedRoom)
-WELL_KNOWN = Endpoint("GET", "/.well-known/matrix/client", dict[str, Any])
+PUBLIC_URL = Endpoint("GET", "/.well-known/matrix/client", dict[str, Any])
 CAPABILITIES = Endpoint("GET", "/_matrix/client/v3/capabilities", Capabilities)
 JOIN = Endpoint("POST", "/_matrix/client/v3/join/{room}", RoomReference, idempotent=True)
 KNOCK = Endpoint("POST", "/_matrix/client/v3/knock/{room}", RoomReference, idempotent=True)
@@ -253,7 +253,7 @@ class ClientServer(ResourceGroup):
         Source: Synapse, ``synapse/rest/well_known.py``, ``public_baseurl``.
         """
         try:
-            found = self._send(WELL_KNOWN).get("m.homeserver")
+            found = self._send(PUBLIC_URL).get("m.homeserver")
         except (MatrixError, ReplyError, ConnectError):  # where a proxy answers in place of Synapse
             return None
         url = found.get("base_url") if isinstance(found, dict) else None

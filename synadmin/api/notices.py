@@ -4,6 +4,7 @@ Source: Synapse, ``docs/admin_api/server_notices.md`` and ``synapse/rest/admin/s
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,6 @@ class Notice(Record, frozen=True, kw_only=True):
 
 SEND = Endpoint("POST", "/_synapse/admin/v1/send_server_notice", Notice)
 SEND_ONCE = Endpoint("PUT", "/_synapse/admin/v1/send_server_notice/{txn_id}", Notice)
-_PROBE = Endpoint("POST", SEND.path, Notice, reads=True)
 _NO_USER = "@nobody:synadmin.invalid"  # Synapse looks at its configuration, then refuses
 
 
@@ -38,7 +38,7 @@ class Notices(ResourceGroup):
         Source: ``SendServerNoticeServlet``.
         """
         try:
-            self._send(_PROBE, body={"user_id": _NO_USER, "content": {}})
+            self._send(replace(SEND, reads=True), body={"user_id": _NO_USER, "content": {}})
         except MatrixError as error:
             if "not enabled" in error.reason:
                 return False

@@ -89,7 +89,7 @@ def test_room_with_most_messages_is_the_largest(established: Established, synadm
     assert listed == [{"room_id": size.room_id, "estimated_size": size.estimated_size} for size in sizes]
     assert table.code == 0
     title, _rule, *lines = table.stdout.splitlines()
-    assert title.split() == ["room", "bytes"]
+    assert title.split() == ["room", "size"]
     assert [line.split() for line in lines] == [[size.room_id, str(size.estimated_size)] for size in sizes]
 
 

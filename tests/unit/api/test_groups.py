@@ -73,7 +73,7 @@ def test_endpoint_has_a_documented_method_of_the_same_name(module: ModuleType, n
 def test_endpoint_declaration_is_consistent(module: ModuleType, name: str) -> None:
     endpoint = _endpoints(module)[name]
     assert endpoint.method in {"GET", "PUT", "POST", "DELETE"}
-    assert endpoint.path.startswith(("/_synapse/", "/_matrix/", "/api/admin/v1/"))
+    assert endpoint.path.startswith(("/_synapse/", "/_matrix/", "/.well-known/matrix/", "/api/admin/v1/"))
     if isinstance(endpoint, Paged):
         assert endpoint.items
         assert endpoint.method == "GET" or endpoint.reads
