@@ -55,7 +55,7 @@ demo: $(VENV)/.sandbox
 	@$(BIN)/synadmin sandbox demo
 
 test: $(VENV)/.dev
-	@echo "Running all tests against real Synapses: about 10 minutes on 2 cores, 1 GB of disk in /tmp." >&2
+	@echo "Running all tests against real Synapses: about 12 minutes on 2 cores, 1 GB of disk in /tmp." >&2
 	@echo "'make test-fast' runs the unit tests alone, in about a minute." >&2
 	@$(BIN)/python -m pytest --quiet --numprocesses=4 --dist=loadgroup $(PYTEST_ARGS)
 
