@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from synadmin.api.rooms import Room
-from synadmin.cli.targets import any_user_id_of
+from synadmin.cli.targets import USERS, any_user_id_of, name_missing
 from synadmin.errors import MatrixError, NotFoundError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
@@ -41,7 +41,11 @@ def rooms_of_member(
     """
     user_id = any_user_id_of(synapse, member)
     if server_name_of(user_id) == server_name_of(synapse.owner):
-        synapse.users.get(user_id)  # an account that does not exist is in no room
+        try:
+            synapse.users.get(user_id)
+        except NotFoundError as error:  # else it would be in no room
+            name_missing(error, USERS, user_id)
+            raise
 
     def details(room_id: RoomId) -> Room | None:
         try:

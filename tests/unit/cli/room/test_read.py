@@ -250,5 +250,7 @@ def test_rooms_of_a_member_are_those_of_its_memberships(
 
 def test_unknown_member_is_not_found(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", json_reply({"errcode": "M_NOT_FOUND", "error": "User not found"}, 404))
-    synadmin("room", "list", "--member", "alise").assert_is_one_clear_line(code=4)
+    answer = synadmin("room", "list", "--member", "alise")
+    answer.assert_is_one_clear_line(code=4)
+    assert "@alise:example.org" in answer.stderr
     synadmin("room", "list", "--member", "@alice").assert_is_one_clear_line(code=2)
