@@ -53,7 +53,7 @@ def join(
         joined = synapse.rooms.join(RoomId(room), user_id=user, via=servers).room_id
     except NotPermittedError as error:
         # Synapse refuses the invitation of a user who is in the room.
-        if synapse.users.memberships(user).memberships.get(RoomId(room)) == "join":
+        if room in synapse.activity.joined_rooms(user).joined_rooms:
             return unchanged(f"already {_JOINED}", user_id=user, room_id=room, membership="join")
         error.hint = "you have to be in the room with the right to invite: see `synadmin room make-admin`"
         raise
