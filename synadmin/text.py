@@ -1,6 +1,7 @@
 """Text on a terminal: what a terminal would obey is spelled out; width and wrapping count its columns."""
 
 import re
+import shlex
 from collections.abc import Iterator
 
 # C0 and C1 controls, and what reorders or hides text: bidirectional overrides, line separators, zero
@@ -24,6 +25,11 @@ def safe_text(text: str) -> str:
 
 def _spelled_out(match: re.Match[str]) -> str:
     return ascii(match.group())[1:-1]
+
+
+def command(*words: str) -> str:
+    """Return a synadmin command that can be pasted into bash: ids may hold anything."""
+    return shlex.join(("synadmin", *words))
 
 
 def width(text: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from synadmin.audit.facts import ServerFacts
 from synadmin.audit.findings import Found
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 
 def one_sided(facts: ServerFacts, state: str, verb: str) -> Iterator[Found]:

@@ -1,12 +1,12 @@
 """The commands that findings name: how a room is regained, and how its levels are changed, if at all."""
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from synadmin.audit.facts import RoomFacts, ServerFacts
 from synadmin.ids import UserId
 from synadmin.power.room import AccountState, Goal, Reach
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from synadmin.power.level_changes import Edit
@@ -27,11 +27,6 @@ class WayToRegain:
     reason: str | None
     message: str
     command: str | None
-
-
-def command(*words: str) -> str:
-    """Return a synadmin command that can be pasted into bash: ids may hold anything."""
-    return shlex.join(("synadmin", *words))
 
 
 def way_to_regain(facts: RoomFacts) -> WayToRegain:

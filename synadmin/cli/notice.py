@@ -18,6 +18,7 @@ from synadmin.cli.targets import USERS, Targets, counted
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, RefusedError, UsageError
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -242,7 +243,7 @@ def _sent_before(user_id: str, *, confirmed: bool) -> Record:
     """Return the outcome of an account to which an earlier run has sent the notice, or may have."""
     if confirmed:
         return unchanged("sent before: not sent again")
-    message = f"may have been sent before: not sent again. `synadmin notice send {user_id}` sends it"
+    message = f"may have been sent before: not sent again. `{command('notice', 'send', user_id)}` sends it"
     return {"outcome": "unknown", "message": message}
 
 

@@ -18,6 +18,7 @@ from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Group
 from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from synadmin.ids import RoomId
@@ -128,11 +129,8 @@ def down(invocation: Invocation, directory: Path | None) -> None:
         invocation.say(f"No sandbox is up{where}.")
     for sandbox in sandboxes:
         sandbox.down()
-        kept = (
-            ""
-            if sandbox.temporary
-            else f"; its files are kept, and `synadmin sandbox up {sandbox.directory}` starts it again"
-        )
+        up = command("sandbox", "up", str(sandbox.directory))
+        kept = "" if sandbox.temporary else f"; its files are kept, and `{up}` starts it again"
         invocation.say(f"The sandbox in {sandbox.directory} is down{kept}.")
 
 

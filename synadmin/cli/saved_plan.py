@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synadmin.errors import UsageError
+from synadmin.text import command
 
 CHANGED = "changed-since-plan"
 _VERSION = 1
@@ -140,8 +141,6 @@ def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> N
     Raises:
         SettingsError: it cannot be written.
     """
-    import shlex
-
     if not plan.targets:
         say("Nothing is planned: no file was written.")
         return
@@ -149,7 +148,7 @@ def save(say: Callable[[str], None], plan: SavedPlan, file: str, noun: str) -> N
     count = len(plan.targets)
     say(
         f"The plan for {count} {noun if count == 1 else noun + 's'} is in {file}. "
-        f"`synadmin apply {shlex.quote(file)}` applies it."
+        f"`{command('apply', file)}` applies it."
     )
 
 

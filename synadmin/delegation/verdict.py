@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from synadmin.delegation.discovery import DEFAULT, SRV, WELL_KNOWN
 from synadmin.delegation.names import HTTPS_PORT, bracketed
 from synadmin.delegation.well_known import CLIENT, SERVER, FileKind
+from synadmin.text import command
 
 NEEDED = "needed"
 NOT_NEEDED = "not-needed"
@@ -170,9 +171,8 @@ def _to_delegate(facts: VerdictFacts) -> list[str]:
         )
     lines.append(_file(facts))
     to = _to(facts)
-    lines.append(
-        f"`synadmin federation well-known {facts.name} --to {to}` prints it, and how a proxy serves it"
-    )
+    well_known = command("federation", "well-known", facts.name, "--to", to)
+    lines.append(f"`{well_known}` prints it, and how a proxy serves it")
     return lines
 
 

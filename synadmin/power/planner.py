@@ -13,6 +13,7 @@ from synadmin.power.levels import CREATOR_LEVEL, LEVEL_WITHOUT_EVENT, PowerLevel
 from synadmin.power.room import AccountState, Goal, Reach, RoomView
 from synadmin.power.search import Outcome, Search
 from synadmin.power.steps import Action, Plan, Refusal, Step
+from synadmin.text import command
 
 _NAMED_AT_MOST = 3  # users in a sentence
 
@@ -109,7 +110,7 @@ def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
             reach=None,
             message=(
                 f"The room is blocked on this server, so {target} cannot be invited or join. Unblock "
-                f"the room first: `synadmin room unblock '{view.room_id}'`."
+                f"the room first: `{command('room', 'unblock', view.room_id)}`."
             ),
         )
     return None

@@ -26,6 +26,7 @@ from synadmin.recovery.account_state import enable_temporarily
 from synadmin.recovery.observer import Observer, counted
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
+from synadmin.text import command
 
 _DEACTIVATED = AccountState.DEACTIVATED
 _NEWEST = 30  # events of a room, among which those of others are looked for
@@ -129,9 +130,9 @@ def plan(
         raise RefusedError(f"refused: {reason}")
     reason = None if undoing else level_changes.locks_everybody_out(view, edit)
     if reason is not None:
+        set_power = command("room", "set-power", view.room_id, "USER", "LEVEL")
         raise WouldLoseControlError(
-            f"refused: {reason}",
-            hint=f"give another user control first: `synadmin room set-power '{view.room_id}' USER LEVEL`",
+            f"refused: {reason}", hint=f"give another user control first: `{set_power}`"
         )
     if not leave_rooms and level_changes.takes_last_local_control(view, edit):
         raise WouldLoseControlError(
@@ -155,8 +156,8 @@ def plan(
 
 def keep_control(room_id: RoomId) -> str:
     """Return what to do about a room that no user of this server would have control of, as a hint."""
-    command = f"synadmin room make-admin '{room_id}' --user USER"
-    return f"give another user control first: `{command}`; or add --leave-rooms"
+    make_admin = command("room", "make-admin", room_id, "--user", "USER")
+    return f"give another user control first: `{make_admin}`; or add --leave-rooms"
 
 
 def _with_edited_users(observer: Observer, view: RoomView, edit: Edit) -> RoomView:
@@ -387,7 +388,7 @@ def send_levels(
         merged.update(others)
     raise SynadminError(
         "the power levels were sent, but the room does not show them",
-        hint=f"`synadmin room power '{room_id}'` shows what holds now",
+        hint=f"`{command('room', 'power', room_id)}` shows what holds now",
     )
 
 
@@ -410,7 +411,7 @@ def _merged_with_others(
     if conflicts:
         raise SynadminError(
             f"another user changed the same level at the same time: {', '.join(conflicts)}",
-            hint=f"`synadmin room power '{view.room_id}'` shows what holds now",
+            hint=f"`{command('room', 'power', view.room_id)}` shows what holds now",
         )
     return merged
 

@@ -19,6 +19,7 @@ from synadmin.recovery.change_levels import view_to_edit
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.replace_room import PARTLY, Replacement, ReplaceOptions
 from synadmin.recovery.workspace import Recovery
+from synadmin.text import command
 
 _MUTED = -10  # the users_default of the room that Synapse makes
 
@@ -109,7 +110,7 @@ def configure_new_room(
     if new is None:
         raise SynadminError(
             "the server removed its users from the old room, but reports no new room",
-            hint=f"`synadmin room delete-status {planned.delete_id}` shows its report",
+            hint=f"`{command('room', 'delete-status', str(planned.delete_id))}` shows its report",
         )
     aliases = tuple(alias for alias in shut_down.local_aliases if _leads_to(observer, alias) == new)
     planned = replace(planned, new_room_id=new, aliases=aliases)

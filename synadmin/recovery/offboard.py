@@ -20,6 +20,7 @@ from synadmin.recovery.make_admin import Preview, Run, preview_rooms
 from synadmin.recovery.outcome import Outcome
 from synadmin.recovery.room_control import RoomControl, control_of, rooms_of
 from synadmin.recovery.workspace import Recovery
+from synadmin.text import command
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _COMMAND = "user offboard"  # as the journal names it
@@ -206,14 +207,14 @@ class Offboarding:
 
     def _goals(self, room_id: RoomId) -> Sequence[Goal]:
         caller = self.recovery.observer.synapse.owner
-        further = f"`synadmin room make-admin '{room_id}' --user {{}} --allow reactivate` can do it."
+        make_admin = ("room", "make-admin", room_id)
         return [
             Goal(
                 target=user,
                 caller=caller,
                 allow=self.allow,
                 possible=Reach.IMPERSONATE,
-                why_not=further.format(user),
+                why_not=f"`{command(*make_admin, '--user', user, '--allow', 'reactivate')}` can do it.",
             )
             for user in self.successors
         ]

@@ -25,6 +25,7 @@ from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.outcome import room_record
+from synadmin.text import command
 
 _INHERITED = (
     JOIN_RULES,
@@ -267,18 +268,17 @@ def _way_back(observer: Observer, room_id: RoomId, target: UserId, caller: UserI
     insist = "--anyway replaces it all the same."
     if isinstance(answer, Refusal) and answer.reason == "room-blocked":
         return "room-blocked", (
-            "The room is blocked on this server, which may be the only problem: run `synadmin room "
-            f"unblock '{room_id}'` and try again. {insist}"
+            "The room is blocked on this server, which may be the only problem: run "
+            f"`{command('room', 'unblock', room_id)}` and try again. {insist}"
         )
     if not isinstance(answer, Plan):
         return None
     if not answer.steps and answer.outcome == outcome.DONE:
         return "not-lost", f"{target} already has control of it. {insist}"
-    allow = f" --allow {answer.reach}" if answer.reach else ""
-    user = "" if target == caller else f" --user {target}"
-    return "can-be-regained", (
-        f"The room itself can be regained: `synadmin room make-admin '{room_id}'{user}{allow}`. {insist}"
-    )
+    user = () if target == caller else ("--user", target)
+    allow = ("--allow", str(answer.reach)) if answer.reach else ()
+    make_admin = command("room", "make-admin", room_id, *user, *allow)
+    return "can-be-regained", f"The room itself can be regained: `{make_admin}`. {insist}"
 
 
 def deletion_options(planned: Replacement, options: ReplaceOptions) -> DeletionOptions:

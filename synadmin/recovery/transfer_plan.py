@@ -13,6 +13,7 @@ from synadmin.power.levels import format_level
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.outcome import DONE, PLANNED, State
+from synadmin.text import command
 
 LOWER = "set-level"
 _MOST_NAMED = 5
@@ -126,10 +127,10 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
     if level < control and not view.has_control(move.new):
         others = keepers(view, move)
         have = f"{', '.join(others[:_MOST_NAMED])} has" if others else "No user in the room has"
+        make_admin = command("room", "make-admin", view.room_id, "--user", move.new)
         return "insufficient-power", (
             f"{move.old} has level {format_level(level)} and no control to give away: that takes {control}. "
-            f"{have} control. `synadmin room make-admin '{view.room_id}' --user {move.new}` gives it to "
-            f"{move.new}."
+            f"{have} control. `{make_admin}` gives it to {move.new}."
         )
     if view.membership_of(move.new) == "ban":
         # It could be lifted as a moderator, but the ban had a reason.

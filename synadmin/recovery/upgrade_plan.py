@@ -22,6 +22,7 @@ from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.parent_spaces import ParentSpace, SpaceIndex, editor_of, rooms_tied_to
 from synadmin.recovery.room_control import RoomControl, control_of
+from synadmin.text import command
 
 UNCHANGED = "unchanged"
 _MOST_NAMED = 5
@@ -173,7 +174,7 @@ def _against(
     if view.power_levels is None:
         return "insufficient-power", (
             "The room has no power levels: Synapse cannot upgrade it. Set one first: "
-            f"`synadmin room set-power '{view.room_id}' USER 100`."
+            f"`{command('room', 'set-power', view.room_id, 'USER', '100')}`."
         )
     return _against_creators(observer, view, options)
 
@@ -215,18 +216,17 @@ def _actor(observer: Observer, control: RoomControl, options: UpgradeOptions) ->
 
 
 def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOptions) -> tuple[str, str]:
-    room = control.view.room_id
+    make_admin = command("room", "make-admin", control.view.room_id)
     if options.allow < Reach.IMPERSONATE and not observer.cannot_act:
         other = _actor(observer, control, replace(options, allow=Reach.IMPERSONATE))
         if other is not None:
             return "needs-impersonate", (
                 f"Your account may not upgrade the room. {other} may: --allow impersonate acts as {other}, "
                 "who is a creator of the new room then. Or take control first: "
-                f"`synadmin room make-admin '{room}'`."
+                f"`{make_admin}`."
             )
     return "insufficient-power", (
-        "No local user with control may upgrade the room. Give one control first: `synadmin room make-admin "
-        f"'{room}'`."
+        f"No local user with control may upgrade the room. Give a local user control first: `{make_admin}`."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -51,3 +52,31 @@ def test_each_module_is_described(package: str, heading: str) -> None:
     named = set(re.findall(r"(\w+)\.py", section))
 
     assert sorted(modules - named) == [], f"{heading!r} in docs/architecture.md names no such module"
+
+
+OURS = {"run", "journal.run", "path.stem", "' '.join(plan.command[:2])"}
+"""What a printed command may have without quotes: names that synadmin makes or has checked."""
+
+
+def _unquoted(node: ast.JoinedStr) -> set[str]:
+    """Return what an f-string puts between the backticks of a synadmin command."""
+    parts = [
+        f"\0{ast.unparse(part.value)}\0"
+        if isinstance(part, ast.FormattedValue)
+        else str(ast.literal_eval(part))
+        for part in node.values
+    ]
+    commands = re.findall("`synadmin [^`]*`", "".join(parts))
+    return {value for text in commands for value in text.split("\0")[1::2]}
+
+
+def test_printed_commands_quote_ids() -> None:
+    """An id of another server may hold quotes and semicolons; `synadmin.text.command` quotes it."""
+    unquoted = [
+        (path.name, value)
+        for path in sorted((ROOT / "synadmin").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for value in _unquoted(node) - OURS
+    ]
+    assert unquoted == []

@@ -28,8 +28,8 @@ from typing import Any
 
 from synadmin.audit.facts import DAY, AccountFacts, Need
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
 from synadmin.columns import time_of
+from synadmin.text import command
 
 ID = "dormant-account"
 SEVERITY = Severity.INFO

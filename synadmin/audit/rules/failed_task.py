@@ -23,8 +23,8 @@ from typing import Any
 
 from synadmin.audit.facts import Need, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
-from synadmin.audit.regain import command
 from synadmin.columns import time_of
+from synadmin.text import command
 
 ID = "failed-task"
 SEVERITY = Severity.WARNING

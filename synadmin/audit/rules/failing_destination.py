@@ -27,8 +27,8 @@ from typing import Any
 
 from synadmin.audit.facts import DAY, Need, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
-from synadmin.audit.regain import command
 from synadmin.columns import time_of
+from synadmin.text import command
 
 ID = "failing-destination"
 SEVERITY = Severity.WARNING

@@ -35,11 +35,12 @@ from typing import Any
 
 from synadmin.audit.facts import Need, RoomFacts, has_level
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command, command_to_edit
+from synadmin.audit.regain import command_to_edit
 from synadmin.ids import UserId
 from synadmin.power.level_changes import Edit
 from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, Reach
+from synadmin.text import command
 
 ID = "ghost-power"
 SEVERITY = Severity.ERROR

@@ -25,7 +25,7 @@ from typing import Any
 
 from synadmin.audit.facts import RoomFacts
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 ID = "no-local-members"
 SEVERITY = Severity.INFO

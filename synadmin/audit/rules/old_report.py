@@ -25,7 +25,7 @@ from typing import Any
 
 from synadmin.audit.facts import DAY, Need, ReportFacts, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 ID = "old-report"
 SEVERITY = Severity.WARNING

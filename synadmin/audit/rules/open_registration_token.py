@@ -25,7 +25,7 @@ from typing import Any
 
 from synadmin.audit.facts import Need, ServerFacts
 from synadmin.audit.findings import Found, Severity, Subject
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 ID = "open-registration-token"
 SEVERITY = Severity.WARNING

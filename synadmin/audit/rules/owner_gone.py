@@ -38,11 +38,11 @@ from typing import Any
 
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
 from synadmin.ids import UserId
 from synadmin.power import rules
 from synadmin.power.events import TOMBSTONE
 from synadmin.power.room import AccountState, Reach
+from synadmin.text import command
 
 ID = "owner-gone"
 SEVERITY = Severity.WARNING

@@ -22,7 +22,7 @@ from typing import Any
 
 from synadmin.audit.facts import Need, ServerFacts
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 ID = "stale-admin-session"
 SEVERITY = Severity.ERROR

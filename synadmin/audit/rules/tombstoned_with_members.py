@@ -28,7 +28,7 @@ from typing import Any
 
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.findings import Found, Severity
-from synadmin.audit.regain import command
+from synadmin.text import command
 
 ID = "tombstoned-with-members"
 SEVERITY = Severity.INFO

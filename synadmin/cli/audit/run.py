@@ -13,6 +13,7 @@ from synadmin.cli.servers import file_of_profile
 from synadmin.cli.targets import user_id_of
 from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SettingsError, UsageError
 from synadmin.ids import RoomAlias, RoomId, parse_room
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from synadmin.audit.baseline import Baseline
@@ -205,7 +206,9 @@ def room_to_notify(synapse: "Synapse", name: str) -> RoomId:
     with suppress(NotFoundError, NotPermittedError):
         if synapse.client_server.state_event(room_id, "m.room.member", owner).get("membership") == "join":
             return room_id
-    raise RefusedError(f"--notify: {owner} is not in {name}", hint=f"`synadmin room join '{name}' {owner}`")
+    raise RefusedError(
+        f"--notify: {owner} is not in {name}", hint=f"`{command('room', 'join', name, owner)}`"
+    )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, NotSupportedError, RefusedError, UsageError
 from synadmin.ids import MediaId, RoomId, UserId, parse_media_id, server_name_of
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,7 +244,7 @@ def _quarantine_item(synapse: "Synapse", media: str) -> Record:
         return unchanged(f"already {_QUARANTINED}", quarantined_by=before.quarantined_by)
     if before is not None and before.safe_from_quarantine:
         message = f"{media} is protected from quarantine"
-        raise RefusedError(message, hint=f"`synadmin media unprotect {media}` ends that")
+        raise RefusedError(message, hint=f"`{command('media', 'unprotect', media)}` ends that")
     synapse.media.quarantine(*item)
     after = media_info(synapse, item)
     if after is None:

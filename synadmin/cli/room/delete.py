@@ -12,7 +12,7 @@ from synadmin.cli.verbs import ChosenTargets, Shown, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
 from synadmin.ids import RoomId, server_name_of
-from synadmin.text import safe_text
+from synadmin.text import command, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +109,7 @@ def delete(
             raise
         earlier = _find_deletion(synapse, room_id, "active", "scheduled")
         if earlier is None:
-            error.hint = f"follow it with `synadmin room delete-status '{room_id}' --wait`"
+            error.hint = f"follow it with `{command('room', 'delete-status', room_id, '--wait')}`"
             raise
         return earlier.delete_id
 
@@ -374,7 +374,7 @@ def _not_removed(shut_down: "RoomShutDown | None", delete_id: str | None) -> dic
         f"{', '.join(failed)}"
     )
     if delete_id is not None:
-        message += f"; see `synadmin room delete-status {delete_id}`"
+        message += f"; see `{command('room', 'delete-status', delete_id)}`"
     return {"outcome": "partly", "message": message}
 
 

@@ -20,7 +20,7 @@ from synadmin.cli.targets import counted, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
 from synadmin.ids import RoomId, UserId, parse_user_id, server_name_of
-from synadmin.text import safe_text
+from synadmin.text import command, safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
@@ -227,9 +227,8 @@ class _DeletionWatcher:
         try:
             return wait_for_task(invocation, self._poll, what=what, again=again)
         except TaskFailedError as error:
-            hint = (
-                f"`synadmin room delete '{self.planned.room_id}' --no-purge` removes them from the old room"
-            )
+            delete = command("room", "delete", self.planned.room_id, "--no-purge")
+            hint = f"`{delete}` removes them from the old room"
             raise TaskFailedError(f"{error}. {self._state_now()}", hint=hint) from error
         except StillUnderWayError as error:
             message = f"{error}. {self._state_now()}"

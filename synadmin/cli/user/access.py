@@ -15,6 +15,7 @@ from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
 from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -218,7 +219,7 @@ def login(synapse: "Synapse", user_id: "UserId", *, expiry: int | None, invocati
     """
     if synapse.users.get(user_id).locked:
         message = f"{user_id} is locked: the server would refuse the token"
-        raise RefusedError(message, hint=f"first: synadmin user unlock {user_id}")
+        raise RefusedError(message, hint=f"first: `{command('user', 'unlock', user_id)}`")
     sent = _token(synapse, user_id, expiry, invocation)
     with synapse.as_user(user_id, sent["access_token"]) as acting:
         _check_token(synapse, acting, user_id, sent.get("session"))

@@ -10,6 +10,7 @@ from synadmin.cli.targets import counted, join_names
 from synadmin.cli.verbs import reads
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, SynadminError
+from synadmin.text import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -110,9 +111,10 @@ def warn_of_rooms(
         warn(f"warning: it could not be checked which rooms depend on {join_names(users)}: {error}")
         return
     for user_id, controls in rooms.items():
+        offboard = command("user", "offboard", user_id, "--to", "USER", "--then", "nothing")
         how = (
-            "Make Room Admin does not work through a suspended account: `synadmin user offboard "
-            f"{user_id} --to USER --then nothing` gives control to another user."
+            "Make Room Admin does not work through a suspended account: "
+            f"`{offboard}` gives control to another user."
             if suspends
             else "Make Room Admin works through a locked account: you can still regain them."
         )
@@ -128,11 +130,12 @@ def _labels(rooms: "Sequence[RoomControl]") -> str:
 
 def refuse_to_lose_control(user_id: "UserId", rooms: "Sequence[RoomControl]") -> "Record":
     """Return the record of an account that must not leave its rooms."""
+    offboard = command("user", "offboard", user_id, "--to", "USER")
     return {
         "outcome": "refused",
         "reason": "would-lose-control",
         "message": f"{counted(len(rooms), 'room')} would have no user of this server with control: "
-        f"{_labels(rooms)}. `synadmin user offboard {user_id} --to USER` gives control to another user "
+        f"{_labels(rooms)}. `{offboard}` gives control to another user "
         "first; --leave-rooms leaves the rooms as they are.",
         "rooms": [{"room_id": control.view.room_id, "room": control.room} for control in rooms],
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from synadmin.audit.regain import command, way_to_regain
+from synadmin.audit.regain import way_to_regain
 from synadmin.power.room import Reach
+from synadmin.text import command
 from tests.unit.audit.rules.case import chess
 from tests.unit.power.rooms import ADMIN, ALICE, BOB, MALLORY, levels
 
