@@ -124,7 +124,7 @@ def plan_replacement(
         journal: tells what the room held, where a run has begun to replace it.
 
     Returns:
-        A replacement that is planned or refused; one with ``new_room_id`` has begun earlier.
+        A replacement that is planned or refused; one with ``delete_id`` has begun earlier.
 
     Raises:
         NotFoundError: the server knows no such room.
@@ -176,30 +176,28 @@ def _earlier(
         deletions = synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
         return None
+    noted = _noted(journal, room_id)
     # A failed one counts too, where there is no other: to begin again would make a second new room.
     latest_first = deletions[::-1]
     for deletion in sorted(latest_first, key=lambda deletion: deletion.status == "failed"):
-        shutdown = deletion.shutdown_room
-        if (
-            deletion.status in {"active", "complete", "failed"}
-            and shutdown is not None
-            and shutdown.new_room_id is not None
-        ):
+        new = None if deletion.shutdown_room is None else deletion.shutdown_room.new_room_id
+        # Until Synapse names the new room, only the journal tells that the deletion will make one.
+        will_make_one = bool(noted) and deletion.status in {"scheduled", "active"}
+        if new is not None or will_make_one:
             details: RoomDetails | None = None
             with contextlib.suppress(NotFoundError):
                 details = synapse.rooms.get(room_id)
-            noted = _noted(journal, room_id)
             return Replacement(
                 room_id=room_id,
                 admin=options.admin,
                 outcome=outcome.PLANNED,
-                message=f"It is being replaced by {shutdown.new_room_id} already: this run continues it.",
+                message=f"It is being replaced by {new or 'a new room'} already: this run continues it.",
                 details=details,
                 members=tuple(UserId(user) for user in noted.get("members", ())),
                 invited=tuple(UserId(user) for user in noted.get("invited", ())),
                 inherited=noted.get("state", {}),
                 delete_id=deletion.delete_id,
-                new_room_id=shutdown.new_room_id,
+                new_room_id=new,
             )
     return None
 

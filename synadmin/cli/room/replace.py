@@ -153,7 +153,7 @@ def _confirmed(
     """Print what will happen, and ask for the room's name; return the last question."""
     from dataclasses import replace as changed
 
-    if planned.new_room_id is not None:
+    if planned.delete_id is not None:
         invocation.warn(planned.message)
         return options
     invocation.warn("\n".join(_plan_text(planned, options)))

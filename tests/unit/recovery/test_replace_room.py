@@ -73,16 +73,14 @@ def test_no_muted_room_for_another_admin_without_impersonation(
     assert muted.outcome == "planned"
 
 
-def test_replaced_and_purged_room_is_known_from_the_journal(
-    stub: Stub, observer: Observer, tmp_path: Path
-) -> None:
-    begun = {"delete_id": "d2", "room_id": OLD, "status": "complete", "shutdown_room": {"new_room_id": NEW}}
-    failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": "!x:y"}}
-    stub.on(DELETIONS, json_reply({"results": [begun, failed]}))
+STATE = {"m.room.topic": {"topic": "Boats"}}
+
+
+def begun_journal(stub: Stub, tmp_path: Path) -> Path:
+    """The journal of a run that has sent the deletion."""
     journal = tmp_path / "journal.sqlite3"
-    state = {"m.room.topic": {"topic": "Boats"}}
     before = Replacement(
-        room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,), inherited=state
+        room_id=OLD, admin=BOSS, outcome="planned", message="", members=(MIKE,), inherited=STATE
     )
     Journal(journal).begin(
         server=stub.url,
@@ -93,9 +91,29 @@ def test_replaced_and_purged_room_is_known_from_the_journal(
         body=None,
         notes={"inherits": to_note(before)},
     )
-    planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), journal)
+    return journal
+
+
+def test_replaced_and_purged_room_is_known_from_the_journal(
+    stub: Stub, observer: Observer, tmp_path: Path
+) -> None:
+    begun = {"delete_id": "d2", "room_id": OLD, "status": "complete", "shutdown_room": {"new_room_id": NEW}}
+    failed = {"delete_id": "d1", "room_id": OLD, "status": "failed", "shutdown_room": {"new_room_id": "!x:y"}}
+    stub.on(DELETIONS, json_reply({"results": [begun, failed]}))
+    planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), begun_journal(stub, tmp_path))
     assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", NEW, "d2")
-    assert (planned.members, planned.inherited) == ((MIKE,), state)
+    assert (planned.members, planned.inherited) == ((MIKE,), STATE)
+
+
+@pytest.mark.parametrize("status", ["scheduled", "active"])
+def test_deletion_that_names_no_new_room_yet_is_continued(
+    stub: Stub, observer: Observer, tmp_path: Path, status: str
+) -> None:
+    """A second deletion would make a second new room, and know only the members who are left."""
+    stub.on(DELETIONS, json_reply({"results": [{"delete_id": "d1", "room_id": OLD, "status": status}]}))
+    planned = plan_replacement(observer, OLD, ReplaceOptions(admin=BOSS), begun_journal(stub, tmp_path))
+    assert (planned.outcome, planned.new_room_id, planned.delete_id) == ("planned", None, "d1")
+    assert (planned.members, planned.inherited) == ((MIKE,), STATE)
 
 
 def test_failed_deletion_makes_no_second_new_room(stub: Stub, observer: Observer, tmp_path: Path) -> None:
