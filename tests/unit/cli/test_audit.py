@@ -71,6 +71,9 @@ def test_ndjson_findings_are_streamed(synadmin: Synadmin, at: Callable[[str], No
     assert [json.loads(line) for line in columns.stdout.splitlines()] == [
         {"rule": finding["rule"], "subject.id": finding["subject"]["id"]} for finding in found
     ]
+    baseline = ("--baseline", "known.json")
+    assert synadmin("audit", "rooms", *baseline, "--update-baseline", "-o", "ndjson").stdout == answer.stdout
+    assert synadmin("audit", "rooms", *baseline, "-o", "ndjson").stdout == ""
     nothing = synadmin("audit", "--rule", "everyone-controls", "-o", "ndjson", "--columns", "nothing")
     nothing.assert_is_one_clear_line(code=2)
 

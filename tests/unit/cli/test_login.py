@@ -161,6 +161,13 @@ def test_wrong_password_names_the_account_and_the_homeserver(server: Stub, synad
     )
 
 
+def test_login_of_a_deactivated_account_does_not_blame_the_password(server: Stub, synadmin: Synadmin) -> None:
+    server.on(LOGIN, FLOWS, refused(403, "M_USER_DEACTIVATED", "This account has been deactivated"))
+    answer = synadmin("login", "admin", "--homeserver", server.url, stdin=PASSWORD.encode())
+    assert "cannot sign in as admin" in answer.stderr
+    assert "hint: check the user name" not in answer.stderr
+
+
 def test_unknown_token_is_not_saved(server: Stub, synadmin: Synadmin) -> None:
     server.on(WHOAMI, refused(401, "M_UNKNOWN_TOKEN", "Invalid access token passed."))
     answer = synadmin("login", "--homeserver", server.url, "--token", stdin=TOKEN.encode())

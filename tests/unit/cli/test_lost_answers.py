@@ -36,6 +36,15 @@ def test_media_gone_after_a_lost_answer_is_done(signed_in: Stub, synadmin: Synad
     assert [one["outcome"] for one in json.loads(answer.stdout)] == ["done"]
 
 
+def test_media_still_there_after_a_lost_answer_is_unknown(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(MEDIA, BROKEN, GONE, json_reply({"media_info": {"media_id": "AbC"}}))
+
+    answer = synadmin("media", "delete", "mxc://example.org/AbC", "--yes", "-o", "json")
+
+    answer.assert_is_one_clear_line(code=1)
+    assert "may have been carried out" in answer.stderr
+
+
 @pytest.mark.parametrize("users", [["@a:example.org"], ["@a:example.org", "@b:example.org"]])
 def test_unverified_change_is_unknown(signed_in: Stub, synadmin: Synadmin, users: list[str]) -> None:
     for user in users:

@@ -149,6 +149,17 @@ def test_notice_to_all_shows_text_and_counts_first(populated: Stub, synadmin: Sy
     assert puts(populated) == []
 
 
+def test_notice_to_all_pauses_after_each(populated: Stub, synadmin: Synadmin, naps: list[float]) -> None:
+    for name in ("alice", "bob"):
+        populated.on(path_to(name), json_reply({"event_id": "$e"}))
+    answer = synadmin("notice", "send", "--all", "-m", "Back at 10:00.", "--transaction-id", "7", "--yes")
+
+    assert answer.code == 0, answer.stderr
+    assert puts(populated) == ["@alice:example.org", "@bob:example.org"]
+    assert len(naps) == 2
+    assert all(0 < seconds <= 2 for seconds in naps)
+
+
 def test_server_without_notices_is_refused_before_accounts_are_read(
     populated: Stub, synadmin: Synadmin
 ) -> None:

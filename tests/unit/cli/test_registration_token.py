@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.settings import state_directory
-from tests.unit.stub import json_reply, refused
+from tests.unit.stub import HTML, json_reply, refused
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -103,6 +103,8 @@ def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: 
     command = ("registration-token", "create", "--uses", "1", "--expires", "2100-01-01")
 
     without = synadmin(*command)
+    signed_in.on("/.well-known/matrix/client", HTML)
+    of_a_proxy = synadmin(*command)
     signed_in.on(
         "/.well-known/matrix/client",
         json_reply({"m.homeserver": {"base_url": "https://matrix.example.org/"}}),
@@ -116,6 +118,20 @@ def test_guest_text_has_server_token_uses_and_expiry(signed_in: Stub, synadmin: 
         "Valid for: 1 account",
         "Valid until: 2100-01-01 00:00 UTC",
     ]
-    assert "\nHomeserver: example.org\n" in without.stdout
+    for answer in (without, of_a_proxy):
+        assert "\nHomeserver: example.org\n" in answer.stdout
     assert json.loads(as_json.stdout)[0]["token"] == SECRET
     assert SECRET not in as_text.stderr
+
+
+@pytest.mark.parametrize("arguments", [("show", SECRET), ("delete", SECRET, "--yes")])
+def test_error_about_an_unknown_token_does_not_show_it(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...]
+) -> None:
+    signed_in.on(f"{TOKENS}/{SECRET}", refused(404, "M_NOT_FOUND", "No such registration token"))
+
+    answer = synadmin("registration-token", *arguments)
+
+    assert answer.code == 4
+    assert "No such registration token" in answer.stderr
+    assert SECRET not in answer.stderr

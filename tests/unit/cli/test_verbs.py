@@ -142,7 +142,7 @@ def test_interrupted_bulk_names_the_resume_command(
     signed_in: Stub, synadmin: Synadmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locked = {"name": "@a:example.org", "locked": False}
-    replies = [json_reply(locked | {"locked": so}) for so in (False, True, True)]
+    replies = [json_reply(locked | {"locked": is_locked}) for is_locked in (False, True, True)]
     signed_in.on("/_synapse/admin/v2/users/%40a%3Aexample.org", *replies)
     signed_in.on("/_synapse/admin/v2/users/%40b%3Aexample.org", json_reply(locked))
     signed_in.on(MEMBERSHIPS.format("a"), json_reply({"memberships": {}}))

@@ -101,5 +101,5 @@ def test_controller_is_notified_once_where_the_next_notice_fails(stub: Stub, tmp
     day(1)
     assert sent == [bob]
     assert HeirNotices.read(path, now=NOW).notified(room) == NOW + DAY
-    day(500, active=NOW + 300 * DAY)  # one was active in between: both hear of it again
+    day(500, active=NOW + 300 * DAY)  # one was active in between: both get the notice again
     assert sent == [alice, bob]
