@@ -21,64 +21,54 @@ from synadmin.cli.lazy import Group
 from synadmin.errors import NotFoundError, NotPermittedError, NotSupportedError, SynadminError
 
 _COMMANDS = {
-    "login": ("synadmin.cli.login:login", "Sign in and save the token in a profile."),
-    "profile": ("synadmin.cli.profile:profile", "List, choose and remove profiles."),
-    "completion": (
-        "synadmin.cli.completion:completion",
-        "Print the script that completes commands in a shell.",
-    ),
-    "logout": ("synadmin.cli.login:logout", "End the session and remove its token from the profile."),
-    "whoami": ("synadmin.cli.login:whoami", "Show the token's owner, the server, and admin rights."),
-    "room": ("synadmin.cli.room:room", "Show, change and delete rooms, and regain control of them."),
-    "control": ("synadmin.cli.control:control", "Keep control of rooms as a file says."),
-    "event": ("synadmin.cli.event:event", "Show events."),
-    "notice": ("synadmin.cli.notice:notice", "Send server notices to users."),
-    "user": ("synadmin.cli.user:user", "Show, create, change and remove accounts."),
-    "mas": ("synadmin.cli.mas:mas", "Show the Matrix Authentication Service and its tokens."),
-    "device": ("synadmin.cli.device:device", "Show, create, rename and delete devices (sessions)."),
-    "registration-token": (
-        "synadmin.cli.registration_token:registration_token",
-        "Show, create, change and delete registration tokens.",
-    ),
-    "media": ("synadmin.cli.media:media", "List, quarantine, protect and delete media."),
-    "report": ("synadmin.cli.report:report", "List, show and dismiss reports of events and users."),
-    "federation": ("synadmin.cli.federation:federation", "Check the federation, and show other servers."),
-    "stats": ("synadmin.cli.stats:stats", "Show which users and rooms use the most storage."),
-    "background-update": (
-        "synadmin.cli.background_update:background_update",
-        "Show, pause and start background updates.",
-    ),
-    "experimental-feature": (
-        "synadmin.cli.experimental_feature:experimental_feature",
-        "Show and set experimental features of users.",
-    ),
-    "task": ("synadmin.cli.task:task", "Show scheduled tasks of the server."),
-    "server": ("synadmin.cli.server:server", "Show the version of the server."),
-    "status": ("synadmin.cli.status:status", "Show the state of a homeserver, or of several."),
-    "api": ("synadmin.cli.api:api", "Send one request and print the answer as it came."),
-    "audit": ("synadmin.cli.audit:audit", "Audit rooms, accounts, federation and the server."),
-    "apply": ("synadmin.cli.apply:apply", "Apply a plan that was saved with --save-plan."),
-    "journal": ("synadmin.cli.journal:journal", "Show, resume and undo the changes of earlier runs."),
-    "help": ("synadmin.cli.help:help_", "Show the help of a command, or the common options."),
-    "version": ("synadmin.cli.help:version", "Print the version of synadmin."),
-    "sandbox": ("synadmin.cli.sandbox:sandbox", "Run a throwaway Synapse on this machine, to practise."),
-}
-
-_SECTIONS = {
-    "Rooms and control": ("room", "control", "audit", "apply", "journal"),
-    "Accounts": ("user", "device", "registration-token", "mas"),
-    "Moderation": ("report", "media", "event", "notice"),
-    "Server": (
-        "status",
-        "server",
-        "federation",
-        "stats",
-        "task",
-        "background-update",
-        "experimental-feature",
-        "api",
-    ),
-    "Setup": ("login", "logout", "whoami", "profile", "completion", "sandbox", "help", "version"),
+    "Rooms and control": {
+        "room": ("room:room", "Show, change and delete rooms, and regain control of them."),
+        "control": ("control:control", "Keep control of rooms as a file says."),
+        "audit": ("audit:audit", "Audit rooms, accounts, federation and the server."),
+        "apply": ("apply:apply", "Apply a plan that was saved with --save-plan."),
+        "journal": ("journal:journal", "Show, resume and undo the changes of earlier runs."),
+    },
+    "Accounts": {
+        "user": ("user:user", "Show, create, change and remove accounts."),
+        "device": ("device:device", "Show, create, rename and delete devices (sessions)."),
+        "registration-token": (
+            "registration_token:registration_token",
+            "Show, create, change and delete registration tokens.",
+        ),
+        "mas": ("mas:mas", "Show the Matrix Authentication Service and its tokens."),
+    },
+    "Moderation": {
+        "report": ("report:report", "List, show and dismiss reports of events and users."),
+        "media": ("media:media", "List, quarantine, protect and delete media."),
+        "event": ("event:event", "Show events."),
+        "notice": ("notice:notice", "Send server notices to users."),
+    },
+    "Server": {
+        "status": ("status:status", "Show the state of a homeserver, or of several."),
+        "server": ("server:server", "Show the version of the server."),
+        "federation": ("federation:federation", "Check the federation, and show other servers."),
+        "stats": ("stats:stats", "Show which users and rooms use the most storage."),
+        "task": ("task:task", "Show scheduled tasks of the server."),
+        "background-update": (
+            "background_update:background_update",
+            "Show, pause and start background updates.",
+        ),
+        "experimental-feature": (
+            "experimental_feature:experimental_feature",
+            "Show and set experimental features of users.",
+        ),
+        "api": ("api:api", "Send one request and print the answer as it came."),
+    },
+    "Setup": {
+        "login": ("login:login", "Sign in and save the token in a profile."),
+        "logout": ("login:logout", "End the session and remove its token from the profile."),
+        "whoami": ("login:whoami", "Show the token's owner, the server, and admin rights."),
+        "profile": ("profile:profile", "List, choose and remove profiles."),
+        "completion": ("completion:completion", "Print the script that completes commands in a shell."),
+        "sandbox": ("sandbox:sandbox", "Run a throwaway Synapse on this machine, to practise."),
+        "help": ("help:help_", "Show the help of a command, or the common options."),
+        "version": ("help:version", "Print the version of synadmin."),
+    },
 }
 
 _SEARCH = {
@@ -102,7 +92,7 @@ def _help_width() -> int:
     name="synadmin",
     cls=Group,
     lazy=_COMMANDS,
-    sections=_SECTIONS,
+    package="synadmin.cli",
     context_settings={"terminal_width": _help_width()},
     epilog="Start with `synadmin login`, or try everything without risk: `synadmin sandbox demo`.",
 )

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from synadmin.client import Synapse
 
 
-# These need no homeserver; their code is loaded when they are run.
 _NOT_DELAYED = "the connection is not delayed"
 _WITHOUT_HOMESERVER = {
-    "check": ("synadmin.cli.federation_check:check", "Check how other servers and clients find a server."),
-    "ping": ("synadmin.cli.federation_ping:ping", "Measure how fast other servers answer."),
-    "well-known": (
-        "synadmin.cli.federation_check:well_known",
-        "Print the files that delegate a server name.",
-    ),
+    "Commands": {
+        "check": ("federation_check:check", "Check how other servers and clients find a server."),
+        "ping": ("federation_ping:ping", "Measure how fast other servers answer."),
+        "well-known": ("federation_check:well_known", "Print the files that delegate a server name."),
+    },
 }
 
 
@@ -49,7 +47,7 @@ _ROOM_COLUMNS = (
 )
 
 
-@click.group(cls=Group, lazy=_WITHOUT_HOMESERVER)
+@click.group(cls=Group, lazy=_WITHOUT_HOMESERVER, package="synadmin.cli")
 def federation() -> None:
     """Check the federation, and show other servers."""
 

@@ -155,20 +155,25 @@ class UnknownCommandError(click.UsageError):
 
 
 class Group(_WithCommonOptions, click.Group):
-    """A group whose commands are named, with their short help, before their code is loaded."""
+    """A group whose commands are named, with their summaries, before their code is loaded.
+
+    ``lazy`` has, by the heading that they stand under, ``{name: ("module:function", summary)}``; ``package``
+    is where the modules are.
+    """
 
     command_class = Command
 
     def __init__(
         self,
         *args: Any,  # noqa: ANN401  click's own
-        lazy: Mapping[str, tuple[str, str]] | None = None,
-        sections: Mapping[str, Sequence[str]] | None = None,
+        lazy: Mapping[str, Mapping[str, tuple[str, str]]] | None = None,
+        package: str = "",
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **options)
-        self._lazy = dict(lazy or {})
-        self.sections = dict(sections or {})
+        self.sections = {heading: list(commands) for heading, commands in (lazy or {}).items()}
+        self._lazy = dict(entry for commands in (lazy or {}).values() for entry in commands.items())
+        self._package = package
 
     def verb(self, command: C) -> C:
         """Add a declared command."""
@@ -182,7 +187,7 @@ class Group(_WithCommonOptions, click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self._lazy and cmd_name not in self.commands:
             module, _, attribute = self._lazy[cmd_name][0].partition(":")
-            command: click.Command = getattr(import_module(module), attribute)
+            command: click.Command = getattr(import_module(f"{self._package}.{module}"), attribute)
             self.commands[cmd_name] = command
         return super().get_command(ctx, cmd_name)
 
@@ -201,16 +206,15 @@ class Group(_WithCommonOptions, click.Group):
         _point_to_common_options(formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = {}
-        for name in self.list_commands(ctx):
-            if name in self._lazy:
-                rows[name] = self._lazy[name][1]
-            else:
-                command = self.get_command(ctx, name)
-                if command is not None and not command.hidden:
-                    rows[name] = command.get_short_help_str(80)
+        del ctx
+        loaded = [name for name in self.commands if name not in self._lazy]
+        rows = {name: summary for name, (_, summary) in self._lazy.items()}
+        rows |= {name: self.commands[name].get_short_help_str(80) for name in loaded}
+        sections = self.sections
+        if loaded:
+            sections = {**sections, "Commands": [*sections.get("Commands", ()), *loaded]}
         widest = max(map(len, rows), default=0)
-        for title, names in (self.sections or {"Commands": tuple(rows)}).items():
+        for title, names in sections.items():
             with formatter.section(title):
                 # One column for the names of all sections.
                 formatter.write_dl([(name.ljust(widest), rows[name]) for name in names])

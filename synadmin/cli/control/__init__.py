@@ -5,14 +5,16 @@ import click
 from synadmin.cli.lazy import Group
 
 _COMMANDS = {
-    "plan": ("synadmin.cli.control.plan:plan", "Show what is not as the file says, and the steps."),
-    "apply": ("synadmin.cli.control.apply:apply", "Bring the rooms to what the file says."),
-    "check": ("synadmin.cli.control.plan:check", "Check that the rooms are as the file says."),
-    "export": ("synadmin.cli.control.export:export", "Write the file for what holds now."),
+    "Commands": {
+        "plan": ("plan:plan", "Show what is not as the file says, and the steps."),
+        "apply": ("apply:apply", "Bring the rooms to what the file says."),
+        "check": ("plan:check", "Check that the rooms are as the file says."),
+        "export": ("export:export", "Write the file for what holds now."),
+    },
 }
 
 
-@click.group(cls=Group, lazy=_COMMANDS)
+@click.group(cls=Group, lazy=_COMMANDS, package=__name__)
 def control() -> None:
     """Keep control of rooms as a file says.
 

@@ -5,19 +5,18 @@ import click
 from synadmin.cli.lazy import Group
 
 _COMMANDS = {
-    "list": ("synadmin.cli.journal.read:list_", "List the newest runs that changed something."),
-    "show": ("synadmin.cli.journal.read:show", "Show the requests of one run."),
-    "export": ("synadmin.cli.journal.read:export", "Print the whole journal as JSON, one request a line."),
-    "report": (
-        "synadmin.cli.journal.report:report",
-        "Report who changed which rooms and accounts, and why.",
-    ),
-    "resume": ("synadmin.cli.journal.resume:resume", "Continue a run that was interrupted."),
-    "undo": ("synadmin.cli.journal.undo:undo", "Restore the power levels that a run has changed."),
+    "Commands": {
+        "list": ("read:list_", "List the newest runs that changed something."),
+        "show": ("read:show", "Show the requests of one run."),
+        "export": ("read:export", "Print the whole journal as JSON, one request a line."),
+        "report": ("report:report", "Report who changed which rooms and accounts, and why."),
+        "resume": ("resume:resume", "Continue a run that was interrupted."),
+        "undo": ("undo:undo", "Restore the power levels that a run has changed."),
+    },
 }
 
 
-@click.group(cls=Group, lazy=_COMMANDS)
+@click.group(cls=Group, lazy=_COMMANDS, package=__name__)
 def journal() -> None:
     """Show, resume and undo the changes of earlier runs.
 

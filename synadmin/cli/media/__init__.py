@@ -4,26 +4,22 @@ import click
 
 from synadmin.cli.lazy import Group
 
-_READ = "synadmin.cli.media.read"
-_QUARANTINE = "synadmin.cli.media.quarantine"
-_DELETE = "synadmin.cli.media.delete"
 _COMMANDS = {
-    "list": (f"{_READ}:list_", "List the media of a room or of a user."),
-    "show": (f"{_READ}:show", "Show the details of a media item."),
-    "quarantine": (f"{_QUARANTINE}:quarantine", "Make media unavailable without deleting it."),
-    "unquarantine": (f"{_QUARANTINE}:unquarantine", "Make quarantined media available again."),
-    "quarantine-changes": (
-        f"{_READ}:quarantine_changes",
-        "List changes of the quarantine, oldest first.",
-    ),
-    "protect": (f"{_QUARANTINE}:protect", "Protect local media from quarantine."),
-    "unprotect": (f"{_QUARANTINE}:unprotect", "Allow the quarantine of local media again."),
-    "delete": (f"{_DELETE}:delete", "Delete local media for good."),
-    "purge-remote": (f"{_DELETE}:purge_remote", "Delete old cached copies of other servers' media."),
+    "Commands": {
+        "list": ("read:list_", "List the media of a room or of a user."),
+        "show": ("read:show", "Show the details of a media item."),
+        "quarantine": ("quarantine:quarantine", "Make media unavailable without deleting it."),
+        "unquarantine": ("quarantine:unquarantine", "Make quarantined media available again."),
+        "quarantine-changes": ("read:quarantine_changes", "List changes of the quarantine, oldest first."),
+        "protect": ("quarantine:protect", "Protect local media from quarantine."),
+        "unprotect": ("quarantine:unprotect", "Allow the quarantine of local media again."),
+        "delete": ("delete:delete", "Delete local media for good."),
+        "purge-remote": ("delete:purge_remote", "Delete old cached copies of other servers' media."),
+    },
 }
 
 
-@click.group(cls=Group, lazy=_COMMANDS)
+@click.group(cls=Group, lazy=_COMMANDS, package=__name__)
 def media() -> None:
     """List, quarantine, protect and delete media.
 

@@ -4,81 +4,60 @@ import click
 
 from synadmin.cli.lazy import Group
 
-_READ = "synadmin.cli.user.read"
-_ACTIVITY = "synadmin.cli.user.activity"
-_ACCOUNT = "synadmin.cli.user.account"
-_STATE = "synadmin.cli.user.state"
-_ACCESS = "synadmin.cli.user.access"
-_REDACT = "synadmin.cli.user.redact"
-_SESSIONS = "synadmin.cli.user.sessions"
-_IDENTITIES = "synadmin.cli.user.identities"
 _COMMANDS = {
-    "list": (f"{_READ}:list_", "List the accounts of the server."),
-    "show": (f"{_READ}:show", "Show an account: profile, addresses, external ids, rights."),
-    "find": (f"{_READ}:find", "Find the account with an address or external id."),
-    "search": (f"{_READ}:search", "Search in user ids."),
-    "available": (f"{_READ}:available", "Check whether a username is available."),
-    "whois": (f"{_READ}:whois", "Show the IP addresses and clients of a user."),
-    "offboard": (
-        "synadmin.cli.user.offboard:offboard",
-        "Hand over the rooms of a leaver, then lock the account.",
-    ),
-    "rooms": ("synadmin.cli.user.rooms:rooms", "List the rooms of an account, with its power in them."),
-    "joined-rooms": (f"{_ACTIVITY}:joined_rooms", "List the rooms that a user has joined."),
-    "memberships": (f"{_ACTIVITY}:memberships", "List all memberships of a user, past ones included."),
-    "invites-sent": (f"{_ACTIVITY}:invites_sent", "Count the invitations that a user has sent."),
-    "joined-count": (f"{_ACTIVITY}:joined_count", "Count the rooms that a user has joined over time."),
-    "account-data": (f"{_ACTIVITY}:account_data", "Show a user's account data."),
-    "pushers": (f"{_ACTIVITY}:pushers", "List where a user's notifications are sent."),
-    "create": (f"{_ACCOUNT}:create", "Create accounts."),
-    "modify": (f"{_ACCOUNT}:modify", "Change profiles, addresses, external ids or account types."),
-    "register": (f"{_ACCOUNT}:register", "Create an account with the registration shared secret."),
-    "password": (f"{_ACCESS}:password", "Set a new password for an account."),
-    "admin": (f"{_ACCESS}:admin", "Show, grant and revoke server admin rights."),
-    "login": (f"{_ACCESS}:login", "Get a token to act as a user."),
-    "sessions": (f"{_SESSIONS}:sessions", "List a user's sessions of all four kinds."),
-    "end-sessions": (f"{_SESSIONS}:end_sessions", "End the sessions of users: signs them out everywhere."),
-    "email": (f"{_IDENTITIES}:email", "List, add and remove e-mail addresses at MAS."),
-    "link": (f"{_IDENTITIES}:link", "List, add and remove links to identity providers."),
-    "validity": (f"{_ACCESS}:validity", "Set when accounts expire."),
-    "cross-signing-reset": (f"{_ACCESS}:cross_signing_reset", "Let users replace their cross-signing keys."),
-    "rate-limit": (
-        "synadmin.cli.user.rate_limit:rate_limit",
-        "Show, set and remove rate limits of accounts.",
-    ),
-    "lock": (f"{_STATE}:lock", "Lock accounts: their sessions stay, but stop working."),
-    "unlock": (f"{_STATE}:unlock", "Unlock accounts."),
-    "suspend": (f"{_STATE}:suspend", "Suspend accounts: they can read, but send nothing."),
-    "unsuspend": (f"{_STATE}:unsuspend", "End suspensions."),
-    "shadow-ban": (f"{_STATE}:shadow_ban", "Shadow-ban users: they reach nobody and do not see it."),
-    "lift-shadow-ban": (f"{_STATE}:lift_shadow_ban", "Lift shadow-bans."),
-    "deactivate": (f"{_STATE}:deactivate", "Deactivate accounts."),
-    "reactivate": (f"{_STATE}:reactivate", "Make deactivated accounts active again."),
-    "redact": (f"{_REDACT}:redact", "Redact the messages of users."),
-    "redact-status": (f"{_REDACT}:redact_status", "Show the progress of a redaction, and its failures."),
+    "Show": {
+        "list": ("read:list_", "List the accounts of the server."),
+        "show": ("read:show", "Show an account: profile, addresses, external ids, rights."),
+        "find": ("read:find", "Find the account with an address or external id."),
+        "search": ("read:search", "Search in user ids."),
+        "available": ("read:available", "Check whether a username is available."),
+        "rooms": ("rooms:rooms", "List the rooms of an account, with its power in them."),
+        "whois": ("read:whois", "Show the IP addresses and clients of a user."),
+    },
+    "Leave and stop": {
+        "offboard": ("offboard:offboard", "Hand over the rooms of a leaver, then lock the account."),
+        "lock": ("state:lock", "Lock accounts: their sessions stay, but stop working."),
+        "unlock": ("state:unlock", "Unlock accounts."),
+        "deactivate": ("state:deactivate", "Deactivate accounts."),
+        "reactivate": ("state:reactivate", "Make deactivated accounts active again."),
+    },
+    "Moderation": {
+        "suspend": ("state:suspend", "Suspend accounts: they can read, but send nothing."),
+        "unsuspend": ("state:unsuspend", "End suspensions."),
+        "shadow-ban": ("state:shadow_ban", "Shadow-ban users: they reach nobody and do not see it."),
+        "lift-shadow-ban": ("state:lift_shadow_ban", "Lift shadow-bans."),
+        "redact": ("redact:redact", "Redact the messages of users."),
+        "redact-status": ("redact:redact_status", "Show the progress of a redaction, and its failures."),
+    },
+    "Create and change": {
+        "create": ("account:create", "Create accounts."),
+        "register": ("account:register", "Create an account with the registration shared secret."),
+        "modify": ("account:modify", "Change profiles, addresses, external ids or account types."),
+        "password": ("access:password", "Set a new password for an account."),
+        "admin": ("access:admin", "Show, grant and revoke server admin rights."),
+        "rate-limit": ("rate_limit:rate_limit", "Show, set and remove rate limits of accounts."),
+        "validity": ("access:validity", "Set when accounts expire."),
+    },
+    "With MAS": {
+        "sessions": ("sessions:sessions", "List a user's sessions of all four kinds."),
+        "end-sessions": ("sessions:end_sessions", "End the sessions of users: signs them out everywhere."),
+        "email": ("identities:email", "List, add and remove e-mail addresses at MAS."),
+        "link": ("identities:link", "List, add and remove links to identity providers."),
+    },
+    "Details": {
+        "memberships": ("activity:memberships", "List all memberships of a user, past ones included."),
+        "joined-rooms": ("activity:joined_rooms", "List the rooms that a user has joined."),
+        "joined-count": ("activity:joined_count", "Count the rooms that a user has joined over time."),
+        "invites-sent": ("activity:invites_sent", "Count the invitations that a user has sent."),
+        "account-data": ("activity:account_data", "Show a user's account data."),
+        "pushers": ("activity:pushers", "List where a user's notifications are sent."),
+        "login": ("access:login", "Get a token to act as a user."),
+        "cross-signing-reset": ("access:cross_signing_reset", "Let users replace their cross-signing keys."),
+    },
 }
 
 
-_SECTIONS = {
-    "Show": ("list", "show", "find", "search", "available", "rooms", "whois"),
-    "Leave and stop": ("offboard", "lock", "unlock", "deactivate", "reactivate"),
-    "Moderation": ("suspend", "unsuspend", "shadow-ban", "lift-shadow-ban", "redact", "redact-status"),
-    "Create and change": ("create", "register", "modify", "password", "admin", "rate-limit", "validity"),
-    "With MAS": ("sessions", "end-sessions", "email", "link"),
-    "Details": (
-        "memberships",
-        "joined-rooms",
-        "joined-count",
-        "invites-sent",
-        "account-data",
-        "pushers",
-        "login",
-        "cross-signing-reset",
-    ),
-}
-
-
-@click.group(cls=Group, lazy=_COMMANDS, sections=_SECTIONS)
+@click.group(cls=Group, lazy=_COMMANDS, package=__name__)
 def user() -> None:
     """Show, create, change and remove accounts.
 
