@@ -24,6 +24,7 @@ from synadmin.text import command
 
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _COMMAND = "user offboard"  # as the journal names it
+_NOT_HANDED = frozenset({results.REFUSED, results.FAILED})
 _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNED, results.DONE)
 
 
@@ -43,9 +44,9 @@ class RoomHandover:
 
     @property
     def outcome(self) -> str:
-        """The worst outcome of its successors; ``partly`` where one has control and another was refused."""
+        """The worst outcome of its successors; ``partly`` where not every one was refused or failed."""
         kinds = {result.outcome for result in self.outcomes}
-        if results.DONE in kinds and kinds & {results.REFUSED, results.FAILED}:
+        if kinds & _NOT_HANDED and not kinds <= _NOT_HANDED:
             return "partly"
         return next(kind for kind in _WORST_FIRST if kind in kinds)
 
@@ -120,9 +121,16 @@ class Offboarding:
             outcomes = []
             for preview, goal in zip(previews, self._goals(control.view.room_id), strict=True):
                 outcomes.append(Run(self.recovery, goal).carry_out(preview))
-            self.recovery.observer.forget_all()
-            after = control_of(self.recovery.observer, control.view.room_id).controllers
+            after = self._controllers_now(control)
             yield RoomHandover(control, tuple(_verified(result, after) for result in outcomes), after)
+
+    def read_again(self, handed: Iterable[RoomHandover]) -> list[RoomHandover]:
+        """Return the rooms with who has control of them now: the account may have left since."""
+        return [replace(room, controllers_after=self._controllers_now(room.control)) for room in handed]
+
+    def _controllers_now(self, control: RoomControl) -> tuple[UserId, ...]:
+        self.recovery.observer.forget_all()
+        return control_of(self.recovery.observer, control.view.room_id).controllers
 
     def rooms_to_give_up(self, user: UserId, handed: Iterable[RoomHandover]) -> Iterator[RoomControl]:
         """Yield the rooms in which :meth:`give_up` would take power from the account; nothing is changed.

@@ -73,19 +73,25 @@ def test_saved_offboarding_is_applied_exactly_or_refused(
 ) -> None:
     admin = homeserver.admin
     leaver, busy, bob, carol = (newcomer(name) for name in ("leaver", "busy", "bob", "carol"))
+    promoted = newcomer("promoted")
     hall, board = leaver.make_room("Hall", members=[bob]), busy.make_room("Board", members=[bob])
+    talk = bob.make_room("Talk", members=[promoted])
     pairs = f"user,successor\n{leaver.user_id},{bob.user_id}\n{busy.user_id},{carol.user_id}\n"
+    pairs += f"{promoted.user_id},{carol.user_id}\n"
     allow = ("--allow", "impersonate", "--then", "deactivate")
     saved = synadmin("user", "offboard", "--from", "-", *allow, "--save-plan", "leavers.json", stdin=pairs)
     assert saved.code == 0, saved.stderr
-    assert "The plan for 2 accounts is in leavers.json." in saved.stderr
+    assert "The plan for 3 accounts is in leavers.json." in saved.stderr
     assert not admin.synapse.users.get(leaver.user_id).deactivated
 
     busy.make_room("A new one", members=[bob])
+    bob.set_power(talk, {promoted: 50})  # in the plan it gives up no power there, and stays
     answer = synadmin("apply", "leavers.json", "--yes", "-o", "json", acting=second)
     assert answer.code == 6, answer.stderr
     result = {record["user_id"]: (record["outcome"], record["reason"]) for record in records(answer.stdout)}
-    assert result[busy.user_id] == ("refused", "changed-since-plan")
+    for changed in (busy, promoted):
+        assert result[changed.user_id] == ("refused", "changed-since-plan")
+    assert admin.membership(talk, promoted) == "join"
     assert result[leaver.user_id][0] == "done"
     assert admin.synapse.users.get(leaver.user_id).deactivated
     assert not admin.synapse.users.get(busy.user_id).deactivated

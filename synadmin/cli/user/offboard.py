@@ -245,25 +245,26 @@ def _look(
     planned = work.planned(rooms)
     record = _planned_record(planned, goal.then, leave_rooms=goal.leave_rooms)
     done = account.deactivated if goal.then == "deactivate" else account.locked or account.deactivated
+    left: list[RoomControl] = []
+    if record["outcome"] == "planned" and work.allow:
+        left = list(work.rooms_to_give_up(user_id, planned))
     if invocation.plan is not None and (planned or not done):
-        changed = change_since_plan(invocation.plan, observer, user_id, record, planned)
+        changed = change_since_plan(invocation.plan, observer, user_id, record, planned, gives_up=left)
         if changed is not None:
             return changed
     if not work.recovery.synapse.transport.is_dry_run:
         return None
-    left: list[RoomControl] = []
     if record["outcome"] == "planned" and work.allow:
-        left = list(work.rooms_to_give_up(user_id, planned))
         further = f"The account also gives up its power in {counted(len(left), 'room')} and leaves them."
         record = {**record, "message": f"{record['message']} {further}"}
     _say_rooms(invocation, planned, goal.said, _what_it_gives_up(user_id, left))
     if goal.plan is not None:
-        add_to_plan(goal.plan, observer, user_id, record, planned)
+        add_to_plan(goal.plan, observer, user_id, record, planned, gives_up=left)
     return record
 
 
 def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> Record:
-    bad = [room for room in handed if room.outcome in {"refused", "failed"}]
+    bad = [room for room in handed if room.outcome in {"refused", "failed", "partly"}]
     if bad and not leave_rooms:
         return _not_offboarded(bad, handed, then)
     message = _plan(handed, then, leave_rooms=leave_rooms)
@@ -278,7 +279,8 @@ def _give_rooms(
     handed = list(work.carry_out(rooms))
     if not gives_up or any(room.outcome != "done" for room in handed):
         return handed, []
-    return handed, work.give_up(user_id)
+    failed = work.give_up(user_id)
+    return work.read_again(handed), failed
 
 
 def _kept(failed: list[str]) -> str:

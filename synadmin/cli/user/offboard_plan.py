@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from synadmin.ids import UserId
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.offboard import RoomHandover
+    from synadmin.recovery.room_control import RoomControl
 
 
 def pairs_of(plan: SavedPlan, users: "Collection[str]") -> dict[str, list[str]]:
@@ -36,9 +37,11 @@ def change_since_plan(
     user_id: "UserId",
     record: "Record",
     handed: "Sequence[RoomHandover]",
+    *,
+    gives_up: "Sequence[RoomControl]",
 ) -> "Record | None":
     """Return the refusal of an account that is not as in the plan; None where it is."""
-    change = plan.difference(user_id, record, **_fingerprint(observer, user_id, handed))
+    change = plan.difference(user_id, record, **_fingerprint(observer, user_id, handed, gives_up))
     if change is None:
         return None
     account = {**record["account"], "outcome": "not started"}
@@ -51,10 +54,12 @@ def add_to_plan(
     user_id: "UserId",
     record: "Record",
     handed: "Sequence[RoomHandover]",
+    *,
+    gives_up: "Sequence[RoomControl]",
 ) -> None:
     """Add an account to a plan, where its off-boarding is planned."""
     if record["outcome"] == "planned":
-        plan.add(user_id, record, **_fingerprint(observer, user_id, handed))
+        plan.add(user_id, record, **_fingerprint(observer, user_id, handed, gives_up))
 
 
 def write_plan(
@@ -80,8 +85,16 @@ def write_plan(
     save(say, plan, file, "account")
 
 
-def _fingerprint(observer: "Observer", user_id: "UserId", handed: "Sequence[RoomHandover]") -> dict[str, Any]:
-    """Return the account's state, its rooms, and the power-levels events of those that are handed over."""
+def _fingerprint(
+    observer: "Observer",
+    user_id: "UserId",
+    handed: "Sequence[RoomHandover]",
+    gives_up: "Sequence[RoomControl]",
+) -> dict[str, Any]:
+    """Return the account's state, its rooms, and the power-levels events of those that are handed over.
+
+    Of the rooms in which it gives up its power only the ids count: another leaver may change levels there.
+    """
     from synadmin.power.events import POWER_LEVELS
     from synadmin.recovery.room_control import rooms_of
 
@@ -93,5 +106,6 @@ def _fingerprint(observer: "Observer", user_id: "UserId", handed: "Sequence[Room
             name: bool(getattr(account, name)) for name in ("locked", "suspended", "deactivated", "admin")
         },
         "memberships": dict(sorted(rooms_of(observer, user_id).items())),
+        "gives_up": sorted(control.view.room_id for control in gives_up),
         "power_levels": {room: None if event is None else event.event_id for room, event in levels.items()},
     }
