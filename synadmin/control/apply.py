@@ -24,7 +24,7 @@ from synadmin.control.plan import (
     takes_power,
     view_of,
 )
-from synadmin.control.records import ControlStep, MatchedRoom, NotPossible, RoomChange, RoomReport, must_join
+from synadmin.control.records import MatchedRoom, NotPossible, RoomChange, RoomReport, must_join
 from synadmin.control.settings import DIRECTORY, EVENT_TYPES, content_to_send
 from synadmin.errors import (
     ConnectError,
@@ -39,6 +39,7 @@ from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
 from synadmin.recovery.make_admin import Run, reason_of
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.room_state import set_state
 from synadmin.recovery.workspace import Recovery
 
@@ -160,7 +161,7 @@ class _RoomWork:
     apply: Apply
     target: MatchedRoom
     allow: Reach
-    steps: list[ControlStep] = field(default_factory=list)
+    steps: list[StepTaken] = field(default_factory=list)
 
     def carry_out(self, changes: tuple[RoomChange, ...]) -> None:
         """Take all steps.
@@ -203,10 +204,7 @@ class _RoomWork:
         goal = Goal(target=user, caller=observer.synapse.owner, allow=self.allow)
         run = Run(self.apply.recovery, goal)
         result = run.carry_out(preview)
-        self.steps += [
-            ControlStep(str(step.step.action), step.step.as_user, step.status, step.detail)
-            for step in result.steps
-        ]
+        self.steps += result.steps
         if result.outcome not in {results.DONE, results.PENDING}:
             raise NotPossible(result.reason or "server-error", result.message, result.reach)
         return result.outcome == results.PENDING
@@ -252,8 +250,8 @@ class _RoomWork:
 class _RecordedStep:
     """Records a step: done, or failed where an error comes out of it."""
 
-    steps: list[ControlStep]
-    step: ControlStep
+    steps: list[StepTaken]
+    step: StepTaken
 
     def __enter__(self) -> None:
         pass

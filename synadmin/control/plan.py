@@ -17,7 +17,6 @@ from synadmin.control.heirs import (
 )
 from synadmin.control.records import (
     IN_ORDER,
-    ControlStep,
     MatchedRoom,
     NotPossible,
     RoomChange,
@@ -41,6 +40,7 @@ from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
 from synadmin.recovery.make_admin import Preview, preview_rooms
 from synadmin.recovery.observer import Observer, local_members
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.room_state import sender_of
 
 
@@ -135,7 +135,7 @@ def _with_announcement(report: RoomReport, planned: Succession | None) -> RoomRe
     steps = report.steps
     if planned.stage is Stage.ANNOUNCE:
         who = ", ".join(planned.controllers)
-        steps = (*steps, ControlStep("notify", None, "planned", f"Send {who} a server notice about that."))
+        steps = (*steps, StepTaken("notify", None, f"Send {who} a server notice about that."))
     return replace(
         report,
         outcome=results.PLANNED,
@@ -185,19 +185,19 @@ def _other_settings(entry: RoomsEntry, contents: Mapping[str, Any]) -> list[str]
     ]
 
 
-def step_of_edit(edit: Edit, as_user: UserId) -> ControlStep:
+def step_of_edit(edit: Edit, as_user: UserId) -> StepTaken:
     """Return an edit of levels as a step."""
     levels = ", ".join(
         f"{user} to the default level" if level is None else f"{user} to level {format_level(level)}"
         for user, level in edit.users.items()
     )
-    return ControlStep("set-level", as_user, "planned", f"As {as_user} set {levels}.")
+    return StepTaken("set-level", as_user, f"As {as_user} set {levels}.")
 
 
-def step_of_setting(name: str, content: Any, as_user: UserId) -> ControlStep:  # noqa: ANN401
+def step_of_setting(name: str, content: Any, as_user: UserId) -> StepTaken:  # noqa: ANN401
     """Return the change of a setting as a step."""
     shown_text = toml_value(shown(name, content))
-    return ControlStep("set-setting", as_user, "planned", f"As {as_user} set {name} to {shown_text}.")
+    return StepTaken("set-setting", as_user, f"As {as_user} set {name} to {shown_text}.")
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class _Planner:
     target: MatchedRoom
     allow: Reach
     changes: list[RoomChange] = field(default_factory=list)
-    steps: list[ControlStep] = field(default_factory=list)
+    steps: list[StepTaken] = field(default_factory=list)
     waits_for: list[UserId] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -243,9 +243,7 @@ class _Planner:
         view, answer = self.observer.plan_until_verified(view, goal, wide=True)
         if isinstance(answer, Refusal):
             raise NotPossible(answer.reason, answer.message, answer.reach)
-        self.steps += [
-            ControlStep(str(step.action), step.as_user, "planned", step.detail) for step in answer.steps
-        ]
+        self.steps += map(StepTaken.of, answer.steps)
         self.warnings += account_warnings(view, user)
         then = control_goal.with_admin(view, user, answer.level)
         self._show_level(user, format_level(then.levels.level_of(user)))

@@ -6,9 +6,9 @@ from typing import Any
 
 from synadmin.api.rooms import Room
 from synadmin.control.file import RoomsEntry
-from synadmin.ids import RoomId, UserId
+from synadmin.ids import RoomId
 from synadmin.power.room import Reach
-from synadmin.recovery.outcome import room_record
+from synadmin.recovery.outcome import StepTaken, room_record
 
 IN_ORDER = "in-order"
 _WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knocking"}
@@ -52,16 +52,6 @@ class RoomChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class ControlStep:
-    """A step and what became of it, as in ``room make-admin -o json``."""
-
-    action: str
-    as_user: UserId | None
-    status: str
-    detail: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomReport:
     """A room, what is not as the file says, and what becomes or became of it.
@@ -82,7 +72,7 @@ class RoomReport:
     reason: str | None = None
     message: str = ""
     changes: tuple[RoomChange, ...] = ()
-    steps: tuple[ControlStep, ...] = ()
+    steps: tuple[StepTaken, ...] = ()
     reach: Reach | None = None
     warnings: tuple[str, ...] = ()
 
@@ -97,10 +87,7 @@ class RoomReport:
             "reason": self.reason,
             "message": self.message,
             "changes": [asdict(change) for change in self.changes],
-            "steps": [
-                {"action": step.action, "as": step.as_user, "status": step.status, "detail": step.detail}
-                for step in self.steps
-            ],
+            "steps": [step.as_record() for step in self.steps],
             "warnings": list(self.warnings),
         }
 

@@ -24,7 +24,6 @@ class Action(StrEnum):
     DEACTIVATE = "deactivate"
     LOCK = "lock"
     SUSPEND = "suspend"
-    ANNOUNCE = "announce"
 
     @property
     def reverts(self) -> "Action | None":
@@ -40,7 +39,7 @@ class Action(StrEnum):
                 return Action.UNSUSPEND
             case Action.MAKE_ROOM_ADMIN | Action.SET_LEVEL | Action.INVITE | Action.JOIN | Action.UNBAN:
                 return None
-            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND | Action.ANNOUNCE:
+            case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 return None
 
 
@@ -100,8 +99,6 @@ class Step:
                 return f"Deactivate the account {self.user} again; that makes it leave, too."
             case Action.LOCK | Action.SUSPEND:
                 return f"{self.action.capitalize()} the account {self.user} again."
-            case Action.ANNOUNCE:
-                return f"As {actor} announce it in the room."
 
     @property
     def _level(self) -> str:

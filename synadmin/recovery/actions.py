@@ -64,7 +64,7 @@ class StepRunner:
                 self.recovery.as_user(actor).client_server.unban(room_id, step.user)
             case Action.REACTIVATE | Action.UNLOCK | Action.UNSUSPEND:
                 enable_temporarily(synapse, self.recovery.temporary, step.user)
-            case Action.LEAVE | Action.DEACTIVATE | Action.LOCK | Action.SUSPEND | Action.ANNOUNCE:
+            case Action.LEAVE | Action.DEACTIVATE | Action.LOCK | Action.SUSPEND:
                 raise ValueError(f"{step.action} comes after the plan, and is not carried out alone")
             case _:
                 assert_never(step.action)

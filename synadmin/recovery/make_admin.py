@@ -227,7 +227,9 @@ class Run:
             interruption = caught
         finally:
             left = self.recovery.temporary.revert_since(mark)
-        begun = {(step.step.action, step.step.user) for step in taken if step.status != "planned"}
+        forward = (step for step in plan.steps if not step.puts_back)
+        pairs = zip(forward, taken, strict=False)  # an interruption leaves the rest without a record
+        begun = {(step.action, step.user) for step, record in pairs if record.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
         if interruption is not None:
@@ -273,7 +275,7 @@ class Run:
             self.recovery.observer.forget_all()
         stands = result.outcome in {outcome.DONE, outcome.PENDING} or left
         status: outcome.StepState = "done" if stands else "undone"
-        taken = StepTaken(join, status, join.detail)
+        taken = StepTaken.of(join, status)
         before = preview.result.membership_before
         result = replace(result, membership_before=before, steps=(taken, *result.steps))
         if goal.target != goal.caller or stays or left:
@@ -295,7 +297,7 @@ class Run:
             if step.puts_back:
                 continue
             if failure is not None:
-                taken.append(StepTaken(step, "planned", step.detail))
+                taken.append(StepTaken.of(step))
                 continue
             try:
                 steps.carry_out(step)
@@ -307,14 +309,12 @@ class Run:
                 failure = _explained(error, step, view, observation)
                 waits = isinstance(failure, IncompleteRoomError)
                 status: outcome.StepState = "planned" if waits else "failed"
-                taken.append(StepTaken(step, status, f"{step.detail} {failure}"))
+                taken.append(StepTaken.of(step, status, error=failure))
             except KeyboardInterrupt:
-                taken.append(
-                    StepTaken(step, "failed", f"{step.detail} Interrupted: it may have been carried out.")
-                )
+                taken.append(StepTaken.of(step, "failed", error="Interrupted: it may have been carried out."))
                 raise
             else:
-                taken.append(StepTaken(step, "done", step.detail))
+                taken.append(StepTaken.of(step, "done"))
         return failure
 
     def _is_with_own_token(self, step: Step) -> bool:
@@ -331,9 +331,9 @@ def _put_back(
 ) -> StepTaken:
     """Return what became of a step that puts an earlier one back."""
     if (step.action.reverts, step.user) not in begun:
-        return StepTaken(step, "planned", step.detail)
+        return StepTaken.of(step)
     failed = any(step.user in {back.user, *unquote(back.path).split("/")} for back in left)
-    return StepTaken(step, "failed" if failed else "done", step.detail)
+    return StepTaken.of(step, "failed" if failed else "done")
 
 
 def _broken_off(start: Outcome) -> Outcome:
@@ -361,7 +361,7 @@ def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError)
         reason="not-in-room" if refused else reason_of(error),
         message=f"No user of this server is in the room, and {way}",
         reach=None,
-        steps=() if refused else (StepTaken(join, "failed", f"{join.detail} {error}"),),
+        steps=() if refused else (StepTaken.of(join, "failed", error=error),),
         warnings=(),
     ).as_before()
 

@@ -25,20 +25,33 @@ class StepTaken:
     """A step and what became of it.
 
     Attributes:
-        step: the step.
-        status: ``planned``, ``done``, ``failed`` or ``undone``.
+        action: what is done, as scripts see it.
+        as_user: in whose name; None where that is not known yet, or a server admin does it.
         detail: the step as a sentence, and the server's words where it failed.
+        status: ``planned``, ``done``, ``failed`` or ``undone``.
     """
 
-    step: Step
-    status: StepState
+    action: str
+    as_user: UserId | None
     detail: str
+    status: StepState = PLANNED
+
+    @classmethod
+    def of(cls, step: Step, status: StepState = PLANNED, *, error: object = None) -> "StepTaken":
+        """Return the record of a step of a plan, with what went wrong."""
+        detail = step.detail if error is None else f"{step.detail} {error}"
+        return cls(str(step.action), step.as_user, detail, status)
+
+    @classmethod
+    def announced(cls, user: UserId, failed: str | None) -> "StepTaken":
+        """Return the record of a message to the room, which the user sent, or could not send."""
+        return cls("announce", user, f"As {user} announce it in the room.", "failed" if failed else "done")
 
     def as_record(self) -> dict[str, Any]:
         """Return it as scripts get it."""
         return {
-            "action": str(self.step.action),
-            "as": self.step.as_user,
+            "action": self.action,
+            "as": self.as_user,
             "status": self.status,
             "detail": self.detail,
         }
@@ -180,7 +193,7 @@ def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
         reach=plan.reach,
         level_after=plan.level,
         membership_after=membership,
-        steps=tuple(StepTaken(step, "planned", step.detail) for step in plan.steps),
+        steps=tuple(StepTaken.of(step) for step in plan.steps),
         warnings=plan.warnings,
         abilities=view.levels.abilities(plan.level),
     )

@@ -9,13 +9,13 @@ from synadmin.power.room import Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels, outcome
 from synadmin.recovery.make_admin import Preview, Run, preview_rooms
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.room_control import control_of, loses_control
 from synadmin.recovery.transfer_plan import (
     LOWER,
     RATE_LIMITED,
     Move,
     RoomTransfer,
-    TransferStep,
     granted,
     held_back,
     is_over,
@@ -24,7 +24,6 @@ from synadmin.recovery.transfer_plan import (
     outlook,
     over_message,
     parting,
-    step,
 )
 
 
@@ -83,16 +82,16 @@ class AsAdmin:
 
     def _steps(
         self, view: RoomView, preview: Preview, planned: change_levels.EditPlan
-    ) -> tuple[TransferStep, ...]:
+    ) -> tuple[StepTaken, ...]:
         """Return what make-admin does, how the new owner comes in, and who lowers the old one."""
-        steps: list[TransferStep] = [taken.as_record() for taken in preview.result.steps]
-        joins = any(step["action"] == "join" and step["as"] == self.move.new for step in steps)
+        steps = [*preview.result.steps]
+        joins = any(step.action == "join" and step.as_user == self.move.new for step in steps)
         if view.membership_of(self.move.new) != "join" and not joins:
-            steps.append(step("join", self.move.new, f"Join the room as {self.move.new}."))
+            steps.append(StepTaken("join", self.move.new, f"Join the room as {self.move.new}."))
         if planned.actor is not None:
             how = planned.actor.text.removesuffix("set the levels.")
             lowered = lowering(granted(view, self.move), self.move)
-            steps.append(step(LOWER, planned.actor.user, f"{how}{lowered}."))
+            steps.append(StepTaken(LOWER, planned.actor.user, f"{how}{lowered}."))
         return tuple(steps)
 
     def _keep_control(self, view: RoomView) -> None:
@@ -118,8 +117,8 @@ class AsAdmin:
             raise SynadminError(result.message)
         if result.reason == RATE_LIMITED and result.membership_after != "invite":
             return held_back(room_transfer, self.move, None)
-        made = tuple(taken.as_record() for taken in result.steps)
-        return replace(room_transfer, reason=None, steps=(*made, *room_transfer.steps[len(made) :]))
+        steps = (*result.steps, *room_transfer.steps[len(result.steps) :])
+        return replace(room_transfer, reason=None, steps=steps)
 
     def view_of(self, room_id: RoomId) -> RoomView:
         """Return a view of the room with both owners, asked anew."""

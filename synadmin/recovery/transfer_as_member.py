@@ -11,12 +11,12 @@ from synadmin.power.levels import LEVEL_WITHOUT_EVENT
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.member import Member
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.transfer_plan import (
     INSIDE,
     LOWER,
     Move,
     RoomTransfer,
-    TransferStep,
     granted,
     held_back,
     is_over,
@@ -24,7 +24,6 @@ from synadmin.recovery.transfer_plan import (
     outlook,
     over_message,
     parting,
-    step,
 )
 
 
@@ -64,17 +63,17 @@ class AsMember:
         steps = self._steps(view, content)
         return replace(shell, outcome=outcome.PLANNED, message=outlook(view, self.move), steps=steps)
 
-    def _steps(self, view: RoomView, content: dict[str, Any] | None) -> tuple[TransferStep, ...]:
+    def _steps(self, view: RoomView, content: dict[str, Any] | None) -> tuple[StepTaken, ...]:
         old, new = self.move.old, self.move.new
         steps = []
         if content is not None:
-            steps.append(step(LOWER, old, f"As {old} give {new} level {content['users'][new]}."))
+            steps.append(StepTaken(LOWER, old, f"As {old} give {new} level {content['users'][new]}."))
         if view.membership_of(new) not in INSIDE:
-            steps.append(step("invite", old, f"As {old} invite {new}."))
+            steps.append(StepTaken("invite", old, f"As {old} invite {new}."))
         if view.membership_of(new) != "join":
-            steps.append(step("join", new, f"Join the room as {new}."))
+            steps.append(StepTaken("join", new, f"Join the room as {new}."))
         lowered = lowering(granted(view, self.move), self.move)
-        return (*steps, step(LOWER, old, f"As {old}: {lowered}.")) if lowered else tuple(steps)
+        return (*steps, StepTaken(LOWER, old, f"As {old}: {lowered}.")) if lowered else tuple(steps)
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Set the level, unless it is there, and invite."""
@@ -87,10 +86,8 @@ class AsMember:
                 before={"room_id": view.room_id, "power_levels": view.power_levels}
             ):
                 synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
-            room_transfer = replace(
-                room_transfer,
-                steps=({**room_transfer.steps[0], "status": outcome.DONE}, *room_transfer.steps[1:]),
-            )
+            first, *others = room_transfer.steps
+            room_transfer = replace(room_transfer, steps=(replace(first, status=outcome.DONE), *others))
         if view.membership_of(self.move.new) not in INSIDE:
             try:
                 synapse.client_server.invite(view.room_id, self.move.new)

@@ -1,7 +1,6 @@
 """What handing a room over comes to: from whom to whom, the steps, and what speaks against it."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from synadmin.power.level_changes import Edit
 from synadmin.power.levels import format_level
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
-from synadmin.recovery.outcome import DONE, PLANNED, State
+from synadmin.recovery.outcome import DONE, State, StepTaken
 from synadmin.text import command
 
 LOWER = "set-level"
@@ -35,10 +34,6 @@ class Move:
     old: UserId
 
 
-TransferStep = Mapping[str, Any]
-"""A step as scripts get it: ``{action, as, status, detail}``."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomTransfer:
     """The transfer of one room, so far.
@@ -55,7 +50,7 @@ class RoomTransfer:
     name: str | None = None
     before: RoomView | None = None
     now: RoomView | None = None
-    steps: tuple[TransferStep, ...] = ()
+    steps: tuple[StepTaken, ...] = ()
     not_before: float = 0.0
     """By the monotonic clock: what the rate limits held back is not tried again earlier."""
 
@@ -78,17 +73,15 @@ class RoomTransfer:
                 "before": self.before.membership_of(move.new) if self.before else None,
                 "after": self.now.membership_of(move.new) if self.now else None,
             },
-            "steps": [dict(step) for step in self.steps],
+            "steps": [step.as_record() for step in self.steps],
         }
 
     def done(self, action: str) -> "RoomTransfer":
         """Return it with the last step of this kind done."""
-        last = max(
-            (number for number, step in enumerate(self.steps) if step["action"] == action), default=None
-        )
+        last = max((number for number, step in enumerate(self.steps) if step.action == action), default=None)
         if last is None:
             return self
-        step = {**self.steps[last], "status": DONE}
+        step = replace(self.steps[last], status=DONE)
         return replace(self, steps=(*self.steps[:last], step, *self.steps[last + 1 :]))
 
     def _levels(self, user: UserId) -> dict[str, int | str | None]:
@@ -96,11 +89,6 @@ class RoomTransfer:
             "before": format_level(self.before.levels.level_of(user)) if self.before else None,
             "after": format_level(self.now.levels.level_of(user)) if self.now else None,
         }
-
-
-def step(action: str, as_user: UserId | None, detail: str) -> TransferStep:
-    """Return a step that is planned."""
-    return {"action": action, "as": as_user, "status": PLANNED, "detail": detail}
 
 
 def lowering(view: RoomView, move: Move) -> str:

@@ -9,7 +9,7 @@ Upgrades".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synadmin.errors import NotFoundError
@@ -20,6 +20,7 @@ from synadmin.power.levels import RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.parent_spaces import ParentSpace, SpaceIndex, editor_of, rooms_tied_to
 from synadmin.recovery.room_control import RoomControl, control_of
 from synadmin.text import command
@@ -45,19 +46,15 @@ class UpgradeOptions:
     allow: Reach = Reach.API
 
 
-@dataclass(slots=True)
-class UpgradeStep:
-    """A step, and what became of it: ``planned``, ``done`` or ``failed``."""
+@dataclass(frozen=True, slots=True)
+class SpaceStep(StepTaken):
+    """A step in which the new room takes the old one's place in a space.
 
-    action: str
-    as_user: UserId | None
-    detail: str
-    status: str = outcome.PLANNED
-    space: ParentSpace | None = None
+    Attributes:
+        space: the space. It keeps the old room where no user can change it (``as_user`` is None).
+    """
 
-    def as_record(self) -> dict[str, Any]:
-        """Return it as scripts get it."""
-        return {"action": self.action, "as": self.as_user, "status": self.status, "detail": self.detail}
+    space: ParentSpace = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ class RoomUpgrade:
     new_room_id: RoomId | None = None
     version: str | None = None
     members_after: int | None = None
-    steps: tuple[UpgradeStep, ...] = ()
+    steps: tuple[StepTaken, ...] = ()
 
     @property
     def room_id(self) -> RoomId:
@@ -148,7 +145,7 @@ def plan_upgrade(
     planned = replace(shell, outcome=outcome.PLANNED, actor=actor, creators=creators, version=options.version)
     beside = f", with {join_users(named)} as creator beside {actor}" if named else ""
     steps = [
-        UpgradeStep("upgrade", actor, f"As {actor} upgrade the room to version {options.version}{beside}.")
+        StepTaken("upgrade", actor, f"As {actor} upgrade the room to version {options.version}{beside}.")
     ]
     planned = _with_rest(observer, planned, steps, spaces, options, present={actor})
     return replace(planned, message=_outlook(planned))
@@ -265,7 +262,7 @@ def _finishing(
 def _with_rest(
     observer: Observer,
     planned: RoomUpgrade,
-    steps: list[UpgradeStep],
+    steps: list[StepTaken],
     spaces: SpaceIndex,
     options: UpgradeOptions,
     *,
@@ -291,9 +288,9 @@ def _with_rest(
     owners = [user for user in planned.creators if user not in present and user not in joined]
     invited = list(dict.fromkeys([*owners, *([] if public else members)]))
     if joined:
-        steps.append(UpgradeStep("join", None, f"Join {_counted(joined)} to the new room: it is public."))
+        steps.append(StepTaken("join", None, f"Join {_counted(joined)} to the new room: it is public."))
     if invited and actor is not None:
-        steps.append(UpgradeStep("invite", actor, f"As {actor} invite {_counted(invited)} to the new room."))
+        steps.append(StepTaken("invite", actor, f"As {actor} invite {_counted(invited)} to the new room."))
     parents = spaces.parents_of(room_id)
     for space in parents:
         editor = editor_of(
@@ -305,12 +302,12 @@ def _with_rest(
                 f"The space {space.room_id} keeps the old room: no user that you can act as may change it."
             )
         detail = f"As {editor} {detail}" if editor else detail
-        steps.append(UpgradeStep("space", editor, detail, space=space))
+        steps.append(SpaceStep("space", editor, detail, space=space))
     if planned.is_space:
         tied = sum(1 for _ in rooms_tied_to(observer, room_id, planned.new_room_id))
         if tied:
             rooms = "1 room" if tied == 1 else f"{tied} rooms"
-            steps.append(UpgradeStep("rooms", actor, f"Have {rooms} of the space name the new space."))
+            steps.append(StepTaken("rooms", actor, f"Have {rooms} of the space name the new space."))
     return replace(
         planned,
         join_rule=join_rule,

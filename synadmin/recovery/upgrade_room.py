@@ -20,9 +20,17 @@ from synadmin.power.events import creators as creators_of
 from synadmin.power.room import Reach
 from synadmin.recovery import outcome
 from synadmin.recovery.announce import announce
-from synadmin.recovery.parent_spaces import editor_of, follow_space, replace_child, rooms_tied_to, state_of
+from synadmin.recovery.outcome import StepTaken
+from synadmin.recovery.parent_spaces import (
+    ParentSpace,
+    editor_of,
+    follow_space,
+    replace_child,
+    rooms_tied_to,
+    state_of,
+)
 from synadmin.recovery.room_control import control_of
-from synadmin.recovery.upgrade_plan import RoomUpgrade, UpgradeStep, join_users
+from synadmin.recovery.upgrade_plan import RoomUpgrade, SpaceStep, join_users
 from synadmin.recovery.workspace import Recovery
 
 PARTLY = "partly"
@@ -74,8 +82,8 @@ class Upgrade:
         if self.announcement is None or actor is None:
             return
         failed = announce(self.recovery.as_user(actor), new, self.announcement)
-        status = outcome.DONE if failed is None else outcome.FAILED
-        step = UpgradeStep("announce", actor, f"As {actor} announce it in the new room.", status)
+        status: outcome.StepState = "done" if failed is None else "failed"
+        step = StepTaken("announce", actor, f"As {actor} announce it in the new room.", status)
         self.planned = replace(self.planned, steps=(*self.planned.steps, step))
         if failed is not None:
             self.problems.append(f"the announcement: {failed}")
@@ -102,49 +110,48 @@ class Upgrade:
                 raise SynadminError(
                     f"the server named {new}, but the room does not show that it was replaced"
                 )
-        step.status = outcome.DONE
+        self._mark(step, outcome.DONE)
         return new
+
+    def _mark(self, step: StepTaken, status: outcome.StepState) -> None:
+        steps = tuple(replace(each, status=status) if each is step else each for each in self.planned.steps)
+        self.planned = replace(self.planned, steps=steps)
 
     def _replacement(self) -> RoomId | None:
         event = self.recovery.observer.state_event(self.planned.room_id, TOMBSTONE)
         room = None if event is None else event.content.get("replacement_room")
         return RoomId(room) if isinstance(room, str) else None
 
-    def _take(self, step: UpgradeStep, new: RoomId) -> None:
+    def _take(self, step: StepTaken, new: RoomId) -> None:
         """Take a step; its failure is recorded, and the next step is taken all the same."""
-        take = {
-            "join": self._join,
-            "invite": self._invite,
-            "space": self._update_space,
-            "rooms": self._update_tied_rooms,
-        }[step.action]
-        if step.action == "space" and step.as_user is None:
-            self.problems.append(step.detail.rstrip("."))
-            return
-        failed = take(step, new)
-        step.status = outcome.FAILED if failed else outcome.DONE
+        if isinstance(step, SpaceStep):
+            if step.as_user is None:
+                self.problems.append(step.detail.rstrip("."))
+                return
+            failed = self._update_space(step.space, step.as_user, new)
+        elif step.action == "join":
+            failed = self._join(new)
+        elif step.action == "invite":
+            failed = self._invite(step.as_user or self.recovery.synapse.owner, new)
+        else:
+            failed = self._update_tied_rooms(new)
+        self._mark(step, outcome.FAILED if failed else outcome.DONE)
         self.problems += failed
 
-    def _join(self, _step: UpgradeStep, new: RoomId) -> list[str]:
+    def _join(self, new: RoomId) -> list[str]:
         join = self.recovery.synapse.rooms.join
         return _each(self.planned.joined, "join {}", lambda user: join(new, user_id=user))
 
-    def _invite(self, step: UpgradeStep, new: RoomId) -> list[str]:
-        actor = step.as_user or self.recovery.synapse.owner
-
+    def _invite(self, actor: UserId, new: RoomId) -> list[str]:
         def invite(user: UserId) -> None:
             self.recovery.as_user(actor).client_server.invite(new, user)
 
         return _each(self.planned.invited, "invite {}", invite)
 
-    def _update_space(self, step: UpgradeStep, new: RoomId) -> list[str]:
-        space, editor = step.space, step.as_user
-        if space is None or editor is None:
-            return []
-
-        def put(space_id: str) -> None:
+    def _update_space(self, space: ParentSpace, editor: UserId, new: RoomId) -> list[str]:
+        def put(space_id: RoomId) -> None:
             replace_child(self.recovery.as_user(editor), space, self.planned.room_id, new)
-            self._name_parent(RoomId(space_id), new)
+            self._name_parent(space_id, new)
 
         return _each([space.room_id], "change the space {}", put)
 
@@ -156,7 +163,7 @@ class Upgrade:
                     new, SPACE_PARENT, event.content, space
                 )
 
-    def _update_tied_rooms(self, _step: UpgradeStep, new: RoomId) -> list[str]:
+    def _update_tied_rooms(self, new: RoomId) -> list[str]:
         failed, observer = [], self.recovery.observer
         old = self.planned.room_id
         for room_id, names, allows in list(rooms_tied_to(observer, old, new)):

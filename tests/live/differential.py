@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.ids import RoomAlias, RoomId
-    from synadmin.power.steps import Step
+    from synadmin.recovery.outcome import StepTaken
     from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.random_rooms import Tally
@@ -411,9 +411,9 @@ class Comparison:
         people = self.stage.people.values()
         return memberships, levels, {who.user_id: observer.account(who.user_id) for who in people}
 
-    def _look_again(self) -> tuple[str, tuple[Step, ...]]:
+    def _look_again(self) -> tuple[str, tuple[StepTaken, ...]]:
         (again,) = make_admin.preview_rooms(Observer(self.admin.synapse), [self.room_id], self.goal)
-        return again.result.outcome, tuple(taken.step for taken in again.result.steps)
+        return again.result.outcome, again.result.steps
 
     def _can_try(self) -> bool:
         return self.drawn.target in self.stage.people and self.drawn.target not in self.drawn.fates

@@ -131,9 +131,9 @@ def _applied(work: "Apply", rooms: ControlRooms, allow: str | None) -> "Iterator
 def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, text: str) -> "RoomReport":
     """Announce in a room that was changed: as you, where you are one of its admins, else as a local admin."""
     from synadmin.control.plan import reach_for
-    from synadmin.control.records import ControlStep
     from synadmin.power.room import Reach
     from synadmin.recovery.announce import announce
+    from synadmin.recovery.outcome import StepTaken
 
     entry, room_id, owner = report.target.entry, report.target.room_id, recovery.synapse.owner
     if report.outcome != "done" or not report.steps:
@@ -149,8 +149,7 @@ def _announced(recovery: "Recovery", report: "RoomReport", allow: str | None, te
     failed = announce(recovery.as_user(speaker), room_id, text)
     if failed is not None:
         recovery.say(f"warning: {room_id}: {speaker} could not announce it: {failed}")
-    status, detail = "failed" if failed else "done", f"As {speaker} announce it in the room."
-    return replace(report, steps=(*report.steps, ControlStep("announce", speaker, status, detail)))
+    return replace(report, steps=(*report.steps, StepTaken.announced(speaker, failed)))
 
 
 def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow: str | None) -> ControlRooms:

@@ -77,7 +77,7 @@ def _announced_transfer(
     text: str,
 ) -> "RoomTransfer":
     from synadmin.recovery.announce import announce
-    from synadmin.recovery.transfer_plan import step
+    from synadmin.recovery.outcome import StepTaken
 
     room_id = room_transfer.room_id
     if room_transfer.outcome not in {"done", "partly"} or not room_transfer.steps or room_id is None:
@@ -85,16 +85,13 @@ def _announced_transfer(
     failed = announce(speak(), room_id, text)
     if failed is not None:
         invocation.warn(f"warning: {room_id}: {move.new} could not announce it: {failed}")
-    status = "done" if failed is None else "failed"
-    taken = {**step("announce", move.new, f"As {move.new} announce it in the room."), "status": status}
-    return replace(room_transfer, steps=(*room_transfer.steps, taken))
+    return replace(room_transfer, steps=(*room_transfer.steps, StepTaken.announced(move.new, failed)))
 
 
 def announce_admin(
     invocation: Invocation, recovery: "Recovery", result: "Outcome", text: str | None
 ) -> "Outcome":
     """Announce in a room that the target has control now; a room that was not changed hears nothing."""
-    from synadmin.power.steps import Action, Step
     from synadmin.recovery.announce import announce
     from synadmin.recovery.outcome import StepTaken
 
@@ -104,6 +101,4 @@ def announce_admin(
     failed = announce(recovery.as_user(user), result.room_id, text)
     if failed is not None:
         invocation.warn(f"warning: {result.room_id}: {user} could not announce it: {failed}")
-    step = Step(action=Action.ANNOUNCE, as_user=user, user=user)
-    taken = StepTaken(step, "done" if failed is None else "failed", step.detail)
-    return replace(result, steps=(*result.steps, taken))
+    return replace(result, steps=(*result.steps, StepTaken.announced(user, failed)))

@@ -301,7 +301,7 @@ def _transfer_text(room_transfer: "RoomTransfer") -> str:
     lines.append(f"  {room_transfer.outcome}: {room_transfer.message}")
     if room_transfer.outcome == "planned":
         steps = enumerate(room_transfer.steps, 1)
-        lines += [f"  {number}.    {step['detail']}" for number, step in steps]
+        lines += [f"  {number}.    {step.detail}" for number, step in steps]
     return "\n".join(safe_text(line) for line in lines)
 
 

@@ -81,10 +81,10 @@ def test_refusal_reports_the_unchanged_state() -> None:
 def test_step_has_user_action_and_status() -> None:
     found = plan(room({ALICE: "join"}), Goal(target=ADMIN, caller=ADMIN))
     assert isinstance(found, Plan)
-    taken = StepTaken(found.steps[0], "failed", "It did not work.")
+    taken = StepTaken.of(found.steps[0], "failed", error="It did not work.")
     assert taken.as_record() == {
         "action": "make-room-admin",
         "as": ALICE,
         "status": "failed",
-        "detail": "It did not work.",
+        "detail": f"{found.steps[0].detail} It did not work.",
     }
