@@ -118,6 +118,9 @@ class Activity(ResourceGroup):
     def whois(self, user_id: str) -> Whois:
         """Return from which addresses a user was seen, a few minutes late.
 
+        Raises:
+            MatrixError: the user is of another server (400).
+
         Source: ``WhoisRestServlet``.
         """
         return self._send(WHOIS, user_id=user_id)
@@ -125,7 +128,7 @@ class Activity(ResourceGroup):
     def joined_rooms(self, user_id: str) -> JoinedRooms:
         """Return the rooms that a user is joined to; empty where there is no such user.
 
-        Of users elsewhere only the rooms that this server is in.
+        For a user of another server, only the rooms that this server is in.
 
         Source: ``UserJoinedRoomsRestServlet``.
         """

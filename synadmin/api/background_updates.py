@@ -1,4 +1,4 @@
-"""Work on the database that Synapse does beside everything else.
+"""Updates of the database that Synapse runs in the background.
 
 Source: Synapse, ``docs/usage/administration/admin_api/background_updates.md`` and
 ``synapse/rest/admin/background_updates.py``.
@@ -61,7 +61,7 @@ class BackgroundUpdates(ResourceGroup):
         return self._send(ENABLED)
 
     def set_enabled(self, *, enabled: bool) -> Enabled:
-        """Let updates run, or pause them until then or until Synapse is restarted.
+        """Let updates run, or pause them. After a restart of Synapse they run again.
 
         Source: ``BackgroundUpdateEnabledRestServlet``.
         """

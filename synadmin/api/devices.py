@@ -97,7 +97,7 @@ class Devices(ResourceGroup):
         return self._send(MODIFY, body=body, user_id=user_id, device_id=device_id)
 
     def delete(self, user_id: str, device_id: str) -> Empty:
-        """Delete a device, which ends its session. A device that is not there is none to complain about.
+        """Delete a device, which ends its session. It is no error where there is no such device.
 
         Source: ``DeviceRestServlet``.
         """

@@ -24,7 +24,7 @@ class Experimental(ResourceGroup):
     """Experimental features: ``synapse.experimental``."""
 
     def get(self, user_id: str) -> Features:
-        """Return which features are on for a local user, those that are on for all not counted.
+        """Return which features are on for a local user; features that are on for all users are left out.
 
         Source: ``ExperimentalFeaturesRestServlet``.
         """
@@ -34,7 +34,7 @@ class Experimental(ResourceGroup):
         """Switch features on or off for a local user; those that are not named stay as they are.
 
         Raises:
-            MatrixError: this Synapse knows no such feature.
+            MatrixError: this Synapse knows no such feature, or none is named (400).
 
         Source: ``ExperimentalFeaturesRestServlet``.
         """

@@ -12,7 +12,7 @@ from synadmin.ids import RoomId
 
 
 class Destination(Record, frozen=True, kw_only=True):
-    """Another server, and how it is to reach.
+    """Another server, and whether this one can reach it.
 
     Times in milliseconds since the epoch, ``retry_interval`` in milliseconds. ``failure_ts`` is since when
     it cannot be reached, None while it can; then ``retry_last_ts`` and ``retry_interval`` are 0.
@@ -71,7 +71,7 @@ class Federation(ResourceGroup):
         """List the servers that this one sends to, or has tried to.
 
         Args:
-            destination: only those that this is part of the name of.
+            destination: part of a server name.
             order_by: one of :data:`DestinationOrder`; Synapse's default is by name.
             reverse: the other way round.
             page_size: servers a request; None lets pages grow.
@@ -89,7 +89,7 @@ class Federation(ResourceGroup):
         )
 
     def destination(self, destination: str) -> Destination:
-        """Return how another server is to reach.
+        """Return whether this server can reach another one, and when it tries again.
 
         Raises:
             NotFoundError: this server has never sent to it.
@@ -124,7 +124,7 @@ class Federation(ResourceGroup):
         )
 
     def reset_connection(self, destination: str) -> Empty:
-        """Try to reach a server now, rather than when its time to be tried again has come.
+        """Try to reach a server now, not only when the time until the next try is over.
 
         Raises:
             NotFoundError: this server has never sent to it.

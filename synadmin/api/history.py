@@ -53,6 +53,7 @@ class History(ResourceGroup):
 
         Raises:
             NotFoundError: no such event, or nothing that old.
+            MatrixError: the event is in another room (400).
 
         Source: ``PurgeHistoryRestServlet``.
         """

@@ -1,4 +1,4 @@
-"""Finding out whose an address, an external id or a name is.
+"""Finding accounts by name, e-mail address, phone number or external id.
 
 Source: Synapse, ``docs/admin_api/user_admin_api.md``, ``synapse/rest/admin/users.py`` and
 ``username_available.py``.
@@ -23,13 +23,13 @@ class FoundUser(Record, frozen=True, kw_only=True):
 
 
 class Owner(Record, frozen=True, kw_only=True):
-    """Whose it is."""
+    """The user who has an address or an external id."""
 
     user_id: UserId
 
 
 class Availability(Record, frozen=True, kw_only=True):
-    """The name can be had; where it cannot, the server answers with an error that says why."""
+    """The username is available; where it is not, the server answers with an error that says why."""
 
     available: bool
 
@@ -60,7 +60,7 @@ class Lookup(ResourceGroup):
         """Return whether a username is available, even where registration is closed.
 
         Raises:
-            MatrixError: ``M_USER_IN_USE``, ``M_INVALID_USERNAME`` or ``M_EXCLUSIVE``: it could not.
+            MatrixError: ``M_USER_IN_USE``, ``M_INVALID_USERNAME`` or ``M_EXCLUSIVE``: it is not available.
 
         Source: ``UsernameAvailableRestServlet``.
         """
@@ -81,7 +81,7 @@ class Lookup(ResourceGroup):
         return self._send(BY_EXTERNAL_ID, provider=provider, external_id=external_id)
 
     def by_threepid(self, medium: str, address: str) -> Owner:
-        """Return whose an e-mail address or a telephone number is.
+        """Return the user with an e-mail address or a phone number.
 
         Args:
             medium: ``email`` or ``msisdn``.

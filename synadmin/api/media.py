@@ -177,7 +177,7 @@ class Media(ResourceGroup):
         return self._send(GET, server_name=server_name, media_id=media_id)
 
     def in_room(self, room_id: str) -> RoomMedia:
-        """Return what the room's unencrypted events point to. Grows with the room.
+        """Return what the room's unencrypted events point to; empty for an unknown room. Grows with the room.
 
         Source: ``ListMediaInRoom``.
         """
@@ -196,7 +196,7 @@ class Media(ResourceGroup):
         Args:
             user_id: the user.
             order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
-            reverse: the other way round than ``order_by`` has it.
+            reverse: the other way round than ``order_by`` has it; nothing changes without ``order_by``.
             page_size: items a request; None lets pages grow.
 
         Raises:
@@ -300,9 +300,12 @@ class Media(ResourceGroup):
 
         Args:
             before_ts: last looked at (not: uploaded) before this time, in milliseconds since the epoch;
-                where they were never accessed, uploaded before it.
+                where it was never looked at, uploaded before it.
             size_gt: only what is larger than this many bytes; Synapse's default is 0.
             keep_profiles: keep avatars of users and rooms; Synapse's default is to.
+
+        Raises:
+            MatrixError: the time lies in 1970: are these seconds (400)?
 
         Source: ``DeleteMediaByDateSize``.
         """
@@ -342,7 +345,7 @@ class Media(ResourceGroup):
             limit: how many.
             start: how many to leave before those.
             order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
-            reverse: the other way round than ``order_by`` has it.
+            reverse: the other way round than ``order_by`` has it; nothing changes without ``order_by``.
 
         Raises:
             NotFoundError: there is no such user.
@@ -358,12 +361,15 @@ class Media(ResourceGroup):
         return self._send(DELETE_OF_USER, query=query, user_id=user_id)
 
     def purge_remote(self, *, before_ts: int) -> PurgedMedia:
-        """Remove cached copies of other servers' media; who asks for one again gets it from there again.
+        """Remove cached copies of other servers' media; a copy that is needed again is fetched again.
 
         What is in quarantine stays.
 
         Args:
             before_ts: last looked at before this time, in milliseconds since the epoch.
+
+        Raises:
+            MatrixError: the time lies in 1970: are these seconds (400)?
 
         Source: ``PurgeMediaCacheRestServlet``.
         """

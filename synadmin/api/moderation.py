@@ -14,16 +14,16 @@ from synadmin.ids import EventId
 
 
 class Redaction(Record, frozen=True, kw_only=True):
-    """What the work is called that the server has begun."""
+    """The id of a redaction that the server has begun."""
 
     redact_id: str
 
 
 class RedactionStatus(Record, frozen=True, kw_only=True):
-    """How far it is: ``scheduled``, ``active``, ``complete`` or ``failed``.
+    """The status of a redaction: ``scheduled``, ``active``, ``complete`` or ``failed``.
 
     ``failed_redactions`` says of each event that could not be redacted why; it is there, perhaps empty,
-    when the work is complete. ``error`` is there when it has failed.
+    when it is complete. ``error`` is there when it has failed.
     """
 
     status: str
@@ -63,6 +63,9 @@ class Moderation(ResourceGroup):
     def lift_shadow_ban(self, user_id: str) -> Empty:
         """Lift a shadow-ban. What was sent under it stays unsent.
 
+        Raises:
+            NotFoundError: there is no such user.
+
         Source: ``ShadowBanRestServlet``.
         """
         return self._send(LIFT_SHADOW_BAN, user_id=user_id)
@@ -93,7 +96,7 @@ class Moderation(ResourceGroup):
             after_ts: only what was sent then or after, in milliseconds since the epoch (since 1.157).
 
         Raises:
-            MatrixError: one is under way for this user already.
+            MatrixError: one is under way for this user already (400).
 
         Source: ``RedactUser``.
         """
@@ -108,10 +111,10 @@ class Moderation(ResourceGroup):
         return self._send(REDACT, body=body, user_id=user_id)
 
     def redact_status(self, redact_id: str) -> RedactionStatus:
-        """Return the progress of a redaction, until a day after it has ended.
+        """Return the progress of a redaction. The server remembers it for a week after its end.
 
         Raises:
-            NotFoundError: the server knows no such work.
+            NotFoundError: there is no such redaction.
 
         Source: ``RedactUserStatus``.
         """

@@ -64,6 +64,7 @@ class Notices(ResourceGroup):
 
         Raises:
             NotFoundError: there is no such user.
+            MatrixError: the server has no server notices, or the user is of another server (400).
 
         Source: ``SendServerNoticeServlet``.
         """
@@ -92,6 +93,7 @@ class Notices(ResourceGroup):
 
         Raises:
             NotFoundError: there is no such user.
+            MatrixError: the server has no server notices, or the user is of another server (400).
 
         Source: ``SendServerNoticeServlet``.
         """

@@ -44,7 +44,10 @@ class Registration(ResourceGroup):
     """Accounts by shared secret: ``synapse.registration``. Needs no token."""
 
     def nonce(self) -> Nonce:
-        """Return a nonce for :meth:`register`."""
+        """Return a nonce for :meth:`register`.
+
+        Source: ``UserRegisterServlet``.
+        """
         return self._send(NONCE)
 
     def register(
@@ -75,10 +78,13 @@ class Registration(ResourceGroup):
             device_id: of the session that is made; drawn by the server by default.
             initial_device_display_name: its name.
             inhibit_login: make no session.
-            refresh_token: ask for a token that ends, and one to renew it with.
+            refresh_token: ask for an access token that expires, and a refresh token.
 
         Raises:
-            MatrixError: the secret is another, or the name cannot be had.
+            NotPermittedError: the shared secret is wrong.
+            MatrixError: the server has no shared secret, or the username is taken or not valid (400).
+
+        Source: ``UserRegisterServlet``.
         """
         nonce = nonce or self.nonce().nonce
         parts = [nonce, username, password, "admin" if admin else "notadmin"]

@@ -1,4 +1,4 @@
-"""Registration tokens: who has one may make an account where registration asks for it.
+"""Registration tokens, with which people make accounts where registration asks for one.
 
 Source: Synapse, ``docs/usage/administration/admin_api/registration_tokens.md`` and
 ``synapse/rest/admin/registration_tokens.py``.
@@ -67,14 +67,13 @@ class RegistrationTokens(ResourceGroup):
         """Make a token.
 
         Args:
-            token: what it shall be, 1 to 64 of ``A-Za-z0-9._~-``; the server draws one where it is not
-                given.
-            length: how long the drawn one is, 1 to 64; Synapse's default is 16.
+            token: 1 to 64 of ``A-Za-z0-9._~-``; the server draws one where it is not given.
+            length: of a token that the server draws, 1 to 64; Synapse's default is 16.
             uses_allowed: how many accounts can be made with it; any number by default.
-            expiry_time: when it ends, in milliseconds since the epoch; never by default.
+            expiry_time: when it expires, in milliseconds since the epoch; never by default.
 
         Raises:
-            MatrixError: there is such a token already, or what it shall be is out of bounds.
+            MatrixError: there is such a token already, a value is out of range, or the expiry is past (400).
 
         Source: ``NewRegistrationTokenRestServlet``.
         """
@@ -90,7 +89,7 @@ class RegistrationTokens(ResourceGroup):
         """Return one token.
 
         Raises:
-            NotFoundError: there is none like it.
+            NotFoundError: there is no such token.
 
         Source: ``RegistrationTokenRestServlet``.
         """
@@ -108,10 +107,11 @@ class RegistrationTokens(ResourceGroup):
         Args:
             token: the token.
             uses_allowed: how many accounts can be made with it in total; None for any number.
-            expiry_time: when it ends, in milliseconds since the epoch; None for never.
+            expiry_time: when it expires, in milliseconds since the epoch; None for never.
 
         Raises:
-            NotFoundError: there is none like it.
+            NotFoundError: there is no such token.
+            MatrixError: a value is out of range, or the expiry is past (400).
 
         Source: ``RegistrationTokenRestServlet``.
         """
@@ -125,7 +125,7 @@ class RegistrationTokens(ResourceGroup):
         """Delete a token. Registrations under way with it end without success.
 
         Raises:
-            NotFoundError: there is none like it.
+            NotFoundError: there is no such token.
 
         Source: ``RegistrationTokenRestServlet``.
         """

@@ -92,9 +92,9 @@ class Reports(ResourceGroup):
         A report in a room that was deleted since is left out by Synapse.
 
         Args:
-            user_id: only by whom this is part of the user id of.
-            room_id: only in the rooms that this is part of the id of.
-            event_sender_user_id: only about events of this user.
+            user_id: part of the user id of the reporter.
+            room_id: part of the room id.
+            event_sender_user_id: the whole user id of the sender of the event.
             oldest_first: the other way round.
             page_size: reports a request; None lets pages grow.
 
@@ -142,8 +142,8 @@ class Reports(ResourceGroup):
         """List the reports of users, the newest first.
 
         Args:
-            user_id: only by whom this is part of the user id of.
-            target_user_id: only about whom this is part of the user id of.
+            user_id: part of the user id of the reporter.
+            target_user_id: part of the user id of the reported user.
             oldest_first: the other way round.
             page_size: reports a request; None lets pages grow.
 

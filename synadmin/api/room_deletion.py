@@ -1,4 +1,4 @@
-"""Deleting rooms: putting everybody out, and removing what the server knows of them.
+"""Deleting rooms: removing the local members, and the room from the database.
 
 Source: Synapse, ``docs/admin_api/rooms.md``, "Delete Room API", and ``synapse/rest/admin/rooms.py``.
 """
@@ -14,8 +14,8 @@ class RoomShutDown(Record, frozen=True, kw_only=True):
     """What became of a room's local users and aliases.
 
     Attributes:
-        kicked_users: those who were put out.
-        failed_to_kick_users: those who could not be put out, or not be moved to the new room.
+        kicked_users: those who were removed from the room.
+        failed_to_kick_users: those who could not be removed, or not be moved to the new room.
         local_aliases: those that lead to the new room now.
         new_room_id: the new room, where one was asked for.
     """
@@ -62,7 +62,7 @@ class DeletionOptions(TypedDict, total=False):
     Attributes:
         purge: remove it from the database; Synapse's default is to do so. Otherwise it stays, without
             local users in it.
-        force_purge: remove it even where a local user could not be put out.
+        force_purge: remove it even where a local user could not be removed from it.
         block: let no local user come in again.
         new_room_user_id: make a new room with this local user as its administrator, and move the users and
             the local aliases there.
@@ -92,14 +92,14 @@ class RoomDeletion(ResourceGroup):
     """
 
     def delete(self, room_id: str, **options: Unpack[DeletionOptions]) -> DeletionStarted:
-        """Begin to put all local users out of a room and to remove it from the database.
+        """Begin to remove all local users from a room, and the room from the database.
 
         Args:
             room_id: the room. One that the server does not know is reported as deleted all the same.
             options: see :class:`DeletionOptions`.
 
         Raises:
-            MatrixError: the room is being deleted already.
+            MatrixError: the room is being deleted already (400).
 
         Source: ``RoomRestV2Servlet``.
         """
@@ -125,7 +125,7 @@ class RoomDeletion(ResourceGroup):
         return self._send(STATUS, delete_id=delete_id)
 
     def of_room(self, room_id: str) -> Deletions:
-        """Return the deletions of a room that have begun, those that have ended included.
+        """Return the deletions of a room, those that have ended within a week included.
 
         Raises:
             NotFoundError: there is none.

@@ -136,7 +136,7 @@ class ForwardExtremities(Record, frozen=True, kw_only=True):
 
 
 class ForwardExtremitiesDeleted(Record, frozen=True, kw_only=True):
-    """How many were deleted."""
+    """How many ends of a room's history were deleted."""
 
     deleted: int
 
@@ -214,7 +214,7 @@ class Rooms(ResourceGroup):
         """List the rooms the server knows, a page at a time.
 
         Args:
-            search: part of a name, or a whole alias, or a whole room id.
+            search: part of a name or of the localpart of a main alias, or a whole room id.
             public: only those in the room directory, or only those that are not.
             empty: only those without joined members, or only those with.
             order_by: one of :data:`RoomOrder`; Synapse's default is by name.
@@ -248,6 +248,9 @@ class Rooms(ResourceGroup):
     def members(self, room_id: str) -> RoomMembers:
         """Return who is joined. Grows with the room.
 
+        Raises:
+            NotFoundError: the server knows no such room.
+
         Source: ``RoomMembersRestServlet``.
         """
         return self._send(MEMBERS, room_id=room_id)
@@ -260,6 +263,9 @@ class Rooms(ResourceGroup):
             type: only events of this type; Synapse before 1.123 sends all the same. Without it, or with
                 ``m.room.member``, the answer grows with the room, and comes only when the server has the
                 room's state complete.
+
+        Raises:
+            NotFoundError: the server knows no such room.
 
         Source: ``RoomStateRestServlet``.
         """
@@ -275,9 +281,9 @@ class Rooms(ResourceGroup):
         return self._send(BLOCK_STATUS, room_id=room_id)
 
     def block(self, room_id: str, *, block: bool = True) -> Block:
-        """Block a room on this server, or lift that: whether local users can come in.
+        """Block or unblock a room on this server: local users can neither join a blocked room nor be invited.
 
-        The room need not be known to the server. Who is in it stays in it.
+        The server need not know the room. Its members stay in it.
 
         Source: ``BlockRoomRestServlet``.
         """
@@ -299,13 +305,19 @@ class Rooms(ResourceGroup):
             max_depth: how far down; 0 is the space alone.
             page_size: rooms a request; Synapse gives 50 at most.
 
+        Raises:
+            ServerError: the server knows no such room.
+
         Source: ``AdminRoomHierarchy``.
         """
         query = {"max_depth": max_depth, "limit": page_size}
         return self._walk(HIERARCHY, query=query, room_id=room_id)
 
     def forward_extremities(self, room: str) -> ForwardExtremities:
-        """Return the ends of the room's history; many of them make a room slow.
+        """Return the ends of the room's history; many of them make a room slow. None for an unknown room.
+
+        Raises:
+            NotFoundError: there is no such alias.
 
         Source: ``ForwardExtremitiesRestServlet``.
         """
@@ -315,7 +327,8 @@ class Rooms(ResourceGroup):
         """Forget all ends of the room's history but the newest.
 
         Raises:
-            NotFoundError: the room has none.
+            NotFoundError: there is no such alias.
+            ServerError: the room has none.
 
         Source: ``ForwardExtremitiesRestServlet``.
         """

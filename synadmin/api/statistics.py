@@ -61,10 +61,13 @@ class Statistics(ResourceGroup):
         Args:
             search: part of a user id or display name.
             from_ts: only what was uploaded since, in milliseconds since the epoch.
-            until_ts: only what was uploaded before, in milliseconds since the epoch.
+            until_ts: only what was uploaded until then, in milliseconds since the epoch.
             order_by: one of :data:`UserStatisticsOrder`; Synapse's default is by user id.
             reverse: the other way round.
             page_size: users a request; None lets pages grow.
+
+        Raises:
+            MatrixError: ``until_ts`` is not later than ``from_ts`` (400).
 
         Source: ``UserMediaStatisticsRestServlet``.
         """

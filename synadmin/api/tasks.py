@@ -1,4 +1,4 @@
-"""Work that the server has put off, or has under way: deleting rooms, purging history, redacting users.
+"""Scheduled tasks of the server: deleting rooms, purging history, redacting users.
 
 Source: Synapse, ``docs/admin_api/scheduled_tasks.md`` and ``synapse/rest/admin/scheduled_tasks.py``.
 """
@@ -52,7 +52,7 @@ class Tasks(ResourceGroup):
             action_name: only these actions, ``purge_history`` and the like.
             resource_id: only this room's, or user's.
             status: only these of :data:`~synadmin.api.choices.TASK_STATUSES`.
-            max_timestamp: only those with an earlier time, in milliseconds since the epoch.
+            max_timestamp: only those with this time or an earlier one, in milliseconds since the epoch.
 
         Source: ``ScheduledTasksRestServlet``.
         """

@@ -50,7 +50,7 @@ class Threepid(Record, frozen=True, kw_only=True):
 
 
 class ExternalId(Record, frozen=True, kw_only=True):
-    """Who an account is at a single sign-on provider."""
+    """The identity of an account at a single sign-on provider."""
 
     auth_provider: str
     external_id: str
@@ -87,7 +87,10 @@ class UserDetails(Record, frozen=True, kw_only=True):
 
 
 class Memberships(Record, frozen=True, kw_only=True):
-    """A user's membership in every room they ever had one in, left and banned included."""
+    """A user's membership by room: ``join``, ``invite``, ``knock``, ``leave`` or ``ban``.
+
+    Rooms that this server is not in are missing, also those that its last user has left.
+    """
 
     memberships: Mapping[RoomId, str]
 
@@ -124,13 +127,13 @@ class AdminFlag(Record, frozen=True, kw_only=True):
 
 
 class Validity(Record, frozen=True, kw_only=True):
-    """When an account ends to be valid, in milliseconds since the epoch."""
+    """When an account expires, in milliseconds since the epoch."""
 
     expiration_ts: int
 
 
 class CrossSigningReset(Record, frozen=True, kw_only=True):
-    """Until when the keys may be replaced, in milliseconds since the epoch."""
+    """The time until which the keys may be replaced, in milliseconds since the epoch."""
 
     updatable_without_uia_before_ms: int
 
@@ -252,7 +255,8 @@ class Users(ResourceGroup):
         """Return an account of this server.
 
         Raises:
-            NotFoundError: there is none of that name.
+            NotFoundError: there is no such account.
+            MatrixError: the user is of another server (400).
 
         Source: ``UserRestServletV2Get``.
         """
@@ -278,7 +282,7 @@ class Users(ResourceGroup):
 
         Args:
             user_id: the account. A new one keeps to today's grammar of localparts.
-            password: a new password.
+            password: a new password, at most 512 characters.
             logout_devices: whether a new password ends the account's sessions; Synapse's default is yes.
             displayname: ``""`` removes it.
             avatar_url: an ``mxc://`` URI; ``""`` removes it.
@@ -290,6 +294,11 @@ class Users(ResourceGroup):
             locked: whether it is locked: its sessions stay, but can do nothing.
             user_type: ``bot``, ``support`` or one of the server's own; None for an ordinary one.
             approved: whether it may sign in (MSC3866).
+
+        Raises:
+            MatrixError: a value is not valid, or the user is of another server (400); another account has
+                one of the external ids (409).
+            NotPermittedError: there is no such account, and the Matrix Authentication Service makes them.
 
         Source: ``UserRestServletV2``.
         """
@@ -329,12 +338,21 @@ class Users(ResourceGroup):
             user_id: the account.
             erase: also remove its profile, and hide what it sent from those who join later.
 
+        Raises:
+            NotFoundError: there is no such account.
+
         Source: ``DeactivateAccountRestServlet``.
         """
         return self._send(DEACTIVATE, body={"erase": erase}, target_user_id=user_id)
 
     def suspend(self, user_id: str, *, suspend: bool) -> dict[str, Any]:
-        """Suspend an account, or lift that. A suspended user reads, and does almost nothing else.
+        """Suspend or unsuspend an account. A suspended user can read, and do almost nothing else.
+
+        Returns:
+            ``{"user_@alice:example.org_suspended": true}``, with the user id in the name.
+
+        Raises:
+            NotFoundError: there is no such account.
 
         Source: ``SuspendAccountRestServlet``.
         """
@@ -345,7 +363,11 @@ class Users(ResourceGroup):
 
         Args:
             user_id: the user; not the token's owner.
-            valid_until_ms: when it ends, in milliseconds since the epoch; never where it is None.
+            valid_until_ms: when it expires, in milliseconds since the epoch; never where it is None.
+
+        Raises:
+            NotFoundError: there is no such account.
+            MatrixError: it is the token's owner, or a user of another server (400).
 
         Source: ``UserTokenRestServlet``.
         """
@@ -365,6 +387,10 @@ class Users(ResourceGroup):
             new_password: its new password.
             logout_devices: whether its sessions end; Synapse's default is yes. This session stays.
 
+        Raises:
+            NotFoundError: there is no such account.
+            NotPermittedError: the server's configuration does not let passwords change.
+
         Source: ``ResetPasswordRestServlet``.
         """
         body = {"new_password": new_password, "logout_devices": logout_devices}
@@ -379,6 +405,10 @@ class Users(ResourceGroup):
 
     def set_admin(self, user_id: str, *, admin: bool) -> Empty:
         """Make a user a server admin, or remove that right; not your own.
+
+        Raises:
+            NotFoundError: there is no such account.
+            MatrixError: it is your own right, or a user of another server (400).
 
         Source: ``UserAdminServlet``.
         """
@@ -398,6 +428,9 @@ class Users(ResourceGroup):
             expiration_ts: milliseconds since the epoch; one more of the server's periods where it is not
                 given.
             enable_renewal_emails: whether it is asked by e-mail to renew; Synapse's default is yes.
+
+        Raises:
+            ServerError: no ``expiration_ts``, and accounts of this server do not expire.
 
         Source: ``AccountValidityRenewServlet``, ``docs/admin_api/account_validity.md``.
         """
@@ -422,9 +455,9 @@ class Users(ResourceGroup):
         return self._send(ALLOW_CROSS_SIGNING_RESET, body={}, user_id=user_id)
 
     def memberships(self, user_id: str) -> Memberships:
-        """Return a user's memberships; empty where there is no such user.
+        """Return a user's memberships in the rooms that this server is in; empty for an unknown user.
 
-        Of users elsewhere only what happened in rooms that this server is in.
+        The user may be of another server.
 
         Source: ``UserMembershipsRestServlet``.
         """
@@ -432,6 +465,9 @@ class Users(ResourceGroup):
 
     def ratelimit(self, user_id: str) -> RateLimitOverride:
         """Return the account's own message limits.
+
+        Raises:
+            NotFoundError: there is no such account.
 
         Source: ``RateLimitRestServlet``.
         """
@@ -451,6 +487,9 @@ class Users(ResourceGroup):
             messages_per_second: messages it may send a second.
             burst_count: messages it may send at once before that counts.
 
+        Raises:
+            NotFoundError: there is no such account.
+
         Source: ``RateLimitRestServlet``.
         """
         return self._send(
@@ -460,7 +499,10 @@ class Users(ResourceGroup):
         )
 
     def delete_ratelimit(self, user_id: str) -> Empty:
-        """Take the account's own message limits away: the server's hold again.
+        """Remove the account's own message limits: the server's apply again.
+
+        Raises:
+            NotFoundError: there is no such account.
 
         Source: ``RateLimitRestServlet``.
         """

@@ -204,7 +204,7 @@ def _wait_for(invocation: Invocation, synapse: "Synapse", redact_id: str, what: 
 def redact_status(synapse: "Synapse", redact_id: str, *, wait: bool, invocation: Invocation) -> object:
     """Show the progress of a redaction, and its failures.
 
-    The server remembers it for a day. Exit code 1 where it has failed, 6 where it is complete but for
+    The server remembers it for a week. Exit code 1 where it has failed, 6 where it is complete but for
     some events.
 
     \b
