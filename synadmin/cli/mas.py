@@ -166,7 +166,7 @@ def _(*, expires: int | None, never_expires: bool) -> None:
 
 @create.question
 def _(_: "Synapse", users: list[UserId]) -> str:
-    return f"A token will be shown: with it, everything can be done as {users[0]}. Go on?"
+    return f"This shows a token. With it, anyone can act as {users[0]}. Continue?"
 
 
 @token.verb
@@ -191,7 +191,7 @@ def revoke(synapse: "Synapse", session_id: str) -> Record:
 
 @revoke.question
 def _(_: "Synapse", sessions: list[str]) -> str:
-    return f"{counted(len(sessions), 'token')} will end. Go on?"
+    return f"{counted(len(sessions), 'token')} will be revoked for good. Continue?"
 
 
 def _with_tokens(synapse: "Synapse") -> "Mas":

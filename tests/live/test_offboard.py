@@ -128,6 +128,10 @@ def test_successor_gets_control_before_the_account_is_closed(
         (line,) = [line for line in shown.splitlines() if room_id in line]
         assert f"{leaver.alice.user_id} leaves the room; its level is taken away." in line
 
+    no_rooms = synadmin("user", "offboard", leaver.bob.user_id, "--to", leaver.carol.user_id, "--dry-run")
+    question = f"No room depends on {leaver.bob.user_id}. The account will be locked. Continue?"
+    assert question in no_rooms.stderr
+
     (record,) = records(synadmin, *allowed, "--yes")
     assert (record["outcome"], record["account"]) == ("done", {"action": then, "outcome": "done"})
     (room,) = record["rooms"]

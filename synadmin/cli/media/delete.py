@@ -146,8 +146,8 @@ def _(*, before: int) -> None:
 @purge_remote.question
 def _(_: "Synapse", __: list[str], *, before: int) -> str:
     return (
-        f"Delete all cached copies of other servers' media not accessed since {time_of(before)}? The "
-        f"server reports their number afterwards. Continue?"
+        f"All cached copies of other servers' media not accessed since {time_of(before)} will be deleted. "
+        "The server reports their number afterwards. Continue?"
     )
 
 
@@ -210,9 +210,9 @@ def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _question_of_unused(home: str, before: int, larger_than: int | None, *, avatars_too: bool) -> str:
-    larger = f" and is larger than {counted(larger_than, 'byte')}" if larger_than else ""
+    larger = f" and larger than {counted(larger_than, 'byte')}" if larger_than else ""
     avatars = "Avatars are deleted too" if avatars_too else "Avatars are kept"
     return (
-        f"Delete for good all media of {home} not accessed since {time_of(before)}{larger}? {avatars}. "
-        f"The server reports their number afterwards."
+        f"All media of {home} not accessed since {time_of(before)}{larger} will be deleted for good. "
+        f"{avatars}. The server reports their number afterwards. Continue?"
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _QUARANTINED = "in quarantine"
 _OF_SYNAPSE = re.compile("[A-Za-z]{24}")  # a media id; what is none may be the name of a user
-_AFTERWARDS = "Users cannot open it until its quarantine is lifted. Nothing is deleted."
+_AFTERWARDS = "Users cannot open quarantined media until `synadmin media unquarantine`. Continue?"
 
 
 _OF_ROOM = click.option(
@@ -281,8 +281,8 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
 
 def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
     if len(names) > 1:
-        return f"Quarantine {MEDIA.counted(len(names))}? {_AFTERWARDS}"
-    return f"Quarantine {named_media(synapse, names[0])}? {_AFTERWARDS}"
+        return f"{MEDIA.counted(len(names))} will be quarantined. {_AFTERWARDS}"
+    return f"{named_media(synapse, names[0])} will be quarantined. {_AFTERWARDS}"
 
 
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
@@ -293,13 +293,13 @@ def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
     where = ROOMS.named(names, most=1)
     amount = counted(len(is_local), "item")
     items_of = f"{amount} of media ({local} uploaded here, {len(is_local) - local} elsewhere)"
-    return f"Quarantine {items_of} that events in {where} point to? {_AFTERWARDS}"
+    return f"{items_of} that events in {where} point to will be quarantined. {_AFTERWARDS}"
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
     total = sum(next(synapse.media.of_user(UserId(user), page_size=1).pages()).total or 0 for user in names)
     whose = USERS.named(names, most=1)
-    return f"Quarantine the {counted(total, 'item')} of media that {whose} uploaded? {_AFTERWARDS}"
+    return f"{counted(total, 'item')} of media that {whose} uploaded will be quarantined. {_AFTERWARDS}"
 
 
 def _quarantined_in(synapse: "Synapse", room: RoomId) -> "Iterator[str]":

@@ -213,19 +213,18 @@ def _(
         lines.append(line)
         local += number
     invocation.warn("\n".join(lines))
-    parts = [f"remove {counted(local, 'user')} of this server"] if local else []
     invitations = sum(len(invited.get(room) or ()) for room in rooms)
-    if invitations:
-        parts.append(f"reject {counted(invitations, 'invitation')}")
-    if options.get("purge", True):
-        parts.append("delete the history from the database for good")
-    if options.get("block"):
-        parts.append("keep users of this server from joining again")
+    history = "is deleted from" if options.get("purge", True) else "stays in"
+    sentences = [
+        f"{ROOMS.counted(len(rooms))} will be deleted.",
+        f"{counted(local, 'local user')} will be removed." if local else "",
+        f"{counted(invitations, 'invitation')} will be rejected." if invitations else "",
+        f"The history {history} the database.",
+        "Local users cannot join again." if options.get("block") else "",
+    ]
     if options.get("new_room_user_id"):
-        parts.append(f"move the users to a new room of {options['new_room_user_id']}")
-    what = f"Delete {ROOMS.counted(len(rooms))}"
-    listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
-    return f"{what}: {listed}?" if listed else f"{what}?"
+        sentences.append(f"The removed users join a new room of {options['new_room_user_id']}.")
+    return " ".join(filter(None, [*sentences, "This cannot be undone. Continue?"]))
 
 
 @delete.finish

@@ -98,11 +98,12 @@ def _(_: "Synapse", rooms: list[str], *, before: int | str) -> None:
 @purge_history.question
 def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_events: bool) -> str:
     subject = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
-    return (
-        f"Remove {_boundary(synapse, before)} from {subject}, "
-        f"{'that of' if delete_local_events else 'but not that of'} this server's own users"
-        f"{' too, for good' if delete_local_events else ''}?"
+    local = (
+        "Events of local users are deleted for good, too."
+        if delete_local_events
+        else "Events of local users stay."
     )
+    return f"{_boundary(synapse, before)} will be deleted from {subject}. {local} Continue?"
 
 
 @purge_history.finish
@@ -143,6 +144,6 @@ def purge_status(synapse: "Synapse", purge_id: str, *, wait: bool, invocation: "
 
 def _boundary(synapse: "Synapse", before: int | str) -> str:
     if isinstance(before, int):
-        return f"all events before {time_of(before)}"
+        return f"All events before {time_of(before)}"
     event = synapse.events.fetch(EventId(before)).event
-    return f"all events before {before} ({event.type} by {event.sender}, {time_of(event.origin_server_ts)})"
+    return f"All events before {before} ({event.type} by {event.sender}, {time_of(event.origin_server_ts)})"

@@ -159,8 +159,9 @@ def _(synapse: "Synapse") -> "Callable[[str], bool]":
 @upgrade.question
 def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> str:
     return (
-        f"{counted(len(rooms), 'room')} will be closed and replaced by a new one of version "
-        f"{upgrade_options.version}: {join_names(rooms)}. This cannot be undone. Continue?"
+        f"{counted(len(rooms), 'room')} will be closed and replaced by "
+        f"{'a new room' if len(rooms) == 1 else 'new rooms'} of version {upgrade_options.version}: "
+        f"{join_names(rooms)}. This cannot be undone. Continue?"
     )
 
 

@@ -66,7 +66,9 @@ def _(synapse: "Synapse", users: "list[UserId]", *, keep_devices: bool) -> str |
     (user_id,) = users
     account = account_in_mas(synapse, user_id)
     sessions = synapse.devices.list(user_id).total if account is None else len(account.sessions())
-    return f"{counted(sessions, 'session')} of {user_id} will end. Continue?" if sessions else None
+    if not sessions:
+        return None
+    return f"{user_id} will get a new password. {counted(sessions, 'session')} will end. Continue?"
 
 
 def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Record:
@@ -159,9 +161,8 @@ def revoke(synapse: "Synapse", user_id: "UserId") -> Record:
 
 @revoke.question
 def _(_: "Synapse", users: "list[UserId]") -> str:
-    return (
-        f"{counted(len(users), 'account')} will no longer be a server admin: {join_names(users)}. Continue?"
-    )
+    rights = "a server admin" if len(users) == 1 else "server admins"
+    return f"{counted(len(users), 'account')} will no longer be {rights}: {join_names(users)}. Continue?"
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:

@@ -207,13 +207,20 @@ def _(
 ) -> str | None:
     rooms = sum(len(controlled.get(user, [])) for user in users)
     account = "The account" if len(users) == 1 else "Each account"
-    sentences = [f"{counted(rooms, 'room')} of {join_names(users)} will be handed over to the successors."]
+    sentences = [
+        f"{counted(rooms, 'room')} of {join_names(users)} will be handed over to the successors."
+        if rooms
+        else f"No room depends on {join_names(users)}."
+    ]
     if allow is not None:
         sentences.append(
             f"{account} gives up its power where other local users stay, and leaves these rooms."
         )
     if then != "nothing":
-        sentences.append(f"When its rooms are done, the account is {_DONE_WORDS[then]}.")
+        when = "When its rooms are done, the account is" if rooms else f"{account} will be"
+        sentences.append(f"{when} {_DONE_WORDS[then]}.")
+    if not rooms and len(sentences) == 1:
+        return None
     return " ".join([*sentences, "Continue?"])
 
 

@@ -108,7 +108,7 @@ def _(synapse: "Synapse", users: "list[UserId]", *, of_kind: str | None) -> str 
         except NotFoundError:  # its outcome says it
             continue
     whose = users[0] if len(users) == 1 else counted(len(users), "user")
-    return f"{counted(number, 'session')} of {whose} will end. Go on?" if number else None
+    return f"{counted(number, 'session')} of {whose} will end. Continue?" if number else None
 
 
 def _to_end(synapse: "Synapse", account: "MasAccount", of_kind: str | None) -> "list[Resource[Any]]":

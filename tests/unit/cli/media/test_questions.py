@@ -39,15 +39,18 @@ def _holdings(signed_in: Stub) -> None:
     [
         (
             ("quarantine", "AbCd"),
-            "Quarantine mxc://example.org/AbCd (image/png, 1234 bytes, uploaded by @bob:example.org)?",
+            "(image/png, 1234 bytes, uploaded by @bob:example.org) will be quarantined. Users cannot open",
         ),
-        (("quarantine", "AbCd", "MnOp"), "Quarantine 2 items of media?"),
+        (("quarantine", "AbCd", "MnOp"), "2 items of media will be quarantined."),
         (("quarantine", "AbCd", "EfGh"), "Plan: 1 to quarantine, 1 failed."),
         (("quarantine", "EfGh", "AbCd"), "mxc://example.org/EfGh: failed: Unknown media"),
-        (("quarantine", "--user", "bob"), "Quarantine the 2 items of media that @bob:example.org uploaded?"),
+        (
+            ("quarantine", "--user", "bob"),
+            "2 items of media that @bob:example.org uploaded will be quarantined.",
+        ),
         (
             ("quarantine", "--room", "!a:example.org"),
-            "3 items of media (2 uploaded here, 1 elsewhere) that events in !a:example.org point to?",
+            "3 items of media (2 uploaded here, 1 elsewhere) that events in !a:example.org point to will be",
         ),
         (
             ("delete", "AbCd"),
@@ -60,10 +63,10 @@ def _holdings(signed_in: Stub) -> None:
         ),
         (
             ("delete", "--before", "2026-01-31", "--larger-than", "10MB"),
-            "since 2026-01-31T00:00:00Z and is larger than 10000000 bytes? Avatars are kept.",
+            "since 2026-01-31T00:00:00Z and larger than 10000000 bytes will be deleted for good. Avatars ",
         ),
         (("delete", "--before", "2026-01-31", "--avatars-too"), "Avatars are deleted too."),
-        (("purge-remote", "--before", "2026-01-31"), "Delete all cached copies of other servers' media"),
+        (("purge-remote", "--before", "2026-01-31"), "All cached copies of other servers' media"),
     ],
 )
 def test_question_says_what_happens_and_no_changes_nothing(

@@ -227,9 +227,12 @@ def test_invitations_are_unknown_without_state_events(empty: Stub, synadmin: Syn
     answer = synadmin("room", "delete", "--empty")
     assert answer.code == 2
     assert answer.stderr.startswith(f"warning: it is unknown whether local users are invited to '{ROOM}'.\n")
-    assert "Delete 1 room: delete the history from the database for good?" in answer.stderr
+    assert (
+        "1 room will be deleted. The history is deleted from the database. This cannot be undone. Continue?"
+        in answer.stderr
+    )
     without_purge = synadmin("room", "delete", "--empty", "--no-purge")
-    assert "Delete 1 room?\n" in without_purge.stderr
+    assert "1 room will be deleted. The history stays in the database." in without_purge.stderr
 
 
 def test_room_joined_meanwhile_is_not_deleted(empty: Stub, synadmin: Synadmin) -> None:

@@ -57,7 +57,7 @@ def test_password_question_counts_sessions_and_asks_twice(signed_in: Stub, work:
     signed_in.on(RESET, json_reply({}))
 
     with Terminal("-m", "synadmin", "user", "password", "alice", cwd=work) as terminal:
-        terminal.see("1 session of @alice:example.org will end. Continue? [y/N]")
+        terminal.see("1 session will end. Continue? [y/N]")
         terminal.type("y\n")
         terminal.see("New password for @alice:example.org:")
         terminal.type("wonderland\n")
