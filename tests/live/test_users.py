@@ -180,6 +180,20 @@ def test_messages_that_cannot_be_redacted_are_counted(
     assert _texts(homeserver.admin, room_id, spam.user_id) == ["buy", "this"]
 
 
+def test_room_for_server_notices_is_left_out_of_a_redaction(
+    homeserver: Homeserver, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    spam = newcomer("spam")
+    spam.make_room()
+    homeserver.admin.synapse.notices.send(spam.user_id, {"msgtype": "m.text", "body": "Hello."})
+    answer = synadmin("user", "redact", spam.user_id, "--yes", "-o", "json")
+    (record,) = json.loads(answer.stdout)
+    assert (answer.code, record["messages"], record["rooms"]) == (0, 1, 1), answer
+    assert "left out: the join in the server notices room !" in record["message"]
+    again = synadmin("user", "redact", spam.user_id, "--dry-run", "-o", "json")
+    assert "are left to redact; left out: the join in the server notices room !" in again.stdout
+
+
 @pytest.mark.parametrize("name", ["nobody-of-this-name", "@nobody:elsewhere.example"])
 def test_redact_of_an_unknown_user_is_not_found(synadmin: Synadmin, name: str) -> None:
     answer = synadmin("user", "redact", name, "--yes")

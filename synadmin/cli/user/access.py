@@ -54,7 +54,9 @@ def password(synapse: "Synapse", user_id: "UserId", *, keep_devices: bool) -> Re
     if account is not None:
         return _set_password(account, new, keep_sessions=keep_devices)
     synapse.users.reset_password(user_id, new, logout_devices=not keep_devices)
-    return {}
+    left = synapse.devices.list(user_id).total
+    # The session that asks for it stays.
+    return _password_set(user_id, left, keep_sessions=keep_devices or user_id == synapse.owner)
 
 
 @password.question
@@ -76,16 +78,22 @@ def _set_password(account: "MasAccount", new: str, *, keep_sessions: bool) -> Re
     from synadmin.recovery.mas_account import end_session
 
     account.mas.users.set_password(account.record.id, new)
-    if keep_sessions:
-        return {}
-    for session in account.sessions():
+    for session in [] if keep_sessions else account.sessions():
         end_session(account.mas, session)
-    left = account.sessions()
-    if left:
+    return _password_set(account.user_id, len(account.sessions()), keep_sessions=keep_sessions)
+
+
+def _password_set(user_id: "UserId", sessions: int, *, keep_sessions: bool) -> Record:
+    """Return the outcome of a new password.
+
+    Raises:
+        NotAsAskedError: sessions did not end that should.
+    """
+    if sessions and not keep_sessions:
         raise NotAsAskedError(
-            f"the password was set, but {counted(len(left), 'session')} of {account.user_id} did not end"
+            f"the password was set, but {counted(sessions, 'session')} of {user_id} did not end"
         )
-    return {}
+    return done(f"has a new password and {counted(sessions, 'session') if sessions else 'no session'}")
 
 
 @click.group(cls=Group)

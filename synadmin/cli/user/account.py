@@ -12,7 +12,7 @@ from synadmin.cli.exit_codes import EXIT_DONE
 from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas_required import refuse_under_mas, require_mas
-from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.targets import USERS, each_as_written, user_id_of
 from synadmin.cli.user.account_changes import (
     AccountChanges,
@@ -237,7 +237,7 @@ def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) ->
     if not changes.body(before) and not (changes.emails or changes.remove_threepids):
         return unchanged()
     apply_changes(synapse, user_id, changes, before)
-    return {}
+    return done(changes.holds)
 
 
 @modify.check

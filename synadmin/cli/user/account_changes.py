@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MEDIA = {"email", "msisdn"}
 _AT_MAS = frozenset({"password", "admin"})
+_TITLES = {"displayname": "display name", "avatar_url": "picture", "user_type": "account type"}
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -65,6 +66,24 @@ class AccountChanges:
     def emails(self) -> tuple[str, ...]:
         """Return the e-mail addresses to add."""
         return tuple(address for medium, address in self.add_threepids if medium == "email")
+
+    @property
+    def holds(self) -> str:
+        """Say what holds when all of it is done: ``display name: Alice; no picture``."""
+        states = [
+            f"{title}: {self.fields[name]}" if self.fields[name] else f"no {title}"
+            for name, title in _TITLES.items()
+            if name in self.fields
+        ]
+        if "approved" in self.fields:
+            states.append("approved" if self.fields["approved"] else "not approved")
+        added, removed = (
+            (*self.add_threepids, *self.add_external_ids),
+            (*self.remove_threepids, *self.remove_external_ids),
+        )
+        states += [f"has {kind} {name}" for kind, name in added]
+        states += [f"does not have {kind} {name}" for kind, name in removed]
+        return "; ".join(states)
 
     def at_synapse(self) -> "AccountChanges":
         """Return what Synapse keeps of it, where MAS manages the accounts."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -14,7 +14,8 @@ from synadmin.cli.server_task import wait_for_task
 from synadmin.cli.targets import ANY_USERS, ROOMS, counted, join_names, room_id_of
 from synadmin.cli.verbs import Shown, changes, reads
 from synadmin.columns import Column
-from synadmin.errors import NotSupportedError, UnknownTargetError, UsageError
+from synadmin.errors import MatrixError, NotFoundError, NotSupportedError, UnknownTargetError, UsageError
+from synadmin.ids import localpart_of, server_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,9 +74,11 @@ def redact(
     """
     from msgspec import UNSET
 
-    messages_by_room = scope.count(synapse, user_id)
+    found = scope.count(synapse, user_id)
+    messages_by_room = found.by_room
     if not messages_by_room:
-        return unchanged(f"no messages of {user_id} are left to redact", messages=0, rooms=0)
+        message = f"no messages of {user_id} are left to redact"
+        return unchanged("; ".join(filter(None, [message, found.note])), messages=0, rooms=0)
     begun = synapse.moderation.redact(
         user_id,
         rooms=list(messages_by_room),
@@ -89,7 +92,7 @@ def redact(
         return {"outcome": "pending", **begun.as_sent()}
     status = _wait_for(invocation, synapse, begun.redact_id, f"redacting what {user_id} has sent")
     failed = status.failed_redactions or {}
-    left = scope.count(synapse, user_id)
+    left = scope.count(synapse, user_id).by_room
     done = sum(messages_by_room.values()) - sum(left.values())
     if failed or left:
         why = f": {next(iter(failed.values()))}" if failed else ""
@@ -98,7 +101,7 @@ def redact(
             f"{sum(left.values())} are left in {', '.join(left) or 'no room'}{why}"
         )
         raise NotAsAskedError(message, hint=f"see: synadmin user redact-status {begun.redact_id}")
-    return {"messages": done, "rooms": len(messages_by_room), **begun.as_sent()}
+    return {"messages": done, "rooms": len(messages_by_room), "message": found.note, **begun.as_sent()}
 
 
 @redact.check
@@ -114,13 +117,31 @@ def _(
 
 @redact.question
 def _(synapse: "Synapse", users: "list[UserId]", *, scope: "Scope") -> str:
-    counts = [scope.count(synapse, user_id) for user_id in users]
+    counts = [scope.count(synapse, user_id).by_room for user_id in users]
     messages = counted(sum(sum(messages_by_room.values()) for messages_by_room in counts), "message")
     where = counted(len({room for messages_by_room in counts for room in messages_by_room}), "room")
     return (
         f"{messages} of {join_names(users)} in {where} will be redacted for good "
         f"(at most {scope.limit} in each room). Continue?"
     )
+
+
+class Redactable(NamedTuple):
+    """The messages and joins of a user that are not redacted yet.
+
+    Attributes:
+        by_room: how many there are in each room that has any.
+        for_notices: rooms for server notices; Synapse lets a user redact nothing there.
+    """
+
+    by_room: "dict[RoomId, int]"
+    for_notices: "list[RoomId]"
+
+    @property
+    def note(self) -> str | None:
+        """What is said of the rooms that are left out."""
+        rooms = join_names(self.for_notices)
+        return f"left out: the join in the server notices room {rooms}" if rooms else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +160,22 @@ class Scope:
     before: int | None
     limit: int
 
-    def count(self, synapse: "Synapse", user_id: "UserId") -> "dict[RoomId, int]":
-        """Count the messages and joins that are not redacted yet; rooms without any are left out.
+    def count(self, synapse: "Synapse", user_id: "UserId") -> Redactable:
+        """Count the messages and joins that are not redacted yet.
 
         Raises:
             NotFoundError: there is no such account, or no such room.
             UnknownTargetError: that user is on another server, and no room of this server has seen them.
         """
-        counts = {room: self._in_room(synapse, user_id, room) for room in self._rooms(synapse, user_id)}
-        return {room: number for room, number in counts.items() if number}
+        found = Redactable({}, [])
+        for room in self._rooms(synapse, user_id):
+            types = self._in_room(synapse, user_id, room)
+            # Users can send no messages in a room for server notices.
+            if {*types} == {"m.room.member"} and _is_for_server_notices(synapse, room):
+                found.for_notices.append(room)
+            elif types:
+                found.by_room[room] = len(types)
+        return found
 
     def _rooms(self, synapse: "Synapse", user_id: "UserId") -> "list[RoomId]":
         rooms = [synapse.rooms.get(room_id_of(synapse, room)).room_id for room in self.rooms]
@@ -160,7 +188,8 @@ class Scope:
             raise UnknownTargetError(f"this server knows no room that {user_id} is or was in")
         return known
 
-    def _in_room(self, synapse: "Synapse", user_id: "UserId", room_id: "RoomId") -> int:
+    def _in_room(self, synapse: "Synapse", user_id: "UserId", room_id: "RoomId") -> list[str]:
+        """Return the types of the events that are not redacted yet."""
         chosen = {"senders": [user_id], "types": _REDACTED_TYPES}
         pager = synapse.events.messages(
             room_id, backwards=True, filter=chosen, page_size=min(self.limit, 1000)
@@ -171,7 +200,7 @@ class Scope:
             if (self.after is None or event.origin_server_ts >= self.after)
             and (self.before is None or event.origin_server_ts <= self.before)
         )
-        return sum(_is_redactable(event) for event in islice(in_time, self.limit))
+        return [event.type for event in islice(in_time, self.limit) if _is_redactable(event)]
 
 
 def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
@@ -180,6 +209,26 @@ def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
     except NotSupportedError:
         # Synapse older than 1.145 tells of those alone in which the user still is.
         return synapse.activity.joined_rooms(user_id).joined_rooms
+
+
+def _is_for_server_notices(synapse: "Synapse", room_id: "RoomId") -> bool:
+    """Return whether the server sends notices to a user in this room: its creator's name is reserved."""
+    creator = synapse.rooms.get(room_id).creator
+    if creator is None or server_name_of(creator) != server_name_of(synapse.owner):
+        return False
+    try:
+        synapse.users.get(creator)
+    except NotFoundError:
+        return _is_reserved(synapse, creator)
+    return False
+
+
+def _is_reserved(synapse: "Synapse", user_id: "UserId") -> bool:
+    try:
+        synapse.lookup.username_available(localpart_of(user_id))
+    except MatrixError as error:
+        return error.errcode == "M_EXCLUSIVE"
+    return False
 
 
 def _is_redactable(event: "Event") -> bool:

@@ -257,6 +257,8 @@ def test_addresses_and_external_ids_are_added_and_removed(
     again = synadmin("user", "modify", name, "--user-type", "support", "-o", "ndjson")
 
     assert added.code == moved.code == 0, moved
+    assert f"has email {old}; has oidc-club {name}" in " ".join(added.stdout.split())
+    assert "no display name; account type: support; has email" in " ".join(moved.stdout.split())
     assert [one.address for one in details.threepids] == [new]
     assert details.external_ids == ()
     assert (details.displayname, details.user_type) == (None, "support")
@@ -374,6 +376,8 @@ def test_new_password_ends_sessions_unless_they_are_kept(
     assert asked.code == 2
     assert "1 session" not in asked.stdout
     assert changed.code == keeping.code == 0
+    assert "has a new password and no session" in changed.stdout
+    assert "has a new password and 1 session" in keeping.stdout
     assert not is_signed_in(alice)
     assert is_signed_in(bob)
     assert can_sign_in(homeserver, alice.user_id, "two")

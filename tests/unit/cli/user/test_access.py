@@ -53,7 +53,8 @@ def test_server_without_account_validity_is_explained(signed_in: Stub, synadmin:
 
 def test_password_question_counts_sessions_and_asks_twice(signed_in: Stub, work: Path) -> None:
     device = {"device_id": "PHONE", "user_id": "@alice:example.org"}
-    signed_in.on(DEVICES, json_reply({"devices": [device], "total": 1}))
+    ended = json_reply({"devices": [], "total": 0})
+    signed_in.on(DEVICES, json_reply({"devices": [device], "total": 1}), ended)
     signed_in.on(RESET, json_reply({}))
 
     with Terminal("-m", "synadmin", "user", "password", "alice", cwd=work) as terminal:
