@@ -3,7 +3,7 @@
 A user has control of a room who is joined and whose level reaches what ``m.room.power_levels`` takes.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from synadmin.api.rooms import RoomDetails
 from synadmin.errors import NotFoundError, NotSupportedError
 from synadmin.ids import RoomId, UserId
+from synadmin.parallel import side_by_side
 from synadmin.power.events import POWER_LEVELS
 from synadmin.power.levels import format_level
 from synadmin.power.room import AccountState, RoomView
@@ -86,8 +87,11 @@ def control_of(observer: Observer, room_id: RoomId) -> RoomControl:
     return _with_members(observer, *bare_view_of(observer, room_id))
 
 
-def _with_members(observer: Observer, details: RoomDetails, view: RoomView) -> RoomControl:
-    members = local_members(observer.synapse, view.room_id)
+def _with_members(
+    observer: Observer, details: RoomDetails, view: RoomView, members: Sequence[UserId] | None = None
+) -> RoomControl:
+    if members is None:
+        members = local_members(observer.synapse, view.room_id)
     view = replace(
         view,
         memberships=dict.fromkeys(members, "join"),
@@ -103,7 +107,8 @@ def rooms_without(
     """Yield the rooms of which no local user would have control once these users have left.
 
     A room that no other local user is in is not among them: no local user would miss the control. Who is
-    in a room is asked only of those rooms that one of the users has control of.
+    in a room is asked only of those rooms that one of the users has control of. The observer looks at several
+    rooms at the same time (``at_once``).
 
     Args:
         observer: looks at the server.
@@ -113,22 +118,66 @@ def rooms_without(
     Raises:
         SynadminError: the server could not be asked.
     """
+    users = sorted(leaving)
     rooms: dict[RoomId, set[UserId]] = {}
-    for user in leaving:
-        with suppress(NotFoundError):  # an account that does not exist
-            for room_id, membership in rooms_of(observer, user).items():
-                if membership == "join":
-                    rooms.setdefault(room_id, set()).add(user)
-    for room_id, members in rooms.items():
-        try:
-            details, view = bare_view_of(observer, room_id)
-        except NotFoundError:
-            continue
-        if all(view.levels.level_of(user) < view.levels.control for user in members):
-            continue
-        control = _with_members(observer, details, view)
-        if loses_control(observer, control, leaving, successors):
-            yield control
+    of_users = side_by_side(
+        lambda user: _joined_rooms(observer, user), users, at_once=min(observer.at_once, max(len(users), 1))
+    )
+    for user, joined in zip(users, of_users, strict=True):
+        for room_id in joined:
+            rooms.setdefault(room_id, set()).add(user)
+
+    def look(room_id: RoomId) -> RoomControl | None:
+        with suppress(NotFoundError):  # deleted since
+            return _lost(observer.beside(), room_id, rooms[room_id], leaving, successors)
+        return None
+
+    at_once = min(observer.at_once, max(len(rooms), 1))
+    return (control for control in side_by_side(look, rooms, at_once=at_once) if control is not None)
+
+
+def _joined_rooms(observer: Observer, user: UserId) -> list[RoomId]:
+    """Return the rooms that a local user is joined to; none where there is no such account."""
+    with suppress(NotFoundError):
+        return [room_id for room_id, membership in rooms_of(observer, user).items() if membership == "join"]
+    return []
+
+
+def _lost(
+    observer: Observer,
+    room_id: RoomId,
+    members: Collection[UserId],
+    leaving: Collection[UserId],
+    successors: Collection[UserId],
+) -> RoomControl | None:
+    """Return a room of these members if it loses control, with as few requests as that takes.
+
+    Raises:
+        NotFoundError: the server does not know the room.
+    """
+    details = None
+    event = observer.event_seen(room_id, POWER_LEVELS)
+    if event is not None and ":" in room_id:
+        # Its version is older than 12: the levels alone say who has control.
+        view = RoomView(
+            room_id=room_id,
+            version="1",
+            creators=(),
+            power_levels=event.content,
+            server_name=observer.server_name,
+        )
+    else:
+        details, view = bare_view_of(observer, room_id)
+    if all(view.levels.level_of(user) < view.levels.control for user in members):
+        return None
+    control = _with_members(observer, details or RoomDetails(room_id=room_id), view)
+    if not loses_control(observer, control, leaving, successors):
+        return None
+    if details is None:
+        details = observer.synapse.rooms.get(room_id)
+        view = observer.bare_view(details, event, other_servers=False)
+        control = _with_members(observer, details, view, control.view.known_local_members)
+    return control
 
 
 def loses_control(

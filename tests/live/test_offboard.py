@@ -89,6 +89,30 @@ def test_lock_and_suspend_warn_of_rooms_with_sole_control(
     assert ("warning: " in answer.stderr) == (verb == "suspend"), answer.stderr
 
 
+def test_accounts_locked_together_are_looked_at_together(
+    leaver: Leaver, synadmin: Synadmin, newcomer: Newcomer
+) -> None:
+    leaver.alice.bring_in(leaver.shared, newcomer("dave"))
+    answer = synadmin("user", "suspend", leaver.alice.user_id, leaver.bob.user_id, "--yes", "-o", "ndjson")
+    assert answer.code == 0, answer.stderr
+    warnings = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
+    assert [leaver.shared in warning for warning in warnings] == [True, True], answer.stderr
+    assert not any(leaver.hangs in warning for warning in warnings), "its members are both suspended"
+
+
+def test_rooms_of_the_own_account_are_read_before_its_token_ends(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin
+) -> None:
+    chief = homeserver.register("chief-who-locks-themselves", admin=True)
+    room_id = chief.make_room(members=[newcomer("bob")])
+    answer = synadmin("user", "lock", chief.user_id, "--yes", "--confirm", chief.user_id, acting=chief)
+    assert answer.code == 0, answer.stderr
+    (warning,) = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
+    assert f"with control of 1 room: {room_id}" in warning
+    assert homeserver.admin.synapse.users.get(chief.user_id).locked
+    homeserver.admin.synapse.users.deactivate(chief.user_id)
+
+
 def test_leavers_do_not_count_as_control_for_each_other(leaver: Leaver, synadmin: Synadmin) -> None:
     dave = leaver.carol
     leaver.alice.bring_in(leaver.shared, dave)

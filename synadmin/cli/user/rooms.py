@@ -90,14 +90,16 @@ def rooms_losing_control(
     from synadmin.recovery.room_control import loses_control, rooms_without
 
     successors = successors or {}
-    observer, leaving = Observer(synapse), frozenset(users)
+    leaving = frozenset(users)
     everyone = frozenset(chain.from_iterable(successors.values()))
     controlled: dict[str, list[RoomControl]] = {}
-    for control in rooms_without(observer, leaving, everyone):
-        for user in control.controllers:
-            # To this user, the successors of the others are members who stay.
-            if user in leaving and loses_control(observer, control, leaving, successors.get(user, ())):
-                controlled.setdefault(user, []).append(control)
+    with synapse.fast() as fast:
+        observer = Observer(fast, at_once=fast.transport.connection.pool_size)
+        for control in rooms_without(observer, leaving, everyone):
+            for user in control.controllers:
+                # To this user, the successors of the others are members who stay.
+                if user in leaving and loses_control(observer, control, leaving, successors.get(user, ())):
+                    controlled.setdefault(user, []).append(control)
     return controlled
 
 

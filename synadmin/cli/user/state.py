@@ -1,6 +1,7 @@
 """``synadmin user lock|suspend|shadow-ban|deactivate`` and their opposites."""
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -14,7 +15,7 @@ from synadmin.cli.verbs import Change, changes
 from synadmin.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from synadmin.client import Synapse
     from synadmin.ids import UserId
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @changes(USERS, "users.modify", "mas.users.lock", mas="lock-user {user}")
 @click.option("--confirm", metavar="USER", help="Confirm that your own account is locked.")
-def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
+def lock(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") -> Record:
     """Lock accounts: their sessions stay, but stop working.
 
     Unlock the account to let its sessions work again. You are warned of rooms in which no other user of this
@@ -34,10 +35,10 @@ def lock(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invoca
         synadmin user lock alice
         synadmin user lock --from compromised.txt --yes -o ndjson
     """
-    record = _set_locked(synapse, user_id, locked=True)
-    if yes and record.get("outcome") != "unchanged":
-        warn_of_rooms(synapse, invocation.warn, [user_id], suspends=False)
-    return record
+    if user_id == synapse.owner:
+        warning.show(user_id)  # the token does not work afterwards
+        return _set_locked(synapse, user_id, locked=True)
+    return warning.noted(user_id, _set_locked(synapse, user_id, locked=True))
 
 
 @changes(USERS, "users.modify", "mas.users.unlock", mas="unlock-user {user}")
@@ -74,7 +75,7 @@ def _changed(still_to_come: str | None, state: str) -> Record:
 
 
 @changes(USERS, "users.suspend")
-def suspend(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Invocation) -> Record:
+def suspend(synapse: "Synapse", user_id: "UserId", *, warning: "_RoomsWarning") -> Record:
     """Suspend accounts: they can read, but send nothing.
 
     They can also leave rooms and sign out, and do almost nothing else. You are warned of rooms in which no
@@ -85,10 +86,7 @@ def suspend(synapse: "Synapse", user_id: "UserId", *, yes: bool, invocation: Inv
         synadmin user suspend alice
         synadmin user suspend --from reported.txt --yes -o ndjson
     """
-    record = _set_suspended(synapse, user_id, suspended=True)
-    if yes and record.get("outcome") != "unchanged":
-        warn_of_rooms(synapse, invocation.warn, [user_id], suspends=True)
-    return record
+    return warning.noted(user_id, _set_suspended(synapse, user_id, suspended=True))
 
 
 @changes(USERS, "users.suspend")
@@ -266,18 +264,49 @@ _ask(shadow_ban, "shadow-banned", "The messages of {these} will appear sent, but
 _ask(reactivate, "made active again", "With a new password, {these} can sign in again.")
 
 
-def _warn_before(verb: Change, *, suspends: bool) -> None:
-    """Add a warning of rooms that depend on the accounts to a verb; with --yes it comes afterwards."""
+class _RoomsWarning(NamedTuple):
+    """The warning of rooms that depend on accounts: before a question, and with --yes after the last account.
+
+    All accounts are looked at together: each room once.
+    """
+
+    warn: "Callable[[Sequence[UserId]], None]"
+    is_late: bool
+    users: "list[UserId]"
+
+    def noted(self, user_id: "UserId", record: Record) -> Record:
+        """Note an account that was changed; return its record."""
+        if record.get("outcome") != "unchanged":
+            self.users.append(user_id)
+        return record
+
+    def show(self, *more: "UserId") -> None:
+        """Warn of the rooms of the accounts that were noted, where that was not done before the question."""
+        users = [*self.users, *more]
+        self.users.clear()
+        if self.is_late and users:
+            self.warn(users)
+
+
+def _warn_of_rooms(verb: Change, *, suspends: bool) -> None:
+    """Add the warning of rooms that depend on the accounts to a verb."""
 
     @verb.guard
     def _(
         synapse: "Synapse", users: "list[UserId]", *, yes: bool, dry_run: bool, invocation: Invocation
-    ) -> None:
-        if dry_run or not yes:
-            warn_of_rooms(synapse, invocation.warn, users, suspends=suspends)
+    ) -> dict[str, object]:
+        warn = partial(warn_of_rooms, synapse, invocation.warn, suspends=suspends)
+        is_late = yes and not dry_run
+        if not is_late:
+            warn(users)
+        return {"warning": _RoomsWarning(warn, is_late, [])}
+
+    @verb.after
+    def _(_: int, *, warning: _RoomsWarning) -> None:
+        warning.show()
 
 
-_warn_before(suspend, suspends=True)
+_warn_of_rooms(suspend, suspends=True)
 
 
 def _guard_own_account(verb: Change, does: str) -> None:
@@ -310,7 +339,7 @@ def _guard_own_account(verb: Change, does: str) -> None:
 
 _guard_own_account(lock, "locks")
 _guard_own_account(deactivate, "deactivates")
-_warn_before(lock, suspends=False)
+_warn_of_rooms(lock, suspends=False)
 
 
 @deactivate.guard
