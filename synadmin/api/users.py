@@ -178,20 +178,12 @@ DEACTIVATE = Endpoint("POST", "/_synapse/admin/v1/deactivate/{target_user_id}", 
 SUSPEND = Endpoint("PUT", "/_synapse/admin/v1/suspend/{target_user_id}", dict[str, Any], since="1.121")
 LOGIN = Endpoint("POST", "/_synapse/admin/v1/users/{user_id}/login", LoginToken, mas=False)
 RESET_PASSWORD = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/reset_password/{target_user_id}",
-    Empty,
-    idempotent=True,
-    mas=False,
+    "POST", "/_synapse/admin/v1/reset_password/{target_user_id}", Empty, idempotent=True, mas=False
 )
 ADMIN = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/admin", AdminFlag, mas=False)
 SET_ADMIN = Endpoint("PUT", "/_synapse/admin/v1/users/{user_id}/admin", Empty, mas=False)
 RENEW_VALIDITY = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/account_validity/validity",
-    Validity,
-    idempotent=True,
-    mas=False,
+    "POST", "/_synapse/admin/v1/account_validity/validity", Validity, idempotent=True, mas=False
 )
 ALLOW_CROSS_SIGNING_RESET = Endpoint(
     "POST",
@@ -202,10 +194,7 @@ ALLOW_CROSS_SIGNING_RESET = Endpoint(
 MEMBERSHIPS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/memberships", Memberships, since="1.145")
 RATELIMIT = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", RateLimitOverride)
 SET_RATELIMIT = Endpoint(
-    "POST",
-    "/_synapse/admin/v1/users/{user_id}/override_ratelimit",
-    RateLimitOverride,
-    idempotent=True,
+    "POST", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", RateLimitOverride, idempotent=True
 )
 DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/override_ratelimit", Empty)
 
@@ -226,7 +215,11 @@ class UserPager(Pager[User]):
 
 
 class Users(ResourceGroup):
-    """Accounts: ``synapse.users``."""
+    """Accounts: ``synapse.users``.
+
+    Unless a method says otherwise, an account that does not exist is a NotFoundError, and a user of another
+    server a MatrixError (400).
+    """
 
     def list(self, **filters: Unpack[UserFilters]) -> Pager[User]:
         """List the accounts of this server, a page at a time.
@@ -253,10 +246,6 @@ class Users(ResourceGroup):
 
     def get(self, user_id: str) -> UserDetails:
         """Return an account of this server.
-
-        Raises:
-            NotFoundError: there is no such account.
-            MatrixError: the user is of another server (400).
 
         Source: ``UserRestServletV2Get``.
         """
@@ -296,8 +285,7 @@ class Users(ResourceGroup):
             approved: whether it may sign in (MSC3866).
 
         Raises:
-            MatrixError: a value is not valid, or the user is of another server (400); another account has
-                one of the external ids (409).
+            MatrixError: a value is not valid (400), or another account has one of the external ids (409).
             NotPermittedError: there is no such account, and the Matrix Authentication Service makes them.
 
         Source: ``UserRestServletV2``.
@@ -338,9 +326,6 @@ class Users(ResourceGroup):
             user_id: the account.
             erase: also remove its profile, and hide what it sent from those who join later.
 
-        Raises:
-            NotFoundError: there is no such account.
-
         Source: ``DeactivateAccountRestServlet``.
         """
         return self._send(DEACTIVATE, body={"erase": erase}, target_user_id=user_id)
@@ -350,9 +335,6 @@ class Users(ResourceGroup):
 
         Returns:
             ``{"user_@alice:example.org_suspended": true}``, with the user id in the name.
-
-        Raises:
-            NotFoundError: there is no such account.
 
         Source: ``SuspendAccountRestServlet``.
         """
@@ -366,19 +348,14 @@ class Users(ResourceGroup):
             valid_until_ms: when it expires, in milliseconds since the epoch; never where it is None.
 
         Raises:
-            NotFoundError: there is no such account.
-            MatrixError: it is the token's owner, or a user of another server (400).
+            MatrixError: it is the token's owner (400).
 
         Source: ``UserTokenRestServlet``.
         """
         return self._send(LOGIN, body={"valid_until_ms": valid_until_ms}, user_id=user_id)
 
     def reset_password(
-        self,
-        user_id: str,
-        new_password: str,
-        *,
-        logout_devices: bool | UnsetType = UNSET,
+        self, user_id: str, new_password: str, *, logout_devices: bool | UnsetType = UNSET
     ) -> Empty:
         """Give an account a new password.
 
@@ -388,7 +365,6 @@ class Users(ResourceGroup):
             logout_devices: whether its sessions end; Synapse's default is yes. This session stays.
 
         Raises:
-            NotFoundError: there is no such account.
             NotPermittedError: the server's configuration does not let passwords change.
 
         Source: ``ResetPasswordRestServlet``.
@@ -407,8 +383,7 @@ class Users(ResourceGroup):
         """Make a user a server admin, or remove that right; not your own.
 
         Raises:
-            NotFoundError: there is no such account.
-            MatrixError: it is your own right, or a user of another server (400).
+            MatrixError: it is your own right (400).
 
         Source: ``UserAdminServlet``.
         """
@@ -466,29 +441,17 @@ class Users(ResourceGroup):
     def ratelimit(self, user_id: str) -> RateLimitOverride:
         """Return the account's own message limits.
 
-        Raises:
-            NotFoundError: there is no such account.
-
         Source: ``RateLimitRestServlet``.
         """
         return self._send(RATELIMIT, user_id=user_id)
 
-    def set_ratelimit(
-        self,
-        user_id: str,
-        *,
-        messages_per_second: int,
-        burst_count: int,
-    ) -> RateLimitOverride:
+    def set_ratelimit(self, user_id: str, *, messages_per_second: int, burst_count: int) -> RateLimitOverride:
         """Give the account message limits of its own; 0 and 0 lift every limit.
 
         Args:
             user_id: the account.
             messages_per_second: messages it may send a second.
             burst_count: messages it may send at once before that counts.
-
-        Raises:
-            NotFoundError: there is no such account.
 
         Source: ``RateLimitRestServlet``.
         """
@@ -500,9 +463,6 @@ class Users(ResourceGroup):
 
     def delete_ratelimit(self, user_id: str) -> Empty:
         """Remove the account's own message limits: the server's apply again.
-
-        Raises:
-            NotFoundError: there is no such account.
 
         Source: ``RateLimitRestServlet``.
         """
