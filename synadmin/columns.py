@@ -118,6 +118,7 @@ def time_column(
     unit: int = 1,
     zero: bool = True,
     shown: bool = True,
+    spare: bool = False,
     none: str = "-",
 ) -> Column:
     """Return a column that shows a time in milliseconds or seconds: on a terminal as ``2 hours ago``.
@@ -128,6 +129,7 @@ def time_column(
         unit: milliseconds in one unit of the field: Synapse mixes seconds and milliseconds.
         zero: whether 0 is a time; else it stands for none.
         shown: without being asked for.
+        spare: left out of a table that does not fit the terminal with it.
         none: what a terminal shows where there is no time.
     """
 
@@ -137,4 +139,6 @@ def time_column(
             return None
         return time_of(moment if isinstance(moment, bool) else moment * unit)
 
-    return Column(name, title, value, shown=shown, terminal=lambda time: relative_time(time) or none)
+    return Column(
+        name, title, value, shown=shown, spare=spare, terminal=lambda time: relative_time(time) or none
+    )

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 _EVENT_COLUMNS = (
     Column("id", right=True, whole=True),
     time_column("received_ts", "received"),
-    Column("user_id", title="by", whole=True),
+    Column("user_id", title="by", whole=True, spare=True),
     Column("sender", title="about", whole=True),
-    Column("reason"),
-    Column("name", title="room name", breakable=True),
-    Column("room_id", title="room", whole=True),
+    Column("reason", breakable=True),
+    Column("name", title="room name", breakable=True, spare=True),
+    Column("room_id", title="room", whole=True, spare=True),
     Column("canonical_alias", title="alias", shown=False),
     Column("score", right=True, shown=False),
-    Column("event_id", title="event", whole=True),
+    Column("event_id", title="event", whole=True, spare=True),
 )
 _USER_COLUMNS = (
     Column("id", right=True, whole=True),
     time_column("received_ts", "received"),
-    Column("user_id", title="by", whole=True),
+    Column("user_id", title="by", whole=True, spare=True),
     Column("target_user_id", title="about", whole=True),
-    Column("reason"),
+    Column("reason", breakable=True),
 )
 
 

@@ -26,6 +26,7 @@ _ACTIONS: Final = tuple(
         ("POST", "/join/", "join"),
         ("POST", "/rooms/[^/]+/send/|/send/m", "send a message"),
         ("PUT", "/rooms/[^/]+/send/", "send a message"),
+        ("PUT", "/send_server_notice/", "send a server notice"),
         ("PUT", "/rooms/[^/]+/block$", "block or unblock"),
         ("DELETE", "/_synapse/admin/v[12]/rooms/[^/]+$", "delete"),
         ("POST", "/purge_history/", "purge history"),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synadmin.text import safe_text
+from tests.live.api.test_media import upload
+from tests.live.api.test_reports import report_event, say
 from tests.live.conftest import environment_of
 
 if TYPE_CHECKING:
@@ -97,14 +99,25 @@ def _run(arguments: list[str], env: dict[str, str], *, terminal: bool) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("command", ["user rooms greta", "task list"])
-def test_list_is_a_table_at_80_columns(
-    command: str, homeserver: Homeserver, community: Community, tmp_path: Path
-) -> None:
+def test_lists_are_tables_at_80_columns(homeserver: Homeserver, community: Community, tmp_path: Path) -> None:
     env = environment_of(tmp_path, homeserver.url, homeserver.admin) | {"COLUMNS": str(_WIDTH)}
+    talker = homeserver.register("talker")
+    room = talker.make_room("A room with a name of several words", version="12")
+    report_event(talker, room, say(talker, room, "hello"), "This message is about nothing at all.")
+    upload(talker, "minutes-of-the-last-general-meeting-with-attachments.json")
     _run(["user", "redact", "mike", "--room", community.rooms["committee"], "--yes"], env, terminal=False)
-    lines = _run(command.split(), env, terminal=True).splitlines()
-    assert set(lines[1]) == {"-", " "}
+    _run(["room", "block", room, "--yes", "--reason", "it is only a test"], env, terminal=False)
+    for command in (
+        "user rooms greta",
+        "task list",
+        f"report list --about {talker.user_id}",
+        "journal report",
+        f"room messages {room}",
+        f"media list --user {talker.user_id}",
+    ):
+        lines = _run(command.split(), env, terminal=True).splitlines()
+        assert set(lines[1]) == {"-", " "}, (command, lines)
+        assert max(map(len, lines)) <= _WIDTH, (command, lines)
 
 
 def test_first_columns_are_the_important_ones(

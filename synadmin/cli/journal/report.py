@@ -20,13 +20,13 @@ from synadmin.text import safe_text
 _HTML = "html"
 _COLUMNS = (
     Column("time", terminal=relative_time),
-    Column("user"),
+    Column("user", whole=True, spare=True),
     Column("command"),
     Column("target", whole=True),
-    Column("actions"),
-    Column("reason"),
+    Column("actions", breakable=True, spare=True),
+    Column("reason", breakable=True, spare=True),
     Column("result"),
-    Column("acted_as", title="acted as"),
+    Column("acted_as", title="acted as", spare=True),
     Column("run", shown=False),
     Column("kind", shown=False),
     Column("server", shown=False),

@@ -45,6 +45,7 @@ OF_ROOMS = {
 OF_ACCOUNTS = {
     f"POST {ADMIN}/v1/deactivate/%40alice%3Aexample.org": "deactivate",
     f"POST {ADMIN}/v1/{OF_ALICE}/login": "get a short-lived token",
+    f"PUT {ADMIN}/v1/send_server_notice/@alice:example.org": "send a server notice",
 }
 
 
