@@ -1,7 +1,7 @@
 """Values that people write in their own way: sizes, ages, times."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -31,107 +31,57 @@ _CLOCKS_DIFFER = 86_400_000  # and so do time zones: tomorrow's date is today's 
 _FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds were meant
 
 
-class Size(click.ParamType[int]):
-    """A number of bytes: ``500``, ``10MB``, ``1.5GiB``."""
+class Amount(click.ParamType[int]):
+    """A whole number that people write in their own way."""
 
-    name = "size"
+    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+        """Take its name in the help, and what reads it: it raises ValueError with the message."""
+        self.name = name
+        self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the bytes."""
+        """Return the number."""
         if isinstance(value, int):
             return value
-        match = re.fullmatch(_NUMBER_AND_UNIT, str(value).strip())
-        factor = _SIZE_UNITS.get(match[2].lower()) if match else None
-        if match is None or factor is None or not match.string.isascii():
-            self.fail(f"{value!a} is not a size: write 500, 10MB or 1.5GiB", param, ctx)
-        size = float(match[1]) * factor
-        if size > _LARGEST:  # infinity, too
-            self.fail(f"{value!a} is larger than any server can hold", param, ctx)
-        return int(size)
-
-
-class Level(click.ParamType[int]):
-    """A power level: a whole number that canonical JSON can hold."""
-
-    name = "level"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the level."""
         try:
-            level = int(value)
-        except ValueError:  # also of more digits than Python reads
-            level = None
-        if level is None or not -_LARGEST <= level <= _LARGEST:
-            self.fail(
-                f"{value!a} is not a power level: write a whole number, such as 0, 50 or 100", param, ctx
-            )
-        return level
+            return self._parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Duration(click.ParamType[int]):
-    """A length of time in milliseconds: ``90s``, ``12h``, ``30d``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the milliseconds."""
-        if isinstance(value, int):
-            return value
-        milliseconds = _milliseconds(str(value))
-        if milliseconds is None or milliseconds > _LARGEST:
-            self.fail(f"{value!a} is not a duration: write 90s, 12h or 30d", param, ctx)
-        return milliseconds
-
-
-class PastTime(click.ParamType[int]):
-    """A moment in milliseconds since the epoch: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``.
-
-    Args:
-        only: whether one in the future is refused: where what is older is deleted, a slip of the keyboard
-            would delete everything.
-    """
-
-    name = "time"
-
-    def __init__(self, *, only: bool = True) -> None:
-        self._only = only
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the milliseconds since the epoch."""
-        if isinstance(value, int):
-            return value
-        moment = _moment(str(value), -1)
-        if moment is None or not 0 <= moment <= _LARGEST:
-            self.fail(_NOT_A_TIME.format(value), param, ctx)
-        if self._only and moment > _now() + _CLOCKS_DIFFER:
-            self.fail(f"{value!a} is in the future", param, ctx)
-        return moment
-
-
-class FutureTime(click.ParamType[int]):
-    """A moment in milliseconds since the epoch: ``30d`` (from now), ``2027-01-31``."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the milliseconds since the epoch."""
-        if isinstance(value, int):
-            return value
-        moment = _moment(str(value), 1)
-        if moment is None or not 0 <= moment <= _LARGEST:
-            self.fail(_NOT_A_TIME.format(value), param, ctx)
-        return moment
-
-
-_NOT_A_TIME = "{!a} is not a time: write 30d, 2026-01-31, 2026-01-31T12:00 (UTC) or milliseconds since 1970"
-
-
-def _milliseconds(text: str) -> int | None:
+def _with_unit(text: str, units: Mapping[str, int]) -> int | None:
+    """Return a number with its unit in the smallest unit; None where it is none."""
     match = re.fullmatch(_NUMBER_AND_UNIT, text.strip())
-    if match is None or not text.isascii():
+    factor = units.get(match[2].lower()) if match else None
+    if match is None or factor is None or not text.isascii():
         return None
-    factor = _AGE_UNITS.get(match[2].lower())
-    return None if factor is None else int(min(float(match[1]) * factor, _LARGEST + 1))  # infinity, too
+    return int(min(float(match[1]) * factor, _LARGEST + 1))  # infinity, too
+
+
+def _level(text: str) -> int:
+    try:
+        level = int(text)
+    except ValueError:  # also of more digits than Python reads
+        level = None
+    if level is None or not -_LARGEST <= level <= _LARGEST:
+        raise ValueError(f"{text!a} is not a power level: write a whole number, such as 0, 50 or 100")
+    return level
+
+
+def _size(text: str) -> int:
+    size = _with_unit(text, _SIZE_UNITS)
+    if size is None:
+        raise ValueError(f"{text!a} is not a size: write 500, 10MB or 1.5GiB")
+    if size > _LARGEST:
+        raise ValueError(f"{text!a} is larger than any server can hold")
+    return size
+
+
+def _duration(text: str) -> int:
+    duration = _with_unit(text, _AGE_UNITS)
+    if duration is None or duration > _LARGEST:
+        raise ValueError(f"{text!a} is not a duration: write 90s, 12h or 30d")
+    return duration
 
 
 def _now() -> int:
@@ -143,7 +93,7 @@ def _moment(text: str, direction: int) -> int | None:
     if text.isascii() and text.isdecimal():
         number = int(text[:_MOST_DIGITS])  # Python reads no number of thousands of digits
         return number if number >= _FIRST_SENSIBLE_TIME else None
-    away = _milliseconds(text)
+    away = _with_unit(text, _AGE_UNITS)
     if away is not None:
         return _now() + direction * away
     try:
@@ -155,12 +105,44 @@ def _moment(text: str, direction: int) -> int | None:
     return int(moment.timestamp() * 1000)
 
 
-LEVEL = Level()
-SIZE = Size()
-DURATION = Duration()
-PAST_TIME = PastTime()
-ANY_TIME = PastTime(only=False)
-FUTURE_TIME = FutureTime()
+def _time(text: str, direction: int = -1) -> int:
+    """Return a moment; a length of time is taken as ago, with the direction 1 as from now."""
+    moment = _moment(text, direction)
+    if moment is None or not 0 <= moment <= _LARGEST:
+        raise ValueError(
+            f"{text!a} is not a time: write 30d, 2026-01-31, 2026-01-31T12:00 (UTC) "
+            "or milliseconds since 1970"
+        )
+    return moment
+
+
+def _past_time(text: str) -> int:
+    # Where what is older is deleted, a slip of the keyboard would delete everything.
+    moment = _time(text)
+    if moment > _now() + _CLOCKS_DIFFER:
+        raise ValueError(f"{text!a} is in the future")
+    return moment
+
+
+def _future_time(text: str) -> int:
+    moment = _time(text, 1)
+    if moment <= _now():
+        raise ValueError(f"{text!a} is in the past; times without an offset are UTC")
+    return moment
+
+
+LEVEL = Amount("level", _level)
+"""A power level: a whole number that canonical JSON can hold."""
+SIZE = Amount("size", _size)
+"""A number of bytes: ``500``, ``10MB``, ``1.5GiB``."""
+DURATION = Amount("duration", _duration)
+"""A length of time in milliseconds: ``90s``, ``12h``, ``30d``."""
+PAST_TIME = Amount("time", _past_time)
+"""Milliseconds since the epoch, none in the future: ``30d`` (ago), ``2026-01-31``, ``2026-01-31T12:00``."""
+ANY_TIME = Amount("time", _time)
+"""As above, also in the future."""
+FUTURE_TIME = Amount("time", _future_time)
+"""Milliseconds since the epoch, none in the past: ``30d`` (from now), ``2027-01-31``."""
 
 
 def json_object(text: str, where: str) -> dict[str, Any]:

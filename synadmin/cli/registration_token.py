@@ -1,7 +1,6 @@
 """``synadmin registration-token``: who may make an account."""
 
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,12 +168,11 @@ def _invitation(synapse: "Synapse", record: Record) -> list[str]:
 
 
 @create.check
-def _(*, token: str | None, length: int | None, expires: int | None) -> dict[str, Any]:
+def _(*, token: str | None, length: int | None) -> dict[str, Any]:
     if token is not None and length is not None:
         raise UsageError("--length is for a token that the server chooses: leave out the token, or --length")
     if token is not None and not _TOKEN.match(token):
         raise UsageError(f"{token!a} cannot be a registration token: 1 to {_LONGEST} of A-Z a-z 0-9 . _ ~ -")
-    _require_future(expires)
     return {"invitation": []}
 
 
@@ -196,11 +194,6 @@ def _require_free(synapse: "Synapse", mas: "MasTokens | None", token: str) -> No
         return
     message = f"there is a registration token {token} already; nothing was changed"
     raise RefusedError(message, hint="`synadmin registration-token show` shows it, `update` changes it")
-
-
-def _require_future(moment: int | None) -> None:
-    if moment is not None and moment <= time.time() * 1000:
-        raise UsageError("--expires is in the past", hint="times without an offset are UTC")
 
 
 def _read_back(synapse: "Synapse", mas: "MasTokens | None", token: str, **expected: int | None) -> Record:
@@ -264,7 +257,6 @@ def _(*, uses: int | None, unlimited: bool, expires: int | None, never_expires: 
         raise UsageError("--uses and --unlimited do not go together")
     if expires is not None and never_expires:
         raise UsageError("--expires and --never-expires do not go together")
-    _require_future(expires)
     changed: dict[str, int | None] = {}
     if uses is not None or unlimited:
         changed["uses_allowed"] = uses

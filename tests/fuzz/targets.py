@@ -184,8 +184,8 @@ def parse_options(rng: Rng) -> None:
     kind, valid = rng.choice(
         [
             (parameters.SIZE, ("10MB", "1.5GiB", "4096")),
-            (parameters.Level(), ("100", "-1", "9007199254740991")),
-            (parameters.Duration(), ("30d", "90s", "1h30m")),
+            (parameters.LEVEL, ("100", "-1", "9007199254740991")),
+            (parameters.DURATION, ("30d", "90s", "1h30m")),
             (parameters.PAST_TIME, ("2025-11-27", "2025-11-27T10:00:00Z", "30d")),
         ]
     )

@@ -1,6 +1,5 @@
 """``synadmin user password|admin|login|validity|cross-signing-reset``: who gets in, and with what rights."""
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from synadmin.cli.parameters import FUTURE_TIME
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
-from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError, UsageError
+from synadmin.errors import NotAuthenticatedError, RefusedError, ServerError
 from synadmin.text import command
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ def login(synapse: "Synapse", user_id: "UserId", *, expiry: int | None, invocati
 
 @login.check
 def _(*, until: int, forever: bool) -> dict[str, int | None]:
-    return {"expiry": None if forever else _future(until)}
+    return {"expiry": None if forever else until}
 
 
 @login.question
@@ -284,17 +283,6 @@ def _check_token(synapse: "Synapse", acting: "Synapse", user_id: "UserId", sessi
     raise NotAsAskedError(message, hint="the token was ended")
 
 
-def _future(moment: int) -> int:
-    """Refuse a moment that is gone.
-
-    Raises:
-        UsageError: it is.
-    """
-    if moment <= time.time() * 1000:
-        raise UsageError("this time is in the past", hint="times without an offset are UTC")
-    return moment
-
-
 @changes(
     USERS,
     "users.renew_validity",
@@ -337,12 +325,6 @@ def validity(
         message = f"the server reported success, but {user_id} is valid until {time_of(answer.expiration_ts)}"
         raise NotAsAskedError(message)
     return answer.as_sent()
-
-
-@validity.check
-def _(*, until: int | None) -> None:
-    if until is not None:
-        _future(until)
 
 
 @changes(
