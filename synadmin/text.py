@@ -32,6 +32,23 @@ def command(*words: str) -> str:
     return shlex.join(("synadmin", *words))
 
 
+def option_words(**values: object) -> list[str]:
+    """Return options as a command line has them: ``dry_run=True`` is ``--dry-run``.
+
+    A list repeats the option, and a tuple in it is an option with several values. None, False and an empty
+    list are left out.
+    """
+    words: list[str] = []
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            for item in value if isinstance(value, list) else [value]:
+                words += [option, *(map(str, item) if isinstance(item, tuple) else [str(item)])]
+    return words
+
+
 def width(text: str) -> int:
     """Return how many columns a line of text takes on a terminal."""
     if text.isascii():

@@ -13,36 +13,6 @@ if TYPE_CHECKING:
 
     from synadmin.cli.invocation import Invocation
     from synadmin.cli.output import Output
-    from synadmin.cli.saved_plan import SavedPlan
-
-
-def invocation_again(
-    invocation: "Invocation",
-    *,
-    reason: str | None,
-    resumes: str | None = None,
-    plan: "SavedPlan | None" = None,
-) -> "Invocation":
-    """Return the invocation of a run of its own, with the same server and the same output options.
-
-    Args:
-        invocation: the command that was typed.
-        reason: ``--reason`` of the new run.
-        resumes: the run that it resumes.
-        plan: the saved plan that it applies.
-    """
-    return type(invocation)(
-        profile=invocation.profile,
-        env_file=invocation.env_file,
-        homeserver=invocation.homeserver,
-        timeout=invocation.timeout,
-        verbose=invocation.verbose,
-        quiet=invocation.quiet,
-        color=invocation.color,
-        reason=reason,
-        resumes=resumes,
-        plan=plan,
-    )
 
 
 def run_again(again: "Invocation", command: "Sequence[str]", output: "Output", *flags: str) -> int:

@@ -1,10 +1,11 @@
 """``synadmin apply``: do what a saved plan says, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from synadmin.cli.again import invocation_again, run_again
+from synadmin.cli.again import run_again
 from synadmin.cli.confirm import change_options
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.lazy import Command
@@ -12,6 +13,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.errors import RefusedError, UsageError
 from synadmin.ids import server_name_of
+from synadmin.text import option_words
 
 _COMMANDS = (["room", "make-admin"], ["user", "offboard"], ["control", "apply"])
 _NOT_IN_PLANS = frozenset({"profile", "env_file", "homeserver", "yes", "save_plan"})
@@ -44,10 +46,9 @@ def apply(invocation: Invocation, file: str, *, dry_run: bool, yes: bool, output
         raise UsageError(message)
     _require_own_options(plan, file)
     _require_server(invocation, plan)
-    again = invocation_again(invocation, reason=invocation.reason or plan.reason, plan=plan)
     invocation.say(f"The plan was made by {plan.made_by} at {plan.made_at}.")
-    flags = [*(["--dry-run"] if dry_run else []), *(["--yes"] if yes else [])]
-    return run_again(again, plan.command, output, *flags)
+    again = replace(invocation, reason=invocation.reason or plan.reason, plan=plan)
+    return run_again(again, plan.command, output, *option_words(dry_run=dry_run, yes=yes))
 
 
 def _require_own_options(plan: SavedPlan, file: str) -> None:

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from synadmin.text import option_words
+
 _NAME = "synadmin-audit"
 _HOUR, _MINUTE = 4, 17
 _TIME_LIMIT = "1h"
@@ -30,10 +32,14 @@ class NightlyAudit:
     @property
     def command(self) -> list[str]:
         """The command line."""
-        config = [] if self.config is None else ["--config", str(self.config)]
-        baseline = ["--baseline", str(self.baseline), "--update-baseline", "--time-limit", _TIME_LIMIT]
-        profiles = [] if self.profiles is None else ["--profiles", self.profiles]
-        return [*self.program, "audit", *profiles, *config, *baseline]
+        options = option_words(
+            profiles=self.profiles,
+            config=self.config,
+            baseline=self.baseline,
+            update_baseline=True,
+            time_limit=_TIME_LIMIT,
+        )
+        return [*self.program, "audit", *options]
 
     def crontab(self) -> str:
         """Return the lines for ``crontab -e``."""

@@ -1,6 +1,5 @@
 """``synadmin status``: one homeserver, or those of several profiles, a line each."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from synadmin.cli.servers import at_each, common_code, file_of_profile, invocati
 from synadmin.columns import Column, relative_time, time_of
 from synadmin.errors import MatrixError, NotSupportedError, RefusedError, SettingsError, SynadminError
 from synadmin.ids import server_name_of
+from synadmin.text import command, option_words
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -104,12 +104,9 @@ def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
 
 def _audit_command(invocation: Invocation, profiles: str | None, baseline: Path) -> str:
     """Return the command that keeps the findings of which the status shows a number."""
-    command = ["synadmin", "audit", "rooms", "--baseline", str(baseline), "--update-baseline"]
-    if profiles is not None:
-        command += ["--profiles", profiles]
-    elif invocation.profile is not None:
-        command += ["--profile", invocation.profile]
-    return shlex.join(command)
+    profile = invocation.profile if profiles is None else None
+    options = option_words(baseline=baseline, update_baseline=True, profiles=profiles, profile=profile)
+    return command("audit", "rooms", *options)
 
 
 def _baseline(file: str | None) -> Path:

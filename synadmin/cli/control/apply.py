@@ -26,6 +26,7 @@ from synadmin.cli.outcomes import Outcomes
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import ROOMS, counted
 from synadmin.ids import server_name_of
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from synadmin.client import Synapse
@@ -75,9 +76,8 @@ def apply(
     source = ControlFile.read(file, invocation.plan)
     with invocation.synapse() as synapse:
         rooms = find_rooms(invocation, synapse, source)
-        again = ["control", "apply", str(Path(file).absolute()), "--yes"]
-        again += ["--allow", allow] if allow else []
-        again += ["--announce", announce] if announce else []
+        options = option_words(yes=True, allow=allow, announce=announce)
+        again = ["control", "apply", str(Path(file).absolute()), *options]
         invocation.journal.arguments = invocation.apply_command or again
         if dry_run:
             code = _report(invocation, rooms, plan_rooms(invocation, synapse, rooms, allow), output)

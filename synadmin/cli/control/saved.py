@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synadmin.cli.saved_plan import CHANGED, SavedPlan
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,8 +21,7 @@ def begin_plan(
 ) -> SavedPlan:
     """Return a plan without rooms, with the control file as it is now."""
     plan = SavedPlan.begin(synapse.owner, invocation.reason)
-    plan.command = ["control", "apply", str(Path(source.path).absolute())]
-    plan.command += ["--allow", allow] if allow else []
+    plan.command = ["control", "apply", str(Path(source.path).absolute()), *option_words(allow=allow)]
     plan.options = {"file": source.text}
     return plan
 

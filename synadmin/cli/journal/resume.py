@@ -1,11 +1,12 @@
 """``synadmin journal resume``: go on with a run that was interrupted."""
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.again import invocation_again, run_again
+from synadmin.cli.again import run_again
 from synadmin.cli.confirm import change_options
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_REFUSED
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -13,6 +14,7 @@ from synadmin.cli.journal.runs import find_run, open_journal, require_ended
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.errors import UsageError
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +84,9 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
     if arguments is None:
         message = f"the run {record.run} ({record.command}) cannot be resumed automatically"
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
-    code = _run_command_line(invocation, record.run, arguments, output, reason=reason, dry_run=dry_run)
+    invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
+    again = replace(invocation, resumes=record.run, reason=reason)
+    code = run_again(again, arguments, output, *option_words(dry_run=dry_run))
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:
         invocation.journal.conclude([past.run for past in chain], code)
     return EXIT_FAILED if left and code == EXIT_DONE else code
@@ -95,18 +99,3 @@ def _open_reverts_hint(left: "Sequence[Revert]") -> str:
             "run `synadmin journal resume last` after that time: the journal keeps the token open until then"
         )
     return "`synadmin journal resume last` tries again"
-
-
-def _run_command_line(
-    invocation: Invocation,
-    run: str,
-    arguments: list[str],
-    output: Output,
-    *,
-    reason: str | None,
-    dry_run: bool,
-) -> int:
-    """Run a command line as a run of its own, and return its exit code."""
-    again = invocation_again(invocation, resumes=run, reason=reason)
-    invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
-    return run_again(again, arguments, output, *(["--dry-run"] if dry_run else []))

@@ -14,6 +14,7 @@ from synadmin.cli.output import Output, output_options
 from synadmin.cli.targets import Kind
 from synadmin.columns import Column
 from synadmin.errors import JournalError, NotAuthenticatedError, RefusedError, SynadminError
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,8 +84,8 @@ def undo(
         if ends_here:
             return _end_unchanged(invocation, output, planned, dry_run=dry_run)
         confirm(invocation, "Restore these levels?", yes=yes)
-        options = [*(["--allow", allow] if allow else []), *(["--leave-rooms"] if leave_rooms else [])]
-        invocation.journal.arguments = ["journal", "undo", record.run, "--yes", *options]
+        options = option_words(yes=True, allow=allow, leave_rooms=leave_rooms)
+        invocation.journal.arguments = ["journal", "undo", record.run, *options]
         invocation.journal.links["undoes"] = record.run
         records = [_undo_room(plan, recovery) for plan in planned]
     _write(invocation, output, records, asked=not yes)

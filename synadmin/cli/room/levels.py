@@ -17,6 +17,7 @@ from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError, WouldLoseControlError
 from synadmin.ids import RoomId, parse_user_id, server_name_of
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,8 +185,7 @@ def _edit(
                 invocation.warn(_plan_text(planned, heading), has_heading=True)
             if not dry_run:
                 confirm(invocation, _question(planned), yes=yes)
-                options = ["--yes", *(["--allow", allow] if allow else [])]
-                options += ["--leave-rooms"] if leave_rooms else []
+                options = option_words(yes=True, allow=allow, leave_rooms=leave_rooms)
                 invocation.journal.arguments = _resume_command(planned, options)
                 change_levels.carry_out(recovery, planned)
     record = _record(planned, dry_run=dry_run)
@@ -217,18 +217,14 @@ def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_defa
 
 def _resume_command(planned: "EditPlan", options: list[str]) -> list[str]:
     """Return the command line that makes sure of the edit."""
-    edit = planned.edit
-    arguments, level_of = ["room", "set-power", *options], list[str]()
+    edit, level_of = planned.edit, list[str]()
     for user, level in edit.users.items():
         if level is None:
             return ["room", "demote", *options, planned.view.room_id, user]
         level_of = [user, str(level)]
-    for name, number in edit.events.items():
-        arguments += ["--event", name, str(number)]
-    for name, number in edit.named.items():
-        arguments += ["--default", name, str(number)]
+    levels = option_words(event=[*edit.events.items()], default=[*edit.named.items()])
     # Behind the dashes nothing is an option: a level may be less than zero.
-    return [*arguments, "--", planned.view.room_id, *level_of]
+    return ["room", "set-power", *options, *levels, "--", planned.view.room_id, *level_of]
 
 
 def _plan_text(planned: "EditPlan", heading: str) -> str:

@@ -16,6 +16,7 @@ from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 from synadmin.ids import RoomAlias, RoomId, UserId, parse_server_name, parse_user_id, server_name_of
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,16 +173,17 @@ def _command(
     rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]", *, announce: str | None, keep: bool
 ) -> list[str]:
     """Return the command line that goes on where this run may break off."""
-    arguments = ["room", "make-admin", *rooms, "--user", goal.target, "--yes"]
-    if goal.allow:
-        arguments += ["--allow", str(goal.allow)]
-    if goal.promoter is not None:
-        arguments += ["--promoter", goal.promoter]
-    for server in via:
-        arguments += ["--via", server]
-    arguments += ["--announce", announce] if announce else []
-    arguments += ["--keep-rate-limits"] if keep else []
-    return arguments if goal.join else [*arguments, "--no-join"]
+    options = option_words(
+        user=goal.target,
+        yes=True,
+        allow=goal.allow or None,
+        promoter=goal.promoter,
+        via=[*via],
+        announce=announce,
+        keep_rate_limits=keep,
+        no_join=not goal.join,
+    )
+    return ["room", "make-admin", *rooms, *options]
 
 
 def _carry_out(

@@ -20,7 +20,7 @@ from synadmin.cli.targets import counted, room_id_of
 from synadmin.columns import Column
 from synadmin.errors import SynadminError, UsageError
 from synadmin.ids import RoomId, UserId, parse_user_id, server_name_of
-from synadmin.text import command, safe_text
+from synadmin.text import command, option_words, safe_text
 
 if TYPE_CHECKING:
     from synadmin.api.room_deletion import DeletionStatus
@@ -274,17 +274,18 @@ class _DeletionWatcher:
 
 def _resume_command(planned: "Replacement", options: "ReplaceOptions") -> list[str]:
     """Return the command line that goes on where this run may break off: it makes no second new room."""
-    arguments = ["room", "replace", planned.room_id, "--admin", options.admin, "--confirm", planned.room_id]
-    arguments += ["--allow", str(options.allow)] if options.allow else []
-    for option, value in (("--name", options.name), ("--message", options.message)):
-        arguments += [option, value] if value is not None else []
-    flags = (
-        ("--purge", options.purge),
-        ("--block", options.block),
-        ("--muted", options.muted),
-        ("--anyway", options.anyway),
+    words = option_words(
+        admin=options.admin,
+        confirm=planned.room_id,
+        allow=options.allow or None,
+        name=options.name,
+        message=options.message,
+        purge=options.purge,
+        block=options.block,
+        muted=options.muted,
+        anyway=options.anyway,
     )
-    return arguments + [option for option, given in flags if given]
+    return ["room", "replace", planned.room_id, *words]
 
 
 def _replacement_text(replacement: "Replacement") -> str:

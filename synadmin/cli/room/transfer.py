@@ -21,7 +21,7 @@ from synadmin.cli.targets import ROOMS, counted, room_id_of, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import SettingsError, UsageError
 from synadmin.ids import RoomAlias, RoomId, UserId, parse_user_id, server_name_of
-from synadmin.text import safe_text
+from synadmin.text import option_words, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,9 +100,9 @@ def transfer(
         in_space = _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys([*rooms_of(synapse, named), *in_space]))
         newcomer = _new_owner(invocation, stack, to_profile, move)
-        again = _resume_command(wanted, move, to_profile, allow, as_member=as_member)
-        again += ["--announce", announce] if announce else []
-        invocation.journal.arguments = [*again, "--leave-rooms"] if leave_rooms else again
+        invocation.journal.arguments = _resume_command(
+            wanted, move, to_profile, allow, announce, as_member=as_member, leave_rooms=leave_rooms
+        )
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         way.leave_rooms = leave_rooms
         speak = speaker_of(way, newcomer, move) if announce else None
@@ -310,13 +310,22 @@ def _resume_command(
     move: "Move",
     to_profile: str | None,
     allow: str | None,
+    announce: str | None,
     *,
     as_member: bool,
+    leave_rooms: bool,
 ) -> list[str]:
-    arguments = ["room", "transfer", *rooms, "--to", move.new, "--old-owner", move.old, "--yes"]
-    arguments += ["--to-profile", to_profile] if to_profile else []
-    arguments += ["--allow", allow] if allow else []
-    return [*arguments, "--as-member"] if as_member else arguments
+    options = option_words(
+        to=move.new,
+        old_owner=move.old,
+        yes=True,
+        to_profile=to_profile,
+        allow=allow,
+        as_member=as_member,
+        announce=announce,
+        leave_rooms=leave_rooms,
+    )
+    return ["room", "transfer", *rooms, *options]
 
 
 def _report(

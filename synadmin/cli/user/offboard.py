@@ -19,6 +19,7 @@ from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
+from synadmin.text import option_words
 
 if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
@@ -191,8 +192,7 @@ def _(
     invocation: Invocation,
 ) -> None:
     if plan is not None and save_plan is not None:
-        options = ["--then", then, *(["--allow", allow] if allow else [])]
-        options += ["--leave-rooms"] if leave_rooms else []
+        options = option_words(then=then, allow=allow, leave_rooms=leave_rooms)
         write_plan(invocation.say, plan, save_plan, successors, options)
 
 
