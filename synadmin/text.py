@@ -58,6 +58,15 @@ def width(text: str) -> int:
     return int(wcwidth.width(text))
 
 
+def cut(text: str, columns: int) -> str:
+    """Return a line of text that takes at most so many columns; a longer one ends in ``…``."""
+    if width(text) <= columns:
+        return text
+    import wcwidth
+
+    return f"{wcwidth.clip(text, 0, columns - 1).rstrip()}…"
+
+
 def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None = None) -> str:
     """Return text in lines of at most so many columns, broken between words and never within one.
 

@@ -1,17 +1,22 @@
 """Questions before something is changed: one rule, and only a clear yes is a yes."""
 
 import shlex
-from collections.abc import Callable
-from typing import Any, TypeVar
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from synadmin.cli.invocation import Invocation
+from synadmin.cli.invocation import Invocation, wrapped
 from synadmin.errors import RefusedError, UsageError
+from synadmin.text import cut, safe_text, width
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLINED = "nothing was changed: the answer was no"
+_SHORT_NOTE = 12  # columns that a name leaves to the note behind it, and has at least itself
+_FEWEST_ROOMS = 5  # of a long plan on a small screen
 _LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client shows a line or two
 
 
@@ -86,8 +91,98 @@ def announce_option(whom: str) -> Callable[[F], F]:
     return click.option("--announce", metavar="TEXT", help=help_)
 
 
-def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
+class PlannedRoom(NamedTuple):
+    """What a plan says of a room.
+
+    Attributes:
+        room: its id, or what it was called where the id is not known.
+        name: its name.
+        outcome: ``planned``, or what it is instead: ``refused``.
+        note: a short text: how many steps there are, or why there are none.
+        text: all of it: a heading, and a line for each step.
+        has_warnings: whether warnings are in the text.
+    """
+
+    room: str
+    name: str | None
+    outcome: str
+    note: str
+    text: str
+    has_warnings: bool = False
+
+    def line(self, columns: int) -> str:
+        """Return it as one line: the id whole, and of the name and the note what fits."""
+        start = f"  {self.outcome}: {safe_text(self.room)}"
+        room_for_name = columns - width(start) - min(width(self.note), _SHORT_NOTE) - len(" (): ")
+        name = cut(safe_text(self.name or ""), max(room_for_name, _SHORT_NOTE))
+        return cut(f"{start}{f' ({name})' if name else ''}: {safe_text(self.note)}", columns)
+
+
+def confirm_plan(
+    invocation: Invocation, plan: Sequence[PlannedRoom], question: str, *, notes: Sequence[str] = ()
+) -> bool:
+    """Show the plan of rooms and ask whether to go on.
+
+    A plan that is longer than the screen is shown as a line for each room, as far as they fit; all of it is
+    shown when ``v`` is typed.
+
+    Args:
+        invocation: the invocation.
+        plan: the rooms, in the order in which they are shown.
+        question: the question.
+        notes: what is said between the rooms and the question.
+
+    Returns:
+        Whether the steps were shown.
+
+    Raises:
+        UsageError: no person can answer.
+        Declined: the answer is no.
+        Abort: Ctrl-C was pressed.
+    """
+    steps_shown = False
+
+    def show_steps() -> None:
+        nonlocal steps_shown
+        steps_shown = True
+        for number, room in enumerate(plan):
+            invocation.warn(room.text, has_heading=True, first=not number)
+
+    columns, lines = shutil.get_terminal_size()
+    free = lines - _lines_of(*notes, question) - 2
+    is_short = (
+        len(plan) == 1 or not invocation.on_terminal or _lines_of(*(room.text for room in plan)) <= free
+    )
+    if is_short:
+        show_steps()
+    else:
+        number = len(plan) if len(plan) <= free else max(free - 1, _FEWEST_ROOMS)
+        shown = [room.line(columns) for room in plan[:number]]
+        more = [f"  and {len(plan) - number} more"] if number < len(plan) else []
+        invocation.warn("\n".join([*shown, *more]))
+        if warnings := sum(room.has_warnings for room in plan):
+            invocation.warn(f"warning: rooms with warnings: {warnings}. Type v to see them.")
+    for note in notes:
+        invocation.warn(note)
+    confirm(invocation, question, yes=False, view=None if is_short else show_steps)
+    return steps_shown
+
+
+def _lines_of(*texts: str) -> int:
+    """Return how many lines texts take on the screen."""
+    return sum(wrapped(text, sys.stderr).count("\n") + 1 for text in texts)
+
+
+def confirm(
+    invocation: Invocation, question: str, *, yes: bool, view: Callable[[], None] | None = None
+) -> None:
     """Ask whether to go on. ``q``, the end of the input and a second unclear answer mean no.
+
+    Args:
+        invocation: the invocation.
+        question: the question.
+        yes: ``--yes`` was given: ask nothing.
+        view: shows more of what it is about when ``v`` is typed.
 
     Raises:
         UsageError: no person can answer, and ``--yes`` was not given.
@@ -99,7 +194,7 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
     if not invocation.on_terminal:
         message = f"nothing was changed: there is no terminal to ask on: {question}"
         raise UsageError(message, hint="--yes answers the question beforehand, --dry-run shows the plan")
-    if not invocation.ask(question):
+    if not invocation.ask(question, view):
         raise Declined(_DECLINED)
 
 

@@ -13,7 +13,7 @@ from synadmin.cli import colors
 from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from synadmin.cli.saved_plan import SavedPlan
@@ -172,11 +172,17 @@ class Invocation:
         return f"{self.profile}: {message}" if self.profile_alone else message
 
     @_interruptible()
-    def ask(self, question: str) -> bool:
-        """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no."""
+    def ask(self, question: str, view: "Callable[[], None] | None" = None) -> bool:
+        """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no.
+
+        Args:
+            question: the question.
+            view: shows what it is about when ``v`` is typed.
+        """
         self.draw("")
-        question = wrapped(f"{question} [y/N]:", sys.stderr)
-        for attempt in range(1, _ATTEMPTS + 1):
+        question = wrapped(f"{question} [y/N{', v to view all steps' if view else ''}]:", sys.stderr)
+        unclear = 0
+        while unclear < _ATTEMPTS:
             click.echo(f"{question} ", nl=False, err=True)
             line = sys.stdin.readline()
             answer = line.strip().casefold()
@@ -184,7 +190,11 @@ class Invocation:
                 click.echo(err=True)
             if answer in _YES or answer in _NO:
                 return answer in _YES
-            if attempt < _ATTEMPTS:
+            if view is not None and answer == "v":
+                view()
+                continue
+            unclear += 1
+            if unclear < _ATTEMPTS:
                 click.echo("Answer y for yes or n for no.", err=True)
         return False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import announce_option, change_options, confirm
+from synadmin.cli.confirm import PlannedRoom, announce_option, change_options, confirm_plan
 from synadmin.cli.control.plan import approving, plan_rooms
 from synadmin.cli.control.report import (
     ALLOW,
@@ -158,13 +158,25 @@ def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow:
     planned = [report for report in reports if report.outcome == "planned"]
     if not planned:
         return rooms
-    changed = [report for report in reports if report.outcome != "in-order"]
-    for number, report in enumerate(sorted(changed, key=lambda report: report.outcome == "planned")):
-        invocation.warn(report_text(report), first=not number)
-    confirm(invocation, f"Change {counted(len(planned), 'room')} as planned?", yes=False)
+    refused = [report for report in reports if report.outcome not in {"in-order", "planned"}]
+    plan = [_planned_room(report) for report in (*refused, *planned)]
+    confirm_plan(invocation, plan, f"Change {counted(len(planned), 'room')} as planned?")
     ordered = {report.target.room_id for report in reports if report.outcome == "in-order"}
     looked_at = tuple((target, target.room_id in ordered) for target, _ in rooms.looked_at)
     return ControlRooms(rooms.selection, looked_at, rooms.notices)
+
+
+def _planned_room(report: "RoomReport") -> PlannedRoom:
+    room = report.target.room
+    note = counted(len(report.steps), "step") if report.outcome == "planned" else report.message
+    return PlannedRoom(
+        room.room_id,
+        room.name or room.canonical_alias,
+        report.outcome,
+        note,
+        report_text(report),
+        has_warnings=bool(report.warnings),
+    )
 
 
 def _report(

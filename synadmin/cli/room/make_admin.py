@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import ALLOW, SAVE_PLAN, announce_option, change_options, confirm
+from synadmin.cli.confirm import ALLOW, SAVE_PLAN, announce_option, change_options, confirm_plan
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.known_ids import complete_rooms
@@ -103,11 +103,11 @@ def make_admin(
             return _report(invocation, results, output, total=len(wanted), dry_run=True)
         recovery.revert_crashed_runs()
         lifts = len(wanted) > _FEW and not keep_rate_limits
+        shown = False
         if not yes:
-            previews = _ask_about_plans(invocation, previews, goal, total=len(wanted), lifts=lifts)
-        asked = not yes and any(preview.plan is not None for preview in previews)
+            previews, shown = _ask_about_plans(invocation, previews, goal, total=len(wanted), lifts=lifts)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts, announce=announce)
-        return _report(invocation, regained, output, total=len(wanted), dry_run=False, asked=asked)
+        return _report(invocation, regained, output, total=len(wanted), dry_run=False, shown=shown)
 
 
 def _goal(
@@ -218,11 +218,15 @@ def _ask_about_plans(
     *,
     total: int,
     lifts: bool,
-) -> "list[Preview]":
-    """Show the plans, those that are refused first, and ask; return them where the answer is yes."""
+) -> "tuple[list[Preview], bool]":
+    """Show the plans, those that are refused first, and ask.
+
+    Returns:
+        The plans where the answer is yes, and whether all their steps were shown.
+    """
     from synadmin.cli.outcomes import Outcomes
     from synadmin.cli.progress import progress
-    from synadmin.cli.room.outcome_text import outcome_text
+    from synadmin.cli.room.outcome_text import planned_room
 
     seen = list(progress(invocation, previews, total=total, what="looked at"))
     outcomes = Outcomes(ROOMS, len(seen))
@@ -230,20 +234,20 @@ def _ask_about_plans(
         _count(preview.result, outcomes)
     todo = [preview for preview in seen if preview.plan is not None]
     if not todo:
-        return seen
+        return seen, False
     refused = [preview for preview in seen if preview.result.outcome == "refused"]
-    for number, preview in enumerate([*refused, *todo]):
-        invocation.warn(outcome_text(preview.result), has_heading=True, first=not number)
+    notes = []
     if lifts:
-        invocation.warn(
+        notes.append(
             f"During this run the rate limits of {goal.caller} are lifted, and restored afterwards. "
             f"--keep-rate-limits leaves them, and waits.",
         )
     others = outcomes.parts("unchanged", "refused", "failed")
     if others:
-        invocation.warn(f"Plan: {', '.join([f'{len(todo)} to regain', *others])}.")
-    confirm(invocation, f"Regain {'this room' if total == 1 else ROOMS.counted(len(todo))}?", yes=False)
-    return seen
+        notes.append(f"Plan: {', '.join([f'{len(todo)} to regain', *others])}.")
+    plan = [planned_room(preview.result) for preview in (*refused, *todo)]
+    question = f"Regain {'this room' if total == 1 else ROOMS.counted(len(todo))}?"
+    return seen, confirm_plan(invocation, plan, question, notes=notes)
 
 
 def _count(outcome: "Outcome", outcomes: "Outcomes") -> None:
@@ -260,11 +264,11 @@ def _report(
     *,
     total: int,
     dry_run: bool,
-    asked: bool = False,
+    shown: bool = False,
 ) -> int:
     """Print each room as it is finished, then the summary; return the exit code.
 
-    The steps that would regain a refused room are left out after the question, which has shown them.
+    The steps that would regain a refused room are left out where they were shown before the question.
     """
     from synadmin.cli.outcomes import Outcomes
     from synadmin.cli.room.outcome_text import outcome_text
@@ -273,7 +277,7 @@ def _report(
         output.write_blocks(finished, as_text, lambda outcome: outcome.as_record(), _COLUMNS)
         outcomes.total = len(outcomes.codes)  # two names of one room are one room
 
-    as_text = partial(outcome_text, with_steps=not asked)
+    as_text = partial(outcome_text, with_steps=not shown)
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     code = outcomes.report(invocation, results, count=_count, write=write, what="finished")
     if dry_run and outcomes.counts["planned"]:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from synadmin.cli.confirm import PlannedRoom
+from synadmin.cli.targets import counted
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
@@ -31,6 +33,20 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
         if outcome.outcome == "failed":
             lines += [f"    {step.status}: {step.detail}" for step in outcome.steps]
     return "\n".join(safe_text(line) for line in lines)
+
+
+def planned_room(outcome: "Outcome") -> PlannedRoom:
+    """Return the outcome as it stands in a plan of rooms."""
+    details = outcome.details
+    note = counted(len(outcome.steps), "step") if outcome.outcome == "planned" else outcome.message
+    return PlannedRoom(
+        outcome.room_id or outcome.room,
+        (details.name or details.canonical_alias) if details else None,
+        outcome.outcome,
+        note,
+        outcome_text(outcome),
+        has_warnings=bool(outcome.warnings),
+    )
 
 
 def room_heading(room: str, details: "RoomDetails | None") -> str:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synadmin.cli.confirm import ALLOW, LEAVE_ROOMS, announce_option, change_options, confirm
+from synadmin.cli.confirm import (
+    ALLOW,
+    LEAVE_ROOMS,
+    PlannedRoom,
+    announce_option,
+    change_options,
+    confirm_plan,
+)
 from synadmin.cli.exit_codes import EXIT_PARTLY
 from synadmin.cli.input_files import QUOTE_ROOMS
 from synadmin.cli.invocation import Invocation, pass_invocation
@@ -286,11 +293,21 @@ def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
 
 
 def _ask_about_plan(invocation: Invocation, planned: "list[RoomTransfer]", todo: int, move: "Move") -> None:
-    for room_transfer in planned:
-        invocation.warn(_transfer_text(room_transfer))
-    invocation.warn(f"{move.old} keeps control of each room until {move.new} has joined it and has control.")
+    note = f"{move.old} keeps control of each room until {move.new} has joined it and has control."
     of = "" if todo == len(planned) else f" of {len(planned)}"
-    confirm(invocation, f"Hand {counted(todo, 'room')}{of} over to {move.new}?", yes=False)
+    plan = [_planned_room(room) for room in sorted(planned, key=lambda room: room.outcome == "planned")]
+    confirm_plan(invocation, plan, f"Hand {counted(todo, 'room')}{of} over to {move.new}?", notes=[note])
+
+
+def _planned_room(room_transfer: "RoomTransfer") -> PlannedRoom:
+    is_planned = room_transfer.outcome == "planned"
+    return PlannedRoom(
+        room_transfer.room_id or room_transfer.room,
+        room_transfer.name,
+        room_transfer.outcome,
+        counted(len(room_transfer.steps), "step") if is_planned else room_transfer.message,
+        _transfer_text(room_transfer),
+    )
 
 
 def _transfer_text(room_transfer: "RoomTransfer") -> str:

@@ -208,7 +208,7 @@ def on_a_terminal(trial: Trial, home: Path, answer: str, *arguments: str) -> tup
         (home / "stdout").open("w+") as stdout,
         Terminal(*command, cwd=home, stdout=stdout.fileno(), env=environment) as terminal,
     ):
-        terminal.see("[y/N]")
+        terminal.see("[y/N")
         terminal.type(f"{answer}\n")
         code = terminal.end()
         stdout.seek(0)
@@ -245,8 +245,13 @@ def test_plan_is_shown_before_the_question(trial: Trial, tmp_path: Path) -> None
 
 def test_plan_says_that_rate_limits_are_lifted(trial: Trial, tmp_path: Path) -> None:
     rooms = [lost_room(trial) for _ in range(4)]
-    code, _, seen = on_a_terminal(trial, tmp_path, "n", *rooms)
+    code, _, seen = on_a_terminal(trial, tmp_path, "v\nn", *rooms)
     assert code == 2
+    # 24 lines are too few for the plan: its steps are shown when they are asked for.
+    summary, _, steps = seen.partition("Regain 4 rooms? [y/N, v to view all steps]: ")
+    assert all(f"  planned: {room} (Chess): 2 steps\n" in summary for room in rooms)
+    assert summary.count("Join the room as") == 0
+    assert steps.count("Join the room as") == 4
     assert f"the rate limits of {trial.admin.user_id} are lifted" in seen
     assert "Regain 4 rooms?" in seen
     assert "override_ratelimit" not in journal(tmp_path)

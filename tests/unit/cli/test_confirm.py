@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synadmin.cli.confirm import Declined, confirm
+from synadmin.cli.confirm import Declined, PlannedRoom, confirm
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import UsageError
+from synadmin.text import width
 from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+LONG_ID = "!U_ecmIUMBlp30VAnti2ylI6WLpnfQZasf0B_7_KBPNk"
 # A command that asks, and says on stdout what it did.
 _COMMAND = """
 import click, sys
@@ -140,6 +142,24 @@ def test_name_to_be_typed_is_asked_once(
         assert said in terminal.shown
         assert terminal.shown.count("type house") == 1
         assert "Error:" not in terminal.shown
+
+
+@pytest.mark.parametrize(
+    ("name", "note", "line"),
+    [
+        (None, "2 steps", f"  planned: {LONG_ID}: 2 steps"),
+        ("Chess", "2 steps", f"  planned: {LONG_ID} (Chess): 2 steps"),
+        ("The chess club of the town", "2 steps", f"  planned: {LONG_ID} (The chess cl…): 2 steps"),
+        ("Chess", "The room is blocked.", f"  planned: {LONG_ID} (Chess): The room is bl…"),
+        ("\n\x1b[2J", "2 steps", rf"  planned: {LONG_ID} (\n\x1b[2J): 2 steps"),
+        ("\N{CJK UNIFIED IDEOGRAPH-68CB}" * 40, "2 steps", None),
+    ],
+)
+def test_line_of_a_plan_keeps_the_id_whole(name: str | None, note: str, line: str | None) -> None:
+    shown = PlannedRoom(LONG_ID, name, "planned", note, "").line(80)
+    assert width(shown) <= 80
+    assert LONG_ID in shown
+    assert line in {None, shown}
 
 
 def test_question_is_not_in_the_result(program: str, tmp_path: Path) -> None:
