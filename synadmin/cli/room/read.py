@@ -9,6 +9,7 @@ from synadmin.api.choices import ROOM_ORDERS
 from synadmin.cli.known_ids import COMPLETE
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import sort_option
+from synadmin.cli.targets import counted
 from synadmin.cli.verbs import Shown, reads
 from synadmin.columns import Column, time_column
 from synadmin.ids import RoomId, server_name_of
@@ -205,7 +206,9 @@ _NEEDED_COLUMNS = (Column("level", title="level needed", right=True), Column("ac
 def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
     """Show who can do what in a room.
 
-    Shows levels, memberships, accounts, and the level that each action needs.
+    Shows levels, memberships, accounts, and the level that each action needs. In a room with more than 100
+    local users with power, the table shows the accounts of the first seven who are joined; -o json and
+    -o csv show all of them, one request each.
 
     \b
     Examples:
@@ -214,7 +217,8 @@ def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
     """
     from synadmin.recovery.room_power import power_of
 
-    record = power_of(synapse, room_id)
+    with synapse.fast() as fast:
+        record = power_of(fast, room_id, overview=output.for_people)
     if output.for_people:
         _explain_power(record, output)
         return None
@@ -222,9 +226,14 @@ def power(synapse: "Synapse", room_id: RoomId, *, output: Output) -> object:
 
 
 def _explain_power(record: dict[str, Any], output: Output) -> None:
+    from synadmin.recovery.room_power import NOT_ASKED
+
     output.write(record["users"], _POWER_COLUMNS)
     if not record["users"]:
         click.echo("No user has a level of their own.")
+    not_asked = sum(user["account"] == NOT_ASKED for user in record["users"])
+    if not_asked:
+        click.echo(f"\nThe accounts of {counted(not_asked, 'user')} were not asked for: -o json shows them.")
     click.echo(f"\nAll other users have level {record['users_default']}.\n")
     by_level: dict[int, list[str]] = {}
     for what, level in record["abilities"].items():

@@ -182,7 +182,7 @@ def test_only_rooms_without_local_members_are_deleted_as_empty(
     assert used not in planned
     assert warning in answer.stderr
     assert f"  {ended}, 0 members, 0 of them local" in answer.stderr
-    assert f"Delete {len(planned)} rooms: reject 1 invitation" in answer.stderr
+    assert f"{len(planned)} rooms will be deleted. 1 invitation will be rejected." in answer.stderr
     assert admin.rooms.get(ended).room_id == ended
 
     answer = synadmin("room", "delete", "--empty", "--block", "--yes", "-o", "ndjson")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from synadmin.ids import encoded
 from tests.unit.cli.terminal import Terminal
-from tests.unit.recovery.rooms import ALICE, LEVELS, POWER, LostRoom, details, power, state
+from tests.unit.recovery.rooms import ALICE, LEVELS, MEMBERS, POWER, LostRoom, details, power, state
 from tests.unit.stub import ADMIN, Stub, json_reply, refused
 
 if TYPE_CHECKING:
@@ -119,6 +120,31 @@ def test_power_table_says_who_can_do_what(signed_in: Stub, synadmin: Synadmin) -
         "\n"
         "level needed  actions\n"
     )
+
+
+def test_power_table_asks_for_few_of_many_accounts(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    many = [f"@u{number:03}:example.org" for number in range(101)]
+    members = [state("m.room.member", {"membership": "join"}, user) for user in many[1:]]
+    room.on(MEMBERS, json_reply({"state": members}))
+    room.on(POWER, power({"users": dict.fromkeys(many, 50)}))
+    for user in many:
+        account = json_reply({"name": user, "suspended": user.startswith("@u05")})
+        signed_in.on(f"/_synapse/admin/v2/users/{encoded(user)}", account)
+
+    lines = synadmin("room", "power", room.id).stdout.splitlines()
+    requests = len(signed_in.targets)
+    whole = json.loads(synadmin("room", "power", room.id, "-o", "json").stdout)
+
+    assert requests <= 11, "and one for the token's owner"
+    accounts = {line.split()[0]: line for line in lines if line.startswith("@u")}
+    asked = [user for user in many if "not asked" not in accounts[user]]
+    assert asked == many[1:8], "the first seven who are joined"
+    assert all("active" in accounts[user] for user in asked)
+    assert "The accounts of 94 users were not asked for: -o json shows them." in lines
+    assert {user["user_id"]: user["account"] for user in whole["users"]} == {
+        user: "suspended" if user.startswith("@u05") else "active" for user in many
+    }
 
 
 def test_power_fits_the_terminal(signed_in: Stub, synadmin: Synadmin, work: Path) -> None:
