@@ -86,7 +86,7 @@ class Standin:
             "join_rules": "invite",
             "guest_access": None,
             "history_visibility": "shared",
-            "state_events": 12,
+            "state_events": self.members + 5,
             "room_type": None,
         }
 
@@ -127,15 +127,26 @@ class Standin:
             return 200, {"members": members, "total": len(members)}
         if what == "block":
             return 200, {"block": False}
-        if what != "state" or event_type != "m.room.power_levels":
-            return 200, {"state": []}
+        return 200, {"state": [one for one in self._state(number) if event_type in {"", one["type"]}]}
+
+    def _state(self, number: int) -> Iterator[dict[str, Any]]:
         creator = f"@u{number % self.users}:{NAME}"
         users = {} if self.version == "12" else {creator: 100}
         if number % 100 < self.direct and number % LOST:
             users |= {self._member(number, place): 100 for place in range(self.members)}
-        content = {"users": users, "events": {"m.room.power_levels": 100}, "state_default": 50}
-        event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
-        return 200, {"state": [event | {"event_id": f"$levels{number}", "room_id": f"!{number}:{NAME}"}]}
+        levels = {"users": users, "events": {"m.room.power_levels": 100}, "state_default": 50}
+        state: list[tuple[str, str, dict[str, Any]]] = [
+            ("m.room.create", "", {"room_version": self.version}),
+            ("m.room.power_levels", "", levels),
+            ("m.room.join_rules", "", {"join_rule": "invite"}),
+            ("m.room.name", "", {"name": f"Room {number}"}),
+        ]
+        for place in range(self.members + 1):
+            membership = "join" if self._has(number, place) else "leave"
+            state.append(("m.room.member", self._member(number, place), {"membership": membership}))
+        for place, (kind, key, content) in enumerate(state):
+            event = {"type": kind, "state_key": key, "sender": creator, "content": content}
+            yield event | {"event_id": f"${number}-{place}", "room_id": f"!{number}:{NAME}"}
 
     def _has(self, number: int, place: int) -> bool:
         """Whether the user that many after a room's creator is in it."""

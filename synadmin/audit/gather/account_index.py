@@ -30,8 +30,8 @@ def all_accounts(synapse: Synapse) -> Iterator[User]:
         yield from page.records()
 
 
-def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
-    """Read the user list; the first page sets ``is_long``: whether there are more than :data:`FEW` accounts.
+def read_accounts(synapse: Synapse, many: Future[int]) -> "AccountIndex":
+    """Read the user list; the first page sets ``many``: the number of accounts, 0 where it is :data:`FEW`.
 
     Where there is no first page, it is not set.
 
@@ -41,8 +41,9 @@ def read_accounts(synapse: Synapse, is_long: Future[bool]) -> "AccountIndex":
 
     def users() -> Iterator[User]:
         for page in _pages(synapse):
-            if not is_long.done():
-                is_long.set_result((page.total or 0) > FEW)
+            if not many.done():
+                total = page.total or 0
+                many.set_result(total if total > FEW else 0)
             yield from page.records()
             del page  # has megabytes, and the next one is read now
 

@@ -1,10 +1,11 @@
 """From the server to the facts, with few requests: one a room, and one or two for each local user with power.
 
 A room costs its power levels. Who is where comes from the rooms of the users, asked for once each, and not
-from the rooms' member lists, which grow. The user list tells all of an account but whether it is suspended
-or an application service's: an account is asked about by itself only where a finding depends on it. More is
-asked of a room only where a finding depends on it or the answers contradict each other, and of all rooms
-alike on a server that is small enough for it not to matter.
+from the rooms' member lists, which grow. Where there are as many accounts as rooms, a room with few state
+events costs all of its state instead, which tells who is in it. The user list tells all of an account but
+whether it is suspended or an application service's: an account is asked about by itself only where a finding
+depends on it. More is asked of a room only where a finding depends on it or the answers contradict each
+other, and of all rooms alike on a server that is small enough for it not to matter.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -103,16 +104,16 @@ class Gatherer:
             SynadminError: no room could be checked.
         """
         self.coverage.checked["rooms"] = 0
-        is_long: Future[bool] = Future()
-        accounts = self._pool.submit(self._accounts, is_long)
-        accounts.add_done_callback(partial(_set_not_long, is_long))
+        many: Future[int] = Future()
+        accounts = self._pool.submit(self._accounts, many)
+        accounts.add_done_callback(partial(_set_not_many, many))
         # The server has little to do while it makes its list of rooms.
         self._parts  # noqa: B018
         rooms = RoomGatherer(
             self._prefetcher,
             self.coverage,
             accounts=accounts,
-            is_long=is_long,
+            many=many,
             caller=self.caller,
             without=self._without,
             # Whether heirs take over depends on each user who controls the room.
@@ -161,8 +162,8 @@ class Gatherer:
                 raise
             self.coverage.skip(self._itself, f"gave up before all accounts were checked: {error}")
 
-    def _accounts(self, is_long: Future[bool]) -> AccountIndex:
-        accounts = read_accounts(self._synapse, is_long)
+    def _accounts(self, many: Future[int]) -> AccountIndex:
+        accounts = read_accounts(self._synapse, many)
         self.coverage.checked["users"] = len(accounts)
         return accounts
 
@@ -212,7 +213,7 @@ class Gatherer:
         }
 
 
-def _set_not_long(is_long: Future[bool], _: Future[AccountIndex]) -> None:
+def _set_not_many(many: Future[int], _: Future[AccountIndex]) -> None:
     """Set what no page has set: the list cannot be had, or is not asked for after too many failures."""
-    if not is_long.done():
-        is_long.set_result(False)
+    if not many.done():
+        many.set_result(0)

@@ -8,7 +8,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,12 +31,11 @@ _ACCOUNTS = {
     for shadow_banned in (False, True)
 }
 _SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # above the numbers of the states
-_NOT_ASKED = 255
 
 
 @dataclass(frozen=True, slots=True)
 class PowerHolder:
-    """A user with power, for as long as a room of theirs is checked.
+    """The account of a user with power, for as long as a room of theirs is checked.
 
     Attributes:
         facts: the account; None for a user of another server.
@@ -45,24 +44,15 @@ class PowerHolder:
 
     facts: AccountFacts | None
     account: Account
-    _digests: "array[int]"
-    _start: int
-    _end: int
-
-    @property
-    def rooms(self) -> int:
-        """How many rooms the user is joined to."""
-        return self._end - self._start
-
-    def is_in(self, room_id: RoomId) -> bool:
-        """Whether the user is joined to a room."""
-        digest = hash(room_id)
-        place = bisect_left(self._digests, digest, self._start, self._end)
-        return place < self._end and self._digests[place] == digest
 
 
 class PowerHolders:
-    """The users that this run has asked about; from any thread."""
+    """The users that this run has asked about; from any thread.
+
+    Attributes:
+        server_name: of the server.
+        without: the local accounts that are taken for deactivated, and the hashes of the rooms they are in.
+    """
 
     def __init__(
         self,
@@ -86,15 +76,16 @@ class PowerHolders:
         self._synapse = synapse
         self._accounts = accounts
         self._users: tuple[UserId, ...] | None = None  # all of them, where each is asked for its rooms
-        self._server_name = server_name
+        self.server_name = server_name
         self._now = now
         self._lock = threading.Lock()
         self._asking: dict[tuple[str, UserId], Future[None]] = {}
-        # A number for each user: of where their rooms end among those of all, and of what is known of them.
+        # By user: the number of their account's state, with flags, and the place where their rooms end.
+        self._states = HashTable()
         self._places = HashTable()
         self._ends = array("Q")
-        self._flags = array("B")
         self._digests = array("q")
+        self._memberships: dict[UserId, Mapping[RoomId, str]] = {}
         self._everyone: list[Future[int]] = []
         self._complete: bool | None = None
         self._joined: Counter[int] = Counter()
@@ -105,10 +96,12 @@ class PowerHolders:
         Raises:
             MatrixError: the server does not say.
         """
-        place = self._place(user)
-        if self._flags[place] == _NOT_ASKED:
-            self._once("account", user, lambda: self._ask_for_account(user, place))
-        return self._holder(user, self._flags[place], self._entry(user))
+        flags = self._states.get(hash(user))
+        if flags is None:
+            self._once("account", user, lambda: self._ask_for_account(user))
+            flags = self._states.get(hash(user))
+            assert flags is not None  # noqa: S101  for the type checker
+        return self._holder(user, flags, self._entry(user))
 
     def listed(self, user: UserId) -> PowerHolder:
         """Return a user as far as the user list tells; asked about where the list lacks the account.
@@ -125,14 +118,41 @@ class PowerHolders:
         state = AccountState.of(deactivated=entry.deactivated, locked=entry.locked)
         return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
 
-    def placed(self, user: UserId) -> PowerHolder:
-        """Return a user without the account, which is not asked about.
+    def is_in(self, user: UserId, room_id: RoomId) -> bool:
+        """Return whether a user is joined to a room; their rooms are asked for unless that was done before.
 
         Raises:
             MatrixError: the server does not say.
         """
-        start, end = self._span(user)
-        return PowerHolder(None, _ACCOUNTS[AccountState.ACTIVE, False], self._digests, start, end)
+        digest, place = hash(room_id), self._place(user)
+        start, end = self._span(place)
+        found = bisect_left(self._digests, digest, start, end)
+        return found < end and self._digests[found] == digest
+
+    def known_rooms(self, user: UserId) -> int:
+        """Return how many rooms a user is joined to; 0 where that was not asked for."""
+        place = self._places.get(hash(user))
+        if place is None:
+            return 0
+        start, end = self._span(place)
+        return end - start
+
+    def membership(self, user: UserId, room_id: RoomId) -> str:
+        """Return the membership of a user who is not joined to a room: invite, knock, ban or leave.
+
+        Raises:
+            NotSupportedError: Synapse before 1.145.
+        """
+        known = self._memberships.get(user)
+        if known is None:
+            try:
+                answer = self._synapse.users.memberships(user).memberships
+            except NotFoundError:
+                answer = {}
+            # Most are "leave", which is what is assumed.
+            known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
+            self._memberships[user] = known
+        return known.get(room_id, "leave")
 
     @property
     def has_list(self) -> bool:
@@ -141,23 +161,16 @@ class PowerHolders:
 
     def is_asked(self, user: UserId) -> bool:
         """Whether the server was asked about this account itself."""
-        place = self._places.get(hash(user))
-        return place is not None and self._flags[place] != _NOT_ASKED
+        return hash(user) in self._states
 
     def _holder(self, user: UserId, flags: int, entry: AccountEntry | None) -> PowerHolder:
         state = _STATES[flags & 7]
-        start, end = self._span(user)
         return PowerHolder(
-            self._facts(user, state, flags, entry),
-            _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)],
-            self._digests,
-            start,
-            end,
+            self._facts(user, state, flags, entry), _ACCOUNTS[state, bool(flags & _SHADOW_BANNED)]
         )
 
-    def _span(self, user: UserId) -> tuple[int, int]:
+    def _span(self, place: int) -> tuple[int, int]:
         """Return where the rooms of a user begin and end."""
-        place = self._place(user)
         return self._ends[place - 1] if place else 0, self._ends[place]
 
     def _entry(self, user: UserId) -> AccountEntry | None:
@@ -187,11 +200,12 @@ class PowerHolders:
         """Return the accounts that are in a room whose hash is not listed; None where not all were asked."""
         if self._users is None:
             return None
-        asked = [user for user in self._users if hash(user) in self._places]
+        places = ((user, self._places.get(hash(user))) for user in self._users)
         return tuple(
             user
-            for user in asked
-            if any(digest not in listed for digest in self._digests[slice(*self._span(user))])
+            for user, place in places
+            if place is not None
+            and any(digest not in listed for digest in self._digests[slice(*self._span(place))])
         )
 
     def know_other_rooms(self, listed: Container[int]) -> bool:
@@ -226,8 +240,11 @@ class PowerHolders:
             assert place is not None  # noqa: S101  for the type checker
         return place
 
-    def _ask_for_account(self, user: UserId, place: int) -> None:
-        self._flags[place] = self._asked_flags(user)
+    def _ask_for_account(self, user: UserId) -> None:
+        if hash(user) not in self._states:
+            flags = self._asked_flags(user)
+            with self._lock:
+                self._states.set(hash(user), flags)
 
     def _read_rooms(self, user: UserId) -> None:
         if hash(user) in self._places:
@@ -238,17 +255,16 @@ class PowerHolders:
                 rooms = self._synapse.activity.joined_rooms(user).joined_rooms
         digests = sorted(map(hash, rooms))
         with self._lock:
-            if self._users is not None and server_name_of(user) == self._server_name:
+            if self._users is not None and server_name_of(user) == self.server_name:
                 self._joined.update(digests)
             self._digests.extend(digests)
-            self._flags.append(_NOT_ASKED)
             self._ends.append(len(self._digests))
             # Last of all: from here on others see it.
             self._places.set(hash(user), len(self._ends) - 1)
 
     def _asked_flags(self, user: UserId) -> int:
         """Return what the server says of an account, as flags above the number of its state."""
-        if server_name_of(user) != self._server_name:
+        if server_name_of(user) != self.server_name:
             return _STATES.index(AccountState.ACTIVE)
         entry = self._entry(user)
         if user in self.without or (entry is not None and entry.deactivated):
@@ -277,7 +293,7 @@ class PowerHolders:
     def _facts(
         self, user: UserId, state: AccountState, flags: int, entry: AccountEntry | None
     ) -> AccountFacts | None:
-        if server_name_of(user) != self._server_name:
+        if server_name_of(user) != self.server_name:
             return None
         return AccountFacts(
             user_id=user,
@@ -294,11 +310,22 @@ class PowerHolders:
         )
 
 
-def with_holders(facts: RoomFacts, holders: Mapping[UserId, PowerHolder]) -> RoomFacts:
-    """Return the facts about a room with these users in them."""
-    room_id = facts.room_id
-    found = {user: "join" if holder.is_in(room_id) else "leave" for user, holder in holders.items()}
-    return with_accounts(facts, holders, {**facts.view.memberships, **found})
+def with_holders(
+    facts: RoomFacts, holders: Mapping[UserId, PowerHolder], is_in: Callable[[UserId], bool]
+) -> RoomFacts:
+    """Return the facts about a room with these users in them, and with whether they are in it."""
+    return with_accounts(facts, holders, _memberships(facts, holders, is_in))
+
+
+def with_memberships(facts: RoomFacts, users: Iterable[UserId], is_in: Callable[[UserId], bool]) -> RoomFacts:
+    """Return the facts about a room with whether these users are in it."""
+    return with_accounts(facts, {}, _memberships(facts, users, is_in))
+
+
+def _memberships(
+    facts: RoomFacts, users: Iterable[UserId], is_in: Callable[[UserId], bool]
+) -> Mapping[UserId, str]:
+    return {**facts.view.memberships, **{user: "join" if is_in(user) else "leave" for user in users}}
 
 
 def with_accounts(

@@ -1,14 +1,18 @@
 """The current state of a room, asked for as far as it is needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from synadmin.api.rooms import RoomState, StateEvent
+from synadmin.power.events import MEMBER
 
 
 class RoomEvents:
-    """The current state of a room, asked for by event type, each type once.
+    """The current state of a room, asked for by event type, each type once, or all of it at once.
 
     Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
+
+    Attributes:
+        is_whole: all of the state is known.
     """
 
     def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
@@ -19,33 +23,50 @@ class RoomEvents:
         """
         self._ask = ask
         self._events: dict[str, list[StateEvent]] = {}
-        self._is_whole = False
-
-    def of(self, event_type: str) -> list[StateEvent]:
-        """Return the events of a type."""
-        if event_type not in self._events and not self._is_whole:
-            self._read(event_type)
-        return self._events.get(event_type, [])
+        # Of the member events no more than this is kept: they are many.
+        self._memberships: dict[str, str] | None = None
+        self._count = 0
+        self.is_whole = False
 
     def single(self, event_type: str) -> StateEvent | None:
         """Return the event of a type of which a room has no more than one."""
-        return next((event for event in self.of(event_type) if not event.state_key), None)
+        if event_type not in self._events and not self.is_whole:
+            self._read(event_type)
+        return next((event for event in self._events.get(event_type, ()) if not event.state_key), None)
+
+    def memberships(self) -> Mapping[str, str]:
+        """Return the membership of each user who has one."""
+        if self._memberships is None:
+            self._read(MEMBER)
+        return self._memberships or {}
 
     def count(self) -> int:
         """Return how many state events there are."""
-        if not self._is_whole:
+        self.read_all()
+        return self._count
+
+    def read_all(self) -> None:
+        """Ask for all of the state, unless it is known."""
+        if not self.is_whole:
             self._read(None)
-        return sum(map(len, self._events.values()))
 
     def _read(self, event_type: str | None) -> None:
         state = self._ask(event_type).state
         if event_type is None or any(event.type != event_type for event in state):
-            self._is_whole = True
+            self.is_whole = True
+            self._count = len(state)
             self._events.clear()
         else:
             self._events[event_type] = []
+        if self.is_whole or event_type == MEMBER:
+            self._memberships = {
+                event.state_key: text_of(event, "membership") or "leave"
+                for event in state
+                if event.type == MEMBER
+            }
         for event in state:
-            self._events.setdefault(event.type, []).append(event)
+            if event.type != MEMBER:
+                self._events.setdefault(event.type, []).append(event)
 
 
 def text_of(event: StateEvent | None, name: str) -> str | None:

@@ -7,7 +7,7 @@ where nothing contradicts them.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -15,20 +15,32 @@ import msgspec
 from synadmin.api.rooms import Room, RoomState
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
-from synadmin.audit.gather.power_holders import PowerHolder, PowerHolders, with_accounts, with_holders
+from synadmin.audit.gather.look import Look
+from synadmin.audit.gather.power_holders import (
+    PowerHolders,
+    with_accounts,
+    with_holders,
+    with_memberships,
+)
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.relevance import looks_replaced, may_be_regained, may_have_more_creators
 from synadmin.audit.gather.room_events import RoomEvents, text_of
 from synadmin.client import Synapse
-from synadmin.errors import NotFoundError, NotSupportedError, RefusedError
-from synadmin.ids import RoomId, UserId
+from synadmin.errors import RefusedError
+from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.mas.service import PERSONAL_SESSIONS
-from synadmin.power.events import CREATE, JOIN_RULES, MEMBER, POWER_LEVELS, TOMBSTONE, allowed_rooms, creators
+from synadmin.power.events import CREATE, JOIN_RULES, POWER_LEVELS, TOMBSTONE, allowed_rooms
 from synadmin.power.levels import RoomVersion
 from synadmin.power.room import AccountState, Reach, RoomView
 
 FEW_ROOMS = 250
 """On a server of so many rooms and fewer, each room is asked for everything."""
+
+FEW_EVENTS = 20
+"""All state of a room with so many events and fewer takes no more than three requests for a part of it."""
+
+SAMPLE = 8
+"""Of so many rooms, one is asked about by its users, who may be in rooms that the list lacks."""
 
 _RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _SOME = 5  # local members
@@ -45,6 +57,7 @@ class Asker:
         *,
         caller: UserId,
         finds: Callable[[RoomFacts], bool] | None = None,
+        accounts: int = 0,
     ) -> None:
         """Begin; nothing is asked yet.
 
@@ -55,15 +68,16 @@ class Asker:
             caller: whose token it is.
             finds: whether a rule finds something in the facts about a room; from any thread. Where it is
                 given, accounts are asked about only as far as a finding depends on them; else all are.
+            accounts: how many the server has, where each is not asked for its rooms.
         """
         self.synapse = prefetcher.synapse
         self.holders = holders
         self.caller = caller
         self.coverage = coverage
         self._finds = finds
+        self._number_of_accounts = accounts
         self._prefetcher = prefetcher
-        self._server_name = caller.partition(":")[2]
-        self._memberships: dict[UserId, Mapping[RoomId, str]] = {}
+        self.server_name = server_name_of(caller)
         self._possible: Reach | None = None
         self._lock = threading.Lock()
 
@@ -84,7 +98,43 @@ class Asker:
         """
         if self.holders.without:
             room = self._without(room)
-        return self._facts(room, RoomEvents(lambda event_type: self._state(room.room_id, event_type)))
+        room_id, few = room.room_id, self._has_few_events(room)
+        at_once = few and self._whole_pays and hash(room_id) % SAMPLE != 0
+
+        def state(event_type: str | None) -> RoomState:
+            if event_type == POWER_LEVELS:
+                return self._prefetcher.levels(room_id, whole=at_once)
+            return self.synapse.rooms.state(room_id, type=event_type)
+
+        return self._facts(self._look(room, RoomEvents(state), has_few_events=few, at_once=at_once))
+
+    def _look(self, room: Room, events: RoomEvents, *, has_few_events: bool, at_once: bool) -> Look:
+        return Look(
+            self.synapse,
+            self.holders,
+            room,
+            events,
+            has_few_events=has_few_events,
+            at_once=at_once,
+            asks_everything=self.asks_everything,
+        )
+
+    @property
+    def _whole_pays(self) -> bool:
+        """Whether all state of a small room costs less than its levels and the rooms of its users with power.
+
+        It does not where accounts are fewer than rooms: they are asked for their rooms once each.
+        """
+        total = self.coverage.total_rooms
+        return total is not None and self._number_of_accounts >= total
+
+    def _has_few_events(self, room: Room) -> bool:
+        """Whether all state of a room is a short answer, by the list; what is found does not depend on it.
+
+        Where another server made the room, the state may not be complete yet, and the answer would wait.
+        """
+        made_here = room.creator is not None and server_name_of(room.creator) == self.server_name
+        return made_here and 0 < (room.state_events or 0) <= FEW_EVENTS
 
     def _without(self, room: Room) -> Room:
         """Return a room with its members counted without the users who are taken for deactivated."""
@@ -114,16 +164,10 @@ class Asker:
             creator=None if create is None else create.sender,
             state_events=count,
         )
-        look = Look(self, room, events)
+        look = self._look(room, events, has_few_events=False, at_once=False)
         return self.finished(Unfinished(look, self._of_state(look)))
 
-    def _state(self, room_id: RoomId, event_type: str | None) -> RoomState:
-        if event_type == POWER_LEVELS:
-            return self._prefetcher.levels(room_id)
-        return self.synapse.rooms.state(room_id, type=event_type)
-
-    def _facts(self, room: Room, events: RoomEvents) -> "RoomFacts | Unfinished":
-        look = Look(self, room, events)
+    def _facts(self, look: Look) -> "RoomFacts | Unfinished":
         facts = self._of_state(look)
         if facts.view.in_room and not self.holders.has_list:
             facts = self._without_list(look, facts)
@@ -133,11 +177,11 @@ class Asker:
             return self._whole(look, facts)
         return self.finished(Unfinished(look, facts))
 
-    def _without_list(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+    def _without_list(self, look: Look, facts: RoomFacts) -> RoomFacts:
         """Ask who of the local users with power is in the room."""
 
         def placed(facts: RoomFacts) -> RoomFacts:
-            return with_holders(facts, {user: self.holders.placed(user) for user in self._users(facts)})
+            return with_memberships(facts, self._users(facts), look.is_in)
 
         facts = placed(facts)
         if look.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
@@ -158,22 +202,21 @@ class Asker:
         if self._finds is None or facts.view.levels.version.creator_power:
             return self._whole(look, facts)
         listed = {user: self.holders.listed(user) for user in self._users(facts)}
-        facts = self._counted(look, with_holders(facts, listed))
-        facts, is_whole = self._with_enough_accounts(facts, listed)
+        facts = self._counted(look, with_holders(facts, listed, look.is_in))
+        facts, is_whole = self._with_enough_accounts(facts)
         facts = self._with_needs(look, facts)
         return facts if is_whole or not self._finds(facts) else self._with_all_accounts(facts)
 
-    def _whole(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+    def _whole(self, look: Look, facts: RoomFacts) -> RoomFacts:
         """Ask about all local users with power, and for what the rules need."""
-        facts = with_holders(facts, {user: self.holders.get(user) for user in self._users(facts)})
+        users = {user: self.holders.get(user) for user in self._users(facts)}
+        facts = with_holders(facts, users, look.is_in)
         return self._with_needs(look, self._counted(look, facts))
 
     def _users(self, facts: RoomFacts) -> tuple[UserId, ...]:
         return self.caller, *facts.local_with_power
 
-    def _with_enough_accounts(
-        self, facts: RoomFacts, listed: Mapping[UserId, PowerHolder]
-    ) -> tuple[RoomFacts, bool]:
+    def _with_enough_accounts(self, facts: RoomFacts) -> tuple[RoomFacts, bool]:
         """Ask about users who control the room until it is certain that it need not be regained.
 
         Until then a user who was not asked about counts as suspended. Those in many rooms come first.
@@ -188,7 +231,7 @@ class Asker:
 
         def order(user: UserId) -> tuple[bool, bool, int]:
             is_dormant = days is not None and facts.accounts[user].is_dormant(days)
-            return not self.holders.is_asked(user), is_dormant, -listed[user].rooms
+            return not self.holders.is_asked(user), is_dormant, -self.holders.known_rooms(user)
 
         for user in sorted(facts.controllers, key=order):
             facts = with_accounts(facts, {user: self.holders.get(user)})
@@ -201,14 +244,14 @@ class Asker:
     def _with_all_accounts(self, facts: RoomFacts) -> RoomFacts:
         return with_accounts(facts, {user: self.holders.get(user) for user in self._users(facts)})
 
-    def _with_needs(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+    def _with_needs(self, look: Look, facts: RoomFacts) -> RoomFacts:
         for need, ask in ASK.items():
             options = self.coverage.needs.options.get(need)
             if options is not None and (facts.view.in_room or need is Need.EXTREMITIES):
                 facts = ask(look, facts, options)
         return facts
 
-    def _of_state(self, look: "Look") -> RoomFacts:
+    def _of_state(self, look: Look) -> RoomFacts:
         """Return the facts that the room's own state tells."""
         room, levels = look.room, look.events.single(POWER_LEVELS)
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
@@ -233,7 +276,7 @@ class Asker:
                 power_levels=None if levels is None else levels.content,
                 power_levels_sender=None if levels is None else levels.sender,
                 join_rule=room.join_rules,
-                server_name=self._server_name,
+                server_name=self.server_name,
                 # Until they are counted: at least one, as there is state.
                 joined_local_members=0 if is_left else max(listed or 0, 1),
                 joined_members=room.joined_members or 0,
@@ -258,10 +301,10 @@ class Asker:
         total = self.coverage.total_rooms
         return total is not None and total <= FEW_ROOMS
 
-    def _counted(self, look: "Look", facts: RoomFacts) -> RoomFacts:
+    def _counted(self, look: Look, facts: RoomFacts) -> RoomFacts:
         """Return the facts with the right number of members, where the list may have a wrong one."""
         listed = look.room.joined_local_members
-        exact = self.holders.local_members(facts.room_id)
+        exact = look.local_members()
         if exact is None:
             agree = (listed or 0) >= max(1, len(facts.view.known_local_members))
         else:
@@ -271,25 +314,6 @@ class Asker:
         if facts.view.joined_local_members == listed:
             return facts
         return replace(facts, view=replace(facts.view, joined_local_members=listed or 0))
-
-    def memberships(self, look: "Look", user: UserId) -> str:
-        """Return the membership of a user who is not joined: invite, knock, ban or leave."""
-        if user in self.holders.without:
-            return "leave"
-        known = self._memberships.get(user)
-        if known is None:
-            try:
-                answer = self.synapse.users.memberships(user).memberships
-            except NotFoundError:
-                answer = {}
-            except NotSupportedError:
-                # Synapse before 1.145: the room's own member events tell.
-                events = (event for event in look.events.of(MEMBER) if event.state_key == user)
-                return text_of(next(events, None), "membership") or "leave"
-            # Most are "leave", which is what is assumed.
-            known = {room: how for room, how in answer.items() if how not in {"join", "leave"}}
-            self._memberships[user] = known
-        return known.get(look.room.room_id, "leave")
 
     def possible(self) -> Reach:
         """Return how far this server lets an administrator go."""
@@ -309,55 +333,6 @@ def how_far(synapse: Synapse) -> Reach:
     except RefusedError:
         return Reach.API
     return Reach.REACTIVATE
-
-
-@dataclass(slots=True)
-class Look:
-    """A room while it is checked.
-
-    Attributes:
-        asker: asks the server.
-        room: the room as the list has it.
-        events: its state.
-        creators_known: all its creators are known.
-        members: the joined users; None where that was not asked for.
-    """
-
-    asker: Asker
-    room: Room
-    events: RoomEvents
-    creators_known: bool = False
-    members: frozenset[UserId] | None = field(default=None)
-
-    def creators(self, fallback: tuple[UserId, ...]) -> tuple[UserId, ...]:
-        """Return the creators that the room's first event names."""
-        self.creators_known = True
-        event = self.events.single(CREATE)
-        if event is None:
-            return fallback
-        return creators(event.sender, event.content)
-
-    def with_members(self, facts: RoomFacts) -> RoomFacts:
-        """Return the facts with the room's members in them."""
-        if self.members is None:
-            members = self.asker.synapse.rooms.members(facts.room_id).members
-            self.members = frozenset(members).difference(self.asker.holders.without)
-        view = facts.view
-        users = dict.fromkeys((*view.memberships, *facts.with_power))
-        memberships = {
-            user: "join"
-            if user in self.members
-            else view.memberships.get(user, "leave").replace("join", "leave")
-            for user in users
-        }
-        local = sum(map(view.is_local, self.members))
-        view = replace(
-            view,
-            memberships=memberships,
-            joined_local_members=local,
-            joined_members=len(self.members),
-        )
-        return replace(facts, view=view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,8 +363,8 @@ def _ask_for_owners(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -
 def _with_all_creators(look: Look, facts: RoomFacts) -> RoomFacts:
     creators = look.creators(facts.view.creators)
     facts = replace(facts, view=replace(facts.view, creators=creators))
-    holders = look.asker.holders
-    return with_holders(facts, {user: holders.get(user) for user in facts.local_with_power})
+    holders = look.holders
+    return with_holders(facts, {user: holders.get(user) for user in facts.local_with_power}, look.is_in)
 
 
 def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
@@ -402,7 +377,8 @@ def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping
         and user not in view.memberships
         and view.levels.level_of(user) >= view.levels.control
     ]
-    return with_holders(facts, {user: look.asker.holders.get(user) for user in users}) if users else facts
+    holders = look.holders
+    return with_holders(facts, {user: holders.get(user) for user in users}, look.is_in) if users else facts
 
 
 def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
@@ -410,19 +386,20 @@ def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, 
     if not facts.everybody_controls:
         return facts
     facts = look.with_members(facts)
-    users = sorted(UserId(user) for user in look.members or () if facts.view.is_local(user))
-    holders = look.asker.holders
-    return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]})
+    users = sorted(user for user in look.joined() if facts.view.is_local(user))
+    holders = look.holders
+    return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]}, look.is_in)
 
 
 def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask for what the planner has to know, where a finding would name the way to regain the room."""
     if not may_be_regained(facts, options, facts.controllers):
         return facts
-    asker = look.asker
+    if look.has_few_events:
+        look.events.read_all()
     view = look.with_members(facts).view
     memberships = {
-        user: asker.memberships(look, user) if membership != "join" else membership
+        user: look.membership(user) if membership != "join" else membership
         for user, membership in view.memberships.items()
         if view.is_local(user)
     }
@@ -432,7 +409,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
         memberships={**view.memberships, **memberships},
         join_rule=text_of(join_rules, "join_rule"),
         federate=create is None or create.content.get("m.federate") is not False,
-        blocked=asker.synapse.rooms.block_status(view.room_id).block,
+        blocked=look.synapse.rooms.block_status(view.room_id).block,
     )
     if view.join_rule in _RESTRICTED:
         allowed = allowed_rooms({} if join_rules is None else join_rules.content)
@@ -440,7 +417,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
             user
             for user in memberships
             if view.account_of(user).state is not AccountState.MISSING
-            and any(asker.holders.get(user).is_in(room) for room in allowed)
+            and any(look.holders.is_in(user, room) for room in allowed)
         )
         view = replace(view, allowed_rooms=allowed, allowed_members=frozenset(inside))
     return replace(facts, view=view)
@@ -448,7 +425,7 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
 
 def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask whether the room was replaced, where it looks like it."""
-    everywhere = look.asker.asks_everything or options.get("look_at_every_room")
+    everywhere = look.asks_everything or options.get("look_at_every_room")
     if not everywhere and not looks_replaced(facts.view.levels):
         return facts
     event = look.events.single(TOMBSTONE)
@@ -467,7 +444,7 @@ def _ask_for_extremities(look: Look, facts: RoomFacts, options: Mapping[str, Any
     """Count the forward extremities, where that is asked for."""
     if not options.get("look_at_extremities"):
         return facts
-    count = look.asker.synapse.rooms.forward_extremities(facts.room_id).count
+    count = look.synapse.rooms.forward_extremities(facts.room_id).count
     return replace(facts, forward_extremities=count)
 
 

@@ -34,7 +34,7 @@ class RoomGatherer:
         coverage: Coverage,
         *,
         accounts: Future[AccountIndex],
-        is_long: Future[bool],
+        many: Future[int],
         caller: UserId,
         without: Collection[UserId] = (),
         finds: Callable[[RoomFacts], bool] | None = None,
@@ -45,7 +45,8 @@ class RoomGatherer:
             prefetcher: the way to the server, and what was asked already.
             coverage: what the rules need, and what was skipped.
             accounts: the future user list.
-            is_long: whether it takes long; then the rooms that do not depend on it are checked before.
+            many: how many accounts it has, where they are more than a few; then the rooms that do not depend
+                on the list are checked before it is there.
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
             finds: as in :class:`Asker`.
@@ -56,7 +57,7 @@ class RoomGatherer:
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
-        self._is_long = is_long
+        self._many = many
         self._caller = caller
         self._without = without
         self._itself = Subject("server", server_name_of(caller))
@@ -117,7 +118,14 @@ class RoomGatherer:
             yield from self._begin(subject, asker.finished, unfinished)
 
     def _asker(self, holders: PowerHolders) -> Asker:
-        return Asker(self._prefetcher, self._coverage, holders, caller=self._caller, finds=self._finds)
+        return Asker(
+            self._prefetcher,
+            self._coverage,
+            holders,
+            caller=self._caller,
+            finds=self._finds,
+            accounts=self._coverage.awaited(self._many),
+        )
 
     def _next(self) -> Iterator[RoomFacts]:
         """Yield the facts about the room that was begun first; where there are none, it is skipped."""
@@ -151,7 +159,7 @@ class RoomGatherer:
             yield from current.records()
 
     def _holders(self) -> PowerHolders:
-        if not self._coverage.awaited(self._is_long):
+        if not self._coverage.awaited(self._many):
             self._coverage.awaited(self._accounts)
         without = {
             user: self._coverage.awaited(self._pool.submit(self._joined_rooms, user))

@@ -20,6 +20,7 @@ HERE = "example.org"
 STRANGERS = ("@f0:other.example", "@f1:other.example")
 GHOST = f"@ghost:{HERE}"
 _ADMIN_API = "/_synapse/admin/"
+_TYPES = ("m.room.power_levels", "m.room.create", "m.room.join_rules", "m.room.tombstone")
 
 
 def _path(*parts: str) -> str:
@@ -42,6 +43,7 @@ class RandomServer:
     stub: Stub
     seed: int
     joined: dict[str, list[str]] = field(default_factory=dict)
+    banned: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def build(self) -> None:
         chance = random.Random(f"accounts/{self.seed}")
@@ -58,19 +60,20 @@ class RandomServer:
         for user, inside in self.joined.items():
             answer = {"joined_rooms": inside, "total": len(inside)}
             self.stub.on(_path("v1", "users", user, "joined_rooms"), json_reply(answer))
-            memberships = {"memberships": dict.fromkeys(inside, "join")}
+            memberships = {"memberships": dict.fromkeys(inside, "join") | self.banned.get(user, {})}
             self.stub.on(_path("v1", "users", user, "memberships"), json_reply(memberships))
         for path in (_path("v2", "users", GHOST), _path("v1", "users", GHOST, "joined_rooms")):
             self.stub.on(path, refused(404, "M_NOT_FOUND"))
         self.stub.on(_path("v1", "username_available"), json_reply({"available": True}))
 
     def hold_back_the_list(self) -> None:
-        """Give the second page of the user list only when all rooms were asked for their levels."""
+        """Give the second page of the user list only when all rooms were asked for their state."""
         asked, is_over = set[str](), threading.Event()
 
         def hold(request: Request) -> None:
-            if request.target.endswith("m.room.power_levels"):
-                asked.add(request.target)
+            path, _, query = request.target.partition("?")
+            if path.endswith("/state") and query in {"", "type=m.room.power_levels"}:
+                asked.add(path)
                 if len(asked) == ROOMS:
                     is_over.set()
             elif is_second_page(request):
@@ -103,11 +106,14 @@ class RandomServer:
         elsewhere = chance.choice([(), (), (), STRANGERS])
         left = [user for user in here if chance.random() < 0.25]
         inside = [user for user in (*here, *elsewhere) if user not in left]
+        banned = [user for user in left if chance.random() < 0.3]
         creator, more = chance.choice([*here, *elsewhere]), list[str]()
         if version == "12" and chance.random() < 0.4:
             more = [chance.choice([*users, GHOST])]
         for user in inside:
             self.joined[user].append(room_id)
+        for user in banned:
+            self.banned.setdefault(user, {})[room_id] = "ban"
         powerful = [user for user in (*here, *elsewhere) if chance.random() < 0.5]
         levels: dict[str, int] = {user: chance.choice([25, 50, 100, 100]) for user in powerful}
         if chance.random() < 0.1:
@@ -127,7 +133,10 @@ class RandomServer:
         }
         if chance.random() < 0.1:
             state["m.room.tombstone"] = {"replacement_room": f"!new{number}:{HERE}"}
-        self._answers(room_id, creator, state, inside, blocked=chance.random() < 0.1)
+        memberships = (
+            dict.fromkeys(left, "leave") | dict.fromkeys(banned, "ban") | dict.fromkeys(inside, "join")
+        )
+        self._answers(room_id, creator, state, memberships, blocked=chance.random() < 0.1)
         return {
             "room_id": room_id,
             "name": f"room {number}",
@@ -136,18 +145,34 @@ class RandomServer:
             "join_rules": state["m.room.join_rules"]["join_rule"],
             "joined_members": len(inside),
             "joined_local_members": sum(map(_is_local, inside)),
-            "state_events": 9,
+            # Wrong, as statistics may be.
+            "state_events": chance.choice([9, 9, 9, 9, 400]),
         }
 
     def _answers(
-        self, room_id: str, creator: str, state: dict[str, Any], inside: list[str], *, blocked: bool
+        self,
+        room_id: str,
+        creator: str,
+        state: dict[str, Any],
+        memberships: dict[str, str],
+        *,
+        blocked: bool,
     ) -> None:
         path = _path("v1", "rooms", room_id)
-        self.stub.on(f"{path}/state", json_reply({"state": []}))
-        if any(map(_is_local, inside)):
-            for event_type, content in state.items():
-                event = {"type": event_type, "state_key": "", "sender": creator, "content": content}
-                self.stub.on(f"{path}/state?type={event_type}", json_reply({"state": [event]}))
+        inside = [user for user, membership in memberships.items() if membership == "join"]
+        is_there = any(map(_is_local, inside))
+        events = [
+            {"type": event_type, "state_key": key, "sender": creator, "content": content}
+            for event_type, key, content in (
+                *((event_type, "", content) for event_type, content in state.items()),
+                *(("m.room.member", user, {"membership": how}) for user, how in memberships.items()),
+            )
+            if is_there
+        ]
+        self.stub.on(f"{path}/state", json_reply({"state": events}))
+        for event_type in (*_TYPES, "m.room.member"):
+            of_type = [event for event in events if event["type"] == event_type]
+            self.stub.on(f"{path}/state?type={event_type}", json_reply({"state": of_type}))
         self.stub.on(f"{path}/block", json_reply({"block": blocked}))
-        members = inside if any(map(_is_local, inside)) else []
+        members = inside if is_there else []
         self.stub.on(f"{path}/members", json_reply({"members": members, "total": len(members)}))

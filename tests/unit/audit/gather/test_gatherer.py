@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from synadmin.audit.gather import account_index, room_facts
 from synadmin.audit.rules import RULES
 from synadmin.errors import NotPermittedError
 from tests.standin import LOST, running
@@ -18,6 +19,8 @@ from tests.unit.audit.gather.gathering import (
     the_room,
 )
 from tests.unit.stub import Stub, json_reply, refused
+
+WHOLE = "/_synapse/admin/v1/rooms/…/state"
 
 
 def test_room_costs_one_request_and_a_power_holder_two() -> None:
@@ -46,8 +49,25 @@ def test_room_with_three_controllers_reads_at_most_one_account() -> None:
     assert sum(len(facts.controllers) for facts in rooms) == 3 * (ROOMS - len(lost))
     of_caller = 1  # for whom lost rooms are regained
     assert counted["/_synapse/admin/v2/users/…"] <= ROOMS + of_caller
-    assert counted[LEVELS] == ROOMS
-    assert counted["/_synapse/admin/v1/rooms/…/members"] == len(lost)
+    assert ROOMS <= counted[LEVELS] + counted[WHOLE] <= ROOMS + len(lost)
+    assert "/_synapse/admin/v1/rooms/…/members" not in counted
+
+
+def test_small_room_of_many_accounts_costs_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it in one request, which tells who is in the room; where users are is asked for a sample."""
+    monkeypatch.setattr(account_index, "FEW", 0)
+    monkeypatch.setattr(room_facts, "SAMPLE", 10**30)
+    options = ("--rooms", str(ROOMS), "--users", str(2 * ROOMS), "--direct", "60")
+    with running(*options) as url:
+        with gathering(url) as gatherer:
+            rooms = list(gatherer.rooms(lambda _: False))
+        counted = asked(url)
+    in_advance = counted.get(LEVELS, 0)
+    lost = [facts.room_id for facts in rooms if not facts.controllers]
+    assert lost == [f"!{number}:big.example" for number in range(0, ROOMS, LOST)]
+    assert in_advance <= 64
+    assert ROOMS - in_advance <= counted[WHOLE] <= ROOMS - in_advance + len(lost)
+    assert counted.get("/_synapse/admin/v1/users/…/joined_rooms", 0) <= 2 * in_advance
 
 
 def test_older_synapse_gets_its_older_requests(stub: Stub) -> None:

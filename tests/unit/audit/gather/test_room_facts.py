@@ -24,6 +24,7 @@ from tests.unit.stub import Stub, json_reply, refused
 
 CREATE = "/_synapse/admin/v1/rooms/…/state m.room.create"
 TOMBSTONE = "/_synapse/admin/v1/rooms/…/state m.room.tombstone"
+LOST_OF_20 = 1  # its whole state is asked for, once
 
 
 def test_small_server_is_read_completely() -> None:
@@ -31,7 +32,7 @@ def test_small_server_is_read_completely() -> None:
         with gathering(url) as gatherer:
             list(gatherer.rooms())
         counted = asked(url)
-    assert (counted[LEVELS], counted[CREATE], counted[TOMBSTONE]) == (20, 20, 20)
+    assert (counted[LEVELS], counted[CREATE], counted[TOMBSTONE]) == (20, 20, 20 - LOST_OF_20)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,9 @@ def test_large_server_reads_creators_where_needed(
     assert (counted[LEVELS], counted[CREATE]) == (ROOMS, asked_for)
 
 
-@pytest.mark.parametrize(("options", "asked_for"), [({}, 0), ({"look_at_every_room": True}, ROOMS)])
+@pytest.mark.parametrize(
+    ("options", "asked_for"), [({}, 0), ({"look_at_every_room": True}, ROOMS - ROOMS // LOST)]
+)
 def test_large_server_reads_tombstones_where_configured(options: dict[str, bool], asked_for: int) -> None:
     with running("--rooms", str(ROOMS), "--users", str(USERS)) as url:
         with gathering(url, **options) as gatherer:

@@ -49,19 +49,27 @@ def asked_about(stub: Stub) -> int:
     return asked
 
 
-@pytest.mark.parametrize("few", [1000, 0], ids=["small server", "large server"])
+@pytest.mark.parametrize(
+    ("few", "sample"),
+    [(1000, 1), (0, 1), (0, 10**30)],
+    ids=["small server", "more rooms than accounts", "whole state"],
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_lazy_account_details_give_the_same_findings(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch, seed: int, few: int
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, seed: int, few: int, sample: int
 ) -> None:
     monkeypatch.setattr(account_index, "FEW", few)
     monkeypatch.setattr(room_facts, "FEW_ROOMS", few)
+    monkeypatch.setattr(room_facts, "SAMPLE", 1)
     RandomServer(stub, seed).build()
     right = audited(stub.url, everybody=True)
     of_everybody = asked_about(stub)
     assert len({finding["rule"] for finding in right}) > 8, "the rooms are too much alike to show anything"
+    monkeypatch.setattr(room_facts, "SAMPLE", sample)
     assert audited(stub.url, everybody=False) == right
     assert asked_about(stub) <= of_everybody
+    assert audited(stub.url, everybody=True) == right
+    asked_about(stub)
     for rule in ("single-controller", "inactive-controller", "owner-gone"):
         alone = audited(stub.url, rule, everybody=True)
         asked_about(stub)
