@@ -54,12 +54,7 @@ def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> di
     local_users = [user for user in holders if server_name_of(user) == home]
     memberships = observer.memberships(local_users, room_id)
     memberships |= _memberships(observer, room_id, [user for user in holders if user not in memberships])
-    asked = local_users
-    if overview and len(local_users) > _MANY:
-        asked = [user for user in local_users if memberships[user] == "join"][:_FIRST]
-    accounts = observer.accounts(asked)
-    states = dict.fromkeys(local_users, NOT_ASKED)
-    states |= {user: str(account.state) for user, account in accounts.items()}
+    states = _account_states(observer, local_users, memberships, few=overview and len(local_users) > _MANY)
     users = [
         {
             "user_id": user,
@@ -80,6 +75,14 @@ def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> di
         "needed": _needed(levels),
         "abilities": {ability.text: ability.needed for ability in levels.abilities(0)},
     }
+
+
+def _account_states(
+    observer: Observer, users: list[UserId], memberships: dict[UserId, str], *, few: bool
+) -> dict[UserId, str]:
+    asked = [user for user in users if memberships[user] == "join"][:_FIRST] if few else users
+    accounts = observer.accounts(asked)
+    return {user: str(accounts[user].state) if user in accounts else NOT_ASKED for user in users}
 
 
 def _memberships(observer: Observer, room_id: RoomId, foreign: list[UserId]) -> dict[UserId, str]:
