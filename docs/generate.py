@@ -41,7 +41,7 @@ import synadmin
 from synadmin.audit import rules
 from synadmin.cli.app import app
 from synadmin.cli.lazy import Group
-from synadmin.cli.operations import MAS_ADMIN, Operation, commands, mas_operations, operations
+from synadmin.cli.operations import MAS_ADMIN, Operation, commands, operations
 from synadmin.client import RESOURCE_GROUPS
 
 _HERE = Path(__file__).parent
@@ -58,8 +58,9 @@ _PARSER = MarkdownIt("gfm-like", {"linkify": False})
 
 def pages() -> dict[str, str]:
     """Return all generated pages: paths relative to docs/, and texts."""
+    coverage = [*_coverage(operations(app)), *_of_mas(operations(app, MAS_ADMIN))]
     generated = {
-        "api-coverage.md": "\n".join([*_coverage(operations(app)), *_of_mas(mas_operations(app))]) + "\n",
+        "api-coverage.md": "\n".join(coverage) + "\n",
         "audit-rules.md": rules.document(),
         "commands.md": "\n".join(_commands()) + "\n",
         "library-reference.md": "\n".join(_library()) + "\n",

@@ -180,7 +180,7 @@ def _body(data: str | None) -> dict[str, Any] | None:
 
 
 def _list(output: Output) -> None:
-    from synadmin.cli.operations import mas_operations, operations
+    from synadmin.cli.operations import MAS_ADMIN, operations
 
     columns = [
         Column("method"),
@@ -192,5 +192,5 @@ def _list(output: Output) -> None:
         Column("instead", shown=False),
     ]
     root = click.get_current_context().find_root().command
-    both = [*operations(root), *mas_operations(root)]
+    both = [*operations(root), *operations(root, MAS_ADMIN)]
     output.write((operation.as_record() for operation in both), columns)

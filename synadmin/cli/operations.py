@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from synadmin.http.endpoint import Endpoint
 
-_ADMIN = "/_synapse/admin/"
+SYNAPSE_ADMIN = "/_synapse/admin/"
 MAS_ADMIN = "/api/admin/v1/"
 """How the paths of the admin API of the Matrix Authentication Service begin."""
 
@@ -53,27 +53,13 @@ class Operation:
         return path == self.path or re.fullmatch(template, path.partition("?")[0]) is not None
 
 
-def operations(root: click.Command | None = None) -> list[Operation]:
-    """Return every typed operation of Synapse's Admin API, by path and method.
+def operations(root: click.Command | None = None, api: str = SYNAPSE_ADMIN) -> list[Operation]:
+    """Return every typed operation of an admin API, by path and method.
 
     Args:
         root: the root of the command tree; without it no operation has a command.
+        api: how its paths begin: that of Synapse or ``MAS_ADMIN``, where ``since`` is a version of MAS.
     """
-    return _operations(_ADMIN, root)
-
-
-def mas_operations(root: click.Command | None = None) -> list[Operation]:
-    """Return every typed operation of the admin API of the Matrix Authentication Service (MAS).
-
-    ``since`` is a version of MAS.
-
-    Args:
-        root: the root of the command tree; without it no operation has a command.
-    """
-    return _operations(MAS_ADMIN, root)
-
-
-def _operations(prefix: str, root: click.Command | None) -> list[Operation]:
     commands = {} if root is None else _commands_by_call(root)
     listed = [
         Operation(
@@ -86,14 +72,14 @@ def _operations(prefix: str, root: click.Command | None) -> list[Operation]:
             instead=endpoint.instead,
         )
         for call, endpoint in endpoints()
-        if endpoint.path.startswith(prefix)
+        if endpoint.path.startswith(api)
     ]
     return sorted(listed, key=lambda operation: (operation.path, operation.method))
 
 
 def operation_of(method: str, path: str) -> Operation | None:
     """Return the operation that a request is for, without its command; None where there is none."""
-    known = [*operations(), *mas_operations()]
+    known = [*operations(), *operations(api=MAS_ADMIN)]
     asked = [operation for operation in known if operation.is_asked_for_by(method, path)]
     # /media/delete before /media/{server_name}/{media_id}, as Synapse has it.
     return min(asked, key=lambda operation: operation.path.count("{"), default=None)

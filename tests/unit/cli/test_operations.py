@@ -17,7 +17,7 @@ from synapse.rest import admin
 
 from synadmin import cli
 from synadmin.cli.app import app
-from synadmin.cli.operations import commands, endpoints, mas_operations, operation_of, operations
+from synadmin.cli.operations import MAS_ADMIN, commands, endpoints, operation_of, operations
 from synadmin.client import Synapse
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_operations_match_the_list() -> None:
 
 
 def test_operations_match_the_47_of_mas() -> None:
-    ours = mas_operations(app)
+    ours = operations(app, MAS_ADMIN)
 
     assert len({(operation.method, operation.path) for operation in ours}) == len(ours) == 47
     assert all(operation.path.startswith("/api/admin/v1/") and operation.mas for operation in ours)
