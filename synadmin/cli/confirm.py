@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from synadmin.cli.invocation import Invocation, wrapped
+from synadmin.cli.invocation import Invocation, with_options, wrapped
 from synadmin.errors import RefusedError, UsageError
 from synadmin.text import cut, safe_text, width
 
@@ -67,18 +67,10 @@ LEAVE_ROOMS = click.option(
 )
 
 
-def change_options(function: F) -> F:
-    """Give a command that changes something ``--reason``, ``--dry-run`` and ``--yes``."""
-    parameters = function.__dict__.setdefault("__click_params__", [])
-    parameters.extend(reversed(CHANGE_OPTIONS))
-    return function
-
-
-def profile_options(function: F) -> F:
-    """Give a command that changes a profile alone ``--dry-run`` and ``--yes``."""
-    parameters = function.__dict__.setdefault("__click_params__", [])
-    parameters.extend(reversed(_ASK_OPTIONS))
-    return function
+change_options = with_options(*CHANGE_OPTIONS)
+"""Give a command that changes something ``--reason``, ``--dry-run`` and ``--yes``."""
+profile_options = with_options(*_ASK_OPTIONS)
+"""Give a command that changes only a profile ``--dry-run`` and ``--yes``."""
 
 
 def announce_option(whom: str) -> Callable[[F], F]:

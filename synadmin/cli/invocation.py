@@ -2,10 +2,11 @@
 
 import re
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -13,7 +14,7 @@ from synadmin.cli import colors
 from synadmin.text import safe_text, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from synadmin.cli.saved_plan import SavedPlan
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from synadmin.journal import Journal
     from synadmin.recovery.workspace import Recovery
     from synadmin.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _COMMAND = "`[^`]*`"
 _LABEL = r"\s+\S{1,5}[.:]\s+"
@@ -279,6 +282,16 @@ def _hanging_indent(line: str) -> int:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a standard stream is a terminal; it is None where the shell has closed it."""
     return stream is not None and stream.isatty()
+
+
+def with_options(*options: click.Option) -> Callable[[F], F]:
+    """Give a command options that exist already, in this order."""
+
+    def add(function: F) -> F:
+        function.__dict__.setdefault("__click_params__", []).extend(reversed(options))
+        return function
+
+    return add
 
 
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)

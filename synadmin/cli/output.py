@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Self, TypeVar
 import click
 
 from synadmin.cli import colors
-from synadmin.cli.invocation import is_terminal, print_block
+from synadmin.cli.invocation import is_terminal, print_block, with_options
 from synadmin.columns import FORMATS
 from synadmin.errors import UsageError
 
@@ -176,14 +176,18 @@ def _complete_columns(context: click.Context, _option: click.Parameter, start: s
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
-OUTPUT_OPTIONS = (
-    click.Option(
+def _form_option(formats: Sequence[str]) -> click.Option:
+    return click.Option(
         ["-o", "--output", "form"],
-        type=click.Choice(FORMATS),
+        type=click.Choice(formats),
         default="table",
         metavar="FORMAT",
-        help=f"{', '.join(FORMATS[:-1])}, or {FORMATS[-1]} for the ids alone. [default: table]",
-    ),
+        help=f"{', '.join(formats[:-1])}, or {formats[-1]} for the ids alone. [default: table]",
+    )
+
+
+OUTPUT_OPTIONS = (
+    _form_option(FORMATS),
     click.Option(
         ["--columns"],
         metavar="NAME,...",
@@ -193,13 +197,16 @@ OUTPUT_OPTIONS = (
 )
 
 
-def output_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``."""
+def output_options(function: Callable[P, R], *, formats: Sequence[str] = FORMATS) -> Callable[P, R]:
+    """Give a command ``-o`` and ``--columns``; it receives an :class:`Output` as ``output``.
+
+    Args:
+        function: the function of the command.
+        formats: the formats that it can print; the last one prints the ids alone.
+    """
 
     @functools.wraps(function)
     def with_output(*args: Any, form: str, columns: str | None, **options: Any) -> R:  # noqa: ANN401
         return function(*args, output=Output.of(form, columns), **options)  # type: ignore[arg-type]
 
-    parameters = with_output.__dict__.setdefault("__click_params__", [])
-    parameters.extend(reversed(OUTPUT_OPTIONS))
-    return with_output  # type: ignore[return-value]
+    return with_options(_form_option(formats), OUTPUT_OPTIONS[1])(with_output)  # type: ignore[return-value]

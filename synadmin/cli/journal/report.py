@@ -1,9 +1,9 @@
 """``synadmin journal report``: who changed which rooms and accounts, and why."""
 
-import functools
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ import click
 from synadmin.cli.invocation import Invocation, pass_invocation
 from synadmin.cli.journal.runs import open_journal
 from synadmin.cli.lazy import Command
-from synadmin.cli.output import OUTPUT_OPTIONS, Output
+from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.columns import FORMATS, Column, relative_time
 from synadmin.errors import UsageError
@@ -42,29 +42,11 @@ _STYLE = (
 )
 
 
-def _report_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the command ``-o`` with ``html``, and ``--columns``."""
-
-    @functools.wraps(function)
-    def with_output(*args: Any, form: str, columns: str | None, **options: Any) -> Any:  # noqa: ANN401
-        return function(*args, output=Output.of(form, columns), **options)
-
-    form = click.Option(
-        ["-o", "--output", "form"],
-        type=click.Choice((*FORMATS, _HTML)),
-        default="table",
-        metavar="FORMAT",
-        help="table, json, ndjson, csv, html, or name for the ids alone. [default: table]",
-    )
-    with_output.__dict__.setdefault("__click_params__", []).extend([OUTPUT_OPTIONS[1], form])
-    return with_output
-
-
 @click.command(cls=Command)
 @click.option(
     "--since", type=PAST_TIME, metavar="DATE", help="Only changes made then or later: 30d, 2026-01-31."
 )
-@_report_options
+@partial(output_options, formats=(*FORMATS[:-1], _HTML, FORMATS[-1]))
 @pass_invocation
 def report(invocation: Invocation, *, since: int | None, output: Output) -> None:
     """Report who changed which rooms and accounts, and why.
