@@ -49,6 +49,11 @@ class DeletionStatus(Record, frozen=True, kw_only=True):
     shutdown_room: RoomShutDown | None = None
     error: str | None = None
 
+    @property
+    def new_room_id(self) -> RoomId | None:
+        """The room that was made for the users, as soon as it is known."""
+        return None if self.shutdown_room is None else self.shutdown_room.new_room_id
+
 
 class Deletions(Record, frozen=True, kw_only=True):
     """The deletions of one room that the server remembers."""

@@ -145,6 +145,11 @@ FUTURE_TIME = Amount("time", _future_time)
 """Milliseconds since the epoch, none in the past: ``30d`` (from now), ``2027-01-31``."""
 
 
+def given(**options: Any) -> dict[str, Any]:  # noqa: ANN401  values of any type
+    """Return the options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def json_object(text: str, where: str) -> dict[str, Any]:
     """Return the JSON object that a text is.
 

@@ -6,7 +6,7 @@ import click
 
 from synadmin.cli.input_files import ROOMS_AND_USERS, read_targets
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
-from synadmin.cli.room.describe import describe_room
+from synadmin.cli.room.describe import describe_rooms
 from synadmin.cli.targets import ROOMS, USERS, Kind, Targets
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
@@ -112,7 +112,7 @@ def block(synapse: "Synapse", room_id: RoomId) -> Record:
 
 @block.question
 def _(synapse: "Synapse", rooms: list[str]) -> str:
-    which = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
+    which = describe_rooms(synapse, rooms)
     return f"Users of this server will no longer be able to join {which}. Continue?"
 
 

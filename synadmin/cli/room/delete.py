@@ -1,13 +1,15 @@
 """``synadmin room delete|delete-status``: removing the local members from rooms, and the rooms."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
+from synadmin.cli.parameters import given
 from synadmin.cli.progress import progress
 from synadmin.cli.server_task import Task
-from synadmin.cli.targets import ROOMS, Targets, counted, join_names, room_id_of, user_id_of
+from synadmin.cli.targets import ROOMS, Targets, counted, inactive_state, join_names, room_id_of, user_id_of
 from synadmin.cli.verbs import ChosenTargets, Shown, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
@@ -32,9 +34,8 @@ def _poll(synapse: "Synapse", delete_id: str) -> "DeletionStatus":
         return status
     tasks = synapse.tasks.list(resource_id=status.room_id).scheduled_tasks
     error = next((task.error for task in tasks if task.id == delete_id and task.error), status.error)
-    new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
-    made = f"the new room is {new}" if new else None
-    return replace(status, error="; ".join(text for text in (error, made) if text) or None)
+    made = f"the new room is {status.new_room_id}" if status.new_room_id else None
+    return replace(status, error="; ".join(filter(None, (error, made))) or None)
 
 
 _DELETION = Task(
@@ -91,7 +92,7 @@ def delete(
     if empty:
         _refuse_if_joined(synapse, room_id)
     if options.get("new_room_user_id"):
-        earlier = _with_new_room(synapse, room_id)
+        earlier = next((past for past in _deletions(synapse, room_id) if past.new_room_id), None)
         if earlier is not None:
             return _continue_deletion(room_id, earlier)
     if not options.get("block"):
@@ -144,15 +145,15 @@ def _(
     for options_, given_together in contradictions.items():
         if given_together:
             raise UsageError(f"{options_}: not a possible combination")
-    given = {
-        "purge": purge,
-        "force_purge": force_purge or None,
-        "block": block or None,
-        "new_room_user_id": new_room_user,
-        "room_name": room_name,
-        "message": message,
-    }
-    return {"options": {key: value for key, value in given.items() if value is not None}, "invited": {}}
+    options = given(
+        purge=purge,
+        force_purge=force_purge or None,
+        block=block or None,
+        new_room_user_id=new_room_user,
+        room_name=room_name,
+        message=message,
+    )
+    return {"options": options, "invited": {}}
 
 
 @delete.select
@@ -189,11 +190,10 @@ def _(synapse: "Synapse", _: list[str], *, options: "DeletionOptions") -> None:
     if new_owner is None:
         return
     user_id = user_id_of(synapse, new_owner)
-    account = synapse.users.get(user_id)
-    for state in ("deactivated", "locked", "suspended"):
-        if getattr(account, state):
-            message = f"{user_id} is {state}: the account could not use the new room"
-            raise RefusedError(message, hint="nothing was changed; name another user with --new-room-user")
+    state = inactive_state(synapse.users.get(user_id))
+    if state is not None:
+        message = f"{user_id} is {state}: the account could not use the new room"
+        raise RefusedError(message, hint="nothing was changed; name another user with --new-room-user")
     options["new_room_user_id"] = user_id
 
 
@@ -246,20 +246,16 @@ def _describe_room(synapse: "Synapse", room_id: RoomId) -> tuple[str, int]:
         details = synapse.rooms.get(room_id)
     except NotFoundError as error:
         return f"  {room_id}: {error}", 0
-    members = _members(synapse, room_id)
     home = server_name_of(synapse.owner)
+    # The counts of the room's details are statistics, and may be off.
+    try:
+        members = synapse.rooms.members(room_id).members
+    except NotFoundError:
+        members = ()
     local = sum(server_name_of(user) == home for user in members)
     name = details.name or details.canonical_alias
     called = f"{safe_text(name)}: {room_id}" if name else room_id
     return f"  {called}, {counted(len(members), 'member')}, {local} of them local", local
-
-
-def _members(synapse: "Synapse", room_id: RoomId) -> "Sequence[UserId]":
-    """Return who is joined. The counts of the room's details are statistics, and may be off."""
-    try:
-        return synapse.rooms.members(room_id).members
-    except NotFoundError:
-        return ()
 
 
 def _deleted_already(synapse: "Synapse", room_id: RoomId) -> Record | None:
@@ -284,33 +280,25 @@ def _refuse_if_joined(synapse: "Synapse", room_id: RoomId) -> None:
     Raises:
         RefusedError: a local user has joined since the rooms were chosen.
     """
-    home = server_name_of(synapse.owner)
-    joined = [user for user in _members(synapse, room_id) if server_name_of(user) == home]
-    if joined:
-        raise RefusedError(f"a local user is in the room now: {join_names(joined)}. Nothing was changed")
+    from synadmin.recovery.observer import local_members
+
+    with suppress(NotFoundError):
+        joined = local_members(synapse, room_id)
+        if joined:
+            raise RefusedError(f"a local user is in the room now: {join_names(joined)}. Nothing was changed")
 
 
 def _find_deletion(synapse: "Synapse", room_id: RoomId, *states: str) -> "DeletionStatus | None":
-    """Return an earlier deletion of the room that is in one of these states; the server keeps them a week."""
-    try:
-        deletions = synapse.room_deletion.of_room(room_id).results
-    except NotFoundError:
-        return None
-    return next((deletion for deletion in deletions if deletion.status in states), None)
+    """Return an earlier deletion of the room that is in one of these states."""
+    return next((past for past in _deletions(synapse, room_id) if past.status in states), None)
 
 
-def _with_new_room(synapse: "Synapse", room_id: RoomId) -> "DeletionStatus | None":
-    """Return an earlier deletion of the room that has made a new one."""
+def _deletions(synapse: "Synapse", room_id: RoomId) -> "Sequence[DeletionStatus]":
+    """Return the deletions of the room in the last week: the server remembers no others."""
     try:
-        deletions = synapse.room_deletion.of_room(room_id).results
+        return synapse.room_deletion.of_room(room_id).results
     except NotFoundError:
-        return None
-    made = (
-        deletion
-        for deletion in deletions
-        if deletion.shutdown_room is not None and deletion.shutdown_room.new_room_id
-    )
-    return next(made, None)
+        return ()
 
 
 def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Record":
@@ -319,8 +307,7 @@ def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Rec
     Raises:
         RefusedError: that deletion failed.
     """
-    shut_down = earlier.shutdown_room
-    new = None if shut_down is None else shut_down.new_room_id
+    shut_down, new = earlier.shutdown_room, earlier.new_room_id
     if earlier.status == "failed":
         message = f"an earlier deletion of {room_id} made the new room {new}, and failed"
         hint = f"delete the room without --new-room-user, and invite its users to {new}"
@@ -344,18 +331,18 @@ def _read_back(
     Raises:
         NotAsAskedError: it is not.
     """
+    from synadmin.recovery.observer import local_members
+
     record = _not_removed(shut_down, delete_id)
     new = f"; the new room is {shut_down.new_room_id}" if shut_down and shut_down.new_room_id else ""
     if options.get("block") and not synapse.rooms.block_status(room_id).block:
         raise NotAsAskedError(f"{room_id} is not blocked afterwards{new}")
     try:
-        left = synapse.rooms.members(room_id).members
+        inside = local_members(synapse, room_id)
     except NotFoundError:
         return record
     if options.get("purge", True):
         raise NotAsAskedError(f"{room_id} is still in the database afterwards{new}")
-    home = server_name_of(synapse.owner)
-    inside = [user for user in left if server_name_of(user) == home]
     if inside:
         raise NotAsAskedError(
             f"{counted(len(inside), 'user')} of this server still in {room_id}: {', '.join(inside)}{new}"

@@ -1,18 +1,23 @@
-"""A room in words: what a person reads in a question about it."""
+"""Rooms in words, for the question about them."""
 
 from typing import TYPE_CHECKING
 
-from synadmin.cli.targets import counted
+from synadmin.cli.targets import ROOMS, counted
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId
 from synadmin.text import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from synadmin.client import Synapse
 
 
-def describe_room(synapse: "Synapse", room: str) -> str:
-    """Return a room's name, id and number of members; the id alone where the server does not know it."""
+def describe_rooms(synapse: "Synapse", rooms: "Sequence[str]") -> str:
+    """Return of one room its name, id and members, the id alone if it is unknown; of several their number."""
+    if len(rooms) > 1:
+        return ROOMS.counted(len(rooms))
+    (room,) = rooms
     try:
         details = synapse.rooms.get(RoomId(room))
     except NotFoundError:

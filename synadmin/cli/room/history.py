@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synadmin.cli.outcomes import Record, unchanged
-from synadmin.cli.parameters import PAST_TIME
-from synadmin.cli.room.describe import describe_room
+from synadmin.cli.parameters import PAST_TIME, given
+from synadmin.cli.room.describe import describe_rooms
 from synadmin.cli.server_task import Task
 from synadmin.cli.targets import ROOMS
 from synadmin.cli.verbs import reads, server_task
@@ -72,15 +72,10 @@ def purge_history(
         synadmin room purge-history --from big-rooms.txt --before 2026-01-31 \\
             --yes --no-wait
     """
-    from msgspec import UNSET
-
     try:
-        return synapse.history.purge(
-            room_id,
-            up_to_event_id=EventId(before) if isinstance(before, str) else UNSET,
-            up_to_ts=before if isinstance(before, int) else UNSET,
-            delete_local_events=delete_local_events or UNSET,
-        ).purge_id
+        boundary = "up_to_event_id" if isinstance(before, str) else "up_to_ts"
+        options = given(**{boundary: before}, delete_local_events=delete_local_events or None)
+        return synapse.history.purge(room_id, **options).purge_id
     except NotFoundError:
         if isinstance(before, str):
             raise
@@ -97,13 +92,13 @@ def _(_: "Synapse", rooms: list[str], *, before: int | str) -> None:
 
 @purge_history.question
 def _(synapse: "Synapse", rooms: list[str], *, before: int | str, delete_local_events: bool) -> str:
-    subject = describe_room(synapse, rooms[0]) if len(rooms) == 1 else ROOMS.counted(len(rooms))
     local = (
         "Events of local users are deleted for good, too."
         if delete_local_events
         else "Events of local users stay."
     )
-    return f"{_boundary(synapse, before)} will be deleted from {subject}. {local} Continue?"
+    which = describe_rooms(synapse, rooms)
+    return f"{_boundary(synapse, before)} will be deleted from {which}. {local} Continue?"
 
 
 @purge_history.finish

@@ -12,7 +12,7 @@ from synadmin.cli.known_ids import complete_rooms
 from synadmin.cli.lazy import Command
 from synadmin.cli.output import Output, output_options
 from synadmin.cli.parameters import renamed
-from synadmin.cli.targets import ROOMS, room_id_of, rooms_of
+from synadmin.cli.targets import ROOMS, rooms_of
 from synadmin.columns import Column
 from synadmin.errors import UsageError
 from synadmin.ids import RoomAlias, RoomId, UserId, parse_server_name, parse_user_id, server_name_of
@@ -142,19 +142,11 @@ def _goal(
 def _wanted_rooms(
     invocation: Invocation, synapse: "Synapse", named: "Sequence[str]", space: str | None
 ) -> list[RoomId | RoomAlias]:
+    from synadmin.cli.room.selection import rooms_of_space
+
     rooms = rooms_of(synapse, named)
-    in_space = () if space is None else _rooms_in_space(invocation, synapse, space)
+    in_space = () if space is None else rooms_of_space(invocation, synapse, space)
     return list(dict.fromkeys([*rooms, *in_space]))
-
-
-def _rooms_in_space(invocation: Invocation, synapse: "Synapse", space: str) -> "Sequence[RoomId]":
-    """Return a space and all below it, and tell of the rooms that this server is not in."""
-    from synadmin.recovery.rooms_in_space import rooms_in_space
-
-    below = rooms_in_space(synapse, room_id_of(synapse, space))
-    for room_id in below.elsewhere:
-        invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
-    return below.rooms
 
 
 def _servers(via: "Sequence[str]") -> tuple[str, ...]:

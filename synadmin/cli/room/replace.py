@@ -242,9 +242,8 @@ class _DeletionWatcher:
         until = time.monotonic() + (0 if self.is_awaited else _AWAITED)
         while True:
             status = self.recovery.synapse.room_deletion.status(self.planned.delete_id or "")
-            new = None if status.shutdown_room is None else status.shutdown_room.new_room_id
             if self.new is None:
-                self._close(new)
+                self._close(status.new_room_id)
             is_over = status.status not in {"scheduled", "active"}
             if self.new is not None or is_over or time.monotonic() > until:
                 self.is_awaited = True

@@ -1,19 +1,21 @@
-"""Rooms chosen by what their lists of members say: for ``room list`` and for ``room delete --empty``."""
+"""Rooms chosen by their members, and the rooms of a space."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from synadmin.api.rooms import Room
-from synadmin.cli.targets import USERS, any_user_id_of, name_missing
+from synadmin.cli.targets import USERS, any_user_id_of, name_missing, room_id_of
 from synadmin.errors import MatrixError, NotFoundError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
 from synadmin.power.events import MEMBER
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.room_control import control_of
+from synadmin.recovery.rooms_in_space import rooms_in_space
 
 if TYPE_CHECKING:
+    from synadmin.cli.invocation import Invocation
     from synadmin.client import Synapse
 
 
@@ -68,6 +70,14 @@ def _is_found(room: Room, search: str) -> bool:
     """Whether the server's search finds a room."""
     alias = (room.canonical_alias or "").removeprefix("#").partition(":")[0]
     return search == room.room_id or any(search.lower() in text.lower() for text in (room.name or "", alias))
+
+
+def rooms_of_space(invocation: "Invocation", synapse: "Synapse", space: str) -> tuple[RoomId, ...]:
+    """Return a space and all rooms below it, and name those that this server is not in."""
+    rooms = rooms_in_space(synapse, room_id_of(synapse, space))
+    for room_id in rooms.elsewhere:
+        invocation.warn(f"{room_id} is in the space, but this server is not in it: left out.")
+    return rooms.rooms
 
 
 def in_order(rooms: Iterable[Room], field: str, *, descending: bool) -> list[Room]:

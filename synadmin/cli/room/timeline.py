@@ -1,4 +1,4 @@
-"""``synadmin room messages|context|event-at``: what was event_text and done in a room."""
+"""``synadmin room messages|context|event-at``: the events of a room."""
 
 import itertools
 from collections.abc import Mapping
@@ -99,11 +99,6 @@ def messages(
     return pager if everything else (event.as_sent() for event in itertools.islice(pager, limit))
 
 
-@messages.check
-def _(*, filter_: str | None) -> dict[str, Any]:
-    return {"filter_": json_object(filter_, "--filter") if filter_ is not None else {}}
-
-
 @reads("events.context")
 @click.option("-n", "--limit", type=click.IntRange(min=0), help="Number of events around it [default: 10].")
 @click.option("--filter", "filter_", metavar="JSON", help="A RoomEventFilter of the Matrix specification.")
@@ -139,6 +134,7 @@ def context(
     output.write(rows, [Column("position"), *_COLUMNS])
 
 
+@messages.check
 @context.check
 def _(*, filter_: str | None) -> dict[str, Any]:
     return {"filter_": json_object(filter_, "--filter") if filter_ is not None else {}}

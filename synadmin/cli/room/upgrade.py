@@ -7,7 +7,7 @@ import click
 from synadmin.cli.confirm import allow_option, announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
-from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names, room_id_of
+from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
@@ -102,13 +102,11 @@ def _(
 ) -> ChosenTargets | None:
     if space is None:
         return None
-    from synadmin.recovery.rooms_in_space import rooms_in_space
+    from synadmin.cli.room.selection import rooms_of_space
 
-    below = rooms_in_space(synapse, room_id_of(synapse, space))
-    for elsewhere in below.elsewhere:
-        invocation.warn(f"{elsewhere} is in the space, but this server is not in it: left out.")
+    in_space = rooms_of_space(invocation, synapse, space)
     named = ROOMS.read(room_id, source) if room_id or source else []
-    return ChosenTargets(ROOMS, [*named, *below.rooms])
+    return ChosenTargets(ROOMS, [*named, *in_space])
 
 
 @upgrade.guard
