@@ -128,7 +128,8 @@ def delete(synapse: "Synapse", user_id: "UserId", device_id: str) -> Record:
     device_ = synapse.devices.get(user_id, device_id)
     account = _account_in_mas(synapse, user_id)
     if account is not None:
-        return {"display_name": device_.display_name, **_still_to_come(account.end_devices([device_id]))}
+        to_come = account.end_devices([device_id])
+        return done("deleted", to_come=to_come, display_name=device_.display_name)
     synapse.devices.delete(user_id, device_id)
     if _is_there(synapse, user_id, device_id):
         raise NotAsAskedError(f"the server reported success, but {device_id} is still there")
@@ -143,10 +144,6 @@ def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None
     from synadmin.recovery.mas_account import account_in_mas
 
     return None if usable_mas(synapse) is None else account_in_mas(synapse, user_id)
-
-
-def _still_to_come(what: str | None) -> Record:
-    return done("deleted") if what is None else {"outcome": "pending", "message": what}
 
 
 @delete.order
@@ -202,7 +199,7 @@ def delete_all(synapse: "Synapse", user_id: "UserId", *, unused_since: int | Non
         return unchanged("there is no such device" if unused_since else "the user has no device", devices=[])
     account = _account_in_mas(synapse, user_id)
     if account is not None:
-        return {"devices": devices, **_still_to_come(account.end_devices(devices))}
+        return done("deleted", to_come=account.end_devices(devices), devices=devices)
     synapse.devices.delete_many(user_id, devices)
     left = set(devices) & {device_.device_id for device_ in synapse.devices.list(user_id).devices}
     if left:

@@ -12,7 +12,7 @@ from synadmin.cli.input_files import read_text
 from synadmin.cli.invocation import Invocation, is_terminal
 from synadmin.cli.lazy import Group
 from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
-from synadmin.cli.parameters import json_object
+from synadmin.cli.parameters import given, json_object
 from synadmin.cli.progress import progress
 from synadmin.cli.targets import USERS, Targets, counted
 from synadmin.cli.verbs import ChosenTargets, changes
@@ -89,15 +89,10 @@ def send(
         synadmin notice send --from everybody.txt -m 'Back at 10:00.' \\
             --transaction-id maintenance-7
     """
-    from msgspec import UNSET
-
     if user_id in sent_before:
         return _sent_before(user_id, confirmed=sent_before[user_id])
     started = time.monotonic()
-    options = {
-        "type": UNSET if event_type is None else event_type,
-        "state_key": UNSET if state_key is None else state_key,
-    }
+    options = given(type=event_type, state_key=state_key)
     try:
         if once:
             # The server knows a transaction by its id alone: two users with the same one are one notice.

@@ -61,8 +61,13 @@ def unchanged(message: str = "nothing to change", **fields: object) -> Record:
     return {"outcome": "unchanged", "message": message, **fields}
 
 
-def done(holds: str, **fields: object) -> Record:
-    """Return the record of a target that was changed: what holds now, as it was read back."""
+def done(holds: str, *, to_come: str | None = None, **fields: object) -> Record:
+    """Return the record of a target that was changed: what holds now, as it was read back.
+
+    It is pending while something is still ``to_come``.
+    """
+    if to_come is not None:
+        return {"outcome": "pending", "message": to_come, **fields}
     return {"message": holds, **fields}
 
 

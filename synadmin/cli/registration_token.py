@@ -9,7 +9,7 @@ from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.output import Output
-from synadmin.cli.parameters import FUTURE_TIME
+from synadmin.cli.parameters import FUTURE_TIME, given
 from synadmin.cli.targets import TOKENS, counted
 from synadmin.cli.verbs import ChosenTargets, Shown, changes, reads
 from synadmin.columns import Column, relative_time, time_column, time_of
@@ -130,25 +130,13 @@ def create(
             raise RefusedError("MAS draws tokens of 12 characters: leave --length out, or name the token")
         drawn = mas.create(None if token == _DRAWN else token, uses=uses, expires=expires)
     else:
-        drawn = _created(synapse, token, length=length, uses=uses, expires=expires)
+        name = None if token == _DRAWN else token
+        options = given(token=name, length=length, uses_allowed=uses, expiry_time=expires)
+        drawn = synapse.registration_tokens.create(**options).token
     record = _read_back(synapse, mas, drawn, uses_allowed=uses, expiry_time=expires)
     if output.in_words:
         invitation += _invitation(synapse, record)
     return record
-
-
-def _created(
-    synapse: "Synapse", token: str, *, length: int | None, uses: int | None, expires: int | None
-) -> str:
-    from msgspec import UNSET
-
-    made = synapse.registration_tokens.create(
-        token=UNSET if token == _DRAWN else token,
-        length=UNSET if length is None else length,
-        uses_allowed=UNSET if uses is None else uses,
-        expiry_time=UNSET if expires is None else expires,
-    )
-    return made.token
 
 
 def _invitation(synapse: "Synapse", record: Record) -> list[str]:

@@ -9,7 +9,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
 from synadmin.cli.mas_required import require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
-from synadmin.cli.parameters import FUTURE_TIME
+from synadmin.cli.parameters import FUTURE_TIME, given
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.verbs import changes, reads
 from synadmin.columns import Column, time_column, time_of
@@ -307,15 +307,11 @@ def validity(
         synadmin user validity alice --until 2027-12-31
         synadmin user validity --from members.txt
     """
-    from msgspec import UNSET
-
     # Looked at first: the server would keep the date of an account that does not exist.
     synapse.users.get(user_id)
     try:
         answer = synapse.users.renew_validity(
-            user_id,
-            expiration_ts=UNSET if until is None else until,
-            enable_renewal_emails=UNSET if renewal_emails is None else renewal_emails,
+            user_id, **given(expiration_ts=until, enable_renewal_emails=renewal_emails)
         )
     except ServerError as error:
         if until is None:

@@ -13,6 +13,7 @@ from synadmin.cli.input_files import Row, read_rows
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas_required import refuse_under_mas, require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
+from synadmin.cli.parameters import given
 from synadmin.cli.targets import USERS, each_as_written, user_id_of
 from synadmin.cli.user.account_changes import (
     AccountChanges,
@@ -111,13 +112,12 @@ def _(
     *, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any], dry_run: bool
 ) -> dict[str, Any]:
     avatar = options["avatar_url"]
-    given = {
-        "displayname": options["displayname"],
-        "avatar_url": None if avatar is None else parse_avatar(avatar),
-        "admin": options["admin"],
-        "user_type": options["user_type"],
-    }
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = given(
+        displayname=options["displayname"],
+        avatar_url=None if avatar is None else parse_avatar(avatar),
+        admin=options["admin"],
+        user_type=options["user_type"],
+    )
     if options["password_stdin"]:
         # Asked for further down, when everything else has been found to make sense.
         fields["password"] = ""
@@ -242,9 +242,7 @@ def modify(synapse: "Synapse", user_id: "UserId", *, changes: AccountChanges) ->
 
 @modify.check
 def _(*, user_id: tuple[str, ...], source: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {
-        name: options[name] for name in ("displayname", "user_type", "approved") if options[name] is not None
-    }
+    fields = given(**{name: options[name] for name in ("displayname", "user_type", "approved")})
     if options["user_type"] == "":
         fields["user_type"] = None
     if options["avatar_url"] is not None:

@@ -63,15 +63,10 @@ def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Recor
     if is_so and (account is None or account.is_locked == locked):
         return unchanged(f"already {state}")
     if account is not None:
-        return _changed(account.set_locked(locked=locked), state)
+        return done(state, to_come=account.set_locked(locked=locked))
     # Synapse answers with the account as it reads it after the change.
     require_fields(synapse.users.modify(user_id, locked=locked), locked=locked)
     return done(state)
-
-
-def _changed(still_to_come: str | None, state: str) -> Record:
-    """Return the outcome of a change through MAS, which reaches Synapse later."""
-    return done(state) if still_to_come is None else {"outcome": "pending", "message": still_to_come}
 
 
 @changes(USERS, "users.suspend")
@@ -184,7 +179,7 @@ def deactivate(
     if user_id in controlled:
         return refuse_to_lose_control(user_id, controlled[user_id])
     if account is not None:
-        return _changed(account.deactivate(erase=erase or before.erased), "deactivated")
+        return done("deactivated", to_come=account.deactivate(erase=erase or before.erased))
     answer = synapse.users.deactivate(user_id, erase=erase).as_sent()
     read_back(synapse, user_id, deactivated=True, erased=before.erased or erase)
     return done("deactivated", **answer)
