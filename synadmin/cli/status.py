@@ -19,19 +19,20 @@ from synadmin.text import command, option_words
 if TYPE_CHECKING:
     from synadmin.client import Synapse
 
-_FIELDS = (
-    "profile",
-    "server_name",
-    "homeserver",
-    "version",
-    "users",
-    "rooms",
-    "without_control",
-    "audited_at",
-    "token_expires_at",
-    "open_restorations",
-    "error",
+_COLUMNS = (
+    Column("profile", whole=True),
+    Column("server_name", title="server", whole=True),
+    Column("homeserver", shown=False),
+    Column("version"),
+    Column("users", right=True),
+    Column("rooms", right=True),
+    Column("without_control", right=True),
+    Column("audited_at", shown=False, terminal=relative_time),
+    Column("token_expires_at", title="token ends", terminal=relative_time),
+    Column("open_restorations", right=True),
+    Column("error"),
 )
+_SHOWN_WHERE_KNOWN = frozenset({"token_expires_at", "open_restorations", "error"})
 
 
 @click.command(cls=Command)
@@ -80,26 +81,11 @@ def status(invocation: Invocation, *, profiles: str | None, baseline_file: str |
 
 
 def _columns(records: Sequence[dict[str, Any]], output: Output) -> list[Column]:
-    """Return the columns; for a person without those that have nothing to tell of any server."""
-
-    def tells(name: str) -> bool:
-        return not output.for_people or any(record[name] for record in records)
-
-    return [
-        Column("profile", whole=True),
-        Column("server_name", title="server", whole=True),
-        Column("homeserver", shown=False),
-        Column("version"),
-        Column("users", right=True),
-        Column("rooms", right=True),
-        Column("without_control", right=True),
-        Column("audited_at", shown=False, terminal=relative_time),
-        Column(
-            "token_expires_at", title="token ends", shown=tells("token_expires_at"), terminal=relative_time
-        ),
-        Column("open_restorations", right=True, shown=tells("open_restorations")),
-        Column("error", shown=tells("error")),
-    ]
+    """Return the columns; for a person, some are hidden if they are empty for every server."""
+    if not output.for_people:
+        return [*_COLUMNS]
+    empty = {name for name in _SHOWN_WHERE_KNOWN if not any(record[name] for record in records)}
+    return [column._replace(shown=column.shown and column.name not in empty) for column in _COLUMNS]
 
 
 def _audit_command(invocation: Invocation, profiles: str | None, baseline: Path) -> str:
@@ -117,7 +103,7 @@ def _baseline(file: str | None) -> Path:
 
 def _look(server: Invocation, baseline: Path) -> tuple[dict[str, Any], int]:
     """Return the record of a server, with as much as could be learned, and its exit code."""
-    record: dict[str, Any] = dict.fromkeys(_FIELDS)
+    record: dict[str, Any] = {column.name: None for column in _COLUMNS}
     record["profile"] = server.profile
     try:
         record["profile"] = server.settings.profile

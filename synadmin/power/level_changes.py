@@ -85,6 +85,14 @@ def changes(view: RoomView, edit: Edit) -> tuple[LevelChange, ...]:
     return tuple(differences)
 
 
+def change_records(view: RoomView, edit: Edit) -> list[dict[str, object]]:
+    """Return what an edit changes, as records show it."""
+    return [
+        {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
+        for change in changes(view, edit)
+    ]
+
+
 def edited(view: RoomView, edit: Edit) -> RoomView:
     """Return the room as it would be."""
     return replace(view, power_levels=edit.applied(view))

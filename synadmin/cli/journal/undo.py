@@ -183,8 +183,7 @@ def _undo_text(plan: "UndoPlan", *, refusals: bool) -> str:
 
 
 def _undo_record(plan: "UndoPlan", outcome: str) -> dict[str, Any]:
-    from synadmin.power.level_changes import changes
-    from synadmin.power.levels import format_level
+    from synadmin.power.level_changes import change_records
 
     if plan.impossible:
         outcome = "partly" if plan.plans else "refused"
@@ -200,9 +199,7 @@ def _undo_record(plan: "UndoPlan", outcome: str) -> dict[str, Any]:
         "reason": plan.reason,
         "message": "; ".join(plan.impossible) or messages[outcome],
         "changes": [
-            {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
-            for edit_plan in plan.plans
-            for change in changes(edit_plan.view, edit_plan.edit)
+            record for edit_plan in plan.plans for record in change_records(edit_plan.view, edit_plan.edit)
         ],
         "as": [edit_plan.actor.user for edit_plan in plan.plans if edit_plan.actor is not None],
     }

@@ -252,8 +252,7 @@ def _question(planned: "EditPlan") -> str:
 
 
 def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
-    from synadmin.power.level_changes import changes
-    from synadmin.power.levels import format_level
+    from synadmin.power.level_changes import change_records
 
     actor = planned.actor
     outcome, message = "done", "The power levels are set."
@@ -265,10 +264,7 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
         "room_id": planned.view.room_id,
         "outcome": outcome,
         "message": message,
-        "changes": [
-            {"what": change.what, "before": format_level(change.before), "after": format_level(change.after)}
-            for change in changes(planned.view, planned.edit)
-        ],
+        "changes": change_records(planned.view, planned.edit),
         "as": actor.user if actor is not None else None,
         "reach": str(actor.reach) if actor is not None else None,
     }
