@@ -131,7 +131,7 @@ class Apply:
             return replace(report, outcome=results.DONE, message="Everything is as the file says.")
         waits = [change.subject for change in left if _waits(change)]
         others = [change for change in left if not _waits(change)]
-        if failure is None and waits and all(change.kind == "lower" for change in others):
+        if failure is None and waits and all(change.takes_power for change in others):
             message = must_join(waits, lowers=bool(others))
             return replace(report, outcome=results.PENDING, message=message)
         reason = "server-error"

@@ -289,7 +289,7 @@ class _Planner:
     def _message(self) -> str:
         if not self.waits_for:
             return "Everything will be as the file says."
-        lowers = any(change.kind == "lower" for change in self.changes)
+        lowers = any(change.takes_power for change in self.changes)
         return must_join(self.waits_for, lowers=lowers)
 
 

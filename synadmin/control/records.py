@@ -51,6 +51,11 @@ class RoomChange:
     before: Any
     after: Any
 
+    @property
+    def takes_power(self) -> bool:
+        """Whether it lowers a user: such a change waits for the admins who have to join."""
+        return self.kind == "lower" or (self.kind == "moderator" and self.after < self.before)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomReport:

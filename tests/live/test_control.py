@@ -288,6 +288,7 @@ version = 1
 [[rooms]]
 match = {{ ids = ["{room_id}", "!nowhere:{club.alice.server_name}"] }}
 admins = ["{club.bob.user_id}"]
+moderators = {{ level = 50, users = ["{club.dave.user_id}"] }}
 nobody_else = true
 [[rooms]]
 name = "none"
