@@ -10,6 +10,7 @@ from synadmin.api.rooms import StateEvent
 from synadmin.client import Synapse
 from synadmin.errors import (
     NotFoundError,
+    NotPermittedError,
     NotSupportedError,
     RefusedError,
     SynadminError,
@@ -319,10 +320,11 @@ def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
 
 
 def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEvent | None:
-    """Return the levels as they are now, where what the edit changes is as it was when it was planned.
+    """Return the levels as they are now, where the edit does to them what it did when it was planned.
 
     Raises:
-        SynadminError: another user has changed it.
+        SynadminError: another user has changed the same level.
+        WouldLoseControlError: others have lost control since, so that the edit would take the last.
     """
     event = observer.state_event(view.room_id, POWER_LEVELS)
     now = replace(view, power_levels=None if event is None else event.content)
@@ -334,6 +336,13 @@ def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEven
             f"{format_level(changed[0].before)} now): nothing was overwritten",
             hint="run it again",
         )
+    for loses in (level_changes.locks_everybody_out, level_changes.takes_last_local_control):
+        if loses(now, edit) and not loses(view, edit):
+            raise WouldLoseControlError(
+                "refused: the power levels have changed in the meantime: no user of this server would have "
+                "control of the room",
+                hint=keep_control(view.room_id),
+            )
     return event
 
 
@@ -373,8 +382,13 @@ def send_levels(
         if base is not None and content == base.content:
             return content
         before = {"room_id": room_id, "power_levels": None if base is None else base.content}
-        with acting.transport.recording(before=before):
-            ours.add(acting.client_server.send_state(room_id, POWER_LEVELS, content).event_id)
+        try:
+            with acting.transport.recording(before=before):
+                ours.add(acting.client_server.send_state(room_id, POWER_LEVELS, content).event_id)
+        except NotPermittedError as error:
+            if not ours:
+                raise
+            raise _cannot_repeat(view, edit, base, error) from None
         read = observer.state_event(room_id, POWER_LEVELS)
         if read is None:
             break
@@ -389,6 +403,22 @@ def send_levels(
     raise SynadminError(
         "the power levels were sent, but the room does not show them",
         hint=f"`{command('room', 'power', room_id)}` shows what holds now",
+    )
+
+
+def _cannot_repeat(
+    view: RoomView, edit: Edit, now: StateEvent | None, error: NotPermittedError
+) -> SynadminError:
+    """Return the error where the sender has lost its power by its first event, having lowered itself."""
+    holds = not level_changes.changes(_with_levels(view, now), edit)
+    result = (
+        "the levels are set, but a change that another user made at the same time is lost"
+        if holds
+        else "another user changed the levels at the same time, and overwrote the change"
+    )
+    return SynadminError(
+        f"{result}: sending them again failed: {error}",
+        hint=f"`{command('room', 'power', view.room_id)}` shows what holds now",
     )
 
 

@@ -176,18 +176,18 @@ def _edit(
         reach = Reach.of(allow)
         try:
             planned = change_levels.plan(recovery.observer, view, edit, allow=reach, leave_rooms=leave_rooms)
+            if planned.actor is not None:
+                if output.for_people or not yes:
+                    heading = room_heading(room_id, synapse.rooms.get(room_id))
+                    invocation.warn(_plan_text(planned, heading), has_heading=True)
+                if not dry_run:
+                    confirm(invocation, _question(planned), yes=yes)
+                    options = option_words(yes=True, allow=allow, leave_rooms=leave_rooms)
+                    invocation.journal.arguments = _resume_command(planned, options)
+                    change_levels.carry_out(recovery, planned)
         except WouldLoseControlError as error:
             _write(invocation, output, _refused(synapse, room_id, error), "refused")
             return EXIT_REFUSED
-        if planned.actor is not None:
-            if output.for_people or not yes:
-                heading = room_heading(room_id, synapse.rooms.get(room_id))
-                invocation.warn(_plan_text(planned, heading), has_heading=True)
-            if not dry_run:
-                confirm(invocation, _question(planned), yes=yes)
-                options = option_words(yes=True, allow=allow, leave_rooms=leave_rooms)
-                invocation.journal.arguments = _resume_command(planned, options)
-                change_levels.carry_out(recovery, planned)
     record = _record(planned, dry_run=dry_run)
     _write(invocation, output, record, "unchanged" if planned.actor is None else record["outcome"])
     return EXIT_DONE

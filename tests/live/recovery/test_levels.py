@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,6 +240,30 @@ def test_two_simultaneous_runs_both_hold(scene: Scene, tmp_path: Path, machines:
     for number, room_id in enumerate(rooms, 1):
         users = content(scene, room_id)["users"]
         assert (users[bob.user_id], users[carol.user_id]) == (number, number)
+
+
+def test_last_admin_is_not_demoted_where_the_other_one_left_meanwhile(scene: Scene, tmp_path: Path) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob], users={bob: 100})
+    looks: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("type=m.room.power_levels") and not passing.answered:
+            looks.append(passing)
+            if len(looks) == 2:  # it is planned; the levels are looked at once more before they are sent
+                bob.set_power(room_id, {bob: 0})
+
+    arguments = ["room", "demote", room_id, alice.user_id, "--allow", "impersonate", "--yes", "-o", "json"]
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, scene.admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 5, stderr
+    record = json.loads(stdout)
+    assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
+    assert "the power levels have changed in the meantime" in record["message"]
+    assert content(scene, room_id)["users"][alice.user_id] == 100
 
 
 def test_unknown_user_is_not_demoted(scene: Scene) -> None:

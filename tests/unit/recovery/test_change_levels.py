@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.errors import NotFoundError, RefusedError, SynadminError
+from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SynadminError
 from synadmin.ids import RoomId
 from synadmin.power.level_changes import Edit
 from synadmin.power.room import Account, AccountState, Reach, RoomView
@@ -274,6 +274,27 @@ def test_level_changed_by_two_at_once_is_not_done(stub: Stub, synapse: Synapse) 
         sending.send(
             RAISE, event(with_users(), "$base"), event(with_users(bob=10), "$theirs", replaces="$ours")
         )
+
+
+def test_sender_that_lowered_itself_cannot_repeat_a_lost_change(stub: Stub, synapse: Synapse) -> None:
+    # Its own event has taken its power, so what another user sent at the same time cannot be sent again.
+    sending = Sending(stub, synapse)
+    forbidden = json_reply(
+        {"errcode": "M_FORBIDDEN", "error": "user_level (0) < send_level (100)"}, status=403
+    )
+    stub.on(sending.path, json_reply({"event_id": "$ours"}), forbidden)
+    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
+    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
+    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    with pytest.raises(
+        SynadminError, match="a change that another user made at the same time is lost"
+    ) as caught:
+        sending.send(
+            RAISE,
+            event(with_users(), "$base"),
+            event(with_users(bob=50), "$ours", replaces="$theirs"),
+        )
+    assert not isinstance(caught.value, NotPermittedError)
 
 
 def test_levels_changed_by_others_are_kept(stub: Stub, synapse: Synapse) -> None:
