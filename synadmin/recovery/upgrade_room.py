@@ -90,6 +90,10 @@ class Upgrade:
 
     def _send_upgrade(self) -> RoomId:
         planned, step = self.planned, self.planned.steps[0]
+        earlier = self._replacement()
+        if earlier is not None:
+            message = f"{planned.room_id} was upgraded to {earlier} in the meantime: nothing was changed"
+            raise SynadminError(message, hint="run it again to finish")
         actor = planned.actor or self.recovery.synapse.owner
         acting = self.recovery.as_user(actor)
         named = planned.creators[1:]

@@ -247,6 +247,29 @@ def test_killed_replacement_is_finished_by_resume(
     assert content(admin, new, "m.room.canonical_alias") == {"alias": "#meet:club.example"}
 
 
+def test_room_that_was_replaced_meanwhile_gets_no_second_new_room(
+    homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, tmp_path: Path
+) -> None:
+    chair, mike = newcomer("chair"), newcomer("mike")
+    room_id = chair.make_room("Committee", members=[mike])
+    command = ["room", "replace", room_id, "--admin", "admin", "--confirm", room_id, "--anyway", "-o", "json"]
+    others: list[Answer] = []
+
+    def happens(passing: Passing) -> None:
+        # Another run begins and ends between the plan of this one and its first change.
+        if "/_synapse/admin/v2/users/" in passing.path and not others:
+            others.append(synadmin(*command))
+
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *command) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["new_room_id"] == record(others[0])["new_room_id"]
+    assert len(homeserver.admin.synapse.room_deletion.of_room(room_id).results) == 1
+
+
 @pytest.mark.parametrize("acting", ["for the caller", "for another user"])
 def test_new_room_is_closed_and_named_where_progress_is_unreadable(
     homeserver: Homeserver, newcomer: Newcomer, synadmin: Synadmin, acting: str

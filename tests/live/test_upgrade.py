@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synadmin.ids import RoomAlias, RoomId
+from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synadmin.sandbox.accounts import Person
     from synadmin.sandbox.homeserver import Homeserver
     from tests.live.conftest import Newcomer, Synadmin
@@ -129,6 +133,28 @@ def test_interrupted_upgrade_is_finished(
     assert [step["action"] for step in record["steps"]] == ["invite", "space"]
     assert admin.membership(new, bob) == "invite"
     assert content(admin, space, _CHILD, new) == via
+
+
+def test_room_that_was_upgraded_meanwhile_gets_no_second_new_room(
+    homeserver: Homeserver, newcomer: Newcomer, tmp_path: Path
+) -> None:
+    alice = newcomer("alice")
+    room = alice.make_room("Hall")
+    new: list[RoomId] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("type=m.room.canonical_alias") and not new:  # the plan is made
+            new.append(alice.synapse.client_server.upgrade_room(room, "11").replacement_room)
+
+    arguments = ["room", "upgrade", room, "--to-version", "12", "--allow", "impersonate", "--yes"]
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        _, stderr = process.communicate()
+    assert process.returncode == 1, stderr
+    assert f"{room} was upgraded to {new[0]} in the meantime: nothing was changed" in stderr
+    assert content(homeserver.admin, room, "m.room.tombstone")["replacement_room"] == new[0]
 
 
 def test_invalid_upgrades_are_refused_before_any_change(

@@ -117,7 +117,12 @@ def replace(
         if planned.outcome != "refused" and not dry_run:
             ask_block = block is None and not yes
             options = _confirmed(invocation, planned, options, room, given=given, ask_block=ask_block)
-            planned = _carry_out(invocation, recovery, planned, options)
+            with recovery.lock(room_id):
+                # Where another run has begun since, this one continues it: there is one new room.
+                recovery.observer.forget_all()
+                planned = plan_replacement(recovery.observer, room_id, options, invocation.settings.journal)
+                if planned.outcome != "refused":
+                    planned = _carry_out(invocation, recovery, planned, options)
     if output.in_words:
         print_block(_replacement_text(planned))
     else:
