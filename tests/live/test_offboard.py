@@ -326,3 +326,25 @@ def test_account_that_could_not_leave_a_room_is_not_done(
     assert "In 2 rooms the account did not give up its power and leave" in record["message"]
     assert homeserver.admin.synapse.users.get(alice).locked == leave_rooms
     assert record["account"]["outcome"] == ("done" if leave_rooms else "not started")
+
+
+def test_account_stays_where_the_successor_is_locked_meanwhile(
+    leaver: Leaver, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    alice, bob = leaver.alice.user_id, leaver.bob.user_id
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and passing.answered:
+            homeserver.lock(leaver.bob)  # as `user offboard bob` does
+
+    arguments = ["user", "offboard", alice, "--to", bob, "--yes", "-o", "json"]
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 6, stderr
+    (record,) = json.loads(stdout)
+    assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
+    assert f"{bob} is locked now. The account is unchanged." in record["message"]
+    assert not homeserver.admin.synapse.users.get(alice).locked

@@ -98,14 +98,9 @@ def offboard(
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
     _say_rooms(invocation, handed, said)
     if not leave_rooms:
-        bad = [room for room in handed if room.outcome != "done"]
-        if bad:
-            return _not_offboarded(bad, handed, then)
-        if failed:
-            return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
-        left = rooms_losing_control(synapse, [user_id]).get(user_id)
-        if left:  # the room has changed since the look
-            return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
+        kept = _kept_account(synapse, user_id, handed, failed, then=then)
+        if kept is not None:
+            return kept
     later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
     return _finished(handed, failed, then, later)
 
@@ -225,9 +220,15 @@ def _(
 
 
 def _require_active(synapse: "Synapse", user: "UserId") -> None:
+    inactive = _inactive(synapse, user)
+    if inactive is not None:
+        raise RefusedError(f"the successor {inactive}", hint="name an active account with --to")
+
+
+def _inactive(synapse: "Synapse", user: "UserId") -> str | None:
+    """Return that an account is locked or the like, as a clause; None where it is active."""
     state = inactive_state(synapse.users.get(user))
-    if state is not None:
-        raise RefusedError(f"the successor {user} is {state}", hint="name an active account with --to")
+    return None if state is None else f"{user} is {state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,27 @@ def _give_rooms(
         return handed, []
     failed = work.give_up(user_id)
     return work.read_again(handed), failed
+
+
+def _kept_account(
+    synapse: "Synapse", user_id: "UserId", handed: "list[RoomHandover]", failed: list[str], *, then: str
+) -> Record | None:
+    """Return the record of an account that stays as it is, since rooms would be lost; else None."""
+    bad = [room for room in handed if room.outcome != "done"]
+    if bad:
+        return _not_offboarded(bad, handed, then)
+    if failed:
+        return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
+    # Since the look another run may have locked a successor, and the room may have changed.
+    successors = dict.fromkeys(result.user_id for room in handed for result in room.outcomes)
+    inactive = next(filter(None, (_inactive(synapse, user) for user in successors)), None)
+    if inactive is not None:
+        message = f"{_rooms_summary(handed)} {inactive} now. The account is unchanged."
+        return _record("partly", message, handed, _skipped(then), reason="would-lose-control")
+    left = rooms_losing_control(synapse, [user_id]).get(user_id)
+    if left:
+        return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
+    return None
 
 
 def _kept(failed: list[str]) -> str:
