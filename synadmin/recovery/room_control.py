@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synadmin.api.rooms import RoomDetails
-from synadmin.errors import NotFoundError, NotSupportedError
+from synadmin.errors import NotFoundError, NotSupportedError, ReplyError, ServerError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.parallel import side_by_side
 from synadmin.power.events import POWER_LEVELS
@@ -102,7 +102,10 @@ def _with_members(
 
 
 def rooms_without(
-    observer: Observer, leaving: Collection[UserId], successors: Collection[UserId] = ()
+    observer: Observer,
+    leaving: Collection[UserId],
+    successors: Collection[UserId] = (),
+    unread: dict[RoomId, SynadminError] | None = None,
 ) -> Iterator[RoomControl]:
     """Yield the rooms of which no local user would have control once these users have left.
 
@@ -114,6 +117,7 @@ def rooms_without(
         observer: looks at the server.
         leaving: local users.
         successors: who is to get control: rooms in which only some of them have it count, too.
+        unread: gets the rooms that the server fails to show, with the error. None: the error is raised.
 
     Raises:
         SynadminError: the server could not be asked.
@@ -128,9 +132,15 @@ def rooms_without(
             rooms.setdefault(room_id, set()).add(user)
 
     def look(room_id: RoomId) -> RoomControl | None:
-        with suppress(NotFoundError):  # deleted since
+        try:
             return _lost(observer.beside(), room_id, rooms[room_id], leaving, successors)
-        return None
+        except NotFoundError:  # deleted since
+            return None
+        except (ServerError, ReplyError) as error:
+            if unread is None:
+                raise
+            unread[room_id] = error
+            return None
 
     at_once = min(observer.at_once, max(len(rooms), 1))
     return (control for control in side_by_side(look, rooms, at_once=at_once) if control is not None)

@@ -1,6 +1,6 @@
 """``synadmin user rooms``, and the guard of commands that take an account out of its rooms."""
 
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +13,12 @@ from synadmin.errors import NotFoundError, SynadminError
 from synadmin.text import command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from synadmin.cli.invocation import Invocation
     from synadmin.cli.outcomes import Record
     from synadmin.client import Synapse
-    from synadmin.ids import UserId
+    from synadmin.ids import RoomId, UserId
     from synadmin.recovery.room_control import RoomControl
 
 _SHOWN = 5  # rooms that a refusal names; the record has them all
@@ -78,6 +79,7 @@ def rooms_losing_control(
     synapse: "Synapse",
     users: "Sequence[UserId]",
     successors: "Mapping[UserId, Collection[UserId]] | None" = None,
+    unread: "dict[RoomId, SynadminError] | None" = None,
 ) -> "dict[str, list[RoomControl]]":
     """Return for each user the rooms that no user of this server would control without all of them.
 
@@ -85,6 +87,7 @@ def rooms_losing_control(
         synapse: the server.
         users: who is to leave.
         successors: by user, who is to get control; rooms in which all of them have it are left out.
+        unread: gets the rooms that the server fails to show; None: the error is raised.
     """
     from synadmin.recovery.observer import Observer
     from synadmin.recovery.room_control import loses_control, rooms_without
@@ -95,7 +98,7 @@ def rooms_losing_control(
     controlled: dict[str, list[RoomControl]] = {}
     with synapse.fast() as fast:
         observer = Observer(fast, at_once=fast.transport.connection.pool_size)
-        for control in rooms_without(observer, leaving, everyone):
+        for control in rooms_without(observer, leaving, everyone, unread):
             for user in control.controllers:
                 # To this user, the successors of the others are members who stay.
                 if user in leaving and loses_control(observer, control, leaving, successors.get(user, ())):
@@ -104,14 +107,23 @@ def rooms_losing_control(
 
 
 def warn_of_rooms(
-    synapse: "Synapse", warn: "Callable[[str], None]", users: "Sequence[UserId]", *, suspends: bool
+    synapse: "Synapse", invocation: "Invocation", users: "Sequence[UserId]", *, suspends: bool
 ) -> None:
     """Warn of the rooms in which these accounts are the only ones with control, before or after a lock."""
+    warn = invocation.warn
+    unread: dict[RoomId, SynadminError] = {}
+    if invocation.is_watched:
+        invocation.draw(f"reading the rooms of {counted(len(users), 'account')}")
     try:
-        rooms = rooms_losing_control(synapse, users)
+        rooms = rooms_losing_control(synapse, users, unread=unread)
     except SynadminError as error:
         warn(f"warning: it could not be checked which rooms depend on {join_names(users)}: {error}")
         return
+    finally:
+        invocation.draw("")
+    for room_id, failure in islice(unread.items(), 1):
+        number = counted(len(unread), "room")
+        warn(f"warning: it could not be checked who has control of {number} (of '{room_id}': {failure})")
     for user_id, controls in rooms.items():
         offboard = command("user", "offboard", user_id, "--to", "USER", "--then", "nothing")
         how = (

@@ -290,7 +290,7 @@ def _warn_of_rooms(verb: Change, *, suspends: bool) -> None:
     def _(
         synapse: "Synapse", users: "list[UserId]", *, yes: bool, dry_run: bool, invocation: Invocation
     ) -> dict[str, object]:
-        warn = partial(warn_of_rooms, synapse, invocation.warn, suspends=suspends)
+        warn = partial(warn_of_rooms, synapse, invocation, suspends=suspends)
         is_late = yes and not dry_run
         if not is_late:
             warn(users)

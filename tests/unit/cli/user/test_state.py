@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.cli.terminal import Terminal
+from tests.unit.recovery.rooms import POWER, LostRoom
 from tests.unit.stub import json_reply, refused
 
 if TYPE_CHECKING:
@@ -58,3 +59,29 @@ def test_account_unchanged_in_the_answer_is_not_done(signed_in: Stub, synadmin: 
 
     answer.assert_is_one_clear_line(code=1)
     assert "the server reported success, but locked of @alice:example.org is" in answer.stderr
+
+
+def test_room_that_cannot_be_read_hides_no_other_warning(signed_in: Stub, synadmin: Synadmin) -> None:
+    broken, chess = LostRoom(signed_in, "!broken:example.org"), LostRoom(signed_in)
+    broken.on(POWER, refused(500, "M_UNKNOWN", "Internal server error"))
+    chess.on("members", json_reply({"members": ["@alice:example.org", "@bob:example.org"], "total": 2}))
+    rooms = json_reply({"memberships": {broken.id: "join", chess.id: "join"}})
+    signed_in.on(f"/_synapse/admin/v1/users/{ALICE}/memberships", rooms)
+    account = {"name": "@alice:example.org", "locked": False}
+    locked = json_reply({**account, "locked": True})
+    signed_in.on(f"/_synapse/admin/v2/users/{ALICE}", json_reply(account), locked)
+    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
+
+    answer = synadmin("user", "lock", "alice", "--yes")
+
+    assert answer.code == 0, answer
+    summary, unread, found = answer.stderr.splitlines()
+    assert summary == "1 user: 1 done."
+    assert unread == (
+        "warning: it could not be checked who has control of 1 room (of '!broken:example.org': "
+        "Internal server error (M_UNKNOWN, HTTP 500))"
+    )
+    assert found.startswith(
+        "warning: @alice:example.org is the only user of this server with control of 1 room: "
+        "!chess:example.org (Chess)."
+    )
