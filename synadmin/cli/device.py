@@ -157,7 +157,7 @@ def _(synapse: "Synapse", *, user_id: "UserId") -> "Callable[[str], bool]":
 def _(synapse: "Synapse", device_ids: list[str], *, user_id: "UserId") -> str:
     question = f"{counted(len(device_ids), 'session')} of {user_id} will end: {', '.join(device_ids)}."
     if _own_device(synapse, user_id) in device_ids:
-        question += " One of them is your current session."
+        question += f" {'It' if len(device_ids) == 1 else 'One of them'} is your current session."
     return f"{question} Continue?"
 
 

@@ -1,6 +1,7 @@
 """``synadmin user redact``: the messages of users, taken back."""
 
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -168,10 +169,11 @@ class Scope:
             UnknownTargetError: that user is on another server, and no room of this server has seen them.
         """
         found = Redactable({}, [])
+        is_reserved = cache(partial(_is_reserved, synapse))
         for room in self._rooms(synapse, user_id):
             types = self._in_room(synapse, user_id, room)
-            # Users can send no messages in a room for server notices.
-            if {*types} == {"m.room.member"} and _is_for_server_notices(synapse, room):
+            # Users can send no messages in a room for server notices, and its creator's name is reserved.
+            if {*types} == {"m.room.member"} and is_reserved(synapse.rooms.get(room).creator):
                 found.for_notices.append(room)
             elif types:
                 found.by_room[room] = len(types)
@@ -211,23 +213,17 @@ def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
         return synapse.activity.joined_rooms(user_id).joined_rooms
 
 
-def _is_for_server_notices(synapse: "Synapse", room_id: "RoomId") -> bool:
-    """Return whether the server sends notices to a user in this room: its creator's name is reserved."""
-    creator = synapse.rooms.get(room_id).creator
-    if creator is None or server_name_of(creator) != server_name_of(synapse.owner):
+def _is_reserved(synapse: "Synapse", user_id: "UserId | None") -> bool:
+    """Return whether there is no such local account, and the server keeps the name for itself."""
+    if user_id is None or server_name_of(user_id) != server_name_of(synapse.owner):
         return False
     try:
-        synapse.users.get(creator)
+        synapse.users.get(user_id)
     except NotFoundError:
-        return _is_reserved(synapse, creator)
-    return False
-
-
-def _is_reserved(synapse: "Synapse", user_id: "UserId") -> bool:
-    try:
-        synapse.lookup.username_available(localpart_of(user_id))
-    except MatrixError as error:
-        return error.errcode == "M_EXCLUSIVE"
+        try:
+            synapse.lookup.username_available(localpart_of(user_id))
+        except MatrixError as error:
+            return error.errcode == "M_EXCLUSIVE"
     return False
 
 
