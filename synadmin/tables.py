@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
+import msgspec
+
 from synadmin.columns import Column
 from synadmin.errors import ReplyError
 from synadmin.text import UNSAFE, safe_text, wrap
@@ -26,6 +28,7 @@ Style = Callable[[Column | None, str], str]
 
 # In JSON, line breaks and tabs stand between the values only, and there they are harmless.
 _UNSAFE_IN_JSON = re.compile(UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b\x0c\x0e-\x1f"))
+_HARMLESS = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What begins a formula in a spreadsheet, fullwidth forms included."""
 _USER_ID = re.compile(r"@[a-z0-9._/-]+:[A-Za-z0-9.-]+(:[0-9]+)?")
@@ -42,7 +45,8 @@ _NARROWEST_NAME = 8  # columns of a breakable column: its words do not decide ab
 
 def safe_json(text: str) -> str:
     """Return JSON text in which what a terminal would obey is escaped; it means the same."""
-    if text.isprintable():  # as nearly all is; what is unsafe is never printable
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _HARMLESS)
+    if rest.decode("utf-8", "surrogatepass").isprintable():  # as nearly all is; what is unsafe is never
         return text
     return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match.group())[1:-1], text)
 
@@ -53,12 +57,20 @@ def as_json(value: object, *, indent: int | None = None) -> str:
     Raises:
         ReplyError: it is nested so deep that Python does not write it.
     """
-    separators = (",", ":") if indent is None else None
     try:
-        text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if indent is not None:
+            text = _indented(text, indent)
     except RecursionError:
         raise ReplyError("the answer cannot be shown: it is nested too deep") from None
     return safe_json(text)
+
+
+def _indented(text: str, indent: int) -> str:
+    try:
+        return msgspec.json.format(text, indent=indent)
+    except (msgspec.DecodeError, UnicodeEncodeError):  # Infinity, half a character: Python alone takes that
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=indent)
 
 
 def cell(value: object) -> str:

@@ -148,9 +148,11 @@ class Output(NamedTuple):
         from synadmin import tables
 
         if self.form == "ndjson" and self.names is None:
-            for page in pager.pages():
-                sys.stdout.write("".join(f"{tables.safe_json(line)}\n" for line in page.lines()))
+            for page in pager.pages_ahead():
+                for lines in page.lines():
+                    sys.stdout.write(tables.safe_json(lines))
                 sys.stdout.flush()
+                del page  # has megabytes, and the next one may be still to come
             return
         self.write((record.as_sent() for record in pager), columns, empty=empty, hint=hint)
 

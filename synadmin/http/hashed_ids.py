@@ -20,26 +20,27 @@ class HashedIds:
 
     def add(self, keys: Iterable[bytes]) -> list[bool]:
         """Remember keys; tell of each whether it is new."""
-        return [self._insert(hash(key) or 1) for key in keys]
+        digests = [hash(key) or 1 for key in keys]
+        size = len(self._slots)
+        while self._count + len(digests) > _FULL * size:
+            size *= 2
+        if size > len(self._slots):
+            held = self._slots
+            self._slots = array("q", bytes(held.itemsize * size))
+            self._insert(filter(None, held))
+        are_new = self._insert(digests)
+        self._count += sum(are_new)
+        return are_new
 
-    def _insert(self, digest: int) -> bool:
+    def _insert(self, digests: Iterable[int]) -> list[bool]:
         slots = self._slots
         mask = len(slots) - 1
-        place = digest & mask
-        while held := slots[place]:
-            if held == digest:
-                return False
-            place = (place + 1) & mask
-        slots[place] = digest
-        self._count += 1
-        if self._count > _FULL * mask:
-            self._grow()
-        return True
-
-    def _grow(self) -> None:
-        held = self._slots
-        self._slots = array("q", bytes(2 * held.itemsize * len(held)))
-        self._count = 0
-        for digest in held:
-            if digest:
-                self._insert(digest)
+        are_new = []
+        # One loop over all of them: a call for each would take most of the time of a long list.
+        for digest in digests:
+            place = digest & mask
+            while (held := slots[place]) and held != digest:
+                place = (place + 1) & mask
+            slots[place] = digest
+            are_new.append(not held)
+        return are_new

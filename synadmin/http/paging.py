@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from itertools import compress
-from typing import Any, Generic, TypeVar
+from itertools import compress, islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,13 +16,17 @@ from synadmin.http.endpoint import Paged, Record
 from synadmin.http.hashed_ids import HashedIds
 from synadmin.http.transport import Query, Transport
 
+if TYPE_CHECKING:
+    from synadmin.parallel import Pool
+
 T = TypeVar("T")
 
 _FIRST_PAGE = 500  # records: the first rows come soon
-_LARGEST_PAGE = 10_000
-_GROWTH = 10
-_PAGE_BYTES = 4_000_000  # to which a page may grow; what a page costs the server hardly depends on its size
+_LARGEST_PAGE = 20_000
+_GROWTH = 20
+_PAGE_BYTES = 6_000_000  # to which a page may grow; what a page costs the server hardly depends on its size
 _SLOW = 5.0  # seconds: a page that took longer does not grow
+_LINES = 200  # records that are made text at once
 
 _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
@@ -49,15 +53,20 @@ class Page(Generic[T]):
     endpoint: Paged[T]
 
     def lines(self) -> Iterator[str]:
-        """Return the records as the server sent them, each on one line of JSON."""
-        for raw in self.items:
-            line = bytes(raw)
-            try:
-                if b"\n" in line or b"\r" in line:
-                    line = msgspec.json.format(line, indent=-1)
-                yield line.decode()
-            except UNREADABLE as error:
-                raise not_as_expected(self.endpoint, bytes(raw), str(error)) from None
+        """Return the records as the server sent them, each on one line of JSON; many lines in each text."""
+        for start in range(0, len(self.items), _LINES):
+            items = self.items[start : start + _LINES]
+            text = b"\n".join(items)
+            if text.count(b"\n") < len(items) and b"\r" not in text:
+                yield text.decode() + "\n"
+            else:
+                yield "".join(f"{self._line(bytes(raw))}\n" for raw in items)
+
+    def _line(self, raw: bytes) -> str:
+        try:
+            return msgspec.json.format(raw, indent=-1).decode()
+        except UNREADABLE as error:
+            raise not_as_expected(self.endpoint, raw, str(error)) from None
 
     def records(self) -> Iterator[T]:
         """Decode the records, one at a time."""
@@ -76,8 +85,29 @@ def _larger(limit: int, size: int) -> int:
     return min(limit * _GROWTH, limit * _PAGE_BYTES // max(size, 1), _LARGEST_PAGE)
 
 
+def _ahead(pages: Iterator[Page[T]]) -> Iterator[Page[T]]:
+    """Walk pages while a thread fetches the next one, where there is a next one."""
+    pool: Pool | None = None
+    # Pages have megabytes: no name here keeps one.
+    held = list(islice(pages, 1))
+    try:
+        while held and held[0].next is not None:
+            if pool is None:
+                from synadmin import parallel  # most lists end before
+
+                pool = parallel.Pool(1)
+            coming = pool.submit(list, islice(pages, 1))
+            yield held.pop()
+            held = coming.result()
+        while held:
+            yield held.pop()
+    finally:
+        if pool is not None:
+            pool.close()
+
+
 class Pager(Generic[T]):
-    """A list on the server. Iterating fetches a page when the one before it is used up."""
+    """A list on the server. Iterating fetches a page, from the third one on while the one before is used."""
 
     def __init__(
         self,
@@ -113,18 +143,28 @@ class Pager(Generic[T]):
         return None if page is None else page.total
 
     def where(self, wanted: Callable[[T], bool]) -> "Pager[T]":
-        """Return the list of those records for which ``wanted`` is true."""
+        """Return the list of those records for which ``wanted`` is true; any thread may call it."""
         pager = copy(self)
         pager._wanted = wanted  # noqa: SLF001  a copy of this one
         return pager
 
     def __iter__(self) -> Iterator[T]:
-        """Walk the records of all pages."""
-        for page in self.pages():
+        """Walk the records of all pages. See :meth:`pages_ahead`."""
+        for page in self.pages_ahead():
             yield from page.records()
+            del page  # has megabytes
+
+    def pages_ahead(self) -> Iterator[Page[T]]:
+        """Walk the pages; the third and those behind it are fetched while the caller uses the page before.
+
+        Only who asks for the second page seems to want more. Errors are raised at the place of their page.
+        """
+        pages = self.pages()
+        yield from islice(pages, 1)
+        yield from _ahead(pages)
 
     def pages(self) -> Iterator[Page[T]]:
-        """Walk the pages.
+        """Walk the pages, each fetched when it is asked for.
 
         Raises:
             ReplyError: the cursor to the next page is one that was followed already.

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 
 import httptools
 
@@ -72,7 +73,7 @@ class Body:
             raise UnreadableError(message, answered=True)
         self._most = most
         self._may_cut = cut
-        self._parts: list[bytes] = []
+        self._kept = BytesIO()  # which hands out its bytes without a copy
         self._size = 0
         self._wbits = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}.get(encoding)
         self._unpacker = None if self._wbits is None else zlib.decompressobj(self._wbits)
@@ -119,7 +120,7 @@ class Body:
                 raise UnreadableError(f"it is larger than {self._most // 1024 // 1024} MB", answered=True)
             self.cut = True
             data = data[: len(data) - (self._size - self._most)]
-        self._parts.append(data)
+        self._kept.write(data)
 
     def content(self) -> bytes:
         """Return all of it.
@@ -129,7 +130,7 @@ class Body:
         """
         if self._begun and self._unpacker is not None and not self._unpacker.eof and not self.cut:
             raise UnreadableError("it broke off")
-        return b"".join(self._parts)
+        return self._kept.getvalue()
 
 
 def read(receive: Callable[[], bytes], *, most: int | None = None, cut: bool = False) -> Answer:

@@ -151,6 +151,20 @@ def test_hostile_text_makes_no_extra_lines(text: str, form: str) -> None:
     assert len(lines) == {"table": 3, "csv": 2, "ndjson": 1}[form]
 
 
+@pytest.mark.parametrize("indent", [None, 1, 2])
+def test_json_is_laid_out_as_python_does_it(indent: int | None) -> None:
+    value = {
+        "empty": [[], {}, ""],
+        "deep": [{"a": [1, 2.5, 10**60, None]}],
+        "endless": float("inf"),
+        "ü": "\n",
+    }
+    separators = (",", ":") if indent is None else None
+    for part in [value, {"finite": value["deep"], "ü": value["empty"]}]:
+        expected = json.dumps(part, ensure_ascii=False, indent=indent, separators=separators)
+        assert as_json(part, indent=indent) == expected
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_json_equals_what_the_server_sent(text: str) -> None:
     record = {"name": text, text: 1}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from synadmin.errors import ReplyError, ServerError
+from synadmin.errors import NotPermittedError, ReplyError, ServerError
 from synadmin.http.endpoint import Paged, Record
 from synadmin.http.paging import Pager
 from tests.unit.http.ways import way_to
@@ -188,7 +190,7 @@ def test_line_is_the_record_as_sent(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", Reply(200, SENT.encode()))
     (page,) = Pager(transport, LIST, {}, {}).pages()
     (line,) = page.lines()
-    assert "\n" not in line
+    assert line.index("\n") == len(line) - 1
     assert json.loads(line) == json.loads(SENT)["rooms"][0]
     assert "2.50" in line  # digits and all
 
@@ -197,6 +199,75 @@ def test_line_that_is_not_text_is_malformed(stub: Stub, transport: Transport) ->
     stub.on("/rooms", Reply(200, b'{"rooms": [{"room_id": "!a", "name": "\xff"}]}'))
     with pytest.raises(ReplyError, match="another shape"):
         [line for page in Pager(transport, LIST, {}, {}).pages() for line in page.lines()]
+
+
+def _fetchers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "synadmin"]
+
+
+def _end_of_fetchers() -> None:
+    for thread in _fetchers():
+        thread.join(60)
+    assert _fetchers() == []
+
+
+def _pages_ahead(stub: Stub, transport: Transport, *replies: Reply) -> Iterator[list[str]]:
+    stub.on("/rooms", *replies)
+    pages = Pager(transport, LIST, {}, {}).pages_ahead()
+    return ([record.room_id for record in page.records()] for page in pages)
+
+
+FOUR = [_page(f"!{number}", following=number) for number in (1, 2, 3)] + [_page("!4")]
+
+
+def test_third_page_is_fetched_while_the_second_is_used(stub: Stub, transport: Transport) -> None:
+    walk = _pages_ahead(stub, transport, *FOUR)
+    assert next(walk) == ["!1"]
+    assert len(stub.targets) == 1
+    assert next(walk) == ["!2"]
+    for _ in range(6000):  # the thread that fetches it need not have begun
+        if len(stub.targets) == 3:
+            break
+        time.sleep(0.01)
+    assert len(stub.targets) == 3
+    assert list(walk) == [["!3"], ["!4"]]
+    assert len(stub.targets) == 4
+    _end_of_fetchers()
+
+
+def test_page_under_way_is_the_last_request_of_who_stops(stub: Stub, transport: Transport) -> None:
+    walk = iter(Pager(transport, LIST, {}, {}))
+    stub.on("/rooms", *FOUR)
+    assert [room.room_id for room in itertools.islice(walk, 2)] == ["!1", "!2"]
+    del walk
+    _end_of_fetchers()
+    assert len(stub.targets) <= 3
+
+
+def test_no_page_is_fetched_beyond_the_limit(stub: Stub, transport: Transport) -> None:
+    stub.on("/rooms", *(_page(f"!{number}a", f"!{number}b", following=number) for number in range(1, 9)))
+    assert [room.room_id for room in Pager(transport, LIST, {}, {}).first(5)] == [
+        *("!1a", "!1b", "!2a", "!2b", "!3a")
+    ]
+    _end_of_fetchers()
+    assert len(stub.targets) == 3
+
+
+def test_list_of_two_pages_starts_no_thread(stub: Stub, transport: Transport) -> None:
+    walk = _pages_ahead(stub, transport, _page("!a", following=1), _page("!b"))
+    assert next(walk) == ["!a"]
+    assert next(walk) == ["!b"]
+    assert _fetchers() == []
+
+
+def test_error_of_a_page_comes_behind_the_page_before(stub: Stub, transport: Transport) -> None:
+    refusal = refused(403, "M_FORBIDDEN", "You are not a server admin")
+    walk = _pages_ahead(stub, transport, *FOUR[:2], refusal)
+    assert [next(walk), next(walk)] == [["!1"], ["!2"]]
+    with pytest.raises(NotPermittedError, match="You are not a server admin"):
+        next(walk)
+    _end_of_fetchers()
+    assert len(stub.targets) == 3
 
 
 GROWING = Paged("GET", "/rooms", Room, items="rooms", next="next", total=None, key="room_id", grows=True)
@@ -209,14 +280,14 @@ def _limits(stub: Stub) -> list[str]:
 def test_pages_grow_without_a_limit(stub: Stub, transport: Transport) -> None:
     stub.on("/rooms", *(_page(f"!{number}", following=number) for number in (1, 2, 3)), _page("!4"))
     assert _walk(transport, GROWING) == ["!1", "!2", "!3", "!4"]
-    assert _limits(stub) == ["500", "5000", "10000", "10000"]
+    assert _limits(stub) == ["500", "10000", "20000", "20000"]
 
 
-def test_page_grows_to_at_most_four_million_bytes(stub: Stub, transport: Transport) -> None:
+def test_page_grows_to_at_most_six_million_bytes(stub: Stub, transport: Transport) -> None:
     large = {"rooms": [{"room_id": "!a", "name": "x" * 2_000_000}], "next": 1}
     stub.on("/rooms", json_reply(large), _page("!b"))
     assert _walk(transport, GROWING) == ["!a", "!b"]
-    assert _limits(stub) == ["500", "999"]
+    assert _limits(stub) == ["500", "1499"]
 
 
 def test_page_keeps_a_given_size(stub: Stub, transport: Transport) -> None:
