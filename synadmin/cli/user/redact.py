@@ -65,7 +65,8 @@ def redact(
 
     The messages of a local user are redacted in their own name, those of other users in yours, which
     needs the power for it in each room. Joins are redacted, too: that removes the display name. The
-    messages are counted before and after.
+    messages are counted before and after. Rooms for server notices are left out: users cannot redact
+    there.
 
     \b
     Examples:
