@@ -84,7 +84,7 @@ def localpart_of(user_id: str) -> str:
 def _checked(text: str, *, sigil: str, kind: str, example: str, local: str) -> str:
     shown = ascii(text) if not text.isprintable() or not text.isascii() else f'"{text}"'
     if not text.startswith(sigil):
-        raise UsageError(f"{shown} is not a {kind}: it starts with {sigil}, as in {example}")
+        raise UsageError(f"{shown} is not a {kind}: a {kind} starts with {sigil}, as in {example}")
     localpart, colon, server = text[1:].partition(":")
     if not colon or not re.match(local, localpart) or not is_server_name(server):
         raise UsageError(f"{shown} is not a {kind}: it looks like {example}")
@@ -108,6 +108,9 @@ def parse_user_id(text: str, *, home: str | None = None) -> UserId:
         raise UsageError(f"{text!a} is not a user id: did you mean @{localpart}:{server}?")
     if home is not None and text and ":" not in text:
         if text.startswith("@"):
+            localpart, at, server = text[1:].partition("@")
+            if at and server:
+                raise UsageError(f"{text!a} is not a user id: did you mean @{localpart}:{server}?")
             message = f"{text!a} is not a user id: it lacks the server name, as in @alice:example.org"
             raise UsageError(message, hint=f"write {text[1:]!a} for an account of your own server")
         text = f"@{text}:{home}"

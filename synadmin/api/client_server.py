@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from synadmin.errors import ConnectError, MatrixError, ReplyError
+from synadmin.errors import ConnectError, MatrixError, ReplyError, ServerError
 from synadmin.http.endpoint import Empty, Endpoint, Paged, Record
 from synadmin.http.group import ResourceGroup
 from synadmin.http.paging import Pager
@@ -234,10 +234,16 @@ class ClientServer(ResourceGroup):
 
         Raises:
             NotFoundError: it leads nowhere.
+            ServerError: another server has the alias, and did not answer.
 
         Source: "Room aliases".
         """
-        return self._send(RESOLVE_ALIAS, alias=alias)
+        try:
+            return self._send(RESOLVE_ALIAS, alias=alias)
+        except ServerError as error:
+            server = alias.partition(":")[2]
+            error.hint = error.hint or f"{server} did not answer for {alias}: check this server name"
+            raise
 
     def hierarchy(self, room_id: str) -> Pager[HierarchyRoom]:
         """Walk a space and what is below it, as far as a member may see. Source: "Spaces"."""

@@ -18,7 +18,13 @@ from synadmin.cli.exit_codes import (
 from synadmin.cli.interruption import interrupt_on_signals
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
-from synadmin.errors import NotFoundError, NotPermittedError, NotSupportedError, SynadminError
+from synadmin.errors import (
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    NotSupportedError,
+    SynadminError,
+)
 
 _COMMANDS = {
     "Rooms and control": {
@@ -152,11 +158,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     try:
         result = app.main(args=arguments, prog_name="synadmin", standalone_mode=False, obj=invocation)
     except SynadminError as error:
-        message, hint = str(error), error.hint
-        if isinstance(error, NotFoundError) and hint is None:
-            hint = next((what for words, what in _SEARCH.items() if error.reason.startswith(words)), None)
-        if isinstance(error, NotPermittedError) and hint is None and "server admin" in error.reason:
-            hint = "`synadmin whoami` shows whose token it is and what it may do"
+        message, hint = str(error), _hint_of(error, invocation)
         if isinstance(error, NotSupportedError) and hint is None:
             from synadmin.cli.unsupported import explain_unsupported
 
@@ -172,8 +174,11 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
     except click.ClickException as error:
         from synadmin.cli.hints import usage_hint
 
+        hint = usage_hint(error, arguments)
         message = error.format_message().replace("not a valid integer range", "not a whole number")
-        _print_error(invocation, message, usage_hint(error, arguments))
+        if hint is not None and hint.startswith("did you mean"):
+            message = message.partition(" Did you mean")[0]  # click has similar names, as --from for --force
+        _print_error(invocation, message, hint)
         return EXIT_USAGE
     except (click.Abort, KeyboardInterrupt) as interruption:
         done = f": {interruption}" if str(interruption) else ""
@@ -184,6 +189,29 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
         # which is none of ours.
         return leaving.code if isinstance(leaving.code, int) and leaving.code != EXIT_FAILED else EXIT_DONE
     return result if isinstance(result, int) else EXIT_DONE
+
+
+def _hint_of(error: SynadminError, invocation: Invocation) -> str | None:
+    """Return what to do about an error: its own hint, or one by the words of Synapse."""
+    if isinstance(error, NotAuthenticatedError) and error.errcode == "M_UNKNOWN_TOKEN":
+        return _where_the_token_is(invocation) or error.hint
+    if error.hint is not None:
+        return error.hint
+    if isinstance(error, NotFoundError):
+        return next((what for words, what in _SEARCH.items() if error.reason.startswith(words)), None)
+    if isinstance(error, NotPermittedError) and "server admin" in error.reason:
+        return (
+            "`synadmin whoami` shows whose token it is; `synadmin login` takes the account of a server admin"
+        )
+    return None
+
+
+def _where_the_token_is(invocation: Invocation) -> str | None:
+    """Return what to do about an invalid token that `synadmin login` does not replace; None where it does."""
+    source = invocation.settings.token_source
+    if source is None or invocation.command == "login":
+        return None
+    return f"the token is set in {source}: replace it there, or remove it to use the token of the profile"
 
 
 def _changes_made(invocation: Invocation) -> str | None:

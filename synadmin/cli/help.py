@@ -3,8 +3,7 @@
 import click
 
 from synadmin import __version__
-from synadmin.cli.lazy import Command, Group, common_options
-from synadmin.errors import UsageError
+from synadmin.cli.lazy import Command, Group, UnknownCommandError, common_options
 
 _COMMON = "options"
 
@@ -24,12 +23,11 @@ def help_(context: click.Context, words: tuple[str, ...]) -> None:
         click.echo(_options(context))
         return
     context = context.find_root()
-    for word in words:
+    for number, word in enumerate(words):
         group = context.command
         command = group.get_command(context, word) if isinstance(group, Group) else None
         if command is None:
-            message = f"{context.command_path} has no command {word!a}"
-            raise UsageError(message, hint=f"`{context.command_path} --help` lists its commands")
+            raise UnknownCommandError(context, words[number:])
         context = click.Context(command, parent=context, info_name=word)
     click.echo(context.get_help())
 

@@ -7,10 +7,52 @@ from collections.abc import Iterator, Sequence
 import click
 
 from synadmin.cli.input_files import QUOTE_ROOMS
-from synadmin.cli.lazy import UnknownCommandError
+from synadmin.cli.lazy import Group, UnknownCommandError
 
 _MOST_COMMANDS = 3  # that a hint names where one of them was meant ...
 _FEW_COMMANDS = 8  # ... and that it lists of a group
+_SIMILAR = 0.7  # of 1: "create" is no slip for "replace"
+_MAIN_NOUNS = ("room", "user", "device", "media")  # a verb of another noun is offered for these alone
+
+_OTHER_VERBS = {
+    "room": {
+        "add": "join",
+        "admin": "make-admin",
+        "admins": "power",
+        "details": "show",
+        "history": "messages",
+        "info": "show",
+        "invite": "join",
+        "promote": "set-power",
+        "regain": "make-admin",
+        "remove": "delete",
+        "rm": "delete",
+        "users": "members",
+    },
+    "user": {
+        "admins": "list --admins",
+        "ban": "lock",
+        "block": "lock",
+        "delete": "deactivate",
+        "details": "show",
+        "disable": "lock",
+        "info": "show",
+        "power": "rooms --with-power",
+        "remove": "deactivate",
+        "rm": "deactivate",
+    },
+    "journal": {"continue": "resume last", "revert": "undo last"},
+    "sandbox": {"create": "up", "remove": "down", "run": "up", "start": "up", "stop": "down"},
+}
+"""The verbs of other tools, and those of synadmin that do the same."""
+_OTHER_OPTIONS = {
+    "--admin": "--user",
+    "--force": "--yes",
+    "--target": "--user",
+    "-f": "--yes",
+    "-n": "--dry-run",
+}
+"""The options of other tools, and those of synadmin that do the same."""
 
 
 def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> str | None:
@@ -26,30 +68,28 @@ def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> 
     if context is None:
         return None
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return _meant(error, context, words) or f"`{context.command_path} --help` shows how it is used"
+    if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "run":
+        return f"`{context.command_path} last` takes the newest run; `synadmin journal list` lists the runs"
+    shows = "lists its commands" if isinstance(context.command, click.Group) else "shows how it is used"
+    return _meant(error, context, words) or f"`{context.command_path} --help` {shows}"
 
 
 def _meant(error: click.ClickException, context: click.Context, words: Sequence[str]) -> str | None:
     """Return what the command line may have meant; None where there is nothing like it."""
     command = context.command
     if isinstance(error, UnknownCommandError):
-        meant = _similar(context, error.words) if _misspells_noun(context, error.words) else []
-        meant = meant or list(_same_verb(context.find_root(), error.words))
-        if len(meant) > _MOST_COMMANDS and context.parent is not None:
-            meant = []  # the noun was meant, and has no such verb
-        meant = meant or _similar(context, error.words)
+        meant = _meant_commands(context, error.words)
         if meant:
             more = f" and {len(meant) - _MOST_COMMANDS} more" if len(meant) > _MOST_COMMANDS else ""
-            return f"did you mean {' or '.join(f'`{line}`' for line in meant[:_MOST_COMMANDS])}{more}?"
+            lines = " or ".join(f"`{line}`" for line in meant[:_MOST_COMMANDS])
+            if words[0] == "help":
+                lines = lines.replace("`synadmin ", "`synadmin help ")
+            return f"did you mean {lines}{more}?"
         names = command.list_commands(context) if isinstance(command, click.Group) else []
         if len(names) <= _FEW_COMMANDS:
-            return (
-                f"its commands are {', '.join(names)}: `{context.command_path} --help` shows how it is used"
-            )
-    elif isinstance(error, click.NoSuchOption) and isinstance(command, click.Group):
-        # An option of a command that stands before its noun or its verb.
-        moved = _moved(words, context)
-        return None if moved is None else f"options of a command go after it: `{moved}`"
+            return f"its commands are {', '.join(names)}: `{context.command_path} --help` explains them"
+    elif isinstance(error, click.NoSuchOption):
+        return _meant_option(error, context, words)
     elif "unexpected extra argument" in error.message:
         if command.name in {"login", "password"}:
             return "a password is no argument: it is asked for, or read from standard input"
@@ -57,6 +97,51 @@ def _meant(error: click.ClickException, context: click.Context, words: Sequence[
         named = [name for name in ("--user", "--room") if name in options]
         return f"give it with {' or '.join(named)}" if named else None
     return None
+
+
+def _meant_commands(context: click.Context, words: Sequence[str]) -> list[str]:
+    """Return the command lines that an unknown command may stand for, the likeliest first."""
+    noun = context.command.name or ""
+    other = _OTHER_VERBS.get(noun, {}).get(words[0])
+    if other is not None:
+        return [f"{context.command_path} {other} {shlex.join(words[1:])}".rstrip()]
+    if _misspells_noun(context, words):
+        return _similar(context, words)
+    swapped = _verb_before_noun(context, words)
+    if swapped is not None:
+        return [swapped]
+    meant = list(_same_verb(context.find_root(), words))
+    if context.parent is not None:
+        # The noun was meant: another one is offered where it is the only one with the verb.
+        meant = [line for line in meant if len(meant) == 1 and line.split()[1] in _MAIN_NOUNS]
+    return meant or _similar(context, words)
+
+
+def _verb_before_noun(context: click.Context, words: Sequence[str]) -> str | None:
+    """Return the command line for ``list rooms`` and ``show user alice``; None where it is no such thing."""
+    nearest = _nearest(context, words[1:]) if context.parent is None and len(words) > 1 else []
+    noun = (
+        context.command.get_command(context, nearest[0])
+        if isinstance(context.command, Group) and nearest
+        else None
+    )
+    if isinstance(noun, click.Group) and words[0] in noun.list_commands(context):
+        return shlex.join(["synadmin", nearest[0], words[0], *words[2:]])
+    return None
+
+
+def _meant_option(error: click.NoSuchOption, context: click.Context, words: Sequence[str]) -> str | None:
+    """Return what an unknown option may have meant; None where there is nothing like it."""
+    if isinstance(context.command, click.Group):
+        # An option of a command that stands before its noun or its verb.
+        moved = _moved(words, context)
+        return None if moved is None else f"options of a command go after it: `{moved}`"
+    if "-help" in words:
+        return f"did you mean `{context.command_path} --help`?"
+    other = _OTHER_OPTIONS.get(error.option_name)
+    if not any(other in parameter.opts for parameter in context.command.params):
+        return None
+    return f"did you mean {other}?"
 
 
 def _same_verb(root: click.Context, words: Sequence[str]) -> Iterator[str]:
@@ -80,11 +165,13 @@ def _similar(context: click.Context, words: Sequence[str]) -> list[str]:
 
 
 def _misspells_noun(context: click.Context, words: Sequence[str]) -> bool:
-    """Whether the most similar command is a noun that has the next word, as for ``rooms list``."""
+    """Whether a noun is in the plural, or the most similar one has the next word, as for ``rom list``."""
     nearest = _nearest(context, words)
     if not nearest or not isinstance(context.command, click.Group):
         return False
     noun = context.command.get_command(context, nearest[0])
+    if isinstance(noun, click.Group) and words[0] == f"{nearest[0]}s":
+        return True
     return isinstance(noun, click.Group) and len(words) > 1 and words[1] in noun.list_commands(context)
 
 
@@ -93,7 +180,7 @@ def _nearest(context: click.Context, words: Sequence[str]) -> list[str]:
 
     group = context.command
     names = group.list_commands(context) if isinstance(group, click.Group) else []
-    return get_close_matches(words[0], names, n=1)
+    return get_close_matches(words[0], names, n=1, cutoff=_SIMILAR)
 
 
 def _lacks_room(error: click.ClickException) -> bool:

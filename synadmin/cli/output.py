@@ -157,7 +157,7 @@ class Output(NamedTuple):
         self.write((record.as_sent() for record in pager), columns, empty=empty, hint=hint)
 
     def chosen(self, columns: "Sequence[Column]") -> "Sequence[Column]":
-        """Return the columns that ``--columns`` names.
+        """Return the columns that ``--columns`` names, by their names or by the headings of a table.
 
         Raises:
             UsageError: there is no such column.
@@ -165,10 +165,11 @@ class Output(NamedTuple):
         if self.names is None:
             return [column for column in columns if column.shown]
         known = {column.name: column for column in columns}
-        missing = [name for name in self.names if name not in known]
+        headings = {column.heading.replace(" ", "_"): column for column in columns}
+        missing = [name for name in self.names if name not in known and name not in headings]
         if missing:
             raise UsageError(f"there is no column {missing[0]!a}; there are {', '.join(known)}")
-        return [known[name] for name in self.names]
+        return [known.get(name) or headings[name] for name in self.names]
 
 
 def _complete_columns(context: click.Context, _option: click.Parameter, start: str) -> list[str]:

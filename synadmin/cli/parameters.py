@@ -110,8 +110,8 @@ def _time(text: str, direction: int = -1) -> int:
     moment = _moment(text, direction)
     if moment is None or not 0 <= moment <= _LARGEST:
         raise ValueError(
-            f"{text!a} is not a time: write 30d, 2026-01-31, 2026-01-31T12:00 (UTC) "
-            "or milliseconds since 1970"
+            f"{text!a} is not a time: write 30m, 12h or 7d, a date as 2026-01-31, "
+            "or a time in UTC as 2026-01-31T12:00"
         )
     return moment
 

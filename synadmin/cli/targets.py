@@ -1,6 +1,9 @@
 """What commands act on: users, rooms, media, …; how each is written, checked and resolved."""
 
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,9 +27,12 @@ from synadmin.ids import (
 )
 
 if TYPE_CHECKING:
+    from synadmin.api.rooms import Room
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
 
+_BEGINNING = 3  # letters that are right in a name with a slip
+_MOST_ALIKE = 200  # rooms that are compared with it
 _LARGEST_REPORT_ID = 2**63 - 1
 
 
@@ -191,13 +197,14 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
     """
     # Synapse searches in parts of names, and takes capitals for small letters.
     similar = [room for room in synapse.rooms.list(search=name) if room.name]
+    if not similar:
+        similar = _rooms_spelled_alike(synapse, name)
     room_ids = [room.room_id for room in similar if room.name == name]
     if not room_ids and similar:
         others = join_names([f"{room.name} ('{room.room_id}')" for room in similar], most=3)
         raise UsageError(f"no room has the name {name!a}", hint=f"did you mean {others}?")
     if not room_ids:
-        message = f"no room has the name {name!a}"
-        raise UsageError(message, hint="`synadmin room list --search TEXT` searches in names")
+        raise UsageError(f"no room has the name {name!a}", hint=_instead_of_a_name(name))
     if len(room_ids) > 1:
         message = f"{len(room_ids)} rooms have the name {name!a}: {join_names(room_ids)}"
         raise UsageError(message, hint="use the id")
@@ -211,6 +218,26 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
         if not invocation.ask(f"{name} is {room_ids[0]}. Use this room?"):
             raise UsageError("nothing was changed: the answer was no")
     return room_ids[0]
+
+
+def _rooms_spelled_alike(synapse: "Synapse", name: str) -> "list[Room]":
+    """Return the rooms whose names begin as this one does, and differ from it in a few letters."""
+    from difflib import get_close_matches
+
+    begins = name[:_BEGINNING]
+    rooms = islice(synapse.rooms.list(search=begins), _MOST_ALIKE)
+    by_name = {room.name: room for room in rooms if room.name}
+    return [by_name[close] for close in get_close_matches(name, by_name, n=3, cutoff=0.8)]
+
+
+def _instead_of_a_name(name: str) -> str:
+    """Return what to type where no room has the name: it may be an id without its first character."""
+    if re.fullmatch(r"\S+:\S+", name):
+        room_id, alias = shlex.quote(f"!{name}"), shlex.quote(f"#{name}")
+        return f"an id starts with ! and an alias with #: did you mean {room_id} or {alias}?"
+    if re.fullmatch(r"[\w-]{43}", name, re.ASCII):
+        return f"an id starts with !: did you mean {shlex.quote(f'!{name}')}?"
+    return "`synadmin room list --search TEXT` searches in names"
 
 
 def _parse_user(text: str) -> str:

@@ -86,7 +86,7 @@ def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices:
         reason = "not-in-room" if "no longer in" in error.reason else "unknown-room"
         message = sentence_of(error)
     except (ServerError, ReplyError) as error:
-        reason, message = "server-error", f"The room could not be looked at: {error}."
+        reason, message = "server-error", f"The room could not be read: {error}."
     return RoomReport(
         target=target,
         outcome=results.REFUSED,

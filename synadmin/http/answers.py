@@ -128,6 +128,8 @@ def error_of(answer: Answer, endpoint: Endpoint[Any]) -> SynadminError:
         if chosen is NotFoundError:
             chosen = NotSupportedError
     hint = "run `synadmin login` to get a new token" if chosen is NotAuthenticatedError else None
+    if errcode == "M_USER_LOCKED":
+        hint = "another server admin has to unlock the account: `synadmin user unlock USER`"
     reason = reason or "no reason given"
     error = chosen(status=status, errcode=errcode or "M_UNKNOWN", reason=reason, hint=hint)
     error.operation = f"{endpoint.method} {endpoint.path}"

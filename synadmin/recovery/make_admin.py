@@ -29,6 +29,7 @@ from synadmin.recovery.temporary_changes import Revert
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 
+_HASH = 43  # characters of the id of a room from version 12 on, which is a hash
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
 _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
@@ -78,8 +79,8 @@ def preview_rooms(
         try:
             return _preview(observer if at_once == 1 else observer.beside(), room, goal)
         except (ServerError, ReplyError) as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            return _unseen(room, goal, f"The room could not be looked at: {error}{hint}.")
+            hint = f" {error.hint[0].upper()}{error.hint[1:]}." if error.hint else ""
+            return _unseen(room, goal, f"The room could not be read: {error}.{hint}")
 
     looked_at: set[RoomId] = set()
     for preview in side_by_side(look, rooms, at_once=at_once):
@@ -102,6 +103,16 @@ def _unseen(room: RoomId | RoomAlias, goal: Goal, message: str) -> Preview:
     return Preview(Observation(room), unseen)
 
 
+def _advice_on_id(room_id: str) -> str:
+    """Return what may be wrong with an id by its length; empty where nothing is."""
+    opaque, colon, _ = room_id[1:].partition(":")
+    if colon and len(opaque) == _HASH:
+        return f" From room version 12 on, ids have no server name: !{opaque}."
+    if not colon and len(opaque) != _HASH:
+        return f" Before room version 12, ids end with a server name: !{opaque}:SERVER."
+    return ""
+
+
 def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_enter: bool = True) -> Preview:
     is_alias = room.startswith("#")
     try:
@@ -110,7 +121,7 @@ def _preview(observer: Observer, room: RoomId | RoomAlias, goal: Goal, *, may_en
         observation = Observation(room)
     if observation.view is None or observation.answer is None or observation.details is None:
         reason = "unknown-alias" if is_alias and observation.details is None else "unknown-room"
-        message = f"This server does not know the room {room}."
+        message = f"This server does not know the room {room}.{_advice_on_id(room)}"
         if reason == "unknown-alias":
             message = f"The alias {room} does not point to a room that this server knows."
         message += " `synadmin room list --search TEXT` finds rooms by name."

@@ -22,6 +22,7 @@ from synadmin.settings.places import (
     chosen_profile,
     default_journal,
     profile_file,
+    profiles,
     state_directory,
     write_profile,
 )
@@ -95,7 +96,8 @@ class Settings:
         values: the settings by name.
         warnings: what the person should hear about the files they came from.
         token_in_profile: the token in force is the one in the profile.
-        unread_profile: why the profile, which nothing asked for by name, was not read; None where it was.
+        token_source: where else the token in force is set, such as "the environment"; None in the profile.
+        unread_profile: why the profile, which no option names, was not read; None where it was.
     """
 
     profile: str
@@ -104,6 +106,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
     unread_profile: str | None = None
     token_in_profile: bool = False
+    token_source: str | None = None
 
     @property
     def homeserver(self) -> str | None:
@@ -306,7 +309,17 @@ def load(
     if profile is not None and not new_profile:
         _warn_of_another_homeserver(sources, profile, warnings)
     holder = next((source for source in sources if source.names_of(_TOKEN_NAMES)), None)
-    return Settings(name, values, tuple(warnings), of_profile.problem, token_in_profile=holder is of_profile)
+    unread = of_profile.problem
+    if unread is None and os.environ.get("SYNADMIN_PROFILE") == name and not profile_file(name).exists():
+        unread = f"SYNADMIN_PROFILE is {name!a}, and there is no such profile"
+    return Settings(
+        name,
+        values,
+        tuple(warnings),
+        unread,
+        token_in_profile=holder is of_profile,
+        token_source=None if holder is None or holder is of_profile else holder.where,
+    )
 
 
 def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str], what: str) -> None:
@@ -409,10 +422,13 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
         read = trusted_files.read(path)
     except FileNotFoundError:
         if required:
-            raise SettingsError(
-                f"there is no settings file {path}",
-                hint=f"`synadmin login --profile {path.stem}` makes a profile" if is_profile else None,
-            ) from None
+            if is_profile:
+                others = ", ".join(profiles())
+                listed = f"the profiles are {others}; " if others else ""
+                message = f"there is no profile {path.stem}: there is no settings file {path}"
+                hint = f"{listed}`synadmin login --profile {path.stem}` makes this one"
+                raise SettingsError(message, hint=hint) from None
+            raise SettingsError(f"there is no settings file {path}") from None
         return nothing
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"

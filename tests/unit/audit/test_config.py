@@ -118,7 +118,10 @@ def test_every_option_of_a_rule_page_is_accepted() -> None:
         ('[audit]\nskip = "departed-power"', '[audit] skip is not a list of texts: write ["…", "…"]'),
         (
             '[audit]\nserver_admins = ["admin"]',
-            '[audit] server_admins: "admin" is not a user id: it starts with @, as in @alice:example.org',
+            (
+                '[audit] server_admins: "admin" is not a user id: a user id starts with @, '
+                "as in @alice:example.org"
+            ),
         ),
         ("audit = 1", "[audit] is not a table"),
         ("[audit]\nrules = []", "[audit.rules] is not a table"),

@@ -45,7 +45,22 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("login admin secret", "hint: a password is no argument: it is asked for"),
         ("registration-token create --uses one", "'one' is not a whole number."),
         ("user lock @lena", "hint: write 'lena' for an account of your own server"),
-        ("frobnicate", "hint: `synadmin --help` shows how it is used"),
+        ("frobnicate", "hint: `synadmin --help` lists its commands"),
+        ("room remove club", "hint: did you mean `synadmin room delete club`?"),
+        ("room admin club", "hint: did you mean `synadmin room make-admin club`?"),
+        ("room create club", "hint: `synadmin room --help` lists its commands"),
+        ("user delete mike", "hint: did you mean `synadmin user deactivate mike`?"),
+        ("user power mike", "hint: did you mean `synadmin user rooms --with-power mike`?"),
+        ("sandbox stop", "hint: did you mean `synadmin sandbox down`?"),
+        ("list rooms", "hint: did you mean `synadmin room list`?"),
+        ("show user mike", "hint: did you mean `synadmin user show mike`?"),
+        ("rooms", "hint: did you mean `synadmin room`?"),
+        ("help rooms", "hint: did you mean `synadmin help room`?"),
+        ("help make-admin", "hint: did you mean `synadmin help room make-admin`?"),
+        ("journal undo", "hint: `synadmin journal undo last` takes the newest run"),
+        ("room make-admin -help", "hint: did you mean `synadmin room make-admin --help`?"),
+        ("room make-admin club --admin mike", "hint: did you mean --user?"),
+        ("room make-admin club --force", "hint: did you mean --yes?"),
         ("room transfer club --to lena", "hint: write the full user id: --to @lena:new.example"),
     ],
 )
@@ -97,6 +112,59 @@ def test_room_is_found_by_its_unique_name(signed_in: Stub, synadmin: Synadmin) -
     signed_in.on(ROOMS, json_reply({"rooms": [], "total_rooms": 0, "offset": 0}))
     none = synadmin("room", "members", "Go")
     assert (none.code, "no room has the name 'Go'" in none.stderr) == (2, True)
+
+
+def test_room_name_with_a_slip_gets_the_id(signed_in: Stub, synadmin: Synadmin) -> None:
+    nothing, found = (
+        {"rooms": each, "total_rooms": len(each), "offset": 0}
+        for each in ([], rooms("Committee", "Communication"))
+    )
+    signed_in.on(ROOMS, json_reply(nothing), json_reply(found))
+    assert (
+        "hint: did you mean Committee ('!0:example.org')?" in synadmin("room", "members", "Commitee").stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("AbCd:example.org", "did you mean '!AbCd:example.org' or '#AbCd:example.org'?"),
+        ("a" * 43, f"an id starts with !: did you mean '!{'a' * 43}'?"),
+        ("chess", "`synadmin room list --search TEXT` searches in names"),
+    ],
+)
+def test_room_id_without_its_first_character_gets_a_hint(
+    signed_in: Stub, synadmin: Synadmin, name: str, hint: str
+) -> None:
+    signed_in.on(ROOMS, json_reply({"rooms": [], "total_rooms": 0, "offset": 0}))
+    assert hint in synadmin("room", "members", name).stderr
+
+
+def test_alias_of_a_silent_server_names_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(502, "M_UNKNOWN", "Failed to fetch alias"))
+    answer = synadmin("room", "members", "#club:clubb.example", "--timeout", "1")
+    assert "hint: clubb.example did not answer for #club:clubb.example" in answer.stderr
+
+
+def test_heading_of_a_table_names_its_column(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
+    answer = synadmin("room", "list", "--columns", "room,name", "-o", "csv")
+    assert answer.stdout.split() == ["room_id,name", "!0:example.org,Chess"]
+
+
+@pytest.mark.parametrize(
+    ("errcode", "hint"),
+    [
+        ("M_UNKNOWN_TOKEN", "hint: the token is set in the environment: replace it there"),
+        ("M_USER_LOCKED", "hint: another server admin has to unlock the account"),
+    ],
+)
+def test_refused_token_gets_the_hint_that_helps(
+    signed_in: Stub, synadmin: Synadmin, errcode: str, hint: str
+) -> None:
+    signed_in.on("*", refused(401, errcode, "No"))
+    answer = synadmin("room", "list")
+    assert (answer.code, hint in answer.stderr) == (3, True)
 
 
 def test_change_without_a_question_takes_no_room_name(signed_in: Stub, synadmin: Synadmin) -> None:
