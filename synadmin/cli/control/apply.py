@@ -168,12 +168,12 @@ def _ask(invocation: Invocation, synapse: "Synapse", rooms: ControlRooms, allow:
 
 def _planned_room(report: "RoomReport") -> PlannedRoom:
     room = report.target.room
-    note = counted(len(report.steps), "step") if report.outcome == "planned" else report.message
+    note = counted(len(report.steps), "step") if report.outcome == "planned" else report.reason
     return PlannedRoom(
         room.room_id,
         room.name or room.canonical_alias,
         report.outcome,
-        note,
+        note or report.message,
         report_text(report),
         has_warnings=bool(report.warnings),
     )

@@ -38,12 +38,12 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
 def planned_room(outcome: "Outcome") -> PlannedRoom:
     """Return the outcome as it stands in a plan of rooms."""
     details = outcome.details
-    note = counted(len(outcome.steps), "step") if outcome.outcome == "planned" else outcome.message
+    note = counted(len(outcome.steps), "step") if outcome.outcome == "planned" else outcome.reason
     return PlannedRoom(
         outcome.room_id or outcome.room,
         (details.name or details.canonical_alias) if details else None,
         outcome.outcome,
-        note,
+        note or outcome.message,
         outcome_text(outcome),
         has_warnings=bool(outcome.warnings),
     )

@@ -300,12 +300,12 @@ def _ask_about_plan(invocation: Invocation, planned: "list[RoomTransfer]", todo:
 
 
 def _planned_room(room_transfer: "RoomTransfer") -> PlannedRoom:
-    is_planned = room_transfer.outcome == "planned"
+    steps = counted(len(room_transfer.steps), "step") if room_transfer.outcome == "planned" else None
     return PlannedRoom(
         room_transfer.room_id or room_transfer.room,
         room_transfer.name,
         room_transfer.outcome,
-        counted(len(room_transfer.steps), "step") if is_planned else room_transfer.message,
+        steps or room_transfer.reason or room_transfer.message,
         _transfer_text(room_transfer),
     )
 
