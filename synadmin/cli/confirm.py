@@ -1,7 +1,6 @@
 """Questions before something is changed: one rule, and only a clear yes is a yes."""
 
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -139,6 +138,8 @@ def confirm_plan(
         steps_shown = True
         for number, room in enumerate(plan):
             invocation.warn(room.text, has_heading=True, first=not number)
+
+    import shutil
 
     columns, lines = shutil.get_terminal_size()
     free = lines - _lines_of(*notes, question) - 2

@@ -33,6 +33,7 @@ HEAVY = (
     "ssl",
     "logging",
     "pathlib",
+    "shutil",
     "subprocess",
     "urllib.parse",
     "synadmin.client",
