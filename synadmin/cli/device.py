@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.mas_required import usable_mas
+from synadmin.cli.mas_required import account_in_mas, usable_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import PAST_TIME
 from synadmin.cli.targets import DEVICES, USERS, counted
@@ -141,8 +141,6 @@ def _account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None
 
     None where it is not in charge, or cannot be asked: then Synapse deletes the device.
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     return None if usable_mas(synapse) is None else account_in_mas(synapse, user_id)
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synadmin.client import Synapse
+    from synadmin.ids import UserId
     from synadmin.mas.service import Mas
+    from synadmin.recovery.mas_account import MasAccount
 
 
 def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
@@ -45,6 +47,20 @@ def usable_mas(synapse: "Synapse") -> "Mas | None":
         return None if synapse.mas is None else service_of(synapse)
     except RefusedError:
         return None
+
+
+def account_in_mas(synapse: "Synapse", user_id: "UserId") -> "MasAccount | None":
+    """Return an account as MAS has it; None where MAS is not in charge, or does not know it."""
+    from synadmin.recovery import mas_account
+
+    return mas_account.account_in_mas(synapse, user_id)
+
+
+def server_admins(synapse: "Synapse") -> frozenset[str]:
+    """Return the accounts that are server admins; under MAS those that may ask for the rights."""
+    from synadmin.recovery import mas_account
+
+    return mas_account.server_admins(synapse)
 
 
 def require_mas(

@@ -52,6 +52,10 @@ class MasAccount:
         """Whether MAS has it deactivated."""
         return self.record.attributes.deactivated_at is not None
 
+    def emails(self) -> list[str]:
+        """Return the e-mail addresses."""
+        return [email.attributes.email for email in self.mas.user_emails.list(user=self.record.id)]
+
     def set_locked(self, *, locked: bool) -> str | None:
         """Lock or unlock it; return what is still to come, None where nothing is.
 

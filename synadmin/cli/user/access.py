@@ -7,7 +7,7 @@ import click
 from synadmin.cli import secrets
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.lazy import Group
-from synadmin.cli.mas_required import require_mas
+from synadmin.cli.mas_required import account_in_mas, require_mas
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.parameters import FUTURE_TIME, given
 from synadmin.cli.targets import USERS, counted, join_names
@@ -46,8 +46,6 @@ def password(synapse: "Synapse", user_id: "UserId", *, keep_devices: bool) -> Re
         pass generate -n matrix/alice | tail -1 | synadmin user password alice \\
             --yes
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     account = account_in_mas(synapse, user_id)
     new = _NOT_SENT if synapse.transport.is_dry_run else secrets.ask_new(user_id)
     if account is not None:
@@ -60,8 +58,6 @@ def password(synapse: "Synapse", user_id: "UserId", *, keep_devices: bool) -> Re
 
 @password.question
 def _(synapse: "Synapse", users: "list[UserId]", *, keep_devices: bool) -> str | None:
-    from synadmin.recovery.mas_account import account_in_mas
-
     if keep_devices:
         return None
     (user_id,) = users
@@ -117,8 +113,6 @@ def show_admin(synapse: "Synapse", user_id: "UserId") -> object:
         synadmin user admin show alice
         synadmin user admin show alice -o json
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     require_mas(synapse, "list-admin-users")
     account = account_in_mas(synapse, user_id)
     if account is not None:
@@ -173,8 +167,6 @@ def _(_: "Synapse", users: "list[UserId]") -> str:
 
 
 def _set_admin(synapse: "Synapse", user_id: "UserId", *, admin: bool) -> Record:
-    from synadmin.recovery.mas_account import account_in_mas
-
     if not admin and user_id == synapse.owner:
         message = f"{user_id} is the account whose token you are using: you cannot revoke your own rights"
         raise RefusedError(message, hint="nothing was changed; another server admin can do it")
@@ -247,8 +239,6 @@ def _(_: "Synapse", users: "list[UserId]", *, expiry: int | None) -> str:
 
 def _token(synapse: "Synapse", user_id: "UserId", expiry: int | None, invocation: Invocation) -> Record:
     """Return a token to act as a user; under MAS it is that of a personal session."""
-    from synadmin.recovery.mas_account import account_in_mas
-
     account = account_in_mas(synapse, user_id)
     if account is None:
         return synapse.users.login(user_id, valid_until_ms=expiry).as_sent()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from synadmin.cli.mas_required import account_in_mas
 from synadmin.cli.outcomes import NotAsAskedError
 from synadmin.cli.user.read_back import require_fields
 from synadmin.errors import NotFoundError, RefusedError, UsageError
@@ -172,8 +173,6 @@ def apply_changes(
         SynadminError: it was not changed, or an address belongs to another account.
     """
     if changes != changes.at_synapse():
-        from synadmin.recovery.mas_account import account_in_mas
-
         account = account_in_mas(synapse, user_id)
         if account is not None:
             _apply_in_mas(account, changes)
@@ -193,13 +192,16 @@ def apply_changes(
 
 def _apply_in_mas(account: "MasAccount", changes: AccountChanges) -> None:
     """Change what MAS keeps: password, rights, e-mail addresses."""
-    from synadmin.cli.user.with_mas import change_in_mas, remove_email
+    from synadmin.cli.user.with_mas import add_email, remove_email
 
-    kept = {email.attributes.email for email in account.mas.user_emails.list(user=account.record.id)}
-    fields = {name: value for name, value in changes.fields.items() if name in _AT_MAS}
-    if fields.get("admin") == account.record.attributes.admin:
-        del fields["admin"]
-    change_in_mas(account, fields, [email for email in changes.emails if email not in kept])
+    kept = account.emails()
+    for email in changes.emails:
+        if email not in kept:
+            add_email(account, email)
+    if changes.fields.get("password"):
+        account.mas.users.set_password(account.record.id, changes.fields["password"])
+    if changes.fields.get("admin") not in {None, account.record.attributes.admin}:
+        account.set_admin(admin=changes.fields["admin"])
     for medium, address in changes.remove_threepids:
         if medium == "email":
             remove_email(account, address)

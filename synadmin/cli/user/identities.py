@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synadmin.cli.lazy import Group
-from synadmin.cli.mas_required import service_of
+from synadmin.cli.mas_required import account_in_mas, service_of
 from synadmin.cli.outcomes import NotAsAskedError, Record, done, unchanged
 from synadmin.cli.targets import USERS
 from synadmin.cli.user.with_mas import add_email, remove_email
@@ -64,7 +64,7 @@ def add(synapse: "Synapse", user_id: "UserId", address: str) -> Record:
         synadmin user email add alice alice@example.org --dry-run
     """
     account = account_of(synapse, user_id)
-    if address in {email.attributes.email for email in account.mas.user_emails.list(user=account.record.id)}:
+    if address in account.emails():
         return unchanged(f"already has {address}")
     add_email(account, address)
     return done(f"has {address}")
@@ -201,8 +201,6 @@ def account_of(synapse: "Synapse", user_id: "UserId") -> "MasAccount":
         RefusedError: MAS does not manage the accounts, or its admin API cannot be used.
         NotFoundError: it knows no such account.
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     service_of(synapse, hint=_WITHOUT_MAS)
     account = account_in_mas(synapse, user_id)
     if account is None:

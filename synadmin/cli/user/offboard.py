@@ -10,6 +10,7 @@ import click
 from synadmin.cli.confirm import LEAVE_ROOMS, SAVE_PLAN, allow_option
 from synadmin.cli.input_files import read_rows
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.mas_required import account_in_mas, server_admins
 from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, inactive_state, join_names, user_id_of
@@ -161,8 +162,6 @@ def _(
     if synapse.owner in users:
         message = f"{synapse.owner} is your own account, whose token you are using"
         raise RefusedError(message, hint="use the token of another server admin")
-    from synadmin.recovery.mas_account import server_admins
-
     admins = server_admins(synapse)
     if admins and admins <= set(users):
         message = f"{join_names(sorted(admins))} is the last server admin"
@@ -320,8 +319,6 @@ def _finish(
     synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool
 ) -> str | None:
     """Lock or deactivate the account; return what is still to come, None where nothing is."""
-    from synadmin.recovery.mas_account import account_in_mas
-
     if then == "lock" and not locked and not deactivated:
         account = account_in_mas(synapse, user_id)
         if account is not None:

@@ -8,7 +8,7 @@ import click
 
 from synadmin.api.choices import USER_ORDERS
 from synadmin.cli.exit_codes import EXIT_DONE, EXIT_REFUSED
-from synadmin.cli.mas_required import require_mas, usable_mas
+from synadmin.cli.mas_required import account_in_mas, require_mas, server_admins, usable_mas
 from synadmin.cli.output import Output
 from synadmin.cli.parameters import renamed, sort_option
 from synadmin.cli.targets import user_id_of
@@ -112,8 +112,6 @@ def list_(synapse: "Synapse", *, filters: "Mapping[str, Any]", old: bool, invoca
     ask = synapse.users.list_v2 if old else synapse.users.list
     accounts = ask(**filters)
     if filters["admins"] is not None and synapse.mas is not None:
-        from synadmin.recovery.mas_account import server_admins
-
         require_mas(synapse, "list-admin-users")
         admins = server_admins(synapse)
         answer = ask(**{**filters, "admins": None})
@@ -176,16 +174,13 @@ def _mas_columns(record: "Mapping[str, Any]") -> list[Column]:
 
 def _in_mas(synapse: "Synapse", user_id: "UserId") -> dict[str, Any]:
     """Return what the Matrix Authentication Service has of an account, where it can be asked."""
-    from synadmin.recovery.mas_account import account_in_mas
-
-    mas = usable_mas(synapse)
-    if mas is None:
+    if usable_mas(synapse) is None:
         return {}
     account = account_in_mas(synapse, user_id)
     if account is None:
         return {"mas": None}
-    emails = [email.attributes.email for email in mas.user_emails.list(user=account.record.id)]
-    return {"admin": account.record.attributes.admin, "mas": {**account.record.flat(), "emails": emails}}
+    record = {**account.record.flat(), "emails": account.emails()}
+    return {"admin": account.record.attributes.admin, "mas": record}
 
 
 _TITLES = {

@@ -7,6 +7,7 @@ import click
 
 from synadmin.cli.confirm import LEAVE_ROOMS, confirm_by_name
 from synadmin.cli.invocation import Invocation
+from synadmin.cli.mas_required import account_in_mas, server_admins
 from synadmin.cli.outcomes import Record, done, unchanged
 from synadmin.cli.targets import USERS, counted, join_names
 from synadmin.cli.user.read_back import read_back, require_fields
@@ -54,8 +55,6 @@ def unlock(synapse: "Synapse", user_id: "UserId") -> Record:
 
 
 def _set_locked(synapse: "Synapse", user_id: "UserId", *, locked: bool) -> Record:
-    from synadmin.recovery.mas_account import account_in_mas
-
     state = "locked" if locked else "not locked"
     # Looked at first: the request would make an account of this name where there is none.
     is_so = synapse.users.get(user_id).locked == locked
@@ -170,8 +169,6 @@ def deactivate(
         synadmin user deactivate alice --erase
         synadmin user deactivate --from left-the-club.txt --dry-run
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     before = synapse.users.get(user_id)
     account = account_in_mas(synapse, user_id)
     if before.deactivated and (before.erased or not erase) and (account is None or account.is_deactivated):
@@ -187,8 +184,6 @@ def deactivate(
 
 @deactivate.question
 def _(synapse: "Synapse", users: "list[UserId]", *, erase: bool) -> str:
-    from synadmin.recovery.mas_account import server_admins
-
     rooms = sessions = admins = 0
     known_admins = server_admins(synapse) if synapse.mas_manages_accounts else frozenset()
     for user_id in users:
@@ -226,8 +221,6 @@ def reactivate(synapse: "Synapse", user_id: "UserId") -> Record:
         synadmin user reactivate alice
         synadmin user reactivate --from came-back.txt --yes -o ndjson
     """
-    from synadmin.recovery.mas_account import account_in_mas
-
     # Looked at first: the request would make an account of this name where there is none.
     account = account_in_mas(synapse, user_id)
     if not synapse.users.get(user_id).deactivated and (account is None or not account.is_deactivated):
@@ -324,8 +317,6 @@ def _guard_own_account(verb: Change, does: str) -> None:
             why = f"This {does} your own account, whose token you are using."
             confirm_by_name(invocation, synapse.owner, why, given=confirm, dry_run=dry_run)
             return
-        from synadmin.recovery.mas_account import server_admins
-
         admins = server_admins(synapse)
         if admins and admins <= set(users):
             why = f"This {does} the last server admin of this server ({join_names(sorted(admins))})."

@@ -1,7 +1,6 @@
 """Creating and changing accounts through the Matrix Authentication Service (MAS)."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synadmin.cli.outcomes import NotAsAskedError
 from synadmin.errors import MatrixError, RefusedError
@@ -32,20 +31,6 @@ def create_in_mas(synapse: "Synapse", mas: "Mas", user_id: "UserId") -> None:
     synapse.users.get(user_id)
 
 
-def change_in_mas(account: "MasAccount", fields: Mapping[str, Any], emails: Iterable[str] = ()) -> None:
-    """Set password and admin rights, and add addresses.
-
-    Raises:
-        RefusedError: an address belongs to another account.
-    """
-    for email in emails:
-        add_email(account, email)
-    if fields.get("password"):
-        account.mas.users.set_password(account.record.id, fields["password"])
-    if fields.get("admin") is not None:
-        account.set_admin(admin=fields["admin"])
-
-
 def add_email(account: "MasAccount", email: str) -> None:
     """Add an e-mail address, and read it back.
 
@@ -58,7 +43,7 @@ def add_email(account: "MasAccount", email: str) -> None:
         if error.status not in {_BAD_REQUEST, _CONFLICT}:
             raise
         raise RefusedError(f"{email} cannot be added to {account.user_id}: {error.reason}") from error
-    if email not in {kept.attributes.email for kept in account.mas.user_emails.list(user=account.record.id)}:
+    if email not in account.emails():
         raise NotAsAskedError(f"MAS reported success, but {account.user_id} does not have {email}")
 
 
