@@ -157,12 +157,8 @@ def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) 
             done = f"sign in as {user or 'the user that is asked for'}, which makes a new session,"
         homeserver = synapse.transport.homeserver
     kept = invocation.settings.profile_file
-    _print_plan(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}.")
+    click.echo(safe_text(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}."))
     invocation.say("Nothing was changed: --dry-run.")
-
-
-def _print_plan(plan: str) -> None:
-    click.echo(safe_text(plan))
 
 
 def _require_password_login(synapse: "Synapse") -> None:
@@ -273,7 +269,7 @@ def logout(invocation: Invocation, *, dry_run: bool, yes: bool) -> int:
             f"end the session of {owner} on {synapse.transport.homeserver} and " if owner and ends else ""
         )
         done = f"remove the token from {kept}" if is_there else f"leave the token, which is not in {kept}"
-        _print_plan(f"Would {ending}{done}.")
+        click.echo(safe_text(f"Would {ending}{done}."))
     if not ends and owner is not None:
         invocation.warn(_still_valid(owner))
     if dry_run:

@@ -1,25 +1,19 @@
-"""``--resolve`` and ``--nameserver``: a network that is not yet as it shall be."""
-
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+"""``--resolve`` and ``--nameserver``: check a network before its DNS is changed."""
 
 import click
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from synadmin.cli.invocation import with_options
 
-
-def network_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Give a command ``--resolve`` and ``--nameserver``; it receives ``resolve`` and ``nameserver``."""
-    nameserver = click.option(
-        "--nameserver",
-        metavar="ADDRESS[:PORT]",
-        help="Ask this nameserver rather than the system's.",
-    )
-    resolve = click.option(
-        "--resolve",
+network_options = with_options(
+    click.Option(
+        ["--resolve"],
         metavar="NAME:PORT:ADDRESS[:PORT]",
         multiple=True,
         help="Use this address for a name and port, rather than DNS. Repeatable.",
-    )
-    return resolve(nameserver(function))
+    ),
+    click.Option(
+        ["--nameserver"],
+        metavar="ADDRESS[:PORT]",
+        help="Ask this nameserver rather than the system's.",
+    ),
+)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -11,7 +11,6 @@ from synadmin.cli.exit_codes import EXIT_FAILED
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import SettingsError, UsageError
 
-F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 _ALL = "all"
@@ -26,14 +25,12 @@ def _complete(_context: click.Context, _option: click.Parameter, start: str) -> 
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
-def profiles_option(function: F) -> F:
-    """Give a command ``--profiles``."""
-    return click.option(
-        "--profiles",
-        metavar="NAME,...|all",
-        help="The servers of these profiles, or of all, side by side.",
-        shell_complete=_complete,
-    )(function)
+profiles_option = click.option(
+    "--profiles",
+    metavar="NAME,...|all",
+    help="The servers of these profiles, or of all, side by side.",
+    shell_complete=_complete,
+)
 
 
 def profiles_named(invocation: Invocation, text: str) -> list[str]:

@@ -110,7 +110,7 @@ def _(
     if kind is USERS:
         return _question_of_users(synapse, names)
     if kind is MEDIA:
-        return _question_of_items(synapse, names)
+        return f"Delete {named_media(synapse, names)} for good?"
     return _question_of_unused(names[0], before, larger_than, avatars_too=avatars_too)
 
 
@@ -183,19 +183,13 @@ def _delete_of_user(synapse: "Synapse", name: str) -> Record:
     deleted = 0
     while total := synapse.media.delete_of_user(user_id, limit=_AT_ONCE).total:
         deleted += total
-    left = next(synapse.media.of_user(user_id, page_size=1).pages()).total
+    left = synapse.media.of_user(user_id, page_size=1).total
     if left:
         raise NotAsAskedError(
             f"{counted(deleted, 'item')} of {name} deleted, {left} still there: "
             "the server could not remove their files"
         )
     return {"total": deleted}
-
-
-def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
-    if len(names) > 1:
-        return f"Delete {MEDIA.counted(len(names))} for good?"
-    return f"Delete {named_media(synapse, names[0])} for good?"
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:

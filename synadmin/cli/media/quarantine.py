@@ -16,7 +16,7 @@ from synadmin.ids import MediaId, RoomId, UserId, parse_media_id, server_name_of
 from synadmin.text import command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from synadmin.api.media import MediaInfo
     from synadmin.client import Synapse
@@ -76,7 +76,7 @@ def _(
     users: tuple[str, ...],
     old_path: bool,
 ) -> None:
-    _require_one_kind(media, source, rooms, users)
+    _require_one_kind(media=media, source=source, rooms=rooms, users=users)
     if old_path and not rooms:
         raise UsageError("--old-path goes with --room")
 
@@ -94,7 +94,7 @@ def _(synapse: "Synapse", names: list[str], *, kind: Kind) -> str:
         return _question_of_rooms(synapse, names)
     if kind is USERS:
         return _question_of_users(synapse, names)
-    return _question_of_items(synapse, names)
+    return f"{named_media(synapse, names)} will be quarantined. {_AFTERWARDS}"
 
 
 @changes(MEDIA, "media.unquarantine")
@@ -123,8 +123,11 @@ def unquarantine(synapse: "Synapse", media: str) -> Record:
 
 
 @unquarantine.check
-def _(*, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], users: tuple[str, ...]) -> None:
-    _require_one_kind(media, source, rooms, users)
+def _require_one_kind(
+    *, media: tuple[str, ...], source: str | None, rooms: tuple[str, ...], users: tuple[str, ...]
+) -> None:
+    if sum((bool(media or source), bool(rooms), bool(users))) != 1:
+        raise UsageError("which media? Name items (or --from FILE), or --room, or --user")
 
 
 @unquarantine.select
@@ -214,27 +217,17 @@ def require_local(synapse: "Synapse", item: MediaId, what: str) -> None:
         raise RefusedError(f"{item} was not uploaded to {home}: only local media can be {what}")
 
 
-def named_media(synapse: "Synapse", name: str) -> str:
-    """Return an item as a question names it, with its type, size and uploader where they are known."""
+def named_media(synapse: "Synapse", names: "Sequence[str]") -> str:
+    """Return an item with its type, size and uploader, where they are known; of several the number."""
+    if len(names) > 1:
+        return MEDIA.counted(len(names))
+    (name,) = names
     info = media_info(synapse, parse_media_id(name))
-    return name if info is None else f"{name} ({describe_media(info)})"
-
-
-def describe_media(info: "MediaInfo") -> str:
-    """Return an item's type, size and uploader in words."""
+    if info is None:
+        return name
     size = "of unknown size" if info.media_length is None else counted(info.media_length, "byte")
     by = f", uploaded by {info.user_id}" if info.user_id else ""
-    return f"{info.media_type or 'unknown type'}, {size}{by}"
-
-
-def _require_one_kind(
-    media: tuple[str, ...],
-    source: str | None,
-    rooms: tuple[str, ...],
-    users: tuple[str, ...],
-) -> None:
-    if sum((bool(media or source), bool(rooms), bool(users))) != 1:
-        raise UsageError("which media? Name items (or --from FILE), or --room, or --user")
+    return f"{name} ({info.media_type or 'unknown type'}, {size}{by})"
 
 
 def _quarantine_item(synapse: "Synapse", media: str) -> Record:
@@ -265,7 +258,7 @@ def _quarantine_room(synapse: "Synapse", room: str, *, old_path: bool) -> Record
 def _quarantine_user(synapse: "Synapse", user: str) -> Record:
     user_id = UserId(user)
     # Raises where there is no such user; the request to come would answer with 0.
-    if not next(synapse.media.of_user(user_id, page_size=1).pages()).total:
+    if not synapse.media.of_user(user_id, page_size=1).total:
         return unchanged("the user has uploaded nothing", num_quarantined=0)
     answer = synapse.media.quarantine_of_user(user_id)
     protected = 0
@@ -277,12 +270,6 @@ def _quarantine_user(synapse: "Synapse", user: str) -> Record:
             raise NotAsAskedError(message)
     note = f"{counted(protected, 'item')} protected from quarantine" if protected else None
     return {"num_quarantined": answer.num_quarantined, "message": note}
-
-
-def _question_of_items(synapse: "Synapse", names: list[str]) -> str:
-    if len(names) > 1:
-        return f"{MEDIA.counted(len(names))} will be quarantined. {_AFTERWARDS}"
-    return f"{named_media(synapse, names[0])} will be quarantined. {_AFTERWARDS}"
 
 
 def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
@@ -297,7 +284,7 @@ def _question_of_rooms(synapse: "Synapse", names: list[str]) -> str:
 
 
 def _question_of_users(synapse: "Synapse", names: list[str]) -> str:
-    total = sum(next(synapse.media.of_user(UserId(user), page_size=1).pages()).total or 0 for user in names)
+    total = sum(synapse.media.of_user(UserId(user), page_size=1).total or 0 for user in names)
     whose = USERS.named(names, most=1)
     return f"{counted(total, 'item')} of media that {whose} uploaded will be quarantined. {_AFTERWARDS}"
 

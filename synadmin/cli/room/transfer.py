@@ -97,9 +97,10 @@ def transfer(
     Exit codes: 0 every room is done or planned; 5 every one was refused (nothing was changed); 1 every
     one failed; 6 else, for example if a new owner has not joined yet.
     """
-    from synadmin.recovery.transfer import hand_over
+    from synadmin.recovery.transfer import accepting, hand_over
 
-    _require_no_allow(allow, as_member=as_member)
+    if as_member and allow is not None:
+        raise UsageError("--allow needs a server admin, and --as-member does not use one")
     target, named = _parse_new_owner(new), _read_rooms(rooms, source, space)
     with ExitStack() as stack:
         synapse = stack.enter_context(invocation.synapse())
@@ -118,7 +119,8 @@ def transfer(
             return _report(invocation, planned, move, output, total=len(planned), dry_run=True)
         _begin(invocation, way, planned, move, yes=yes)
         pause = _waiting(invocation, wait / 1000, move)
-        handed = hand_over(way, planned, move, accept=_accepting(newcomer, move), pause=pause)
+        accept = None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])
+        handed = hand_over(way, planned, move, accept=accept, pause=pause)
         handed = announce_transfers(invocation, handed, move, speak, announce)
         return _report(invocation, handed, move, output, total=len(planned))
 
@@ -134,11 +136,6 @@ def _begin(
         _ask_about_plan(invocation, planned, todo, move)
     if isinstance(way, AsAdmin) and todo > _FEW:
         way.run.recovery.lift_rate_limits()
-
-
-def _require_no_allow(allow: str | None, *, as_member: bool) -> None:
-    if as_member and allow is not None:
-        raise UsageError("--allow needs a server admin, and --as-member does not use one")
 
 
 def _look(
@@ -213,13 +210,6 @@ def _rooms_in_space(
     for room_id in below.elsewhere:
         invocation.say(f"Left out: {room_id} is in the space, but you cannot see it.")
     return below.rooms
-
-
-def _accepting(newcomer: "Synapse | None", move: "Move") -> "Callable[[RoomId], None] | None":
-    """Return what accepts an invitation as the new owner; None without the new owner's token."""
-    from synadmin.recovery.transfer import accepting
-
-    return None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])
 
 
 def _new_owner(
