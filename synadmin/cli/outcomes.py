@@ -398,7 +398,8 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
     outcomes = Outcomes(work.kind, len(work.targets.names))
     previewed = _preview(synapse, work)
     results = list(progress(invocation, previewed, total=outcomes.total, what="looked at"))
-    question = _question(work, _planned_names(work, results))
+    planned = [result.record[work.kind.field] for result in results if result.outcome in _CHANGED]
+    question = _question(work, planned)
     # A command that looks at all it would do by itself has no single request to show.
     requests = not output.for_people or any("path" in result.record for result in results)
     columns = [
@@ -412,11 +413,6 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
     code = outcomes.report(invocation, results, count=_count, write=_writing(output, columns))
     invocation.say("Nothing was changed: --dry-run.")
     return code
-
-
-def _planned_names(work: BulkChange, results: Iterable[_Result]) -> list[str]:
-    """Return the targets that the run would change, be it in part."""
-    return [result.record[work.kind.field] for result in results if result.outcome in _CHANGED]
 
 
 def _question(work: BulkChange, names: list[str]) -> str | None:

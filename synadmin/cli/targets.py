@@ -254,12 +254,9 @@ def _parse_user(text: str) -> str:
     return text
 
 
-def _resolve_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
-    return Targets(list(dict.fromkeys(user_id_of(synapse, name) for name in names)))
-
-
-def _resolve_any_users(synapse: "Synapse", names: "Sequence[str]") -> Targets:
-    return Targets(list(dict.fromkeys(any_user_id_of(synapse, name) for name in names)))
+def _each(id_of: Callable[["Synapse", str], str]) -> Resolve:
+    """Return what resolves targets one by one."""
+    return lambda synapse, names: Targets(list(dict.fromkeys(id_of(synapse, name) for name in names)))
 
 
 def _parse_room(text: str) -> str:
@@ -286,11 +283,6 @@ def _resolve_rooms(synapse: "Synapse", names: "Sequence[str]") -> Targets:
     return Targets(list(resolved), errors)
 
 
-def _resolve_media(synapse: "Synapse", names: "Sequence[str]") -> Targets:
-    home = server_name_of(synapse.owner)
-    return Targets(list(dict.fromkeys(str(parse_media_id(name, home=home)) for name in names)))
-
-
 def _parse_media(text: str) -> str:
     parse_media_id(text, home="localhost")
     return text
@@ -313,8 +305,8 @@ def _this_server(synapse: "Synapse", _: "Sequence[str]") -> Targets:
     return Targets([server_name_of(synapse.owner)])
 
 
-USERS = Kind("user", "user_id", "USER", _parse_user, _resolve_users, "users", input_files.USERS)
-ANY_USERS = USERS._replace(resolve=_resolve_any_users)
+USERS = Kind("user", "user_id", "USER", _parse_user, _each(user_id_of), "users", input_files.USERS)
+ANY_USERS = USERS._replace(resolve=_each(any_user_id_of))
 """Users of other servers, too."""
 ROOMS = Kind("room", "room_id", "ROOM", _parse_room, _resolve_rooms, "rooms", input_files.ROOMS)
 MEDIA = Kind(
@@ -322,7 +314,7 @@ MEDIA = Kind(
     "media",
     "MEDIA",
     _parse_media,
-    _resolve_media,
+    _each(lambda synapse, name: str(parse_media_id(name, home=server_name_of(synapse.owner)))),
     "items",
     input_files.MEDIA,
     plural="items of media",

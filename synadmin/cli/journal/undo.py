@@ -112,16 +112,12 @@ def _say_not_undone(invocation: Invocation, entries: "Sequence[Mapping[str, Any]
         invocation.say(f"not undone: {other}")
 
 
-def _is_needed(planned: "Sequence[UndoPlan]") -> bool:
-    return any(plan.plans or plan.impossible for plan in planned)
-
-
 def _end_unchanged(
     invocation: Invocation, output: Output, planned: "Sequence[UndoPlan]", *, dry_run: bool
 ) -> int:
     """Print what was planned, where nothing is changed; return the exit code."""
     _write(invocation, output, [_undo_record(plan, "planned") for plan in planned])
-    if not _is_needed(planned):
+    if not any(plan.plans or plan.impossible for plan in planned):
         invocation.say("There is nothing to undo: the levels are as they were before that run.")
     elif dry_run:
         invocation.say("Nothing was changed: --dry-run.")

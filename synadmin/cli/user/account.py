@@ -1,6 +1,7 @@
 """``synadmin user create|modify|register``."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,7 +30,6 @@ from synadmin.errors import NotFoundError, RefusedError, UsageError
 from synadmin.ids import localpart_of, parse_user_id
 
 if TYPE_CHECKING:
-    from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
     from synadmin.ids import UserId
 
@@ -93,7 +93,9 @@ def create(
         synadmin user create backup-bot --user-type bot
         synadmin user create --from new-members.csv -o ndjson
     """
-    before = _account(synapse, user_id)
+    before = None
+    with suppress(NotFoundError):
+        before = synapse.users.get(user_id)
     if before is not None and not may_exist:
         raise RefusedError(f"{user_id} exists already", hint="--modify changes it")
     of_this = accounts.get(user_id, changes)
@@ -195,13 +197,6 @@ def _email_of(row: Row) -> Pairs:
         return parse_threepids((("email", email),)) if email else ()
     except UsageError:
         raise UsageError(f"{row.where}: the email is not a valid address") from None
-
-
-def _account(synapse: "Synapse", user_id: "UserId") -> "UserDetails | None":
-    try:
-        return synapse.users.get(user_id)
-    except NotFoundError:
-        return None
 
 
 @changes(USERS, "users.modify")

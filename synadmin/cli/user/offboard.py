@@ -14,7 +14,7 @@ from synadmin.cli.mas_required import account_in_mas, server_admins
 from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, inactive_state, join_names, user_id_of
-from synadmin.cli.user.offboard_plan import add_to_plan, change_since_plan, pairs_of, write_plan
+from synadmin.cli.user.offboard_plan import change_since_plan, fingerprint, pairs_of, write_plan
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
@@ -265,8 +265,8 @@ def _look(
         further = f"The account also gives up its power in {counted(len(left), 'room')} and leaves them."
         record = {**record, "message": f"{record['message']} {further}"}
     _say_rooms(invocation, planned, goal.said, _what_it_gives_up(user_id, left))
-    if goal.plan is not None:
-        add_to_plan(goal.plan, observer, user_id, record, planned, gives_up=left)
+    if goal.plan is not None and record["outcome"] == "planned":
+        goal.plan.add(user_id, record, **fingerprint(observer, user_id, planned, left))
     return record
 
 

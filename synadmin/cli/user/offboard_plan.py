@@ -41,25 +41,11 @@ def change_since_plan(
     gives_up: "Sequence[RoomControl]",
 ) -> "Record | None":
     """Return the refusal of an account that is not as in the plan; None where it is."""
-    change = plan.difference(user_id, record, **_fingerprint(observer, user_id, handed, gives_up))
+    change = plan.difference(user_id, record, **fingerprint(observer, user_id, handed, gives_up))
     if change is None:
         return None
     account = {**record["account"], "outcome": "not started"}
     return {"outcome": "refused", "reason": CHANGED, "message": change, "account": account, "rooms": []}
-
-
-def add_to_plan(
-    plan: SavedPlan,
-    observer: "Observer",
-    user_id: "UserId",
-    record: "Record",
-    handed: "Sequence[RoomHandover]",
-    *,
-    gives_up: "Sequence[RoomControl]",
-) -> None:
-    """Add an account to a plan, where its off-boarding is planned."""
-    if record["outcome"] == "planned":
-        plan.add(user_id, record, **_fingerprint(observer, user_id, handed, gives_up))
 
 
 def write_plan(
@@ -85,7 +71,7 @@ def write_plan(
     save(say, plan, file, "account")
 
 
-def _fingerprint(
+def fingerprint(
     observer: "Observer",
     user_id: "UserId",
     handed: "Sequence[RoomHandover]",

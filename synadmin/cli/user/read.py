@@ -291,10 +291,11 @@ def _by_email(synapse: "Synapse", email: str) -> object:
         # Synapse keeps addresses in lower case.
         return synapse.lookup.by_threepid("email", email.casefold())
     except NotFoundError:
-        found = _with_email_in_mas(synapse, email)
-        if found is None:
+        mas = usable_mas(synapse)
+        address = None if mas is None else next(iter(mas.user_emails.list(email=email)), None)
+        if mas is None or address is None:
             raise
-        return found
+        return _user_record(synapse, mas, address.attributes.user_id)
 
 
 _NAME_COLUMNS = (
@@ -324,15 +325,6 @@ def _by_name(synapse: "Synapse", text: str) -> object:
 def _account(user: "User | UserDetails") -> dict[str, Any]:
     names = ("displayname", "deactivated", "locked")
     return {"user_id": user.name, **{name: getattr(user, name) for name in names}}
-
-
-def _with_email_in_mas(synapse: "Synapse", email: str) -> dict[str, Any] | None:
-    """Return whose address it is at the Matrix Authentication Service; None where it knows none."""
-    mas = usable_mas(synapse)
-    if mas is None:
-        return None
-    addresses = list(mas.user_emails.list(email=email))
-    return _user_record(synapse, mas, addresses[0].attributes.user_id) if addresses else None
 
 
 def _linked_in_mas(synapse: "Synapse", provider: str, subject: str) -> dict[str, Any] | None:
