@@ -1,4 +1,4 @@
-"""Running a command line that was kept, as a run of its own: ``journal resume`` and ``apply``."""
+"""Run a command line that was kept, as a run of its own: for ``journal resume`` and ``apply``."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from synadmin.cli.output import Output
 
 
-def run_again(again: "Invocation", command: "Sequence[str]", output: "Output", *flags: str) -> int:
+def run_again(invocation: "Invocation", command: "Sequence[str]", output: "Output", *flags: str) -> int:
     """Run a command line, and return its exit code.
 
     Args:
-        again: the invocation of the new run.
+        invocation: that of the new run.
         command: the command line that was kept.
         output: how to print the records.
         flags: ``--dry-run``, ``--yes``.
@@ -35,7 +35,7 @@ def run_again(again: "Invocation", command: "Sequence[str]", output: "Output", *
     result = EXIT_FAILED
     try:
         line = [*command[:words], *options, *command[words:]]
-        code = root.main(line, "synadmin", standalone_mode=False, obj=again)
+        code = root.main(line, "synadmin", standalone_mode=False, obj=invocation)
         result = code if isinstance(code, int) else EXIT_DONE
     except SynadminError as error:
         result = exit_code(error)
@@ -44,5 +44,5 @@ def run_again(again: "Invocation", command: "Sequence[str]", output: "Output", *
         result = EXIT_INTERRUPTED
         raise
     finally:
-        again.end(result)
+        invocation.end(result)
     return result

@@ -1,4 +1,4 @@
-"""``synadmin api``: any request, and the list of all that there is to ask."""
+"""``synadmin api``: send any request, and list all operations of the admin APIs."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""``synadmin``: the root of the command line, and what an error becomes there."""
+"""``synadmin``: the root command, and how errors are reported."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""``synadmin apply``: do what a saved plan says, and nothing else."""
+"""``synadmin apply``: apply a saved plan."""
 
 from dataclasses import replace
 from pathlib import Path

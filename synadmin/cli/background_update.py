@@ -1,4 +1,4 @@
-"""``synadmin background-update``: work on the database beside everything else."""
+"""``synadmin background-update``: changes to Synapse's database that run beside everything else."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

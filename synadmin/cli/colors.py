@@ -1,4 +1,4 @@
-"""Colours and marks of outcomes, severities and headings: on a terminal, unless NO_COLOR or TERM=dumb."""
+"""Colours and marks of outcomes, severities and headings: on a terminal, unless NO_COLOR is set."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""``synadmin completion``: the script that completes commands in a shell, and the ids that it completes."""
+"""``synadmin completion``: the script that completes commands in a shell, and the ids for it."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Questions before something is changed: one rule, and only a clear yes is a yes."""
+"""Questions before a change, and the options that answer them."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""What all declared commands have: arguments that are checked and resolved, options, and a check of them."""
+"""What all declared commands have: arguments, which are checked and resolved, and options."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""``synadmin event``: single events."""
+"""``synadmin event``: show an event."""
 
 from typing import TYPE_CHECKING
 

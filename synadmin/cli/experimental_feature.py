@@ -1,4 +1,4 @@
-"""``synadmin experimental-feature``: what is switched on for single users."""
+"""``synadmin experimental-feature``: experimental features of single users."""
 
 from typing import TYPE_CHECKING, Any
 

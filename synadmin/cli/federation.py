@@ -1,4 +1,4 @@
-"""``synadmin federation``: the other servers."""
+"""``synadmin federation``: other servers."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin federation check`` and ``well-known``: does a server's name lead to the server?"""
+"""``synadmin federation check`` and ``well-known``: how a server name leads to its server."""
 
 from typing import TYPE_CHECKING
 

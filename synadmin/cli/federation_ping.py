@@ -1,4 +1,4 @@
-"""``synadmin federation ping``: do other servers answer, and how fast?"""
+"""``synadmin federation ping``: measure how fast other servers answer."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What to type instead, where a command line was not understood."""
+"""Hints for command lines that were not understood: what to type instead."""
 
 import shlex
 import sys

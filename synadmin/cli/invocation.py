@@ -1,4 +1,4 @@
-"""What one invocation of the command knows: the common options, and what follows from them."""
+"""The common options of one invocation, and what follows from them: settings, client, journal, messages."""
 
 import re
 import sys

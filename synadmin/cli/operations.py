@@ -1,4 +1,4 @@
-"""Every operation of the Admin API, with its call and its command: read off the code, so that it is so."""
+"""Every operation of the admin APIs, with its call and its command, as the code has them."""
 
 import re
 from collections.abc import Iterator

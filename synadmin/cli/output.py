@@ -1,4 +1,4 @@
-"""``-o`` and ``--columns``: how a command that prints records prints them."""
+"""``-o`` and ``--columns``: print records as a table or in a format for scripts."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""``synadmin registration-token``: who may make an account."""
+"""``synadmin registration-token``: tokens with which people create accounts."""
 
 import re
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin report``: what users have reported."""
+"""``synadmin report``: reports of events and users."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin sandbox``: a real, throwaway Synapse to practise on."""
+"""``synadmin sandbox``: run a throwaway Synapse to practise on."""
 
 import contextlib
 import os

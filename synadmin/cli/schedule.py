@@ -1,4 +1,4 @@
-"""An audit every night: the lines for cron, and a timer of systemd, with the paths of this installation."""
+"""An audit every night: the lines for cron, and a systemd timer."""
 
 import shlex
 import shutil

@@ -1,4 +1,4 @@
-"""``synadmin server``: the server itself."""
+"""``synadmin server``: show the version of the server."""
 
 from typing import TYPE_CHECKING
 

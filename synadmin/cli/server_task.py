@@ -1,4 +1,4 @@
-"""Long work that goes on at the server: waiting for it, leaving it, taking it up again."""
+"""Work that continues on the server: wait for it, or leave it and wait again later."""
 
 import time
 from collections.abc import Callable

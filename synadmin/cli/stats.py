@@ -1,4 +1,4 @@
-"""``synadmin stats``: who stores how much."""
+"""``synadmin stats``: show which users and rooms use the most storage."""
 
 from typing import TYPE_CHECKING
 

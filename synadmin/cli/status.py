@@ -1,4 +1,4 @@
-"""``synadmin status``: one homeserver, or those of several profiles, a line each."""
+"""``synadmin status``: show the state of one homeserver, or of those of several profiles."""
 
 from collections.abc import Sequence
 from pathlib import Path

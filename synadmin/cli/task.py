@@ -1,4 +1,4 @@
-"""``synadmin task``: work that the server has put off, or has under way."""
+"""``synadmin task``: list scheduled tasks of the server."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Why a server says ``M_UNRECOGNIZED``: found out by asking it, as far as it can be asked."""
+"""Find out why a server answers ``M_UNRECOGNIZED``."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""``synadmin control``: one file says who controls which rooms."""
+"""``synadmin control``: keep control of rooms as a file says."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``synadmin control apply``: look, plan, ask, act, read back."""
+"""``synadmin control apply``: bring the rooms to what the file says."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace

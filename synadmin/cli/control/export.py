@@ -1,4 +1,4 @@
-"""``synadmin control export``: the file for what holds now."""
+"""``synadmin control export``: write the file for what holds now."""
 
 import sys
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""``synadmin control plan`` and ``check``: what is not as the file says; nothing is changed."""
+"""``synadmin control plan`` and ``check``: show what is not as the file says."""
 
 from collections import Counter
 from functools import partial

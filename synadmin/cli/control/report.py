@@ -1,4 +1,4 @@
-"""The rooms of a control file: looked at, and printed for people and for scripts."""
+"""The rooms of a control file: find them, and print what becomes of them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

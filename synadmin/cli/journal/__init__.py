@@ -1,4 +1,4 @@
-"""``synadmin journal``: what was changed on servers from here."""
+"""``synadmin journal``: the changes of earlier runs."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``synadmin journal list|show|export``: what earlier runs have changed."""
+"""``synadmin journal list|show|export``: show the changes of earlier runs."""
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile

@@ -1,4 +1,4 @@
-"""``synadmin journal resume``: go on with a run that was interrupted."""
+"""``synadmin journal resume``: continue a run that was interrupted."""
 
 import shlex
 from dataclasses import replace

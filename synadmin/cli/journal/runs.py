@@ -1,4 +1,4 @@
-"""The runs of the journal, for those who resume or undo one."""
+"""Find a run in the journal, to resume or undo it."""
 
 from typing import TYPE_CHECKING
 

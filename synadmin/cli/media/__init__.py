@@ -1,4 +1,4 @@
-"""``synadmin media``: what users have uploaded, and the copies of what others have."""
+"""``synadmin media``: uploads of local users, and cached copies of remote media."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``synadmin media delete|purge-remote``: what is gone afterwards."""
+"""``synadmin media delete|purge-remote``: delete media."""
 
 import time
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin media quarantine|unquarantine|protect|unprotect``."""
+"""``synadmin media quarantine|unquarantine|protect|unprotect``: change the quarantine of media."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""``synadmin media list|show|quarantine-changes``: looking, and nothing else."""
+"""``synadmin media list|show|quarantine-changes``: show media."""
 
 from typing import TYPE_CHECKING, Any
 

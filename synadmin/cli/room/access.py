@@ -1,4 +1,4 @@
-"""``synadmin room join|block|unblock``: which users of this server come in."""
+"""``synadmin room join|block|unblock``: join local users to rooms, or keep them out."""
 
 from typing import TYPE_CHECKING, Any
 

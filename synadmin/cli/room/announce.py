@@ -1,4 +1,4 @@
-"""``--announce``: after success, the new admin says in the room what was done."""
+"""``--announce``: after success, the new admin posts a message in the room."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""``synadmin room delete|delete-status``: removing the local members from rooms, and the rooms."""
+"""``synadmin room delete|delete-status``: remove the local members from rooms and delete the rooms."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin room purge-history|purge-status``: removing a room's older events."""
+"""``synadmin room purge-history|purge-status``: delete the older events of rooms."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""``synadmin room set-power`` and ``room demote``: editing power levels, and nothing by a slip."""
+"""``synadmin room set-power`` and ``room demote``: change power levels in a room."""
 
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 

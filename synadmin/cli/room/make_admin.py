@@ -1,4 +1,4 @@
-"""``synadmin room make-admin``: look, plan, ask, act, read back, report."""
+"""``synadmin room make-admin``: regain control of rooms."""
 
 from functools import partial
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The saved plans of ``room make-admin``: what is written down of a room, and how that is compared."""
+"""The saved plans of ``room make-admin``: what is stored of a room, and how it is compared."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

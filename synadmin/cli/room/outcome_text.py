@@ -1,4 +1,4 @@
-"""What becomes of a room, in words: what a person reads before it is done, and after."""
+"""The plan and the outcome of a room as text."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""``synadmin room list|show|members|state|power``: looking, and nothing else."""
+"""``synadmin room list|show|members|state|power``: show rooms."""
 
 from itertools import islice
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""``synadmin room replace``: a new room in place of one that is lost for good."""
+"""``synadmin room replace``: create a new room in place of one that is lost."""
 
 import shlex
 import time

@@ -1,4 +1,4 @@
-"""``synadmin room hierarchy``: a space and what is in it."""
+"""``synadmin room hierarchy``: show a space and its rooms."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

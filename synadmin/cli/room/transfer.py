@@ -1,4 +1,4 @@
-"""``synadmin room transfer``: moving a community to an account on another homeserver."""
+"""``synadmin room transfer``: move rooms to an account on another homeserver."""
 
 import time
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""``synadmin room upgrade``: a new room of another version, with chosen creators."""
+"""``synadmin room upgrade``: upgrade rooms to another version, with chosen creators."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""``synadmin user password|admin|login|validity|cross-signing-reset``: who gets in, and with what rights."""
+"""``synadmin user password|admin|login|validity|cross-signing-reset``: credentials and rights."""
 
 from typing import TYPE_CHECKING
 

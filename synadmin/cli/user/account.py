@@ -1,4 +1,4 @@
-"""``synadmin user create|modify|register``."""
+"""``synadmin user create|modify|register``: create and change accounts."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What shall be different about an account: sent, and read back."""
+"""The changes of an account: send them, and read them back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""``synadmin user joined-rooms|memberships|…``: what a user does and has. Looking, and nothing else."""
+"""``synadmin user joined-rooms|memberships|…``: show what a user does and has."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""``synadmin user email|link``: addresses and links that the Matrix Authentication Service (MAS) keeps."""
+"""``synadmin user email|link``: addresses and links at the Matrix Authentication Service (MAS)."""
 
 from typing import TYPE_CHECKING
 

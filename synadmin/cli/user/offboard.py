@@ -1,4 +1,4 @@
-"""``synadmin user offboard``: successors get control of the rooms of an account before it goes."""
+"""``synadmin user offboard``: successors get control of the rooms of an account before it is locked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

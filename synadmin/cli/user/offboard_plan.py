@@ -1,4 +1,4 @@
-"""The saved plans of ``user offboard``: what is written down of an account, and how that is compared."""
+"""The saved plans of ``user offboard``: what is stored of an account, and how it is compared."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""``synadmin user rate-limit``: message limits of single accounts."""
+"""``synadmin user rate-limit``: rate limits of single accounts."""
 
 from typing import TYPE_CHECKING, Any
 

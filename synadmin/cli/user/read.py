@@ -1,4 +1,4 @@
-"""``synadmin user list|show|find|search|available|whois``: looking, and nothing else."""
+"""``synadmin user list|show|find|search|available|whois``: show accounts."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""An account read back: whether it is as it should be now."""
+"""Read an account back, and compare it with what was asked for."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""``synadmin user redact``: the messages of users, taken back."""
+"""``synadmin user redact|redact-status``: redact the messages of users."""
 
 from dataclasses import dataclass
 from functools import cache, partial

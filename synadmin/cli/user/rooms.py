@@ -1,4 +1,4 @@
-"""``synadmin user rooms``, and the guard of commands that take an account out of its rooms."""
+"""``synadmin user rooms``, and the check that an account leaves no room without control."""
 
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any

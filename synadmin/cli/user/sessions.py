@@ -1,4 +1,4 @@
-"""``synadmin user sessions|end-sessions``: what the Matrix Authentication Service (MAS) keeps."""
+"""``synadmin user sessions|end-sessions``: sessions at the Matrix Authentication Service (MAS)."""
 
 from typing import TYPE_CHECKING, Any
 

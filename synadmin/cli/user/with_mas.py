@@ -1,4 +1,4 @@
-"""Creating and changing accounts through the Matrix Authentication Service (MAS)."""
+"""Create and change accounts through the Matrix Authentication Service (MAS)."""
 
 from typing import TYPE_CHECKING
 
