@@ -8,7 +8,9 @@ import os.path
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
 
 from synadmin.errors import UsageError
 from synadmin.ids import parse_media_id, parse_room, parse_server_name, parse_user_id
@@ -56,16 +58,12 @@ class InputKind(NamedTuple):
         return bool((self.foreign or {}).get(heading, frozenset()) & set(headings))
 
 
-def _user(text: str) -> object:
-    return parse_user_id(text, home="localhost")
+_user = partial(parse_user_id, home="localhost")
+_media = partial(parse_media_id, home="localhost")
 
 
 def _room_or_user(text: str) -> object:
-    return (parse_room if text.startswith(("!", "#")) else _user)(text)
-
-
-def _media(text: str) -> object:
-    return parse_media_id(text, home="localhost")
+    return parse_room(text) if text.startswith(("!", "#")) else _user(text)
 
 
 def _word(text: str) -> object:
@@ -359,17 +357,12 @@ def _single_value(where: str, line: str) -> Row:
 def _record(where: str, line: str) -> Row:
     import json
 
-    try:
+    record = None
+    with suppress(ValueError, RecursionError):
         record = json.loads(line)
-    except (ValueError, RecursionError):
-        _not_a_record(where)
     if not isinstance(record, dict):
-        _not_a_record(where)
+        raise UsageError(f"{where}: this is not a JSON object on one line")
     return Row(where, dict(_flatten(record)))
-
-
-def _not_a_record(where: str) -> NoReturn:
-    raise UsageError(f"{where}: this is not a JSON object on one line")
 
 
 def _flatten(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
