@@ -1,8 +1,9 @@
 """The settings of a room that a room admin can change: what a file may say, and the events for it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from ipaddress import ip_address
 from typing import Any, Final
 
 from synadmin.errors import SettingsError
@@ -125,13 +126,29 @@ def content_to_send(name: str, wanted: Mapping[str, Any], before: Mapping[str, A
 
 
 def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
-    """Whether a server ACL would shut a server out of the room."""
+    """Whether a server ACL would shut a server out of the room; read as Synapse reads it."""
     host = server_name.rpartition(":")[0] if server_name.rpartition(":")[2].isdigit() else server_name
+    if content.get("allow_ip_literals") is False and _is_ip_literal(host):
+        return True
 
     def matches(patterns: object) -> bool:
-        return isinstance(patterns, list) and any(fnmatchcase(host, pattern) for pattern in patterns)
+        return isinstance(patterns, list) and any(_glob(pattern).fullmatch(host) for pattern in patterns)
 
     return matches(content.get("deny")) or not matches(content.get("allow"))
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of a server ACL: only ``*`` and ``?`` are special, and case does not count."""
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(sign) or re.escape(sign) for sign in pattern), re.IGNORECASE)
+
+
+def _is_ip_literal(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _choice(choice: _Choice, given: object, where: str) -> dict[str, Any]:

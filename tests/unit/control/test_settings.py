@@ -88,7 +88,20 @@ def test_omitted_retention_fields_are_kept() -> None:
         ({"deny": ["*.org"]}, True),
         ({"allow": ["elsewhere.example"]}, True),
         ({"allow": ["example.org"]}, False),
+        # Case does not count, and only * and ? are special.
+        ({"deny": ["EXAMPLE.*"]}, True),
+        ({"deny": ["[e]xample.org"]}, False),
+        ({"allow": ["example?org"]}, False),
+        ({"allow_ip_literals": False}, False),
     ],
 )
 def test_acl_that_denies_the_own_server_is_refused(acl: dict[str, Any], out: bool) -> None:
     assert shuts_out(wanted(server_acl=acl)["server_acl"], "example.org:8448") is out
+
+
+@pytest.mark.parametrize(
+    "server_name", ["192.0.2.1", "192.0.2.1:8448", "[2001:db8::1]:8448", "[2001:db8::1]"]
+)
+def test_acl_without_ip_literals_shuts_out_a_server_named_by_its_address(server_name: str) -> None:
+    assert shuts_out(wanted(server_acl={"allow_ip_literals": False})["server_acl"], server_name)
+    assert not shuts_out(wanted(server_acl={})["server_acl"], server_name)
