@@ -271,7 +271,7 @@ class _Planner:
                 continue
             require_reach(planned.actor, self.allow)
             self.steps.append(step_of_edit(edit, planned.actor.user))
-            view = edited(planned.view, edit)
+            view = edited(change_levels.after_leaving(planned.view, planned.actor), edit)
         return view
 
     def _plan_settings(self, view: RoomView, contents: Mapping[str, Any]) -> None:

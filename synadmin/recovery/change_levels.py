@@ -206,7 +206,10 @@ def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
         for user in level_changes.possible_actors(view, edit)
         if (way := way_to_act(observer, view, user)) is not None
     ]
-    return sorted(ways, key=lambda way: (way.reach, way.enters, way.inviter is not None))
+
+    # An invitation is used up by coming in: who has one comes after who has none to lose.
+    invited = {user for user, membership in view.memberships.items() if membership == "invite"}
+    return sorted(ways, key=lambda way: (way.reach, way.enters, way.user in invited, way.inviter is not None))
 
 
 def _unnamed_member_may_help(view: RoomView, edit: Edit) -> bool:
@@ -292,7 +295,12 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
         raise SynadminError(
             f"the levels are set, but these temporary changes were not reverted: {'; '.join(map(str, left))}"
         )
-    return replace(view, power_levels=content)
+    return replace(after_leaving(view, actor), power_levels=content)
+
+
+def after_leaving(view: RoomView, actor: Actor) -> RoomView:
+    """Return the room after an actor who came in has left again: an invitation is used up."""
+    return replace(view, memberships={**view.memberships, actor.user: "leave"}) if actor.enters else view
 
 
 def _send(recovery: Recovery, planned: EditPlan, actor: Actor) -> Mapping[str, Any]:

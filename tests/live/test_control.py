@@ -313,6 +313,35 @@ match = {{ alias = "#no-such-alias-*:{club.alice.server_name}" }}
     assert controllers(homeserver.admin, room_id) == {club.bob.user_id}
 
 
+def test_invited_admin_acts_once_and_others_do_the_rest(
+    newcomer: Newcomer, synadmin: Synadmin, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    admin, alice, bob = homeserver.admin, newcomer("alice"), newcomer("bob")
+    levels = {"users": {alice.user_id: 100, admin.user_id: 50}}
+    room_id = alice.make_room("Hall", members=[bob], invited=[admin], exact_levels=levels)
+    path = tmp_path / "control.toml"
+    path.write_text(
+        f"""\
+version = 1
+[[rooms]]
+match = {{ ids = ["{room_id}"] }}
+admins = ["{alice.user_id}"]
+moderators = {{ level = 10, users = ["{bob.user_id}"] }}
+nobody_else = true
+allow = "impersonate"
+""",
+        "utf-8",
+    )
+    # Two changes of the levels: after the first one, its invitation is used up.
+    (planned,) = document(synadmin, "plan", str(path))["rooms"]
+    (record,) = document(synadmin, "apply", str(path), "--yes")["rooms"]
+    assert (record["outcome"], record["reason"]) == ("done", None)
+    assert [step["as"] for step in planned["steps"]] == [step["as"] for step in record["steps"]]
+    event = admin.levels_event(room_id)
+    assert event is not None
+    assert event["content"]["users"] == {alice.user_id: 100, bob.user_id: 10}
+
+
 def test_room_that_changes_meanwhile_does_not_stop_the_others(
     newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
 ) -> None:

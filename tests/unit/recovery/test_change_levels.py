@@ -66,6 +66,15 @@ def test_joined_users_go_before_users_who_must_join(stub: Stub, synapse: Synapse
     assert author(stub, synapse, public) == Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
 
 
+def test_user_with_an_invitation_to_lose_goes_last(stub: Stub, synapse: Synapse) -> None:
+    power = levels({ALICE: 100, CAROL: 100}, state_default=100)
+    view = room({ALICE: "invite", CAROL: "leave", BOB: "join"}, power_levels=power)
+    found = author(stub, synapse, view)
+    assert found == Actor(CAROL, Reach.IMPERSONATE, AccountState.ACTIVE, inviter=BOB, enters=True)
+    invited = Actor(ALICE, Reach.IMPERSONATE, AccountState.ACTIVE, enters=True)
+    assert change_levels.after_leaving(view, invited).membership_of(ALICE) == "leave"
+
+
 def test_inactive_accounts_go_last(stub: Stub, synapse: Synapse) -> None:
     power = levels({ALICE: 100, CAROL: 100})
     asleep = {ALICE: "suspended", CAROL: "active"}
