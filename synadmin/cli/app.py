@@ -79,6 +79,7 @@ _COMMANDS = {
 
 _SEARCH = {
     "User not found": "`synadmin user find TEXT` searches in user ids and display names",
+    "Unknown user": "`synadmin user find TEXT` searches in user ids and display names",
     "Room ": "`synadmin room list --search TEXT` searches in names and aliases",
 }
 """What to do next, by Synapse's words for what is not there."""
@@ -176,6 +177,7 @@ def _run(arguments: list[str] | None, invocation: Invocation) -> int:
 
         hint = usage_hint(error, arguments)
         message = error.format_message().replace("not a valid integer range", "not a whole number")
+        message = message.replace("is not in the range x>=1", "is too small: write 1 or more")
         if hint is not None and hint.startswith("did you mean"):
             message = message.partition(" Did you mean")[0]  # click has similar names, as --from for --force
         _print_error(invocation, message, hint)

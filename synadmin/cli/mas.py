@@ -60,7 +60,7 @@ def show(synapse: "Synapse", *, output: Output) -> None:
 def token() -> None:
     """Create, list and revoke personal tokens.
 
-    A personal token acts as a user, and lives as long as you say.
+    A personal token acts as a user until it expires.
     """
 
 

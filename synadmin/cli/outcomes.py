@@ -29,6 +29,7 @@ from synadmin.errors import (
     ConnectError,
     JournalError,
     NotAuthenticatedError,
+    NotFoundError,
     RefusedError,
     ReplyError,
     SynadminError,
@@ -417,7 +418,12 @@ def _dry_run(invocation: Invocation, synapse: "Synapse", work: BulkChange, outpu
 
 def _question(work: BulkChange, names: list[str]) -> str | None:
     """Return what to ask before these are changed; None where there is no need to."""
-    question = work.question(names) if names and work.question is not None else None
+    try:
+        question = work.question(names) if names and work.question is not None else None
+    except NotFoundError as error:
+        if len(names) == 1:
+            name_missing(error, work.kind, names[0])
+        raise
     if not question and len(names) >= _ASK_FROM:
         return f"{work.does} {work.kind.named(names)}?"
     return question or None

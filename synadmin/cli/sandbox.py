@@ -33,10 +33,10 @@ _REGAINED = "committee"
 def sandbox() -> None:
     """Run a throwaway Synapse on this machine, to practise.
 
-    A small community is in it, which has lost its rooms.
+    It has a small club, and many of its rooms have lost their admin.
 
-    It is bound to loopback and speaks to no other server. It needs matrix-synapse in the environment that
-    synadmin is in: where that is missing, the first command offers to install it.
+    Only this machine can reach it, and it does not federate. It needs the package matrix-synapse in the
+    environment of synadmin. If it is missing, the first command offers to install it.
 
     \b
     Examples:

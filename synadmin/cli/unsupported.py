@@ -153,4 +153,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _in_mas(operation: "Operation") -> str:
     commands = (command for part, command in _IN_MAS.items() if part in operation.path)
     command = next(commands, None)
-    return f"on the machine of that service: {command}" if command else "that service has no command for it"
+    if "/account_validity/" in operation.path:
+        return "in MAS accounts do not expire: `synadmin user lock USER` locks one"
+    return f"on the machine of that service: {command}" if command else "MAS has no such operation"

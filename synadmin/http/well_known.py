@@ -81,7 +81,7 @@ def base_url(homeserver: str, *, timeout: float, ca_file: str | None) -> str:
 def _if_it_is_the_homeserver(name: str) -> str:
     hint = f"if {name} is the homeserver itself, write https://{name}"
     is_local = is_loopback(urlsplit(f"//{name}").hostname or "")
-    return f"{hint}, or http://{name} where it speaks no TLS" if is_local else hint
+    return f"{hint}, or http://{name} where it does not use TLS" if is_local else hint
 
 
 def _unreachable(error: Exception, homeserver: str, url: str, hint: str) -> SynadminError:

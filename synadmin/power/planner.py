@@ -343,7 +343,11 @@ def _who_holds_it(view: RoomView) -> str:
     )
     if elsewhere:
         return f"{_names(elsewhere)} can change the levels: ask them, or replace the room."
-    return "No user of another server can either: replace the room (`synadmin room replace`)."
+    return f"No user of another server can either: replace the room ({_replacement(view)})."
+
+
+def _replacement(view: RoomView) -> str:
+    return f"`{command('room', 'replace', view.room_id, '--admin', 'USER')}`"
 
 
 def _holders(levels: PowerLevels) -> dict[UserId, int]:
@@ -362,7 +366,7 @@ def _not_in_room(view: RoomView) -> str:
         )
     return (
         "No user of this server is in the room. If another server is, name it with --via. If not, no "
-        "user can join it again: replace it (`synadmin room replace`)."
+        f"user can join it again: replace it ({_replacement(view)})."
     )
 
 

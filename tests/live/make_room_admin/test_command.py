@@ -79,7 +79,8 @@ def test_text_output_has_an_outcome_for_each_room_and_a_summary(trial: Trial) ->
         f"through {alice.user_id}\n"
         f"{lost} (room version 11)\n"
         "  refused: No user of this server is in the room. If another server is, name it with --via. "
-        "If not, no user can join it again: replace it (`synadmin room replace`).\n"
+        "If not, no user can join it again: replace it "
+        f"(`synadmin room replace '{lost}' --admin USER`).\n"
     )
     assert answer.stderr == "2 rooms: 1 done, 1 refused.\n"
     assert answer.code == 6

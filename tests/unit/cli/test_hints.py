@@ -146,6 +146,15 @@ def test_alias_of_a_silent_server_names_the_server(signed_in: Stub, synadmin: Sy
     assert "hint: clubb.example did not answer for #club:clubb.example" in answer.stderr
 
 
+def test_account_that_is_not_there_is_named_before_its_question(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(404, "M_NOT_FOUND", "Unknown user"))
+    answer = synadmin("user", "password", "alice", stdin=b"secret\n")
+    assert answer.stderr.splitlines() == [
+        "synadmin: @alice:example.org: Unknown user (M_NOT_FOUND, HTTP 404)",
+        "hint: `synadmin user find TEXT` searches in user ids and display names",
+    ]
+
+
 def test_heading_of_a_table_names_its_column(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on(ROOMS, json_reply({"rooms": rooms("Chess"), "total_rooms": 1, "offset": 0}))
     answer = synadmin("room", "list", "--columns", "room,name", "-o", "csv")

@@ -107,7 +107,7 @@ def test_operation_kept_under_mas_is_not_blamed_on_mas(stub: Stub, why: Callable
         ("PUT /_synapse/admin/v1/users/{user_id}/admin", "promote-admin"),
         ("POST /_synapse/admin/v1/register", "register-user"),
         ("POST /_synapse/admin/v1/registration_tokens/new", "issue-user-registration-token"),
-        ("POST /_synapse/admin/v1/account_validity/validity", "no command"),
+        ("POST /_synapse/admin/v1/account_validity/validity", "`synadmin user lock USER` locks one"),
     ],
 )
 def test_replacement_in_mas_is_named(stub: Stub, why: Callable[..., str], path: str, command: str) -> None:

@@ -121,7 +121,7 @@ def test_well_known_without_homeserver_is_one_line_with_a_hint(
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
     name = secure.server_name
-    tls_or_not = f"https://{name}, or http://{name} where it speaks no TLS"
+    tls_or_not = f"https://{name}, or http://{name} where it does not use TLS"
     assert caught.value.hint == f"if {name} is the homeserver itself, write {tls_or_not}"
 
 

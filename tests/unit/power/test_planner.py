@@ -413,7 +413,7 @@ class TestNoWay:
         assert refusal.message == (
             f"{ALICE} can change the levels, but is not in the room, and no local user can invite "
             "them (needs 50). No user of another server can either: replace the room "
-            "(`synadmin room replace`)."
+            f"(`synadmin room replace '{view.room_id}' --admin USER`)."
         )
 
     def test_all_power_is_on_other_servers(self) -> None:
