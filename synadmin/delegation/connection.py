@@ -7,9 +7,12 @@ discovery needs all three.
 import errno
 import socket
 import ssl
+from datetime import datetime
 from typing import Self
 
 from synadmin._version import __version__
+from synadmin.delegation import certificate
+from synadmin.delegation.certificate import Certificate
 from synadmin.delegation.names import Address
 from synadmin.errors import ConnectError, SettingsError
 from synadmin.http.deadline import Deadline
@@ -162,6 +165,48 @@ class TlsConnection:
         if self.closed:
             self.close()
         return answer
+
+
+def connect(
+    address: Address, name: str, trust: Trust, deadline: Deadline, now: datetime
+) -> tuple[TlsConnection, Certificate | None, tuple[str, ...]]:
+    """Connect, and judge the certificate. The connection is there whatever is wrong with that.
+
+    Args:
+        address: where to.
+        name: whom the certificate has to be for; sent as SNI.
+        trust: whose certificates are believed.
+        deadline: by when both tries together have to be over.
+        now: the time, with its zone.
+
+    Returns:
+        The connection, the certificate (None: it cannot be read), and what is wrong with it.
+
+    Raises:
+        NoAnswerError: no server answers, or without TLS.
+    """
+    chain: ssl.SSLCertVerificationError | None = None
+    try:
+        connection = TlsConnection(address, name, trust.verifying, deadline)
+    except ssl.SSLCertVerificationError as error:
+        chain = error
+        # To see what it is, and what is behind it; nothing secret is sent.
+        connection = TlsConnection(address, name, trust.unverified, deadline)
+    shown = certificate.read(connection.certificate)
+    return connection, shown, certificate.problems(shown, name, chain, now)
+
+
+def connect_trusted(address: Address, name: str, trust: Trust, deadline: Deadline) -> TlsConnection:
+    """Connect where other servers and browsers would: the certificate is valid and trusted.
+
+    Raises:
+        NoAnswerError: no server answers, or its certificate is not trusted.
+    """
+    connection, _, problems = connect(address, name, trust, deadline, certificate.now())
+    if problems:
+        connection.close()
+        raise NoAnswerError(f"{address}: {'; '.join(problems)}", insecure=True)
+    return connection
 
 
 def _connected(address: Address, deadline: Deadline) -> socket.socket:

@@ -1,14 +1,12 @@
 """Fetching a file over HTTPS as any server or browser would, redirects followed."""
 
-import ssl
 from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
-from synadmin.delegation import certificate
-from synadmin.delegation.connection import NoAnswerError, TlsConnection, Trust
+from synadmin.delegation.connection import NoAnswerError, Trust, connect_trusted
 from synadmin.delegation.dns import Resolver
-from synadmin.delegation.names import HTTPS_PORT, Address, bracketed
+from synadmin.delegation.names import HTTPS_PORT, bracketed
 from synadmin.http.deadline import Deadline
 from synadmin.http.reader import Answer
 
@@ -92,33 +90,13 @@ class HttpsFetcher:
             # As browsers and homeservers do: the next address where this one does not take connections.
             share = deadline.share(of=1 / (len(addresses.found) - number))
             try:
-                return Fetched(url, self._from(address, host, netloc, target, share))
+                with connect_trusted(address, host, self._trust, share) as connection:
+                    return Fetched(url, connection.get(target, netloc, share, most=LARGEST))
             except NoAnswerError as error:
                 failure = error if failure is None or failure.no_route else failure
         if failure is None:
             return Fetched(url, problem=f"{url} has no address")
         return Fetched(url, problem=str(failure), absent=failure.refused, insecure=failure.insecure)
-
-    def _from(self, address: Address, host: str, netloc: str, target: str, deadline: Deadline) -> Answer:
-        try:
-            connection = TlsConnection(address, host, self._trust.verifying, deadline)
-        except ssl.SSLCertVerificationError as error:
-            problems = self._looked_at(address, host, error, deadline)
-            raise NoAnswerError(f"{address}: {problems}", insecure=True) from None
-        with connection:
-            shown = certificate.read(connection.certificate)
-            problems = "; ".join(certificate.problems(shown, host, None, certificate.now()))
-            if problems:
-                raise NoAnswerError(f"{address}: {problems}", insecure=True)
-            return connection.get(target, netloc, deadline, most=LARGEST)
-
-    def _looked_at(
-        self, address: Address, host: str, error: ssl.SSLCertVerificationError, deadline: Deadline
-    ) -> str:
-        """Return all that is wrong with a certificate whose chain is not trusted."""
-        with TlsConnection(address, host, self._trust.unverified, deadline) as connection:
-            shown = certificate.read(connection.certificate)
-        return "; ".join(certificate.problems(shown, host, error, certificate.now()))
 
 
 def _redirect(url: str, answer: Answer | None) -> str | None:

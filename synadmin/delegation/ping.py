@@ -1,6 +1,5 @@
 """How fast other servers answer: the federation version endpoint, asked a few times over one connection."""
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -8,10 +7,9 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from synadmin.delegation import certificate
-from synadmin.delegation.connection import NoAnswerError, TlsConnection
+from synadmin.delegation.connection import NoAnswerError, TlsConnection, connect_trusted
 from synadmin.delegation.discovery import Route, discover
-from synadmin.delegation.names import Address, parse_name
+from synadmin.delegation.names import parse_name
 from synadmin.delegation.probe import VERSION, named, read
 from synadmin.delegation.server_check import Network
 from synadmin.http.deadline import Deadline
@@ -110,26 +108,11 @@ def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnect
             failure = failure or NoAnswerError(target.addresses.problem or f"{target.host} has no address")
         for address in target.addresses.found:
             try:
-                return _trusted(address, route.certificate_name, network, deadline.share())
+                return connect_trusted(address, route.certificate_name, network.trust, deadline.share())
             except NoAnswerError as error:
                 if failure is None or failure.no_route:
                     failure = error
     raise failure or NoAnswerError(f"{route.srv} says that there is no such service")
-
-
-def _trusted(address: Address, name: str, network: Network, deadline: Deadline) -> TlsConnection:
-    chain: ssl.SSLCertVerificationError | None = None
-    try:
-        connection = TlsConnection(address, name, network.trust.verifying, deadline)
-    except ssl.SSLCertVerificationError as error:
-        chain = error
-        connection = TlsConnection(address, name, network.trust.unverified, deadline)
-    shown = certificate.read(connection.certificate)
-    problems = certificate.problems(shown, name, chain, certificate.now())
-    if problems:
-        connection.close()
-        raise NoAnswerError(f"{address}: {'; '.join(problems)}", insecure=True)
-    return connection
 
 
 def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Deadline) -> bool:

@@ -3,7 +3,6 @@
 Sources: Matrix specification, Server-Server API, "Server implementation" and "Publishing Keys".
 """
 
-import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -12,7 +11,7 @@ import msgspec
 
 from synadmin.delegation import certificate, signing_keys
 from synadmin.delegation.checks import ERROR, WARNING, Check
-from synadmin.delegation.connection import NoAnswerError, TlsConnection, Trust
+from synadmin.delegation.connection import NoAnswerError, TlsConnection, Trust, connect
 from synadmin.delegation.names import Address
 from synadmin.http.deadline import Deadline
 from synadmin.http.reader import Answer
@@ -117,16 +116,8 @@ def _examined(
     probe: Probe, target: ProbeTarget, trust: Trust, deadline: Deadline, now: datetime
 ) -> TlsConnection:
     """Connect, judge the certificate, and stay connected whatever the judgement is."""
-    chain: ssl.SSLCertVerificationError | None = None
     name = target.certificate_name
-    try:
-        connection = TlsConnection(probe.address, name, trust.verifying, deadline.share())
-    except ssl.SSLCertVerificationError as error:
-        chain = error
-        # To see what it is, and what is behind it; nothing secret is sent.
-        connection = TlsConnection(probe.address, name, trust.unverified, deadline.share())
-    shown = certificate.read(connection.certificate)
-    problems = certificate.problems(shown, name, chain, now)
+    connection, shown, problems = connect(probe.address, name, trust, deadline.share(), now)
     if problems or shown is None:
         probe.say("certificate", "; ".join(problems), ok=False)
         return connection
