@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from synadmin.errors import JournalError, SettingsError
 from synadmin.files import is_locked, locked
-from synadmin.journal.entry import NOT_SENT, Entry, RunRecord, was_refused
+from synadmin.journal.entry import NOT_SENT, Entry, RunRecord, now, was_refused
 from synadmin.journal.secrets import path_without_secrets, without_secrets
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Journal:
         with self._mutex:
             fields: dict[str, Any] = {
                 "id": f"{self.run}-{self._count + 1}",
-                "time": _now(),
+                "time": now(),
                 "run": self.run,
                 "command": self._command,
                 "server": server,
@@ -306,7 +306,3 @@ def unrestored(path: Path, server: str) -> list[dict[str, Any]]:
 
 def _lock_of(path: Path, run: str) -> Path:
     return path.with_name(f"{path.name}.{Path(run).name}.lock")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

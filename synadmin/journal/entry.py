@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 NOT_SENT = "NOT_SENT"
@@ -64,6 +65,11 @@ class RunRecord:
     def is_finished(self) -> bool:
         """Whether the run ended with nothing left to do."""
         return self.ended is not None and (self.code in {None, 0, 5} or self.arguments == ())
+
+
+def now() -> str:
+    """Return the time as the journal has it: ISO 8601, UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def was_refused(status: int | None, errcode: str | None = None) -> bool:

@@ -12,13 +12,12 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from synadmin.errors import JournalError, SettingsError
 from synadmin.files import make_directory
-from synadmin.journal.entry import NOT_SENT, Entry, RunRecord
+from synadmin.journal.entry import NOT_SENT, Entry, RunRecord, now
 from synadmin.journal.old_format import OldJournal, open_changes
 
 _BUSY = 30.0  # seconds to wait for another process
@@ -187,12 +186,12 @@ class Store:
             )
             if "restoring" in entry.fields and errcode == NOT_SENT:
                 # A refusal closes nothing: the caller reads back first.
-                database.execute(_CLOSE, (_now(), "not made", entry.id))
+                database.execute(_CLOSE, (now(), "not made", entry.id))
 
     def close_revert(self, entry: str, reason: str) -> None:
         """Record that a temporary change is reverted, or is to stay."""
         with self.failures(), self._transaction() as database:
-            database.execute(_CLOSE, (_now(), reason, entry))
+            database.execute(_CLOSE, (now(), reason, entry))
 
     def end_run(self, run: str, code: int, rest: Sequence[str] | None = None) -> None:
         """Record that a run has ended.
@@ -205,38 +204,23 @@ class Store:
         with self.failures(), self._transaction() as database:
             database.execute(
                 "UPDATE runs SET ended = ?, code = ?, arguments = coalesce(?, arguments) WHERE run = ?",
-                (_now(), code, None if rest is None else _text(rest), run),
+                (now(), code, None if rest is None else _text(rest), run),
             )
 
     # Reading
 
     def runs(self, limit: int | None = None) -> list[RunRecord]:
         """Return the newest runs, oldest first."""
-        with self.failures("read"):
-            rows = self._database.execute(
-                f"SELECT {_RUN} FROM runs ORDER BY number DESC LIMIT ?",  # noqa: S608
-                (-1 if limit is None else limit,),
-            ).fetchall()
-            return [_run(row) for row in reversed(rows)]
+        return self._runs("ORDER BY number DESC LIMIT ?", -1 if limit is None else limit)[::-1]
 
     def run(self, name: str) -> RunRecord | None:
         """Return a run; the newest one is called ``last``."""
-        where = "ORDER BY number DESC LIMIT 1" if name == "last" else "WHERE run = ?"
-        with self.failures("read"):
-            row = self._database.execute(
-                f"SELECT {_RUN} FROM runs {where}",  # noqa: S608
-                () if name == "last" else (name.encode("utf-8", "replace").decode(),),
-            ).fetchone()
-            return None if row is None else _run(row)
+        runs = self.runs(1) if name == "last" else self._runs("WHERE run = ?", _unicode(name))
+        return runs[0] if runs else None
 
     def runs_ending_in(self, end: str) -> list[RunRecord]:
         """Return the runs whose names have this after the time, oldest first."""
-        with self.failures("read"):
-            rows = self._database.execute(
-                f"SELECT {_RUN} FROM runs WHERE substr(run, instr(run, '-') + 1) = ? ORDER BY number",  # noqa: S608
-                (end.encode("utf-8", "replace").decode(),),
-            )
-            return [_run(row) for row in rows]
+        return self._runs("WHERE substr(run, instr(run, '-') + 1) = ? ORDER BY number", _unicode(end))
 
     def chain(self, record: RunRecord) -> list[RunRecord]:
         """Return a run, the one that it resumed, and so on."""
@@ -249,12 +233,12 @@ class Store:
         return chain
 
     def undone_by(self, run: str) -> list[RunRecord]:
-        """Return the runs that took a run back, or tried to, oldest first."""
+        """Return the runs that undid a run, or tried to, oldest first."""
+        return self._runs("WHERE undoes = ? ORDER BY number", run)
+
+    def _runs(self, which: str, value: str | int) -> list[RunRecord]:
         with self.failures("read"):
-            rows = self._database.execute(
-                f"SELECT {_RUN} FROM runs WHERE undoes = ? ORDER BY number",  # noqa: S608
-                (run,),
-            )
+            rows = self._database.execute(f"SELECT {_RUN} FROM runs {which}", (value,))  # noqa: S608
             return [_run(row) for row in rows]
 
     def entries(
@@ -274,11 +258,11 @@ class Store:
         if limit is not None:
             where = f"number IN ({newest})"
         with self.failures("read"):
-            for fields, status, errcode in self._database.execute(
+            for row in self._database.execute(
                 f"SELECT fields, status, errcode FROM entries WHERE {where or 1} ORDER BY number",  # noqa: S608
                 values,
             ):
-                yield {**json.loads(fields), "status": status, "errcode": errcode}
+                yield _entry(row)
 
     def open_reverts(self, server: str) -> list[dict[str, Any]]:
         """Return the entries of temporary changes on a server that are still to be reverted, newest first."""
@@ -288,10 +272,7 @@ class Store:
                 " WHERE reverts.server = ? AND closed IS NULL ORDER BY number DESC",
                 (server,),
             )
-            return [
-                {**json.loads(fields), "status": status, "errcode": errcode}
-                for fields, status, errcode in rows
-            ]
+            return [_entry(row) for row in rows]
 
     def has_open_reverts(self, run: str) -> bool:
         """Whether temporary changes of a run are still to be reverted."""
@@ -452,10 +433,6 @@ def _distrusted(status: os.stat_result) -> str | None:
     return "has a second name (a hard link)" if status.st_nlink > 1 else None
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _connected(name: str) -> sqlite3.Connection:
     return sqlite3.connect(name, uri=True, isolation_level=None, timeout=_BUSY, check_same_thread=False)
 
@@ -490,6 +467,16 @@ def _count(run: dict[str, Any], fields: Mapping[str, Any]) -> None:
     for name in ("resumes", "undoes"):
         if isinstance(fields.get(name), str):
             run[name] = fields[name]
+
+
+def _unicode(name: str) -> str:
+    """Return a name as the database takes it: bytes of the command line that are not UTF-8 match no run."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _entry(row: tuple[Any, ...]) -> dict[str, Any]:
+    fields, status, errcode = row
+    return {**json.loads(fields), "status": status, "errcode": errcode}
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
