@@ -11,14 +11,12 @@ from synadmin.client import Synapse
 from synadmin.errors import MatrixError
 from synadmin.http.endpoint import Endpoint
 from synadmin.http.transport import Query
-from synadmin.ids import EventId, RoomId, UserId, encoded, server_name_of
+from synadmin.ids import EventId, RoomId, UserId, server_name_of
 
 Content: TypeAlias = Mapping[str, Any]
 
 VERSION = "11"
 """The room version where none is asked for: the newest in which creators are ordinary users."""
-
-_USERS = "/_synapse/admin/v1/users"
 
 
 class Person:
@@ -211,25 +209,23 @@ class Person:
 
     def modify_user(self, who: "Person | UserId", **changes: Any) -> None:  # noqa: ANN401 - any JSON
         """Change an account: ``deactivated=True``, ``locked=True``, ``admin=True`` and the like."""
-        self.call("PUT", f"/_synapse/admin/v2/users/{encoded(_user_id(who))}", changes)
+        self.synapse.users.modify(_user_id(who), **changes)
 
     def suspend(self, who: "Person | UserId", *, suspended: bool = True) -> None:
         """Suspend an account, or end its suspension."""
-        path = f"/_synapse/admin/v1/suspend/{encoded(_user_id(who))}"
-        self.call("PUT", path, {"suspend": suspended})
+        self.synapse.users.suspend(_user_id(who), suspend=suspended)
 
     def shadow_ban(self, who: "Person | UserId") -> None:
         """Shadow-ban a user."""
-        self.call("POST", f"{_USERS}/{encoded(_user_id(who))}/shadow_ban", {})
+        self.synapse.moderation.shadow_ban(_user_id(who))
 
     def block(self, room_id: RoomId, *, blocked: bool = True) -> None:
         """Block a room on this server, or unblock it."""
-        self.call("PUT", f"/_synapse/admin/v1/rooms/{encoded(room_id)}/block", {"block": blocked})
+        self.synapse.rooms.block(room_id, block=blocked)
 
     def state_events(self, room_id: RoomId, kind: str | None = None) -> list[dict[str, Any]]:
         """Return a room's state events, without being in it."""
-        path = f"/_synapse/admin/v1/rooms/{encoded(room_id)}/state"
-        events: list[dict[str, Any]] = self.call("GET", path, query={"type": kind})["state"]
+        events: list[dict[str, Any]] = self.synapse.rooms.state(room_id, type=kind).as_sent()["state"]
         # Synapse before 1.123 sends all of the state whatever type is asked for.
         return [event for event in events if kind in {None, event["type"]}]
 
@@ -248,14 +244,14 @@ class Person:
     @contextlib.contextmanager
     def lifted_limits(self, *people: "Person | UserId") -> Iterator[None]:
         """Lift Synapse's rate limits for these people while the block runs."""
-        paths = [f"{_USERS}/{encoded(_user_id(who))}/override_ratelimit" for who in people]
-        for path in paths:
-            self.call("POST", path, {"messages_per_second": 0, "burst_count": 0})
+        users = [_user_id(who) for who in people]
+        for user in users:
+            self.synapse.users.set_ratelimit(user, messages_per_second=0, burst_count=0)
         try:
             yield
         finally:
-            for path in paths:
-                self.call("DELETE", path)
+            for user in users:
+                self.synapse.users.delete_ratelimit(user)
 
 
 def register(
