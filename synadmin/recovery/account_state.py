@@ -24,40 +24,34 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
     if in_mas is not None:
         _enable_in_mas(in_mas, temporary, before)
     elif before.deactivated:
-        back = Revert(
-            DEACTIVATE.method,
-            DEACTIVATE.filled({"target_user_id": user}),
-            # Reactivating takes the mark of an erased account away, so it is set again.
-            {"erase": before.erased},
-            disables=user,
-        )
-        with temporary.apply(back):
+        with temporary.apply(_deactivating(user, before)):
             users.reactivate(user)
     if before.locked and in_mas is None:
-        path = MODIFY.filled({"user_id": user})
-        back = Revert(MODIFY.method, path, {"locked": True}, disables=user)
+        back = Revert.by(MODIFY, {"user_id": user}, {"locked": True}, disables=user)
         with temporary.apply(back):
             users.modify(user, locked=False)
     if before.suspended:
-        path = SUSPEND.filled({"target_user_id": user})
-        back = Revert(SUSPEND.method, path, {"suspend": True}, disables=user)
+        back = Revert.by(SUSPEND, {"target_user_id": user}, {"suspend": True}, disables=user)
         with temporary.apply(back):
             users.suspend(user, suspend=False)
+
+
+def _deactivating(user: UserId, before: UserDetails) -> Revert:
+    # Reactivating takes the mark of an erased account away, so it is set again.
+    return Revert.by(DEACTIVATE, {"target_user_id": user}, {"erase": before.erased}, disables=user)
 
 
 def _enable_in_mas(account: MasAccount, temporary: TemporaryChanges, before: UserDetails) -> None:
     """Make an account that MAS manages active and unlocked. While it is, its owner can sign in."""
     user, id_ = account.user_id, {"id": account.record.id}
     if account.is_deactivated or before.deactivated:
+        back = _deactivating(user, before)  # at Synapse alone: nothing is put back in MAS
         if account.is_deactivated:
-            path = DEACTIVATE_IN_MAS.filled(id_)
-            back = Revert(DEACTIVATE_IN_MAS.method, path, {"skip_erase": not before.erased}, disables=user)
-        else:  # at Synapse alone: nothing is put back in MAS
-            path = DEACTIVATE.filled({"target_user_id": user})
-            back = Revert(DEACTIVATE.method, path, {"erase": before.erased}, disables=user)
+            body = {"skip_erase": not before.erased}
+            back = Revert.by(DEACTIVATE_IN_MAS, id_, body, disables=user)
         with temporary.apply(back, transport=account.mas.transport):
             account.reactivate()
     if account.is_locked:
-        back = Revert(LOCK_IN_MAS.method, LOCK_IN_MAS.filled(id_), None, disables=user)
+        back = Revert.by(LOCK_IN_MAS, id_, None, disables=user)
         with temporary.apply(back, transport=account.mas.transport):
             account.set_locked(locked=False)

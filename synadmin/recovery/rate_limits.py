@@ -19,13 +19,12 @@ def lift(synapse: Synapse, temporary: TemporaryChanges) -> None:
         SynadminError: it could not be done.
     """
     _lift(synapse, temporary, synapse.owner)
-    # With MAS a token to act as a user is that user's own: the limits are, too.
-    temporary.when_acting(lambda user: _lift_of(synapse, temporary, user))
 
+    def lift_own(user: UserId) -> None:
+        if synapse.mas_manages_accounts:  # there a token to act as a user is that user's own
+            _lift(synapse, temporary, user)
 
-def _lift_of(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
-    if synapse.mas_manages_accounts:
-        _lift(synapse, temporary, user)
+    temporary.when_acting(lift_own)
 
 
 def _lift(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
@@ -34,6 +33,6 @@ def _lift(synapse: Synapse, temporary: TemporaryChanges, user: UserId) -> None:
         return
     earlier = numbers(before)
     endpoint = DELETE_RATELIMIT if earlier is None else SET_RATELIMIT
-    back = Revert(endpoint.method, endpoint.filled({"user_id": user}), earlier)
+    back = Revert.by(endpoint, {"user_id": user}, earlier)
     with temporary.apply(back, lasting=user != synapse.owner):
         synapse.users.set_ratelimit(user, messages_per_second=0, burst_count=0)

@@ -57,6 +57,19 @@ class Revert:
     token: Mapping[str, Any] | None = None
 
     @classmethod
+    def by(
+        cls,
+        endpoint: Endpoint[Any],
+        ids: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        *,
+        user: UserId | None = None,
+        disables: UserId | None = None,
+    ) -> "Revert":
+        """Return what reverts a change by an operation; ``ids`` are the parameters of its path."""
+        return cls(endpoint.method, endpoint.filled(ids), body, user, disables=disables)
+
+    @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Revert":
         """Read it from the journal's line."""
         back = entry["restoring"]

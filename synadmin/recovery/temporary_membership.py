@@ -31,8 +31,9 @@ class TemporaryMembership:
         if not self.leaves:
             inviter.invite(self.room_id, user)
             return
-        back = leaving(user, self.room_id, self.recovery.journal.reason)
-        with self.recovery.temporary.apply(back, by=by, is_made=lambda: self._membership(user) in _IN):
+        with self.recovery.temporary.apply(
+            self._leaving(user), by=by, is_made=lambda: self._membership(user) in _IN
+        ):
             inviter.invite(self.room_id, user)
         self._invited.add(user)
 
@@ -42,16 +43,16 @@ class TemporaryMembership:
         if not self.leaves or user in self._invited:
             guest.join(self.room_id, via=via)
             return
-        back = leaving(user, self.room_id, self.recovery.journal.reason)
         # An invitation that the user had before is not ours to turn down.
-        with self.recovery.temporary.apply(back, is_made=lambda: self._membership(user) == "join"):
+        with self.recovery.temporary.apply(
+            self._leaving(user), is_made=lambda: self._membership(user) == "join"
+        ):
             guest.join(self.room_id, via=via)
 
     def _membership(self, user: UserId) -> str | None:
         return self.recovery.observer.membership_now(user, self.room_id)
 
-
-def leaving(user: UserId, room_id: RoomId, reason: str | None = None) -> Revert:
-    """Return how a user who came in for a short time leaves again."""
-    body = {} if reason is None else {"reason": reason}
-    return Revert(LEAVE.method, LEAVE.filled({"room_id": room_id}), body, user)
+    def _leaving(self, user: UserId) -> Revert:
+        reason = self.recovery.journal.reason
+        body = {} if reason is None else {"reason": reason}
+        return Revert.by(LEAVE, {"room_id": self.room_id}, body, user=user)

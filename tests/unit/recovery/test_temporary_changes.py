@@ -217,7 +217,7 @@ def test_changes_are_reverted_without_a_writable_journal(
     ):
         with temporary.apply(Revert("PUT", SUSPEND, {"suspend": True})):
             synapse.transport.send(change("/do/1"))
-        monkeypatch.setattr("synadmin.journal.store._now", full)
+        monkeypatch.setattr("synadmin.journal.store.now", full)
         monkeypatch.setattr("synadmin.journal.store._text", full)
         synapse.transport.send(change("/do/2"))
     assert "nothing was changed" not in str(caught.value)
