@@ -29,7 +29,6 @@ from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 from synadmin.text import command
 
-_DEACTIVATED = AccountState.DEACTIVATED
 _NEWEST = 30  # events of a room, among which those of others are looked for
 _TRIES = 5  # to bring a change together with those of others
 
@@ -228,7 +227,7 @@ def _with_helpful_member(observer: Observer, view: RoomView) -> RoomView:
     """Add one more local member, who can act."""
     for user in observer.members_not_in(view):
         view = observer.with_member(view, user)
-        if _reach_as(observer, user) is Reach.IMPERSONATE:
+        if observer.reach_as(user) is Reach.IMPERSONATE:
             return view
     return counted(view)
 
@@ -236,7 +235,7 @@ def _with_helpful_member(observer: Observer, view: RoomView) -> RoomView:
 def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
     """Return what it takes to act as a user in the room, None where it cannot be done."""
     state = observer.account(user).state
-    reach = _reach_as(observer, user)
+    reach = observer.reach_as(user)
     if reach is None:
         return None
     if view.membership_of(user) == "join":
@@ -244,23 +243,11 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
     if rules.joining(view, user) is None and not view.blocked:
         return Actor(user, reach, state, enters=True)
     for inviter in () if view.blocked else view.known_local_members:
-        needed = _reach_as(observer, inviter)
+        needed = observer.reach_as(inviter)
         is_active = observer.account(inviter).state is AccountState.ACTIVE
         if is_active and needed is not None and rules.inviting(view, inviter, user) is None:
             return Actor(user, max(reach, needed), state, inviter, enters=True)
     return None
-
-
-def _reach_as(observer: Observer, user: UserId) -> Reach | None:
-    """Return what acting as a user takes; None where that is not possible."""
-    if user == observer.synapse.owner:
-        return Reach.API if observer.account(user).state is AccountState.ACTIVE else None
-    if observer.cannot_act:
-        return None
-    account = observer.account(user)
-    if account.state is AccountState.MISSING or account.shadow_banned or not account.actable:
-        return None
-    return Reach.IMPERSONATE if account.state is AccountState.ACTIVE else Reach.REACTIVATE
 
 
 def _why_refused(observer: Observer, view: RoomView, edit: Edit) -> str:
@@ -319,7 +306,7 @@ def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
     user = actor.user
     if actor.state is not AccountState.ACTIVE:
         enable_temporarily(recovery.synapse, recovery.temporary, user)
-    visiting = TemporaryMembership(recovery, room_id, leaves=actor.state is not _DEACTIVATED)
+    visiting = TemporaryMembership(recovery, room_id, leaves=actor.state is not AccountState.DEACTIVATED)
     if actor.inviter is not None:
         visiting.invite(user, by=actor.inviter)
     if actor.enters:

@@ -17,7 +17,7 @@ from synadmin.errors import NotFoundError
 from synadmin.ids import RoomId, UserId
 from synadmin.power import rules
 from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT
-from synadmin.power.room import AccountState, Reach
+from synadmin.power.room import Reach
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.room_control import control_of
 
@@ -97,15 +97,13 @@ def editor_of(
     """
     view = control_of(observer, room_id).view
     caller = observer.synapse.owner
-    others = () if observer.cannot_act or allow < Reach.IMPERSONATE else view.known_local_members
-    members = [user for user in (caller, *others) if view.membership_of(user) == "join"]
-    members.sort(key=lambda user: (user not in first, user != caller, -view.levels.level_of(user)))
-    for user in dict.fromkeys(members):
+    users = view.known_local_members if allow >= Reach.IMPERSONATE else (caller,)
+    for user in sorted(
+        users, key=lambda user: (user not in first, user != caller, -view.levels.level_of(user))
+    ):
         if any(rules.sending_state(view, user, event_type) for event_type in event_types):
             continue
-        account = observer.account(user)
-        able = user == caller or account.actable
-        if account.state is AccountState.ACTIVE and not account.shadow_banned and able:
+        if observer.reach_as(user) in {Reach.API, Reach.IMPERSONATE}:
             return user
     return None
 

@@ -10,7 +10,7 @@ from synadmin.errors import ConnectError, NotSupportedError, ReplyError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
 from synadmin.power.events import MEMBER
-from synadmin.power.room import Account, Reach
+from synadmin.power.room import Account, AccountState, Reach
 from synadmin.recovery.means import Means, SynapseMeans, means_of
 
 FEW = 20  # users who are asked about one after the other
@@ -59,6 +59,20 @@ class Reader:
     def cannot_act(self) -> bool:
         """Whether an admin cannot act as others here; ``means.why_not`` says why."""
         return self.means.possible < Reach.IMPERSONATE
+
+    def reach_as(self, user: UserId) -> Reach | None:
+        """Return what acting as a local user takes; None where that is not possible."""
+        if user != self.synapse.owner and self.cannot_act:
+            return None
+        account = self.account(user)
+        if account.state is AccountState.MISSING or account.shadow_banned:
+            return None
+        is_active = account.state is AccountState.ACTIVE
+        if user == self.synapse.owner:
+            return Reach.API if is_active else None
+        if not account.actable:
+            return None
+        return Reach.IMPERSONATE if is_active else Reach.REACTIVATE
 
     def membership(self, user: UserId, room_id: RoomId) -> str:
         """Return a user's membership; ``leave`` for a user who never was in the room."""

@@ -17,7 +17,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.power import rules
 from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT, TOMBSTONE
 from synadmin.power.levels import RoomVersion
-from synadmin.power.room import AccountState, Reach, RoomView
+from synadmin.power.room import Reach, RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.outcome import StepTaken
@@ -193,23 +193,19 @@ def _against_creators(
 
 def _actor(observer: Observer, control: RoomControl, options: UpgradeOptions) -> UserId | None:
     """Return the local user who upgrades: one with control, since the new room's creator has all power."""
-    view = replace(control.view, accounts={})
-    caller = observer.synapse.owner
+    view, caller = control.view, observer.synapse.owner
     able = [
         user
         for user in control.controllers
-        if rules.sending_state(view, user, TOMBSTONE) is None
-        and (user == caller or (options.allow >= Reach.IMPERSONATE and not observer.cannot_act))
-        and observer.account(user).state is AccountState.ACTIVE
-        and not observer.account(user).shadow_banned
-        and (user == caller or observer.account(user).actable)
+        if (user == caller or options.allow >= Reach.IMPERSONATE)
+        and rules.sending_state(view, user, TOMBSTONE) is None
+        and observer.reach_as(user) in {Reach.API, Reach.IMPERSONATE}
     ]
-    order = (
-        lambda user: user not in options.creators,
-        lambda user: user != caller,
-        lambda user: -view.levels.level_of(user),
+    return min(
+        able,
+        key=lambda user: (user not in options.creators, user != caller, -view.levels.level_of(user), user),
+        default=None,
     )
-    return min(able, key=lambda user: (*(part(user) for part in order), user), default=None)
 
 
 def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOptions) -> tuple[str, str]:
