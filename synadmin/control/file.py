@@ -24,6 +24,7 @@ from synadmin.ids import (
     server_name_of,
 )
 from synadmin.power.control_goal import ControlGoal
+from synadmin.power.levels import HIGHEST_NUMBER
 from synadmin.power.room import Reach
 from synadmin.toml_files import boolean, nearest, quoted, require_known, strings, table
 
@@ -33,7 +34,7 @@ _KEYS: Final = (
     *("name", "match", "admins", "moderators", "at_least", "nobody_else", "allow", "settings", "heirs"),
 )
 _MOST: Final = 10_000  # controllers that `at_least` may ask for
-_LEVELS: Final = range(-(2**53) + 1, 2**53)
+_LEVELS: Final = range(-HIGHEST_NUMBER, HIGHEST_NUMBER + 1)
 _LENGTH_OF_TIME: Final = re.compile(r"([0-9]{1,9})\s*(m|h|d|w|y)")
 _UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_557_600_000}
 

@@ -21,7 +21,6 @@ from synadmin.client import Synapse
 from synadmin.control.file import Heirs, RoomsEntry
 from synadmin.errors import NotFoundError, NotSupportedError, SettingsError
 from synadmin.ids import RoomId, UserId
-from synadmin.power.room import RoomView
 from synadmin.settings import state_directory
 
 
@@ -188,11 +187,6 @@ def _named(synapse: Synapse, user: UserId) -> Iterable[User]:
     except NotSupportedError:
         # Synapse before 1.103.
         yield from synapse.users.list_v2(user_id=user, deactivated=True, locked=True)
-
-
-def controllers_of(view: RoomView) -> tuple[UserId, ...]:
-    """Return the local users who are joined with control."""
-    return tuple(user for user in view.known_local_members if view.has_control(user))
 
 
 def notify(

@@ -10,7 +10,6 @@ from synadmin.control.heirs import (
     HeirNotices,
     Stage,
     Succession,
-    controllers_of,
     last_activity,
     succession,
     with_heirs,
@@ -41,6 +40,7 @@ from synadmin.recovery import outcome as results
 from synadmin.recovery.make_admin import Preview, preview_rooms
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.outcome import StepTaken
+from synadmin.recovery.reader import state_of
 from synadmin.recovery.room_state import sender_of
 
 
@@ -106,7 +106,7 @@ def find_succession(observer: Observer, target: MatchedRoom, notices: HeirNotice
     heirs = target.entry.heirs
     if heirs is None:
         return None
-    controllers = controllers_of(view_of(observer, target))
+    controllers = view_of(observer, target).local_controllers
     return succession(
         heirs,
         active=last_activity(observer.synapse, controllers, now=notices.now),
@@ -172,10 +172,8 @@ def read_setting(synapse: Synapse, room_id: RoomId, name: str) -> Any:  # noqa: 
     """Return the content of the event of a setting; for ``directory`` whether the room is listed."""
     if name == DIRECTORY:
         return synapse.client_server.directory_visibility(room_id).visibility == "public"
-    event_type = EVENT_TYPES[name]
-    events = synapse.rooms.state(room_id, type=event_type).state
-    contents = (event.content for event in events if (event.type, event.state_key) == (event_type, ""))
-    return next(contents, None)
+    events = state_of(synapse, room_id, EVENT_TYPES[name])
+    return next((event.content for event in events if event.state_key == ""), None)
 
 
 def _other_settings(entry: RoomsEntry, contents: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,9 @@ from synadmin.control.file import RoomsEntry, Selector, content_of, contradictio
 from synadmin.control.records import MatchedRoom
 from synadmin.errors import NotFoundError
 from synadmin.ids import RoomAlias, RoomId, server_name_of
+from synadmin.power.events import SPACE
 from synadmin.recovery.rooms_in_space import rooms_in_space
 
-_SPACE = "m.space"
 _FEW = 20  # rooms that are asked for one by one, rather than with the list of all rooms
 
 
@@ -61,7 +61,7 @@ def select(synapse: Synapse, entries: Sequence[RoomsEntry]) -> Selection:
             selection.unknown.append((room_id, last.entry))
         else:
             targets.append(MatchedRoom(room, last.entry, named=room_id in last.named))
-    selection.targets = sorted(targets, key=lambda target: target.room.room_type == _SPACE)
+    selection.targets = sorted(targets, key=lambda target: target.room.room_type == SPACE)
     selection.unmatched = [entry for number, entry in enumerate(entries) if number not in matched]
     return selection
 

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from synadmin.errors import SettingsError
+from synadmin.power.events import RESTRICTED
 from synadmin.toml_files import boolean, quoted, require_known, strings, table
 
 RoomSettings = Mapping[str, Any]
@@ -15,7 +16,6 @@ RoomSettings = Mapping[str, Any]
 DIRECTORY: Final = "directory"
 _DAY: Final = 86_400_000  # milliseconds
 _MOST_DAYS: Final = 36_500
-_RESTRICTED: Final = ("restricted", "knock_restricted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _Choice:
 
 
 _CHOICES: Final = {
-    "join_rule": _Choice("m.room.join_rules", "join_rule", ("public", "invite", "knock", *_RESTRICTED)),
+    "join_rule": _Choice("m.room.join_rules", "join_rule", ("public", "invite", "knock", *RESTRICTED)),
     "history_visibility": _Choice(
         "m.room.history_visibility",
         "history_visibility",
@@ -90,7 +90,7 @@ def as_written(name: str, content: Any) -> dict[str, Any]:  # noqa: ANN401  the 
     if name == "server_acl" and keys:
         known = {"allow": [], **_ABSENT[name], **value}
         keys[name] = {key: known[key] for key in ("allow", "deny", "allow_ip_literals")}
-    if name == "join_rule" and value in _RESTRICTED:
+    if name == "join_rule" and value in RESTRICTED:
         allow = content.get("allow")
         rooms = (
             [entry.get("room_id") for entry in allow if isinstance(entry, dict)]
@@ -182,7 +182,7 @@ def _days(given: object, where: str) -> int:
 
 def _with_allowed_rooms(settings: dict[str, Any], allowed: object, where: str) -> RoomSettings:
     """Put the rooms whose members may join into the join rule."""
-    restricted = settings.get("join_rule", {}).get("join_rule") in _RESTRICTED
+    restricted = settings.get("join_rule", {}).get("join_rule") in RESTRICTED
     if restricted != (allowed is not None):
         raise SettingsError(
             f"{where}: join_rule restricted or knock_restricted and allow_members_of go together: "

@@ -164,8 +164,7 @@ def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
 def _controllers_then(view: RoomView, goal: ControlGoal) -> set[UserId]:
     """Return the local users who would have control."""
     lowered = {change.user for change in level_differences(view, goal) if change.after < view.levels.control}
-    have = {user for user in view.known_local_members if view.has_control(user)} - lowered
-    return have | {user for user in goal.admins if view.is_local(user)}
+    return set(view.local_controllers) - lowered | {user for user in goal.admins if view.is_local(user)}
 
 
 def _refused(

@@ -18,6 +18,9 @@ SPACE_PARENT: Final = "m.space.parent"
 SPACE: Final = "m.space"
 """The type of a room that is a space."""
 
+RESTRICTED: Final = ("restricted", "knock_restricted")
+"""The join rules that let in the members of other rooms."""
+
 
 def creators(sender: str, create: Mapping[str, Any]) -> tuple[UserId, ...]:
     """Return who created a room: the sender of ``m.room.create`` first, then its ``additional_creators``."""

@@ -10,14 +10,12 @@ from typing import Any
 
 from synadmin.ids import UserId
 from synadmin.power import rules
-from synadmin.power.levels import CREATOR_LEVEL, format_level
+from synadmin.power.levels import CREATOR_LEVEL, HIGHEST_NUMBER, format_level
 from synadmin.power.room import RoomView
 from synadmin.power.search import unnamed_member
 
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
 """The levels that are not a user's and not an event type's."""
-
-_HIGHEST = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +137,8 @@ def losses(view: RoomView, edit: Edit) -> Iterator[tuple[UserId, tuple[str, ...]
 def validation_error(view: RoomView, edit: Edit) -> str | None:
     """Return why an edit must not be made by any user; None where it may be."""
     for level in (*edit.users.values(), *edit.events.values(), *edit.named.values()):
-        if level is not None and not -_HIGHEST <= level <= _HIGHEST:
-            return f"{level} is not a power level: use whole numbers up to {_HIGHEST}"
+        if level is not None and not -HIGHEST_NUMBER <= level <= HIGHEST_NUMBER:
+            return f"{level} is not a power level: use whole numbers up to {HIGHEST_NUMBER}"
     creator = next((user for user in edit.users if view.levels.is_creator(user)), None)
     if creator is not None:
         return (

@@ -127,6 +127,11 @@ class RoomView:
         )
 
     @property
+    def local_controllers(self) -> tuple[UserId, ...]:
+        """The local users who are joined with control, as far as they are known by name."""
+        return tuple(user for user in self.known_local_members if self.has_control(user))
+
+    @property
     def unknown_local_members(self) -> int:
         """How many local users are, or may be, joined whose names were not looked up."""
         known = len(self.known_local_members)

@@ -17,7 +17,8 @@ from synadmin.power.room import Reach
 from synadmin.recovery import outcome
 from synadmin.recovery.change_levels import view_to_edit
 from synadmin.recovery.observer import Observer
-from synadmin.recovery.replace_room import PARTLY, Replacement, ReplaceOptions
+from synadmin.recovery.reader import state_of
+from synadmin.recovery.replace_room import Replacement, ReplaceOptions
 from synadmin.recovery.workspace import Recovery
 from synadmin.text import command
 
@@ -169,7 +170,7 @@ def _invite(recovery: Recovery, planned: Replacement, options: ReplaceOptions) -
         return ()
     there = {
         event.state_key
-        for event in recovery.synapse.rooms.state(new, type=MEMBER).state
+        for event in state_of(recovery.synapse, new, MEMBER)
         if event.content.get("membership") in {"join", "invite"}
     }
     waiting = [user for user in planned.invited if user not in there and user != options.admin]
@@ -208,7 +209,7 @@ def _outcome(result: Replacement, shut_down: RoomShutDown, failure: SynadminErro
         words.append(f"only {result.admin} can send messages in it")
     return replace(
         result,
-        outcome=PARTLY if shortfall else outcome.DONE,
+        outcome=outcome.PARTLY if shortfall else outcome.DONE,
         reason=shortfall,
         message="; ".join(words) + ".",
     )

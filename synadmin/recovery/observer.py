@@ -19,7 +19,7 @@ from synadmin.errors import MatrixError, NotFoundError
 from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
 from synadmin.power import events
-from synadmin.power.events import CREATE, JOIN_RULES, POWER_LEVELS, TOMBSTONE
+from synadmin.power.events import CREATE, JOIN_RULES, POWER_LEVELS, RESTRICTED, TOMBSTONE
 from synadmin.power.levels import RoomVersion
 from synadmin.power.make_room_admin import candidates
 from synadmin.power.planner import plan
@@ -29,7 +29,6 @@ from synadmin.recovery.reader import FEW, Reader
 
 _TRIED = 3  # users with power who are asked about one by one, where there are many
 _SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
-_RESTRICTED = frozenset({"restricted", "knock_restricted"})
 _ABOUT_THE_TARGET = frozenset(
     {"target-unknown", "target-deactivated", "target-suspended", "room-blocked", "not-in-room"},
 )
@@ -317,7 +316,7 @@ class Observer(Reader):
         rules = event.content if event is not None else {}
         rule = rules.get("join_rule")
         join_rule = rule if isinstance(rule, str) else None
-        allowed = events.allowed_rooms(rules) if join_rule in _RESTRICTED else ()
+        allowed = events.allowed_rooms(rules) if join_rule in RESTRICTED else ()
         return replace(view, join_rule=join_rule, allowed_rooms=allowed)
 
     def _with_all_holders(self, view: RoomView, goal: Goal, also: Collection[UserId] = ()) -> RoomView:
@@ -331,7 +330,7 @@ class Observer(Reader):
             blocked = self.synapse.rooms.block_status(view.room_id).block
             view = self._with_join_rule(view)
         view = replace(view, memberships={**view.memberships, **memberships}, blocked=blocked)
-        if view.join_rule in _RESTRICTED:
+        if view.join_rule in RESTRICTED:
             members = frozenset(self._members_of_any(locals_, view.allowed_rooms))
             view = replace(view, allowed_members=members)
             if view.levels.users_default >= view.levels.invite:

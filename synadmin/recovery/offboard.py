@@ -47,7 +47,7 @@ class RoomHandover:
         """The worst outcome of its successors; ``partly`` where not every one was refused or failed."""
         kinds = {result.outcome for result in self.outcomes}
         if kinds & _NOT_HANDED and not kinds <= _NOT_HANDED:
-            return "partly"
+            return results.PARTLY
         return next(kind for kind in _WORST_FIRST if kind in kinds)
 
     @property

@@ -14,6 +14,7 @@ PENDING: Final = "pending"
 PLANNED: Final = "planned"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
+PARTLY: Final = "partly"
 StepState = Literal["planned", "done", "failed", "undone"]
 """The status of a step."""
 State = Literal["done", "pending", "planned", "refused", "failed"]

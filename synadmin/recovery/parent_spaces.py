@@ -19,6 +19,7 @@ from synadmin.power import rules
 from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT
 from synadmin.power.room import Reach
 from synadmin.recovery.observer import Observer
+from synadmin.recovery.reader import state_of
 from synadmin.recovery.room_control import control_of
 
 
@@ -62,17 +63,9 @@ class SpaceIndex:
 def children_of(synapse: Synapse, space: RoomId) -> list[StateEvent]:
     """Return the events with which a space names its rooms; one without servers (``via``) names none."""
     try:
-        events = synapse.rooms.state(space, type=SPACE_CHILD).state
+        return [event for event in state_of(synapse, space, SPACE_CHILD) if event.content.get("via")]
     except NotFoundError:
         return []
-    return [event for event in events if event.type == SPACE_CHILD and event.content.get("via")]
-
-
-def state_of(synapse: Synapse, room_id: RoomId, event_type: str) -> list[StateEvent]:
-    """Return a room's state events of a type; also of a Synapse that sends all of them."""
-    return [
-        event for event in synapse.rooms.state(room_id, type=event_type).state if event.type == event_type
-    ]
 
 
 def editor_of(

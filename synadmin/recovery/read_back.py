@@ -19,6 +19,7 @@ from synadmin.mas.service import Mas
 from synadmin.mas.users import DEACTIVATE as DEACTIVATE_IN_MAS
 from synadmin.mas.users import LOCK as LOCK_IN_MAS
 from synadmin.power.events import MEMBER
+from synadmin.recovery.reader import state_of
 
 _PATIENCE = 20.0  # seconds until Synapse has taken a deactivated user out of their rooms
 _STEP = 0.1
@@ -151,6 +152,5 @@ def _membership(synapse: Synapse, user: UserId, room_id: RoomId) -> str | None:
         return synapse.users.memberships(user).memberships.get(room_id)
     except NotSupportedError:
         # Synapse before 1.145
-        events = synapse.rooms.state(room_id, type=MEMBER).state
-        memberships = (event.content for event in events if (event.type, event.state_key) == (MEMBER, user))
-        return next((str(content.get("membership")) for content in memberships), None)
+        events = (event for event in state_of(synapse, room_id, MEMBER) if event.state_key == user)
+        return next((str(event.content.get("membership")) for event in events), None)

@@ -166,3 +166,10 @@ class Reader:
             )
             raise ReplyError(message, hint="try again later") from error
         return {event.state_key: str(event.content.get("membership", "leave")) for event in events}
+
+
+def state_of(synapse: Synapse, room_id: RoomId, event_type: str) -> list[StateEvent]:
+    """Return a room's state events of a type, also where the server (before 1.123) sends all of them."""
+    return [
+        event for event in synapse.rooms.state(room_id, type=event_type).state if event.type == event_type
+    ]

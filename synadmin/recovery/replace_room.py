@@ -25,6 +25,7 @@ from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer, local_members
 from synadmin.recovery.outcome import room_record
+from synadmin.recovery.reader import state_of
 from synadmin.text import command
 
 _INHERITED = (
@@ -35,7 +36,6 @@ _INHERITED = (
     "m.room.avatar",
     CANONICAL_ALIAS,
 )
-PARTLY = "partly"
 NOTE = "inherits"
 """The name of the note of :func:`to_note` in the journal."""
 _MESSAGE = "This room replaces one that no active admin controlled."
@@ -158,13 +158,9 @@ def _inherited(observer: Observer, room_id: RoomId) -> dict[str, dict[str, Any]]
 
 def _invited(observer: Observer, room_id: RoomId) -> tuple[UserId, ...]:
     """Return who was invited to the old room, of this server and of others."""
-    events = observer.synapse.rooms.state(room_id, type=MEMBER).state
-    invited = (
-        UserId(event.state_key)
-        for event in events
-        if event.type == MEMBER and event.content.get("membership") == "invite"
-    )
-    return tuple(sorted(invited))
+    events = state_of(observer.synapse, room_id, MEMBER)
+    invited = (event for event in events if event.content.get("membership") == "invite")
+    return tuple(sorted(UserId(event.state_key) for event in invited))
 
 
 def _earlier(

@@ -98,7 +98,7 @@ def _with_members(
         joined_local_members=len(members),
         uncounted=False,
     )
-    return RoomControl(details, view, tuple(user for user in members if view.has_control(user)))
+    return RoomControl(details, view, view.local_controllers)
 
 
 def rooms_without(

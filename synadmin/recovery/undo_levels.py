@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from synadmin.errors import NotFoundError, RefusedError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.level_changes import NAMED, Edit, changes, controllers, edited
-from synadmin.power.levels import PowerLevels, as_level
+from synadmin.power.levels import LEVEL_WITHOUT_EVENT, PowerLevels, as_level
 from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.recovery import change_levels
 from synadmin.recovery.change_levels import EditPlan
@@ -20,7 +20,6 @@ from synadmin.recovery.observer import Observer
 
 _OK = 200
 _REFUSED = range(400, 500)
-_CREATORS_DEFAULT = 100  # of a creator where a room has no power levels
 _NOT_UNDONE = ("/login", "/logout", "/override_ratelimit")
 
 
@@ -168,7 +167,10 @@ def _is_as_left(view: RoomView, newest: RecordedChange) -> bool:
         return True
     listed = _part(newest.before, "users").values()
     level = _part(now, "users").get(newest.promoted)
-    return now == _by_synapse(view, newest.promoted, newest.before) and level in {*listed, _CREATORS_DEFAULT}
+    return now == _by_synapse(view, newest.promoted, newest.before) and level in {
+        *listed,
+        LEVEL_WITHOUT_EVENT,
+    }
 
 
 def _has_controller(observer: Observer, view: RoomView) -> bool:

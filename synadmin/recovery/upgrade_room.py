@@ -27,13 +27,12 @@ from synadmin.recovery.parent_spaces import (
     follow_space,
     replace_child,
     rooms_tied_to,
-    state_of,
 )
+from synadmin.recovery.reader import state_of
 from synadmin.recovery.room_control import control_of
 from synadmin.recovery.upgrade_plan import RoomUpgrade, SpaceStep, join_users
 from synadmin.recovery.workspace import Recovery
 
-PARTLY = "partly"
 _MANY = 5  # invitations that the default rate limits let pass
 
 
@@ -211,7 +210,7 @@ class Upgrade:
         message += f" {len(joined)} local members are in it, {waiting} invited."
         kind = outcome.PENDING if waiting else outcome.DONE
         if self.problems:
-            kind = PARTLY
+            kind = outcome.PARTLY
             message += f" Not done: {'; '.join(self.problems[:3])}. Run it again to finish."
         return replace(
             planned,
