@@ -264,7 +264,6 @@ class Synapse(client.Synapse):
         """
         from synadmin.power.room import Reach
         from synadmin.recovery import transfer
-        from synadmin.recovery.make_admin import Run
         from synadmin.recovery.transfer_as_admin import AsAdmin
         from synadmin.recovery.transfer_plan import Move
 
@@ -277,8 +276,7 @@ class Synapse(client.Synapse):
         if missing is not None:
             return transfer.refused(parsed, missing)
         with self._changing(dry_run=dry_run) as recovery:
-            goal = transfer.goal(move, caller, Reach.of(allow))
-            way = AsAdmin(Run(recovery, goal), move, leave_rooms=leave_rooms)
+            way = AsAdmin(recovery, move, Reach.of(allow), leave_rooms=leave_rooms)
             looked = way.plan(parsed)
             if dry_run:
                 return looked

@@ -1,14 +1,14 @@
-"""Handing rooms over to another account, mostly one on another server: as a person moves house.
+"""Transferring rooms to another account, mostly one on another server.
 
-First the new owner gets the power and an invitation, in every room; then it comes in; only when it is
-seen to have control does the old one give its power away. Where that could not be finished, the old
-owner still has control.
+First the new owner gets power and an invitation in every room, and joins. Only when it was read back that
+the new owner has control, the old owner's power is removed. Where that was not finished, the old owner still
+has control.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
 
 from synadmin.client import Synapse
 from synadmin.errors import (
@@ -20,14 +20,12 @@ from synadmin.errors import (
     RateLimitedError,
     SynadminError,
 )
-from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.ids import RoomAlias, RoomId, server_name_of
 from synadmin.power.events import TOMBSTONE
 from synadmin.power.levels import format_level
-from synadmin.power.room import Goal, Reach, RoomView
+from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.transfer_plan import INSIDE, LOWER, RATE_LIMITED, RETRY, Move, RoomTransfer
-
-PARTLY: Final = "partly"
 
 
 class Way(Protocol):
@@ -85,7 +83,7 @@ def hand_over(
     room_transfers: Sequence[RoomTransfer],
     move: Move,
     *,
-    accept: Callable[[RoomId], None] | None,
+    accept: Callable[[RoomId], object] | None,
     pause: Callable[[int], bool],
 ) -> Iterator[RoomTransfer]:
     """Hand rooms over, yielding each as it is finished.
@@ -126,7 +124,7 @@ def _finished(
     way: Way,
     room_transfer: RoomTransfer,
     move: Move,
-    accept: Callable[[RoomId], None] | None,
+    accept: Callable[[RoomId], object] | None,
 ) -> RoomTransfer:
     """Take the next step with a room whose new owner was invited: in, control seen, the old one lowered."""
     room_id = room_transfer.room_id
@@ -157,7 +155,7 @@ def _finished(
         return _failed(way, room_transfer, error)
 
 
-def _accepted(accept: Callable[[RoomId], None], room_id: RoomId) -> SynadminError | None:
+def _accepted(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminError | None:
     """Come in as the new owner; return why that was not to be yet.
 
     Raises:
@@ -210,10 +208,10 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
         )
         if view.levels.level_of(move.new) >= view.levels.needed(TOMBSTONE):
             message += f" If {move.new} upgrades the room, only {move.new} is a creator of the new one."
-        return replace(room_transfer, outcome=PARTLY, reason="creator-stays", message=message)
+        return replace(room_transfer, outcome=outcome.PARTLY, reason="creator-stays", message=message)
     if level > max(view.levels.users_default, 0):
         message = f"{move.new} has control, but {move.old} still has level {format_level(level)}."
-        return replace(room_transfer, outcome=PARTLY, reason="server-error", message=message)
+        return replace(room_transfer, outcome=outcome.PARTLY, reason="server-error", message=message)
     message = f"{move.new} has control; {move.old} has level {format_level(level)}."
     return replace(room_transfer, outcome=outcome.DONE, reason=None, message=message)
 
@@ -237,15 +235,6 @@ def _code(error: SynadminError) -> str:
     return "unknown-room" if isinstance(error, NotFoundError) else "server-error"
 
 
-def accepting(new: Synapse, servers: Sequence[str]) -> Callable[[RoomId], None]:
+def accepting(new: Synapse, servers: Sequence[str]) -> Callable[[RoomId], object]:
     """Return what accepts an invitation with the new owner's own token."""
-
-    def accept(room_id: RoomId) -> None:
-        new.client_server.join(room_id, via=list(servers))
-
-    return accept
-
-
-def goal(move: Move, caller: UserId, allow: Reach) -> Goal:
-    """Return the goal of the first half: the new owner with control."""
-    return Goal(target=move.new, caller=caller, allow=allow)
+    return lambda room_id: new.client_server.join(room_id, via=list(servers))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from synadmin.errors import NotFoundError, RefusedError, SynadminError, WouldLoseControlError
 from synadmin.ids import RoomAlias, RoomId
 from synadmin.power.level_changes import Edit
-from synadmin.power.room import Reach, RoomView
+from synadmin.power.room import Goal, Reach, RoomView
 from synadmin.power.steps import Refusal
 from synadmin.recovery import change_levels, outcome
 from synadmin.recovery.make_admin import Preview, Run, preview_rooms
@@ -25,20 +25,34 @@ from synadmin.recovery.transfer_plan import (
     over_message,
     parting,
 )
+from synadmin.recovery.workspace import Recovery
 
 
 @dataclass(slots=True)
 class AsAdmin:
-    """Through the Admin API, and as the old owner where that is allowed."""
+    """Through the Admin API, and as the old owner where that is allowed.
 
-    run: Run
+    Attributes:
+        recovery: the run.
+        move: from whom to whom.
+        allow: how far it may go.
+        leave_rooms: also where no user of this server would have control afterwards.
+    """
+
+    recovery: Recovery
     move: Move
+    allow: Reach
     leave_rooms: bool = False
     _previews: dict[str, Preview] = field(default_factory=dict)
 
+    @property
+    def _goal(self) -> Goal:
+        """The goal of the first half: the new owner with control."""
+        return Goal(target=self.move.new, caller=self.recovery.synapse.owner, allow=self.allow)
+
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
         """Look at a room and plan; the demotion too, so that nothing is begun that cannot be ended."""
-        preview = next(iter(preview_rooms(self.run.recovery.observer, [room], self.run.goal)))
+        preview = next(iter(preview_rooms(self.recovery.observer, [room], self._goal)))
         result, observation = preview.result, preview.observation
         shell = RoomTransfer(
             room=room,
@@ -100,7 +114,7 @@ class AsAdmin:
         Raises:
             WouldLoseControlError: it is such a room, and that was not asked for.
         """
-        old, observer = self.move.old, self.run.recovery.observer
+        old, observer = self.move.old, self.recovery.observer
         stays = view.is_local(self.move.new) or view.levels.is_creator(old)
         if self.leave_rooms or stays or not view.has_control(old):
             return
@@ -112,7 +126,7 @@ class AsAdmin:
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Carry out what make-admin planned for the new owner."""
-        result = self.run.carry_out(self._previews[room_transfer.room])
+        result = Run(self.recovery, self._goal).carry_out(self._previews[room_transfer.room])
         if result.outcome in {outcome.FAILED, outcome.REFUSED}:
             raise SynadminError(result.message)
         if result.reason == RATE_LIMITED and result.membership_after != "invite":
@@ -122,7 +136,7 @@ class AsAdmin:
 
     def view_of(self, room_id: RoomId) -> RoomView:
         """Return a view of the room with both owners, asked anew."""
-        observer = self.run.recovery.observer
+        observer = self.recovery.observer
         observer.forget(self.move.new, self.move.old)
         view = change_levels.view_to_edit(observer, room_id)
         users = (self.move.new, self.move.old)
@@ -133,15 +147,15 @@ class AsAdmin:
         """Lower the old owner, unless the room has changed and would be lost."""
         self._keep_control(view)
         planned = self._parting(view)
-        change_levels.carry_out(self.run.recovery, planned)
+        change_levels.carry_out(self.recovery, planned)
 
     def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
         edit = parting(view, self.move)
         if edit is None:
             return change_levels.EditPlan(view, Edit(), None)
-        allow = self.run.goal.allow if allow is None else allow
+        allow = self.allow if allow is None else allow
         try:
-            return change_levels.plan(self.run.recovery.observer, view, edit, allow=allow, leave_rooms=True)
+            return change_levels.plan(self.recovery.observer, view, edit, allow=allow, leave_rooms=True)
         except RefusedError:
             if view.levels.is_creator(self.move.old):
                 return change_levels.EditPlan(

@@ -49,8 +49,8 @@ def speaker_of(way: "Way", newcomer: "Synapse | None", move: "Move") -> "Callabl
     if not isinstance(way, AsAdmin):
         message = f"--announce speaks as {move.new}"
         raise UsageError(message, hint="--to-profile NAME names a profile with the token of this account")
-    recovery = way.run.recovery
-    require_speaker(recovery.synapse.owner, move.new, way.run.goal.allow)
+    recovery = way.recovery
+    require_speaker(recovery.synapse.owner, move.new, way.allow)
     return lambda: recovery.as_user(move.new)
 
 

@@ -135,7 +135,7 @@ def _begin(
     if todo and not yes:
         _ask_about_plan(invocation, planned, todo, move)
     if isinstance(way, AsAdmin) and todo > _FEW:
-        way.run.recovery.lift_rate_limits()
+        way.recovery.lift_rate_limits()
 
 
 def _look(
@@ -245,9 +245,7 @@ def _method(
     change: bool,
 ) -> "Way":
     from synadmin.power.room import Reach
-    from synadmin.recovery.make_admin import Run
     from synadmin.recovery.member import Member
-    from synadmin.recovery.transfer import goal
     from synadmin.recovery.transfer_as_admin import AsAdmin
     from synadmin.recovery.transfer_as_member import AsMember
     from synadmin.recovery.workspace import Recovery
@@ -258,7 +256,7 @@ def _method(
     if change:
         recovery.revert_crashed_runs()
     reach = Reach.of(allow)
-    return AsAdmin(Run(recovery, goal(move, synapse.owner, reach)), move)
+    return AsAdmin(recovery, move, reach)
 
 
 def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[[int], bool]":

@@ -9,9 +9,8 @@ import pytest
 
 from synadmin.api.rooms import RoomDetails
 from synadmin.errors import WouldLoseControlError
-from synadmin.power.room import Goal, Reach
+from synadmin.power.room import Reach
 from synadmin.recovery import transfer_as_admin
-from synadmin.recovery.make_admin import Run
 from synadmin.recovery.room_control import RoomControl
 from synadmin.recovery.transfer_as_admin import AsAdmin
 from synadmin.recovery.workspace import Recovery
@@ -29,9 +28,8 @@ def test_last_controller_is_not_lowered_after_a_change(
     view = replace(room(), memberships={OLD: "join", FRIEND: "join", NEW: "join"})
     control = RoomControl(RoomDetails(room_id=ROOM), view, (OLD,))
     monkeypatch.setattr(transfer_as_admin, "control_of", lambda *_: control)
-    goal = Goal(target=NEW, caller=OLD, allow=Reach.IMPERSONATE)
     with Recovery(synapse, journal) as recovery:
-        way = AsAdmin(Run(recovery, goal), MOVE)
+        way = AsAdmin(recovery, MOVE, Reach.IMPERSONATE)
         with pytest.raises(WouldLoseControlError, match="no user of this server would have control"):
             way.demote(view)
     assert not [request for request in stub.requests if request.method != "GET"]
