@@ -22,6 +22,12 @@ def test_future_time_is_refused_where_a_past_one_is_needed(text: str) -> None:
     assert ANY_TIME.convert(text, None, None) > time.time() * 1000
 
 
+@pytest.mark.parametrize("text", ["2020-01-01", "2020-01-01T12:00", "0d"])
+def test_past_time_is_refused_where_a_future_one_is_needed(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is in the past"):
+        FUTURE_TIME.convert(text, None, None)
+
+
 def test_today_is_not_the_future_in_any_time_zone() -> None:
     tomorrow = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
     assert PAST_TIME.convert(tomorrow, None, None) <= (time.time() + 86_400) * 1000
