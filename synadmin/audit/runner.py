@@ -118,7 +118,7 @@ def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | Account
     """
     if run.about(RoomFacts):
         # To be counted, every controller has to be asked about.
-        rooms = gatherer.rooms(None if run.count_controllers else run.finds)
+        rooms = gatherer.rooms(None if run.count_controllers else run.finds, run.alike)
         yield from _as_far_as_possible(gatherer, "the rooms", rooms)
     if run.about(AccountFacts):
         yield from _as_far_as_possible(gatherer, "the accounts", gatherer.users())
@@ -172,6 +172,17 @@ class _Run:
             return True
         self.without_findings.add(facts.room_id)
         return False
+
+    def alike(self, one: RoomFacts, other: RoomFacts) -> bool:
+        """Return whether the rules find the same in both, and crash over neither; from any thread."""
+        try:
+            for rule in self.about(RoomFacts):
+                options = self._options_of(rule)
+                if list(rule.check(one, options)) != list(rule.check(other, options)):
+                    return False
+        except Exception:  # noqa: BLE001  it is reported when the rules are run
+            return False
+        return True
 
     def check(self, facts: Facts) -> None:
         """Run the rules over these facts."""

@@ -92,12 +92,17 @@ class Gatherer:
 
     # Rooms
 
-    def rooms(self, finds: Callable[[RoomFacts], bool] | None = None) -> Iterator[RoomFacts]:
+    def rooms(
+        self,
+        finds: Callable[[RoomFacts], bool] | None = None,
+        alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
+    ) -> Iterator[RoomFacts]:
         """Check all rooms, one after the other; what could not be checked is in ``coverage``.
 
         Args:
             finds: whether a rule finds something in the facts about a room; from any thread. Without it,
                 every user with power is asked about.
+            alike: whether the rules find the same in two facts about a room; from any thread.
 
         Raises:
             NotPermittedError: the token is not a server admin's.
@@ -118,6 +123,7 @@ class Gatherer:
             without=self._without,
             # Whether heirs take over depends on each user who controls the room.
             finds=finds if self._heirs is None else None,
+            alike=alike,
         )
         for facts in rooms.facts():
             self.coverage.checked["rooms"] += 1

@@ -118,6 +118,14 @@ class PowerHolders:
         state = AccountState.of(deactivated=entry.deactivated, locked=entry.locked)
         return self._holder(user, _STATES.index(state) | _SHADOW_BANNED * entry.shadow_banned, entry)
 
+    def suspended(self, user: UserId) -> PowerHolder:
+        """Return a user of the list as they would be if their account were suspended."""
+        entry = self._entry(user)
+        shadow_banned = entry is not None and entry.shadow_banned
+        return self._holder(
+            user, _STATES.index(AccountState.SUSPENDED) | _SHADOW_BANNED * shadow_banned, entry
+        )
+
     def is_in(self, user: UserId, room_id: RoomId) -> bool:
         """Return whether a user is joined to a room; their rooms are asked for unless that was done before.
 

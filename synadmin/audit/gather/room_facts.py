@@ -57,6 +57,7 @@ class Asker:
         *,
         caller: UserId,
         finds: Callable[[RoomFacts], bool] | None = None,
+        alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
         accounts: int = 0,
     ) -> None:
         """Begin; nothing is asked yet.
@@ -68,13 +69,14 @@ class Asker:
             caller: whose token it is.
             finds: whether a rule finds something in the facts about a room; from any thread. Where it is
                 given, accounts are asked about only as far as a finding depends on them; else all are.
+            alike: whether the rules find the same in two facts about a room; from any thread.
             accounts: how many the server has, where each is not asked for its rooms.
         """
         self.synapse = prefetcher.synapse
         self.holders = holders
         self.caller = caller
         self.coverage = coverage
-        self._finds = finds
+        self._finds, self._alike = finds, alike
         self._number_of_accounts = accounts
         self._prefetcher = prefetcher
         self.server_name = server_name_of(caller)
@@ -203,9 +205,8 @@ class Asker:
             return self._whole(look, facts)
         listed = {user: self.holders.listed(user) for user in self._users(facts)}
         facts = self._counted(look, with_holders(facts, listed, look.is_in))
-        facts, is_whole = self._with_enough_accounts(facts)
-        facts = self._with_needs(look, facts)
-        return facts if is_whole or not self._finds(facts) else self._with_all_accounts(facts)
+        facts = self._with_needs(look, self._with_enough_accounts(facts))
+        return self._with_accounts_that_matter(facts) if self._finds(facts) else facts
 
     def _whole(self, look: Look, facts: RoomFacts) -> RoomFacts:
         """Ask about all local users with power, and for what the rules need."""
@@ -216,17 +217,14 @@ class Asker:
     def _users(self, facts: RoomFacts) -> tuple[UserId, ...]:
         return self.caller, *facts.local_with_power
 
-    def _with_enough_accounts(self, facts: RoomFacts) -> tuple[RoomFacts, bool]:
+    def _with_enough_accounts(self, facts: RoomFacts) -> RoomFacts:
         """Ask about users who control the room until it is certain that it need not be regained.
 
         Until then a user who was not asked about counts as suspended. Those in many rooms come first.
-
-        Returns:
-            The facts, and whether all local users with power were asked about.
         """
         options = self.coverage.needs.options.get(Need.WAY_TO_REGAIN)
         if options is None or not may_be_regained(facts, options, ()):
-            return facts, False
+            return facts
         days, now_certain = options.get("days"), list[UserId]()
 
         def order(user: UserId) -> tuple[bool, bool, int]:
@@ -238,8 +236,28 @@ class Asker:
             if user in facts.controllers:
                 now_certain.append(user)
                 if not may_be_regained(facts, options, now_certain):
-                    return facts, False
-        return self._with_all_accounts(facts), True
+                    break
+        return facts
+
+    def _with_accounts_that_matter(self, facts: RoomFacts) -> RoomFacts:
+        """Ask about all local users with power but one, where the rules find the same if that is suspended.
+
+        This user has no control. Where a user has none, it makes no difference to the rules whether the
+        account is an application service's.
+        """
+        unknown = [user for user in self._users(facts) if not self.holders.is_asked(user)]
+        if len(unknown) != 1 or unknown[0] in facts.holders:
+            return self._with_all_accounts(facts)
+        # Other rooms may have asked about them since these facts began.
+        users = self._users(facts)
+        now = with_accounts(facts, {user: self.holders.get(user) for user in users if user not in unknown})
+        if (now.accounts, now.view.accounts) != (facts.accounts, facts.view.accounts):
+            facts = now
+        suspended = {user: self.holders.suspended(user) for user in unknown}
+        is_open = facts.view.account_of(unknown[0]).state in {AccountState.ACTIVE, AccountState.LOCKED}
+        if is_open and self._alike(facts, with_accounts(facts, suspended)):
+            return facts
+        return self._with_all_accounts(facts)
 
     def _with_all_accounts(self, facts: RoomFacts) -> RoomFacts:
         return with_accounts(facts, {user: self.holders.get(user) for user in self._users(facts)})

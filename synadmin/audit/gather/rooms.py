@@ -38,6 +38,7 @@ class RoomGatherer:
         caller: UserId,
         without: Collection[UserId] = (),
         finds: Callable[[RoomFacts], bool] | None = None,
+        alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
     ) -> None:
         """Begin; nothing more is asked yet.
 
@@ -50,8 +51,9 @@ class RoomGatherer:
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
             finds: as in :class:`Asker`.
+            alike: as in :class:`Asker`.
         """
-        self._finds = finds
+        self._finds, self._alike = finds, alike
         self._prefetcher = prefetcher
         self._synapse = prefetcher.synapse
         self._pool = prefetcher.pool
@@ -124,6 +126,7 @@ class RoomGatherer:
             holders,
             caller=self._caller,
             finds=self._finds,
+            alike=self._alike,
             accounts=self._coverage.awaited(self._many),
         )
 

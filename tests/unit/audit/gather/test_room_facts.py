@@ -152,3 +152,26 @@ def test_reserved_user_id_belongs_to_the_server(stub: Stub) -> None:
         facts = the_room(gatherer)
     assert facts.is_for_server_notices
     assert facts.reserved == {"@alice:example.org"}
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_account_without_control_is_read_only_where_a_finding_depends_on_it(
+    stub: Stub, *, alike: bool
+) -> None:
+    bob = ALICE.replace("alice", "bob")
+    in_room = json_reply({"joined_rooms": ["!a:example.org"], "total": 1})
+    levels = {"type": "m.room.power_levels", "state_key": "", "sender": "@alice:example.org"}
+    users = {"@admin:example.org": 100, "@bob:example.org": 25}
+    names = ("@admin:example.org", "@bob:example.org", "@alice:example.org")
+    with one_room(stub, joined_members=2, joined_local_members=2) as gatherer:
+        listed = {"users": [{"name": name} for name in names], "total": len(names)}
+        stub.on("/_synapse/admin/v3/users", json_reply(listed))
+        stub.on(STATE, json_reply({"state": [levels | {"content": {"users": users}}]}))
+        for name in ("admin", "bob"):
+            stub.on(f"/_synapse/admin/v1/users/%40{name}%3Aexample.org/joined_rooms", in_room)
+        stub.on(IN_ROOMS, json_reply({"joined_rooms": [], "total": 0}))
+        stub.on(bob, json_reply({"name": "@bob:example.org", "suspended": True}))
+        stub.on(MEMBERS, json_reply({"members": list(names[:2]), "total": 2}))
+        [facts] = gatherer.rooms(lambda _: True, lambda _, __: alike)
+    assert facts.controllers == ("@admin:example.org",)
+    assert any(request.target == bob for request in stub.requests) is not alike
