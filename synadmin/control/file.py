@@ -41,7 +41,7 @@ _UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Which rooms an entry is about: one of the first five says so, without those in ``excluded``.
+    """The rooms of an entry: one of the first five attributes selects them, without those in ``excluded``.
 
     Attributes:
         ids: the rooms with these ids.

@@ -25,7 +25,7 @@ from synadmin.settings import state_directory
 
 
 class Stage(StrEnum):
-    """How far it is with the heirs of a room."""
+    """The stage of a succession."""
 
     ACTIVE = "active"
     """A controller was active lately: there is nothing to do."""
@@ -39,10 +39,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """How far it is with the heirs of a room.
+    """The takeover of a room by its heirs.
 
     Attributes:
-        stage: how far.
+        stage: the stage that it has reached.
         on: when the heirs take over unless a controller is active, in milliseconds since the epoch.
         controllers: whose inactivity counts.
         active: when one of them was last active, in milliseconds since the epoch.
@@ -62,7 +62,7 @@ class Succession:
 def succession(
     heirs: Heirs, *, active: int | None, notified: int | None, now: int, controllers: Iterable[UserId] = ()
 ) -> Succession:
-    """Return how far it is with the heirs of a room; all times in milliseconds since the epoch.
+    """Return the succession in a room; all times are in milliseconds since the epoch.
 
     Args:
         heirs: who takes over, and when.
@@ -96,7 +96,7 @@ def with_heirs(entry: RoomsEntry) -> RoomsEntry:
 
 @dataclass(slots=True)
 class HeirNotices:
-    """When the controllers of which room were notified.
+    """The record of when the controllers of each room were notified.
 
     Attributes:
         path: the file; None keeps it in memory alone.

@@ -64,7 +64,7 @@ def _is_in_order(
 
 
 def succession_of(target: MatchedRoom, facts: RoomFacts, notices: HeirNotices) -> Succession | None:
-    """Return how far it is with the heirs of a room; None where its entry names none.
+    """Return the succession in a room; None where its entry names no heirs.
 
     Args:
         target: the room and its entry.

@@ -1,4 +1,4 @@
-"""What a room lacks of what the file says, and the steps that lead there. Nothing is changed here."""
+"""Planning what it takes to bring a room to what the file says. Nothing is changed here."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -98,7 +98,7 @@ def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices:
 
 
 def find_succession(observer: Observer, target: MatchedRoom, notices: HeirNotices) -> Succession | None:
-    """Return how far it is with the heirs of a room; None where its entry names none.
+    """Return the succession in a room; None where its entry names no heirs.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.

@@ -46,7 +46,7 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
 
 
 _ABSENT: Final[Mapping[str, Mapping[str, Any]]] = {"server_acl": {"deny": [], "allow_ip_literals": True}}
-"""What holds where an event does not say it."""
+"""The values in force where an event has none."""
 
 
 def parse_settings(value: object, where: str) -> RoomSettings:

@@ -1,19 +1,19 @@
-"""A check: what was looked at, whether it is as it should be, and what was found."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 from typing import Any
 
 ERROR = "error"
-"""Other servers cannot get through while it is so."""
+"""Other servers get no answers until it is fixed."""
 WARNING = "warning"
-"""It works all the same, for now or for most."""
+"""It still works, for now or for most."""
 NOTE = "note"
 """Neither good nor bad."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """What was checked, and the result.
 
     Attributes:
         name: ``dns`` ``well-known`` ``srv`` ``connection`` ``certificate`` ``version`` ``keys``

@@ -1,8 +1,8 @@
 """The journal: a record of every request that changes something on a server.
 
 An entry is on the disk before its request is sent, with ``status`` null, and is completed when the answer
-has come. So an entry that still says null is a request whose outcome is unknown. A change for a while
-only is *open* until the run that reverts it has read back that it is reverted.
+has come. So an entry that still says null is a request whose outcome is unknown. A temporary
+change is *open* until the run that reverts it has read back that it is reverted.
 
 The file is an SQLite database, mode 0600. Secrets never reach it.
 """
@@ -57,7 +57,7 @@ class Journal:
         self.reason: str | None = None
         """Why the run is made; kept with each change, and in the membership events that it sends."""
         self.links: dict[str, str] = {}
-        """What this run is to earlier ones: ``resumes`` or ``undoes``, and the run; kept the same way."""
+        """The earlier run that this one continues (``resumes``) or undoes (``undoes``); kept the same way."""
         self._finished: set[str] = set()
         self._is_all_finished = False
         self._command = command

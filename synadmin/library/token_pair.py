@@ -55,7 +55,7 @@ class TokenPair:
         self._renewing = threading.Lock()
 
     def token(self) -> str:
-        """Return an access token that is valid for a while.
+        """Return an access token that is valid for 30 seconds at least.
 
         Raises:
             NotAuthenticatedError: the session has ended.

@@ -1,4 +1,4 @@
-"""Who shall have control of a room: what differs from it, what rules it out, which edits lead there."""
+"""A goal for the control of a room: what differs from it, why it cannot be reached, the edits for it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,6 +1,6 @@
 """Edits of a room's power levels: what they change, who can do less then, and why one must not be made.
 
-An edit says which levels are to be others than they are; everything else in the event stays as it is.
+An edit names the levels that change; everything else in the event stays as it is.
 """
 
 from collections import ChainMap
@@ -92,7 +92,7 @@ def change_records(view: RoomView, edit: Edit) -> list[dict[str, object]]:
 
 
 def edited(view: RoomView, edit: Edit) -> RoomView:
-    """Return the room as it would be."""
+    """Return the room as it is after an edit."""
     return replace(view, power_levels=edit.applied(view))
 
 

@@ -33,7 +33,7 @@ class Reach(IntEnum):
 
 
 class AccountState(StrEnum):
-    """What state a local account is in. Where several hold, the first of the list that does."""
+    """The state of a local account; where it has several, the first in this list."""
 
     MISSING = "missing"
     DEACTIVATED = "deactivated"
@@ -58,7 +58,7 @@ class Account:
 
     state: AccountState = AccountState.ACTIVE
     shadow_banned: bool = False
-    """What it sends with a token of its own is dropped without a word; joining and leaving are not."""
+    """Synapse drops what it sends, without an error; joining and leaving still work."""
     actable: bool = True
     """An admin can act as it: not where the service that manages the accounts does not know it."""
 

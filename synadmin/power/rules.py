@@ -28,7 +28,7 @@ class Forbidden:
 
     Attributes:
         reason: a clause for people; Synapse's own words where it passes them on.
-        status: 403 where the power is missing, 400 where what is to be sent makes no sense.
+        status: 403 where the power is missing, 400 where what is to be sent is not valid.
         errcode: the Matrix error code of Synapse's answer.
     """
 
@@ -40,7 +40,7 @@ class Forbidden:
         return self.reason
 
 
-def _senseless(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
+def _not_valid(reason: str, errcode: str = "M_UNKNOWN") -> Forbidden:
     return Forbidden(reason, 400, errcode)
 
 
@@ -92,33 +92,33 @@ class NewLevels:
 
 
 def _validation_error(view: RoomView, content: Mapping[str, Any]) -> Forbidden | None:
-    validation_error = _senseless_users(view, content.get("users", {}))
+    validation_error = _invalid_users(view, content.get("users", {}))
     if validation_error:
         return validation_error
     if view.levels.version.integer_levels:
         for key, value in content.items():
             if key in _SINGLE and type(value) is not int:
-                return _senseless(f"{value!r} must be an integer.")
+                return _not_valid(f"{value!r} must be an integer.")
             if key in _MAPS and not (
                 isinstance(value, Mapping) and all(type(level) is int for level in value.values())
             ):
-                return _senseless(f"{value!r} must be a dict wherein all the values are integers.")
+                return _not_valid(f"{value!r} must be a dict wherein all the values are integers.")
     return None
 
 
-def _senseless_users(view: RoomView, users: object) -> Forbidden | None:
+def _invalid_users(view: RoomView, users: object) -> Forbidden | None:
     if not isinstance(users, Mapping):
-        return _senseless("users is not an object")
+        return _not_valid("users is not an object")
     for user, level in users.items():
         if not user.startswith("@") or ":" not in user:
-            return _senseless(f"Not a valid user_id: {user}")
+            return _not_valid(f"Not a valid user_id: {user}")
         if as_level(level) is None:
-            return _senseless(f"Not a valid power level: {level}")
+            return _not_valid(f"Not a valid power level: {level}")
     if view.levels.version.creator_power:
         if view.creators and view.creators[0] in users:
-            return _senseless(f"Creator user {view.creators[0]} must not appear in content.users")
+            return _not_valid(f"Creator user {view.creators[0]} must not appear in content.users")
         if any(creator in users for creator in view.creators):
-            return _senseless("Additional creators users must not appear in content.users")
+            return _not_valid("Additional creators users must not appear in content.users")
     return None
 
 
@@ -233,18 +233,18 @@ def unacceptable(content: Mapping[str, Any], version: RoomVersion) -> Forbidden 
     if version.strict_json:
         outside = _outside_canonical_json(content)
         if outside:
-            return _senseless(outside, "M_BAD_JSON")
+            return _not_valid(outside, "M_BAD_JSON")
     for key in _SINGLE:
         if key in content and not _is_integer(content[key]):
-            return _senseless(f"\"{key}\": {content[key]!r} is not of type 'integer'", "M_BAD_JSON")
+            return _not_valid(f"\"{key}\": {content[key]!r} is not of type 'integer'", "M_BAD_JSON")
     for key in _MAPS:
         if key not in content:
             continue
         if not isinstance(content[key], Mapping):
-            return _senseless(f"\"{key}\": {content[key]!r} is not of type 'object'", "M_BAD_JSON")
+            return _not_valid(f"\"{key}\": {content[key]!r} is not of type 'object'", "M_BAD_JSON")
         for name, level in content[key].items():
             if not _is_integer(level):
-                return _senseless(f"\"{name}\": {level!r} is not of type 'integer'", "M_BAD_JSON")
+                return _not_valid(f"\"{name}\": {level!r} is not of type 'integer'", "M_BAD_JSON")
     return None
 
 

@@ -95,7 +95,7 @@ def configure_new_room(
     options: ReplaceOptions,
     shut_down: RoomShutDown,
 ) -> Replacement:
-    """Set the new room right, and read back what is so.
+    """Configure the new room, and read back what it holds.
 
     Args:
         recovery: the run.

@@ -1,4 +1,4 @@
-"""What became of one room: the record that people and scripts get."""
+"""The outcome of one room: the record that people and scripts get."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -154,7 +154,7 @@ def _level(level: int | None) -> int | str | None:
 
 
 def before(room: str, user_id: UserId, details: RoomDetails, view: RoomView) -> Outcome:
-    """Return an outcome that says how things were; what becomes of them is filled in later."""
+    """Return an outcome with the level and the membership before; the rest is filled in later."""
     return Outcome(
         room=room,
         room_id=view.room_id,
@@ -180,7 +180,7 @@ def refused(start: Outcome, refusal: Refusal) -> Outcome:
 
 
 def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
-    """Return the outcome of a rehearsal: what would be, with ``control`` as it is."""
+    """Return the outcome of a dry run: what will hold, with ``control`` as it is now."""
     membership = start.membership_before
     if plan.outcome == DONE:
         membership = "join"

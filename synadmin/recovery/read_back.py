@@ -29,7 +29,7 @@ _PRESENT = frozenset({"join", "invite", "knock"})
 def is_reverted(
     synapse: Synapse, method: str, path: str, body: Mapping[str, Any] | None, user: UserId | None
 ) -> bool | None:
-    """Return whether what a request is to bring about is so on the server; None where it cannot be read.
+    """Return whether the server shows what a request was to change; None where that cannot be read.
 
     Args:
         synapse: the server, with a server admin's token.

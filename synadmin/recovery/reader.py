@@ -48,7 +48,7 @@ class Reader:
 
     @property
     def means(self) -> Means:
-        """What an admin can do here in the place of others, asked for once."""
+        """What an admin can do for other users of this server, asked for once."""
         if self._means is None:
             self._means = means_of(self.synapse)
             if self.synapse.mas_manages_accounts:
@@ -135,7 +135,7 @@ class Reader:
         return self.event_seen(room_id, event_type)
 
     def event_seen(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return such an event as it was at the last look, where a server has sent the whole state then."""
+        """Return such an event; from the state read last, where the server sent all of it."""
         return next((event for event in self._events(room_id, event_type) if event.state_key == ""), None)
 
     def _events(self, room_id: RoomId, event_type: str) -> list[StateEvent]:

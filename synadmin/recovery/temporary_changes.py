@@ -1,8 +1,8 @@
-"""Changes for a while: whatever happens, they are reverted, the newest first.
+"""Temporary changes: they are reverted whatever happens, the newest first.
 
-A change is written down, with how it is reverted, before it is made: in the journal, which outlives a crash,
-and in memory. At the end of the room or of the run it is reverted and read back; what a crash left is
-reverted by the next run. The way back is walked also where the journal cannot be written any more.
+Each change is recorded before it is made, with the request that reverts it: in the journal, which outlives a
+crash, and in memory. At the end of the room or of the run it is reverted and read back; the next run reverts
+what a crash left. Changes are reverted also where the journal can no longer be written.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -131,12 +131,12 @@ class TemporaryChanges:
             raise SynadminError(message, hint="`synadmin journal resume last` tries again")
 
     def when_acting(self, does: Callable[[UserId], None]) -> None:
-        """Set what is done when there is a token to act as a user."""
+        """Set what is called with each user for whom the run gets a token."""
         self._sessions.opened = does
 
     @property
     def mark(self) -> int:
-        """Return where we are, for :meth:`revert_since`."""
+        """The number of changes so far, for :meth:`revert_since`."""
         return len(self._made)
 
     @contextmanager

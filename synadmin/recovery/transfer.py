@@ -50,7 +50,7 @@ class Way(Protocol):
 def missing_account(synapse: Synapse, move: Move) -> str | None:
     """Return why a room cannot be handed over at all: one of the two accounts does not exist.
 
-    What cannot be found out, because the other server does not answer, speaks against nothing.
+    Where the other server does not answer, its account is taken to exist.
     """
     home = server_name_of(synapse.owner)
     if move.old != synapse.owner and server_name_of(move.old) == home:
@@ -156,7 +156,7 @@ def _finished(
 
 
 def _accepted(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminError | None:
-    """Come in as the new owner; return why that was not to be yet.
+    """Join as the new owner; return why that did not succeed yet.
 
     Raises:
         NotAuthenticatedError: the new owner's token has become invalid.

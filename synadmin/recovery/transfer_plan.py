@@ -1,4 +1,4 @@
-"""What handing a room over comes to: from whom to whom, the steps, and what speaks against it."""
+"""Planning the transfer of a room: from whom to whom, the steps, and why it is refused."""
 
 import time
 from dataclasses import dataclass, replace

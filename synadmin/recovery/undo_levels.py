@@ -1,4 +1,4 @@
-"""Taking back the power levels of a run: what each of its changes did, turned round, the newest first.
+"""Undoing the changes of power levels that a run made, the newest first.
 
 A room is touched only where its levels still are as the run left them, and only where that leaves it an
 active local controller, if it has one.
@@ -49,19 +49,19 @@ class UndoPlan:
     """One change of levels, and the edits that undo it.
 
     Attributes:
-        noted: the change.
+        change: the change.
         plans: the edits to be made for it, one after the other.
         impossible: what the rules, or others' changes since, do not let be put back, and why.
         reason: ``would-lose-control`` where no active local user would have control afterwards.
     """
 
-    noted: RecordedChange
+    change: RecordedChange
     plans: tuple[EditPlan, ...] = ()
     impossible: tuple[str, ...] = field(default=())
     reason: str | None = None
 
 
-def noted(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
+def recorded_changes(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]:
     """Return the changes of power levels among a run's lines of the journal, the newest first."""
     plans = []
     for line in lines:
@@ -115,15 +115,15 @@ def plan_all(
         NotPermittedError: it is not a server admin's.
         ConnectError: the server gave no answer.
     """
-    changes = noted(run)
+    changes = recorded_changes(run)
     newest: dict[RoomId, RecordedChange] = {}
-    for change in (*noted(later), *changes):
+    for change in (*recorded_changes(later), *changes):
         newest.setdefault(change.room_id, change)
     undoings: dict[str, UndoPlan] = {}
     for room_id in dict.fromkeys(change.room_id for change in changes):
         of_room = [change for change in changes if change.room_id == room_id]
         for undoing in _plan_room(observer, of_room, newest[room_id], allow, leave_rooms=leave_rooms):
-            undoings[undoing.noted.entry] = undoing
+            undoings[undoing.change.entry] = undoing
     return [undoings[change.entry] for change in changes]
 
 
@@ -155,7 +155,7 @@ def _plan_room(
         reason = "would-lose-control"
         message = "no active local user would have control of the room afterwards (--leave-rooms allows it)"
     for undoing in undoings:
-        yield undoing if message is None else UndoPlan(undoing.noted, impossible=(message,), reason=reason)
+        yield undoing if message is None else UndoPlan(undoing.change, impossible=(message,), reason=reason)
 
 
 def _is_as_left(view: RoomView, newest: RecordedChange) -> bool:

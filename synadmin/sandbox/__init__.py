@@ -1,1 +1,1 @@
-"""A real, throwaway Synapse with a small community in it: for rehearsal, for the demo, for the tests."""
+"""A real, throwaway Synapse with a small community in it: to practise, for the demo and the tests."""

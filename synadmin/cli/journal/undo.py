@@ -64,7 +64,7 @@ def undo(
         entries = list(store.entries(run=record.run))
         is_clean = not store.has_open_reverts(record.run)
         later = [entry for undoing in store.undone_by(record.run) for entry in store.entries(run=undoing.run)]
-    if is_clean and not undo_levels.noted(entries):
+    if is_clean and not undo_levels.recorded_changes(entries):
         return _nothing_to_undo(invocation, record.run, entries, output)
     with invocation.recovery() as recovery:
         require_ended(invocation, recovery.synapse, record)
@@ -72,7 +72,7 @@ def undo(
             recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
         elif record.ended is None:
             _say_broken_off(invocation, record.run)
-        if not undo_levels.noted(entries):
+        if not undo_levels.recorded_changes(entries):
             return _nothing_to_undo(invocation, record.run, entries, output)
         planned = undo_levels.plan_all(
             recovery.observer, entries, later, allow=Reach.of(allow), leave_rooms=leave_rooms
@@ -170,7 +170,7 @@ def _undo_room(plan: "UndoPlan", recovery: "Recovery") -> dict[str, Any]:
 def _undo_text(plan: "UndoPlan", *, refusals: bool) -> str:
     from synadmin.power.level_changes import changes
 
-    lines: list[str] = [plan.noted.room_id]
+    lines: list[str] = [plan.change.room_id]
     for edit_plan in plan.plans:
         lines += [f"  {change.text}" for change in changes(edit_plan.view, edit_plan.edit)]
         lines += [f"    {edit_plan.actor.text}"] if edit_plan.actor is not None else []
@@ -190,7 +190,7 @@ def _undo_record(plan: "UndoPlan", outcome: str) -> dict[str, Any]:
         "done": "The levels are as they were." if plan.plans else "The levels are as they were already.",
     }
     return {
-        "room_id": plan.noted.room_id,
+        "room_id": plan.change.room_id,
         "outcome": outcome,
         "reason": plan.reason,
         "message": "; ".join(plan.impossible) or messages[outcome],

@@ -61,7 +61,7 @@ def test_undo_reverts_made_level_changes_newest_first() -> None:
         line(id="run-4", status=None, errcode="NOT_SENT"),
         line("/x/state/m.room.power_levels/", id="run-5", status=None, body={"users": {}}),
     ]
-    found = undo_levels.noted(lines)
+    found = undo_levels.recorded_changes(lines)
     assert [one.entry for one in found] == ["run-5", "run-1"]
     assert (found[0].after, found[0].promoted) == ({"users": {}}, None)
     assert (found[1].after, found[1].promoted) == (None, ADMIN)
