@@ -50,6 +50,7 @@ def sandbox() -> None:
 @click.option(
     "--servers",
     type=click.IntRange(1, 2),
+    metavar="1|2",
     default=1,
     show_default=True,
     help="Number of servers; 2 federate with each other.",
@@ -60,9 +61,9 @@ def sandbox() -> None:
 def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: bool, mas: bool) -> None:
     """Start a sandbox and leave it running.
 
-    In DIRECTORY, or in a temporary one.
+    Its files are in DIRECTORY, or in a temporary directory.
 
-    In a DIRECTORY it outlasts `down`: the next `up` there goes on with what is in it.
+    `down` keeps the files in a DIRECTORY, and the next `up` there starts the same sandbox again.
 
     \b
     Examples:

@@ -12,7 +12,14 @@ import click
 from synadmin.cli import input_files
 from synadmin.cli.input_files import InputKind, read_targets
 from synadmin.cli.invocation import Invocation
-from synadmin.errors import JournalError, NotAuthenticatedError, NotFoundError, SynadminError, UsageError
+from synadmin.errors import (
+    JournalError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotPermittedError,
+    SynadminError,
+    UsageError,
+)
 from synadmin.ids import (
     RoomAlias,
     RoomId,
@@ -196,7 +203,11 @@ def _room_named(synapse: "Synapse", name: str) -> RoomId:
         Abort: Ctrl-C was pressed at the question.
     """
     # Synapse searches in parts of names, and takes capitals for small letters.
-    similar = [room for room in synapse.rooms.list(search=name) if room.name]
+    try:
+        similar = [room for room in synapse.rooms.list(search=name) if room.name]
+    except NotPermittedError as error:
+        error.hint = f"only a server admin can look up the room name {name!a}: write the room's id or alias"
+        raise
     if not similar:
         similar = _rooms_spelled_alike(synapse, name)
     room_ids = [room.room_id for room in similar if room.name == name]

@@ -115,10 +115,10 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
     if level < control and not view.has_control(move.new):
         others = keepers(view, move)
         have = f"{', '.join(others[:_MOST_NAMED])} has" if others else "No user in the room has"
-        make_admin = command("room", "make-admin", view.room_id, "--user", move.new)
+        make_admin = command("room", "make-admin", view.room_id, "--user", move.new, "--dry-run")
         return "insufficient-power", (
             f"{move.old} has level {format_level(level)} and no control to give away: that takes {control}. "
-            f"{have} control. `{make_admin}` gives it to {move.new}."
+            f"{have} control. `{make_admin}` shows how to give it to {move.new}."
         )
     if view.membership_of(move.new) == "ban":
         # It could be lifted as a moderator, but the ban had a reason.

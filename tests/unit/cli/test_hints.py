@@ -140,6 +140,12 @@ def test_room_id_without_its_first_character_gets_a_hint(
     assert hint in synadmin("room", "members", name).stderr
 
 
+def test_room_name_without_admin_rights_asks_for_the_id(signed_in: Stub, synadmin: Synadmin) -> None:
+    signed_in.on("*", refused(403, "M_FORBIDDEN", "You are not a server admin"))
+    answer = synadmin("room", "members", "Chess")
+    assert (answer.code, "write the room's id or alias" in answer.stderr) == (3, True)
+
+
 def test_alias_of_a_silent_server_names_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(502, "M_UNKNOWN", "Failed to fetch alias"))
     answer = synadmin("room", "members", "#club:clubb.example", "--timeout", "1")
