@@ -132,7 +132,7 @@ class Offboarding:
         self.recovery.observer.forget_all()
         return control_of(self.recovery.observer, control.view.room_id).controllers
 
-    def rooms_to_give_up(self, user: UserId, handed: Iterable[RoomHandover]) -> Iterator[RoomControl]:
+    def rooms_to_give_up(self, user: UserId, handed: Iterable[RoomControl]) -> Iterator[RoomControl]:
         """Yield the rooms in which :meth:`give_up` would take power from the account; nothing is changed.
 
         Args:
@@ -142,7 +142,7 @@ class Offboarding:
         Raises:
             SynadminError: the server could not be asked.
         """
-        keep_control = {room.control.view.room_id for room in handed}
+        keep_control = {room.view.room_id for room in handed}
         for room_id, membership in rooms_of(self.recovery.observer, user).items():
             if membership == "join":
                 control = control_of(self.recovery.observer, room_id)

@@ -348,3 +348,20 @@ def test_account_stays_where_the_successor_is_locked_meanwhile(
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
     assert f"{bob} is locked now. The account is unchanged." in record["message"]
     assert not homeserver.admin.synapse.users.get(alice).locked
+
+
+@pytest.mark.parametrize("how", ["--dry-run", "--yes"])
+def test_locked_account_cannot_give_up_its_power(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver, how: str
+) -> None:
+    alice, bob = leaver.alice, leaver.bob.user_id
+    own = alice.make_room("Own", version="12", members=[leaver.bob])
+    homeserver.lock(alice)
+    arguments = ("offboard", alice.user_id, "--to", bob, "--then", "deactivate", how)
+    (record,) = records(synadmin, *arguments, "--allow", "impersonate", code=5)
+    assert (record["outcome"], record["reason"]) == ("refused", "needs-reactivate")
+    assert f"Run `synadmin user unlock {alice.user_id}` first" in record["message"]
+    assert homeserver.admin.membership(own, alice) == "join"
+    # Without it, its rooms are handed over all the same.
+    (record,) = records(synadmin, *arguments)
+    assert record["outcome"] == ("planned" if how == "--dry-run" else "done")

@@ -20,7 +20,7 @@ from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
 from synadmin.columns import Column
 from synadmin.errors import RefusedError, UsageError
-from synadmin.text import option_words
+from synadmin.text import command, option_words
 
 if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
@@ -92,6 +92,9 @@ def offboard(
     rooms = controlled.get(user_id, [])
     with Recovery(synapse, invocation.journal, invocation.warn) as recovery:
         work = Offboarding(recovery, successors[user_id], Reach.of(allow))
+        refused = _refused_as_inactive(work, rooms, before, then)
+        if refused is not None:
+            return refused
         if synapse.transport.is_dry_run or invocation.plan is not None:
             ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, said))
             if ended is not None:
@@ -254,7 +257,7 @@ def _look(
     done = account.deactivated if goal.then == "deactivate" else account.locked or account.deactivated
     left: list[RoomControl] = []
     if record["outcome"] == "planned" and work.allow:
-        left = list(work.rooms_to_give_up(user_id, planned))
+        left = list(work.rooms_to_give_up(user_id, rooms))
     if invocation.plan is not None and (planned or not done):
         changed = change_since_plan(invocation.plan, observer, user_id, record, planned, gives_up=left)
         if changed is not None:
@@ -268,6 +271,26 @@ def _look(
     if goal.plan is not None and record["outcome"] == "planned":
         goal.plan.add(user_id, record, **fingerprint(observer, user_id, planned, left))
     return record
+
+
+def _refused_as_inactive(
+    work: "Offboarding", rooms: "list[RoomControl]", account: "UserDetails", then: str
+) -> Record | None:
+    """Return the refusal of an account that cannot act, but has power to give up; else None."""
+    state = inactive_state(account)
+    if not work.allow or state is None:
+        return None
+    left = list(work.rooms_to_give_up(account.name, rooms))
+    if not left:
+        return None
+    enable, otherwise = "unsuspend", ""
+    if state == "locked":  # Make Room Admin works through it all the same
+        enable, otherwise = "unlock", ", or leave out --allow impersonate: then it keeps its power"
+    message = (
+        f"{account.name} is {state}: it cannot give up its power in {counted(len(left), 'room')}. "
+        f"Run `{command('user', enable, account.name)}` first{otherwise}."
+    )
+    return _record("refused", message, [], _skipped(then), reason="needs-reactivate")
 
 
 def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> Record:
