@@ -60,7 +60,7 @@ _LIST_COLUMNS = (
 
 
 @reads("rooms.list", name="list", columns=_LIST_COLUMNS, empty="No room matches.")
-@click.option("--search", metavar="TEXT", help="Part of a name, or a whole alias or room id.")
+@click.option("--search", metavar="TEXT", help="Part of a name or main alias, or a whole room id.")
 @click.option("--public/--not-public", default=None, help="Only rooms (not) in the room directory.")
 @click.option("--empty/--not-empty", default=None, help="Only rooms without (with) joined members.")
 @click.option("--encrypted", is_flag=True, help="Only encrypted rooms.")
