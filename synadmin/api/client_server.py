@@ -242,7 +242,7 @@ class ClientServer(ResourceGroup):
             return self._send(RESOLVE_ALIAS, alias=alias)
         except ServerError as error:
             server = alias.partition(":")[2]
-            error.hint = error.hint or f"{server} did not answer for {alias}: check this server name"
+            error.hint = error.hint or f"the server {server} did not answer for {alias}: check its name"
             raise
 
     def hierarchy(self, room_id: str) -> Pager[HierarchyRoom]:

@@ -113,7 +113,7 @@ def up(invocation: Invocation, directory: Path | None, *, servers: int, empty: b
 def down(invocation: Invocation, directory: Path | None) -> None:
     """Stop a sandbox and remove what belongs to it.
 
-    The one in DIRECTORY, or all; also what a crash has left behind.
+    Without DIRECTORY, it stops all sandboxes, and removes what a crash left. The files in a DIRECTORY stay.
 
     \b
     Examples:

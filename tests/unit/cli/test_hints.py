@@ -149,7 +149,7 @@ def test_room_name_without_admin_rights_asks_for_the_id(signed_in: Stub, synadmi
 def test_alias_of_a_silent_server_names_the_server(signed_in: Stub, synadmin: Synadmin) -> None:
     signed_in.on("*", refused(502, "M_UNKNOWN", "Failed to fetch alias"))
     answer = synadmin("room", "members", "#club:clubb.example", "--timeout", "1")
-    assert "hint: clubb.example did not answer for #club:clubb.example" in answer.stderr
+    assert "hint: the server clubb.example did not answer for #club:clubb.example" in answer.stderr
 
 
 def test_account_that_is_not_there_is_named_before_its_question(signed_in: Stub, synadmin: Synadmin) -> None:
