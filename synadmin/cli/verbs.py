@@ -7,6 +7,7 @@ kind. Keyword parameters are options, given with ``click.option``. A function or
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
@@ -101,7 +102,11 @@ class Read(Verb):
 
     def run(self, invocation: Invocation, output: Output, values: dict[str, Any]) -> object:
         """Ask the server and print the answer."""
-        with invocation.synapse(anonymous=self._anonymous) as synapse:
+        with ExitStack() as stack:
+            synapse = stack.enter_context(invocation.synapse(anonymous=self._anonymous))
+            if self._empty and synapse.transport.connection.is_local:
+                # Loading requests would take a third of the time of a short list.
+                synapse = stack.enter_context(synapse.fast())
             self.resolve(synapse, values)
             try:
                 return self._ask(synapse, output, values)

@@ -4,7 +4,6 @@ What Python and OpenSSL call it is kept as the error's ``detail``, which ``-vv``
 """
 
 import errno
-import http.client
 import socket
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ _NEVER_CONNECTED = {
     errno.EACCES: "may not be used by this user",
     errno.EPERM: "may not be used by this user",
 }
-_CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.RemoteDisconnected)
+_CUT_OFF = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 # OpenSSL's numbers (X509_V_ERR_…): its words change from version to version.
 _UNTRUSTED = {
     9: "it is not valid yet (is the clock right?)",
