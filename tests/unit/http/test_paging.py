@@ -17,10 +17,12 @@ from tests.unit.http.ways import way_to
 from tests.unit.stub import EMPTY, HTML, Reply, json_reply, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from synadmin.http.transport import Transport
     from tests.unit.stub import Stub
+
+    Fetchers = Callable[[], set[threading.Thread]]
 
 
 class Room(Record, frozen=True, kw_only=True):
@@ -201,14 +203,19 @@ def test_line_that_is_not_text_is_malformed(stub: Stub, transport: Transport) ->
         [line for page in Pager(transport, LIST, {}, {}).pages() for line in page.lines()]
 
 
-def _fetchers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "synadmin"]
+@pytest.fixture
+def fetchers() -> Fetchers:
+    """Return what lists the threads of this test: earlier ones may have left some."""
+    earlier = set(threading.enumerate())
+    return lambda: {
+        thread for thread in threading.enumerate() if thread.name == "synadmin" and thread not in earlier
+    }
 
 
-def _end_of_fetchers() -> None:
-    for thread in _fetchers():
+def _end(threads: set[threading.Thread]) -> None:
+    for thread in threads:
         thread.join(60)
-    assert _fetchers() == []
+        assert not thread.is_alive()
 
 
 def _pages_ahead(stub: Stub, transport: Transport, *replies: Reply) -> Iterator[list[str]]:
@@ -220,7 +227,9 @@ def _pages_ahead(stub: Stub, transport: Transport, *replies: Reply) -> Iterator[
 FOUR = [_page(f"!{number}", following=number) for number in (1, 2, 3)] + [_page("!4")]
 
 
-def test_third_page_is_fetched_while_the_second_is_used(stub: Stub, transport: Transport) -> None:
+def test_third_page_is_fetched_while_the_second_is_used(
+    stub: Stub, transport: Transport, fetchers: Fetchers
+) -> None:
     walk = _pages_ahead(stub, transport, *FOUR)
     assert next(walk) == ["!1"]
     assert len(stub.targets) == 1
@@ -232,41 +241,45 @@ def test_third_page_is_fetched_while_the_second_is_used(stub: Stub, transport: T
     assert len(stub.targets) == 3
     assert list(walk) == [["!3"], ["!4"]]
     assert len(stub.targets) == 4
-    _end_of_fetchers()
+    _end(fetchers())
 
 
-def test_page_under_way_is_the_last_request_of_who_stops(stub: Stub, transport: Transport) -> None:
+def test_page_under_way_is_the_last_request_of_who_stops(
+    stub: Stub, transport: Transport, fetchers: Fetchers
+) -> None:
     walk = iter(Pager(transport, LIST, {}, {}))
     stub.on("/rooms", *FOUR)
     assert [room.room_id for room in itertools.islice(walk, 2)] == ["!1", "!2"]
     del walk
-    _end_of_fetchers()
+    _end(fetchers())
     assert len(stub.targets) <= 3
 
 
-def test_no_page_is_fetched_beyond_the_limit(stub: Stub, transport: Transport) -> None:
+def test_no_page_is_fetched_beyond_the_limit(stub: Stub, transport: Transport, fetchers: Fetchers) -> None:
     stub.on("/rooms", *(_page(f"!{number}a", f"!{number}b", following=number) for number in range(1, 9)))
     assert [room.room_id for room in Pager(transport, LIST, {}, {}).first(5)] == [
         *("!1a", "!1b", "!2a", "!2b", "!3a")
     ]
-    _end_of_fetchers()
+    _end(fetchers())
     assert len(stub.targets) == 3
 
 
-def test_list_of_two_pages_starts_no_thread(stub: Stub, transport: Transport) -> None:
+def test_list_of_two_pages_starts_no_thread(stub: Stub, transport: Transport, fetchers: Fetchers) -> None:
     walk = _pages_ahead(stub, transport, _page("!a", following=1), _page("!b"))
     assert next(walk) == ["!a"]
     assert next(walk) == ["!b"]
-    assert _fetchers() == []
+    assert fetchers() == set()
 
 
-def test_error_of_a_page_comes_behind_the_page_before(stub: Stub, transport: Transport) -> None:
+def test_error_of_a_page_comes_behind_the_page_before(
+    stub: Stub, transport: Transport, fetchers: Fetchers
+) -> None:
     refusal = refused(403, "M_FORBIDDEN", "You are not a server admin")
     walk = _pages_ahead(stub, transport, *FOUR[:2], refusal)
     assert [next(walk), next(walk)] == [["!1"], ["!2"]]
     with pytest.raises(NotPermittedError, match="You are not a server admin"):
         next(walk)
-    _end_of_fetchers()
+    _end(fetchers())
     assert len(stub.targets) == 3
 
 
