@@ -346,7 +346,7 @@ def test_account_stays_where_the_successor_is_locked_meanwhile(
     assert process.returncode == 6, stderr
     (record,) = json.loads(stdout)
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
-    assert f"{bob} is locked now. The account is unchanged." in record["message"]
+    assert f"But {bob} is locked now. The account is unchanged." in record["message"]
     assert not homeserver.admin.synapse.users.get(alice).locked
 
 
@@ -365,3 +365,27 @@ def test_locked_account_cannot_give_up_its_power(
     # Without it, its rooms are handed over all the same.
     (record,) = records(synadmin, *arguments)
     assert record["outcome"] == ("planned" if how == "--dry-run" else "done")
+
+
+@pytest.mark.parametrize("then", ["lock", "deactivate"])
+def test_account_closed_at_the_same_time_as_its_successor_is_not_done(
+    leaver: Leaver, homeserver: Homeserver, tmp_path: Path, then: str
+) -> None:
+    alice, bob = leaver.alice.user_id, leaver.bob.user_id
+
+    def happens(passing: Passing) -> None:
+        is_closing = passing.method == "PUT" or "/deactivate/" in passing.path
+        if is_closing and encoded(alice) in passing.path and not passing.answered:
+            homeserver.lock(leaver.bob)  # as `user offboard bob --to alice` does at this moment
+
+    arguments = ["user", "offboard", alice, "--to", bob, "--then", then, "--yes", "-o", "json"]
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 6, stderr
+    (record,) = json.loads(stdout)
+    assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
+    assert record["account"]["outcome"] == "done"
+    assert f"But {bob} is locked now" in record["message"]

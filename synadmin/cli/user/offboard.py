@@ -1,6 +1,6 @@
 """``synadmin user offboard``: successors get control of the rooms of an account before it is locked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -102,11 +102,14 @@ def offboard(
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
     _say_rooms(invocation, handed, said)
     if not leave_rooms:
-        kept = _kept_account(synapse, user_id, handed, failed, then=then)
+        kept = _kept_account(synapse, user_id, successors[user_id], handed, failed, then=then)
         if kept is not None:
             return kept
     later = _finish(synapse, user_id, then, locked=before.locked, deactivated=before.deactivated)
-    return _finished(handed, failed, then, later)
+    record = _finished(handed, failed, then, later)
+    if leave_rooms or then == "nothing":
+        return record
+    return _checked_again(synapse, record, successors[user_id])
 
 
 @offboard.check
@@ -233,6 +236,11 @@ def _inactive(synapse: "Synapse", user: "UserId") -> str | None:
     return None if state is None else f"{user} is {state}"
 
 
+def _inactive_of(synapse: "Synapse", users: "Iterable[UserId]") -> str | None:
+    """Return that the first inactive one of some accounts is so, as a clause; None where all are active."""
+    return next(filter(None, (_inactive(synapse, user) for user in users)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Goal:
     """What is to become of the account, the plan that is being made, and what was said of the rooms."""
@@ -314,7 +322,13 @@ def _give_rooms(
 
 
 def _kept_account(
-    synapse: "Synapse", user_id: "UserId", handed: "list[RoomHandover]", failed: list[str], *, then: str
+    synapse: "Synapse",
+    user_id: "UserId",
+    successors: "Iterable[UserId]",
+    handed: "list[RoomHandover]",
+    failed: list[str],
+    *,
+    then: str,
 ) -> Record | None:
     """Return the record of an account that stays as it is, since rooms would be lost; else None."""
     bad = [room for room in handed if room.outcome != "done"]
@@ -323,15 +337,25 @@ def _kept_account(
     if failed:
         return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
     # Since the look another run may have locked a successor, and the room may have changed.
-    successors = dict.fromkeys(result.user_id for room in handed for result in room.outcomes)
-    inactive = next(filter(None, (_inactive(synapse, user) for user in successors)), None)
+    inactive = _inactive_of(synapse, successors)
     if inactive is not None:
-        message = f"{_rooms_summary(handed)} {inactive} now. The account is unchanged."
-        return _record("partly", message, handed, _skipped(then), reason="would-lose-control")
+        message = f"{_rooms_summary(handed)} But {inactive} now. The account is unchanged."
+        return _record(
+            "partly" if handed else "refused", message, handed, _skipped(then), reason="would-lose-control"
+        )
     left = rooms_losing_control(synapse, [user_id]).get(user_id)
     if left:
         return {**_fields(handed, _skipped(then)), **refuse_to_lose_control(user_id, left)}
     return None
+
+
+def _checked_again(synapse: "Synapse", record: Record, successors: "Iterable[UserId]") -> Record:
+    """Return the record of a closed account, which is partly done where a successor is inactive now."""
+    inactive = _inactive_of(synapse, successors)
+    if inactive is None:
+        return record
+    message = f"{record['message']} But {inactive} now: another run or another admin did this."
+    return {**record, "outcome": "partly", "message": message, "reason": "would-lose-control"}
 
 
 def _kept(failed: list[str]) -> str:
