@@ -1,5 +1,6 @@
 """``synadmin room make-admin``: regain control of rooms."""
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     from synadmin.cli.outcomes import Outcomes
     from synadmin.client import Synapse
-    from synadmin.power.room import Goal
+    from synadmin.power.room import Goal, Reach
     from synadmin.recovery.make_admin import Preview, Run
     from synadmin.recovery.outcome import Outcome
+
+    _Command = Callable[..., list[str]]
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _LONGEST_WAIT = 3600.0  # seconds, with --keep-rate-limits
 
@@ -100,14 +103,14 @@ def make_admin(
         previews: Iterable[Preview] = kept_to_plan(invocation.plan, looked)
         if dry_run or save_plan is not None:
             results = planned_results(invocation, recovery.synapse, previews, command, save_plan)
-            return _report(invocation, results, output, total=len(wanted), dry_run=True)
+            return _report(invocation, results, output, command, total=len(wanted), dry_run=True)
         recovery.revert_crashed_runs()
         lifts = len(wanted) > _FEW and not keep_rate_limits
         shown = False
         if not yes:
-            previews, shown = _ask_about_plans(invocation, previews, goal, total=len(wanted), lifts=lifts)
+            previews, shown = _ask_about(invocation, previews, goal, command, total=len(wanted), lifts=lifts)
         regained = _carry_out(invocation, Run(recovery, goal), previews, lifts=lifts, announce=announce)
-        return _report(invocation, regained, output, total=len(wanted), dry_run=False, shown=shown)
+        return _report(invocation, regained, output, command, total=len(wanted), dry_run=False, shown=shown)
 
 
 def _goal(
@@ -162,13 +165,19 @@ def _servers(via: "Sequence[str]") -> tuple[str, ...]:
 
 
 def _command(
-    rooms: "Sequence[str]", goal: "Goal", via: "Sequence[str]", *, announce: str | None, keep: bool
+    rooms: "Sequence[str]",
+    goal: "Goal",
+    via: "Sequence[str]",
+    *,
+    announce: str | None,
+    keep: bool,
+    allow: "Reach | None" = None,
 ) -> list[str]:
-    """Return the command line that goes on where this run may break off."""
+    """Return the command line that goes on where this run may break off, or one that may do more."""
     options = option_words(
         user=goal.target,
         yes=True,
-        allow=goal.allow or None,
+        allow=allow or goal.allow or None,
         promoter=goal.promoter,
         via=[*via],
         announce=announce,
@@ -176,6 +185,15 @@ def _command(
         no_join=not goal.join,
     )
     return ["room", "make-admin", *rooms, *options]
+
+
+def _allowed_command(invocation: Invocation, command: "_Command", outcome: "Outcome") -> str | None:
+    """Return the command that would regain a refused room; None where ``--allow`` does not help."""
+    if outcome.outcome != "refused" or not outcome.reach:
+        return None
+    words = command([outcome.room_id or outcome.room], allow=outcome.reach)
+    options = option_words(profile=invocation.profile)
+    return shlex.join(["synadmin", *(word for word in words if word != "--yes"), *options])
 
 
 def _carry_out(
@@ -203,10 +221,11 @@ def _carry_out(
             raise
 
 
-def _ask_about_plans(
+def _ask_about(
     invocation: Invocation,
     previews: "Iterable[Preview]",
     goal: "Goal",
+    command: "_Command",
     *,
     total: int,
     lifts: bool,
@@ -237,7 +256,10 @@ def _ask_about_plans(
     others = outcomes.parts("unchanged", "refused", "failed")
     if others:
         notes.append(f"Plan: {', '.join([f'{len(todo)} to regain', *others])}.")
-    plan = [planned_room(preview.result) for preview in (*refused, *todo)]
+    plan = [
+        planned_room(preview.result, _allowed_command(invocation, command, preview.result))
+        for preview in (*refused, *todo)
+    ]
     question = f"Regain {'this room' if total == 1 else ROOMS.counted(len(todo))}?"
     return seen, confirm_plan(invocation, plan, question, notes=notes)
 
@@ -253,6 +275,7 @@ def _report(
     invocation: Invocation,
     results: "Iterator[Outcome]",
     output: Output,
+    command: "_Command",
     *,
     total: int,
     dry_run: bool,
@@ -269,7 +292,11 @@ def _report(
         output.write_blocks(finished, as_text, lambda outcome: outcome.as_record(), _COLUMNS)
         outcomes.total = len(outcomes.codes)  # two names of one room are one room
 
-    as_text = partial(outcome_text, with_steps=not shown)
+    def as_text(outcome: "Outcome") -> str:
+        return outcome_text(
+            outcome, with_steps=not shown, hint=_allowed_command(invocation, command, outcome)
+        )
+
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     code = outcomes.report(invocation, results, count=_count, write=write, what="finished")
     if dry_run and outcomes.counts["planned"]:

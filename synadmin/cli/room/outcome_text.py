@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 _WHERE = {"join": "in the room", "invite": "invited", "ban": "banned", "knock": "knocking"}
 
 
-def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
+def outcome_text(outcome: "Outcome", *, with_steps: bool = True, hint: str | None = None) -> str:
     """Return the outcome as a few lines of text, safe to be shown.
 
     Args:
         outcome: what becomes of the room.
         with_steps: with the steps that would regain a room that is refused.
+        hint: the command that takes these steps.
     """
     lines = [room_heading(outcome.room_id or outcome.room, outcome.details)]
     if outcome.outcome == "planned":
@@ -28,6 +29,7 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
         lines.append(f"  {outcome.outcome}: {message}")
         if with_steps:
             lines += [f"    {step}" for step in steps]
+            lines += [f"    hint: `{hint}`"] if hint is not None else []
         if outcome.steps and outcome.level_after is not None:
             lines += _before_and_after(outcome)
         if outcome.outcome == "failed":
@@ -35,8 +37,8 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True) -> str:
     return "\n".join(safe_text(line) for line in lines)
 
 
-def planned_room(outcome: "Outcome") -> PlannedRoom:
-    """Return the outcome as it stands in a plan of rooms."""
+def planned_room(outcome: "Outcome", hint: str | None) -> PlannedRoom:
+    """Return the outcome as it stands in a plan of rooms, with the command that would regain the room."""
     details = outcome.details
     note = counted(len(outcome.steps), "step") if outcome.outcome == "planned" else outcome.reason
     return PlannedRoom(
@@ -44,7 +46,7 @@ def planned_room(outcome: "Outcome") -> PlannedRoom:
         (details.name or details.canonical_alias) if details else None,
         outcome.outcome,
         note or outcome.message,
-        outcome_text(outcome),
+        outcome_text(outcome, hint=hint),
         has_warnings=bool(outcome.warnings),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,19 @@ def test_text_output_has_an_outcome_for_each_room_and_a_summary(trial: Trial) ->
     )
     assert answer.stderr == "2 rooms: 1 done, 1 refused.\n"
     assert answer.code == 6
+
+
+def test_command_in_the_hint_of_a_refusal_regains_the_room(trial: Trial) -> None:
+    alice, bob, carol = trial.someone(), trial.someone("bob"), trial.someone("carol")
+    room_id = alice.make_room("Chess", members=[bob], left=[alice])
+    refused = make_admin(trial, room_id, "--user", carol.user_id, "--no-join", "--yes")
+    assert refused.code == 5
+    hint = refused.stdout.splitlines()[-1].strip().removeprefix("hint: ")
+    assert hint == (
+        f"`synadmin room make-admin '{room_id}' --user {carol.user_id} --allow impersonate --no-join`"
+    )
+    allowed = make_admin(trial, *shlex.split(hint.strip("`"))[3:], "--yes", "-o", "json")
+    assert (allowed.code, trial.level(room_id, carol)) == (0, 100)
 
 
 def test_hostile_room_name_is_escaped_on_the_terminal(trial: Trial) -> None:

@@ -25,7 +25,9 @@ def test_refusal_lists_the_steps_that_would_help() -> None:
         reason="needs-impersonate", reach=Reach.IMPERSONATE, message=" ".join(lines), lines=lines
     )
 
-    words = outcome_text(refused(start, refusal))
+    again = "synadmin room make-admin '!a:example.org' --allow impersonate"
+
+    words = outcome_text(refused(start, refusal), hint=again)
 
     assert words == (
         "!a:example.org\n"
@@ -33,8 +35,9 @@ def test_refusal_lists_the_steps_that_would_help() -> None:
         "    --allow impersonate can do it:\n"
         "    1. Come in as Henry.\n"
         "    2. Give Alice level 100.\n"
-        "    3. Leave."
+        "    3. Leave.\n"
+        "    hint: `synadmin room make-admin '!a:example.org' --allow impersonate`"
     )
-    assert outcome_text(refused(start, refusal), with_steps=False) == (
+    assert outcome_text(refused(start, refusal), with_steps=False, hint=again) == (
         "!a:example.org\n  refused: Henry has level 100. 2 others have less."
     )
