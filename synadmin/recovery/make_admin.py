@@ -31,6 +31,7 @@ from synadmin.recovery.workspace import Recovery
 
 _HASH = 43  # characters of the id of a room from version 12 on, which is a hash
 _NO_SERVER_HELPED = frozenset({404, 502, 503, 504})
+_TRIES = 5  # to gain a level that others overwrite at the same time
 _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "knock": "has knocked"}
 
 
@@ -220,7 +221,34 @@ class Run:
             if waited:
                 self.recovery.observer.forget_all()
                 preview = _preview(self.recovery.observer, view.room_id, self.goal)
-            return self._carry_out(preview)
+            result = self._carry_out(preview)
+            for _ in range(_TRIES):
+                again = self._after_others(preview, result)
+                if again is None:
+                    break
+                preview = again
+                result = self._carry_out(preview).continuing(result)
+            return result
+
+    def _after_others(self, preview: Preview, result: Outcome) -> Preview | None:
+        """Look again at a room where others have overwritten the level; None where it is of no use.
+
+        Of two power-levels events that are sent at once, Synapse accepts both and the room keeps one.
+        """
+        before, level, needed = preview.observation.view, result.level_after, result.level_needed
+        lacks_level = level is not None and needed is not None and level < needed
+        if result.outcome != outcome.FAILED or result.reason == "rate-limited" or not lacks_level:
+            return None
+        if before is None or preview.enters is not None:
+            return None
+        self.recovery.observer.forget_all()
+        try:
+            again = _preview(self.recovery.observer, before.room_id, self.goal)
+        except (MatrixError, ConnectError, ReplyError):
+            return None
+        now = again.observation.view
+        changed = now is not None and now.power_levels != before.power_levels
+        return again if changed and again.result.outcome != outcome.REFUSED else None
 
     def _carry_out(self, preview: Preview) -> Outcome:
         plan, view = preview.plan, preview.observation.view

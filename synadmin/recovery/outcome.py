@@ -128,6 +128,18 @@ class Outcome:
             "steps": [step.as_record() for step in self.steps],
         }
 
+    def continuing(self, earlier: "Outcome") -> "Outcome":
+        """Return it as the outcome of a further attempt, with what the earlier one has done."""
+        reach = self.reach if earlier.reach is None or self.reach is None else max(earlier.reach, self.reach)
+        return replace(
+            self,
+            level_before=earlier.level_before,
+            membership_before=earlier.membership_before,
+            promoter=self.promoter or earlier.promoter,
+            reach=reach,
+            steps=(*(step for step in earlier.steps if step.status == "done"), *self.steps),
+        )
+
     def as_before(self) -> "Outcome":
         """Return it for a room in which nothing was changed."""
         return replace(self, level_after=self.level_before, membership_after=self.membership_before)

@@ -1,0 +1,49 @@
+"""Control that is given while others change the levels of the same room."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.live.conftest import running
+from tests.live.recovery.proxy import Passing, Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.live.recovery.conftest import Scene
+
+
+def make_admin(
+    scene: Scene, home: Path, happens: Callable[[Passing], int | None], *arguments: str
+) -> tuple[int | None, dict[str, Any]]:
+    """Run it through a proxy; return its exit code and its record of the room."""
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(
+            home, proxy.here, scene.admin, "room", "make-admin", *arguments, "--yes", "-o", "json"
+        ) as process,
+    ):
+        stdout, _ = process.communicate(timeout=60)
+    (record,) = json.loads(stdout)
+    return process.returncode, record
+
+
+def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_path: Path) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(version="12", members=[bob])  # a creator may lower every level
+    levels = alice.state(room_id, "m.room.power_levels")
+    grants: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and passing.answered:
+            grants.append(passing)
+            if len(grants) == 1:  # made from the levels before
+                alice.set_levels(room_id, {**levels, "users": {**levels["users"], bob.user_id: 30}})
+
+    code, record = make_admin(scene, tmp_path, happens, room_id)
+    assert (code, record["outcome"], record["power_level"]["before"]) == (0, "done", 0), record
+    assert [step["action"] for step in record["steps"]] == ["make-room-admin", "join", "make-room-admin"]
+    users = alice.state(room_id, "m.room.power_levels")["users"]
+    assert users == {**levels["users"], bob.user_id: 30, scene.admin.user_id: 100}
