@@ -17,7 +17,8 @@ from synadmin.ids import RoomId, UserId
 from synadmin.power import rules
 from synadmin.power.events import JOIN_RULES, SPACE, SPACE_CHILD, SPACE_PARENT, TOMBSTONE
 from synadmin.power.levels import RoomVersion
-from synadmin.power.room import Reach, RoomView
+from synadmin.power.room import Goal, Reach, RoomView
+from synadmin.power.steps import Plan, Refusal
 from synadmin.recovery import outcome
 from synadmin.recovery.observer import Observer
 from synadmin.recovery.outcome import StepTaken
@@ -209,7 +210,8 @@ def _actor(observer: Observer, control: RoomControl, options: UpgradeOptions) ->
 
 
 def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOptions) -> tuple[str, str]:
-    make_admin = command("room", "make-admin", control.view.room_id)
+    room_id, caller = control.view.room_id, observer.synapse.owner
+    make_admin = command("room", "make-admin", room_id)
     if options.allow < Reach.IMPERSONATE and not observer.cannot_act:
         other = _actor(observer, control, replace(options, allow=Reach.IMPERSONATE))
         if other is not None:
@@ -218,9 +220,13 @@ def _why_no_actor(observer: Observer, control: RoomControl, options: UpgradeOpti
                 "who is a creator of the new room then. Or take control first: "
                 f"`{make_admin}`."
             )
-    return "insufficient-power", (
-        f"No local user with control may upgrade the room. Give a local user control first: `{make_admin}`."
-    )
+    why = "No local user with control may upgrade the room."
+    answer = observer.observe(room_id, Goal(target=caller, caller=caller, allow=Reach.REACTIVATE)).answer
+    if isinstance(answer, Refusal):
+        return "insufficient-power", f"{why} {answer.message}"
+    if isinstance(answer, Plan) and answer.reach:
+        make_admin = command("room", "make-admin", room_id, "--allow", str(answer.reach))
+    return "insufficient-power", f"{why} Take control first: `{make_admin}`."
 
 
 def _finishing(

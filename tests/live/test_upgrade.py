@@ -165,6 +165,7 @@ def test_invalid_upgrades_are_refused_before_any_change(
     room = alice.make_room("Hall", banned=[banned])
     newest = alice.make_room("Newest", version="12")
     without_power = alice.make_room("Lost", members=[newcomer()], left=[alice])
+    foreign = alice.make_room("Foreign", exact_levels={"users": {"@vera:elsewhere.example": 100}})
     impersonate = ("--allow", "impersonate")
     for arguments, code, words in (
         ((), 2, "name a room"),
@@ -174,12 +175,17 @@ def test_invalid_upgrades_are_refused_before_any_change(
         ((room, "--creator", gone.user_id), 5, "is deactivated"),
         ((room, "--creator", banned.user_id, *impersonate), 5, "is banned"),
         ((newest, "--to-version", "11", *impersonate), 5, "would lose"),
-        ((without_power, "--to-version", "12", *impersonate), 5, "room make-admin"),
+        (
+            (without_power, "--to-version", "12", *impersonate),
+            5,
+            f"`synadmin room make-admin '{without_power}' --allow impersonate`",
+        ),
+        ((foreign, "--to-version", "12"), 5, "@vera:elsewhere.example can change the levels: ask them"),
     ):
         answer = synadmin("room", "upgrade", *arguments, "--yes")
         assert answer.code == code, (arguments, answer)
         assert words in " ".join((answer.stdout + answer.stderr).split()), (arguments, answer)
-    for room_id in (room, newest, without_power):
+    for room_id in (room, newest, without_power, foreign):
         assert not admin.state_events(room_id, "m.room.tombstone")
     (record,) = upgraded(synadmin, newest, "--to-version", "12", *impersonate, "--yes")
     assert (record["outcome"], record["new_room_id"]) == ("done", None)
