@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from synadmin.ids import encoded
 from synadmin.journal import Journal
+from tests.live.conftest import environment_of
+from tests.unit.cli.terminal import Terminal
 from tests.written import journal_of
 
 if TYPE_CHECKING:
@@ -44,14 +46,17 @@ def test_dry_run_of_resume_changes_nothing(
 
     assert (answer.code, answer.stdout) == (0, f"room_id,outcome\n{room_id},planned\n"), answer.stderr
     assert f"The run {broken.run} ended before it could revert this: DELETE" in answer.stderr
+    assert "You are not asked" not in answer.stderr
     assert answer.stderr.endswith("Nothing was changed: --dry-run.\n")
     assert admin.membership(room_id, admin) is None
     assert admin.call("GET", limits) == unlimited
     assert journal_of(tmp_path) == before
 
-    answer = synadmin("journal", "resume", "last", "--yes", "-o", "json")
-
-    assert (answer.code, json.loads(answer.stdout)[0]["outcome"]) == (0, "done"), answer.stderr
+    environment = environment_of(tmp_path, homeserver.url, admin)
+    command = ("-m", "synadmin", "journal", "resume", "last")
+    with Terminal(*command, cwd=tmp_path, env=environment) as terminal:
+        assert terminal.end() == 0, terminal.shown
+    assert "You are not asked again: you agreed when the run began." in terminal.shown
     assert admin.membership(room_id, admin) == "join"
     assert admin.call("GET", limits) == {}
 
