@@ -147,7 +147,7 @@ def plan(
         raise RefusedError(_why_refused(observer, view, edit))
     if ways[0].reach > allow:
         raise RefusedError(
-            f"refused: your account has too little power for this. Possible: {ways[0].text}",
+            f"refused: {_why_not_alone(view, edit, observer.synapse.owner)}. Possible: {ways[0].text}",
             hint=f"add --allow {ways[0].reach} to permit this",
             reason=f"needs-{ways[0].reach}",
         )
@@ -248,6 +248,19 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
         if is_active and needed is not None and rules.inviting(view, inviter, user) is None:
             return Actor(user, max(reach, needed), state, inviter, enters=True)
     return None
+
+
+def _why_not_alone(view: RoomView, edit: Edit, caller: UserId) -> str:
+    """Return why the token's owner cannot make an edit that other local users can, as a clause."""
+    level = view.levels.level_of(caller)
+    if level >= view.levels.control and view.membership_of(caller) == "join":
+        for change in level_changes.changes(view, edit):
+            if change.what in edit.users and change.what != caller and change.after < change.before == level:
+                return (
+                    f"{change.what} has the same level as your account ({level}), and users of equal level "
+                    "cannot lower each other"
+                )
+    return "your account has too little power for this"
 
 
 def _why_refused(observer: Observer, view: RoomView, edit: Edit) -> str:

@@ -84,7 +84,10 @@ def test_malicious_admin_is_demoted_through_their_own_account(scene: Scene) -> N
     code, _, stderr = result(scene, "demote", room_id, mallory.user_id)
     assert code == 5
     assert "add --allow impersonate to permit this" in stderr
-    assert f"Act as {mallory.user_id} and set the levels." in stderr
+    assert (
+        f"{mallory.user_id} has the same level as your account (100), and users of equal level cannot lower "
+        f"each other. Possible: Act as {mallory.user_id} and set the levels."
+    ) in stderr
     code, record, stderr = result(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
     assert code == 0, stderr
     assert (record["as"], record["reach"]) == (mallory.user_id, "impersonate")

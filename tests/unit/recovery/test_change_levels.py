@@ -88,6 +88,12 @@ def test_inactive_accounts_go_last(stub: Stub, synapse: Synapse) -> None:
     assert "reactivate the account (suspended) for a short time" in found.text
 
 
+def test_equal_level_is_named_as_the_reason(stub: Stub, synapse: Synapse) -> None:
+    view = room({ADMIN: "join", ALICE: "join"}, power_levels=levels({ADMIN: 100, ALICE: 100}))
+    with pytest.raises(RefusedError, match=f"{ALICE} has the same level as your account"):
+        planned(stub, synapse, view, Edit(users={ALICE: 50}), allow=Reach.API)
+
+
 def test_more_than_allowed_is_refused_with_the_needed_reach(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"})
     with pytest.raises(RefusedError, match=f"Act as {ALICE} and set the levels") as caught:
