@@ -76,6 +76,12 @@ class StateEvent(Record, frozen=True, kw_only=True):
     user_id: UserId | None = None
     age: int | None = None
 
+    @property
+    def replaced(self) -> EventId | None:
+        """The id of the event that it has replaced; None where the server does not say."""
+        replaced = self.replaces_state or (self.unsigned or {}).get("replaces_state")
+        return EventId(replaced) if isinstance(replaced, str) else None
+
 
 class RoomState(Record, frozen=True, kw_only=True):
     """The current state of a room, as far as it was asked for."""

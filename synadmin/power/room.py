@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Any
 
-from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.ids import EventId, RoomId, UserId, server_name_of
 from synadmin.power.levels import PowerLevels, RoomVersion
 
 
@@ -77,6 +77,8 @@ class RoomView:
         power_levels: the content of ``m.room.power_levels``, None where there is no such event.
         power_levels_sender: who sent that event. Synapse drops a new event that says the same as
             the last one of the same sender before it asks whether the sender may send it.
+        power_levels_id: the id of that event, None where it is not known.
+        power_levels_replaced: the id of the power-levels event that it replaced.
         join_rule: None where there is no such event, which means ``invite``.
         allowed_rooms: the rooms whose members may join where the join rule is restricted.
         allowed_members: those local users that matter who are joined to one of them.
@@ -100,6 +102,8 @@ class RoomView:
     power_levels: Mapping[str, Any] | None
     server_name: str
     power_levels_sender: UserId | None = None
+    power_levels_id: EventId | None = None
+    power_levels_replaced: EventId | None = None
     join_rule: str | None = "invite"
     allowed_rooms: tuple[RoomId, ...] = ()
     allowed_members: frozenset[UserId] = frozenset()

@@ -281,16 +281,20 @@ def carry_out(recovery: Recovery, planned: EditPlan) -> RoomView:
     Raises:
         SynadminError: it was not made, or what was read back is not what was asked for.
     """
-    view, actor = planned.view, planned.actor
-    if actor is None:
-        return view
-    temporary = recovery.temporary
-    with recovery.lock(view.room_id):
-        mark = temporary.mark
-        try:
-            content = _send(recovery, planned, actor)
-        finally:
-            left = temporary.revert_since(mark)
+    if planned.actor is None:
+        return planned.view
+    with recovery.lock(planned.view.room_id):
+        return carry_out_locked(recovery, planned, planned.actor)
+
+
+def carry_out_locked(recovery: Recovery, planned: EditPlan, actor: Actor) -> RoomView:
+    """Make an edit in a room that this run has locked; see :func:`carry_out`."""
+    view, temporary = planned.view, recovery.temporary
+    mark = temporary.mark
+    try:
+        content = _send(recovery, planned, actor)
+    finally:
+        left = temporary.revert_since(mark)
     if left:
         raise SynadminError(
             f"the levels are set, but these temporary changes were not reverted: {'; '.join(map(str, left))}"
@@ -476,7 +480,7 @@ def _others_since(
             break
         if event.type == POWER_LEVELS and event.state_key == "" and event.event_id not in known:
             others.setdefault(event.event_id, event.content)
-    replaced = replaced_by(read)
+    replaced = read.replaced
     if base is not None and replaced is not None and replaced not in {*known, *others}:
         others[replaced] = _content_of(observer, room_id, replaced)
     return dict(reversed(others.items()))
@@ -484,12 +488,6 @@ def _others_since(
 
 def _with_levels(view: RoomView, levels: StateEvent | Mapping[str, Any] | None) -> RoomView:
     return replace(view, power_levels=levels.content if isinstance(levels, StateEvent) else levels)
-
-
-def replaced_by(event: StateEvent) -> EventId | None:
-    """Return the id of the event that a state event has replaced; None where the server does not say."""
-    replaced = event.replaces_state or (event.unsigned or {}).get("replaces_state")
-    return EventId(replaced) if isinstance(replaced, str) else None
 
 
 def _content_of(observer: Observer, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from synadmin.recovery import outcome
 from synadmin.recovery.actions import StepRunner
 from synadmin.recovery.observer import Observation, Observer
 from synadmin.recovery.outcome import Outcome, StepTaken
+from synadmin.recovery.overwritten import set_again
 from synadmin.recovery.temporary_changes import Revert
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
@@ -276,16 +277,12 @@ class Run:
         try:
             now = self.recovery.observer.again(preview.observation, self.goal)
         except (MatrixError, ConnectError, ReplyError) as error:
-            return replace(
-                start,
-                outcome=outcome.FAILED,
-                reason=reason_of(failure or error),
-                message=f"The room's state could not be read back: {error}. Run the command again to see it.",
-                control=False,
-                level_after=None,
-                membership_after=None,
-            )
+            message = f"The room's state could not be read back: {error}. Run the command again to see it."
+            return replace(start.unread(message), reason=reason_of(failure or error))
         result = _outcome_read_back(start.with_state(now), view, now, failure)
+        if result.outcome != outcome.FAILED:
+            lost = set_again(self.recovery, self.goal, view, now)
+            result = result if lost is None else replace(result, message=f"{result.message} {lost}")
         if left:
             words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
             result = replace(result, message=f"{result.message} {words}")
@@ -376,18 +373,11 @@ def _put_back(
 
 
 def _broken_off(start: Outcome) -> Outcome:
-    return replace(
-        start,
-        outcome=outcome.FAILED,
-        reason="interrupted",
-        message=(
-            "Interrupted in this room, and not read back. `synadmin journal resume last` continues, "
-            "and reads it back."
-        ),
-        control=False,
-        level_after=None,
-        membership_after=None,
+    message = (
+        "Interrupted in this room, and not read back. `synadmin journal resume last` continues, and reads it "
+        "back."
     )
+    return replace(start.unread(message), reason="interrupted")
 
 
 def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:

@@ -187,6 +187,8 @@ class Observer(Reader):
             view,
             power_levels=None if levels is None else levels.content,
             power_levels_sender=None if levels is None else levels.sender,
+            power_levels_id=None if levels is None else levels.event_id,
+            power_levels_replaced=None if levels is None else levels.replaced,
             memberships=memberships,
         )
 
@@ -303,6 +305,8 @@ class Observer(Reader):
             creators=creators,
             power_levels=None if levels is None else levels.content,
             power_levels_sender=None if levels is None else levels.sender,
+            power_levels_id=None if levels is None else levels.event_id,
+            power_levels_replaced=None if levels is None else levels.replaced,
             server_name=self.server_name,
             federate=federate,
             uncounted=sees_state,

@@ -144,6 +144,12 @@ class Outcome:
         """Return it for a room in which nothing was changed."""
         return replace(self, level_after=self.level_before, membership_after=self.membership_before)
 
+    def unread(self, message: str) -> "Outcome":
+        """Return it as failed, for a room that was not read back."""
+        return replace(
+            self, outcome=FAILED, message=message, control=False, level_after=None, membership_after=None
+        )
+
     def with_state(self, view: RoomView) -> "Outcome":
         """Return it with what the room now holds."""
         return replace(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.live.conftest import running
 from tests.live.recovery.proxy import Passing, Proxy
 
@@ -47,3 +49,28 @@ def test_level_that_another_user_overwrites_is_given_again(scene: Scene, tmp_pat
     assert [step["action"] for step in record["steps"]] == ["make-room-admin", "join", "make-room-admin"]
     users = alice.state(room_id, "m.room.power_levels")["users"]
     assert users == {**levels["users"], bob.user_id: 30, scene.admin.user_id: 100}
+
+
+@pytest.mark.parametrize("target", ["admin", "bob"])
+def test_change_that_make_room_admin_overwrites_is_made_again(
+    scene: Scene, tmp_path: Path, target: str
+) -> None:
+    alice, bob, carol, dave = (scene.someone(name) for name in ("alice", "bob", "carol", "dave"))
+    room_id = alice.make_room(members=[bob, carol, dave, scene.admin])
+    who, levels = {"admin": scene.admin, "bob": bob}[target], alice.state(room_id, "m.room.power_levels")
+    theirs = {carol.user_id: 100} if target == "bob" else {carol.user_id: 100, dave.user_id: 30}
+
+    def happens(passing: Passing) -> int | None:
+        if not passing.path.endswith("/make_room_admin") or passing.answered or made:
+            return None
+        made.append(passing)
+        # As if Synapse had read the levels before they changed, and sent them afterwards.
+        alice.set_levels(room_id, {**levels, "users": levels["users"] | theirs})
+        alice.set_levels(room_id, {**levels, "users": {**levels["users"], who.user_id: 100}})
+        return 200
+
+    made: list[Passing] = []
+    code, record = make_admin(scene, tmp_path, happens, room_id, "--user", who.user_id)
+    assert (code, record["outcome"]) == (0, "done"), record
+    users = alice.state(room_id, "m.room.power_levels")["users"]
+    assert users == {**levels["users"], **theirs, who.user_id: 100}

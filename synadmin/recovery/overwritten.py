@@ -1,0 +1,87 @@
+"""Changes of a room's levels that Make Room Admin has overwritten, made again.
+
+Synapse reads the levels, adds one, and sends them. What others send in between is lost.
+"""
+
+from collections.abc import Mapping
+from itertools import islice, pairwise
+from typing import Any
+
+from synadmin.errors import MatrixError, RefusedError
+from synadmin.ids import UserId
+from synadmin.power import level_changes
+from synadmin.power.events import POWER_LEVELS
+from synadmin.power.level_changes import NAMED, Edit
+from synadmin.power.room import Goal, RoomView
+from synadmin.recovery import change_levels
+from synadmin.recovery.workspace import Recovery
+
+_NEWEST = 30  # events of a room, among which those of others are looked for
+
+
+def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -> str | None:
+    """Make changes again that others made while the goal's target was given a level.
+
+    The room has to be locked.
+
+    Args:
+        recovery: the run.
+        goal: who was given a level, and how far the run may go.
+        before: the room as it was when that was planned.
+        now: the room as it was read back.
+
+    Returns:
+        What is lost, as a sentence; None where nothing is.
+    """
+    if now.power_levels_replaced in {None, before.power_levels_id} or now.power_levels_id is None:
+        return None
+    try:
+        edit = _overwritten(recovery, goal.target, before, now)
+        recovery.observer.forget_all()
+        for user, level in edit.users.items():
+            joined = recovery.observer.membership_now(user, now.room_id) == "join"
+            if joined and level == now.levels.level_of(goal.target):
+                recovery.synapse.rooms.make_admin(now.room_id, user_id=user)
+        view = change_levels.view_to_edit(recovery.observer, now.room_id)
+        if not level_changes.changes(view, edit):
+            return None
+        planned = change_levels.plan(recovery.observer, view, edit, allow=goal.allow, leave_rooms=True)
+        if planned.actor is not None:
+            change_levels.carry_out_locked(recovery, planned, planned.actor)
+    except (MatrixError, RefusedError) as error:
+        return f"A change that another user made to the levels at the same time is lost: {error}."
+    return None
+
+
+def _overwritten(recovery: Recovery, target: UserId, before: RoomView, now: RoomView) -> Edit:
+    """Return what others have set since ``before``, and what the event that gave the level lacks."""
+    contents: list[Mapping[str, Any]] = []
+    newest = recovery.observer.synapse.events.messages(now.room_id, backwards=True, page_size=_NEWEST)
+    for event in islice(newest, _NEWEST):
+        if event.event_id == before.power_levels_id:
+            break
+        if event.type == POWER_LEVELS and event.state_key == "":
+            contents.insert(0, event.content)
+    base, level = before.levels.written(), now.levels.level_of(target)
+    for earlier, given in pairwise(contents):
+        if _users(given).get(target) == level != _users(earlier).get(target):
+            whole, _ = level_changes.merged(base, given, earlier)
+            wanted, _ = level_changes.merged(given, now.levels.written(), whole)
+            return _difference(now.levels.written(), wanted)
+    return Edit()
+
+
+def _users(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    users = content.get("users")
+    return users if isinstance(users, Mapping) else {}
+
+
+def _difference(now: Mapping[str, Any], wanted: Mapping[str, Any]) -> Edit:
+    """Return the edit that makes one content of the levels into another."""
+    parts: dict[str, dict[Any, Any]] = {}
+    for part in ("users", "events"):
+        has, wants = now.get(part) or {}, wanted.get(part) or {}
+        names = dict.fromkeys((*has, *wants))
+        parts[part] = {name: wants.get(name) for name in names if has.get(name) != wants.get(name)}
+    named = {name: wanted[name] for name in NAMED if name in wanted and wanted[name] != now.get(name)}
+    return Edit(users=parts["users"], events=parts["events"], named=named)
