@@ -34,12 +34,10 @@ from tests.unit.mas.answers import (
     single,
     user,
 )
-from tests.unit.stub import HTML, Stub, json_reply, nobody_there, refused
+from tests.unit.stub import HTML, Reply, Stub, json_reply, nobody_there, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.unit.stub import Reply
 
 
 @pytest.fixture
@@ -174,7 +172,7 @@ def test_record_shows_unknown_fields(mas_stub: Stub) -> None:
 
 def test_mas_change_is_journaled_without_secrets(mas_stub: Stub, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite3")
-    mas_stub.on(f"{API}/users/{ALICE}/set-password", json_reply(None, 204))
+    mas_stub.on(f"{API}/users/{ALICE}/set-password", Reply(204, b""))
     mas = mas_of(mas_stub, journal=journal)
     mas.users.set_password(ALICE, "correct horse")
     journal.close()

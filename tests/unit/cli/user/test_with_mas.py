@@ -12,7 +12,7 @@ from synadmin.client import Synapse
 from synadmin.ids import UserId
 from synadmin.recovery.mas_account import account_in_mas
 from tests.unit.mas.answers import ALICE, API, MADE, in_charge, page, single, user
-from tests.unit.stub import json_reply
+from tests.unit.stub import Reply
 
 if TYPE_CHECKING:
     from tests.unit.stub import Stub
@@ -31,6 +31,6 @@ def test_address_that_is_not_added_by_mas_is_an_error(stub: Stub) -> None:
         add_email(account, ADDRESS)
 
     stub.on(f"{API}/user-emails", page("user-email", {"01MAIL": EMAIL}))
-    stub.on(f"{API}/user-emails/01MAIL", json_reply({}, 204))
+    stub.on(f"{API}/user-emails/01MAIL", Reply(204, b""))
     with pytest.raises(NotAsAskedError, match="still has alice@"):
         remove_email(account, ADDRESS)
