@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice, pairwise
 from typing import Any
 
-from synadmin.errors import MatrixError, RefusedError
+from synadmin.errors import JournalError, NotAuthenticatedError, SynadminError
 from synadmin.ids import UserId
 from synadmin.power import level_changes
 from synadmin.power.events import POWER_LEVELS
@@ -32,6 +32,10 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
 
     Returns:
         What is lost, as a sentence; None where nothing is.
+
+    Raises:
+        NotAuthenticatedError: the token has become invalid.
+        JournalError: the journal cannot be written.
     """
     if now.power_levels_replaced in {None, before.power_levels_id} or now.power_levels_id is None:
         return None
@@ -48,7 +52,9 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
         planned = change_levels.plan(recovery.observer, view, edit, allow=goal.allow, leave_rooms=True)
         if planned.actor is not None:
             change_levels.carry_out_locked(recovery, planned, planned.actor)
-    except (MatrixError, RefusedError) as error:
+    except (JournalError, NotAuthenticatedError):
+        raise
+    except SynadminError as error:
         return f"A change that another user made to the levels at the same time is lost: {error}."
     return None
 
