@@ -193,6 +193,18 @@ class InterruptedRun(KeyboardInterrupt):
         self.result = result
 
 
+class TokenEndedError(NotAuthenticatedError):
+    """The token became invalid in the middle of a room.
+
+    Attributes:
+        result: what was begun in it.
+    """
+
+    def __init__(self, error: NotAuthenticatedError, result: Outcome) -> None:
+        super().__init__(status=error.status, errcode=error.errcode, reason=error.reason, hint=error.hint)
+        self.result = result
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Carries out plans, one room after the other.
@@ -211,7 +223,8 @@ class Run:
         Nothing that the server says or fails to say is raised, but what stops every other room as well:
 
         Raises:
-            NotAuthenticatedError: the token has become invalid.
+            NotAuthenticatedError: the token has become invalid. After the first step it is a
+                :class:`TokenEndedError`.
             JournalError: the journal cannot be written.
             InterruptedRun: Ctrl-C came.
         """
@@ -260,11 +273,11 @@ class Run:
         mark = self.recovery.temporary.mark
         taken: list[StepTaken] = []
         failure: SynadminError | None = None
-        interruption: KeyboardInterrupt | None = None
+        stopped: KeyboardInterrupt | NotAuthenticatedError | None = None
         try:
             failure = self._take_all(plan, view, preview.observation, taken)
-        except KeyboardInterrupt as caught:
-            interruption = caught
+        except (KeyboardInterrupt, NotAuthenticatedError) as caught:
+            stopped = caught
         finally:
             left = self.recovery.temporary.revert_since(mark)
         forward = (step for step in plan.steps if not step.puts_back)
@@ -272,14 +285,14 @@ class Run:
         begun = {(step.action, step.user) for step, record in pairs if record.status != "planned"}
         taken += [_put_back(step, begun, left) for step in plan.steps if step.puts_back]
         start = replace(preview.result, promoter=plan.promoter, steps=tuple(taken))
-        if interruption is not None:
-            raise InterruptedRun(_broken_off(start)) from interruption
+        if stopped is not None:
+            raise _stopped(stopped, start, is_begun=len(taken) > 1) from stopped
         try:
             now = self.recovery.observer.again(preview.observation, self.goal)
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"The room's state could not be read back: {error}. Run the command again to see it."
             return replace(start.unread(message), reason=reason_of(failure or error))
-        result = _outcome_read_back(start.with_state(now), view, now, failure)
+        result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
         if result.outcome != outcome.FAILED:
             lost = set_again(self.recovery, self.goal, view, now)
             result = result if lost is None else replace(result, message=f"{result.message} {lost}")
@@ -341,6 +354,7 @@ class Run:
                 raise
             except SynadminError as error:
                 if isinstance(error, NotAuthenticatedError) and self._is_with_own_token(step):
+                    taken.append(StepTaken.of(step, "failed", error=error))
                     raise
                 failure = _explained(error, step, view, observation)
                 waits = isinstance(failure, IncompleteRoomError)
@@ -372,12 +386,20 @@ def _put_back(
     return StepTaken.of(step, "failed" if failed else "done")
 
 
-def _broken_off(start: Outcome) -> Outcome:
+def _stopped(
+    why: KeyboardInterrupt | NotAuthenticatedError, start: Outcome, *, is_begun: bool
+) -> KeyboardInterrupt | NotAuthenticatedError:
+    """Return what is raised where a run ends in the middle of a room, with what was begun in it."""
+    resume = "`synadmin journal resume last` continues, and reads it back."
+    if isinstance(why, KeyboardInterrupt):
+        message = f"Interrupted in this room, and not read back. {resume}"
+        return InterruptedRun(replace(start.unread(message), reason="interrupted"))
+    if not is_begun:
+        return why
     message = (
-        "Interrupted in this room, and not read back. `synadmin journal resume last` continues, and reads it "
-        "back."
+        f"The token became invalid in this room, and it was not read back. After `synadmin login`, {resume}"
     )
-    return replace(start.unread(message), reason="interrupted")
+    return TokenEndedError(why, replace(start.unread(message), reason=reason_of(why)))
 
 
 def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
@@ -426,6 +448,8 @@ def _outcome_read_back(
     earlier: RoomView,
     now: RoomView,
     failure: SynadminError | None,
+    *,
+    is_reverted: bool,
 ) -> Outcome:
     """Build the outcome from the room state read back."""
     user = read.user_id
@@ -458,7 +482,8 @@ def _outcome_read_back(
         if failure is not None
         else "the server reported success, but the room does not show the change"
     )
-    message = f"{words}. {holds}." if changed else f"{words}. Nothing was changed."
+    same = "Nothing was changed." if is_reverted else "The room is unchanged."
+    message = f"{words}. {holds}." if changed else f"{words}. {same}"
     if isinstance(failure, RateLimitedError):
         again = "Run it again after that" if failure.retry_after is not None else "Run it again later"
         message = (

@@ -206,7 +206,7 @@ def _carry_out(
 ) -> "Iterator[Outcome]":
     """Carry out plan after plan; the rate limits are lifted from the first one on."""
     from synadmin.cli.room.announce import announce_admin
-    from synadmin.recovery.make_admin import InterruptedRun
+    from synadmin.recovery.make_admin import InterruptedRun, TokenEndedError
 
     for preview in previews:
         if lifts and preview.plan is not None:
@@ -216,8 +216,8 @@ def _carry_out(
             lifts = False
         try:
             yield announce_admin(invocation, run.recovery, run.carry_out(preview), announce)
-        except InterruptedRun as interruption:
-            yield interruption.result
+        except (InterruptedRun, TokenEndedError) as stopped:
+            yield stopped.result
             raise
 
 

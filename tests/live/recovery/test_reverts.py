@@ -90,3 +90,53 @@ def test_unwritable_state_directory_stops_only_changes(scene: Scene) -> None:
     assert "nothing was changed" in answer.stderr
     assert "SYNADMIN_JOURNAL" in answer.stderr
     assert room_id not in scene.memberships(scene.admin)
+
+
+def test_room_whose_token_ended_after_the_first_step_is_failed_with_its_steps(
+    scene: Scene, tmp_path: Path
+) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    admin = scene.server.register("ended", admin=True)
+
+    def happens(passing: Passing) -> None:
+        if passing.path.endswith("/make_room_admin") and not passing.answered:
+            admin.call("POST", "/_matrix/client/v3/logout", {})
+
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, admin, *make_admin(room_id)) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 3, stderr
+    (record,) = json.loads(stdout)
+    assert record["outcome"] == "failed"
+    assert "`synadmin journal resume last` continues" in record["message"]
+    states = {(step["action"], step["status"]) for step in record["steps"]}
+    assert {("reactivate", "done"), ("make-room-admin", "failed"), ("deactivate", "failed")} <= states, states
+    assert not scene.standing(alice).account["deactivated"], "no request could deactivate it again"
+
+
+def test_account_that_stays_active_is_not_called_unchanged(scene: Scene, tmp_path: Path) -> None:
+    alice, bob = scene.someone("alice"), scene.someone("bob")
+    room_id = alice.make_room(members=[bob])
+    scene.deactivate(alice)
+    changed: list[str] = []
+
+    def happens(passing: Passing) -> int | None:
+        if passing.changes and not passing.answered:
+            changed.append(passing.path)
+        return 500 if len(changed) > 1 and passing.changes and not passing.answered else None
+
+    with (
+        Proxy(scene.server.url, happens) as proxy,
+        running(tmp_path, proxy.here, scene.admin, *make_admin(room_id)) as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == 1, stderr
+    (record,) = json.loads(stdout)
+    assert "Nothing was changed." not in record["message"]
+    assert "The room is unchanged." in record["message"]
+    assert "Not reverted, and tried again at the end" in record["message"]
+    assert not scene.standing(alice).account["deactivated"]
