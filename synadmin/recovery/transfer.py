@@ -25,7 +25,15 @@ from synadmin.power.events import TOMBSTONE
 from synadmin.power.levels import format_level
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
-from synadmin.recovery.transfer_plan import INSIDE, LOWER, RATE_LIMITED, RETRY, Move, RoomTransfer
+from synadmin.recovery.transfer_plan import (
+    INSIDE,
+    LOWER,
+    RATE_LIMITED,
+    RETRY,
+    Move,
+    RoomTransfer,
+    has_power,
+)
 
 
 class Way(Protocol):
@@ -209,7 +217,7 @@ def _concluded(room_transfer: RoomTransfer, move: Move) -> RoomTransfer:
         if view.levels.level_of(move.new) >= view.levels.needed(TOMBSTONE):
             message += f" If {move.new} upgrades the room, only {move.new} is a creator of the new one."
         return replace(room_transfer, outcome=outcome.PARTLY, reason="creator-stays", message=message)
-    if level > max(view.levels.users_default, 0):
+    if has_power(view.levels, move.old):
         message = f"{move.new} has control, but {move.old} still has level {format_level(level)}."
         return replace(room_transfer, outcome=outcome.PARTLY, reason="server-error", message=message)
     message = f"{move.new} has control; {move.old} has level {format_level(level)}."

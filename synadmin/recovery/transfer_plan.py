@@ -8,7 +8,7 @@ from synadmin.ids import RoomId, UserId
 from synadmin.power import level_changes
 from synadmin.power.events import TOMBSTONE
 from synadmin.power.level_changes import Edit
-from synadmin.power.levels import format_level
+from synadmin.power.levels import PowerLevels, format_level
 from synadmin.power.room import RoomView
 from synadmin.recovery import outcome
 from synadmin.recovery.outcome import DONE, State, StepTaken
@@ -104,21 +104,32 @@ def lowering(view: RoomView, move: Move) -> str:
     return ", ".join(words)
 
 
-def keepers(view: RoomView, move: Move) -> tuple[UserId, ...]:
-    """Return who has control of the room beside the two, and keeps it."""
-    return tuple(user for user in level_changes.controllers(view) if user not in {move.new, move.old})
+def _others_with_control(view: RoomView, move: Move, verb: str) -> str:
+    """Return a clause of who has control of the room beside the two; empty where no other user has.
+
+    Args:
+        view: the room.
+        move: the two.
+        verb: of the clause, in the plural: ``have``, ``keep``.
+    """
+    if view.levels.users_default >= view.levels.control:
+        return f"all members without a level of their own {verb} control"
+    others = [user for user in level_changes.controllers(view) if user not in {move.new, move.old}]
+    if not others:
+        return ""
+    singular = {"have": "has", "keep": "keeps"}[verb]
+    return f"{', '.join(others[:_MOST_NAMED])} {verb if others[1:] else singular} control"
 
 
 def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
     """Return why a room is not handed over, as a reason and a sentence."""
     level, control = view.levels.level_of(move.old), view.levels.control
     if level < control and not view.has_control(move.new):
-        others = keepers(view, move)
-        have = f"{', '.join(others[:_MOST_NAMED])} has" if others else "No user in the room has"
+        have = _others_with_control(view, move, "have") or "no user in the room has control"
         make_admin = command("room", "make-admin", view.room_id, "--user", move.new, "--dry-run")
         return "insufficient-power", (
-            f"{move.old} has level {format_level(level)} and no control to give away: that takes {control}. "
-            f"{have} control. `{make_admin}` shows how to give it to {move.new}."
+            f"{move.old} has level {format_level(level)} and no control to give away: that takes {control}; "
+            f"{have}. `{make_admin}` shows how to give it to {move.new}."
         )
     if view.membership_of(move.new) == "ban":
         # It could be lifted as a moderator, but the ban had a reason.
@@ -147,11 +158,11 @@ def outlook(view: RoomView, move: Move) -> str:
         rest = f"then {move.old} loses its power"
     if parting(view, move) is None and not view.levels.is_creator(move.old):
         rest = f"{move.old} has no power to give away"
-    others = keepers(view, move)
-    kept = f" {', '.join(others[:_MOST_NAMED])} keep{'' if others[1:] else 's'} control." if others else ""
+    kept = _others_with_control(view, move, "keep")
+    rest = f"{rest}; {kept}." if kept else f"{rest}."
     if view.has_control(move.new):
-        return f"{move.new} already has control; {rest}.{kept}"
-    return f"{move.new} gets power and an invitation, and joins; {rest}.{kept}"
+        return f"{move.new} already has control; {rest}"
+    return f"{move.new} gets power and an invitation, and joins; {rest}"
 
 
 def granted(view: RoomView, move: Move) -> RoomView:
@@ -160,6 +171,12 @@ def granted(view: RoomView, move: Move) -> RoomView:
     if not view.levels.is_creator(move.new):
         view = replace(view, power_levels=view.levels.granting(move.new, level))
     return replace(view, memberships={**view.memberships, move.new: "join"})
+
+
+def has_power(levels: PowerLevels, user: UserId) -> bool:
+    """Whether a user has more power than a member without a level of their own should have."""
+    level = levels.level_of(user)
+    return level > max(levels.users_default, 0) or level >= levels.control
 
 
 def parting(view: RoomView, move: Move) -> Edit | None:
@@ -173,7 +190,7 @@ def parting(view: RoomView, move: Move) -> Edit | None:
         needed = levels.needed(TOMBSTONE)
         return Edit(users={move.new: needed}) if levels.level_of(move.new) < needed else None
     held = levels.level_of(move.old)
-    if held <= max(levels.users_default, 0):
+    if not has_power(levels, move.old) or held <= min(levels.users_default, 0):
         return None
     users: dict[UserId, int | None] = {move.old: None if levels.users_default <= 0 else 0}
     if levels.level_of(move.new) < held:

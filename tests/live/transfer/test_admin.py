@@ -370,3 +370,19 @@ def test_new_owner_unknown_to_its_server_is_refused(household: Household, synadm
     assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-unknown")
     assert nobody in record["message"]
     household.is_untouched(room_id, before)
+
+
+def test_old_owner_loses_control_that_all_members_have_by_default(
+    household: Household, synadmin: Synadmin
+) -> None:
+    (room_id,) = household.rooms(1, levels={"users_default": 100})
+    planned = transfer(synadmin, household, room_id, *ALLOWED, "--dry-run")
+    (plan,) = records(planned)
+    assert plan["message"].endswith("all members without a level of their own keep control.")
+    answer = transfer(synadmin, household, room_id, *ALLOWED)
+    assert answer.code == 0, answer.stderr
+    household.is_handed_over(room_id)
+    again = transfer(synadmin, household, room_id, *ALLOWED)
+    assert [record["message"] for record in records(again)] == [
+        f"{household.new.user_id} already has control, and {household.old.user_id} has no power."
+    ]

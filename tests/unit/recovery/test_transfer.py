@@ -285,10 +285,17 @@ def test_version_12_creator_stays_and_the_new_owner_may_upgrade() -> None:
     [
         ({"users": {OLD: 100, FRIEND: 50}}, {"users": {FRIEND: 50, NEW: 100}}),
         ({"users": {OLD: 100}, "users_default": 50}, {"users": {OLD: 0, NEW: 100}, "users_default": 50}),
+        ({"users": {OLD: 100}, "users_default": 100}, {"users": {OLD: 0, NEW: 100}, "users_default": 100}),
         ({"users": {OLD: 100}, "users_default": -10}, {"users": {NEW: 100}, "users_default": -10}),
         ({"users": {OLD: 0, NEW: 100}}, {"users": {OLD: 0, NEW: 100}}),
     ],
-    ids=["others keep theirs", "everybody moderates", "everybody is muted", "nothing to take"],
+    ids=[
+        "others keep theirs",
+        "everybody moderates",
+        "everybody has control",
+        "everybody is muted",
+        "nothing to take",
+    ],
 )
 def test_only_the_old_owner_loses_power(levels: dict[str, object], after: dict[str, object]) -> None:
     club = Rooms({ROOM: replace(room(), power_levels=levels)})
