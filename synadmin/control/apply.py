@@ -38,7 +38,7 @@ from synadmin.power import control_goal
 from synadmin.power.room import Goal, Reach
 from synadmin.recovery import change_levels
 from synadmin.recovery import outcome as results
-from synadmin.recovery.make_admin import Run, reason_of
+from synadmin.recovery.make_admin import Run
 from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.room_state import set_state
 from synadmin.recovery.workspace import Recovery
@@ -123,7 +123,7 @@ class Apply:
             left = differences_now(self.recovery.observer, report.target)
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"What the room holds now could not be read back: {error}. Run it again to see."
-            return replace(report, outcome=results.FAILED, reason=reason_of(error), message=message)
+            return replace(report, outcome=results.FAILED, reason=results.reason_of(error), message=message)
         announced = [change for change in report.changes if change.kind == "heir" and change.before is None]
         if not left and failure is None and announced:
             return replace(report, outcome=results.PENDING)
@@ -139,7 +139,7 @@ class Apply:
         if isinstance(failure, NotPossible):
             reason, message = failure.reason, failure.message
         elif failure is not None:
-            reason, message = reason_of(failure), f"{failure}."
+            reason, message = results.reason_of(failure), f"{failure}."
         if left:
             message += f" Not as the file says: {', '.join(change.subject for change in left)}."
         return replace(report, outcome=results.FAILED, reason=reason, message=message)

@@ -10,7 +10,6 @@ from synadmin.errors import (
     MatrixError,
     NotAuthenticatedError,
     NotFoundError,
-    NotPermittedError,
     RateLimitedError,
     ReplyError,
     ServerError,
@@ -291,7 +290,7 @@ class Run:
             now = self.recovery.observer.again(preview.observation, self.goal)
         except (MatrixError, ConnectError, ReplyError) as error:
             message = f"The room's state could not be read back: {error}. Run the command again to see it."
-            return replace(start.unread(message), reason=reason_of(failure or error))
+            return replace(start.unread(message), reason=outcome.reason_of(failure or error))
         result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
         if result.outcome != outcome.FAILED:
             lost = set_again(self.recovery, self.goal, view, now)
@@ -399,7 +398,7 @@ def _stopped(
     message = (
         f"The token became invalid in this room, and it was not read back. After `synadmin login`, {resume}"
     )
-    return TokenEndedError(why, replace(start.unread(message), reason=reason_of(why)))
+    return TokenEndedError(why, replace(start.unread(message), reason=outcome.reason_of(why)))
 
 
 def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError) -> Outcome:
@@ -409,7 +408,7 @@ def _not_let_in(preview: Preview, join: Step, error: MatrixError | ConnectError)
     return replace(
         preview.result,
         outcome=outcome.REFUSED if refused else outcome.FAILED,
-        reason="not-in-room" if refused else reason_of(error),
+        reason="not-in-room" if refused else outcome.reason_of(error),
         message=f"No user of this server is in the room, and {way}",
         reach=None,
         steps=() if refused else (StepTaken.of(join, "failed", error=error),),
@@ -462,7 +461,7 @@ def _outcome_read_back(
             outcome=outcome.DONE,
             message=f"{user} is in the room with level {format_level(level)} and has control.",
         )
-    reason = reason_of(failure) if failure is not None else None
+    reason = outcome.reason_of(failure) if failure is not None else None
     may_come = membership == "invite" or (
         now.join_rule == "public" and membership != "ban" and not now.blocked
     )
@@ -485,29 +484,14 @@ def _outcome_read_back(
     same = "Nothing was changed." if is_reverted else "The room is unchanged."
     message = f"{words}. {holds}." if changed else f"{words}. {same}"
     if isinstance(failure, RateLimitedError):
-        again = "Run it again after that" if failure.retry_after is not None else "Run it again later"
+        wait, again = "for an unknown time", "later"
+        if failure.retry_after is not None:
+            wait, again = f"for {failure.retry_after:.0f} s", "after that"
         message = (
-            f"{message} The rate limit lasts {_wait(failure)}. {again}: finished steps are not repeated."
+            f"{message} The rate limit lasts {wait}. Run it again {again}: finished steps are not repeated."
         )
     elif reason == "target-blocks-invites":
         message = f"{message} {user} blocks invitations. Run it again after {user} allows them."
     elif enough and may_come:
         message = f"{message} Run it again to finish."
     return replace(read, outcome=outcome.FAILED, reason=reason or "server-error", message=message)
-
-
-def _wait(error: RateLimitedError) -> str:
-    if error.retry_after is None:
-        return "for an unknown time"
-    return f"for {error.retry_after:.0f} s"
-
-
-def reason_of(error: SynadminError) -> str:
-    """Return the code for scripts of what the server answered."""
-    if isinstance(error, RateLimitedError):
-        return "rate-limited"
-    if isinstance(error, MatrixError) and error.errcode == "M_INVITE_BLOCKED":
-        return "target-blocks-invites"
-    if isinstance(error, NotPermittedError):
-        return "not-permitted"
-    return "server-error"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from synadmin.api.rooms import Room, RoomDetails
+from synadmin.errors import MatrixError, NotPermittedError, RateLimitedError, SynadminError
 from synadmin.ids import RoomId, UserId
 from synadmin.power.levels import Ability, format_level
 from synadmin.power.room import Reach, RoomView
@@ -216,3 +217,14 @@ def planned(start: Outcome, plan: Plan, view: RoomView) -> Outcome:
         warnings=plan.warnings,
         abilities=view.levels.abilities(plan.level),
     )
+
+
+def reason_of(error: SynadminError) -> str:
+    """Return the code for scripts of what the server answered."""
+    if isinstance(error, RateLimitedError):
+        return "rate-limited"
+    if isinstance(error, MatrixError) and error.errcode == "M_INVITE_BLOCKED":
+        return "target-blocks-invites"
+    if isinstance(error, NotPermittedError):
+        return "not-permitted"
+    return "server-error"
