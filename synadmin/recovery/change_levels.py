@@ -351,8 +351,7 @@ def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEven
     for loses in (level_changes.locks_everybody_out, level_changes.takes_last_local_control):
         if loses(now, edit) and not loses(view, edit):
             raise WouldLoseControlError(
-                "refused: the power levels have changed in the meantime: no user of this server would have "
-                "control of the room",
+                "refused: the power levels have changed: no user of this server would control the room",
                 hint=keep_control(view.room_id),
             )
     return event
@@ -409,7 +408,7 @@ def send_levels(
             if read.event_id in ours:
                 return read.content
             break
-        content = _merged_with_others(view, base, others.values(), content)
+        content = _merged_with_others(view, edit, base, others.values(), content)
         base = read
         merged.update(others)
     raise SynadminError(
@@ -435,22 +434,25 @@ def _cannot_repeat(
 
 
 def _merged_with_others(
-    view: RoomView, base: StateEvent | None, others: Iterable[Mapping[str, Any]], content: Mapping[str, Any]
+    view: RoomView,
+    edit: Edit,
+    base: StateEvent | None,
+    others: Iterable[Mapping[str, Any]],
+    content: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return our content with the changes of others, whose events replaced the same one as ours.
 
     Raises:
-        SynadminError: another user has changed the same level.
+        SynadminError: another user has changed a level of the edit.
     """
     made_from = _with_levels(view, base).levels.written()
     theirs: Mapping[str, Any] = made_from
     for other in others:
-        # Of others the later one counts.
-        theirs, _conflicts = level_changes.merged(
-            made_from, _with_levels(view, other).levels.written(), theirs
-        )
-    merged, conflicts = level_changes.merged(made_from, theirs, content)
-    if conflicts:
+        later = _with_levels(view, other).levels.written()
+        theirs, _ = level_changes.merged(made_from, later, theirs)  # of others the later one counts
+    merged, different = level_changes.merged(made_from, theirs, content)
+    # Of a level that others have set twice our content has the first value.
+    if conflicts := [name for name in different if name in {*edit.users, *edit.events, *edit.named}]:
         raise SynadminError(
             f"another user changed the same level at the same time: {', '.join(conflicts)}",
             hint=f"`{command('room', 'power', view.room_id)}` shows what holds now",

@@ -291,6 +291,22 @@ def test_level_changed_by_two_at_once_is_not_done(stub: Stub, synapse: Synapse) 
         )
 
 
+def test_level_that_another_user_sets_twice_is_merged(stub: Stub, synapse: Synapse) -> None:
+    sending = Sending(stub, synapse)
+    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
+    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
+    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    both = with_users(bob=50, carol=30)
+    content = sending.send(
+        RAISE,
+        event(with_users(), "$base"),
+        event(with_users(bob=50), "$ours", replaces="$theirs"),
+        event(both, "$later", replaces="$again"),
+        event(both, "$later", replaces="$again"),
+    )
+    assert content == both
+
+
 def test_sender_that_lowered_itself_cannot_repeat_a_lost_change(stub: Stub, synapse: Synapse) -> None:
     # Its own event has taken its power, so what another user sent at the same time cannot be sent again.
     sending = Sending(stub, synapse)
