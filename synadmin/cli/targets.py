@@ -164,6 +164,14 @@ def inactive_state(account: "UserDetails") -> str | None:
     return next((name for name in ("deactivated", "suspended", "locked") if getattr(account, name)), None)
 
 
+def unfit_owner(account: "UserDetails") -> str | None:
+    """Return why an account cannot own a room, as what it is; None where it can.
+
+    No user can sign in to a guest account again: it ends with its session.
+    """
+    return inactive_state(account) or ("a guest account" if account.is_guest else None)
+
+
 def room_id_of(synapse: "Synapse", text: str) -> RoomId:
     """Return the room id of a room id, of an alias, or of the name of exactly one room.
 

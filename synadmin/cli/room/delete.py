@@ -9,7 +9,7 @@ from synadmin.cli.outcomes import NotAsAskedError, Record, unchanged
 from synadmin.cli.parameters import given
 from synadmin.cli.progress import progress
 from synadmin.cli.server_task import Task
-from synadmin.cli.targets import ROOMS, Targets, counted, inactive_state, join_names, room_id_of, user_id_of
+from synadmin.cli.targets import ROOMS, Targets, counted, join_names, room_id_of, unfit_owner, user_id_of
 from synadmin.cli.verbs import ChosenTargets, Shown, reads, server_task
 from synadmin.columns import Column
 from synadmin.errors import MatrixError, NotFoundError, RefusedError, UsageError
@@ -190,7 +190,7 @@ def _(synapse: "Synapse", _: list[str], *, options: "DeletionOptions") -> None:
     if new_owner is None:
         return
     user_id = user_id_of(synapse, new_owner)
-    state = inactive_state(synapse.users.get(user_id))
+    state = unfit_owner(synapse.users.get(user_id))
     if state is not None:
         message = f"{user_id} is {state}: the account could not use the new room"
         raise RefusedError(message, hint="nothing was changed; name another user with --new-room-user")

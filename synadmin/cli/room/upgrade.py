@@ -7,7 +7,7 @@ import click
 from synadmin.cli.confirm import allow_option, announce_option
 from synadmin.cli.invocation import Invocation
 from synadmin.cli.outcomes import Record
-from synadmin.cli.targets import ROOMS, any_user_id_of, counted, inactive_state, join_names
+from synadmin.cli.targets import ROOMS, any_user_id_of, counted, join_names, unfit_owner
 from synadmin.cli.verbs import ChosenTargets, changes
 from synadmin.columns import Column
 from synadmin.errors import NotFoundError, RefusedError, UsageError
@@ -166,7 +166,7 @@ def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> s
 def _require_active(synapse: "Synapse", user: UserId) -> None:
     if server_name_of(user) != server_name_of(synapse.owner):
         return
-    state = inactive_state(synapse.users.get(user))
+    state = unfit_owner(synapse.users.get(user))
     if state is not None:
         message = f"{user} is {state} and cannot own a room"
         raise RefusedError(message, hint="name an active account with --creator")

@@ -13,7 +13,7 @@ from synadmin.cli.invocation import Invocation
 from synadmin.cli.mas_required import account_in_mas, server_admins
 from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
-from synadmin.cli.targets import USERS, counted, inactive_state, join_names, user_id_of
+from synadmin.cli.targets import USERS, counted, inactive_state, join_names, unfit_owner, user_id_of
 from synadmin.cli.user.offboard_plan import change_since_plan, fingerprint, pairs_of, write_plan
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
@@ -231,8 +231,8 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
 
 
 def _inactive(synapse: "Synapse", user: "UserId") -> str | None:
-    """Return that an account is locked or the like, as a clause; None where it is active."""
-    state = inactive_state(synapse.users.get(user))
+    """Return that an account is locked or the like, or a guest, as a clause; None where it can own a room."""
+    state = unfit_owner(synapse.users.get(user))
     return None if state is None else f"{user} is {state}"
 
 
