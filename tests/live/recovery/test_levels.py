@@ -265,7 +265,7 @@ def test_last_admin_is_not_demoted_where_the_other_one_left_meanwhile(scene: Sce
     assert process.returncode == 5, stderr
     record = json.loads(stdout)
     assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
-    assert "the power levels have changed in the meantime" in record["message"]
+    assert "the power levels have changed: no user of this server would" in record["message"]
     assert content(scene, room_id)["users"][alice.user_id] == 100
 
 
