@@ -15,9 +15,9 @@ from synadmin.cli.parameters import LEVEL, renamed
 from synadmin.cli.room.outcome_text import room_heading
 from synadmin.cli.targets import ROOMS, room_id_of
 from synadmin.columns import Column
-from synadmin.errors import UsageError, WouldLoseControlError
+from synadmin.errors import RefusedError, UsageError, WouldLoseControlError
 from synadmin.ids import RoomId, parse_user_id, server_name_of
-from synadmin.text import option_words
+from synadmin.text import command, option_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +174,11 @@ def _edit(
         if lowering:
             _require_lowering(view.levels.level_of, edit, view.levels.users_default)
         reach = Reach.of(allow)
+
+        def again(**more: object) -> str:
+            options = {"allow": allow, "leave_rooms": leave_rooms, "profile": invocation.profile, **more}
+            return f"`{command(*_command(room_id, edit, option_words(**options), lowering=lowering))}`"
+
         try:
             planned = change_levels.plan(recovery.observer, view, edit, allow=reach, leave_rooms=leave_rooms)
             if planned.actor is not None:
@@ -183,11 +188,17 @@ def _edit(
                 if not dry_run:
                     confirm(invocation, _question(planned), yes=yes)
                     options = option_words(yes=True, allow=allow, leave_rooms=leave_rooms)
-                    invocation.journal.arguments = _resume_command(planned, options)
+                    invocation.journal.arguments = _command(room_id, planned.edit, options)
                     change_levels.carry_out(recovery, planned)
         except WouldLoseControlError as error:
             _write(invocation, output, _refused(synapse, room_id, error), "refused")
+            if output.for_people and error.hint == change_levels.keep_control(room_id):
+                invocation.warn(f"hint: {again(leave_rooms=True)}")
             return EXIT_REFUSED
+        except RefusedError as error:
+            needed = error.reason.removeprefix("needs-")
+            error.hint = error.hint if needed == error.reason else again(allow=needed)
+            raise
     record = _record(planned, dry_run=dry_run)
     _write(invocation, output, record, "unchanged" if planned.actor is None else record["outcome"])
     return EXIT_DONE
@@ -215,16 +226,16 @@ def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_defa
             raise UsageError(message, hint="`synadmin room set-power` raises a level")
 
 
-def _resume_command(planned: "EditPlan", options: list[str]) -> list[str]:
-    """Return the command line that makes sure of the edit."""
-    edit, level_of = planned.edit, list[str]()
+def _command(room_id: RoomId, edit: "Edit", options: list[str], *, lowering: bool = False) -> list[str]:
+    """Return the command line that makes sure of the edit; ``lowering``: only where it lowers a level."""
+    level_of = list[str]()
     for user, level in edit.users.items():
-        if level is None:
-            return ["room", "demote", *options, planned.view.room_id, user]
+        if lowering or level is None:
+            return ["room", "demote", room_id, user, *option_words(to=level), *options]
         level_of = [user, str(level)]
     levels = option_words(event=[*edit.events.items()], default=[*edit.named.items()])
     # Behind the dashes nothing is an option: a level may be less than zero.
-    return ["room", "set-power", *options, *levels, "--", planned.view.room_id, *level_of]
+    return ["room", "set-power", *options, *levels, "--", room_id, *level_of]
 
 
 def _plan_text(planned: "EditPlan", heading: str) -> str:

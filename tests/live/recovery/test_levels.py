@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -83,12 +84,13 @@ def test_malicious_admin_is_demoted_through_their_own_account(scene: Scene) -> N
     before = scene.standings()
     code, _, stderr = result(scene, "demote", room_id, mallory.user_id)
     assert code == 5
-    assert "add --allow impersonate to permit this" in stderr
+    again = f"room demote '{room_id}' {mallory.user_id} --allow impersonate"
+    assert stderr.endswith(f"hint: `synadmin {again}`\n")
     assert (
         f"{mallory.user_id} has the same level as your account (100), and users of equal level cannot lower "
         f"each other. Possible: Act as {mallory.user_id} and set the levels."
     ) in stderr
-    code, record, stderr = result(scene, "demote", room_id, mallory.user_id, "--allow", "impersonate")
+    code, record, stderr = result(scene, *shlex.split(again)[1:])
     assert code == 0, stderr
     assert (record["as"], record["reach"]) == (mallory.user_id, "impersonate")
     assert mallory.user_id not in content(scene, room_id)["users"]

@@ -8,8 +8,8 @@ import pytest
 
 from synadmin.cli.room import levels
 from synadmin.power import level_changes
-from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, power
-from tests.unit.stub import ADMIN, Stub
+from tests.unit.recovery.rooms import ALICE, LEVELS, MEMBERS, POWER, LostRoom, power, state
+from tests.unit.stub import ADMIN, Stub, json_reply
 
 if TYPE_CHECKING:
     from tests.unit.cli.conftest import Synadmin
@@ -66,3 +66,48 @@ def test_level_out_of_range_is_refused(
     answer.assert_is_one_clear_line(code=2)
     assert "is not a power level" in answer.stderr
     assert signed_in.targets == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("demote", "ROOM", "alice"), "demote 'ROOM' @alice:example.org --allow impersonate"),
+        (
+            ("demote", "ROOM", "alice", "--to", "50"),
+            "demote 'ROOM' @alice:example.org --to 50 --allow impersonate",
+        ),
+        (
+            ("set-power", "ROOM", "alice", "0", "--default", "kick", "75", "--leave-rooms"),
+            "set-power --allow impersonate --leave-rooms --default kick 75 -- 'ROOM' @alice:example.org 0",
+        ),
+    ],
+)
+def test_refusal_ends_with_the_command_that_is_allowed(
+    signed_in: Stub, synadmin: Synadmin, arguments: tuple[str, ...], hint: str
+) -> None:
+    room = LostRoom(signed_in)
+    room.on(POWER, power({**LEVELS, "users": {ALICE: 100, ADMIN: 100}}))
+    room.member(ADMIN, "join")
+
+    answer = synadmin("room", *(word.replace("ROOM", room.id) for word in arguments))
+
+    answer.assert_is_one_clear_line(code=5)
+    assert answer.stderr.endswith(f"\nhint: `synadmin room {hint.replace('ROOM', room.id)}`\n")
+
+
+def test_refusal_to_lose_control_ends_with_the_command_that_continues(
+    signed_in: Stub, synadmin: Synadmin
+) -> None:
+    room = LostRoom(signed_in)
+    vera = "@vera:elsewhere.example"
+    room.on(POWER, power({**LEVELS, "users": {ADMIN: 100, vera: 100}}))
+    room.on(MEMBERS, json_reply({"state": [state("m.room.member", {"membership": "join"}, vera)]}))
+    room.member(ADMIN, "join")
+    demote = ("demote", room.id, ADMIN)
+
+    answer = synadmin("room", *demote)
+    as_json = synadmin("room", *demote, "-o", "json")
+
+    assert (answer.code, as_json.code) == (5, 5)
+    assert answer.stderr.endswith(f"hint: `synadmin room demote '{room.id}' {ADMIN} --leave-rooms`\n")
+    assert "hint" not in as_json.stderr
