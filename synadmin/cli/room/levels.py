@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from synadmin.client import Synapse
     from synadmin.power.level_changes import Edit
+    from synadmin.power.levels import PowerLevels
     from synadmin.recovery.change_levels import EditPlan
 # Repeated from synadmin.power.level_changes, which is not loaded for --help; a test compares them.
 NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "ban", "redact")
@@ -113,7 +114,7 @@ def set_power(
     "level",
     type=LEVEL,
     metavar="LEVEL",
-    help="The new level [default: the default level of the room].",
+    help="The new level [default: that of the room; 0 if it gives control].",
 )
 @ALLOW
 @LEAVE_ROOMS
@@ -172,7 +173,7 @@ def _edit(
             recovery.revert_crashed_runs()  # before looking: what a crash has left may be in the way
         view = change_levels.view_to_edit(recovery.observer, room_id)
         if lowering:
-            _require_lowering(view.levels.level_of, edit, view.levels.users_default)
+            edit = _lowering(view.levels, edit)
         reach = Reach.of(allow)
 
         def again(**more: object) -> str:
@@ -199,7 +200,7 @@ def _edit(
             needed = error.reason.removeprefix("needs-")
             error.hint = error.hint if needed == error.reason else again(allow=needed)
             raise
-    record = _record(planned, dry_run=dry_run)
+    record = _record(planned, dry_run=dry_run, lowering=lowering)
     _write(invocation, output, record, "unchanged" if planned.actor is None else record["outcome"])
     return EXIT_DONE
 
@@ -218,12 +219,22 @@ def _write(invocation: Invocation, output: Output, record: dict[str, Any], outco
     outcomes.say_summary(invocation, of_one=output.in_words)
 
 
-def _require_lowering(level_of: "Callable[[Any], int]", edit: "Edit", users_default: int) -> None:
-    for user, level in edit.users.items():
-        wanted = users_default if level is None else level
-        if wanted > level_of(user):
-            message = f"{user} has {level_of(user)}, which is not higher than {wanted}"
+def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":
+    """Return the edit with level 0 in place of a default level that gives control.
+
+    Raises:
+        UsageError: the user's level is lower already.
+    """
+    from synadmin.power.level_changes import Edit
+
+    lowest = 0 if levels.users_default >= levels.control > 0 else None
+    users = {user: lowest if level is None else level for user, level in edit.users.items()}
+    for user, level in users.items():
+        wanted, held = levels.users_default if level is None else level, levels.level_of(user)
+        if wanted > held:
+            message = f"{user} has {held}, which is not higher than {wanted}"
             raise UsageError(message, hint="`synadmin room set-power` raises a level")
+    return Edit(users=users)
 
 
 def _command(room_id: RoomId, edit: "Edit", options: list[str], *, lowering: bool = False) -> list[str]:
@@ -262,7 +273,7 @@ def _question(planned: "EditPlan") -> str:
     return "Change the levels?"
 
 
-def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
+def _record(planned: "EditPlan", *, dry_run: bool, lowering: bool) -> dict[str, Any]:
     from synadmin.power.level_changes import change_records
 
     actor = planned.actor
@@ -274,11 +285,20 @@ def _record(planned: "EditPlan", *, dry_run: bool) -> dict[str, Any]:
     return {
         "room_id": planned.view.room_id,
         "outcome": outcome,
-        "message": message,
+        "message": message + (_control_kept(planned) if lowering else ""),
         "changes": change_records(planned.view, planned.edit),
         "as": actor.user if actor is not None else None,
         "reach": str(actor.reach) if actor is not None else None,
     }
+
+
+def _control_kept(planned: "EditPlan") -> str:
+    """Return a sentence on the users who have control in spite of the edit; empty where none has."""
+    from synadmin.power.level_changes import edited
+
+    after = edited(planned.view, planned.edit)
+    kept = [user for user in planned.edit.users if after.has_control(user)]
+    return f" {kept[0]} has control all the same: it takes level {after.levels.control}." if kept else ""
 
 
 def _refused(synapse: "Synapse", room_id: RoomId, error: WouldLoseControlError) -> dict[str, Any]:
