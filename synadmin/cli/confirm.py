@@ -144,7 +144,7 @@ def confirm_plan(
     columns, lines = shutil.get_terminal_size()
     free = lines - _lines_of(*notes, question) - 2
     is_short = (
-        len(plan) == 1 or not invocation.on_terminal or _lines_of(*(room.text for room in plan)) <= free
+        len(plan) <= 1 or not invocation.on_terminal or _lines_of(*(room.text for room in plan)) <= free
     )
     if is_short:
         show_steps()

@@ -196,6 +196,7 @@ class BulkChange(NamedTuple):
         does: what it does, as a question begins: ``Lock``.
         question: looks at how much it is, and returns what will happen, ending in a question; None where
             nothing is taken away from people or given to them.
+        ask: asks the question, where more than a sentence is shown before it.
         columns: what ``act`` returns that a table shows.
         resumable: whether the journal has the command line that goes on with it.
         alone: the field that is all that a person sees of the only target's record.
@@ -206,6 +207,7 @@ class BulkChange(NamedTuple):
     act: Act
     does: str = "Change"
     question: Callable[[list[str]], str | None] | None = None
+    ask: Callable[[str], None] | None = None
     columns: "Sequence[Column]" = ()
     resumable: bool = False
     alone: str | None = None
@@ -460,7 +462,10 @@ def _ask_if_needed(invocation: Invocation, synapse: "Synapse", work: BulkChange)
             invocation.warn(f"Plan: {', '.join([f'{len(names)} to {work.does.lower()}', *parts])}.")
     question = _question(work, names)
     if question is not None:
-        confirm(invocation, question, yes=False)
+        if work.ask is not None:
+            work.ask(question)
+        else:
+            confirm(invocation, question, yes=False)
     return None
 
 

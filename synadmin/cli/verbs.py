@@ -219,6 +219,7 @@ class Change(Verb):
         self._many = declared.get("many", True) and bool(kind.metavar)
         self._resumable = declared.get("resumable", True) and not kind.secret
         self._question: Function | None = None
+        self._ask: Function | None = None
         self._guards: list[Function] = []
         self._order: Function | None = None
         self._select: Function | None = None
@@ -249,6 +250,11 @@ class Change(Verb):
     def question(self, hook: Function) -> Function:
         """Set what says what will happen, for targets that would be changed; it ends in a question."""
         self._question = hook
+        return hook
+
+    def ask(self, hook: Function) -> Function:
+        """Set what asks the question, where more than a sentence is shown before it."""
+        self._ask = hook
         return hook
 
     def guard(self, hook: Function) -> Function:
@@ -337,14 +343,17 @@ class Change(Verb):
     ) -> "BulkChange":
         from synadmin.cli.outcomes import BulkChange
 
-        ask = self._question
+        question, ask = self._question, self._ask
         columns = self._declared.get("columns", ())
         return BulkChange(
             kind,
             targets,
             act=lambda client, name: self.act(client, name, values),
             does=self._declared.get("does") or str(self.name).replace("-", " ").capitalize(),
-            question=None if ask is None else lambda names: call(ask, synapse, names, values=values),
+            question=None
+            if question is None
+            else lambda names: call(question, synapse, names, values=values),
+            ask=None if ask is None else lambda text: call(ask, text, values=values),
             columns=call(columns, values=values) if callable(columns) else columns,
             resumable=resumable,
             alone=self._declared.get("alone"),

@@ -203,7 +203,37 @@ def test_partial_hand_over_asks_first(
     assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "invite"
     shown = " ".join(terminal.shown.split())
     assert "Not handed over: 1 of 2 rooms" in shown
+    assert (
+        f"1 of 2 rooms of {leaver.alice.user_id} cannot be handed over. 1 room will be handed over. "
+        "The account will not be locked. Continue? [y/N]:"
+    ) in shown
+    assert shown.index("refused: ") < shown.index("planned: "), "refused rooms come first"
     assert shown.count(f"Unblock the room first: `synadmin room unblock '{blocked}'`.") == 1, shown
+
+
+def test_many_rooms_are_a_line_each_before_the_question(
+    newcomer: Newcomer, homeserver: Homeserver, tmp_path: Path
+) -> None:
+    alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
+    rooms = [alice.make_room(f"Room {number}", members=[bob]) for number in range(8)]
+    homeserver.admin.synapse.rooms.block(rooms[-1], block=True)
+    environment = environment_of(tmp_path, homeserver.url, homeserver.admin)
+    environment |= {"COLUMNS": "80", "LINES": "11"}
+    arguments = ("-m", "synadmin", "user", "offboard", alice.user_id, "--to", carol.user_id)
+    with Terminal(*arguments, cwd=tmp_path, env=environment) as terminal:
+        terminal.see("steps]: ")
+        lines = [line.strip() for line in terminal.shown.splitlines()]
+        plan = [line for line in lines if line.startswith(("planned: ", "refused: "))]
+        more = [line for line in lines if line.startswith("and ")]
+        terminal.type("v\n")
+        for room_id in rooms:
+            terminal.see(f"\n{room_id} (Room ")
+        terminal.type("n\n")
+        assert terminal.end() != 0
+
+    assert plan[0].startswith(f"refused: {rooms[-1]} (Room 7): ")
+    assert len(plan) < len(rooms)
+    assert more == [f"and {len(rooms) - len(plan)} more"]
 
 
 def test_leavers_are_read_from_a_file(leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, inactive_state, join_names, unfit_owner, user_id_of
 from synadmin.cli.user.offboard_plan import change_since_plan, fingerprint, pairs_of, write_plan
+from synadmin.cli.user.offboard_rooms import BAD, DONE_WORDS, RoomReport, question
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from synadmin.recovery.room_control import RoomControl
 
 _HEADINGS = ("user", "successor")
-_DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchanged"}
 
 
 @changes(
@@ -62,7 +61,7 @@ def offboard(
     leave_rooms: bool,
     from_file: bool,
     plan: "SavedPlan | None",
-    said: set[str],
+    report: RoomReport,
     invocation: Invocation,
 ) -> Record:
     """Hand over the rooms of a leaver, then lock the account.
@@ -96,11 +95,11 @@ def offboard(
         if refused is not None:
             return refused
         if synapse.transport.is_dry_run or invocation.plan is not None:
-            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, said))
+            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, report))
             if ended is not None:
                 return ended
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
-    _say_rooms(invocation, handed, said)
+    report.say(handed)
     if not leave_rooms:
         kept = _kept_account(synapse, user_id, successors[user_id], handed, failed, then=then)
         if kept is not None:
@@ -155,6 +154,8 @@ def _(
     *,
     pairs: dict[str, list[str]],
     save_plan: str | None,
+    dry_run: bool,
+    yes: bool,
     invocation: Invocation,
 ) -> dict[str, Any]:
     successors = {
@@ -176,7 +177,8 @@ def _(
         _require_active(synapse, successor)
     plan = None if save_plan is None else SavedPlan.begin(synapse.owner, invocation.reason)
     controlled = rooms_losing_control(synapse, users, successors)
-    return {"successors": successors, "controlled": controlled, "plan": plan, "said": set()}
+    report = RoomReport(invocation, asks=invocation.on_terminal and not dry_run and not yes)
+    return {"successors": successors, "controlled": controlled, "plan": plan, "report": report}
 
 
 @offboard.after
@@ -201,27 +203,19 @@ def _(
     _: "Synapse",
     users: "list[UserId]",
     *,
+    report: RoomReport,
     controlled: "dict[str, list[RoomControl]]",
     then: str,
     allow: str | None,
+    leave_rooms: bool,
 ) -> str | None:
-    rooms = sum(len(controlled.get(user, [])) for user in users)
-    account = "The account" if len(users) == 1 else "Each account"
-    sentences = [
-        f"{counted(rooms, 'room')} of {join_names(users)} will be handed over to the successors."
-        if rooms
-        else f"No room depends on {join_names(users)}."
-    ]
-    if allow is not None:
-        sentences.append(
-            f"{account} gives up its power where other local users stay, and leaves these rooms."
-        )
-    if then != "nothing":
-        when = "When its rooms are done, the account is" if rooms else f"{account} will be"
-        sentences.append(f"{when} {_DONE_WORDS[then]}.")
-    if not rooms and len(sentences) == 1:
-        return None
-    return " ".join([*sentences, "Continue?"])
+    rooms = {user: len(controlled.get(user, [])) for user in users}
+    return question(report, rooms, then, gives_up=allow is not None, leave_rooms=leave_rooms)
+
+
+@offboard.ask
+def _(text: str, *, report: RoomReport) -> None:
+    report.ask(text)
 
 
 def _require_active(synapse: "Synapse", user: "UserId") -> None:
@@ -243,12 +237,12 @@ def _inactive_of(synapse: "Synapse", users: "Iterable[UserId]") -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """What is to become of the account, the plan that is being made, and what was said of the rooms."""
+    """What is to become of the account, the plan that is being made, and what is said of the rooms."""
 
     then: str
     leave_rooms: bool
     plan: SavedPlan | None
-    said: set[str]
+    report: RoomReport
 
 
 def _look(
@@ -275,7 +269,8 @@ def _look(
     if record["outcome"] == "planned" and work.allow:
         further = f"The account also gives up its power in {counted(len(left), 'room')} and leaves them."
         record = {**record, "message": f"{record['message']} {further}"}
-    _say_rooms(invocation, planned, goal.said, _what_it_gives_up(user_id, left))
+    is_asked = record["outcome"] in {"planned", "partly"}
+    goal.report.look(user_id, planned, left, refused=not is_asked)
     if goal.plan is not None and record["outcome"] == "planned":
         goal.plan.add(user_id, record, **fingerprint(observer, user_id, planned, left))
     return record
@@ -302,7 +297,7 @@ def _refused_as_inactive(
 
 
 def _planned_record(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> Record:
-    bad = [room for room in handed if room.outcome in {"refused", "failed", "partly"}]
+    bad = [room for room in handed if room.outcome in BAD]
     if bad and not leave_rooms:
         return _not_offboarded(bad, handed, then)
     message = _plan(handed, then, leave_rooms=leave_rooms)
@@ -381,42 +376,6 @@ def _finish(
     return None
 
 
-def _say_rooms(
-    invocation: Invocation,
-    handed: "list[RoomHandover]",
-    said: set[str],
-    gives_up: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Say what becomes of each room; what was said before the question is not said again.
-
-    Args:
-        invocation: where it is said.
-        handed: the rooms that are handed over.
-        said: the lines that were said before; those of this call are added.
-        gives_up: by the label of each room that the account leaves, what it gives up there.
-    """
-    for room in handed:
-        label = room.control.label
-        messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
-        line = f"{label}: {room.outcome}: {messages}"
-        if line not in said:
-            invocation.say(f"{line} {gives_up[label]}" if label in gives_up else line)
-            said.add(line)
-    named = {room.control.label for room in handed}
-    for label, what in gives_up.items():
-        if label not in named:
-            invocation.say(f"{label}: planned: {what}")
-
-
-def _what_it_gives_up(user_id: "UserId", rooms: "list[RoomControl]") -> dict[str, str]:
-    """Return a sentence for the label of each room that the account would leave."""
-    kept = {True: "its power as a creator stays", False: "its level is taken away"}
-    return {
-        room.label: f"{user_id} leaves the room; {kept[room.view.levels.is_creator(user_id)]}."
-        for room in rooms
-    }
-
-
 def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", then: str) -> Record:
     """Return the record of an account that stays as it is, since rooms are not done."""
     outcomes = {room.outcome for room in handed}
@@ -442,7 +401,7 @@ def _not_offboarded(bad: "list[RoomHandover]", handed: "list[RoomHandover]", the
 def _finished(handed: "list[RoomHandover]", failed: list[str], then: str, later: str | None) -> Record:
     """Return the record of an account after its step; ``failed``: the rooms in which it did not give up."""
     outcome = "done" if later is None else "pending"
-    message = f"{_rooms_summary(handed)} {later or f'The account is {_DONE_WORDS[then]}'}."
+    message = f"{_rooms_summary(handed)} {later or f'The account is {DONE_WORDS[then]}'}."
     account = _account(then, outcome)
     if failed:
         return _record("partly", f"{message} {_kept(failed)}", handed, account, reason="server-error")
@@ -476,9 +435,9 @@ def _plan(handed: "list[RoomHandover]", then: str, *, leave_rooms: bool) -> str:
     if then == "nothing":
         account = "The account is not changed."
     elif handed and not leave_rooms:
-        account = f"When every successor has control, the account is {_DONE_WORDS[then]}."
+        account = f"When every successor has control, the account is {DONE_WORDS[then]}."
     else:
-        account = f"Then the account is {_DONE_WORDS[then]}."
+        account = f"Then the account is {DONE_WORDS[then]}."
     if not handed:
         return f"No room depends on this account. {account}"
     return f"{counted(len(handed), 'room')} to hand over. {account}"

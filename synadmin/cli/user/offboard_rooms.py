@@ -1,0 +1,174 @@
+"""What ``user offboard`` says of the rooms of the leavers: before the question, in it, and after the run."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from synadmin.cli.confirm import PlannedRoom, confirm_plan
+from synadmin.cli.targets import counted, join_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synadmin.cli.invocation import Invocation
+    from synadmin.ids import UserId
+    from synadmin.recovery.offboard import RoomHandover
+    from synadmin.recovery.room_control import RoomControl
+
+BAD = frozenset({"refused", "failed", "partly"})
+"""The outcomes of a look that keep the account as it is."""
+DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchanged"}
+
+
+@dataclass(slots=True)
+class RoomReport:
+    """Says what becomes of each room; what was said before the question is not said again.
+
+    Attributes:
+        invocation: where it is said.
+        asks: whether a person is asked after the look: then the rooms wait for the question.
+        looked_at: by user, the rooms as they were planned.
+    """
+
+    invocation: "Invocation"
+    asks: bool
+    looked_at: "dict[UserId, list[RoomHandover]]" = field(default_factory=dict)
+    _plan: list[PlannedRoom] = field(default_factory=list)
+    _waiting: set[str] = field(default_factory=set)
+    _said: set[str] = field(default_factory=set)
+
+    def say(self, handed: "Sequence[RoomHandover]") -> None:
+        """Say what became of the rooms of an account in the run."""
+        for room in handed:
+            line = _line(room)
+            if line not in self._said:
+                self.invocation.say(line)
+
+    def look(
+        self, user: "UserId", handed: "list[RoomHandover]", left: "Sequence[RoomControl]", *, refused: bool
+    ) -> None:
+        """Say what would become of the rooms of an account, or keep it for the question.
+
+        Args:
+            user: the account.
+            handed: the rooms that would be handed over.
+            left: the rooms that the account would leave.
+            refused: the account is not asked about.
+        """
+        self.looked_at[user] = handed
+        leaves = {control.label: _what_it_gives_up(user, control) for control in left}
+        for room in handed:
+            line, further = _line(room), leaves.pop(room.control.label, None)
+            text = line if further is None else f"{line} {further}"
+            if line in self._said | self._waiting:
+                continue
+            if self.asks and not refused:
+                self._waiting.add(line)
+                self._plan.append(_planned_room(room.control, room.outcome, _note(room), text))
+            else:
+                self._said.add(line)
+                self.invocation.say(text)
+        for control in left:
+            if control.label not in leaves:
+                continue
+            text = f"{control.label}: planned: {leaves[control.label]}"
+            if self.asks and not refused:
+                self._plan.append(_planned_room(control, "planned", "the account leaves", text))
+            else:
+                self.invocation.say(text)
+
+    def ask(self, question: str) -> None:
+        """Show the rooms, refused ones first, and ask whether to go on."""
+        plan = sorted(self._plan, key=lambda room: room.outcome == "planned")
+        if confirm_plan(self.invocation, plan, question):
+            self._said |= self._waiting
+
+    def refused_rooms(self, user: "UserId") -> "list[RoomHandover]":
+        """Return the rooms of an account that the look found no way to hand over."""
+        return [room for room in self.looked_at.get(user, []) if room.outcome in BAD]
+
+
+def question(
+    report: RoomReport,
+    rooms: "dict[UserId, int]",
+    then: str,
+    *,
+    gives_up: bool,
+    leave_rooms: bool,
+) -> str | None:
+    """Return what will happen, ending in a question; None where nothing will.
+
+    Args:
+        report: what was seen of the rooms.
+        rooms: by user, how many rooms depend on it.
+        then: what ``--then`` said.
+        gives_up: whether the accounts give up their power.
+        leave_rooms: whether the account step comes all the same.
+    """
+    refused = {user: bad for user in rooms if (bad := report.refused_rooms(user))}
+    kept = [] if leave_rooms or then == "nothing" else list(refused)
+    sentences = _room_sentences(rooms, [room for bad in refused.values() for room in bad])
+    if kept:
+        names = "The account" if len(rooms) == 1 else join_names(kept)
+        sentences.append(f"{names} will not be {DONE_WORDS[then]}.")
+    if gives_up and len(refused) < len(rooms):
+        account = _accounts(len(rooms), len(refused)).capitalize()
+        sentences.append(
+            f"{account} gives up its power where other local users stay, and leaves these rooms."
+        )
+    if then != "nothing" and len(kept) < len(rooms):
+        account = _accounts(len(rooms), len(kept))
+        when = "Then" if refused and leave_rooms else "When its rooms are done,"
+        sentences.append(
+            f"{when} {account} is {DONE_WORDS[then]}."
+            if any(rooms.values())
+            else f"{account.capitalize()} will be {DONE_WORDS[then]}."
+        )
+    if not any(rooms.values()) and len(sentences) == 1:
+        return None
+    return " ".join([*sentences, "Continue?"])
+
+
+def _accounts(total: int, without: int) -> str:
+    """Return the accounts as the subject of a sentence, without those that were named before."""
+    if total == 1:
+        return "the account"
+    if not without:
+        return "each account"
+    return "the other account" if total - without == 1 else "each other account"
+
+
+def _room_sentences(rooms: "dict[UserId, int]", refused: "list[RoomHandover]") -> list[str]:
+    names, total = join_names(list(rooms)), sum(rooms.values())
+    if not total:
+        return [f"No room depends on {names}."]
+    if not refused:
+        return [f"{counted(total, 'room')} of {names} will be handed over to the successors."]
+    to = " to every successor" if any(room.outcome == "partly" for room in refused) else ""
+    sentences = [f"{len(refused)} of {counted(total, 'room')} of {names} cannot be handed over{to}."]
+    if left := total - len(refused):
+        sentences.append(f"{counted(left, 'room')} will be handed over.")
+    return sentences
+
+
+def _line(room: "RoomHandover") -> str:
+    messages = " ".join(dict.fromkeys(result.message for result in room.outcomes))
+    return f"{room.control.label}: {room.outcome}: {messages}"
+
+
+def _note(room: "RoomHandover") -> str:
+    if room.outcome == "planned":
+        return counted(sum(len(result.steps) for result in room.outcomes), "step")
+    return room.worst.reason or room.worst.message
+
+
+def _planned_room(control: "RoomControl", outcome: str, note: str, line: str) -> PlannedRoom:
+    """Return a room as it stands in the plan before the question; its label is the heading."""
+    label = control.label
+    text = f"{label}\n  {line.removeprefix(f'{label}: ')}"
+    name = control.details.name or control.details.canonical_alias
+    return PlannedRoom(control.view.room_id, name, outcome, note, text)
+
+
+def _what_it_gives_up(user_id: "UserId", room: "RoomControl") -> str:
+    kept = {True: "its power as a creator stays", False: "its level is taken away"}
+    return f"{user_id} leaves the room; {kept[room.view.levels.is_creator(user_id)]}."
