@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from synadmin.cli import colors
-from synadmin.text import safe_text, wrap
+from synadmin.text import command, option_words, safe_text, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from synadmin.cli.saved_plan import SavedPlan
@@ -170,6 +170,10 @@ class Invocation:
         if not first and colors.enabled(sys.stderr):
             click.echo(err=True)
         colors.echo(wrapped(self._with_profile(message), sys.stderr, has_heading=has_heading), sys.stderr)
+
+    def again(self, words: "Iterable[str]") -> str:
+        """Return a command line that can be pasted: with the profile of this run, and with its question."""
+        return command(*(word for word in words if word != "--yes"), *option_words(profile=self.profile))
 
     def _with_profile(self, message: str) -> str:
         return f"{self.profile}: {message}" if self.profile_alone else message

@@ -1,6 +1,5 @@
 """``synadmin room make-admin``: regain control of rooms."""
 
-import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -191,9 +190,7 @@ def _allowed_command(invocation: Invocation, command: "_Command", outcome: "Outc
     """Return the command that would regain a refused room; None where ``--allow`` does not help."""
     if outcome.outcome != "refused" or not outcome.reach:
         return None
-    words = command([outcome.room_id or outcome.room], allow=outcome.reach)
-    options = option_words(profile=invocation.profile)
-    return shlex.join(["synadmin", *(word for word in words if word != "--yes"), *options])
+    return invocation.again(command([outcome.room_id or outcome.room], allow=outcome.reach))
 
 
 def _carry_out(

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -31,11 +32,21 @@ from synadmin.ids import RoomAlias, RoomId, UserId, parse_user_id, server_name_o
 from synadmin.text import option_words, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from synadmin.client import Synapse
     from synadmin.recovery.transfer import Way
     from synadmin.recovery.transfer_plan import Move, RoomTransfer
+
+    _Command = Callable[..., list[str]]
+    _AsText = Callable[[RoomTransfer], str]
+_ALLOWED_BY: dict[
+    str, tuple[str, dict[str, object]]
+] = {  # by the reason of a refusal: the option that a message names where it helps
+    "needs-impersonate": ("--allow", {"allow": "impersonate"}),
+    "needs-reactivate": ("--allow", {"allow": "reactivate"}),
+    "would-lose-control": ("--leave-rooms", {"leave_rooms": True}),
+}
 _FEW = 3  # rooms that Synapse's default rate limits let pass without a wait
 _POLL = 1.0  # seconds between the first two looks whether the new owner has come in ...
 _LONGEST_POLL = 20.0  # ... and later on, when it is a person who has yet to read the invitation
@@ -108,32 +119,36 @@ def transfer(
         in_space = _rooms_in_space(invocation, synapse, space, as_member=as_member)
         wanted = list(dict.fromkeys([*rooms_of(synapse, named), *in_space]))
         newcomer = _new_owner(invocation, stack, to_profile, move)
-        invocation.journal.arguments = _resume_command(
-            wanted, move, to_profile, allow, announce, as_member=as_member, leave_rooms=leave_rooms
-        )
+        options = {"allow": allow, "as_member": as_member, "announce": announce, "leave_rooms": leave_rooms}
+        command = partial(_command, move, to_profile, options)
+        invocation.journal.arguments = command(wanted)
+        as_text = partial(_transfer_text, invocation, command)
         way = _method(invocation, stack, synapse, move, allow, as_member=as_member, change=not dry_run)
         way.leave_rooms = leave_rooms
         speak = speaker_of(way, newcomer, move) if announce else None
         planned = _look(invocation, way, synapse, wanted, move)
         if dry_run:
-            return _report(invocation, planned, move, output, total=len(planned), dry_run=True)
-        _begin(invocation, way, planned, move, yes=yes)
-        pause = _waiting(invocation, wait / 1000, move)
+            return _report(invocation, planned, move, output, as_text, total=len(planned), dry_run=True)
+        _begin(invocation, way, planned, move, None if yes else as_text)
         accept = None if newcomer is None else accepting(newcomer, [server_name_of(move.old)])
-        handed = hand_over(way, planned, move, accept=accept, pause=pause)
+        handed = hand_over(way, planned, move, accept=accept, pause=_waiting(invocation, wait / 1000, move))
         handed = announce_transfers(invocation, handed, move, speak, announce)
-        return _report(invocation, handed, move, output, total=len(planned))
+        return _report(invocation, handed, move, output, as_text, total=len(planned))
 
 
 def _begin(
-    invocation: Invocation, way: "Way", planned: "list[RoomTransfer]", move: "Move", *, yes: bool
+    invocation: Invocation,
+    way: "Way",
+    planned: "list[RoomTransfer]",
+    move: "Move",
+    as_text: "_AsText | None",
 ) -> None:
-    """Ask about the plan, and lift the rate limits where there are many rooms."""
+    """Ask about the plan, unless ``as_text`` is None, and lift the rate limits where there are many rooms."""
     from synadmin.recovery.transfer_as_admin import AsAdmin
 
     todo = sum(room_transfer.outcome == "planned" for room_transfer in planned)
-    if todo and not yes:
-        _ask_about_plan(invocation, planned, todo, move)
+    if todo and as_text is not None:
+        _ask_about_plan(invocation, planned, todo, move, as_text)
     if isinstance(way, AsAdmin) and todo > _FEW:
         way.recovery.lift_rate_limits()
 
@@ -280,26 +295,29 @@ def _waiting(invocation: Invocation, seconds: float, move: "Move") -> "Callable[
     return pause
 
 
-def _ask_about_plan(invocation: Invocation, planned: "list[RoomTransfer]", todo: int, move: "Move") -> None:
+def _ask_about_plan(
+    invocation: Invocation, planned: "list[RoomTransfer]", todo: int, move: "Move", as_text: "_AsText"
+) -> None:
     note = f"{move.old} keeps control of each room until {move.new} has joined it and has control."
     of = "" if todo == len(planned) else f" of {len(planned)}"
-    plan = [_planned_room(room) for room in sorted(planned, key=lambda room: room.outcome == "planned")]
+    first = sorted(planned, key=lambda room: room.outcome == "planned")
+    plan = [_planned_room(room, as_text(room)) for room in first]
     confirm_plan(invocation, plan, f"Hand {counted(todo, 'room')}{of} over to {move.new}?", notes=[note])
 
 
-def _planned_room(room_transfer: "RoomTransfer") -> PlannedRoom:
+def _planned_room(room_transfer: "RoomTransfer", text: str) -> PlannedRoom:
     steps = counted(len(room_transfer.steps), "step") if room_transfer.outcome == "planned" else None
     return PlannedRoom(
         room_transfer.room_id or room_transfer.room,
         room_transfer.name,
         room_transfer.outcome,
         steps or room_transfer.reason or room_transfer.message,
-        _transfer_text(room_transfer),
+        text,
     )
 
 
-def _transfer_text(room_transfer: "RoomTransfer") -> str:
-    """Return what becomes of a room as two lines of text, safe to be shown."""
+def _transfer_text(invocation: Invocation, command: "_Command", room_transfer: "RoomTransfer") -> str:
+    """Return what becomes of a room as lines of text, safe to be shown; below a refusal what would help."""
     room = room_transfer.room_id or room_transfer.room
     version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
     lines = [f"{f'{safe_text(room_transfer.name)}: ' if room_transfer.name else ''}{room}{version}"]
@@ -307,30 +325,23 @@ def _transfer_text(room_transfer: "RoomTransfer") -> str:
     if room_transfer.outcome == "planned":
         steps = enumerate(room_transfer.steps, 1)
         lines += [f"  {number}.    {step.detail}" for number, step in steps]
+    elif room_transfer.outcome == "refused":
+        option, more = _ALLOWED_BY.get(room_transfer.reason or "", ("", {}))
+        if option and option in room_transfer.message:
+            lines.append(f"    hint: `{invocation.again(command([room], **more))}`")
     return "\n".join(safe_text(line) for line in lines)
 
 
-def _resume_command(
-    rooms: "Iterable[str]",
+def _command(
     move: "Move",
     to_profile: str | None,
-    allow: str | None,
-    announce: str | None,
-    *,
-    as_member: bool,
-    leave_rooms: bool,
+    options: "Mapping[str, object]",
+    rooms: "Iterable[str]",
+    **more: object,
 ) -> list[str]:
-    options = option_words(
-        to=move.new,
-        old_owner=move.old,
-        yes=True,
-        to_profile=to_profile,
-        allow=allow,
-        as_member=as_member,
-        announce=announce,
-        leave_rooms=leave_rooms,
-    )
-    return ["room", "transfer", *rooms, *options]
+    given = {"to_profile": to_profile, **options, **more}
+    words = option_words(to=move.new, old_owner=move.old, yes=True, **given)
+    return ["room", "transfer", *rooms, *words]
 
 
 def _report(
@@ -338,6 +349,7 @@ def _report(
     room_transfers: "Iterable[RoomTransfer]",
     move: "Move",
     output: Output,
+    as_text: "_AsText",
     *,
     total: int,
     dry_run: bool = False,
@@ -345,7 +357,7 @@ def _report(
     """Print each room as it is finished, then the summary; return the exit code."""
 
     def write(finished: "Iterator[RoomTransfer]") -> None:
-        output.write_blocks(finished, _transfer_text, lambda result: result.as_record(move), _COLUMNS)
+        output.write_blocks(finished, as_text, lambda result: result.as_record(move), _COLUMNS)
 
     outcomes = Outcomes(ROOMS, total, mixed=EXIT_PARTLY)
     try:

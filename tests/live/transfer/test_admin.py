@@ -122,6 +122,10 @@ def test_transfer_without_impersonation_is_refused_before_any_change(
     assert "--allow impersonate" in record["message"]
     household.is_untouched(room_id, before)
     assert household.home.admin.membership(room_id, household.new) is None
+    text = transfer(synadmin, household, room_id, "--yes").stdout
+    to = f"--to {household.new.user_id} --old-owner {household.old.user_id}"
+    hint = f"hint: `synadmin room transfer '{room_id}' {to} --allow impersonate`"
+    assert text.splitlines()[-1].strip() == hint
 
 
 def test_dry_run_of_a_transfer_changes_nothing(
@@ -190,6 +194,8 @@ def test_transfer_that_leaves_local_members_without_control_is_refused(
     result = {record["room_id"]: (record["outcome"], record["reason"]) for record in records(answer)}
     assert result == {alone: ("refused", "would-lose-control"), held: ("done", None)}
     household.is_untouched(alone, before)
+    text = transfer(synadmin, household, alone, "--allow", "impersonate", "--dry-run").stdout
+    assert text.endswith(" --allow impersonate --leave-rooms`\n")
     # An heir on the same server keeps the control here.
     to = ("--to", friend.user_id, "--old-owner", household.old.user_id, "--allow", "impersonate", "--yes")
     assert synadmin("room", "transfer", alone, *to, server=household.home).code == 0
