@@ -144,6 +144,9 @@ def test_room_that_can_be_regained_is_not_replaced(
         assert homeserver.admin.synapse.rooms.members(room_id).members
         with pytest.raises(Exception, match="No delete task"):
             homeserver.admin.synapse.room_deletion.of_room(room_id)
+    text = synadmin("room", "replace", space, "--admin", "admin").stdout
+    again = f"synadmin room replace '{space}' --admin {homeserver.admin.user_id} --anyway"
+    assert text.splitlines()[-1].strip() == f"hint: `{again}`"
 
 
 def test_replacement_for_another_admin_needs_impersonation(
@@ -155,6 +158,9 @@ def test_replacement_for_another_admin_needs_impersonation(
     answer = synadmin("room", "replace", rooms[0], *arguments, "--confirm", rooms[0])
     assert (answer.code, record(answer)["reason"]) == (5, "needs-impersonate")
     assert "--allow impersonate" in record(answer)["message"]
+    text = synadmin("room", "replace", rooms[0], *arguments[:3]).stdout
+    again = f"synadmin room replace '{rooms[0]}' --admin {heir.user_id} --allow impersonate --anyway"
+    assert text.splitlines()[-1].strip() == f"hint: `{again}`"
 
     devices = homeserver.admin.synapse.devices.list(heir.user_id).total
     answer = synadmin(

@@ -124,7 +124,7 @@ def replace(
                 if planned.outcome != "refused":
                     planned = _carry_out(invocation, recovery, planned, options)
     if output.in_words:
-        print_block(_replacement_text(planned))
+        print_block(_replacement_text(planned, _allowed_command(invocation, planned, options, given)))
     else:
         output.write_one(planned.as_record(), _COLUMNS)
     if planned.outcome == "planned":
@@ -196,7 +196,7 @@ def _carry_out(
     from synadmin.recovery.new_room import configure_new_room
     from synadmin.recovery.replace_room import NOTE, deletion_options, to_note
 
-    again = _resume_command(planned, options)
+    again = _command(planned, options, planned.room_id)
     invocation.journal.arguments = again
     synapse, delete_id = recovery.synapse, planned.delete_id
     if delete_id is None:
@@ -276,11 +276,29 @@ class _DeletionWatcher:
         return describe_new_room(self.recovery.observer, self.planned, self.new)
 
 
-def _resume_command(planned: "Replacement", options: "ReplaceOptions") -> list[str]:
+def _allowed_command(
+    invocation: Invocation, planned: "Replacement", options: "ReplaceOptions", given: str | None
+) -> str | None:
+    """Return the command that would replace a refused room; None where its message has a better one."""
+    from dataclasses import replace as changed
+
+    from synadmin.power.room import Reach
+
+    if planned.reason == "needs-impersonate":
+        options = changed(options, allow=Reach.IMPERSONATE)
+    elif planned.reason == "is-a-space":
+        options = changed(options, anyway=True)
+    else:
+        return None
+    confirm = None if given is None else planned.room_id  # the room as this command names it
+    return invocation.again(_command(planned, options, confirm))
+
+
+def _command(planned: "Replacement", options: "ReplaceOptions", confirm: str | None) -> list[str]:
     """Return the command line that goes on where this run may break off: it makes no second new room."""
     words = option_words(
         admin=options.admin,
-        confirm=planned.room_id,
+        confirm=confirm,
         allow=options.allow or None,
         name=options.name,
         message=options.message,
@@ -292,12 +310,14 @@ def _resume_command(planned: "Replacement", options: "ReplaceOptions") -> list[s
     return ["room", "replace", planned.room_id, *words]
 
 
-def _replacement_text(replacement: "Replacement") -> str:
+def _replacement_text(replacement: "Replacement", hint: str | None) -> str:
     """Return what becomes of the room as a few lines of text, safe to be shown."""
     details, done = replacement.details, replacement.control
     name = f"{safe_text(details.name)}: " if details and details.name else ""
     version = f" (room version {details.version})" if details and details.version else ""
     lines = [f"{name}{replacement.room_id}{version}", f"  {replacement.outcome}: {replacement.message}"]
+    if hint is not None:
+        lines.append(f"    hint: `{hint}`")
     if replacement.outcome == "planned" and replacement.members:
         lines.append(f"  to be moved: {', '.join(replacement.members)}")
     if replacement.moved:
