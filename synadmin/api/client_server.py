@@ -109,6 +109,21 @@ class EventReference(Record, frozen=True, kw_only=True):
     event_id: EventId
 
 
+class MemberEvent(Record, frozen=True, kw_only=True):
+    """An event as a member sees it; ``as_sent()`` has the rest."""
+
+    type: str
+    content: dict[str, Any]
+    event_id: EventId
+    state_key: str | None = None
+
+
+class NewestEvents(Record, frozen=True, kw_only=True):
+    """Events of a room, the newest first."""
+
+    chunk: tuple[MemberEvent, ...] = ()
+
+
 WHOAMI = Endpoint("GET", "/_matrix/client/v3/account/whoami", WhoAmI)
 PROFILE = Endpoint("GET", "/_matrix/client/v3/profile/{user_id}", dict[str, Any])
 VERSIONS = Endpoint("GET", "/_matrix/client/versions", Versions)
@@ -159,6 +174,11 @@ SEND_EVENT = Endpoint(
 )
 # Synapse's own: the specification has the one with a transaction id alone.
 SEND_EVENT_ANEW = Endpoint("POST", "/_matrix/client/v3/rooms/{room_id}/send/{type}", EventReference)
+
+
+# One page of the newest events is what is needed; the Admin API walks through all of them.
+NEWEST_EVENTS = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/messages", NewestEvents)
+EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/event/{event_id}", MemberEvent)
 
 
 class ClientServer(ResourceGroup):
@@ -353,6 +373,30 @@ class ClientServer(ResourceGroup):
         """
         query = {"format": "event" if whole else None}
         return self._send(STATE_EVENT, query=query, room_id=room_id, type=type, state_key=state_key)
+
+    def newest_events(self, room_id: str, *, limit: int = 10) -> tuple[MemberEvent, ...]:
+        """Return a room's newest events that a member may see, the newest first.
+
+        Args:
+            room_id: the room.
+            limit: how many, at most.
+
+        Raises:
+            NotPermittedError: the token's owner has never been in the room.
+
+        Source: "Getting events".
+        """
+        return self._send(NEWEST_EVENTS, query={"dir": "b", "limit": limit}, room_id=room_id).chunk
+
+    def event(self, room_id: str, event_id: str) -> MemberEvent:
+        """Return an event of a room.
+
+        Raises:
+            NotFoundError: there is none that the token's owner may see.
+
+        Source: "Getting events".
+        """
+        return self._send(EVENT, room_id=room_id, event_id=event_id)
 
     def send_state(
         self,

@@ -11,7 +11,6 @@ from synadmin.client import Synapse
 from synadmin.errors import (
     NotFoundError,
     NotPermittedError,
-    NotSupportedError,
     RefusedError,
     SynadminError,
     WouldLoseControlError,
@@ -25,6 +24,7 @@ from synadmin.power.room import AccountState, Reach, RoomView
 from synadmin.power.search import unnamed_member
 from synadmin.recovery.account_state import enable_temporarily
 from synadmin.recovery.observer import Observer, counted
+from synadmin.recovery.reader import StateReader
 from synadmin.recovery.temporary_membership import TemporaryMembership
 from synadmin.recovery.workspace import Recovery
 from synadmin.text import command
@@ -331,7 +331,7 @@ def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
     return recovery.as_user(user)
 
 
-def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEvent | None:
+def _unchanged_part(observer: StateReader, view: RoomView, edit: Edit) -> StateEvent | None:
     """Return the levels as they are now, where the edit does to them what it did when it was planned.
 
     Raises:
@@ -358,7 +358,7 @@ def _unchanged_part(observer: Observer, view: RoomView, edit: Edit) -> StateEven
 
 
 def send_levels(
-    observer: Observer,
+    observer: StateReader,
     acting: Synapse,
     view: RoomView,
     edit: Edit,
@@ -461,7 +461,7 @@ def _merged_with_others(
 
 
 def _others_since(
-    observer: Observer,
+    observer: StateReader,
     room_id: RoomId,
     base: StateEvent | None,
     read: StateEvent,
@@ -476,25 +476,16 @@ def _others_since(
     others: dict[EventId | None, Mapping[str, Any]] = {}
     if read.event_id not in known:
         others[read.event_id] = read.content
-    newest = observer.synapse.events.messages(room_id, backwards=True, page_size=_NEWEST)
-    for event in islice(newest, _NEWEST):
+    for event in islice(observer.newest_events(room_id, _NEWEST), _NEWEST):
         if base is not None and event.event_id == base.event_id:
             break
         if event.type == POWER_LEVELS and event.state_key == "" and event.event_id not in known:
             others.setdefault(event.event_id, event.content)
     replaced = read.replaced
     if base is not None and replaced is not None and replaced not in {*known, *others}:
-        others[replaced] = _content_of(observer, room_id, replaced)
+        others[replaced] = observer.content_of(room_id, replaced)
     return dict(reversed(others.items()))
 
 
 def _with_levels(view: RoomView, levels: StateEvent | Mapping[str, Any] | None) -> RoomView:
     return replace(view, power_levels=levels.content if isinstance(levels, StateEvent) else levels)
-
-
-def _content_of(observer: Observer, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
-    events = observer.synapse.events
-    try:
-        return events.fetch(event_id).event.content
-    except NotSupportedError:
-        return events.context(room_id, event_id, limit=0).event.content

@@ -1,12 +1,16 @@
 """Looking at a room, and acting in it, as one of its members: with a user's own token and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from synadmin.api.client_server import MemberEvent
+from synadmin.api.rooms import StateEvent
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
-from synadmin.ids import RoomAlias, RoomId, UserId, server_name_of
+from synadmin.ids import EventId, RoomAlias, RoomId, UserId, server_name_of
 from synadmin.power.events import CREATE, JOIN_RULES, MEMBER, NAME, POWER_LEVELS, creators
 from synadmin.power.room import RoomView
 
@@ -64,6 +68,19 @@ class Member:
     def membership(self, room_id: RoomId, user: UserId) -> str:
         """Return a user's membership; ``leave`` for a user who never was in the room."""
         return str((self._state(room_id, MEMBER, user) or {}).get("membership", "leave"))
+
+    def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return a room's state event of a type that has no more than one, asked anew."""
+        event = self._state(room_id, event_type, event=True)
+        return None if event is None else msgspec.convert(event, StateEvent)
+
+    def newest_events(self, room_id: RoomId, count: int) -> Iterable[MemberEvent]:
+        """Return as many events of a room, where this member may see them, the newest first."""
+        return self.synapse.client_server.newest_events(room_id, limit=count)
+
+    def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
+        """Return the content of an event that may no longer be part of the state."""
+        return self.synapse.client_server.event(room_id, event_id).content
 
     def _state(
         self,

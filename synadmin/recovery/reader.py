@@ -1,19 +1,35 @@
 """Reading users and state events, each asked for once a run: memberships, accounts, a room's state."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Protocol
 
+from synadmin.api.client_server import MemberEvent
+from synadmin.api.events import Event
 from synadmin.api.rooms import StateEvent
 from synadmin.client import Synapse
 from synadmin.errors import ConnectError, NotSupportedError, ReplyError
-from synadmin.ids import RoomId, UserId, server_name_of
+from synadmin.ids import EventId, RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
 from synadmin.power.events import MEMBER
 from synadmin.power.room import Account, AccountState, Reach
 from synadmin.recovery.means import Means, SynapseMeans, means_of
 
 FEW = 20  # users who are asked about one after the other
+
+
+class StateReader(Protocol):
+    """Reads a room's state and newest events: as a server admin, or as a member."""
+
+    def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
+        """Return a room's state event of a type that has no more than one, asked anew."""
+
+    def newest_events(self, room_id: RoomId, count: int) -> Iterable[Event | MemberEvent]:
+        """Return at least as many events of a room, where it has them, the newest first."""
+
+    def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
+        """Return the content of an event that may no longer be part of the state."""
 
 
 @dataclass
@@ -133,6 +149,18 @@ class Reader:
         """Return a room's state event of a type that has no more than one, asked anew."""
         self._whole.clear()
         return self.event_seen(room_id, event_type)
+
+    def newest_events(self, room_id: RoomId, count: int) -> Iterable[Event]:
+        """Return at least as many events of a room, where it has them, the newest first."""
+        return self.synapse.events.messages(room_id, backwards=True, page_size=count)
+
+    def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
+        """Return the content of an event that may no longer be part of the state."""
+        events = self.synapse.events
+        try:
+            return events.fetch(event_id).event.content
+        except NotSupportedError:
+            return events.context(room_id, event_id, limit=0).event.content
 
     def event_seen(self, room_id: RoomId, event_type: str) -> StateEvent | None:
         """Return such an event; from the state read last, where the server sent all of it."""

@@ -1,15 +1,17 @@
 """Moving rooms as the old owner, with nothing but its own token."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from synadmin.errors import MatrixError, NotAuthenticatedError, RateLimitedError
 from synadmin.ids import RoomAlias, RoomId
 from synadmin.power import rules
-from synadmin.power.events import POWER_LEVELS
+from synadmin.power.level_changes import Edit
 from synadmin.power.levels import LEVEL_WITHOUT_EVENT
 from synadmin.power.room import RoomView
-from synadmin.recovery import outcome
+from synadmin.recovery import change_levels, outcome
 from synadmin.recovery.member import Member
 from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.transfer_plan import (
@@ -33,6 +35,8 @@ class AsMember:
 
     member: Member
     move: Move
+    lock: Callable[[RoomId], AbstractContextManager[bool]]
+    """Keeps other runs on this machine from changing a room."""
     leave_rooms: bool = True
 
     def plan(self, room: RoomId | RoomAlias) -> RoomTransfer:
@@ -77,23 +81,22 @@ class AsMember:
 
     def grant(self, room_transfer: RoomTransfer) -> RoomTransfer:
         """Set the level, unless it is there, and invite."""
-        view = room_transfer.now
-        if view is None:
+        if room_transfer.room_id is None:
             return room_transfer
-        synapse, content = self.member.synapse, self._granting(view)
-        if content is not None:
-            with synapse.transport.recording(
-                before={"room_id": view.room_id, "power_levels": view.power_levels}
-            ):
-                synapse.client_server.send_state(view.room_id, POWER_LEVELS, content)
-            first, *others = room_transfer.steps
-            room_transfer = replace(room_transfer, steps=(replace(first, status=outcome.DONE), *others))
-        if view.membership_of(self.move.new) not in INSIDE:
-            try:
-                synapse.client_server.invite(view.room_id, self.move.new)
-            except RateLimitedError as error:
-                return held_back(room_transfer, self.move, error.retry_after)
-            room_transfer = room_transfer.done("invite")
+        with self.lock(room_transfer.room_id):
+            view = self.view_of(room_transfer.room_id)
+            content = self._granting(view)
+            if content is not None:
+                self._send(view, Edit(users={self.move.new: content["users"][self.move.new]}))
+            if self._granting(room_transfer.before or view) is not None:
+                first, *others = room_transfer.steps
+                room_transfer = replace(room_transfer, steps=(replace(first, status=outcome.DONE), *others))
+            if view.membership_of(self.move.new) not in INSIDE:
+                try:
+                    self.member.synapse.client_server.invite(view.room_id, self.move.new)
+                except RateLimitedError as error:
+                    return held_back(room_transfer, self.move, error.retry_after)
+                room_transfer = room_transfer.done("invite")
         return replace(room_transfer, reason=None)
 
     def view_of(self, room_id: RoomId) -> RoomView:
@@ -102,12 +105,14 @@ class AsMember:
 
     def demote(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""
-        edit = parting(view, self.move)
-        if edit is None:
-            return
-        synapse = self.member.synapse
-        with synapse.transport.recording(before={"room_id": view.room_id, "power_levels": view.power_levels}):
-            synapse.client_server.send_state(view.room_id, POWER_LEVELS, edit.applied(view))
+        with self.lock(view.room_id):
+            edit = parting(view, self.move)
+            if edit is not None:
+                self._send(view, edit)
+
+    def _send(self, view: RoomView, edit: Edit) -> None:
+        """Send an edit of the levels; levels that others set at the same time stay."""
+        change_levels.send_levels(self.member, self.member.synapse, view, edit)
 
     def _granting(self, view: RoomView) -> dict[str, Any] | None:
         levels = view.levels

@@ -261,12 +261,14 @@ def _method(
 ) -> "Way":
     from synadmin.power.room import Reach
     from synadmin.recovery.member import Member
+    from synadmin.recovery.room_lock import room_lock
     from synadmin.recovery.transfer_as_admin import AsAdmin
     from synadmin.recovery.transfer_as_member import AsMember
     from synadmin.recovery.workspace import Recovery
 
     if as_member:
-        return AsMember(Member(synapse), move)
+        lock = partial(room_lock, synapse, invocation.journal, say=invocation.warn)
+        return AsMember(Member(synapse), move, lock)
     recovery = stack.enter_context(Recovery(synapse, invocation.journal, invocation.warn))
     if change:
         recovery.revert_crashed_runs()

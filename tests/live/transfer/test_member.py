@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from synadmin.ids import UserId
 from synadmin.sandbox.homeserver import Homeserver
+from tests.live.recovery.proxy import Passing, Proxy
 from tests.live.transfer.conftest import Household, eventually, hold_token
 from tests.written import journal_of
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.live.conftest import Answer, Newcomer, Synadmin
+    from tests.live.transfer.conftest import Running
 
 
 def records(answer: Answer) -> list[dict[str, Any]]:
@@ -118,6 +121,35 @@ def test_old_room_with_only_a_users_list_is_transferred(household: Household, sy
     answer = transfer(synadmin, household, room_id)
     assert answer.code == 0, answer.stdout
     household.is_handed_over(room_id)
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(1, "done"), (2, "failed")])
+def test_level_that_another_user_sets_meanwhile_is_not_lost_unnoticed(
+    household: Household, newcomer: Newcomer, running: Running, number: int, outcome: str
+) -> None:
+    friend = newcomer("friend", server=household.home)
+    guest = UserId(f"@guest:{household.home.server_name}")
+    room_id = household.old.make_room(members=[friend], users={friend: 100})
+    sent: list[Passing] = []
+
+    def happens(passing: Passing) -> None:
+        if passing.method == "PUT" and "/m.room.power_levels" in passing.path and not passing.answered:
+            sent.append(passing)
+            if len(sent) == number:  # 1: the new owner is given the level; 2: the old one lowers itself
+                friend.set_power(room_id, {guest: 7})
+
+    options = ["--to", household.new.user_id, "--to-profile", "new", "--as-member", "--yes", "-o", "json"]
+    with Proxy(household.home.url, happens) as proxy:
+        arguments = ("room", "transfer", room_id, *options)
+        with running(*arguments, acting=household.old, url=proxy.here) as process:
+            stdout, stderr = process.communicate()
+    (record,) = json.loads(stdout)
+    assert record["outcome"] == outcome, stderr
+    assert ("a change that another user made at the same time is lost" in record["message"]) == (number == 2)
+    household.is_handed_over(room_id)
+    event = household.home.admin.levels_event(room_id)
+    assert event is not None
+    assert event["content"]["users"].get(guest) == (7 if number == 1 else None)
 
 
 @pytest.mark.parametrize("whose", ["nobody", "another"])
