@@ -146,9 +146,8 @@ class Offboarding:
         for room_id, membership in rooms_of(self.recovery.observer, user).items():
             if membership == "join":
                 control = control_of(self.recovery.observer, room_id)
-                levels = control.view.levels
                 stays = room_id in keep_control or control.others({user})
-                if stays and levels.level_of(user) > levels.users_default:
+                if stays and _has_power(control.view, user):
                     yield control
 
     def give_up(self, user: UserId) -> list[str]:
@@ -176,7 +175,7 @@ class Offboarding:
 
     def _give_up(self, user: UserId, room_id: RoomId) -> None:
         view = change_levels.view_to_edit(self.recovery.observer, room_id)
-        has_power = view.levels.level_of(user) > view.levels.users_default
+        has_power = _has_power(view, user)
         if not has_power and not self._gave_up_before(user, room_id):
             return
         if not control_of(self.recovery.observer, room_id).others({user}):
@@ -226,6 +225,12 @@ class Offboarding:
             )
             for user in self.successors
         ]
+
+
+def _has_power(view: RoomView, user: UserId) -> bool:
+    """Whether a member has more power than others, or control, which all members may have."""
+    level = view.levels.level_of(user)
+    return level > view.levels.users_default or level >= view.levels.control
 
 
 def _verified(result: Outcome, controllers: Sequence[UserId]) -> Outcome:

@@ -170,6 +170,17 @@ def test_successor_gets_control_before_the_account_is_closed(
     assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "join"
 
 
+def test_account_leaves_a_room_where_the_default_level_gives_control(
+    leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
+) -> None:
+    levels = {"users": {leaver.alice.user_id: 100}, "users_default": 100}
+    room_id = leaver.alice.make_room(members=[leaver.bob], exact_levels=levels)
+    arguments = ("offboard", leaver.bob.user_id, "--to", leaver.carol.user_id, "--then", "nothing")
+    (record,) = records(synadmin, *arguments, "--allow", "impersonate", "--yes")
+    assert record["outcome"] == "done"
+    assert homeserver.admin.membership(room_id, leaver.bob) == "leave"
+
+
 def test_account_stays_until_the_successor_accepts(
     leaver: Leaver, synadmin: Synadmin, homeserver: Homeserver
 ) -> None:
