@@ -164,11 +164,28 @@ def inactive_state(account: "UserDetails") -> str | None:
     return next((name for name in ("deactivated", "suspended", "locked") if getattr(account, name)), None)
 
 
-def unfit_owner(account: "UserDetails") -> str | None:
-    """Return why an account cannot own a room, as what it is; None where it can.
+def account_of(synapse: "Synapse", user_id: UserId) -> "UserDetails":
+    """Return a local account.
+
+    Raises:
+        NotFoundError: there is none; it names the user.
+    """
+    try:
+        return synapse.users.get(user_id)
+    except NotFoundError as error:
+        name_missing(error, USERS, user_id)
+        raise
+
+
+def unfit_owner(synapse: "Synapse", user_id: UserId) -> str | None:
+    """Return why a local user cannot own a room, as what the account is; None where it can.
 
     No user can sign in to a guest account again: it ends with its session.
+
+    Raises:
+        NotFoundError: there is no such account.
     """
+    account = account_of(synapse, user_id)
     return inactive_state(account) or ("a guest account" if account.is_guest else None)
 
 

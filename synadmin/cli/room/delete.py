@@ -190,7 +190,7 @@ def _(synapse: "Synapse", _: list[str], *, options: "DeletionOptions") -> None:
     if new_owner is None:
         return
     user_id = user_id_of(synapse, new_owner)
-    state = unfit_owner(synapse.users.get(user_id))
+    state = unfit_owner(synapse, user_id)
     if state is not None:
         message = f"{user_id} is {state}: the account could not use the new room"
         raise RefusedError(message, hint="nothing was changed; name another user with --new-room-user")

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from synadmin.api.rooms import Room
-from synadmin.cli.targets import USERS, any_user_id_of, name_missing, room_id_of
+from synadmin.cli.targets import account_of, any_user_id_of, room_id_of
 from synadmin.errors import MatrixError, NotFoundError
 from synadmin.ids import RoomId, UserId, server_name_of
 from synadmin.parallel import side_by_side
@@ -43,11 +43,7 @@ def rooms_of_member(
     """
     user_id = any_user_id_of(synapse, member)
     if server_name_of(user_id) == server_name_of(synapse.owner):
-        try:
-            synapse.users.get(user_id)
-        except NotFoundError as error:  # else it would be in no room
-            name_missing(error, USERS, user_id)
-            raise
+        account_of(synapse, user_id)  # a user that does not exist would be in no room
 
     def details(room_id: RoomId) -> Room | None:
         try:

@@ -166,7 +166,7 @@ def _(_: "Synapse", rooms: list[str], *, upgrade_options: "UpgradeOptions") -> s
 def _require_active(synapse: "Synapse", user: UserId) -> None:
     if server_name_of(user) != server_name_of(synapse.owner):
         return
-    state = unfit_owner(synapse.users.get(user))
+    state = unfit_owner(synapse, user)
     if state is not None:
         message = f"{user} is {state} and cannot own a room"
         raise RefusedError(message, hint="name an active account with --creator")

@@ -226,7 +226,7 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
 
 def _inactive(synapse: "Synapse", user: "UserId") -> str | None:
     """Return that an account is locked or the like, or a guest, as a clause; None where it can own a room."""
-    state = unfit_owner(synapse.users.get(user))
+    state = unfit_owner(synapse, user)
     return None if state is None else f"{user} is {state}"
 
 

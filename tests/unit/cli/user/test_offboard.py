@@ -21,20 +21,3 @@ def test_last_server_admin_is_kept(signed_in: Stub, synadmin: Synadmin) -> None:
     assert "@last:example.org is the last server admin" in answer.stderr
     assert "synadmin user admin grant" in answer.stderr
     assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)
-
-
-def test_guest_cannot_be_a_successor(signed_in: Stub, synadmin: Synadmin) -> None:
-    signed_in.on("/_synapse/admin/v2/users", json_reply({"users": [], "total": 0}))
-    signed_in.on(
-        "/_synapse/admin/v2/users/%40alice%3Aexample.org", json_reply({"name": "@alice:example.org"})
-    )
-    signed_in.on(
-        "/_synapse/admin/v2/users/%40g%3Aexample.org",
-        json_reply({"name": "@g:example.org", "is_guest": True}),
-    )
-
-    answer = synadmin("user", "offboard", "alice", "--to", "g", "--yes")
-
-    answer.assert_is_one_clear_line(code=5)
-    assert "the successor @g:example.org is a guest account" in answer.stderr
-    assert not any(target.startswith(("POST", "PUT")) for target in signed_in.targets)
