@@ -11,7 +11,7 @@ from synadmin.cli.lazy import Group, UnknownCommandError
 
 _MOST_COMMANDS = 3  # that a hint names where one of them was meant ...
 _FEW_COMMANDS = 8  # ... and that it lists of a group
-_SIMILAR = 0.7  # of 1: "create" is no slip for "replace"
+_SIMILAR = 0.7  # of 1: "create" is not a typing error for "replace"
 _MAIN_NOUNS = ("room", "user", "device", "media")  # a verb of another noun is offered for these alone
 
 _OTHER_VERBS = {
@@ -69,13 +69,13 @@ def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> 
         return None
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "run":
-        return f"`{context.command_path} last` takes the newest run; `synadmin journal list` lists the runs"
+        return f"`{context.command_path} last` uses the newest run; `synadmin journal list` lists the runs"
     shows = "lists its commands" if isinstance(context.command, click.Group) else "shows how it is used"
     return _meant(error, context, words) or f"`{context.command_path} --help` {shows}"
 
 
 def _meant(error: click.ClickException, context: click.Context, words: Sequence[str]) -> str | None:
-    """Return what the command line may have meant; None where there is nothing like it."""
+    """Return what the command line may have meant; None where no option is similar."""
     command = context.command
     if isinstance(error, UnknownCommandError):
         meant = _meant_commands(context, error.words)
@@ -112,13 +112,13 @@ def _meant_commands(context: click.Context, words: Sequence[str]) -> list[str]:
         return [swapped]
     meant = list(_same_verb(context.find_root(), words))
     if context.parent is not None:
-        # The noun was meant: another one is offered where it is the only one with the verb.
+        # The noun is right: another noun is offered where no third noun has the verb.
         meant = [line for line in meant if len(meant) == 1 and line.split()[1] in _MAIN_NOUNS]
     return meant or _similar(context, words)
 
 
 def _verb_before_noun(context: click.Context, words: Sequence[str]) -> str | None:
-    """Return the command line for ``list rooms`` and ``show user alice``; None where it is no such thing."""
+    """Return the command line for ``list rooms`` and ``show user alice``; None for other words."""
     nearest = _nearest(context, words[1:]) if context.parent is None and len(words) > 1 else []
     noun = (
         context.command.get_command(context, nearest[0])
@@ -131,7 +131,7 @@ def _verb_before_noun(context: click.Context, words: Sequence[str]) -> str | Non
 
 
 def _meant_option(error: click.NoSuchOption, context: click.Context, words: Sequence[str]) -> str | None:
-    """Return what an unknown option may have meant; None where there is nothing like it."""
+    """Return what an unknown option may have meant; None where no option is similar."""
     if isinstance(context.command, click.Group):
         # An option of a command that stands before its noun or its verb.
         moved = _moved(words, context)

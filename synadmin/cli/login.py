@@ -157,7 +157,7 @@ def _dry_run_login(invocation: Invocation, user: str | None, *, by_token: bool) 
             done = f"sign in as {user or 'the user that is asked for'}, which makes a new session,"
         homeserver = synapse.transport.homeserver
     kept = invocation.settings.profile_file
-    click.echo(safe_text(f"Would {done} on {homeserver}, and keep the homeserver and the token in {kept}."))
+    click.echo(safe_text(f"Would {done} on {homeserver}, and save the homeserver and the token in {kept}."))
     invocation.say("Nothing was changed: --dry-run.")
 
 

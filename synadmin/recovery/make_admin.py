@@ -184,7 +184,7 @@ class InterruptedRun(KeyboardInterrupt):
     """Ctrl-C in the middle of a room.
 
     Attributes:
-        result: what was begun in it. Temporary changes are reverted already.
+        result: the outcome of this room, with the steps that were begun. Temporary changes are reverted already.
     """
 
     def __init__(self, result: Outcome) -> None:
@@ -196,7 +196,7 @@ class TokenEndedError(NotAuthenticatedError):
     """The token became invalid in the middle of a room.
 
     Attributes:
-        result: what was begun in it.
+        result: the outcome of this room, with the steps that were begun.
     """
 
     def __init__(self, error: NotAuthenticatedError, result: Outcome) -> None:
@@ -244,7 +244,7 @@ class Run:
             return result
 
     def _after_others(self, preview: Preview, result: Outcome) -> Preview | None:
-        """Look again at a room where others have overwritten the level; None where it is of no use.
+        """Plan a room again where others have overwritten the level; None where another try does not help.
 
         Of two power-levels events that are sent at once, Synapse accepts both and the room keeps one.
         """
@@ -293,8 +293,8 @@ class Run:
             return replace(start.unread(message), reason=outcome.reason_of(failure or error))
         result = _outcome_read_back(start.with_state(now), view, now, failure, is_reverted=not left)
         if result.outcome != outcome.FAILED:
-            lost = set_again(self.recovery, self.goal, view, now)
-            result = result if lost is None else replace(result, message=f"{result.message} {lost}")
+            problem = set_again(self.recovery, self.goal, view, now)
+            result = result if problem is None else replace(result, message=f"{result.message} {problem}")
         if left:
             words = f"Not reverted, and tried again at the end: {'; '.join(map(str, left))}."
             result = replace(result, message=f"{result.message} {words}")
@@ -388,16 +388,14 @@ def _put_back(
 def _stopped(
     why: KeyboardInterrupt | NotAuthenticatedError, start: Outcome, *, is_begun: bool
 ) -> KeyboardInterrupt | NotAuthenticatedError:
-    """Return what is raised where a run ends in the middle of a room, with what was begun in it."""
-    resume = "`synadmin journal resume last` continues, and reads it back."
+    """Return the error for a run that stops in the middle of a room, with the room's outcome so far."""
+    resume = "`synadmin journal resume last` continues the run and reads the result back."
     if isinstance(why, KeyboardInterrupt):
-        message = f"Interrupted in this room, and not read back. {resume}"
+        message = f"Interrupted in this room: the result was not read back. {resume}"
         return InterruptedRun(replace(start.unread(message), reason="interrupted"))
     if not is_begun:
         return why
-    message = (
-        f"The token became invalid in this room, and it was not read back. After `synadmin login`, {resume}"
-    )
+    message = f"The token became invalid in this room: the result was not read back. After `synadmin login`, {resume}"
     return TokenEndedError(why, replace(start.unread(message), reason=outcome.reason_of(why)))
 
 
@@ -487,9 +485,7 @@ def _outcome_read_back(
         wait, again = "for an unknown time", "later"
         if failure.retry_after is not None:
             wait, again = f"for {failure.retry_after:.0f} s", "after that"
-        message = (
-            f"{message} The rate limit lasts {wait}. Run it again {again}: finished steps are not repeated."
-        )
+        message = f"{message} The rate limit lasts {wait}. Run the command again {again}: finished steps are not repeated."
     elif reason == "target-blocks-invites":
         message = f"{message} {user} blocks invitations. Run it again after {user} allows them."
     elif enough and may_come:

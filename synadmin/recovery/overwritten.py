@@ -1,6 +1,6 @@
 """Changes of a room's levels that Make Room Admin has overwritten, made again.
 
-Synapse reads the levels, adds one, and sends them. What others send in between is lost.
+Synapse reads the levels, adds a user's level, and sends them. A change that others send in between is lost.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from synadmin.power.room import Goal, RoomView
 from synadmin.recovery import change_levels
 from synadmin.recovery.workspace import Recovery
 
-_NEWEST = 30  # events of a room, among which those of others are looked for
+_NEWEST = 30  # events of a room in which changes of others are searched
 
 
 def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -> str | None:
@@ -26,12 +26,12 @@ def set_again(recovery: Recovery, goal: Goal, before: RoomView, now: RoomView) -
 
     Args:
         recovery: the run.
-        goal: who was given a level, and how far the run may go.
+        goal: the user who was given a level, and how far the run may go.
         before: the room as it was when that was planned.
         now: the room as it was read back.
 
     Returns:
-        What is lost, as a sentence; None where nothing is.
+        The change that is lost, as a sentence; None where none is.
 
     Raises:
         NotAuthenticatedError: the token has become invalid.
@@ -69,10 +69,10 @@ def _overwritten(recovery: Recovery, target: UserId, before: RoomView, now: Room
         if event.type == POWER_LEVELS and event.state_key == "":
             contents.insert(0, event.content)
     base, level = before.levels.written(), now.levels.level_of(target)
-    for earlier, given in pairwise(contents):
-        if _users(given).get(target) == level != _users(earlier).get(target):
-            whole, _ = level_changes.merged(base, given, earlier)
-            wanted, _ = level_changes.merged(given, now.levels.written(), whole)
+    for earlier, granting in pairwise(contents):
+        if _users(granting).get(target) == level != _users(earlier).get(target):
+            complete, _ = level_changes.merged(base, granting, earlier)
+            wanted, _ = level_changes.merged(granting, now.levels.written(), complete)
             return _difference(now.levels.written(), wanted)
     return Edit()
 

@@ -97,7 +97,7 @@ class Settings:
         warnings: what the person should hear about the files they came from.
         token_in_profile: the token in force is the one in the profile.
         token_source: where else the token in force is set, such as "the environment"; None in the profile.
-        unread_profile: why the profile, which no option names, was not read; None where it was.
+        unread_profile: why the default profile was not read; None where it was, or was not needed.
     """
 
     profile: str
@@ -311,7 +311,7 @@ def load(
     holder = next((source for source in sources if source.names_of(_TOKEN_NAMES)), None)
     unread = of_profile.problem
     if unread is None and os.environ.get("SYNADMIN_PROFILE") == name and not profile_file(name).exists():
-        unread = f"SYNADMIN_PROFILE is {name!a}, and there is no such profile"
+        unread = f"SYNADMIN_PROFILE is {name!a}, but there is no such profile"
     return Settings(
         name,
         values,
@@ -425,7 +425,7 @@ def _file(path: Path, warnings: list[str], *, required: bool, is_profile: bool =
             if is_profile:
                 others = ", ".join(profiles())
                 listed = f"the profiles are {others}; " if others else ""
-                message = f"there is no profile {path.stem}: there is no settings file {path}"
+                message = f"there is no profile {path.stem}: the file {path} does not exist"
                 hint = f"{listed}`synadmin login --profile {path.stem}` makes this one"
                 raise SettingsError(message, hint=hint) from None
             raise SettingsError(f"there is no settings file {path}") from None

@@ -27,7 +27,7 @@ class Leaver(NamedTuple):
     alice: Person
     bob: Person
     carol: Person
-    hangs: RoomId
+    dependent: RoomId
     shared: RoomId
     alone: RoomId
 
@@ -35,9 +35,9 @@ class Leaver(NamedTuple):
 @pytest.fixture
 def leaver(newcomer: Newcomer) -> Leaver:
     alice, bob, carol = newcomer("alice"), newcomer("bob"), newcomer("carol")
-    hangs = alice.make_room("Chess\nclub", members=[bob])
+    dependent = alice.make_room("Chess\nclub", members=[bob])
     shared = alice.make_room("Board", members=[bob], users={bob: 100})
-    return Leaver(alice, bob, carol, hangs, shared, alice.make_room("Notes"))
+    return Leaver(alice, bob, carol, dependent, shared, alice.make_room("Notes"))
 
 
 def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str
 
 def test_rooms_of_an_account_are_listed_with_its_level(leaver: Leaver, synadmin: Synadmin) -> None:
     rooms = {record["room_id"]: record for record in records(synadmin, "rooms", leaver.alice.user_id)}
-    assert rooms.keys() == {leaver.hangs, leaver.shared, leaver.alone}
+    assert rooms.keys() == {leaver.dependent, leaver.shared, leaver.alone}
     shared = rooms[leaver.shared]
     assert (shared["room"]["name"], shared["membership"], shared["level"], shared["control"]) == (
         "Board", "join", 100, True,
@@ -64,7 +64,7 @@ def test_account_with_sole_control_is_not_deactivated(
 ) -> None:
     (record,) = records(synadmin, "deactivate", leaver.alice.user_id, *how, code=5)
     assert (record["outcome"], record["reason"]) == ("refused", "would-lose-control")
-    assert [room["room_id"] for room in record["rooms"]] == [leaver.hangs]
+    assert [room["room_id"] for room in record["rooms"]] == [leaver.dependent]
     assert r"Chess\nclub" in record["message"], "a name breaks no line"
     assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).deactivated
 
@@ -80,7 +80,7 @@ def test_lock_and_suspend_warn_of_rooms_with_sole_control(
         answer = synadmin("user", verb, leaver.alice.user_id, how)
         assert answer.code == 0, answer.stderr
         (warning,) = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
-        assert f"with control of 1 room: {leaver.hangs} (Chess" in warning
+        assert f"with control of 1 room: {leaver.dependent} (Chess" in warning
         assert words in warning
     details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
     assert details.locked if verb == "lock" else details.suspended
@@ -97,7 +97,7 @@ def test_accounts_locked_together_are_looked_at_together(
     assert answer.code == 0, answer.stderr
     warnings = [line for line in answer.stderr.splitlines() if line.startswith("warning: ")]
     assert [leaver.shared in warning for warning in warnings] == [True, True], answer.stderr
-    assert not any(leaver.hangs in warning for warning in warnings), "its members are both suspended"
+    assert not any(leaver.dependent in warning for warning in warnings), "its members are both suspended"
 
 
 def test_rooms_of_the_own_account_are_read_before_its_token_ends(
@@ -137,18 +137,21 @@ def test_successor_gets_control_before_the_account_is_closed(
     allowed = (*arguments, "--allow", "impersonate")
 
     (planned,) = records(synadmin, *allowed, "--dry-run")
-    assert (planned["outcome"], [room["room_id"] for room in planned["rooms"]]) == ("planned", [leaver.hangs])
-    # Where other local users stay: in the room that hangs on it, and in the shared one.
+    assert (planned["outcome"], [room["room_id"] for room in planned["rooms"]]) == (
+        "planned",
+        [leaver.dependent],
+    )
+    # Where other local users stay: in the room that depends on the account, and in the shared room.
     assert planned["message"].endswith("The account also gives up its power in 2 rooms and leaves them.")
-    assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+    assert homeserver.admin.membership(leaver.dependent, leaver.carol) is None
     shown = synadmin("user", *allowed, "--dry-run").stderr
     question = (
         f"1 room of {leaver.alice.user_id} will be handed over to the successors. The account gives up its "
-        "power where other local users stay, and leaves these rooms. When its rooms are done, the account "
-        f"is {'locked' if then == 'lock' else 'deactivated'}. Continue?"
+        "power where other local users stay, and leaves these rooms. After its rooms are handed over, "
+        f"the account is {'locked' if then == 'lock' else 'deactivated'}. Continue?"
     )
     assert question in shown
-    for room_id in (leaver.hangs, leaver.shared):
+    for room_id in (leaver.dependent, leaver.shared):
         (line,) = [line for line in shown.splitlines() if room_id in line]
         assert f"{leaver.alice.user_id} leaves the room; its level is taken away." in line
 
@@ -163,11 +166,11 @@ def test_successor_gets_control_before_the_account_is_closed(
     assert (room["outcome"], room["controllers"]["after"]) == ("done", [leaver.carol.user_id])
     details = homeserver.admin.synapse.users.get(leaver.alice.user_id)
     assert (details.locked, details.deactivated) == (then == "lock", then == "deactivate")
-    event = homeserver.admin.levels_event(leaver.hangs)
+    event = homeserver.admin.levels_event(leaver.dependent)
     assert event is not None
     assert event["content"]["users"].keys() == {leaver.carol.user_id}
-    assert homeserver.admin.membership(leaver.hangs, leaver.alice) == "leave"
-    assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "join"
+    assert homeserver.admin.membership(leaver.dependent, leaver.alice) == "leave"
+    assert homeserver.admin.membership(leaver.dependent, leaver.carol) == "join"
 
 
 def test_account_leaves_a_room_where_the_default_level_gives_control(
@@ -188,7 +191,7 @@ def test_account_stays_until_the_successor_accepts(
     (record,) = records(synadmin, *arguments)
     assert (record["outcome"], record["rooms"][0]["outcome"]) == ("pending", "pending")
     assert not homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
-    leaver.carol.join(leaver.hangs)
+    leaver.carol.join(leaver.dependent)
     (record,) = records(synadmin, *arguments)
     assert record["outcome"] == "done"
     assert homeserver.admin.synapse.users.get(leaver.alice.user_id).locked
@@ -205,13 +208,13 @@ def test_partial_hand_over_asks_first(
     environment = environment_of(tmp_path, homeserver.url, homeserver.admin)
     with Terminal("-m", "synadmin", "user", *arguments, cwd=tmp_path, env=environment) as terminal:
         terminal.see("[y/N]: ")
-        assert homeserver.admin.membership(leaver.hangs, leaver.carol) is None
+        assert homeserver.admin.membership(leaver.dependent, leaver.carol) is None
         terminal.type("y\n")
         assert terminal.end() == 6
 
     assert planned["outcome"] == "partly"
     assert {room["outcome"] for room in planned["rooms"]} == {"planned", "refused"}
-    assert homeserver.admin.membership(leaver.hangs, leaver.carol) == "invite"
+    assert homeserver.admin.membership(leaver.dependent, leaver.carol) == "invite"
     shown = " ".join(terminal.shown.split())
     assert "Not handed over: 1 of 2 rooms" in shown
     assert (
@@ -269,7 +272,7 @@ def test_successor_of_one_leaver_counts_for_another(
     )
     rooms = [[room["room_id"] for room in record["rooms"]] for record in json.loads(answer.stdout)]
     # Bob stays and has control of the shared room: Dave is not needed there.
-    assert rooms == [[leaver.hangs], [theirs]], answer.stderr
+    assert rooms == [[leaver.dependent], [theirs]], answer.stderr
 
 
 def test_invalid_successors_are_refused_before_any_change(
@@ -317,7 +320,7 @@ def test_account_stays_where_the_successor_blocks_invitations(
     carol.call("PUT", path, {})
     (record,) = records(synadmin, *arguments)
     assert record["outcome"] == "done"
-    assert homeserver.admin.membership(leaver.hangs, carol) == "join"
+    assert homeserver.admin.membership(leaver.dependent, carol) == "join"
 
 
 def test_account_stays_where_a_room_changed_meanwhile(
@@ -328,7 +331,7 @@ def test_account_stays_where_a_room_changed_meanwhile(
 
     def happens(passing: Passing) -> None:
         if passing.path.endswith("/make_room_admin") and not changed:
-            alice.set_power(leaver.hangs, {alice: 0})  # at the last moment
+            alice.set_power(leaver.dependent, {alice: 0})  # at the last moment
             changed.append(passing)
 
     arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes", "-o", "json")
@@ -403,7 +406,7 @@ def test_locked_account_cannot_give_up_its_power(
     assert (record["outcome"], record["reason"]) == ("refused", "needs-reactivate")
     assert f"Run `synadmin user unlock {alice.user_id}` first" in record["message"]
     assert homeserver.admin.membership(own, alice) == "join"
-    # Without it, its rooms are handed over all the same.
+    # Without --allow, its rooms are handed over.
     (record,) = records(synadmin, *arguments)
     assert record["outcome"] == ("planned" if how == "--dry-run" else "done")
 

@@ -56,7 +56,7 @@ def test_dry_run_of_resume_changes_nothing(
     command = ("-m", "synadmin", "journal", "resume", "last")
     with Terminal(*command, cwd=tmp_path, env=environment) as terminal:
         assert terminal.end() == 0, terminal.shown
-    assert "You are not asked again: you agreed when the run began." in terminal.shown
+    assert "synadmin does not ask again: you agreed when the run began." in terminal.shown
     assert admin.membership(room_id, admin) == "join"
     assert admin.call("GET", limits) == {}
 

@@ -100,7 +100,7 @@ def test_account_settings_come_only_from_the_profile(monkeypatch: pytest.MonkeyP
 
 
 def test_missing_named_profile_is_an_error_with_a_hint() -> None:
-    with pytest.raises(SettingsError, match="there is no profile club: there is no settings file") as caught:
+    with pytest.raises(SettingsError, match="there is no profile club: the file ") as caught:
         settings.load(profile="club")
     assert caught.value.hint == "`synadmin login --profile club` makes this one"
     settings.write_profile("work", {settings.HOMESERVER: "https://work.example"})

@@ -86,7 +86,7 @@ def resume(invocation: Invocation, run: str, *, dry_run: bool, yes: bool, output
         raise UsageError(message, hint=_HOW_TO_GO_ON.get(record.command or "", _RUN_AGAIN))
     invocation.say(f"Continuing: synadmin {shlex.join(arguments)}")
     if invocation.on_terminal and "--yes" in arguments and not dry_run:
-        invocation.say("You are not asked again: you agreed when the run began.")
+        invocation.say("synadmin does not ask again: you agreed when the run began.")
     again = replace(invocation, resumes=record.run, reason=reason)
     code = run_again(again, arguments, output, *option_words(dry_run=dry_run))
     if not dry_run and code in {EXIT_DONE, EXIT_REFUSED}:

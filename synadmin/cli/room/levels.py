@@ -293,12 +293,12 @@ def _record(planned: "EditPlan", *, dry_run: bool, lowering: bool) -> dict[str, 
 
 
 def _control_kept(planned: "EditPlan") -> str:
-    """Return a sentence on the users who have control in spite of the edit; empty where none has."""
+    """Return a sentence that names a user who still has control after the edit; empty where none has."""
     from synadmin.power.level_changes import edited
 
     after = edited(planned.view, planned.edit)
     kept = [user for user in planned.edit.users if after.has_control(user)]
-    return f" {kept[0]} has control all the same: it takes level {after.levels.control}." if kept else ""
+    return f" {kept[0]} still has control: control takes level {after.levels.control}." if kept else ""
 
 
 def _refused(synapse: "Synapse", room_id: RoomId, error: WouldLoseControlError) -> dict[str, Any]:

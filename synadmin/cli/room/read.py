@@ -233,7 +233,7 @@ def _explain_power(record: dict[str, Any], output: Output) -> None:
         click.echo("No user has a level of their own.")
     not_asked = sum(user["account"] == NOT_ASKED for user in record["users"])
     if not_asked:
-        click.echo(f"\nThe accounts of {counted(not_asked, 'user')} were not asked for: -o json shows them.")
+        click.echo(f"\nThe accounts of {counted(not_asked, 'user')} were not read: -o json shows them.")
     click.echo(f"\nAll other users have level {record['users_default']}.\n")
     by_level: dict[int, list[str]] = {}
     for what, level in record["abilities"].items():

@@ -287,7 +287,7 @@ def _refused_as_inactive(
     if not left:
         return None
     enable, otherwise = "unsuspend", ""
-    if state == "locked":  # Make Room Admin works through it all the same
+    if state == "locked":  # Make Room Admin works through a locked account
         enable, otherwise = "unlock", ", or leave out --allow impersonate: then it keeps its power"
     message = (
         f"{account.name} is {state}: it cannot give up its power in {counted(len(left), 'room')}. "

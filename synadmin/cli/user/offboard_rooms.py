@@ -102,7 +102,7 @@ def question(
         rooms: by user, how many rooms depend on it.
         then: what ``--then`` said.
         gives_up: whether the accounts give up their power.
-        leave_rooms: whether the account step comes all the same.
+        leave_rooms: whether the account step follows a room that was refused.
     """
     refused = {user: bad for user in rooms if (bad := report.refused_rooms(user))}
     kept = [] if leave_rooms or then == "nothing" else list(refused)
@@ -117,7 +117,7 @@ def question(
         )
     if then != "nothing" and len(kept) < len(rooms):
         account = _accounts(len(rooms), len(kept))
-        when = "Then" if refused and leave_rooms else "When its rooms are done,"
+        when = "Then" if refused and leave_rooms else "After its rooms are handed over,"
         sentences.append(
             f"{when} {account} is {DONE_WORDS[then]}."
             if any(rooms.values())

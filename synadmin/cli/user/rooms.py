@@ -123,7 +123,7 @@ def warn_of_rooms(
         invocation.draw("")
     for room_id, failure in islice(unread.items(), 1):
         number = counted(len(unread), "room")
-        warn(f"warning: it could not be checked who has control of {number} (of '{room_id}': {failure})")
+        warn(f"warning: synadmin cannot check who has control of {number} (for '{room_id}': {failure})")
     for user_id, controls in rooms.items():
         offboard = command("user", "offboard", user_id, "--to", "USER", "--then", "nothing")
         how = (

@@ -36,7 +36,7 @@ def test_findings_without_accounts_match_their_deactivation(
 ) -> None:
     alice, bob, carol, dave = (newcomer(name) for name in ("alice", "bob", "carol", "dave"))
     rooms: dict[str, RoomId] = {
-        "hangs": alice.make_room("hangs", members=[bob, carol]),
+        "lost with alice": alice.make_room("lost with alice", members=[bob, carol]),
         "two of them": alice.make_room("two of them", members=[bob, carol, dave], users={dave: 100}),
         "one stays": alice.make_room("one stays", members=[bob, carol, dave], users={bob: 100}),
         "not theirs": bob.make_room("not theirs", members=[alice, carol, dave], users={carol: 100}),
@@ -51,7 +51,7 @@ def test_findings_without_accounts_match_their_deactivation(
     for name, room_id in rooms.items():
         assert foreseen.get(room_id) == now.get(room_id), name
     rules = {name: {one["rule"] for one in now.get(room, [])} for name, room in rooms.items()}
-    for lost in ("hangs", "two of them", "creator"):
+    for lost in ("lost with alice", "two of them", "creator"):
         assert "no-local-control" in rules[lost]
     assert "single-controller" not in rules["one stays"] | rules["not theirs"]
     assert "no-local-members" in rules["theirs alone"]

@@ -105,7 +105,7 @@ def test_user_is_demoted_below_a_default_level_that_gives_control(scene: Scene, 
     levels = {"users": users, "users_default": 50, "events": {"m.room.power_levels": 50}}
     room_id = alice.make_room(members=[bob], exact_levels=levels)
     kept = result(scene, "demote", room_id, bob.user_id, "--to", "50", "--allow", "impersonate")[1]
-    assert kept["message"].endswith(f" {bob.user_id} has control all the same: it takes level 50.")
+    assert kept["message"].endswith(f" {bob.user_id} still has control: control takes level 50.")
     code, record, stderr = result(scene, "demote", room_id, bob.user_id, "--allow", "impersonate")
     assert (code, record["changes"]) == (0, [{"what": bob.user_id, "before": 50, "after": 0}]), stderr
     assert content(scene, room_id) == {**levels, "users": {alice.user_id: 100, bob.user_id: 0}}

@@ -57,7 +57,7 @@ QUOTES = "hint: put rooms in single quotes, '#club:example.org' or '!abc:example
         ("rooms", "hint: did you mean `synadmin room`?"),
         ("help rooms", "hint: did you mean `synadmin help room`?"),
         ("help make-admin", "hint: did you mean `synadmin help room make-admin`?"),
-        ("journal undo", "hint: `synadmin journal undo last` takes the newest run"),
+        ("journal undo", "hint: `synadmin journal undo last` uses the newest run"),
         ("room make-admin -help", "hint: did you mean `synadmin room make-admin --help`?"),
         ("room make-admin club --admin mike", "hint: did you mean --user?"),
         ("room make-admin club --force", "hint: did you mean --yes?"),

@@ -378,7 +378,7 @@ def test_dry_run_of_login_says_what_would_be_saved(
 
     kept = settings.profile_file("club")
     assert answer.code == 0
-    assert f"on {server.url}, and keep the homeserver and the token in {kept}." in answer.stdout
+    assert f"on {server.url}, and save the homeserver and the token in {kept}." in answer.stdout
     assert answer.stderr == "Nothing was changed: --dry-run.\n"
     assert not kept.exists()
     assert {request.method for request in server.requests} <= {"GET"}

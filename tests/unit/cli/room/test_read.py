@@ -141,7 +141,7 @@ def test_power_table_asks_for_few_of_many_accounts(signed_in: Stub, synadmin: Sy
     asked = [user for user in many if "not asked" not in accounts[user]]
     assert asked == many[1:8], "the first seven who are joined"
     assert all("active" in accounts[user] for user in asked)
-    assert "The accounts of 94 users were not asked for: -o json shows them." in lines
+    assert "The accounts of 94 users were not read: -o json shows them." in lines
     assert {user["user_id"]: user["account"] for user in whole["users"]} == {
         user: "suspended" if user.startswith("@u05") else "active" for user in many
     }

@@ -44,7 +44,7 @@ def _report(*outcomes: str) -> RoomReport:
             False,
             (
                 f"3 rooms of {ALICE} will be handed over to the successors. The account {_GIVES_UP} "
-                "When its rooms are done, the account is locked. Continue?"
+                "After its rooms are handed over, the account is locked. Continue?"
             ),
         ),
     ],
@@ -60,5 +60,5 @@ def test_question_names_the_account_that_stays() -> None:
     assert text == (
         f"1 of 3 rooms of {ALICE}, {BOB} cannot be handed over. 2 rooms will be handed over. "
         f"{ALICE} will not be deactivated. The other account {_GIVES_UP} "
-        "When its rooms are done, the other account is deactivated. Continue?"
+        "After its rooms are handed over, the other account is deactivated. Continue?"
     )

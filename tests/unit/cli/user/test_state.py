@@ -78,7 +78,7 @@ def test_room_that_cannot_be_read_hides_no_other_warning(signed_in: Stub, synadm
     summary, unread, found = answer.stderr.splitlines()
     assert summary == "1 user: 1 done."
     assert unread == (
-        "warning: it could not be checked who has control of 1 room (of '!broken:example.org': "
+        "warning: synadmin cannot check who has control of 1 room (for '!broken:example.org': "
         "Internal server error (M_UNKNOWN, HTTP 500))"
     )
     assert found.startswith(
