@@ -184,7 +184,7 @@ class InterruptedRun(KeyboardInterrupt):
     """Ctrl-C in the middle of a room.
 
     Attributes:
-        result: the outcome of this room, with the steps that were begun. Temporary changes are reverted already.
+        result: the outcome of this room, with the begun steps. Temporary changes are reverted already.
     """
 
     def __init__(self, result: Outcome) -> None:
@@ -395,7 +395,10 @@ def _stopped(
         return InterruptedRun(replace(start.unread(message), reason="interrupted"))
     if not is_begun:
         return why
-    message = f"The token became invalid in this room: the result was not read back. After `synadmin login`, {resume}"
+    message = (
+        "The token became invalid in this room: the result was not read back. After "
+        f"`synadmin login`, {resume}"
+    )
     return TokenEndedError(why, replace(start.unread(message), reason=outcome.reason_of(why)))
 
 
@@ -485,7 +488,10 @@ def _outcome_read_back(
         wait, again = "for an unknown time", "later"
         if failure.retry_after is not None:
             wait, again = f"for {failure.retry_after:.0f} s", "after that"
-        message = f"{message} The rate limit lasts {wait}. Run the command again {again}: finished steps are not repeated."
+        message = (
+            f"{message} The rate limit lasts {wait}. Run the command again {again}: "
+            "finished steps are not repeated."
+        )
     elif reason == "target-blocks-invites":
         message = f"{message} {user} blocks invitations. Run it again after {user} allows them."
     elif enough and may_come:

@@ -128,8 +128,8 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
         have = _others_with_control(view, move, "have") or "no user in the room has control"
         make_admin = command("room", "make-admin", view.room_id, "--user", move.new, "--dry-run")
         return "insufficient-power", (
-            f"{move.old} has level {format_level(level)} and no control to give away: control takes {control}; "
-            f"{have}. `{make_admin}` shows how to give it to {move.new}."
+            f"{move.old} has level {format_level(level)} and no control to give away: control takes {control}"
+            f"; {have}. `{make_admin}` shows how to give it to {move.new}."
         )
     if view.membership_of(move.new) == "ban":
         # It could be lifted as a moderator, but the ban had a reason.

@@ -30,8 +30,8 @@ def all_accounts(synapse: Synapse) -> Iterator[User]:
         yield from page.records()
 
 
-def read_accounts(synapse: Synapse, many: Future[int]) -> "AccountIndex":
-    """Read the user list; the first page sets ``many``: the number of accounts, 0 where it is :data:`FEW`.
+def read_accounts(synapse: Synapse, account_count: Future[int]) -> "AccountIndex":
+    """Read the user list; the first page sets ``account_count``, 0 where it is small (:data:`FEW`).
 
     Where there is no first page, it is not set.
 
@@ -41,9 +41,9 @@ def read_accounts(synapse: Synapse, many: Future[int]) -> "AccountIndex":
 
     def users() -> Iterator[User]:
         for page in _pages(synapse):
-            if not many.done():
+            if not account_count.done():
                 total = page.total or 0
-                many.set_result(total if total > FEW else 0)
+                account_count.set_result(total if total > FEW else 0)
             yield from page.records()
             del page  # has megabytes, and the next one is read now
 

@@ -109,16 +109,16 @@ class Gatherer:
             SynadminError: no room could be checked.
         """
         self.coverage.checked["rooms"] = 0
-        many: Future[int] = Future()
-        accounts = self._pool.submit(self._accounts, many)
-        accounts.add_done_callback(partial(_set_not_many, many))
+        account_count: Future[int] = Future()
+        accounts = self._pool.submit(self._accounts, account_count)
+        accounts.add_done_callback(partial(_set_no_count, account_count))
         # The server has little to do while it makes its list of rooms.
         self._parts  # noqa: B018
         rooms = RoomGatherer(
             self._prefetcher,
             self.coverage,
             accounts=accounts,
-            many=many,
+            account_count=account_count,
             caller=self.caller,
             without=self._without,
             # Whether heirs take over depends on each user who controls the room.
@@ -168,8 +168,8 @@ class Gatherer:
                 raise
             self.coverage.skip(self._itself, f"gave up before all accounts were checked: {error}")
 
-    def _accounts(self, many: Future[int]) -> AccountIndex:
-        accounts = read_accounts(self._synapse, many)
+    def _accounts(self, account_count: Future[int]) -> AccountIndex:
+        accounts = read_accounts(self._synapse, account_count)
         self.coverage.checked["users"] = len(accounts)
         return accounts
 
@@ -219,7 +219,7 @@ class Gatherer:
         }
 
 
-def _set_not_many(many: Future[int], _: Future[AccountIndex]) -> None:
-    """Set what no page has set: the list cannot be had, or is not asked for after too many failures."""
-    if not many.done():
-        many.set_result(0)
+def _set_no_count(account_count: Future[int], _: Future[AccountIndex]) -> None:
+    """Set 0 where no page has set the count: the list cannot be read, or too many requests failed before."""
+    if not account_count.done():
+        account_count.set_result(0)

@@ -59,12 +59,12 @@ class Prefetcher:
             page = self._lister.submit(next, cast("Iterator[Page[Room]]", self._pages), None)
         return page
 
-    def levels(self, room_id: RoomId, *, whole: bool = False) -> RoomState:
+    def levels(self, room_id: RoomId, *, all_state: bool = False) -> RoomState:
         """Return a room's power levels, asked for before or now.
 
         Args:
             room_id: the room.
-            whole: with all of its state, where nothing was asked before.
+            all_state: read all of its state, where nothing was read before.
 
         Raises:
             SynadminError: the server does not say.
@@ -73,7 +73,7 @@ class Prefetcher:
         # A job that waits for its turn may wait for the thread that asks here.
         if begun is not None and not begun.cancel():
             return begun.result()
-        return self.synapse.rooms.state(room_id, type=None if whole else POWER_LEVELS)
+        return self.synapse.rooms.state(room_id, type=None if all_state else POWER_LEVELS)
 
     def close(self) -> None:
         """Ask nothing more."""

@@ -12,7 +12,7 @@ class RoomEvents:
     Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
 
     Attributes:
-        is_whole: all of the state is known.
+        is_complete: all of the state is known.
     """
 
     def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
@@ -26,11 +26,11 @@ class RoomEvents:
         # Of the member events no more than this is kept: they are many.
         self._memberships: dict[str, str] | None = None
         self._count = 0
-        self.is_whole = False
+        self.is_complete = False
 
     def single(self, event_type: str) -> StateEvent | None:
         """Return the event of a type of which a room has no more than one."""
-        if event_type not in self._events and not self.is_whole:
+        if event_type not in self._events and not self.is_complete:
             self._read(event_type)
         return next((event for event in self._events.get(event_type, ()) if not event.state_key), None)
 
@@ -47,18 +47,18 @@ class RoomEvents:
 
     def read_all(self) -> None:
         """Ask for all of the state, unless it is known."""
-        if not self.is_whole:
+        if not self.is_complete:
             self._read(None)
 
     def _read(self, event_type: str | None) -> None:
         state = self._ask(event_type).state
         if event_type is None or any(event.type != event_type for event in state):
-            self.is_whole = True
+            self.is_complete = True
             self._count = len(state)
             self._events.clear()
         else:
             self._events[event_type] = []
-        if self.is_whole or event_type == MEMBER:
+        if self.is_complete or event_type == MEMBER:
             self._memberships = {
                 event.state_key: text_of(event, "membership") or "leave"
                 for event in state

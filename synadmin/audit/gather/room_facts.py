@@ -15,7 +15,6 @@ import msgspec
 from synadmin.api.rooms import Room, RoomState
 from synadmin.audit.facts import Need, RoomFacts
 from synadmin.audit.gather.coverage import Coverage
-from synadmin.audit.gather.look import Look
 from synadmin.audit.gather.power_holders import (
     PowerHolders,
     with_accounts,
@@ -25,6 +24,7 @@ from synadmin.audit.gather.power_holders import (
 from synadmin.audit.gather.prefetch import Prefetcher
 from synadmin.audit.gather.relevance import looks_replaced, may_be_regained, may_have_more_creators
 from synadmin.audit.gather.room_events import RoomEvents, text_of
+from synadmin.audit.gather.room_reader import RoomReader
 from synadmin.client import Synapse
 from synadmin.errors import RefusedError
 from synadmin.ids import RoomId, UserId, server_name_of
@@ -101,28 +101,28 @@ class Asker:
         if self.holders.without:
             room = self._without(room)
         room_id, few = room.room_id, self._has_few_events(room)
-        at_once = few and self._whole_pays and hash(room_id) % SAMPLE != 0
+        reads_all = few and self._full_state_is_cheaper and hash(room_id) % SAMPLE != 0
 
         def state(event_type: str | None) -> RoomState:
             if event_type == POWER_LEVELS:
-                return self._prefetcher.levels(room_id, whole=at_once)
+                return self._prefetcher.levels(room_id, all_state=reads_all)
             return self.synapse.rooms.state(room_id, type=event_type)
 
-        return self._facts(self._look(room, RoomEvents(state), has_few_events=few, at_once=at_once))
+        return self._facts(self._reader(room, RoomEvents(state), has_few_events=few, reads_all=reads_all))
 
-    def _look(self, room: Room, events: RoomEvents, *, has_few_events: bool, at_once: bool) -> Look:
-        return Look(
+    def _reader(self, room: Room, events: RoomEvents, *, has_few_events: bool, reads_all: bool) -> RoomReader:
+        return RoomReader(
             self.synapse,
             self.holders,
             room,
             events,
             has_few_events=has_few_events,
-            at_once=at_once,
+            reads_all=reads_all,
             asks_everything=self.asks_everything,
         )
 
     @property
-    def _whole_pays(self) -> bool:
+    def _full_state_is_cheaper(self) -> bool:
         """Whether all state of a small room costs less than its levels and the rooms of its users with power.
 
         It does not where accounts are fewer than rooms: they are asked for their rooms once each.
@@ -166,30 +166,30 @@ class Asker:
             creator=None if create is None else create.sender,
             state_events=count,
         )
-        look = self._look(room, events, has_few_events=False, at_once=False)
-        return self.finished(Unfinished(look, self._of_state(look)))
+        reader = self._reader(room, events, has_few_events=False, reads_all=False)
+        return self.finished(Unfinished(reader, self._of_state(reader)))
 
-    def _facts(self, look: Look) -> "RoomFacts | Unfinished":
-        facts = self._of_state(look)
+    def _facts(self, reader: RoomReader) -> "RoomFacts | Unfinished":
+        facts = self._of_state(reader)
         if facts.view.in_room and not self.holders.has_list:
-            facts = self._without_list(look, facts)
+            facts = self._without_list(reader, facts)
             # When they were last used only the list tells.
-            if facts.holders or facts.everybody_controls or not look.creators_known:
-                return Unfinished(look, facts)
-            return self._whole(look, facts)
-        return self.finished(Unfinished(look, facts))
+            if facts.holders or facts.everybody_controls or not reader.creators_known:
+                return Unfinished(reader, facts)
+            return self._completed(reader, facts)
+        return self.finished(Unfinished(reader, facts))
 
-    def _without_list(self, look: Look, facts: RoomFacts) -> RoomFacts:
+    def _without_list(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
         """Ask who of the local users with power is in the room."""
 
         def placed(facts: RoomFacts) -> RoomFacts:
-            return with_memberships(facts, self._users(facts), look.is_in)
+            return with_memberships(facts, self._users(facts), reader.is_in)
 
         facts = placed(facts)
-        if look.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
+        if reader.creators_known or facts.holders or Need.CREATORS not in self.coverage.needs:
             return facts
         # Where no user is known to control it, this is asked in any case.
-        return placed(replace(facts, view=replace(facts.view, creators=look.creators(facts.view.creators))))
+        return placed(replace(facts, view=replace(facts.view, creators=reader.creators(facts.view.creators))))
 
     def finished(self, unfinished: "Unfinished") -> RoomFacts:
         """Return the facts about a room, with the user list.
@@ -197,22 +197,22 @@ class Asker:
         Raises:
             MatrixError: the server does not say.
         """
-        look, facts = unfinished.look, unfinished.facts
+        reader, facts = unfinished.reader, unfinished.facts
         if not facts.view.in_room:
-            return self._with_needs(look, facts)
+            return self._with_needs(reader, facts)
         # In a room of version 12 much depends on each creator, and mostly there is only one.
         if self._finds is None or facts.view.levels.version.creator_power:
-            return self._whole(look, facts)
+            return self._completed(reader, facts)
         listed = {user: self.holders.listed(user) for user in self._users(facts)}
-        facts = self._counted(look, with_holders(facts, listed, look.is_in))
-        facts = self._with_needs(look, self._with_enough_accounts(facts))
+        facts = self._counted(reader, with_holders(facts, listed, reader.is_in))
+        facts = self._with_needs(reader, self._with_enough_accounts(facts))
         return self._with_accounts_that_matter(facts) if self._finds(facts) else facts
 
-    def _whole(self, look: Look, facts: RoomFacts) -> RoomFacts:
+    def _completed(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
         """Ask about all local users with power, and for what the rules need."""
         users = {user: self.holders.get(user) for user in self._users(facts)}
-        facts = with_holders(facts, users, look.is_in)
-        return self._with_needs(look, self._counted(look, facts))
+        facts = with_holders(facts, users, reader.is_in)
+        return self._with_needs(reader, self._counted(reader, facts))
 
     def _users(self, facts: RoomFacts) -> tuple[UserId, ...]:
         return self.caller, *facts.local_with_power
@@ -262,29 +262,29 @@ class Asker:
     def _with_all_accounts(self, facts: RoomFacts) -> RoomFacts:
         return with_accounts(facts, {user: self.holders.get(user) for user in self._users(facts)})
 
-    def _with_needs(self, look: Look, facts: RoomFacts) -> RoomFacts:
+    def _with_needs(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
         for need, ask in ASK.items():
             options = self.coverage.needs.options.get(need)
             if options is not None and (facts.view.in_room or need is Need.EXTREMITIES):
-                facts = ask(look, facts, options)
+                facts = ask(reader, facts, options)
         return facts
 
-    def _of_state(self, look: Look) -> RoomFacts:
+    def _of_state(self, reader: RoomReader) -> RoomFacts:
         """Return the facts that the room's own state tells."""
-        room, levels = look.room, look.events.single(POWER_LEVELS)
+        room, levels = reader.room, reader.events.single(POWER_LEVELS)
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
-        look.creators_known = bool(creators) and not in_version_12
+        reader.creators_known = bool(creators) and not in_version_12
         # The list counts no member, and there are no levels: a room that its last local user has left.
         is_left = (
             levels is None and room.joined_local_members == self.holders.local_members(room.room_id) == 0
         )
         if is_left:
-            look.creators_known = True
+            reader.creators_known = True
         elif levels is None or not creators or (in_version_12 and self._looks_at_creators):
             # Without its first event the room has no state, which is dropped with the last local user.
-            is_left = levels is None and look.events.single(CREATE) is None
-            creators = look.creators(creators)
+            is_left = levels is None and reader.events.single(CREATE) is None
+            creators = reader.creators(creators)
         listed = room.joined_local_members
         return RoomFacts(
             view=RoomView(
@@ -319,16 +319,16 @@ class Asker:
         total = self.coverage.total_rooms
         return total is not None and total <= FEW_ROOMS
 
-    def _counted(self, look: Look, facts: RoomFacts) -> RoomFacts:
+    def _counted(self, reader: RoomReader, facts: RoomFacts) -> RoomFacts:
         """Return the facts with the right number of members, where the list may have a wrong one."""
-        listed = look.room.joined_local_members
-        exact = look.local_members()
+        listed = reader.room.joined_local_members
+        exact = reader.local_members()
         if exact is None:
             agree = (listed or 0) >= max(1, len(facts.view.known_local_members))
         else:
             agree = listed == exact
         if not agree:
-            return look.with_members(facts)
+            return reader.with_members(facts)
         if facts.view.joined_local_members == listed:
             return facts
         return replace(facts, view=replace(facts.view, joined_local_members=listed or 0))
@@ -357,35 +357,37 @@ def how_far(synapse: Synapse) -> Reach:
 class Unfinished:
     """A room of which it takes the user list to know more."""
 
-    look: Look
+    reader: RoomReader
     facts: RoomFacts
 
 
-def _ask_for_creators(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_creators(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
     """Ask for all creators of a room of version 12 or later, where those not known may matter."""
-    if look.creators_known or not may_have_more_creators(facts):
+    if reader.creators_known or not may_have_more_creators(facts):
         return facts
-    return _with_all_creators(look, facts)
+    return _with_all_creators(reader, facts)
 
 
-def _ask_for_owners(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_owners(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
     """Ask for all creators of a room of version 12 or later whose first one is not active in it."""
     view = facts.view
-    if look.creators_known or not view.levels.version.creator_power:
+    if reader.creators_known or not view.levels.version.creator_power:
         return facts
     if any(user in facts.controllers for user in view.creators) or not (facts.is_ours or facts.controllers):
         return replace(facts, all_creators=False)
-    return _with_all_creators(look, facts)
+    return _with_all_creators(reader, facts)
 
 
-def _with_all_creators(look: Look, facts: RoomFacts) -> RoomFacts:
-    creators = look.creators(facts.view.creators)
+def _with_all_creators(reader: RoomReader, facts: RoomFacts) -> RoomFacts:
+    creators = reader.creators(facts.view.creators)
     facts = replace(facts, view=replace(facts.view, creators=creators))
-    holders = look.holders
-    return with_holders(facts, {user: holders.get(user) for user in facts.local_with_power}, look.is_in)
+    holders = reader.holders
+    return with_holders(facts, {user: holders.get(user) for user in facts.local_with_power}, reader.is_in)
 
 
-def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_foreign_controllers(
+    reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]
+) -> RoomFacts:
     """Ask whether users of other servers who would control a room of ours are in it."""
     view = facts.view
     users = [
@@ -395,39 +397,39 @@ def _ask_for_foreign_controllers(look: Look, facts: RoomFacts, _options: Mapping
         and user not in view.memberships
         and view.levels.level_of(user) >= view.levels.control
     ]
-    holders = look.holders
-    return with_holders(facts, {user: holders.get(user) for user in users}, look.is_in) if users else facts
+    holders = reader.holders
+    return with_holders(facts, {user: holders.get(user) for user in users}, reader.is_in) if users else facts
 
 
-def _ask_for_local_members(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_local_members(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
     """Ask for some local members by name, where all of them have control."""
     if not facts.everybody_controls:
         return facts
-    facts = look.with_members(facts)
-    users = sorted(user for user in look.joined() if facts.view.is_local(user))
-    holders = look.holders
-    return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]}, look.is_in)
+    facts = reader.with_members(facts)
+    users = sorted(user for user in reader.joined() if facts.view.is_local(user))
+    holders = reader.holders
+    return with_holders(facts, {user: holders.get(user) for user in users[:_SOME]}, reader.is_in)
 
 
-def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+def _ask_what_regaining_takes(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask for what the planner has to know, where a finding would name the way to regain the room."""
     if not may_be_regained(facts, options, facts.controllers):
         return facts
-    if look.has_few_events:
-        look.events.read_all()
-    view = look.with_members(facts).view
+    if reader.has_few_events:
+        reader.events.read_all()
+    view = reader.with_members(facts).view
     memberships = {
-        user: look.membership(user) if membership != "join" else membership
+        user: reader.membership(user) if membership != "join" else membership
         for user, membership in view.memberships.items()
         if view.is_local(user)
     }
-    create, join_rules = look.events.single(CREATE), look.events.single(JOIN_RULES)
+    create, join_rules = reader.events.single(CREATE), reader.events.single(JOIN_RULES)
     view = replace(
         view,
         memberships={**view.memberships, **memberships},
         join_rule=text_of(join_rules, "join_rule"),
         federate=create is None or create.content.get("m.federate") is not False,
-        blocked=look.synapse.rooms.block_status(view.room_id).block,
+        blocked=reader.synapse.rooms.block_status(view.room_id).block,
     )
     if view.join_rule in _RESTRICTED:
         allowed = allowed_rooms({} if join_rules is None else join_rules.content)
@@ -435,38 +437,38 @@ def _ask_what_regaining_takes(look: Look, facts: RoomFacts, options: Mapping[str
             user
             for user in memberships
             if view.account_of(user).state is not AccountState.MISSING
-            and any(look.holders.is_in(user, room) for room in allowed)
+            and any(reader.holders.is_in(user, room) for room in allowed)
         )
         view = replace(view, allowed_rooms=allowed, allowed_members=frozenset(inside))
     return replace(facts, view=view)
 
 
-def _ask_for_tombstone(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_tombstone(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Ask whether the room was replaced, where it looks like it."""
-    everywhere = look.asks_everything or options.get("look_at_every_room")
+    everywhere = reader.asks_everything or options.get("look_at_every_room")
     if not everywhere and not looks_replaced(facts.view.levels):
         return facts
-    event = look.events.single(TOMBSTONE)
+    event = reader.events.single(TOMBSTONE)
     replacement = text_of(event, "replacement_room")
     return replace(
         facts, tombstoned=event is not None, replacement=RoomId(replacement) if replacement else None
     )
 
 
-def _ask_for_size(look: Look, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_size(reader: RoomReader, facts: RoomFacts, _options: Mapping[str, Any]) -> RoomFacts:
     """Count the state events, where the list cannot be right."""
-    return facts if facts.state_events else replace(facts, state_events=look.events.count())
+    return facts if facts.state_events else replace(facts, state_events=reader.events.count())
 
 
-def _ask_for_extremities(look: Look, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
+def _ask_for_extremities(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
     """Count the forward extremities, where that is asked for."""
     if not options.get("look_at_extremities"):
         return facts
-    count = look.synapse.rooms.forward_extremities(facts.room_id).count
+    count = reader.synapse.rooms.forward_extremities(facts.room_id).count
     return replace(facts, forward_extremities=count)
 
 
-ASK: Mapping[Need, Callable[[Look, RoomFacts, Mapping[str, Any]], RoomFacts]] = {
+ASK: Mapping[Need, Callable[[RoomReader, RoomFacts, Mapping[str, Any]], RoomFacts]] = {
     Need.CREATORS: _ask_for_creators,
     Need.OWNERS: _ask_for_owners,
     Need.FOREIGN_CONTROLLERS: _ask_for_foreign_controllers,

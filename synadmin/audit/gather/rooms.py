@@ -34,7 +34,7 @@ class RoomGatherer:
         coverage: Coverage,
         *,
         accounts: Future[AccountIndex],
-        many: Future[int],
+        account_count: Future[int],
         caller: UserId,
         without: Collection[UserId] = (),
         finds: Callable[[RoomFacts], bool] | None = None,
@@ -46,8 +46,8 @@ class RoomGatherer:
             prefetcher: the way to the server, and what was asked already.
             coverage: what the rules need, and what was skipped.
             accounts: the future user list.
-            many: how many accounts it has, where they are more than a few; then the rooms that do not depend
-                on the list are checked before it is there.
+            account_count: of the server, 0 where it is small. With many accounts, the rooms that do not
+                depend on the list are checked before it is there.
             caller: whose token it is.
             without: local accounts that are taken for deactivated.
             finds: as in :class:`Asker`.
@@ -59,7 +59,7 @@ class RoomGatherer:
         self._pool = prefetcher.pool
         self._coverage = coverage
         self._accounts = accounts
-        self._many = many
+        self._account_count = account_count
         self._caller = caller
         self._without = without
         self._itself = Subject("server", server_name_of(caller))
@@ -127,7 +127,7 @@ class RoomGatherer:
             caller=self._caller,
             finds=self._finds,
             alike=self._alike,
-            accounts=self._coverage.awaited(self._many),
+            accounts=self._coverage.awaited(self._account_count),
         )
 
     def _next(self) -> Iterator[RoomFacts]:
@@ -162,7 +162,7 @@ class RoomGatherer:
             yield from current.records()
 
     def _holders(self) -> PowerHolders:
-        if not self._coverage.awaited(self._many):
+        if not self._coverage.awaited(self._account_count):
             self._coverage.awaited(self._accounts)
         without = {
             user: self._coverage.awaited(self._pool.submit(self._joined_rooms, user))

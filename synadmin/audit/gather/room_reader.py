@@ -1,4 +1,4 @@
-"""One room while it is checked."""
+"""Read what the rules need of one room."""
 
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -14,8 +14,8 @@ from synadmin.power.events import CREATE, creators
 
 
 @dataclass(slots=True)
-class Look:
-    """A room while it is checked.
+class RoomReader:
+    """Reads one room while it is checked.
 
     Attributes:
         synapse: the server.
@@ -23,7 +23,7 @@ class Look:
         room: the room as the list has it.
         events: its state.
         has_few_events: all of its state is a short answer.
-        at_once: all of its state is asked for at once, which tells who is in it.
+        reads_all: all of its state is read in one request; it names the members.
         asks_everything: each room is asked for everything.
         creators_known: all its creators are known.
         members: the joined users; None where that was not asked for.
@@ -35,14 +35,14 @@ class Look:
     events: RoomEvents
     _: KW_ONLY
     has_few_events: bool
-    at_once: bool
+    reads_all: bool
     asks_everything: bool
     creators_known: bool = False
     members: frozenset[UserId] | None = field(default=None)
 
     def is_in(self, user: UserId) -> bool:
         """Return whether a user is joined."""
-        if self.at_once and self.events.is_whole:
+        if self.reads_all and self.events.is_complete:
             return user in self.joined()
         return self.holders.is_in(user, self.room.room_id)
 
@@ -50,22 +50,22 @@ class Look:
         """Return the membership of a user who is not joined: invite, knock, ban or leave."""
         if user in self.holders.without:
             return "leave"
-        if not self.events.is_whole:
-            # Synapse before 1.145 does not know: the room's own member events tell.
+        if not self.events.is_complete:
+            # Synapse before 1.145 does not know: the room's own member events have it.
             with suppress(NotSupportedError):
                 return self.holders.membership(user, self.room.room_id)
         return self.events.memberships().get(user, "leave")
 
     def local_members(self) -> int | None:
         """Return how many local users are joined; None where that was not asked for."""
-        if self.at_once and self.events.is_whole:
+        if self.reads_all and self.events.is_complete:
             return sum(server_name_of(user) == self.holders.server_name for user in self.joined())
         return self.holders.local_members(self.room.room_id)
 
     def joined(self) -> frozenset[UserId]:
         """Return the joined users, without those who are taken for deactivated."""
         if self.members is None:
-            if self.events.is_whole:
+            if self.events.is_complete:
                 how = self.events.memberships()
                 members = [UserId(user) for user, membership in how.items() if membership == "join"]
             else:
