@@ -17,6 +17,7 @@ import pytest
 
 from synadmin.errors import JournalError
 from synadmin.journal import Journal, entries, reading, unrestored
+from synadmin.journal.store import Store
 
 SERVER = "https://matrix.example.org"
 _NOBODY = 65534
@@ -256,3 +257,11 @@ def test_invalid_unicode_does_not_stop_the_import(folder: Path, file: Path) -> N
     (folder / "journal.jsonl").write_text("\n".join([*odd, _line(4)]) + "\n")
     _change(file, "/new").close()
     assert [entry["path"] for entry in entries(file)] == ["/4", "/new"]
+
+
+def test_change_after_an_answer_is_on_the_disk_before_it_is_sent(file: Path) -> None:
+    store = Store(file, write=True)
+    with store._not_waiting():  # noqa: SLF001
+        pass
+    assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)  # noqa: SLF001
+    store.close()

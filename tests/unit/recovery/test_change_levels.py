@@ -8,8 +8,14 @@ from urllib.parse import quote
 
 import pytest
 
-from synadmin.errors import NotFoundError, NotPermittedError, RefusedError, SynadminError
-from synadmin.ids import RoomId
+from synadmin.errors import (
+    NotFoundError,
+    NotPermittedError,
+    RefusedError,
+    SynadminError,
+    WouldLoseControlError,
+)
+from synadmin.ids import RoomId, UserId
 from synadmin.power.level_changes import Edit
 from synadmin.power.room import Account, AccountState, Reach, RoomView
 from synadmin.recovery import change_levels
@@ -341,4 +347,32 @@ def test_level_changed_meanwhile_is_not_overwritten(stub: Stub, synapse: Synapse
     sending = Sending(stub, synapse)
     with pytest.raises(SynadminError, match=f"{BOB} is 30 now"):
         sending.send(RAISE, event(with_users(bob=30), "$base"))
+    assert sending.sent == []
+
+
+def test_sender_that_lowered_itself_cannot_repeat_an_overwritten_edit(stub: Stub, synapse: Synapse) -> None:
+    sending = Sending(stub, synapse)
+    forbidden = json_reply({"errcode": "M_FORBIDDEN", "error": "too low"}, status=403)
+    stub.on(sending.path, json_reply({"event_id": "$ours"}), forbidden)
+    with pytest.raises(SynadminError, match="and overwrote the change: sending them again failed"):
+        sending.send(
+            RAISE,
+            event(with_users(), "$base"),
+            event(with_users(carol=20), "$theirs", replaces="$ours"),
+        )
+
+
+@pytest.mark.parametrize("remote", [{}, {MALLORY: 100}], ids=["no user", "a remote user"])
+def test_control_that_others_have_lost_meanwhile_is_not_removed(
+    stub: Stub, synapse: Synapse, remote: dict[UserId, int]
+) -> None:
+    sending = Sending(stub, synapse)
+    before, now = with_users(bob=100), with_users(bob=0)
+    before["users"] |= remote
+    now["users"] |= remote
+    view = room({ADMIN: "join", BOB: "join", **dict.fromkeys(remote, "join")}, power_levels=before)
+    view = replace(view, room_id=RoomId(sending.room.id))
+    sending.room.on(POWER, event(now, "$base"))
+    with pytest.raises(WouldLoseControlError, match="no user of this server would control the room"):
+        change_levels.send_levels(Observer(synapse), synapse, view, Edit(users={ADMIN: 0}))
     assert sending.sent == []

@@ -6,8 +6,10 @@ The rooms here are in memory, and change as rooms do; tests/live/transfer has th
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,11 +22,14 @@ from synadmin.errors import (
 )
 from synadmin.ids import RoomAlias, RoomId, UserId
 from synadmin.power.room import RoomView
+from synadmin.recovery import change_levels
+from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.transfer import hand_over
-from synadmin.recovery.transfer_plan import Move, RoomTransfer, held_back, parting
+from synadmin.recovery.transfer_as_member import AsMember
+from synadmin.recovery.transfer_plan import Move, RoomTransfer, held_back, objection, outlook, parting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 OLD = UserId("@old:home.example")
 NEW = UserId("@new:away.example")
@@ -302,3 +307,63 @@ def test_only_the_old_owner_loses_power(levels: dict[str, object], after: dict[s
     (result,) = club.hand_over()
     assert result.outcome == "done"
     assert club.views[ROOM].power_levels == after
+
+
+def test_old_owner_whose_level_did_not_change_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rooms, "demote", lambda *_: None)
+    (result,) = rooms(1).hand_over()
+    assert (result.outcome, result.reason) == ("partly", "server-error")
+    assert result.message == f"{NEW} has control, but {OLD} still has level 100."
+
+
+def test_new_owner_without_the_level_of_an_upgrade_is_not_told_to_upgrade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Rooms, "demote", lambda *_: None)
+    club = Rooms({ROOM: room(version="12", events={"m.room.tombstone": 150})})
+    (result,) = club.hand_over()
+    assert (result.outcome, result.reason) == ("partly", "creator-stays")
+    assert "upgrade" not in result.message
+
+
+def test_refusal_names_the_members_who_have_control_by_default() -> None:
+    refusal = objection(room(users={OLD: 0}, users_default=50), MOVE)
+    assert refusal is not None
+    assert refusal[0] == "insufficient-power"
+    assert "all members without a level of their own have control" in refusal[1]
+
+
+def test_plan_names_only_others_who_keep_control() -> None:
+    view = room(users={OLD: 100, FRIEND: 50})
+    view = replace(view, memberships={**view.memberships, FRIEND: "join"})
+    assert outlook(view, MOVE).endswith(f"then {OLD} loses its power; {FRIEND} keeps control.")
+
+
+@pytest.mark.parametrize("step", ["grant", "demote"])
+def test_member_locks_the_room_it_changes(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    locked: list[RoomId] = []
+    sent: list[list[RoomId]] = []
+
+    @contextmanager
+    def lock(room_id: RoomId) -> Iterator[bool]:
+        locked.append(room_id)
+        try:
+            yield False
+        finally:
+            locked.remove(room_id)
+
+    view = replace(room(), memberships={OLD: "join", NEW: "join"})
+    member = cast("Any", SimpleNamespace(synapse=None, view_of=lambda *_: view))
+    monkeypatch.setattr(change_levels, "send_levels", lambda *_: sent.append([*locked]))
+    way = AsMember(member, MOVE, lock)
+    if step == "grant":
+        step_taken = StepTaken("set-level", OLD, "")
+        way.grant(
+            RoomTransfer(
+                room=ROOM, room_id=ROOM, outcome="planned", message="", before=view, steps=(step_taken,)
+            )
+        )
+    else:
+        way.demote(view)
+    assert sent == [[ROOM]]
+    assert locked == []

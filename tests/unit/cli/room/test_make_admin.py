@@ -176,3 +176,22 @@ def test_yes_changes_a_room_before_reading_the_next(signed_in: Stub, synadmin: S
     changes = [number for number, one in enumerate(signed_in.targets) if "make_room_admin" in one]
     looks = [signed_in.targets.index(f"GET {room.admin_path}") for room in rooms]
     assert looks[0] < changes[0] < looks[1] < changes[1] < looks[2]
+
+
+@pytest.mark.parametrize("step", ["first", "second"])
+def test_token_that_ends_in_a_room_names_what_was_begun(
+    signed_in: Stub, synadmin: Synadmin, step: str
+) -> None:
+    room = LostRoom(signed_in)
+    invalid = refused(401, "M_UNKNOWN_TOKEN", "Token is not active")
+    if step == "first":
+        room.on("make_room_admin", invalid)
+    else:
+        signed_in.on("/_matrix/client/v3/join/%21chess%3Aexample.org", invalid)
+    answer, records = regain(synadmin, room)
+    assert answer.code == 3
+    if step == "first":
+        assert records == []
+    else:
+        (record,) = records
+        assert record["message"].startswith("The token became invalid in this room")
