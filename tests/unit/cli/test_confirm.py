@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from synadmin.cli.confirm import Declined, PlannedRoom, confirm
+from synadmin.cli.confirm import Declined, PlannedRoom, confirm, confirm_plan
 from synadmin.cli.invocation import Invocation
 from synadmin.errors import UsageError
 from synadmin.text import width
 from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LONG_ID = "!U_ecmIUMBlp30VAnti2ylI6WLpnfQZasf0B_7_KBPNk"
@@ -181,3 +183,22 @@ def test_yes_asks_no_question(program: str, tmp_path: Path) -> None:
 
 def test_answer_no_is_not_a_failure() -> None:
     assert issubclass(Declined, UsageError)
+
+
+@pytest.mark.parametrize("views", [True, False])
+def test_v_shows_the_steps_of_a_long_plan(monkeypatch: pytest.MonkeyPatch, views: bool) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: (80, 10))
+    said: list[str] = []
+
+    def ask(_: str, view: Callable[[], None] | None) -> bool:
+        assert view is not None
+        if views:
+            view()
+        return True
+
+    invocation = SimpleNamespace(on_terminal=True, warn=lambda text, **_: said.append(text), ask=ask)
+    plan = [
+        PlannedRoom(f"!{number}", None, "planned", "1 step", f"steps of {number}") for number in range(20)
+    ]
+    assert confirm_plan(cast("Any", invocation), plan, "Continue?") is views
+    assert ("steps of 19" in said) is views

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
 
 from synadmin.client import Synapse
 from synadmin.errors import NotFoundError
-from synadmin.ids import RoomId
+from synadmin.ids import RoomId, UserId
+from synadmin.recovery import room_power
 from synadmin.recovery.room_power import power_of
 from tests.unit.recovery.rooms import ALICE, CREATE, MEMBERS, POWER, LostRoom, power, state
 from tests.unit.stub import SILENT, Stub, json_reply
-
-if TYPE_CHECKING:
-    from typing import Any
 
 MALLORY = "@mallory:elsewhere.example"
 
@@ -116,3 +115,12 @@ def test_memberships_of_many_local_users_are_read_at_once(stub: Stub) -> None:
     assert held == dict.fromkeys(many, ("ban", "locked")) | {ALICE: ("leave", "active")}
     assert sum("memberships" in one for one in stub.targets) == 0
     assert sum("m.room.member" in one for one in stub.targets) == 1
+
+
+def test_overview_of_many_asks_for_the_first_joined_accounts() -> None:
+    users = [UserId(f"@{number}:a.example") for number in range(10)]
+    memberships = {user: "leave" if user == users[0] else "join" for user in users}
+    account = SimpleNamespace(state="active")
+    observer = cast("Any", SimpleNamespace(accounts=lambda asked: dict.fromkeys(asked, account)))
+    states = room_power._account_states(observer, users, memberships, few=True)  # noqa: SLF001
+    assert states == {user: "active" if user in users[1:8] else "not asked" for user in users}
