@@ -29,7 +29,7 @@ class Owner(Record, frozen=True, kw_only=True):
 
 
 class Availability(Record, frozen=True, kw_only=True):
-    """The username is available; where it is not, the server answers with an error that says why."""
+    """The username is available; otherwise the server answers with an error that gives the reason."""
 
     available: bool
 

@@ -196,7 +196,7 @@ class Media(ResourceGroup):
         Args:
             user_id: the user.
             order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
-            reverse: the other way round than ``order_by`` has it; nothing changes without ``order_by``.
+            reverse: reverse the order of ``order_by``; no effect without ``order_by``.
             page_size: items a request; None lets pages grow.
 
         Raises:
@@ -345,7 +345,7 @@ class Media(ResourceGroup):
             limit: how many.
             start: how many to leave before those.
             order_by: one of :data:`MediaOrder`; Synapse's default is the newest first.
-            reverse: the other way round than ``order_by`` has it; nothing changes without ``order_by``.
+            reverse: reverse the order of ``order_by``; no effect without ``order_by``.
 
         Raises:
             NotFoundError: there is no such user.

@@ -23,7 +23,7 @@ class RedactionStatus(Record, frozen=True, kw_only=True):
     """The status of a redaction: ``scheduled``, ``active``, ``complete`` or ``failed``.
 
     ``failed_redactions`` says of each event that could not be redacted why; it is there, perhaps empty,
-    when it is complete. ``error`` is there when it has failed.
+    when it is complete. ``error`` is set when it has failed.
     """
 
     status: str
@@ -96,7 +96,7 @@ class Moderation(ResourceGroup):
             after_ts: only what was sent then or after, in milliseconds since the epoch (since 1.157).
 
         Raises:
-            MatrixError: one is under way for this user already (400).
+            MatrixError: a redaction of this user is under way already (400).
 
         Source: ``RedactUser``.
         """

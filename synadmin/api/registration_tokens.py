@@ -1,4 +1,4 @@
-"""Registration tokens, with which people make accounts where registration asks for one.
+"""Registration tokens, with which people create accounts where registration needs a token.
 
 Source: Synapse, ``docs/usage/administration/admin_api/registration_tokens.md`` and
 ``synapse/rest/admin/registration_tokens.py``.

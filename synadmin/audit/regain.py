@@ -30,8 +30,8 @@ class WayToRegain:
 
 
 def way_to_regain(facts: RoomFacts) -> WayToRegain:
-    """Return how the token's owner would get control; some server admin, where that is not known."""
-    # Several rules ask, and an audit runs them more than once: planned once.
+    """Return how the token's owner would get control; of any server admin, where the owner is not known."""
+    # Several rules need it, and an audit runs rules more than once: it is planned once.
     kept = vars(facts)
     if "way_to_regain" not in kept:
         kept["way_to_regain"] = _planned(facts)

@@ -173,12 +173,12 @@ class _Run:
         self.without_findings.add(facts.room_id)
         return False
 
-    def alike(self, one: RoomFacts, other: RoomFacts) -> bool:
-        """Return whether the rules find the same in both, and crash over neither; from any thread."""
+    def alike(self, first: RoomFacts, second: RoomFacts) -> bool:
+        """Return whether the rules find the same in both rooms without an error; from any thread."""
         try:
             for rule in self.about(RoomFacts):
                 options = self._options_of(rule)
-                if list(rule.check(one, options)) != list(rule.check(other, options)):
+                if list(rule.check(first, options)) != list(rule.check(second, options)):
                     return False
         except Exception:  # noqa: BLE001  it is reported when the rules are run
             return False

@@ -14,7 +14,7 @@ from synadmin.text import cut, safe_text, width
 F = TypeVar("F", bound=Callable[..., Any])
 
 _DECLINED = "nothing was changed: the answer was no"
-_SHORT_NOTE = 12  # columns that a name leaves to the note behind it, and has at least itself
+_SHORT_NOTE = 12  # the least columns for the name, and for the note behind it
 _FEWEST_ROOMS = 5  # of a long plan on a small screen
 _LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client shows a line or two
 
@@ -83,14 +83,14 @@ def announce_option(whom: str) -> Callable[[F], F]:
 
 
 class PlannedRoom(NamedTuple):
-    """What a plan says of a room.
+    """A room in a plan.
 
     Attributes:
-        room: its id, or what it was called where the id is not known.
+        room: its id, or the given name where the id is not known.
         name: its name.
-        outcome: ``planned``, or what it is instead: ``refused``.
-        note: a short text: how many steps there are, or why there are none.
-        text: all of it: a heading, and a line for each step.
+        outcome: ``planned``, or another outcome such as ``refused``.
+        note: a short text: the number of steps, or the reason of the refusal.
+        text: the full text: a heading, and a line for each step.
         has_warnings: whether warnings are in the text.
     """
 
@@ -102,7 +102,7 @@ class PlannedRoom(NamedTuple):
     has_warnings: bool = False
 
     def line(self, columns: int) -> str:
-        """Return it as one line: the id whole, and of the name and the note what fits."""
+        """Return one line: the complete id, then as much of the name and the note as fits."""
         start = f"  {self.outcome}: {safe_text(self.room)}"
         room_for_name = columns - width(start) - min(width(self.note), _SHORT_NOTE) - len(" (): ")
         name = cut(safe_text(self.name or ""), max(room_for_name, _SHORT_NOTE))
@@ -121,7 +121,7 @@ def confirm_plan(
         invocation: the invocation.
         plan: the rooms, in the order in which they are shown.
         question: the question.
-        notes: what is said between the rooms and the question.
+        notes: texts between the rooms and the question.
 
     Returns:
         Whether the steps were shown.
@@ -175,7 +175,7 @@ def confirm(
         invocation: the invocation.
         question: the question.
         yes: ``--yes`` was given: ask nothing.
-        view: shows more of what it is about when ``v`` is typed.
+        view: shows the details when ``v`` is typed.
 
     Raises:
         UsageError: no person can answer, and ``--yes`` was not given.

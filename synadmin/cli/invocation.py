@@ -184,7 +184,7 @@ class Invocation:
 
         Args:
             question: the question.
-            view: shows what it is about when ``v`` is typed.
+            view: shows the details when ``v`` is typed.
         """
         self.draw("")
         question = wrapped(f"{question} [y/N{', v to view all steps' if view else ''}]:", sys.stderr)

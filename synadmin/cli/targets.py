@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from synadmin.api.users import UserDetails
     from synadmin.client import Synapse
 
-_BEGINNING = 3  # letters that are right in a name with a slip
+_BEGINNING = 3  # letters that are right in a misspelled name
 _MOST_ALIKE = 200  # rooms that are compared with it
 _LARGEST_REPORT_ID = 2**63 - 1
 

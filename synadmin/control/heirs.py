@@ -42,7 +42,7 @@ class Succession:
     """The takeover of a room by its heirs.
 
     Attributes:
-        stage: the stage that it has reached.
+        stage: its current stage.
         on: when the heirs take over unless a controller is active, in milliseconds since the epoch.
         controllers: whose inactivity counts.
         active: when one of them was last active, in milliseconds since the epoch.

@@ -1,4 +1,4 @@
-"""Planning what it takes to bring a room to what the file says. Nothing is changed here."""
+"""Planning the changes of a room that the file asks for. Nothing is changed here."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -53,7 +53,7 @@ class RoomChange:
 
     @property
     def takes_power(self) -> bool:
-        """Whether it lowers a user: such a change waits for the admins who have to join."""
+        """Whether it lowers a user: such a change is made after the new admins have joined."""
         return self.kind == "lower" or (self.kind == "moderator" and self.after < self.before)
 
 

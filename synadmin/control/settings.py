@@ -126,7 +126,7 @@ def content_to_send(name: str, wanted: Mapping[str, Any], before: Mapping[str, A
 
 
 def shuts_out(content: Mapping[str, Any], server_name: str) -> bool:
-    """Whether a server ACL would shut a server out of the room; read as Synapse reads it."""
+    """Whether a server ACL excludes a server from the room; read as Synapse reads it."""
     host = server_name.rpartition(":")[0] if server_name.rpartition(":")[2].isdigit() else server_name
     if content.get("allow_ip_literals") is False and _is_ip_literal(host):
         return True

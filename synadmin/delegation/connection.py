@@ -90,13 +90,13 @@ class TlsConnection:
         """Connect.
 
         Args:
-            address: where to.
+            address: the address.
             name: sent as SNI, unless it is an IP address (for which there is no SNI).
             context: one of those of :class:`Trust`.
             deadline: by when the handshake has to be over.
 
         Raises:
-            NoAnswerError: no server answers, or without TLS.
+            NoAnswerError: no server answers, or it answers without TLS.
             ssl.SSLCertVerificationError: the certificate's chain is not trusted.
         """
         self.address = address
@@ -170,27 +170,27 @@ class TlsConnection:
 def connect(
     address: Address, name: str, trust: Trust, deadline: Deadline, now: datetime
 ) -> tuple[TlsConnection, Certificate | None, tuple[str, ...]]:
-    """Connect, and judge the certificate. The connection is there whatever is wrong with that.
+    """Connect, and check the certificate. A wrong certificate does not end the connection.
 
     Args:
-        address: where to.
-        name: whom the certificate has to be for; sent as SNI.
-        trust: whose certificates are believed.
-        deadline: by when both tries together have to be over.
+        address: the address.
+        name: the name that the certificate must have; sent as SNI.
+        trust: the trusted certificates.
+        deadline: for both attempts together.
         now: the time, with its zone.
 
     Returns:
-        The connection, the certificate (None: it cannot be read), and what is wrong with it.
+        The connection, the certificate (None: it cannot be read), and its problems.
 
     Raises:
-        NoAnswerError: no server answers, or without TLS.
+        NoAnswerError: no server answers, or it answers without TLS.
     """
     chain: ssl.SSLCertVerificationError | None = None
     try:
         connection = TlsConnection(address, name, trust.verifying, deadline)
     except ssl.SSLCertVerificationError as error:
         chain = error
-        # To see what it is, and what is behind it; nothing secret is sent.
+        # To read the certificate and the server behind it; nothing secret is sent.
         connection = TlsConnection(address, name, trust.unverified, deadline)
     shown = certificate.read(connection.certificate)
     return connection, shown, certificate.problems(shown, name, chain, now)

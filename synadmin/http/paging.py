@@ -24,9 +24,9 @@ T = TypeVar("T")
 _FIRST_PAGE = 500  # records: the first rows come soon
 _LARGEST_PAGE = 20_000
 _GROWTH = 20
-_PAGE_BYTES = 6_000_000  # to which a page may grow; what a page costs the server hardly depends on its size
+_PAGE_BYTES = 6_000_000  # to which a page may grow; the cost of a request hardly depends on its size
 _SLOW = 5.0  # seconds: a page that took longer does not grow
-_LINES = 200  # records that are made text at once
+_LINES = 200  # records that are converted to text together
 
 _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
@@ -88,12 +88,12 @@ def _larger(limit: int, size: int) -> int:
 def _ahead(pages: Iterator[Page[T]]) -> Iterator[Page[T]]:
     """Walk pages while a thread fetches the next one, where there is a next one."""
     pool: Pool | None = None
-    # Pages have megabytes: no name here keeps one.
+    # Pages have megabytes: no variable keeps a page.
     held = list(islice(pages, 1))
     try:
         while held and held[0].next is not None:
             if pool is None:
-                from synadmin import parallel  # most lists end before
+                from synadmin import parallel  # most lists have fewer pages
 
                 pool = parallel.Pool(1)
             coming = pool.submit(list, islice(pages, 1))
@@ -157,7 +157,7 @@ class Pager(Generic[T]):
     def pages_ahead(self) -> Iterator[Page[T]]:
         """Walk the pages; the third and those behind it are fetched while the caller uses the page before.
 
-        Only who asks for the second page seems to want more. Errors are raised at the place of their page.
+        A caller that asks for the second page probably reads more. An error is raised in place of its page.
         """
         pages = self.pages()
         yield from islice(pages, 1)

@@ -73,7 +73,7 @@ class Body:
             raise UnreadableError(message, answered=True)
         self._most = most
         self._may_cut = cut
-        self._kept = BytesIO()  # which hands out its bytes without a copy
+        self._kept = BytesIO()  # returns its bytes without a copy
         self._size = 0
         self._wbits = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}.get(encoding)
         self._unpacker = None if self._wbits is None else zlib.decompressobj(self._wbits)

@@ -2,8 +2,8 @@
 
 SQLite keeps it whole: a change is in it completely or not at all, also after a crash. It runs in WAL mode
 with ``synchronous = FULL``, so what is committed is on the disk before a change is sent. Only the answer to a
-change is not waited for: the next change takes it along. Where the machine loses its power before, the
-outcome of the last change is unknown.
+change is not written to the disk at once: the next change writes it, too. If the machine loses its power
+before that, the outcome of the last change is unknown.
 """
 
 import json
@@ -140,8 +140,8 @@ class Store:
             raise
 
     @contextmanager
-    def _not_waiting(self) -> Iterator[None]:
-        """Do not wait in here until what is committed is on the disk, which takes milliseconds."""
+    def _without_waiting_for_disk(self) -> Iterator[None]:
+        """Commit without waiting for the disk, which takes milliseconds."""
         self._database.execute("PRAGMA synchronous = NORMAL")
         try:
             yield
@@ -176,7 +176,7 @@ class Store:
 
     def finish(self, entry: Entry, status: int | None, errcode: str | None) -> None:
         """Complete an entry with the answer."""
-        with self.failures(), self._not_waiting(), self._transaction() as database:
+        with self.failures(), self._without_waiting_for_disk(), self._transaction() as database:
             changed = database.execute(
                 "UPDATE entries SET status = ?, errcode = ? WHERE id = ?", (status, errcode, entry.id)
             ).rowcount

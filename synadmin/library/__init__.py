@@ -355,7 +355,7 @@ class Synapse(client.Synapse):
 
     @contextmanager
     def _changing(self, via: tuple[str, ...] = (), *, dry_run: bool = False) -> "Iterator[Recovery]":
-        """Revert at the end the temporary changes that are made in here, and first what a crash has left."""
+        """Revert first what a crash has left, and at the end the temporary changes of this block."""
         from synadmin.recovery.workspace import Recovery
 
         journal = self.transport.journal or _journal(None)

@@ -1,4 +1,4 @@
-"""A goal for the control of a room: what differs from it, why it cannot be reached, the edits for it."""
+"""A goal for the control of a room: the differences, the reasons why it cannot be reached, and the edits."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -28,7 +28,7 @@ class Forbidden:
 
     Attributes:
         reason: a clause for people; Synapse's own words where it passes them on.
-        status: 403 where the power is missing, 400 where what is to be sent is not valid.
+        status: 403 where the power is missing, 400 where the content is not valid.
         errcode: the Matrix error code of Synapse's answer.
     """
 

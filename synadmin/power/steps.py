@@ -144,7 +144,7 @@ class Refusal:
     Attributes:
         reason: a code that scripts rely on.
         reach: the least that would do; None where nothing would.
-        message: for a person: what holds now, who has power, what to do next.
+        message: for people: what holds now, which users have power, what to do next.
         lines: the same, where it names steps: each on a line of its own.
         unverified: as in a plan, for the plan that the least reach would allow.
         needs_member: the same.

@@ -37,7 +37,7 @@ def enable_temporarily(synapse: Synapse, temporary: TemporaryChanges, user: User
 
 
 def _deactivating(user: UserId, before: UserDetails) -> Revert:
-    # Reactivating takes the mark of an erased account away, so it is set again.
+    # Reactivating removes the mark of an erased account: it is set again.
     return Revert.by(DEACTIVATE, {"target_user_id": user}, {"erase": before.erased}, disables=user)
 
 

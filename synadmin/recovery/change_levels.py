@@ -206,7 +206,7 @@ def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
         if (way := way_to_act(observer, view, user)) is not None
     ]
 
-    # An invitation is used up by coming in: who has one comes after who has none to lose.
+    # A user who joins loses the invitation: invited users are tried after the others.
     invited = {user for user, membership in view.memberships.items() if membership == "invite"}
     return sorted(ways, key=lambda way: (way.reach, way.enters, way.user in invited, way.inviter is not None))
 
@@ -303,7 +303,7 @@ def carry_out_locked(recovery: Recovery, planned: EditPlan, actor: Actor) -> Roo
 
 
 def after_leaving(view: RoomView, actor: Actor) -> RoomView:
-    """Return the room after an actor who came in has left again: an invitation is used up."""
+    """Return the room after an actor has joined and left: an invitation is gone."""
     return replace(view, memberships={**view.memberships, actor.user: "leave"}) if actor.enters else view
 
 
@@ -332,11 +332,11 @@ def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
 
 
 def _unchanged_part(observer: StateReader, view: RoomView, edit: Edit) -> StateEvent | None:
-    """Return the levels as they are now, where the edit does to them what it did when it was planned.
+    """Return the current levels, if the edit still has the planned effect.
 
     Raises:
         SynadminError: another user has changed the same level.
-        WouldLoseControlError: others have lost control since, so that the edit would take the last.
+        WouldLoseControlError: others have lost control since: the edit would remove the last control.
     """
     event = observer.state_event(view.room_id, POWER_LEVELS)
     now = replace(view, power_levels=None if event is None else event.content)
@@ -420,7 +420,7 @@ def send_levels(
 def _cannot_repeat(
     view: RoomView, edit: Edit, now: StateEvent | None, error: NotPermittedError
 ) -> SynadminError:
-    """Return the error where the sender has lost its power by its first event, having lowered itself."""
+    """Return the error for a sender whose first event lowered the sender: it cannot send again."""
     holds = not level_changes.changes(_with_levels(view, now), edit)
     result = (
         "the levels are set, but a change that another user made at the same time is lost"
@@ -449,9 +449,9 @@ def _merged_with_others(
     theirs: Mapping[str, Any] = made_from
     for other in others:
         later = _with_levels(view, other).levels.written()
-        theirs, _ = level_changes.merged(made_from, later, theirs)  # of others the later one counts
+        theirs, _ = level_changes.merged(made_from, later, theirs)  # the later change counts
     merged, different = level_changes.merged(made_from, theirs, content)
-    # Of a level that others have set twice our content has the first value.
+    # If others set a level twice, our content has the first value.
     if conflicts := [name for name in different if name in {*edit.users, *edit.events, *edit.named}]:
         raise SynadminError(
             f"another user changed the same level at the same time: {', '.join(conflicts)}",

@@ -75,7 +75,7 @@ class Member:
         return None if event is None else msgspec.convert(event, StateEvent)
 
     def newest_events(self, room_id: RoomId, count: int) -> Iterable[MemberEvent]:
-        """Return as many events of a room, where this member may see them, the newest first."""
+        """Return at most ``count`` events that this member may see, the newest first."""
         return self.synapse.client_server.newest_events(room_id, limit=count)
 
     def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:

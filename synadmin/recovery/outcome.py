@@ -28,7 +28,7 @@ class StepTaken:
 
     Attributes:
         action: what is done, as scripts see it.
-        as_user: in whose name; None where that is not known yet, or a server admin does it.
+        as_user: the user who takes the step; None where that is not known yet, or a server admin takes it.
         detail: the step as a sentence, and the server's words where it failed.
         status: ``planned``, ``done``, ``failed`` or ``undone``.
     """
@@ -130,7 +130,7 @@ class Outcome:
         }
 
     def continuing(self, earlier: "Outcome") -> "Outcome":
-        """Return it as the outcome of a further attempt, with what the earlier one has done."""
+        """Return this outcome with the finished steps of an earlier attempt."""
         reach = self.reach if earlier.reach is None or self.reach is None else max(earlier.reach, self.reach)
         return replace(
             self,
@@ -146,7 +146,7 @@ class Outcome:
         return replace(self, level_after=self.level_before, membership_after=self.membership_before)
 
     def unread(self, message: str) -> "Outcome":
-        """Return it as failed, for a room that was not read back."""
+        """Return this outcome as failed, for a room that was not read back."""
         return replace(
             self, outcome=FAILED, message=message, control=False, level_after=None, membership_after=None
         )

@@ -26,7 +26,7 @@ class StateReader(Protocol):
         """Return a room's state event of a type that has no more than one, asked anew."""
 
     def newest_events(self, room_id: RoomId, count: int) -> Iterable[Event | MemberEvent]:
-        """Return at least as many events of a room, where it has them, the newest first."""
+        """Return at least ``count`` events of a room, if it has so many, the newest first."""
 
     def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
         """Return the content of an event that may no longer be part of the state."""
@@ -77,7 +77,7 @@ class Reader:
         return self.means.possible < Reach.IMPERSONATE
 
     def reach_as(self, user: UserId) -> Reach | None:
-        """Return what acting as a local user takes; None where that is not possible."""
+        """Return what is needed to act as a local user; None where it is not possible."""
         if user != self.synapse.owner and self.cannot_act:
             return None
         account = self.account(user)
@@ -151,7 +151,7 @@ class Reader:
         return self.event_seen(room_id, event_type)
 
     def newest_events(self, room_id: RoomId, count: int) -> Iterable[Event]:
-        """Return at least as many events of a room, where it has them, the newest first."""
+        """Return at least ``count`` events of a room, if it has so many, the newest first."""
         return self.synapse.events.messages(room_id, backwards=True, page_size=count)
 
     def content_of(self, room_id: RoomId, event_id: EventId) -> Mapping[str, Any]:
@@ -163,7 +163,7 @@ class Reader:
             return events.context(room_id, event_id, limit=0).event.content
 
     def event_seen(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return such an event; from the state read last, where the server sent all of it."""
+        """Return a state event by type; from the state that was read last, if the server sent all of it."""
         return next((event for event in self._events(room_id, event_type) if event.state_key == ""), None)
 
     def _events(self, room_id: RoomId, event_type: str) -> list[StateEvent]:

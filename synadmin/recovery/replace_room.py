@@ -124,7 +124,7 @@ def plan_replacement(
         journal: tells what the room held, where a run has begun to replace it.
 
     Returns:
-        A replacement that is planned or refused; one with ``delete_id`` has begun earlier.
+        A replacement that is planned or refused; with ``delete_id``, it was begun by an earlier run.
 
     Raises:
         NotFoundError: the server knows no such room.

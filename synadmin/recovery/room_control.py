@@ -117,7 +117,7 @@ def rooms_without(
         observer: looks at the server.
         leaving: local users.
         successors: who is to get control: rooms in which only some of them have it count, too.
-        unread: gets the rooms that the server fails to show, with the error. None: the error is raised.
+        unread: collects the errors of rooms that cannot be read. If it is None, the error is raised.
 
     Raises:
         SynadminError: the server could not be asked.
@@ -131,9 +131,9 @@ def rooms_without(
         for room_id in joined:
             rooms.setdefault(room_id, set()).add(user)
 
-    def look(room_id: RoomId) -> RoomControl | None:
+    def read(room_id: RoomId) -> RoomControl | None:
         try:
-            return _lost(observer.beside(), room_id, rooms[room_id], leaving, successors)
+            return _read_losing_control(observer.beside(), room_id, rooms[room_id], leaving, successors)
         except NotFoundError:  # deleted since
             return None
         except (ServerError, ReplyError) as error:
@@ -143,7 +143,7 @@ def rooms_without(
             return None
 
     at_once = min(observer.at_once, max(len(rooms), 1))
-    return (control for control in side_by_side(look, rooms, at_once=at_once) if control is not None)
+    return (control for control in side_by_side(read, rooms, at_once=at_once) if control is not None)
 
 
 def _joined_rooms(observer: Observer, user: UserId) -> list[RoomId]:
@@ -153,14 +153,14 @@ def _joined_rooms(observer: Observer, user: UserId) -> list[RoomId]:
     return []
 
 
-def _lost(
+def _read_losing_control(
     observer: Observer,
     room_id: RoomId,
     members: Collection[UserId],
     leaving: Collection[UserId],
     successors: Collection[UserId],
 ) -> RoomControl | None:
-    """Return a room of these members if it loses control, with as few requests as that takes.
+    """Return a room of these members if it loses control, with as few requests as possible.
 
     Raises:
         NotFoundError: the server does not know the room.
@@ -168,7 +168,7 @@ def _lost(
     details = None
     event = observer.event_seen(room_id, POWER_LEVELS)
     if event is not None and ":" in room_id:
-        # Its version is older than 12: the levels alone say who has control.
+        # Its version is older than 12: the levels alone give control.
         view = RoomView(
             room_id=room_id,
             version="1",

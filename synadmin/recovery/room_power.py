@@ -13,7 +13,7 @@ from synadmin.recovery.observer import Observer
 
 NOT_ASKED = "not asked"
 _MANY = 100  # local users with power
-_FIRST = 7  # of many, whose accounts are asked for in an overview: it takes a dozen requests then
+_FIRST = 7  # of many, whose accounts an overview reads: this takes about 12 requests
 
 
 def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def power_of(synapse: Synapse, room_id: RoomId, *, overview: bool = False) -> di
     Args:
         synapse: the server; several accounts are asked for at the same time.
         room_id: the room.
-        overview: of more than 100 local users ask only for the accounts of the seven with the highest levels
-            who are joined; ``account`` of the others is ``NOT_ASKED``.
+        overview: with more than 100 local users, read only the accounts of the seven joined users with the
+            highest levels; ``account`` of the others is ``NOT_ASKED``.
 
     Returns:
         The contract of ``room power -o json``, with ``creators_stand_above``: they do from version 12 on,

@@ -1,4 +1,4 @@
-"""Temporary changes: they are reverted whatever happens, the newest first.
+"""Temporary changes: they are always reverted, the newest first.
 
 Each change is recorded before it is made, with the request that reverts it: in the journal, which outlives a
 crash, and in memory. At the end of the room or of the run it is reverted and read back; the next run reverts
@@ -131,7 +131,7 @@ class TemporaryChanges:
             raise SynadminError(message, hint="`synadmin journal resume last` tries again")
 
     def when_acting(self, does: Callable[[UserId], None]) -> None:
-        """Set what is called with each user for whom the run gets a token."""
+        """Set the function that is called with each user for whom the run gets a token."""
         self._sessions.opened = does
 
     @property

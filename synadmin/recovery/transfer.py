@@ -1,8 +1,8 @@
 """Transferring rooms to another account, mostly one on another server.
 
 First the new owner gets power and an invitation in every room, and joins. Only when it was read back that
-the new owner has control, the old owner's power is removed. Where that was not finished, the old owner still
-has control.
+the new owner has control, the old owner's power is removed. If this was interrupted, the old owner still has
+control.
 """
 
 import time
@@ -164,7 +164,7 @@ def _finished(
 
 
 def _accepted(accept: Callable[[RoomId], object], room_id: RoomId) -> SynadminError | None:
-    """Join as the new owner; return why that did not succeed yet.
+    """Join as the new owner; return the error where this did not succeed yet.
 
     Raises:
         NotAuthenticatedError: the new owner's token has become invalid.

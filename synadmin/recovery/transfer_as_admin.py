@@ -17,13 +17,13 @@ from synadmin.recovery.transfer_plan import (
     Move,
     RoomTransfer,
     granted,
-    held_back,
     is_over,
+    last_edit,
     lowering,
     objection,
     outlook,
     over_message,
-    parting,
+    waiting_for_rate_limit,
 )
 from synadmin.recovery.workspace import Recovery
 
@@ -130,7 +130,7 @@ class AsAdmin:
         if result.outcome in {outcome.FAILED, outcome.REFUSED}:
             raise SynadminError(result.message)
         if result.reason == RATE_LIMITED and result.membership_after != "invite":
-            return held_back(room_transfer, self.move, None)
+            return waiting_for_rate_limit(room_transfer, self.move, None)
         steps = (*result.steps, *room_transfer.steps[len(result.steps) :])
         return replace(room_transfer, reason=None, steps=steps)
 
@@ -150,7 +150,7 @@ class AsAdmin:
         change_levels.carry_out(self.recovery, planned)
 
     def _parting(self, view: RoomView, allow: Reach | None = None) -> change_levels.EditPlan:
-        edit = parting(view, self.move)
+        edit = last_edit(view, self.move)
         if edit is None:
             return change_levels.EditPlan(view, Edit(), None)
         allow = self.allow if allow is None else allow

@@ -20,12 +20,12 @@ from synadmin.recovery.transfer_plan import (
     Move,
     RoomTransfer,
     granted,
-    held_back,
     is_over,
+    last_edit,
     lowering,
     outlook,
     over_message,
-    parting,
+    waiting_for_rate_limit,
 )
 
 
@@ -95,7 +95,7 @@ class AsMember:
                 try:
                     self.member.synapse.client_server.invite(view.room_id, self.move.new)
                 except RateLimitedError as error:
-                    return held_back(room_transfer, self.move, error.retry_after)
+                    return waiting_for_rate_limit(room_transfer, self.move, error.retry_after)
                 room_transfer = room_transfer.done("invite")
         return replace(room_transfer, reason=None)
 
@@ -106,7 +106,7 @@ class AsMember:
     def demote(self, view: RoomView) -> None:
         """Lower oneself, which is always allowed."""
         with self.lock(view.room_id):
-            edit = parting(view, self.move)
+            edit = last_edit(view, self.move)
             if edit is not None:
                 self._send(view, edit)
 

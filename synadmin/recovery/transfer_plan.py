@@ -93,7 +93,7 @@ class RoomTransfer:
 
 def lowering(view: RoomView, move: Move) -> str:
     """Return how the levels change in the last step, as a part of a sentence: ``lower … from 100 to 0``."""
-    edit = parting(view, move)
+    edit = last_edit(view, move)
     changes = level_changes.changes(view, edit) if edit is not None else ()
     words = [
         f"lower {change.what} from {format_level(change.before)} to {format_level(change.after)}"
@@ -105,11 +105,11 @@ def lowering(view: RoomView, move: Move) -> str:
 
 
 def _others_with_control(view: RoomView, move: Move, verb: str) -> str:
-    """Return a clause of who has control of the room beside the two; empty where no other user has.
+    """Return a clause that names the other users with control of the room; empty where no other user has it.
 
     Args:
         view: the room.
-        move: the two.
+        move: the old and the new owner, who are not named.
         verb: of the clause, in the plural: ``have``, ``keep``.
     """
     if view.levels.users_default >= view.levels.control:
@@ -138,12 +138,14 @@ def objection(view: RoomView, move: Move) -> tuple[str, str] | None:
 
 
 def is_over(view: RoomView, move: Move) -> bool:
-    """Whether the new owner has control and the old one nothing that could be taken."""
-    return view.has_control(move.new) and parting(view, move) is None and not view.levels.is_creator(move.old)
+    """Whether the new owner has control, and the old owner has no power that can be removed."""
+    return (
+        view.has_control(move.new) and last_edit(view, move) is None and not view.levels.is_creator(move.old)
+    )
 
 
 def over_message(move: Move) -> str:
-    """Return the message that nothing is left to do."""
+    """Return the message for a room that needs no transfer."""
     return f"{move.new} already has control, and {move.old} has no power."
 
 
@@ -156,7 +158,7 @@ def outlook(view: RoomView, move: Move) -> str:
         )
     else:
         rest = f"then {move.old} loses its power"
-    if parting(view, move) is None and not view.levels.is_creator(move.old):
+    if last_edit(view, move) is None and not view.levels.is_creator(move.old):
         rest = f"{move.old} has no power to give away"
     kept = _others_with_control(view, move, "keep")
     rest = f"{rest}; {kept}." if kept else f"{rest}."
@@ -179,11 +181,11 @@ def has_power(levels: PowerLevels, user: UserId) -> bool:
     return level > max(levels.users_default, 0) or level >= levels.control
 
 
-def parting(view: RoomView, move: Move) -> Edit | None:
-    """Return the edit that ends it; None where nothing is left to be done.
+def last_edit(view: RoomView, move: Move) -> Edit | None:
+    """Return the last edit of the levels in a transfer; None where the levels need no change.
 
-    It takes the old owner's power. Where that cannot be, the room's creator standing above every number,
-    it gives the new one what an upgrade of the room takes: the user who upgrades it creates the next one.
+    It removes the old owner's power. A creator's power cannot be removed: then the edit gives the new owner
+    the level to upgrade the room. The user who upgrades it is the creator of the next room.
     """
     levels = view.levels
     if levels.is_creator(move.old):
@@ -198,8 +200,8 @@ def parting(view: RoomView, move: Move) -> Edit | None:
     return Edit(users=users)
 
 
-def held_back(room_transfer: RoomTransfer, move: Move, seconds: float | None) -> RoomTransfer:
-    """Return the result of a transfer whose invitation the server's rate limits hold back."""
+def waiting_for_rate_limit(room_transfer: RoomTransfer, move: Move, seconds: float | None) -> RoomTransfer:
+    """Return the pending result of a transfer whose invitation is rate-limited."""
     wait = "" if seconds is None else f" for {seconds:.0f} s"
     message = (
         f"{move.new} has the level, but the server's rate limits delay the invitation{wait}; "

@@ -1,4 +1,4 @@
-"""Accounts that leave: which rooms hang on them, and how successors get control before they go."""
+"""Accounts that leave: which rooms depend on them, and how successors get control first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.live.recovery.proxy import Passing, Proxy
 from tests.unit.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from synadmin.ids import RoomId
@@ -44,6 +45,24 @@ def records(synadmin: Synadmin, *arguments: str, code: int = 0) -> list[dict[str
     answer = synadmin("user", *arguments, "-o", "json")
     assert answer.code == code, answer.stderr
     return [*json.loads(answer.stdout)]
+
+
+def through_proxy(
+    homeserver: Homeserver,
+    directory: Path,
+    happens: Callable[[Passing], int | None],
+    *arguments: str,
+    code: int,
+) -> dict[str, Any]:
+    """Run a command through a proxy that calls ``happens`` for each request; return its only record."""
+    with (
+        Proxy(homeserver.url, happens) as proxy,
+        running(directory, proxy.here, homeserver.admin, *arguments, "-o", "json") as process,
+    ):
+        stdout, stderr = process.communicate()
+    assert process.returncode == code, stderr
+    (record,) = json.loads(stdout)
+    return dict(record)
 
 
 def test_rooms_of_an_account_are_listed_with_its_level(leaver: Leaver, synadmin: Synadmin) -> None:
@@ -334,14 +353,9 @@ def test_account_stays_where_a_room_changed_meanwhile(
             alice.set_power(leaver.dependent, {alice: 0})  # at the last moment
             changed.append(passing)
 
-    arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes", "-o", "json")
-    with (
-        Proxy(homeserver.url, happens) as proxy,
-        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
-    ):
-        stdout, stderr = process.communicate()
-    assert (process.returncode, len(changed)) == (1, 1), stderr
-    (record,) = json.loads(stdout)
+    arguments = ("user", "offboard", alice.user_id, "--to", leaver.bob.user_id, "--yes")
+    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=1)
+    assert len(changed) == 1
     assert (record["outcome"], record["reason"]) == ("failed", "would-lose-control")
     (room,) = record["rooms"]
     assert (room["outcome"], room["controllers"]["after"]) == ("failed", [])
@@ -359,13 +373,7 @@ def test_account_that_could_not_leave_a_room_is_not_done(
 
     arguments = ["user", "offboard", alice, "--to", leaver.bob.user_id, "--allow", "impersonate", "--yes"]
     arguments += ["--leave-rooms"] if leave_rooms else []
-    with (
-        Proxy(homeserver.url, happens) as proxy,
-        running(tmp_path, proxy.here, homeserver.admin, *arguments, "-o", "json") as process,
-    ):
-        stdout, stderr = process.communicate()
-    assert process.returncode == 6, stderr
-    (record,) = json.loads(stdout)
+    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "server-error")
     assert "In 2 rooms the account did not give up its power and leave" in record["message"]
     assert homeserver.admin.synapse.users.get(alice).locked == leave_rooms
@@ -381,14 +389,8 @@ def test_account_stays_where_the_successor_is_locked_meanwhile(
         if passing.path.endswith("/make_room_admin") and passing.answered:
             homeserver.lock(leaver.bob)  # as `user offboard bob` does
 
-    arguments = ["user", "offboard", alice, "--to", bob, "--yes", "-o", "json"]
-    with (
-        Proxy(homeserver.url, happens) as proxy,
-        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
-    ):
-        stdout, stderr = process.communicate()
-    assert process.returncode == 6, stderr
-    (record,) = json.loads(stdout)
+    arguments = ["user", "offboard", alice, "--to", bob, "--yes"]
+    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
     assert f"But {bob} is locked now. The account is unchanged." in record["message"]
     assert not homeserver.admin.synapse.users.get(alice).locked
@@ -422,14 +424,8 @@ def test_account_closed_at_the_same_time_as_its_successor_is_not_done(
         if is_closing and encoded(alice) in passing.path and not passing.answered:
             homeserver.lock(leaver.bob)  # as `user offboard bob --to alice` does at this moment
 
-    arguments = ["user", "offboard", alice, "--to", bob, "--then", then, "--yes", "-o", "json"]
-    with (
-        Proxy(homeserver.url, happens) as proxy,
-        running(tmp_path, proxy.here, homeserver.admin, *arguments) as process,
-    ):
-        stdout, stderr = process.communicate()
-    assert process.returncode == 6, stderr
-    (record,) = json.loads(stdout)
+    arguments = ["user", "offboard", alice, "--to", bob, "--then", then, "--yes"]
+    record = through_proxy(homeserver, tmp_path, happens, *arguments, code=6)
     assert (record["outcome"], record["reason"]) == ("partly", "would-lose-control")
     assert record["account"]["outcome"] == "done"
     assert f"But {bob} is locked now" in record["message"]

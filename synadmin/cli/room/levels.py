@@ -238,7 +238,7 @@ def _lowering(levels: "PowerLevels", edit: "Edit") -> "Edit":
 
 
 def _command(room_id: RoomId, edit: "Edit", options: list[str], *, lowering: bool = False) -> list[str]:
-    """Return the command line that makes sure of the edit; ``lowering``: only where it lowers a level."""
+    """Return the command line that makes the edit; ``lowering``: only where it lowers a level."""
     level_of = list[str]()
     for user, level in edit.users.items():
         if lowering or level is None:

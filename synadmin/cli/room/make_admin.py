@@ -172,7 +172,7 @@ def _command(
     keep: bool,
     allow: "Reach | None" = None,
 ) -> list[str]:
-    """Return the command line that goes on where this run may break off, or one that may do more."""
+    """Return the command line that continues this run, or one with a wider ``--allow``."""
     options = option_words(
         user=goal.target,
         yes=True,

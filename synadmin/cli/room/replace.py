@@ -295,7 +295,7 @@ def _allowed_command(
 
 
 def _command(planned: "Replacement", options: "ReplaceOptions", confirm: str | None) -> list[str]:
-    """Return the command line that goes on where this run may break off: it makes no second new room."""
+    """Return the command line that continues this run: it makes no second new room."""
     words = option_words(
         admin=options.admin,
         confirm=confirm,

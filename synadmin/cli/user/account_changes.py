@@ -70,7 +70,7 @@ class AccountChanges:
 
     @property
     def holds(self) -> str:
-        """Say what holds when all of it is done: ``display name: Alice; no picture``."""
+        """What holds after all changes: ``display name: Alice; no picture``."""
         states = [
             f"{title}: {self.fields[name]}" if self.fields[name] else f"no {title}"
             for name, title in _TITLES.items()

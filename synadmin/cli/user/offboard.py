@@ -14,7 +14,7 @@ from synadmin.cli.outcomes import Record
 from synadmin.cli.saved_plan import SavedPlan
 from synadmin.cli.targets import USERS, counted, inactive_state, join_names, unfit_owner, user_id_of
 from synadmin.cli.user.offboard_plan import change_since_plan, fingerprint, pairs_of, write_plan
-from synadmin.cli.user.offboard_rooms import BAD, DONE_WORDS, RoomReport, question
+from synadmin.cli.user.offboard_rooms import BAD, DONE_WORDS, HandoverReport, question
 from synadmin.cli.user.read_back import read_back
 from synadmin.cli.user.rooms import refuse_to_lose_control, rooms_losing_control
 from synadmin.cli.verbs import changes
@@ -61,7 +61,7 @@ def offboard(
     leave_rooms: bool,
     from_file: bool,
     plan: "SavedPlan | None",
-    report: RoomReport,
+    report: HandoverReport,
     invocation: Invocation,
 ) -> Record:
     """Hand over the rooms of a leaver, then lock the account.
@@ -95,7 +95,7 @@ def offboard(
         if refused is not None:
             return refused
         if synapse.transport.is_dry_run or invocation.plan is not None:
-            ended = _look(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, report))
+            ended = _preview(invocation, work, rooms, before, _Goal(then, leave_rooms, plan, report))
             if ended is not None:
                 return ended
         handed, failed = _give_rooms(work, rooms, user_id, gives_up=allow is not None)
@@ -177,7 +177,7 @@ def _(
         _require_active(synapse, successor)
     plan = None if save_plan is None else SavedPlan.begin(synapse.owner, invocation.reason)
     controlled = rooms_losing_control(synapse, users, successors)
-    report = RoomReport(invocation, asks=invocation.on_terminal and not dry_run and not yes)
+    report = HandoverReport(invocation, asks=invocation.on_terminal and not dry_run and not yes)
     return {"successors": successors, "controlled": controlled, "plan": plan, "report": report}
 
 
@@ -203,7 +203,7 @@ def _(
     _: "Synapse",
     users: "list[UserId]",
     *,
-    report: RoomReport,
+    report: HandoverReport,
     controlled: "dict[str, list[RoomControl]]",
     then: str,
     allow: str | None,
@@ -214,7 +214,7 @@ def _(
 
 
 @offboard.ask
-def _(text: str, *, report: RoomReport) -> None:
+def _(text: str, *, report: HandoverReport) -> None:
     report.ask(text)
 
 
@@ -225,54 +225,54 @@ def _require_active(synapse: "Synapse", user: "UserId") -> None:
 
 
 def _inactive(synapse: "Synapse", user: "UserId") -> str | None:
-    """Return that an account is locked or the like, or a guest, as a clause; None where it can own a room."""
+    """Return a clause such as "@bob:example.org is locked"; None where the account can own a room."""
     state = unfit_owner(synapse, user)
     return None if state is None else f"{user} is {state}"
 
 
 def _inactive_of(synapse: "Synapse", users: "Iterable[UserId]") -> str | None:
-    """Return that the first inactive one of some accounts is so, as a clause; None where all are active."""
+    """Return the clause of the first inactive account; None where all are active."""
     return next(filter(None, (_inactive(synapse, user) for user in users)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """What is to become of the account, the plan that is being made, and what is said of the rooms."""
+    """The goal for one account, the plan to save, and the report of its rooms."""
 
     then: str
     leave_rooms: bool
     plan: SavedPlan | None
-    report: RoomReport
+    report: HandoverReport
 
 
-def _look(
+def _preview(
     invocation: Invocation,
     work: "Offboarding",
     rooms: "list[RoomControl]",
     account: "UserDetails",
     goal: _Goal,
 ) -> Record | None:
-    """Return the record of an account that nothing is done for: in a dry run, or changed since its plan."""
+    """Return the record of an account in a dry run, or where it changed since its plan; else None."""
     observer, user_id = work.recovery.observer, account.name
     planned = work.planned(rooms)
     record = _planned_record(planned, goal.then, leave_rooms=goal.leave_rooms)
     done = account.deactivated if goal.then == "deactivate" else account.locked or account.deactivated
-    left: list[RoomControl] = []
+    leaves: list[RoomControl] = []
     if record["outcome"] == "planned" and work.allow:
-        left = list(work.rooms_to_give_up(user_id, rooms))
+        leaves = list(work.rooms_to_give_up(user_id, rooms))
     if invocation.plan is not None and (planned or not done):
-        changed = change_since_plan(invocation.plan, observer, user_id, record, planned, gives_up=left)
+        changed = change_since_plan(invocation.plan, observer, user_id, record, planned, gives_up=leaves)
         if changed is not None:
             return changed
     if not work.recovery.synapse.transport.is_dry_run:
         return None
     if record["outcome"] == "planned" and work.allow:
-        further = f"The account also gives up its power in {counted(len(left), 'room')} and leaves them."
+        further = f"The account also gives up its power in {counted(len(leaves), 'room')} and leaves them."
         record = {**record, "message": f"{record['message']} {further}"}
     is_asked = record["outcome"] in {"planned", "partly"}
-    goal.report.look(user_id, planned, left, refused=not is_asked)
+    goal.report.plan_rooms(user_id, planned, leaves, refused=not is_asked)
     if goal.plan is not None and record["outcome"] == "planned":
-        goal.plan.add(user_id, record, **fingerprint(observer, user_id, planned, left))
+        goal.plan.add(user_id, record, **fingerprint(observer, user_id, planned, leaves))
     return record
 
 
@@ -325,13 +325,13 @@ def _kept_account(
     *,
     then: str,
 ) -> Record | None:
-    """Return the record of an account that stays as it is, since rooms would be lost; else None."""
+    """Return the record of an account that is not closed because rooms would lose control; else None."""
     bad = [room for room in handed if room.outcome != "done"]
     if bad:
         return _not_offboarded(bad, handed, then)
     if failed:
         return _record("partly", _kept(failed), handed, _skipped(then), reason="server-error")
-    # Since the look another run may have locked a successor, and the room may have changed.
+    # Another run may have locked a successor, or changed the room, since the rooms were read.
     inactive = _inactive_of(synapse, successors)
     if inactive is not None:
         message = f"{_rooms_summary(handed)} But {inactive} now. The account is unchanged."
@@ -345,7 +345,7 @@ def _kept_account(
 
 
 def _checked_again(synapse: "Synapse", record: Record, successors: "Iterable[UserId]") -> Record:
-    """Return the record of a closed account, which is partly done where a successor is inactive now."""
+    """Return the record of a closed account: ``partly`` where a successor is inactive now."""
     inactive = _inactive_of(synapse, successors)
     if inactive is None:
         return record

@@ -1,4 +1,4 @@
-"""What ``user offboard`` says of the rooms of the leavers: before the question, in it, and after the run."""
+"""The messages of ``user offboard`` about rooms: before the question, in the question, and after the run."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,49 +15,49 @@ if TYPE_CHECKING:
     from synadmin.recovery.room_control import RoomControl
 
 BAD = frozenset({"refused", "failed", "partly"})
-"""The outcomes of a look that keep the account as it is."""
+"""The outcomes of a room for which the account is not closed."""
 DONE_WORDS = {"lock": "locked", "deactivate": "deactivated", "nothing": "unchanged"}
 
 
 @dataclass(slots=True)
-class RoomReport:
-    """Says what becomes of each room; what was said before the question is not said again.
+class HandoverReport:
+    """Prints the outcome of each room; a line that was printed before the question is not printed again.
 
     Attributes:
-        invocation: where it is said.
-        asks: whether a person is asked after the look: then the rooms wait for the question.
-        looked_at: by user, the rooms as they were planned.
+        invocation: prints the lines.
+        asks: whether a question follows the plan: then the rooms are printed with the question.
+        planned: by user, the rooms of the plan.
     """
 
     invocation: "Invocation"
     asks: bool
-    looked_at: "dict[UserId, list[RoomHandover]]" = field(default_factory=dict)
+    planned: "dict[UserId, list[RoomHandover]]" = field(default_factory=dict)
     _plan: list[PlannedRoom] = field(default_factory=list)
     _waiting: set[str] = field(default_factory=set)
     _said: set[str] = field(default_factory=set)
 
     def say(self, handed: "Sequence[RoomHandover]") -> None:
-        """Say what became of the rooms of an account in the run."""
+        """Print the outcomes of an account's rooms after the run."""
         for room in handed:
             line = _line(room)
             if line not in self._said:
                 self.invocation.say(line)
 
-    def look(
-        self, user: "UserId", handed: "list[RoomHandover]", left: "Sequence[RoomControl]", *, refused: bool
+    def plan_rooms(
+        self, user: "UserId", handed: "list[RoomHandover]", leaves: "Sequence[RoomControl]", *, refused: bool
     ) -> None:
-        """Say what would become of the rooms of an account, or keep it for the question.
+        """Print the planned rooms of an account, or keep them for the question.
 
         Args:
             user: the account.
             handed: the rooms that would be handed over.
-            left: the rooms that the account would leave.
-            refused: the account is not asked about.
+            leaves: the rooms that the account would leave.
+            refused: the question does not name the account.
         """
-        self.looked_at[user] = handed
-        leaves = {control.label: _what_it_gives_up(user, control) for control in left}
+        self.planned[user] = handed
+        gives_up = {control.label: _what_it_gives_up(user, control) for control in leaves}
         for room in handed:
-            line, further = _line(room), leaves.pop(room.control.label, None)
+            line, further = _line(room), gives_up.pop(room.control.label, None)
             text = line if further is None else f"{line} {further}"
             if line in self._said | self._waiting:
                 continue
@@ -67,10 +67,10 @@ class RoomReport:
             else:
                 self._said.add(line)
                 self.invocation.say(text)
-        for control in left:
-            if control.label not in leaves:
+        for control in leaves:
+            if control.label not in gives_up:
                 continue
-            text = f"{control.label}: planned: {leaves[control.label]}"
+            text = f"{control.label}: planned: {gives_up[control.label]}"
             if self.asks and not refused:
                 self._plan.append(_planned_room(control, "planned", "the account leaves", text))
             else:
@@ -83,12 +83,12 @@ class RoomReport:
             self._said |= self._waiting
 
     def refused_rooms(self, user: "UserId") -> "list[RoomHandover]":
-        """Return the rooms of an account that the look found no way to hand over."""
-        return [room for room in self.looked_at.get(user, []) if room.outcome in BAD]
+        """Return the rooms of an account that cannot be handed over by the plan."""
+        return [room for room in self.planned.get(user, []) if room.outcome in BAD]
 
 
 def question(
-    report: RoomReport,
+    report: HandoverReport,
     rooms: "dict[UserId, int]",
     then: str,
     *,
@@ -98,7 +98,7 @@ def question(
     """Return what will happen, ending in a question; None where nothing will.
 
     Args:
-        report: what was seen of the rooms.
+        report: the planned rooms.
         rooms: by user, how many rooms depend on it.
         then: what ``--then`` said.
         gives_up: whether the accounts give up their power.
@@ -145,8 +145,8 @@ def _room_sentences(rooms: "dict[UserId, int]", refused: "list[RoomHandover]") -
         return [f"{counted(total, 'room')} of {names} will be handed over to the successors."]
     to = " to every successor" if any(room.outcome == "partly" for room in refused) else ""
     sentences = [f"{len(refused)} of {counted(total, 'room')} of {names} cannot be handed over{to}."]
-    if left := total - len(refused):
-        sentences.append(f"{counted(left, 'room')} will be handed over.")
+    if possible := total - len(refused):
+        sentences.append(f"{counted(possible, 'room')} will be handed over.")
     return sentences
 
 

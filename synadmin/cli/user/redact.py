@@ -141,7 +141,7 @@ class Redactable(NamedTuple):
 
     @property
     def note(self) -> str | None:
-        """What is said of the rooms that are left out."""
+        """A clause about the rooms that are left out."""
         rooms = join_names(self.for_notices)
         return f"left out: the join in the server notices room {rooms}" if rooms else None
 
@@ -215,7 +215,7 @@ def _rooms_of(synapse: "Synapse", user_id: "UserId") -> "Iterable[RoomId]":
 
 
 def _is_reserved(synapse: "Synapse", user_id: "UserId | None") -> bool:
-    """Return whether there is no such local account, and the server keeps the name for itself."""
+    """Return whether no local account has this user id, and the server reserves the name."""
     if user_id is None or server_name_of(user_id) != server_name_of(synapse.owner):
         return False
     try:

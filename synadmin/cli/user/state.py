@@ -255,7 +255,7 @@ _ask(reactivate, "made active again", "With a new password, {these} can sign in 
 class _RoomsWarning(NamedTuple):
     """The warning of rooms that depend on accounts: before a question, and with --yes after the last account.
 
-    All accounts are looked at together: each room once.
+    All accounts are checked together: each room is read once.
     """
 
     warn: "Callable[[Sequence[UserId]], None]"
@@ -269,7 +269,7 @@ class _RoomsWarning(NamedTuple):
         return record
 
     def show(self, *more: "UserId") -> None:
-        """Warn of the rooms of the accounts that were noted, where that was not done before the question."""
+        """Warn of the rooms of the noted accounts, unless the warning came before the question."""
         users = [*self.users, *more]
         self.users.clear()
         if self.is_late and users:

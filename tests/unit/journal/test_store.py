@@ -261,7 +261,7 @@ def test_invalid_unicode_does_not_stop_the_import(folder: Path, file: Path) -> N
 
 def test_change_after_an_answer_is_on_the_disk_before_it_is_sent(file: Path) -> None:
     store = Store(file, write=True)
-    with store._not_waiting():  # noqa: SLF001
+    with store._without_waiting_for_disk():  # noqa: SLF001
         pass
     assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)  # noqa: SLF001
     store.close()

@@ -214,7 +214,7 @@ def with_users(**users: int) -> dict[str, Any]:
 
 
 class Sending:
-    """A room in which the administrator has control and sends an edit, while somebody else acts, too."""
+    """A room in which an admin sends an edit, while another user changes the levels."""
 
     def __init__(self, stub: Stub, synapse: Synapse) -> None:
         self.room, self.stub, self.synapse = LostRoom(stub), stub, synapse
@@ -227,6 +227,16 @@ class Sending:
         self.room.on(POWER, *reads)
         return change_levels.send_levels(Observer(self.synapse), self.synapse, view, edit)
 
+    def others_sent(self, content: Mapping[str, Any]) -> None:
+        """Answer with this content for the event of another user."""
+        event = {
+            "type": "m.room.power_levels",
+            "sender": ALICE,
+            "content": content,
+            "origin_server_ts": 1,
+        }
+        self.stub.on("/_synapse/admin/v1/fetch_event/%24theirs", json_reply({"event": event}))
+
     @property
     def sent(self) -> list[dict[str, Any]]:
         return [request.json["users"] for request in self.stub.requests if request.target == self.path]
@@ -234,9 +244,7 @@ class Sending:
 
 def test_change_sent_just_before_is_merged(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
-    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
-    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
-    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    sending.others_sent(with_users(carol=20))
     both = with_users(bob=50, carol=20)
     content = sending.send(
         RAISE,
@@ -299,9 +307,7 @@ def test_level_changed_by_two_at_once_is_not_done(stub: Stub, synapse: Synapse) 
 
 def test_level_that_another_user_sets_twice_is_merged(stub: Stub, synapse: Synapse) -> None:
     sending = Sending(stub, synapse)
-    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
-    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
-    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    sending.others_sent(with_users(carol=20))
     both = with_users(bob=50, carol=30)
     content = sending.send(
         RAISE,
@@ -320,9 +326,7 @@ def test_sender_that_lowered_itself_cannot_repeat_a_lost_change(stub: Stub, syna
         {"errcode": "M_FORBIDDEN", "error": "user_level (0) < send_level (100)"}, status=403
     )
     stub.on(sending.path, json_reply({"event_id": "$ours"}), forbidden)
-    theirs = {"type": "m.room.power_levels", "sender": ALICE, "content": with_users(carol=20)}
-    fetched = json_reply({"event": {**theirs, "origin_server_ts": 1}})
-    stub.on("/_synapse/admin/v1/fetch_event/%24theirs", fetched)
+    sending.others_sent(with_users(carol=20))
     with pytest.raises(
         SynadminError, match="a change that another user made at the same time is lost"
     ) as caught:

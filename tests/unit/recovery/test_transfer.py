@@ -26,7 +26,14 @@ from synadmin.recovery import change_levels
 from synadmin.recovery.outcome import StepTaken
 from synadmin.recovery.transfer import hand_over
 from synadmin.recovery.transfer_as_member import AsMember
-from synadmin.recovery.transfer_plan import Move, RoomTransfer, held_back, objection, outlook, parting
+from synadmin.recovery.transfer_plan import (
+    Move,
+    RoomTransfer,
+    last_edit,
+    objection,
+    outlook,
+    waiting_for_rate_limit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +87,7 @@ class Rooms:
             self._may_fail("invite", room_id)
         except RateLimitedError as error:
             self.views[room_id] = view
-            return held_back(room_transfer, MOVE, error.retry_after)
+            return waiting_for_rate_limit(room_transfer, MOVE, error.retry_after)
         self.views[room_id] = replace(view, memberships={**view.memberships, NEW: "invite"})
         return replace(room_transfer, reason=None)
 
@@ -90,7 +97,7 @@ class Rooms:
 
     def demote(self, view: RoomView) -> None:
         self._may_fail("demote", view.room_id)
-        edit = parting(view, MOVE)
+        edit = last_edit(view, MOVE)
         if edit is not None:
             self.views[view.room_id] = replace(view, power_levels=edit.applied(view))
 

@@ -8,16 +8,16 @@ from typing import Any, cast
 import pytest
 
 from synadmin.cli.invocation import Invocation
-from synadmin.cli.user.offboard_rooms import RoomReport, question
+from synadmin.cli.user.offboard_rooms import HandoverReport, question
 from synadmin.ids import UserId
 
 ALICE, BOB = UserId("@alice:a.example"), UserId("@bob:a.example")
 _GIVES_UP = "gives up its power where other local users stay, and leaves these rooms."
 
 
-def _report(*outcomes: str) -> RoomReport:
+def _report(*outcomes: str) -> HandoverReport:
     rooms = [cast("Any", SimpleNamespace(outcome=outcome)) for outcome in outcomes]
-    return RoomReport(Invocation(), asks=True, looked_at={ALICE: rooms})
+    return HandoverReport(Invocation(), asks=True, planned={ALICE: rooms})
 
 
 @pytest.mark.parametrize(
