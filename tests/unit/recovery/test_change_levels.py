@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -27,9 +29,10 @@ from tests.unit.recovery.rooms import LEVELS, POWER, LostRoom, state
 from tests.unit.stub import Reply, Stub, json_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from synadmin.client import Synapse
+    from synadmin.recovery.workspace import Recovery
 
 RAISE = Edit(users={BOB: 50})
 
@@ -380,3 +383,37 @@ def test_control_that_others_have_lost_meanwhile_is_not_removed(
     with pytest.raises(WouldLoseControlError, match="no user of this server would control the room"):
         change_levels.send_levels(Observer(synapse), synapse, view, Edit(users={ADMIN: 0}))
     assert sending.sent == []
+
+
+@pytest.mark.parametrize("left", [[], ["POST /deactivate/@alice:example.org"]], ids=["reverted", "left"])
+def test_room_is_locked_until_temporary_changes_are_reverted(
+    monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    done: list[str] = []
+
+    @contextmanager
+    def lock(room_id: RoomId) -> Iterator[bool]:
+        done.append(f"lock {room_id}")
+        yield False
+        done.append("unlock")
+
+    def revert_since(_mark: int) -> list[str]:
+        done.append("revert")
+        return left
+
+    def send(*_: object) -> Mapping[str, Any]:
+        done.append("send")
+        return with_users(bob=50)
+
+    temporary = SimpleNamespace(mark=0, revert_since=revert_since)
+    recovery = cast("Recovery", SimpleNamespace(lock=lock, temporary=temporary))
+    monkeypatch.setattr(change_levels, "_send", send)
+    view = room({ALICE: "join"}, power_levels=levels({ALICE: 100}))
+    edit_plan = EditPlan(view, RAISE, Actor(ALICE, Reach.REACTIVATE, AccountState.DEACTIVATED))
+    if left:
+        with pytest.raises(SynadminError, match=f"these temporary changes were not reverted: {left[0]}"):
+            change_levels.carry_out(recovery, edit_plan)
+    else:
+        assert change_levels.carry_out(recovery, edit_plan).power_levels == with_users(bob=50)
+    assert done[:3] == [f"lock {view.room_id}", "send", "revert"]
+    assert done[3:] == ([] if left else ["unlock"])

@@ -251,12 +251,3 @@ def test_empty_and_named_rooms_are_exclusive(server: Stub, synadmin: Synadmin, o
     assert ("--empty takes no rooms: leave out ROOM or --empty" in answer.stderr) == (others == [ROOM])
     synadmin("room", "delete", "--yes").assert_is_one_clear_line(code=2)
     assert server.targets == []
-
-
-def test_account_that_cannot_own_a_room_gets_no_new_room(server: Stub, synadmin: Synadmin) -> None:
-    guest = json_reply({"name": "@7:example.org", "is_guest": True})
-    server.on("/_synapse/admin/v2/users/%407%3Aexample.org", guest)
-    answer = synadmin("room", "delete", ROOM, "--yes", "--new-room-user", "@7:example.org")
-    assert answer.code != 0
-    assert "@7:example.org is a guest account: the account could not use the new room" in answer.stderr
-    assert not [target for target in server.targets if target.startswith("DELETE")]
