@@ -135,7 +135,7 @@ class Synapse:
             trace: is called for each request: method, path, status, milliseconds.
             connections: how many to keep open.
             allow_plain_http: send the token over plain http to other machines.
-            transport: what to send with; then nothing else is used.
+            transport: the transport to send with; then no other argument is used.
             mas: how to reach the admin API of the Matrix Authentication Service, where that is in charge.
             renewed: returns the token in force, where it is renewed meanwhile.
 

@@ -26,7 +26,7 @@ class Column(NamedTuple):
         whole: never shortened to fit the terminal: ids, which people copy from it.
         breakable: a long word in it is put on several lines: names and topics, which members choose.
         spare: left out of a table that does not fit the terminal with it; the last one first.
-        terminal: what a terminal shows for a value; pipes and files get the value itself.
+        terminal: formats a value for a terminal; pipes and files get the value itself.
     """
 
     name: str
@@ -130,7 +130,7 @@ def time_column(
         zero: whether 0 is a time; else it stands for none.
         shown: without being asked for.
         spare: left out of a table that does not fit the terminal with it.
-        none: what a terminal shows where there is no time.
+        none: the text on a terminal where there is no time.
     """
 
     def value(record: Mapping[str, Any]) -> object:

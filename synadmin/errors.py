@@ -6,7 +6,7 @@ A caller catches :class:`SynadminError` and has them all. ``str(error)`` is one 
 
 
 class SynadminError(Exception):
-    """The root of all of them."""
+    """The base class of all errors of synadmin."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class SynadminError(Exception):
 
 
 class UsageError(SynadminError):
-    """What was asked for makes no sense: not an id, not a number, an empty list."""
+    """The input is not valid: not an id, not a number, an empty list."""
 
 
 class SettingsError(SynadminError):
@@ -30,11 +30,11 @@ class NoSuchRunError(SynadminError):
 
 
 class UnknownTargetError(SynadminError):
-    """The server knows nothing of what was named."""
+    """The server does not know what was named."""
 
 
 class RefusedError(SynadminError):
-    """Looked, and the answer is no. Nothing was changed.
+    """The change was refused before anything was changed.
 
     Attributes:
         reason: a code, as in the records of the commands.
@@ -49,17 +49,17 @@ class RefusedError(SynadminError):
 
 
 class WouldLoseControlError(RefusedError):
-    """Rooms would be left without a user of this server who has control."""
+    """After the change, no user of this server would have control of some rooms."""
 
     reason = "would-lose-control"
 
 
 class ConnectError(SynadminError):
-    """No answer came: not reachable, timed out, interrupted.
+    """No answer: the server cannot be reached, the request timed out or was interrupted.
 
     Attributes:
         sent: the request may have been carried out all the same.
-        detail: what Python or OpenSSL calls it, for ``-vv``.
+        detail: the error of Python or OpenSSL, for ``-vv``.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class UnknownOutcomeError(ConnectError):
     """A change may have been carried out: a proxy answered instead of the server, or an answer was lost.
 
     Attributes:
-        answer: what the last attempt was answered.
+        answer: the answer to the last attempt.
     """
 
     def __init__(self, message: str, *, answer: "MatrixError", hint: str | None = None) -> None:
@@ -83,7 +83,7 @@ class UnknownOutcomeError(ConnectError):
 
 
 class ReplyError(SynadminError):
-    """An answer came, of a shape that this is not: HTML, nothing, a redirect, other JSON.
+    """The answer is not of the expected shape: HTML, nothing, a redirect, other JSON.
 
     Attributes:
         sent: the request was a change, and may have been carried out.
@@ -100,7 +100,7 @@ class MatrixError(SynadminError):
         errcode: ``M_FORBIDDEN`` and the like; ``M_UNKNOWN`` where the server named none; empty where the
             Matrix Authentication Service answered, which has none.
         reason: the server's own words.
-        operation: which it was, as method and path template; empty where that is unknown.
+        operation: method and path template of the operation; empty where unknown.
         by_proxy: the answer was no Matrix error: it came from a proxy in front of the server.
     """
 
@@ -116,15 +116,15 @@ class MatrixError(SynadminError):
 
 
 class NotAuthenticatedError(MatrixError):
-    """No valid token: none sent, unknown, expired, logged out."""
+    """The token is not valid: missing, unknown, expired, logged out."""
 
 
 class NotPermittedError(MatrixError):
-    """A valid token that may not do this."""
+    """The token is valid, but its owner may not do this."""
 
 
 class NotFoundError(MatrixError):
-    """The server knows no such room, no such user."""
+    """The server does not know this room, user or other resource."""
 
 
 class NotSupportedError(MatrixError):

@@ -22,7 +22,7 @@ FAILURES = 5
 
 
 class GaveUpError(Exception):
-    """The job was not started: too many before it had failed."""
+    """A job was not started, because too many jobs before it failed."""
 
 
 @contextmanager
@@ -45,14 +45,14 @@ def on_one_core() -> Iterator[None]:
 
 
 class Pool:
-    """Threads that each run one job at a time.
+    """A pool of threads.
 
     Unlike those of ``concurrent.futures`` they end with the program, also in the middle of a request: a run
     whose time is up, or that is interrupted, does not wait for a server that does not answer.
 
     Attributes:
         size: how many threads there are.
-        failure: what the last job failed with, once no other is started.
+        failure: the error of the last job, once no other is started.
     """
 
     def __init__(self, size: int, *, gives_up: bool = False) -> None:
@@ -120,8 +120,8 @@ def side_by_side(work: Callable[[T], R], things: Iterable[T], *, at_once: int) -
     is dropped.
 
     Args:
-        work: what is done with a thing; from any thread.
-        things: which.
+        work: the function to call for each item, from every thread.
+        things: the items.
         at_once: how many threads work. With 1 no thread is started.
 
     Raises:

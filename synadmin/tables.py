@@ -105,13 +105,13 @@ def write(
 
     Args:
         records: JSON objects.
-        columns: what a table and a CSV file show.
+        columns: the columns of a table and a CSV file.
         form: one of :data:`synadmin.columns.FORMATS`.
         out: where to.
         width: the columns of the terminal, None where nothing is to be shortened.
         all_fields: no columns were asked for: JSON and NDJSON have all fields, and on a terminal a table
             has no column that is empty, and no spare one that does not fit.
-        empty: what a table says when there is nothing.
+        empty: the text in place of an empty table.
         style: adds colours to a table; None adds none.
     """
     if form == "ndjson":

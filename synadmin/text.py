@@ -73,7 +73,7 @@ def wrap(text: str, columns: int, *, indent: str = "", longest_word: int | None 
     Args:
         text: one paragraph.
         columns: of a line, the indent included.
-        indent: what every line but the first begins with.
+        indent: the indent of every line but the first.
         longest_word: a word with more columns than this is broken; None where none is.
     """
     if width(text) <= columns:

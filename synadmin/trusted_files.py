@@ -20,7 +20,7 @@ _LARGEST = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class TrustedFile:
-    """What a file holds, and who else can read it.
+    """The content of a file, and who else can read it.
 
     Attributes:
         content: the bytes.

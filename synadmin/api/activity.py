@@ -14,7 +14,7 @@ from synadmin.ids import RoomId, UserId
 
 
 class WhoisConnection(Record, frozen=True, kw_only=True):
-    """From where a user was seen. ``last_seen`` is in milliseconds since the epoch."""
+    """An address from which a user connected. ``last_seen`` is in milliseconds since the epoch."""
 
     ip: str | None = None
     last_seen: int | None = None
@@ -34,7 +34,7 @@ class DeviceSessions(Record, frozen=True, kw_only=True):
 
 
 class Whois(Record, frozen=True, kw_only=True):
-    """From where a user is connected. Synapse names no devices: all is under ``""``."""
+    """The addresses from which a user connected, by device. Synapse names no devices: all is under ``""``."""
 
     user_id: UserId
     devices: Mapping[str, DeviceSessions]
@@ -60,20 +60,20 @@ class JoinedRoomCount(Record, frozen=True, kw_only=True):
 
 
 class AccountDataByPlace(Record, frozen=True, kw_only=True):
-    """Account data by type: what holds everywhere, and what holds in one room."""
+    """Account data by type: global, and for each room."""
 
     everywhere: Mapping[str, dict[str, Any]] = msgspec.field(name="global", default_factory=dict)
     rooms: Mapping[RoomId, Mapping[str, dict[str, Any]]] = msgspec.field(default_factory=dict)
 
 
 class AccountData(Record, frozen=True, kw_only=True):
-    """What a user's clients keep on the server."""
+    """The account data of a user: what their clients store on the server."""
 
     account_data: AccountDataByPlace
 
 
 class Pusher(Record, frozen=True, kw_only=True):
-    """Where a user's notifications are sent. ``kind`` is ``http`` or ``email``."""
+    """A pusher: where a user's notifications are sent. ``kind`` is ``http`` or ``email``."""
 
     app_id: str
     pushkey: str
@@ -113,7 +113,7 @@ PUSHERS = Endpoint("GET", "/_synapse/admin/v1/users/{user_id}/pushers", Pushers)
 
 
 class Activity(ResourceGroup):
-    """What users do and have: ``synapse.activity``."""
+    """Rooms, invitations, account data, pushers and connections of users: ``synapse.activity``."""
 
     def whois(self, user_id: str) -> Whois:
         """Return from which addresses a user was seen, a few minutes late.

@@ -13,7 +13,7 @@ from synadmin.http.group import ResourceGroup
 
 
 class BackgroundUpdate(Record, frozen=True, kw_only=True):
-    """The update that is being carried out on a database.
+    """The background update that is running on a database.
 
     ``total_duration_ms`` is in milliseconds. ``average_items_per_ms`` is None before the first batch.
     """
@@ -25,14 +25,14 @@ class BackgroundUpdate(Record, frozen=True, kw_only=True):
 
 
 class BackgroundUpdateStatus(Record, frozen=True, kw_only=True):
-    """Whether updates may run, and which does on each database."""
+    """Whether background updates are enabled, and which one is running on each database."""
 
     enabled: bool
     current_updates: Mapping[str, BackgroundUpdate] = {}
 
 
 class Enabled(Record, frozen=True, kw_only=True):
-    """Whether updates may run."""
+    """Whether background updates are enabled."""
 
     enabled: bool
 

@@ -16,7 +16,7 @@ from synadmin.ids import EventId, RoomId, UserId
 
 
 class WhoAmI(Record, frozen=True, kw_only=True):
-    """Whose token it is."""
+    """The owner of an access token."""
 
     user_id: UserId
     device_id: str | None = None
@@ -47,21 +47,21 @@ class LoginSession(Record, frozen=True, kw_only=True):
 
 
 class Versions(Record, frozen=True, kw_only=True):
-    """What of the specification the server supports."""
+    """The versions of the specification that the server supports."""
 
     versions: tuple[str, ...]
     unstable_features: Mapping[str, bool] = {}
 
 
 class AliasTarget(Record, frozen=True, kw_only=True):
-    """The room an alias leads to, and servers that are in it."""
+    """The room that an alias points to, and servers that are in it."""
 
     room_id: RoomId
     servers: tuple[str, ...] = ()
 
 
 class RoomReference(Record, frozen=True, kw_only=True):
-    """The room that was made or joined."""
+    """The room that was created or joined."""
 
     room_id: RoomId
 
@@ -74,7 +74,7 @@ class RoomVersions(Record, frozen=True, kw_only=True):
 
 
 class Capabilities(Record, frozen=True, kw_only=True):
-    """What the server lets its users do; ``as_sent()`` has the rest."""
+    """What users of the server may do; ``as_sent()`` has the rest."""
 
     capabilities: Mapping[str, Any]
 
@@ -182,7 +182,7 @@ EVENT = Endpoint("GET", "/_matrix/client/v3/rooms/{room_id}/event/{event_id}", M
 
 
 class ClientServer(ResourceGroup):
-    """What the token's owner does as an ordinary user: ``synapse.client_server``.
+    """The Client-Server API, as the owner of the token: ``synapse.client_server``.
 
     Membership events get the reason of the run, where its journal has one.
     """
@@ -300,7 +300,7 @@ class ClientServer(ResourceGroup):
         Args:
             room_id: the room.
             new_version: the version of the new room.
-            additional_creators: who counts as a creator, too, from version 12 on.
+            additional_creators: further creators, from version 12 on.
 
         Raises:
             NotPermittedError: the token's owner is not in the room, or may not close it.

@@ -48,7 +48,7 @@ DELETE_MANY = Endpoint(
 
 
 class Devices(ResourceGroup):
-    """Devices: ``synapse.devices``. In every one, a user who does not exist is a NotFoundError."""
+    """Devices: ``synapse.devices``. Each method raises NotFoundError for a user who does not exist."""
 
     def list(self, user_id: str) -> DeviceList:
         """Return a user's devices, all at once.

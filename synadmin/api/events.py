@@ -16,13 +16,13 @@ from synadmin.ids import EventId, RoomId, UserId
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """An event, as clients see it or as servers exchange it.
+    """An event, in the format of clients or of federation.
 
     Servers exchange ``auth_events`` to ``signatures``; only clients see ``age`` to ``replaces_state``.
 
     Attributes:
         origin_server_ts: milliseconds since the epoch, by the clock of the sender's server.
-        content: what it says; empty where it was redacted, but for :meth:`Events.fetch`.
+        content: its content; empty where it was redacted, except from :meth:`Events.fetch`.
         age: milliseconds since then, when the server answered.
         room_id: absent from the create event of a room of version 12 or newer, as servers exchange it.
     """
@@ -52,7 +52,7 @@ class Event(Record, frozen=True, kw_only=True):
 
 
 class EventContext(Record, frozen=True, kw_only=True):
-    """An event with what came before and after it.
+    """An event, with the events before and after it.
 
     Attributes:
         events_before: the newest first.
@@ -80,7 +80,7 @@ class EventAtTime(Record, frozen=True, kw_only=True):
 
 
 class FetchedEvent(Record, frozen=True, kw_only=True):
-    """An event as servers exchange it."""
+    """An event in the format of federation."""
 
     event: Event
 
@@ -120,7 +120,7 @@ class Events(ResourceGroup):
             backwards: the newest first.
             start: the token to start from, as :meth:`context` returns it; None: an end of the room.
             end: the token to stop at.
-            filter: which events, as the specification's ``RoomEventFilter``: ``{"types": [...]}``.
+            filter: a ``RoomEventFilter`` of the specification: ``{"types": [...]}``.
             raw: as servers exchange them.
             page_size: events a request; Synapse gives 1000 at most.
 
@@ -154,7 +154,7 @@ class Events(ResourceGroup):
             room_id: the room.
             event_id: the event.
             limit: how many events before and after it in total; Synapse's default is 10.
-            filter: which events, as the specification's ``RoomEventFilter``.
+            filter: a ``RoomEventFilter`` of the specification.
 
         Raises:
             NotFoundError: there is no such event in this room.

@@ -11,7 +11,7 @@ from synadmin.http.group import ResourceGroup
 
 
 class Features(Record, frozen=True, kw_only=True):
-    """Which features are on for a user, of all that can be switched for one: ``msc3881`` and the like."""
+    """The experimental features that can be set for a user, each on or off: ``msc3881``, for example."""
 
     features: Mapping[str, bool]
 

@@ -12,7 +12,7 @@ from synadmin.ids import RoomId
 
 
 class Destination(Record, frozen=True, kw_only=True):
-    """Another server, and whether this one can reach it.
+    """A server that this homeserver sends events to, and whether it can be reached.
 
     Times in milliseconds since the epoch, ``retry_interval`` in milliseconds. ``failure_ts`` is since when
     it cannot be reached, None while it can; then ``retry_last_ts`` and ``retry_interval`` are 0.
@@ -27,7 +27,7 @@ class Destination(Record, frozen=True, kw_only=True):
 
 
 class DestinationRoom(Record, frozen=True, kw_only=True):
-    """A room shared with the other server, and the last event of ours in it that it should have."""
+    """A room shared with the other server, and the last event of this homeserver that was sent to it."""
 
     room_id: RoomId
     stream_ordering: int

@@ -10,13 +10,13 @@ from synadmin.http.group import ResourceGroup
 
 
 class PurgeStarted(Record, frozen=True, kw_only=True):
-    """A purge that the server goes on with by itself."""
+    """A purge that was started. It continues on the server."""
 
     purge_id: str
 
 
 class PurgeStatus(Record, frozen=True, kw_only=True):
-    """How far a purge is.
+    """The status of a purge.
 
     Attributes:
         status: ``active`` (also where it has yet to begin), ``complete`` or ``failed``.

@@ -29,7 +29,7 @@ class Owner(Record, frozen=True, kw_only=True):
 
 
 class Availability(Record, frozen=True, kw_only=True):
-    """The username is available; otherwise the server answers with an error that gives the reason."""
+    """A username is available. Where it is not, the server answers with an error that gives the reason."""
 
     available: bool
 
@@ -41,7 +41,7 @@ BY_THREEPID = Endpoint("GET", "/_synapse/admin/v1/threepid/{medium}/users/{addre
 
 
 class Lookup(ResourceGroup):
-    """Looking accounts up: ``synapse.lookup``."""
+    """Finding accounts: ``synapse.lookup``."""
 
     def search(self, term: str, *, user_id: str) -> tuple[FoundUser, ...]:
         """Return the accounts with the term in their user id, all at once.
@@ -49,7 +49,7 @@ class Lookup(ResourceGroup):
         Deactivated and locked ones are among them. ``%`` and ``_`` in the term stand for anything.
 
         Args:
-            term: what to look for.
+            term: the text to search for.
             user_id: any user of this server; Synapse asks for one and looks no further at it.
 
         Source: ``SearchUsersRestServlet``.
@@ -71,7 +71,7 @@ class Lookup(ResourceGroup):
 
         Args:
             provider: the ``idp_id`` of Synapse's configuration, ``oidc-`` in front of it for OpenID Connect.
-            external_id: who they are there.
+            external_id: the user's id at that provider.
 
         Raises:
             NotFoundError: no account has it.

@@ -12,7 +12,7 @@ from synadmin.ids import UserId
 
 
 class MediaInfo(Record, frozen=True, kw_only=True):
-    """One item: uploaded here, or the cached copy of one from elsewhere.
+    """A media item: uploaded to this server, or the cached copy of another server's.
 
     Times in milliseconds since the epoch, ``media_length`` in bytes.
 
@@ -37,7 +37,7 @@ class MediaInfo(Record, frozen=True, kw_only=True):
 
 
 class MediaAnswer(Record, frozen=True, kw_only=True):
-    """What the server knows of one item."""
+    """The answer with one media item."""
 
     media_info: MediaInfo
 
@@ -64,7 +64,7 @@ class UserMedia(Record, frozen=True, kw_only=True):
 
 
 class RoomMedia(Record, frozen=True, kw_only=True):
-    """What a room's unencrypted events point to, as ``mxc://`` URIs, newest first.
+    """The media of a room's unencrypted events, as ``mxc://`` URIs, newest first.
 
     An item that several events point to is there several times.
     """
@@ -74,7 +74,7 @@ class RoomMedia(Record, frozen=True, kw_only=True):
 
 
 class QuarantineChange(Record, frozen=True, kw_only=True):
-    """An item went into quarantine, or came out of it. ``origin`` is the server that it is from."""
+    """A change of quarantine of a media item. ``origin`` is the server that the item is from."""
 
     origin: str
     media_id: str
@@ -82,20 +82,20 @@ class QuarantineChange(Record, frozen=True, kw_only=True):
 
 
 class Quarantined(Record, frozen=True, kw_only=True):
-    """How many items it is about, those included that were in quarantine already; protected ones are not."""
+    """The number of quarantined items, with those quarantined before, without protected ones."""
 
     num_quarantined: int
 
 
 class DeletedMedia(Record, frozen=True, kw_only=True):
-    """What was deleted, and how many that are. A file that could not be removed is not among them."""
+    """The media that was deleted, and its number. A file that could not be removed is not among it."""
 
     deleted_media: tuple[str, ...]
     total: int
 
 
 class PurgedMedia(Record, frozen=True, kw_only=True):
-    """How many cached copies were removed."""
+    """The number of cached copies that were removed."""
 
     deleted: int
 

@@ -14,7 +14,7 @@ from synadmin.ids import EventId
 
 
 class Redaction(Record, frozen=True, kw_only=True):
-    """The id of a redaction that the server has begun."""
+    """The id of a redaction that was started."""
 
     redact_id: str
 
@@ -48,7 +48,7 @@ REDACT_STATUS = Endpoint(
 
 
 class Moderation(ResourceGroup):
-    """Keeping messages from others: ``synapse.moderation``."""
+    """Shadow-bans and redactions of all events of a user: ``synapse.moderation``."""
 
     def shadow_ban(self, user_id: str) -> Empty:
         """Shadow-ban a local user: their messages appear sent, but reach no other user.

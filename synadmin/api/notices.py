@@ -16,7 +16,7 @@ from synadmin.ids import EventId
 
 
 class Notice(Record, frozen=True, kw_only=True):
-    """The event that was sent, in the user's room for server notices."""
+    """The event of a server notice, in the user's room for server notices."""
 
     event_id: EventId
 

@@ -14,13 +14,13 @@ from synadmin.ids import UserId
 
 
 class Nonce(Record, frozen=True, kw_only=True):
-    """Good for one registration, within a minute."""
+    """A nonce, valid for one registration within a minute."""
 
     nonce: str
 
 
 class Registered(Record, frozen=True, kw_only=True):
-    """The new account, signed in unless that was not wanted. The tokens are secrets.
+    """The new account, with a session unless none was asked for. The tokens are secrets.
 
     ``access_token`` is empty where it was not signed in; ``expires_in_ms`` is in milliseconds.
     """
@@ -41,7 +41,7 @@ REGISTER = Endpoint("POST", "/_synapse/admin/v1/register", Registered, mas=False
 
 
 class Registration(ResourceGroup):
-    """Accounts by shared secret: ``synapse.registration``. Needs no token."""
+    """Registration with the shared secret: ``synapse.registration``. Needs no token."""
 
     def nonce(self) -> Nonce:
         """Return a nonce for :meth:`register`.

@@ -11,7 +11,7 @@ from synadmin.http.group import ResourceGroup
 
 
 class RegistrationToken(Record, frozen=True, kw_only=True):
-    """A registration token. It is a secret as long as it is valid.
+    """A registration token. It is a secret while it is valid.
 
     ``uses_allowed`` is None where there is no limit, ``expiry_time`` (milliseconds since the epoch) where
     it never expires. ``pending`` counts registrations under way, ``completed`` those that are done.
@@ -31,7 +31,7 @@ class RegistrationToken(Record, frozen=True, kw_only=True):
 
 
 class RegistrationTokenList(Record, frozen=True, kw_only=True):
-    """All registration tokens, or those that were asked for."""
+    """Registration tokens: all, or the valid or invalid ones."""
 
     registration_tokens: tuple[RegistrationToken, ...]
 

@@ -11,7 +11,7 @@ from synadmin.ids import RoomAlias, RoomId, UserId
 
 
 class RoomShutDown(Record, frozen=True, kw_only=True):
-    """What became of a room's local users and aliases.
+    """The result of a room deletion for local users and aliases.
 
     Attributes:
         kicked_users: those who were removed from the room.
@@ -27,19 +27,19 @@ class RoomShutDown(Record, frozen=True, kw_only=True):
 
 
 class DeletionStarted(Record, frozen=True, kw_only=True):
-    """A deletion that the server goes on with by itself."""
+    """A room deletion that was started. It continues on the server."""
 
     delete_id: str
 
 
 class DeletionStatus(Record, frozen=True, kw_only=True):
-    """How far a deletion is.
+    """The status of a room deletion.
 
     Attributes:
         delete_id: the deletion.
         room_id: the room.
         status: ``scheduled``, ``active``, ``complete`` or ``failed``.
-        shutdown_room: what became of the users; while it is active, so far. None before that.
+        shutdown_room: the result for the users, also while it is active. None before that.
         error: Synapse's document has it where it failed; the scheduled task of the same id has it indeed.
     """
 
@@ -56,13 +56,13 @@ class DeletionStatus(Record, frozen=True, kw_only=True):
 
 
 class Deletions(Record, frozen=True, kw_only=True):
-    """The deletions of one room that the server remembers."""
+    """The deletions of one room that the server has a record of."""
 
     results: tuple[DeletionStatus, ...]
 
 
 class DeletionOptions(TypedDict, total=False):
-    """How a room is to be deleted; what is not given is left to Synapse.
+    """The options of a room deletion; Synapse's defaults apply for what is not given.
 
     Attributes:
         purge: remove it from the database; Synapse's default is to do so. Otherwise it stays, without

@@ -40,7 +40,7 @@ class Room(Record, frozen=True, kw_only=True):
 
 
 class RoomDetails(Room, frozen=True, kw_only=True):
-    """A room by itself: what the list shows, and more. ``replacement_room`` comes from the room's state."""
+    """The details of a room. ``replacement_room`` comes from the room's state."""
 
     topic: str | None = None
     avatar: str | None = None
@@ -51,7 +51,7 @@ class RoomDetails(Room, frozen=True, kw_only=True):
 
 
 class RoomMembers(Record, frozen=True, kw_only=True):
-    """The users who are joined, those of other servers included."""
+    """The joined users of a room, with those of other servers."""
 
     members: tuple[UserId, ...]
     total: int
@@ -84,13 +84,13 @@ class StateEvent(Record, frozen=True, kw_only=True):
 
 
 class RoomState(Record, frozen=True, kw_only=True):
-    """The current state of a room, as far as it was asked for."""
+    """The current state of a room, or a part of it."""
 
     state: tuple[StateEvent, ...]
 
 
 class SpaceChild(Record, frozen=True, kw_only=True):
-    """A space's word that a room belongs to it.
+    """A state event of a space (``m.space.child``) that says that a room belongs to it.
 
     ``state_key`` is the room, ``content`` has ``via``, ``order`` and ``suggested``, ``origin_server_ts`` is
     in milliseconds since the epoch.
@@ -104,7 +104,7 @@ class SpaceChild(Record, frozen=True, kw_only=True):
 
 
 class RoomInSpace(Record, frozen=True, kw_only=True):
-    """A room as its space's hierarchy shows it; what the room does not have is left out."""
+    """A room in the hierarchy of a space; what the room does not have is left out."""
 
     room_id: RoomId
     room_version: str | None = None
@@ -135,20 +135,20 @@ class ForwardExtremity(Record, frozen=True, kw_only=True):
 
 
 class ForwardExtremities(Record, frozen=True, kw_only=True):
-    """The ends of a room's history: one, where nothing is odd."""
+    """The forward extremities of a room: one in an ordinary room."""
 
     count: int
     results: tuple[ForwardExtremity, ...]
 
 
 class ForwardExtremitiesDeleted(Record, frozen=True, kw_only=True):
-    """How many ends of a room's history were deleted."""
+    """The number of forward extremities that were deleted."""
 
     deleted: int
 
 
 class JoinedRoom(Record, frozen=True, kw_only=True):
-    """The room that a user was made to join."""
+    """The room that a local user was joined to."""
 
     room_id: RoomId
 
@@ -351,7 +351,7 @@ class Rooms(ResourceGroup):
 
         Args:
             room: room id or alias.
-            user_id: who is to join.
+            user_id: the user who joins.
             via: servers that are in the room, for a room id that this server is not in.
 
         Raises:

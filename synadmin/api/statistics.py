@@ -11,7 +11,7 @@ from synadmin.ids import RoomId, UserId
 
 
 class MediaUsage(Record, frozen=True, kw_only=True):
-    """How many items a user has uploaded, and of how many bytes in total."""
+    """The number of media items that a user has uploaded, and their size in bytes."""
 
     user_id: UserId
     media_count: int
@@ -20,7 +20,7 @@ class MediaUsage(Record, frozen=True, kw_only=True):
 
 
 class RoomSize(Record, frozen=True, kw_only=True):
-    """What a room takes in the database, in bytes: a rough estimate from PostgreSQL's statistics."""
+    """The size of a room in the database, in bytes: an estimate from PostgreSQL's statistics."""
 
     room_id: RoomId
     estimated_size: int

@@ -11,7 +11,7 @@ from synadmin.http.group import ResourceGroup
 
 
 class ScheduledTask(Record, frozen=True, kw_only=True):
-    """A task.
+    """A scheduled task of the server.
 
     ``timestamp_ms`` is in milliseconds since the epoch: when it is to begin, for a ``scheduled`` one, else
     when it last changed.
@@ -27,7 +27,7 @@ class ScheduledTask(Record, frozen=True, kw_only=True):
 
 
 class ScheduledTasks(Record, frozen=True, kw_only=True):
-    """The tasks."""
+    """The scheduled tasks of the server."""
 
     scheduled_tasks: tuple[ScheduledTask, ...]
 

@@ -57,7 +57,7 @@ class ExternalId(Record, frozen=True, kw_only=True):
 
 
 class UserDetails(Record, frozen=True, kw_only=True):
-    """An account by itself.
+    """The details of an account.
 
     ``creation_ts`` is in **seconds** since the epoch here, in milliseconds in the user list;
     ``last_seen_ts`` and ``consent_ts`` are in milliseconds. ``approved`` is there only where the server
@@ -87,7 +87,7 @@ class UserDetails(Record, frozen=True, kw_only=True):
 
 
 class Memberships(Record, frozen=True, kw_only=True):
-    """A user's membership by room: ``join``, ``invite``, ``knock``, ``leave`` or ``ban``.
+    """The memberships of a user, by room: ``join``, ``invite``, ``knock``, ``leave`` or ``ban``.
 
     Rooms that this server is not in are missing, also those that its last user has left.
     """
@@ -96,7 +96,7 @@ class Memberships(Record, frozen=True, kw_only=True):
 
 
 class RateLimitOverride(Record, frozen=True, kw_only=True):
-    """Message limits of one account that differ from the server's; both None where there are none.
+    """The rate limits of one account in place of the server's; both None where it has none.
 
     ``0`` lifts the limit.
     """
@@ -106,7 +106,7 @@ class RateLimitOverride(Record, frozen=True, kw_only=True):
 
 
 class Deactivated(Record, frozen=True, kw_only=True):
-    """Whether the third-party ids were unbound from the identity server: ``success`` or ``no-support``."""
+    """Whether third-party ids were unbound at the identity server: ``success`` or ``no-support``."""
 
     id_server_unbind_result: str | None = None
 
@@ -139,7 +139,7 @@ class CrossSigningReset(Record, frozen=True, kw_only=True):
 
 
 class UserFilters(TypedDict, total=False):
-    """Which accounts a list has, and in which order.
+    """The filters and the order of a list of accounts.
 
     Attributes:
         user_id: part of a user id; not looked at where ``name`` is given.
@@ -200,7 +200,7 @@ DELETE_RATELIMIT = Endpoint("DELETE", "/_synapse/admin/v1/users/{user_id}/overri
 
 
 class UserPager(Pager[User]):
-    """A list of accounts that asks for no guests where the server refuses to be asked for them."""
+    """A list of accounts. It leaves out the filter for guests where the server refuses that filter."""
 
     def pages(self) -> Iterator[Page[User]]:
         """Walk the pages."""

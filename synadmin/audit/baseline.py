@@ -37,11 +37,11 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What earlier runs have found.
+    """The findings of earlier runs.
 
     Attributes:
         server_name: on which server; None before the first run.
-        findings: what was found, by key.
+        findings: the findings, by key.
         history: the runs, the oldest first.
         update_running: the background update that was running; None for none.
         ran: when each rule ran last, in milliseconds since the epoch.
@@ -66,7 +66,7 @@ class Baseline:
 
         Args:
             server_name: the server.
-            found: what the run has found.
+            found: the findings of the run.
             ran: the ids of the rules that ran; what others have found earlier stays.
             at: when it ended, in milliseconds since the epoch.
             update_running: the background update that was running.

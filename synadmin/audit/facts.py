@@ -20,7 +20,7 @@ DAY = 86_400_000  # milliseconds
 
 
 class Need(StrEnum):
-    """Facts that cost requests of their own, and are asked for only where a rule that runs needs them."""
+    """Facts that take extra requests. They are read only where an enabled rule needs them."""
 
     # Of a room
     CREATORS = "creators"
@@ -50,8 +50,8 @@ class AccountFacts:
     """A local account.
 
     Attributes:
-        user_id: whose.
-        state: in which state it is.
+        user_id: its user.
+        state: its state.
         admin: it is a server admin's.
         guest: it is a guest's.
         created: when it was made.
@@ -100,7 +100,7 @@ class AccountFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeirFacts:
-    """Who takes over a room whose controllers are inactive, by a control file.
+    """The heirs of a room whose controllers are inactive, by a control file.
 
     Attributes:
         users: the heirs that have no control yet.
@@ -130,7 +130,7 @@ class RoomFacts:
         tombstoned: it was replaced; None where that was not asked.
         replacement: the room that replaced it.
         forward_extremities: how many there are; None where that was not asked.
-        heirs: who takes over soon; None where there are no heirs, or no control file was given.
+        heirs: the heirs; None where there are none, or no control file was given.
         caller: whose token it is: for whom a lost room would be regained. None where that is not known.
         possible: how far this server lets an administrator go.
         now: when this was asked.
@@ -241,7 +241,7 @@ class DestinationFacts:
     """Another server that cannot be reached.
 
     Attributes:
-        server_name: which.
+        server_name: the server.
         failing_since: since when.
         shared_rooms: how many rooms we share with it.
     """
@@ -253,7 +253,7 @@ class DestinationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """A task of the server's own that failed."""
+    """A scheduled task of the server that failed."""
 
     id: str
     action: str
@@ -263,7 +263,7 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationFacts:
-    """Whether the server's own name leads to it: the result of ``federation check``."""
+    """The result of ``federation check`` for the server's own name."""
 
     verdict: Literal["ok", "degraded", "broken"]
     message: str
@@ -271,12 +271,12 @@ class DelegationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """A session at the Matrix Authentication Service (MAS) that has admin rights, or that a run has made.
+    """A session at the Matrix Authentication Service (MAS) with admin rights, or created by a run.
 
     Attributes:
         id: its ULID.
         kind: ``client``, of an OAuth client, or ``personal``, a token that was made.
-        name: what it is called; None where it has no name.
+        name: its name; None where it has none.
         user_id: as whom it acts.
         may_be_admin: this user may ask for admin rights now.
         is_admin: it has the rights of a server admin.
@@ -301,10 +301,10 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisagreementFacts:
-    """An account that is locked or deactivated on one side alone.
+    """An account that is locked or deactivated either in MAS or in Synapse, but not in both.
 
     Attributes:
-        user_id: which.
+        user_id: its user.
         state: ``locked`` or ``deactivated``.
         in_mas: MAS has this state and Synapse has not; else the other way round.
     """
@@ -330,13 +330,13 @@ class ServerFacts:
         reports: the open reports.
         destinations: the other servers that cannot be reached.
         updates_enabled: whether background updates may run.
-        update_running: which is running, None for none.
-        update_at_baseline: which was running when the baseline was written.
+        update_running: the background update that is running, None for none.
+        update_at_baseline: the one that was running when the baseline was written.
         tasks: the tasks that failed.
         delegation: None where that is not configured.
         mas_sessions: the sessions at MAS that have admin rights, or that a run has made.
         disagreements: the accounts of which MAS and Synapse say different things.
-        caller: whose token it is; None where that is not known.
+        caller: the owner of the token; None where unknown.
         delegated: MAS manages the accounts, and its admin API cannot be used.
         now: when this was asked.
     """
@@ -365,7 +365,7 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreFacts:
-    """An entry of the configuration that has findings ignored.
+    """An entry of the configuration that ignores findings.
 
     Attributes:
         rule: findings of this rule …

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
     INFO = "info"
     WARNING = "warning"
@@ -30,10 +30,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What was not checked, and why.
+    """A subject that was not checked, and the reason.
 
     Attributes:
-        subject: what.
+        subject: the subject.
         reason: why.
         gone: it was deleted, or the server has no such thing: nothing was overlooked.
     """
@@ -45,15 +45,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a rule yields; the engine makes a :class:`Finding` of it.
+    """The result of a rule; the engine turns it into a :class:`Finding`.
 
     Attributes:
-        message: what holds, in one sentence.
+        message: the state of the subject, in one sentence.
         fix: a command that works, or None.
         details: numbers and names behind it.
         part: which of several findings that the rule can have about one subject: the user, where it is about
             power in a room. A second ghost in a room is new, though the room was known for the first.
-        subject: what it is about, where that is not the subject of the facts.
+        subject: its subject, where that is not the subject of the facts.
         severity: how much it matters, where that is not the rule's severity.
     """
 
@@ -67,13 +67,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something an administrator should know.
+    """A finding of an audit.
 
     Attributes:
         rule: the id of the rule that found it.
         severity: how much it matters.
-        subject: what it is about.
-        message: what holds, in one sentence.
+        subject: its subject.
+        message: the state of the subject, in one sentence.
         fix: a command that works, or None.
         details: numbers and names behind it.
         part: as in :class:`Found`.

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WayToRegain:
-    """How the token's owner would get control of a room.
+    """The way in which the owner of the token would get control of a room.
 
     Attributes:
         reach: the least that does; None where nothing does.
         reason: why Make Room Admin alone does not; None where it does.
-        message: what holds, and what follows, in a sentence.
+        message: the state of the room and its consequence, in a sentence.
         command: the command to run; None where none would succeed.
     """
 
@@ -63,7 +63,7 @@ def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
 
     Args:
         facts: the room.
-        edit: what the command changes.
+        edit: the edit that the command makes.
         words: the command.
     """
     from synadmin.power import level_changes

@@ -25,10 +25,10 @@ _MOST_CRASHES = 10  # of one rule; then it is not run any more
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """How an audit ended.
+    """The result of an audit.
 
     Attributes:
-        report: what it found.
+        report: its report.
         complete: everything that was asked for was checked, and no rule crashed.
         baseline: the baseline that follows.
     """
@@ -77,7 +77,7 @@ def audit(
         gatherer: gathers the facts.
         rules: the rules to run.
         config: their options, and what is to be ignored.
-        baseline: what is known already; empty where everything is new.
+        baseline: the findings that are known already; empty where all are new.
         count_controllers: keep who controls which rooms, which takes memory for each user.
         checked: is called with the facts about each room, account and server.
         found: is called with each new finding, in the order in which rooms, accounts and server are checked.

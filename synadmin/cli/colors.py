@@ -113,7 +113,7 @@ def with_marks(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class HelpFormatter(click.HelpFormatter):
-    """Help whose headings are bold where colour is enabled."""
+    """A help formatter with bold headings where colour is enabled."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """Write the usage line with a bold heading."""
@@ -128,6 +128,6 @@ class HelpFormatter(click.HelpFormatter):
 
 
 class Context(click.Context):
-    """A context with the help above."""
+    """A click context that uses :class:`HelpFormatter`."""
 
     formatter_class = HelpFormatter

@@ -76,7 +76,7 @@ def announce_option(whom: str) -> Callable[[F], F]:
     """Give a command ``--announce``.
 
     Args:
-        whom: who speaks, for the help.
+        whom: the sender, for the help.
     """
     help_ = f"When done, send this message to the room as {whom}."
     return click.option("--announce", metavar="TEXT", help=help_)
@@ -192,7 +192,7 @@ def confirm(
 
 
 class Declined(UsageError):  # noqa: N818  not an error
-    """The person said no."""
+    """The user answered a question with no."""
 
 
 def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str | None, dry_run: bool) -> None:
@@ -200,9 +200,9 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
 
     Args:
         invocation: the invocation.
-        name: what has to be typed.
-        why: what will happen.
-        given: what ``--confirm`` said already.
+        name: the text to type.
+        why: the consequence, as a sentence.
+        given: the value of ``--confirm``.
         dry_run: ask nothing, and refuse where the name is missing.
 
     Raises:

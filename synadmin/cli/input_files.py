@@ -30,10 +30,10 @@ QUOTE_ROOMS = (
 
 
 class InputKind(NamedTuple):
-    """What a list names, and under which headings lists write it.
+    """The kind of ids in an input file, and the column titles under which they are found.
 
     Attributes:
-        noun: what an error calls it.
+        noun: its name in errors.
         groups: headings of its id; of each group, the first that a list has.
         rivals: headings of other columns that hold ids of this kind.
         check: raises :class:`UsageError` where a text cannot be such an id.
@@ -129,7 +129,7 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
     Args:
         arguments: from the command line; they are checked by the caller.
         source: a file, ``-`` for standard input, either with ``:COLUMN``; None where there is no list.
-        kind: what they are.
+        kind: their kind.
 
     Raises:
         UsageError: the list cannot be read, or nothing was named.

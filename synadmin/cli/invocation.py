@@ -46,7 +46,7 @@ def _interruptible() -> "Iterator[None]":
 
 @dataclass
 class Invocation:
-    """The common options, wherever on the command line they stood; click's ``context.obj``."""
+    """The common options of this command line; click's ``context.obj``."""
 
     profile: str | None = None
     env_file: "Path | None" = None

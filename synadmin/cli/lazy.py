@@ -88,7 +88,7 @@ def _point_to_common_options(formatter: click.HelpFormatter) -> None:
 
 
 class _WithCommonOptions(click.Command):
-    """Mixed into commands and groups alike."""
+    """A mixin for commands and groups that accepts the common options anywhere."""
 
     context_class = colors.Context
 
@@ -128,7 +128,7 @@ def command_words(group: click.Group, arguments: Sequence[str]) -> int:
 
 
 class Command(_WithCommonOptions):
-    """A command; its options stand before or after its arguments, the common ones anywhere.
+    """A command. Options may stand before or after arguments.
 
     ``calls`` names the client's methods that it is the command for, as ``rooms.make_admin``.
     """
@@ -155,7 +155,7 @@ class UnknownCommandError(click.UsageError):
 
 
 class Group(_WithCommonOptions, click.Group):
-    """A group whose commands are named, with their summaries, before their code is loaded.
+    """A group that loads the code of a command on first use. Names and summaries are known before.
 
     ``lazy`` has, by the heading that they stand under, ``{name: ("module:function", summary)}``; ``package``
     is where the modules are.

@@ -29,7 +29,7 @@ def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
 
     Args:
         synapse: the server.
-        hint: what to do where MAS does not manage the accounts.
+        hint: the hint where MAS does not manage the accounts.
 
     Raises:
         RefusedError: MAS does not manage the accounts of this server, or its admin API cannot be used.
@@ -70,9 +70,9 @@ def require_mas(
 
     Args:
         synapse: the server.
-        command: what does the same: ``lock-user {user}`` of ``mas-cli manage``; None where nothing does.
-        users: whose accounts; where there is exactly one, the command names it.
-        instead: what to do where ``mas-cli`` has no command for it.
+        command: the same command of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
+        users: the accounts; where there is exactly one, the command names it.
+        instead: the advice where ``mas-cli`` has no command for it.
 
     Raises:
         RefusedError: MAS manages the accounts, and its admin API cannot be used.
@@ -93,9 +93,9 @@ def refuse_under_mas(
 
     Args:
         synapse: the server.
-        command: what does it: ``lock-user {user}`` of ``mas-cli manage``; None where it has no such command.
-        users: whose accounts; where there is exactly one, the command names it.
-        instead: what to do where ``mas-cli`` has no command for it.
+        command: the command of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
+        users: the accounts; where there is exactly one, the command names it.
+        instead: the advice where ``mas-cli`` has no command for it.
 
     Raises:
         RefusedError: MAS manages the accounts of this server.

@@ -18,7 +18,7 @@ MAS_ADMIN = "/api/admin/v1/"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation.
+    """An operation of a server.
 
     Attributes:
         method: the HTTP method.

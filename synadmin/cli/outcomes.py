@@ -50,11 +50,11 @@ _CODES = {"refused": EXIT_REFUSED, "failed": EXIT_FAILED, "partly": EXIT_PARTLY,
 
 
 class NotAsAskedError(SynadminError):
-    """The server said yes, but what was read back is not what was asked for."""
+    """The server accepted a change, but the state read back differs from it."""
 
 
 class StillUnderWayError(SynadminError):
-    """The server has begun; it goes on by itself."""
+    """The server has started the change and continues it."""
 
 
 def unchanged(message: str = "nothing to change", **fields: object) -> Record:
@@ -77,7 +77,7 @@ class Outcomes:
     """The outcomes of the targets of one command, each counted once.
 
     Attributes:
-        kind: what the targets are.
+        kind: the kind of the targets.
         total: how many there are.
         mixed: the exit code where some were refused, some failed, and none is done.
         counts: how many have which outcome.
@@ -102,10 +102,10 @@ class Outcomes:
         """Count a target.
 
         Args:
-            outcome: what became of it.
+            outcome: its outcome.
             code: its exit code; that of the outcome where it is None.
             allow: for a refused one, the ``--allow`` that would do.
-            names: what it may be called on the command line.
+            names: its names on the command line.
         """
         self.counts[outcome] += 1
         code = _CODES.get(outcome, EXIT_DONE) if code is None else code
@@ -160,7 +160,7 @@ class Outcomes:
             results: does the work of each target when it is asked for it.
             count: counts a result.
             write: prints the results.
-            what: what happens to the targets: ``done``, ``looked at``.
+            what: the verb of the counter: ``done``, ``looked at``.
             sums_up_one: whether a single target has a summary, too.
 
         Returns:
@@ -189,15 +189,15 @@ class BulkChange(NamedTuple):
     """A change of targets.
 
     Attributes:
-        kind: what they are.
-        targets: which.
+        kind: their kind.
+        targets: the targets.
         act: changes one of them, reads back, and returns what to tell about it; never secrets that were not
             asked for. It raises a SynadminError where that did not succeed.
-        does: what it does, as a question begins: ``Lock``.
+        does: the verb at the start of a question: ``Lock``.
         question: looks at how much it is, and returns what will happen, ending in a question; None where
             nothing is taken away from people or given to them.
         ask: asks the question, where more than a sentence is shown before it.
-        columns: what ``act`` returns that a table shows.
+        columns: the columns for what ``act`` returns.
         resumable: whether the journal has the command line that goes on with it.
         alone: the field that is all that a person sees of the only target's record.
     """

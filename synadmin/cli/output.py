@@ -78,8 +78,8 @@ class Output(NamedTuple):
         Args:
             records: JSON objects.
             columns: all there are; those marked as shown are the default.
-            empty: what to say on stderr where a person gets an empty table.
-            hint: what to say on stderr below a table on a terminal.
+            empty: the text on stderr for an empty table.
+            hint: the text on stderr below a table on a terminal.
         """
         from synadmin import tables
 

@@ -32,7 +32,7 @@ _FIRST_SENSIBLE_TIME = 1_000_000_000_000  # milliseconds: below that, seconds we
 
 
 class Amount(click.ParamType[int]):
-    """A whole number that people write in their own way."""
+    """A whole number with units, such as a duration or a size."""
 
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:
         """Take its name in the help, and what reads it: it raises ValueError with the message."""

@@ -19,7 +19,7 @@ def progress(invocation: Invocation, items: Iterable[T], *, total: int, what: st
         invocation: the invocation.
         items: an iterator that does the work of each item when it is asked for it.
         total: how many there will be.
-        what: what happens to them: ``done``, ``looked at``.
+        what: the verb of the counter: ``done``, ``looked at``.
     """
     if not invocation.is_watched or total == 1:
         yield from items

@@ -24,8 +24,8 @@ class PlannedTarget:
     """A room or an account of a plan.
 
     Attributes:
-        fingerprint: what it was like.
-        record: what was planned.
+        fingerprint: the state that the plan is based on.
+        record: the planned record.
     """
 
     fingerprint: Mapping[str, Any]
@@ -34,15 +34,15 @@ class PlannedTarget:
 
 @dataclass(slots=True)
 class SavedPlan:
-    """A plan that was saved, or is to be.
+    """A plan in a file, or a plan to save.
 
     Attributes:
         command: the command line, without answers to questions.
         server_name: the homeserver's name.
-        made_by: whose token it was.
+        made_by: the owner of the token.
         made_at: when, in ISO 8601, UTC.
-        reason: what ``--reason`` said.
-        options: what the command line cannot say.
+        reason: the value of ``--reason``.
+        options: further options that are not on the command line.
         targets: by id, those in which something is to be done.
         path: the file.
     """

@@ -15,7 +15,7 @@ _TIME_LIMIT = "1h"
 
 @dataclass(frozen=True, slots=True)
 class NightlyAudit:
-    """The audit that is run every night.
+    """The options of the nightly audit.
 
     Attributes:
         program: the command that starts synadmin.

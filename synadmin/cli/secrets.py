@@ -34,7 +34,7 @@ def ask_new(what: str) -> str:
     """Ask for a new password, on a terminal twice.
 
     Args:
-        what: whose it is, for the question: ``@alice:example.org``.
+        what: the owner of the secret, for the question: ``@alice:example.org``.
 
     Raises:
         UsageError: it is empty, or not the same both times.

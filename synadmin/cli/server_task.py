@@ -21,7 +21,7 @@ _REPORT_EVERY = 60.0  # seconds, where no progress line is shown
 
 
 class TaskStatus(Protocol):
-    """The status of work on the server: any model that has one."""
+    """The protocol of models with the status of a task on the server."""
 
     @property
     def status(self) -> str:
@@ -32,7 +32,7 @@ T = TypeVar("T", bound=TaskStatus)
 
 
 class TaskFailedError(SynadminError):
-    """The server has given up on the work that it had begun."""
+    """A task failed on the server."""
 
 
 def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, again: str) -> T:
@@ -41,7 +41,7 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
     Args:
         invocation: the invocation.
         poll: asks the server how far it is.
-        what: what the server does, for a person: ``deleting !abc:example.org``.
+        what: the work, for a person: ``deleting !abc:example.org``.
         again: the command that takes it up again: ``synadmin room delete-status ID --wait``.
 
     Raises:
@@ -92,12 +92,12 @@ def _poll_again_on_errors(poll: Callable[[], T]) -> T:
 
 
 class Task(NamedTuple):
-    """Work that goes on at the server.
+    """A task on the server.
 
     Attributes:
         field: the field of a record that has its id: ``purge_id``.
         poll: asks how far it is.
-        doing: what the server does, with the target: ``purging the history of {}``.
+        doing: the work, with a place for the target: ``purging the history of {}``.
         status_command: the command that shows how far it is: ``room purge-status``.
     """
 

@@ -67,12 +67,12 @@ class Kind(NamedTuple):
     """A kind of targets.
 
     Attributes:
-        noun: what one is called: ``room``.
+        noun: the name of one target: ``room``.
         field: its field in a record, and the name of the parameter that takes it: ``room_id``.
         metavar: its name in the help: ``ROOM``.
         parse: checks one before anything is sent.
         resolve: asks the server for the ids of those that are written another way, as aliases.
-        listed: what a file of them holds, where there is ``--from``: ``rooms``.
+        listed: the content of a file for ``--from``: ``rooms``.
         input: how such a file names them.
         plural: where it is not the noun with an s.
         secret: whether it must not be written down, as a registration token.

@@ -35,15 +35,15 @@ _NO_WAIT = click.Option(["--no-wait"], is_flag=True, help="Print the id of the t
 
 
 class Shown(NamedTuple):
-    """An answer with what its command does not declare.
+    """An answer with its own columns or text, in place of those of the declaration.
 
     Attributes:
         answer: a record, several, or a pager.
         columns: the columns of a table; those of the declaration where it is None.
-        empty: what is said where a list is empty.
+        empty: the text for an empty list.
         code: the exit code.
-        error: what is raised when it is printed.
-        hint: what is said below a list on a terminal.
+        error: the error that is raised after printing.
+        hint: the text below a list on a terminal.
     """
 
     answer: Any
@@ -157,7 +157,7 @@ def reads(
         calls: the client's methods that it is the command for.
         name: the verb, where it is not the function's name.
         columns: the columns of a table, or what returns them for the options; each field where it is None.
-        empty: what is said where a list is empty.
+        empty: the text for an empty list.
         anonymous: whether it needs no token.
         anyone: whether a user may be of another server.
     """
@@ -170,10 +170,10 @@ class ChosenTargets(NamedTuple):
     """Targets that the options choose, in place of those that were named.
 
     Attributes:
-        kind: what they are.
-        names: which; they are resolved.
-        targets: which, where they were resolved already.
-        values: what else the function and its hooks get.
+        kind: their kind.
+        names: the targets as named; they are resolved.
+        targets: the targets, where they are resolved already.
+        values: further arguments of the function and its hooks.
         resumable: whether the options choose those that are left, so that the command line can be resumed.
     """
 
@@ -190,10 +190,10 @@ class Declared(TypedDict, total=False):
     Attributes:
         name: the verb, where it is not the function's name.
         does: how the question begins, ``Lock``; the verb, unless given.
-        columns: what the function returns that a table shows.
+        columns: the columns for what the function returns.
         many: whether it takes several targets.
         resumable: whether to run it again does the rest, and nothing twice.
-        mas: what ``mas-cli manage`` needs to do the same, where the admin API of MAS cannot be used.
+        mas: the arguments of ``mas-cli manage`` that do the same, where the admin API of MAS cannot be used.
         anonymous: whether it needs no token.
         alone: the field that is all that a person sees of the result, for a program to read: a token.
     """
@@ -404,7 +404,7 @@ def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[
     The function changes one of them, reads back, and returns what holds now.
 
     Args:
-        kind: what the targets are.
+        kind: the kind of the targets.
         calls: the client's methods that it is the command for.
         declared: see :class:`Declared`.
     """
@@ -412,7 +412,7 @@ def changes(kind: Kind, *calls: str, **declared: Unpack[Declared]) -> Callable[[
 
 
 class ServerTask(Change):
-    """A change that the server goes on with by itself: followed to its end, unless ``--no-wait``."""
+    """A change that continues on the server. The command waits for its end, unless ``--no-wait``."""
 
     def __init__(self, function: Function, calls: Sequence[str], *, task: "Task", **declared: Any) -> None:  # noqa: ANN401
         self._task = task
@@ -452,9 +452,9 @@ def server_task(
     The function begins it and returns its id; or a record, where there is nothing to follow.
 
     Args:
-        kind: what the targets are.
+        kind: the kind of the targets.
         calls: the client's methods that it is the command for.
-        task: what the server does, and how to ask for it.
+        task: the task on the server.
         declared: see :class:`Declared`.
     """
     return lambda function: ServerTask(function, calls, task=task, kind=kind, **declared)

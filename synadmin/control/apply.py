@@ -48,7 +48,7 @@ class InterruptedApply(KeyboardInterrupt):
     """Ctrl-C in the middle of a room.
 
     Attributes:
-        report: what was begun in it. What was temporary is reverted already.
+        report: its report so far. Temporary changes are reverted already.
     """
 
     def __init__(self, report: RoomReport) -> None:
@@ -58,11 +58,11 @@ class InterruptedApply(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Brings rooms to what the file says.
+    """Changes rooms as the control file says.
 
     Attributes:
         recovery: the run.
-        notices: whose controllers were notified that heirs take over.
+        notices: the record of when controllers were notified that heirs take over.
         before: is called before the first room is changed.
         approve: returns the report of a planned room, refused where it is not as approved.
     """

@@ -41,7 +41,7 @@ _UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """The rooms of an entry: one of the first five attributes selects them, without those in ``excluded``.
+    """The selector of an entry: one of the first five attributes selects rooms, except those in ``excluded``.
 
     Attributes:
         ids: the rooms with these ids.
@@ -62,7 +62,7 @@ class Selector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heirs:
-    """Who takes over when all controllers of a room have been inactive.
+    """The heirs of a room: who gets control when all controllers are inactive.
 
     Attributes:
         users: the heirs.
@@ -77,16 +77,16 @@ class Heirs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomsEntry:
-    """What one ``[[rooms]]`` of the file says.
+    """A ``[[rooms]]`` entry of the file.
 
     Attributes:
-        name: what it is called in reports.
+        name: its name in reports.
         line: where it begins in the file; None where that is not known.
-        match: which rooms it is about.
-        goal: who has control and who moderates.
+        match: the rooms that it matches.
+        goal: the admins and moderators.
         allow: how far ``apply`` may go; None where the entry does not say.
         settings: how the rooms are set.
-        heirs: who takes over.
+        heirs: the heirs.
     """
 
     name: str

@@ -44,7 +44,7 @@ class Succession:
     Attributes:
         stage: its current stage.
         on: when the heirs take over unless a controller is active, in milliseconds since the epoch.
-        controllers: whose inactivity counts.
+        controllers: the controllers of the room.
         active: when one of them was last active, in milliseconds since the epoch.
     """
 
@@ -65,7 +65,7 @@ def succession(
     """Return the succession in a room; all times are in milliseconds since the epoch.
 
     Args:
-        heirs: who takes over, and when.
+        heirs: the heirs, and the time after which they get control.
         active: when a controller was last active; None where the room has no controller.
         notified: when the controllers were notified; None where they were not.
         now: the time.
@@ -200,9 +200,9 @@ def notify(
         synapse: the server.
         room: the room in words.
         room_id: the room.
-        heirs: who takes over.
+        heirs: the heirs.
         planned: when, and from whom.
-        notices: who was notified.
+        notices: the record of when controllers were notified.
 
     Raises:
         MatrixError: the server has no server notices.

@@ -67,7 +67,7 @@ def plan_room(observer: Observer, target: MatchedRoom, *, allow: Reach, notices:
         observer: looks at the server.
         target: the room and its entry.
         allow: how far the plan may go.
-        notices: whose controllers were notified that heirs take over.
+        notices: the record of when controllers were notified that heirs take over.
 
     Raises:
         NotAuthenticatedError: the token is not valid.
@@ -404,7 +404,7 @@ def reports(
         observer: looks at the server.
         targets: the rooms, each with whether it was found in order.
         allow: ``--allow``.
-        notices: whose controllers were notified that heirs take over.
+        notices: the record of when controllers were notified that heirs take over.
         at_once: how many rooms are looked at at the same time.
     """
 

@@ -16,7 +16,7 @@ _WHERE = {"join": "joined", "invite": "invited", "ban": "banned", "knock": "knoc
 
 @dataclass(frozen=True, slots=True)
 class MatchedRoom:
-    """A room, and the entry that decides about it.
+    """A room, and the entry that applies to it.
 
     Attributes:
         room: as the server lists it.
@@ -36,7 +36,7 @@ class MatchedRoom:
 
 @dataclass(frozen=True, slots=True)
 class RoomChange:
-    """Something in a room that is not as the file says.
+    """A difference between a room and the file.
 
     Attributes:
         kind: ``admin``, ``moderator``, ``lower``, ``setting`` or ``heir``.
@@ -59,15 +59,15 @@ class RoomChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomReport:
-    """A room, what is not as the file says, and what becomes or became of it.
+    """The plan or result of a room: its differences from the file, the steps, the outcome.
 
     Attributes:
         target: the room and its entry.
         outcome: ``in-order``, ``planned``, ``refused``; after an apply ``done``, ``pending`` or ``failed``.
         reason: a code for scripts; None where nothing went wrong.
         message: one sentence on what holds now, or will.
-        changes: what is not as the file says.
-        steps: what is to be done, or was.
+        changes: its differences from the file.
+        steps: the planned or taken steps.
         reach: for a refused room the least ``--allow`` that would do.
         warnings: sentences on who gets control and cannot use it.
     """
@@ -98,7 +98,7 @@ class RoomReport:
 
 
 class NotPossible(Exception):  # noqa: N818  not an error: the answer is no
-    """The room cannot be brought to what the file says."""
+    """The room cannot be changed as the file says."""
 
     def __init__(self, reason: str, message: str, reach: Reach | None = None) -> None:
         super().__init__(message)
@@ -114,7 +114,7 @@ def must_join(users: Iterable[str], *, lowers: bool) -> str:
     """Return what is to come where users have the level for control and are not in the room.
 
     Args:
-        users: who has to join.
+        users: the users who have to join.
         lowers: others are to be lowered, which waits for it.
     """
     message = f"The level is granted. {', '.join(users)} must join the room to have control."

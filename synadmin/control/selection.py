@@ -75,7 +75,7 @@ def _room(synapse: Synapse, room_id: RoomId) -> Room | None:
 
 @dataclass(slots=True)
 class _Index:
-    """All entries of a file, found by the rooms that they name.
+    """An index of the entries by the rooms that they name.
 
     Attributes:
         matchers: the entries, in the order of the file.
@@ -115,7 +115,7 @@ class _Index:
 
 @dataclass(frozen=True, slots=True)
 class _Matcher:
-    """An entry, and what it takes for a room to match it.
+    """An entry with the conditions for a room to match it.
 
     Attributes:
         entry: the entry.

@@ -24,13 +24,13 @@ _SHOWN_NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What of a certificate matters here.
+    """The parts of a certificate that checks use.
 
     Attributes:
         names: the DNS names it is for, and IP addresses.
         starts: from when on it is valid.
         ends: until when.
-        issuer: who signed it, in words.
+        issuer: its issuer, in words.
     """
 
     names: tuple[str, ...]
@@ -97,8 +97,8 @@ def problems(
 
     Args:
         certificate: as it was shown.
-        name: what it has to be for.
-        chain: what OpenSSL said against the chain.
+        name: the name that it must have.
+        chain: OpenSSL's error about the chain.
         now: the time, with its zone.
     """
     if certificate is None:

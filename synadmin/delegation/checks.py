@@ -13,13 +13,13 @@ NOTE = "note"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was checked, and the result.
+    """A check and its result.
 
     Attributes:
         name: ``dns`` ``well-known`` ``srv`` ``connection`` ``certificate`` ``version`` ``keys``
             ``admin-api`` ``client-well-known`` ``client-api``.
         ok: it is as it should be.
-        detail: what was found, as a sentence, with the address where there are several.
+        detail: the result, as a sentence, with the address where there are several.
         severity: how much it matters where it is not ok: ``error``, ``warning`` or ``note``.
     """
 

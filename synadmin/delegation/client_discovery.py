@@ -18,7 +18,7 @@ _VERSIONS = "/_matrix/client/versions"
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """What clients find.
+    """The result of discovery by clients.
 
     Attributes:
         checks: each with what it found.

@@ -23,7 +23,7 @@ _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPOR
 
 
 class NoAnswerError(ConnectError):
-    """No answer came from an address.
+    """No answer from an address.
 
     Attributes:
         refused: nothing listens there.
@@ -52,7 +52,7 @@ class NoAnswerError(ConnectError):
 
 
 class Trust:
-    """Whose certificates are believed: the system's authorities, as Synapse does, or those of a file."""
+    """The trusted certificate authorities: the system's, as in Synapse, or those of a file."""
 
     def __init__(self, ca_file: str | None = None) -> None:
         """Load the certificates.

@@ -28,7 +28,7 @@ class RouteStep:
     Attributes:
         name: ``ip-literal``, ``explicit-port``, ``well-known``, ``srv``, ``default`` or ``addresses``.
         taken: the way leads on through it.
-        detail: what it found, as a sentence.
+        detail: its result, as a sentence.
     """
 
     name: str
@@ -50,11 +50,11 @@ class ServerHost:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way that is in force.
+    """The route to a server: the result of discovery.
 
     Attributes:
         via: ``ip-literal``, ``explicit-port``, ``well-known``, ``srv`` or ``default``.
-        certificate_name: whom the certificate has to be for; sent as SNI unless it is an IP address.
+        certificate_name: the name that the certificate must have; sent as SNI unless it is an IP address.
         host_header: the ``Host`` of the requests.
         targets: where to connect, in the order to be tried; empty where an SRV record says "nowhere".
         srv: the SRV record that was used.

@@ -20,7 +20,7 @@ _MOST_ALIASES = 8
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a host and port lead.
+    """The addresses of a host and port.
 
     Attributes:
         found: the addresses, IPv6 first as DNS gives them.
@@ -63,7 +63,7 @@ class SrvRecords:
 
 
 class Resolver(Protocol):
-    """Answers what discovery asks of DNS."""
+    """The protocol of what discovery reads from DNS."""
 
     def addresses(self, host: str, port: int) -> Addresses:
         """Return where a host and port lead."""
@@ -73,7 +73,7 @@ class Resolver(Protocol):
 
 
 class DnsResolver:
-    """The real one: ``--resolve``, then IP literals and localhost, then DNS."""
+    """Resolves by ``--resolve``, then IP literals and localhost, then DNS."""
 
     def __init__(
         self,

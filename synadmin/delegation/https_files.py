@@ -17,11 +17,11 @@ LARGEST = 50 * 1024  # bytes: what Synapse reads of a well-known file
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What became of fetching a URL.
+    """The result of fetching a URL.
 
     Attributes:
         url: the last one, after redirects.
-        answer: what came; None where nothing did.
+        answer: the answer; None where none came.
         problem: why there is none, as a sentence.
         absent: nothing is served there: no such name, or no server listens.
         insecure: it was TLS that failed: the certificate, or no TLS at all.
@@ -39,14 +39,14 @@ class Fetched:
 
 
 class Fetcher(Protocol):
-    """Fetches a file."""
+    """The protocol of what fetches a file."""
 
     def fetch(self, url: str) -> Fetched:
         """Fetch a URL and follow its redirects."""
 
 
 class HttpsFetcher:
-    """The real one."""
+    """Fetches files over HTTPS."""
 
     def __init__(self, trust: Trust, resolver: Resolver, deadline: Deadline) -> None:
         self._trust = trust

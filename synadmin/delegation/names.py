@@ -34,7 +34,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
-    """A server name, taken apart.
+    """A server name in its parts.
 
     Attributes:
         text: as it was written.

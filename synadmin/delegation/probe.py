@@ -26,11 +26,11 @@ _LONGEST_NAME = 80  # characters of what a server calls itself
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
-    """What is asked at an address.
+    """The target of a probe.
 
     Attributes:
-        server_name: whose homeserver it should be.
-        certificate_name: whom its certificate has to be for.
+        server_name: the server name that the homeserver should have.
+        certificate_name: the name that its certificate must have.
         host_header: the ``Host`` to ask with.
     """
 
@@ -41,14 +41,14 @@ class ProbeTarget:
 
 @dataclass(slots=True)
 class Probe:
-    """What was found at an address.
+    """The result of probing an address.
 
     Attributes:
         address: the address.
         checks: each with what it found.
         connects: it takes connections, whatever comes after that.
         unchecked: this machine cannot reach such addresses, which says nothing about them.
-        software: what the server calls itself.
+        software: the name that the server gives for its software.
         version: its version.
     """
 

@@ -32,11 +32,11 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The network as it shall be seen.
+    """The resolver, the fetcher and the options that a check uses.
 
     Attributes:
-        trust: whose certificates are believed.
-        nameserver: whom to ask instead of the system's.
+        trust: the trusted certificate authorities.
+        nameserver: a DNS server in place of the system's.
         overrides: addresses by host and port, as ``--resolve`` gives them.
     """
 
@@ -65,7 +65,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class ServerCheck:
-    """What a check found.
+    """The result of a check of a server name.
 
     Attributes:
         server_name: the server name.

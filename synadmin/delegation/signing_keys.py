@@ -28,7 +28,7 @@ def problem(published: object, server_name: str, now_ms: int) -> str | None:
 
     Args:
         published: the decoded JSON.
-        server_name: whose keys they have to be.
+        server_name: the server that the keys must belong to.
         now_ms: the time in milliseconds since the epoch.
     """
     if not isinstance(published, dict):

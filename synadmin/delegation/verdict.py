@@ -18,7 +18,7 @@ DEGRADED = "degraded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictFacts:
-    """What the verdict rests on.
+    """The facts that decide the verdict.
 
     Attributes:
         name: the server name.
@@ -28,7 +28,7 @@ class VerdictFacts:
         works: at one address at least, other servers get their answers.
         all_ok: no check has anything to complain of.
         in_dns: the host has an address.
-        well_known: what became of the well-known file; None where the route does not ask for it.
+        well_known: the result of the well-known file; None where the route does not use it.
         srv: the SRV record that is in use.
         elsewhere: where else this homeserver was found, ``(HOST, PORT)``.
         clients: clients find the homeserver.
@@ -59,7 +59,7 @@ class Verdict:
         verdict: ``ok``, ``degraded`` or ``broken``.
         delegation: ``needed``, ``not-needed``, ``in-place`` or ``broken``.
         message: both, in one sentence.
-        advice: what to do, a step each.
+        advice: the steps to do.
     """
 
     verdict: str

@@ -30,7 +30,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class FileKind(StrEnum):
-    """What a well-known file is good for."""
+    """The kind of a well-known file, and what it is used for."""
 
     FOUND = "found"
     ABSENT = "absent"
@@ -46,9 +46,9 @@ class WellKnown:
         kind: found; absent (it is not served); unreachable (no answer, or the server failed);
             invalid (something is served, and it is no delegation).
         url: where it came from, after redirects.
-        detail: what it says, or what is wrong with it, as a sentence.
+        detail: its content or its error, as a sentence.
         delegated: the server name in it.
-        remarks: what is not wrong, but worth a word.
+        remarks: notes that are no errors.
     """
 
     kind: FileKind
@@ -87,7 +87,7 @@ class ClientWellKnown:
     Attributes:
         kind: as for the server's file.
         url: where it came from.
-        detail: what it says, or what is wrong with it.
+        detail: its content or its error.
         base_url: the homeserver's base URL, without a slash at the end.
         cors: browsers may read it.
     """

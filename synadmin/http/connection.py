@@ -25,7 +25,7 @@ _BASE_PATH = re.compile(r"(?:/(?!_matrix\b|_synapse\b|\.{1,2}(?:/|\Z))[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a homeserver is, and how it is talked to.
+    """The URL of a homeserver, and the options of connections to it.
 
     Attributes:
         homeserver: the base URL, checked: ``https://matrix.example.org``, ``unix:///run/synapse.sock``.
@@ -33,7 +33,7 @@ class Connection:
         timeout: seconds for one whole answer, from connecting to its last byte.
         ca_file: certificates to trust instead of the usual ones.
         pool_size: how many connections to keep open.
-        service: what is there, for messages.
+        service: the name of the service, for messages.
         is_form: bodies are written as a form, as OAuth 2.0 has them, instead of JSON.
         client: id and secret of an OAuth 2.0 client, sent in place of a token.
         renewed: returns the token in force, where it changes while the connection is used.

@@ -4,7 +4,7 @@ import time
 
 
 class Deadline:
-    """The end of a stretch of time that starts now."""
+    """A deadline: a number of seconds from now."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds

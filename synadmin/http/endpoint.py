@@ -16,7 +16,7 @@ _IDEMPOTENT_METHODS = frozenset({"GET", "PUT", "DELETE"})
 
 
 class Record(msgspec.Struct, frozen=True, dict=True):
-    """The base of all models: what a server sent, with the fields we know as attributes.
+    """The base of all models of answers: the known fields are attributes.
 
     Nothing is lost: ``as_sent()`` has every field of the answer, known to the model or not.
     """
@@ -37,12 +37,12 @@ class Record(msgspec.Struct, frozen=True, dict=True):
 
 
 class Empty(Record, frozen=True, kw_only=True):
-    """An empty JSON object: the server took the request, and says no more than that."""
+    """An empty JSON object: the server accepted the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[T]):
-    """One operation.
+    """An operation of a server.
 
     Attributes:
         method: the HTTP method.

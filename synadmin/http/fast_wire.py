@@ -95,7 +95,7 @@ class FastWire:
 
 
 class _Line:
-    """One connection, used by one thread."""
+    """A connection for one thread."""
 
     def __init__(self, connection: Connection, tls: "ssl.SSLContext | None", deadline: Deadline) -> None:
         within = deadline.share(most=connection.connect_timeout, of=1)

@@ -45,7 +45,7 @@ _LONGEST_DETAIL = 300  # characters
 
 
 class FinalConnectError(ConnectError):
-    """No answer, and a second attempt would end the same."""
+    """The connection failed for a reason that a second attempt does not change."""
 
 
 def no_answer(error: BaseException, connection: "Connection", method: str) -> SynadminError:

@@ -38,7 +38,7 @@ class _Links(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page.
+    """A page of a list.
 
     Attributes:
         items: its records, each as the bytes that the server sent.

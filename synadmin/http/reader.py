@@ -20,13 +20,13 @@ _GZIP = zlib.MAX_WBITS | 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came over the wire.
+    """An HTTP answer: status, headers and body.
 
     Attributes:
         status: the HTTP status.
         headers: by their names in small letters.
         content: the body, unpacked.
-        phrase: what stands beside the status.
+        phrase: the reason phrase after the status.
         cut: there was more of the body than was wanted.
         keeps: the connection can be used for another request.
     """
@@ -40,7 +40,7 @@ class Answer:
 
 
 class UnreadableError(OSError):
-    """What came is no HTTP answer, or one that is not safe to read. Its text is a clause that says so.
+    """The bytes are not an HTTP answer, or not safe to read. The message is a clause with the reason.
 
     Attributes:
         empty: nothing came at all before the connection was closed.
@@ -54,7 +54,7 @@ class UnreadableError(OSError):
 
 
 class Body:
-    """The body of an answer, unpacked part by part, so that it never grows beyond a limit."""
+    """The body of an answer, decompressed in parts up to a size limit."""
 
     def __init__(self, encoding: str, most: int, *, cut: bool = False) -> None:
         """Prepare for a body.
@@ -174,7 +174,7 @@ def _endless() -> UnreadableError:
 
 
 class _Reader:
-    """Hears from httptools what there is in the bytes; the names of its methods are those it calls."""
+    """The callbacks of the httptools parser; it calls the methods by these names."""
 
     def __init__(self, most: int, *, cut: bool) -> None:
         self._parser = httptools.HttpResponseParser(self)

@@ -15,7 +15,7 @@ from synadmin.http.deadline import Deadline
 
 
 class UnfollowingSession(requests.Session):
-    """A session that follows no redirect: one turns a POST into a GET, and takes the token elsewhere."""
+    """A session that follows no redirect: it would turn a POST into a GET, and send the token elsewhere."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Name no target: else the next request is prepared even where no redirect is followed.
@@ -53,7 +53,7 @@ def bounded_session() -> UnfollowingSession:
 
 
 class _Bounded(io.RawIOBase):
-    """Reads from a socket until a deadline: a byte a second never meets a timeout that begins anew."""
+    """Reads from a socket until a deadline: a timeout for each read does not end a very slow answer."""
 
     def __init__(self, plain: socket.socket, raw: io.RawIOBase) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ class DryRunStop(Exception):  # noqa: N818  the end of a dry run, not an error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How long to go on trying.
+    """The limits of retries.
 
     Attributes:
         longest_wait: seconds to wait at most in total where the server says "too many requests".
@@ -74,7 +74,7 @@ class Retries:
 
 @dataclass(slots=True)
 class Recorded:
-    """What the journal keeps with the changes made while recording.
+    """The notes that are journaled with each change, and the entry of the latest change.
 
     Attributes:
         notes: kept with each of them.
@@ -86,7 +86,7 @@ class Recorded:
 
 
 class Transport:
-    """Carries out operations on one homeserver, with one token."""
+    """Sends operations to one homeserver, with one token."""
 
     def __init__(
         self,
@@ -104,10 +104,10 @@ class Transport:
 
         Args:
             connection: where the homeserver is.
-            wire: what requests are sent with.
+            wire: the wire that sends requests.
             journal: where every change is written down before it is sent.
             retries: how long to go on trying.
-            user: whose token this is, where it is not the administrator's own.
+            user: the owner of the token, where that is not the administrator.
             owner: the administrator, where that is known already; else it is asked for.
             dry_run: raise DryRunStop where a change would be sent.
             recorded_as: the homeserver that the journal names, where this is another service beside it.
@@ -192,7 +192,7 @@ class Transport:
 
         Args:
             connection: where the service is.
-            wire: what requests are sent with, where it is not the ordinary one.
+            wire: the wire that sends requests, in place of the default one.
         """
         if self.connection.token is not None:
             self.owner()  # the other service could not be asked

@@ -14,7 +14,7 @@ _PART = 65_536  # bytes
 
 
 class Wire(Protocol):
-    """Exchanges bytes with a homeserver; it knows nothing of Matrix."""
+    """The protocol of what exchanges bytes with a homeserver, without knowledge of Matrix."""
 
     def exchange(self, method: str, target: str, content: bytes | None) -> Answer:
         """Send a request and return its answer, whatever its status.
@@ -35,7 +35,7 @@ class Wire(Protocol):
 
 
 class Limiter(Protocol):
-    """Keeps requests back while enough of them are under way."""
+    """The protocol of what limits the requests at the same time."""
 
     def begin(self) -> float:
         """Wait until a request may be sent; return when that was."""
@@ -45,7 +45,7 @@ class Limiter(Protocol):
 
 
 class LimitedWire:
-    """A wire whose requests are kept back by a limiter."""
+    """A wire with a limit of requests at the same time."""
 
     def __init__(self, wire: Wire, limiter: Limiter) -> None:
         self._wire = wire
@@ -65,7 +65,7 @@ class LimitedWire:
 
 
 class RequestsWire:
-    """The ordinary wire: through the proxies of the environment, by ``requests``."""
+    """The default wire, by ``requests``; it uses the proxies of the environment."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

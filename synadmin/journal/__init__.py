@@ -40,14 +40,14 @@ __all__ = [
 
 
 class Journal:
-    """The journal of one run."""
+    """The journal, as one run writes it."""
 
     def __init__(self, path: Path, *, command: str | None = None, warn: "Warn" = lambda _: None) -> None:
         """Begin a run; no file is touched before there is a change to write down.
 
         Args:
             path: the file that the settings name. /dev/null: nothing is kept.
-            command: what the run does, for people: ``room make-admin``.
+            command: the command of the run: ``room make-admin``.
             warn: prints that an old journal is imported, or that something could not be written.
         """
         self.named = path
@@ -111,7 +111,7 @@ class Journal:
             method: the HTTP method.
             path: path and query; their secrets are removed here.
             body: the body; its secrets are removed here.
-            notes: what else is worth keeping: ``restoring``, ``restores``, ``before``; without its secrets.
+            notes: further fields: ``restoring``, ``restores``, ``before``; without secrets.
 
         Raises:
             JournalError: that is not possible; the change must not be sent.

@@ -14,7 +14,7 @@ class Entry:
     """An entry without an answer yet.
 
     Attributes:
-        fields: what is known before the answer.
+        fields: the fields that are known before the answer.
         recorded: it is in the journal; False where that failed and the request is sent anyway.
     """
 
@@ -34,7 +34,7 @@ class RunRecord:
     Attributes:
         run: its id.
         time: of its first request.
-        command: what it did.
+        command: the command of the run.
         server: the homeserver.
         user: the token's owner.
         arguments: the command line that continues it; empty: nothing is left to do; None: it has none.

@@ -13,7 +13,7 @@ _TEXTS = ("id", "run", "server", "method", "path")
 
 
 class OldJournal:
-    """The lines of an old journal that can be used, and the count of those that cannot.
+    """The lines of an old journal that can be imported, and the number of those that cannot.
 
     Attributes:
         skipped: how many lines were damaged or odd; known when all are read.

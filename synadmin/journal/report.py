@@ -49,19 +49,19 @@ _FIELDS: Final = {"locked": ("lock", "unlock"), "deactivated": ("deactivate", "r
 
 @dataclass(slots=True)
 class ReportRow:
-    """What one run did to one room or account.
+    """The changes of one run to one room or account.
 
     Attributes:
         time: of the first change, in ISO 8601, UTC.
         run: the run.
-        user: whose token it was.
+        user: the owner of the token.
         command: the command.
         server: the homeserver.
         kind: ``room``, ``user`` or ``server``.
         target: the room or the account; the homeserver where it is neither.
-        actions: what was done, each once, in order.
+        actions: the actions, each once, in order.
         acted_as: the local users in whose name it was done.
-        reason: what ``--reason`` said.
+        reason: the value of ``--reason``.
         requests: how many changes were sent.
         refused: how many of them the server refused.
         unknown: how many of them got no answer.

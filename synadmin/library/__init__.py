@@ -293,7 +293,7 @@ class Synapse(client.Synapse):
         """Audit the server, as ``synadmin audit`` does. Nothing is changed.
 
         Args:
-            scopes: what to look at; empty: everything.
+            scopes: the scopes to audit; empty: all.
             rules: the ids of the rules to run; empty: all that are enabled.
             skip: the ids of rules not to run.
             config: a TOML file with limits, lists and ignores.

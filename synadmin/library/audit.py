@@ -26,12 +26,12 @@ _LONGEST_DELEGATION = 30.0  # seconds for the look at the server's own name
 
 @dataclass(frozen=True, slots=True)
 class AuditRun:
-    """What an audit runs.
+    """The rules of an audit, with their options.
 
     Attributes:
         rules: the rules.
         config: their options, and what is to be ignored.
-        baseline: what is known already.
+        baseline: the findings that are known already.
         until: when it stops, by the monotonic clock.
         count_controllers: count how many rooms each user controls.
         without: accounts that are taken for deactivated.
@@ -101,7 +101,7 @@ def run(
 
     Args:
         prefetcher: sends the requests.
-        order: what to run.
+        order: the rules to run, with their options.
         timeout: seconds for an answer of the check of the server's own name.
         ca_file: certificates to trust there.
         progress: gets what is checked so far; returns what is called with each fact.

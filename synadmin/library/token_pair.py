@@ -46,7 +46,7 @@ def changes_of(tokens: "AccessToken", client_id: str) -> dict[str, str | None]:
 
 
 class TokenPair:
-    """A pair that is renewed before its access token expires."""
+    """An access token and a refresh token, renewed before the access token expires."""
 
     def __init__(self, profile: str, oauth: "Callable[[], OAuth]", held: Mapping[str, str]) -> None:
         self._profile = profile

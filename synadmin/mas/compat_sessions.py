@@ -1,4 +1,4 @@
-"""Sessions of clients that signed in the old way, with a password or by single sign-on.
+"""Sessions of clients that signed in by Synapse's older login, with a password or by single sign-on.
 
 Source: the OpenAPI document of MAS 1.22.0, ``/api/admin/v1/compat-sessions``.
 """
@@ -31,7 +31,7 @@ FINISH = one("POST", "compat-sessions/{id}/finish", CompatSession, since="1.4.0"
 
 
 class CompatSessions(MasGroup):
-    """Sessions of clients that signed in the old way, with a password or by single sign-on."""
+    """Sessions of clients that signed in by Synapse's older login, with a password or by single sign-on."""
 
     def list(
         self, *, user: str | None = None, status: Literal["active", "finished"] | None = None

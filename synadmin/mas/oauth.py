@@ -39,7 +39,7 @@ class AccessToken(Record, frozen=True, kw_only=True):
 
 
 class DeviceCode(Record, frozen=True, kw_only=True):
-    """A code that a person types in a browser, so that the client gets a token. Times are in seconds."""
+    """A code that the user types in a browser to give the client a token. Times are in seconds."""
 
     device_code: str
     user_code: str

@@ -13,7 +13,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class PersonalSession(Record, frozen=True, kw_only=True):
-    """A session: it acts as the actor, and belongs to a user or to a client. Its token is shown once."""
+    """A session that acts as the actor, and belongs to a user or a client. Its token is shown once."""
 
     created_at: str
     actor_user_id: str
@@ -69,7 +69,7 @@ class PersonalSessions(MasGroup):
 
         Args:
             actor_user_id: the ULID of the account that it acts as.
-            human_name: what it is called, in lists of administrators.
+            human_name: its name in lists for administrators.
             scope: its scopes, with spaces between them. MAS asks no policy.
             expires_in: seconds; it never expires, unless given.
 

@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, one
 
 
 class PolicyData(Record, frozen=True, kw_only=True):
-    """Data that lies over the ``policy.data`` of the configuration file, which MAS does not show."""
+    """Data that is merged over ``policy.data`` of the configuration file. MAS does not show the latter."""
 
     created_at: str
     data: Any

@@ -20,7 +20,7 @@ _PAGE = 100  # records; MAS knows no maximum, and its default is 10
 
 
 class Resource(Record, Generic[T], frozen=True, kw_only=True):
-    """A record: its id and its attributes."""
+    """A resource of MAS: its id and its attributes."""
 
     id: str
     attributes: T
@@ -32,7 +32,7 @@ class Resource(Record, Generic[T], frozen=True, kw_only=True):
 
 
 class Single(Record, Generic[T], frozen=True, kw_only=True):
-    """An answer with one record in it."""
+    """An answer with one resource."""
 
     data: Resource[T]
 

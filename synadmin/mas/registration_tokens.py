@@ -11,7 +11,7 @@ from synadmin.mas.records import MasGroup, Resource, listed, one
 
 
 class UserRegistrationToken(Record, frozen=True, kw_only=True):
-    """A token. It is of use only where registration asks for one."""
+    """A registration token. It has an effect only where registration requires one."""
 
     token: str
     valid: bool

@@ -106,7 +106,7 @@ class Mas:
         Args:
             transport: to the admin API.
             oauth: to sign in.
-            wire: what the transport sends with, where it is the token of a client.
+            wire: the wire of the transport, where the token is a client's.
         """
         self.transport = transport
         self.oauth = oauth
@@ -201,7 +201,7 @@ class Mas:
 
         Args:
             least: the oldest version of MAS that will do.
-            for_what: what needs it.
+            for_what: the command that needs it.
 
         Raises:
             RefusedError: it cannot be used; ``hint`` is who can change that.

@@ -12,7 +12,7 @@ from synadmin.power.steps import Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlGoal:
-    """Who shall have control of a room and who moderates it.
+    """The goal of control: the admins and moderators of a room.
 
     Attributes:
         admins: shall be joined with control.
@@ -31,11 +31,11 @@ class ControlGoal:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A user whose power is not as the goal says.
+    """A user whose power differs from the goal.
 
     Attributes:
-        kind: what the user shall become; ``lower``: shall lose control.
-        user: who.
+        kind: what the user becomes; ``lower``: the user loses control.
+        user: the user.
         before: the level now.
         after: the level then; for an admin the least that is enough.
     """

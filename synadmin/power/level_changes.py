@@ -20,7 +20,7 @@ NAMED = ("users_default", "events_default", "state_default", "invite", "kick", "
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Levels that are to change.
+    """An edit of power levels.
 
     Attributes:
         users: by user; None takes the entry away, so that ``users_default`` holds.
@@ -50,7 +50,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class LevelChange:
-    """One difference that an edit makes, as a person reads it."""
+    """One change of an edit, for a person to read."""
 
     what: str
     before: int
@@ -183,7 +183,7 @@ def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iter
 
     Args:
         view: the room.
-        edit: what is to change.
+        edit: the edit.
         joined: only those who are in the room now.
     """
     content = edit.applied(view)

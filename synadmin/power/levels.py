@@ -42,7 +42,7 @@ _DEFAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RoomVersion:
-    """What differs between room versions as far as power goes."""
+    """The rules of a room version about power."""
 
     identifier: str
     creator_power: bool
@@ -94,7 +94,7 @@ def format_level(level: int) -> int | Literal["creator"]:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """One thing that a level may or may not be enough for."""
+    """An action, and whether a level is enough for it."""
 
     text: str
     needed: int

@@ -14,7 +14,7 @@ from synadmin.power.levels import PowerLevels, RoomVersion
 
 
 class Reach(IntEnum):
-    """How far a plan goes beyond what a server admin may do with the Admin API and their own token."""
+    """The reach of a plan beyond the Admin API and the admin's own token: ``--allow``."""
 
     API = 0
     """Make Room Admin, and what the token's owner may do in the room as an ordinary member."""
@@ -54,7 +54,7 @@ class AccountState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A local account as far as it matters for acting as its owner."""
+    """The state of a local account that decides whether its owner can act."""
 
     state: AccountState = AccountState.ACTIVE
     shadow_banned: bool = False
@@ -65,7 +65,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class RoomView:
-    """A room as seen from one homeserver.
+    """The state of a room, as one homeserver knows it.
 
     A user who is not among ``memberships`` is taken for not in the room. One who is not among
     ``accounts`` is taken for active; plans name those they relied on without looking (``unverified``).
@@ -75,7 +75,7 @@ class RoomView:
         version: the room version's name.
         creators: the sender of ``m.room.create`` first, then the additional creators.
         power_levels: the content of ``m.room.power_levels``, None where there is no such event.
-        power_levels_sender: who sent that event. Synapse drops a new event that says the same as
+        power_levels_sender: the sender of that event. Synapse drops a new event that says the same as
             the last one of the same sender before it asks whether the sender may send it.
         power_levels_id: the id of that event, None where it is not known.
         power_levels_replaced: the id of the power-levels event that it replaced.
@@ -165,10 +165,10 @@ class RoomView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """What is asked for: this user joined, with control.
+    """The goal of a plan: a user is joined and has control.
 
     Attributes:
-        target: who shall have control.
+        target: the user who gets control.
         caller: the owner of the token, who can act with it as an ordinary user and cannot be logged in as.
         allow: how far the plan may go.
         join: whether the target shall be joined as well, where that can be done.

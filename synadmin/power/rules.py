@@ -24,7 +24,7 @@ _FORBIDDEN = 403
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """Why something may not be done.
+    """The reason why an event is forbidden.
 
     Attributes:
         reason: a clause for people; Synapse's own words where it passes them on.
@@ -62,7 +62,7 @@ def changing_power_levels(view: RoomView, sender: UserId, content: Mapping[str, 
 
 
 class NewLevels:
-    """New power levels, compared with those in force once for all who might send them."""
+    """New power levels, compared with those in force; the comparison is used for every possible sender."""
 
     def __init__(self, view: RoomView, content: Mapping[str, Any]) -> None:
         """Compare the content with the levels of the room."""

@@ -39,7 +39,7 @@ def unnamed_member(view: RoomView) -> UserId:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """The room after some steps."""
+    """The state of a room after some steps of a plan."""
 
     view: RoomView
     moved: Mapping[UserId, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ _ACTIVE = AccountState.ACTIVE
 
 
 class Search:
-    """The ways to one goal in one room."""
+    """The search for a plan in one room."""
 
     def __init__(self, view: RoomView, goal: Goal) -> None:
         self._goal = goal
@@ -311,7 +311,7 @@ def _local_users(view: RoomView) -> Iterable[UserId]:
 
 @dataclass(frozen=True, slots=True)
 class _Abilities:
-    """What a user brings to a plan; of each part, more is better."""
+    """The abilities of a user in a plan; of each, more is better."""
 
     level: int
     near: int  # joined, invited, neither

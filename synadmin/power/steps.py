@@ -10,7 +10,7 @@ from synadmin.power.room import AccountState, Reach
 
 
 class Action(StrEnum):
-    """What a step does. The values are what scripts see."""
+    """The action of a step. The values are part of the contract with scripts."""
 
     MAKE_ROOM_ADMIN = "make-room-admin"
     SET_LEVEL = "set-level"
@@ -53,17 +53,17 @@ ENABLING = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One thing to be done.
+    """A step of a plan.
 
     Attributes:
-        action: what.
-        as_user: in whose name the server does it. For :attr:`Action.MAKE_ROOM_ADMIN` that is the
+        action: the action.
+        as_user: the user as whom the server does it. For :attr:`Action.MAKE_ROOM_ADMIN` that is the
             promoter, though the request bears the caller's token; for what is done to an account it is
             the caller. None: some joined local member who is yet to be found (``Plan.needs_member``).
-        user: whom it concerns: who is promoted, invited, unbanned; who joins or leaves; whose account.
+        user: the user who is promoted, invited or unbanned, who joins or leaves, or whose account changes.
         level: the level that is set, where one is.
         invites: Make Room Admin invites the user by the way.
-        reach: what it takes.
+        reach: the reach that it takes.
         puts_back: it undoes an earlier step of the same plan.
     """
 
@@ -110,15 +110,15 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How the goal is reached.
+    """The steps that reach the goal.
 
     Attributes:
         steps: in order, those that put things back included; empty where nothing is left to do.
-        reach: what it takes.
+        reach: the reach that it takes.
         outcome: ``done``: the target will be joined with control. ``pending``: the level is there, and
             the target has yet to come in by itself.
-        level: what the target will hold.
-        promoter: in whose name the level is granted; None where none is, or the promoter is not known yet.
+        level: the level that the target will have.
+        promoter: the user who grants the level; None where no level is granted, or the user is not known yet.
         message: one sentence: what will be so.
         warnings: sentences on what the person who asks may not expect.
         unverified: local users that the plan relies on whose account was not looked at.
@@ -139,7 +139,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """Why the goal is not reached, at least not with this reach. Nothing is to be touched.
+    """The refusal of a plan, with its reason. Nothing is changed.
 
     Attributes:
         reason: a code that scripts rely on.

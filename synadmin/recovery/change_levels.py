@@ -35,13 +35,13 @@ _TRIES = 5  # to bring a change together with those of others
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Through whom an edit is made, and what that takes.
+    """The user who sends an edit, and the steps that this takes.
 
     Attributes:
         user: the local user in whose name the levels are sent.
-        reach: what it takes.
+        reach: the reach that it takes.
         state: of their account now.
-        inviter: who invites them, where they are not in the room; None where no invitation is needed.
+        inviter: the user who invites them; None where no invitation is needed.
         enters: they have to come in for it, and leave again.
     """
 
@@ -66,7 +66,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class EditPlan:
-    """An edit that can be made."""
+    """An edit of power levels with its actor."""
 
     view: RoomView
     edit: Edit
@@ -108,7 +108,7 @@ def plan(
     Args:
         observer: looks at accounts.
         view: the room, from :func:`view_to_edit`.
-        edit: what is to change.
+        edit: the edit.
         allow: how far it may go.
         leave_rooms: it may take the last local control out of the room.
         undoing: it brings back earlier levels, even if no member has control then.
@@ -374,7 +374,7 @@ def send_levels(
         observer: reads the room.
         acting: the server as the user who sends.
         view: the room as it was when the edit was planned.
-        edit: what is to change.
+        edit: the edit.
         base: the levels as they are now; None: they are read.
 
     Returns:

@@ -34,7 +34,7 @@ class _Open:
 
 
 class Impersonation:
-    """The ways to the server as the users that this run acts as.
+    """The clients of the users that this run acts as.
 
     A context manager: on leaving, every token is ended.
     """

@@ -37,7 +37,7 @@ _IS = {"join": "is in the room", "invite": "is invited", "ban": "is banned", "kn
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A room that was looked at, and what is to become of it.
+    """A room that was read, with its plan or refusal.
 
     Attributes:
         observation: the room as it was seen.
@@ -66,8 +66,8 @@ def preview_rooms(
 
     Args:
         observer: looks at the rooms.
-        rooms: which.
-        goal: who is to have control.
+        rooms: the rooms.
+        goal: the user who is to have control.
         at_once: how many rooms are looked at at the same time. More than one only where nothing is changed
             between two looks.
 
@@ -206,11 +206,11 @@ class TokenEndedError(NotAuthenticatedError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Carries out plans, one room after the other.
+    """Carries out the plans of rooms, one after the other.
 
     Attributes:
         recovery: the server, and what is reverted at the end.
-        goal: what is asked for.
+        goal: the goal.
     """
 
     recovery: Recovery

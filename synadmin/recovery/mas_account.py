@@ -33,8 +33,8 @@ class MasAccount:
     Attributes:
         synapse: the homeserver.
         mas: the service.
-        user_id: whose account it is.
-        record: what MAS has of it.
+        user_id: the user.
+        record: its record in MAS.
     """
 
     synapse: Synapse

@@ -27,7 +27,7 @@ _TRIES = 2
 
 
 class Means(Protocol):
-    """The ways of a server to act as others, and to make accounts active."""
+    """The protocol of acting as other users and of making accounts active."""
 
     @property
     def life(self) -> float:
@@ -67,7 +67,7 @@ class Means(Protocol):
 
         Args:
             entry: the journal's entry of its making.
-            restoring: what the journal has of it.
+            restoring: its record in the journal.
             token: its secret; None where it is lost.
         """
 

@@ -17,7 +17,7 @@ from synadmin.power.room import RoomView
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A room member who looks and acts with a token of their own."""
+    """A room member who reads and changes rooms with their own token."""
 
     synapse: Synapse
 

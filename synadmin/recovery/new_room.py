@@ -99,9 +99,9 @@ def configure_new_room(
 
     Args:
         recovery: the run.
-        planned: what :func:`plan_replacement` returned.
-        options: what is asked for.
-        shut_down: what Synapse says that it did.
+        planned: the result of :func:`plan_replacement`.
+        options: the options.
+        shut_down: Synapse's result of the deletion.
 
     Raises:
         SynadminError: the new room cannot be seen.

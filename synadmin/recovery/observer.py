@@ -36,12 +36,12 @@ _ABOUT_THE_TARGET = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A room, the planner's view of it, and what came of planning.
+    """A room as it was read, the planner's view of it, and the result of planning.
 
     Attributes:
         room: as a person named it.
-        details: what the server says of the room; None where it does not know it.
-        view: what the planner sees; None where there is nothing to see.
+        details: the server's details of the room; None where it does not know the room.
+        view: the planner's view; None where the room is not known.
         answer: the plan or refusal; None where there is no view.
         event_id: of the power levels, None where there is no such event.
         via: servers through which the room might be joined.
@@ -59,7 +59,7 @@ class Observation:
 
 @dataclass
 class Observer(Reader):
-    """Looks at rooms through a server admin's token.
+    """Reads rooms with a server admin's token.
 
     Attributes:
         via: servers to join rooms through, beside those that addresses and members name.
@@ -134,7 +134,7 @@ class Observer(Reader):
 
         Args:
             view: the room.
-            goal: what is asked for.
+            goal: the goal.
             wide: all local users with power are in the view already.
 
         Returns:
@@ -278,7 +278,7 @@ class Observer(Reader):
         """Return a view of the room without its members.
 
         Args:
-            details: what the server says of it.
+            details: the server's details of it.
             levels: its power levels.
             other_servers: it matters whether the room is open to other servers.
         """

@@ -30,10 +30,10 @@ _WORST_FIRST = (results.FAILED, results.REFUSED, results.PENDING, results.PLANNE
 
 @dataclass(frozen=True, slots=True)
 class RoomHandover:
-    """A room of the account, and what became of it for each successor.
+    """A room of the account, and the result for each successor.
 
     Attributes:
-        control: who had control before.
+        control: the controllers before.
         outcomes: one for each successor.
         controllers_after: the joined local users with control now; as before where nothing was changed.
     """
@@ -78,7 +78,7 @@ class Offboarding:
 
     Attributes:
         recovery: the run.
-        successors: who gets control.
+        successors: the users who get control.
         allow: how far it may go.
     """
 

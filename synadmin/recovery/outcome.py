@@ -24,10 +24,10 @@ State = Literal["done", "pending", "planned", "refused", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class StepTaken:
-    """A step and what became of it.
+    """A step and its result.
 
     Attributes:
-        action: what is done, as scripts see it.
+        action: the action, as scripts see it.
         as_user: the user who takes the step; None where that is not known yet, or a server admin takes it.
         detail: the step as a sentence, and the server's words where it failed.
         status: ``planned``, ``done``, ``failed`` or ``undone``.
@@ -68,10 +68,10 @@ class Outcome:
         room_id: its id; None where it is not known.
         user_id: the user who was to get control, or whose level was to change.
         outcome: ``done``, ``pending``, ``planned``, ``refused`` or ``failed``.
-        message: what holds now, and what to do next.
+        message: the state now, and what to do next.
         lines: the same, where it names steps: each on a line of its own.
         reason: a code, such as ``needs-impersonate``; None where there is none.
-        details: what the server says of the room.
+        details: the server's details of the room.
         control: the user is joined and can change the levels, as read back.
         level_before: the user's level before.
         level_after: the user's level now; with a dry run, as planned.
@@ -80,10 +80,10 @@ class Outcome:
         membership_before: the user's membership before.
         membership_after: the user's membership now; with a dry run, as planned.
         promoter: the local user through whom the level was given.
-        reach: what it took; where it is refused, the least that would do.
+        reach: the reach that it took; where it is refused, the least reach that would be enough.
         steps: the steps with their status.
-        warnings: what may surprise the members of the room.
-        abilities: what the user can do in the room.
+        warnings: warnings about effects that members of the room see.
+        abilities: the actions that the user can do in the room.
     """
 
     room: str

@@ -38,7 +38,7 @@ class ParentSpace:
 
 @dataclass(frozen=True)
 class SpaceIndex:
-    """The spaces that this server is in, asked for once: a request for each, and the room list."""
+    """The spaces that this server is in, read once: a request for each, and the room list."""
 
     synapse: Synapse
 
@@ -83,7 +83,7 @@ def editor_of(
         room_id: the room.
         event_types: the types of the events.
         allow: how far it may go: with ``Reach.API`` the token's owner is the only one.
-        first: who is preferred, the most preferred first.
+        first: preferred users, the most preferred first.
 
     Raises:
         SynadminError: the server could not be asked.

@@ -36,7 +36,7 @@ def is_reverted(
         method: of the request.
         path: its path, percent-encoded.
         body: its body.
-        user: in whose name it is sent; None for the token's owner.
+        user: the user as whom it is sent; None for the owner of the token.
 
     Raises:
         SynadminError: the server could not be asked.

@@ -34,7 +34,7 @@ class StateReader(Protocol):
 
 @dataclass
 class Reader:
-    """Reads what rooms and users are, and keeps what it has read of users until it has to forget it.
+    """Reads rooms and users. What was read of users is cached until ``forget``.
 
     Attributes:
         synapse: the server, with a server admin's token.

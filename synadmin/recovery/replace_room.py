@@ -68,7 +68,7 @@ class ReplaceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """The replacement of a room, so far. See ``as_record`` for the shape."""
+    """The state of a room's replacement. See ``as_record`` for the shape."""
 
     room_id: RoomId
     admin: UserId
@@ -120,7 +120,7 @@ def plan_replacement(
     Args:
         observer: looks at rooms.
         room_id: the room.
-        options: what is asked for.
+        options: the options.
         journal: tells what the room held, where a run has begun to replace it.
 
     Returns:

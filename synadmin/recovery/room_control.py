@@ -26,10 +26,10 @@ _PRESENT = ("join", "invite", "knock")
 
 @dataclass(frozen=True, slots=True)
 class RoomControl:
-    """A room, and who of this server has control of it.
+    """A room, and its controllers on this server.
 
     Attributes:
-        details: what the server says of the room.
+        details: the server's details of the room.
         view: the room with all its joined local members.
         controllers: the joined local users with control.
     """
@@ -116,7 +116,7 @@ def rooms_without(
     Args:
         observer: looks at the server.
         leaving: local users.
-        successors: who is to get control: rooms in which only some of them have it count, too.
+        successors: the users who are to get control; rooms where only some of them have it are included.
         unread: collects the errors of rooms that cannot be read. If it is None, the error is raised.
 
     Raises:

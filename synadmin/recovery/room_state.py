@@ -27,7 +27,7 @@ def set_state(
     Args:
         recovery: the run.
         room_id: the room.
-        actor: through whom it is set.
+        actor: the user who sets it.
         event_type: its type.
         content: its content.
 

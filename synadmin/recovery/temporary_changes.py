@@ -40,7 +40,7 @@ class Revert:
         method: of the request that does it.
         path: its path, percent-encoded already.
         body: its body.
-        user: in whose name it is sent; None for the token's owner.
+        user: the user as whom it is sent; None for the owner of the token.
         entry: the journal entry of the change.
         is_reverted: reads whether it is reverted, where the request does not tell how.
         disables: the user whose account it disables again: a token to act as them is ended first.
@@ -153,10 +153,10 @@ class TemporaryChanges:
 
         Args:
             revert: how it is reverted.
-            by: in whose name it is made; the user who reverts it, unless given.
+            by: the user as whom it is made; by default the user who reverts it.
             is_made: reads whether the change holds, where the server refused it; unless given, it holds
                 unless it is reverted.
-            transport: what the request is sent with, where it is not that of the homeserver.
+            transport: the transport of the request, where it is not that of the homeserver.
             lasting: it stays until the end of the run, whatever is reverted before.
         """
         transport = transport or self._sessions.of(by or revert.user or self._synapse.owner).transport

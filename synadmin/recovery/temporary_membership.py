@@ -12,7 +12,7 @@ _IN = frozenset({"invite", "join"})
 
 @dataclass(frozen=True, slots=True)
 class TemporaryMembership:
-    """The ways in and out of one room for local users who only come to help.
+    """Lets local users join one room temporarily and leave it again.
 
     Attributes:
         recovery: the run; at its end they leave again.

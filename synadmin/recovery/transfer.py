@@ -37,7 +37,7 @@ from synadmin.recovery.transfer_plan import (
 
 
 class Way(Protocol):
-    """A way to read and change rooms: as a server admin, or as the old owner."""
+    """The protocol of a transfer's requests: as a server admin, or as the old owner."""
 
     leave_rooms: bool
     """Also where no user of this server would have control afterwards; a member does not know that."""

@@ -30,7 +30,7 @@ from synadmin.recovery.workspace import Recovery
 
 @dataclass(slots=True)
 class AsAdmin:
-    """Through the Admin API, and as the old owner where that is allowed.
+    """A transfer through the Admin API, and as the old owner where that is allowed.
 
     Attributes:
         recovery: the run.

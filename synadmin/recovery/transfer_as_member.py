@@ -31,7 +31,7 @@ from synadmin.recovery.transfer_plan import (
 
 @dataclass(slots=True)
 class AsMember:
-    """As the old owner, with nothing but its own token."""
+    """A transfer with the old owner's own token alone."""
 
     member: Member
     move: Move

@@ -23,11 +23,11 @@ RETRY = 30.0  # seconds, where the server does not say how long it holds an invi
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A transfer as it was asked for.
+    """The options of a transfer.
 
     Attributes:
-        new: who is to have the rooms.
-        old: who has them now, and is to have no power afterwards.
+        new: the new owner.
+        old: the old owner, who is to have no power afterwards.
     """
 
     new: UserId
@@ -36,10 +36,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomTransfer:
-    """The transfer of one room, so far.
+    """The state of the transfer of one room.
 
     Attributes:
-        steps: what is done in it, in order; the last one takes the old owner's power.
+        steps: the steps, in order; the last one removes the old owner's power.
     """
 
     room: str

@@ -32,7 +32,7 @@ class RecordedChange:
         room_id: the room.
         before: the content of the levels before it; None where the room had none.
         after: their content after it; None where Synapse made it (Make Room Admin).
-        promoted: who was given a level by Make Room Admin; None where it was sent by hand.
+        promoted: the user who got a level by Make Room Admin; None where the levels were sent as an event.
         answered: whether the server said that it was made.
     """
 
@@ -46,12 +46,12 @@ class RecordedChange:
 
 @dataclass(frozen=True, slots=True)
 class UndoPlan:
-    """One change of levels, and the edits that undo it.
+    """A change of levels, and the edits that undo it.
 
     Attributes:
         change: the change.
         plans: the edits to be made for it, one after the other.
-        impossible: what the rules, or others' changes since, do not let be put back, and why.
+        impossible: the levels that cannot be put back, by the rules or by later changes, and why.
         reason: ``would-lose-control`` where no active local user would have control afterwards.
     """
 

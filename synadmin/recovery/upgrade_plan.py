@@ -36,7 +36,7 @@ class UpgradeOptions:
 
     Attributes:
         version: the version of the new room.
-        creators: who is to be a creator beside the user who upgrades.
+        creators: further creators beside the user who upgrades.
         explicit: the version was named, not chosen by the server's default.
         allow: how far it may go.
     """
@@ -49,7 +49,7 @@ class UpgradeOptions:
 
 @dataclass(frozen=True, slots=True)
 class SpaceStep(StepTaken):
-    """A step in which the new room takes the old one's place in a space.
+    """A step that puts the new room in a space, in place of the old one.
 
     Attributes:
         space: the space. It keeps the old room where no user can change it (``as_user`` is None).
@@ -60,13 +60,13 @@ class SpaceStep(StepTaken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomUpgrade:
-    """A room, and what is to become or became of it.
+    """The plan or result of the upgrade of a room.
 
     Attributes:
         control: the room before, with its local members.
         outcome: ``planned``, ``refused``, ``unchanged``; then ``done``, ``partly``, or ``pending``: members
             have yet to accept an invitation.
-        message: what holds, and what to do.
+        message: the state now, and what to do.
         reason: why it was refused or failed.
         actor: the local user who upgrades, and is a creator of the new room.
         creators: of the new room, the actor first.
@@ -74,7 +74,7 @@ class RoomUpgrade:
         invited, joined: the local users to bring into the new room.
         spaces: the spaces that the old room is in.
         new_room_id: the new room, once it exists.
-        steps: what is done, in order.
+        steps: the steps, in order.
     """
 
     control: RoomControl
@@ -277,8 +277,8 @@ def _with_rest(
         planned: the upgrade so far.
         steps: its steps so far.
         spaces: the spaces of the server.
-        options: what is asked for.
-        present: who is in the new room, is invited to it, or was.
+        options: the options.
+        present: users who are or were in the new room, or invited to it.
     """
     view, room_id = planned.control.view, planned.room_id
     event = observer.state_event(room_id, JOIN_RULES)

@@ -16,12 +16,12 @@ from synadmin.recovery.temporary_changes import Revert, TemporaryChanges
 
 
 class Recovery:
-    """One run that changes rooms. On leaving, temporary changes are reverted and tokens are ended.
+    """A run that changes rooms. On exit, temporary changes are reverted and tokens are ended.
 
     Attributes:
         synapse: the server, with a server admin's token.
         observer: reads rooms.
-        temporary: what is reverted at the end, whatever happens.
+        temporary: the changes that are reverted at the end, also after an error.
         journal: where the changes are recorded.
         say: shows a message to the person who runs it.
     """

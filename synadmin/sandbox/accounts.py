@@ -23,7 +23,7 @@ class Person:
     """A user of a sandbox with a session.
 
     Attributes:
-        user_id: who this is.
+        user_id: the user.
         token: the session's access token.
         synapse: the client that has this token.
     """
@@ -183,11 +183,11 @@ class Person:
 
         Args:
             name: its name.
-            users: who gets which level, on top of what a new room has.
-            members: who joins.
-            invited: who is invited and does not come.
-            banned: who is banned.
-            left: who leaves again in the end; the creator may be one of them.
+            users: power levels of users, beside those of a new room.
+            members: users who join.
+            invited: users who are invited and do not join.
+            banned: users who are banned.
+            left: users who leave at the end; the creator may be one of them.
             exact_levels: the whole content of ``m.room.power_levels``, in place of ``users``.
             room: as for :meth:`create_room`.
         """

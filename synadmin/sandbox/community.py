@@ -24,7 +24,7 @@ class ClubMember:
     Attributes:
         localpart: of the user id.
         name: the display name.
-        fate: what has become of the account by now; None: it is active.
+        fate: the state of the account at the end; None: it is active.
         elsewhere: the account is on the second server.
     """
 
@@ -36,18 +36,18 @@ class ClubMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """A room, and what has happened to it. People are named by their localparts.
+    """A room with its history. Users are given by their localparts.
 
     Attributes:
-        slug: what tests and documentation call it.
+        slug: its name in tests and documentation.
         name: the room's name.
-        about: what happened, in one sentence.
+        about: its history, in one sentence.
         lost: no user is left who could give control away: a case for ``room make-admin``.
-        creator: who made it, and has all the power in it unless ``users`` or ``levels`` say otherwise.
-        members: who joined.
-        left: who left again; the creator may be one of them.
-        banned: who is banned.
-        users: who was given which level.
+        creator: the user who created it, with level 100 unless ``users`` or ``levels`` differ.
+        members: users who joined.
+        left: users who left again; the creator may be one of them.
+        banned: users who are banned.
+        users: the power levels of users.
         levels: the whole content of ``m.room.power_levels`` instead.
         overrides: laid over the levels of a new room.
         version: the room version.
@@ -314,7 +314,7 @@ class Community:
         homeserver: where it is.
         people: by localpart, each with a session. That of a deactivated one has ended.
         rooms: by slug.
-        situations: what was declared, by slug.
+        situations: the declared situations, by slug.
     """
 
     homeserver: Homeserver

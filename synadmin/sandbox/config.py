@@ -65,7 +65,7 @@ def write(
         server_name: the part of its user ids after the colon.
         port: for clients, plain HTTP on 127.0.0.1.
         federation_port: for other servers, TLS on 127.0.0.1; None: this server speaks to no other.
-        registration_shared_secret: what the registration endpoint for administrators asks for.
+        registration_shared_secret: the secret of the registration endpoint for administrators.
         default_rate_limits: leave Synapse's own limits as they are.
         extra: laid over all the rest.
     """

@@ -41,10 +41,10 @@ _PROCESSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """A request as Synapse's own log tells it.
+    """A request in Synapse's log.
 
     Attributes:
-        requester: who asked: a user id, with ``|`` and a second one where the first acts for it.
+        requester: the user who sent it; with ``|`` and a second user where the first acts for the second.
         method: the HTTP method.
         uri: path and query, percent-encoded as it arrived.
         status: the HTTP status of the answer.
@@ -58,7 +58,7 @@ class Processed:
 
 @dataclass(slots=True)
 class _Identity:
-    """What makes a server the same one after it was stopped and started again."""
+    """The identity of a server that is kept over restarts."""
 
     server_name: str
     federates: bool
@@ -72,7 +72,7 @@ class _Identity:
 
 
 class Homeserver:
-    """A Synapse of one's own.
+    """A throwaway Synapse.
 
     As a context manager it is started on entry, and stopped on exit; a temporary directory goes too::
 

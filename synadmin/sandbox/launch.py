@@ -19,7 +19,7 @@ _GRACE = 5  # seconds that Synapse gets to close its database
 
 
 class _Unhurried(sqlite3.Connection):
-    """A database that does not wait for the disk: half the time, and a power cut may cost the sandbox."""
+    """A database without fsync: half of the time, but a power cut may destroy the sandbox."""
 
     def __init__(self, *args: Any, **named: Any) -> None:  # noqa: ANN401 - those of sqlite3
         super().__init__(*args, **named)

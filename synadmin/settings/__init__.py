@@ -89,12 +89,12 @@ _NO = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the run works with. ``values`` holds each name's first value in the order of precedence.
+    """The settings of a run. ``values`` has for each name the first value in the order of precedence.
 
     Attributes:
         profile: the profile's name.
         values: the settings by name.
-        warnings: what the person should hear about the files they came from.
+        warnings: warnings about the files that settings came from.
         token_in_profile: the token in force is the one in the profile.
         token_source: where else the token in force is set, such as "the environment"; None in the profile.
         unread_profile: why the default profile was not read; None where it was, or was not needed.
@@ -245,7 +245,7 @@ class _Source:
     """Where settings come from.
 
     Attributes:
-        where: what an error calls it.
+        where: its name in errors.
         values: the settings by name.
         lies_about: the ``.env`` of the working directory, which no option named.
         problem: why it was not read, where it need not be.

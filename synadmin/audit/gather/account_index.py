@@ -59,7 +59,7 @@ def _pages(synapse: Synapse) -> Iterator[Page[User]]:
 
 
 class AccountEntry(NamedTuple):
-    """An account as the user list has it; times in milliseconds since the epoch."""
+    """An account of the user list; times in milliseconds since the epoch."""
 
     deactivated: bool
     locked: bool

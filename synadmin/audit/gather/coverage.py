@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the rules that run need, each with the options of the rules that need it."""
+    """The needs of the enabled rules, each with the options of the rules that have it."""
 
     options: Mapping[Need, Mapping[str, Any]]
 
@@ -25,16 +25,16 @@ class Needs:
 
 
 class OutOfTimeError(Exception):
-    """The time that the run may take is over."""
+    """The time limit of the run is over."""
 
 
 class Coverage:
-    """The part of the server that one run has to check, and has checked.
+    """The coverage of one run: what it checks, what it has checked, and what it skipped.
 
     Attributes:
-        needs: what the rules need.
+        needs: the needs of the rules.
         now: when the run began, in milliseconds since the epoch.
-        skipped: what could not be checked.
+        skipped: subjects that could not be checked.
         checked: how many rooms, users and servers were checked.
         total_rooms: how many rooms the server lists; None until it has said so.
     """
@@ -43,7 +43,7 @@ class Coverage:
         """Begin, with nothing checked.
 
         Args:
-            needs: what the rules need.
+            needs: the needs of the rules.
             until: the time of the monotonic clock, in seconds, at which the run ends.
         """
         self.needs = needs

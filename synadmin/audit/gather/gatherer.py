@@ -32,10 +32,10 @@ _DAY = 86_400_000  # milliseconds
 
 
 class Gatherer:
-    """Gathers everything that the rules need, once.
+    """Gathers the facts for the rules.
 
     Attributes:
-        coverage: what was checked and what was skipped, so far.
+        coverage: the needs of the rules, and the subjects checked and skipped.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Gatherer:
 
         Args:
             prefetcher: the way to the server, and what was asked already.
-            needs: what the rules need.
+            needs: the needs of the rules.
             until: the time of the monotonic clock, in seconds, at which the run ends.
             delegation: checks whether the server's name leads to it.
             update_at_baseline: the background update that was running when the baseline was written.
@@ -71,7 +71,7 @@ class Gatherer:
 
     @cached_property
     def caller(self) -> UserId:
-        """Whose token it is.
+        """The owner of an access token.
 
         Raises:
             ConnectError: the time is up before the server says so.

@@ -9,7 +9,7 @@ _EMPTY = 0
 
 
 class HashTable:
-    """Numbers by 64-bit hashes. Any thread may read while one writes.
+    """A table of numbers by 64-bit hashes. Threads may read while one writes.
 
     Two ids that share a hash are taken for the same: with a million ids the odds are one in thirty million.
     """

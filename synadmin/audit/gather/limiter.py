@@ -11,7 +11,7 @@ _AT_FIRST = 2  # requests at once
 
 
 class ConcurrencyLimiter:
-    """The number of requests that may be under way at once.
+    """The limit of requests at the same time.
 
     Begins with few, so that it is known how quick the server is when it is not pressed, and is doubled from
     there. Halved where answers take much longer than at their best, since more at once would only make the

@@ -19,7 +19,7 @@ from synadmin.mas.users import User
 
 
 class MasAsker:
-    """Asks MAS."""
+    """Reads facts from MAS."""
 
     def __init__(self, synapse: Synapse, mas: Mas, *, now: int) -> None:
         self._synapse = synapse

@@ -35,7 +35,7 @@ _SHADOW_BANNED, _APPSERVICE, _RESERVED, _UNNAMEABLE = 8, 16, 32, 64  # above the
 
 @dataclass(frozen=True, slots=True)
 class PowerHolder:
-    """The account of a user with power, for as long as a room of theirs is checked.
+    """The account of a user with power in a room that is being checked.
 
     Attributes:
         facts: the account; None for a user of another server.
@@ -47,7 +47,7 @@ class PowerHolder:
 
 
 class PowerHolders:
-    """The users that this run has asked about; from any thread.
+    """The users with power that this run has read. Methods may be called from every thread.
 
     Attributes:
         server_name: of the server.

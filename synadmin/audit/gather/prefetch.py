@@ -20,12 +20,12 @@ _AHEAD = 8  # rooms whose levels are asked for, for each request that may be und
 
 
 class Prefetcher:
-    """The first requests of an audit, and the pool that sends all of them.
+    """Sends the first requests of an audit early, through the pool of the whole run.
 
     Attributes:
         synapse: the server, made for reading much.
         pool: runs the jobs.
-        owner: whose token it is.
+        owner: the owner of the token.
     """
 
     def __init__(self, synapse: Synapse, *, concurrency: int) -> None:

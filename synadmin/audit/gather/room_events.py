@@ -7,7 +7,7 @@ from synadmin.power.events import MEMBER
 
 
 class RoomEvents:
-    """The current state of a room, asked for by event type, each type once, or all of it at once.
+    """The current state of a room, read by event type, each type once, or all at once.
 
     Synapse before 1.127 answers with all of the state whatever is asked for; that is kept then.
 

@@ -47,7 +47,7 @@ _SOME = 5  # local members
 
 
 class Asker:
-    """Asks about rooms; from any thread."""
+    """Reads the facts about rooms. Methods may be called from every thread."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Asker:
 
         Args:
             prefetcher: the way to the server, and what was asked already.
-            coverage: what the rules need.
+            coverage: the needs of the rules, and the subjects checked and skipped.
             holders: the users with power.
-            caller: whose token it is.
+            caller: the owner of the token.
             finds: whether a rule finds something in the facts about a room; from any thread. Where it is
                 given, accounts are asked about only as far as a finding depends on them; else all are.
             alike: whether the rules find the same in two facts about a room; from any thread.
@@ -355,7 +355,7 @@ def how_far(synapse: Synapse) -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A room of which it takes the user list to know more."""
+    """The facts about a room that are not complete before the user list is read."""
 
     reader: RoomReader
     facts: RoomFacts

@@ -26,7 +26,7 @@ _CHECKED_AGAIN = 20  # rooms that are asked for by themselves before the list is
 
 
 class RoomGatherer:
-    """Checks all rooms, once."""
+    """Gathers the facts about all rooms."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class RoomGatherer:
 
         Args:
             prefetcher: the way to the server, and what was asked already.
-            coverage: what the rules need, and what was skipped.
+            coverage: the needs of the rules, and the subjects checked and skipped.
             accounts: the future user list.
             account_count: of the server, 0 where it is small. With many accounts, the rooms that do not
                 depend on the list are checked before it is there.
-            caller: whose token it is.
+            caller: the owner of the token.
             without: local accounts that are taken for deactivated.
             finds: as in :class:`Asker`.
             alike: as in :class:`Asker`.

@@ -19,7 +19,7 @@ _MOST_SHOWN = 4  # characters of a registration token, and of its digest
 
 
 class ServerAsker:
-    """Asks about the server itself."""
+    """Reads the facts about the server."""
 
     def __init__(self, synapse: Synapse, *, now: int) -> None:
         self._synapse = synapse

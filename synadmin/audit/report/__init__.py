@@ -14,7 +14,7 @@ class Reported(NamedTuple):
     """A finding in a report.
 
     Attributes:
-        finding: what was found.
+        finding: the finding.
         new: it is not in the baseline. Without a baseline, everything is new.
     """
 
@@ -26,7 +26,7 @@ class ControlledRoom(NamedTuple):
     """A room that a local user controls.
 
     Attributes:
-        room: which.
+        room: the room.
         alone: no other local user controls it.
     """
 
@@ -36,7 +36,7 @@ class ControlledRoom(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleError:
-    """A rule that crashed, on what, and how."""
+    """An error of a rule, with its subject."""
 
     rule: str
     subject: Subject
@@ -45,7 +45,7 @@ class RuleError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """An earlier run, as the baseline remembers it.
+    """An earlier run in the baseline.
 
     Attributes:
         at: when it ended, in milliseconds since the epoch.
@@ -58,20 +58,20 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What an audit found.
+    """The report of an audit.
 
     Attributes:
         server_name: the audited server.
         started_at: when it began, in milliseconds since the epoch.
         finished_at: when it ended, in milliseconds since the epoch.
         checked: how many of what were checked: ``{"rooms": 120, "users": 37, …}``.
-        skipped: what was not checked. Where it is not empty, the report is partial, unless the subjects were
+        skipped: subjects that were not checked. With any, the report is partial, unless the subjects were
             deleted.
-        findings: what was found, and whether it is new.
-        solved: what the baseline has and this audit did not find.
+        findings: the findings, and whether each is new.
+        solved: findings of the baseline that this audit did not find.
         errors: the rules that crashed.
         history: earlier runs, oldest first, without this one.
-        controllers: which of the checked rooms each local user controls; empty unless that was asked for.
+        controllers: the checked rooms that each local user controls; empty unless they were to be counted.
         rules: the ids of the rules that ran, whether or not they found anything.
         version: of the shape of the JSON report.
     """
@@ -102,12 +102,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerReport:
-    """The audit of one server of several.
+    """The report of one server, where several are audited.
 
     Attributes:
         profile: the profile that names the server.
         homeserver: its base URL or server name, as the profile has it; None where it has none.
-        report: what was found; None where the server was not audited.
+        report: the report; None where the server was not audited.
         error: why it was not audited, or not completely; None where everything was checked.
     """
 
@@ -144,7 +144,7 @@ def with_profile(report: Report, profile: str) -> Report:
 
 
 class Form(Protocol):
-    """What the module of a form has."""
+    """The protocol of a report format's module."""
 
     def write(self, report: Report, out: TextIO) -> None:
         """Write the report to ``out``."""

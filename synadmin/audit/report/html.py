@@ -37,7 +37,7 @@ _RUNS_HEIGHT: Final = 120  # pixels of the tallest column
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A coloured piece of a bar; ``start`` and ``size`` in percent of the width, or pixels of the height."""
+    """A segment of a bar; ``start`` and ``size`` in percent of the width, or pixels of the height."""
 
     kind: str
     start: float
@@ -47,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar with a name, as long as it is and as it fits beside a number, and the number."""
+    """A bar of a chart: its length in full, its length beside a number, and the number."""
 
     label: str
     shown: str
@@ -85,7 +85,7 @@ class SubjectFindings:
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A local user, and the rooms that the user controls: first those that no other local user controls."""
+    """A local user with the rooms that they control: first those that no other local user controls."""
 
     user: UserId
     rooms: Sequence[ControlledRoom]
@@ -98,7 +98,7 @@ class Controller:
 
 @dataclass(frozen=True, slots=True)
 class ServerRow:
-    """A server of several: the numbers of its findings, by severity and the new ones, and its report."""
+    """A server in a report of several: its number of findings by severity and of new ones, its report."""
 
     server: ServerReport
     counts: Sequence[int]
@@ -153,7 +153,7 @@ def _section(environment: Environment, report: Report, *, prefix: str = "", part
     Args:
         environment: renders it.
         report: the report.
-        prefix: what the ids in it begin with.
+        prefix: the prefix of the ids in it.
         part: the element that it is in.
     """
     findings = sorted(report.findings, key=_place)

@@ -46,7 +46,7 @@ from synadmin.audit.rules import (
 
 
 class Rule(Protocol):
-    """What the module of a rule has."""
+    """The protocol of a rule's module."""
 
     __doc__: str | None
     ID: str

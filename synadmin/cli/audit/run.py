@@ -118,7 +118,7 @@ def audit_server(
     Args:
         invocation: of the server.
         synapse: the server.
-        options: what is asked for.
+        options: the options.
         until: when it stops, by the monotonic clock.
         count_controllers: count how many rooms each user controls.
         progress: gets what is checked so far; returns what is called with each fact.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Audited:
-    """A server after its audit.
+    """The result of the audit of one server.
 
     Attributes:
         report: its part of the report.

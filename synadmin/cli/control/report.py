@@ -47,7 +47,7 @@ class ControlFile:
 
     Attributes:
         path: where it is.
-        text: what it says.
+        text: its text.
         entries: its entries.
     """
 
@@ -85,7 +85,7 @@ class ControlRooms:
     Attributes:
         selection: the rooms, and what matches nothing.
         looked_at: each room, with whether a quick look found it in order.
-        notices: whose controllers were notified that heirs take over.
+        notices: the record of when controllers were notified that heirs take over.
     """
 
     selection: "Selection"

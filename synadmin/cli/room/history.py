@@ -27,7 +27,7 @@ _PURGE = Task(
 
 
 class EventOrTime(click.ParamType[int | str]):
-    """An event id, or a moment in milliseconds since the epoch."""
+    """An event id, or a time in milliseconds since the epoch."""
 
     name = "event or time"
 

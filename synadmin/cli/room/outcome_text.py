@@ -17,7 +17,7 @@ def outcome_text(outcome: "Outcome", *, with_steps: bool = True, hint: str | Non
     """Return the outcome as a few lines of text, safe to be shown.
 
     Args:
-        outcome: what becomes of the room.
+        outcome: the outcome of the room.
         with_steps: with the steps that would regain a room that is refused.
         hint: the command that takes these steps.
     """

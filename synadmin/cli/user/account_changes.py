@@ -23,7 +23,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class AccountChanges:
-    """The changes of an account; lists are added to and taken from."""
+    """The changes of an account: values to set, and items to add to and remove from lists."""
 
     fields: Mapping[str, Any]
     add_threepids: Pairs = ()
@@ -166,7 +166,7 @@ def apply_changes(
     Args:
         synapse: the server.
         user_id: the account.
-        changes: what shall be different.
+        changes: the changes.
         before: the account as it is; None where it is to be created.
 
     Raises:

@@ -100,7 +100,7 @@ def question(
     Args:
         report: the planned rooms.
         rooms: by user, how many rooms depend on it.
-        then: what ``--then`` said.
+        then: the value of ``--then``.
         gives_up: whether the accounts give up their power.
         leave_rooms: whether the account step follows a room that was refused.
     """

@@ -151,7 +151,7 @@ class Scope:
     """The messages of a user that are to be redacted.
 
     Attributes:
-        rooms: in which rooms, as they were named; everywhere where none was.
+        rooms: the rooms, as they were named; empty: all rooms.
         after: not before this moment.
         before: not after this moment.
         limit: how many events of a room are looked at, the newest first.

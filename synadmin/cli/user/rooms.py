@@ -85,7 +85,7 @@ def rooms_losing_control(
 
     Args:
         synapse: the server.
-        users: who is to leave.
+        users: the users who are to leave.
         successors: by user, who is to get control; rooms in which all of them have it are left out.
         unread: gets the rooms that the server fails to show; None: the error is raised.
     """

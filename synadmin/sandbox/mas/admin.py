@@ -83,7 +83,7 @@ def returns_one(template: str, kind: str, title: str, *, since: tuple[int, int])
 
 @dataclass(frozen=True, slots=True)
 class StandInService:
-    """What the operations work with.
+    """The parts of the stand-in that operations use.
 
     Attributes:
         store: the records.
@@ -100,10 +100,10 @@ class StandInService:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the admin API by whom is allowed to use it.
+    """An authorized request to the admin API.
 
     Attributes:
-        service: what it works with.
+        service: the stand-in's parts.
         request: the request.
         parameter: of the path: an id or a username; empty where there is none.
         session: the caller's session.

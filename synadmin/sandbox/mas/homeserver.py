@@ -26,7 +26,7 @@ _CONFLICT = 409
 
 
 class DelegatedHomeserver(Homeserver):
-    """A Synapse of one's own, and beside it the stand-in for MAS that manages its accounts."""
+    """A throwaway Synapse, and the stand-in for MAS that manages its accounts."""
 
     def __init__(self, directory: Path | None = None, **named: Any) -> None:  # noqa: ANN401 - as Homeserver
         """Choose a server, as :class:`Homeserver` does."""

@@ -14,7 +14,7 @@ _LOOK = 0.05  # seconds between two looks at a worker that is switched off
 
 
 class Worker:
-    """Runs jobs one after the other, in a thread of its own. The store keeps them until they are done."""
+    """Runs jobs one after the other, in its own thread. The store keeps them until they are done."""
 
     def __init__(self, store: MasStore, synapse: Provisioner) -> None:
         self._store = store

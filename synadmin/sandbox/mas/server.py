@@ -26,7 +26,7 @@ CLIENT_ID = "01JADM1N000000000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, for those that watch.
+    """A request and its answer, for observers.
 
     Attributes:
         request: the request.
@@ -38,14 +38,14 @@ class Exchange:
 
 
 class AuthenticationService:
-    """A MAS of one's own, beside a Synapse.
+    """A stand-in for MAS, beside a Synapse.
 
     As a context manager it serves while the block runs.
 
     Attributes:
-        secret: what it shares with Synapse.
+        secret: the shared secret of MAS and Synapse.
         client_secret: the secret of the client that may use the admin API.
-        store: what it knows.
+        store: its records.
         synapse: how it speaks to Synapse.
         watch: is given each exchange after it has been answered.
     """
@@ -66,7 +66,7 @@ class AuthenticationService:
             homeserver: returns Synapse's base URL, once it is asked for.
             server_name: returns Synapse's server name.
             port: the port; 0: any that is free.
-            secret: what it shares with Synapse; None: drawn anew.
+            secret: the shared secret of MAS and Synapse; None: a random one.
             client_secret: the secret of the client that may use the admin API; None: drawn anew.
             path: the file that keeps what it knows; None: nothing is kept.
         """

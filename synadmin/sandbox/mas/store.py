@@ -29,7 +29,7 @@ _OF_USER = {OAUTH: "user_id", COMPAT: "user_id", BROWSER: "user_id", PERSONAL: "
 
 @dataclass
 class Knobs:
-    """What an operator, or a test, may set.
+    """The settings of the stand-in.
 
     Attributes:
         adminapi: the admin API is served. It is not unless an operator adds it.
@@ -68,7 +68,7 @@ class MasStore:
 
     Attributes:
         lock: held by what reads or writes records.
-        knobs: what can be set.
+        knobs: the settings.
         tables: records by kind, then by id, in the order in which they were made.
     """
 

@@ -12,7 +12,7 @@ _TAKEN = {"M_INVALID_USERNAME", "M_USER_IN_USE", "M_EXCLUSIVE"}
 
 
 class SynapseError(Exception):
-    """Synapse did not do what MAS asked for.
+    """Synapse refused a request of MAS.
 
     Attributes:
         errcode: Synapse's error code; empty where it gave none.

@@ -18,7 +18,7 @@ _NOT_HERE = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it arrived.
+    """An HTTP request.
 
     Attributes:
         method: the HTTP method.
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer.
+    """An HTTP answer.
 
     Attributes:
         status: the HTTP status.
@@ -98,8 +98,8 @@ def json_body(
 
     Args:
         request: the request.
-        required: what the body has to have.
-        optional: what it may have.
+        required: the fields that the body must have.
+        optional: the fields that it may have.
         whole: there has to be a body.
 
     Raises:
