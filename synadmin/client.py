@@ -174,11 +174,11 @@ class Synapse:
         return self._over(self.transport.as_user(UserId(user_id), token))
 
     def dry_run(self) -> Self:
-        """Return a client for the same server that reads, and raises DryRunStop instead of changing."""
+        """Return a client for the same server that reads, and raises DryRunStop in place of changes."""
         return self._over(self.transport.dry_run())
 
     def fast(self, limiter: "Limiter | None" = None) -> Self:
-        """Return a client for the same server, made for reading much in many threads.
+        """Return a client for the same server, for many reads in several threads.
 
         Args:
             limiter: is asked before each request whether it may be sent now.
@@ -193,7 +193,7 @@ class Synapse:
 
     @property
     def owner(self) -> UserId:
-        """Return whose token it is, asked for once."""
+        """Return the owner of the token, asked for once."""
         return self.transport.owner()
 
     @property

@@ -52,7 +52,7 @@ class Column(NamedTuple):
 
 
 def field(record: Mapping[str, Any], path: str) -> object:
-    """Return a record's field; dots go into nested objects, and what is not there is None."""
+    """Return a record's field, None where it is missing; dots lead into nested objects."""
     if path in record:
         return record[path]
     value: Any = record

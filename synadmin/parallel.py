@@ -27,7 +27,7 @@ class GaveUpError(Exception):
 
 @contextmanager
 def on_one_core() -> Iterator[None]:
-    """Keep this thread, and those that it starts, on one core.
+    """Bind this thread, and those that it starts, to one core.
 
     Python runs one thread at a time. On several cores they take twice as long, because half of the time is
     spent on handing the interpreter's lock from one core to another.

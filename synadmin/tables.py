@@ -44,7 +44,7 @@ _NARROWEST_NAME = 8  # columns of a breakable column: its words do not decide ab
 
 
 def safe_json(text: str) -> str:
-    """Return JSON text in which what a terminal would obey is escaped; it means the same."""
+    """Return the same JSON text with control characters of a terminal escaped."""
     rest = text.encode("utf-8", "surrogatepass").translate(None, _HARMLESS)
     if rest.decode("utf-8", "surrogatepass").isprintable():  # as nearly all is; what is unsafe is never
         return text

@@ -203,7 +203,7 @@ class UserPager(Pager[User]):
     """A list of accounts. It leaves out the filter for guests where the server refuses that filter."""
 
     def pages(self) -> Iterator[Page[User]]:
-        """Walk the pages."""
+        """Yield the pages."""
         try:
             yield from super().pages()
         except MatrixError as error:

@@ -162,7 +162,7 @@ class RoomFacts:
 
     @property
     def reserved(self) -> frozenset[UserId]:
-        """The local users who are no accounts and whose names no user can register."""
+        """Users of this server with power who have no account and whose names no user can register."""
         return frozenset(user for user, account in self.accounts.items() if account.reserved)
 
     @property
@@ -177,7 +177,7 @@ class RoomFacts:
 
     @cached_property
     def with_power(self) -> tuple[UserId, ...]:
-        """The users who hold a level in person, creators included, wherever they are."""
+        """The users with a level of their own and the creators, joined or not."""
         levels = self.view.levels
         creators = levels.creators if levels.version.creator_power else levels.creators[:1]
         return tuple(

@@ -17,7 +17,7 @@ _LARGEST = 48_000  # bytes of content: an event has 65,536, and servers add fiel
 
 
 def post(synapse: Synapse, room_id: RoomId, report: Report | Sequence[ServerReport]) -> EventId | None:
-    """Post what is new, and what was solved, as the token's owner; nothing where there is neither.
+    """Post new and solved findings as the owner of the token; nothing where there are none.
 
     The report of several servers is one message, which also has the servers that were not audited.
 

@@ -110,7 +110,7 @@ def audit(
 
 
 def _everything(gatherer: Gatherer, run: "_Run") -> Iterator[RoomFacts | AccountFacts | ServerFacts]:
-    """Yield all facts that there is a rule for; where one kind cannot be had, the others stay.
+    """Yield the facts of each kind that has a rule; where one kind cannot be read, the others are yielded.
 
     Raises:
         NotPermittedError: the token is not a server admin's.
@@ -174,7 +174,7 @@ class _Run:
         return False
 
     def alike(self, first: RoomFacts, second: RoomFacts) -> bool:
-        """Return whether the rules find the same in both rooms without an error; from any thread."""
+        """Return whether the rules find the same in both rooms without an error. Called from every thread."""
         try:
             for rule in self.about(RoomFacts):
                 options = self._options_of(rule)

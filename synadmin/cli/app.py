@@ -228,7 +228,7 @@ def _changes_made(invocation: Invocation) -> str | None:
 
 
 def _after_interruption(invocation: Invocation) -> str | None:
-    """Say what the run may have changed, and which command does the rest."""
+    """Print what the run may have changed, and the command that continues it."""
     changes = _changes_made(invocation)
     if changes is None or not invocation.journal.is_resumable:
         return changes

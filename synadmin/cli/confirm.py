@@ -20,7 +20,7 @@ _LONGEST_REASON = 1000  # characters: an event holds 65,536 bytes, and a client 
 
 
 def _keep_reason(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    """Keep a reason for the journal, and for the membership events that are sent."""
+    """Store the reason for the journal and for membership events."""
     if value is None:
         return
     if not value.strip():

@@ -66,7 +66,7 @@ class Verb(Command):
         return [*self.own_options, *OUTPUT_OPTIONS]
 
     def check(self, hook: Function) -> Function:
-        """Set what looks at the options before anything is sent; what it returns is added to them."""
+        """Set the function that checks options before a request; options that it returns are added."""
         self._check = hook
         return hook
 

@@ -36,7 +36,7 @@ _NARROWEST = 40  # columns; on a narrower terminal lines go on as it breaks them
 
 @contextmanager
 def _interruptible() -> "Iterator[None]":
-    """Say after Ctrl-C at a question that nothing was changed: all questions come before the first change."""
+    """Print after Ctrl-C at a question that nothing was changed: questions come before changes."""
     try:
         yield
     except KeyboardInterrupt:
@@ -276,7 +276,7 @@ def print_block(text: str, *, first: bool = True) -> None:
 
 
 def _hanging_indent(line: str) -> int:
-    """Return where a line goes on below: under its text, behind a label such as `1.` or `now:`."""
+    """Return the indent of a paragraph's next lines: under its text, after a label such as `1.`."""
     label = re.match(_LABEL, line)
     if label is not None:
         return len(label.group())

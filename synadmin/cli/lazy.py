@@ -15,7 +15,7 @@ C = TypeVar("C", bound=click.Command)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Keep a common option for the whole invocation; what stands further right wins."""
+    """Store a common option for the whole invocation; the last one on the command line wins."""
     if not parameter.name or value in {None, False}:
         return
     invocation = context.find_root().ensure_object(Invocation)

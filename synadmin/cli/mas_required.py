@@ -66,7 +66,7 @@ def server_admins(synapse: "Synapse") -> frozenset[str]:
 def require_mas(
     synapse: "Synapse", command: str | None, users: "Sequence[str]" = (), *, instead: str = ""
 ) -> None:
-    """Make sure that the admin API of MAS can be used, where MAS manages the accounts.
+    """Refuse the command where MAS manages the accounts and its admin API cannot be used.
 
     Args:
         synapse: the server.

@@ -173,7 +173,7 @@ class Output(NamedTuple):
 
 
 def _complete_columns(context: click.Context, _option: click.Parameter, start: str) -> list[str]:
-    """Complete the last of the column names, for commands that tell their columns."""
+    """Complete the last of the column names, for commands with known columns."""
     names: Sequence[str] = getattr(context.command, "column_names", list)()
     before, comma, last = start.rpartition(",")
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]

@@ -35,12 +35,12 @@ class Amount(click.ParamType[int]):
     """A whole number with units, such as a duration or a size."""
 
     def __init__(self, name: str, parse: Callable[[str], int]) -> None:
-        """Take its name in the help, and what reads it: it raises ValueError with the message."""
+        """Set its name in the help, and its parser, which raises ValueError with the message."""
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
-        """Return the number."""
+        """Parse the number."""
         if isinstance(value, int):
             return value
         try:
@@ -183,7 +183,7 @@ class Sort(click.ParamType[tuple[str, bool]]):
     name = "sort"
 
     def __init__(self, fields: Sequence[str], descending: Collection[str]) -> None:
-        """Take the fields, and those that the server sorts from the largest to the smallest by itself."""
+        """Set the fields, and those that the server sorts from the largest to the smallest by default."""
         self.fields = fields
         self.descending = descending
 

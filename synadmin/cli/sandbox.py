@@ -232,7 +232,7 @@ def _show_lost_rooms(community: "Community") -> None:
 
 
 def _regain(community: "Community", room_id: "RoomId") -> bool:
-    """Regain the room with the very commands that a person would type; tell whether that worked."""
+    """Regain the room with the commands that a person would type; return whether that succeeded."""
     admin = community.people["admin"]
     home = community.homeserver.directory
     # Nothing of this person's own settings: the commands must not reach a server that matters.

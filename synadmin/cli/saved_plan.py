@@ -160,7 +160,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  any JSON
 
 
 def _compared(value: Any) -> Any:  # noqa: ANN401  any JSON
-    """Return the part of a record that has to be the same: no names and no sentences about it."""
+    """Return the part of a record that must be the same, without names and sentences."""
     if isinstance(value, Mapping):
         return {name: _compared(item) for name, item in value.items() if name not in _NOT_COMPARED}
     if isinstance(value, list | tuple):

@@ -36,7 +36,7 @@ class TaskFailedError(SynadminError):
 
 
 def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, again: str) -> T:
-    """Wait until the server has finished, and return what it says then.
+    """Wait until the server has finished, and return its last status.
 
     Args:
         invocation: the invocation.
@@ -78,7 +78,7 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
 
 
 def _poll_again_on_errors(poll: Callable[[], T]) -> T:
-    """Ask how far it is, and again where the server fails: the work goes on all the same.
+    """Ask for the status, again after a server error: the work continues.
 
     Raises:
         ServerError: it failed each time.
@@ -111,7 +111,7 @@ class Task(NamedTuple):
         return f"synadmin {self.status_command} {task_id} --wait"
 
     def wait_for(self, invocation: Invocation, synapse: "Synapse", task_id: str, *, what: str) -> Any:  # noqa: ANN401
-        """Wait until the server has finished, and return what it says then."""
+        """Wait until the server has finished, and return its last status."""
         return wait_for_task(
             invocation, lambda: self.poll(synapse, task_id), what=what, again=self.wait_command(task_id)
         )

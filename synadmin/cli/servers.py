@@ -101,5 +101,5 @@ def file_of_profile(path: Path, profile: str) -> Path:
 
 
 def common_code(codes: Collection[int]) -> int:
-    """Return the exit code where servers have failed: the same as of each of them, else 1."""
+    """Return the exit code where servers have failed: theirs where it is the same for all, else 1."""
     return next(iter(codes)) if len(set(codes)) == 1 else EXIT_FAILED

@@ -28,7 +28,7 @@ _IN_MAS = {
 
 
 def explain_unsupported(invocation: "Invocation", error: NotSupportedError) -> tuple[str, str | None]:
-    """Return what to tell about an operation that the server does not have: the error, and what to do."""
+    """Return the error for an operation that the server does not have, with what to do."""
     from synadmin.cli.operations import MAS_ADMIN, operation_of
 
     message = str(error)
@@ -134,7 +134,7 @@ def _is_recognized(synapse: "Synapse", encoded_room: str) -> bool:
 
 
 def _software(synapse: "Synapse") -> str | None:
-    """Return the name and version that the homeserver tells other servers; None where it does not."""
+    """Return the name and version that the homeserver gives to other servers; None where it gives none."""
     from synadmin.http.endpoint import Endpoint
 
     endpoint = Endpoint("GET", "/_matrix/federation/v1/version", dict)

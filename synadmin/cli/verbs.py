@@ -258,7 +258,7 @@ class Change(Verb):
         return hook
 
     def guard(self, hook: Function) -> Function:
-        """Add what refuses the targets, with ``--yes`` and in a dry run, too; what it returns is added."""
+        """Add a function that may refuse targets, also in a dry run; its result is added."""
         self._guards.append(hook)
         return hook
 
@@ -268,12 +268,12 @@ class Change(Verb):
         return hook
 
     def after(self, hook: Function) -> Function:
-        """Set what is called with the exit code when the targets were changed."""
+        """Set the function that is called with the exit code after the targets were changed."""
         self._after = hook
         return hook
 
     def shows(self, hook: Function) -> Function:
-        """Set what is shown where the options ask for no change: returns a Shown, or None."""
+        """Set the function for options without a change: it returns a Shown, or None."""
         self._shows = hook
         return hook
 
@@ -370,7 +370,7 @@ class Change(Verb):
         return [name for name in super().single_ids() if name != self.kind.field]
 
     def command_line(self, names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-        """Return the command line that does the rest of it, the targets resolved."""
+        """Return the command line that does the rest, with resolved targets."""
         words = click.get_current_context().command_path.split()[1:]
         options = [text for option in self.own_options for text in _option_arguments(option, values)]
         arguments: list[str] = []
@@ -430,7 +430,7 @@ class ServerTask(Change):
         return hook
 
     def act(self, synapse: "Synapse", name: str, values: Mapping[str, Any]) -> "Record":
-        """Begin the work for one target, and follow it."""
+        """Start the work for one target, and wait for it."""
         begun = super().act(synapse, name, values)
         if not isinstance(begun, str):
             return begun
@@ -447,7 +447,7 @@ class ServerTask(Change):
 def server_task(
     kind: Kind, *calls: str, task: "Task", **declared: Unpack[Declared]
 ) -> Callable[[Function], ServerTask]:
-    """Declare a change that the server goes on with by itself.
+    """Declare a change that continues on the server.
 
     The function begins it and returns its id; or a record, where there is nothing to follow.
 

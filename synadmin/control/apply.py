@@ -146,7 +146,7 @@ class Apply:
 
 
 def _waits(change: RoomChange) -> bool:
-    """Whether a user has the level for control and only has to join."""
+    """Whether a user has the level for control and has not joined yet."""
     return (
         change.kind in {"admin", "heir"}
         and change.before["membership"] != "join"

@@ -242,7 +242,7 @@ def require_local_admins(entries: Iterable[RoomsEntry], server_name: str) -> Non
 
 
 def _require_consistent(entries: tuple[RoomsEntry, ...], lines: Lines) -> None:
-    """Refuse entries of the same name, and entries about the same rooms that say different things."""
+    """Refuse entries of the same name, and contradicting entries about the same rooms."""
     names: dict[str, int] = {}
     selectors: dict[Selector, int] = {}
     for number, entry in enumerate(entries):
@@ -261,7 +261,7 @@ def content_of(entry: RoomsEntry) -> tuple[object, ...]:
 
 
 def contradiction(first: RoomsEntry, second: RoomsEntry, places: str | None = None) -> SettingsError:
-    """Return the error of two entries that say different things about the same rooms."""
+    """Return the error for two contradicting entries about the same rooms."""
     places = places or f"lines {first.line} and {second.line}"
     return SettingsError(
         f"{places}: {quoted(first.name)} and {quoted(second.name)} match the same rooms and contradict "

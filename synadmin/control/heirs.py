@@ -88,7 +88,7 @@ def succession(
 
 
 def with_heirs(entry: RoomsEntry) -> RoomsEntry:
-    """Return an entry whose heirs are among its admins."""
+    """Return an entry with its heirs among its admins."""
     heirs = entry.heirs.users if entry.heirs is not None else ()
     admins = tuple(dict.fromkeys((*entry.goal.admins, *heirs)))
     return replace(entry, goal=replace(entry.goal, admins=admins))

@@ -17,7 +17,7 @@ _FEW = 10  # rooms that are looked at closely at once: a quick look would list a
 def looked_at(
     prefetcher: Prefetcher, targets: Sequence[MatchedRoom], notices: HeirNotices
 ) -> Iterator[tuple[MatchedRoom, bool]]:
-    """Yield the rooms, each with whether it is in order; False also where only a closer look can tell.
+    """Yield the rooms, each with whether it is as the file says; False also where more has to be read.
 
     Rooms that match a kind of rooms, and that no user of this server is in or that the server itself uses for
     its notices, are left out.

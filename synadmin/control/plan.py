@@ -303,7 +303,7 @@ def takes_power(view: RoomView, edit: Edit) -> bool:
 
 
 def plan_edit(observer: Observer, view: RoomView, edit: Edit) -> change_levels.EditPlan:
-    """Find through whom levels can be set, whatever reach that takes.
+    """Find the user as whom levels can be set, with any reach.
 
     Raises:
         NotPossible: no local user may, or the room would lose its last local control.
@@ -336,7 +336,7 @@ def require_reach(actor: change_levels.Actor, allow: Reach) -> None:
 
 
 def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> change_levels.Actor:  # noqa: ANN401
-    """Find through whom a setting can be changed, whatever reach that takes.
+    """Find the user as whom a setting can be changed, with any reach.
 
     Raises:
         NotPossible: no local user may, or the setting would shut this server out.
@@ -353,7 +353,7 @@ def plan_setting(observer: Observer, view: RoomView, name: str, wanted: Any) -> 
 
 
 def differences_now(observer: Observer, target: MatchedRoom) -> list[RoomChange]:
-    """Return what is not as the file says, asked of the server.
+    """Return the differences from the file, read from the server.
 
     Raises:
         NotFoundError: the server knows no such room, or is no longer in it.

@@ -111,7 +111,7 @@ def in_order(target: MatchedRoom) -> RoomReport:
 
 
 def must_join(users: Iterable[str], *, lowers: bool) -> str:
-    """Return what is to come where users have the level for control and are not in the room.
+    """Return the pending joins of users who have the level for control and are not in the room.
 
     Args:
         users: the users who have to join.

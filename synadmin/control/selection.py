@@ -155,7 +155,7 @@ class _Matcher:
 
 
 def _require_consistent(matchers: Iterable[_Matcher]) -> None:
-    """Refuse two entries that name the same one room, by its id and by an alias, and say different things."""
+    """Refuse two contradicting entries that name the same room, by its id and by an alias."""
     first: dict[RoomId, RoomsEntry] = {}
     for matcher in matchers:
         if matcher.only_room is None:

@@ -181,7 +181,7 @@ def _days(given: object, where: str) -> int:
 
 
 def _with_allowed_rooms(settings: dict[str, Any], allowed: object, where: str) -> RoomSettings:
-    """Put the rooms whose members may join into the join rule."""
+    """Add the rooms whose members may join to the join rule."""
     restricted = settings.get("join_rule", {}).get("join_rule") in RESTRICTED
     if restricted != (allowed is not None):
         raise SettingsError(

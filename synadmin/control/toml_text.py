@@ -25,7 +25,7 @@ def toml_value(value: object) -> str:
 
 
 def toml_key(key: str) -> str:
-    """Return a key, quoted where it has to be."""
+    """Return a key, quoted where TOML requires it."""
     bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
     return key if bare else toml_value(key)
 

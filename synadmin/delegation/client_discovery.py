@@ -62,7 +62,7 @@ def check(name: ServerName, fetcher: Fetcher) -> Clients:
 
 
 def _versions(fetcher: Fetcher, base_url: str) -> str | None:
-    """Return what is wrong with the client API there, as a sentence."""
+    """Return the error of the client API, as a sentence."""
     url = f"{base_url}{_VERSIONS}"
     fetched = fetcher.fetch(url)
     if fetched.answer is None:

@@ -111,11 +111,11 @@ class _Walk:
         return target
 
     def route(self, via: str, name: ServerName) -> Route:
-        """Take the name as it is: the steps that need nothing but addresses."""
+        """Route by the name itself: the steps that need only addresses."""
         return Route(via, name.host, name.text, (self.target(name.host, name.port or FEDERATION_PORT),))
 
     def by_srv_or_default(self, via: str | None, host: str) -> Route:
-        """Take SRV records where there are some, else port 8448; steps 3.3 to 3.5, and 4 to 6."""
+        """Route by SRV records, else to port 8448; steps 3.3 to 3.5, and 4 to 6."""
         problems: list[str] = []
         for prefix in (_CURRENT, _DEPRECATED):
             record = f"{prefix}.{host}"
@@ -146,7 +146,7 @@ def _of(record: str, services: SrvRecords, host: str) -> str:
 
 
 def discover(name: ServerName, resolver: Resolver, fetcher: Fetcher) -> Discovery:
-    """Find the way to a homeserver. A failure is a step of the result, not raised."""
+    """Find the route to a homeserver. A failure is a step of the result, and not raised."""
     walk = _Walk(resolver, fetcher)
     # 1. An IP address: that, with the port or 8448.
     if name.literal:

@@ -55,7 +55,7 @@ def bracketed(host: str) -> str:
 
 
 def parse_name(text: str) -> ServerName:
-    """Take a server name apart.
+    """Parse a server name.
 
     Raises:
         UsageError: it is none, with a sentence on what it is instead.
@@ -72,7 +72,7 @@ def parse_name(text: str) -> ServerName:
 
 
 def _problem(text: str) -> str | None:  # noqa: C901, PLR0911  one clause for each mistake
-    """Return what is wrong with a server name, as a clause; None where nothing is."""
+    """Return the error of a server name, as a clause; None where it is valid."""
     if not text:
         return "it is empty"
     if "://" in text:

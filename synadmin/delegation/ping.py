@@ -116,7 +116,7 @@ def _connected(route: Route, network: Network, deadline: Deadline) -> TlsConnect
 
 
 def _asked(result: Ping, connection: TlsConnection, route: Route, deadline: Deadline) -> bool:
-    """Ask once, and tell whether the connection is still good."""
+    """Send one request, and return whether the connection can be used again."""
     started = time.monotonic()
     try:
         answer = connection.get(VERSION, route.host_header, deadline.share())

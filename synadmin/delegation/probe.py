@@ -199,7 +199,7 @@ def exposes_admin_api(answer: Answer) -> bool:
 
 
 def read(answer: Answer, path: str, *, any_status: bool = False) -> tuple[str | None, object]:
-    """Return what is wrong with an answer, as a sentence, and what is in it."""
+    """Return the error of an answer, as a sentence, and its content."""
     if answer.status != HTTPStatus.OK and not any_status:
         hint = ""
         if answer.status == HTTPStatus.NOT_FOUND:

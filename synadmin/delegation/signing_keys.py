@@ -24,7 +24,7 @@ def canonical(value: object) -> bytes:
 
 
 def problem(published: object, server_name: str, now_ms: int) -> str | None:
-    """Return what is wrong with an answer of ``/_matrix/key/v2/server``; None where nothing is.
+    """Return the error of an answer of ``/_matrix/key/v2/server``; None where it is valid.
 
     Args:
         published: the decoded JSON.

@@ -184,7 +184,7 @@ def _remarks(fetched: Fetched) -> tuple[str, ...]:
 
 
 def _cached(fetched: Fetched) -> str:
-    """Return for how long other servers keep the file, in words."""
+    """Return how long other servers cache the file, in words."""
     seconds = cache_seconds(fetched.answer.headers if fetched.answer else {})
     if seconds is None:
         return f"other servers keep it for {_DEFAULT_CACHE // 3600} hours (no cache headers)"

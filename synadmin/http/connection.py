@@ -1,4 +1,4 @@
-"""Where a homeserver is, and how it is talked to: its base URL, token, timeouts and certificates."""
+"""The connection to a homeserver: its base URL, token, timeouts and certificates."""
 
 import re
 from base64 import b64encode
@@ -68,7 +68,7 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """Return what it is called in messages: host and port, or the path of its socket."""
+        """Return its name in messages: host and port, or the path of its socket."""
         return self.socket_path or urlsplit(self.homeserver).netloc
 
     @property

@@ -19,7 +19,7 @@ class HashedIds:
         self._count = 0
 
     def add(self, keys: Iterable[bytes]) -> list[bool]:
-        """Remember keys; tell of each whether it is new."""
+        """Add keys; return for each whether it is new."""
         digests = [hash(key) or 1 for key in keys]
         size = len(self._slots)
         while self._count + len(digests) > _FULL * size:

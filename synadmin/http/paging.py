@@ -213,7 +213,7 @@ class Pager(Generic[T]):
             cursor = following
 
     def _keys(self, items: list[msgspec.Raw]) -> Iterator[bytes]:
-        """Return what tells each record from the others: the declared field, else all of it."""
+        """Return the key of each record: the declared field, else the whole record."""
         if not self._endpoint.key:
             yield from map(bytes, items)
             return

@@ -96,7 +96,7 @@ class Body:
             data = self._unpacked(self._unpacker, data)
 
     def _unpacked(self, unpacker: "zlib._Decompress", data: bytes) -> bytes:
-        """Unpack some of the data; return what is left of it."""
+        """Decompress some of the data; return the rest."""
         if unpacker.eof:
             # One more gzip member behind the first.
             assert self._wbits is not None  # noqa: S101  for the type checker
@@ -229,7 +229,7 @@ class _Reader:
         return Answer(status, self._headers, content, phrase=phrase, cut=self._body.cut, keeps=keeps)
 
     def release(self) -> None:
-        """Let go of the parser: it refers back to this reader, and would keep the body until the next gc."""
+        """Release the parser: it refers to this reader, and would keep the body in memory."""
         del self._parser
 
     # What httptools calls

@@ -40,7 +40,7 @@ def session(connection: Connection) -> UnfollowingSession:
 
 
 def bounded_session() -> UnfollowingSession:
-    """Return a session whose answers end by the timeout, however slowly they come."""
+    """Return a session that ends each answer by the timeout, also where bytes arrive slowly."""
     made = UnfollowingSession()
     # Proxies are wanted from the environment; ~/.netrc, which would replace our header, is not.
     made.trust_env = False

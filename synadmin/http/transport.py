@@ -143,7 +143,7 @@ class Transport:
         self._wire.close()
 
     def as_user(self, user_id: UserId, token: str) -> "Transport":
-        """Return a transport to the same server with the token of another user, whom the journal names."""
+        """Return a transport with the token of another user, who is named in the journal."""
         self.owner()
         connection = replace(self.connection, token=token, renewed=None)
         return self._derived(connection, RequestsWire(connection), user=user_id)
@@ -154,11 +154,11 @@ class Transport:
         return self._dry_run
 
     def dry_run(self) -> "Transport":
-        """Return a transport over the same wire that reads, and raises DryRunStop instead of changing."""
+        """Return a transport over the same wire that reads, and raises DryRunStop in place of changes."""
         return self._derived(self.connection, self._wire, user=self._user, dry_run=True)
 
     def fast(self, limiter: Limiter | None = None) -> "Transport":
-        """Return a transport to the same server, made for reading much in many threads.
+        """Return a transport to the same server, for many reads in several threads.
 
         Args:
             limiter: is asked before each request whether it may be sent now.
@@ -200,7 +200,7 @@ class Transport:
 
     @contextmanager
     def recording(self, **notes: object) -> Iterator[Recorded]:
-        """Keep notes with the journal's entry of the change that is made in the block; yield that entry.
+        """Store notes in the journal entry of the change in the block; yield that entry.
 
         ``restoring`` (method, path, body) says how a temporary change is reverted, ``restores`` names
         the journal entry that this one reverts, ``before`` is what held before.
@@ -428,7 +428,7 @@ def _failed(error: ServerError, endpoint: Endpoint[Any]) -> SynadminError:
 
 
 def _perhaps_sent(error: ReplyError) -> ReplyError:
-    """Return the error for a change whose answer is of no use."""
+    """Return the error for a change whose answer cannot be used."""
     unknown = ReplyError(f"{error}. The server may have carried it out", hint=error.hint)
     unknown.sent = True
     return unknown

@@ -41,7 +41,7 @@ class Limiter(Protocol):
         """Wait until a request may be sent; return when that was."""
 
     def end(self, began: float) -> None:
-        """Hear that it was answered, or never will be."""
+        """End a request: it was answered, or failed."""
 
 
 class LimitedWire:

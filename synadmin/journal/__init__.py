@@ -43,7 +43,7 @@ class Journal:
     """The journal, as one run writes it."""
 
     def __init__(self, path: Path, *, command: str | None = None, warn: "Warn" = lambda _: None) -> None:
-        """Begin a run; no file is touched before there is a change to write down.
+        """Begin a run; no file is written before the first change.
 
         Args:
             path: the file that the settings name. /dev/null: nothing is kept.
@@ -81,7 +81,7 @@ class Journal:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether the journal has a command line that does what is still open."""
+        """Whether the journal has a command line that continues the run."""
         return bool(self.arguments) and not self._is_all_finished and not self._is_discarded
 
     @property
@@ -191,7 +191,7 @@ class Journal:
 
     @contextmanager
     def optional(self) -> Iterator[None]:
-        """Send changes in here also where they cannot be written down: what is temporary is reverted."""
+        """Send changes of this block also without a journal: temporary changes are reverted."""
         before, self._is_optional = self._is_optional, True
         try:
             yield
@@ -199,7 +199,7 @@ class Journal:
             self._is_optional = before
 
     def leave_out(self, targets: Iterable[str], *, is_all: bool) -> None:
-        """Leave finished targets out of the command line that goes on with this run.
+        """Leave finished targets out of the command line that continues this run.
 
         Args:
             targets: as they stand in ``arguments``.

@@ -219,7 +219,7 @@ class Store:
         return runs[0] if runs else None
 
     def runs_ending_in(self, end: str) -> list[RunRecord]:
-        """Return the runs whose names have this after the time, oldest first."""
+        """Return the runs whose names end in this text after the time, oldest first."""
         return self._runs("WHERE substr(run, instr(run, '-') + 1) = ? ORDER BY number", _unicode(end))
 
     def chain(self, record: RunRecord) -> list[RunRecord]:

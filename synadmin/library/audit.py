@@ -49,7 +49,7 @@ class AuditRun:
 
 @contextmanager
 def prefetching(synapse: "Synapse", concurrency: int, *, begin: bool = False) -> "Iterator[Prefetcher]":
-    """Send the first requests while the rest is still being loaded.
+    """Send the first requests while the rest of the program is imported.
 
     Args:
         synapse: the server.

@@ -107,7 +107,7 @@ class OAuth:
         return self._post(_TOKEN, AccessToken, form, client=(client_id, secret), idempotent=True)
 
     def register(self) -> RegisteredClient:
-        """Register this program as a client, or find it: the same metadata gives the same client."""
+        """Register this program as a client; the same metadata gives the same client."""
         client = {
             "client_name": "synadmin",
             "client_uri": _WEBSITE,

@@ -153,7 +153,7 @@ class Mas:
         self.transport.close()
 
     def dry_run(self) -> "Mas":
-        """Return the same service that reads, and raises DryRunStop instead of changing."""
+        """Return the same service that reads, and raises DryRunStop in place of changes."""
         other = Mas(self.transport.dry_run(), self.oauth, wire=self._wire)
         if "version" in vars(self):
             other.version = self.version

@@ -47,7 +47,7 @@ class Difference:
 
 
 def differences(view: RoomView, goal: ControlGoal) -> tuple[Difference, ...]:
-    """Return what is not as the goal says; empty where all is, or :func:`refusal` rules it out."""
+    """Return the differences from the goal; empty where there are none, or :func:`refusal` has a reason."""
     return (*_missing_admins(view, goal), *level_differences(view, goal))
 
 
@@ -60,7 +60,7 @@ def _missing_admins(view: RoomView, goal: ControlGoal) -> Iterator[Difference]:
 
 
 def level_differences(view: RoomView, goal: ControlGoal) -> tuple[Difference, ...]:
-    """Return what is not as the goal says and can be changed by setting levels alone."""
+    """Return the differences from the goal that setting levels can change."""
     levels = view.levels
     moderators = [
         Difference("moderator", user, levels.level_of(user), level)
@@ -145,7 +145,7 @@ def _shared_control(view: RoomView, goal: ControlGoal) -> str | None:
 
 
 def _others_with_the_level(view: RoomView, goal: ControlGoal) -> list[UserId]:
-    """Return who has the level for control, joined or not, and is not named; creators stay out of it."""
+    """Return users with the level for control, joined or not, who are not named; without creators."""
     levels = view.levels
     if not goal.nobody_else:
         return []

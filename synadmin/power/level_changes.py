@@ -99,7 +99,7 @@ def edited(view: RoomView, edit: Edit) -> RoomView:
 def merged(
     base: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Merge two contents of the levels that were both made from the same one.
+    """Merge two contents of the levels that are based on the same content.
 
     Returns:
         ``theirs`` with what ``ours`` has changed in ``base``, and the names of what both have changed, each
@@ -169,7 +169,7 @@ def gives_everybody_control(view: RoomView, edit: Edit) -> bool:
 
 
 def controllers(view: RoomView) -> Iterator[UserId]:
-    """Yield the joined users who have control, as far as they are known by name."""
+    """Yield the joined users with control who are known by name."""
     levels = view.levels
     for user in dict.fromkeys((*view.levels.creators, *levels.listed(), *view.memberships)):
         if view.has_control(user):
@@ -204,7 +204,7 @@ def possible_actors(view: RoomView, edit: Edit, *, joined: bool = False) -> Iter
 
 
 def equal_remote_admins(view: RoomView, edit: Edit) -> tuple[UserId, ...]:
-    """Return the users of other servers whose level no local user can take, being no higher."""
+    """Return users of other servers whose level no local user can lower, because none has a higher one."""
     best = max((view.levels.level_of(user) for user in controllers(view) if view.is_local(user)), default=-1)
     return tuple(
         user

@@ -137,7 +137,7 @@ class PowerLevels:
 
     @cached_property
     def control(self) -> int:
-        """The level that changing the levels takes: who has it can give themselves all the rest."""
+        """The level for control: a user with it can change the power levels."""
         return self.needed(POWER_LEVELS)
 
     @property
@@ -194,7 +194,7 @@ class PowerLevels:
         return top, tuple(user for user, level in levels.items() if level == top)
 
     def written(self) -> dict[str, Any]:
-        """Return the content as it may be sent again, meaning the same.
+        """Return the content in a form that Synapse accepts, with the same meaning.
 
         Levels written as strings come out as integers: Synapse accepts no others in a new event, of
         whatever room version, and takes ``"100"`` and ``100`` for the same. Where there was no event
@@ -242,7 +242,7 @@ class PowerLevels:
 
 
 def _with_integers(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content with every level an integer; what is no level at all is left out."""
+    """Return the content with every level as an integer; values that are no levels are left out."""
     written: dict[str, Any] = {}
     for key, value in content.items():
         if key in _DEFAULTS:

@@ -54,7 +54,7 @@ def _outcomes(view: RoomView, goal: Goal) -> tuple[Outcome, ...]:
 def _best(
     search: Search, view: RoomView, goal: Goal, allow: Reach
 ) -> tuple[Outcome, tuple[Step, ...]] | None:
-    """Return the way that ends best within the reach; of those, the one that takes the least reach."""
+    """Return the plan with the best result within the reach; of equal ones, the one with the least reach."""
     for outcome in _outcomes(view, goal):
         for reach in Reach:
             if reach <= allow and (steps := search.shortest(outcome, reach)) is not None:
@@ -65,7 +65,7 @@ def _best(
 def _least(
     search: Search, view: RoomView, goal: Goal, allow: Reach
 ) -> tuple[Outcome, tuple[Step, ...]] | None:
-    """Return the way of the least reach above the allowed one; of those, the one that ends best."""
+    """Return the plan with the least reach above the allowed one; of equal ones, the best."""
     for reach in Reach:
         for outcome in _outcomes(view, goal):
             if reach > allow and (steps := search.shortest(outcome, reach)) is not None:
@@ -351,7 +351,7 @@ def _replacement(view: RoomView) -> str:
 
 
 def _holders(levels: PowerLevels) -> dict[UserId, int]:
-    """Return everybody who holds a level in person, creators included, the highest first."""
+    """Return the users with a level of their own and the creators, the highest level first."""
     users = dict.fromkeys((*levels.creators, *levels.listed()))
     held = {user: levels.level_of(user) for user in users}
     return dict(sorted(held.items(), key=lambda item: -item[1]))

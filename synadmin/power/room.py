@@ -132,18 +132,18 @@ class RoomView:
 
     @property
     def local_controllers(self) -> tuple[UserId, ...]:
-        """The local users who are joined with control, as far as they are known by name."""
+        """The joined local users with control who are known by name."""
         return tuple(user for user in self.known_local_members if self.has_control(user))
 
     @property
     def unknown_local_members(self) -> int:
-        """How many local users are, or may be, joined whose names were not looked up."""
+        """The number of local users who are or may be joined and are not known by name."""
         known = len(self.known_local_members)
         return max(1 if self.uncounted else 0, self.joined_local_members - known)
 
     @property
     def in_room(self) -> bool:
-        """Whether this server is in the room at all. Once its last user leaves, Synapse drops the state."""
+        """Whether this server is in the room. When its last user leaves, Synapse drops the state."""
         return self.uncounted or self.joined_local_members > 0 or bool(self.known_local_members)
 
     def is_local(self, user: UserId) -> bool:

@@ -178,7 +178,7 @@ class Search:
                 return
 
     def _entry(self, state: _State, user: UserId, reach: Reach, *, stays: bool) -> Iterator[_State]:
-        """Yield what it takes for a local user to be joined and able to act, if it can be done."""
+        """Yield the steps after which a local user is joined and able to act, where that is possible."""
         view, account = state.view, state.view.account_of(user)
         steps: list[Step] = []
         back: list[Step] = []
@@ -289,7 +289,7 @@ class Search:
         return replace(step, as_user=None) if step.as_user == unnamed_member(self._start) else step
 
     def _useful_actors(self) -> Iterator[UserId]:
-        """Yield the caller, the local users of whom none can replace another, and the unnamed one."""
+        """Yield the caller, the local users with different abilities, and the unnamed member."""
         caller, unnamed = self._goal.caller, unnamed_member(self._start)
         yield caller
         if self._target != caller and self._view.is_local(self._target):

@@ -103,7 +103,7 @@ def plan(
     leave_rooms: bool,
     undoing: bool = False,
 ) -> EditPlan:
-    """Find through whom an edit can be made.
+    """Find the user who can make an edit.
 
     Args:
         observer: looks at accounts.
@@ -186,7 +186,7 @@ def _missing_account(observer: Observer, view: RoomView, edit: Edit) -> str | No
 
 
 def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
-    """Make sure that the local users whose level is to change exist, or have a level that can be taken.
+    """Refuse local users who do not exist and have no level that can be removed.
 
     Raises:
         NotFoundError: there is no such account.
@@ -199,7 +199,7 @@ def _require_existing(observer: Observer, view: RoomView, edit: Edit) -> None:
 
 
 def _ways(observer: Observer, view: RoomView, edit: Edit) -> list[Actor]:
-    """Return through whom an edit can be made, the least intrusive first."""
+    """Return the users who can make an edit, the one with the least reach first."""
     ways = [
         way
         for user in level_changes.possible_actors(view, edit)
@@ -233,7 +233,7 @@ def _with_helpful_member(observer: Observer, view: RoomView) -> RoomView:
 
 
 def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None:
-    """Return what it takes to act as a user in the room, None where it cannot be done."""
+    """Return how a user can be made to act in the room, None where that is impossible."""
     state = observer.account(user).state
     reach = observer.reach_as(user)
     if reach is None:
@@ -315,7 +315,7 @@ def _send(recovery: Recovery, planned: EditPlan, actor: Actor) -> Mapping[str, A
 
 
 def start_acting(recovery: Recovery, room_id: RoomId, actor: Actor) -> Synapse:
-    """Do what it takes to act as a user in a room, reverted with the room; return the way as them.
+    """Prepare to act as a user in a room, until the room is reverted; return the client of that user.
 
     Raises:
         SynadminError: it could not be done.
@@ -440,7 +440,7 @@ def _merged_with_others(
     others: Iterable[Mapping[str, Any]],
     content: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return our content with the changes of others, whose events replaced the same one as ours.
+    """Return our content merged with events of other users that replaced the same event as ours.
 
     Raises:
         SynadminError: another user has changed a level of the edit.

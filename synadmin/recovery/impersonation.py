@@ -89,7 +89,7 @@ class Impersonation:
         return held.synapse
 
     def _not_made(self, error: BaseException, entry: str, back: Mapping[str, Any], until: float) -> None:
-        """End what a request that failed may have made all the same, or say when it expires."""
+        """End the token that a failed request may have made, or say when it expires."""
         if isinstance(error, MatrixError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return
         if not entry or isinstance(error, RefusedError):

@@ -338,7 +338,7 @@ class Run:
     def _take_all(
         self, plan: Plan, view: RoomView, observation: Observation, taken: list[StepTaken]
     ) -> SynadminError | None:
-        """Take the steps until one fails; those that put things back are not among them."""
+        """Take the steps until one fails, without those that revert temporary changes."""
         failure: SynadminError | None = None
         steps = StepRunner(self.recovery, plan, view, observation.via)
         for step in plan.steps:

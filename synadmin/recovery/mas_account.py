@@ -57,7 +57,7 @@ class MasAccount:
         return [email.attributes.email for email in self.mas.user_emails.list(user=self.record.id)]
 
     def set_locked(self, *, locked: bool) -> str | None:
-        """Lock or unlock it; return what is still to come, None where nothing is.
+        """Lock or unlock it; return what is pending, None where nothing is.
 
         Raises:
             SynadminError: MAS reported success, and the account is not as asked.
@@ -73,7 +73,7 @@ class MasAccount:
         return _still_accepted("locked", in_use)
 
     def deactivate(self, *, erase: bool) -> str | None:
-        """Deactivate it; return what is still to come, None where nothing is.
+        """Deactivate it; return what is pending, None where nothing is.
 
         Raises:
             SynadminError: MAS reported success, and the account is not as asked.
@@ -145,7 +145,7 @@ class MasAccount:
         return [session for sessions in lists for session in sessions]
 
     def end_devices(self, devices: Sequence[str]) -> str | None:
-        """End the sessions of devices, and delete the devices; return what is still to come.
+        """End the sessions of devices, and delete the devices; return what is pending.
 
         Without its session's end MAS would make a device anew.
         """

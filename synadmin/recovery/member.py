@@ -70,7 +70,7 @@ class Member:
         return str((self._state(room_id, MEMBER, user) or {}).get("membership", "leave"))
 
     def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return a room's state event of a type that has no more than one, asked anew."""
+        """Return a room's state event of a type with an empty state key, read again."""
         event = self._state(room_id, event_type, event=True)
         return None if event is None else msgspec.convert(event, StateEvent)
 

@@ -95,7 +95,7 @@ def configure_new_room(
     options: ReplaceOptions,
     shut_down: RoomShutDown,
 ) -> Replacement:
-    """Configure the new room, and read back what it holds.
+    """Configure the new room, and read it back.
 
     Args:
         recovery: the run.
@@ -251,7 +251,7 @@ def _set_addresses(recovery: Recovery, planned: Replacement, options: ReplaceOpt
 
 
 def _addresses(planned: Replacement) -> dict[str, Any]:
-    """Return the old room's addresses as far as they lead to the new one."""
+    """Return the aliases of the old room that point to the new one."""
     old = planned.inherited.get(CANONICAL_ALIAS, {})
     main = old.get("alias") or (planned.details.canonical_alias if planned.details else None)
     others = [alias for alias in old.get("alt_aliases") or () if alias in planned.aliases]

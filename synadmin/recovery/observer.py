@@ -72,7 +72,7 @@ class Observer(Reader):
     keeps_creators: bool = False
 
     def beside(self) -> "Observer":
-        """Return an observer for another thread, which shares what is known of users."""
+        """Return an observer for another thread, which shares the cache of users."""
         return replace(self, at_once=1, _whole={})
 
     def _together(self, asks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Observer(Reader):
         return target.room_id, target.servers
 
     def observe(self, room: RoomId | RoomAlias, goal: Goal) -> Observation:
-        """Look at a room as far as it takes to plan, and plan.
+        """Read what planning needs of a room, and plan.
 
         Raises:
             NotFoundError: an alias that leads nowhere.
@@ -404,7 +404,7 @@ def local_members(synapse: Synapse, room_id: RoomId) -> tuple[UserId, ...]:
 
 
 def counted(view: RoomView) -> RoomView:
-    """Return the view of a room whose every joined local user has been looked at."""
+    """Return the view of a room, with every joined local user read."""
     return replace(view, uncounted=False, joined_local_members=len(view.known_local_members))
 
 

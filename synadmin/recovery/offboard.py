@@ -103,7 +103,7 @@ class Offboarding:
             yield control, previews
 
     def planned(self, rooms: Iterable[RoomControl]) -> list[RoomHandover]:
-        """Return what would become of each room."""
+        """Return the plan of each room."""
         return [
             RoomHandover(control, tuple(preview.result for preview in previews), control.controllers)
             for control, previews in self.previews(rooms)
@@ -151,7 +151,7 @@ class Offboarding:
                     yield control
 
     def give_up(self, user: UserId) -> list[str]:
-        """Take the account's power away in each room that it has joined, and let it leave there.
+        """Remove the account's power in each room that it has joined, and make it leave the room.
 
         Creators of version 12 rooms keep their power: no level can be taken from them. A level that no local
         user may take stays, too. A room that no other local user is in stays as it is: power given up there
@@ -196,7 +196,7 @@ class Offboarding:
         return False
 
     def _take_level(self, view: RoomView, user: UserId) -> None:
-        """Take the account's level away; it stays where no local user may change it."""
+        """Remove the account's level; it stays where no local user may change it."""
         edit = Edit(users={user: None})
         try:
             plan = change_levels.plan(

@@ -23,7 +23,7 @@ class StateReader(Protocol):
     """Reads a room's state and newest events: as a server admin, or as a member."""
 
     def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return a room's state event of a type that has no more than one, asked anew."""
+        """Return a room's state event of a type with an empty state key, read again."""
 
     def newest_events(self, room_id: RoomId, count: int) -> Iterable[Event | MemberEvent]:
         """Return at least ``count`` events of a room, if it has so many, the newest first."""
@@ -117,19 +117,19 @@ class Reader:
         return {user: self.membership(user, room_id) for user in users}
 
     def membership_now(self, user: UserId, room_id: RoomId) -> str:
-        """Return a user's membership, asked anew."""
+        """Return a user's membership, read again."""
         self.forget(user)
         return self.membership(user, room_id)
 
     def forget(self, *users: UserId) -> None:
-        """Ask anew about these users next time."""
+        """Remove these users from the cache."""
         self._whole.clear()
         for user in users:
             self._memberships.pop(user, None)
             self._accounts.pop(user, None)
 
     def forget_all(self) -> None:
-        """Ask anew about everybody next time."""
+        """Empty the cache of users."""
         self._whole.clear()
         self._memberships.clear()
         self._accounts.clear()
@@ -146,7 +146,7 @@ class Reader:
         return dict(zip(users, side_by_side(self.account, users, at_once=at_once), strict=True))
 
     def state_event(self, room_id: RoomId, event_type: str) -> StateEvent | None:
-        """Return a room's state event of a type that has no more than one, asked anew."""
+        """Return a room's state event of a type with an empty state key, read again."""
         self._whole.clear()
         return self.event_seen(room_id, event_type)
 

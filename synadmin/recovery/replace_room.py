@@ -115,7 +115,7 @@ class Replacement:
 def plan_replacement(
     observer: Observer, room_id: RoomId, options: ReplaceOptions, journal: Path
 ) -> Replacement:
-    """Look at a room: what would be moved, and whether replacing it is called for at all.
+    """Read a room: what would be moved, and whether it has to be replaced.
 
     Args:
         observer: looks at rooms.
@@ -151,7 +151,7 @@ def plan_replacement(
 
 
 def _inherited(observer: Observer, room_id: RoomId) -> dict[str, dict[str, Any]]:
-    """Return the state of the old room that the new one is to have, as far as it is still to be seen."""
+    """Return the state of the old room for the new one, as far as it can still be read."""
     events = {kind: observer.state_event(room_id, kind) for kind in (*_INHERITED, POWER_LEVELS)}
     return {kind: event.content for kind, event in events.items() if event is not None}
 
@@ -199,7 +199,7 @@ def _earlier(
 
 
 def to_note(planned: Replacement) -> dict[str, Any]:
-    """Return what the journal has to keep: Synapse forgets a room's state when its last user has left."""
+    """Return the notes for the journal: Synapse forgets a room's state when its last user has left."""
     state = {kind: dict(content) for kind, content in planned.inherited.items()}
     people = {"members": list(planned.members), "invited": list(planned.invited)}
     return {"room_id": planned.room_id, **people, "state": state}

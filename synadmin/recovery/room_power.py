@@ -86,7 +86,7 @@ def _account_states(
 
 
 def _memberships(observer: Observer, room_id: RoomId, foreign: list[UserId]) -> dict[UserId, str]:
-    """Return the memberships of users of other servers, as far as this server knows them.
+    """Return the memberships of users of other servers that this server knows.
 
     The joined members are known at once. For the others the server lists all members, once it has the
     complete state of the room.

@@ -12,7 +12,7 @@ from synadmin.recovery.workspace import Recovery
 
 
 def sender_of(observer: Observer, view: RoomView, event_type: str) -> Actor | None:
-    """Return through whom a state event can be set with the least reach; None where no local user may."""
+    """Return the user who can set a state event with the least reach; None where no local user may."""
     needed = view.levels.needed(event_type)
     users = (user for user in view.known_local_members if view.levels.level_of(user) >= needed)
     actors = (actor for user in users if (actor := way_to_act(observer, view, user)) is not None)

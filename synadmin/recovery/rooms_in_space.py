@@ -58,7 +58,7 @@ def rooms_in_space(synapse: Synapse, space: RoomId, *, as_member: bool = False) 
 
 
 def hierarchy(synapse: Synapse, space: RoomId) -> Iterator[RoomInSpace]:
-    """Yield a space and what is in it, each room once, depth first; also where Synapse is older than 1.142.
+    """Yield a space and its rooms, each once, depth first; also where Synapse is older than 1.142.
 
     Raises:
         NotFoundError: there is no such space.
@@ -73,7 +73,7 @@ def hierarchy(synapse: Synapse, space: RoomId) -> Iterator[RoomInSpace]:
 def hierarchy_from_state(
     synapse: Synapse, space: RoomId, *, max_depth: int | None = None
 ) -> Iterator[RoomInSpace]:
-    """Yield a space and what is in it, read from the ``m.space.child`` events of each space."""
+    """Yield a space and its rooms, read from the ``m.space.child`` events of each space."""
     seen: set[RoomId] = set()
     waiting = [(space, 0)]
     while waiting:

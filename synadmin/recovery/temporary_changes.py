@@ -209,7 +209,7 @@ class TemporaryChanges:
         return left
 
     def keep(self, mark: int) -> None:
-        """Keep what was changed since the mark."""
+        """Make the changes since the mark permanent."""
         for revert in self._made[mark:]:
             self.journal.reverted(revert.entry, "it is to stay")
         del self._made[mark:]
@@ -254,7 +254,7 @@ class TemporaryChanges:
         ]
 
     def _ended(self, token: Mapping[str, Any]) -> bool:
-        """End a token that a run has left. One whose secret is lost is open until it expires."""
+        """End a token that a run has left. A token whose secret is lost stays open until it expires."""
         try:
             with self.journal.optional():
                 still = impersonation.end_left(self._synapse, self.journal, token)
@@ -283,7 +283,7 @@ class TemporaryChanges:
         return None
 
     def _may_hold(self, revert: Revert, is_made: Callable[[], bool] | None) -> bool:
-        """Whether a change that was refused holds all the same, or cannot be read."""
+        """Whether a refused change is in force nevertheless, or cannot be read."""
         try:
             return not self._is_reverted(revert) if is_made is None else is_made()
         except SynadminError:

@@ -9,7 +9,7 @@ from synadmin.journal import Journal
 
 
 def keep(journal: Journal | None, entry: str, token: str) -> None:
-    """Keep a token, mode 0600, until it has ended."""
+    """Store a token with mode 0600 until it has ended."""
     if journal is not None and entry:
         with suppress(SettingsError):  # a full disk: then it ends with this run, or expires
             files.replace_file(_file(journal, entry), token)

@@ -52,11 +52,11 @@ class Way(Protocol):
         """Return a view of the room as it is now, with both owners."""
 
     def demote(self, view: RoomView) -> None:
-        """Take the old owner's power."""
+        """Remove the old owner's power."""
 
 
 def missing_account(synapse: Synapse, move: Move) -> str | None:
-    """Return why a room cannot be handed over at all: one of the two accounts does not exist.
+    """Return why a room cannot be handed over: one of the two accounts does not exist.
 
     Where the other server does not answer, its account is taken to exist.
     """
@@ -134,7 +134,7 @@ def _finished(
     move: Move,
     accept: Callable[[RoomId], object] | None,
 ) -> RoomTransfer:
-    """Take the next step with a room whose new owner was invited: in, control seen, the old one lowered."""
+    """Continue with a room whose new owner was invited: once they have joined, lower the old owner."""
     room_id = room_transfer.room_id
     if room_id is None:
         return room_transfer

@@ -135,7 +135,7 @@ class AsAdmin:
         return replace(room_transfer, reason=None, steps=steps)
 
     def view_of(self, room_id: RoomId) -> RoomView:
-        """Return a view of the room with both owners, asked anew."""
+        """Return a view of the room with both owners, read again."""
         observer = self.recovery.observer
         observer.forget(self.move.new, self.move.old)
         view = change_levels.view_to_edit(observer, room_id)

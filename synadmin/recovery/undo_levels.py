@@ -83,7 +83,7 @@ def recorded_changes(lines: Iterable[Mapping[str, Any]]) -> list[RecordedChange]
 
 
 def others(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the changes of a run that are not put back by undoing its power levels, in words."""
+    """Yield the changes of a run, as sentences, that undoing its power levels does not revert."""
     for line in lines:
         path = str(line.get("path"))
         if "before" in line or "restoring" in line or "restores" in line or line.get("status") in _REFUSED:
@@ -183,7 +183,7 @@ def _has_controller(observer: Observer, view: RoomView) -> bool:
 
 
 def plan(observer: Observer, view: RoomView, change: RecordedChange, *, allow: Reach) -> UndoPlan:
-    """Find how a change is undone as far as that can be done: in one edit, or in several through several.
+    """Plan how a change is undone as far as possible: in one edit, or in several by different users.
 
     Args:
         observer: looks at accounts.

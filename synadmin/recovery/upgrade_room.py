@@ -54,7 +54,7 @@ class Upgrade:
     problems: list[str] = field(default_factory=list)
 
     def carry_out(self) -> RoomUpgrade:
-        """Take the steps, read back what the new room holds, and return what became of the room.
+        """Take the steps, read the new room back, and return the result.
 
         Raises:
             NotAuthenticatedError: the token has become invalid.
@@ -126,7 +126,7 @@ class Upgrade:
         return RoomId(room) if isinstance(room, str) else None
 
     def _take(self, step: StepTaken, new: RoomId) -> None:
-        """Take a step; its failure is recorded, and the next step is taken all the same."""
+        """Take a step; a failure is recorded, and the next step is taken nevertheless."""
         if isinstance(step, SpaceStep):
             if step.as_user is None:
                 self.problems.append(step.detail.rstrip("."))

@@ -147,7 +147,7 @@ class Homeserver:
 
     @property
     def password(self) -> str:
-        """Everybody's password. Drawn anew for each sandbox, since others may use this machine too."""
+        """The password of all users. It is random for each sandbox, since others may use this machine too."""
         return self._facts.password
 
     @property
@@ -208,7 +208,7 @@ class Homeserver:
         raise ConnectError(message, hint=f"its files are in {self.directory}")
 
     def stop(self) -> bool:
-        """Stop it, from whichever process; tell whether it was running. Its files stay."""
+        """Stop it, from any process; return whether it was running. Its files stay."""
         self.close()
         was_running = process.end(self._pid_file)
         if self._child is not None:
@@ -262,7 +262,7 @@ class Homeserver:
         return UserId(f"@{localpart}:{self.server_name}")
 
     def processed(self) -> tuple[Processed, ...]:
-        """Return the requests that it has answered so far, oldest first.
+        """Return the requests that it has answered, oldest first.
 
         Synapse writes the line just after it has answered, so the last one may be a moment late.
         """
@@ -299,7 +299,7 @@ class Homeserver:
         self._record.write_text(json.dumps(asdict(facts)), "utf-8")
 
     def _launch(self, key: str, *, stay: bool) -> str | None:
-        """Start the process; return None once it answers, else what it said before it ended."""
+        """Start the process; return None when it answers, else its output."""
         facts = self._facts
         path = config.write(
             self.directory,
@@ -335,7 +335,7 @@ class Homeserver:
 
 
 def require_synapse() -> None:
-    """Make sure that there is a Synapse to start.
+    """Refuse to go on where Synapse is not installed.
 
     Raises:
         SettingsError: matrix-synapse is not installed.

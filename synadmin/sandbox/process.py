@@ -72,7 +72,7 @@ def noted(path: Path) -> int | None:
 
 
 def end(path: Path) -> bool:
-    """End the process that was written down, and forget it; tell whether there was one.
+    """End the recorded process, and remove the record; return whether there was one.
 
     It is asked first (SIGTERM), and killed where it has not ended after 15 seconds.
     """

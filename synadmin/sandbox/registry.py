@@ -76,7 +76,7 @@ class Sandbox:
         return record
 
     def down(self) -> bool:
-        """Take it down; tell whether a server was running. A temporary directory goes.
+        """Stop it; return whether a server was running. A temporary directory is removed.
 
         So does what was made in any other directory, if it was never finished.
         """

@@ -323,7 +323,7 @@ def load(
 
 
 def _refuse_to_send_elsewhere(sources: Sequence[_Source], secret: Sequence[str], what: str) -> None:
-    """Keep a secret with the homeserver that its own source names, unless the command line names another.
+    """Refuse to send a secret to another homeserver than its source names, unless the command line names it.
 
     Raises:
         SettingsError: the homeserver, or how its certificate is checked, comes from elsewhere.

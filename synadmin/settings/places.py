@@ -76,7 +76,7 @@ def default_journal() -> Path:
 
 
 def state_directory() -> Path:
-    """Return where synadmin keeps what it must remember between runs."""
+    """Return the directory of files that synadmin keeps between runs."""
     return _directory("XDG_STATE_HOME", ".local/state")
 
 

@@ -40,7 +40,7 @@ class Coverage:
     """
 
     def __init__(self, needs: Needs, *, until: float | None = None) -> None:
-        """Begin, with nothing checked.
+        """Create the coverage of a run that has checked nothing.
 
         Args:
             needs: the needs of the rules.

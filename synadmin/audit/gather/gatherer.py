@@ -49,7 +49,7 @@ class Gatherer:
         without: Collection[UserId] = (),
         heirs: Callable[[RoomFacts], HeirFacts | None] | None = None,
     ) -> None:
-        """Begin; nothing more is asked yet.
+        """Create it; no request is sent yet.
 
         Args:
             prefetcher: the way to the server, and what was asked already.

@@ -32,7 +32,7 @@ class HashTable:
         return None if digests[place] == _EMPTY else numbers[place]
 
     def set(self, digest: int, number: int = 0) -> None:
-        """Keep a number."""
+        """Set the number of a hash."""
         digests, numbers = self._slots
         digest = digest or 1
         place = self._place(digests, digest)

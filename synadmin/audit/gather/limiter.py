@@ -30,7 +30,7 @@ class ConcurrencyLimiter:
         self._best = 0.0
 
     def begin(self) -> float:
-        """Wait for one's turn; return when it came."""
+        """Wait for a free place; return when there was one."""
         with self._free:
             while self._under_way >= self.limit:
                 self._free.wait()

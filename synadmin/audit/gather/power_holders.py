@@ -63,7 +63,7 @@ class PowerHolders:
         now: int,
         without: Mapping[UserId, Collection[RoomId]] | None = None,
     ) -> None:
-        """Begin; no account was asked for yet.
+        """Create the users with power; no request is sent yet.
 
         Args:
             synapse: the server.
@@ -104,7 +104,7 @@ class PowerHolders:
         return self._holder(user, flags, self._entry(user))
 
     def listed(self, user: UserId) -> PowerHolder:
-        """Return a user as far as the user list tells; asked about where the list lacks the account.
+        """Return a user by the user list; an account that the list lacks is asked for.
 
         The list tells neither who is suspended nor who belongs to an application service. Both are taken for
         not so.
@@ -205,7 +205,7 @@ class PowerHolders:
         return sum(hash(room_id) in rooms for rooms in self.without.values())
 
     def in_other_rooms(self, listed: Container[int]) -> tuple[UserId, ...] | None:
-        """Return the accounts that are in a room whose hash is not listed; None where not all were asked."""
+        """Return the accounts in a room that is not in ``listed``; None where not all were asked for."""
         if self._users is None:
             return None
         places = ((user, self._places.get(hash(user))) for user in self._users)
@@ -217,11 +217,11 @@ class PowerHolders:
         )
 
     def know_other_rooms(self, listed: Container[int]) -> bool:
-        """Whether a local user that was asked about is in a room whose hash is not listed."""
+        """Whether a local user whose rooms are known is in a room whose hash is not in ``listed``."""
         return any(digest not in listed for digest in self._digests)
 
     def _once(self, what: str, user: UserId, ask: Callable[[], None]) -> None:
-        """Ask something about a user; where another thread is asking the same, wait for it."""
+        """Send a request about a user; where another thread sends the same one, wait for its answer."""
         key = what, user
         with self._lock:
             begun = self._asking.get(key)
@@ -356,7 +356,7 @@ def with_accounts(
 
 
 def facts_of(user: User, *, now: int) -> AccountFacts:
-    """Return the facts about an account as the user list has it, which does not tell suspensions."""
+    """Return the facts about an account of the user list, which does not show suspensions."""
     return AccountFacts(
         user_id=user.name,
         state=AccountState.of(deactivated=user.deactivated, locked=user.locked),
@@ -369,7 +369,7 @@ def facts_of(user: User, *, now: int) -> AccountFacts:
 
 
 def with_details(synapse: Synapse, facts: AccountFacts) -> AccountFacts:
-    """Return the facts about an account with what the list does not tell."""
+    """Return the facts about an account, with the suspension, which the list does not show."""
     try:
         details = synapse.users.get(facts.user_id)
     except NotFoundError:

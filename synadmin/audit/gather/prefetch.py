@@ -29,7 +29,7 @@ class Prefetcher:
     """
 
     def __init__(self, synapse: Synapse, *, concurrency: int) -> None:
-        """Ask whose token it is, and nothing else yet.
+        """Ask for the owner of the token; no other request is sent yet.
 
         Args:
             synapse: the server, with a server admin's token.
@@ -76,7 +76,7 @@ class Prefetcher:
         return self.synapse.rooms.state(room_id, type=None if all_state else POWER_LEVELS)
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Send no further requests."""
         self.pool.close()
         self._lister.close()
         self.synapse.transport.close()

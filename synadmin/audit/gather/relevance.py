@@ -21,7 +21,7 @@ def looks_replaced(levels: PowerLevels) -> bool:
 
 
 def may_have_more_creators(facts: RoomFacts) -> bool:
-    """Whether creators who are not known yet might change what is found.
+    """Whether creators who are not known yet might change the findings.
 
     Those of this server do where another local user is in the room, and at most one is known to control it;
     those of other servers where one of theirs is in a room of ours.
@@ -34,7 +34,7 @@ def may_have_more_creators(facts: RoomFacts) -> bool:
 
 
 def may_be_regained(facts: RoomFacts, options: Mapping[str, Any], controllers: Sequence[UserId]) -> bool:
-    """Whether a rule may name the way to regain the room, if these local users control it.
+    """Whether a finding may name the command that regains the room, if these local users control it.
 
     So it is where all of them are away, or it is only one.
     """

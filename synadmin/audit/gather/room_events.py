@@ -16,7 +16,7 @@ class RoomEvents:
     """
 
     def __init__(self, ask: Callable[[str | None], RoomState]) -> None:
-        """Begin, with nothing known.
+        """Create it; no request is sent yet.
 
         Args:
             ask: asks for the events of a type; for all events where it is None.

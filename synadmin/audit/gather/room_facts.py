@@ -60,7 +60,7 @@ class Asker:
         alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
         accounts: int = 0,
     ) -> None:
-        """Begin; nothing is asked yet.
+        """Create it; no request is sent yet.
 
         Args:
             prefetcher: the way to the server, and what was asked already.
@@ -131,7 +131,7 @@ class Asker:
         return total is not None and self._number_of_accounts >= total
 
     def _has_few_events(self, room: Room) -> bool:
-        """Whether all state of a room is a short answer, by the list; what is found does not depend on it.
+        """Whether all state of a room is a short answer, by the room list; findings do not depend on it.
 
         Where another server made the room, the state may not be complete yet, and the answer would wait.
         """
@@ -240,7 +240,7 @@ class Asker:
         return facts
 
     def _with_accounts_that_matter(self, facts: RoomFacts) -> RoomFacts:
-        """Ask about all local users with power but one, where the rules find the same if that is suspended.
+        """Read all accounts with power but one, where findings are the same if that one is suspended.
 
         This user has no control. Where a user has none, it makes no difference to the rules whether the
         account is an application service's.
@@ -270,7 +270,7 @@ class Asker:
         return facts
 
     def _of_state(self, reader: RoomReader) -> RoomFacts:
-        """Return the facts that the room's own state tells."""
+        """Return the facts from the state of the room."""
         room, levels = reader.room, reader.events.single(POWER_LEVELS)
         creators: tuple[UserId, ...] = (room.creator,) if room.creator else ()
         in_version_12 = RoomVersion.of(room.version or "1").creator_power
@@ -412,7 +412,7 @@ def _ask_for_local_members(reader: RoomReader, facts: RoomFacts, _options: Mappi
 
 
 def _ask_what_regaining_takes(reader: RoomReader, facts: RoomFacts, options: Mapping[str, Any]) -> RoomFacts:
-    """Ask for what the planner has to know, where a finding would name the way to regain the room."""
+    """Read what the planner needs, where a finding would name the command that regains the room."""
     if not may_be_regained(facts, options, facts.controllers):
         return facts
     if reader.has_few_events:

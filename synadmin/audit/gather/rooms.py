@@ -40,7 +40,7 @@ class RoomGatherer:
         finds: Callable[[RoomFacts], bool] | None = None,
         alike: Callable[[RoomFacts, RoomFacts], bool] = lambda _, __: False,
     ) -> None:
-        """Begin; nothing more is asked yet.
+        """Create it; no request is sent yet.
 
         Args:
             prefetcher: the way to the server, and what was asked already.
@@ -107,7 +107,7 @@ class RoomGatherer:
     def _begin(
         self, subject: Subject, ask: Callable[[T], RoomFacts | Unfinished], about: T
     ) -> Iterator[RoomFacts]:
-        """Begin with a room; yield the facts about the first of those begun where they are enough."""
+        """Start to read a room; yield the facts about the oldest room that was started, when enough are."""
         self._begun.append((subject, self._pool.submit(ask, about)))
         if len(self._begun) >= _BEGUN * self._pool.size:
             yield from self._next()

@@ -158,7 +158,7 @@ ASK: Mapping[Need, Callable[[ServerAsker, Mapping[str, Any]], dict[str, Any]]] =
 
 
 def labels_of(tokens: Iterable[str]) -> dict[str, str]:
-    """Return a label for each registration token that tells it from the others and does not give it away.
+    """Return a label for each registration token that identifies it without revealing it.
 
     Of each four characters one is seen, from the beginning, and one hexadecimal digit of the digest: too few
     to find out the rest of a short token by trying. Where labels are still alike, a number tells them apart.

@@ -91,7 +91,7 @@ class Report:
 
     @property
     def amounts(self) -> list[str]:
-        """What was checked, in words: ``120 rooms``, ``1 user``, ``the server``."""
+        """The numbers of checked subjects: ``120 rooms``, ``1 user``, ``the server``."""
         return [
             "the server"
             if what == "server"
@@ -125,7 +125,7 @@ class ServerReport:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the audit itself, in words; None where everything was checked."""
+        """The problem of the audit itself, as a clause; None where everything was checked."""
         if self.error is None:
             return None
         return f"{'not audited' if self.report is None else 'not complete'}: {self.error}"

@@ -60,7 +60,7 @@ class Rule(Protocol):
 
     @property
     def check(self) -> Callable[[Any, Mapping[str, Any]], Iterator[Found]]:
-        """Yields what is found, given the facts and the options."""
+        """Yield the findings for the facts and the options."""
 
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -36,7 +36,7 @@ OPTIONS: dict[str, Any] = {"level": 50}
 
 
 def check(facts: RoomFacts, options: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield a finding for a room whose power levels need little to change."""
+    """Yield a finding for a room whose power levels can be changed with a low level."""
     needed, level = facts.view.levels.control, options["level"]
     if not facts.view.in_room or needed >= level:
         return

@@ -6,7 +6,7 @@ from synadmin.cli.lazy import Group
 
 _COMMANDS = {
     "Commands": {
-        "plan": ("plan:plan", "Show what is not as the file says, and the steps."),
+        "plan": ("plan:plan", "Show the differences from the file, and the steps."),
         "apply": ("apply:apply", "Bring the rooms to what the file says."),
         "check": ("plan:check", "Check that the rooms are as the file says."),
         "export": ("export:export", "Write the file for what holds now."),

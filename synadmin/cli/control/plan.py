@@ -1,4 +1,4 @@
-"""``synadmin control plan`` and ``check``: show what is not as the file says."""
+"""``synadmin control plan`` and ``check``: show the differences from the file."""
 
 from collections import Counter
 from functools import partial
@@ -42,7 +42,7 @@ _CALLS = ("rooms.state", "rooms.list")
 def plan(
     invocation: Invocation, *, file: str, allow: str | None, save_plan: str | None, output: Output
 ) -> int:
-    """Show what is not as the file says, and the steps.
+    """Show the differences from the file, and the steps.
 
     Looks at the rooms that the file matches. For each room that is not as the file says it shows the
     differences and every step that `control apply` would take, or why the room is refused. Nothing is

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_journal(invocation: Invocation) -> "AbstractContextManager[Store]":
-    """Return the journal, opened to be read; a warning tells what of it could not be read."""
+    """Return the journal, opened to read; a warning says how much of it cannot be read."""
     from synadmin.journal import reading
 
     return reading(invocation.settings.journal, warn=invocation.say)
@@ -40,7 +40,7 @@ def find_run(store: "Store", run: str) -> "RunRecord":
 
 
 def require_ended(invocation: Invocation, synapse: "Synapse", record: "RunRecord") -> None:
-    """Make sure that a run was on this server, and is over."""
+    """Refuse a run that was on another server, or has not ended."""
     here, there = synapse.transport.homeserver, record.server
     if here != there:
         message = f"the run {record.run} was on {there}, and {here} is configured"

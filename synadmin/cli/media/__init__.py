@@ -13,7 +13,7 @@ _COMMANDS = {
         "quarantine-changes": ("read:quarantine_changes", "List changes of the quarantine, oldest first."),
         "protect": ("quarantine:protect", "Protect local media from quarantine."),
         "unprotect": ("quarantine:unprotect", "Allow the quarantine of local media again."),
-        "delete": ("delete:delete", "Delete local media for good."),
+        "delete": ("delete:delete", "Delete local media permanently."),
         "purge-remote": ("delete:purge_remote", "Delete old cached copies of other servers' media."),
     },
 }

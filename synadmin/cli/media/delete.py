@@ -46,7 +46,7 @@ def delete(
     dry_run: bool,
     yes: bool,
 ) -> Record:
-    """Delete local media for good.
+    """Delete local media permanently.
 
     Either items, or all that a user has uploaded, or all that was not accessed for long or that is
     large. What is in quarantine or protected from it is left by --before and --larger-than.

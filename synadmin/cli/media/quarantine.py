@@ -191,7 +191,7 @@ def _set_protected(synapse: "Synapse", media: str, *, safe: bool) -> Record:
 
 
 def media_info(synapse: "Synapse", item: MediaId) -> "MediaInfo | None":
-    """Return what is known of an item; None where this Synapse is too old to be asked.
+    """Return the details of a media item; None where this Synapse is too old.
 
     Raises:
         NotFoundError: it knows no such item.
@@ -207,7 +207,7 @@ def media_info(synapse: "Synapse", item: MediaId) -> "MediaInfo | None":
 
 
 def require_local(synapse: "Synapse", item: MediaId, what: str) -> None:
-    """Make sure that an item was uploaded here.
+    """Refuse a media item of another server.
 
     Raises:
         RefusedError: it was not.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def require_speaker(caller: UserId, speaker: UserId, allow: "Reach") -> None:
-    """Make sure that a message can be sent as a user.
+    """Refuse a user as whom no message can be sent.
 
     Raises:
         UsageError: the user is on another server, or acting as the user was not allowed.

@@ -302,7 +302,7 @@ def _deletions(synapse: "Synapse", room_id: RoomId) -> "Sequence[DeletionStatus]
 
 
 def _continue_deletion(room_id: RoomId, earlier: "DeletionStatus") -> "str | Record":
-    """Return what becomes of a room that an earlier deletion has a new room for.
+    """Return the result for a room whose earlier deletion made a new room.
 
     Raises:
         RefusedError: that deletion failed.
@@ -326,7 +326,7 @@ def _read_back(
     options: "DeletionOptions",
     delete_id: str | None,
 ) -> "dict[str, Any]":
-    """Return what was not done for single members; all else has to be as asked for.
+    """Return the members for whom it was not done; the rest must be as requested.
 
     Raises:
         NotAsAskedError: it is not.

@@ -115,7 +115,7 @@ def make_admin(
 def _goal(
     user: str | None, promoter: str | None, *, allow: str | None, join: bool, announces: bool
 ) -> "Callable[[UserId], Goal]":
-    """Check the users, and return what makes the goal for the token's owner, whose server completes them."""
+    """Check the users, and return a function from the owner of the token to the goal."""
     from synadmin.power.room import Goal, Reach
 
     for name in (user, promoter):

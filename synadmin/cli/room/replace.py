@@ -265,7 +265,7 @@ class _DeletionWatcher:
                 secure(self.recovery, self.planned, self.options, new)
 
     def _state_now(self) -> str:
-        """Return what holds now; without an answer so far the list of tasks names the new room."""
+        """Return the state now; without an answer, the new room is read from the list of tasks."""
         from synadmin.recovery.new_room import describe_new_room
 
         if self.new is None:
@@ -311,7 +311,7 @@ def _command(planned: "Replacement", options: "ReplaceOptions", confirm: str | N
 
 
 def _replacement_text(replacement: "Replacement", hint: str | None) -> str:
-    """Return what becomes of the room as a few lines of text, safe to be shown."""
+    """Return the plan or result of a room as a few lines of text, safe for a terminal."""
     details, done = replacement.details, replacement.control
     name = f"{safe_text(details.name)}: " if details and details.name else ""
     version = f" (room version {details.version})" if details and details.version else ""

@@ -195,7 +195,7 @@ def _read_rooms(rooms: tuple[str, ...], source: str | None, space: str | None) -
 
 
 def _move(caller: UserId, new: UserId, old: str | None, *, as_member: bool) -> "Move":
-    """Return from whom to whom the rooms go.
+    """Return the old and the new owner.
 
     Raises:
         UsageError: the token is not the old owner's, or both are the same user.
@@ -319,7 +319,7 @@ def _planned_room(room_transfer: "RoomTransfer", text: str) -> PlannedRoom:
 
 
 def _transfer_text(invocation: Invocation, command: "_Command", room_transfer: "RoomTransfer") -> str:
-    """Return what becomes of a room as lines of text, safe to be shown; below a refusal what would help."""
+    """Return the plan or result of a room as lines of safe text, with advice below a refusal."""
     room = room_transfer.room_id or room_transfer.room
     version = f" (room version {room_transfer.before.version})" if room_transfer.before else ""
     lines = [f"{f'{safe_text(room_transfer.name)}: ' if room_transfer.name else ''}{room}{version}"]

@@ -360,7 +360,7 @@ def _kept(failed: list[str]) -> str:
 def _finish(
     synapse: "Synapse", user_id: "UserId", then: str, *, locked: bool, deactivated: bool
 ) -> str | None:
-    """Lock or deactivate the account; return what is still to come, None where nothing is."""
+    """Lock or deactivate the account; return what is pending, None where nothing is."""
     if then == "lock" and not locked and not deactivated:
         account = account_in_mas(synapse, user_id)
         if account is not None:

@@ -28,7 +28,7 @@ def read_back(synapse: "Synapse", user_id: "UserId", **expected: object) -> None
 
 
 def require_fields(details: "UserDetails", **expected: object) -> None:
-    """Compare an account, as the server says it is now, with what it should be.
+    """Compare the account that was read back with the requested values.
 
     Raises:
         NotAsAskedError: it is not.

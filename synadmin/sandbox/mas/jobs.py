@@ -24,7 +24,7 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
 
     def start(self) -> None:
-        """Begin, with the jobs that an earlier process has left."""
+        """Start with the jobs that an earlier process has left."""
         for job_id in self._store.table("job"):
             self._waiting.put(job_id)
         self._thread.start()

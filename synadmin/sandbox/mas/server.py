@@ -60,7 +60,7 @@ class AuthenticationService:
         client_secret: str | None = None,
         path: Path | None = None,
     ) -> None:
-        """Take a port; nothing is served until :meth:`start`.
+        """Bind a port; nothing is served until :meth:`start`.
 
         Args:
             homeserver: returns Synapse's base URL, once it is asked for.

@@ -206,7 +206,7 @@ returns_one("/user-emails/{id}", "user-email", "User email ID {} not found", sin
 
 @route("DELETE", "/user-emails/{id}", since=(0, 15))
 def delete_user_email(call: Call) -> Reply:
-    """Take an e-mail address away."""
+    """Delete an e-mail address."""
     email = call.find("user-email", "User email ID {} not found")
     del call.store.table("user-email")[email["_id"]]
     call.service.worker.schedule(PROVISION, call.store.table("user")[email["user_id"]])
