@@ -51,7 +51,6 @@ class Pool:
     whose time is up, or that is interrupted, does not wait for a server that does not answer.
 
     Attributes:
-        size: how many threads there are.
         failure: the error of the last job, once no other is started.
     """
 

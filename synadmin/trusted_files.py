@@ -23,7 +23,6 @@ class TrustedFile:
     """The content of a file, and who else can read it.
 
     Attributes:
-        content: the bytes.
         distrust: why the content must not be used; None where it may be.
         others_read: others than the owner can read it.
     """

@@ -24,9 +24,6 @@ class Ignore:
     """Findings that are known and intended.
 
     Attributes:
-        rule: findings of this rule …
-        subject: … about the subject of this id.
-        reason: why.
         until: the last day it holds; None for ever.
     """
 

@@ -50,11 +50,6 @@ class AccountFacts:
     """A local account.
 
     Attributes:
-        user_id: its user.
-        state: its state.
-        admin: it is a server admin's.
-        guest: it is a guest's.
-        created: when it was made.
         seen: when it was last used; None where it never was, or that is not recorded any more.
         appservice: it belongs to an application service, whose use is not recorded.
         reserved: there is no such account, and no user can register the name: the server keeps it for its
@@ -122,7 +117,6 @@ class RoomFacts:
     Attributes:
         view: levels, creators, join rule, and of the local users with power where they are and in which
             state their accounts are.
-        name: the room's name.
         alias: its canonical alias.
         state_events: how many state events it has.
         accounts: the accounts of the local users with power.
@@ -241,8 +235,6 @@ class DestinationFacts:
     """Another server that cannot be reached.
 
     Attributes:
-        server_name: the server.
-        failing_since: since when.
         shared_rooms: how many rooms we share with it.
     """
 
@@ -304,7 +296,6 @@ class DisagreementFacts:
     """An account that is locked or deactivated either in MAS or in Synapse, but not in both.
 
     Attributes:
-        user_id: its user.
         state: ``locked`` or ``deactivated``.
         in_mas: MAS has this state and Synapse has not; else the other way round.
     """
@@ -324,7 +315,6 @@ class ServerFacts:
     """The server itself.
 
     Attributes:
-        server_name: its name.
         admins: the accounts of its server admins.
         tokens: its registration tokens that can still be used; None where it has no such thing.
         reports: the open reports.
@@ -332,7 +322,6 @@ class ServerFacts:
         updates_enabled: whether background updates may run.
         update_running: the background update that is running, None for none.
         update_at_baseline: the one that was running when the baseline was written.
-        tasks: the tasks that failed.
         delegation: None where that is not configured.
         mas_sessions: the sessions at MAS that have admin rights, or that a run has made.
         disagreements: the accounts of which MAS and Synapse say different things.
@@ -368,9 +357,6 @@ class IgnoreFacts:
     """An entry of the configuration that ignores findings.
 
     Attributes:
-        rule: findings of this rule …
-        subject: … about the subject of this id.
-        reason: why.
         until: the last day it holds, in ISO 8601; None for ever.
         matched: it has hidden a finding, or would have before its last day.
     """

@@ -33,8 +33,6 @@ class Skipped:
     """A subject that was not checked, and the reason.
 
     Attributes:
-        subject: the subject.
-        reason: why.
         gone: it was deleted, or the server has no such thing: nothing was overlooked.
     """
 

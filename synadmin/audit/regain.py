@@ -59,13 +59,7 @@ def _planned(facts: RoomFacts) -> WayToRegain:
 
 
 def command_to_edit(facts: RoomFacts, edit: "Edit", *words: str) -> str | None:
-    """Return the command that changes levels, with the reach that it takes; None where it would be refused.
-
-    Args:
-        facts: the room.
-        edit: the edit that the command makes.
-        words: the command.
-    """
+    """Return the command that changes levels, with its reach; None where it would be refused."""
     from synadmin.power import level_changes
 
     view = facts.view

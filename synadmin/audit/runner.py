@@ -28,7 +28,6 @@ class AuditResult:
     """The result of an audit.
 
     Attributes:
-        report: its report.
         complete: everything that was asked for was checked, and no rule crashed.
         baseline: the baseline that follows.
     """

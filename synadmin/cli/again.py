@@ -19,9 +19,6 @@ def run_again(invocation: "Invocation", command: "Sequence[str]", output: "Outpu
     """Run a command line, and return its exit code.
 
     Args:
-        invocation: that of the new run.
-        command: the command line that was kept.
-        output: how to print the records.
         flags: ``--dry-run``, ``--yes``.
 
     Raises:

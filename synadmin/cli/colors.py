@@ -100,7 +100,6 @@ def echo(text: str, stream: TextIO | None = None, *, nl: bool = True) -> None:
     Args:
         text: safe to be shown.
         stream: stdout where it is None.
-        nl: end the line.
     """
     stream = sys.stdout if stream is None else stream
     click.echo(text, file=stream, nl=nl, color=enabled(stream))

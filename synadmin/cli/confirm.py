@@ -87,7 +87,6 @@ class PlannedRoom(NamedTuple):
 
     Attributes:
         room: its id, or the given name where the id is not known.
-        name: its name.
         outcome: ``planned``, or another outcome such as ``refused``.
         note: a short text: the number of steps, or the reason of the refusal.
         text: the full text: a heading, and a line for each step.
@@ -118,9 +117,7 @@ def confirm_plan(
     shown when ``v`` is typed.
 
     Args:
-        invocation: the invocation.
         plan: the rooms, in the order in which they are shown.
-        question: the question.
         notes: texts between the rooms and the question.
 
     Returns:
@@ -172,8 +169,6 @@ def confirm(
     """Ask whether to go on. ``q``, the end of the input and a second unclear answer mean no.
 
     Args:
-        invocation: the invocation.
-        question: the question.
         yes: ``--yes`` was given: ask nothing.
         view: shows the details when ``v`` is typed.
 
@@ -199,7 +194,6 @@ def confirm_by_name(invocation: Invocation, name: str, why: str, *, given: str |
     """Ask for a name before a change that cannot be undone.
 
     Args:
-        invocation: the invocation.
         name: the text to type.
         why: the consequence, as a sentence.
         given: the value of ``--confirm``.

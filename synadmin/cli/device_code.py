@@ -37,7 +37,6 @@ class SignedIn:
     """A token that was made by signing in.
 
     Attributes:
-        secret: the token.
         profile: further values of the profile.
         expires_at: when it ends, RFC 3339; None where it is renewed.
         why_not_personal: why it is a pair that is renewed, and no personal token.
@@ -77,7 +76,6 @@ def signed_in(invocation: "Invocation", synapse: "Synapse", *, expires: int) -> 
     Where no personal token can be made, it is the pair of tokens of the sign-in itself.
 
     Args:
-        invocation: the invocation, which prints the code.
         synapse: the homeserver, without a token.
         expires: when the token shall end, in milliseconds since the epoch.
 

@@ -56,12 +56,7 @@ _OTHER_OPTIONS = {
 
 
 def usage_hint(error: click.ClickException, arguments: Sequence[str] | None) -> str | None:
-    """Return what to do next about a command line that click refused; None where it does not say where.
-
-    Args:
-        error: why, with its context.
-        arguments: the command line.
-    """
+    """Return what to do next about a command line that click refused; None where it does not say where."""
     if _lacks_room(error):
         return QUOTE_ROOMS
     context: click.Context | None = getattr(error, "ctx", None)

@@ -129,7 +129,6 @@ def read_targets(arguments: Sequence[str], source: str | None, kind: InputKind) 
     Args:
         arguments: from the command line; they are checked by the caller.
         source: a file, ``-`` for standard input, either with ``:COLUMN``; None where there is no list.
-        kind: their kind.
 
     Raises:
         UsageError: the list cannot be read, or nothing was named.

@@ -183,7 +183,6 @@ class Invocation:
         """Ask a question on stderr. ``q``, the end of the input and a second unclear answer mean no.
 
         Args:
-            question: the question.
             view: shows the details when ``v`` is typed.
         """
         self.draw("")

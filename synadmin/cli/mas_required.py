@@ -28,7 +28,6 @@ def service_of(synapse: "Synapse", *, hint: str | None = None) -> "Mas":
     """Return MAS, after a check that its admin API can be used.
 
     Args:
-        synapse: the server.
         hint: the hint where MAS does not manage the accounts.
 
     Raises:
@@ -69,7 +68,6 @@ def require_mas(
     """Refuse the command where MAS manages the accounts and its admin API cannot be used.
 
     Args:
-        synapse: the server.
         command: the same command of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
         users: the accounts; where there is exactly one, the command names it.
         instead: the advice where ``mas-cli`` has no command for it.
@@ -92,7 +90,6 @@ def refuse_under_mas(
     """Refuse a change that Synapse would accept and that MAS would ignore.
 
     Args:
-        synapse: the server.
         command: the command of ``mas-cli manage``: ``lock-user {user}``; None where there is none.
         users: the accounts; where there is exactly one, the command names it.
         instead: the advice where ``mas-cli`` has no command for it.

@@ -21,7 +21,6 @@ class Operation:
     """An operation of a server.
 
     Attributes:
-        method: the HTTP method.
         path: the path, with ``{parameters}``.
         call: the client's method, ``rooms.make_admin``.
         command: the command, ``room make-admin``; None where there is none.

@@ -16,7 +16,6 @@ def progress(invocation: Invocation, items: Iterable[T], *, total: int, what: st
     """Yield the items; on a terminal, show a progress line while the next one is being made.
 
     Args:
-        invocation: the invocation.
         items: an iterator that does the work of each item when it is asked for it.
         total: how many there will be.
         what: the verb of the counter: ``done``, ``looked at``.

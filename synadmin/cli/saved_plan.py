@@ -38,13 +38,11 @@ class SavedPlan:
 
     Attributes:
         command: the command line, without answers to questions.
-        server_name: the homeserver's name.
         made_by: the owner of the token.
         made_at: when, in ISO 8601, UTC.
         reason: the value of ``--reason``.
         options: further options that are not on the command line.
         targets: by id, those in which something is to be done.
-        path: the file.
     """
 
     command: list[str]

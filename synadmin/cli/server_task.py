@@ -39,7 +39,6 @@ def wait_for_task(invocation: Invocation, poll: Callable[[], T], *, what: str, a
     """Wait until the server has finished, and return its last status.
 
     Args:
-        invocation: the invocation.
         poll: asks the server how far it is.
         what: the work, for a person: ``deleting !abc:example.org``.
         again: the command that takes it up again: ``synadmin room delete-status ID --wait``.

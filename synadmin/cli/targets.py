@@ -107,8 +107,6 @@ class Kind(NamedTuple):
         """Return the targets of the command line and of a file, checked.
 
         Args:
-            arguments: from the command line.
-            source: a file, or ``-``.
             kind: how the file names them, where that depends on the options.
 
         Raises:

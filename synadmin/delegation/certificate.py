@@ -28,8 +28,6 @@ class Certificate:
 
     Attributes:
         names: the DNS names it is for, and IP addresses.
-        starts: from when on it is valid.
-        ends: until when.
         issuer: its issuer, in words.
     """
 

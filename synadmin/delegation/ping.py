@@ -22,12 +22,10 @@ class Ping:
     """The times and the answer of a server.
 
     Attributes:
-        server_name: the server name.
         sent: how many requests were meant for it.
         milliseconds: how long each answer took, from the request to its last byte; the TLS handshake
             does not count.
         software: the name that the server gives for its software.
-        version: its version.
         problem: why an answer is missing, as a sentence.
     """
 

@@ -44,12 +44,10 @@ class Probe:
     """The result of probing an address.
 
     Attributes:
-        address: the address.
         checks: each with what it found.
         connects: it takes connections, whatever comes after that.
         unchecked: this machine cannot reach such addresses, which says nothing about them.
         software: the name that the server gives for its software.
-        version: its version.
     """
 
     address: Address

@@ -68,9 +68,7 @@ class ServerCheck:
     """The result of a check of a server name.
 
     Attributes:
-        server_name: the server name.
         discovery: the route, and how it was found.
-        checks: each thing that was looked at.
         judgement: the verdict, with its words.
     """
 

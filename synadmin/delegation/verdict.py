@@ -21,7 +21,6 @@ class VerdictFacts:
     """The facts that decide the verdict.
 
     Attributes:
-        name: the server name.
         host: its host.
         via: the route, as in :mod:`synadmin.delegation.discovery`.
         to: where the route leads, ``HOST:PORT``; None where it leads nowhere.

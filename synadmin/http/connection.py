@@ -29,7 +29,6 @@ class Connection:
 
     Attributes:
         homeserver: the base URL, checked: ``https://matrix.example.org``, ``unix:///run/synapse.sock``.
-        token: the access token.
         timeout: seconds for one whole answer, from connecting to its last byte.
         ca_file: certificates to trust instead of the usual ones.
         pool_size: how many connections to keep open.

@@ -23,7 +23,6 @@ class Answer:
     """An HTTP answer: status, headers and body.
 
     Attributes:
-        status: the HTTP status.
         headers: by their names in small letters.
         content: the body, unpacked.
         phrase: the reason phrase after the status.

@@ -32,10 +32,7 @@ class RunRecord:
     """A run of synadmin that changed something.
 
     Attributes:
-        run: its id.
         time: of its first request.
-        command: the command of the run.
-        server: the homeserver.
         user: the token's owner.
         arguments: the command line that continues it; empty: nothing is left to do; None: it has none.
         resumes: the run that this one continues.

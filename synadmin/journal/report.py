@@ -53,10 +53,7 @@ class ReportRow:
 
     Attributes:
         time: of the first change, in ISO 8601, UTC.
-        run: the run.
         user: the owner of the token.
-        command: the command.
-        server: the homeserver.
         kind: ``room``, ``user`` or ``server``.
         target: the room or the account; the homeserver where it is neither.
         actions: the actions, each once, in order.

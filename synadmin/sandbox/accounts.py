@@ -20,13 +20,7 @@ VERSION = "11"
 
 
 class Person:
-    """A user of a sandbox with a session.
-
-    Attributes:
-        user_id: the user.
-        token: the session's access token.
-        synapse: the client that has this token.
-    """
+    """A user of a sandbox with a session."""
 
     def __init__(self, url: str, user_id: UserId, token: str) -> None:
         self.user_id = user_id

@@ -22,8 +22,6 @@ class ClubMember:
     """A member of the club.
 
     Attributes:
-        localpart: of the user id.
-        name: the display name.
         fate: the state of the account at the end; None: it is active.
         elsewhere: the account is on the second server.
     """
@@ -40,17 +38,13 @@ class Situation:
 
     Attributes:
         slug: its name in tests and documentation.
-        name: the room's name.
         about: its history, in one sentence.
         lost: no user is left who could give control away: a case for ``room make-admin``.
         creator: the user who created it, with level 100 unless ``users`` or ``levels`` differ.
-        members: users who joined.
         left: users who left again; the creator may be one of them.
-        banned: users who are banned.
         users: the power levels of users.
         levels: the whole content of ``m.room.power_levels`` instead.
         overrides: laid over the levels of a new room.
-        version: the room version.
         public: everyone may join.
         space: it is a space.
         join_rule: its join rule, if not the usual one.
@@ -311,7 +305,6 @@ class Community:
     """The club, as it was made.
 
     Attributes:
-        homeserver: where it is.
         people: by localpart, each with a session. That of a deactivated one has ended.
         rooms: by slug.
         situations: the declared situations, by slug.

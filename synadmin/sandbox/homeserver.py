@@ -45,9 +45,7 @@ class Processed:
 
     Attributes:
         requester: the user who sent it; with ``|`` and a second user where the first acts for the second.
-        method: the HTTP method.
         uri: path and query, percent-encoded as it arrived.
-        status: the HTTP status of the answer.
     """
 
     requester: str
@@ -231,13 +229,7 @@ class Homeserver:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def register(self, localpart: str, *, admin: bool = False, display_name: str | None = None) -> Person:
-        """Return a user with a session, registered now if that has not been done before.
-
-        Args:
-            localpart: ``alice``.
-            admin: make it a server administrator.
-            display_name: the display name; Synapse takes the localpart where there is none.
-        """
+        """Return a user with a session, registered now if that has not been done before."""
         if localpart not in self._people:
             self._people[localpart] = register(
                 self.url,

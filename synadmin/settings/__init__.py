@@ -92,8 +92,6 @@ class Settings:
     """The settings of a run. ``values`` has for each name the first value in the order of precedence.
 
     Attributes:
-        profile: the profile's name.
-        values: the settings by name.
         warnings: warnings about the files that settings came from.
         token_in_profile: the token in force is the one in the profile.
         token_source: where else the token in force is set, such as "the environment"; None in the profile.

@@ -32,7 +32,6 @@ class Coverage:
     """The coverage of one run: what it checks, what it has checked, and what it skipped.
 
     Attributes:
-        needs: the needs of the rules.
         now: when the run began, in milliseconds since the epoch.
         skipped: subjects that could not be checked.
         checked: how many rooms, users and servers were checked.

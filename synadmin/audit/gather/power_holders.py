@@ -50,7 +50,6 @@ class PowerHolders:
     """The users with power that this run has read. Methods may be called from every thread.
 
     Attributes:
-        server_name: of the server.
         without: the local accounts that are taken for deactivated, and the hashes of the rooms they are in.
     """
 

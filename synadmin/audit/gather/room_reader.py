@@ -18,8 +18,6 @@ class RoomReader:
     """Reads one room while it is checked.
 
     Attributes:
-        synapse: the server.
-        holders: the users with power.
         room: the room as the list has it.
         events: its state.
         has_few_events: all of its state is a short answer.

@@ -14,7 +14,6 @@ class Reported(NamedTuple):
     """A finding in a report.
 
     Attributes:
-        finding: the finding.
         new: it is not in the baseline. Without a baseline, everything is new.
     """
 
@@ -26,7 +25,6 @@ class ControlledRoom(NamedTuple):
     """A room that a local user controls.
 
     Attributes:
-        room: the room.
         alone: no other local user controls it.
     """
 

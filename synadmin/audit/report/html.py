@@ -148,14 +148,7 @@ def _write_page(environment: Environment, title: str, content: Markup, out: Text
 
 
 def _section(environment: Environment, report: Report, *, prefix: str = "", part: str = "main") -> Markup:
-    """Return the report of a server as a part of the page.
-
-    Args:
-        environment: renders it.
-        report: the report.
-        prefix: the prefix of the ids in it.
-        part: the element that it is in.
-    """
+    """Return the report of a server as a part of the page."""
     findings = sorted(report.findings, key=_place)
     counts = Counter(item.finding.severity for item in findings)
     found = {item.finding.rule for item in findings}

@@ -116,11 +116,7 @@ def audit_server(
     """Gather the facts and run the rules.
 
     Args:
-        invocation: of the server.
-        synapse: the server.
-        options: the options.
         until: when it stops, by the monotonic clock.
-        count_controllers: count how many rooms each user controls.
         progress: gets what is checked so far; returns what is called with each fact.
         found: is called with each new finding.
     """

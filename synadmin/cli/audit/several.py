@@ -32,8 +32,6 @@ class _Audited:
     """The result of the audit of one server.
 
     Attributes:
-        report: its part of the report.
-        options: those of this server.
         outcome: how the audit ended; None where there was none.
         code: the exit code of this server alone.
     """

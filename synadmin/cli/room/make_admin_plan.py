@@ -46,8 +46,6 @@ def planned_results(
     """Yield the results of a dry run; at the end the plan is saved, where a file was named.
 
     Args:
-        invocation: the invocation.
-        synapse: the server.
         previews: the rooms that were looked at.
         command: makes the command line for rooms.
         file: where the plan is saved.

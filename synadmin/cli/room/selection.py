@@ -31,7 +31,6 @@ def rooms_of_member(
     """Return the rooms that a user is joined to, also those that the server's list lacks.
 
     Args:
-        synapse: the server.
         member: a user id or a localpart.
         search: as in the server's list: part of a name or an alias, or a whole room id.
         public: only rooms in the room directory, or only others.

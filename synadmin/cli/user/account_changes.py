@@ -164,8 +164,6 @@ def apply_changes(
     """Change an account, in MAS where that manages it, and read back.
 
     Args:
-        synapse: the server.
-        user_id: the account.
         changes: the changes.
         before: the account as it is; None where it is to be created.
 

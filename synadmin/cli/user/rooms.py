@@ -84,7 +84,6 @@ def rooms_losing_control(
     """Return for each user the rooms that no user of this server would control without all of them.
 
     Args:
-        synapse: the server.
         users: the users who are to leave.
         successors: by user, who is to get control; rooms in which all of them have it are left out.
         unread: gets the rooms that the server fails to show; None: the error is raised.

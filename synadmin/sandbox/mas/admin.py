@@ -40,10 +40,8 @@ class AdminOperation:
     """An operation.
 
     Attributes:
-        method: the HTTP method.
         template: the path under ``/api/admin/v1``, with ``{id}`` or ``{username}``.
         since: the first version of MAS that has it.
-        handler: answers it.
     """
 
     method: str
@@ -83,14 +81,7 @@ def returns_one(template: str, kind: str, title: str, *, since: tuple[int, int])
 
 @dataclass(frozen=True, slots=True)
 class StandInService:
-    """The parts of the stand-in that operations use.
-
-    Attributes:
-        store: the records.
-        synapse: the homeserver.
-        worker: runs jobs.
-        server_name: returns the homeserver's name.
-    """
+    """The parts of the stand-in that operations use."""
 
     store: MasStore
     synapse: Provisioner
@@ -103,8 +94,6 @@ class Call:
     """An authorized request to the admin API.
 
     Attributes:
-        service: the stand-in's parts.
-        request: the request.
         parameter: of the path: an id or a username; empty where there is none.
         session: the caller's session.
     """

@@ -26,12 +26,7 @@ CLIENT_ID = "01JADM1N000000000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, for observers.
-
-    Attributes:
-        request: the request.
-        reply: the answer.
-    """
+    """A request and its answer, for observers."""
 
     request: Request
     reply: Reply
@@ -45,7 +40,6 @@ class AuthenticationService:
     Attributes:
         secret: the shared secret of MAS and Synapse.
         client_secret: the secret of the client that may use the admin API.
-        store: its records.
         synapse: how it speaks to Synapse.
         watch: is given each exchange after it has been answered.
     """

@@ -21,11 +21,9 @@ class Request:
     """An HTTP request.
 
     Attributes:
-        method: the HTTP method.
         path: the path, still percent-encoded.
         query: the values of each parameter, decoded.
         headers: the headers, by names like ``Content-Type``.
-        body: the body.
         url: the base URL of the service, as the caller named it.
     """
 
@@ -52,7 +50,6 @@ class Reply:
     """An HTTP answer.
 
     Attributes:
-        status: the HTTP status.
         json: the JSON body.
         text: a body that is not JSON.
         content_type: of that body.
@@ -65,11 +62,7 @@ class Reply:
 
 
 class Refused(Exception):  # noqa: N818 - an answer, too
-    """A request that is answered with an error.
-
-    Attributes:
-        reply: the answer.
-    """
+    """A request that is answered with an error."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -95,12 +88,6 @@ def json_body(
     request: Request, required: Mapping[str, Check], optional: Mapping[str, Check], *, whole: bool = True
 ) -> Record:
     """Return a JSON body of this shape; optional fields may be null.
-
-    Args:
-        request: the request.
-        required: the fields that the body must have.
-        optional: the fields that it may have.
-        whole: there has to be a body.
 
     Raises:
         Refused: it has another shape, or none.
