@@ -10,7 +10,7 @@ from dataclasses import replace
 from synadmin.ids import UserId, server_name_of
 from synadmin.power import rules
 from synadmin.power.levels import CREATOR_LEVEL, LEVEL_WITHOUT_EVENT, PowerLevels, format_level
-from synadmin.power.room import AccountState, Goal, Reach, RoomView
+from synadmin.power.room import Account, AccountState, Goal, Reach, RoomView
 from synadmin.power.search import Outcome, Search
 from synadmin.power.steps import Action, Plan, Refusal, Step
 from synadmin.text import command
@@ -76,34 +76,28 @@ def _least(
 def _hopeless(view: RoomView, goal: Goal) -> Refusal | None:
     """Return the refusal where the target itself, or the room, rules out any plan."""
     target = goal.target
-    state = view.account_of(target).state if view.is_local(target) else AccountState.ACTIVE
-    if state is AccountState.MISSING:
-        return Refusal(
-            reason="target-unknown",
-            reach=None,
-            message=(
-                f"There is no account {target} on this server: anyone who registers that name would "
-                f"control the room. Create the account first, or name another user."
-            ),
+    account = view.account_of(target) if view.is_local(target) else Account()
+    if account.state is AccountState.MISSING:
+        message = (
+            f"There is no account {target} on this server: anyone who registers that name would "
+            f"control the room. Create the account first, or name another user."
         )
-    if state is AccountState.DEACTIVATED:
-        return Refusal(
-            reason="target-deactivated",
-            reach=None,
-            message=(
-                f"The account {target} is deactivated: it cannot use the power. Reactivate it first, "
-                f"or name another user."
-            ),
+        return Refusal(reason="target-unknown", reach=None, message=message)
+    if account.state is AccountState.DEACTIVATED:
+        message = (
+            f"The account {target} is deactivated: it cannot use the power. Reactivate it first, "
+            f"or name another user."
         )
-    if state is AccountState.SUSPENDED:
-        return Refusal(
-            reason="target-suspended",
-            reach=None,
-            message=(
-                f"The account {target} is suspended: it cannot join or change anything. Unsuspend it "
-                f"first, or name another user."
-            ),
+        return Refusal(reason="target-deactivated", reach=None, message=message)
+    if account.state is AccountState.SUSPENDED:
+        message = (
+            f"The account {target} is suspended: it cannot join or change anything. Unsuspend it "
+            f"first, or name another user."
         )
+        return Refusal(reason="target-suspended", reach=None, message=message)
+    if account.guest:
+        message = f"{target} is a guest account: no user can sign in to it again. Name another user."
+        return Refusal(reason="target-guest", reach=None, message=message)
     if view.blocked and view.membership_of(target) != "join":
         return Refusal(
             reason="room-blocked",

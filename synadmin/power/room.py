@@ -61,6 +61,8 @@ class Account:
     """Synapse drops what it sends, without an error; joining and leaving still work."""
     actable: bool = True
     """An admin can act as it: not where the service that manages the accounts does not know it."""
+    guest: bool = False
+    """A guest account ends with its session, so it must not be given control of a room."""
 
 
 @dataclass(frozen=True, kw_only=True)

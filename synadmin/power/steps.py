@@ -160,6 +160,7 @@ class Refusal:
         "target-unknown",
         "target-deactivated",
         "target-suspended",
+        "target-guest",
         "room-blocked",
         "would-lose-control",
         "too-few-controllers",

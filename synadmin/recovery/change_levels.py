@@ -175,13 +175,16 @@ def _any_member_controls(view: RoomView, edit: Edit) -> bool:
 
 
 def _missing_account(observer: Observer, view: RoomView, edit: Edit) -> str | None:
-    """Refuse to raise the level of an account that does not exist, or that cannot use it."""
+    """Refuse to raise the level of an account that does not exist, and to give a guest control."""
     for change in level_changes.changes(view, edit):
         user = UserId(change.what)
         if user not in edit.users or change.after <= change.before or not view.is_local(user):
             continue
-        if observer.account(user).state is AccountState.MISSING:
+        account = observer.account(user)
+        if account.state is AccountState.MISSING:
             return f"there is no account {user}: anyone who registers that name would get the power"
+        if account.guest and change.after >= level_changes.edited(view, edit).levels.control:
+            return f"{user} is a guest account, and must not get control: no user can sign in to it again"
     return None
 
 

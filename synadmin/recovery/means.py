@@ -105,7 +105,7 @@ class SynapseMeans:
         state = AccountState.of(
             deactivated=details.deactivated, suspended=details.suspended, locked=details.locked
         )
-        return Account(state, details.shadow_banned)
+        return Account(state, details.shadow_banned, guest=details.is_guest)
 
     def restoring(self, user: UserId, until: float) -> Mapping[str, Any]:
         """Return how a token is ended: only its secret can do it."""

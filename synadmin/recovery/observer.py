@@ -30,7 +30,14 @@ from synadmin.recovery.reader import FEW, Reader
 _TRIED = 3  # users with power who are asked about one by one, where there are many
 _SERVERS_AT_MOST = 10  # of members, to join through: each that does not answer costs time
 _ABOUT_THE_TARGET = frozenset(
-    {"target-unknown", "target-deactivated", "target-suspended", "room-blocked", "not-in-room"},
+    {
+        "target-unknown",
+        "target-deactivated",
+        "target-suspended",
+        "target-guest",
+        "room-blocked",
+        "not-in-room",
+    },
 )
 
 

@@ -223,6 +223,8 @@ def _against(observer: Observer, planned: Replacement, options: ReplaceOptions) 
             f"target-{code}",
             f"The account of {options.admin} is {account.state}: it could not use the room.",
         )
+    if account.guest:
+        return "target-guest", f"{options.admin} is a guest account: no user can sign in to it again."
     if options.admin != observer.synapse.owner and not options.muted:
         mute = (
             f"In the room that Synapse creates, only {options.admin} can send messages, and anyone can join."

@@ -258,6 +258,10 @@ class TestTheTarget:
         refusal = refused(room({ALICE: "join"}, accounts={BOB: "deactivated"}), BOB, Reach.REACTIVATE)
         assert (refusal.reason, refusal.reach) == ("target-deactivated", None)
 
+    def test_guest_is_refused(self) -> None:
+        refusal = refused(room({ALICE: "join"}, accounts={BOB: Account(guest=True)}), BOB, Reach.REACTIVATE)
+        assert (refusal.reason, refusal.reach) == ("target-guest", None)
+
     def test_locked_target_gets_the_level_and_a_warning(self) -> None:
         found = planned(room({ALICE: "join", BOB: "join"}, accounts={BOB: "locked"}), BOB)
         assert found.warnings == (

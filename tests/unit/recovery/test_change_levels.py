@@ -103,6 +103,13 @@ def test_equal_level_is_named_as_the_reason(stub: Stub, synapse: Synapse) -> Non
         planned(stub, synapse, view, Edit(users={ALICE: 50}), allow=Reach.API)
 
 
+def test_guest_may_hold_a_level_that_does_not_give_control(stub: Stub, synapse: Synapse) -> None:
+    view = room({ALICE: "join", BOB: "join"}, accounts={BOB: Account(guest=True)})
+    assert author(stub, synapse, view, Edit(users={BOB: 99})) is not None
+    with pytest.raises(RefusedError, match=f"{BOB} is a guest account"):
+        planned(stub, synapse, view, Edit(users={BOB: 100}))
+
+
 def test_more_than_allowed_is_refused_with_the_needed_reach(stub: Stub, synapse: Synapse) -> None:
     view = room({ALICE: "join", BOB: "join"})
     with pytest.raises(RefusedError, match=f"Act as {ALICE} and set the levels") as caught:

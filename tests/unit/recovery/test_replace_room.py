@@ -71,6 +71,12 @@ def test_no_muted_room_for_another_admin_without_impersonation(
         observer, OLD, ReplaceOptions(admin=ALICE, anyway=True, muted=True), tmp_path / "none"
     )
     assert muted.outcome == "planned"
+    observer.forget_all()
+    stub.on("/_synapse/admin/v2/users/%40alice%3Aexample.org", json_reply({"name": ALICE, "is_guest": True}))
+    guest = plan_replacement(
+        observer, OLD, ReplaceOptions(admin=ALICE, anyway=True, muted=True), tmp_path / "none"
+    )
+    assert (guest.outcome, guest.reason) == ("refused", "target-guest")
 
 
 STATE = {"m.room.topic": {"topic": "Boats"}}

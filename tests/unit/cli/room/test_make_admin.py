@@ -55,6 +55,16 @@ def test_grant_with_a_lost_answer_is_read_back(signed_in: Stub, synadmin: Synadm
     assert record["message"].endswith("has level 100 now and is invited. Run it again to finish.")
 
 
+def test_guest_is_refused_control_of_a_room(signed_in: Stub, synadmin: Synadmin) -> None:
+    room = LostRoom(signed_in)
+    signed_in.on(
+        "/_synapse/admin/v2/users/%40admin%3Aexample.org", json_reply({"name": ADMIN, "is_guest": True})
+    )
+    answer, (record,) = regain(synadmin, room)
+    assert (answer.code, record["outcome"], record["reason"]) == (5, "refused", "target-guest")
+    assert room.changes == []
+
+
 def test_grant_that_has_no_effect_is_failed(signed_in: Stub, synadmin: Synadmin) -> None:
     room = LostRoom(signed_in)
     room.on(POWER, power(LEVELS))
