@@ -245,7 +245,10 @@ def way_to_act(observer: Observer, view: RoomView, user: UserId) -> Actor | None
         return Actor(user, reach, state)
     if rules.joining(view, user) is None and not view.blocked:
         return Actor(user, reach, state, enters=True)
-    for inviter in () if view.blocked else view.known_local_members:
+    invited = replace(view, memberships={**view.memberships, user: "invite"})
+    if view.blocked or rules.joining(invited, user) is not None:
+        return None
+    for inviter in view.known_local_members:
         needed = observer.reach_as(inviter)
         is_active = observer.account(inviter).state is AccountState.ACTIVE
         if is_active and needed is not None and rules.inviting(view, inviter, user) is None:

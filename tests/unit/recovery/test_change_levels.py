@@ -84,6 +84,12 @@ def test_user_with_an_invitation_to_lose_goes_last(stub: Stub, synapse: Synapse)
     assert change_levels.after_leaving(view, invited).membership_of(ALICE) == "leave"
 
 
+def test_user_whom_the_join_rule_keeps_out_cannot_act(stub: Stub, synapse: Synapse) -> None:
+    view = room({ALICE: "invite", BOB: "join"}, power_levels=levels({ALICE: 100}), join_rule="private")
+    with pytest.raises(RefusedError, match="no local user has enough power"):
+        planned(stub, synapse, view)
+
+
 def test_inactive_accounts_go_last(stub: Stub, synapse: Synapse) -> None:
     power = levels({ALICE: 100, CAROL: 100})
     asleep = {ALICE: "suspended", CAROL: "active"}
